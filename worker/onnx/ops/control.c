@@ -422,7 +422,7 @@ static enum reel_err loop_infer(const struct op_call *call)
 
 // The state of a running Loop or Scan.
 struct looping {
-    struct graph *body = NULL;
+    struct graph *body;
     int carried, scans;              // outputs of each kind
     struct reel_tensor *state;       // owned copies or borrowed initial values
     struct stack *stacks;            // one per scan output
@@ -540,7 +540,7 @@ static enum reel_err loop_eval(const struct op_call *call)
 // What the attributes say. first: index of the first state among the inputs (1
 // in opset 8, after sequence_lens). batch: leading batch axis (opset 8).
 struct scan {
-    struct graph *body = NULL;
+    struct graph *body;
     int first, states, inputs, outputs;
     bool batch;
     const int64_t *in_axes, *in_dirs, *out_axes, *out_dirs; // NULL: all 0
