@@ -1,0 +1,133 @@
+# reelmill: the build. `make help` lists the targets.
+#
+# One flat file: switches, tools, sources, rules, tests, upkeep. Objects go to
+# build/<variant>/obj, binaries to build/<variant>; `make VARIANT=asan` builds
+# another variant beside it.
+
+# ---- switches -------------------------------------------------------------
+
+VARIANT ?= release
+# CUDA=1 builds the GPU code (needs nvcc), CUDA=0 leaves it out. Default: as found.
+NVCC    ?= $(firstword $(wildcard /usr/local/cuda/bin/nvcc) $(shell command -v nvcc 2>/dev/null))
+CUDA    ?= $(if $(NVCC),1,0)
+PREFIX  ?= /usr/local
+PYTHON  ?= python3
+VERSION := 0.1.0
+
+ifeq ($(filter $(VARIANT),release debug asan tsan),)
+$(error unknown VARIANT "$(VARIANT)": use release, debug, asan or tsan)
+endif
+
+# ---- tools and flags ------------------------------------------------------
+
+PROTOC_C ?= protoc-c
+PKGS     := libavformat libavcodec libavfilter libavutil libswscale
+BUILD    := build/$(VARIANT)
+OBJ      := $(BUILD)/obj
+GEN      := build/gen
+# The ONNX schema comes from the system's package (libonnx-dev).
+ONNX_PROTO ?= $(firstword $(wildcard /usr/include/onnx/onnx.proto /usr/local/include/onnx/onnx.proto))
+
+CFLAGS_release := -O3
+CFLAGS_debug   := -O0
+CFLAGS_asan    := -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+CFLAGS_tsan    := -O1 -fsanitize=thread -fno-omit-frame-pointer
+
+WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unused-parameter \
+        -Wno-missing-field-initializers $(if $(WERROR),-Werror)
+# No contraction: the same sums on every instruction set a function is cloned for.
+ALLFLAGS = -std=gnu17 -g $(CFLAGS_$(VARIANT)) $(WARN) -fno-math-errno -ffp-contract=off -D_GNU_SOURCE \
+           -DREEL_VERSION='"$(VERSION)"' -DREEL_CUDA=$(CUDA) -I. -I$(GEN) -MMD -MP $(INC) $(CFLAGS)
+LDALL    = $(filter -fsanitize%,$(CFLAGS_$(VARIANT))) $(LDFLAGS)
+
+AV_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+AV_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+LIBS_common      := -lzmq -lconfig -lpthread -lm
+LIBS_coordinator := $(LIBS_common)
+LIBS_decoder     := $(AV_LIBS) $(LIBS_common)
+LIBS_aggregator  := $(AV_LIBS) $(LIBS_common)
+LIBS_worker      := -lprotobuf-c -ldnnl -ldl $(LIBS_common)
+LIBS_kernels     := $(LIBS_common)
+
+# ---- sources --------------------------------------------------------------
+
+STAGES := coordinator decoder worker aggregator
+
+SRC_common      := $(wildcard common/*.c)
+SRC_kernels     := $(wildcard kernels/*.c)
+SRC_coordinator := $(wildcard coordinator/*.c)
+SRC_decoder     := $(wildcard decoder/*.c)
+SRC_aggregator  := $(wildcard aggregator/*.c aggregator/*/*.c)
+SRC_worker      := $(wildcard worker/*.c worker/*/*.c worker/*/*/*.c)
+
+# Everything of a room but its main, as an archive that tests can link too.
+objs = $(patsubst %.c,$(OBJ)/%.o,$(filter-out $(1)/main.c,$(SRC_$(1))))
+OBJS_common      := $(call objs,common)
+OBJS_kernels     := $(call objs,kernels)
+OBJS_coordinator := $(call objs,coordinator)
+OBJS_decoder     := $(call objs,decoder)
+OBJS_aggregator  := $(call objs,aggregator)
+OBJS_worker      := $(call objs,worker) $(OBJ)/gen/onnx.pb-c.o
+
+BINS := $(addprefix $(BUILD)/,$(STAGES))
+
+# ---- build ----------------------------------------------------------------
+
+.PHONY: all banner
+all: banner $(BINS)
+
+banner:
+	@echo "reelmill $(VERSION), variant $(VARIANT), CUDA $(if $(filter 1,$(CUDA)),on ($(NVCC)),off)"
+
+$(OBJ)/decoder/%.o $(OBJ)/aggregator/%.o: INC = $(AV_CFLAGS)
+$(OBJ)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALLFLAGS) -c $< -o $@
+
+$(GEN)/onnx.pb-c.c $(GEN)/onnx.pb-c.h &: $(ONNX_PROTO)
+	@mkdir -p $(GEN)
+	@test -n "$(ONNX_PROTO)" || { echo "could not find onnx.proto: install libonnx-dev (./run.sh --setup)"; exit 1; }
+	$(PROTOC_C) --proto_path=$(dir $(ONNX_PROTO)) --c_out=$(GEN) $(ONNX_PROTO)
+$(OBJ)/gen/onnx.pb-c.o: $(GEN)/onnx.pb-c.c
+	@mkdir -p $(@D)
+	$(CC) $(ALLFLAGS) -c $< -o $@
+$(OBJS_worker): | $(GEN)/onnx.pb-c.h
+
+define archive
+$(OBJ)/lib$(1).a: $$(OBJS_$(1))
+	@rm -f $$@; mkdir -p $$(@D)
+	ar rcs $$@ $$^
+endef
+$(foreach r,common kernels $(STAGES),$(eval $(call archive,$(r))))
+
+# A binary: its main, its room, then the rooms below it.
+define binary
+$(BUILD)/$(1): $(OBJ)/$(1)/main.o $(OBJ)/lib$(1).a $(OBJ)/libkernels.a $(OBJ)/libcommon.a
+	$$(CC) $$(LDALL) $$^ $$(LIBS_$(1)) -o $$@
+endef
+$(foreach s,$(STAGES),$(eval $(call binary,$(s))))
+
+# ---- tests ----------------------------------------------------------------
+# tests/unit/<room>/test_*.c links that room; see tests/README.md.
+
+TEST_SRC  := $(wildcard tests/unit/*/test_*.c)
+TEST_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
+
+.PHONY: tests test
+tests: all $(TEST_BINS)
+
+room = $(word 3,$(subst /, ,$(1)))
+define unit_test
+$(BUILD)/$(basename $(1)): $(OBJ)/$(basename $(1)).o $(OBJ)/lib$(call room,$(1)).a $(OBJ)/libkernels.a $(OBJ)/libcommon.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDALL) $$^ $$(LIBS_$(call room,$(1))) -o $$@
+endef
+$(foreach t,$(TEST_SRC),$(eval $(call unit_test,$(t))))
+$(OBJ)/tests/unit/decoder/%.o $(OBJ)/tests/unit/aggregator/%.o: INC = $(AV_CFLAGS)
+$(patsubst %.c,$(OBJ)/%.o,$(filter tests/unit/worker/%,$(TEST_SRC))): | $(GEN)/onnx.pb-c.h
+
+test: tests
+	@tests/run --build $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+//
+// The common beginning of decoder, worker and aggregator: what the coordinator
+// hands down on the command line and by descriptors, made ready for use.
+#ifndef REEL_COMMON_CHILD_H
+#define REEL_COMMON_CHILD_H
+
+#include "common/bus.h"
+#include "common/job.h"
+#include "common/ring.h"
+#include "common/settings.h"
+#include "common/stat.h"
+
+// What the coordinator decides about a child; written to argv by
+// reel_child_argv() and read back by reel_child_open().
+struct reel_child_params {
+    enum reel_stage stage;
+    uint32_t index, incarnation;
+    int32_t parent; // pid
+    int32_t device; // GPU number, or -1
+    const char *bus_path;
+    int settings_fd, jobs_fd, stat_fd;
+    uint32_t stat_row;
+    uint32_t lanes;
+    uint64_t in_ring_bytes, out_ring_bytes; // of every lane's object
+    const int *in_ring_fds, *out_ring_fds;  // [lanes]
+};
+
+struct reel_child {
+    enum reel_stage stage;
+    uint32_t index, incarnation;
+    int32_t device;
+    struct reel_settings settings;
+    struct reel_jobs *jobs;
+    struct reel_stat_page *stat;
+    struct reel_stat_row *row; // this process's
+    struct reel_bus *bus;
+    uint32_t lanes;
+    struct reel_ring *in, *out; // [lanes]
+};
+
+#define REEL_CHILD_MAX_ARGS 64
+// Fills argv (strings in buf) for the child; NULL-terminated.
+enum reel_err reel_child_argv(const struct reel_child_params *p, char *buf, size_t buf_bytes,
+                              char *argv[REEL_CHILD_MAX_ARGS]);
+// True when argv is that of a child (and not a person's call of the binary).
+bool reel_child_is(int argc, char **argv);
+// Dies with the parent, names the log, attaches settings, jobs, statistics and
+// rings, connects the bus. Errors: GONE, PROTO, IO; logged here.
+enum reel_err reel_child_open(int argc, char **argv, struct reel_child *out_child);
+void reel_child_close(struct reel_child *child);
+
+// Says HELLO with version, build text and device.
+enum reel_err reel_child_hello(struct reel_child *child, const char *build, const char *device,
+                               const char *device_kind);
+// Reports this thread's reel_fail_text() to the coordinator.
+enum reel_err reel_child_failed(struct reel_child *child, enum reel_scope scope, enum reel_err err, uint32_t job,
+                                uint32_t lane, uint32_t epoch, uint32_t n);
+// A line for the user.
+enum reel_err reel_child_note(struct reel_child *child, int level, uint32_t job, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif

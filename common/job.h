@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+//
+// The job table: every input with its output and parts folder, made by the
+// coordinator before the first child, a sealed read-only copy for all. And the
+// names of files in a parts folder, which decoder, aggregator and coordinator
+// agree on.
+#ifndef REEL_COMMON_JOB_H
+#define REEL_COMMON_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+
+enum reel_output_kind {
+    REEL_OUTPUT_VIDEO,  // .mp4 .mkv .mov .webm .ts: the file name tells the container
+    REEL_OUTPUT_IMAGES, // a pattern with one %d or %0Nd: .png .jpg .tif .bmp
+    REEL_OUTPUT_JSONL,
+    REEL_OUTPUT_NULL, // "null:": everything is done but writing
+    REEL_OUTPUT_MD5,  // .md5: a hash per frame (as ffmpeg -f framemd5)
+};
+
+// Strings hold as long as the table.
+struct reel_job {
+    uint32_t id;
+    enum reel_output_kind kind;
+    const char *input;
+    const char *output;    // absolute, or "null:"
+    const char *parts_dir; // absolute folder of the job's parts and journal
+};
+
+struct reel_jobs;
+
+// Coordinator: builds the sealed table from n jobs (ids are the indices).
+enum reel_err reel_jobs_publish(const struct reel_job *jobs, uint32_t n, int *out_fd);
+// Children: maps it. Errors: IO, PROTO.
+enum reel_err reel_jobs_attach(int fd, struct reel_jobs **out_jobs);
+void reel_jobs_detach(struct reel_jobs **jobs);
+uint32_t reel_jobs_count(const struct reel_jobs *jobs);
+// PROTO when id is out of range.
+enum reel_err reel_jobs_get(const struct reel_jobs *jobs, uint32_t id, struct reel_job *out_job);
+
+// Kind by file name; false when it is none that we write (*out_why names those).
+bool reel_output_kind_of(const char *output, enum reel_output_kind *out_kind, const char **out_why);
+
+// Paths inside the parts folder; buf of at least REEL_PATH_BYTES. For
+// REEL_OUTPUT_IMAGES a segment's part is a folder of files 0.png, 1.png, ...
+#define REEL_PATH_BYTES 4352
+const char *reel_part_path(const struct reel_job *job, uint32_t segment, char *buf);
+const char *reel_copy_part_path(const struct reel_job *job, char *buf);
+const char *reel_journal_path(const struct reel_job *job, char *buf);
+// The name under which a file is written before it is renamed to `path`.
+const char *reel_temporary_path(const char *path, char *buf);
+// fsync(file), rename, fsync(folder). D3: a failed fsync is final. Errors: IO.
+enum reel_err reel_commit_file(int fd, const char *temporary, const char *path);
+
+#endif

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT
+//
+// THE contract between the coordinator and its children: messages, and who may
+// touch a slot when.
+//
+// Messages are a head and `count` equal records, little structs of this file.
+// They travel over ZeroMQ (common/bus.h); pixels never do. Each link numbers
+// its messages: a gap means a lost message and counts as the peer's death.
+// Every record names (lane, epoch, n); what belongs to another epoch than the
+// lane's present one is dropped by its receiver.
+//
+// One segment on a lane:
+//
+//   coordinator          decoder            worker(s)          aggregator
+//       |-- OPEN_LANE (decoder, every worker, aggregator) ------->|
+//       |-- WINDOW(end) -->|                   |                  |
+//       |<- DECODED(n) ----|                   |                  |
+//       |<------------------------ READY(credits)                 |
+//       |-- WORK(n) -------------------------->|                  |
+//       |<------------------------- DONE(n) ---|                  |
+//       |-- FRAME(n) -------------------------------------------->|
+//       |<-------------------------------------------- TAKEN(n) --|
+//       |-- WINDOW(end+1) >|                   |                  |
+//       |<- LANE_END(N) ---|                   |                  |
+//       |-- FINISH(N) ------------------------------------------->|
+//       |<--------------------------------------- COMMITTED ------|
+//
+//   An epoch that is given up: CLOSE_LANE to decoder, aggregator and workers;
+//   each drops its references to the lane's slots and answers LANE_CLOSED (a
+//   dead one has answered by its death); then the slots are punched out and
+//   the lane may be opened again with a higher epoch. After COMMITTED the
+//   decoder and the workers hold nothing; the coordinator closes the lane in
+//   the same way.
+//
+// Who may touch input slot s = n mod in_slots, output slot s = n mod out_slots:
+//
+//   state     meaning                             next state on event (who)
+//   FREE      nobody touches it                   FILLING   window covers n (coordinator)
+//   FILLING   the decoder may write input n       DECODED   DECODED(n) (decoder)
+//   DECODED   input n complete, nobody reads      GIVEN     WORK(n) sent (coordinator)
+//   GIVEN     workers in its set may read input   DONE      first DONE(n) (worker)
+//             n and write the output slot named   DECODED   reader died, set empty (pidfd)
+//             in their descriptor
+//   DONE      output n complete                   READY     FRAME(n) sent, in order (coordinator)
+//   READY     the aggregator may read input n     TAKEN     TAKEN(n) (aggregator)
+//             and output n
+//   TAKEN     nobody reads; FREE as soon as       FREE      every worker ever given n has answered
+//             every holder has answered or died             or is dead
+//   DROPPED   live policy gave n up: as TAKEN,    FREE      as TAKEN; the aggregator is told nothing
+//             from DECODED or GIVEN only
+//   any       decoder, aggregator or owner of a   FREE      epoch given up: all have answered
+//             device ring died, or a stateful               LANE_CLOSED or are dead
+//             lane's worker
+//
+// The table's code is coordinator/lanes.c; tests/unit/coordinator drives it.
+#ifndef REEL_COMMON_PROTO_H
+#define REEL_COMMON_PROTO_H
+
+#include "common/frame.h"
+#include "common/media.h"
+
+#define REEL_PROTO_MAGIC 0x4c454552u // "REEL"
+#define REEL_PROTO_VERSION 1
+#define REEL_TEXT_BYTES 1024
+#define REEL_NO_FRAME UINT32_MAX
+#define REEL_NO_JOB UINT32_MAX
+#define REEL_MAX_RECORDS 512 // per message
+
+enum reel_stage {
+    REEL_COORDINATOR,
+    REEL_DECODER,
+    REEL_WORKER,
+    REEL_AGGREGATOR,
+    REEL_STAGES,
+};
+
+enum reel_msg_type {
+    REEL_MSG_NONE,
+
+    // every child -> coordinator
+    REEL_MSG_HELLO,       // reel_rec_hello: the process is up (a worker: its device is there)
+    REEL_MSG_FAILED,      // reel_rec_failed
+    REEL_MSG_NOTE,        // reel_rec_note: a line for the user
+    REEL_MSG_LANE_CLOSED, // reel_rec_lane
+
+    // coordinator -> every child
+    REEL_MSG_QUIT,       // no record: finish and exit 0
+    REEL_MSG_OPEN_LANE,  // reel_rec_open
+    REEL_MSG_CLOSE_LANE, // reel_rec_lane
+
+    // decoder
+    REEL_MSG_SCAN,     // C->D reel_rec_job: scan the input, copy its other streams
+    REEL_MSG_ENTRIES,  // D->C reel_rec_entry[]: before SCANNED, in order
+    REEL_MSG_SCANNED,  // D->C reel_rec_scanned
+    REEL_MSG_WINDOW,   // C->D reel_rec_window
+    REEL_MSG_DECODED,  // D->C reel_rec_decoded[]
+    REEL_MSG_LANE_END, // D->C reel_rec_lane_end
+
+    // worker
+    REEL_MSG_MODEL,  // W->C reel_rec_model: the network is loaded
+    REEL_MSG_SHAPE,  // C->W reel_rec_shape: what comes out for this input?
+    REEL_MSG_SHAPED, // W->C reel_rec_shaped
+    REEL_MSG_READY,  // W->C reel_rec_ready: so many more frames may be sent
+    REEL_MSG_WORK,   // C->W reel_rec_work[]: one message = one batch
+    REEL_MSG_DONE,   // W->C reel_rec_done[]
+
+    // aggregator
+    REEL_MSG_PROVE,     // C->A reel_rec_prove: open the encoder at this size
+    REEL_MSG_PROVEN,    // A->C reel_rec_proven
+    REEL_MSG_FRAME,     // C->A reel_rec_frame[]: strictly n = 0, 1, 2...
+    REEL_MSG_TAKEN,     // A->C reel_rec_taken[]
+    REEL_MSG_FINISH,    // C->A reel_rec_finish: no more frames; flush and commit
+    REEL_MSG_COMMITTED, // A->C reel_rec_committed
+    REEL_MSG_VERIFY,    // C->A reel_rec_verify: is this part of an earlier run whole?
+    REEL_MSG_VERIFIED,  // A->C reel_rec_verify with ok set
+    REEL_MSG_MUX,       // C->A reel_rec_mux: put the parts together
+    REEL_MSG_MUXED,     // A->C reel_rec_muxed
+
+    REEL_MSG_TYPES,
+};
+
+// Bytes of a record of `type`, 0 when the type has none or is unknown.
+size_t reel_msg_record_bytes(enum reel_msg_type type);
+const char *reel_msg_name(enum reel_msg_type type);
+
+struct reel_msg_head {
+    uint32_t magic;
+    uint16_t version;
+    uint16_t type;        // enum reel_msg_type
+    uint32_t seq;         // number on this link and direction, from 1
+    uint32_t incarnation; // of the child at the link's end, both ways
+    uint32_t count;       // records behind the head
+    uint32_t record_bytes;
+};
+
+// ---- every stage ----------------------------------------------------------
+
+struct reel_rec_hello {
+    uint32_t stage, index;
+    int32_t pid;
+    uint32_t reserved;
+    char version[32]; // REEL_VERSION: must equal the coordinator's
+    char build[256];  // library versions of this stage, for the journal: "libavcodec 59.37.100, x264 ..."
+    char device[96];  // "cpu avx512", "NVIDIA H200 #0"
+    char device_kind[96]; // what must be equal for equal bytes (DESIGN 6)
+};
+
+enum reel_scope {
+    REEL_SCOPE_PROCESS, // this process cannot go on (it exits with 1 next)
+    REEL_SCOPE_JOB,     // the job fails; the process goes on
+    REEL_SCOPE_LANE,    // this epoch fails as by a crash of the stage: it may be tried again
+};
+
+struct reel_rec_failed {
+    uint32_t scope; // enum reel_scope
+    uint32_t err;   // enum reel_err
+    uint32_t job, lane, epoch, n;
+    char text[REEL_TEXT_BYTES];
+};
+
+struct reel_rec_note {
+    uint32_t level; // enum reel_log_level: WARN or INFO
+    uint32_t job;   // or REEL_NO_JOB
+    char text[REEL_TEXT_BYTES];
+};
+
+struct reel_rec_job {
+    uint32_t job;
+};
+
+struct reel_rec_lane {
+    uint32_t lane, epoch;
+};
+
+// A lane begins an epoch. The same record goes to decoder, workers, aggregator.
+struct reel_rec_open {
+    uint32_t lane, epoch, job, segment;
+    uint32_t in_slots, out_slots; // out_slots counts ring slots; out_spares more stand behind them
+    uint32_t out_spares;
+    uint32_t window_end; // the decoder may write frames below this
+    struct reel_geometry in, out;
+    struct reel_media media;        // of the input
+    struct reel_colour out_colour;  // of the output picture
+    uint32_t task;                  // enum reel_task
+    uint32_t has_entry;             // 0: decode from the file's start
+    struct reel_entry entry;
+    int64_t start_pts; // frames of the segment: start_pts <= pts < end_pts
+    int64_t end_pts;   // INT64_MAX for the last
+};
+
+// ---- decoder --------------------------------------------------------------
+
+// What became of the things beside the pictures. In `kept` of the report.
+enum reel_kept_state {
+    REEL_KEPT_NONE,    // the input had none
+    REEL_KEPT_ALL,
+    REEL_KEPT_PART,    // some could not be kept: exit code 3, a NOTE says which
+    REEL_KEPT_LOST,    // none could be kept
+    REEL_KEPT_UNASKED, // the output is not of a kind that holds it (jsonl, images, null:)
+};
+
+struct reel_kept {
+    uint8_t audio, subtitles, chapters, attachments, metadata, timestamps, colour, other;
+};
+
+struct reel_rec_entry {
+    uint32_t job, reserved;
+    struct reel_entry entry;
+};
+
+struct reel_rec_scanned {
+    uint32_t job;
+    uint32_t n_entries;
+    struct reel_media media;
+    struct reel_kept kept;  // as far as the copy knows
+    uint64_t copy_bytes;    // of the committed copy part; 0: there is none
+    uint8_t copy_sha256[32];
+    uint8_t input_sha256[32]; // identity: of size and the first and last MiB
+    uint64_t input_bytes;
+};
+
+struct reel_rec_window {
+    uint32_t lane, epoch;
+    uint32_t end; // frames n < end may be written; never goes back
+};
+
+enum reel_frame_flag {
+    REEL_FRAME_CONTEXT = 1 << 0, // of a neighbour's range: read by models, never encoded
+    REEL_FRAME_REPEAT = 1 << 1,  // quarantined: the aggregator encodes the frame before again
+    REEL_FRAME_PASS = 1 << 2,    // quarantined: the aggregator encodes the input picture, resized
+};
+
+struct reel_rec_decoded {
+    uint32_t lane, epoch, n;
+    uint32_t flags;
+    int64_t pts;
+    int64_t duration; // 0 unknown
+};
+
+struct reel_rec_lane_end {
+    uint32_t lane, epoch;
+    uint32_t frames; // DECODED were 0..frames-1
+    uint32_t reserved;
+    // Ledger of the segment's own range: packets = shown + hidden + unreadable,
+    // where one packet may show several frames or fields.
+    int64_t packets, hidden, unreadable, filtered;
+};
+
+// ---- worker ---------------------------------------------------------------
+
+struct reel_rec_model {
+    uint32_t task;     // enum reel_task, resolved
+    uint32_t lookback; // k of window models; 0 for frame models
+    uint32_t batch;    // largest batch it takes
+    uint32_t stateful;
+    uint64_t memory_bytes;    // of weights
+    uint8_t model_sha256[32]; // of the file
+    char text[REEL_TEXT_BYTES]; // what was guessed or configured, lines for the user
+};
+
+struct reel_rec_shape {
+    uint32_t job, reserved;
+    struct reel_media media;
+    struct reel_geometry in;
+};
+
+struct reel_rec_shaped {
+    uint32_t job;
+    uint32_t task;
+    uint32_t width, height; // of the picture made; 0: none (objects, scores)
+    struct reel_pixel_format format; // task IMAGE: layout GRAY or YUV class that the model makes (a wish; the aggregator decides)
+    uint32_t results_bytes; // of the output slot's aux
+    uint64_t memory_bytes;  // of one worker at this size
+};
+
+struct reel_rec_ready {
+    uint32_t credits; // additional frames that may be sent
+    uint32_t reserved;
+};
+
+struct reel_rec_work {
+    uint32_t lane, epoch, n;
+    uint32_t in_slot, out_slot;
+    uint32_t flags;
+    int64_t pts;
+};
+
+struct reel_rec_done {
+    uint32_t lane, epoch, n;
+    uint32_t out_slot; // as in WORK
+    uint32_t run_us;   // network, per frame
+    uint32_t total_us; // with conversion, per frame
+};
+
+// ---- aggregator -----------------------------------------------------------
+
+struct reel_rec_prove {
+    uint32_t job;
+    uint32_t in_slots;
+    struct reel_media media;
+    struct reel_geometry in;
+    struct reel_rec_shaped shaped;
+};
+
+struct reel_rec_proven {
+    uint32_t job;
+    uint32_t hold_frames; // output frames that the encoder may hold at once
+    struct reel_geometry out;
+    struct reel_colour out_colour;
+    struct reel_kept kept; // colour and what else the encoder knows
+    uint64_t memory_bytes; // of one lane's encoder, estimated
+};
+
+struct reel_rec_frame {
+    uint32_t lane, epoch, n;
+    uint32_t in_slot, out_slot;
+    uint32_t flags; // enum reel_frame_flag
+    int64_t pts, duration;
+};
+
+struct reel_rec_taken {
+    uint32_t lane, epoch, n;
+};
+
+struct reel_rec_finish {
+    uint32_t lane, epoch;
+    uint32_t frames; // FRAMEs were 0..frames-1
+};
+
+struct reel_rec_committed {
+    uint32_t lane, epoch, job, segment;
+    uint32_t frames;  // shown by the part
+    uint32_t reserved;
+    uint64_t bytes;
+    uint8_t sha256[32];
+};
+
+struct reel_rec_verify {
+    uint32_t job, segment; // segment REEL_NO_FRAME: the copy part
+    uint32_t frames;
+    uint32_t ok;
+    uint64_t bytes;
+    uint8_t sha256[32];
+};
+
+struct reel_rec_mux {
+    uint32_t job, segments;
+    struct reel_media media;
+    struct reel_kept kept; // what is known so far
+    uint64_t frames; // that all parts together must show
+};
+
+struct reel_rec_muxed {
+    uint32_t job, reserved;
+    uint64_t frames, bytes;
+    struct reel_kept kept;
+};
+
+#endif

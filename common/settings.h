@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+//
+// All settings of a run: one struct, one option table, read by the coordinator
+// from the command line and configuration files, and by every child from the
+// effective configuration that it inherits.
+#ifndef REEL_COMMON_SETTINGS_H
+#define REEL_COMMON_SETTINGS_H
+
+#include "common/frame.h"
+#include "common/opt.h"
+
+#define SET_PATH 4096
+#define SET_TEXT 1024
+#define SET_WORD 64
+
+enum set_backend { SET_BACKEND_AUTO, SET_BACKEND_CUDNN, SET_BACKEND_ONEDNN, SET_BACKEND_SIM };
+enum set_progress { SET_PROGRESS_AUTO, SET_PROGRESS_BAR, SET_PROGRESS_PLAIN, SET_PROGRESS_JSON, SET_PROGRESS_OFF };
+enum set_resume { SET_RESUME_AUTO, SET_RESUME_NEVER };
+enum set_layout { SET_LAYOUT_AUTO, SET_LAYOUT_NCHW, SET_LAYOUT_NHWC };
+enum set_channels { SET_CHANNELS_AUTO, SET_CHANNELS_RGB, SET_CHANNELS_BGR, SET_CHANNELS_Y };
+enum set_range { SET_RANGE_AUTO, SET_RANGE_0_1, SET_RANGE_0_255, SET_RANGE_M1_1 };
+enum set_resize { SET_RESIZE_AUTO, SET_RESIZE_LETTERBOX, SET_RESIZE_STRETCH, SET_RESIZE_CROP, SET_RESIZE_TILE };
+enum set_head {
+    SET_HEAD_AUTO,
+    SET_HEAD_SSD,        // scores + boxes, corner form in 0..1 (UltraFace)
+    SET_HEAD_YUNET,      // YuNet 2023: cls/obj/bbox/kps per stride
+    SET_HEAD_YUNET_2021, // loc/conf/iou with priors
+    SET_HEAD_YOLOX,
+    SET_HEAD_YOLOV5,
+    SET_HEAD_YOLOV8,
+    SET_HEAD_RETINAFACE,
+    SET_HEAD_FASTESTDET,
+};
+enum set_picture { SET_PICTURE_OVERLAY, SET_PICTURE_MASK };
+enum set_poison { SET_POISON_REPEAT, SET_POISON_PASSTHROUGH, SET_POISON_FAIL };
+
+struct reel_settings {
+    // what to do
+    char output[SET_PATH];
+    char model[SET_PATH];
+    char config[SET_PATH];
+    int task; // 0 auto, 1 image, 2 detect, 3 classify, 4 segment, 5 tensor (see settings_task)
+    char output_format[SET_WORD];
+
+    // devices and scale
+    int gpu_num; // 0 = all / as many as fit
+    char gpu_ids[SET_TEXT];
+    int backend;
+    int workers_per_gpu, decoders, aggregators, lanes; // 0 = auto
+    int threads, decoder_threads, encoder_threads;
+    int batch; // 0 = auto
+    int precision;
+    char tile[SET_WORD];
+    char memory[SET_WORD];
+
+    // media
+    char encoder[SET_WORD];
+    char encoder_opts[SET_TEXT];
+    char pre_filter[SET_TEXT], post_filter[SET_TEXT];
+    double segment_seconds;
+    double frame_rate; // of inputs without timestamps (image sequences, raw streams)
+    double max_pixels; // refuse larger pictures (millions)
+
+    // running
+    int resume;
+    bool overwrite;
+    bool live;
+    int latency_ms;
+    int progress;
+    char report[SET_PATH];
+    int log_level;
+    char log_dir[SET_PATH];
+    char metrics[SET_WORD];
+    char sim_ms[SET_TEXT];
+    int split;
+    char trace[SET_PATH];
+    int poison; // what fills in for a quarantined frame
+    int poison_tries;
+    bool allow_degrade;
+    double hang_seconds;
+
+    // one-shot commands
+    bool setup, doctor, gc, dry_run, list_gpus, dump_config, dump_graph, verify, version, help, demo;
+    char bench_model[SET_PATH], shape[SET_WORD];
+    char eval_model[SET_PATH], eval_inputs[SET_PATH], eval_outputs[SET_PATH];
+
+    // io: what the network's input and output mean
+    struct {
+        int layout, channels, range;
+        struct opt_floats mean, std; // of values in 0..1, per channel of the network's order
+        char size[SET_WORD];         // "WxH" of the network's input when it is dynamic
+        int resize;
+        int out_channels, out_range;
+        struct opt_floats out_mean, out_std;
+        char input[SET_WORD], output[SET_WORD]; // names, when there are several
+        bool residual; // the output is added to the (resized) input
+    } io;
+
+    struct {
+        int head;
+        double score, iou;
+        int max_objects;
+        char labels[SET_PATH];
+        int line_width; // pixels, 0 = by picture size
+        bool draw_labels;
+    } detect;
+
+    struct {
+        int top_k;
+        char labels[SET_PATH];
+    } classify;
+
+    struct {
+        int picture; // enum set_picture
+        char labels[SET_PATH];
+        double opacity, threshold;
+    } segment;
+};
+
+const struct opt_table *reel_settings_table(void);
+// task as the enum of frame.h.
+enum reel_task reel_settings_task(const struct reel_settings *s);
+// "512M", "8G", "75%" of total -> bytes; 0 for "". CONFIG when it is no size.
+enum reel_err reel_parse_bytes(const char *text, uint64_t total, uint64_t *out_bytes);
+// "640x360" -> 640, 360. CONFIG otherwise.
+enum reel_err reel_parse_size(const char *text, int *out_w, int *out_h);
+
+#endif

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+//
+// A backend compiles a graph with fixed shapes into a program and runs it.
+//
+// The list of backends and their choice are in backend.c; each implementation
+// is backend_<name>.c and exports one const struct backend_ops. Passes read the
+// declared capabilities, never a backend's name.
+#ifndef REEL_WORKER_BACKEND_BACKEND_H
+#define REEL_WORKER_BACKEND_BACKEND_H
+
+#include "worker/graph/graph.h"
+
+enum precision {
+    PRECISION_AUTO, // the backend's default: fp32 on CPUs, fp16 on GPUs
+    PRECISION_FP32,
+    PRECISION_TF32,
+    PRECISION_FP16,
+    PRECISION_BF16,
+    PRECISION_FP8,
+};
+
+enum backend_cap {
+    BACKEND_FUSES_ACT = 1 << 0,      // takes EPILOGUE_* activations on Conv, ConvTranspose, MatMul, Gemm
+    BACKEND_FUSES_RESIDUAL = 1 << 1, // takes EPILOGUE_ADD with a full tensor on Conv
+    BACKEND_FUSES_PRELU = 1 << 2,    // takes EPILOGUE_PRELU
+    BACKEND_DYNAMIC_TAIL = 1 << 3,   // runs operators whose output shape depends on data
+    BACKEND_DEVICE_MEMORY = 1 << 4,  // inputs and outputs are device pointers
+    BACKEND_NO_MODEL = 1 << 5,       // works without a network (sim)
+};
+
+struct backend_params {
+    int device;              // GPU number; ignored on CPUs
+    int threads;             // compute threads of a CPU backend
+    enum precision precision;
+    double sim_ms;           // sim: cost of a frame in ms
+};
+
+struct program; // a compiled graph: one per shape; owned by the caller
+
+// Buffers of a run: tensors with data at the addresses to read and write.
+// Inputs are float32/whatever the graph's inputs declare, row-major.
+struct backend_ops {
+    const char *name;
+    unsigned caps;
+    // Whether the backend can run here at all; UNSUPPORTED with a text naming
+    // what is missing and the command that installs it.
+    enum reel_err (*probe)(const struct backend_params *params);
+    // Compiles. graph has passed all passes and stays alive and unchanged
+    // until destroy (weights may be repacked into the program). Errors:
+    // UNSUPPORTED (node named), NOMEM.
+    enum reel_err (*compile)(const struct graph *graph, const struct backend_params *params,
+                             struct program **out_program);
+    // Runs once, synchronously. in: graph->n_inputs tensors; out:
+    // graph->n_outputs tensors whose data is preallocated by the caller where
+    // the shape is static, or NULL: then the program allocates (owned by the
+    // caller afterwards) or, when borrow is set, points into program memory
+    // that holds until the next run.
+    enum reel_err (*run)(struct program *program, const struct reel_tensor *const *in, struct reel_tensor *out,
+                         bool borrow);
+    // Peak bytes of weights + arena + scratch.
+    size_t (*memory_bytes)(const struct program *program);
+    // One line a step (kernel or primitive chosen, shapes, bytes) for
+    // --dump_graph and for tests; stdio_file is a FILE *.
+    void (*dump)(const struct program *program, void *stdio_file);
+    void (*destroy)(struct program **program);
+};
+
+// Finds a backend by name ("onednn", "cudnn", "sim"); NULL when unknown.
+const struct backend_ops *backend_find(const char *name);
+
+// ---- the reference interpreter (interp.c) -------------------------------
+
+// Runs any graph, node by node, by the operator table's eval functions, shapes
+// resolved at run time: the yardstick of every backend, the runner of control
+// flow bodies, and what folds constants. out tensors are allocated and owned
+// by the caller. Errors carry the node's name.
+enum reel_err interp_run(const struct graph *graph, const struct reel_tensor *const *in,
+                         struct reel_tensor *out);
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+//
+// A network as the worker uses it: an ONNX file, read and made ready for given
+// input shapes, then run frame after frame. This is the whole face of the
+// executor (onnx/, graph/, backend/) towards the rest of the worker, and of
+// --eval_model, --bench_model and --dump_graph.
+#ifndef REEL_WORKER_NET_H
+#define REEL_WORKER_NET_H
+
+#include "worker/backend/backend.h"
+
+struct net;
+
+struct net_params {
+    const char *backend; // "onednn", "cudnn"
+    struct backend_params backend_params;
+    size_t max_file_bytes; // refuse larger models; 0 = 4 GiB
+};
+
+struct net_io {
+    const char *name; // holds as long as the net
+    enum reel_dtype dtype;
+    struct reel_shape shape; // as declared; -1 = dynamic. After net_prepare: resolved (outputs may keep -1)
+    const char *dim_param[REEL_MAX_DIMS];
+};
+
+// Reads and checks the file: protobuf, opsets, operators (every node known, or
+// refused by node, operator, opset and reason), external data beneath the
+// model's folder only. Shapes may still be open. Errors: INPUT, UNSUPPORTED,
+// IO, NOMEM, LIMIT.
+enum reel_err net_open(const char *path, const struct net_params *params, struct net **out_net);
+void net_close(struct net **net);
+
+int net_input_count(const struct net *net);
+int net_output_count(const struct net *net);
+const struct net_io *net_input(const struct net *net, int i);
+const struct net_io *net_output(const struct net *net, int i);
+// Metadata of the file ("names" of a YOLO export, ...); NULL when absent.
+const char *net_meta(const struct net *net, const char *key);
+const char *net_producer(const struct net *net);
+// The imported graph before passes, for guessing what a model is.
+const struct graph *net_graph(const struct net *net);
+
+// Fixes the input shapes, runs the passes and compiles. May be called again
+// with other shapes (the last program is dropped; weights are read again from
+// the imported graph). Errors: INPUT (a shape the graph refuses, with node),
+// UNSUPPORTED, NOMEM.
+enum reel_err net_prepare(struct net *net, const struct reel_shape *in_shapes);
+// Output shapes for given input shapes without compiling; extents that depend
+// on data are -1.
+enum reel_err net_infer_shapes(struct net *net, const struct reel_shape *in_shapes, struct reel_shape *out_shapes);
+
+// Runs once. in[i] must have the prepared type and shape. out as in
+// backend_ops.run.
+enum reel_err net_run(struct net *net, const struct reel_tensor *const *in, struct reel_tensor *out, bool borrow);
+
+// Receptive radius in input pixels of output 0 along (H, W) computed from the
+// graph; -1 when unbounded or unknown. And the factor that input sizes must be
+// a multiple of (1 when any size works).
+void net_receptive_field(struct net *net, int *out_radius_h, int *out_radius_w);
+int net_size_multiple(struct net *net);
+
+size_t net_memory_bytes(const struct net *net);
+void net_dump(const struct net *net, bool after_passes, void *stdio_file);
+
+#endif

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+//
+// The operator table: what every ONNX operator is, in one place.
+//
+// Each operator has an entry with its opsets, its accepted types, a shape
+// inference function and a reference implementation in plain C on row-major
+// tensors. The importer looks operators up here (and refuses what is not
+// here); graph/shape.c calls infer; constant folding, the conformance run and
+// backends without an own kernel call eval; docs/operators.md is generated
+// from the table. Operators of one family stand in one file ops/<family>.c and
+// export one array of entries.
+//
+// What it is not: no backend's fast path. eval must be right first; where an
+// operator is likely to run once per frame on whole feature maps (Concat,
+// Slice, Transpose, Resize, elementwise, Softmax...) it is also written so that
+// the compiler vectorises its inner loop.
+#ifndef REEL_WORKER_ONNX_OP_H
+#define REEL_WORKER_ONNX_OP_H
+
+#include "worker/graph/graph.h"
+
+// A call of an operator. in[i] is NULL for an absent optional input.
+//
+// infer: in[i]->dtype and shape are known (an extent may be -1 when it depends
+//   on data); in[i]->data is set when the value is a constant, else NULL. It
+//   sets dtype and shape of every out[i] that is not NULL. When a shape depends
+//   on data that is not there, it sets those extents to -1 and returns OK.
+// eval: all inputs are complete. out[i] is NULL when nobody reads it. out[i]
+//   has dtype, shape and data allocated where the shape was known; where
+//   out[i]->data is NULL the function calls op_alloc_out().
+// Both return UNSUPPORTED or INPUT with a reel_fail() text which says what is
+// wrong with the attribute, type or shape; the caller puts the node's name in
+// front of it. Neither keeps state: they are thread-safe.
+struct op_call {
+    const struct node *node; // attributes, name, opset
+    int opset;
+    int n_in, n_out;
+    const struct reel_tensor *const *in;
+    struct reel_tensor *const *out;
+
+    // For If, Loop, Scan: runs a body with the given inputs; outputs are
+    // allocated by the callee and owned by the caller. NULL in infer. Names of
+    // the enclosing scope are resolved by the interpreter behind it.
+    enum reel_err (*run_body)(void *scope, struct graph *body, const struct reel_tensor *const *in, int n_in,
+                              struct reel_tensor *out, int n_out);
+    void *scope;
+};
+
+// Sets of element types, for the table and its documentation.
+#define T_(x) (1u << (x))
+#define TYPES_FLOAT (T_(REEL_F32) | T_(REEL_F64) | T_(REEL_F16) | T_(REEL_BF16))
+#define TYPES_SINT (T_(REEL_I8) | T_(REEL_I16) | T_(REEL_I32) | T_(REEL_I64))
+#define TYPES_UINT (T_(REEL_U8) | T_(REEL_U16) | T_(REEL_U32) | T_(REEL_U64))
+#define TYPES_INT (TYPES_SINT | TYPES_UINT)
+#define TYPES_NUM (TYPES_FLOAT | TYPES_INT)
+#define TYPES_ALL (TYPES_NUM | T_(REEL_BOOL))
+
+enum op_flag {
+    OP_ELEMENTWISE = 1 << 0,    // out[0][i] depends on in[*][i] alone (after broadcasting)
+    OP_VIEW = 1 << 1,           // same bytes, other shape (Reshape, Squeeze, Flatten...)
+    OP_DATA_SHAPE = 1 << 2,     // output shape depends on input data (NonZero, NMS...)
+    OP_CONTROL = 1 << 3,        // has bodies
+    OP_RANDOM = 1 << 4,         // not deterministic: refused for video
+    OP_INFERENCE_NOP = 1 << 5,  // identity at inference (Dropout, Identity)
+};
+
+struct op_def {
+    const char *domain; // "" = ai.onnx, "com.microsoft", ...
+    const char *name;
+    int since, until; // opsets handled, both included; the importer refuses others
+    int min_in, max_in; // max_in < 0: variadic
+    int min_out, max_out;
+    uint32_t types; // element types of in[0] that eval takes
+    unsigned flags;
+    enum reel_err (*infer)(const struct op_call *call);
+    enum reel_err (*eval)(const struct op_call *call);
+    const char *limits; // for docs/operators.md: what is not supported, or NULL
+};
+
+// The entry for an operator at an opset, or NULL. *out_name_known tells whether
+// the name exists at other opsets (a better message).
+const struct op_def *op_find(const char *domain, const char *name, int opset, bool *out_name_known);
+// All entries in table order; *out_count is set.
+const struct op_def *const *op_list(int *out_count);
+
+// ---- helpers for ops/*.c (op.c) -----------------------------------------
+
+// Makes out[i] a fresh tensor when its data is NULL, and checks that it has
+// this type and shape otherwise.
+enum reel_err op_alloc_out(const struct op_call *call, int i, enum reel_dtype dtype,
+                           const struct reel_shape *shape);
+// numpy-style broadcasting of two shapes; unknown extents stay unknown.
+enum reel_err op_broadcast(const struct reel_shape *a, const struct reel_shape *b, struct reel_shape *out_shape);
+// axis in [-ndim, ndim) -> [0, ndim); INPUT error otherwise.
+enum reel_err op_axis(int64_t axis, int ndim, int *out_axis);
+// The int64 (or int32) elements of a constant input; false when in[i] is absent
+// or has no data. At most max elements are written; *out_n is the true count.
+bool op_const_ints(const struct op_call *call, int i, int64_t *out_values, int max, int *out_n);
+// Axes from an attribute (old opsets) or a constant input (new ones), in that
+// order; *out_known is false when they come from data not yet there.
+enum reel_err op_axes(const struct op_call *call, const char *attr_name, int input, int ndim, int *out_axes,
+                      int *out_n, bool *out_known);
+// out[0] gets in[0]'s type and shape.
+enum reel_err op_infer_same(const struct op_call *call);
+// Elements i of any numeric tensor as double / int64 (slow; for parameters).
+double op_scalar(const struct reel_tensor *t, int64_t i);
+int64_t op_scalar_int(const struct reel_tensor *t, int64_t i);
+
+// Families. Each file defines `const struct op_def ops_<family>[]` and
+// `const int ops_<family>_count`; op.c lists them.
+#define OP_FAMILIES(X)                                                                                                  \
+    X(elementwise) /* unary and binary arithmetic, comparison, logic, activations, Where, Clip, Cast, bitwise */       \
+    X(reduce)      /* Reduce*, ArgMax/Min, CumSum, Softmax family, TopK, Hardmax, Sum/Mean/Max/Min variadic */         \
+    X(shape)       /* Reshape, Squeeze, Transpose, Concat, Split, Slice, Pad, Tile, Expand, Shape, Size, Range... */   \
+    X(gather)      /* Gather*, Scatter*, OneHot, NonZero, Compress, Unique, Trilu, EyeLike, Where-like indexing */     \
+    X(conv)        /* Conv, ConvTranspose, ConvInteger, DeformConv, Col2Im, pooling, LRN, Unpool */                    \
+    X(norm)        /* BatchNormalization, InstanceNorm, LayerNorm, GroupNorm, RMSNorm, LpNorm, MVN */                  \
+    X(matmul)      /* MatMul, Gemm, Einsum, MatMulInteger, Det, Attention, com.microsoft fused attention */            \
+    X(image)       /* Resize, Upsample, GridSample, AffineGrid, DepthToSpace, SpaceToDepth, RoiAlign, NMS, CenterCropPad */ \
+    X(rnn)         /* RNN, GRU, LSTM */                                                                                \
+    X(control)     /* If, Loop, Scan, Constant, ConstantOfShape, Identity, Dropout, sequences where they fold away */  \
+    X(quant)       /* QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, QLinearConv, QLinearMatMul, QLinear* */ \
+    X(signal)      /* windows, DFT, STFT, MelWeightMatrix */
+
+#endif
