@@ -36,16 +36,13 @@ static inline uint32_t kern_f32_bits(float f)
     return bits;
 }
 
-// x = n ln 2 + r with |r| <= ln 2 / 2; exp(x) = 2^n (1 + r + r^2 p(r)), p a
-// minimax polynomial. 2^n is applied in two halves, so that results below the
-// normal range are rounded once and 2^128 is reached.
-static inline float kern_exp1_f32(float x)
+// x = n ln 2 + r with |r| <= ln 2 / 2; exp(x) = 2^n (1 + q), q = r + r^2 p(r), p
+// a minimax polynomial. Returns q for -105 <= x <= 89 or NaN.
+static inline float kern_exp_parts_f32(float x, uint32_t *out_n)
 {
-    x = x > 89.0f ? 89.0f : x;     // the last finite result is at 88.73
-    x = x < -105.0f ? -105.0f : x; // 0 from -103.98 on
     // Adding 1.5 * 2^23 rounds to an integer that stands in the low bits.
     const float t = x * 1.44269504f + 12582912.0f;
-    const uint32_t n = kern_f32_bits(t) - UINT32_C(0x4b400000);
+    *out_n = kern_f32_bits(t) - UINT32_C(0x4b400000);
     const float k = t - 12582912.0f;
     // ln 2 in two parts; the first has 9 bits, so that k times it is exact.
     float r = x - k * 0.693359375f;
@@ -55,9 +52,29 @@ static inline float kern_exp1_f32(float x)
     p = p * r + 0.041668456f;
     p = p * r + 0.166665152f;
     p = p * r + 0.49999994f;
-    const float y = 1.0f + (r + r * r * p);
+    return r + r * r * p;
+}
+
+// 2^n is applied in two halves, so that results below the normal range are
+// rounded once and 2^128 is reached.
+static inline float kern_exp1_f32(float x)
+{
+    x = x > 89.0f ? 89.0f : x;     // the last finite result is at 88.73
+    x = x < -105.0f ? -105.0f : x; // 0 from -103.98 on
+    uint32_t n;
+    const float q = kern_exp_parts_f32(x, &n);
     const uint32_t half = (uint32_t)((int32_t)n >> 1);
-    return y * kern_bits_f32((half + 127) << 23) * kern_bits_f32((n - half + 127) << 23);
+    return (1.0f + q) * kern_bits_f32((half + 127) << 23) * kern_bits_f32((n - half + 127) << 23);
+}
+
+// exp(x) - 1 for x <= 0, exact near 0 (ELU and its kind); 0 and NaN above.
+static inline float kern_expm1_neg_f32(float x)
+{
+    x = x > 0.0f ? 0.0f : x;
+    x = x < -30.0f ? -30.0f : x; // -1 from -17.4 on
+    uint32_t n;
+    const float q = kern_exp_parts_f32(x, &n), scale = kern_bits_f32((n + 127) << 23);
+    return (scale - 1.0f) + scale * q;
 }
 
 // 1 / (1 + exp(-x)), from exp(-|x|) so that nothing overflows.

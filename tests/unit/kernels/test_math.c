@@ -57,6 +57,8 @@ static void functions_are_exact_enough(void)
     check_range("exp", kern_exp1_f32, exp, -87.3f, 88.7f, 2);
     check_range("exp", kern_exp1_f32, exp, -1, 1, 2);
     check_range("exp", kern_exp1_f32, exp, -110, -87, 2);
+    check_range("expm1", kern_expm1_neg_f32, expm1, -30, 0, 2);
+    check_range("expm1", kern_expm1_neg_f32, expm1, -1e-3f, 0, 2);
     check_range("sigmoid", kern_sigmoid1_f32, exact_sigmoid, -87, 30, 3);
     check_range("tanh", kern_tanh1_f32, tanh, -12, 12, 3);
     check_range("tanh", kern_tanh1_f32, tanh, -0.01f, 0.01f, 2);
@@ -92,6 +94,7 @@ static void special_values(void)
     CHECK(kern_exp1_f32(INFINITY) == INFINITY && kern_exp1_f32(-INFINITY) == 0.0f && isnan(kern_exp1_f32(NAN)));
     CHECK(kern_exp1_f32(88.8f) == INFINITY && kern_exp1_f32(-104.5f) == 0.0f);
     CHECK(kern_exp1_f32(-103.5f) > 0.0f);
+    CHECK(kern_expm1_neg_f32(-INFINITY) == -1.0f && isnan(kern_expm1_neg_f32(NAN)));
     CHECK(kern_sigmoid1_f32(INFINITY) == 1.0f && kern_sigmoid1_f32(-INFINITY) == 0.0f);
     CHECK(kern_sigmoid1_f32(0.0f) == 0.5f && isnan(kern_sigmoid1_f32(NAN)));
     CHECK(kern_tanh1_f32(INFINITY) == 1.0f && kern_tanh1_f32(-INFINITY) == -1.0f && isnan(kern_tanh1_f32(NAN)));

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+//
+// Loops over typed elements: lists of the element types for macros that define
+// one function a type, the walk over broadcast operands, and the evaluation of
+// 16-bit floats in single precision.
+//
+// Used by the families elementwise, reduce, shape and gather. Working copies
+// of tensors in another type are work.h. What it is not: no operator.
+#ifndef REEL_WORKER_ONNX_OPS_TYPED_H
+#define REEL_WORKER_ONNX_OPS_TYPED_H
+
+#include "kernels/simd.h"
+#include "worker/onnx/ops/work.h"
+
+// X(dtype, suffix, type, unsigned type in which arithmetic wraps)
+#define EACH_FLOAT(X)              \
+    X(REEL_F32, f32, float, float) \
+    X(REEL_F64, f64, double, double)
+#define EACH_SINT(X)                    \
+    X(REEL_I8, i8, int8_t, uint32_t)    \
+    X(REEL_I16, i16, int16_t, uint32_t) \
+    X(REEL_I32, i32, int32_t, uint32_t) \
+    X(REEL_I64, i64, int64_t, uint64_t)
+#define EACH_UINT(X)                     \
+    X(REEL_U8, u8, uint8_t, uint32_t)    \
+    X(REEL_U16, u16, uint16_t, uint32_t) \
+    X(REEL_U32, u32, uint32_t, uint32_t) \
+    X(REEL_U64, u64, uint64_t, uint64_t)
+#define EACH_INT(X) EACH_SINT(X) EACH_UINT(X)
+#define EACH_REAL(X) EACH_FLOAT(X) EACH_INT(X)
+
+// True for a signed integer type (as a constant; no warning for unsigned ones).
+#define IS_SIGNED(T) ((T)-1 < (T)1)
+
+static inline bool is_half(enum reel_dtype dtype)
+{
+    return dtype == REEL_F16 || dtype == REEL_BF16;
+}
+
+// Evaluates a call on F32 copies of its 16-bit float inputs; outputs that are
+// of such a type are rounded to it once. eval must take F32.
+enum reel_err typed_eval_in_f32(const struct op_call *call, enum reel_err (*eval)(const struct op_call *));
+
+// First lines of an eval function that works for F32 but not for 16-bit floats.
+#define HALVES_IN_F32(eval)                                                    \
+    do {                                                                       \
+        if (is_half(call->in[0]->dtype)) return typed_eval_in_f32(call, eval); \
+    } while (0)
+
+// "does not take float16" for the operand with this index.
+enum reel_err typed_refuse(const struct op_call *call, int input);
+// INPUT error unless a and b have one type.
+enum reel_err typed_same(const struct op_call *call, int a, int b);
+// Reads the whole of integer input i (int32 or int64) into fresh memory, at
+// least one element long; the caller frees *out_values. Refuses other types and
+// inputs of more than max elements.
+enum reel_err typed_ints(const struct op_call *call, int i, int64_t max, int64_t **out_values, int64_t *out_n);
+// Copies input 0 to output 0 with another shape of as many elements.
+enum reel_err typed_copy_as(const struct op_call *call, const struct reel_shape *shape);
+
+// ---- walking over broadcast operands ------------------------------------
+//
+// The output's elements in order, in runs that are as long as can be: adjacent
+// dimensions are merged where every operand allows it. Within a run operand i
+// advances by step[i] (0 or 1) elements.
+//
+//     for (walk_start(&w, &shape, shapes, n); !w.done; walk_next(&w))
+//         kernel(out + w.out, a + w.at[0], w.step[0], b + w.at[1], w.step[1], w.run);
+
+#define WALK_MAX 3
+
+struct walk {
+    int n; // operands
+    int64_t run;
+    int64_t out;          // offset of this run in the output, in elements
+    int64_t at[WALK_MAX]; // offsets of this run in the operands
+    int64_t step[WALK_MAX];
+    bool done;
+
+    int outer; // dimensions around the run
+    int64_t dim[REEL_MAX_DIMS], index[REEL_MAX_DIMS];
+    int64_t stride[WALK_MAX][REEL_MAX_DIMS];
+};
+
+// shapes[i] must broadcast to shape (all extents known).
+void walk_start(struct walk *w, const struct reel_shape *shape, const struct reel_shape *const *shapes, int n);
+void walk_next(struct walk *w);
+
+#endif
