@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+//
+// Sliding windows: the geometry which convolutions and pools share, and the
+// convolution on plain memory that the quantised operators reuse.
+//
+// Everything is brought to three spatial axes (depth, height, width); leading
+// ones of a 1-D or 2-D operator have extent 1, so that one loop nest serves all.
+#ifndef REEL_WORKER_ONNX_OPS_WINDOW_H
+#define REEL_WORKER_ONNX_OPS_WINDOW_H
+
+#include "worker/onnx/ops/work.h"
+
+#define WINDOW_DIMS 3
+
+struct window {
+    int nd;                                                         // spatial axes of the operator, 1..3
+    int64_t in[WINDOW_DIMS], kernel[WINDOW_DIMS], out[WINDOW_DIMS]; // extents; in and out may be -1 in inference
+    int64_t stride[WINDOW_DIMS], dilation[WINDOW_DIMS];
+    int64_t begin[WINDOW_DIMS], end[WINDOW_DIMS]; // padding; a negative one crops
+};
+
+// Reads kernel_shape (unless kernel has nd extents), strides, dilations, pads,
+// auto_pad and ceil_mode, and checks them. x is (N,C,spatial...).
+enum reel_err window_open(const struct op_call *call, const struct reel_shape *x, const int64_t *kernel,
+                          struct window *out_w);
+// The same without the output's extent, for ConvTranspose and MaxUnpool, where
+// it follows from other rules.
+enum reel_err window_attrs(const struct op_call *call, const struct reel_shape *x, const int64_t *kernel,
+                           struct window *out_w);
+int64_t window_volume(const int64_t extents[WINDOW_DIMS]);
+
+// A convolution: x (n, groups*cg, in), weights (groups*mg, cg, kernel), result
+// (n, groups*mg, out).
+struct conv {
+    struct window w;
+    int64_t n, groups, cg, mg;
+};
+
+// Reads the geometry of Conv, ConvInteger and QLinearConv and the result's
+// shape (-1 where unknown; ndim -1 when the ranks are unknown).
+enum reel_err conv_open(const struct op_call *call, const struct reel_shape *x, const struct reel_shape *weights,
+                        struct conv *out_conv, struct reel_shape *out_shape);
+// bias has groups*mg elements, or is NULL. Products and sums wrap, so signed
+// operands may be passed as their bit patterns.
+enum reel_err conv_run_u32(const struct conv *conv, const uint32_t *x, const uint32_t *weights, const uint32_t *bias,
+                           uint32_t *y);
+
+#endif
