@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+//
+// Messages over ZeroMQ. See bus.h.
+#include "common/bus.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+#include "common/life.h"
+#include "common/log.h"
+
+#define MAX_PEERS 1024
+#define ID_BYTES 9 // routing ids must not begin with a zero byte: 'R' and the packed peer
+#define MAX_MESSAGE (sizeof(struct reel_msg_head) + REEL_MAX_RECORDS * sizeof(struct reel_rec_open))
+
+struct link {
+    reel_peer peer;
+    uint32_t sent, received; // sequence numbers, from 1
+};
+
+struct reel_bus {
+    void *context, *socket;
+    int fd;
+    bool hub;
+    reel_peer self;
+    struct link links[MAX_PEERS];
+    int n_links;
+
+    // The open message.
+    struct link *out_link;
+    enum reel_msg_type out_type;
+    uint32_t out_count;
+    size_t out_bytes;
+    uint8_t *out;
+
+    zmq_msg_t in;
+    uint8_t *in_aligned; // copy for records when libzmq's buffer is not aligned
+};
+
+const char *reel_bus_library(void)
+{
+    static char text[32];
+    int major, minor, patch;
+    zmq_version(&major, &minor, &patch);
+    snprintf(text, sizeof text, "%d.%d.%d", major, minor, patch);
+    return text;
+}
+
+static struct link *find_link(struct reel_bus *bus, reel_peer peer)
+{
+    if (!bus->hub) return &bus->links[0];
+    for (int i = 0; i < bus->n_links; i++)
+        if (bus->links[i].peer == peer) return &bus->links[i];
+    return NULL;
+}
+
+static void pack_id(reel_peer peer, uint8_t id[ID_BYTES])
+{
+    id[0] = 'R';
+    memcpy(id + 1, &peer, sizeof peer);
+}
+
+static enum reel_err open_socket(int type, struct reel_bus **out_bus)
+{
+    struct reel_bus *bus = calloc(1, sizeof *bus);
+    if (!bus) return reel_fail(REEL_ERR_NOMEM, "could not open bus: out of memory");
+    bus->out = malloc(MAX_MESSAGE);
+    bus->in_aligned = malloc(MAX_MESSAGE);
+    bus->context = zmq_ctx_new();
+    if (bus->context) bus->socket = zmq_socket(bus->context, type);
+    zmq_msg_init(&bus->in);
+    if (!bus->out || !bus->in_aligned || !bus->socket) {
+        enum reel_err err = reel_fail(REEL_ERR_NOMEM, "could not open bus: %s", zmq_strerror(zmq_errno()));
+        reel_bus_close(&bus);
+        return err;
+    }
+    int zero = 0;
+    int64_t max_bytes = MAX_MESSAGE;
+    zmq_setsockopt(bus->socket, ZMQ_LINGER, &zero, sizeof zero);
+    // Credits bound what is under way; a high-water mark would drop or block.
+    zmq_setsockopt(bus->socket, ZMQ_SNDHWM, &zero, sizeof zero);
+    zmq_setsockopt(bus->socket, ZMQ_RCVHWM, &zero, sizeof zero);
+    zmq_setsockopt(bus->socket, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes);
+    *out_bus = bus;
+    return REEL_OK;
+}
+
+static enum reel_err finish_open(struct reel_bus **bus, const char *path, const char *verb, int rc)
+{
+    size_t size = sizeof (*bus)->fd;
+    if (!rc) rc = zmq_getsockopt((*bus)->socket, ZMQ_FD, &(*bus)->fd, &size);
+    if (!rc) return REEL_OK;
+    enum reel_err err = reel_fail(REEL_ERR_IO, "could not %s socket \"%s\": %s", verb, path, zmq_strerror(zmq_errno()));
+    reel_bus_close(bus);
+    return err;
+}
+
+enum reel_err reel_bus_open_hub(const char *path, struct reel_bus **out_bus)
+{
+    enum reel_err err = open_socket(ZMQ_ROUTER, out_bus);
+    if (err) return err;
+    (*out_bus)->hub = true;
+    int one = 1;
+    zmq_setsockopt((*out_bus)->socket, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
+    char endpoint[256];
+    snprintf(endpoint, sizeof endpoint, "ipc://%s", path);
+    return finish_open(out_bus, path, "bind", zmq_bind((*out_bus)->socket, endpoint));
+}
+
+enum reel_err reel_bus_open_peer(const char *path, reel_peer self, struct reel_bus **out_bus)
+{
+    enum reel_err err = open_socket(ZMQ_DEALER, out_bus);
+    if (err) return err;
+    (*out_bus)->self = self;
+    (*out_bus)->n_links = 1;
+    (*out_bus)->links[0].peer = self;
+    uint8_t id[ID_BYTES];
+    pack_id(self, id);
+    zmq_setsockopt((*out_bus)->socket, ZMQ_ROUTING_ID, id, sizeof id);
+    char endpoint[256];
+    snprintf(endpoint, sizeof endpoint, "ipc://%s", path);
+    return finish_open(out_bus, path, "connect to", zmq_connect((*out_bus)->socket, endpoint));
+}
+
+void reel_bus_close(struct reel_bus **bus)
+{
+    struct reel_bus *b = *bus;
+    if (!b) return;
+    zmq_msg_close(&b->in);
+    if (b->socket) zmq_close(b->socket);
+    if (b->context) zmq_ctx_term(b->context);
+    free(b->out);
+    free(b->in_aligned);
+    free(b);
+    *bus = NULL;
+}
+
+void reel_bus_admit(struct reel_bus *bus, reel_peer peer)
+{
+    if (find_link(bus, peer)) return;
+    if (bus->n_links == MAX_PEERS) {
+        reel_error("bus", "more than %d peers", MAX_PEERS);
+        abort();
+    }
+    bus->links[bus->n_links++] = (struct link){.peer = peer};
+}
+
+void reel_bus_expel(struct reel_bus *bus, reel_peer peer)
+{
+    struct link *link = find_link(bus, peer);
+    if (!link) return;
+    // The open message may be for it or for the link that moves: send or drop first.
+    if (bus->out_link == link)
+        bus->out_link = NULL;
+    else
+        reel_bus_flush(bus);
+    *link = bus->links[--bus->n_links];
+}
+
+enum reel_err reel_bus_flush(struct reel_bus *bus)
+{
+    struct link *link = bus->out_link;
+    if (!link) return REEL_OK;
+    bus->out_link = NULL;
+    struct reel_msg_head *head = (struct reel_msg_head *)bus->out;
+    *head = (struct reel_msg_head){.magic = REEL_PROTO_MAGIC,
+                                   .version = REEL_PROTO_VERSION,
+                                   .type = (uint16_t)bus->out_type,
+                                   .seq = ++link->sent,
+                                   .incarnation = reel_peer_incarnation(link->peer),
+                                   .count = bus->out_count,
+                                   .record_bytes = (uint32_t)reel_msg_record_bytes(bus->out_type)};
+    if (bus->hub) {
+        uint8_t id[ID_BYTES];
+        pack_id(link->peer, id);
+        if (zmq_send(bus->socket, id, sizeof id, ZMQ_SNDMORE) < 0) {
+            // A dead or not yet connected peer: its pidfd tells the rest.
+            reel_debug("bus", "message \"%s\" to a peer that is gone was dropped", reel_msg_name(bus->out_type));
+            return REEL_OK;
+        }
+    }
+    if (zmq_send(bus->socket, bus->out, bus->out_bytes, 0) < 0)
+        return reel_fail(REEL_ERR_IO, "could not send message \"%s\": %s", reel_msg_name(bus->out_type),
+                         zmq_strerror(zmq_errno()));
+    return REEL_OK;
+}
+
+enum reel_err reel_bus_post(struct reel_bus *bus, reel_peer to, enum reel_msg_type type, const void *record)
+{
+    struct link *link = find_link(bus, to);
+    if (!link) return REEL_OK;
+    size_t bytes = reel_msg_record_bytes(type);
+    bool fits = bus->out_link == link && bus->out_type == type && bytes && bus->out_count < REEL_MAX_RECORDS;
+    if (!fits) {
+        enum reel_err err = reel_bus_flush(bus);
+        if (err) return err;
+        bus->out_link = link;
+        bus->out_type = type;
+        bus->out_count = 0;
+        bus->out_bytes = sizeof(struct reel_msg_head);
+    }
+    if (!bytes) return REEL_OK;
+    memcpy(bus->out + bus->out_bytes, record, bytes);
+    bus->out_bytes += bytes;
+    bus->out_count++;
+    return REEL_OK;
+}
+
+// Reads one frame of a ZeroMQ message into bus->in. AGAIN when none.
+static enum reel_err receive_frame(struct reel_bus *bus, int flags)
+{
+    zmq_msg_close(&bus->in);
+    zmq_msg_init(&bus->in);
+    while (zmq_msg_recv(&bus->in, bus->socket, flags) < 0) {
+        if (zmq_errno() == EINTR) continue;
+        if (zmq_errno() == EAGAIN) return REEL_AGAIN;
+        return reel_fail(REEL_ERR_IO, "could not receive: %s", zmq_strerror(zmq_errno()));
+    }
+    return REEL_OK;
+}
+
+static enum reel_err check_message(struct link *link, const uint8_t *data, size_t bytes, struct reel_msg *out_msg)
+{
+    const struct reel_msg_head *head = (const struct reel_msg_head *)data;
+    if (bytes < sizeof *head || head->magic != REEL_PROTO_MAGIC || head->version != REEL_PROTO_VERSION)
+        return reel_fail(REEL_GONE, "peer sent %zu bytes that are no message of this version", bytes);
+    if (head->seq != link->received + 1)
+        return reel_fail(REEL_GONE, "message %u was lost (the next is %u)", link->received + 1, head->seq);
+    size_t want = reel_msg_record_bytes((enum reel_msg_type)head->type);
+    if (head->type == REEL_MSG_NONE || head->type >= REEL_MSG_TYPES || head->record_bytes != want ||
+        head->count > REEL_MAX_RECORDS || bytes != sizeof *head + head->count * want ||
+        head->incarnation != reel_peer_incarnation(link->peer) || (want && !head->count))
+        return reel_fail(REEL_GONE, "peer sent a malformed message of type %u", head->type);
+    link->received = head->seq;
+    *out_msg = (struct reel_msg){
+        .type = (enum reel_msg_type)head->type, .count = head->count, .records = data + sizeof *head};
+    return REEL_OK;
+}
+
+enum reel_err reel_bus_recv(struct reel_bus *bus, struct reel_msg *out_msg)
+{
+    for (;;) {
+        enum reel_err err = receive_frame(bus, ZMQ_DONTWAIT);
+        if (err) return err;
+        struct link *link = &bus->links[0];
+        reel_peer from = REEL_BUS_HUB;
+        if (bus->hub) {
+            link = NULL;
+            if (zmq_msg_size(&bus->in) == ID_BYTES) {
+                memcpy(&from, (uint8_t *)zmq_msg_data(&bus->in) + 1, sizeof from);
+                link = find_link(bus, from);
+            }
+            if (!zmq_msg_more(&bus->in)) continue;
+            if ((err = receive_frame(bus, 0))) return err;
+        }
+        bool more = zmq_msg_more(&bus->in);
+        size_t bytes = zmq_msg_size(&bus->in);
+        if (bytes <= MAX_MESSAGE) memcpy(bus->in_aligned, zmq_msg_data(&bus->in), bytes);
+        while (more) { // surplus parts: malformed, read over them
+            if ((err = receive_frame(bus, 0))) return err;
+            more = zmq_msg_more(&bus->in);
+            bytes = 0;
+        }
+        if (!link) continue; // not admitted, or expelled
+        err = bytes > MAX_MESSAGE ? REEL_GONE : check_message(link, bus->in_aligned, bytes, out_msg);
+        out_msg->from = from;
+        return err;
+    }
+}
+
+static bool message_waits(struct reel_bus *bus)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    return !zmq_getsockopt(bus->socket, ZMQ_EVENTS, &events, &size) && (events & ZMQ_POLLIN);
+}
+
+enum reel_err reel_bus_wait(struct reel_bus *bus, const int *fds, bool *out_ready, int n_fds, int timeout_ms, int spin_us)
+{
+    enum reel_err err = reel_bus_flush(bus);
+    if (err) return err;
+    for (int i = 0; i < n_fds; i++) out_ready[i] = false;
+    if (message_waits(bus)) return REEL_OK;
+    if (spin_us > 0) {
+        int64_t until = reel_now_us() + spin_us;
+        do {
+            if (message_waits(bus)) return REEL_OK;
+        } while (reel_now_us() < until);
+    }
+    struct pollfd polls[1 + REEL_STAGES * 256];
+    int limit = (int)(sizeof polls / sizeof polls[0]) - 1;
+    if (n_fds > limit) return reel_fail(REEL_ERR_LIMIT, "could not wait for %d descriptors: at most %d", n_fds, limit);
+    polls[0] = (struct pollfd){.fd = bus->fd, .events = POLLIN};
+    for (int i = 0; i < n_fds; i++) polls[i + 1] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    int rc = poll(polls, (nfds_t)(n_fds + 1), timeout_ms);
+    if (rc < 0 && errno != EINTR) return reel_fail(REEL_ERR_IO, "could not wait: %s", strerror(errno));
+    bool any = false;
+    for (int i = 0; rc > 0 && i < n_fds; i++) any |= out_ready[i] = polls[i + 1].revents != 0;
+    // ZMQ_FD is edge-triggered: only ZMQ_EVENTS tells.
+    return any || message_waits(bus) ? REEL_OK : REEL_AGAIN;
+}
