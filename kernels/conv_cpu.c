@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+//
+// The choice of convolution kernels for this CPU, and their plain C twins.
+#include "kernels/conv_cpu.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern const struct conv_kernels conv_kernels_base;
+#if defined(__x86_64__)
+extern const struct conv_kernels conv_kernels_avx2, conv_kernels_avx512;
+#endif
+
+const struct conv_kernels *conv_kernels_get(enum cpu_isa most)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (most >= CPU_ISA_AVX512 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        return &conv_kernels_avx512;
+    if (most >= CPU_ISA_AVX2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return &conv_kernels_avx2;
+#endif
+    return &conv_kernels_base;
+}
+
+void conv_plan_fini(struct conv_plan *p)
+{
+    for (int i = 0; p->class_list && i < p->n_classes; i++) free(p->class_list[i]);
+    free(p->class_list);
+    free(p->class_taps);
+    free(p->w);
+    free(p->bias);
+    memset(p, 0, sizeof *p);
+}
+
+static double ref_pixel(const struct conv_geometry *g, const float *image, const float *weights, int o, int y, int x)
+{
+    const int icg = g->ic / g->groups, group = o / (g->oc / g->groups);
+    double sum = 0;
+    for (int i = 0; i < icg; i++)
+        for (int ky = 0; ky < g->kh; ky++)
+            for (int kx = 0; kx < g->kw; kx++) {
+                int iy = y * g->sh - g->pad_top + ky * g->dh, ix = x * g->sw - g->pad_left + kx * g->dw;
+                if (iy < 0 || iy >= g->ih || ix < 0 || ix >= g->iw) continue;
+                double a = image[((size_t)(group * icg + i) * g->ih + iy) * g->iw + ix];
+                sum += a * weights[(((size_t)o * icg + i) * g->kh + ky) * g->kw + kx];
+            }
+    return sum;
+}
+
+void conv_ref(const struct conv_geometry *g, const float *src, const float *weights, const float *bias, float *dst)
+{
+    for (int n = 0; n < g->n; n++)
+        for (int o = 0; o < g->oc; o++)
+            for (int y = 0; y < g->oh; y++)
+                for (int x = 0; x < g->ow; x++)
+                    *dst++ = (float)(ref_pixel(g, src + (size_t)n * g->ic * g->ih * g->iw, weights, o, y, x) +
+                                     (bias ? bias[o] : 0));
+}
+
+float conv_step_ref(const struct conv_step *s, float value, float full, float chan)
+{
+    const double x = value, sigmoid = 1 / (1 + exp(-x));
+    switch (s->kind) {
+    case CONV_ADD_FULL:
+        return (float)(x + full);
+    case CONV_MUL_FULL:
+        return (float)(x * full);
+    case CONV_ADD_CHAN:
+        return (float)(x + chan);
+    case CONV_MUL_CHAN:
+        return (float)(x * chan);
+    case CONV_SLOPE:
+        return (float)(x < 0 ? x * chan : x);
+    case CONV_RELU:
+        return (float)(x > 0 ? x : 0);
+    case CONV_LEAKY:
+        return (float)(x < 0 ? x * s->alpha : x);
+    case CONV_CLIP:
+        return (float)fmin(fmax(x, s->alpha), s->beta);
+    case CONV_SIGMOID:
+        return (float)sigmoid;
+    case CONV_TANH:
+        return (float)tanh(x);
+    case CONV_SILU:
+        return (float)(x * sigmoid);
+    case CONV_HSWISH:
+        return (float)(x * fmin(fmax(x / 6 + 0.5, 0), 1));
+    case CONV_HSIGMOID:
+        return (float)fmin(fmax(s->alpha * x + s->beta, 0), 1);
+    case CONV_GELU_ERF:
+        return (float)(0.5 * x * (1 + erf(x / sqrt(2))));
+    case CONV_GELU_TANH:
+        return (float)(0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))));
+    case CONV_ELU:
+        return (float)(x < 0 ? s->alpha * expm1(x) : x);
+    case CONV_MISH:
+        return (float)(x * tanh(log1p(exp(x))));
+    }
+    return value;
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+//
+// Convolution kernels for CPUs: direct, Winograd, depthwise and few-outputs
+// convolutions, and matrix products, on float32. The executor's CPU backend
+// prepares and calls them; they know pointers and sizes only.
+//
+// Layouts. "Blocked" is (N, ceil(C/V), H, W, V) with V = conv_kernels.lanes (16
+// with AVX-512, else 8): the channels of one pixel lie together in vectors. The
+// lanes beyond C hold anything: no kernel reads them into a result. "Plain" is
+// row-major (N, C, H, W).
+//
+// Work is cut into units that write disjoint parts of the output, and every
+// output element is summed in one fixed order, so the result does not depend on
+// how units are spread over threads. It does depend on the instruction set.
+//
+// What it is not: no graph, no memory management beyond the packed weights that
+// *_prepare allocates, no threads.
+#ifndef REEL_KERNELS_CONV_CPU_H
+#define REEL_KERNELS_CONV_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Instruction sets a table of kernels exists for.
+enum cpu_isa {
+    CPU_ISA_BASE,   // the compiler's default
+    CPU_ISA_AVX2,   // AVX2 and FMA
+    CPU_ISA_AVX512, // AVX-512 F, BW, DQ, VL
+};
+
+// ---- what follows the sum ----------------------------------------------------
+
+enum conv_step_kind {
+    CONV_ADD_FULL, // + data at the same place as the output
+    CONV_MUL_FULL, // * likewise
+    CONV_ADD_CHAN, // + data[channel]
+    CONV_MUL_CHAN, // * data[channel]
+    CONV_SLOPE,    // x < 0 ? data[channel] x : x
+    CONV_RELU,
+    CONV_LEAKY, // alpha
+    CONV_CLIP,  // to [alpha, beta]
+    CONV_SIGMOID,
+    CONV_TANH,
+    CONV_SILU,
+    CONV_HSWISH,
+    CONV_HSIGMOID, // clip(alpha x + beta, 0, 1)
+    CONV_GELU_ERF,
+    CONV_GELU_TANH,
+    CONV_ELU, // alpha
+    CONV_MISH,
+};
+
+#define CONV_MAX_STEPS 6
+
+// One step of an epilogue. data of the *_CHAN kinds and of CONV_SLOPE has the
+// channel count rounded up to whole vectors, per image when chan_stride is not
+// 0; data of *_FULL has the output's layout.
+struct conv_step {
+    enum conv_step_kind kind;
+    float alpha, beta;
+    const float *data;
+    size_t chan_stride; // floats between images (squeeze-and-excite), or 0
+};
+
+struct conv_epilogue {
+    int n;
+    struct conv_step step[CONV_MAX_STEPS];
+};
+
+// ---- direct convolution --------------------------------------------------------
+
+// One product of the inner loop: kn inputs from src_bytes on, weights from w on.
+struct conv_tap {
+    ptrdiff_t src_bytes;
+    ptrdiff_t w; // floats
+    int kn;
+};
+
+struct conv_geometry {
+    int n, ic, ih, iw; // input
+    int oc, oh, ow;    // output
+    int kh, kw, sh, sw, dh, dw, pad_top, pad_left;
+    int groups;
+};
+
+enum conv_method {
+    CONV_METHOD_NONE,      // these kernels do not cover it
+    CONV_METHOD_DIRECT,    // plain or blocked -> blocked
+    CONV_METHOD_WINOGRAD,  // blocked -> blocked, 3x3, stride 1, F(4x4,3x3)
+    CONV_METHOD_DEPTHWISE, // blocked -> blocked
+    CONV_METHOD_DOT,       // blocked -> plain, few output channels
+    CONV_METHOD_ROWS,      // plain -> plain, few channels on both sides
+};
+
+// A prepared convolution: constant after prepare, may be run from many threads.
+struct conv_plan {
+    struct conv_geometry g;
+    enum conv_method method;
+    bool src_plain;
+    bool flat; // 1x1, stride 1, no padding: the image is one long row
+    int lanes;
+    float *w;    // packed weights
+    float *bias; // one per output channel, whole vectors
+    size_t w_bytes;
+
+    // direct and dot: for each class of columns the taps inside the image,
+    // ordered by kernel row
+    int n_classes;
+    int *class_taps; // taps per kernel row of a class
+    struct conv_tap **class_list;
+    int x_begin, x_end; // columns of class 0 (all taps inside)
+    int y_begin, y_end; // rows with all taps inside
+
+    int unit_rows, units; // rows of a unit (tiles for Winograd), number of units
+    int units_per_image;
+    bool chunk_outer; // weights too large for the cache: units are per chunk of output channels
+    int n_chunks;
+    size_t scratch_bytes; // per thread
+};
+
+struct conv_kernels {
+    enum cpu_isa isa;
+    int lanes;
+    const char *name; // "avx512", "avx2", "base"
+    // The method the measured rule picks for a source in that layout.
+    enum conv_method (*choose)(const struct conv_geometry *g, bool src_plain);
+    // Packs weights (O,I/groups,KH,KW) and bias (may be NULL). False when out
+    // of memory. conv_plan_fini() frees.
+    bool (*prepare)(struct conv_plan *p, const struct conv_geometry *g, enum conv_method method, bool src_plain,
+                    const float *weights, const float *bias);
+    // Runs units [begin, end). scratch: p->scratch_bytes of 64-byte aligned
+    // memory of this thread.
+    void (*run)(const struct conv_plan *p, const struct conv_epilogue *e, const float *src, float *dst, int begin,
+                int end, float *scratch);
+
+    // C (m,n; row stride ldc) = A (m,k; row stride lda) x packed B, + bias[n]
+    // (may be NULL), then e on rows [row_begin, row_end). *_CHAN data is
+    // indexed by column.
+    size_t (*pack_b_floats)(int k, int n);
+    void (*pack_b)(float *out_packed, const float *b, ptrdiff_t row_stride, ptrdiff_t column_stride, int k, int n);
+    void (*matmul)(float *c, ptrdiff_t ldc, const float *a, ptrdiff_t lda, const float *packed_b, const float *bias,
+                   const struct conv_epilogue *e, int row_begin, int row_end, int k, int n);
+
+    // e in place on the pixels of one channel block; full_offset is where data
+    // lies in its tensor.
+    void (*apply)(const struct conv_epilogue *e, float *data, size_t full_offset, int channel0, int image, int pixels);
+    // The same on count plain elements of one channel.
+    void (*apply_plain)(const struct conv_epilogue *e, float *data, size_t full_offset, int channel, int image,
+                        ptrdiff_t count);
+};
+
+// The best table for this CPU that is not above `most`.
+const struct conv_kernels *conv_kernels_get(enum cpu_isa most);
+
+void conv_plan_fini(struct conv_plan *p);
+
+// ---- plain C twins ----------------------------------------------------------------
+
+// Plain in, plain out, doubles inside.
+void conv_ref(const struct conv_geometry *g, const float *src, const float *weights, const float *bias, float *dst);
+// One element of an epilogue; full is the element of a *_FULL step's data.
+// Of a *_CHAN step chan is its value.
+float conv_step_ref(const struct conv_step *s, float x, float full, float chan);
+
+#endif

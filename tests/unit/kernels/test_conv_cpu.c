@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+//
+// The CPU convolution kernels against their plain C twins: every method, every
+// instruction set this CPU has, random geometries and epilogues. With the
+// argument "bench" the speed of a few shapes is printed instead.
+#include "kernels/conv_cpu.h"
+
+#include <time.h>
+
+#include "tests/check.h"
+
+static uint64_t seed = 88172645463325252u;
+
+static float rand_float(void)
+{
+    return (float)((double)(check_rand(&seed) >> 40) / (1 << 24) * 2 - 1);
+}
+static int rand_int(int lo, int hi)
+{
+    return lo + (int)(check_rand(&seed) % (uint64_t)(hi - lo + 1));
+}
+
+static float *rand_floats(size_t n, float scale)
+{
+    float *p = aligned_alloc(64, (n * sizeof *p + 64 + 63) / 64 * 64);
+    for (size_t i = 0; p && i < n; i++) p[i] = rand_float() * scale;
+    return p;
+}
+
+static int blocks(int c, int v)
+{
+    return (c + v - 1) / v;
+}
+
+// Lanes beyond the channels get NaN: nothing may read them.
+static float *to_blocked(const float *src, int n, int c, int plane, int v)
+{
+    size_t count = (size_t)n * blocks(c, v) * plane * v;
+    float *out = aligned_alloc(64, (count * sizeof *out + 63) / 64 * 64);
+    for (size_t i = 0; i < count; i++) out[i] = NAN;
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < c; k++)
+            for (int p = 0; p < plane; p++)
+                out[(((size_t)i * blocks(c, v) + k / v) * plane + p) * v + k % v] =
+                    src[((size_t)i * c + k) * plane + p];
+    return out;
+}
+
+struct trial {
+    struct conv_geometry g;
+    enum conv_method method;
+    bool src_plain;
+    struct conv_epilogue e;
+};
+
+static int out_size(int in, int k, int s, int d, int pad_a, int pad_b)
+{
+    return (in + pad_a + pad_b - (k - 1) * d - 1) / s + 1;
+}
+
+static struct conv_epilogue rand_epilogue(int channels, size_t full, float **chan, float **data)
+{
+    struct conv_epilogue e = {.n = rand_int(0, 3)};
+    *chan = rand_floats((size_t)channels + 32, 1);
+    *data = rand_floats(full + 64, 1);
+    for (int i = 0; i < e.n; i++) {
+        enum conv_step_kind kind = (enum conv_step_kind)rand_int(CONV_ADD_FULL, CONV_MISH);
+        e.step[i] = (struct conv_step){.kind = kind, .alpha = 0.1f, .beta = 0.9f};
+        if (kind == CONV_ADD_FULL || kind == CONV_MUL_FULL) e.step[i].data = *data;
+        if (kind == CONV_ADD_CHAN || kind == CONV_MUL_CHAN || kind == CONV_SLOPE) e.step[i].data = *chan;
+    }
+    return e;
+}
+
+static bool has_full(enum conv_step_kind k)
+{
+    return k == CONV_ADD_FULL || k == CONV_MUL_FULL;
+}
+
+static void run_trial(const struct conv_kernels *k, struct trial *t)
+{
+    const struct conv_geometry *g = &t->g;
+    const int v = k->lanes, icg = g->ic / g->groups;
+    const bool dst_plain = t->method == CONV_METHOD_DOT || t->method == CONV_METHOD_ROWS;
+    const size_t in_count = (size_t)g->n * g->ic * g->ih * g->iw, out_plane = (size_t)g->oh * g->ow;
+    const size_t out_count = (size_t)g->n * (dst_plain ? g->oc : blocks(g->oc, v) * v) * out_plane;
+    float *src = rand_floats(in_count, 1), *w = rand_floats((size_t)g->oc * icg * g->kh * g->kw, 0.5f);
+    float *bias = rand_floats((size_t)g->oc, 1), *want = rand_floats((size_t)g->n * g->oc * out_plane, 0);
+    float *in = t->src_plain ? src : to_blocked(src, g->n, g->ic, g->ih * g->iw, v);
+    float *got = rand_floats(out_count, 0), *chan, *full;
+    t->e = rand_epilogue(g->oc, out_count, &chan, &full);
+    conv_ref(g, src, w, bias, want);
+
+    struct conv_plan p;
+    bool ok = k->prepare(&p, g, t->method, t->src_plain, w, bias);
+    CHECK(ok);
+    float *scratch = aligned_alloc(64, (p.scratch_bytes + 64 + 63) / 64 * 64);
+    // odd cuts of the units: each must stand alone
+    for (int u = 0; u < p.units; u += 3) k->run(&p, &t->e, in, got, u, u + 3 < p.units ? u + 3 : p.units, scratch);
+    double worst = 0;
+    size_t worst_at = 0;
+    for (int n = 0; n < g->n; n++)
+        for (int o = 0; o < g->oc; o++)
+            for (size_t i = 0; i < out_plane; i++) {
+                size_t at = dst_plain ? ((size_t)n * g->oc + o) * out_plane + i
+                                      : (((size_t)n * blocks(g->oc, v) + o / v) * out_plane + i) * v + o % v;
+                size_t plain = ((size_t)n * g->oc + o) * out_plane + i;
+                float x = want[plain];
+                for (int s = 0; s < t->e.n; s++)
+                    x = conv_step_ref(&t->e.step[s], x, has_full(t->e.step[s].kind) ? full[at] : 0, chan[o]);
+                double err = fabs(x - got[at]) / (1 + fabs(x));
+                if (!(err <= worst)) worst = err, worst_at = plain;
+            }
+    conv_plan_fini(&p);
+    free(scratch), free(got), free(want), free(bias), free(w), free(chan), free(full);
+    if (in != src) free(in);
+    free(src);
+    // Winograd sums differences of products: a few bits less
+    CHECK_MSG(worst < (t->method == CONV_METHOD_WINOGRAD ? 1e-4 : 3e-5),
+              "%s method %d plain %d n %d ic %d oc %d groups %d in %dx%d out %dx%d k %dx%d s %d,%d d %d,%d pad %d,%d: "
+              "apart by %g at %zu, epilogue %d (%d %d %d)",
+              k->name, t->method, t->src_plain, g->n, g->ic, g->oc, g->groups, g->ih, g->iw, g->oh, g->ow, g->kh, g->kw,
+              g->sh, g->sw, g->dh, g->dw, g->pad_top, g->pad_left, worst, worst_at, t->e.n, t->e.step[0].kind,
+              t->e.step[1].kind, t->e.step[2].kind);
+}
+
+static void rand_geometry(struct conv_geometry *g, bool unit_stride)
+{
+    g->n = rand_int(1, 2);
+    g->kh = rand_int(1, 5), g->kw = rand_int(1, 5);
+    g->sh = unit_stride ? 1 : rand_int(1, 3), g->sw = unit_stride ? 1 : rand_int(1, 3);
+    g->dh = rand_int(1, 2), g->dw = rand_int(1, 2);
+    g->pad_top = rand_int(0, g->kh), g->pad_left = rand_int(0, g->kw);
+    g->ih = rand_int((g->kh - 1) * g->dh + 1, 30), g->iw = rand_int((g->kw - 1) * g->dw + 1, 70);
+    g->oh = out_size(g->ih, g->kh, g->sh, g->dh, g->pad_top, rand_int(0, g->kh));
+    g->ow = out_size(g->iw, g->kw, g->sw, g->dw, g->pad_left, rand_int(0, g->kw));
+}
+
+#define TRIALS 60
+
+static void trials(enum conv_method method)
+{
+    for (int isa = CPU_ISA_BASE; isa <= CPU_ISA_AVX512; isa++) {
+        const struct conv_kernels *k = conv_kernels_get((enum cpu_isa)isa);
+        if ((int)k->isa != isa) continue;
+        for (int i = 0; i < TRIALS && !check_now.failed; i++) {
+            struct trial t = {.method = method, .g.groups = 1};
+            struct conv_geometry *g = &t.g;
+            rand_geometry(g, method == CONV_METHOD_ROWS || method == CONV_METHOD_WINOGRAD);
+            g->ic = rand_int(1, 40), g->oc = rand_int(1, 100);
+            if (method == CONV_METHOD_DIRECT) {
+                t.src_plain = rand_int(0, 1);
+                if (rand_int(0, 3) == 0) g->groups = 2, g->ic = 2 * k->lanes, g->oc = 4 * k->lanes;
+                if (rand_int(0, 3) == 0) { // the 1x1 path
+                    g->kh = g->kw = g->sh = g->sw = 1, g->pad_top = g->pad_left = 0;
+                    g->oh = g->ih, g->ow = g->iw;
+                }
+            }
+            if (method == CONV_METHOD_DEPTHWISE) g->groups = g->oc = g->ic;
+            if (method == CONV_METHOD_DOT) g->ic = k->lanes * rand_int(1, 3), g->oc = rand_int(1, 6);
+            if (method == CONV_METHOD_ROWS) t.src_plain = true, g->ic = rand_int(1, 4), g->oc = rand_int(1, 9);
+            if (method == CONV_METHOD_WINOGRAD) {
+                g->kh = g->kw = 3;
+                g->dw = g->dh = rand_int(1, 3);
+                g->pad_top = g->dh * rand_int(0, 1), g->pad_left = g->dw * rand_int(0, 1);
+                g->ih += 7, g->iw += 7;
+                g->oh = out_size(g->ih, 3, 1, g->dh, g->pad_top, g->pad_top);
+                g->ow = out_size(g->iw, 3, 1, g->dw, g->pad_left, g->pad_left);
+            }
+            run_trial(k, &t);
+        }
+    }
+}
+
+static void direct(void)
+{
+    trials(CONV_METHOD_DIRECT);
+}
+static void winograd(void)
+{
+    trials(CONV_METHOD_WINOGRAD);
+}
+static void depthwise(void)
+{
+    trials(CONV_METHOD_DEPTHWISE);
+}
+static void dot(void)
+{
+    trials(CONV_METHOD_DOT);
+}
+static void rows(void)
+{
+    trials(CONV_METHOD_ROWS);
+}
+
+static void matmul(void)
+{
+    for (int isa = CPU_ISA_BASE; isa <= CPU_ISA_AVX512; isa++) {
+        const struct conv_kernels *k = conv_kernels_get((enum cpu_isa)isa);
+        if ((int)k->isa != isa) continue;
+        for (int trial = 0; trial < TRIALS; trial++) {
+            int m = rand_int(1, 40), n = rand_int(1, 90), kk = rand_int(1, 70);
+            bool transposed = rand_int(0, 1);
+            float *a = rand_floats((size_t)m * kk, 1), *b = rand_floats((size_t)n * kk, 1),
+                  *bias = rand_floats((size_t)n + 64, 1);
+            float *c = rand_floats((size_t)m * n, 0), *packed = rand_floats(k->pack_b_floats(kk, n), 0), *chan, *full;
+            struct conv_epilogue e = rand_epilogue(n, (size_t)m * n, &chan, &full);
+            k->pack_b(packed, b, transposed ? 1 : n, transposed ? kk : 1, kk, n);
+            int cut = m / 2;
+            k->matmul(c, n, a, kk, packed, bias, &e, 0, cut, kk, n);
+            k->matmul(c, n, a, kk, packed, bias, &e, cut, m, kk, n);
+            double worst = 0;
+            for (int i = 0; i < m; i++)
+                for (int j = 0; j < n; j++) {
+                    double sum = bias[j];
+                    for (int x = 0; x < kk; x++)
+                        sum += (double)a[i * kk + x] * (transposed ? b[j * kk + x] : b[x * n + j]);
+                    float y = (float)sum;
+                    for (int s = 0; s < e.n; s++) y = conv_step_ref(&e.step[s], y, full[i * n + j], chan[j]);
+                    double err = fabs(y - c[i * n + j]) / (1 + fabs(y));
+                    if (!(err <= worst)) worst = err;
+                }
+            free(a), free(b), free(bias), free(c), free(packed), free(chan), free(full);
+            CHECK_MSG(worst < 3e-5, "%s %dx%dx%d transposed %d: apart by %g", k->name, m, kk, n, transposed, worst);
+        }
+    }
+}
+
+// ---- bench ---------------------------------------------------------------------
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void bench_one(const char *text, enum conv_method method, struct conv_geometry g, bool src_plain)
+{
+    const struct conv_kernels *k = conv_kernels_get(CPU_ISA_AVX512);
+    float *src = rand_floats((size_t)g.n * (size_t)(g.ic + 16) * g.ih * g.iw, 1);
+    float *w = rand_floats((size_t)g.oc * g.ic / g.groups * g.kh * g.kw, 1);
+    float *dst = rand_floats((size_t)g.n * (size_t)(g.oc + 16) * g.oh * g.ow, 0);
+    struct conv_epilogue e = {.n = 1, .step[0] = {.kind = CONV_RELU}};
+    struct conv_plan p;
+    if (!k->prepare(&p, &g, method, src_plain, w, NULL)) return;
+    float *scratch = aligned_alloc(64, (p.scratch_bytes + 127) / 64 * 64);
+    double best = 1e9, begin = now();
+    for (int i = 0; i < 5 || now() - begin < 0.3; i++) {
+        double t = now();
+        k->run(&p, &e, src, dst, 0, p.units, scratch);
+        t = now() - t;
+        if (t < best) best = t;
+    }
+    double flops = 2.0 * g.n * g.oc * g.oh * g.ow * (g.ic / g.groups) * g.kh * g.kw;
+    printf("%-28s %8.3f ms %7.1f GFLOP/s of the direct count\n", text, best * 1e3, flops / best * 1e-9);
+    conv_plan_fini(&p);
+    free(src), free(w), free(dst), free(scratch);
+}
+
+static void bench(void)
+{
+    struct conv_geometry c3 = {1, 64, 180, 320, 64, 180, 320, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+    bench_one("direct 3x3 64-64 180x320", CONV_METHOD_DIRECT, c3, false);
+    bench_one("winograd 3x3 64-64 180x320", CONV_METHOD_WINOGRAD, c3, false);
+    struct conv_geometry c4 = c3;
+    c4.dh = c4.dw = c4.pad_top = c4.pad_left = 3;
+    bench_one("winograd 3x3 d3 64-64", CONV_METHOD_WINOGRAD, c4, false);
+    struct conv_geometry c32 = {1, 32, 180, 320, 32, 180, 320, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+    bench_one("direct 3x3 32-32", CONV_METHOD_DIRECT, c32, false);
+    bench_one("winograd 3x3 32-32", CONV_METHOD_WINOGRAD, c32, false);
+    struct conv_geometry c16 = {1, 16, 180, 320, 16, 180, 320, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+    bench_one("direct 3x3 16-16", CONV_METHOD_DIRECT, c16, false);
+    bench_one("winograd 3x3 16-16", CONV_METHOD_WINOGRAD, c16, false);
+    struct conv_geometry c128 = {1, 128, 40, 40, 128, 40, 40, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+    bench_one("direct 3x3 128-128 40x40", CONV_METHOD_DIRECT, c128, false);
+    bench_one("winograd 3x3 128-128 40x40", CONV_METHOD_WINOGRAD, c128, false);
+    struct conv_geometry s10 = {1, 64, 10, 10, 64, 10, 10, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+    bench_one("direct 3x3 64-64 10x10", CONV_METHOD_DIRECT, s10, false);
+    bench_one("winograd 3x3 64-64 10x10", CONV_METHOD_WINOGRAD, s10, false);
+    struct conv_geometry p = {1, 64, 80, 80, 64, 80, 80, 1, 1, 1, 1, 1, 1, 0, 0, 1};
+    bench_one("1x1 64-64 80x80", CONV_METHOD_DIRECT, p, false);
+    struct conv_geometry p2 = {1, 256, 20, 20, 256, 20, 20, 1, 1, 1, 1, 1, 1, 0, 0, 1};
+    bench_one("1x1 256-256 20x20", CONV_METHOD_DIRECT, p2, false);
+    bench_one("1x1 plain 256-256 20x20", CONV_METHOD_DIRECT, p2, true);
+    struct conv_geometry dw = {1, 64, 80, 80, 64, 80, 80, 3, 3, 1, 1, 1, 1, 1, 1, 64};
+    bench_one("depthwise 3x3 64 80x80", CONV_METHOD_DEPTHWISE, dw, false);
+    struct conv_geometry first = {1, 3, 320, 320, 32, 160, 160, 3, 3, 2, 2, 1, 1, 1, 1, 1};
+    bench_one("first 3-32 3x3 s2", CONV_METHOD_DIRECT, first, true);
+    struct conv_geometry last = {1, 64, 180, 320, 3, 180, 320, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+    bench_one("dot 64-3 3x3", CONV_METHOD_DOT, last, false);
+    bench_one("direct 64-3 3x3", CONV_METHOD_DIRECT, last, false);
+    struct conv_geometry small = {1, 3, 720, 1280, 3, 720, 1280, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+    bench_one("rows 3-3 3x3 720p", CONV_METHOD_ROWS, small, true);
+    bench_one("direct 3-3 3x3 720p", CONV_METHOD_DIRECT, small, true);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {{"direct", direct}, {"winograd", winograd}, {"depthwise", depthwise},
+                                              {"dot", dot},       {"rows", rows},         {"matmul", matmul}};
+    if (argc > 1 && !strcmp(argv[1], "bench")) {
+        bench();
+        return 0;
+    }
+    return check_main(cases, (int)(sizeof cases / sizeof cases[0]), argc, argv);
+}
