@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+//
+// What the image family's three files share: resize.c (Resize, Upsample),
+// sample.c (GridSample, AffineGrid, RoiAlign), image.c (the rest and the table).
+#ifndef REEL_WORKER_ONNX_OPS_RESAMPLE_H
+#define REEL_WORKER_ONNX_OPS_RESAMPLE_H
+
+#include "worker/onnx/ops/work.h"
+
+enum reel_err resize_infer(const struct op_call *call);
+enum reel_err resize_eval(const struct op_call *call);
+enum reel_err grid_sample_infer(const struct op_call *call);
+enum reel_err grid_sample_eval(const struct op_call *call);
+enum reel_err affine_grid_infer(const struct op_call *call);
+enum reel_err affine_grid_eval(const struct op_call *call);
+enum reel_err roi_align_infer(const struct op_call *call);
+enum reel_err roi_align_eval(const struct op_call *call);
+
+// The four weights of cubic convolution (Keys 1981, equation 4) around a point
+// at `t` in [0,1) behind the second sample.
+static inline void cubic_weights(double t, double a, double w[4])
+{
+    double u = 1.0 - t;
+    w[0] = ((a * (t + 1.0) - 5.0 * a) * (t + 1.0) + 8.0 * a) * (t + 1.0) - 4.0 * a;
+    w[1] = ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0;
+    w[2] = ((a + 2.0) * u - (a + 3.0)) * u * u + 1.0;
+    w[3] = ((a * (u + 1.0) - 5.0 * a) * (u + 1.0) + 8.0 * a) * (u + 1.0) - 4.0 * a;
+}
+
+#endif
