@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+//
+// The common beginning of the stages. See child.h.
+#include "common/child.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/life.h"
+#include "common/log.h"
+#include "common/shm.h"
+
+static const char *const stage_names[REEL_STAGES] = {"coordinator", "decoder", "worker", "aggregator"};
+#define MARK "--child" // argv[1] of a child
+
+// Numbers of a child as one argument each, in this order.
+enum { ARG_STAGE = 2, ARG_INDEX, ARG_INCARNATION, ARG_PARENT, ARG_DEVICE, ARG_BUS, ARG_SETTINGS, ARG_JOBS, ARG_STAT,
+       ARG_ROW, ARG_LANES, ARG_IN_BYTES, ARG_OUT_BYTES, ARG_RINGS, ARG_COUNT };
+
+enum reel_err reel_child_argv(const struct reel_child_params *p, char *buf, size_t buf_bytes,
+                              char *argv[REEL_CHILD_MAX_ARGS])
+{
+    size_t at = 0;
+    int n = 0;
+#define ADD(...)                                                                                                       \
+    do {                                                                                                               \
+        int len = snprintf(buf + at, buf_bytes - at, __VA_ARGS__);                                                     \
+        if (len < 0 || (size_t)len + 1 > buf_bytes - at)                                                               \
+            return reel_fail(REEL_ERR_LIMIT, "could not start %s: too many lanes", stage_names[p->stage]);             \
+        argv[n++] = buf + at;                                                                                          \
+        at += (size_t)len + 1;                                                                                         \
+    } while (0)
+    ADD("%s", stage_names[p->stage]);
+    ADD("%s", MARK);
+    ADD("%d", (int)p->stage);
+    ADD("%u", p->index);
+    ADD("%u", p->incarnation);
+    ADD("%d", p->parent);
+    ADD("%d", p->device);
+    ADD("%s", p->bus_path);
+    ADD("%d", p->settings_fd);
+    ADD("%d", p->jobs_fd);
+    ADD("%d", p->stat_fd);
+    ADD("%u", p->stat_row);
+    ADD("%u", p->lanes);
+    ADD("%llu", (unsigned long long)p->in_ring_bytes);
+    ADD("%llu", (unsigned long long)p->out_ring_bytes);
+    char *rings = buf + at;
+    for (uint32_t i = 0; i < p->lanes; i++) {
+        int len = snprintf(buf + at, buf_bytes - at, "%s%d:%d", i ? "," : "", p->in_ring_fds[i], p->out_ring_fds[i]);
+        if (len < 0 || (size_t)len + 1 > buf_bytes - at)
+            return reel_fail(REEL_ERR_LIMIT, "could not start %s: too many lanes", stage_names[p->stage]);
+        at += (size_t)len;
+    }
+    if (at >= buf_bytes) return reel_fail(REEL_ERR_LIMIT, "could not start %s: too many lanes", stage_names[p->stage]);
+    buf[at] = 0;
+    argv[n++] = rings;
+    argv[n] = NULL;
+#undef ADD
+    return REEL_OK;
+}
+
+bool reel_child_is(int argc, char **argv)
+{
+    return argc == ARG_COUNT && !strcmp(argv[1], MARK);
+}
+
+static enum reel_err load_settings(int fd, struct reel_settings *settings)
+{
+    const void *data;
+    size_t bytes;
+    enum reel_err err = reel_shm_attach(fd, &data, &bytes);
+    if (err) return err;
+    char *text = strndup(data, bytes);
+    if (!text) return reel_fail(REEL_ERR_NOMEM, "could not read the configuration: out of memory");
+    const struct opt_table *table = reel_settings_table();
+    bool *set = calloc((size_t)table->n, sizeof *set);
+    opt_defaults(table, settings);
+    err = set ? opt_load_text(table, text, "the coordinator's configuration", settings, set) : REEL_ERR_NOMEM;
+    free(set);
+    free(text);
+    return err;
+}
+
+static enum reel_err map_rings(struct reel_child *c, char *fds, uint64_t in_bytes, uint64_t out_bytes)
+{
+    c->in = calloc(c->lanes, sizeof *c->in);
+    c->out = calloc(c->lanes, sizeof *c->out);
+    if (!c->in || !c->out) return reel_fail(REEL_ERR_NOMEM, "could not map rings: out of memory");
+    char *p = fds;
+    for (uint32_t i = 0; i < c->lanes; i++) {
+        int in_fd = (int)strtol(p, &p, 10);
+        if (*p++ != ':') return reel_fail(REEL_ERR_PROTO, "could not map rings: bad list");
+        int out_fd = (int)strtol(p, &p, 10);
+        if (*p == ',') p++;
+        enum reel_err err = reel_ring_init(&c->in[i], in_fd, in_bytes);
+        if (!err) err = reel_ring_init(&c->out[i], out_fd, out_bytes);
+        if (err) return err;
+        // The mapping is enough; the coordinator owns the object.
+        close(in_fd);
+        close(out_fd);
+    }
+    return REEL_OK;
+}
+
+static enum reel_err attach(char **argv, struct reel_child *c)
+{
+    enum reel_err err = reel_life_adopt(atoi(argv[ARG_PARENT]));
+    if (err) return err;
+    umask(077);
+    if ((err = load_settings(atoi(argv[ARG_SETTINGS]), &c->settings))) return err;
+    reel_log_init(stage_names[c->stage], (int)c->index, (enum reel_log_level)c->settings.log_level, c->settings.log_dir);
+    if ((err = reel_jobs_attach(atoi(argv[ARG_JOBS]), &c->jobs))) return err;
+    if ((err = reel_stat_attach(atoi(argv[ARG_STAT]), &c->stat))) return err;
+    uint32_t row = (uint32_t)strtoul(argv[ARG_ROW], NULL, 10);
+    if (row >= REEL_STAT_ROWS) return reel_fail(REEL_ERR_PROTO, "statistics row %u is out of range", row);
+    c->row = &c->stat->row[row];
+    err = map_rings(c, argv[ARG_RINGS], strtoull(argv[ARG_IN_BYTES], NULL, 10), strtoull(argv[ARG_OUT_BYTES], NULL, 10));
+    if (err) return err;
+    return reel_bus_open_peer(argv[ARG_BUS], reel_peer_make(c->stage, c->index, c->incarnation), &c->bus);
+}
+
+enum reel_err reel_child_open(int argc, char **argv, struct reel_child *out_child)
+{
+    *out_child = (struct reel_child){.device = -1};
+    if (!reel_child_is(argc, argv)) return reel_fail(REEL_ERR_CONFIG, "this program is started by the coordinator");
+    out_child->stage = (enum reel_stage)atoi(argv[ARG_STAGE]);
+    if ((unsigned)out_child->stage >= REEL_STAGES) return reel_fail(REEL_ERR_PROTO, "unknown stage");
+    out_child->index = (uint32_t)strtoul(argv[ARG_INDEX], NULL, 10);
+    out_child->incarnation = (uint32_t)strtoul(argv[ARG_INCARNATION], NULL, 10);
+    out_child->device = atoi(argv[ARG_DEVICE]);
+    out_child->lanes = (uint32_t)strtoul(argv[ARG_LANES], NULL, 10);
+    reel_log_init(stage_names[out_child->stage], (int)out_child->index, REEL_LOG_WARN, NULL);
+    reel_crash_init(stage_names[out_child->stage], (int)out_child->index, out_child->incarnation);
+    enum reel_err err = attach(argv, out_child);
+    if (err && err != REEL_GONE) reel_error("child", "%s", reel_fail_text());
+    if (err) reel_child_close(out_child);
+    return err;
+}
+
+void reel_child_close(struct reel_child *child)
+{
+    reel_bus_close(&child->bus);
+    for (uint32_t i = 0; i < child->lanes; i++) {
+        if (child->in) reel_ring_fini(&child->in[i]);
+        if (child->out) reel_ring_fini(&child->out[i]);
+    }
+    free(child->in);
+    free(child->out);
+    child->in = child->out = NULL;
+    reel_jobs_detach(&child->jobs);
+}
+
+enum reel_err reel_child_hello(struct reel_child *child, const char *build, const char *device, const char *device_kind)
+{
+    struct reel_rec_hello hello = {.stage = child->stage, .index = child->index, .pid = getpid()};
+    snprintf(hello.version, sizeof hello.version, "%s", REEL_VERSION);
+    snprintf(hello.build, sizeof hello.build, "%s", build);
+    snprintf(hello.device, sizeof hello.device, "%s", device);
+    snprintf(hello.device_kind, sizeof hello.device_kind, "%s", device_kind);
+    enum reel_err err = reel_bus_post(child->bus, REEL_BUS_HUB, REEL_MSG_HELLO, &hello);
+    return err ? err : reel_bus_flush(child->bus);
+}
+
+enum reel_err reel_child_failed(struct reel_child *child, enum reel_scope scope, enum reel_err err, uint32_t job,
+                                uint32_t lane, uint32_t epoch, uint32_t n)
+{
+    struct reel_rec_failed failed = {.scope = scope, .err = err, .job = job, .lane = lane, .epoch = epoch, .n = n};
+    snprintf(failed.text, sizeof failed.text, "%s", reel_fail_text());
+    enum reel_err sent = reel_bus_post(child->bus, REEL_BUS_HUB, REEL_MSG_FAILED, &failed);
+    return sent ? sent : reel_bus_flush(child->bus);
+}
+
+enum reel_err reel_child_note(struct reel_child *child, int level, uint32_t job, const char *fmt, ...)
+{
+    struct reel_rec_note note = {.level = (uint32_t)level, .job = job};
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(note.text, sizeof note.text, fmt, args);
+    va_end(args);
+    return reel_bus_post(child->bus, REEL_BUS_HUB, REEL_MSG_NOTE, &note);
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+//
+// The job table and the names in a parts folder. See job.h.
+#include "common/job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/shm.h"
+
+#define MAGIC 0x53424f4au // "JOBS"
+
+// The table: head, rows, then the strings they point to.
+struct head {
+    uint32_t magic, count;
+    uint64_t bytes;
+};
+
+struct row {
+    uint32_t kind, reserved;
+    uint64_t input, output, parts_dir; // offsets from the table's begin
+};
+
+struct reel_jobs {
+    const struct head *head;
+    const struct row *rows;
+    size_t bytes;
+};
+
+static uint64_t put_string(char *table, uint64_t *end, const char *s)
+{
+    uint64_t at = *end;
+    size_t n = strlen(s) + 1;
+    memcpy(table + at, s, n);
+    *end += n;
+    return at;
+}
+
+enum reel_err reel_jobs_publish(const struct reel_job *jobs, uint32_t n, int *out_fd)
+{
+    uint64_t bytes = sizeof(struct head) + n * sizeof(struct row);
+    for (uint32_t i = 0; i < n; i++)
+        bytes += strlen(jobs[i].input) + strlen(jobs[i].output) + strlen(jobs[i].parts_dir) + 3;
+    char *table = calloc(1, bytes);
+    if (!table) return reel_fail(REEL_ERR_NOMEM, "could not make the list of %u jobs: out of memory", n);
+    *(struct head *)table = (struct head){MAGIC, n, bytes};
+    struct row *rows = (struct row *)(table + sizeof(struct head));
+    uint64_t end = sizeof(struct head) + n * sizeof(struct row);
+    for (uint32_t i = 0; i < n; i++) {
+        rows[i].kind = jobs[i].kind;
+        rows[i].input = put_string(table, &end, jobs[i].input);
+        rows[i].output = put_string(table, &end, jobs[i].output);
+        rows[i].parts_dir = put_string(table, &end, jobs[i].parts_dir);
+    }
+    enum reel_err err = reel_shm_publish("reelmill-jobs", table, bytes, out_fd);
+    free(table);
+    return err;
+}
+
+enum reel_err reel_jobs_attach(int fd, struct reel_jobs **out_jobs)
+{
+    const void *data;
+    size_t bytes;
+    enum reel_err err = reel_shm_attach(fd, &data, &bytes);
+    if (err) return err;
+    const struct head *head = data;
+    if (bytes < sizeof *head || head->magic != MAGIC || head->bytes != bytes ||
+        head->count > (bytes - sizeof *head) / sizeof(struct row) || ((const char *)data)[bytes - 1])
+        return reel_fail(REEL_ERR_PROTO, "could not attach the list of jobs: not a table of this build");
+    struct reel_jobs *jobs = malloc(sizeof *jobs);
+    if (!jobs) return reel_fail(REEL_ERR_NOMEM, "could not attach the list of jobs: out of memory");
+    *jobs = (struct reel_jobs){head, (const struct row *)(head + 1), bytes};
+    *out_jobs = jobs;
+    return REEL_OK;
+}
+
+void reel_jobs_detach(struct reel_jobs **jobs)
+{
+    if (!*jobs) return;
+    munmap((void *)(*jobs)->head, (*jobs)->bytes);
+    free(*jobs);
+    *jobs = NULL;
+}
+
+uint32_t reel_jobs_count(const struct reel_jobs *jobs)
+{
+    return jobs->head->count;
+}
+
+enum reel_err reel_jobs_get(const struct reel_jobs *jobs, uint32_t id, struct reel_job *out_job)
+{
+    if (id >= jobs->head->count) return reel_fail(REEL_ERR_PROTO, "there is no job %u", id);
+    const struct row *row = &jobs->rows[id];
+    const char *base = (const char *)jobs->head;
+    if (row->input >= jobs->bytes || row->output >= jobs->bytes || row->parts_dir >= jobs->bytes)
+        return reel_fail(REEL_ERR_PROTO, "job %u is damaged", id);
+    *out_job = (struct reel_job){.id = id,
+                                 .kind = (enum reel_output_kind)row->kind,
+                                 .input = base + row->input,
+                                 .output = base + row->output,
+                                 .parts_dir = base + row->parts_dir};
+    return REEL_OK;
+}
+
+// One "%d" or "%0Nd" and no other conversion.
+static bool is_pattern(const char *s)
+{
+    const char *p = strchr(s, '%');
+    if (!p) return false;
+    p++;
+    while (*p >= '0' && *p <= '9') p++;
+    return *p == 'd' && !strchr(p, '%');
+}
+
+bool reel_output_kind_of(const char *output, enum reel_output_kind *out_kind, const char **out_why)
+{
+    static const char *const video[] = {".mp4", ".mkv", ".mov", ".webm", ".ts", ".m4v"};
+    static const char *const image[] = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"};
+    *out_why = "known are .mp4 .mkv .mov .webm .ts, an image pattern like frames/%06d.png, .jsonl, .md5 and null:";
+    if (!strcmp(output, "null:") || !strcmp(output, "null")) return *out_kind = REEL_OUTPUT_NULL, true;
+    const char *dot = strrchr(output, '.');
+    if (!dot || strchr(dot, '/')) return false;
+    for (size_t i = 0; i < sizeof video / sizeof *video; i++)
+        if (!strcasecmp(dot, video[i])) return *out_kind = REEL_OUTPUT_VIDEO, true;
+    if (!strcasecmp(dot, ".jsonl")) return *out_kind = REEL_OUTPUT_JSONL, true;
+    if (!strcasecmp(dot, ".md5")) return *out_kind = REEL_OUTPUT_MD5, true;
+    for (size_t i = 0; i < sizeof image / sizeof *image; i++) {
+        if (strcasecmp(dot, image[i])) continue;
+        *out_why = "image output needs a pattern with the frame number, like frames/%06d.png";
+        return *out_kind = REEL_OUTPUT_IMAGES, is_pattern(output);
+    }
+    return false;
+}
+
+const char *reel_part_path(const struct reel_job *job, uint32_t segment, char *buf)
+{
+    snprintf(buf, REEL_PATH_BYTES, "%s/segment-%06u.part", job->parts_dir, segment);
+    return buf;
+}
+
+const char *reel_copy_part_path(const struct reel_job *job, char *buf)
+{
+    snprintf(buf, REEL_PATH_BYTES, "%s/copy.part", job->parts_dir);
+    return buf;
+}
+
+const char *reel_journal_path(const struct reel_job *job, char *buf)
+{
+    snprintf(buf, REEL_PATH_BYTES, "%s/journal", job->parts_dir);
+    return buf;
+}
+
+const char *reel_temporary_path(const char *path, char *buf)
+{
+    snprintf(buf, REEL_PATH_BYTES, "%s.tmp", path);
+    return buf;
+}
+
+enum reel_err reel_commit_file(int fd, const char *temporary, const char *path)
+{
+    if (fsync(fd)) return reel_fail(REEL_ERR_IO, "could not write file \"%s\" to disk: %s", temporary, strerror(errno));
+    if (rename(temporary, path)) return reel_fail(REEL_ERR_IO, "could not rename file \"%s\": %s", temporary, strerror(errno));
+    char folder[REEL_PATH_BYTES];
+    snprintf(folder, sizeof folder, "%s", path);
+    int dir = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) return reel_fail(REEL_ERR_IO, "could not open the folder of \"%s\": %s", path, strerror(errno));
+    int rc = fsync(dir), error = errno;
+    close(dir);
+    // Some file systems cannot sync folders (EINVAL): nothing to be had there.
+    if (rc && error != EINVAL) return reel_fail(REEL_ERR_IO, "could not write the folder of \"%s\" to disk: %s", path, strerror(error));
+    return REEL_OK;
+}
