@@ -91,7 +91,7 @@ static enum reel_err open_socket(int type, struct reel_bus **out_bus)
 
 static enum reel_err finish_open(struct reel_bus **bus, const char *path, const char *verb, int rc)
 {
-    size_t size = sizeof (*bus)->fd;
+    size_t size = sizeof(*bus)->fd;
     if (!rc) rc = zmq_getsockopt((*bus)->socket, ZMQ_FD, &(*bus)->fd, &size);
     if (!rc) return REEL_OK;
     enum reel_err err = reel_fail(REEL_ERR_IO, "could not %s socket \"%s\": %s", verb, path, zmq_strerror(zmq_errno()));
@@ -236,8 +236,8 @@ static enum reel_err check_message(struct link *link, const uint8_t *data, size_
         head->incarnation != reel_peer_incarnation(link->peer) || (want && !head->count))
         return reel_fail(REEL_GONE, "peer sent a malformed message of type %u", head->type);
     link->received = head->seq;
-    *out_msg = (struct reel_msg){
-        .type = (enum reel_msg_type)head->type, .count = head->count, .records = data + sizeof *head};
+    *out_msg =
+        (struct reel_msg){.type = (enum reel_msg_type)head->type, .count = head->count, .records = data + sizeof *head};
     return REEL_OK;
 }
 
@@ -279,7 +279,8 @@ static bool message_waits(struct reel_bus *bus)
     return !zmq_getsockopt(bus->socket, ZMQ_EVENTS, &events, &size) && (events & ZMQ_POLLIN);
 }
 
-enum reel_err reel_bus_wait(struct reel_bus *bus, const int *fds, bool *out_ready, int n_fds, int timeout_ms, int spin_us)
+enum reel_err reel_bus_wait(struct reel_bus *bus, const int *fds, bool *out_ready, int n_fds, int timeout_ms,
+                            int spin_us)
 {
     enum reel_err err = reel_bus_flush(bus);
     if (err) return err;

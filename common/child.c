@@ -18,21 +18,36 @@ static const char *const stage_names[REEL_STAGES] = {"coordinator", "decoder", "
 #define MARK "--child" // argv[1] of a child
 
 // Numbers of a child as one argument each, in this order.
-enum { ARG_STAGE = 2, ARG_INDEX, ARG_INCARNATION, ARG_PARENT, ARG_DEVICE, ARG_BUS, ARG_SETTINGS, ARG_JOBS, ARG_STAT,
-       ARG_ROW, ARG_LANES, ARG_IN_BYTES, ARG_OUT_BYTES, ARG_RINGS, ARG_COUNT };
+enum {
+    ARG_STAGE = 2,
+    ARG_INDEX,
+    ARG_INCARNATION,
+    ARG_PARENT,
+    ARG_DEVICE,
+    ARG_BUS,
+    ARG_SETTINGS,
+    ARG_JOBS,
+    ARG_STAT,
+    ARG_ROW,
+    ARG_LANES,
+    ARG_IN_BYTES,
+    ARG_OUT_BYTES,
+    ARG_RINGS,
+    ARG_COUNT
+};
 
 enum reel_err reel_child_argv(const struct reel_child_params *p, char *buf, size_t buf_bytes,
                               char *argv[REEL_CHILD_MAX_ARGS])
 {
     size_t at = 0;
     int n = 0;
-#define ADD(...)                                                                                                       \
-    do {                                                                                                               \
-        int len = snprintf(buf + at, buf_bytes - at, __VA_ARGS__);                                                     \
-        if (len < 0 || (size_t)len + 1 > buf_bytes - at)                                                               \
-            return reel_fail(REEL_ERR_LIMIT, "could not start %s: too many lanes", stage_names[p->stage]);             \
-        argv[n++] = buf + at;                                                                                          \
-        at += (size_t)len + 1;                                                                                         \
+#define ADD(...)                                                                                           \
+    do {                                                                                                   \
+        int len = snprintf(buf + at, buf_bytes - at, __VA_ARGS__);                                         \
+        if (len < 0 || (size_t)len + 1 > buf_bytes - at)                                                   \
+            return reel_fail(REEL_ERR_LIMIT, "could not start %s: too many lanes", stage_names[p->stage]); \
+        argv[n++] = buf + at;                                                                              \
+        at += (size_t)len + 1;                                                                             \
     } while (0)
     ADD("%s", stage_names[p->stage]);
     ADD("%s", MARK);
@@ -113,13 +128,15 @@ static enum reel_err attach(char **argv, struct reel_child *c)
     if (err) return err;
     umask(077);
     if ((err = load_settings(atoi(argv[ARG_SETTINGS]), &c->settings))) return err;
-    reel_log_init(stage_names[c->stage], (int)c->index, (enum reel_log_level)c->settings.log_level, c->settings.log_dir);
+    reel_log_init(stage_names[c->stage], (int)c->index, (enum reel_log_level)c->settings.log_level,
+                  c->settings.log_dir);
     if ((err = reel_jobs_attach(atoi(argv[ARG_JOBS]), &c->jobs))) return err;
     if ((err = reel_stat_attach(atoi(argv[ARG_STAT]), &c->stat))) return err;
     uint32_t row = (uint32_t)strtoul(argv[ARG_ROW], NULL, 10);
     if (row >= REEL_STAT_ROWS) return reel_fail(REEL_ERR_PROTO, "statistics row %u is out of range", row);
     c->row = &c->stat->row[row];
-    err = map_rings(c, argv[ARG_RINGS], strtoull(argv[ARG_IN_BYTES], NULL, 10), strtoull(argv[ARG_OUT_BYTES], NULL, 10));
+    err =
+        map_rings(c, argv[ARG_RINGS], strtoull(argv[ARG_IN_BYTES], NULL, 10), strtoull(argv[ARG_OUT_BYTES], NULL, 10));
     if (err) return err;
     return reel_bus_open_peer(argv[ARG_BUS], reel_peer_make(c->stage, c->index, c->incarnation), &c->bus);
 }

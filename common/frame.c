@@ -24,11 +24,15 @@ int reel_colour_matrix(const struct reel_colour *colour, int height)
 int reel_format_planes(struct reel_pixel_format format)
 {
     switch (format.layout) {
-    case REEL_PIX_GRAY: return 1;
-    case REEL_PIX_NV: return 2;
+    case REEL_PIX_GRAY:
+        return 1;
+    case REEL_PIX_NV:
+        return 2;
     case REEL_PIX_YUV:
-    case REEL_PIX_GBR: return 3;
-    default: return 0;
+    case REEL_PIX_GBR:
+        return 3;
+    default:
+        return 0;
     }
 }
 
@@ -57,8 +61,8 @@ enum reel_err reel_geometry_init(struct reel_geometry *g, struct reel_pixel_form
         return reel_fail(REEL_ERR_CONFIG, "could not lay out pictures: layout %u with %u bits is no format we carry",
                          format.layout, format.depth);
     if (format.layout != REEL_PIX_NONE && (!width || !height || width > MAX_SIDE || height > MAX_SIDE))
-        return reel_fail(REEL_ERR_LIMIT, "could not lay out pictures of %ux%u: sides must be within 1..%u", width, height,
-                         MAX_SIDE);
+        return reel_fail(REEL_ERR_LIMIT, "could not lay out pictures of %ux%u: sides must be within 1..%u", width,
+                         height, MAX_SIDE);
     *g = (struct reel_geometry){.format = format, .width = width, .height = height};
     uint64_t end = REEL_STAMP_BYTES;
     int planes = reel_format_planes(format);
@@ -70,7 +74,8 @@ enum reel_err reel_geometry_init(struct reel_geometry *g, struct reel_pixel_form
         g->plane_stride[i] = (uint32_t)stride;
         // One line more than needed: SIMD readers may load past a row's end.
         end = align_up(end + stride * h + STRIDE_ALIGN, PLANE_ALIGN);
-        if (end > UINT32_MAX) return reel_fail(REEL_ERR_LIMIT, "could not lay out pictures of %ux%u: over 4 GiB", width, height);
+        if (end > UINT32_MAX)
+            return reel_fail(REEL_ERR_LIMIT, "could not lay out pictures of %ux%u: over 4 GiB", width, height);
     }
     g->aux_offset = (uint32_t)end;
     g->aux_bytes = aux_bytes;

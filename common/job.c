@@ -166,7 +166,8 @@ const char *reel_temporary_path(const char *path, char *buf)
 enum reel_err reel_commit_file(int fd, const char *temporary, const char *path)
 {
     if (fsync(fd)) return reel_fail(REEL_ERR_IO, "could not write file \"%s\" to disk: %s", temporary, strerror(errno));
-    if (rename(temporary, path)) return reel_fail(REEL_ERR_IO, "could not rename file \"%s\": %s", temporary, strerror(errno));
+    if (rename(temporary, path))
+        return reel_fail(REEL_ERR_IO, "could not rename file \"%s\": %s", temporary, strerror(errno));
     char folder[REEL_PATH_BYTES];
     snprintf(folder, sizeof folder, "%s", path);
     int dir = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -174,6 +175,7 @@ enum reel_err reel_commit_file(int fd, const char *temporary, const char *path)
     int rc = fsync(dir), error = errno;
     close(dir);
     // Some file systems cannot sync folders (EINVAL): nothing to be had there.
-    if (rc && error != EINVAL) return reel_fail(REEL_ERR_IO, "could not write the folder of \"%s\" to disk: %s", path, strerror(error));
+    if (rc && error != EINVAL)
+        return reel_fail(REEL_ERR_IO, "could not write the folder of \"%s\" to disk: %s", path, strerror(error));
     return REEL_OK;
 }

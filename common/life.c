@@ -41,7 +41,8 @@ static void exec_child(const char *path, char *const argv[], const int *keep_fds
 enum reel_err reel_life_spawn(const char *path, char *const argv[], const int *keep_fds, int n_keep, pid_t *out_pid,
                               int *out_pidfd)
 {
-    if (access(path, X_OK)) return reel_fail(REEL_ERR_IO, "could not start program \"%s\": %s\nbuild it with: make", path, strerror(errno));
+    if (access(path, X_OK))
+        return reel_fail(REEL_ERR_IO, "could not start program \"%s\": %s\nbuild it with: make", path, strerror(errno));
     pid_t pid = fork();
     if (pid < 0) return reel_fail(REEL_ERR_IO, "could not start program \"%s\": %s", path, strerror(errno));
     if (pid == 0) exec_child(path, argv, keep_fds, n_keep);
@@ -145,7 +146,8 @@ void reel_crash_init(const char *stage, int index, uint32_t incarnation)
     char who[64], copy[1024], *state = NULL;
     snprintf(who, sizeof who, "%s.%d/", stage, index);
     snprintf(copy, sizeof copy, "%s", text);
-    for (char *item = strtok_r(copy, ",", &state); item && n_crashes < MAX_CRASHES; item = strtok_r(NULL, ",", &state)) {
+    for (char *item = strtok_r(copy, ",", &state); item && n_crashes < MAX_CRASHES;
+         item = strtok_r(NULL, ",", &state)) {
         struct crash c = {.hit = 1, .signal = SIGKILL};
         char *slash = strchr(item, '/');
         if (slash && strncmp(item, who, strlen(who))) continue;

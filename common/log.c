@@ -54,8 +54,8 @@ void reel_log(enum reel_log_level level, const char *subsystem, const char *fmt,
     struct tm tm;
     localtime_r(&now.tv_sec, &tm);
     char line[4096];
-    int n = snprintf(line, sizeof line, "%02d:%02d:%02d.%03ld ", tm.tm_hour, tm.tm_min, tm.tm_sec,
-                     now.tv_nsec / 1000000);
+    int n =
+        snprintf(line, sizeof line, "%02d:%02d:%02d.%03ld ", tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000);
     if (state.index >= 0)
         n += snprintf(line + n, sizeof line - n, "%s[%d] ", state.stage, state.index);
     else

@@ -10,12 +10,12 @@
 #include "common/shm.h"
 
 // Our own bug, and going on would write into memory of others.
-#define RING_ASSERT(cond)                                                                                              \
-    do {                                                                                                               \
-        if (!(cond)) {                                                                                                 \
-            reel_error("ring", "assertion failed: %s", #cond);                                                         \
-            abort();                                                                                                   \
-        }                                                                                                              \
+#define RING_ASSERT(cond)                                      \
+    do {                                                       \
+        if (!(cond)) {                                         \
+            reel_error("ring", "assertion failed: %s", #cond); \
+            abort();                                           \
+        }                                                      \
     } while (0)
 
 enum reel_err reel_ring_init(struct reel_ring *ring, int fd, uint64_t bytes)
@@ -85,11 +85,12 @@ enum reel_err reel_ring_check(const struct reel_ring *ring, uint32_t slot_id, ui
     // Pairs with the release store in reel_ring_publish().
     uint32_t magic = __atomic_load_n(&stamp->magic, __ATOMIC_ACQUIRE);
     if (magic != REEL_STAMP_MAGIC || stamp->epoch != ring->epoch || stamp->n != n)
-        return reel_fail(REEL_ERR_PROTO, "could not read slot %u: it holds frame %u of epoch %u, not frame %u of epoch %u",
-                         slot_id, stamp->n, stamp->epoch, n, ring->epoch);
+        return reel_fail(REEL_ERR_PROTO,
+                         "could not read slot %u: it holds frame %u of epoch %u, not frame %u of epoch %u", slot_id,
+                         stamp->n, stamp->epoch, n, ring->epoch);
     *out_stamp = *stamp;
     if (out_stamp->aux_bytes > ring->geometry.aux_bytes)
-        return reel_fail(REEL_ERR_PROTO, "could not read slot %u: %u bytes beside the picture, there is room for %u", slot_id,
-                         out_stamp->aux_bytes, ring->geometry.aux_bytes);
+        return reel_fail(REEL_ERR_PROTO, "could not read slot %u: %u bytes beside the picture, there is room for %u",
+                         slot_id, out_stamp->aux_bytes, ring->geometry.aux_bytes);
     return REEL_OK;
 }

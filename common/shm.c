@@ -43,8 +43,8 @@ enum reel_err reel_shm_create(enum reel_shm_kind kind, uint64_t bytes, int *out_
     int fd = kind == REEL_SHM_POSIX ? create_posix() : memfd_create("reelmill-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) return reel_fail(REEL_ERR_IO, "could not create shared memory: %s", strerror(errno));
     if (ftruncate(fd, (off_t)bytes)) {
-        enum reel_err err =
-            reel_fail(REEL_ERR_NOMEM, "could not size shared memory to %llu bytes: %s", (unsigned long long)bytes, strerror(errno));
+        enum reel_err err = reel_fail(REEL_ERR_NOMEM, "could not size shared memory to %llu bytes: %s",
+                                      (unsigned long long)bytes, strerror(errno));
         close(fd);
         return err;
     }
@@ -63,7 +63,8 @@ enum reel_err reel_shm_map(int fd, uint64_t bytes, void **out_base)
                          (long long)st.st_size, (unsigned long long)bytes);
     void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (base == MAP_FAILED)
-        return reel_fail(REEL_ERR_IO, "could not map %llu bytes of shared memory: %s", (unsigned long long)bytes, strerror(errno));
+        return reel_fail(REEL_ERR_IO, "could not map %llu bytes of shared memory: %s", (unsigned long long)bytes,
+                         strerror(errno));
     *out_base = base;
     return REEL_OK;
 }
@@ -98,7 +99,8 @@ enum reel_err reel_shm_publish(const char *name, const void *data, size_t bytes,
         ssize_t n = write(fd, (const char *)data + done, bytes - done);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) {
-            enum reel_err err = reel_fail(REEL_ERR_NOMEM, "could not fill memory file \"%s\": %s", name, strerror(errno));
+            enum reel_err err =
+                reel_fail(REEL_ERR_NOMEM, "could not fill memory file \"%s\": %s", name, strerror(errno));
             close(fd);
             return err;
         }
