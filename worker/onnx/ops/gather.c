@@ -322,7 +322,7 @@ static enum reel_err eval_scatter_elements(const struct op_call *call)
 
 // Indices (..., q): each q-tuple names a block of data below batch dimensions.
 struct nd {
-    int batch = 0, q = 0;
+    int batch, q;
     int64_t n_batch;    // product of the batch extents
     int64_t n_each;     // tuples a batch
     int64_t block;      // elements behind a tuple
