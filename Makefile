@@ -130,4 +130,39 @@ $(patsubst %.c,$(OBJ)/%.o,$(filter tests/unit/worker/%,$(TEST_SRC))): | $(GEN)/o
 test: tests
 	@tests/run --build $(BUILD)
 
+# ---- upkeep ---------------------------------------------------------------
+
+OURS := $(shell git ls-files '*.c' '*.h' '*.inc' 2>/dev/null)
+
+.PHONY: deps install lint format clean help
+deps:
+	./run.sh --setup
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/lib/reelmill/build/release $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BINS) $(DESTDIR)$(PREFIX)/lib/reelmill/build/release
+	install -m 755 run.sh $(DESTDIR)$(PREFIX)/lib/reelmill/run.sh
+	cp -r configs models $(DESTDIR)$(PREFIX)/lib/reelmill/
+	ln -sf ../lib/reelmill/run.sh $(DESTDIR)$(PREFIX)/bin/reelmill
+
+lint:
+	tools/lint
+
+format:
+	clang-format -i $(OURS)
+
+clean:
+	rm -rf build
+
+help:
+	@echo "make                 release binaries in build/release"
+	@echo "make VARIANT=asan    another variant: release, debug, asan, tsan"
+	@echo "make CUDA=0          without GPU code (default: as nvcc is found)"
+	@echo "make test            build and run all tests"
+	@echo "make deps            install what is needed (Debian, Ubuntu)"
+	@echo "make install PREFIX= install to PREFIX/lib/reelmill and PREFIX/bin"
+	@echo "make lint            dependency rules, headers, shell scripts"
+	@echo "make format          clang-format on all sources"
+	@echo "make clean           remove build/"
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# reelmill: runs a neural network over video on every GPU (or core) of a
+# machine.
+#
+#   ./run.sh [options] INPUT... -o OUTPUT     ./run.sh --help lists the options
+#   ./run.sh --demo                           the bundled model over the bundled clip
+#   ./run.sh --setup                          install what is missing, and end
+#
+# Installs nothing unless asked (--setup, --demo asks too), builds when the
+# binaries are older than the sources, runs the coordinator, and starts it again
+# with resume when it was killed.
+set -euo pipefail
+
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
+build=$root/build/${REELMILL_VARIANT:-release}
+
+say() { printf '%s\n' "$*" >&2; }
+die() { # exit code, text
+    local code=$1
+    shift
+    say "reelmill: $*"
+    exit "$code"
+}
+
+# ---- setup --------------------------------------------------------------------
+
+packages=(build-essential pkg-config libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev libswscale-dev
+    libzmq3-dev libconfig-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libdnnl-dev ffmpeg)
+
+missing_packages() {
+    local p
+    for p in "${packages[@]}"; do
+        dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || printf '%s\n' "$p"
+    done
+}
+
+as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die 1 "could not install packages: neither root nor sudo is there; install by hand: ${packages[*]}"
+    fi
+}
+
+setup() {
+    command -v apt-get >/dev/null ||
+        die 1 "could not install packages: this is no Debian or Ubuntu; install the like of: ${packages[*]}"
+    local missing
+    mapfile -t missing < <(missing_packages)
+    if ((${#missing[@]} == 0)); then
+        say "reelmill: all packages are installed"
+    else
+        say "reelmill: installing from the distribution (about 200 MB): ${missing[*]}"
+        as_root apt-get -o DPkg::Lock::Timeout=600 update -q >&2
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -q -y \
+            --no-install-recommends "${missing[@]}" >&2
+    fi
+    if [[ -e /proc/driver/nvidia/version ]] && ! command -v nvcc >/dev/null && [[ ! -x /usr/local/cuda/bin/nvcc ]]; then
+        say "reelmill: an NVIDIA driver is here, but no CUDA toolkit; GPU workers are not part of this build (see README)"
+    fi
+}
+
+# ---- build --------------------------------------------------------------------
+
+need_build() {
+    local stage
+    for stage in coordinator decoder worker aggregator; do
+        [[ -x $build/$stage ]] || return 0
+    done
+    [[ -f $root/Makefile ]] || return 1 # a bundle: binaries only
+    [[ -n $(find "$root"/{common,coordinator,decoder,worker,aggregator,kernels} "$root/Makefile" \
+        -newer "$build/coordinator" \( -name '*.[ch]' -o -name '*.inc' -o -name Makefile \) -print -quit) ]]
+}
+
+ensure_built() {
+    need_build || return 0
+    command -v make >/dev/null && command -v cc >/dev/null && pkg-config --exists libavcodec 2>/dev/null ||
+        die 2 "could not build: packages are missing; install them with: ./run.sh --setup"
+    say "reelmill: building (once, about two minutes)"
+    local log
+    log=$(mktemp)
+    if ! make -C "$root" -j"$(nproc)" VARIANT="${REELMILL_VARIANT:-release}" all >"$log" 2>&1; then
+        tail -n 30 "$log" >&2
+        rm -f "$log"
+        die 1 "could not build; the log's end is above; ./run.sh --setup installs missing packages"
+    fi
+    rm -f "$log"
+}
+
+# ---- run ----------------------------------------------------------------------
+
+child=0
+forward() { ((child)) && kill -s "$1" "$child" 2>/dev/null || true; }
+
+# The coordinator, again with resume when it was killed by a signal; not for
+# ever: a run that is killed five times has another problem.
+run_coordinator() {
+    local tries=0 rc
+    trap 'forward INT' INT
+    trap 'forward TERM' TERM
+    trap 'forward HUP' HUP
+    while :; do
+        REELMILL_PARENT=$$ "$build/coordinator" "$@" <&0 &
+        child=$!
+        rc=0
+        wait "$child" || rc=$?
+        while kill -0 "$child" 2>/dev/null; do # a trap ended the wait
+            rc=0
+            wait "$child" || rc=$?
+        done
+        if ((rc <= 128 || rc == 130 || rc == 143 || ++tries >= 5)); then return "$rc"; fi
+        say "reelmill: the coordinator ended with signal $((rc - 128)); starting it again"
+    done
+}
+
+demo() {
+    local out=${TMPDIR:-/tmp}/reelmill-demo.mp4
+    if [[ -n $(missing_packages) ]]; then setup; fi
+    ensure_built
+    [[ -f $root/models/upscale2x.onnx && -f $root/models/demo/demo.mp4 ]] ||
+        die 1 "the bundled model or clip is missing beneath $root/models"
+    run_coordinator --model "$root/models/upscale2x.onnx" "$root/models/demo/demo.mp4" -o "$out" -y "$@" || return $?
+    say "reelmill: the upscaled demo clip is $out"
+}
+
+main() {
+    local word rest=()
+    for word in "$@"; do
+        case $word in
+        --setup)
+            setup
+            exit 0
+            ;;
+        --demo) demo=1 ;;
+        *) rest+=("$word") ;;
+        esac
+    done
+    if [[ -n ${demo-} ]]; then
+        demo "${rest[@]}"
+        exit $?
+    fi
+    ensure_built
+    local rc=0
+    run_coordinator "$@" || rc=$?
+    exit "$rc"
+}
+
+main "$@"
