@@ -95,19 +95,21 @@ static void dequantize_run(enum reel_dtype dtype, float *to, const void *x, int6
 // Which scale an element has: runs of `run` neighbours share one.
 struct grain {
     int64_t run, inner, along, block, blocks; // inner: elements behind the axis; along: the axis' extent
-    bool single;
+    bool single, per_axis;
 };
 
 static enum reel_err grain_open(const struct op_call *call, struct grain *g)
 {
     const struct reel_shape *x = &call->in[0]->shape, *s = &call->in[1]->shape;
-    int64_t block = call->opset >= 21 ? node_attr_int(call->node, "block_size", 0) : 0;
+    // com.microsoft's twins have the newest semantics under version 1.
+    int opset = *call->node->domain ? OPSET_LAST : call->opset;
+    int64_t block = opset >= 21 ? node_attr_int(call->node, "block_size", 0) : 0;
     const struct reel_tensor *zero = call_in(call, 2);
     if (zero && reel_tensor_count(zero) != reel_tensor_count(call->in[1]))
         return reel_fail(REEL_ERR_INPUT, "scale and zero point have different shapes");
     *g = (struct grain){.single = reel_shape_count(s) == 1 && block == 0, .run = reel_shape_count(x)};
     if (g->single) return REEL_OK;
-    if (call->opset < 13) return reel_fail(REEL_ERR_INPUT, "per-axis scales need opset 13");
+    if (opset < 13) return reel_fail(REEL_ERR_INPUT, "per-axis scales need opset 13");
     int axis = 0;
     enum reel_err err = op_axis(node_attr_int(call->node, "axis", 1), x->ndim, &axis);
     // A vector has one axis to quantise along, whatever the default says.
@@ -121,8 +123,8 @@ static enum reel_err grain_open(const struct op_call *call, struct grain *g)
     fits = fits && (g->along + g->block - 1) / g->block == g->blocks;
     for (int i = 0; fits && block && i < x->ndim; i++) fits = i == axis || s->dim[i] == x->dim[i];
     if (!fits) return reel_fail(REEL_ERR_INPUT, "the scale's shape does not fit axis %d", axis);
-    g->run = block ? (g->inner == 1 ? g->block : 1) : g->inner;
-    if (g->run > g->along && g->inner == 1) g->run = g->along;
+    g->per_axis = block == 0;
+    g->run = g->per_axis ? g->inner : 1;
     return REEL_OK;
 }
 
@@ -132,12 +134,11 @@ static int64_t grain_at(const struct grain *g, int64_t i, int64_t *out_n)
     *out_n = g->run;
     if (g->single) return 0;
     int64_t at = i / g->inner % g->along, outer = i / g->inner / g->along;
-    if (g->block == 1 && g->run == g->inner && g->blocks == g->along) {
-        if (g->inner == 1) *out_n = 1;
-        // per axis: scale by position; blocks of one element have the input's own shape
-        return at;
+    if (g->per_axis) return at;
+    if (g->inner == 1) { // a block's elements are neighbours
+        int64_t left = g->block - at % g->block;
+        *out_n = left < g->along - at ? left : g->along - at;
     }
-    if (g->inner == 1 && at + g->run > g->along) *out_n = g->along - at;
     return (outer * g->blocks + at / g->block) * g->inner + i % g->inner;
 }
 
@@ -295,7 +296,7 @@ static enum reel_err centre(const struct reel_tensor *t, const struct reel_tenso
     int64_t n = reel_tensor_count(t), zeros = reel_tensor_count(zero);
     int64_t along = by_row ? rows : cols;
     *out_p = NULL;
-    if (zeros != 1 && (zeros != along || n % (rows * cols ? rows * cols : 1)))
+    if (zeros != 1 && zeros != along)
         return reel_fail(REEL_ERR_INPUT, "a zero point has %lld elements", (long long)zeros);
     int32_t *p = work_alloc(n, sizeof *p);
     if (!p) return REEL_ERR_NOMEM;
