@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+//
+// Choice of frames and workers. See dispatch.h.
+#include "coordinator/dispatch.h"
+
+#include <string.h>
+
+#define SMOOTHING 0.2       // weight of the newest measurement
+#define LATE_FACTOR 3       // times the usual time before a second worker gets the head
+#define LATE_LEAST_US 20000 // and never sooner: the load of the machine is no lateness
+
+void dispatch_init(struct dispatch *d, uint32_t workers)
+{
+    memset(d, 0, sizeof *d);
+    d->n = workers;
+    d->remaining = -1;
+    d->late_factor = LATE_FACTOR;
+}
+
+void dispatch_up(struct dispatch *d, uint32_t worker, uint32_t batch)
+{
+    struct dispatch_worker *w = &d->worker[worker];
+    // The speed of an earlier life is the best guess for this one.
+    *w = (struct dispatch_worker){.up = true, .frame_us = w->frame_us, .done = w->done};
+    w->batch = batch < 1 ? 1 : batch > DISPATCH_MAX_BATCH ? DISPATCH_MAX_BATCH : batch;
+}
+
+void dispatch_on_ready(struct dispatch *d, uint32_t worker, uint32_t credits)
+{
+    struct dispatch_worker *w = &d->worker[worker];
+    if (w->up) w->credits += credits < UINT32_MAX - w->credits ? credits : 0;
+}
+
+void dispatch_on_let_go(struct dispatch *d, uint32_t worker, uint32_t frames)
+{
+    struct dispatch_worker *w = &d->worker[worker];
+    w->held -= frames < w->held ? frames : w->held;
+    if (!w->held) w->alone = false;
+}
+
+void dispatch_on_done(struct dispatch *d, uint32_t worker, uint32_t frame_us)
+{
+    struct dispatch_worker *w = &d->worker[worker];
+    double us = frame_us ? frame_us : 1;
+    w->frame_us = w->frame_us ? w->frame_us + SMOOTHING * (us - w->frame_us) : us;
+    w->done++;
+    dispatch_on_let_go(d, worker, 1);
+}
+
+void dispatch_on_gone(struct dispatch *d, uint32_t worker)
+{
+    struct dispatch_worker *w = &d->worker[worker];
+    w->up = w->alone = false;
+    w->credits = w->held = 0;
+}
+
+double dispatch_rate(const struct dispatch *d)
+{
+    double rate = 0;
+    for (uint32_t i = 0; i < d->n; i++)
+        if (d->worker[i].up && d->worker[i].frame_us > 0) rate += 1 / d->worker[i].frame_us;
+    return rate;
+}
+
+// Frames that the open lanes can have in flight: what a slow worker may delay.
+static uint32_t frames_in_window(const struct lane *lanes, uint32_t n_lanes)
+{
+    uint32_t frames = 0;
+    for (uint32_t i = 0; i < n_lanes; i++) {
+        if (lanes[i].state != LANE_OPEN) continue;
+        uint32_t slots = lanes[i].p.in_slots < lanes[i].p.out_slots ? lanes[i].p.in_slots : lanes[i].p.out_slots;
+        frames += slots;
+    }
+    return frames;
+}
+
+// How many more frames worker may get now.
+static uint32_t room(const struct dispatch *d, const struct dispatch_worker *w, double rate, uint32_t window)
+{
+    if (!w->up || w->alone || !w->credits) return 0;
+    if (w->held == 0) return w->credits < w->batch ? w->credits : w->batch;
+    // A second batch hides the way of the messages, but its last frame comes
+    // two batches from now: it must not be the one that a window waits for.
+    if (w->held >= 2 * w->batch) return 0;
+    double second_us = 2.0 * w->batch * w->frame_us;
+    if (w->frame_us > 0 && rate > 0 && second_us * rate > 0.5 * window) return 0;
+    uint32_t most = 2 * w->batch - w->held;
+    if (most > w->batch) most = w->batch;
+    return most < w->credits ? most : w->credits;
+}
+
+// Near the end: would the others be through before this one?
+static bool too_slow_for_rest(const struct dispatch *d, const struct dispatch_worker *w, double rate)
+{
+    if (d->remaining < 0 || w->frame_us <= 0) return false;
+    double others = rate - 1 / w->frame_us;
+    if (others <= 0) return false;
+    double fastest = 0;
+    for (uint32_t i = 0; i < d->n; i++)
+        if (d->worker[i].up && d->worker[i].frame_us > 0 && (!fastest || d->worker[i].frame_us < fastest))
+            fastest = d->worker[i].frame_us;
+    double mine = (w->held + 1) * w->frame_us;
+    return mine > (double)d->remaining / others + 2 * fastest;
+}
+
+// The worker that would have one more frame ready first; n when none may.
+static uint32_t choose_worker(const struct dispatch *d, double rate, uint32_t window, bool idle_only, uint32_t except)
+{
+    uint32_t best = d->n;
+    double best_us = 0;
+    for (uint32_t i = 0; i < d->n; i++) {
+        const struct dispatch_worker *w = &d->worker[i];
+        if (i == except || (idle_only && w->held) || !room(d, w, rate, window) || too_slow_for_rest(d, w, rate)) continue;
+        double ready_us = (w->held + 1) * (w->frame_us > 0 ? w->frame_us : 1);
+        if (best < d->n && ready_us >= best_us) continue;
+        best = i;
+        best_us = ready_us;
+    }
+    return best;
+}
+
+// The open lane that is next in age after `after` (its order); n_lanes: none.
+static uint32_t older_first(const struct lane *lanes, uint32_t n_lanes, uint64_t after, bool any)
+{
+    uint32_t best = n_lanes;
+    for (uint32_t i = 0; i < n_lanes; i++) {
+        if (lanes[i].state != LANE_OPEN || (!any && lanes[i].p.order <= after)) continue;
+        if (best == n_lanes || lanes[i].p.order < lanes[best].p.order) best = i;
+    }
+    return best;
+}
+
+// Fills the batch of a chosen worker; suspected frames go alone.
+static void collect(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, uint32_t most, int64_t now_us,
+                    struct dispatch_batch *batch)
+{
+    struct dispatch_worker *w = &d->worker[batch->worker];
+    uint32_t shape = 0;
+    uint32_t l = older_first(lanes, n_lanes, 0, true);
+    for (; l < n_lanes && batch->count < most; l = older_first(lanes, n_lanes, lanes[l].p.order, false)) {
+        struct lane *lane = &lanes[l];
+        if (batch->count && lane->p.shape != shape) continue;
+        uint32_t from = 0;
+        while (batch->count < most) {
+            uint32_t n = lane_next_work(lane, from);
+            if (n == UINT32_MAX) break;
+            from = n + 1;
+            bool suspected = lane_frame_of(lane, n)->suspicion > 0;
+            if (suspected && (batch->count || w->held)) continue;
+            shape = lane->p.shape;
+            uint32_t slot = lane_give(lane, n, batch->worker, now_us);
+            batch->item[batch->count++] = (struct dispatch_item){l, n, slot};
+            w->alone = suspected;
+            if (suspected) most = 1;
+        }
+    }
+}
+
+// A second try of a frame that holds up its lane, for a worker with nothing to do.
+static bool second_try(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, double rate, uint32_t window,
+                       int64_t now_us, struct dispatch_batch *batch)
+{
+    for (uint32_t l = 0; l < n_lanes; l++) {
+        if (lanes[l].state != LANE_OPEN || lanes[l].sent >= lanes[l].decoded) continue;
+        const struct lane_frame *f = lane_frame_of(&lanes[l], lanes[l].sent);
+        if (!f || f->state != SLOT_GIVEN || f->suspicion) continue;
+        uint32_t holder = f->holder[0].worker != LANE_NO_WORKER ? f->holder[0].worker : f->holder[1].worker;
+        uint32_t w = choose_worker(d, rate, window, true, holder);
+        if (w == d->n || d->worker[w].frame_us <= 0) continue;
+        double late_us = d->late_factor * d->worker[w].frame_us;
+        if (late_us < LATE_LEAST_US) late_us = LATE_LEAST_US;
+        uint32_t n = lane_late_head(&lanes[l], now_us - (int64_t)late_us);
+        if (n == UINT32_MAX) continue;
+        // Sooner done than by waiting for a holder that keeps its own pace?
+        const struct dispatch_worker *h = &d->worker[holder];
+        double left_us = h->held * h->frame_us - (double)(now_us - f->given_us);
+        if (h->frame_us > 0 && left_us > 0 && left_us < d->worker[w].frame_us) continue;
+        uint32_t slot = lane_give_second(&lanes[l], n, w);
+        batch->worker = w;
+        batch->item[batch->count++] = (struct dispatch_item){l, n, slot};
+        return true;
+    }
+    return false;
+}
+
+bool dispatch_next(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, int64_t now_us,
+                   struct dispatch_batch *out_batch)
+{
+    double rate = dispatch_rate(d);
+    uint32_t window = frames_in_window(lanes, n_lanes);
+    out_batch->count = 0;
+    uint32_t skip = d->n;
+    for (int attempt = 0; attempt < 2 && !out_batch->count; attempt++) {
+        out_batch->worker = choose_worker(d, rate, window, attempt > 0, skip);
+        if (out_batch->worker == d->n) return false;
+        collect(d, lanes, n_lanes, room(d, &d->worker[out_batch->worker], rate, window), now_us, out_batch);
+        // Only suspected frames wait, and this one is not empty-handed: an idle one may take one.
+        skip = out_batch->worker;
+    }
+    if (!out_batch->count && !second_try(d, lanes, n_lanes, rate, window, now_us, out_batch)) return false;
+    struct dispatch_worker *w = &d->worker[out_batch->worker];
+    w->held += out_batch->count;
+    w->credits -= out_batch->count;
+    if (d->remaining >= out_batch->count) d->remaining -= out_batch->count;
+    return true;
+}

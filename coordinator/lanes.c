@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: MIT
+//
+// The slot table in code. See lanes.h and the table in common/proto.h.
+#include "coordinator/lanes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Our own bug: going on would let two processes touch one slot.
+#define LANE_ASSERT(cond)                                                                                              \
+    do {                                                                                                               \
+        if (!(cond)) {                                                                                                 \
+            fprintf(stderr, "lanes: assertion failed: %s (line %d)\n", #cond, __LINE__);                               \
+            abort();                                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+#define TO(state) (1u << SLOT_##state)
+
+// Row by row the table of common/proto.h: what may follow what.
+static const unsigned legal_next[SLOT_STATES] = {
+    [SLOT_FREE] = TO(FILLING),
+    [SLOT_FILLING] = TO(DECODED),
+    [SLOT_DECODED] = TO(GIVEN) | TO(DONE) | TO(DROPPED), // DONE: quarantined, there is nothing to wait for
+    [SLOT_GIVEN] = TO(DONE) | TO(DECODED) | TO(DROPPED),
+    [SLOT_DONE] = TO(READY),
+    [SLOT_READY] = TO(TAKEN),
+    [SLOT_TAKEN] = TO(FREE),
+    [SLOT_DROPPED] = TO(FREE),
+};
+
+static void move(struct lane_frame *f, enum slot_state to)
+{
+    LANE_ASSERT(legal_next[f->state] & (1u << to));
+    f->state = (uint8_t)to;
+}
+
+static struct lane_frame *at(struct lane *lane, uint32_t n)
+{
+    return &lane->frame[n % lane->p.in_slots];
+}
+
+static bool in_flight(const struct lane *lane, uint32_t n)
+{
+    return n >= lane->low && n < lane->window_end;
+}
+
+struct lane_frame *lane_frame_of(struct lane *lane, uint32_t n)
+{
+    return lane->state != LANE_IDLE && in_flight(lane, n) ? at(lane, n) : NULL;
+}
+
+static bool is_held(const struct lane_frame *f)
+{
+    return f->holder[0].worker != LANE_NO_WORKER || f->holder[1].worker != LANE_NO_WORKER;
+}
+
+void lane_init(struct lane *lane)
+{
+    memset(lane, 0, sizeof *lane);
+}
+
+void lane_open(struct lane *lane, const struct lane_params *params)
+{
+    LANE_ASSERT(lane->state == LANE_IDLE && params->epoch > lane->p.epoch);
+    LANE_ASSERT(params->in_slots >= 1 && params->in_slots <= LANE_MAX_SLOTS);
+    LANE_ASSERT(params->out_slots >= 1 && params->out_slots <= LANE_MAX_SLOTS && params->out_spares <= LANE_MAX_SPARES);
+    lane_init(lane);
+    lane->p = *params;
+    lane->state = LANE_OPEN;
+    for (uint32_t i = 0; i < params->in_slots; i++)
+        lane->frame[i].holder[0].worker = lane->frame[i].holder[1].worker = LANE_NO_WORKER;
+}
+
+void lane_join(struct lane *lane, uint32_t member)
+{
+    LANE_ASSERT(member < LANE_MAX_WORKERS + 2);
+    lane->members[member / 64] |= UINT64_C(1) << member % 64;
+}
+
+bool lane_has_member(const struct lane *lane, uint32_t member)
+{
+    return lane->members[member / 64] >> member % 64 & 1;
+}
+
+// TAKEN or DROPPED and let go by all: FREE, and low moves on.
+static void settle(struct lane *lane, uint32_t n)
+{
+    struct lane_frame *f = at(lane, n);
+    if ((f->state != SLOT_TAKEN && f->state != SLOT_DROPPED) || is_held(f)) return;
+    move(f, SLOT_FREE);
+    if (f->spare) lane->spares_used &= ~(1u << (f->spare - 1));
+    f->spare = 0;
+    while (lane->low < lane->window_end && at(lane, lane->low)->state == SLOT_FREE) lane->low++;
+}
+
+bool lane_next_window(struct lane *lane, uint32_t *out_end)
+{
+    if (lane->state != LANE_OPEN || lane->ended) return false;
+    uint32_t end = lane->low + lane->p.in_slots;
+    if (end < lane->low) end = UINT32_MAX; // at the end of the number space
+    if (end == lane->window_end) return false;
+    for (uint32_t n = lane->window_end; n < end; n++) {
+        struct lane_frame *f = at(lane, n);
+        *f = (struct lane_frame){.holder = {{LANE_NO_WORKER, 0}, {LANE_NO_WORKER, 0}}};
+        move(f, SLOT_FILLING);
+    }
+    lane->window_end = end;
+    *out_end = end;
+    return true;
+}
+
+enum lane_result lane_on_decoded(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t flags, int64_t pts,
+                                 int64_t duration)
+{
+    if (lane->state != LANE_OPEN || epoch != lane->p.epoch) return LANE_STALE;
+    if (n < lane->decoded) return LANE_STALE; // said twice
+    if (n != lane->decoded || n >= lane->window_end || lane->ended) return LANE_BAD;
+    struct lane_frame *f = at(lane, n);
+    move(f, SLOT_DECODED);
+    f->flags = (uint8_t)flags;
+    f->pts = pts;
+    f->duration = duration;
+    lane->decoded = n + 1;
+    return LANE_OK;
+}
+
+enum lane_result lane_on_end(struct lane *lane, uint32_t epoch, uint32_t frames)
+{
+    if (lane->state != LANE_OPEN || epoch != lane->p.epoch) return LANE_STALE;
+    if (lane->ended) return frames == lane->frames ? LANE_STALE : LANE_BAD;
+    if (frames != lane->decoded) return LANE_BAD;
+    lane->ended = true;
+    lane->frames = frames;
+    return LANE_OK;
+}
+
+uint32_t lane_next_work(struct lane *lane, uint32_t from)
+{
+    if (lane->state != LANE_OPEN) return UINT32_MAX;
+    uint32_t end = lane->decoded;
+    if (end > lane->low + lane->p.out_slots) end = lane->low + lane->p.out_slots;
+    while (lane->work_from < lane->decoded &&
+           (lane->work_from < lane->low || at(lane, lane->work_from)->state != SLOT_DECODED))
+        lane->work_from++;
+    for (uint32_t n = from > lane->work_from ? from : lane->work_from; n < end; n++)
+        if (at(lane, n)->state == SLOT_DECODED) return n;
+    return UINT32_MAX;
+}
+
+uint32_t lane_give(struct lane *lane, uint32_t n, uint32_t worker, int64_t now_us)
+{
+    LANE_ASSERT(lane->state == LANE_OPEN && in_flight(lane, n) && n < lane->low + lane->p.out_slots);
+    struct lane_frame *f = at(lane, n);
+    LANE_ASSERT(!is_held(f));
+    move(f, SLOT_GIVEN);
+    uint32_t slot = n % lane->p.out_slots;
+    f->holder[0] = (struct lane_holder){(uint16_t)worker, (uint16_t)slot};
+    f->given_us = now_us;
+    return slot;
+}
+
+static uint32_t free_spare(const struct lane *lane)
+{
+    for (uint32_t i = 0; i < lane->p.out_spares; i++)
+        if (!(lane->spares_used >> i & 1)) return i;
+    return UINT32_MAX;
+}
+
+uint32_t lane_late_head(const struct lane *lane, int64_t before_us)
+{
+    if (lane->state != LANE_OPEN || lane->low >= lane->decoded || free_spare(lane) == UINT32_MAX) return UINT32_MAX;
+    // Below the first unsent frame all is with the aggregator; it is the head.
+    uint32_t n = lane->sent;
+    if (n >= lane->decoded) return UINT32_MAX;
+    const struct lane_frame *f = &lane->frame[n % lane->p.in_slots];
+    if (f->state != SLOT_GIVEN || f->given_us >= before_us || f->spare) return UINT32_MAX;
+    bool one = (f->holder[0].worker == LANE_NO_WORKER) != (f->holder[1].worker == LANE_NO_WORKER);
+    return one ? n : UINT32_MAX;
+}
+
+uint32_t lane_give_second(struct lane *lane, uint32_t n, uint32_t worker)
+{
+    struct lane_frame *f = at(lane, n);
+    uint32_t spare = free_spare(lane);
+    LANE_ASSERT(lane->state == LANE_OPEN && in_flight(lane, n) && f->state == SLOT_GIVEN && !f->spare &&
+                spare != UINT32_MAX);
+    int i = f->holder[0].worker == LANE_NO_WORKER ? 0 : 1;
+    LANE_ASSERT(f->holder[i].worker == LANE_NO_WORKER && f->holder[!i].worker != worker);
+    uint32_t slot = lane->p.out_slots + spare;
+    f->holder[i] = (struct lane_holder){(uint16_t)worker, (uint16_t)slot};
+    f->spare = (uint16_t)(spare + 1);
+    lane->spares_used |= 1u << spare;
+    return slot;
+}
+
+enum lane_result lane_on_done(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t worker, uint32_t out_slot,
+                              bool *out_first)
+{
+    *out_first = false;
+    if (lane->state == LANE_IDLE || epoch != lane->p.epoch) return LANE_STALE;
+    if (!in_flight(lane, n)) return n < lane->low ? LANE_STALE : LANE_BAD;
+    struct lane_frame *f = at(lane, n);
+    int i = f->holder[0].worker == worker ? 0 : f->holder[1].worker == worker ? 1 : -1;
+    if (i < 0) return LANE_STALE; // said twice
+    if (f->holder[i].out_slot != out_slot) return LANE_BAD;
+    f->holder[i].worker = LANE_NO_WORKER;
+    if (f->state == SLOT_GIVEN) {
+        move(f, SLOT_DONE);
+        f->out_slot = (uint16_t)out_slot;
+        f->answered_slot = true;
+        *out_first = true;
+    } else {
+        settle(lane, n);
+    }
+    return LANE_OK;
+}
+
+uint32_t lane_on_worker_gone(struct lane *lane, uint32_t worker)
+{
+    uint32_t held = 0;
+    if (lane->state == LANE_IDLE) return 0;
+    for (uint32_t n = lane->low; n < lane->window_end; n++) {
+        struct lane_frame *f = at(lane, n);
+        for (int i = 0; i < 2; i++) {
+            if (f->holder[i].worker != worker) continue;
+            held++;
+            f->holder[i].worker = LANE_NO_WORKER;
+            // A dead one's spare slot may be used again.
+            if (f->holder[i].out_slot >= lane->p.out_slots && f->state == SLOT_GIVEN) {
+                lane->spares_used &= ~(1u << (f->spare - 1));
+                f->spare = 0;
+            }
+            if (f->state == SLOT_GIVEN && !is_held(f)) {
+                move(f, SLOT_DECODED);
+                if (n < lane->work_from) lane->work_from = n;
+            }
+        }
+        settle(lane, n);
+    }
+    return held;
+}
+
+void lane_quarantine(struct lane *lane, uint32_t n, uint32_t flags)
+{
+    struct lane_frame *f = lane_frame_of(lane, n);
+    if (!f || f->state != SLOT_DECODED) return;
+    f->flags |= (uint8_t)flags;
+    f->out_slot = (uint16_t)(n % lane->p.out_slots);
+    f->answered_slot = true;
+    move(f, SLOT_DONE);
+}
+
+const struct lane_frame *lane_next_frame(struct lane *lane, uint32_t *out_n)
+{
+    if (lane->state != LANE_OPEN || lane->sent >= lane->decoded) return NULL;
+    struct lane_frame *f = at(lane, lane->sent);
+    if (f->state != SLOT_DONE) return NULL;
+    LANE_ASSERT(f->answered_slot && lane->sent >= lane->low);
+    move(f, SLOT_READY);
+    *out_n = lane->sent++;
+    return f;
+}
+
+enum lane_result lane_on_taken(struct lane *lane, uint32_t epoch, uint32_t n)
+{
+    if (lane->state != LANE_OPEN || epoch != lane->p.epoch) return LANE_STALE;
+    if (n >= lane->sent) return LANE_BAD;
+    if (n < lane->low) return LANE_STALE;
+    struct lane_frame *f = at(lane, n);
+    if (f->state != SLOT_READY) return LANE_STALE; // said twice
+    move(f, SLOT_TAKEN);
+    lane->taken++;
+    settle(lane, n);
+    return LANE_OK;
+}
+
+bool lane_next_finish(struct lane *lane, uint32_t *out_frames)
+{
+    if (lane->state != LANE_OPEN || lane->finished || !lane->ended || lane->sent != lane->frames) return false;
+    lane->finished = true;
+    *out_frames = lane->frames;
+    return true;
+}
+
+enum lane_result lane_on_committed(struct lane *lane, uint32_t epoch, uint32_t frames)
+{
+    if (lane->state != LANE_OPEN || epoch != lane->p.epoch) return LANE_STALE;
+    if (lane->committed) return LANE_STALE;
+    // A commit with frames still held, or of another count, is a broken ledger.
+    if (!lane->finished || frames != lane->frames || lane->taken != lane->frames) return LANE_BAD;
+    lane->committed = true;
+    return LANE_OK;
+}
+
+void lane_close(struct lane *lane)
+{
+    if (lane->state == LANE_OPEN) lane->state = LANE_CLOSING;
+}
+
+enum lane_result lane_on_closed(struct lane *lane, uint32_t epoch, uint32_t member)
+{
+    if (lane->state != LANE_CLOSING || epoch != lane->p.epoch) return LANE_STALE;
+    if (member >= LANE_MAX_WORKERS + 2) return LANE_BAD;
+    lane->members[member / 64] &= ~(UINT64_C(1) << member % 64);
+    return LANE_OK;
+}
+
+bool lane_next_idle(struct lane *lane)
+{
+    if (lane->state != LANE_CLOSING) return false;
+    for (size_t i = 0; i < sizeof lane->members / sizeof *lane->members; i++)
+        if (lane->members[i]) return false;
+    lane->state = LANE_IDLE;
+    return true;
+}
+
+uint32_t lane_held_by(const struct lane *lane, uint32_t worker)
+{
+    uint32_t held = 0;
+    if (lane->state == LANE_IDLE) return 0;
+    for (uint32_t n = lane->low; n < lane->window_end; n++) {
+        const struct lane_frame *f = &lane->frame[n % lane->p.in_slots];
+        held += (f->holder[0].worker == worker) + (f->holder[1].worker == worker);
+    }
+    return held;
+}

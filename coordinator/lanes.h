@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+//
+// A lane: one segment in progress, as the coordinator sees it. The slot table
+// of common/proto.h in code: which frame is in which state, who may touch its
+// slots, how far the decoder may write, what goes to the aggregator next.
+//
+// Pure: events in, answers out; no socket, no shared memory, no clock. Called
+// by coordinator/flow.c (which sends what is answered) and dispatch.c.
+//
+// Invariant: frames [low, window_end) are in flight, window_end <= low +
+// in_slots, so that two frames in flight never share an input slot; a frame is
+// given to a worker only below low + out_slots, so that none shares an output
+// slot. low moves only over frames that nobody can touch any more.
+#ifndef COORDINATOR_LANES_H
+#define COORDINATOR_LANES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LANE_MAX_SLOTS 512
+#define LANE_MAX_WORKERS 384
+#define LANE_MAX_SPARES 8
+#define LANE_NO_WORKER UINT16_MAX
+
+// See the table in common/proto.h.
+enum slot_state {
+    SLOT_FREE,    // nobody touches it
+    SLOT_FILLING, // the decoder may write the input
+    SLOT_DECODED, // the input is complete, nobody reads
+    SLOT_GIVEN,   // its holders read the input and write outputs
+    SLOT_DONE,    // the output is complete
+    SLOT_READY,   // the aggregator may read input and output
+    SLOT_TAKEN,   // the aggregator has let go; free when every holder has
+    SLOT_DROPPED, // given up by live policy; free when every holder has answered
+    SLOT_STATES,
+};
+
+enum lane_state {
+    LANE_IDLE,    // no segment
+    LANE_OPEN,    // an epoch runs
+    LANE_CLOSING, // CLOSE_LANE is out; waits for its members
+};
+
+enum lane_result {
+    LANE_OK,
+    LANE_STALE, // of another epoch, or a late answer: drop it
+    LANE_BAD,   // the peer broke the protocol
+};
+
+struct lane_holder {
+    uint16_t worker;   // or LANE_NO_WORKER
+    uint16_t out_slot; // that it may write
+};
+
+struct lane_frame {
+    uint8_t state; // enum slot_state
+    uint8_t flags; // enum reel_frame_flag
+    uint8_t suspicion;  // crashes of stages while they had it, see poison.h
+    bool answered_slot; // out_slot is set
+    uint16_t out_slot;  // of the first answer
+    uint16_t spare;     // in use by it + 1, 0 none
+    struct lane_holder holder[2];
+    int64_t pts, duration;
+    int64_t given_us; // to the present first holder
+};
+
+struct lane_params {
+    uint32_t epoch; // higher than every one before
+    uint32_t job, segment;
+    uint32_t shape; // frames of lanes with equal shape may share a batch
+    uint32_t in_slots, out_slots, out_spares;
+    uint64_t order; // oldest first: smaller is older
+};
+
+// Process-private; plain data.
+struct lane {
+    enum lane_state state;
+    struct lane_params p;
+    uint32_t low;        // lowest frame that is not free again
+    uint32_t window_end; // the decoder may write below
+    uint32_t decoded;    // frames 0..decoded-1 have been announced
+    uint32_t work_from;  // no frame below is DECODED
+    uint32_t sent;       // FRAMEs 0..sent-1 went to the aggregator
+    uint32_t taken;      // count of TAKEN frames
+    uint32_t frames;     // total, when ended
+    bool ended, finished, committed;
+    uint32_t spares_used;                             // bit mask
+    uint64_t members[(LANE_MAX_WORKERS + 2 + 63) / 64]; // have this epoch, and owe LANE_CLOSED
+    struct lane_frame frame[LANE_MAX_SLOTS];          // n mod in_slots
+};
+
+// Members of an epoch.
+enum { LANE_MEMBER_DECODER, LANE_MEMBER_AGGREGATOR, LANE_MEMBER_WORKER0 };
+
+void lane_init(struct lane *lane);
+// IDLE -> OPEN. Slots within 1..LANE_MAX_SLOTS, spares within LANE_MAX_SPARES.
+void lane_open(struct lane *lane, const struct lane_params *params);
+void lane_join(struct lane *lane, uint32_t member);
+bool lane_has_member(const struct lane *lane, uint32_t member);
+
+// ---- events from peers ----------------------------------------------------
+enum lane_result lane_on_decoded(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t flags, int64_t pts,
+                                 int64_t duration);
+enum lane_result lane_on_end(struct lane *lane, uint32_t epoch, uint32_t frames);
+// *out_first: this answer is the one that counts.
+enum lane_result lane_on_done(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t worker, uint32_t out_slot,
+                              bool *out_first);
+enum lane_result lane_on_taken(struct lane *lane, uint32_t epoch, uint32_t n);
+enum lane_result lane_on_committed(struct lane *lane, uint32_t epoch, uint32_t frames);
+// A member answered LANE_CLOSED, or is dead (by its pidfd).
+enum lane_result lane_on_closed(struct lane *lane, uint32_t epoch, uint32_t member);
+// Its frames are free for others again; returns how many it held.
+uint32_t lane_on_worker_gone(struct lane *lane, uint32_t worker);
+
+// ---- what may be done now -------------------------------------------------
+// True and *out_end once for each new end of the window.
+bool lane_next_window(struct lane *lane, uint32_t *out_end);
+// Lowest frame >= from that a worker may be given; UINT32_MAX: none.
+uint32_t lane_next_work(struct lane *lane, uint32_t from);
+// Gives frame n (from lane_next_work) to worker; returns the output slot.
+uint32_t lane_give(struct lane *lane, uint32_t n, uint32_t worker, int64_t now_us);
+// The frame everybody waits for, if one worker has had it since before
+// `before_us`, the window is used up behind it and a spare slot is free;
+// UINT32_MAX: none.
+uint32_t lane_late_head(const struct lane *lane, int64_t before_us);
+// Gives a GIVEN frame to a second worker; returns the spare slot.
+uint32_t lane_give_second(struct lane *lane, uint32_t n, uint32_t worker);
+// The next frame for the aggregator, now READY; NULL: none. *out_n its number.
+const struct lane_frame *lane_next_frame(struct lane *lane, uint32_t *out_n);
+// True once: all frames are with the aggregator and the end is known.
+bool lane_next_finish(struct lane *lane, uint32_t *out_frames);
+
+// ---- control --------------------------------------------------------------
+// Frame n is not to be worked on: flags say how the aggregator fills in.
+void lane_quarantine(struct lane *lane, uint32_t n, uint32_t flags);
+// OPEN -> CLOSING. Workers' holdings stay until they answer or die.
+void lane_close(struct lane *lane);
+// CLOSING and nobody owes an answer: -> IDLE, true.
+bool lane_next_idle(struct lane *lane);
+struct lane_frame *lane_frame_of(struct lane *lane, uint32_t n); // NULL when not in flight
+// Frames that worker holds.
+uint32_t lane_held_by(const struct lane *lane, uint32_t worker);
+
+#endif

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+//
+// From the entries of an input to segments. Boundaries follow from the input
+// and the configuration alone, never from how many processes there are, so
+// that the output bytes do not either (DESIGN: determinism).
+//
+// Pure. Called by jobs.c after a scan.
+#ifndef COORDINATOR_PLAN_H
+#define COORDINATOR_PLAN_H
+
+#include "common/media.h"
+
+struct segment {
+    bool has_entry; // false: decode from the file's start
+    struct reel_entry entry;
+    int64_t start_pts, end_pts; // start <= pts < end; INT64_MAX for the last
+};
+
+// Cuts at the first entry that lies at least segment_seconds behind the last
+// cut. Entries in any order of pts but increasing packet_no; those that do
+// not lie behind the last cut are passed over. segment_seconds <= 0, a media
+// flag NO_CUT or no time base: one segment. Returns malloc'ed segments
+// (*out_n >= 1), NULL when out of memory.
+struct segment *plan_segments(const struct reel_media *media, const struct reel_entry *entries, uint32_t n_entries,
+                              double segment_seconds, uint32_t *out_n);
+
+#endif
