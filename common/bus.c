@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include "common/life.h"
@@ -27,6 +28,7 @@ struct reel_bus {
     int fd;
     bool hub;
     reel_peer self;
+    char path[128]; // the hub's socket, removed at the end
     struct link links[MAX_PEERS];
     int n_links;
 
@@ -104,6 +106,7 @@ enum reel_err reel_bus_open_hub(const char *path, struct reel_bus **out_bus)
     enum reel_err err = open_socket(ZMQ_ROUTER, out_bus);
     if (err) return err;
     (*out_bus)->hub = true;
+    snprintf((*out_bus)->path, sizeof(*out_bus)->path, "%s", path);
     int one = 1;
     zmq_setsockopt((*out_bus)->socket, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
     char endpoint[256];
@@ -133,6 +136,7 @@ void reel_bus_close(struct reel_bus **bus)
     zmq_msg_close(&b->in);
     if (b->socket) zmq_close(b->socket);
     if (b->context) zmq_ctx_term(b->context);
+    if (*b->path) unlink(b->path);
     free(b->out);
     free(b->in_aligned);
     free(b);

@@ -221,7 +221,7 @@ enum reel_err opt_parse_argv(const struct opt_table *table, int argc, char **arg
             ended = true;
             continue;
         }
-        const struct opt_def *def;
+        const struct opt_def *def = NULL;
         const char *value;
         bool negated;
         enum reel_err err = match(table, argv[i], &def, &value, &negated);

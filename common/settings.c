@@ -9,35 +9,54 @@
 #include <string.h>
 
 #define AT(field) offsetof(struct reel_settings, field), sizeof(((struct reel_settings *)0)->field)
-#define BOOL(name, letter, field, flags, section, help)                                                                \
-    {name, letter, OPT_BOOL, AT(field), "false", 0, 0, NULL, NULL, flags, section, help}
-#define INT(name, field, absent, min, max, unit, flags, section, help)                                                 \
-    {name, 0, OPT_INT, AT(field), absent, min, max, NULL, unit, flags, section, help}
-#define COUNT(name, field, max, unit, flags, section, help)                                                            \
-    {name, 0, OPT_COUNT_AUTO, AT(field), "auto", 1, max, NULL, unit, flags, section, help}
-#define REAL(name, field, absent, min, max, unit, flags, section, help)                                                \
-    {name, 0, OPT_DOUBLE, AT(field), absent, min, max, NULL, unit, flags, section, help}
-#define TEXT(name, letter, field, absent, unit, flags, section, help)                                                  \
-    {name, letter, OPT_STRING, AT(field), absent, 0, 0, NULL, unit, flags, section, help}
-#define ENUM(name, field, absent, choices, flags, section, help)                                                       \
-    {name, 0, OPT_ENUM, AT(field), absent, 0, 0, choices, NULL, flags, section, help}
-#define LIST(name, field, section, help)                                                                               \
-    {name, 0, OPT_FLOATS, AT(field), "", 0, 0, NULL, "A,B,C", 0, section, help}
+#define BOOL(name, letter, field, flags, section, help)                                    \
+    {                                                                                      \
+        name, letter, OPT_BOOL, AT(field), "false", 0, 0, NULL, NULL, flags, section, help \
+    }
+#define INT(name, field, absent, min, max, unit, flags, section, help)                  \
+    {                                                                                   \
+        name, 0, OPT_INT, AT(field), absent, min, max, NULL, unit, flags, section, help \
+    }
+#define COUNT(name, field, max, unit, flags, section, help)                                  \
+    {                                                                                        \
+        name, 0, OPT_COUNT_AUTO, AT(field), "auto", 1, max, NULL, unit, flags, section, help \
+    }
+#define REAL(name, field, absent, min, max, unit, flags, section, help)                    \
+    {                                                                                      \
+        name, 0, OPT_DOUBLE, AT(field), absent, min, max, NULL, unit, flags, section, help \
+    }
+#define TEXT(name, letter, field, absent, unit, flags, section, help)                       \
+    {                                                                                       \
+        name, letter, OPT_STRING, AT(field), absent, 0, 0, NULL, unit, flags, section, help \
+    }
+#define ENUM(name, field, absent, choices, flags, section, help)                        \
+    {                                                                                   \
+        name, 0, OPT_ENUM, AT(field), absent, 0, 0, choices, NULL, flags, section, help \
+    }
+#define LIST(name, field, section, help)                                          \
+    {                                                                             \
+        name, 0, OPT_FLOATS, AT(field), "", 0, 0, NULL, "A,B,C", 0, section, help \
+    }
 
 #define HEADS "auto,ssd,yunet,yunet_2021,yolox,yolov5,yolov8,retinaface,fastestdet"
 #define FREE OPT_NO_OUTPUT
 
 static const struct opt_def defs[] = {
-    TEXT("output", 'o', output, "", "OUT", FREE, "Main", "output file (.mp4 .mkv .mov .webm .ts .jsonl .md5), image pattern (%06d.png), null:, or a folder for several inputs"),
+    TEXT("output", 'o', output, "", "OUT", FREE, "Main",
+         "output file (.mp4 .mkv .mov .webm .ts .jsonl .md5), image pattern (%06d.png), null:, or a folder for several "
+         "inputs"),
     TEXT("model", 'm', model, "", "FILE", FREE, "Main", "the ONNX model"),
-    TEXT("config", 'c', config, "", "FILE", OPT_CLI_ONLY | FREE, "Main", "a libconfig file with any of these options; the command line wins"),
+    TEXT("config", 'c', config, "", "FILE", OPT_CLI_ONLY | FREE, "Main",
+         "a libconfig file with any of these options; the command line wins"),
     ENUM("task", task, "auto", "auto,image,detect,classify,segment,tensor", 0, "Main", "what the model's outputs mean"),
-    TEXT("output_format", 0, output_format, "auto", ".EXT", FREE, "Main", "extension of the files in an output folder; auto keeps the input's"),
+    TEXT("output_format", 0, output_format, "auto", ".EXT", FREE, "Main",
+         "extension of the files in an output folder; auto keeps the input's"),
     BOOL("overwrite", 'y', overwrite, FREE, "Main", "replace an existing output"),
 
     COUNT("gpu_num", gpu_num, 64, "N", FREE, "Devices", "number of GPUs; of workers with onednn and sim"),
     TEXT("gpu_ids", 0, gpu_ids, "", "0,2", FREE, "Devices", "which GPUs"),
-    ENUM("backend", backend, "auto", "auto,cudnn,onednn,sim", 0, "Devices", "auto: cudnn where there is a GPU, else onednn"),
+    ENUM("backend", backend, "auto", "auto,cudnn,onednn,sim", 0, "Devices",
+         "auto: cudnn where there is a GPU, else onednn"),
     COUNT("workers_per_gpu", workers_per_gpu, 16, "N", FREE, "Devices", "worker processes on each GPU"),
     COUNT("decoders", decoders, 64, "N", FREE, "Devices", "decoder processes"),
     COUNT("aggregators", aggregators, 64, "N", FREE, "Devices", "aggregator (encoder) processes"),
@@ -54,9 +73,11 @@ static const struct opt_def defs[] = {
     TEXT("encoder_opts", 0, encoder_opts, "", "k=v:k=v", 0, "Media", "options of the encoder"),
     TEXT("pre_filter", 0, pre_filter, "", "FILTERS", 0, "Media", "FFmpeg filters before the model"),
     TEXT("post_filter", 0, post_filter, "", "FILTERS", 0, "Media", "FFmpeg filters after the model"),
-    REAL("segment_seconds", segment_seconds, "10", 0.1, 86400, "S", 0, "Media", "length of the parts in which a video is decoded, encoded and resumed"),
+    REAL("segment_seconds", segment_seconds, "10", 0.1, 86400, "S", 0, "Media",
+         "length of the parts in which a video is decoded, encoded and resumed"),
     REAL("frame_rate", frame_rate, "25", 0.01, 1000, "FPS", 0, "Media", "frame rate of inputs that have no timestamps"),
-    REAL("max_pixels", max_pixels, "300", 0.001, 1000, "M", FREE, "Media", "refuse larger pictures (millions of pixels)"),
+    REAL("max_pixels", max_pixels, "300", 0.001, 1000, "M", FREE, "Media",
+         "refuse larger pictures (millions of pixels)"),
 
     ENUM("resume", resume, "auto", "auto,never", FREE, "Running", "go on where an interrupted run stopped"),
     BOOL("live", 0, live, OPT_LATER | FREE, "Running", "live input with bounded latency"),
@@ -69,10 +90,12 @@ static const struct opt_def defs[] = {
     TEXT("sim_ms", 0, sim_ms, "0", "LIST", 0, "Running", "sim: cost of a frame in ms, one value or one per device"),
     ENUM("split", split, "off", "off,spatial", OPT_LATER, "Running", "one frame over several GPUs"),
     TEXT("trace", 0, trace, "", "FILE", OPT_LATER | FREE, "Running", "Chrome trace of every stage"),
-    ENUM("poison", poison, "repeat", "repeat,passthrough,fail", 0, "Running", "what stands in for a frame that crashes a stage again and again"),
+    ENUM("poison", poison, "repeat", "repeat,passthrough,fail", 0, "Running",
+         "what stands in for a frame that crashes a stage again and again"),
     INT("poison_tries", poison_tries, "3", 1, 100, "N", 0, "Running", "crashes at one frame before it is given up"),
     BOOL("allow_degrade", 0, allow_degrade, 0, "Running", "allow measures that change output bytes rather than fail"),
-    REAL("hang_seconds", hang_seconds, "120", 1, 86400, "S", FREE, "Running", "a process without progress for so long is killed and replaced"),
+    REAL("hang_seconds", hang_seconds, "120", 1, 86400, "S", FREE, "Running",
+         "a process without progress for so long is killed and replaced"),
 
     BOOL("setup", 0, setup, OPT_ACTION | FREE, "Commands", "install what is missing, and end"),
     BOOL("doctor", 0, doctor, OPT_ACTION | FREE, "Commands", "check this machine, and end"),
@@ -80,16 +103,19 @@ static const struct opt_def defs[] = {
     BOOL("dry_run", 0, dry_run, OPT_ACTION | FREE, "Commands", "print what would be done, and end"),
     BOOL("list_gpus", 0, list_gpus, OPT_ACTION | FREE, "Commands", "list the GPUs, and end"),
     BOOL("dump_config", 0, dump_config, OPT_ACTION | FREE, "Commands", "print the effective configuration, and end"),
-    BOOL("dump_graph", 0, dump_graph, OPT_ACTION | FREE, "Commands", "print the network before and after the passes, and end"),
+    BOOL("dump_graph", 0, dump_graph, OPT_ACTION | FREE, "Commands",
+         "print the network before and after the passes, and end"),
     BOOL("verify", 0, verify, OPT_ACTION | OPT_LATER | FREE, "Commands", "compare devices' outputs"),
     BOOL("version", 0, version, OPT_ACTION | FREE, "Commands", "print the version, and end"),
     BOOL("help", 'h', help, OPT_ACTION | FREE, "Commands", "print this, and end"),
     BOOL("demo", 0, demo, OPT_ACTION | FREE, "Commands", "run the bundled model over the bundled clip"),
     TEXT("bench_model", 0, bench_model, "", "FILE", OPT_ACTION | FREE, "Commands", "time a network alone"),
-    TEXT("shape", 0, shape, "", "1x3x360x640", OPT_ACTION | FREE, "Commands", "input shape for --bench_model and --dump_graph"),
+    TEXT("shape", 0, shape, "", "1x3x360x640", OPT_ACTION | FREE, "Commands",
+         "input shape for --bench_model and --dump_graph"),
     TEXT("eval_model", 0, eval_model, "", "FILE", OPT_ACTION | FREE, "Commands", "run a network once on NumPy tensors"),
     TEXT("eval_inputs", 0, eval_inputs, "", "NAME=F.npy,..", OPT_ACTION | FREE, "Commands", "inputs of --eval_model"),
-    TEXT("eval_outputs", 0, eval_outputs, "", "DIR", OPT_ACTION | FREE, "Commands", "folder for the outputs of --eval_model"),
+    TEXT("eval_outputs", 0, eval_outputs, "", "DIR", OPT_ACTION | FREE, "Commands",
+         "folder for the outputs of --eval_model"),
 
     ENUM("io.layout", io.layout, "auto", "auto,nchw,nhwc", 0, "Network input and output", "order of the dimensions"),
     ENUM("io.channels", io.channels, "auto", "auto,rgb,bgr,y", 0, "Network input and output", "channels of the input"),
@@ -97,9 +123,12 @@ static const struct opt_def defs[] = {
     LIST("io.mean", io.mean, "Network input and output", "subtracted per channel, of values in 0..1"),
     LIST("io.std", io.std, "Network input and output", "divided by per channel, of values in 0..1"),
     TEXT("io.size", 0, io.size, "", "WxH", 0, "Network input and output", "input size, where the network takes any"),
-    ENUM("io.resize", io.resize, "auto", "auto,letterbox,stretch,crop,tile", 0, "Network input and output", "how a frame is brought to the input size"),
-    ENUM("io.out_channels", io.out_channels, "auto", "auto,rgb,bgr,y", 0, "Network input and output", "channels of the output picture"),
-    ENUM("io.out_range", io.out_range, "auto", "auto,0-1,0-255,-1-1", 0, "Network input and output", "values of the output picture"),
+    ENUM("io.resize", io.resize, "auto", "auto,letterbox,stretch,crop,tile", 0, "Network input and output",
+         "how a frame is brought to the input size"),
+    ENUM("io.out_channels", io.out_channels, "auto", "auto,rgb,bgr,y", 0, "Network input and output",
+         "channels of the output picture"),
+    ENUM("io.out_range", io.out_range, "auto", "auto,0-1,0-255,-1-1", 0, "Network input and output",
+         "values of the output picture"),
     LIST("io.out_mean", io.out_mean, "Network input and output", "added per channel to the output, of values in 0..1"),
     LIST("io.out_std", io.out_std, "Network input and output", "multiplied per channel with the output"),
     TEXT("io.input", 0, io.input, "", "NAME", 0, "Network input and output", "which input takes the picture"),
@@ -111,8 +140,10 @@ static const struct opt_def defs[] = {
     REAL("detect.iou", detect.iou, "0.45", 0, 1, "P", 0, "Detection", "overlap above which the weaker box goes"),
     INT("detect.max_objects", detect.max_objects, "300", 1, 4096, "N", 0, "Detection", "most objects of a frame"),
     TEXT("detect.labels", 0, detect.labels, "", "FILE", 0, "Detection", "class names, one per line"),
-    INT("detect.line_width", detect.line_width, "0", 0, 64, "PX", 0, "Detection", "of drawn boxes; 0 goes by picture size"),
-    {"detect.draw_labels", 0, OPT_BOOL, AT(detect.draw_labels), "true", 0, 0, NULL, NULL, 0, "Detection", "write names and scores beside the boxes"},
+    INT("detect.line_width", detect.line_width, "0", 0, 64, "PX", 0, "Detection",
+        "of drawn boxes; 0 goes by picture size"),
+    {"detect.draw_labels", 0, OPT_BOOL, AT(detect.draw_labels), "true", 0, 0, NULL, NULL, 0, "Detection",
+     "write names and scores beside the boxes"},
     INT("classify.top_k", classify.top_k, "5", 1, 100, "N", 0, "Classification", "how many classes are told"),
     TEXT("classify.labels", 0, classify.labels, "", "FILE", 0, "Classification", "class names, one per line"),
     ENUM("segment.picture", segment.picture, "overlay", "overlay,mask", 0, "Segmentation", "what a video output shows"),
@@ -142,12 +173,23 @@ enum reel_err reel_parse_bytes(const char *text, uint64_t total, uint64_t *out_b
     double value = strtod(text, &end);
     double unit = 1;
     switch (toupper((unsigned char)*end)) {
-    case 'K': unit = 1024.0, end++; break;
-    case 'M': unit = 1048576.0, end++; break;
-    case 'G': unit = 1073741824.0, end++; break;
-    case 'T': unit = 1099511627776.0, end++; break;
-    case '%': unit = (double)total / 100, end++; break;
-    default: break;
+    case 'K':
+        unit = 1024.0, end++;
+        break;
+    case 'M':
+        unit = 1048576.0, end++;
+        break;
+    case 'G':
+        unit = 1073741824.0, end++;
+        break;
+    case 'T':
+        unit = 1099511627776.0, end++;
+        break;
+    case '%':
+        unit = (double)total / 100, end++;
+        break;
+    default:
+        break;
     }
     if (end != text && toupper((unsigned char)*end) == 'B') end++;
     if (end == text || *end || !(value > 0) || value * unit > 1e18)
@@ -159,8 +201,8 @@ enum reel_err reel_parse_bytes(const char *text, uint64_t total, uint64_t *out_b
 enum reel_err reel_parse_size(const char *text, int *out_w, int *out_h)
 {
     int used = 0;
-    if (sscanf(text, "%dx%d%n", out_w, out_h, &used) == 2 && !text[used] && *out_w > 0 && *out_h > 0 && *out_w <= 32768 &&
-        *out_h <= 32768)
+    if (sscanf(text, "%dx%d%n", out_w, out_h, &used) == 2 && !text[used] && *out_w > 0 && *out_h > 0 &&
+        *out_w <= 32768 && *out_h <= 32768)
         return REEL_OK;
     return reel_fail(REEL_ERR_CONFIG, "could not read size \"%s\": use WIDTHxHEIGHT, like 640x360", text);
 }

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#include "tests/check.h"
+
+#include <unistd.h>
+
+#include "common/bus.h"
+#include "common/life.h"
+
+static char path[64];
+
+static struct reel_bus *hub(void)
+{
+    struct reel_bus *bus = NULL;
+    snprintf(path, sizeof path, "/tmp/reel-test-bus-%d", (int)getpid());
+    if (reel_bus_open_hub(path, &bus)) fprintf(stderr, "%s\n", reel_fail_text());
+    return bus;
+}
+
+// The next message within two seconds.
+static enum reel_err next(struct reel_bus *bus, struct reel_msg *msg)
+{
+    int64_t until = reel_now_us() + 2000000;
+    enum reel_err err;
+    while ((err = reel_bus_recv(bus, msg)) == REEL_AGAIN && reel_now_us() < until)
+        reel_bus_wait(bus, NULL, NULL, 0, 100, 0);
+    return err;
+}
+
+// Records posted one by one arrive in order, gathered into few messages.
+static void batches(void)
+{
+    reel_peer self = reel_peer_make(REEL_WORKER, 3, 1);
+    struct reel_bus *a = hub(), *b = NULL;
+    CHECK(a);
+    reel_bus_admit(a, self);
+    CHECK_INT(reel_bus_open_peer(path, self, &b), REEL_OK);
+    struct reel_msg msg;
+    struct reel_rec_ready ready = {.credits = 2};
+    CHECK_INT(reel_bus_post(b, REEL_BUS_HUB, REEL_MSG_READY, &ready), REEL_OK);
+    CHECK_INT(reel_bus_flush(b), REEL_OK);
+    CHECK_INT(next(a, &msg), REEL_OK);
+    CHECK_INT(msg.type, REEL_MSG_READY);
+    CHECK(msg.from == self);
+
+    const uint32_t total = 2000;
+    for (uint32_t i = 0; i < total; i++) {
+        struct reel_rec_work work = {.lane = 1, .epoch = 2, .n = i};
+        CHECK_INT(reel_bus_post(a, self, REEL_MSG_WORK, &work), REEL_OK);
+    }
+    CHECK_INT(reel_bus_post(a, self, REEL_MSG_QUIT, NULL), REEL_OK);
+    CHECK_INT(reel_bus_flush(a), REEL_OK);
+    uint32_t n = 0, messages = 0;
+    while (n < total) {
+        CHECK_INT(next(b, &msg), REEL_OK);
+        CHECK_INT(msg.type, REEL_MSG_WORK);
+        const struct reel_rec_work *work = msg.records;
+        for (uint32_t i = 0; i < msg.count; i++) CHECK_INT(work[i].n, n++);
+        messages++;
+    }
+    CHECK_INT(messages, (total + REEL_MAX_RECORDS - 1) / REEL_MAX_RECORDS);
+    CHECK_INT(next(b, &msg), REEL_OK);
+    CHECK_INT(msg.type, REEL_MSG_QUIT);
+    reel_bus_close(&b);
+    reel_bus_close(&a);
+}
+
+// A new incarnation is another peer; the old one's messages are not heard.
+static void incarnations(void)
+{
+    reel_peer old = reel_peer_make(REEL_DECODER, 0, 1), new = reel_peer_make(REEL_DECODER, 0, 2);
+    struct reel_bus *a = hub(), *b = NULL, *c = NULL;
+    CHECK(a);
+    reel_bus_admit(a, old);
+    CHECK_INT(reel_bus_open_peer(path, old, &b), REEL_OK);
+    reel_bus_expel(a, old);
+    reel_bus_admit(a, new);
+    struct reel_rec_lane lane = {.lane = 1};
+    CHECK_INT(reel_bus_post(b, REEL_BUS_HUB, REEL_MSG_LANE_CLOSED, &lane), REEL_OK);
+    CHECK_INT(reel_bus_flush(b), REEL_OK);
+    CHECK_INT(reel_bus_open_peer(path, new, &c), REEL_OK);
+    lane.lane = 2;
+    CHECK_INT(reel_bus_post(c, REEL_BUS_HUB, REEL_MSG_LANE_CLOSED, &lane), REEL_OK);
+    CHECK_INT(reel_bus_flush(c), REEL_OK);
+    struct reel_msg msg;
+    CHECK_INT(next(a, &msg), REEL_OK);
+    CHECK_INT(((const struct reel_rec_lane *)msg.records)->lane, 2);
+    reel_bus_close(&c);
+    reel_bus_close(&b);
+    reel_bus_close(&a);
+}
+
+// Sending to one that is not there neither fails nor blocks.
+static void absent_peer(void)
+{
+    reel_peer gone = reel_peer_make(REEL_WORKER, 9, 1);
+    struct reel_bus *a = hub();
+    CHECK(a);
+    reel_bus_admit(a, gone);
+    struct reel_rec_lane lane = {0};
+    CHECK_INT(reel_bus_post(a, gone, REEL_MSG_CLOSE_LANE, &lane), REEL_OK);
+    CHECK_INT(reel_bus_flush(a), REEL_OK);
+    reel_bus_close(&a);
+    CHECK(access(path, F_OK) != 0);
+}
+
+static void record_sizes(void)
+{
+    for (int t = 1; t < REEL_MSG_TYPES; t++) {
+        CHECK_MSG(strcmp(reel_msg_name(t), "unknown"), "message %d has no name", t);
+        CHECK_MSG(t == REEL_MSG_QUIT || reel_msg_record_bytes(t) > 0, "message %d has no record", t);
+        CHECK_INT(reel_msg_record_bytes(t) % 4, 0);
+        CHECK(reel_msg_record_bytes(t) <= sizeof(struct reel_rec_failed) + sizeof(struct reel_rec_open));
+    }
+}
+
+CHECK_MAIN({"bus batches in order", batches}, {"bus incarnations", incarnations}, {"bus absent peer", absent_peer},
+           {"bus record sizes", record_sizes})
