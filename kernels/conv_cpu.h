@@ -34,9 +34,19 @@ enum cpu_isa {
 enum conv_step_kind {
     CONV_ADD_FULL, // + data at the same place as the output
     CONV_MUL_FULL, // * likewise
-    CONV_ADD_CHAN, // + data[channel]
-    CONV_MUL_CHAN, // * data[channel]
-    CONV_SLOPE,    // x < 0 ? data[channel] x : x
+    CONV_SUB_FULL,  // x - data
+    CONV_RSUB_FULL, // data - x
+    CONV_DIV_FULL,  // x / data
+    CONV_RDIV_FULL, // data / x
+    CONV_MAX_FULL,
+    CONV_MIN_FULL,
+    CONV_ADD_CHAN,  // + data[channel]
+    CONV_MUL_CHAN,  // * data[channel]
+    CONV_SUB_CHAN,  // x - data[channel]
+    CONV_RSUB_CHAN, // data[channel] - x
+    CONV_DIV_CHAN,  // x / data[channel]
+    CONV_RDIV_CHAN, // data[channel] / x
+    CONV_SLOPE,     // x < 0 ? data[channel] x : x
     CONV_RELU,
     CONV_LEAKY, // alpha
     CONV_CLIP,  // to [alpha, beta]
@@ -49,9 +59,22 @@ enum conv_step_kind {
     CONV_GELU_TANH,
     CONV_ELU, // alpha
     CONV_MISH,
+    CONV_ABS,
+    CONV_NEG,
+    CONV_SQRT,
 };
 
 #define CONV_MAX_STEPS 6
+
+static inline bool conv_step_full(enum conv_step_kind kind)
+{
+    return kind <= CONV_MIN_FULL;
+}
+
+static inline bool conv_step_chan(enum conv_step_kind kind)
+{
+    return kind >= CONV_ADD_CHAN && kind <= CONV_SLOPE;
+}
 
 // One step of an epilogue. data of the *_CHAN kinds and of CONV_SLOPE has the
 // channel count rounded up to whole vectors, per image when chan_stride is not

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT
+//
+// Kernels on blocked tensors; see blocked.h.
+#include "kernels/blocked.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/simd.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float quad __attribute__((vector_size(16)));
+typedef int32_t quad_index __attribute__((vector_size(16)));
+
+size_t blocked_floats(const struct blocked_shape *s)
+{
+    return (size_t)s->n * blocked_count(s) * s->h * s->w * s->lanes;
+}
+
+// ---- layout ------------------------------------------------------------------
+
+INLINE quad quad_load(const float *p)
+{
+    quad q;
+    memcpy(&q, p, sizeof q);
+    return q;
+}
+
+// 4 x 4 elements from rows src_row floats apart to rows dst_row apart.
+INLINE void transpose4(const float *src, size_t src_row, float *dst, size_t dst_row)
+{
+    quad a = quad_load(src), b = quad_load(src + src_row), c = quad_load(src + 2 * src_row),
+         d = quad_load(src + 3 * src_row);
+    const quad_index lo = {0, 4, 1, 5}, hi = {2, 6, 3, 7}, low = {0, 1, 4, 5}, high = {2, 3, 6, 7};
+    quad ab_lo = __builtin_shuffle(a, b, lo), ab_hi = __builtin_shuffle(a, b, hi);
+    quad cd_lo = __builtin_shuffle(c, d, lo), cd_hi = __builtin_shuffle(c, d, hi);
+    quad r0 = __builtin_shuffle(ab_lo, cd_lo, low), r1 = __builtin_shuffle(ab_lo, cd_lo, high);
+    quad r2 = __builtin_shuffle(ab_hi, cd_hi, low), r3 = __builtin_shuffle(ab_hi, cd_hi, high);
+    memcpy(dst, &r0, sizeof r0);
+    memcpy(dst + dst_row, &r1, sizeof r1);
+    memcpy(dst + 2 * dst_row, &r2, sizeof r2);
+    memcpy(dst + 3 * dst_row, &r3, sizeof r3);
+}
+
+static void transpose(const float *src, size_t src_row, float *dst, size_t dst_row, size_t rows, size_t columns)
+{
+    size_t whole = columns & ~(size_t)3;
+    for (size_t x = 0; x < whole; x += 4) {
+        size_t y = 0;
+        for (; y + 4 <= rows; y += 4) transpose4(src + y * src_row + x, src_row, dst + x * dst_row + y, dst_row);
+        for (; y < rows; y++)
+            for (size_t k = 0; k < 4; k++) dst[(x + k) * dst_row + y] = src[y * src_row + x + k];
+    }
+    for (size_t x = whole; x < columns; x++)
+        for (size_t y = 0; y < rows; y++) dst[x * dst_row + y] = src[y * src_row + x];
+}
+
+static int block_channels(const struct blocked_shape *s, int b)
+{
+    int left = s->c - b * s->lanes;
+    return left < s->lanes ? left : s->lanes;
+}
+
+void blocked_from_plain(const struct blocked_shape *s, const float *src, float *dst, int begin, int end)
+{
+    const size_t plane = (size_t)s->h * s->w, v = (size_t)s->lanes;
+    const int nb = blocked_count(s);
+    for (int u = begin; u < end; u++) {
+        const int b = u % nb, have = block_channels(s, b);
+        float *to = dst + (size_t)u * plane * v;
+        if (have < s->lanes) memset(to, 0, sizeof(float) * plane * v);
+        transpose(src + ((size_t)(u / nb) * s->c + (size_t)b * v) * plane, plane, to, v, (size_t)have, plane);
+    }
+}
+
+void blocked_to_plain(const struct blocked_shape *s, const float *src, float *dst, int begin, int end)
+{
+    const size_t plane = (size_t)s->h * s->w, v = (size_t)s->lanes;
+    const int nb = blocked_count(s);
+    for (int u = begin; u < end; u++) {
+        const int b = u % nb;
+        transpose(src + (size_t)u * plane * v, v, dst + ((size_t)(u / nb) * s->c + (size_t)b * v) * plane, plane, plane,
+                  (size_t)block_channels(s, b));
+    }
+}
+
+void blocked_from_nhwc(const struct blocked_shape *s, const float *src, float *dst, int begin, int end)
+{
+    const size_t v = (size_t)s->lanes, plane = (size_t)s->h * s->w;
+    const int nb = blocked_count(s);
+    for (int u = begin; u < end; u++)
+        for (int b = 0; b < nb; b++) {
+            const size_t have = (size_t)block_channels(s, b);
+            const float *from = src + (size_t)u * s->w * s->c + (size_t)b * v;
+            float *to = dst + (((size_t)(u / s->h) * nb + b) * plane + (size_t)(u % s->h) * s->w) * v;
+            for (int x = 0; x < s->w; x++, from += s->c, to += v) {
+                memcpy(to, from, sizeof(float) * have);
+                if (have < v) memset(to + have, 0, sizeof(float) * (v - have));
+            }
+        }
+}
+
+void blocked_to_nhwc(const struct blocked_shape *s, const float *src, float *dst, int begin, int end)
+{
+    const size_t v = (size_t)s->lanes, plane = (size_t)s->h * s->w;
+    const int nb = blocked_count(s);
+    for (int u = begin; u < end; u++)
+        for (int b = 0; b < nb; b++) {
+            const size_t have = (size_t)block_channels(s, b);
+            const float *from = src + (((size_t)(u / s->h) * nb + b) * plane + (size_t)(u % s->h) * s->w) * v;
+            float *to = dst + (size_t)u * s->w * s->c + (size_t)b * v;
+            for (int x = 0; x < s->w; x++, from += v, to += s->c) memcpy(to, from, sizeof(float) * have);
+        }
+}
+
+void blocked_depth_to_space(const struct blocked_shape *s, int b, bool crd, const float *src, float *dst, int begin,
+                            int end)
+{
+    const int co = s->c / (b * b), nb = blocked_count(s), v = s->lanes;
+    const size_t plane = (size_t)s->h * s->w, wide = (size_t)s->w * b;
+    for (int u = begin; u < end; u++) {
+        const int image = u / co, c = u % co;
+        const float *from = src + (size_t)image * nb * plane * v;
+        float *to = dst + (size_t)u * plane * b * b;
+        for (int y = 0; y < s->h; y++)
+            for (int by = 0; by < b; by++, to += wide)
+                for (int bx = 0; bx < b; bx++) {
+                    const int ch = crd ? c * b * b + by * b + bx : (by * b + bx) * co + c;
+                    const float *q = from + ((size_t)(ch / v) * plane + (size_t)y * s->w) * v + ch % v;
+                    for (int x = 0; x < s->w; x++) to[x * b + bx] = q[(size_t)x * v];
+                }
+    }
+}
+
+void blocked_copy_channels(const struct blocked_shape *s_src, const float *src, int src_c,
+                           const struct blocked_shape *s_dst, float *dst, int dst_c, int count, int begin, int end)
+{
+    const size_t plane = (size_t)s_src->h * s_src->w, v = (size_t)s_src->lanes;
+    for (int u = begin; u < end; u++) {
+        const float *from = src + (size_t)u * blocked_count(s_src) * plane * v;
+        float *to = dst + (size_t)u * blocked_count(s_dst) * plane * v;
+        for (int i = 0, n; i < count; i += n) {
+            // a run of channels that ends in neither tensor's block
+            const size_t a = (size_t)(src_c + i), z = (size_t)(dst_c + i);
+            const size_t left_a = v - a % v, left_z = v - z % v;
+            n = count - i;
+            if ((size_t)n > left_a) n = (int)left_a;
+            if ((size_t)n > left_z) n = (int)left_z;
+            const float *p = from + a / v * plane * v + a % v;
+            float *q = to + z / v * plane * v + z % v;
+            if (left_a == v && left_z == v && ((size_t)n == v || i + n == count)) {
+                memcpy(q, p, sizeof(float) * plane * v);
+                continue;
+            }
+            for (size_t x = 0; x < plane; x++, p += v, q += v)
+                for (int k = 0; k < n; k++) q[k] = p[k];
+        }
+    }
+}
+
+// ---- windows and sampling -------------------------------------------------------
+
+INLINE void pool_pixel(const struct blocked_window *win, const struct blocked_shape *in, const float *src, float *dst,
+                       int iy, int ix, float scale, const int v)
+{
+    float acc[16];
+    for (int l = 0; l < v; l++) acc[l] = win->average ? 0 : -INFINITY;
+    for (int ky = 0; ky < win->kh; ky++) {
+        const int y = iy + ky * win->dh;
+        if (y < 0 || y >= in->h) continue;
+        for (int kx = 0; kx < win->kw; kx++) {
+            const int x = ix + kx * win->dw;
+            if (x < 0 || x >= in->w) continue;
+            const float *p = src + ((size_t)y * in->w + x) * v;
+            if (win->average)
+                for (int l = 0; l < v; l++) acc[l] += p[l];
+            else
+                for (int l = 0; l < v; l++) acc[l] = p[l] > acc[l] || p[l] != p[l] ? p[l] : acc[l];
+        }
+    }
+    for (int l = 0; l < v; l++) dst[l] = acc[l] * scale;
+}
+
+static int window_pixels(int at, int k, int d, int size, int pad_end, bool count_pads)
+{
+    int n = 0;
+    for (int i = 0; i < k; i++) {
+        int p = at + i * d;
+        n += count_pads ? p < size + pad_end : p >= 0 && p < size;
+    }
+    return n;
+}
+
+INLINE void pool_block(const struct blocked_shape *in, const struct blocked_shape *out,
+                       const struct blocked_window *win, const float *src, float *dst, const int v)
+{
+    for (int y = 0; y < out->h; y++) {
+        const int iy = y * win->sh - win->pad_top;
+        const int ny = win->average ? window_pixels(iy, win->kh, win->dh, in->h, win->pad_bottom, win->count_pads) : 1;
+        for (int x = 0; x < out->w; x++, dst += v) {
+            const int ix = x * win->sw - win->pad_left;
+            int n = win->average ? ny * window_pixels(ix, win->kw, win->dw, in->w, win->pad_right, win->count_pads) : 1;
+            pool_pixel(win, in, src, dst, iy, ix, n > 0 ? 1.0f / (float)n : 0.0f, v);
+        }
+    }
+}
+
+KERN_CLONES void blocked_pool(const struct blocked_shape *in, const struct blocked_shape *out,
+                              const struct blocked_window *win, const float *src, float *dst, int begin, int end)
+{
+    const size_t from = (size_t)in->h * in->w * in->lanes, to = (size_t)out->h * out->w * in->lanes;
+    for (int u = begin; u < end; u++) {
+        if (in->lanes == 16)
+            pool_block(in, out, win, src + u * from, dst + u * to, 16);
+        else
+            pool_block(in, out, win, src + u * from, dst + u * to, 8);
+    }
+}
+
+INLINE void mean_block(const float *src, size_t plane, float *dst, const int v)
+{
+    // four partial sums: fixed, and short enough chains to be exact and fast
+    float acc[4][16];
+    for (int k = 0; k < 4; k++)
+        for (int l = 0; l < v; l++) acc[k][l] = 0;
+    size_t i = 0;
+    for (; i + 4 <= plane; i += 4)
+        for (int k = 0; k < 4; k++)
+            for (int l = 0; l < v; l++) acc[k][l] += src[(i + k) * v + l];
+    for (; i < plane; i++)
+        for (int l = 0; l < v; l++) acc[0][l] += src[i * v + l];
+    for (int l = 0; l < v; l++) dst[l] = ((acc[0][l] + acc[1][l]) + (acc[2][l] + acc[3][l])) / (float)plane;
+}
+
+KERN_CLONES void blocked_mean(const struct blocked_shape *in, const float *src, float *dst, int begin, int end)
+{
+    const size_t plane = (size_t)in->h * in->w;
+    for (int u = begin; u < end; u++) {
+        if (in->lanes == 16)
+            mean_block(src + (size_t)u * plane * 16, plane, dst + (size_t)u * 16, 16);
+        else
+            mean_block(src + (size_t)u * plane * 8, plane, dst + (size_t)u * 8, 8);
+    }
+}
+
+INLINE void gather_block(const struct blocked_shape *in, const struct blocked_shape *out, const int *map_y,
+                         const int *map_x, float value, const float *src, float *dst, const int v)
+{
+    for (int y = 0; y < out->h; y++)
+        for (int x = 0; x < out->w; x++, dst += v) {
+            const bool in_range = map_y[y] >= 0 && map_x[x] >= 0;
+            const float *p = src + ((ptrdiff_t)map_y[y] * in->w + map_x[x]) * v;
+            if (in_range)
+                memcpy(dst, p, sizeof(float) * (size_t)v);
+            else
+                for (int l = 0; l < v; l++) dst[l] = value;
+        }
+}
+
+KERN_CLONES void blocked_gather(const struct blocked_shape *in, const struct blocked_shape *out, const int *map_y,
+                                const int *map_x, float value, const float *src, float *dst, int begin, int end)
+{
+    const size_t from = (size_t)in->h * in->w * in->lanes, to = (size_t)out->h * out->w * in->lanes;
+    for (int u = begin; u < end; u++) {
+        if (in->lanes == 16)
+            gather_block(in, out, map_y, map_x, value, src + u * from, dst + u * to, 16);
+        else
+            gather_block(in, out, map_y, map_x, value, src + u * from, dst + u * to, 8);
+    }
+}
+
+INLINE void linear_block(const struct blocked_shape *in, const struct blocked_shape *out,
+                         const struct blocked_linear *m, const float *src, float *dst, const int v)
+{
+    for (int y = 0; y < out->h; y++) {
+        const float *a = src + (size_t)m->y0[y] * in->w * v, *b = src + (size_t)m->y1[y] * in->w * v;
+        const float wy = m->wy[y];
+        for (int x = 0; x < out->w; x++, dst += v) {
+            const size_t x0 = (size_t)m->x0[x] * v, x1 = (size_t)m->x1[x] * v;
+            const float wx = m->wx[x];
+            for (int l = 0; l < v; l++) {
+                float top = a[x0 + l] * (1 - wx) + a[x1 + l] * wx;
+                float bottom = b[x0 + l] * (1 - wx) + b[x1 + l] * wx;
+                dst[l] = top * (1 - wy) + bottom * wy;
+            }
+        }
+    }
+}
+
+KERN_CLONES void blocked_linear(const struct blocked_shape *in, const struct blocked_shape *out,
+                                const struct blocked_linear *map, const float *src, float *dst, int begin, int end)
+{
+    const size_t from = (size_t)in->h * in->w * in->lanes, to = (size_t)out->h * out->w * in->lanes;
+    for (int u = begin; u < end; u++) {
+        if (in->lanes == 16)
+            linear_block(in, out, map, src + u * from, dst + u * to, 16);
+        else
+            linear_block(in, out, map, src + u * from, dst + u * to, 8);
+    }
+}
+
+INLINE void norm_block(const float *src, float *dst, size_t plane, const float *scale, const float *shift, float eps,
+                       const int v)
+{
+    double sum[16], square[16];
+    float mul[16], add[16];
+    for (int l = 0; l < v; l++) sum[l] = square[l] = 0;
+    for (size_t i = 0; i < plane; i++)
+        for (int l = 0; l < v; l++) sum[l] += src[i * v + l];
+    float mean[16];
+    for (int l = 0; l < v; l++) mean[l] = (float)(sum[l] / (double)plane);
+    for (size_t i = 0; i < plane; i++)
+        for (int l = 0; l < v; l++) {
+            double d = src[i * v + l] - mean[l];
+            square[l] += d * d;
+        }
+    for (int l = 0; l < v; l++) {
+        mul[l] = scale[l] / sqrtf((float)(square[l] / (double)plane) + eps);
+        add[l] = shift[l];
+    }
+    for (size_t i = 0; i < plane; i++)
+        for (int l = 0; l < v; l++) dst[i * v + l] = (src[i * v + l] - mean[l]) * mul[l] + add[l];
+}
+
+KERN_CLONES void blocked_instance_norm(const struct blocked_shape *s, const float *scale, const float *shift, float eps,
+                                       const float *src, float *dst, int begin, int end)
+{
+    const size_t plane = (size_t)s->h * s->w;
+    const int nb = blocked_count(s);
+    for (int u = begin; u < end; u++) {
+        const size_t at = (size_t)u * plane * s->lanes, c = (size_t)(u % nb) * s->lanes;
+        if (s->lanes == 16)
+            norm_block(src + at, dst + at, plane, scale + c, shift + c, eps, 16);
+        else
+            norm_block(src + at, dst + at, plane, scale + c, shift + c, eps, 8);
+    }
+}

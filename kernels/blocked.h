@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+//
+// Everything but convolution on blocked tensors (N, ceil(C/V), H, W, V), see
+// conv_cpu.h: changes of layout, pooling, resampling, padding, normalisation.
+// Called by the executor's CPU backend.
+//
+// All work is cut into units (mostly one channel block of one image) that write
+// disjoint memory; a call does units [begin, end). lanes (V) is 8 or 16. What
+// lies in the lanes beyond C is never read into a result.
+#ifndef REEL_KERNELS_BLOCKED_H
+#define REEL_KERNELS_BLOCKED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct blocked_shape {
+    int n, c, h, w;
+    int lanes;
+};
+
+static inline int blocked_count(const struct blocked_shape *s)
+{
+    return (s->c + s->lanes - 1) / s->lanes;
+}
+
+// Floats of a blocked tensor.
+size_t blocked_floats(const struct blocked_shape *s);
+
+// ---- layout ------------------------------------------------------------------
+
+// (N,C,H,W) to blocked and back; units: n * blocks. Lanes beyond C become 0.
+void blocked_from_plain(const struct blocked_shape *s, const float *src, float *dst, int begin, int end);
+void blocked_to_plain(const struct blocked_shape *s, const float *src, float *dst, int begin, int end);
+// (N,H,W,C) likewise; units: n * h.
+void blocked_from_nhwc(const struct blocked_shape *s, const float *src, float *dst, int begin, int end);
+void blocked_to_nhwc(const struct blocked_shape *s, const float *src, float *dst, int begin, int end);
+// DepthToSpace, ONNX opset 11: s is the input; dst plain (N, C/b^2, H b, W b).
+// crd: channel order depth-column-row, else DCR. Units: n * (c / b^2).
+void blocked_depth_to_space(const struct blocked_shape *s, int b, bool crd, const float *src, float *dst, int begin,
+                            int end);
+// Copies channels [from, from + dst channels) of src to a tensor of its own or
+// into a wider one: dst channel block by block when aligned. s_src, s_dst differ
+// in c only; count channels from channel src_c to channel dst_c. Units: n.
+void blocked_copy_channels(const struct blocked_shape *s_src, const float *src, int src_c,
+                           const struct blocked_shape *s_dst, float *dst, int dst_c, int count, int begin, int end);
+
+// ---- windows and sampling -------------------------------------------------------
+
+struct blocked_window {
+    int kh, kw, sh, sw, dh, dw, pad_top, pad_left;
+    bool average;      // else the largest
+    bool count_pads;   // divide by the pixels of the padded image under the window
+    int pad_bottom, pad_right;
+};
+
+// in -> out (h and w differ). Units: n * blocks.
+void blocked_pool(const struct blocked_shape *in, const struct blocked_shape *out, const struct blocked_window *win,
+                  const float *src, float *dst, int begin, int end);
+// Mean over H and W: dst is (N, blocks, V). Units: n * blocks.
+void blocked_mean(const struct blocked_shape *in, const float *src, float *dst, int begin, int end);
+// dst[y][x] = src[map_y[y]][map_x[x]], or value where an index is negative:
+// nearest resize, crop, every kind of padding. Units: n * blocks.
+void blocked_gather(const struct blocked_shape *in, const struct blocked_shape *out, const int *map_y, const int *map_x,
+                    float value, const float *src, float *dst, int begin, int end);
+// Linear resize: output row y lies between rows y0[y] and y1[y], weight of the
+// latter wy[y]; likewise columns. Units: n * blocks.
+struct blocked_linear {
+    const int *y0, *y1, *x0, *x1;
+    const float *wy, *wx;
+};
+void blocked_linear(const struct blocked_shape *in, const struct blocked_shape *out, const struct blocked_linear *map,
+                    const float *src, float *dst, int begin, int end);
+// (x - mean) / sqrt(var + eps) * scale[c] + shift[c] over H and W; scale and
+// shift have whole vectors. Means are summed in double. Units: n * blocks.
+void blocked_instance_norm(const struct blocked_shape *s, const float *scale, const float *shift, float eps,
+                           const float *src, float *dst, int begin, int end);
+
+#endif
