@@ -1,0 +1,560 @@
+// SPDX-License-Identifier: MIT
+//
+// Pack files: writing, and reading with every size checked. See pack.h.
+//
+// A record's checksum covers its type, its length and its payload, so that no
+// flipped bit passes. The payload of a packet ends with the data: it is
+// written from where it lies.
+#include "common/pack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/job.h"
+
+static const char file_magic[8] = {'R', 'E', 'E', 'L', 'P', 'A', 'C', 'K'};
+#define VERSION 1u
+#define FILE_HEAD_BYTES 12u   // magic, version
+#define RECORD_HEAD_BYTES 12u // type, bytes, crc32c
+#define MAX_PAYLOAD (UINT32_C(1) << 30)
+#define MAX_STREAMS 4096u
+#define READ_PADDING 64u // zeros behind a payload: bit readers of codecs look ahead
+#define FILE_BUFFER_BYTES (1u << 20)
+
+// ---- a growing buffer of little-endian numbers ------------------------------
+
+struct bytes {
+    uint8_t *data;
+    size_t used, room;
+    bool failed; // out of memory; checked once, before it is written
+};
+
+static uint8_t *grow(struct bytes *b, size_t more)
+{
+    if (b->failed) return NULL;
+    if (b->room - b->used < more) {
+        size_t room = (b->used + more) * 2;
+        uint8_t *data = realloc(b->data, room);
+        if (!data) {
+            b->failed = true;
+            return NULL;
+        }
+        b->data = data;
+        b->room = room;
+    }
+    uint8_t *at = b->data + b->used;
+    b->used += more;
+    return at;
+}
+
+static void store(uint8_t *at, uint64_t value, int n)
+{
+    for (int i = 0; i < n; i++) at[i] = (uint8_t)(value >> (8 * i));
+}
+
+static void put_int(struct bytes *b, uint64_t value, int n)
+{
+    uint8_t *at = grow(b, (size_t)n);
+    if (at) store(at, value, n);
+}
+
+static void put32(struct bytes *b, uint32_t value)
+{
+    put_int(b, value, 4);
+}
+
+static void put64(struct bytes *b, uint64_t value)
+{
+    put_int(b, value, 8);
+}
+
+static void put_bytes(struct bytes *b, const void *data, size_t n)
+{
+    put32(b, (uint32_t)n);
+    uint8_t *at = grow(b, n);
+    if (at && n) memcpy(at, data, n);
+}
+
+static void put_rational(struct bytes *b, struct reel_rational r)
+{
+    put32(b, (uint32_t)r.num);
+    put32(b, (uint32_t)r.den);
+}
+
+static void put_texts(struct bytes *b, const struct reel_pack_text *text, uint32_t n)
+{
+    put32(b, n);
+    for (uint32_t i = 0; i < n; i++) {
+        put_bytes(b, text[i].key, strlen(text[i].key) + 1);
+        put_bytes(b, text[i].value, strlen(text[i].value) + 1);
+    }
+}
+
+static void put_sides(struct bytes *b, const struct reel_pack_side *side, uint32_t n)
+{
+    put32(b, n);
+    for (uint32_t i = 0; i < n; i++) {
+        put32(b, side[i].type);
+        put_bytes(b, side[i].data, side[i].bytes);
+    }
+}
+
+// ---- writing ----------------------------------------------------------------
+
+struct reel_pack_writer {
+    FILE *file;
+    struct reel_sha256 sha;
+    struct bytes scratch;
+    uint64_t bytes, packets;
+    char path[REEL_PATH_BYTES], temporary[REEL_PATH_BYTES];
+};
+
+static enum reel_err write_failed(const struct reel_pack_writer *w, int error)
+{
+    return reel_fail(REEL_ERR_IO, "could not write file \"%s\": %s%s", w->path, strerror(error),
+                     error == ENOSPC || error == EDQUOT
+                         ? "\nmake room there and run the same command again: finished parts are kept"
+                         : "");
+}
+
+static enum reel_err write_bytes(struct reel_pack_writer *w, const void *data, size_t n)
+{
+    if (n && fwrite(data, 1, n, w->file) != n) return write_failed(w, errno);
+    reel_sha256_update(&w->sha, data, n);
+    w->bytes += n;
+    return REEL_OK;
+}
+
+// One record: what stands in w->scratch, then tail.
+static enum reel_err write_record(struct reel_pack_writer *w, enum reel_pack_type type, const void *tail, size_t n_tail)
+{
+    if (w->scratch.failed) return reel_fail(REEL_ERR_NOMEM, "could not write file \"%s\": out of memory", w->path);
+    if (n_tail > MAX_PAYLOAD || w->scratch.used > MAX_PAYLOAD - n_tail)
+        return reel_fail(REEL_ERR_LIMIT, "could not write file \"%s\": a packet of %zu bytes is too large", w->path,
+                         n_tail);
+    uint8_t head[RECORD_HEAD_BYTES];
+    store(head, type, 4);
+    store(head + 4, w->scratch.used + n_tail, 4);
+    uint32_t crc = reel_crc32c(0, head, 8);
+    crc = reel_crc32c(crc, w->scratch.data, w->scratch.used);
+    crc = reel_crc32c(crc, tail, n_tail);
+    store(head + 8, crc, 4);
+    enum reel_err err = write_bytes(w, head, sizeof head);
+    if (!err) err = write_bytes(w, w->scratch.data, w->scratch.used);
+    if (!err) err = write_bytes(w, tail, n_tail);
+    return err;
+}
+
+enum reel_err reel_pack_create(const char *path, struct reel_pack_writer **out_writer)
+{
+    struct reel_pack_writer *w = calloc(1, sizeof *w);
+    if (!w) return reel_fail(REEL_ERR_NOMEM, "could not create file \"%s\": out of memory", path);
+    enum reel_err err = REEL_OK;
+    snprintf(w->path, sizeof w->path, "%s", path);
+    reel_temporary_path(path, w->temporary);
+    reel_sha256_init(&w->sha);
+    if (!grow(&w->scratch, 4096))
+        err = reel_fail(REEL_ERR_NOMEM, "could not create file \"%s\": out of memory", path);
+    else if (!(w->file = fopen(w->temporary, "wbe")))
+        err = reel_fail(REEL_ERR_IO, "could not create file \"%s\": %s", w->temporary, strerror(errno));
+    if (!err) {
+        setvbuf(w->file, NULL, _IOFBF, FILE_BUFFER_BYTES);
+        uint8_t head[FILE_HEAD_BYTES];
+        memcpy(head, file_magic, sizeof file_magic);
+        store(head + 8, VERSION, 4);
+        err = write_bytes(w, head, sizeof head);
+    }
+    if (err)
+        reel_pack_abandon(&w);
+    else
+        *out_writer = w;
+    return err;
+}
+
+enum reel_err reel_pack_put_stream(struct reel_pack_writer *w, const struct reel_pack_stream *s)
+{
+    struct bytes *b = &w->scratch;
+    b->used = 0;
+    const uint32_t numbers[] = {s->id,
+                                (uint32_t)s->media_type,
+                                s->codec_id,
+                                s->codec_tag,
+                                (uint32_t)s->format,
+                                (uint32_t)s->profile,
+                                (uint32_t)s->level,
+                                (uint32_t)s->width,
+                                (uint32_t)s->height,
+                                (uint32_t)s->bits_per_coded_sample,
+                                (uint32_t)s->bits_per_raw_sample,
+                                (uint32_t)s->sample_rate,
+                                (uint32_t)s->channels,
+                                (uint32_t)s->frame_size,
+                                (uint32_t)s->block_align,
+                                (uint32_t)s->initial_padding,
+                                (uint32_t)s->trailing_padding,
+                                (uint32_t)s->seek_preroll,
+                                (uint32_t)s->disposition,
+                                (uint32_t)s->video_delay};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) put32(b, numbers[i]);
+    put64(b, (uint64_t)s->bit_rate);
+    put64(b, s->channel_mask);
+    put64(b, (uint64_t)s->duration);
+    put_rational(b, s->time_base);
+    put_rational(b, s->sar);
+    put_rational(b, s->frame_rate);
+    const uint8_t colour[] = {s->colour.primaries,  s->colour.transfer,    s->colour.matrix,
+                              s->colour.full_range, s->colour.range_known, s->colour.chroma_location};
+    put_bytes(b, colour, sizeof colour);
+    put_bytes(b, s->extradata, s->extradata_bytes);
+    put_sides(b, s->side, s->n_side);
+    put_texts(b, s->text, s->n_text);
+    return write_record(w, REEL_PACK_STREAM, NULL, 0);
+}
+
+enum reel_err reel_pack_put_globals(struct reel_pack_writer *w, const struct reel_pack_text *text, uint32_t n)
+{
+    w->scratch.used = 0;
+    put_texts(&w->scratch, text, n);
+    return write_record(w, REEL_PACK_GLOBALS, NULL, 0);
+}
+
+enum reel_err reel_pack_put_chapter(struct reel_pack_writer *w, const struct reel_pack_chapter *c)
+{
+    struct bytes *b = &w->scratch;
+    b->used = 0;
+    put64(b, (uint64_t)c->id);
+    put_rational(b, c->time_base);
+    put64(b, (uint64_t)c->start);
+    put64(b, (uint64_t)c->end);
+    put_texts(b, c->text, c->n_text);
+    return write_record(w, REEL_PACK_CHAPTER, NULL, 0);
+}
+
+enum reel_err reel_pack_put_packet(struct reel_pack_writer *w, const struct reel_pack_packet *p)
+{
+    struct bytes *b = &w->scratch;
+    b->used = 0;
+    put32(b, p->stream);
+    put32(b, p->flags);
+    put64(b, (uint64_t)p->pts);
+    put64(b, (uint64_t)p->dts);
+    put64(b, (uint64_t)p->duration);
+    put_sides(b, p->side, p->n_side);
+    put32(b, p->bytes);
+    enum reel_err err = write_record(w, REEL_PACK_PACKET, p->data, p->bytes);
+    if (!err) w->packets++;
+    return err;
+}
+
+enum reel_err reel_pack_commit(struct reel_pack_writer **writer, uint64_t *out_bytes, uint8_t out_sha256[32])
+{
+    struct reel_pack_writer *w = *writer;
+    w->scratch.used = 0;
+    put64(&w->scratch, w->packets);
+    enum reel_err err = write_record(w, REEL_PACK_END, NULL, 0);
+    if (!err && fflush(w->file)) err = write_failed(w, errno);
+    if (!err) err = reel_commit_file(fileno(w->file), w->temporary, w->path);
+    if (!err) {
+        *out_bytes = w->bytes;
+        reel_sha256_final(&w->sha, out_sha256);
+    }
+    reel_pack_abandon(writer); // after a rename the temporary name is gone already
+    return err;
+}
+
+void reel_pack_abandon(struct reel_pack_writer **writer)
+{
+    struct reel_pack_writer *w = *writer;
+    if (!w) return;
+    if (w->file) {
+        fclose(w->file);
+        unlink(w->temporary);
+    }
+    free(w->scratch.data);
+    free(w);
+    *writer = NULL;
+}
+
+// ---- reading ----------------------------------------------------------------
+
+struct reel_pack_reader {
+    FILE *file;
+    uint64_t left; // bytes of the file not yet read
+    uint64_t packets;
+    uint32_t streams;
+    bool ended;
+    uint8_t *payload;
+    size_t room;
+    struct reel_pack_text *globals; // [REEL_PACK_MAX_TEXT]
+    char path[REEL_PATH_BYTES];
+};
+
+// A cursor over one payload; after the first failure everything reads as 0.
+struct cursor {
+    const uint8_t *at, *end;
+    bool failed;
+};
+
+static uint64_t load(const uint8_t *at, int n)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < n; i++) value |= (uint64_t)at[i] << (8 * i);
+    return value;
+}
+
+static uint64_t get_int(struct cursor *c, int n)
+{
+    if (c->failed || c->end - c->at < n) {
+        c->failed = true;
+        return 0;
+    }
+    c->at += n;
+    return load(c->at - n, n);
+}
+
+static uint32_t get32(struct cursor *c)
+{
+    return (uint32_t)get_int(c, 4);
+}
+
+static int64_t get64(struct cursor *c)
+{
+    return (int64_t)get_int(c, 8);
+}
+
+static const uint8_t *get_bytes(struct cursor *c, uint32_t *out_n)
+{
+    uint32_t n = get32(c);
+    if (c->failed || (uint64_t)(c->end - c->at) < n) {
+        c->failed = true;
+        *out_n = 0;
+        return NULL;
+    }
+    *out_n = n;
+    c->at += n;
+    return c->at - n;
+}
+
+static const char *get_string(struct cursor *c)
+{
+    uint32_t n;
+    const uint8_t *s = get_bytes(c, &n);
+    if (!s || !n || memchr(s, 0, n) != s + n - 1) {
+        c->failed = true;
+        return "";
+    }
+    return (const char *)s;
+}
+
+static struct reel_rational get_rational(struct cursor *c)
+{
+    int32_t num = (int32_t)get32(c);
+    return (struct reel_rational){num, (int32_t)get32(c)};
+}
+
+static uint32_t get_count(struct cursor *c, uint32_t max)
+{
+    uint32_t n = get32(c);
+    if (n <= max) return n;
+    c->failed = true;
+    return 0;
+}
+
+static uint32_t get_texts(struct cursor *c, struct reel_pack_text *text)
+{
+    uint32_t n = get_count(c, REEL_PACK_MAX_TEXT);
+    for (uint32_t i = 0; i < n; i++) {
+        text[i].key = get_string(c);
+        text[i].value = get_string(c);
+    }
+    return n;
+}
+
+static uint32_t get_sides(struct cursor *c, struct reel_pack_side *side)
+{
+    uint32_t n = get_count(c, REEL_PACK_MAX_SIDE);
+    for (uint32_t i = 0; i < n; i++) {
+        side[i].type = get32(c);
+        side[i].data = get_bytes(c, &side[i].bytes);
+    }
+    return n;
+}
+
+static void get_stream(struct cursor *c, struct reel_pack_stream *s)
+{
+    memset(s, 0, offsetof(struct reel_pack_stream, side));
+    s->id = get32(c);
+    s->media_type = (int32_t)get32(c);
+    s->codec_id = get32(c);
+    s->codec_tag = get32(c);
+    int32_t *const numbers[] = {&s->format,
+                                &s->profile,
+                                &s->level,
+                                &s->width,
+                                &s->height,
+                                &s->bits_per_coded_sample,
+                                &s->bits_per_raw_sample,
+                                &s->sample_rate,
+                                &s->channels,
+                                &s->frame_size,
+                                &s->block_align,
+                                &s->initial_padding,
+                                &s->trailing_padding,
+                                &s->seek_preroll,
+                                &s->disposition,
+                                &s->video_delay};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) *numbers[i] = (int32_t)get32(c);
+    s->bit_rate = get64(c);
+    s->channel_mask = (uint64_t)get64(c);
+    s->duration = get64(c);
+    s->time_base = get_rational(c);
+    s->sar = get_rational(c);
+    s->frame_rate = get_rational(c);
+    uint32_t n_colour;
+    const uint8_t *colour = get_bytes(c, &n_colour);
+    if (n_colour == 6)
+        s->colour = (struct reel_colour){colour[0], colour[1], colour[2], colour[3], colour[4], colour[5]};
+    else
+        c->failed = true;
+    s->extradata = get_bytes(c, &s->extradata_bytes);
+    s->n_side = get_sides(c, s->side);
+    s->n_text = get_texts(c, s->text);
+}
+
+static void get_chapter(struct cursor *c, struct reel_pack_chapter *chapter)
+{
+    chapter->id = get64(c);
+    chapter->time_base = get_rational(c);
+    chapter->start = get64(c);
+    chapter->end = get64(c);
+    chapter->n_text = get_texts(c, chapter->text);
+}
+
+static void get_packet(struct cursor *c, struct reel_pack_packet *p)
+{
+    p->stream = get32(c);
+    p->flags = get32(c);
+    p->pts = get64(c);
+    p->dts = get64(c);
+    p->duration = get64(c);
+    p->n_side = get_sides(c, p->side);
+    p->data = get_bytes(c, &p->bytes);
+}
+
+static enum reel_err damaged(const struct reel_pack_reader *r, const char *how)
+{
+    return reel_fail(REEL_ERR_INPUT, "could not read part \"%s\": %s", r->path, how);
+}
+
+static enum reel_err read_bytes(struct reel_pack_reader *r, void *data, size_t n)
+{
+    if (n > r->left) return damaged(r, "it is cut off");
+    if (fread(data, 1, n, r->file) != n)
+        return ferror(r->file) ? reel_fail(REEL_ERR_IO, "could not read part \"%s\": %s", r->path, strerror(errno))
+                               : damaged(r, "it is cut off");
+    r->left -= n;
+    return REEL_OK;
+}
+
+enum reel_err reel_pack_open(const char *path, struct reel_pack_reader **out_reader)
+{
+    struct reel_pack_reader *r = calloc(1, sizeof *r);
+    if (!r) return reel_fail(REEL_ERR_NOMEM, "could not open part \"%s\": out of memory", path);
+    snprintf(r->path, sizeof r->path, "%s", path);
+    enum reel_err err = REEL_OK;
+    struct stat st;
+    r->globals = calloc(REEL_PACK_MAX_TEXT, sizeof *r->globals);
+    if (!r->globals)
+        err = reel_fail(REEL_ERR_NOMEM, "could not open part \"%s\": out of memory", path);
+    else if (!(r->file = fopen(path, "rbe")) || fstat(fileno(r->file), &st))
+        err = reel_fail(REEL_ERR_IO, "could not open part \"%s\": %s", path, strerror(errno));
+    uint8_t head[FILE_HEAD_BYTES];
+    if (!err) {
+        setvbuf(r->file, NULL, _IOFBF, FILE_BUFFER_BYTES);
+        r->left = (uint64_t)st.st_size;
+        err = read_bytes(r, head, sizeof head);
+    }
+    if (!err && (memcmp(head, file_magic, sizeof file_magic) || load(head + 8, 4) != VERSION))
+        err = damaged(r, "it is no part file of this version");
+    if (err)
+        reel_pack_close(&r);
+    else
+        *out_reader = r;
+    return err;
+}
+
+// Reads and checks one record's payload into r->payload.
+static enum reel_err read_record(struct reel_pack_reader *r, uint32_t *out_type, struct cursor *out_cursor)
+{
+    uint8_t head[RECORD_HEAD_BYTES];
+    enum reel_err err = read_bytes(r, head, sizeof head);
+    if (err) return err;
+    uint32_t bytes = (uint32_t)load(head + 4, 4);
+    if (bytes > MAX_PAYLOAD || bytes > r->left) return damaged(r, "it is cut off");
+    if (r->room < bytes + READ_PADDING) {
+        size_t room = bytes + bytes / 2 + READ_PADDING;
+        uint8_t *payload = realloc(r->payload, room);
+        if (!payload) return reel_fail(REEL_ERR_NOMEM, "could not read part \"%s\": out of memory", r->path);
+        r->payload = payload;
+        r->room = room;
+    }
+    if ((err = read_bytes(r, r->payload, bytes))) return err;
+    memset(r->payload + bytes, 0, READ_PADDING);
+    if (reel_crc32c(reel_crc32c(0, head, 8), r->payload, bytes) != load(head + 8, 4))
+        return damaged(r, "a checksum does not match");
+    *out_type = (uint32_t)load(head, 4);
+    *out_cursor = (struct cursor){r->payload, r->payload + bytes, false};
+    return REEL_OK;
+}
+
+enum reel_err reel_pack_read(struct reel_pack_reader *r, struct reel_pack_record *out)
+{
+    if (r->ended) return REEL_EOF;
+    uint32_t type = 0;
+    struct cursor c;
+    enum reel_err err = read_record(r, &type, &c);
+    if (err) return err;
+    out->type = (enum reel_pack_type)type;
+    switch (out->type) {
+    case REEL_PACK_STREAM:
+        get_stream(&c, &out->u.stream);
+        if (out->u.stream.id != r->streams || r->streams++ >= MAX_STREAMS) c.failed = true;
+        break;
+    case REEL_PACK_GLOBALS:
+        out->u.globals.n = get_texts(&c, r->globals);
+        out->u.globals.text = r->globals;
+        break;
+    case REEL_PACK_CHAPTER:
+        get_chapter(&c, &out->u.chapter);
+        break;
+    case REEL_PACK_PACKET:
+        get_packet(&c, &out->u.packet);
+        if (out->u.packet.stream >= r->streams) c.failed = true;
+        r->packets++;
+        break;
+    case REEL_PACK_END:
+        if ((uint64_t)get64(&c) != r->packets || r->left) c.failed = true;
+        r->ended = true;
+        break;
+    default:
+        c.failed = true;
+    }
+    if (c.failed || c.at != c.end) return damaged(r, "a record makes no sense");
+    return r->ended ? REEL_EOF : REEL_OK;
+}
+
+void reel_pack_close(struct reel_pack_reader **reader)
+{
+    struct reel_pack_reader *r = *reader;
+    if (!r) return;
+    if (r->file) fclose(r->file);
+    free(r->globals);
+    free(r->payload);
+    free(r);
+    *reader = NULL;
+}
