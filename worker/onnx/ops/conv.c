@@ -1062,7 +1062,8 @@ static enum reel_err roi_pool_shape(const struct op_call *call, struct reel_shap
         return reel_fail(REEL_ERR_INPUT, "pooled_shape must be two positive extents");
     *out_shape = (struct reel_shape){
         4, {rois->ndim == 2 ? rois->dim[0] : -1, x->ndim == 4 ? x->dim[1] : -1, pooled[0], pooled[1]}};
-    if ((x->ndim >= 0 && x->ndim != 4) || (rois->ndim >= 0 && (rois->ndim != 2 || rois->dim[1] != 5)))
+    if ((x->ndim >= 0 && x->ndim != 4) ||
+        (rois->ndim >= 0 && (rois->ndim != 2 || (rois->dim[1] >= 0 && rois->dim[1] != 5))))
         return reel_fail(REEL_ERR_INPUT, "the input must be 4-D and the regions (n,5)");
     return REEL_OK;
 }

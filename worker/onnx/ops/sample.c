@@ -324,7 +324,8 @@ static enum reel_err roi_align_shape(const struct op_call *call, struct roi_alig
         return reel_fail(REEL_ERR_INPUT, "the mode \"%s\" is not known", mode);
     if (r->ph < 1 || r->pw < 1 || r->ph > INT32_MAX || r->pw > INT32_MAX || r->ratio < 0 || r->ratio > ROI_SAMPLES_MAX)
         return reel_fail(REEL_ERR_INPUT, "the output's extents or the sampling ratio are out of range");
-    if ((x->ndim >= 0 && x->ndim != 4) || (rois->ndim >= 0 && (rois->ndim != 2 || rois->dim[1] != 4)))
+    if ((x->ndim >= 0 && x->ndim != 4) ||
+        (rois->ndim >= 0 && (rois->ndim != 2 || (rois->dim[1] >= 0 && rois->dim[1] != 4))))
         return reel_fail(REEL_ERR_INPUT, "the input must be 4-D and the regions (n,4)");
     *out_shape =
         (struct reel_shape){4, {rois->ndim == 2 ? rois->dim[0] : -1, x->ndim == 4 ? x->dim[1] : -1, r->ph, r->pw}};

@@ -3,9 +3,8 @@
 // Signals: HannWindow, HammingWindow, BlackmanWindow, DFT (17, 20), STFT,
 // MelWeightMatrix (17).
 //
-// Called through the operator table. Transforms are computed in double: by
-// radix 2 where the length is a power of two, else by the definition with a
-// table of roots.
+// Called through the operator table. Transforms are of mixed
+// radix; a large prime factor costs its square.
 #include "worker/onnx/ops/work.h"
 
 #define PI 3.14159265358979323846
@@ -81,25 +80,66 @@ static enum reel_err window_eval(const struct op_call *call)
 
 // ---- transforms ---------------------------------------------------------
 
-// A plan for length n: roots[k] = exp(sign 2 pi i k / n), and room for a copy.
+#define FACTORS_MAX 32
+
+// A plan for length n: its factors, roots[k] = exp(sign 2 pi i k / n), and room
+// for numbers of the wider type.
 struct fourier {
     int64_t n;
-    double *roots, *copy; // interleaved complex
+    bool inverse, narrow; // narrow: computed in single precision
+    int n_factors;
+    int64_t factor[FACTORS_MAX];
+    double *roots;
+    void *points, *work;
 };
+
+#define REAL float
+#define FN(name) name##_f32
+#include "worker/onnx/ops/fourier_body.h"
+#undef REAL
+#undef FN
+#define REAL double
+#define FN(name) name##_f64
+#include "worker/onnx/ops/fourier_body.h"
+#undef REAL
+#undef FN
 
 static void fourier_fini(struct fourier *f)
 {
     free(f->roots);
-    free(f->copy);
+    free(f->points);
+    free(f->work);
 }
 
-static enum reel_err fourier_init(struct fourier *f, int64_t n, bool inverse)
+// Fours, then a two in front, then odd primes. Returns the largest.
+static int64_t fourier_factors(struct fourier *f)
 {
-    *f = (struct fourier){.n = n};
+    int64_t left = f->n, largest = 1;
+    for (; left % 4 == 0; left /= 4) f->factor[f->n_factors++] = 4;
+    if (left % 2 == 0) {
+        left /= 2;
+        f->factor[f->n_factors] = f->factor[0];
+        f->factor[0] = 2;
+        f->n_factors++;
+    }
+    for (int64_t p = 3; p * p <= left; p += 2)
+        for (; left % p == 0; left /= p) f->factor[f->n_factors++] = p;
+    if (left > 1) f->factor[f->n_factors++] = left;
+    for (int i = 0; i < f->n_factors; i++) largest = f->factor[i] > largest ? f->factor[i] : largest;
+    return largest;
+}
+
+// A complex single-precision signal is transformed in single precision, as the
+// libraries do from which the operator's expectations come; all else in double.
+static enum reel_err fourier_init(struct fourier *f, int64_t n, bool inverse, bool narrow)
+{
+    *f = (struct fourier){.n = n, .inverse = inverse, .narrow = narrow};
     if (n < 1 || n > DFT_MAX) return reel_fail(REEL_ERR_INPUT, "a transform of length %lld", (long long)n);
+    int64_t largest = fourier_factors(f);
     f->roots = work_alloc(2 * n, sizeof(double));
-    f->copy = work_alloc(2 * n, sizeof(double));
-    if (!f->roots || !f->copy) {
+    f->points = work_alloc(4 * largest + 8, sizeof(double));
+    f->work = work_alloc(6 * n + 2 * FACTORS_MAX, sizeof(double)); // the result, then 2 n numbers
+    if (!f->roots || !f->points || !f->work) {
         fourier_fini(f);
         return REEL_ERR_NOMEM;
     }
@@ -111,50 +151,17 @@ static enum reel_err fourier_init(struct fourier *f, int64_t n, bool inverse)
     return REEL_OK;
 }
 
-static void fourier_radix2(const struct fourier *f, double *x)
+// Transforms x (n complex numbers) in place and multiplies by factor.
+static void fourier_run(const struct fourier *f, double *x, double factor)
 {
-    int64_t n = f->n;
-    for (int64_t i = 1, j = 0; i < n; i++) { // bit reversal
-        int64_t bit = n >> 1;
-        for (; j & bit; bit >>= 1) j ^= bit;
-        j ^= bit;
-        for (int c = 0; i < j && c < 2; c++) {
-            double t = x[2 * i + c];
-            x[2 * i + c] = x[2 * j + c];
-            x[2 * j + c] = t;
-        }
-    }
-    for (int64_t half = 1; half < n; half *= 2)
-        for (int64_t i = 0; i < n; i += 2 * half)
-            for (int64_t k = 0; k < half; k++) {
-                const double *root = f->roots + k * (n / half);
-                double *a = x + 2 * (i + k), *b = a + 2 * half;
-                double re = b[0] * root[0] - b[1] * root[1], im = b[0] * root[1] + b[1] * root[0];
-                b[0] = a[0] - re, b[1] = a[1] - im;
-                a[0] += re, a[1] += im;
-            }
-}
-
-// Transforms x (n complex numbers) in place, without a factor.
-static void fourier_run(const struct fourier *f, double *x)
-{
-    int64_t n = f->n;
-    if ((n & (n - 1)) == 0) {
-        fourier_radix2(f, x);
+    if (!f->narrow) {
+        transform_f64(f, x, factor);
         return;
     }
-    memcpy(f->copy, x, 2 * sizeof(double) * (size_t)n);
-    for (int64_t k = 0; k < n; k++) {
-        double re = 0.0, im = 0.0;
-        for (int64_t i = 0, at = 0; i < n; i++) {
-            const double *v = f->copy + 2 * i, *root = f->roots + 2 * at;
-            re += v[0] * root[0] - v[1] * root[1];
-            im += v[0] * root[1] + v[1] * root[0];
-            at += k;
-            if (at >= n) at -= n;
-        }
-        x[2 * k] = re, x[2 * k + 1] = im;
-    }
+    float *narrow = (float *)f->work + 6 * f->n; // behind what the narrow transform uses
+    for (int64_t i = 0; i < 2 * f->n; i++) narrow[i] = (float)x[i];
+    transform_f32(f, narrow, (float)factor);
+    for (int64_t i = 0; i < 2 * f->n; i++) x[i] = narrow[i];
 }
 
 // ---- DFT ----------------------------------------------------------------
@@ -246,7 +253,7 @@ static enum reel_err dft_eval(const struct op_call *call)
     const struct reel_shape *s = &call->in[0]->shape;
     int parts = (int)s->dim[s->ndim - 1], out_parts = (int)d.out.dim[d.out.ndim - 1];
     err = op_alloc_out(call, 0, call->in[0]->dtype, &d.out);
-    if (!err) err = fourier_init(&f, d.length, d.inverse);
+    if (!err) err = fourier_init(&f, d.length, d.inverse, parts == 2 && call->in[0]->dtype == REEL_F32);
     if (err) return err;
     struct work x = {0}, y = {0};
     double *line = work_alloc(2 * d.length, sizeof *line);
@@ -258,10 +265,10 @@ static enum reel_err dft_eval(const struct op_call *call)
     for (int64_t i = 0; !err && i < outer * inner; i++) {
         int64_t o = i / inner, q = i % inner;
         dft_load(&d, (double *)x.p + (o * n * inner + q) * parts, n, inner, parts, line);
-        fourier_run(&f, line);
+        fourier_run(&f, line, factor);
         double *to = (double *)y.p + (o * m * inner + q) * out_parts;
         for (int64_t k = 0; k < m; k++)
-            for (int c = 0; c < out_parts; c++) to[k * inner * out_parts + c] = line[2 * k + c] * factor;
+            for (int c = 0; c < out_parts; c++) to[k * inner * out_parts + c] = line[2 * k + c];
     }
     if (!err) work_commit(&y);
     free(line);
@@ -324,7 +331,7 @@ static enum reel_err stft_eval(const struct op_call *call)
     int64_t parts = s->dim[2];
     if (parts != 1 && parts != 2) return reel_fail(REEL_ERR_INPUT, "the signal must end in an axis of 1 or 2");
     err = op_alloc_out(call, 0, call->in[0]->dtype, &f.out);
-    if (!err) err = fourier_init(&plan, f.length, false);
+    if (!err) err = fourier_init(&plan, f.length, false, false);
     if (err) return err;
     struct work x = {0}, window = {0}, y = {0};
     double *line = work_alloc(2 * f.length, sizeof *line);
@@ -338,7 +345,7 @@ static enum reel_err stft_eval(const struct op_call *call)
             line[2 * k] = from[k * parts] * w;
             line[2 * k + 1] = parts == 2 ? from[k * parts + 1] * w : 0.0;
         }
-        fourier_run(&plan, line);
+        fourier_run(&plan, line, 1.0);
         memcpy((double *)y.p + i * f.bins * 2, line, 2 * sizeof *line * (size_t)f.bins);
     }
     if (!err) work_commit(&y);
