@@ -217,11 +217,16 @@ UNARY_EVAL(erf)
     UNARY_FN(shrink_##s, , T, T,                                  \
              (double)x < -(double)p[0] ? (double)x + (double)p[1] \
                                        : ((double)x > (double)p[0] ? (double)x - (double)p[1] : 0.0))
-// Through int64, so that what leaves a small type's range wraps.
-#define SHRINK_INT(D, s, T, U)                                              \
-    UNARY_FN(shrink_##s, , T, T,                                            \
-             (int64_t)((double)x < -(double)p[0] ? (double)x + (double)p[1] \
-                                                 : ((double)x > (double)p[0] ? (double)x - (double)p[1] : 0.0)))
+// Small results are truncated from double; beyond 2^53 the bias is added as an
+// integer, and what leaves the type's range wraps.
+static inline uint64_t shrink_int_one(double x, uint64_t bits, const float *p)
+{
+    if (!(x < -(double)p[0]) && !(x > (double)p[0])) return 0;
+    const double bias = x < -(double)p[0] ? (double)p[1] : -(double)p[1];
+    const double sum = x + bias;
+    return fabs(sum) < 0x1p53 ? (uint64_t)(int64_t)sum : bits + (uint64_t)(int64_t)bias;
+}
+#define SHRINK_INT(D, s, T, U) UNARY_FN(shrink_##s, , T, T, shrink_int_one((double)x, (uint64_t)x, p))
 #define SHRINK_ENTRY(D, s, T, U) ENTRY(D, shrink_##s)
 EACH_FLOAT(SHRINK_FN)
 EACH_INT(SHRINK_INT)

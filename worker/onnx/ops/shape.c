@@ -982,7 +982,8 @@ static enum reel_err tile_repeats(const struct op_call *call, int64_t *repeats, 
     if (call->opset < 6) {
         // Opset 1: one dimension, two scalars of any type of number.
         const struct reel_tensor *tiles = call_in(call, 1), *at = call_in(call, 2);
-        if (!tiles || !at || reel_tensor_count(tiles) > 1 || reel_tensor_count(at) > 1)
+        const int64_t n_tiles = tiles ? reel_tensor_count(tiles) : 0, n_at = at ? reel_tensor_count(at) : 0;
+        if ((n_tiles >= 0 && n_tiles != 1) || (n_at >= 0 && n_at != 1))
             return reel_fail(REEL_ERR_INPUT, "tiles and axis must be one number each");
         if (!has_data(tiles) || !has_data(at)) return REEL_OK;
         int d;

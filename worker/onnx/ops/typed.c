@@ -36,7 +36,7 @@ static enum reel_err shadow_inputs(struct shadow *s, const struct op_call *call)
 static enum reel_err shadow_store(struct shadow *s, const struct op_call *call)
 {
     for (int i = 0; i < call->n_out; i++) {
-        if (!s->out[i] || s->out[i] == call->out[i]) continue;
+        if (!s->out[i] || s->out[i] == call->out[i] || !s->out[i]->data) continue;
         struct reel_tensor *t = call->out[i];
         enum reel_err err = op_alloc_out(call, i, t->dtype, &s->out[i]->shape);
         if (err) return err;
