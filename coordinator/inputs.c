@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: MIT
+//
+// Inputs and where their outputs go. See inputs.h.
+#include "coordinator/inputs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_DEPTH 64
+#define MAX_JOBS 1000000u
+
+// One found input: where it is, and its name below the folder it was found in.
+struct found {
+    char *path, *name;
+};
+
+struct list {
+    struct found *item;
+    uint32_t n, capacity;
+    bool folder; // a word named a folder or list
+};
+
+static bool is_media(const char *name)
+{
+    static const char *const known[] = {"mp4", "m4v",  "mov", "mkv", "webm", "avi", "ts",  "m2ts", "mts",  "mpg", "mpeg",
+                                        "vob", "flv",  "wmv", "asf", "ogv",  "3gp", "mxf", "y4m",  "h264", "264", "hevc",
+                                        "265", "h265", "ivf", "obu", "av1",  "gif", "nut", "mjpeg", "m2v", "dv"};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
+        if (!strcasecmp(dot + 1, known[i])) return true;
+    return false;
+}
+
+// One "%d" or "%0Nd".
+static bool is_pattern(const char *path)
+{
+    const char *p = strchr(path, '%');
+    if (!p) return false;
+    for (p++; *p >= '0' && *p <= '9'; p++) {}
+    return *p == 'd';
+}
+
+static enum reel_err add(struct list *list, const char *path, const char *name)
+{
+    if (list->n == MAX_JOBS) return reel_fail(REEL_ERR_LIMIT, "could not take more than %u inputs", MAX_JOBS);
+    if (list->n == list->capacity) {
+        uint32_t capacity = list->capacity ? 2 * list->capacity : 64;
+        struct found *grown = realloc(list->item, capacity * sizeof *grown);
+        if (!grown) return reel_fail(REEL_ERR_NOMEM, "could not list inputs: out of memory");
+        list->item = grown;
+        list->capacity = capacity;
+    }
+    list->item[list->n++] = (struct found){strdup(path), strdup(name)};
+    return REEL_OK;
+}
+
+static enum reel_err add_folder(struct list *list, const char *path, const char *name, int depth)
+{
+    if (depth > MAX_DEPTH) return reel_fail(REEL_ERR_LIMIT, "could not read folder \"%s\": more than %d deep", path, MAX_DEPTH);
+    struct dirent **entries;
+    int n = scandir(path, &entries, NULL, alphasort);
+    if (n < 0) return reel_fail(REEL_ERR_CONFIG, "could not read folder \"%s\": %s", path, strerror(errno));
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < n; i++) {
+        const char *entry = entries[i]->d_name;
+        char full[PATH_MAX], below[PATH_MAX];
+        struct stat st;
+        // Hidden ones as well: among them are the parts folders of our own runs.
+        bool fits = snprintf(full, sizeof full, "%s/%s", path, entry) < (int)sizeof full &&
+                    snprintf(below, sizeof below, "%s%s%s", name, *name ? "/" : "", entry) < (int)sizeof below;
+        if (!err && entry[0] != '.' && fits && !stat(full, &st)) {
+            if (S_ISDIR(st.st_mode))
+                err = add_folder(list, full, below, depth + 1);
+            else if (S_ISREG(st.st_mode) && is_media(entry))
+                err = add(list, full, below);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    return err;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static enum reel_err add_list(struct list *list, const char *path)
+{
+    FILE *f = fopen(path, "re");
+    if (!f) return reel_fail(REEL_ERR_CONFIG, "could not open list \"%s\": %s", path, strerror(errno));
+    char line[PATH_MAX];
+    enum reel_err err = REEL_OK;
+    while (!err && fgets(line, sizeof line, f)) {
+        size_t n = strlen(line);
+        if (n + 1 == sizeof line) err = reel_fail(REEL_ERR_CONFIG, "could not read list \"%s\": a line is too long", path);
+        while (n && (line[n - 1] == '\n' || line[n - 1] == '\r' || line[n - 1] == ' ' || line[n - 1] == '\t')) line[--n] = 0;
+        char *p = line + strspn(line, " \t");
+        if (err || !*p || *p == '#') continue;
+        // Relative paths keep their folders in the output; others only their name.
+        bool plain = *p != '/' && !strstr(p, "..");
+        while (plain && !strncmp(p, "./", 2)) p += 2;
+        struct stat st;
+        if (!stat(p, &st) && S_ISDIR(st.st_mode))
+            err = add_folder(list, p, plain ? p : base_name(p), 0);
+        else
+            err = add(list, p, plain ? p : base_name(p)); // a missing one fails as a job of its own
+    }
+    fclose(f);
+    return err;
+}
+
+static enum reel_err add_word(struct list *list, const char *word)
+{
+    struct stat st;
+    if (*word == '@') {
+        list->folder = true;
+        return add_list(list, word + 1);
+    }
+    if (is_pattern(word) && stat(word, &st)) {
+        char folder[PATH_MAX];
+        snprintf(folder, sizeof folder, "%s", word);
+        char *slash = strrchr(folder, '/');
+        if (slash) *slash = 0;
+        if (slash && folder[0] && (stat(folder, &st) || !S_ISDIR(st.st_mode)))
+            return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": there is no folder \"%s\"", word, folder);
+        return add(list, word, base_name(word));
+    }
+    if (strstr(word, "://"))
+        return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": network inputs are not available in this build", word);
+    if (stat(word, &st)) return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": %s", word, strerror(errno));
+    if (!S_ISDIR(st.st_mode)) return add(list, word, base_name(word));
+    list->folder = true;
+    uint32_t before = list->n;
+    enum reel_err err = add_folder(list, word, "", 0);
+    if (!err && list->n == before) return reel_fail(REEL_ERR_CONFIG, "could not find a video in folder \"%s\"", word);
+    return err;
+}
+
+// ---- outputs ----------------------------------------------------------------
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+// An absolute form of a path whose file need not exist. Returns malloc'ed text.
+static char *absolute(const char *path)
+{
+    char cwd[PATH_MAX], *out = NULL;
+    if (*path == '/' || !getcwd(cwd, sizeof cwd)) return strdup(path);
+    while (!strncmp(path, "./", 2)) path += 2;
+    return asprintf(&out, "%s/%s", cwd, path) < 0 ? NULL : out;
+}
+
+// Parts lie beside the output, so that the final rename stays on one disk.
+static char *parts_dir_of(const char *output, const char *run_dir, uint32_t id)
+{
+    char *out = NULL;
+    if (!strncmp(output, "null", 4)) return asprintf(&out, "%s/job-%u", run_dir, id) < 0 ? NULL : out;
+    const char *name = base_name(output);
+    if (asprintf(&out, "%.*s.%s.reelmill", (int)(name - output), output, name) < 0) return NULL;
+    // Image muxers would read a pattern in a folder's name as one.
+    for (char *p = out + (name - output); *p; p++)
+        if (*p == '%') *p = '_';
+    return out;
+}
+
+// The output's name below the output folder: the input's, with an extension that we can write.
+static char *mapped_name(const struct reel_settings *s, const char *name)
+{
+    char ext[SET_WORD + 1] = "";
+    const char *dot = strrchr(name, '.');
+    if (dot && strchr(dot, '/')) dot = NULL;
+    int stem = dot ? (int)(dot - name) : (int)strlen(name);
+    if (s->output_format[0] && strcmp(s->output_format, "auto"))
+        snprintf(ext, sizeof ext, "%s%s", s->output_format[0] == '.' ? "" : ".", s->output_format);
+    else if (dot)
+        snprintf(ext, sizeof ext, "%s", dot);
+    enum reel_output_kind kind;
+    const char *why;
+    char probe[SET_WORD + 4], *out = NULL;
+    snprintf(probe, sizeof probe, "x%s", ext);
+    bool asked = s->output_format[0] && strcmp(s->output_format, "auto");
+    if (!asked && (!reel_output_kind_of(probe, &kind, &why) || kind != REEL_OUTPUT_VIDEO)) snprintf(ext, sizeof ext, ".mkv");
+    return asprintf(&out, "%.*s%s", stem, name, ext) < 0 ? NULL : out;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat sa, sb;
+    return !stat(a, &sa) && !stat(b, &sb) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+// The nearest folder above path that exists must be writable.
+static enum reel_err check_folder(const char *output, bool may_make)
+{
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s", output);
+    for (;;) {
+        char *slash = strrchr(folder, '/');
+        if (!slash) return REEL_OK;
+        slash[slash == folder] = 0;
+        if (is_folder(folder)) break;
+        if (!access(folder, F_OK))
+            return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": \"%s\" is not a folder", output, folder);
+        if (!may_make)
+            return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": there is no folder \"%s\"", output, folder);
+    }
+    if (access(folder, W_OK | X_OK))
+        return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": folder \"%s\": %s", output, folder, strerror(errno));
+    return REEL_OK;
+}
+
+static enum reel_err check_output(const struct reel_settings *s, struct reel_job *job, bool many)
+{
+    const char *why;
+    if (!reel_output_kind_of(job->output, &job->kind, &why))
+        return reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": %s", job->output, why);
+    if (job->kind == REEL_OUTPUT_NULL) return REEL_OK;
+    if (is_folder(job->output))
+        return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it is a folder", job->output);
+    if (same_file(job->input, job->output) || !strcmp(job->input, job->output))
+        return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it is the input", job->output);
+    enum reel_err err = check_folder(job->output, many);
+    if (err) return err;
+    char path[REEL_PATH_BYTES], first[PATH_MAX];
+    if (job->kind == REEL_OUTPUT_IMAGES)
+        snprintf(first, sizeof first, job->output, 0); // the kind was checked: one %d
+    else
+        snprintf(first, sizeof first, "%s", job->output);
+    // A journal beside it: an interrupted run of ours goes on.
+    bool resumes = s->resume == SET_RESUME_AUTO && !access(reel_journal_path(job, path), F_OK);
+    if (!s->overwrite && !resumes && !access(first, F_OK))
+        return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it exists\nto replace it use: -y", first);
+    return REEL_OK;
+}
+
+static const struct reel_job *sort_jobs;
+static int by_output(const void *a, const void *b)
+{
+    return strcmp(sort_jobs[*(const uint32_t *)a].output, sort_jobs[*(const uint32_t *)b].output);
+}
+
+// Two inputs for one output, or an output that is another job's input.
+static enum reel_err check_collisions(const struct inputs *in)
+{
+    uint32_t *order = malloc(in->n * sizeof *order);
+    if (!order) return reel_fail(REEL_ERR_NOMEM, "could not compare outputs: out of memory");
+    for (uint32_t i = 0; i < in->n; i++) order[i] = i;
+    sort_jobs = in->jobs;
+    qsort(order, in->n, sizeof *order, by_output);
+    enum reel_err err = REEL_OK;
+    for (uint32_t i = 1; !err && i < in->n; i++) {
+        const struct reel_job *a = &in->jobs[order[i - 1]], *b = &in->jobs[order[i]];
+        if (a->kind != REEL_OUTPUT_NULL && !strcmp(a->output, b->output))
+            err = reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": inputs \"%s\" and \"%s\" would both be written there",
+                            a->output, a->input, b->input);
+    }
+    for (uint32_t i = 0; !err && i < in->n; i++) {
+        struct reel_job key = {.output = in->jobs[i].input};
+        char *full = absolute(key.output);
+        for (uint32_t lo = 0, hi = in->n; full && lo < hi;) {
+            uint32_t mid = (lo + hi) / 2;
+            int order_of = strcmp(full, in->jobs[order[mid]].output);
+            if (!order_of) {
+                err = reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it is an input", full);
+                break;
+            }
+            if (order_of < 0) hi = mid;
+            else lo = mid + 1;
+        }
+        free(full);
+    }
+    free(order);
+    return err;
+}
+
+// Whether -o means a folder.
+static bool output_is_folder(const struct reel_settings *s, const struct list *list)
+{
+    const char *o = s->output;
+    if (!strncmp(o, "null", 4) && (!o[4] || !strcmp(o + 4, ":"))) return false;
+    size_t n = strlen(o);
+    return list->folder || list->n > 1 || (n && o[n - 1] == '/') || is_folder(o);
+}
+
+static enum reel_err make_job(const struct reel_settings *s, const struct found *f, bool many, const char *run_dir,
+                              struct reel_job *job)
+{
+    char *name = many ? mapped_name(s, f->name) : NULL, *joined = NULL;
+    if (many && asprintf(&joined, "%s%s%s", s->output, s->output[strlen(s->output) - 1] == '/' ? "" : "/", name) < 0) joined = NULL;
+    const char *output = many ? joined : s->output;
+    bool null = !strncmp(s->output, "null", 4) && !many;
+    job->output = null ? strdup("null:") : output ? absolute(output) : NULL;
+    job->input = strdup(f->path);
+    job->parts_dir = job->output ? parts_dir_of(job->output, run_dir, job->id) : NULL;
+    free(name);
+    free(joined);
+    if (!job->output || !job->input || !job->parts_dir) return reel_fail(REEL_ERR_NOMEM, "could not list inputs: out of memory");
+    if (strlen(job->parts_dir) > PATH_MAX - 64)
+        return reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": the path is too long", job->output);
+    return check_output(s, job, many);
+}
+
+enum reel_err inputs_collect(const struct reel_settings *s, const char *const *words, int n_words, const char *run_dir,
+                             struct inputs *out)
+{
+    *out = (struct inputs){0};
+    if (!n_words) return reel_fail(REEL_ERR_CONFIG, "no input was given\nusage: ./run.sh [options] INPUT... -o OUTPUT (--help lists the options)");
+    if (!s->output[0]) return reel_fail(REEL_ERR_CONFIG, "no output was given\nsay where the result goes: -o OUTPUT");
+    struct list list = {0};
+    enum reel_err err = REEL_OK;
+    for (int i = 0; !err && i < n_words; i++) err = add_word(&list, words[i]);
+    if (!err && !list.n) err = reel_fail(REEL_ERR_CONFIG, "could not find an input: the list is empty");
+    if (!err) {
+        out->many = output_is_folder(s, &list);
+        if (list.n > 1 && !out->many && strncmp(s->output, "null", 4))
+            err = reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": several inputs need a folder", s->output);
+        struct stat st;
+        if (!err && out->many && !stat(s->output, &st) && !S_ISDIR(st.st_mode))
+            err = reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": several inputs need a folder, this is a file", s->output);
+        out->jobs = calloc(list.n, sizeof *out->jobs);
+        if (!out->jobs) err = reel_fail(REEL_ERR_NOMEM, "could not list inputs: out of memory");
+    }
+    for (uint32_t i = 0; !err && i < list.n; i++) {
+        out->jobs[i].id = i;
+        out->n = i + 1;
+        err = make_job(s, &list.item[i], out->many, run_dir, &out->jobs[i]);
+    }
+    if (!err) err = check_collisions(out);
+    for (uint32_t i = 0; i < list.n; i++) {
+        free(list.item[i].path);
+        free(list.item[i].name);
+    }
+    free(list.item);
+    if (err) inputs_fini(out);
+    return err;
+}
+
+void inputs_fini(struct inputs *in)
+{
+    for (uint32_t i = 0; i < in->n; i++) {
+        free((char *)in->jobs[i].input);
+        free((char *)in->jobs[i].output);
+        free((char *)in->jobs[i].parts_dir);
+    }
+    free(in->jobs);
+    *in = (struct inputs){0};
+}
+
+static enum reel_err make_folder(const char *path, mode_t mode)
+{
+    char buf[PATH_MAX];
+    snprintf(buf, sizeof buf, "%s", path);
+    for (char *p = buf + 1; *p; p++) {
+        if (*p != '/') continue;
+        *p = 0;
+        if (mkdir(buf, 0777) && errno != EEXIST)
+            return reel_fail(REEL_ERR_IO, "could not make folder \"%s\": %s", buf, strerror(errno));
+        *p = '/';
+    }
+    if (mkdir(buf, mode) && errno != EEXIST)
+        return reel_fail(REEL_ERR_IO, "could not make folder \"%s\": %s", buf, strerror(errno));
+    return REEL_OK;
+}
+
+enum reel_err inputs_make_folders(const struct reel_job *job)
+{
+    // The parts folder lies in the output's folder.
+    return make_folder(job->parts_dir, 0777);
+}

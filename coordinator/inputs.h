@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+//
+// From the words of the command line to jobs: files, folders, @lists and image
+// patterns, each with its output and parts folder. Everything that can be
+// refused by looking at names is refused here, before anything is started.
+// Called once by main; parses no media.
+#ifndef COORDINATOR_INPUTS_H
+#define COORDINATOR_INPUTS_H
+
+#include "common/job.h"
+#include "common/settings.h"
+
+struct inputs {
+    struct reel_job *jobs; // strings are owned by the list
+    uint32_t n;
+    bool many; // the output is a folder
+};
+
+// run_dir holds the parts of jobs with the output null:. Errors: CONFIG, IO.
+enum reel_err inputs_collect(const struct reel_settings *settings, const char *const *words, int n_words,
+                             const char *run_dir, struct inputs *out);
+void inputs_fini(struct inputs *inputs);
+// Makes the folders that job's output and parts lie in. Errors: IO.
+enum reel_err inputs_make_folders(const struct reel_job *job);
+
+#endif

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+//
+// Making, guarding and sweeping run directories. See rundir.h.
+#include "coordinator/rundir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/life.h"
+#include "common/log.h"
+
+#define PREFIX "reelmill-"
+
+static const char *base_dir(void)
+{
+    const char *dir = getenv("XDG_RUNTIME_DIR");
+    // A socket's path must fit sockaddr_un (108 bytes).
+    return dir && dir[0] == '/' && strlen(dir) < 48 && !access(dir, W_OK | X_OK) ? dir : "/tmp";
+}
+
+static void remove_at(int parent, const char *name, int depth)
+{
+    if (!unlinkat(parent, name, 0) || depth > 64) return;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        if (fd >= 0) close(fd);
+        return;
+    }
+    for (struct dirent *e = readdir(dir); e; e = readdir(dir))
+        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) remove_at(fd, e->d_name, depth + 1);
+    closedir(dir);
+    unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+void rundir_remove_tree(const char *path)
+{
+    remove_at(AT_FDCWD, path, 0);
+}
+
+// The guard: waits for the pipe's end, then for the children (who hold the
+// lock as well), then removes the directory. Stays out of the terminal's
+// signals and holds none of the caller's files.
+static void guard(const struct rundir *r, int pipe_fd)
+{
+    setsid();
+    prctl(PR_SET_NAME, "reelmill-guard");
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    int null = open("/dev/null", O_RDWR);
+    for (int fd = 0; fd < 3 && null >= 0; fd++) dup2(null, fd);
+    for (int fd = 3; fd < 1024; fd++)
+        if (fd != pipe_fd) close(fd);
+    char byte;
+    ssize_t n;
+    do {
+        n = read(pipe_fd, &byte, 1);
+    } while (n < 0 && errno == EINTR);
+    if (n > 0) _exit(0); // removed already
+    rundir_wait_free(r->lock_path, 5000);
+    rundir_remove_tree(r->path);
+    _exit(0);
+}
+
+static enum reel_err start_guard(struct rundir *r)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC)) return reel_fail(REEL_ERR_IO, "could not make a pipe: %s", strerror(errno));
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[1]);
+        guard(r, ends[0]);
+    }
+    close(ends[0]);
+    if (pid < 0) {
+        close(ends[1]);
+        return reel_fail(REEL_ERR_IO, "could not start the guard process: %s", strerror(errno));
+    }
+    r->guard_fd = ends[1];
+    r->guard_pid = pid;
+    return REEL_OK;
+}
+
+enum reel_err rundir_create(struct rundir *out)
+{
+    *out = (struct rundir){.lock_fd = -1, .guard_fd = -1};
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof random, 0) != sizeof random) random = (uint64_t)reel_now_us();
+    snprintf(out->path, sizeof out->path, "%s/" PREFIX "%d-%08x", base_dir(), (int)getpid(), (unsigned)random);
+    snprintf(out->lock_path, sizeof out->lock_path, "%s/lock", out->path);
+    snprintf(out->bus_path, sizeof out->bus_path, "%s/bus", out->path);
+    enum reel_err err = start_guard(out);
+    if (err) return err;
+    if (mkdir(out->path, 0700)) {
+        err = reel_fail(REEL_ERR_IO, "could not make run directory \"%s\": %s", out->path, strerror(errno));
+    } else {
+        out->lock_fd = open(out->lock_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (out->lock_fd < 0 || flock(out->lock_fd, LOCK_EX | LOCK_NB))
+            err = reel_fail(REEL_ERR_IO, "could not lock run directory \"%s\": %s", out->path, strerror(errno));
+    }
+    if (err) rundir_destroy(out);
+    return err;
+}
+
+void rundir_destroy(struct rundir *r)
+{
+    if (r->path[0]) rundir_remove_tree(r->path);
+    if (r->guard_fd >= 0) {
+        // A byte: nothing is left to do. The guard ends at once.
+        if (write(r->guard_fd, "d", 1) != 1) reel_debug("rundir", "the guard is gone");
+        close(r->guard_fd);
+        waitpid(r->guard_pid, NULL, 0);
+    }
+    if (r->lock_fd >= 0) close(r->lock_fd);
+    *r = (struct rundir){.lock_fd = -1, .guard_fd = -1};
+}
+
+enum reel_err rundir_wait_free(const char *lock_path, int wait_ms)
+{
+    int fd = open(lock_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) return REEL_OK; // gone with its run
+    int64_t until = reel_now_us() + (int64_t)wait_ms * 1000;
+    enum reel_err err = REEL_OK;
+    while (flock(fd, LOCK_EX | LOCK_NB)) {
+        if (errno != EWOULDBLOCK && errno != EINTR) break;
+        if (reel_now_us() >= until) {
+            err = REEL_AGAIN;
+            break;
+        }
+        poll(NULL, 0, 10); // locks of files wake nobody who can also time out
+    }
+    close(fd);
+    return err;
+}
+
+int rundir_sweep(void)
+{
+    int removed = 0;
+    DIR *dir = opendir(base_dir());
+    if (!dir) return 0;
+    for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
+        int pid = 0;
+        unsigned random = 0;
+        if (sscanf(e->d_name, PREFIX "%d-%8x", &pid, &random) != 2 || pid <= 1) continue;
+        if (!kill(pid, 0) || errno != ESRCH) continue; // alive (or its number is in use: its guard has cared)
+        char path[512], lock[544];
+        snprintf(path, sizeof path, "%s/%s", base_dir(), e->d_name);
+        snprintf(lock, sizeof lock, "%s/lock", path);
+        struct stat st;
+        if (lstat(path, &st) || !S_ISDIR(st.st_mode) || st.st_uid != getuid()) continue;
+        if (rundir_wait_free(lock, 0)) continue;
+        rundir_remove_tree(path);
+        removed++;
+    }
+    closedir(dir);
+    return removed;
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+//
+// The children: births, HELLO limits, deaths seen by pidfd, restarts within a
+// budget, hangs, and the end of all. Knows processes, no frames or jobs;
+// called by run.c, which decides what a death means for lanes and jobs.
+//
+// Invariant: what a process held is taken back only after its death is
+// confirmed here (reaped), never on a time limit.
+#ifndef COORDINATOR_SUPERVISE_H
+#define COORDINATOR_SUPERVISE_H
+
+#include <sys/types.h>
+
+#include "common/child.h"
+
+#define SUPERVISE_MAX 512 // = REEL_STAT_ROWS
+#define SUPERVISE_DEVICE_BYTES 96
+
+enum proc_state {
+    PROC_DOWN,     // to be started when its time comes
+    PROC_STARTING, // spawned, no HELLO yet
+    PROC_UP,       // said HELLO
+    PROC_READY,    // a worker whose network is loaded
+};
+
+// One child; row in the statistics page and in supervise.proc are the same.
+struct proc {
+    enum reel_stage stage;
+    uint32_t index, row;
+    int device; // GPU or simulated device, -1 none
+    enum proc_state state;
+    uint32_t incarnation;
+    pid_t pid;
+    int pidfd; // -1 when not running
+    reel_peer peer;
+    struct reel_rec_hello hello;
+
+    int64_t started_us, retry_us; // of this life; when the next may begin
+    uint32_t restarts;            // in all
+    uint32_t idle_deaths;         // since the last progress
+    uint32_t idle_crashes;        // of those, by itself
+    char text[REEL_TEXT_BYTES];   // what it reported before its death
+
+    // Hang detection.
+    bool owes;      // an answer is expected; set by the caller before supervise_tick()
+    bool hung;      // was killed for no progress: counts as its own fault
+    bool broken;    // was killed for breaking the protocol: the same
+    uint64_t seen_progress;
+    int64_t seen_us, seen_cpu_us;
+};
+
+struct supervise {
+    struct proc proc[SUPERVISE_MAX];
+    uint32_t n, first[REEL_STAGES], count[REEL_STAGES];
+    struct reel_child_params params; // what all children share
+    const int *extra_fds;            // further descriptors that all inherit
+    int n_extra;
+    char bin_dir[4096];
+    struct reel_bus *bus;
+    struct reel_stat_page *stat;
+    int epoll_fd; // readable when any child is dead
+    int64_t hang_us;
+};
+
+struct supervise_death {
+    struct proc *proc;
+    bool by_itself; // a crash, an error exit or a hang; not a signal from outside
+    char why[256];  // "was killed by signal 11 (Segmentation fault)"
+};
+
+// counts[stage] processes; device_of maps a worker's index to its device.
+// params, extra_fds, bus and stat are borrowed. Errors: IO, LIMIT.
+enum reel_err supervise_init(struct supervise *s, const struct reel_child_params *params, const uint32_t *counts,
+                             const int *worker_devices, const int *extra_fds, int n_extra, struct reel_bus *bus,
+                             struct reel_stat_page *stat, double hang_seconds);
+void supervise_fini(struct supervise *s);
+
+// Starts whom it is time for. Errors: IO (a program is missing).
+enum reel_err supervise_start(struct supervise *s, int64_t now_us);
+// The next death that was not reported yet; false: none. The process is
+// reaped, expelled from the bus and will be started again by its budget.
+bool supervise_next_death(struct supervise *s, int64_t now_us, struct supervise_death *out_death);
+// False with a text when the budget of restarts without progress is used up.
+bool supervise_may_restart(const struct supervise *s, const struct proc *p, char *out_why, size_t bytes);
+// Kills the hung and the late.
+void supervise_tick(struct supervise *s, int64_t now_us);
+// Something was finished by p: its budget is whole again.
+void supervise_on_progress(struct proc *p);
+void supervise_kill(struct proc *p);
+
+struct proc *supervise_find(struct supervise *s, reel_peer peer);
+static inline struct proc *supervise_at(struct supervise *s, enum reel_stage stage, uint32_t index)
+{
+    return &s->proc[s->first[stage] + index];
+}
+// Asks all to end, kills who has not after wait_us, reaps.
+void supervise_end(struct supervise *s, int64_t wait_us);
+const char *supervise_stage_name(enum reel_stage stage);
+
+#endif
