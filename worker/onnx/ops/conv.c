@@ -129,22 +129,25 @@ enum reel_err window_open(const struct op_call *call, const struct reel_shape *x
         if (mode == PAD_SAME_UPPER || mode == PAD_SAME_LOWER) {
             w->out[i] = (in + s - 1) / s;
             int64_t total = (w->out[i] - 1) * s + span - in;
-            if (total < 0 || in == 0) total = 0;
-            w->begin[i] = mode == PAD_SAME_UPPER ? total / 2 : total - total / 2;
+            // Windows smaller than their stride: a convolution starts at the
+            // edge, a pool is centred, as the formulas of the two have it.
+            if ((total < 0 && kernel) || in == 0) total = 0;
+            w->begin[i] = mode == PAD_SAME_UPPER ? total / 2 : (total + 1) / 2;
             w->end[i] = total - w->begin[i];
             continue;
         }
         int64_t room = in + w->begin[i] + w->end[i] - span;
-        if (room < 0)
-            return reel_fail(REEL_ERR_INPUT,
-                             "a kernel spanning %lld does not fit an extent of %lld with pads %lld, %lld",
-                             (long long)span, (long long)in, (long long)w->begin[i], (long long)w->end[i]);
-        w->out[i] = room / s + 1;
+        w->out[i] = 0;
+        if (room >= 0) w->out[i] = room / s + 1;
         if (ceil_mode && mode == PAD_NOTSET) {
-            w->out[i] = (room + s - 1) / s + 1;
+            w->out[i] = room > -s ? (room + s - 1) / s + 1 : 0;
             // The last window must start inside the input or its leading pad.
             if ((w->out[i] - 1) * s >= in + w->begin[i]) w->out[i]--;
         }
+        if (room < 0 && w->out[i] < 1)
+            return reel_fail(REEL_ERR_INPUT,
+                             "a kernel spanning %lld does not fit an extent of %lld with pads %lld, %lld",
+                             (long long)span, (long long)in, (long long)w->begin[i], (long long)w->end[i]);
     }
     return REEL_OK;
 }
@@ -268,13 +271,12 @@ static enum reel_err conv_eval(const struct op_call *call)
 // ---- ConvTranspose ------------------------------------------------------
 
 // The pads that give a wanted output extent; ConvTranspose 11: the odd one goes
-// to the end with SAME_UPPER and to the start otherwise (with output_shape and
-// no SAME, what everybody ships: to the end).
+// to the end with SAME_UPPER and to the start otherwise.
 static void transpose_pads(struct window *w, int i, int64_t natural, int64_t want, int mode)
 {
     int64_t total = natural - want;
     int64_t half = total / 2;
-    w->begin[i] = total < 0 ? 0 : mode == PAD_SAME_LOWER ? total - half : half;
+    w->begin[i] = total < 0 ? 0 : mode == PAD_SAME_UPPER ? half : total - half;
     w->end[i] = total - w->begin[i];
     w->out[i] = want;
 }
@@ -681,7 +683,7 @@ static enum reel_err pool_open(const struct op_call *call, struct window *w, str
     if (err) return err;
     for (int i = 0; i < WINDOW_DIMS; i++) {
         int64_t span = (w->kernel[i] - 1) * w->dilation[i] + 1;
-        if (w->begin[i] < 0 || w->end[i] < 0 || w->begin[i] >= span || w->end[i] >= span)
+        if (w->begin[i] >= span || w->end[i] >= span)
             return reel_fail(REEL_ERR_INPUT, "pads %lld, %lld do not fit a kernel spanning %lld",
                              (long long)w->begin[i], (long long)w->end[i], (long long)span);
     }

@@ -64,7 +64,6 @@ static void FN(step_lstm)(const struct cell *c, const struct activation *act, co
     FN(clip)(out, n, limit);
     activate(&act[0], c->dtype, out, n);
     memcpy(fresh, cell, sizeof(REAL) * (size_t)n);
-    FN(clip)(fresh, n, limit);
     activate(&act[2], c->dtype, fresh, n);
     FN(mul)(h, out, fresh, n);
 }

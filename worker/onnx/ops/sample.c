@@ -122,7 +122,8 @@ static void grid_axis(const struct grid *g, double normal, int64_t n, int64_t pl
     x = x <= 1e9 ? x : 1e9;
     if (g->mode == GRID_NEAREST) x = rint(x);
     if (x < low || x > high) {
-        if (g->padding == PADDING_BORDER) x = x < 0.0 ? 0.0 : last;
+        // Cubic clamps its samples alone: the curve goes on beyond the border.
+        if (g->padding == PADDING_BORDER && g->mode != GRID_CUBIC_MODE) x = x < 0.0 ? 0.0 : last;
         if (g->padding == PADDING_REFLECTION) x = reflect(x, low, high);
     }
     double base = floor(x), t = x - base;
