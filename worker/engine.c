@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+//
+// engine.h: nets by input size, and tensors around a run.
+#include "worker/engine.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/life.h"
+
+// Prepared sizes held at once: inputs of a run rarely mix more, and each holds
+// its own weights.
+#define MAX_ENGINES 3
+
+struct engine {
+    struct net *net; // NULL: a backend without a model
+    const struct engines *owner;
+    int w, h;
+    uint64_t last_use;
+    int picture;               // index of the picture input
+    struct reel_tensor input;  // float32
+    struct reel_tensor native; // of the net's type, when that is not float32
+    int n_out;
+    struct reel_tensor raw[MODEL_MAX_OUTPUTS]; // as the net gives them
+    struct reel_tensor out[MODEL_MAX_OUTPUTS]; // float32: borrows raw's data, or owns a conversion
+};
+
+struct engines {
+    struct engine_params params;
+    char *path;
+    const struct backend_ops *ops;
+    struct program *program; // of a backend without a model
+    struct engine idle;      // its engine
+    struct net *first;       // for facts and shapes; never prepared
+    struct model_facts facts;
+    struct net_io *io;
+    struct engine *list[MAX_ENGINES];
+    uint64_t clock;
+};
+
+// ---- opening --------------------------------------------------------------
+
+static const char *meta_of(const void *user, const char *key)
+{
+    return net_meta(user, key);
+}
+
+static enum reel_err gather_facts(struct engines *e)
+{
+    int n_in = net_input_count(e->first), n_out = net_output_count(e->first);
+    if (n_out > MODEL_MAX_OUTPUTS)
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not use model \"%s\": it has %d outputs, at most %d are supported", e->path, n_out,
+                         MODEL_MAX_OUTPUTS);
+    e->io = calloc((size_t)(n_in + n_out) + 1, sizeof *e->io);
+    if (!e->io) return reel_fail(REEL_ERR_NOMEM, "could not open model \"%s\": out of memory", e->path);
+    for (int i = 0; i < n_in; i++) e->io[i] = *net_input(e->first, i);
+    for (int i = 0; i < n_out; i++) e->io[n_in + i] = *net_output(e->first, i);
+    e->facts = (struct model_facts){.n_in = n_in,
+                                    .n_out = n_out,
+                                    .in = e->io,
+                                    .out = e->io + n_in,
+                                    .graph = net_graph(e->first),
+                                    .producer = net_producer(e->first),
+                                    .path = e->path,
+                                    .size_multiple = net_size_multiple(e->first),
+                                    .meta = meta_of,
+                                    .user = e->first};
+    return REEL_OK;
+}
+
+static enum reel_err open_net(const struct engines *e, struct net **out_net)
+{
+    struct net_params p = {.backend = e->params.backend, .backend_params = e->params.backend_params};
+    return net_open(e->path, &p, out_net);
+}
+
+enum reel_err engines_open(const struct engine_params *params, struct engines **out_engines)
+{
+    const struct backend_ops *ops = backend_find(params->backend);
+    if (!ops) return reel_fail(REEL_ERR_CONFIG, "could not find backend \"%s\"", params->backend);
+    enum reel_err err = ops->probe(&params->backend_params);
+    if (err) return err;
+    struct engines *e = calloc(1, sizeof *e);
+    if (!e) return reel_fail(REEL_ERR_NOMEM, "could not open model: out of memory");
+    e->params = *params;
+    e->ops = ops;
+    if (ops->caps & BACKEND_NO_MODEL) {
+        err = ops->compile(NULL, &params->backend_params, &e->program);
+    } else if (!params->path || !*params->path) {
+        err = reel_fail(REEL_ERR_CONFIG,
+                        "could not run backend \"%s\": no model was named\n"
+                        "name one with --model FILE.onnx",
+                        params->backend);
+    } else {
+        e->path = strdup(params->path);
+        err = e->path ? open_net(e, &e->first) : reel_fail(REEL_ERR_NOMEM, "could not open model: out of memory");
+        if (!err) err = gather_facts(e);
+    }
+    if (err) {
+        engines_close(&e);
+        return err;
+    }
+    *out_engines = e;
+    return REEL_OK;
+}
+
+static void drop_outputs(struct engine *engine)
+{
+    for (int i = 0; i < engine->n_out; i++) {
+        reel_tensor_fini(&engine->out[i]);
+        reel_tensor_fini(&engine->raw[i]);
+    }
+}
+
+static void destroy_engine(struct engine **engine)
+{
+    struct engine *g = *engine;
+    if (!g) return;
+    drop_outputs(g);
+    reel_tensor_fini(&g->input);
+    reel_tensor_fini(&g->native);
+    net_close(&g->net);
+    free(g);
+    *engine = NULL;
+}
+
+void engines_close(struct engines **engines)
+{
+    struct engines *e = *engines;
+    if (!e) return;
+    for (int i = 0; i < MAX_ENGINES; i++) destroy_engine(&e->list[i]);
+    if (e->program) e->ops->destroy(&e->program);
+    net_close(&e->first);
+    free(e->io);
+    free(e->path);
+    free(e);
+    *engines = NULL;
+}
+
+const struct model_facts *engines_facts(const struct engines *e)
+{
+    return e->first ? &e->facts : NULL;
+}
+
+enum reel_err engines_infer(struct engines *e, const struct model *model, int w, int h, struct reel_shape *out_shapes)
+{
+    struct reel_shape in;
+    model_input_shape(model, &e->facts, w, h, &in);
+    return net_infer_shapes(e->first, &in, out_shapes);
+}
+
+void engines_radius(struct engines *e, int *out_w, int *out_h)
+{
+    net_receptive_field(e->first, out_h, out_w);
+}
+
+// ---- preparing --------------------------------------------------------------
+
+static enum reel_err create_engine(struct engines *e, const struct model *model, int w, int h,
+                                   struct engine **out_engine)
+{
+    struct engine *g = calloc(1, sizeof *g);
+    if (!g) return reel_fail(REEL_ERR_NOMEM, "could not prepare model: out of memory");
+    g->w = w, g->h = h;
+    g->picture = model->input.index;
+    g->n_out = e->facts.n_out;
+    struct reel_shape shape;
+    model_input_shape(model, &e->facts, w, h, &shape);
+    enum reel_err err = open_net(e, &g->net);
+    if (!err) err = net_prepare(g->net, &shape);
+    if (!err) err = reel_tensor_init(&g->input, REEL_F32, &shape);
+    if (!err && model->input.dtype != REEL_F32) err = reel_tensor_init(&g->native, model->input.dtype, &shape);
+    if (err) {
+        destroy_engine(&g);
+        return err;
+    }
+    *out_engine = g;
+    return REEL_OK;
+}
+
+enum reel_err engines_get(struct engines *e, const struct model *model, int w, int h, struct engine **out_engine)
+{
+    if (e->program) {
+        e->idle.owner = e;
+        *out_engine = &e->idle;
+        return REEL_OK;
+    }
+    int oldest = 0;
+    for (int i = 0; i < MAX_ENGINES; i++) {
+        struct engine *g = e->list[i];
+        if (g && g->w == w && g->h == h) {
+            g->last_use = ++e->clock;
+            *out_engine = g;
+            return REEL_OK;
+        }
+        if (!g || (e->list[oldest] && g->last_use < e->list[oldest]->last_use)) oldest = i;
+    }
+    destroy_engine(&e->list[oldest]);
+    enum reel_err err = create_engine(e, model, w, h, &e->list[oldest]);
+    if (err) return err;
+    e->list[oldest]->last_use = ++e->clock;
+    *out_engine = e->list[oldest];
+    return REEL_OK;
+}
+
+size_t engine_memory_bytes(const struct engine *g)
+{
+    if (!g->net) return 0;
+    return net_memory_bytes(g->net) + reel_tensor_bytes(&g->input) + reel_tensor_bytes(&g->native);
+}
+
+// ---- running ----------------------------------------------------------------
+
+float *engine_input(struct engine *g)
+{
+    return g->input.data;
+}
+
+// Rounds to nearest and keeps integers inside their type: converting floats
+// outside of it is undefined.
+static void convert_input(struct engine *g)
+{
+    const float *s = g->input.data;
+    int64_t n = reel_tensor_count(&g->input);
+    if (g->native.dtype == REEL_U8)
+        for (int64_t i = 0; i < n; i++)
+            ((uint8_t *)g->native.data)[i] = (uint8_t)(s[i] < 0 ? 0 : s[i] > 255 ? 255 : (int)(s[i] + 0.5f));
+    else
+        reel_convert(g->native.data, g->native.dtype, s, REEL_F32, n);
+}
+
+enum reel_err engine_run(struct engine *g, int64_t *run_us)
+{
+    int64_t begin_us = reel_now_us();
+    if (!g->net) {
+        enum reel_err err = g->owner->ops->run(g->owner->program, NULL, NULL, false);
+        *run_us += reel_now_us() - begin_us;
+        return err;
+    }
+    drop_outputs(g);
+    const struct reel_tensor *in = &g->input;
+    if (g->native.data) {
+        convert_input(g);
+        in = &g->native;
+    }
+    enum reel_err err = net_run(g->net, &in, g->raw, true);
+    for (int i = 0; i < g->n_out && !err; i++) {
+        struct reel_tensor *raw = &g->raw[i];
+        if (raw->dtype == REEL_F32) {
+            g->out[i] = *raw;
+            g->out[i].owned = false;
+            continue;
+        }
+        if ((err = reel_tensor_init(&g->out[i], REEL_F32, &raw->shape))) break;
+        reel_convert(g->out[i].data, REEL_F32, raw->data, raw->dtype, reel_tensor_count(raw));
+    }
+    *run_us += reel_now_us() - begin_us;
+    return err;
+}
+
+const struct reel_tensor *engine_output(const struct engine *g, int i)
+{
+    assert(i >= 0 && i < g->n_out);
+    return &g->out[i];
+}
+
+int engine_output_count(const struct engine *g)
+{
+    return g->n_out;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+//
+// Prepared networks: one net per distinct input size, kept in a small list and
+// shared by all lanes, and the tensors around a run. With a backend that needs
+// no model an engine only costs time.
+#ifndef REEL_WORKER_ENGINE_H
+#define REEL_WORKER_ENGINE_H
+
+#include "worker/model.h"
+
+struct engine;
+struct engines;
+
+struct engine_params {
+    const char *path; // of the model; NULL without one
+    const char *backend;
+    struct backend_params backend_params;
+};
+
+// Opens the model once. Errors: as net_open().
+enum reel_err engines_open(const struct engine_params *params, struct engines **out_engines);
+void engines_close(struct engines **engines);
+// Borrowed facts, valid as long as engines; NULL without a model.
+const struct model_facts *engines_facts(const struct engines *engines);
+// Output shapes for a picture of w x h.
+enum reel_err engines_infer(struct engines *engines, const struct model *model, int w, int h,
+                            struct reel_shape *out_shapes);
+void engines_radius(struct engines *engines, int *out_w, int *out_h);
+// The engine for a network input of w x h, compiled when it is new (the one
+// unused for longest goes). Holds until the next call. Errors: as
+// net_prepare().
+enum reel_err engines_get(struct engines *engines, const struct model *model, int w, int h, struct engine **out_engine);
+size_t engine_memory_bytes(const struct engine *engine);
+
+// The picture input as float32, row-major in the network's layout; to be
+// filled before each run.
+float *engine_input(struct engine *engine);
+// Runs; adds the time to *run_us.
+enum reel_err engine_run(struct engine *engine, int64_t *run_us);
+// Output i of the last run as float32, its shape resolved; holds until the next
+// run.
+const struct reel_tensor *engine_output(const struct engine *engine, int i);
+int engine_output_count(const struct engine *engine);
+
+#endif

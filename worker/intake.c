@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+//
+// What the coordinator says to a worker: lanes open and close, shapes are
+// asked for, frames are queued. main.c calls it between frames, so that a lane
+// that closes holds no frame in work.
+#include <string.h>
+
+#include "common/log.h"
+#include "worker/worker.h"
+
+// ---- tasks ----------------------------------------------------------------
+
+// Settles where pictures of this size go; ops->open comes later, when the
+// output's geometry is known.
+static enum reel_err setup_task(struct worker *w, const struct reel_media *media, const struct reel_geometry *in,
+                                struct task *out_task)
+{
+    *out_task = (struct task){.settings = &w->child.settings, .media = *media, .in = *in};
+    if (in->format.layout == REEL_PIX_NONE || !in->width || !in->height)
+        return reel_fail(REEL_ERR_INPUT, "could not read frames: they have no picture");
+    if (!w->has_model) {
+        out_task->ops = &task_sim;
+        return REEL_OK;
+    }
+    out_task->model = &w->model;
+    out_task->ops = task_find(w->model.task);
+    if (!out_task->ops) return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model: no task fits its outputs");
+    struct view_params p = {.fit = w->model.input.fit,
+                            .src_w = (int)in->width,
+                            .src_h = (int)in->height,
+                            .net_w = w->model.input.width,
+                            .net_h = w->model.input.height,
+                            .size_multiple = w->model.input.size_multiple};
+    if (p.fit == MODEL_TILES) engines_radius(w->engines, &p.radius_w, &p.radius_h);
+    enum reel_err err = view_init(&out_task->view, &p);
+    if (err) return err;
+    return engines_infer(w->engines, &w->model, out_task->view.net_w, out_task->view.net_h, out_task->out_shapes);
+}
+
+static void fini_task(struct task *task)
+{
+    if (task->ops && task->ops->close) task->ops->close(task);
+    task_free_scratch(task);
+    *task = (struct task){0};
+}
+
+static enum reel_err shape_of(struct worker *w, const struct reel_rec_shape *rec, struct reel_rec_shaped *out_shaped)
+{
+    struct task task;
+    enum reel_err err = setup_task(w, &rec->media, &rec->in, &task);
+    if (err) return err;
+    *out_shaped = (struct reel_rec_shaped){.job = rec->job, .task = task.model ? task.model->task : REEL_TASK_IMAGE};
+    if ((err = task.ops->shape(&task, out_shaped))) return err;
+    if (!w->has_model) return REEL_OK;
+    // Compiling here is the memory trial, and the first frame finds it done.
+    struct engine *engine;
+    if ((err = engines_get(w->engines, &w->model, task.view.net_w, task.view.net_h, &engine))) return err;
+    out_shaped->memory_bytes = engine_memory_bytes(engine) + task_memory_bytes(&task, out_shaped);
+    return REEL_OK;
+}
+
+static enum reel_err take_shape(struct worker *w, const struct reel_rec_shape *rec)
+{
+    struct reel_rec_shaped shaped;
+    enum reel_err err = shape_of(w, rec, &shaped);
+    if (err) return reel_child_failed(&w->child, REEL_SCOPE_JOB, err, rec->job, 0, 0, REEL_NO_FRAME);
+    return reel_bus_post(w->child.bus, REEL_BUS_HUB, REEL_MSG_SHAPED, &shaped);
+}
+
+// ---- lanes ----------------------------------------------------------------
+
+static void drop_lane(struct worker *w, uint32_t lane)
+{
+    struct worker_lane *l = &w->lanes[lane];
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < w->queue_count; i++) {
+        struct reel_rec_work item = w->queue[(w->queue_first + i) % WORKER_CREDITS];
+        if (item.lane == lane)
+            w->credits_back++;
+        else
+            w->queue[(w->queue_first + kept++) % WORKER_CREDITS] = item;
+    }
+    w->queue_count = kept;
+    if (l->open) fini_task(&l->task);
+    l->open = false;
+}
+
+static enum reel_err open_lane(struct worker *w, const struct reel_rec_open *rec)
+{
+    struct worker_lane *l = &w->lanes[rec->lane];
+    enum reel_err err = reel_ring_configure(&w->child.in[rec->lane], rec->epoch, rec->in_slots, &rec->in);
+    if (!err)
+        err = reel_ring_configure(&w->child.out[rec->lane], rec->epoch, rec->out_slots + rec->out_spares, &rec->out);
+    if (!err) err = setup_task(w, &rec->media, &rec->in, &l->task);
+    if (err) return err;
+    l->task.out = rec->out;
+    l->task.out_colour = rec->out_colour;
+    if (l->task.ops->open && (err = l->task.ops->open(&l->task))) return err;
+    l->rec = *rec;
+    l->open = true;
+    return REEL_OK;
+}
+
+static enum reel_err take_open(struct worker *w, const struct reel_rec_open *rec)
+{
+    if (rec->lane >= w->child.lanes)
+        return reel_fail(REEL_ERR_PROTO, "could not open lane %u: there are %u", rec->lane, w->child.lanes);
+    drop_lane(w, rec->lane);
+    enum reel_err err = open_lane(w, rec);
+    if (!err) return REEL_OK;
+    fini_task(&w->lanes[rec->lane].task);
+    return reel_child_failed(&w->child, REEL_SCOPE_LANE, err, rec->job, rec->lane, rec->epoch, REEL_NO_FRAME);
+}
+
+static enum reel_err take_close(struct worker *w, const struct reel_rec_lane *rec)
+{
+    if (rec->lane >= w->child.lanes)
+        return reel_fail(REEL_ERR_PROTO, "could not close lane %u: there are %u", rec->lane, w->child.lanes);
+    struct worker_lane *l = &w->lanes[rec->lane];
+    if (!l->open || l->rec.epoch <= rec->epoch) drop_lane(w, rec->lane);
+    return reel_bus_post(w->child.bus, REEL_BUS_HUB, REEL_MSG_LANE_CLOSED, rec);
+}
+
+void intake_close_all(struct worker *w)
+{
+    for (uint32_t i = 0; i < w->child.lanes; i++) drop_lane(w, i);
+}
+
+// ---- work -----------------------------------------------------------------
+
+static enum reel_err take_work(struct worker *w, const struct reel_rec_work *rec)
+{
+    if (rec->lane >= w->child.lanes) return reel_fail(REEL_ERR_PROTO, "work names lane %u", rec->lane);
+    const struct worker_lane *l = &w->lanes[rec->lane];
+    if (!l->open || l->rec.epoch != rec->epoch) { // of an epoch that is over, or failed to open here
+        w->credits_back++;
+        return REEL_OK;
+    }
+    if (rec->in_slot >= l->rec.in_slots || rec->out_slot >= l->rec.out_slots + l->rec.out_spares)
+        return reel_fail(REEL_ERR_PROTO, "work names slots %u and %u of %u and %u", rec->in_slot, rec->out_slot,
+                         l->rec.in_slots, l->rec.out_slots + l->rec.out_spares);
+    if (w->queue_count == WORKER_CREDITS) return reel_fail(REEL_ERR_PROTO, "more work than was asked for");
+    w->queue[(w->queue_first + w->queue_count++) % WORKER_CREDITS] = *rec;
+    return REEL_OK;
+}
+
+enum reel_err intake_take(struct worker *w, const struct reel_msg *msg)
+{
+    reel_trace("intake", "%s x %u", reel_msg_name(msg->type), msg->count);
+    if (msg->type == REEL_MSG_QUIT) {
+        w->quit = true;
+        return REEL_OK;
+    }
+    const char *record = msg->records;
+    size_t bytes = reel_msg_record_bytes(msg->type);
+    enum reel_err err = REEL_OK;
+    for (uint32_t i = 0; i < msg->count && !err; i++, record += bytes) switch (msg->type) {
+        case REEL_MSG_SHAPE:
+            err = take_shape(w, (const void *)record);
+            break;
+        case REEL_MSG_OPEN_LANE:
+            err = take_open(w, (const void *)record);
+            break;
+        case REEL_MSG_CLOSE_LANE:
+            err = take_close(w, (const void *)record);
+            break;
+        case REEL_MSG_WORK:
+            err = take_work(w, (const void *)record);
+            break;
+        default:
+            err = reel_fail(REEL_ERR_PROTO, "message %s is not for a worker", reel_msg_name(msg->type));
+        }
+    return err;
+}

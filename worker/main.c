@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+//
+// The worker: takes frames from input rings, runs the model, writes results
+// into output rings. Called by a person it answers --eval_model, --bench_model,
+// --dump_graph and --version.
+//
+// It allocates nothing that others share: it may die at any instruction, and
+// its frames are done again by another worker.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/hash.h"
+#include "common/life.h"
+#include "common/log.h"
+#include "worker/cli.h"
+#include "worker/worker.h"
+
+// ---- what this worker is ----------------------------------------------------
+
+// One cost, or one per device: "10,10,40".
+static double sim_ms_of(const char *list, int device)
+{
+    double cost[256];
+    int n = 0;
+    char *end;
+    for (const char *p = list; *p && n < 256; p = *end == ',' ? end + 1 : end) {
+        cost[n] = strtod(p, &end);
+        if (end == p) return -1;
+        n++;
+        if (*end && *end != ',') return -1;
+    }
+    return n ? cost[device % n] : 0;
+}
+
+static void choose_backend(struct worker *w)
+{
+    const struct reel_settings *s = &w->child.settings;
+    int device = w->child.device >= 0 ? w->child.device : (int)w->child.index;
+    switch (s->backend) {
+    case SET_BACKEND_SIM:
+        w->backend = "sim";
+        break;
+    case SET_BACKEND_CUDNN:
+        w->backend = "cudnn";
+        break;
+    default:
+        w->backend = "onednn";
+    }
+    w->params = (struct backend_params){.device = w->child.device,
+                                        .threads = s->threads > 0 ? s->threads : 1,
+                                        .precision = (enum precision)s->precision,
+                                        .sim_ms = sim_ms_of(s->sim_ms, device)};
+}
+
+static const char *cpu_level(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f")) return "avx512f";
+    if (__builtin_cpu_supports("avx2")) return "avx2";
+    if (__builtin_cpu_supports("sse4.1")) return "sse4.1";
+    return "x86-64";
+#else
+    return "generic";
+#endif
+}
+
+static enum reel_err say_hello(struct worker *w)
+{
+    char device[96], kind[96];
+    bool sim = !strcmp(w->backend, "sim");
+    snprintf(device, sizeof device, "%s %s", sim ? "sim" : "cpu", sim ? w->child.settings.sim_ms : cpu_level());
+    if (sim)
+        snprintf(kind, sizeof kind, "sim");
+    else
+        snprintf(kind, sizeof kind, "cpu %s, %d thread%s", cpu_level(), w->params.threads,
+                 w->params.threads == 1 ? "" : "s");
+    return reel_child_hello(&w->child, cli_libraries(), device, kind);
+}
+
+// ---- the model ----------------------------------------------------------------
+
+static enum reel_err guess_model(struct worker *w, char *text, size_t text_bytes)
+{
+    const struct model_facts *facts = engines_facts(w->engines);
+    enum reel_err err = model_guess_input(facts, &w->child.settings, &w->model);
+    if (err) return err;
+    int width, height;
+    model_trial_size(&w->model, &w->child.settings, &width, &height);
+    struct reel_shape shapes[MODEL_MAX_OUTPUTS];
+    if ((err = engines_infer(w->engines, &w->model, width, height, shapes))) return err;
+    if ((err = model_guess_output(facts, &w->child.settings, shapes, width, height, &w->model))) return err;
+    model_describe(&w->model, shapes, width, height, text, text_bytes);
+    return REEL_OK;
+}
+
+static enum reel_err load_model(struct worker *w)
+{
+    struct reel_rec_model rec = {.task = REEL_TASK_IMAGE, .batch = 1};
+    struct engine_params p = {.path = w->child.settings.model, .backend = w->backend, .backend_params = w->params};
+    enum reel_err err = engines_open(&p, &w->engines);
+    if (err) return err;
+    w->has_model = engines_facts(w->engines) != NULL;
+    if (w->has_model) {
+        if ((err = guess_model(w, rec.text, sizeof rec.text))) return err;
+        uint64_t bytes;
+        if ((err = reel_sha256_file(w->child.settings.model, rec.model_sha256, &bytes))) return err;
+        rec.task = w->model.task;
+        rec.memory_bytes = bytes;
+    } else {
+        snprintf(rec.text, sizeof rec.text, "no model: each frame takes %g ms and is passed on with a stamp",
+                 w->params.sim_ms);
+    }
+    return reel_bus_post(w->child.bus, REEL_BUS_HUB, REEL_MSG_MODEL, &rec);
+}
+
+// ---- the loop -------------------------------------------------------------------
+
+static enum reel_err give_credits(struct worker *w)
+{
+    if (!w->credits_back) return REEL_OK;
+    struct reel_rec_ready ready = {.credits = w->credits_back};
+    w->credits_back = 0;
+    return reel_bus_post(w->child.bus, REEL_BUS_HUB, REEL_MSG_READY, &ready);
+}
+
+// Everything that has come; between frames too, so that a closing lane waits
+// for one frame at most.
+static enum reel_err take_messages(struct worker *w)
+{
+    struct reel_msg msg;
+    enum reel_err err;
+    while (!w->quit && !(err = reel_bus_recv(w->child.bus, &msg))) {
+        if ((err = intake_take(w, &msg))) return err;
+        reel_stat_add(&w->child.row->progress, 1);
+    }
+    return w->quit || err == REEL_AGAIN ? REEL_OK : err;
+}
+
+static enum reel_err serve(struct worker *w)
+{
+    w->credits_back = WORKER_CREDITS;
+    while (!w->quit) {
+        enum reel_err err = take_messages(w);
+        if (!err && w->queue_count) err = batch_next(w);
+        if (!err) err = give_credits(w);
+        if (err) return err;
+        // What is done must be told before the next frame begins.
+        if (w->queue_count) {
+            if ((err = reel_bus_flush(w->child.bus))) return err;
+            continue;
+        }
+        if (w->quit) break;
+        atomic_store_explicit(&w->child.row->state, REEL_STATE_IDLE, memory_order_relaxed);
+        err = reel_bus_wait(w->child.bus, NULL, NULL, 0, -1, 0);
+        if (err && err != REEL_AGAIN) return err;
+    }
+    return reel_bus_flush(w->child.bus);
+}
+
+static int run_child(int argc, char **argv)
+{
+    struct worker *w = calloc(1, sizeof *w);
+    if (!w || reel_child_open(argc, argv, &w->child)) {
+        free(w);
+        return 1;
+    }
+    choose_backend(w);
+    enum reel_err err = say_hello(w);
+    w->lanes = calloc(w->child.lanes ? w->child.lanes : 1, sizeof *w->lanes);
+    if (!err && !w->lanes) err = reel_fail(REEL_ERR_NOMEM, "could not start worker: out of memory");
+    if (!err) err = load_model(w);
+    if (!err) err = serve(w);
+    if (err && err != REEL_GONE) {
+        reel_error("worker", "%s", reel_fail_text());
+        reel_child_failed(&w->child, REEL_SCOPE_PROCESS, err, REEL_NO_JOB, 0, 0, REEL_NO_FRAME);
+    }
+    if (w->lanes) intake_close_all(w);
+    engines_close(&w->engines);
+    free(w->lanes);
+    reel_child_close(&w->child);
+    free(w);
+    return err ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (reel_child_is(argc, argv)) return run_child(argc, argv);
+    return cli_main(argc, argv);
+}

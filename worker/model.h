@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+//
+// What a network's inputs and outputs mean for video: layout, colour order,
+// value range, sizes, task and detection head. Guessed from the file, stated by
+// the settings of group io, printed in MODEL.text.
+//
+// Order of belief, strongest first: a setting; the file's metadata
+// (Image.BitmapPixelFormat, Image.NominalPixelRange); operators at the graph's
+// beginning that scale 0..255 pixels themselves; a family known by its outputs'
+// names and shapes or its producer; what is usual for the task.
+//
+// Guessing has two steps, as the outputs' shapes are known only for a given
+// input size: model_guess_input(), then shape inference at a trial size, then
+// model_guess_output(). Both are pure: no net is run.
+#ifndef REEL_WORKER_MODEL_H
+#define REEL_WORKER_MODEL_H
+
+#include "common/settings.h"
+#include "worker/net.h"
+
+#define MODEL_MAX_OUTPUTS 32
+
+// How a source picture is laid on the network's input.
+enum model_fit {
+    MODEL_WHOLE,     // the source's own size, edge-padded to size_multiple
+    MODEL_TILES,     // pieces of the network's size
+    MODEL_LETTERBOX, // shrunk to fit, the rest filled
+    MODEL_STRETCH,   // both axes by their own factor
+    MODEL_CROP,      // the middle, shrunk to cover
+};
+
+// Families of detection outputs; MODEL_HEAD_NONE is no detector. The first ones
+// are the settings' (enum set_head).
+enum model_head {
+    MODEL_HEAD_NONE,
+    MODEL_HEAD_SSD,
+    MODEL_HEAD_YUNET,
+    MODEL_HEAD_YUNET_2021,
+    MODEL_HEAD_YOLOX,
+    MODEL_HEAD_YOLOV5,
+    MODEL_HEAD_YOLOV8,
+    MODEL_HEAD_RETINAFACE,
+    MODEL_HEAD_FASTESTDET,
+    MODEL_HEAD_NMS, // rows of finished boxes: x1 y1 x2 y2 score class (6), or with the batch number in front (7)
+    MODEL_HEADS,
+};
+
+// Names as in the settings ("ssd", ...).
+const char *model_head_name(enum model_head head);
+
+// What is known of a network without running it. Arrays and strings are
+// borrowed.
+struct model_facts {
+    int n_in, n_out;
+    const struct net_io *in;   // [n_in]
+    const struct net_io *out;  // [n_out]
+    const struct graph *graph; // or NULL
+    const char *producer;      // or NULL
+    const char *path;          // of the file, for messages; or NULL
+    int size_multiple;         // input sizes must be a multiple of this; 0 = 1
+    // Value of a metadata key or NULL; may be NULL itself.
+    const char *(*meta)(const void *user, const char *key);
+    const void *user;
+};
+
+struct model_input {
+    int index;         // of the network's input that takes the picture
+    bool nhwc;         // else NCHW
+    bool no_batch;     // rank 3
+    int channels;      // 3, 1 (luma), 4 (RGB and opaque alpha)
+    bool bgr;          // order of the three
+    int width, height; // 0: dynamic
+    int size_multiple;
+    enum reel_dtype dtype;
+    float gain[3], bias[3]; // stored = (R, G, B in 0..1) * gain + bias; luma: element 0
+    float fill[3];          // stored value of letterbox borders
+    bool range_255;         // values 0..255 (decides what an image output's range is likely to be)
+    enum model_fit fit;
+};
+
+struct model_output {
+    int index;
+    bool nhwc;
+    int channels;
+    bool bgr;
+    float gain[3], bias[3]; // (R, G, B in 0..1) = stored * gain + bias
+    bool sigmoid;           // matte: stored are logits
+    bool residual;          // added to the (resized) input
+};
+
+struct model {
+    enum reel_task task;
+    enum model_head head;
+    struct model_input input;
+    struct model_output output; // of IMAGE, CLASSIFY, SEGMENT and MATTE
+    bool softmax;               // CLASSIFY: scores are logits
+    int background;             // CLASSIFY: class 0 is "none" (1001 classes)
+    bool decoded;               // DETECT: boxes are in network pixels already (YOLOX)
+    int head_output[12];        // DETECT: indices in the head's own order
+    int n_head_outputs;
+    int classes;         // of DETECT, CLASSIFY, SEGMENT; 0 unknown
+    char how_input[160]; // where the belief about values came from
+    char how_output[160];
+};
+
+// Fills everything about the input but fit. Errors: UNSUPPORTED (no picture
+// input, several inputs), CONFIG.
+enum reel_err model_guess_input(const struct model_facts *facts, const struct reel_settings *settings,
+                                struct model *out_model);
+// Shapes of all inputs for a picture of w x h on the network's input.
+void model_input_shape(const struct model *model, const struct model_facts *facts, int w, int h,
+                       struct reel_shape *out_shape);
+// The size to infer the outputs' shapes at: the fixed one, else a small one.
+void model_trial_size(const struct model *model, const struct reel_settings *settings, int *out_w, int *out_h);
+// Fills the rest. out_shapes: of every output at the trial size w x h. Errors:
+// UNSUPPORTED, CONFIG.
+enum reel_err model_guess_output(const struct model_facts *facts, const struct reel_settings *settings,
+                                 const struct reel_shape *out_shapes, int w, int h, struct model *model);
+// Lines for the user.
+void model_describe(const struct model *model, const struct reel_shape *out_shapes, int w, int h, char *buf,
+                    size_t buf_bytes);
+
+#endif

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+//
+// The list of tasks, and what they share: views of slots, scratch, the way of
+// a picture into the network, results into the aux area.
+#include "worker/task/task.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/resize.h"
+
+const struct task_ops *task_find(enum reel_task id)
+{
+    switch (id) {
+    case REEL_TASK_IMAGE:
+        return &task_image;
+    case REEL_TASK_DETECT:
+        return &task_detect;
+    case REEL_TASK_CLASSIFY:
+        return &task_classify;
+    case REEL_TASK_SEGMENT:
+    case REEL_TASK_MATTE:
+        return &task_segment;
+    case REEL_TASK_TENSOR:
+        return &task_tensor;
+    default:
+        return NULL;
+    }
+}
+
+struct yuv_picture task_picture(const struct reel_geometry *g, const struct reel_colour *colour, const uint8_t *slot)
+{
+    static const enum yuv_layout layouts[] = {
+        [REEL_PIX_GRAY] = YUV_GRAY, [REEL_PIX_YUV] = YUV_PLANAR, [REEL_PIX_NV] = YUV_NV, [REEL_PIX_GBR] = YUV_GBR};
+    struct reel_pixel_format f = g->format;
+    struct yuv_picture p = {.layout = layouts[f.layout],
+                            .depth = f.depth,
+                            .shift = f.layout == REEL_PIX_NV && f.depth > 8 ? 16 - f.depth : 0,
+                            .log2_cw = f.log2_chroma_w,
+                            .log2_ch = f.log2_chroma_h,
+                            .width = (int)g->width,
+                            .height = (int)g->height,
+                            .matrix = reel_colour_matrix(colour, (int)g->height),
+                            .full = colour->full_range || f.layout == REEL_PIX_GBR};
+    for (int i = 0; i < reel_format_planes(f); i++) {
+        // Output slots are written through this view, input slots never are.
+        p.plane[i] = (uint8_t *)slot + g->plane_offset[i];
+        p.stride[i] = g->plane_stride[i];
+    }
+    // AVChromaLocation: 1 left, 2 center, 3 topleft, 4 top, 5 bottomleft, 6
+    // bottom; unspecified means left (H.264 annex E). The vertical place is
+    // of 4:2:0 alone, the horizontal one of 4:2:x.
+    int location = colour->chroma_location;
+    p.site_x = location == 2 || location == 4 || location == 6 ? YUV_SITE_CENTER : YUV_SITE_FIRST;
+    p.site_y = location == 3 || location == 4   ? YUV_SITE_FIRST
+               : location == 5 || location == 6 ? YUV_SITE_LAST
+                                                : YUV_SITE_CENTER;
+    return p;
+}
+
+float *task_scratch(struct task *task, size_t floats)
+{
+    if (floats <= task->scratch_floats) return task->scratch;
+    float *more = aligned_alloc(64, (floats * sizeof(float) + 63) / 64 * 64);
+    if (!more) return NULL;
+    free(task->scratch);
+    task->scratch = more;
+    task->scratch_floats = floats;
+    return more;
+}
+
+void task_free_scratch(struct task *task)
+{
+    free(task->scratch);
+    task->scratch = NULL;
+    task->scratch_floats = 0;
+}
+
+uint64_t task_memory_bytes(const struct task *task, const struct reel_rec_shaped *shaped)
+{
+    uint64_t pixels = (uint64_t)task->view.net_w * (uint64_t)task->view.net_h;
+    if (task->view.fit == MODEL_TILES) // whole pictures as floats, with weights when they are blended
+        pixels += (uint64_t)task->in.width * task->in.height + 2 * (uint64_t)shaped->width * shaped->height;
+    return 3 * sizeof(float) * pixels;
+}
+
+// ---- picture to network input ---------------------------------------------
+
+// Where the network's channels R, G, B stand in its input tensor.
+static struct rgb_view input_view(const struct task *task, float *data)
+{
+    const struct model_input *in = &task->model->input;
+    int w = task->view.net_w, h = task->view.net_h;
+    struct rgb_view v = {.width = w, .height = h};
+    size_t plane = (size_t)w * (size_t)h;
+    for (int i = 0; i < 3; i++) {
+        size_t channel = (size_t)(in->bgr ? 2 - i : i);
+        v.c[i] = in->nhwc ? data + channel : data + channel * plane;
+        v.gain[i] = in->gain[i], v.bias[i] = in->bias[i];
+    }
+    v.px = in->nhwc ? 3 : 1;
+    v.row = (size_t)w * v.px;
+    return v;
+}
+
+static enum reel_err feed_whole(struct task *task, const struct yuv_picture *src, float *data)
+{
+    float *scratch = task_scratch(task, yuv_scratch_floats(src->width));
+    if (!scratch)
+        return reel_fail(REEL_ERR_NOMEM, "could not read a picture of %d pixels width: out of memory", src->width);
+    if (task->model->input.channels == 1) {
+        struct luma_view v = {data,
+                              (size_t)task->view.net_w,
+                              task->view.net_w,
+                              task->view.net_h,
+                              task->model->input.gain[0],
+                              task->model->input.bias[0]};
+        yuv_to_luma(src, &v, scratch);
+        return REEL_OK;
+    }
+    struct rgb_view v = input_view(task, data);
+    yuv_to_rgb(src, &v, scratch);
+    return REEL_OK;
+}
+
+// ---- resized ----------------------------------------------------------------
+
+struct feeder {
+    const struct yuv_picture *src;
+    const struct task *task;
+    struct rgb_view to;
+    bool luma;
+    float *scratch;
+};
+
+static void read_row(void *user, int y, float *const *rows)
+{
+    struct feeder *f = user;
+    if (f->luma)
+        yuv_read_luma_row(f->src, y, rows[0], f->scratch);
+    else
+        yuv_read_row(f->src, y, rows[0], rows[1], rows[2], f->scratch);
+}
+
+static void write_row(void *user, int y, float *const *rows)
+{
+    struct feeder *f = user;
+    int n = f->luma ? 1 : 3, x0 = f->task->view.pic_x, w = f->task->view.pic_w;
+    for (int i = 0; i < n; i++) {
+        float *d = f->to.c[i] + (size_t)(f->task->view.pic_y + y) * f->to.row + (size_t)x0 * f->to.px;
+        float gain = f->to.gain[i], bias = f->to.bias[i];
+        for (int x = 0; x < w; x++) d[(size_t)x * f->to.px] = rows[i][x] * gain + bias;
+    }
+}
+
+static void fill_borders(const struct feeder *f)
+{
+    const struct view *v = &f->task->view;
+    if (v->pic_w == v->net_w && v->pic_h == v->net_h) return;
+    for (int i = 0; i < (f->luma ? 1 : 3); i++)
+        for (int y = 0; y < v->net_h; y++) {
+            float *d = f->to.c[i] + (size_t)y * f->to.row;
+            bool inside = y >= v->pic_y && y < v->pic_y + v->pic_h;
+            for (int x = 0; x < v->net_w; x++)
+                if (!inside || x < v->pic_x || x >= v->pic_x + v->pic_w)
+                    d[(size_t)x * f->to.px] = f->task->model->input.fill[i];
+        }
+}
+
+static enum reel_err feed_resized(struct task *task, const struct yuv_picture *src, float *data)
+{
+    const struct view *v = &task->view;
+    struct feeder f = {.src = src, .task = task, .luma = task->model->input.channels == 1};
+    if (f.luma)
+        f.to = (struct rgb_view){.c = {data},
+                                 .row = (size_t)v->net_w,
+                                 .px = 1,
+                                 .gain = {task->model->input.gain[0]},
+                                 .bias = {task->model->input.bias[0]}};
+    else
+        f.to = input_view(task, data);
+    struct resize_axis ax = {0}, ay = {0};
+    // Centre of the picture's first network pixel, in source pixel centres.
+    double at_x = (v->pic_x + 0.5) * v->scale_x + v->shift_x - 0.5;
+    double at_y = (v->pic_y + 0.5) * v->scale_y + v->shift_y - 0.5;
+    int planes = f.luma ? 1 : 3;
+    enum reel_err err = REEL_OK;
+    if (!resize_axis_init(&ax, RESIZE_LINEAR, src->width, v->pic_w, at_x, v->scale_x) ||
+        !resize_axis_init(&ay, RESIZE_LINEAR, src->height, v->pic_h, at_y, v->scale_y)) {
+        err = reel_fail(REEL_ERR_NOMEM, "could not resize a picture: out of memory");
+        goto done;
+    }
+    size_t reader = yuv_scratch_floats(src->width);
+    float *scratch = task_scratch(task, reader + resize_scratch_floats(&ax, &ay, planes));
+    if (!scratch) {
+        err = reel_fail(REEL_ERR_NOMEM, "could not resize a picture: out of memory");
+        goto done;
+    }
+    f.scratch = scratch;
+    fill_borders(&f);
+    resize_rows(&ax, &ay, planes, read_row, write_row, &f, scratch + reader);
+done:
+    resize_axis_fini(&ax);
+    resize_axis_fini(&ay);
+    return err;
+}
+
+enum reel_err task_feed(struct task *task, struct engine *engine, const uint8_t *in_slot)
+{
+    struct yuv_picture src = task_picture(&task->in, &task->media.colour, in_slot);
+    float *data = engine_input(engine);
+    if (task->view.fit == MODEL_WHOLE) return feed_whole(task, &src, data);
+    assert(task->view.fit != MODEL_TILES);
+    return feed_resized(task, &src, data);
+}
+
+// ---- results ----------------------------------------------------------------
+
+void task_put_results(const struct task *task, struct task_frame *frame, enum reel_task id, const void *items,
+                      uint32_t count, uint32_t item_bytes)
+{
+    uint8_t *aux = frame->out + task->out.aux_offset;
+    struct reel_results head = {.task = id};
+    if (task->out.aux_bytes < sizeof head) return;
+    uint32_t room = (task->out.aux_bytes - (uint32_t)sizeof head) / item_bytes;
+    head.count = count < room ? count : room;
+    head.dropped = count - head.count;
+    head.bytes = head.count * item_bytes;
+    memcpy(aux, &head, sizeof head);
+    if (head.bytes) memcpy(aux + sizeof head, items, head.bytes);
+    frame->aux_bytes = (uint32_t)sizeof head + head.bytes;
+}

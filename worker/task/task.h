@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+//
+// A task turns one input slot into one output slot: picture to network input,
+// run, network output to picture or results. Implementations are task/<name>.c;
+// batch.c is their only caller.
+//
+// A task writes between the stamp and the end of the output slot it is given,
+// and nothing else; it never reads what another worker may write.
+#ifndef REEL_WORKER_TASK_TASK_H
+#define REEL_WORKER_TASK_TASK_H
+
+#include "common/media.h"
+#include "common/proto.h"
+#include "kernels/yuv.h"
+#include "worker/engine.h"
+#include "worker/model.h"
+#include "worker/view.h"
+
+struct task_ops;
+
+// Everything that is fixed for one size and format of input and output. Owned
+// by the lane.
+struct task {
+    const struct task_ops *ops;
+    const struct reel_settings *settings;
+    const struct model *model;
+    struct reel_media media;
+    struct reel_geometry in, out;
+    struct reel_colour out_colour;
+    struct view view;
+    struct reel_shape out_shapes[MODEL_MAX_OUTPUTS]; // of the network; -1 where data decides
+    float *scratch;                                  // for kernels; scratch_floats of it
+    size_t scratch_floats;
+    void *state; // the task's own
+};
+
+struct task_frame {
+    const uint8_t *in; // slot
+    uint8_t *out;      // slot
+    uint32_t n;
+    int64_t pts;
+    uint32_t aux_bytes; // written to the output's aux by the task
+    int64_t run_us;     // spent inside the network
+};
+
+struct task_ops {
+    const char *name;
+    // Fills shaped (size, format wish, results_bytes) from settings, model,
+    // media, in, view and out_shapes. Errors: UNSUPPORTED, INPUT.
+    enum reel_err (*shape)(const struct task *task, struct reel_rec_shaped *shaped);
+    // Called when out is known; may allocate state. Errors: NOMEM, UNSUPPORTED.
+    enum reel_err (*open)(struct task *task);
+    void (*close)(struct task *task);
+    // One frame. engine is prepared for view's input size.
+    enum reel_err (*run)(struct task *task, struct engine *engine, struct task_frame *frame);
+};
+
+extern const struct task_ops task_image, task_detect, task_classify, task_segment, task_tensor, task_sim;
+
+// The task of a model; sim without one.
+const struct task_ops *task_find(enum reel_task id);
+
+// ---- for the implementations (task.c) -------------------------------------
+
+// The slot's planes as the kernels see them.
+struct yuv_picture task_picture(const struct reel_geometry *g, const struct reel_colour *colour, const uint8_t *slot);
+// Scratch of at least n floats; NULL on out of memory.
+float *task_scratch(struct task *task, size_t floats);
+void task_free_scratch(struct task *task);
+// Bytes that a task holds beside the engine, for the plan's sums.
+uint64_t task_memory_bytes(const struct task *task, const struct reel_rec_shaped *shaped);
+// Fills the engine's picture input from the slot by task->view (not TILES).
+enum reel_err task_feed(struct task *task, struct engine *engine, const uint8_t *in_slot);
+// Writes head and items into the output's aux; items that find no room are
+// counted as dropped.
+void task_put_results(const struct task *task, struct task_frame *frame, enum reel_task id, const void *items,
+                      uint32_t count, uint32_t item_bytes);
+
+#endif

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+//
+// view.h: the geometry between source and network.
+#include "worker/view.h"
+
+#include <assert.h>
+
+// Overlap of blended tiles in source pixels, where the receptive field is not
+// known: wide enough to hide most networks' border effects.
+#define BLEND_OVERLAP 16
+
+static int round_up(int v, int multiple)
+{
+    return multiple > 1 ? (v + multiple - 1) / multiple * multiple : v;
+}
+
+static int tiles_for(int src, int net, int overlap)
+{
+    if (src <= net) return 1;
+    int step = net - overlap;
+    return (src - overlap + step - 1) / step;
+}
+
+int view_tile_at(int i, int n, int net, int src)
+{
+    if (n == 1) return 0;
+    return (int)((int64_t)(src - net) * i / (n - 1));
+}
+
+static enum reel_err init_tiles(struct view *v, const struct view_params *p)
+{
+    int radius = p->radius_w > p->radius_h ? p->radius_w : p->radius_h;
+    int least = p->net_w < p->net_h ? p->net_w : p->net_h;
+    bool whole = p->src_w <= p->net_w && p->src_h <= p->net_h;
+    // A field that eats more than half of a tile costs more than it gains.
+    v->exact = !whole && p->radius_w >= 0 && p->radius_h >= 0 && 4 * radius <= least;
+    v->overlap = v->exact ? 2 * radius : BLEND_OVERLAP;
+    // Without a bounded field a tile sees only itself: overlap more, so that
+    // the blend hides the steps.
+    if (!v->exact && (p->radius_w < 0 || p->radius_h < 0)) v->overlap = least / 4;
+    if (v->overlap > least / 2) v->overlap = least / 2;
+    v->n_x = tiles_for(p->src_w, p->net_w, v->overlap);
+    v->n_y = tiles_for(p->src_h, p->net_h, v->overlap);
+    if (v->n_x * v->n_y > VIEW_MAX_TILES)
+        return reel_fail(REEL_ERR_LIMIT,
+                         "could not cut picture \"%dx%d\" into tiles of %dx%d: more than %d tiles\n"
+                         "state a larger size in io.size or tile",
+                         p->src_w, p->src_h, p->net_w, p->net_h, VIEW_MAX_TILES);
+    return REEL_OK;
+}
+
+static void init_letterbox(struct view *v)
+{
+    double fx = (double)v->net_w / v->src_w, fy = (double)v->net_h / v->src_h, f = fx < fy ? fx : fy;
+    v->pic_w = (int)(v->src_w * f + 0.5), v->pic_h = (int)(v->src_h * f + 0.5);
+    if (v->pic_w < 1) v->pic_w = 1;
+    if (v->pic_h < 1) v->pic_h = 1;
+    v->pic_x = (v->net_w - v->pic_w) / 2, v->pic_y = (v->net_h - v->pic_h) / 2;
+    v->scale_x = (double)v->src_w / v->pic_w, v->scale_y = (double)v->src_h / v->pic_h;
+    v->shift_x = -v->pic_x * v->scale_x, v->shift_y = -v->pic_y * v->scale_y;
+}
+
+static void init_crop(struct view *v)
+{
+    double fx = (double)v->src_w / v->net_w, fy = (double)v->src_h / v->net_h, f = fx < fy ? fx : fy;
+    v->scale_x = v->scale_y = f;
+    v->shift_x = (v->src_w - f * v->net_w) / 2, v->shift_y = (v->src_h - f * v->net_h) / 2;
+}
+
+enum reel_err view_init(struct view *v, const struct view_params *p)
+{
+    assert(p->src_w > 0 && p->src_h > 0);
+    bool dynamic = p->net_w <= 0 || p->net_h <= 0;
+    *v = (struct view){.fit = dynamic ? MODEL_WHOLE : p->fit,
+                       .src_w = p->src_w,
+                       .src_h = p->src_h,
+                       .net_w = dynamic ? round_up(p->src_w, p->size_multiple) : p->net_w,
+                       .net_h = dynamic ? round_up(p->src_h, p->size_multiple) : p->net_h,
+                       .scale_x = 1,
+                       .scale_y = 1,
+                       .n_x = 1,
+                       .n_y = 1};
+    v->pic_w = v->net_w, v->pic_h = v->net_h;
+    switch (v->fit) {
+    case MODEL_WHOLE:
+        return REEL_OK;
+    case MODEL_TILES:
+        return init_tiles(v, p);
+    case MODEL_LETTERBOX:
+        init_letterbox(v);
+        return REEL_OK;
+    case MODEL_STRETCH:
+        v->scale_x = (double)p->src_w / p->net_w, v->scale_y = (double)p->src_h / p->net_h;
+        return REEL_OK;
+    case MODEL_CROP:
+        init_crop(v);
+        return REEL_OK;
+    }
+    return REEL_OK;
+}
+
+void view_to_source(const struct view *v, float x, float y, float *out_x, float *out_y)
+{
+    *out_x = (float)(x * v->scale_x + v->shift_x);
+    *out_y = (float)(y * v->scale_y + v->shift_y);
+}
