@@ -83,6 +83,18 @@ const struct op_def *op_find(const char *domain, const char *name, int opset, bo
 // All entries in table order; *out_count is set.
 const struct op_def *const *op_list(int *out_count);
 
+// Runs one node on complete inputs in[node->n_in]: checks the type, infers,
+// allocates what has no data yet, evaluates. out[i] is NULL for an output that
+// nobody reads; one with data keeps its place and must fit. Epilogues are the
+// caller's. run_body and scope may be NULL outside control flow. Errors carry
+// the node's name; outputs allocated before one are the caller's to free.
+enum reel_err op_run(const struct node *node, const struct reel_tensor *const *in, struct reel_tensor *const *out,
+                     enum reel_err (*run_body)(void *scope, struct graph *body, const struct reel_tensor *const *in,
+                                               int n_in, struct reel_tensor *out, int n_out),
+                     void *scope);
+// Infers one node (struct op_call above), with the same checks and error texts.
+enum reel_err op_infer(const struct node *node, const struct reel_tensor *const *in, struct reel_tensor *const *out);
+
 // ---- helpers for ops/*.c (op.c) -----------------------------------------
 
 // Makes out[i] a fresh tensor when its data is NULL, and checks that it has
