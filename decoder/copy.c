@@ -1,0 +1,558 @@
+// SPDX-License-Identifier: MIT
+//
+// The copy part. See copy.h. Each stream of the input gets a way: copied packet
+// by packet, converted (text subtitles), put whole into its record (attachments
+// and covers for Matroska), or not kept. Which way follows from the output's
+// container alone, before the first packet.
+//
+// Damaged streams never fail the job: what libav hands out is written with
+// timestamps made to rise.
+#include "decoder/copy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/pack.h"
+#include "decoder/subtitle.h"
+
+enum container {
+    CONTAINER_MP4,
+    CONTAINER_MOV,
+    CONTAINER_MKV,
+    CONTAINER_WEBM,
+    CONTAINER_TS,
+};
+
+enum way {
+    WAY_SKIP,    // not of the output, and nothing is lost by it
+    WAY_LOSE,    // the container does not hold it
+    WAY_COPY,    // packets as they are
+    WAY_CONVERT, // text subtitles, packet by packet
+    WAY_ATTACH,  // whole, in the stream's record
+};
+
+// Lines of `kept` that streams count for.
+enum group {
+    GROUP_AUDIO,
+    GROUP_SUBTITLES,
+    GROUP_ATTACHMENTS,
+    GROUP_OTHER,
+    GROUPS,
+};
+
+struct copy_stream {
+    enum way way;
+    enum group group;
+    uint32_t id; // in the pack
+    int64_t last_dts;
+    int64_t packets;
+    struct subtitle *subtitle;
+};
+
+struct copy {
+    struct reel_job job;
+    struct demux *demux;
+    const struct notes *notes;
+    const AVOutputFormat *format; // NULL: the output holds no streams
+    enum container container;
+    const char *container_name;
+    struct reel_pack_writer *writer;
+    struct copy_stream *streams; // [demux->n_streams]
+    uint32_t n_written;
+    int seen[GROUPS], kept[GROUPS];
+    bool has_metadata;
+    uint8_t chapters;
+};
+
+// ---- what containers hold -------------------------------------------------
+
+static const char *const group_names[GROUPS] = {"audio", "subtitle", "attachment", "data or video"};
+
+static const struct {
+    const char *extension, *name;
+    enum container container;
+} containers[] = {
+    {"mp4", "mp4", CONTAINER_MP4},      {"m4v", "mp4", CONTAINER_MP4},    {"mov", "mov", CONTAINER_MOV},
+    {"mkv", "matroska", CONTAINER_MKV}, {"webm", "webm", CONTAINER_WEBM}, {"ts", "mpegts", CONTAINER_TS},
+    {"m2ts", "mpegts", CONTAINER_TS},
+};
+
+static void find_container(struct copy *c)
+{
+    const char *dot = strrchr(c->job.output, '.');
+    for (size_t i = 0; dot && i < sizeof containers / sizeof containers[0]; i++) {
+        if (strcasecmp(dot + 1, containers[i].extension)) continue;
+        c->container = containers[i].container;
+        c->container_name = containers[i].extension;
+        c->format = av_guess_format(containers[i].name, NULL, NULL);
+    }
+}
+
+static bool ts_holds(enum AVCodecID codec)
+{
+    switch (codec) { // libav's muxer states no list
+    case AV_CODEC_ID_MP2:
+    case AV_CODEC_ID_MP3:
+    case AV_CODEC_ID_AAC:
+    case AV_CODEC_ID_AC3:
+    case AV_CODEC_ID_EAC3:
+    case AV_CODEC_ID_DTS:
+    case AV_CODEC_ID_OPUS:
+    case AV_CODEC_ID_MPEG1VIDEO:
+    case AV_CODEC_ID_MPEG2VIDEO:
+    case AV_CODEC_ID_MPEG4:
+    case AV_CODEC_ID_H264:
+    case AV_CODEC_ID_HEVC:
+    case AV_CODEC_ID_DVB_SUBTITLE:
+    case AV_CODEC_ID_DVB_TELETEXT:
+    case AV_CODEC_ID_SMPTE_KLV:
+    case AV_CODEC_ID_TIMED_ID3:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool holds(const struct copy *c, enum AVCodecID codec)
+{
+    if (codec == AV_CODEC_ID_NONE) return false;
+    if (c->container == CONTAINER_TS) return ts_holds(codec);
+    // Listed by the muxer, but only written as an experiment.
+    if (codec == AV_CODEC_ID_TRUEHD && (c->container == CONTAINER_MP4 || c->container == CONTAINER_MOV)) return false;
+    return avformat_query_codec(c->format, codec, FF_COMPLIANCE_NORMAL) == 1;
+}
+
+// The codec that text subtitles become, NONE where there is no place for text.
+static enum AVCodecID text_codec(const struct copy *c, enum AVCodecID codec)
+{
+    switch (c->container) {
+    case CONTAINER_MP4:
+    case CONTAINER_MOV:
+        return AV_CODEC_ID_MOV_TEXT;
+    case CONTAINER_MKV:
+        return codec == AV_CODEC_ID_MOV_TEXT || !holds(c, codec) ? AV_CODEC_ID_SUBRIP : codec;
+    case CONTAINER_WEBM:
+        return AV_CODEC_ID_WEBVTT;
+    default:
+        return AV_CODEC_ID_NONE;
+    }
+}
+
+static enum way way_of_cover(const struct copy *c, const AVStream *st)
+{
+    if (!st->attached_pic.size) return WAY_LOSE;
+    if (c->container == CONTAINER_MKV) return WAY_ATTACH;
+    enum AVCodecID codec = st->codecpar->codec_id;
+    bool known = codec == AV_CODEC_ID_MJPEG || codec == AV_CODEC_ID_PNG || codec == AV_CODEC_ID_BMP;
+    return c->container == CONTAINER_MP4 && known ? WAY_COPY : WAY_LOSE;
+}
+
+static enum way way_of_data(const struct copy *c, const AVStream *st)
+{
+    // The track behind QuickTime chapters: kept as chapters.
+    if (c->demux->fmt->nb_chapters && st->codecpar->codec_tag == MKTAG('t', 'e', 'x', 't')) return WAY_SKIP;
+    // Timecode tracks: their content is metadata, from which the muxer makes one.
+    bool timecode =
+        st->codecpar->codec_tag == MKTAG('t', 'm', 'c', 'd') && av_dict_get(st->metadata, "timecode", NULL, 0);
+    if (timecode && (c->container == CONTAINER_MP4 || c->container == CONTAINER_MOV)) return WAY_SKIP;
+    return c->container == CONTAINER_TS && holds(c, st->codecpar->codec_id) ? WAY_COPY : WAY_LOSE;
+}
+
+static enum way way_of(const struct copy *c, const AVStream *st, enum group *out_group)
+{
+    enum AVCodecID codec = st->codecpar->codec_id;
+    *out_group = GROUP_OTHER;
+    if (st->index == c->demux->video) return WAY_SKIP;
+    if (st->disposition & AV_DISPOSITION_ATTACHED_PIC) {
+        *out_group = GROUP_ATTACHMENTS;
+        return way_of_cover(c, st);
+    }
+    switch (st->codecpar->codec_type) {
+    case AVMEDIA_TYPE_AUDIO:
+        *out_group = GROUP_AUDIO;
+        return holds(c, codec) && st->codecpar->sample_rate > 0 ? WAY_COPY : WAY_LOSE;
+    case AVMEDIA_TYPE_SUBTITLE:
+        *out_group = GROUP_SUBTITLES;
+        if (subtitle_is_text(codec) && text_codec(c, codec) != codec)
+            return text_codec(c, codec) == AV_CODEC_ID_NONE ? WAY_LOSE : WAY_CONVERT;
+        return holds(c, codec) ? WAY_COPY : WAY_LOSE;
+    case AVMEDIA_TYPE_VIDEO:
+        return holds(c, codec) ? WAY_COPY : WAY_LOSE;
+    case AVMEDIA_TYPE_ATTACHMENT:
+        *out_group = GROUP_ATTACHMENTS;
+        return c->container == CONTAINER_MKV && st->codecpar->extradata_size > 0 ? WAY_COPY : WAY_LOSE;
+    default:
+        return way_of_data(c, st);
+    }
+}
+
+// ---- records --------------------------------------------------------------
+
+static uint32_t fill_text(const AVDictionary *dict, struct reel_pack_text *text, uint32_t room)
+{
+    uint32_t n = 0;
+    const AVDictionaryEntry *e = NULL;
+    while (n < room && (e = av_dict_get(dict, "", e, AV_DICT_IGNORE_SUFFIX)))
+        text[n++] = (struct reel_pack_text){e->key, e->value};
+    return n;
+}
+
+static struct reel_rational rational(AVRational r)
+{
+    return r.den > 0 ? (struct reel_rational){r.num, r.den} : (struct reel_rational){0, 1};
+}
+
+// The input's tag where the output's container uses it for the same codec.
+static uint32_t tag_for(const struct copy *c, const AVCodecParameters *par)
+{
+    unsigned tag = 0;
+    if (!c->format->codec_tag || av_codec_get_id(c->format->codec_tag, par->codec_tag) == par->codec_id ||
+        !av_codec_get_tag2(c->format->codec_tag, par->codec_id, &tag))
+        return par->codec_tag;
+    return 0;
+}
+
+static void fill_parameters(const struct copy *c, const AVStream *st, struct reel_pack_stream *r)
+{
+    const AVCodecParameters *par = st->codecpar;
+    *r = (struct reel_pack_stream){
+        .media_type = par->codec_type,
+        .codec_id = par->codec_id,
+        .codec_tag = tag_for(c, par),
+        .format = par->format,
+        .profile = par->profile,
+        .level = par->level,
+        .width = par->width,
+        .height = par->height,
+        .bit_rate = par->bit_rate,
+        .bits_per_coded_sample = par->bits_per_coded_sample,
+        .bits_per_raw_sample = par->bits_per_raw_sample,
+        .sample_rate = par->sample_rate,
+        .channels = par->ch_layout.nb_channels,
+        .frame_size = par->frame_size,
+        .block_align = par->block_align,
+        .initial_padding = par->initial_padding,
+        .trailing_padding = par->trailing_padding,
+        .seek_preroll = par->seek_preroll,
+        .channel_mask = par->ch_layout.order == AV_CHANNEL_ORDER_NATIVE ? par->ch_layout.u.mask : 0,
+        .disposition = st->disposition,
+        .time_base = rational(st->time_base),
+        .sar = rational(par->sample_aspect_ratio),
+        .frame_rate = rational(st->avg_frame_rate),
+        .colour = {.primaries = (uint8_t)par->color_primaries,
+                   .transfer = (uint8_t)par->color_trc,
+                   .matrix = (uint8_t)par->color_space,
+                   .full_range = par->color_range == AVCOL_RANGE_JPEG,
+                   .range_known = par->color_range != AVCOL_RANGE_UNSPECIFIED,
+                   .chroma_location = (uint8_t)par->chroma_location},
+        .video_delay = par->video_delay,
+        .duration = st->duration,
+        .extradata_bytes = (uint32_t)par->extradata_size,
+        .extradata = par->extradata,
+    };
+    int n;
+    const AVPacketSideData *side = av_stream_side(st, &n);
+    for (int i = 0; i < n && r->n_side < REEL_PACK_MAX_SIDE; i++)
+        if (side[i].size <= UINT32_MAX)
+            r->side[r->n_side++] = (struct reel_pack_side){side[i].type, (uint32_t)side[i].size, side[i].data};
+    r->n_text = fill_text(st->metadata, r->text, REEL_PACK_MAX_TEXT);
+}
+
+static bool has_text(const struct reel_pack_stream *r, const char *key)
+{
+    for (uint32_t i = 0; i < r->n_text; i++)
+        if (!strcasecmp(r->text[i].key, key)) return true;
+    return false;
+}
+
+// A cover picture as Matroska keeps it: an attached file.
+static void fill_cover(const AVStream *st, struct reel_pack_stream *r)
+{
+    bool png = st->codecpar->codec_id == AV_CODEC_ID_PNG;
+    r->media_type = AVMEDIA_TYPE_ATTACHMENT;
+    r->codec_tag = 0;
+    r->disposition = 0;
+    r->extradata = st->attached_pic.data;
+    r->extradata_bytes = (uint32_t)st->attached_pic.size;
+    if (!has_text(r, "filename") && r->n_text < REEL_PACK_MAX_TEXT)
+        r->text[r->n_text++] = (struct reel_pack_text){"filename", png ? "cover.png" : "cover.jpg"};
+    if (!has_text(r, "mimetype") && r->n_text < REEL_PACK_MAX_TEXT)
+        r->text[r->n_text++] = (struct reel_pack_text){"mimetype", png ? "image/png" : "image/jpeg"};
+}
+
+static enum reel_err open_conversion(struct copy *c, const AVStream *st, struct copy_stream *s,
+                                     struct reel_pack_stream *r)
+{
+    enum AVCodecID target = text_codec(c, st->codecpar->codec_id);
+    enum reel_err err = subtitle_open(st->codecpar, st->time_base, target, &s->subtitle);
+    if (err) return err;
+    int bytes;
+    r->extradata = subtitle_extradata(s->subtitle, &bytes);
+    r->extradata_bytes = (uint32_t)bytes;
+    r->codec_id = target;
+    r->codec_tag = 0;
+    r->profile = r->level = -99; // as libav says "unknown"
+    return REEL_OK;
+}
+
+static void say_lost(const struct copy *c, const AVStream *st, const char *why)
+{
+    const AVDictionaryEntry *language = av_dict_get(st->metadata, "language", NULL, 0);
+    enum group group;
+    way_of(c, st, &group);
+    notes_say(c->notes, REEL_LOG_WARN, "\"%s\": %s stream %d (%s%s%s) is not kept: %s%s", c->job.input,
+              group_names[group], st->index, avcodec_get_name(st->codecpar->codec_id), language ? ", " : "",
+              language ? language->value : "", why,
+              c->container == CONTAINER_MKV ? "" : "; an .mkv output may hold it");
+}
+
+static enum reel_err open_stream(struct copy *c, unsigned i, struct reel_pack_stream *record)
+{
+    const AVStream *st = c->demux->fmt->streams[i];
+    struct copy_stream *s = &c->streams[i];
+    s->way = way_of(c, st, &s->group);
+    s->last_dts = INT64_MIN;
+    if (s->way == WAY_SKIP) return REEL_OK;
+    c->seen[s->group]++;
+    char why[96];
+    snprintf(why, sizeof why, ".%s does not hold it", c->container_name);
+    if (s->way != WAY_LOSE) {
+        fill_parameters(c, st, record);
+        if (s->way == WAY_ATTACH) fill_cover(st, record);
+        if (s->way == WAY_CONVERT && open_conversion(c, st, s, record)) {
+            s->way = WAY_LOSE;
+            snprintf(why, sizeof why, "%.90s", reel_fail_text());
+        }
+    }
+    if (s->way == WAY_LOSE) {
+        say_lost(c, st, why);
+        return REEL_OK;
+    }
+    c->kept[s->group]++;
+    record->id = s->id = c->n_written++;
+    return reel_pack_put_stream(c->writer, record);
+}
+
+// Facts about the input file itself, which are not those of the output.
+static bool is_file_fact(const char *key)
+{
+    static const char *const facts[] = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"};
+    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++)
+        if (!strcasecmp(key, facts[i])) return true;
+    return false;
+}
+
+static enum reel_err put_globals(struct copy *c)
+{
+    const AVFormatContext *fmt = c->demux->fmt;
+    struct reel_pack_text text[REEL_PACK_MAX_TEXT];
+    uint32_t n = 0;
+    bool timecode = false;
+    const AVDictionaryEntry *e = NULL;
+    while (n < REEL_PACK_MAX_TEXT - 1 && (e = av_dict_get(fmt->metadata, "", e, AV_DICT_IGNORE_SUFFIX))) {
+        if (is_file_fact(e->key)) continue;
+        timecode |= !strcasecmp(e->key, "timecode");
+        text[n++] = (struct reel_pack_text){e->key, e->value};
+    }
+    for (unsigned i = 0; i < c->demux->n_streams && !timecode; i++) {
+        if ((e = av_dict_get(fmt->streams[i]->metadata, "timecode", NULL, 0))) {
+            text[n++] = (struct reel_pack_text){"timecode", e->value};
+            timecode = true;
+        }
+    }
+    c->has_metadata = n > 0;
+    return n ? reel_pack_put_globals(c->writer, text, n) : REEL_OK;
+}
+
+static enum reel_err put_chapters(struct copy *c)
+{
+    const AVFormatContext *fmt = c->demux->fmt;
+    c->chapters = REEL_KEPT_NONE;
+    if (!fmt->nb_chapters) return REEL_OK;
+    if (c->container == CONTAINER_TS) {
+        c->chapters = REEL_KEPT_LOST;
+        notes_say(c->notes, REEL_LOG_WARN, "\"%s\": %u chapters are not kept: .ts does not hold them", c->job.input,
+                  fmt->nb_chapters);
+        return REEL_OK;
+    }
+    int64_t start = fmt->start_time == AV_NOPTS_VALUE ? 0 : fmt->start_time;
+    enum reel_err err = REEL_OK;
+    struct reel_pack_chapter *record = malloc(sizeof *record);
+    if (!record) return reel_fail(REEL_ERR_NOMEM, "could not copy chapters: no memory");
+    for (unsigned i = 0; i < fmt->nb_chapters && !err; i++) {
+        const AVChapter *ch = fmt->chapters[i];
+        int64_t shift = av_rescale_q(start, AV_TIME_BASE_Q, ch->time_base);
+        *record = (struct reel_pack_chapter){
+            .id = ch->id,
+            .time_base = rational(ch->time_base),
+            .start = ch->start > shift ? ch->start - shift : 0,
+            .end = ch->end == AV_NOPTS_VALUE ? INT64_MIN
+                   : ch->end > shift         ? ch->end - shift
+                                             : 0,
+        };
+        record->n_text = fill_text(ch->metadata, record->text, REEL_PACK_MAX_TEXT);
+        err = reel_pack_put_chapter(c->writer, record);
+    }
+    free(record);
+    c->chapters = REEL_KEPT_ALL;
+    return err;
+}
+
+// Covers come with the header, not as packets of the file.
+static enum reel_err put_cover(struct copy *c, unsigned i)
+{
+    const AVPacket *pic = &c->demux->fmt->streams[i]->attached_pic;
+    struct reel_pack_packet record = {
+        .stream = c->streams[i].id,
+        .pts = 0,
+        .dts = 0,
+        .flags = AV_PKT_FLAG_KEY,
+        .bytes = (uint32_t)pic->size,
+        .data = pic->data,
+    };
+    return reel_pack_put_packet(c->writer, &record);
+}
+
+static enum reel_err open_part(struct copy *c)
+{
+    struct reel_pack_stream *record = malloc(sizeof *record);
+    c->streams = calloc(c->demux->n_streams, sizeof *c->streams);
+    if (!record || !c->streams) {
+        free(record);
+        return reel_fail(REEL_ERR_NOMEM, "could not copy streams of \"%s\": no memory", c->job.input);
+    }
+    char path[REEL_PATH_BYTES];
+    enum reel_err err = reel_pack_create(reel_copy_part_path(&c->job, path), &c->writer);
+    for (unsigned i = 0; i < c->demux->n_streams && !err; i++) err = open_stream(c, i, record);
+    free(record);
+    if (!err) err = put_globals(c);
+    if (!err) err = put_chapters(c);
+    for (unsigned i = 0; i < c->demux->n_streams && !err; i++)
+        if (c->demux->fmt->streams[i]->disposition & AV_DISPOSITION_ATTACHED_PIC && c->streams[i].way == WAY_COPY)
+            err = put_cover(c, i);
+    return err;
+}
+
+enum reel_err copy_open(const struct reel_job *job, struct demux *demux, const struct notes *notes,
+                        struct copy **out_copy)
+{
+    *out_copy = NULL;
+    struct copy *c = calloc(1, sizeof *c);
+    if (!c) return reel_fail(REEL_ERR_NOMEM, "could not copy streams of \"%s\": no memory", job->input);
+    c->job = *job;
+    c->demux = demux;
+    c->notes = notes;
+    if (job->kind == REEL_OUTPUT_VIDEO) find_container(c);
+    enum reel_err err = c->format && demux->fmt ? open_part(c) : REEL_OK;
+    if (err) copy_close(&c);
+    *out_copy = c;
+    return err;
+}
+
+void copy_close(struct copy **copy)
+{
+    struct copy *c = *copy;
+    if (!c) return;
+    reel_pack_abandon(&c->writer);
+    for (unsigned i = 0; c->streams && i < c->demux->n_streams; i++) subtitle_close(&c->streams[i].subtitle);
+    free(c->streams);
+    free(c);
+    *copy = NULL;
+}
+
+// ---- packets --------------------------------------------------------------
+
+// Timestamps that rise, as every muxer wants them.
+static void fix_times(struct copy_stream *s, struct reel_pack_packet *r)
+{
+    if (r->dts == INT64_MIN) r->dts = r->pts;
+    if (r->dts == INT64_MIN) r->dts = s->last_dts == INT64_MIN ? 0 : s->last_dts + 1;
+    if (s->last_dts != INT64_MIN && r->dts <= s->last_dts) r->dts = s->last_dts + 1;
+    if (r->pts == INT64_MIN || r->pts < r->dts) r->pts = r->dts;
+    s->last_dts = r->dts;
+}
+
+enum reel_err copy_packet(struct copy *c, AVPacket *packet)
+{
+    if (!c->writer) return REEL_OK;
+    struct copy_stream *s = &c->streams[packet->stream_index];
+    bool cover = c->demux->fmt->streams[packet->stream_index]->disposition & AV_DISPOSITION_ATTACHED_PIC;
+    if ((s->way != WAY_COPY && s->way != WAY_CONVERT) || cover || packet->size <= 0) return REEL_OK;
+    struct reel_pack_packet r = {
+        .stream = s->id,
+        .pts = packet->pts,
+        .dts = packet->dts,
+        .duration = packet->duration,
+        .flags = (uint32_t)packet->flags,
+        .bytes = (uint32_t)packet->size,
+        .data = packet->data,
+    };
+    if (s->way == WAY_CONVERT) {
+        int bytes = subtitle_convert(s->subtitle, packet, &r.data, &r.duration);
+        if (!bytes) return REEL_OK;
+        r.bytes = (uint32_t)bytes;
+        r.dts = r.pts;
+    }
+    for (int i = 0; i < packet->side_data_elems && r.n_side < REEL_PACK_MAX_SIDE && s->way == WAY_COPY; i++) {
+        const AVPacketSideData *side = &packet->side_data[i];
+        if (side->size <= UINT32_MAX)
+            r.side[r.n_side++] = (struct reel_pack_side){side->type, (uint32_t)side->size, side->data};
+    }
+    fix_times(s, &r);
+    s->packets++;
+    return reel_pack_put_packet(c->writer, &r);
+}
+
+// ---- the end --------------------------------------------------------------
+
+static uint8_t kept_state(const struct copy *c, enum group group)
+{
+    if (!c->seen[group]) return REEL_KEPT_NONE;
+    if (c->kept[group] == c->seen[group]) return REEL_KEPT_ALL;
+    return c->kept[group] ? REEL_KEPT_PART : REEL_KEPT_LOST;
+}
+
+// Outputs that hold nothing but pictures or results.
+static void say_unasked(const struct copy *c, struct reel_kept *kept)
+{
+    const AVFormatContext *fmt = c->demux->fmt;
+    if (!fmt) return;
+    for (unsigned i = 0; i < c->demux->n_streams; i++) {
+        const AVStream *st = fmt->streams[i];
+        if (st->index == c->demux->video) continue;
+        enum AVMediaType type = st->codecpar->codec_type;
+        if (type == AVMEDIA_TYPE_AUDIO)
+            kept->audio = REEL_KEPT_UNASKED;
+        else if (type == AVMEDIA_TYPE_SUBTITLE)
+            kept->subtitles = REEL_KEPT_UNASKED;
+        else if (type == AVMEDIA_TYPE_ATTACHMENT || st->disposition & AV_DISPOSITION_ATTACHED_PIC)
+            kept->attachments = REEL_KEPT_UNASKED;
+        else
+            kept->other = REEL_KEPT_UNASKED;
+    }
+    if (fmt->nb_chapters) kept->chapters = REEL_KEPT_UNASKED;
+    if (av_dict_count(fmt->metadata)) kept->metadata = REEL_KEPT_UNASKED;
+}
+
+enum reel_err copy_finish(struct copy *c, struct reel_kept *out_kept, uint64_t *out_bytes, uint8_t out_sha256[32])
+{
+    *out_kept = (struct reel_kept){0};
+    *out_bytes = 0;
+    memset(out_sha256, 0, 32);
+    if (!c->writer) {
+        say_unasked(c, out_kept);
+        return REEL_OK;
+    }
+    out_kept->audio = kept_state(c, GROUP_AUDIO);
+    out_kept->subtitles = kept_state(c, GROUP_SUBTITLES);
+    out_kept->attachments = kept_state(c, GROUP_ATTACHMENTS);
+    out_kept->other = kept_state(c, GROUP_OTHER);
+    out_kept->chapters = c->chapters;
+    out_kept->metadata = c->has_metadata ? REEL_KEPT_ALL : REEL_KEPT_NONE;
+    if (!c->n_written && !c->has_metadata && c->chapters != REEL_KEPT_ALL) {
+        reel_pack_abandon(&c->writer);
+        return REEL_OK;
+    }
+    return reel_pack_commit(&c->writer, out_bytes, out_sha256);
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+//
+// The streams that are not processed, written by the scan into the job's copy
+// part: audio, subtitles, further video, cover pictures, attachments, data,
+// chapters and metadata, as far as the output's container holds them. What it
+// does not hold is named in a note and in `kept`.
+#ifndef REEL_DECODER_COPY_H
+#define REEL_DECODER_COPY_H
+
+#include "common/proto.h"
+#include "decoder/decoder.h"
+#include "decoder/demux.h"
+
+struct copy;
+
+// Looks at all streams of demux and writes their records. Outputs that hold
+// only pictures or results make no part. Errors: IO, NOMEM.
+enum reel_err copy_open(const struct reel_job *job, struct demux *demux, const struct notes *notes,
+                        struct copy **out_copy);
+// Removes an unfinished part. Accepts &NULL.
+void copy_close(struct copy **copy);
+// A packet of any stream but the processed one. Errors: IO (damage is no error).
+enum reel_err copy_packet(struct copy *copy, AVPacket *packet);
+// Commits the part (nothing to keep: no part, 0 bytes) and says what was kept.
+enum reel_err copy_finish(struct copy *copy, struct reel_kept *out_kept, uint64_t *out_bytes, uint8_t out_sha256[32]);
+
+#endif

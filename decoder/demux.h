@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+//
+// An open input: a media file read through one descriptor, or a sequence of
+// numbered images. Gives packets with timestamps on the job's timeline (start
+// subtracted, wraps undone), in each stream's own time base.
+//
+// Hostile input is expected: the demuxer gets one descriptor and can open
+// nothing else (no protocols, no playlists, no references to other files), and
+// only the formats of a list are tried.
+#ifndef REEL_DECODER_DEMUX_H
+#define REEL_DECODER_DEMUX_H
+
+#include "common/job.h"
+#include "common/media.h"
+#include "common/settings.h"
+#include "decoder/av.h"
+#include "decoder/decoder.h"
+
+struct demux_clock {
+    int64_t start; // subtracted from every timestamp, in the stream's time base
+    int64_t last;  // DTS (or PTS) of the packet before, unwrapped, start not subtracted
+};
+
+// Plain data for the other parts; written by demux.c and images.c alone.
+struct demux {
+    // the video stream
+    AVCodecParameters *par;
+    AVRational time_base;
+    AVRational frame_rate; // as the container or the settings say; 0/1 unknown
+    bool made_pts;         // no timestamps in the file: packets have none
+    bool still;            // image sequence
+    bool estimates_dts;    // DTS is libav's guess (Matroska): says nothing about the file
+    int64_t packet_no;     // of the next video packet
+
+    // a file
+    AVFormatContext *fmt; // NULL for an image sequence
+    AVIOContext *io;
+    int fd, io_errno;
+    int video;                  // index of the video stream
+    unsigned n_streams;         // known at the start; streams that appear later are ignored
+    struct demux_clock *clocks; // [n_streams]
+    bool moved;                 // something was read: no longer at the start
+
+    // an image sequence
+    struct images *images;
+
+    uint32_t job;
+    char *name;
+    const struct reel_settings *settings; // borrowed
+};
+
+// Opens job's input and picks its video stream. Errors: INPUT, IO, UNSUPPORTED,
+// LIMIT, NOMEM; the text names the file, the reason and what to do.
+enum reel_err demux_open(const struct reel_job *job, const struct reel_settings *settings, struct demux **out_demux);
+// Accepts &NULL.
+void demux_close(struct demux **demux);
+// For lanes: only packets of the video stream are wanted.
+void demux_video_only(struct demux *demux);
+
+// The next packet (of any stream; images: video). EOF at the end or where
+// the file is damaged beyond reading on; IO when the disk failed.
+enum reel_err demux_read(struct demux *demux, AVPacket *packet);
+// Goes to an entry so that its packet is read next: by position or index, and
+// from the start when that does not lead to it. INPUT when the file does not
+// hold the entry (it was changed).
+enum reel_err demux_seek(struct demux *demux, const struct reel_entry *entry, AVPacket *out_packet);
+// Back to the first packet. Errors: as demux_open().
+enum reel_err demux_rewind(struct demux *demux);
+
+// Identity for the journal: SHA-256 over the size (8 bytes, little endian),
+// the first and the last MiB; of image sequences over those of every file.
+enum reel_err demux_identity(struct demux *demux, uint8_t out_sha256[32], uint64_t *out_bytes);
+
+// Sample aspect ratio of a frame, the container's before the codec's; 0/1.
+AVRational demux_sar(struct demux *demux, AVFrame *frame);
+// 3x3 display matrix of the video stream, or NULL.
+const int32_t *demux_display_matrix(struct demux *demux);
+
+// Idle inputs, so that a job's next segment need not open and probe again.
+struct demux_pool *demux_pool_create(void);
+void demux_pool_destroy(struct demux_pool **pool);
+// NULL when there is none; a borrowed demux goes back by put or is closed.
+struct demux *demux_pool_take(struct demux_pool *pool, uint32_t job);
+void demux_pool_put(struct demux_pool *pool, struct demux **demux);
+
+// ---- images.c: numbered images ---------------------------------------------
+
+// Whether path is a pattern with one %d or %0Nd, and no file of that name.
+bool images_is_pattern(const char *path);
+enum reel_err images_open(const char *pattern, struct images **out_images);
+void images_close(struct images **images);
+enum AVCodecID images_codec(const struct images *images);
+int64_t images_count(const struct images *images);
+// The name of image no, 0 <= no < count; holds until the next call.
+const char *images_path(struct images *images, int64_t no);
+// Numbers missing between the first and the last image.
+int64_t images_missing(const struct images *images);
+enum reel_err images_read(struct images *images, int64_t no, AVPacket *packet);
+
+#endif

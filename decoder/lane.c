@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+//
+// One lane's frames into its ring. See lane.h. Called by serve.c in turn with
+// the other lanes; waits for nothing.
+#include "decoder/lane.h"
+
+#include <stdlib.h>
+
+#include "common/life.h"
+#include "common/log.h"
+#include "decoder/segment.h"
+#include "decoder/upload.h"
+
+struct lane {
+    uint32_t lane, epoch, job;
+    struct reel_ring *ring; // of the child
+    struct segment *segment;
+    struct reel_media media;
+    struct upload upload;
+    AVFrame *frame; // decoded, waits for its slot when has_frame
+    bool has_frame, ended;
+    int64_t pts, duration;
+    uint32_t next, window_end; // frames below next are written
+    bool told_fitted;
+    int side_lost;
+    int64_t run_us; // of the segment, already in the statistics
+};
+
+enum reel_err lane_open(struct decoder *d, const struct reel_rec_open *r, struct lane **out_lane)
+{
+    *out_lane = NULL;
+    struct segment_params p = {
+        .settings = &d->child.settings,
+        .media = r->media,
+        .has_entry = r->has_entry,
+        .entry = r->entry,
+        .start_pts = r->start_pts,
+        .end_pts = r->end_pts,
+    };
+    enum reel_err err = reel_jobs_get(d->child.jobs, r->job, &p.job);
+    if (err) return err;
+    struct lane *l = calloc(1, sizeof *l);
+    if (!l || !(l->frame = av_frame_alloc())) {
+        free(l);
+        return reel_fail(REEL_ERR_NOMEM, "could not open lane %u: no memory", r->lane);
+    }
+    l->lane = r->lane;
+    l->epoch = r->epoch;
+    l->job = r->job;
+    l->media = r->media;
+    l->window_end = r->window_end;
+    l->ring = &d->child.in[r->lane];
+    err = reel_ring_configure(l->ring, r->epoch, r->in_slots, &r->in);
+    if (!err && upload_av_format(r->in.format) == AV_PIX_FMT_NONE)
+        err = reel_fail(REEL_ERR_PROTO, "could not open lane %u: the decoder does not write this slot format", r->lane);
+    if (!err) err = segment_open(&p, d->pool, &l->segment);
+    if (err) lane_close(d, &l);
+    *out_lane = l;
+    return err;
+}
+
+void lane_close(struct decoder *d, struct lane **lane)
+{
+    struct lane *l = *lane;
+    if (!l) return;
+    segment_close(&l->segment, d->pool);
+    upload_fini(&l->upload);
+    av_frame_free(&l->frame);
+    free(l);
+    *lane = NULL;
+}
+
+uint32_t lane_epoch(const struct lane *l)
+{
+    return l->epoch;
+}
+
+uint32_t lane_job(const struct lane *l)
+{
+    return l->job;
+}
+
+uint32_t lane_next(const struct lane *l)
+{
+    return l->next;
+}
+
+void lane_window(struct lane *l, uint32_t end)
+{
+    if (end > l->window_end) l->window_end = end;
+}
+
+static void say_fitted(struct decoder *d, struct lane *l)
+{
+    if (l->told_fitted) return;
+    l->told_fitted = true;
+    reel_child_note(&d->child, REEL_LOG_WARN, l->job,
+                    "pictures change to %dx%d %s within the video: they are converted to its first size and format",
+                    l->frame->width, l->frame->height, av_get_pix_fmt_name((enum AVPixelFormat)l->frame->format));
+}
+
+// Writes the waiting frame into its slot and says so.
+static enum reel_err write_slot(struct decoder *d, struct lane *l)
+{
+    uint32_t slot_id = reel_ring_slot_of(l->ring, l->next);
+    const struct reel_geometry *g = &l->ring->geometry;
+    uint8_t *slot = reel_ring_slot(l->ring, slot_id);
+    bool fitted;
+    enum reel_err err = upload_frame(&l->upload, g, &l->media.colour, slot, l->frame, &fitted);
+    if (err) return err;
+    if (fitted) say_fitted(d, l);
+    reel_crash_point("decoder.mid_slot");
+    int lost = 0;
+    uint32_t aux = upload_side(l->frame, reel_ring_aux(l->ring, slot_id), g->aux_bytes, &lost);
+    if (lost && !l->side_lost++) reel_warn("lane", "side data of a frame finds no room in its slot and is dropped");
+    reel_ring_publish(l->ring, slot_id, l->next, l->pts, aux);
+    reel_crash_point("decoder.before_decoded");
+    struct reel_rec_decoded decoded = {
+        .lane = l->lane, .epoch = l->epoch, .n = l->next, .pts = l->pts, .duration = l->duration};
+    err = reel_bus_post(d->child.bus, REEL_BUS_HUB, REEL_MSG_DECODED, &decoded);
+    if (err) return err;
+    reel_crash_point("decoder.after_decoded");
+    atomic_store_explicit(&d->child.row->job, l->job, memory_order_relaxed);
+    atomic_store_explicit(&d->child.row->frame, l->next, memory_order_relaxed);
+    reel_stat_add(&d->child.row->frames, 1);
+    av_frame_unref(l->frame);
+    l->has_frame = false;
+    l->next++;
+    return REEL_OK;
+}
+
+static enum reel_err end_lane(struct decoder *d, struct lane *l)
+{
+    struct segment_ledger ledger;
+    segment_ledger(l->segment, &ledger);
+    struct reel_rec_lane_end end = {.lane = l->lane,
+                                    .epoch = l->epoch,
+                                    .frames = l->next,
+                                    .packets = ledger.packets,
+                                    .hidden = ledger.hidden,
+                                    .unreadable = ledger.unreadable,
+                                    .filtered = ledger.filtered};
+    if (ledger.errors)
+        reel_warn("lane", "lane %u: the codec reported %lld damaged places, %lld packets gave no picture", l->lane,
+                  (long long)ledger.errors, (long long)ledger.unreadable);
+    l->ended = true;
+    // The codec context is not needed any longer; the input waits for the job's next segment.
+    segment_close(&l->segment, d->pool);
+    reel_crash_point("decoder.before_lane_end");
+    return reel_bus_post(d->child.bus, REEL_BUS_HUB, REEL_MSG_LANE_END, &end);
+}
+
+static enum reel_err fetch(struct decoder *d, struct lane *l)
+{
+    enum reel_err err = segment_next(l->segment, l->frame, &l->pts, &l->duration);
+    int64_t run_us = segment_run_us(l->segment);
+    reel_stat_add(&d->child.row->run_us, (uint64_t)(run_us - l->run_us));
+    l->run_us = run_us;
+    if (!err) l->has_frame = true;
+    if (err == REEL_AGAIN) return REEL_OK;
+    return err == REEL_EOF ? end_lane(d, l) : err;
+}
+
+enum reel_err lane_step(struct decoder *d, struct lane *l, bool *out_worked)
+{
+    *out_worked = false;
+    if (l->ended) return REEL_OK;
+    if (l->has_frame && l->next >= l->window_end) return REEL_OK;
+    *out_worked = true;
+    if (!l->has_frame) {
+        enum reel_err err = fetch(d, l);
+        if (err) return err;
+    }
+    return l->has_frame && l->next < l->window_end ? write_slot(d, l) : REEL_OK;
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+//
+// A lane as the decoder sees it: one epoch of one segment, its frames written
+// into the input ring up to the window's end. See common/proto.h for the
+// protocol; the slot's state is the coordinator's.
+#ifndef REEL_DECODER_LANE_H
+#define REEL_DECODER_LANE_H
+
+#include "decoder/decoder.h"
+
+// Opens the segment of an OPEN_LANE record. Errors: as segment_open(), PROTO.
+enum reel_err lane_open(struct decoder *d, const struct reel_rec_open *record, struct lane **out_lane);
+// Drops everything of the epoch. Accepts &NULL.
+void lane_close(struct decoder *d, struct lane **lane);
+uint32_t lane_epoch(const struct lane *lane);
+uint32_t lane_job(const struct lane *lane);
+// Number of the frame that is worked on, for failures.
+uint32_t lane_next(const struct lane *lane);
+void lane_window(struct lane *lane, uint32_t end);
+// One bounded step; *out_worked is false when the lane waits for its window or
+// has ended. Posts DECODED and LANE_END.
+enum reel_err lane_step(struct decoder *d, struct lane *lane, bool *out_worked);
+
+#endif

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+//
+// The decoder process: scans inputs for the plan, decodes segments into the
+// input rings. Started by the coordinator, one or more per run; it holds no
+// state that cannot be made again from the input file.
+#include <stdio.h>
+
+#include "common/life.h"
+#include "common/log.h"
+#include "decoder/decoder.h"
+
+// Answers to a waiting lane come within tens of microseconds when the run is
+// decode-bound; sleeping and waking costs as much.
+#define SPIN_US 20
+
+static void set_state(struct decoder *d, enum reel_stat_state state)
+{
+    atomic_store_explicit(&d->child.row->state, state, memory_order_relaxed);
+}
+
+static enum reel_err serve(struct decoder *d)
+{
+    while (!d->quit) {
+        enum reel_err err = decoder_listen(d);
+        if (err || d->quit) return err;
+        set_state(d, REEL_STATE_BUSY);
+        bool worked;
+        err = decoder_step(d, &worked);
+        if (!err) err = reel_bus_flush(d->child.bus);
+        if (err) return err;
+        if (worked) continue;
+        set_state(d, REEL_STATE_IDLE);
+        err = reel_bus_wait(d->child.bus, NULL, NULL, 0, -1, SPIN_US);
+        if (err && err != REEL_AGAIN) return err;
+    }
+    return REEL_OK;
+}
+
+int main(int argc, char **argv)
+{
+    struct decoder d = {0};
+    if (reel_child_open(argc, argv, &d.child)) return 1;
+
+    char build[256];
+    enum reel_err err = decoder_init(&d);
+    if (!err) err = reel_child_hello(&d.child, decoder_build(build, sizeof build), "cpu", "cpu");
+    if (!err) err = serve(&d);
+
+    // The coordinator's death is no failure of ours; everything else is told.
+    if (err && err != REEL_GONE) {
+        reel_error("main", "%s", reel_fail_text());
+        reel_child_failed(&d.child, REEL_SCOPE_PROCESS, err, REEL_NO_JOB, 0, 0, REEL_NO_FRAME);
+    }
+    decoder_fini(&d);
+    reel_child_close(&d.child);
+    return err ? 1 : 0;
+}

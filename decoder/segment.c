@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+//
+// A segment's frames. See segment.h.
+//
+//   demux -> decode -> range and timestamps -> filter -> the lane
+//
+// The end travels through the same calls: the demuxer's EOF sends NULL to the
+// codec, the codec's EOF (or the first frame past the range) sends NULL to the
+// filter, the filter's EOF is the segment's.
+#include "decoder/segment.h"
+
+#include <stdlib.h>
+
+#include "common/life.h"
+#include "decoder/decode.h"
+#include "decoder/entry.h"
+#include "decoder/filter.h"
+
+// Packets fed in one step: a codec with threads and reordering holds back
+// about that many, and a lane's turn stays short.
+#define STEP_PACKETS 16
+
+struct segment {
+    struct segment_params p;
+    struct demux *demux;
+    struct decode *decode;
+    struct filter *filter;
+    AVPacket *packet; // not yet taken by the codec when has_packet
+    AVFrame *decoded;
+    bool has_packet, demux_ended, flushed, decode_ended;
+    bool past_end; // the next segment's entry has been read
+    bool made_pts, exact_pts;
+    AVRational media_time_base;
+    int64_t last_pts;     // of decoded frames, INT64_MIN: none yet
+    int64_t last_out_pts; // of frames that left the filter
+    int64_t last_duration;
+    int64_t decoded_frames; // from the file's start (no entry only)
+    bool interlaced;
+    int64_t shown, out; // frames of the range before and behind the filter
+    struct segment_ledger ledger;
+    int64_t hidden_known, run_us;
+};
+
+enum reel_err segment_open(const struct segment_params *p, struct demux_pool *pool, struct segment **out_segment)
+{
+    *out_segment = NULL;
+    struct segment *s = calloc(1, sizeof *s);
+    enum reel_err err = REEL_OK;
+    if (!s || !(s->packet = av_packet_alloc()) || !(s->decoded = av_frame_alloc())) {
+        err = reel_fail(REEL_ERR_NOMEM, "could not open segment of \"%s\": no memory", p->job.input);
+        goto fail;
+    }
+    s->p = *p;
+    s->last_pts = s->last_out_pts = INT64_MIN;
+    // Images are numbered: their packets have times.
+    s->made_pts = p->media.flags & REEL_MEDIA_MADE_PTS && !(p->media.flags & REEL_MEDIA_STILL);
+    s->exact_pts = !(p->media.flags & REEL_MEDIA_NO_CUT);
+    s->media_time_base = (AVRational){p->media.time_base.num, p->media.time_base.den};
+    s->demux = demux_pool_take(pool, p->job.id);
+    if (!s->demux)
+        err = demux_open(&p->job, p->settings, &s->demux);
+    else if (!p->has_entry)
+        err = demux_rewind(s->demux);
+    if (err) goto fail;
+    demux_video_only(s->demux);
+    if (p->has_entry) {
+        err = demux_seek(s->demux, &p->entry, s->packet);
+        if (err) goto fail;
+        s->has_packet = true;
+    }
+    AVRational time_base = s->made_pts ? s->media_time_base : s->demux->time_base;
+    struct decode_params decode = {
+        .par = s->demux->par,
+        .time_base = time_base,
+        .threads = p->settings->decoder_threads,
+        .max_pixels = (int64_t)(p->settings->max_pixels * 1e6),
+        .name = p->job.input,
+    };
+    struct filter_params filter = {
+        .pre_filter = p->settings->pre_filter,
+        .matrix = demux_display_matrix(s->demux),
+        .time_base = time_base,
+        .frame_rate = s->demux->frame_rate,
+    };
+    err = decode_open(&decode, &s->decode);
+    if (!err) err = filter_create(&filter, &s->filter);
+    if (err) goto fail;
+    *out_segment = s;
+    return REEL_OK;
+fail:
+    segment_close(&s, pool);
+    return err;
+}
+
+void segment_close(struct segment **segment, struct demux_pool *pool)
+{
+    struct segment *s = *segment;
+    if (!s) return;
+    filter_destroy(&s->filter);
+    decode_close(&s->decode);
+    if (s->demux) demux_pool_put(pool, &s->demux);
+    av_packet_free(&s->packet);
+    av_frame_free(&s->decoded);
+    free(s);
+    *segment = NULL;
+}
+
+// ---- packets --------------------------------------------------------------
+
+// Whether a packet is of this segment's own range. Pictures are by their PTS
+// (leading pictures lie in front of their segment's entry); packets that show
+// nothing are by their place in coding order, between this segment's entry and
+// the next one's. So each packet of the file is in exactly one segment.
+static bool is_own(struct segment *s, bool shows)
+{
+    int64_t pts = s->packet->pts;
+    if (s->made_pts || (shows && pts == AV_NOPTS_VALUE)) return true;
+    if (shows && pts == s->p.end_pts) s->past_end = true;
+    if (!shows) return !s->past_end;
+    return pts < s->p.end_pts && (!s->p.has_entry || pts >= s->p.start_pts);
+}
+
+static void count_packet(struct segment *s)
+{
+    const AVPacket *k = s->packet;
+    bool shows = !(k->flags & AV_PKT_FLAG_DISCARD) && !entry_hidden(s->demux->par->codec_id, k);
+    if (!is_own(s, shows)) return;
+    s->ledger.packets++;
+    if (!shows) s->hidden_known++;
+}
+
+// Reads the next video packet unless one waits. EOF at the file's end.
+static enum reel_err next_packet(struct segment *s)
+{
+    while (!s->has_packet) {
+        enum reel_err err = demux_read(s->demux, s->packet);
+        if (err) return err;
+        if (!s->demux->images && s->packet->stream_index != s->demux->video) {
+            av_packet_unref(s->packet);
+            continue;
+        }
+        s->has_packet = true;
+    }
+    return REEL_OK;
+}
+
+static enum reel_err feed(struct segment *s)
+{
+    enum reel_err err = s->demux_ended ? REEL_EOF : next_packet(s);
+    if (err == REEL_EOF) {
+        s->demux_ended = true;
+        err = s->flushed ? REEL_EOF : decode_send(s->decode, NULL);
+        if (!err) s->flushed = true;
+        return err;
+    }
+    if (err) return err;
+    if (s->made_pts) s->packet->pts = s->packet->dts = AV_NOPTS_VALUE;
+    err = decode_send(s->decode, s->packet);
+    if (err) return err; // AGAIN keeps the packet
+    count_packet(s);
+    av_packet_unref(s->packet);
+    s->has_packet = false;
+    return REEL_OK;
+}
+
+// ---- frames ---------------------------------------------------------------
+
+// The frame's time on the job's timeline, in the stream's time base.
+static int64_t place_frame(struct segment *s, const AVFrame *frame)
+{
+    if (s->made_pts) return s->decoded_frames++;
+    int64_t pts = s->exact_pts ? frame->pts : frame->best_effort_timestamp;
+    if (pts == AV_NOPTS_VALUE) {
+        if (s->last_pts == INT64_MIN) return 0;
+        return s->last_pts + (s->last_duration > 0 ? s->last_duration : 1);
+    }
+    if (s->last_pts != INT64_MIN && pts <= s->last_pts) {
+        s->ledger.moved++;
+        pts = s->last_pts + 1;
+    }
+    return pts;
+}
+
+// A frame from the codec: dropped, the end, or into the filter.
+static enum reel_err take_frame(struct segment *s)
+{
+    AVFrame *f = s->decoded;
+    int64_t pts = place_frame(s, f);
+    s->last_pts = pts;
+    s->last_duration = av_frame_duration(f);
+    s->interlaced |= av_frame_interlaced(f);
+    if (pts >= s->p.end_pts) {
+        av_frame_unref(f);
+        s->decode_ended = true;
+        return filter_send(s->filter, NULL);
+    }
+    if (s->p.has_entry && pts < s->p.start_pts) {
+        av_frame_unref(f);
+        return REEL_OK;
+    }
+    s->shown++;
+    f->pts = pts;
+    f->sample_aspect_ratio = demux_sar(s->demux, f);
+    return filter_send(s->filter, f);
+}
+
+static enum reel_err decode_step(struct segment *s)
+{
+    for (int fed = 0; fed < STEP_PACKETS;) {
+        enum reel_err err = decode_receive(s->decode, s->decoded);
+        if (!err) return take_frame(s);
+        if (err == REEL_EOF) {
+            s->decode_ended = true;
+            return filter_send(s->filter, NULL);
+        }
+        if (err != REEL_AGAIN) return err;
+        err = feed(s);
+        if (err && err != REEL_EOF && err != REEL_AGAIN) return err;
+        fed++;
+    }
+    return REEL_OK;
+}
+
+// What became of packets that gave no frame. See segment.h for the rules.
+static void close_ledger(struct segment *s)
+{
+    struct segment_ledger *l = &s->ledger;
+    l->errors = decode_errors(s->decode);
+    l->hidden = s->hidden_known;
+    l->filtered = s->shown > s->out ? s->shown - s->out : 0;
+    int64_t silent = l->packets - s->hidden_known - s->shown;
+    if (silent <= 0) return;
+    if (l->errors)
+        l->unreadable = silent;
+    else if (!s->interlaced)
+        l->hidden += silent;
+}
+
+static enum reel_err out_frame(struct segment *s, AVFrame *frame, int64_t *out_pts, int64_t *out_duration)
+{
+    AVRational from = filter_time_base(s->filter);
+    int64_t pts = frame->pts;
+    if (av_cmp_q(from, s->media_time_base) && pts != AV_NOPTS_VALUE) pts = av_rescale_q(pts, from, s->media_time_base);
+    if (pts == AV_NOPTS_VALUE || (s->last_out_pts != INT64_MIN && pts <= s->last_out_pts)) pts = s->last_out_pts + 1;
+    s->last_out_pts = pts;
+    s->out++;
+    *out_pts = pts;
+    int64_t duration = av_frame_duration(frame);
+    if (s->made_pts)
+        duration = 1;
+    else if (duration > 0 && av_cmp_q(from, s->media_time_base))
+        duration = av_rescale_q(duration, from, s->media_time_base);
+    *out_duration = duration > 0 ? duration : 0;
+    return REEL_OK;
+}
+
+enum reel_err segment_next(struct segment *s, AVFrame *frame, int64_t *out_pts, int64_t *out_duration)
+{
+    int64_t begin = reel_now_us();
+    enum reel_err err = filter_receive(s->filter, frame);
+    if (err == REEL_AGAIN && !s->decode_ended) {
+        err = decode_step(s);
+        if (!err) err = filter_receive(s->filter, frame);
+    }
+    s->run_us += reel_now_us() - begin;
+    if (!err) return out_frame(s, frame, out_pts, out_duration);
+    if (err == REEL_EOF) close_ledger(s);
+    return err;
+}
+
+void segment_ledger(const struct segment *s, struct segment_ledger *out_ledger)
+{
+    *out_ledger = s->ledger;
+}
+
+int64_t segment_run_us(const struct segment *s)
+{
+    return s->run_us;
+}

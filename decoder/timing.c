@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+//
+// Timestamps of a stream as a whole. See timing.h.
+#include "decoder/timing.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Pictures that are coded after an entry and show before it follow within the
+// reorder depth (16 frames, twice that in fields); later ones mean that the
+// timestamps are wrong.
+#define LEADING_MAX 64
+
+static bool grow(void **data, int64_t n, int64_t *room, size_t item)
+{
+    if (n < *room) return true;
+    int64_t more = *room ? 2 * *room : 1024;
+    void *grown = realloc(*data, (size_t)more * item);
+    if (!grown) return false;
+    *data = grown;
+    *room = more;
+    return true;
+}
+
+static bool add_entry(struct timing *t, const struct reel_entry *entry)
+{
+    int64_t room = t->room_entries;
+    if (!grow((void **)&t->entries, t->n_entries, &room, sizeof *t->entries)) return false;
+    if (!grow((void **)&t->entry_at, t->n_entries, &t->room_entries, sizeof *t->entry_at)) return false;
+    t->entries[t->n_entries] = *entry;
+    t->entry_at[t->n_entries++] = t->n;
+    return true;
+}
+
+bool timing_add(struct timing *t, int64_t pts, int64_t dts, int64_t duration, bool shows,
+                const struct reel_entry *entry)
+{
+    if (dts != TIMING_NONE) {
+        if (t->any && dts < t->last_dts) t->dts_back++;
+        t->last_dts = dts;
+        t->any = true;
+    }
+    if (!shows) return true;
+    if (pts == TIMING_NONE) {
+        t->missing++;
+        return true;
+    }
+    // Everything before shows earlier: a decoder that starts here misses nothing.
+    if (entry && (!t->n || t->longest < pts) && !add_entry(t, entry)) return false;
+    if (!grow((void **)&t->pts, t->n, &t->room, sizeof *t->pts)) return false;
+    if (!t->n || pts > t->longest) {
+        t->longest = pts;
+        t->longest_duration = duration;
+    }
+    t->pts[t->n++] = pts;
+    return true;
+}
+
+// Drops entries after which pictures of the time before still come late, then
+// thins. Walks backward with the smallest PTS of everything LEADING_MAX later.
+static void thin_entries(struct timing *t, double ticks)
+{
+    int64_t least = INT64_MAX, at = t->n;
+    for (int64_t i = t->n_entries; i-- > 0;) {
+        int64_t from = t->entry_at[i] + LEADING_MAX;
+        while (at > from) {
+            at--;
+            if (t->pts[at] < least) least = t->pts[at];
+        }
+        if (least < t->entries[i].pts) t->entry_at[i] = -1;
+    }
+    int64_t kept = 0;
+    double last = -INFINITY;
+    for (int64_t i = 0; i < t->n_entries; i++) {
+        double second = floor((double)t->entries[i].pts / ticks);
+        if (t->entry_at[i] < 0 || second <= last) continue;
+        last = second;
+        t->entries[kept++] = t->entries[i];
+    }
+    t->n_entries = kept;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+void timing_finish(struct timing *t, double ticks, struct timing_result *r)
+{
+    *r = (struct timing_result){.first = 0, .last = 0};
+    thin_entries(t, ticks);
+    if (!t->n) return;
+    qsort(t->pts, (size_t)t->n, sizeof *t->pts, by_value);
+    r->first = t->pts[0];
+    r->last = t->pts[t->n - 1];
+    int64_t least = INT64_MAX, most = 0;
+    for (int64_t i = 1; i < t->n; i++) {
+        int64_t step = t->pts[i] - t->pts[i - 1];
+        if (!step) {
+            r->repeated++;
+            continue;
+        }
+        if (step < least) least = step;
+        if (step > most) most = step;
+    }
+    int64_t steps = t->n - 1 - r->repeated;
+    if (steps > 0) {
+        r->variable = most - least > 1;
+        r->mean_step = (double)(r->last - r->first) / (double)steps;
+    }
+    r->last_duration = t->longest_duration > 0 ? t->longest_duration : (int64_t)llround(r->mean_step);
+}
+
+void timing_free(struct timing *t)
+{
+    free(t->pts);
+    free(t->entries);
+    free(t->entry_at);
+    *t = (struct timing){0};
+}
