@@ -116,12 +116,22 @@ enum reel_task {
     REEL_TASK_TENSOR,   // raw tensors
 };
 
+// Names that fit the classes when the user gives no label file.
+enum reel_label_set {
+    REEL_LABELS_NONE, // unknown: numbers
+    REEL_LABELS_COCO, // 80 classes
+    REEL_LABELS_VOC,  // 21 classes, 0 is the background
+    REEL_LABELS_FACE, // every object is a face
+};
+
 // In front of the results.
 struct reel_results {
     uint32_t task;  // enum reel_task
     uint32_t count; // items behind
     uint32_t bytes; // of all items
     uint32_t dropped; // items that found no room
+    uint32_t labels;  // enum reel_label_set
+    uint32_t reserved;
 };
 
 #define REEL_OBJECT_POINTS 17
