@@ -149,7 +149,7 @@ void blocked_copy_channels(const struct blocked_shape *s_src, const float *src, 
             if ((size_t)n > left_z) n = (int)left_z;
             const float *p = from + a / v * plane * v + a % v;
             float *q = to + z / v * plane * v + z % v;
-            if (left_a == v && left_z == v && ((size_t)n == v || i + n == count)) {
+            if ((size_t)n == v) {
                 memcpy(q, p, sizeof(float) * plane * v);
                 continue;
             }

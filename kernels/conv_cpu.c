@@ -72,19 +72,32 @@ float conv_step_ref(const struct conv_step *s, float value, float full, float ch
         return (float)(x + chan);
     case CONV_MUL_CHAN:
         return (float)(x * chan);
-    case CONV_SUB_FULL: return (float)(x - full);
-    case CONV_RSUB_FULL: return (float)(full - x);
-    case CONV_DIV_FULL: return (float)(x / full);
-    case CONV_RDIV_FULL: return (float)(full / x);
-    case CONV_MAX_FULL: return (float)fmax(x, full);
-    case CONV_MIN_FULL: return (float)fmin(x, full);
-    case CONV_SUB_CHAN: return (float)(x - chan);
-    case CONV_RSUB_CHAN: return (float)(chan - x);
-    case CONV_DIV_CHAN: return (float)(x / chan);
-    case CONV_RDIV_CHAN: return (float)(chan / x);
-    case CONV_ABS: return (float)fabs(x);
-    case CONV_NEG: return (float)-x;
-    case CONV_SQRT: return (float)sqrt(x);
+    case CONV_SUB_FULL:
+        return (float)(x - full);
+    case CONV_RSUB_FULL:
+        return (float)(full - x);
+    case CONV_DIV_FULL:
+        return (float)(x / full);
+    case CONV_RDIV_FULL:
+        return (float)(full / x);
+    case CONV_MAX_FULL:
+        return (float)fmax(x, full);
+    case CONV_MIN_FULL:
+        return (float)fmin(x, full);
+    case CONV_SUB_CHAN:
+        return (float)(x - chan);
+    case CONV_RSUB_CHAN:
+        return (float)(chan - x);
+    case CONV_DIV_CHAN:
+        return (float)(x / chan);
+    case CONV_RDIV_CHAN:
+        return (float)(chan / x);
+    case CONV_ABS:
+        return (float)fabs(x);
+    case CONV_NEG:
+        return (float)-x;
+    case CONV_SQRT:
+        return (float)sqrt(x);
     case CONV_SLOPE:
         return (float)(x < 0 ? x * chan : x);
     case CONV_RELU:

@@ -32,8 +32,8 @@ enum cpu_isa {
 // ---- what follows the sum ----------------------------------------------------
 
 enum conv_step_kind {
-    CONV_ADD_FULL, // + data at the same place as the output
-    CONV_MUL_FULL, // * likewise
+    CONV_ADD_FULL,  // + data at the same place as the output
+    CONV_MUL_FULL,  // * likewise
     CONV_SUB_FULL,  // x - data
     CONV_RSUB_FULL, // data - x
     CONV_DIV_FULL,  // x / data

@@ -1,0 +1,614 @@
+// SPDX-License-Identifier: MIT
+//
+// The CPU backend: compiles a graph into steps over one arena and runs them.
+// The parts are in onednn/: program.h says how values lie in memory, lower_*.c
+// turn nodes into steps, dnnl.c is the one module that knows the oneDNN
+// library, pool.c has the threads.
+//
+// Compiling is one pass over the nodes in order. Every node becomes one or a
+// few steps; a change of layout is a step of its own, made once per value.
+// Buffers get their place in the arena afterwards, when their lives are known,
+// so that a run allocates nothing (but tensors whose size depends on data).
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "worker/backend/backend.h"
+#include "worker/backend/onednn/program.h"
+#include "worker/onnx/op.h"
+
+// ---- memory of a program ---------------------------------------------------------
+
+static void *grow(void *array, int n, int *cap, size_t element)
+{
+    if (n < *cap) return array;
+    int more = *cap ? *cap * 2 : 64;
+    void *bigger = realloc(array, (size_t)more * element);
+    if (bigger) *cap = more;
+    return bigger;
+}
+
+enum reel_err no_memory(const struct node *node)
+{
+    return reel_fail(REEL_ERR_NOMEM, "could not compile node \"%s\": no memory", node ? node->name : "(layout)");
+}
+
+void *program_alloc(struct program *p, size_t bytes)
+{
+    void **owned = grow(p->owned, p->n_owned, &p->cap_owned, sizeof(*p->owned));
+    if (!owned) return NULL;
+    p->owned = owned;
+    bytes = (bytes + 127) / 64 * 64; // whole vectors may be read at the end
+    void *m = aligned_alloc(64, bytes);
+    if (!m) return NULL;
+    memset(m, 0, bytes);
+    p->owned[p->n_owned++] = m;
+    p->constant_bytes += bytes;
+    return m;
+}
+
+struct info *info_of(struct program *p, const struct value *v)
+{
+    return &p->info[v->id];
+}
+
+int next_step(const struct program *p)
+{
+    return p->n_steps;
+}
+
+struct step *add_step(struct program *p, const struct node *node, const char *kernel,
+                      enum reel_err (*run)(struct program *, struct step *), size_t data_bytes)
+{
+    struct step *steps = grow(p->steps, p->n_steps, &p->cap_steps, sizeof *p->steps);
+    if (!steps) return NULL;
+    p->steps = steps;
+    void *data = program_alloc(p, data_bytes);
+    if (!data) return NULL;
+    struct step *s = &p->steps[p->n_steps++];
+    *s = (struct step){.run = run, .data = data, .node = node, .kernel = kernel};
+    return s;
+}
+
+void want_scratch(struct program *p, size_t bytes)
+{
+    bytes = (bytes + 127) / 64 * 64;
+    if (bytes > p->scratch_bytes) p->scratch_bytes = bytes;
+}
+
+void touch(struct program *p, const struct form *f, int step)
+{
+    if (f->constant || f->buf < 0) return;
+    struct buf *b = &p->bufs[f->buf];
+    if (step < b->first) b->first = step;
+    if (step > b->last) b->last = step;
+}
+
+static int add_buf(struct program *p, enum buf_kind kind, size_t bytes, int step)
+{
+    struct buf *bufs = grow(p->bufs, p->n_bufs, &p->cap_bufs, sizeof *p->bufs);
+    if (!bufs) return -1;
+    p->bufs = bufs;
+    p->bufs[p->n_bufs] = (struct buf){.kind = kind, .bytes = (bytes + 127) / 64 * 64, .first = step, .last = step};
+    return p->n_bufs++;
+}
+
+// ---- forms -----------------------------------------------------------------------
+
+void set_form(struct program *p, const struct value *v, enum layout layout, struct form f)
+{
+    struct info *i = info_of(p, v);
+    i->form[layout] = f;
+    if (f.buf >= 0) p->bufs[f.buf].pending += i->pending;
+}
+
+enum reel_err make_form(struct program *p, const struct value *v, enum layout layout, struct form *out_form)
+{
+    struct info *i = info_of(p, v);
+    size_t bytes = layout == LAYOUT_BLOCKED ? blocked_floats(&i->bs) * sizeof(float)
+                                            : (size_t)i->count * reel_dtype_bytes(i->dtype);
+    int buf = add_buf(p, BUF_ARENA, bytes, p->n_steps);
+    if (buf < 0) return no_memory(NULL);
+    p->bufs[buf].padded = layout == LAYOUT_BLOCKED;
+    set_form(p, v, layout, (struct form){.buf = buf});
+    i->step = p->n_steps;
+    i->step_layout = layout;
+    *out_form = i->form[layout];
+    return REEL_OK;
+}
+
+bool form_dies(const struct program *p, const struct form *f, int uses)
+{
+    return !f->constant && f->buf >= 0 && p->bufs[f->buf].kind == BUF_ARENA && p->bufs[f->buf].pending <= uses;
+}
+
+struct reorder {
+    struct blocked_shape s;
+    struct form src, dst;
+    enum layout to;
+};
+
+struct reorder_job {
+    const struct reorder *r;
+    const float *src;
+    float *dst;
+};
+
+static void reorder_units(void *job, int begin, int end, int thread)
+{
+    const struct reorder_job *j = job;
+    (j->r->to == LAYOUT_BLOCKED ? blocked_from_plain : blocked_to_plain)(&j->r->s, j->src, j->dst, begin, end);
+}
+
+static enum reel_err run_reorder(struct program *p, struct step *s)
+{
+    const struct reorder *r = s->data;
+    struct reorder_job job = {r, form_at(p, &r->src), form_at(p, &r->dst)};
+    pool_run(p->pool, reorder_units, &job, r->s.n * blocked_count(&r->s));
+    return REEL_OK;
+}
+
+// A pixel per image in one vector run: both layouts have the same bytes.
+static bool same_bytes(const struct info *i)
+{
+    return i->bs.h * i->bs.w == 1 && (i->bs.n == 1 || i->bs.c % i->bs.lanes == 0);
+}
+
+static enum reel_err constant_form(struct program *p, struct info *i, enum layout layout)
+{
+    float *m = program_alloc(p, blocked_floats(&i->bs) * sizeof(float));
+    if (!m) return no_memory(NULL);
+    blocked_from_plain(&i->bs, i->form[LAYOUT_PLAIN].constant, m, 0, i->bs.n * blocked_count(&i->bs));
+    i->form[layout] = (struct form){.buf = -1, .constant = m};
+    return REEL_OK;
+}
+
+enum reel_err need_form(struct program *p, const struct value *v, enum layout layout, struct form *out_form)
+{
+    struct info *i = info_of(p, v);
+    const enum layout other = layout == LAYOUT_PLAIN ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
+    enum reel_err err = REEL_OK;
+    if (!form_exists(&i->form[layout])) {
+        const struct form from = i->form[other];
+        if (!form_exists(&from))
+            return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": it is read before it is made", v->name);
+        if (from.constant) {
+            err = constant_form(p, i, layout);
+        } else if (same_bytes(i) && p->bufs[from.buf].kind == BUF_ARENA) {
+            i->form[layout] = from;
+        } else {
+            const int step = i->step;
+            const enum layout step_layout = i->step_layout;
+            struct form to;
+            err = make_form(p, v, layout, &to);
+            i->step = step;
+            i->step_layout = step_layout;
+            struct step *s = err ? NULL
+                                 : add_step(p, NULL, layout == LAYOUT_BLOCKED ? "to blocked" : "to plain", run_reorder,
+                                            sizeof(struct reorder));
+            if (!s) return no_memory(NULL);
+            *(struct reorder *)s->data = (struct reorder){.s = i->bs, .src = from, .dst = to, .to = layout};
+            touch(p, &from, p->n_steps - 1);
+            touch(p, &to, p->n_steps - 1);
+        }
+    }
+    *out_form = i->form[layout];
+    return err;
+}
+
+// ---- compiling -------------------------------------------------------------------
+
+static bool narrow(enum reel_dtype t)
+{
+    return t == REEL_F16 || t == REEL_BF16;
+}
+
+static enum reel_err constant_info(struct program *p, struct info *i)
+{
+    const struct reel_tensor *t = i->v->constant;
+    i->form[LAYOUT_PLAIN].constant = t->data ? t->data : "";
+    if (!narrow(t->dtype)) return REEL_OK;
+    void *m = program_alloc(p, (size_t)reel_tensor_count(t) * sizeof(float));
+    if (!m) return no_memory(NULL);
+    reel_convert(m, REEL_F32, t->data, t->dtype, reel_tensor_count(t));
+    i->form[LAYOUT_PLAIN].constant = m;
+    return REEL_OK;
+}
+
+static void image_info(struct program *p, struct info *i)
+{
+    const int nd = i->shape.ndim;
+    if (i->dtype != REEL_F32 || i->count <= 0 || (nd != 4 && nd != 3)) return;
+    for (int d = 0; d < nd; d++)
+        if (i->shape.dim[d] > (1 << 24)) return;
+    i->image = true;
+    i->bs = (struct blocked_shape){.n = (int)i->shape.dim[0],
+                                   .c = (int)i->shape.dim[1],
+                                   .h = nd == 4 ? (int)i->shape.dim[2] : 1,
+                                   .w = (int)i->shape.dim[nd - 1],
+                                   .lanes = p->k->lanes};
+}
+
+static enum reel_err make_infos(struct program *p)
+{
+    const struct graph *g = p->graph;
+    p->n_info = g->n_values;
+    p->info = calloc((size_t)p->n_info + 1, sizeof *p->info);
+    if (!p->info) return no_memory(NULL);
+    for (int n = 0; n < g->n_values; n++) {
+        const struct value *v = g->values[n];
+        if (v->id < 0 || v->id >= p->n_info)
+            return reel_fail(REEL_ERR_FAULT, "could not compile graph: values not numbered");
+        struct info *i = &p->info[v->id];
+        const struct reel_shape *shape = v->constant ? &v->constant->shape : &v->shape;
+        enum reel_dtype dtype = v->constant ? v->constant->dtype : v->dtype;
+        *i = (struct info){.v = v, .shape = *shape, .count = reel_shape_count(shape), .step = -1};
+        i->form[0] = i->form[1] = FORM_NONE;
+        if (shape->ndim < 0) i->count = -1;
+        i->dtype = narrow(dtype) && i->count >= 0 ? REEL_F32 : dtype;
+        image_info(p, i);
+        enum reel_err err = v->constant ? constant_info(p, i) : REEL_OK;
+        if (err) return err;
+    }
+    for (const struct node *n = g->first; n; n = n->next) {
+        for (int k = 0; k < n->n_in; k++)
+            if (n->in[k]) info_of(p, n->in[k])->pending++;
+        for (int k = 0; k < n->n_epilogue; k++)
+            if (n->epilogue[k].other) info_of(p, n->epilogue[k].other)->pending++;
+    }
+    for (int k = 0; k < g->n_outputs; k++) info_of(p, g->outputs[k])->pending++;
+    return REEL_OK;
+}
+
+struct widen {
+    struct form src, dst;
+    enum reel_dtype from;
+    int64_t count;
+};
+
+static enum reel_err run_widen(struct program *p, struct step *s)
+{
+    const struct widen *w = s->data;
+    reel_convert(form_at(p, &w->dst), REEL_F32, form_at(p, &w->src), w->from, w->count);
+    return REEL_OK;
+}
+
+static enum reel_err compile_inputs(struct program *p)
+{
+    for (int n = 0; n < p->graph->n_inputs; n++) {
+        const struct value *v = p->graph->inputs[n];
+        struct info *i = info_of(p, v);
+        if (i->count < 0)
+            return reel_fail(REEL_ERR_INPUT, "could not compile graph input \"%s\": its shape is open", v->name);
+        int buf = add_buf(p, BUF_INPUT, 0, 0);
+        if (buf < 0) return no_memory(NULL);
+        p->bufs[buf].io = n;
+        struct form in = {.buf = buf};
+        if (!narrow(v->dtype)) {
+            set_form(p, v, LAYOUT_PLAIN, in);
+            continue;
+        }
+        struct form wide;
+        enum reel_err err = make_form(p, v, LAYOUT_PLAIN, &wide);
+        struct step *s = err ? NULL : add_step(p, NULL, "widen", run_widen, sizeof(struct widen));
+        if (!s) return no_memory(NULL);
+        *(struct widen *)s->data = (struct widen){in, wide, v->dtype, i->count};
+        i->step = -1;
+    }
+    return REEL_OK;
+}
+
+static bool dynamic_node(struct program *p, const struct node *node)
+{
+    for (int i = 0; i < node->n_in; i++)
+        if (node->in[i] && info_of(p, node->in[i])->count < 0) return true;
+    for (int i = 0; i < node->n_out; i++)
+        if (node->out[i] && info_of(p, node->out[i])->count < 0) return true;
+    return false;
+}
+
+static void read_once(struct program *p, const struct value *v)
+{
+    struct info *i = info_of(p, v);
+    i->pending--;
+    int seen = -1;
+    for (int k = 0; k < LAYOUTS; k++) {
+        if (i->form[k].buf < 0 || i->form[k].constant || i->form[k].buf == seen) continue;
+        seen = i->form[k].buf;
+        p->bufs[seen].pending--;
+    }
+}
+
+static enum reel_err compile_node(struct program *p, const struct node *node)
+{
+    static enum reel_err (*const lower[])(struct program *, const struct node *, bool *) = {
+        lower_conv, lower_matmul, lower_elementwise, lower_image, lower_view,
+    };
+    bool done = false;
+    enum reel_err err = REEL_OK;
+    if (!dynamic_node(p, node) && (!*node->domain || !strcmp(node->domain, "ai.onnx")))
+        for (size_t i = 0; !done && !err && i < sizeof lower / sizeof *lower; i++) err = lower[i](p, node, &done);
+    if (!err && !done) err = lower_reference(p, node);
+    for (int i = 0; i < node->n_in; i++)
+        if (node->in[i]) read_once(p, node->in[i]);
+    for (int i = 0; i < node->n_epilogue; i++)
+        if (node->epilogue[i].other) read_once(p, node->epilogue[i].other);
+    return err;
+}
+
+// A result that fills a buffer of its own is written straight into the
+// caller's memory.
+static void claim_output(struct program *p, int n)
+{
+    const struct value *v = p->graph->outputs[n];
+    struct info *i = info_of(p, v);
+    const struct form *f = &i->form[LAYOUT_PLAIN];
+    if (f->constant || f->buf < 0 || f->offset || i->dtype != v->dtype) return;
+    struct buf *b = &p->bufs[f->buf];
+    if (b->kind != BUF_ARENA || b->padded || b->pending != 1) return;
+    b->kind = BUF_OUTPUT;
+    b->io = n;
+    b->bytes = (size_t)i->count * reel_dtype_bytes(i->dtype);
+}
+
+static enum reel_err compile_outputs(struct program *p)
+{
+    for (int n = 0; n < p->graph->n_outputs; n++) {
+        struct info *i = info_of(p, p->graph->outputs[n]);
+        if (i->count < 0) continue;
+        struct form f;
+        enum reel_err err = need_form(p, i->v, LAYOUT_PLAIN, &f);
+        if (err) return err;
+        touch(p, &f, p->n_steps);
+    }
+    for (int n = 0; n < p->graph->n_outputs; n++)
+        if (info_of(p, p->graph->outputs[n])->count >= 0) claim_output(p, n);
+    return REEL_OK;
+}
+
+// Offsets by size, largest first, each at the lowest place that is free during
+// its life.
+static int by_size(const void *a, const void *b)
+{
+    const struct buf *x = *(struct buf *const *)a, *y = *(struct buf *const *)b;
+    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+    return x->first != y->first ? (x->first > y->first) - (x->first < y->first) : (x > y) - (x < y);
+}
+
+static size_t place(struct buf **placed, int n, const struct buf *b)
+{
+    // placed is kept in order of offset
+    size_t at = 0;
+    for (int i = 0; i < n; i++) {
+        const struct buf *o = placed[i];
+        if (o->last < b->first || o->first > b->last) continue;
+        if (o->offset >= at + b->bytes) break;
+        if (o->offset + o->bytes > at) at = o->offset + o->bytes;
+    }
+    return at;
+}
+
+static enum reel_err plan_memory(struct program *p)
+{
+    struct buf **list = calloc((size_t)p->n_bufs * 2 + 1, sizeof(*list));
+    if (!list) return no_memory(NULL);
+    struct buf **placed = list + p->n_bufs;
+    int n = 0;
+    for (int i = 0; i < p->n_bufs; i++)
+        if (p->bufs[i].kind == BUF_ARENA) list[n++] = &p->bufs[i];
+    qsort(list, (size_t)n, sizeof(*list), by_size);
+    for (int i = 0; i < n; i++) {
+        struct buf *b = list[i];
+        b->offset = place(placed, i, b);
+        int k = i;
+        for (; k > 0 && placed[k - 1]->offset > b->offset; k--) placed[k] = placed[k - 1];
+        placed[k] = b;
+        if (b->offset + b->bytes > p->arena_bytes) p->arena_bytes = b->offset + b->bytes;
+    }
+    free(list);
+    p->arena = aligned_alloc(64, p->arena_bytes + 64);
+    p->scratch = aligned_alloc(64, p->scratch_bytes * (size_t)pool_threads(p->pool) + 64);
+    if (!p->arena || !p->scratch)
+        return reel_fail(REEL_ERR_NOMEM, "could not compile graph \"%s\": no memory for %zu MB of intermediate results",
+                         p->graph->name ? p->graph->name : "", p->arena_bytes >> 20);
+    // garbage in lanes nobody reads must not be slow to compute with
+    memset(p->arena, 0, p->arena_bytes);
+    for (int i = 0; i < p->n_bufs; i++) p->bufs[i].base = p->arena + p->bufs[i].offset;
+    return REEL_OK;
+}
+
+static bool has_control(const struct graph *g)
+{
+    for (const struct node *n = g->first; n; n = n->next)
+        if (n->op->flags & OP_CONTROL)
+            for (int i = 0; i < n->n_attr; i++)
+                if (n->attr[i].type == ATTR_GRAPH) return true;
+    return false;
+}
+
+static void destroy(struct program **program)
+{
+    struct program *p = *program;
+    *program = NULL;
+    if (!p) return;
+    for (int i = 0; i < p->n_steps; i++)
+        if (p->steps[i].fini) p->steps[i].fini(p->steps[i].data);
+    for (int i = 0; i < p->n_bufs; i++) free(p->bufs[i].own);
+    for (int i = 0; p->info && i < p->n_info; i++) reel_tensor_fini(&p->info[i].dynamic);
+    for (int i = 0; i < p->n_owned; i++) free(p->owned[i]);
+    free(p->owned);
+    free(p->steps);
+    free(p->bufs);
+    free(p->info);
+    free(p->arena);
+    free(p->scratch);
+    free(p->step_us);
+    pool_destroy(&p->pool);
+    free(p);
+}
+
+static enum reel_err probe(const struct backend_params *params)
+{
+    switch (params->precision) {
+    case PRECISION_AUTO:
+    case PRECISION_FP32:
+        return REEL_OK;
+    default:
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not start backend \"onednn\": this precision is not available on CPUs\n"
+                         "use --precision fp32");
+    }
+}
+
+static enum reel_err compile(const struct graph *graph, const struct backend_params *params,
+                             struct program **out_program)
+{
+    enum reel_err err = probe(params);
+    if (err) return err;
+    struct program *p = calloc(1, sizeof *p);
+    if (!p) return no_memory(NULL);
+    p->graph = graph;
+    p->k = conv_kernels_get(CPU_ISA_AVX512);
+    p->interpret = has_control(graph);
+    err = pool_create(params->threads > 0 ? params->threads : 1, &p->pool);
+    if (!err && !p->interpret) {
+        err = make_infos(p);
+        if (!err) err = compile_inputs(p);
+        for (const struct node *n = graph->first; n && !err; n = n->next) err = compile_node(p, n);
+        if (!err) err = compile_outputs(p);
+        if (!err) err = plan_memory(p);
+        // for people who look for the slow step in a dump
+        if (!err && getenv("REELMILL_PROFILE")) p->step_us = calloc((size_t)p->n_steps + 1, sizeof *p->step_us);
+    }
+    if (err) {
+        destroy(&p);
+        return err;
+    }
+    *out_program = p;
+    return REEL_OK;
+}
+
+// ---- running ---------------------------------------------------------------------
+
+static double now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+}
+
+static enum reel_err bind_io(struct program *p, const struct reel_tensor *const *in, const struct reel_tensor *out)
+{
+    for (int i = 0; i < p->n_bufs; i++) {
+        struct buf *b = &p->bufs[i];
+        if (b->kind == BUF_INPUT) b->base = in[b->io]->data;
+        if (b->kind != BUF_OUTPUT) continue;
+        b->base = out[b->io].data;
+        if (b->base) continue;
+        if (!b->own) b->own = aligned_alloc(64, (b->bytes + 127) / 64 * 64);
+        if (!b->own) return reel_fail(REEL_ERR_NOMEM, "could not run graph: no memory for an output");
+        b->base = b->own;
+    }
+    return REEL_OK;
+}
+
+static enum reel_err give_dynamic(struct info *i, struct reel_tensor *out, bool borrow)
+{
+    struct reel_tensor *t = &i->dynamic;
+    if (t->dtype == REEL_DTYPE_NONE)
+        return reel_fail(REEL_ERR_FAULT, "could not run graph: output \"%s\" was not made", i->v->name);
+    if (borrow) {
+        *out = *t;
+        out->owned = false;
+        return REEL_OK;
+    }
+    return reel_tensor_copy(out, t);
+}
+
+static enum reel_err give_output(struct program *p, int n, struct reel_tensor *out, bool borrow)
+{
+    struct info *i = info_of(p, p->graph->outputs[n]);
+    if (i->count < 0) return give_dynamic(i, out, borrow);
+    const struct form *f = &i->form[LAYOUT_PLAIN];
+    const enum reel_dtype dtype = i->v->constant ? i->v->constant->dtype : i->v->dtype;
+    const void *from = form_at(p, f);
+    if (out->data) {
+        if (out->data == from) return REEL_OK;
+    } else if (borrow && i->dtype == dtype) {
+        *out = (struct reel_tensor){.dtype = dtype, .shape = i->shape, .data = (void *)from};
+        return REEL_OK;
+    } else {
+        *out = (struct reel_tensor){0};
+        enum reel_err err = reel_tensor_init(out, dtype, &i->shape);
+        if (err) return err;
+    }
+    if (i->dtype == dtype)
+        memcpy(out->data, from, (size_t)i->count * reel_dtype_bytes(dtype));
+    else
+        reel_convert(out->data, dtype, from, i->dtype, i->count);
+    return REEL_OK;
+}
+
+static enum reel_err run(struct program *p, const struct reel_tensor *const *in, struct reel_tensor *out, bool borrow)
+{
+    if (p->interpret) return interp_run(p->graph, in, out);
+    enum reel_err err = bind_io(p, in, out);
+    for (int i = 0; i < p->n_info; i++)
+        if (p->info[i].dynamic.dtype != REEL_DTYPE_NONE) reel_tensor_fini(&p->info[i].dynamic);
+    for (int i = 0; !err && i < p->n_steps; i++) {
+        const double begin = p->step_us ? now_us() : 0;
+        err = p->steps[i].run(p, &p->steps[i]);
+        if (p->step_us) p->step_us[i] += now_us() - begin;
+    }
+    for (int n = 0; !err && n < p->graph->n_outputs; n++) err = give_output(p, n, &out[n], borrow);
+    p->runs++;
+    return err;
+}
+
+// ---- inspection ------------------------------------------------------------------
+
+static size_t memory_bytes(const struct program *p)
+{
+    size_t bytes = p->constant_bytes + p->arena_bytes;
+    if (p->pool) bytes += p->scratch_bytes * (size_t)pool_threads(p->pool);
+    for (int i = 0; i < p->n_bufs; i++)
+        if (p->bufs[i].own) bytes += p->bufs[i].bytes;
+    return bytes;
+}
+
+static void dump(const struct program *p, void *stdio_file)
+{
+    FILE *f = stdio_file;
+    if (p->interpret) {
+        fprintf(f, "control flow: run by the interpreter\n");
+        return;
+    }
+    fprintf(f, "# %s, %d lanes, %d threads, arena %zu KB, constants %zu KB, scratch %zu KB a thread\n", p->k->name,
+            p->k->lanes, pool_threads(p->pool), p->arena_bytes >> 10, p->constant_bytes >> 10, p->scratch_bytes >> 10);
+    for (int i = 0; i < p->n_steps; i++) {
+        const struct step *s = &p->steps[i];
+        char in[128] = "", out[128] = "";
+        if (s->node && s->node->n_in && s->node->in[0])
+            reel_shape_text(&p->info[s->node->in[0]->id].shape, in, sizeof in);
+        if (s->node && s->node->n_out && s->node->out[0])
+            reel_shape_text(&p->info[s->node->out[0]->id].shape, out, sizeof out);
+        fprintf(f, "%3d %-20s %-22s %s -> %s", i, s->node ? s->node->op_type : "-", s->kernel, in, out);
+        if (p->step_us && p->runs) fprintf(f, " %.1f us", p->step_us[i] / (double)p->runs);
+        if (s->mflop > 0) fprintf(f, " %.2f MFLOP", s->mflop);
+        if (s->tail && s->tail->e.n) fprintf(f, " +%d", s->tail->e.n);
+        if (s->node) fprintf(f, "  %s", s->node->name);
+        fputc('\n', f);
+    }
+}
+
+const struct backend_ops backend_onednn = {
+    .name = "onednn",
+    .caps = BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL,
+    .probe = probe,
+    .compile = compile,
+    .run = run,
+    .memory_bytes = memory_bytes,
+    .dump = dump,
+    .destroy = destroy,
+};

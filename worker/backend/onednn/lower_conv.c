@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+//
+// Conv and ConvTranspose -> convolution kernels.
+#include <string.h>
+
+#include "worker/backend/onednn/program.h"
+
+struct conv {
+    struct tail tail;
+    struct conv_plan plan;
+    struct form src, dst;
+};
+
+static void fini_conv(void *data)
+{
+    conv_plan_fini(&((struct conv *)data)->plan);
+}
+
+struct conv_job {
+    struct program *p;
+    const struct conv_plan *plan;
+    struct conv_epilogue e;
+    const float *src;
+    float *dst;
+};
+
+static void conv_units(void *job, int begin, int end, int thread)
+{
+    const struct conv_job *j = job;
+    j->p->k->run(j->plan, &j->e, j->src, j->dst, begin, end, thread_scratch(j->p, thread));
+}
+
+static enum reel_err run_conv(struct program *p, struct step *s)
+{
+    const struct conv *c = s->data;
+    struct conv_job job = {p, &c->plan, bind_tail(p, &c->tail), form_at(p, &c->src), form_at(p, &c->dst)};
+    pool_run(p->pool, conv_units, &job, c->plan.units);
+    return REEL_OK;
+}
+
+static int64_t attr_at(const struct node *node, const char *name, int i, int64_t absent)
+{
+    const int64_t *v;
+    int n = node_attr_ints(node, name, &v);
+    return i < n ? v[i] : absent;
+}
+
+// The padding before along one axis; ONNX Conv, attribute auto_pad.
+static int64_t pad_before(const struct node *node, int axis, int axes, int64_t in, int64_t out, int64_t reach,
+                          int64_t stride)
+{
+    const char *mode = node_attr_string(node, "auto_pad", "NOTSET");
+    if (!strcmp(mode, "VALID")) return 0;
+    if (!strncmp(mode, "SAME", 4)) {
+        int64_t total = (out - 1) * stride + reach - in;
+        if (total < 0) total = 0;
+        return !strcmp(mode, "SAME_LOWER") ? total - total / 2 : total / 2;
+    }
+    return attr_at(node, "pads", axis, 0);
+}
+
+// Fills the geometry of a Conv over 1 or 2 axes; false when it is none the
+// kernels know or a number is out of their range.
+static bool geometry(const struct node *node, const struct info *in, const struct info *w, const struct info *out,
+                     struct conv_geometry *g)
+{
+    const int axes = in->shape.ndim - 2, h = axes == 2 ? 0 : -1, x = axes - 1;
+    int64_t k[2] = {1, 1}, s[2] = {1, 1}, d[2] = {1, 1}, pad[2] = {0, 0};
+    const int64_t size[2] = {in->bs.h, in->bs.w}, to[2] = {out->bs.h, out->bs.w};
+    for (int i = 0; i < 2; i++) {
+        const int axis = i == 0 ? h : x;
+        if (axis < 0) continue;
+        k[i] = w->shape.dim[2 + axis];
+        s[i] = attr_at(node, "strides", axis, 1);
+        d[i] = attr_at(node, "dilations", axis, 1);
+        if (k[i] < 1 || s[i] < 1 || d[i] < 1 || k[i] > 4096 || s[i] > 4096 || d[i] > 4096) return false;
+        pad[i] = pad_before(node, axis, axes, size[i], to[i], (k[i] - 1) * d[i] + 1, s[i]);
+        if (pad[i] < 0 || pad[i] > 65536) return false;
+    }
+    const int64_t groups = node_attr_int(node, "group", 1);
+    if (groups < 1 || groups > in->bs.c || in->bs.c % groups || out->bs.c % groups) return false;
+    if (w->shape.dim[1] != in->bs.c / groups || w->shape.dim[0] != out->bs.c) return false;
+    *g = (struct conv_geometry){
+        .n = in->bs.n,
+        .ic = in->bs.c,
+        .ih = in->bs.h,
+        .iw = in->bs.w,
+        .oc = out->bs.c,
+        .oh = out->bs.h,
+        .ow = out->bs.w,
+        .kh = (int)k[0],
+        .kw = (int)k[1],
+        .sh = (int)s[0],
+        .sw = (int)s[1],
+        .dh = (int)d[0],
+        .dw = (int)d[1],
+        .pad_top = (int)pad[0],
+        .pad_left = (int)pad[1],
+        .groups = (int)groups,
+    };
+    return true;
+}
+
+static const char *method_name(enum conv_method m, bool flat, bool plain)
+{
+    switch (m) {
+    case CONV_METHOD_WINOGRAD:
+        return "winograd";
+    case CONV_METHOD_DEPTHWISE:
+        return "depthwise";
+    case CONV_METHOD_DOT:
+        return "dot";
+    case CONV_METHOD_ROWS:
+        return "rows";
+    default:
+        return flat ? plain ? "1x1 plain" : "1x1" : plain ? "direct plain" : "direct";
+    }
+}
+
+// Which layout to read and by which method.
+static enum conv_method pick(const struct program *p, const struct conv_geometry *g, const struct info *in,
+                             bool *out_plain)
+{
+    const bool have_blocked = form_exists(&in->form[LAYOUT_BLOCKED]);
+    enum conv_method rows = p->k->choose(g, true), blocked = p->k->choose(g, false);
+    if (rows == CONV_METHOD_ROWS || rows == CONV_METHOD_DEPTHWISE) {
+        *out_plain = rows == CONV_METHOD_ROWS;
+        return rows;
+    }
+    *out_plain =
+        !have_blocked && blocked != CONV_METHOD_WINOGRAD && blocked != CONV_METHOD_DOT && rows != CONV_METHOD_NONE;
+    return *out_plain ? rows : blocked;
+}
+
+enum reel_err lower_conv(struct program *p, const struct node *node, bool *out_done)
+{
+    if (strcmp(node->op_type, "Conv") || node->n_in < 2) return REEL_OK;
+    struct info *in = info_of(p, node->in[0]), *w = info_of(p, node->in[1]), *out = info_of(p, node->out[0]);
+    struct info *b = node->n_in > 2 && node->in[2] ? info_of(p, node->in[2]) : NULL;
+    if (!in->image || !out->image || !w->form[LAYOUT_PLAIN].constant || w->dtype != REEL_F32 ||
+        w->shape.ndim != in->shape.ndim)
+        return REEL_OK;
+    if (b && (!b->form[LAYOUT_PLAIN].constant || b->dtype != REEL_F32 || b->count != out->bs.c)) return REEL_OK;
+    struct conv_geometry g;
+    if (!geometry(node, in, w, out, &g)) return REEL_OK;
+    bool plain;
+    const enum conv_method method = pick(p, &g, in, &plain);
+    if (method == CONV_METHOD_NONE) return REEL_OK;
+
+    struct conv c = {0};
+    const bool to_plain = method == CONV_METHOD_DOT || method == CONV_METHOD_ROWS;
+    c.tail.layout = to_plain ? LAYOUT_PLAIN : LAYOUT_BLOCKED;
+    int left = 0;
+    enum reel_err err = need_form(p, node->in[0], plain ? LAYOUT_PLAIN : LAYOUT_BLOCKED, &c.src);
+    if (!err) err = map_epilogue(p, node, out, &c.tail, &left);
+    if (!err) err = make_form(p, node->out[0], c.tail.layout, &c.dst);
+    struct step *s = err ? NULL : add_step(p, node, "", run_conv, sizeof c);
+    if (!s) return err ? err : no_memory(node);
+    if (!p->k->prepare(&c.plan, &g, method, plain, w->form[LAYOUT_PLAIN].constant,
+                       b ? b->form[LAYOUT_PLAIN].constant : NULL))
+        return no_memory(node);
+    *(struct conv *)s->data = c;
+    s->fini = fini_conv;
+    s->kernel = method_name(method, c.plan.flat, plain);
+    s->mflop = 2e-6 * g.n * g.oc * g.oh * g.ow * (g.ic / g.groups) * g.kh * g.kw;
+    p->constant_bytes += c.plan.w_bytes;
+    want_scratch(p, c.plan.scratch_bytes);
+    touch(p, &c.src, p->n_steps - 1);
+    touch(p, &c.dst, p->n_steps - 1);
+    touch_tail(p, &c.tail, p->n_steps - 1);
+    if (left < node->n_epilogue)
+        err = finish_epilogue(p, node, left);
+    else
+        s->tail = &((struct conv *)s->data)->tail;
+    *out_done = true;
+    return err;
+}

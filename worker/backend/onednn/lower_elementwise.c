@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: MIT
+//
+// Elementwise operators, and the epilogues of other steps: both are lists of
+// conv_steps on a tensor. A chain of elementwise nodes becomes one pass: each
+// is put behind the step that made its input when nobody else reads that.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/backend/epilogue.h"
+#include "worker/backend/onednn/program.h"
+
+// ---- operands --------------------------------------------------------------------
+
+enum operand {
+    OPERAND_FULL,    // the result's shape
+    OPERAND_CHANNEL, // one element a channel
+    OPERAND_SCALAR,
+    OPERAND_NONE, // anything else
+};
+
+// How `other` lies against a result of that shape. axis is that of the channels.
+static enum operand classify(const struct info *other, const struct reel_shape *out, int64_t out_count, int axis,
+                             bool lone_vector_is_channel)
+{
+    if (other->count < 1 || other->dtype != REEL_F32) return OPERAND_NONE;
+    if (other->count == 1) return other->form[LAYOUT_PLAIN].constant ? OPERAND_SCALAR : OPERAND_NONE;
+    const int shift = out->ndim - other->shape.ndim;
+    if (shift < 0) return OPERAND_NONE;
+    if (other->count == out_count) {
+        for (int i = 0; i < other->shape.ndim; i++)
+            if (other->shape.dim[i] != out->dim[i + shift]) return OPERAND_NONE;
+        return OPERAND_FULL;
+    }
+    if (axis < 0 || axis >= out->ndim) return OPERAND_NONE;
+    if (lone_vector_is_channel && other->shape.ndim == 1 && other->count == out->dim[axis]) return OPERAND_CHANNEL;
+    bool per_image = axis == 1 && shift == 0 && other->shape.dim[0] == out->dim[0] && out->dim[0] > 1;
+    for (int i = 0; i < other->shape.ndim; i++) {
+        const int at = i + shift;
+        const int64_t want = at == axis ? out->dim[axis] : at == 0 && per_image ? out->dim[0] : 1;
+        if (other->shape.dim[i] != want) return OPERAND_NONE;
+    }
+    return axis >= shift ? OPERAND_CHANNEL : OPERAND_NONE;
+}
+
+static enum conv_step_kind as_channel(enum conv_step_kind full)
+{
+    switch (full) {
+    case CONV_ADD_FULL:
+        return CONV_ADD_CHAN;
+    case CONV_MUL_FULL:
+        return CONV_MUL_CHAN;
+    case CONV_SUB_FULL:
+        return CONV_SUB_CHAN;
+    case CONV_RSUB_FULL:
+        return CONV_RSUB_CHAN;
+    case CONV_DIV_FULL:
+        return CONV_DIV_CHAN;
+    case CONV_RDIV_FULL:
+        return CONV_RDIV_CHAN;
+    default:
+        return CONV_SLOPE;
+    }
+}
+
+static bool has_channel_kind(enum conv_step_kind full)
+{
+    return full <= CONV_RDIV_FULL || full == CONV_SLOPE;
+}
+
+// One element a channel, padded to whole vectors.
+static const float *channel_constant(struct program *p, const float *src, int64_t count, int64_t channels)
+{
+    const int64_t v = p->k->lanes, whole = (channels + v - 1) / v * v;
+    float *m = program_alloc(p, (size_t)whole * sizeof(float));
+    for (int64_t i = 0; m && i < channels; i++) m[i] = src[count == 1 ? 0 : i];
+    return m;
+}
+
+// Adds a step with operand `other` to the tail. *out_ok stays false when the
+// operand cannot be read in this layout.
+static enum reel_err add_operand(struct program *p, struct tail *t, const struct info *out, enum conv_step_kind kind,
+                                 const struct value *other, bool *out_ok)
+{
+    struct info *o = info_of(p, other);
+    const int axis = t->columns ? out->shape.ndim - 1 : 1;
+    enum operand how = classify(o, &out->shape, out->count, axis, kind == CONV_SLOPE && !t->columns);
+    if (how == OPERAND_CHANNEL && t->no_channels) return REEL_OK;
+    struct conv_step *s = &t->e.step[t->e.n];
+    struct form *data = &t->data[t->e.n];
+    *s = (struct conv_step){.kind = kind};
+    *data = FORM_NONE;
+    enum reel_err err = REEL_OK;
+    if (how == OPERAND_FULL && kind != CONV_SLOPE) {
+        if (t->layout == LAYOUT_BLOCKED && (!o->image || o->shape.ndim != out->shape.ndim)) return REEL_OK;
+        err = need_form(p, other, t->layout, data);
+    } else if ((how == OPERAND_CHANNEL || how == OPERAND_SCALAR) && has_channel_kind(kind)) {
+        s->kind = as_channel(kind);
+        const int64_t channels = axis < out->shape.ndim ? out->shape.dim[axis] : 1;
+        if (o->form[LAYOUT_PLAIN].constant) {
+            const float *m = channel_constant(p, o->form[LAYOUT_PLAIN].constant, o->count, channels > 0 ? channels : 1);
+            if (!m) return no_memory(NULL);
+            data->constant = m;
+        } else if (t->columns || !o->image) {
+            return REEL_OK;
+        } else {
+            err = need_form(p, other, t->layout, data);
+            const int64_t v = p->k->lanes;
+            const int64_t whole = t->layout == LAYOUT_BLOCKED ? (channels + v - 1) / v * v : channels;
+            if (o->bs.n > 1) s->chan_stride = (size_t)whole;
+            // whole vectors are read: not beyond memory of the caller's
+            if (!err && p->bufs[data->buf].kind != BUF_ARENA) return REEL_OK;
+        }
+    } else {
+        return REEL_OK;
+    }
+    if (err) return err;
+    t->e.n++;
+    *out_ok = true;
+    return REEL_OK;
+}
+
+// ---- epilogues -------------------------------------------------------------------
+
+static enum conv_step_kind activation(enum epilogue_kind kind)
+{
+    switch (kind) {
+    case EPILOGUE_ADD:
+        return CONV_ADD_FULL;
+    case EPILOGUE_MUL:
+        return CONV_MUL_FULL;
+    case EPILOGUE_RELU:
+        return CONV_RELU;
+    case EPILOGUE_LEAKY:
+        return CONV_LEAKY;
+    case EPILOGUE_PRELU:
+        return CONV_SLOPE;
+    case EPILOGUE_CLIP:
+        return CONV_CLIP;
+    case EPILOGUE_SIGMOID:
+        return CONV_SIGMOID;
+    case EPILOGUE_TANH:
+        return CONV_TANH;
+    case EPILOGUE_SILU:
+        return CONV_SILU;
+    case EPILOGUE_HSWISH:
+        return CONV_HSWISH;
+    case EPILOGUE_HSIGMOID:
+        return CONV_HSIGMOID;
+    case EPILOGUE_GELU_ERF:
+        return CONV_GELU_ERF;
+    case EPILOGUE_GELU_TANH:
+        return CONV_GELU_TANH;
+    case EPILOGUE_ELU:
+        return CONV_ELU;
+    case EPILOGUE_MISH:
+        return CONV_MISH;
+    }
+    return CONV_RELU;
+}
+
+enum reel_err map_epilogue(struct program *p, const struct node *node, const struct info *out, struct tail *tail,
+                           int *out_left)
+{
+    int i = 0;
+    for (; i < node->n_epilogue && tail->e.n < CONV_MAX_STEPS; i++) {
+        const struct epilogue *e = &node->epilogue[i];
+        const enum conv_step_kind kind = activation(e->kind);
+        if (e->other) {
+            bool ok = false;
+            enum reel_err err = add_operand(p, tail, out, kind, e->other, &ok);
+            if (err) return err;
+            if (!ok) break;
+            continue;
+        }
+        tail->data[tail->e.n] = FORM_NONE;
+        tail->e.step[tail->e.n++] = (struct conv_step){.kind = kind, .alpha = e->alpha, .beta = e->beta};
+    }
+    *out_left = i;
+    return REEL_OK;
+}
+
+struct finish {
+    const struct epilogue *e;
+    struct form x, other;
+    struct reel_tensor x_tensor, other_tensor;
+};
+
+static enum reel_err run_finish(struct program *p, struct step *s)
+{
+    struct finish *f = s->data;
+    f->x_tensor.data = form_at(p, &f->x);
+    if (f->e->other) f->other_tensor.data = form_at(p, &f->other);
+    return epilogue_apply(f->e, &f->x_tensor, f->e->other ? &f->other_tensor : NULL);
+}
+
+enum reel_err finish_epilogue(struct program *p, const struct node *node, int from)
+{
+    for (int i = from; i < node->n_epilogue; i++) {
+        struct info *out = info_of(p, node->out[0]);
+        struct finish f = {.e = &node->epilogue[i]};
+        enum reel_err err = need_form(p, out->v, LAYOUT_PLAIN, &f.x);
+        if (!err && f.e->other) err = need_form(p, f.e->other, LAYOUT_PLAIN, &f.other);
+        struct step *s = err ? NULL : add_step(p, node, "reference epilogue", run_finish, sizeof f);
+        if (!s) return err ? err : no_memory(node);
+        out->form[LAYOUT_BLOCKED] = FORM_NONE;
+        f.x_tensor = (struct reel_tensor){.dtype = out->dtype, .shape = out->shape};
+        touch(p, &f.x, p->n_steps - 1);
+        if (f.e->other) {
+            const struct info *o = info_of(p, f.e->other);
+            f.other_tensor = (struct reel_tensor){.dtype = o->dtype, .shape = o->shape};
+            touch(p, &f.other, p->n_steps - 1);
+        }
+        *(struct finish *)s->data = f;
+        // nothing may be appended to the step that made the first form
+        out->step = p->n_steps - 1;
+        out->step_layout = LAYOUT_PLAIN;
+    }
+    return REEL_OK;
+}
+
+struct conv_epilogue bind_tail(const struct program *p, const struct tail *tail)
+{
+    struct conv_epilogue e = tail->e;
+    for (int i = 0; i < e.n; i++)
+        if (form_exists(&tail->data[i])) e.step[i].data = form_at(p, &tail->data[i]);
+    return e;
+}
+
+void touch_tail(struct program *p, const struct tail *tail, int step)
+{
+    for (int i = 0; i < tail->e.n; i++) touch(p, &tail->data[i], step);
+}
+
+// ---- nodes -----------------------------------------------------------------------
+
+struct unary {
+    const char *op;
+    enum conv_step_kind kind;
+    const char *alpha, *beta; // attributes
+    float alpha_default, beta_default;
+};
+
+static const struct unary unaries[] = {
+    {"Relu", CONV_RELU, NULL, NULL, 0, 0},        {"LeakyRelu", CONV_LEAKY, "alpha", NULL, 0.01f, 0},
+    {"Sigmoid", CONV_SIGMOID, NULL, NULL, 0, 0},  {"Tanh", CONV_TANH, NULL, NULL, 0, 0},
+    {"HardSwish", CONV_HSWISH, NULL, NULL, 0, 0}, {"HardSigmoid", CONV_HSIGMOID, "alpha", "beta", 0.2f, 0.5f},
+    {"Elu", CONV_ELU, "alpha", NULL, 1, 0},       {"Mish", CONV_MISH, NULL, NULL, 0, 0},
+    {"Abs", CONV_ABS, NULL, NULL, 0, 0},          {"Neg", CONV_NEG, NULL, NULL, 0, 0},
+    {"Sqrt", CONV_SQRT, NULL, NULL, 0, 0},
+};
+
+struct binary {
+    const char *op;
+    enum conv_step_kind kind, swapped; // with the second operand as the main one
+};
+
+static const struct binary binaries[] = {
+    {"Add", CONV_ADD_FULL, CONV_ADD_FULL},  {"Mul", CONV_MUL_FULL, CONV_MUL_FULL},
+    {"Sub", CONV_SUB_FULL, CONV_RSUB_FULL}, {"Div", CONV_DIV_FULL, CONV_RDIV_FULL},
+    {"Max", CONV_MAX_FULL, CONV_MAX_FULL},  {"Min", CONV_MIN_FULL, CONV_MIN_FULL},
+};
+
+// What a node does to its main operand.
+struct plan {
+    const struct value *main, *other;
+    struct conv_step step;
+};
+
+// The bounds of a Clip when they are constants.
+static bool clip_bounds(struct program *p, const struct node *node, float *lo, float *hi)
+{
+    *lo = node_attr_float(node, "min", -INFINITY);
+    *hi = node_attr_float(node, "max", INFINITY);
+    for (int i = 1; i < node->n_in && i < 3; i++) {
+        if (!node->in[i]) continue;
+        const struct info *b = info_of(p, node->in[i]);
+        if (!b->form[LAYOUT_PLAIN].constant || b->dtype != REEL_F32 || b->count != 1) return false;
+        *(i == 1 ? lo : hi) = *(const float *)b->form[LAYOUT_PLAIN].constant;
+    }
+    return true;
+}
+
+static bool plan_unary(struct program *p, const struct node *node, struct plan *plan)
+{
+    plan->main = node->in[0];
+    if (!strcmp(node->op_type, "Clip")) {
+        plan->step.kind = CONV_CLIP;
+        return clip_bounds(p, node, &plan->step.alpha, &plan->step.beta);
+    }
+    if (!strcmp(node->op_type, "Gelu")) {
+        bool tanh = !strcmp(node_attr_string(node, "approximate", "none"), "tanh");
+        plan->step.kind = tanh ? CONV_GELU_TANH : CONV_GELU_ERF;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof unaries / sizeof *unaries; i++) {
+        const struct unary *u = &unaries[i];
+        if (strcmp(u->op, node->op_type)) continue;
+        plan->step.kind = u->kind;
+        plan->step.alpha = u->alpha ? node_attr_float(node, u->alpha, u->alpha_default) : u->alpha_default;
+        plan->step.beta = u->beta ? node_attr_float(node, u->beta, u->beta_default) : u->beta_default;
+        return true;
+    }
+    return false;
+}
+
+static bool plan_binary(struct program *p, const struct node *node, const struct info *out, struct plan *plan)
+{
+    if (node->n_in != 2 || node->opset < 7 || !node->in[0] || !node->in[1]) return false;
+    const struct info *a = info_of(p, node->in[0]), *b = info_of(p, node->in[1]);
+    const bool a_main = a->dtype == REEL_F32 && reel_shape_equal(&a->shape, &out->shape) && !a->v->constant;
+    const bool b_main = b->dtype == REEL_F32 && reel_shape_equal(&b->shape, &out->shape) && !b->v->constant;
+    if (!strcmp(node->op_type, "PRelu")) {
+        if (!a_main) return false;
+        *plan = (struct plan){.main = node->in[0], .other = node->in[1], .step.kind = CONV_SLOPE};
+        return true;
+    }
+    for (size_t i = 0; i < sizeof binaries / sizeof *binaries; i++) {
+        if (strcmp(binaries[i].op, node->op_type)) continue;
+        // the main operand is the one whose memory can be taken over, or that is
+        // blocked already
+        bool swap = !a_main;
+        if (a_main && b_main && a->v != b->v) {
+            const struct step *made_b = b->step >= 0 ? &p->steps[b->step] : NULL;
+            swap = b->step > a->step && made_b && made_b->tail;
+        }
+        if (swap && !b_main) return false;
+        plan->main = node->in[swap ? 1 : 0];
+        plan->other = node->in[swap ? 0 : 1];
+        plan->step.kind = swap ? binaries[i].swapped : binaries[i].kind;
+        return true;
+    }
+    return false;
+}
+
+struct elementwise {
+    struct tail tail;
+    struct form src, dst;
+    int n, channels;
+    size_t count; // elements of a row, or of the tensor
+};
+
+struct elementwise_job {
+    const struct elementwise *w;
+    const struct conv_kernels *k;
+    struct conv_epilogue e;
+    const float *src;
+    float *dst;
+};
+
+// Elements done at a time: within the first-level cache, so that the copy and
+// every step but the first find them there.
+#define PIECE 4096
+
+static int pieces(size_t count)
+{
+    return (int)((count + PIECE - 1) / PIECE);
+}
+
+static void blocked_units(void *job, int begin, int end, int thread)
+{
+    const struct elementwise_job *j = job;
+    const int v = j->k->lanes, nb = (j->w->channels + v - 1) / v, per = pieces(j->w->count * (size_t)v);
+    for (int u = begin; u < end; u++) {
+        const int block = u / per;
+        const size_t from = (size_t)(u % per) * PIECE, whole = j->w->count * (size_t)v;
+        const size_t n = whole - from < PIECE ? whole - from : PIECE, at = (size_t)block * whole + from;
+        if (j->src != j->dst) memcpy(j->dst + at, j->src + at, n * sizeof(float));
+        j->k->apply(&j->e, j->dst + at, at, block % nb * v, block / nb, (int)(n / (size_t)v));
+    }
+}
+
+static void plain_units(void *job, int begin, int end, int thread)
+{
+    const struct elementwise_job *j = job;
+    const int per = pieces(j->w->count);
+    for (int u = begin; u < end; u++) {
+        const int row = u / per;
+        const size_t from = (size_t)(u % per) * PIECE;
+        const size_t n = j->w->count - from < PIECE ? j->w->count - from : PIECE, at = (size_t)row * j->w->count + from;
+        if (j->src != j->dst) memcpy(j->dst + at, j->src + at, n * sizeof(float));
+        j->k->apply_plain(&j->e, j->dst + at, at, row % j->w->channels, row / j->w->channels, (ptrdiff_t)n);
+    }
+}
+
+static enum reel_err run_elementwise(struct program *p, struct step *s)
+{
+    const struct elementwise *w = s->data;
+    struct elementwise_job job = {w, p->k, bind_tail(p, &w->tail), form_at(p, &w->src), form_at(p, &w->dst)};
+    const int v = p->k->lanes;
+    if (w->tail.layout == LAYOUT_BLOCKED)
+        pool_run(p->pool, blocked_units, &job, w->n * ((w->channels + v - 1) / v) * pieces(w->count * (size_t)v));
+    else
+        pool_run(p->pool, plain_units, &job, w->n * w->channels * pieces(w->count));
+    return REEL_OK;
+}
+
+// Whether `other` can be read by a step that runs at index `step`.
+static bool there_before(struct program *p, const struct value *other, enum layout layout, int step)
+{
+    const struct info *o = info_of(p, other);
+    if (o->form[LAYOUT_PLAIN].constant) return true; // converted while compiling
+    if (!form_exists(&o->form[layout]) || p->bufs[o->form[layout].buf].first >= step) return false;
+    return o->step < step;
+}
+
+// Puts the node behind the step that made its main operand. *out_done stays
+// false when that is not possible.
+static enum reel_err append(struct program *p, const struct plan *plan, struct info *out, bool *out_done)
+{
+    struct info *m = info_of(p, plan->main);
+    if (m->step < 0 || m->pending != 1 || !p->steps[m->step].tail || out->shape.ndim != m->shape.ndim) return REEL_OK;
+    struct tail *t = p->steps[m->step].tail;
+    const enum layout layout = m->step_layout;
+    const struct form at = m->form[layout];
+    if (t->e.n >= CONV_MAX_STEPS || t->layout != layout || at.buf < 0 || p->bufs[at.buf].pending != 1) return REEL_OK;
+    const enum layout other_layout = layout == LAYOUT_PLAIN ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
+    if (form_exists(&m->form[other_layout]) && m->form[other_layout].buf != at.buf) return REEL_OK;
+    if (plan->other) {
+        if (!there_before(p, plan->other, layout, m->step)) return REEL_OK;
+        const int steps = p->n_steps;
+        bool ok = false;
+        enum reel_err err = add_operand(p, t, out, plan->step.kind, plan->other, &ok);
+        if (err || !ok) return err;
+        if (p->n_steps != steps) return reel_fail(REEL_ERR_FAULT, "could not compile: an operand came too late");
+        touch(p, &t->data[t->e.n - 1], m->step);
+    } else {
+        t->data[t->e.n] = FORM_NONE;
+        t->e.step[t->e.n++] = plan->step;
+    }
+    set_form(p, out->v, layout, at);
+    out->step = m->step;
+    out->step_layout = layout;
+    *out_done = true;
+    return REEL_OK;
+}
+
+static enum reel_err emit(struct program *p, const struct node *node, const struct plan *plan, struct info *out,
+                          bool *out_done)
+{
+    struct info *m = info_of(p, plan->main);
+    struct elementwise w = {.n = 1, .channels = 1, .count = (size_t)out->count};
+    const bool other_blocked = plan->other && form_exists(&info_of(p, plan->other)->form[LAYOUT_BLOCKED]);
+    const bool blocked = m->image && out->image && (form_exists(&m->form[LAYOUT_BLOCKED]) || other_blocked);
+    w.tail.layout = blocked ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
+    // plain tensors are one long row unless a step knows channels
+    bool ok = true, channels = false;
+    enum reel_err err = REEL_OK;
+    if (plan->other) {
+        ok = false;
+        err = add_operand(p, &w.tail, out, plan->step.kind, plan->other, &ok);
+        if (err || !ok) return err;
+        channels = conv_step_chan(w.tail.e.step[0].kind) && info_of(p, plan->other)->count != 1;
+    } else {
+        w.tail.data[0] = FORM_NONE;
+        w.tail.e.step[w.tail.e.n++] = plan->step;
+    }
+    if (channels && !out->image) return REEL_OK;
+    w.tail.no_channels = !blocked && !channels;
+    if (blocked || channels) {
+        w.n = out->bs.n;
+        w.channels = out->bs.c;
+        w.count = (size_t)out->bs.h * (size_t)out->bs.w;
+    }
+    err = need_form(p, plan->main, w.tail.layout, &w.src);
+    if (err) return err;
+    const int uses = 1 + (plan->other == plan->main);
+    if (form_dies(p, &w.src, uses)) {
+        set_form(p, out->v, w.tail.layout, w.src);
+        out->step = p->n_steps;
+        out->step_layout = w.tail.layout;
+        w.dst = w.src;
+    } else {
+        err = make_form(p, out->v, w.tail.layout, &w.dst);
+    }
+    struct step *s =
+        err ? NULL : add_step(p, node, blocked ? "elementwise blocked" : "elementwise", run_elementwise, sizeof w);
+    if (!s) return err ? err : no_memory(node);
+    *(struct elementwise *)s->data = w;
+    s->tail = &((struct elementwise *)s->data)->tail;
+    touch(p, &w.src, p->n_steps - 1);
+    touch(p, &w.dst, p->n_steps - 1);
+    touch_tail(p, &w.tail, p->n_steps - 1);
+    *out_done = true;
+    return REEL_OK;
+}
+
+enum reel_err lower_elementwise(struct program *p, const struct node *node, bool *out_done)
+{
+    if (node->n_out < 1 || !node->out[0] || node->n_in < 1 || !node->in[0] || node->n_epilogue) return REEL_OK;
+    struct info *out = info_of(p, node->out[0]);
+    struct plan plan = {0};
+    if (out->dtype != REEL_F32 || out->count < 1) return REEL_OK;
+    if (!plan_unary(p, node, &plan) && !plan_binary(p, node, out, &plan)) return REEL_OK;
+    const struct info *m = info_of(p, plan.main);
+    if (m->dtype != REEL_F32 || m->v->constant || !reel_shape_equal(&m->shape, &out->shape)) return REEL_OK;
+    if (plan.other == plan.main && plan.step.kind == CONV_SLOPE) return REEL_OK;
+    enum reel_err err = plan.other == plan.main ? REEL_OK : append(p, &plan, out, out_done);
+    if (!err && !*out_done) err = emit(p, node, &plan, out, out_done);
+    return err;
+}

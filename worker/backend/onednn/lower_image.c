@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: MIT
+//
+// Operators on images that stay blocked: pooling, resizing, padding, cropping,
+// concatenation and splitting of channels, normalisation, and the ways out of
+// the blocked layout (DepthToSpace, Transpose to N,H,W,C).
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/backend/onednn/program.h"
+
+enum image_op {
+    IMAGE_POOL,
+    IMAGE_MEAN,
+    IMAGE_GATHER,
+    IMAGE_LINEAR,
+    IMAGE_NORM,
+    IMAGE_DEPTH_TO_SPACE, // to plain
+    IMAGE_TO_NHWC,        // to plain
+    IMAGE_FROM_NHWC,
+};
+
+struct image {
+    struct tail tail;
+    enum image_op op;
+    struct blocked_shape in, out;
+    struct form src, dst;
+    struct blocked_window window;
+    const int *map_y, *map_x;
+    float value; // GATHER: outside; NORM: epsilon
+    struct blocked_linear linear;
+    const float *scale, *shift;
+    int block;
+    bool crd;
+};
+
+struct image_job {
+    const struct image *m;
+    const struct conv_kernels *k;
+    struct conv_epilogue e;
+    const float *src;
+    float *dst;
+};
+
+static void image_unit(const struct image_job *j, int u)
+{
+    const struct image *m = j->m;
+    switch (m->op) {
+    case IMAGE_POOL:
+        blocked_pool(&m->in, &m->out, &m->window, j->src, j->dst, u, u + 1);
+        break;
+    case IMAGE_MEAN:
+        blocked_mean(&m->in, j->src, j->dst, u, u + 1);
+        break;
+    case IMAGE_GATHER:
+        blocked_gather(&m->in, &m->out, m->map_y, m->map_x, m->value, j->src, j->dst, u, u + 1);
+        break;
+    case IMAGE_LINEAR:
+        blocked_linear(&m->in, &m->out, &m->linear, j->src, j->dst, u, u + 1);
+        break;
+    case IMAGE_NORM:
+        blocked_instance_norm(&m->in, m->scale, m->shift, m->value, j->src, j->dst, u, u + 1);
+        break;
+    case IMAGE_DEPTH_TO_SPACE:
+        blocked_depth_to_space(&m->in, m->block, m->crd, j->src, j->dst, u, u + 1);
+        break;
+    case IMAGE_TO_NHWC:
+        blocked_to_nhwc(&m->in, j->src, j->dst, u, u + 1);
+        break;
+    case IMAGE_FROM_NHWC:
+        blocked_from_nhwc(&m->out, j->src, j->dst, u, u + 1);
+        break;
+    }
+}
+
+static void image_units(void *job, int begin, int end, int thread)
+{
+    const struct image_job *j = job;
+    const struct image *m = j->m;
+    const int nb = blocked_count(&m->out);
+    for (int u = begin; u < end; u++) {
+        image_unit(j, u);
+        if (!j->e.n) continue;
+        const size_t pixels = (size_t)m->out.h * (size_t)m->out.w;
+        if (m->tail.layout == LAYOUT_PLAIN) {
+            const size_t at = (size_t)u * pixels;
+            j->k->apply_plain(&j->e, j->dst + at, at, u % m->out.c, u / m->out.c, (ptrdiff_t)pixels);
+        } else {
+            const size_t at = (size_t)u * pixels * (size_t)m->out.lanes;
+            j->k->apply(&j->e, j->dst + at, at, u % nb * m->out.lanes, u / nb, (int)pixels);
+        }
+    }
+}
+
+static enum reel_err run_image(struct program *p, struct step *s)
+{
+    const struct image *m = s->data;
+    struct image_job job = {m, p->k, bind_tail(p, &m->tail), form_at(p, &m->src), form_at(p, &m->dst)};
+    int units = m->out.n * blocked_count(&m->out);
+    if (m->op == IMAGE_DEPTH_TO_SPACE) units = m->out.n * m->out.c;
+    if (m->op == IMAGE_TO_NHWC) units = m->in.n * m->in.h;
+    if (m->op == IMAGE_FROM_NHWC) units = m->out.n * m->out.h;
+    pool_run(p->pool, image_units, &job, units);
+    return REEL_OK;
+}
+
+// Adds the step m from node's first input to its first output.
+static enum reel_err emit(struct program *p, const struct node *node, struct image *m, const char *kernel,
+                          bool *out_done)
+{
+    const bool from_plain = m->op == IMAGE_FROM_NHWC;
+    const bool to_plain = m->op == IMAGE_DEPTH_TO_SPACE || m->op == IMAGE_TO_NHWC;
+    m->tail.layout = to_plain ? LAYOUT_PLAIN : LAYOUT_BLOCKED;
+    enum reel_err err = need_form(p, node->in[0], from_plain ? LAYOUT_PLAIN : LAYOUT_BLOCKED, &m->src);
+    if (!err) err = make_form(p, node->out[0], m->tail.layout, &m->dst);
+    struct step *s = err ? NULL : add_step(p, node, kernel, run_image, sizeof *m);
+    if (!s) return err ? err : no_memory(node);
+    *(struct image *)s->data = *m;
+    if (m->op != IMAGE_TO_NHWC && m->op != IMAGE_FROM_NHWC) s->tail = &((struct image *)s->data)->tail;
+    touch(p, &m->src, p->n_steps - 1);
+    touch(p, &m->dst, p->n_steps - 1);
+    *out_done = true;
+    return finish_epilogue(p, node, 0);
+}
+
+// ---- pooling ---------------------------------------------------------------------
+
+static int64_t ints_at(const struct node *node, const char *name, int i, int64_t absent)
+{
+    const int64_t *v;
+    int n = node_attr_ints(node, name, &v);
+    return i < n ? v[i] : absent;
+}
+
+static enum reel_err lower_pool(struct program *p, const struct node *node, const struct info *in,
+                                const struct info *out, bool *out_done)
+{
+    struct image m = {.op = IMAGE_POOL, .in = in->bs, .out = out->bs};
+    struct blocked_window *w = &m.window;
+    w->average = !strcmp(node->op_type, "AveragePool");
+    w->count_pads = node_attr_int(node, "count_include_pad", 0);
+    if (node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->pending) return REEL_OK; // indices
+    const int axes = in->shape.ndim - 2;
+    const char *mode = node_attr_string(node, "auto_pad", "NOTSET");
+    for (int i = 0; i < 2; i++) {
+        const int axis = axes == 2 ? i : i - 1;
+        int64_t k = 1, s = 1, d = 1, a = 0, b = 0;
+        if (axis >= 0) {
+            const int64_t size = i ? in->bs.w : in->bs.h, to = i ? out->bs.w : out->bs.h;
+            k = ints_at(node, "kernel_shape", axis, 0), s = ints_at(node, "strides", axis, 1);
+            d = ints_at(node, "dilations", axis, 1);
+            a = ints_at(node, "pads", axis, 0), b = ints_at(node, "pads", axes + axis, 0);
+            if (k < 1 || s < 1 || d < 1 || k > 4096 || s > 4096 || d > 4096) return REEL_OK;
+            if (!strncmp(mode, "SAME", 4)) {
+                int64_t total = (to - 1) * s + (k - 1) * d + 1 - size;
+                if (total < 0) total = 0;
+                a = !strcmp(mode, "SAME_LOWER") ? total - total / 2 : total / 2;
+                b = total - a;
+            } else if (!strcmp(mode, "VALID")) {
+                a = b = 0;
+            }
+            if (a < 0 || b < 0 || a > 65536 || b > 65536) return REEL_OK;
+        }
+        *(i ? &w->kw : &w->kh) = (int)k;
+        *(i ? &w->sw : &w->sh) = (int)s;
+        *(i ? &w->dw : &w->dh) = (int)d;
+        *(i ? &w->pad_left : &w->pad_top) = (int)a;
+        *(i ? &w->pad_right : &w->pad_bottom) = (int)b;
+    }
+    return emit(p, node, &m, w->average ? "average pool" : "max pool", out_done);
+}
+
+static enum reel_err lower_global(struct program *p, const struct node *node, const struct info *in,
+                                  const struct info *out, bool *out_done)
+{
+    struct image m = {.op = IMAGE_MEAN, .in = in->bs, .out = out->bs};
+    if (out->bs.h * out->bs.w != 1 || out->bs.c != in->bs.c || out->bs.n != in->bs.n) return REEL_OK;
+    if (!strcmp(node->op_type, "GlobalMaxPool")) {
+        m.op = IMAGE_POOL;
+        m.window = (struct blocked_window){.kh = in->bs.h, .kw = in->bs.w, .sh = 1, .sw = 1, .dh = 1, .dw = 1};
+    }
+    return emit(p, node, &m, "global pool", out_done);
+}
+
+// The int64 constants of input i; NULL when it is not a constant.
+static const int64_t *const_ints(struct program *p, const struct node *node, int i, int *out_n)
+{
+    if (i >= node->n_in || !node->in[i]) return NULL;
+    const struct info *c = info_of(p, node->in[i]);
+    if (c->dtype != REEL_I64 || c->count < 0 || !c->form[LAYOUT_PLAIN].constant) return NULL;
+    *out_n = (int)c->count;
+    return c->form[LAYOUT_PLAIN].constant;
+}
+
+// ReduceMean over exactly H and W, with the axes kept.
+static bool mean_over_image(struct program *p, const struct node *node, const struct info *in)
+{
+    if (strcmp(node->op_type, "ReduceMean") || !node_attr_int(node, "keepdims", 1)) return false;
+    const int64_t *axes;
+    int n = node_attr_ints(node, "axes", &axes);
+    if (!n) axes = const_ints(p, node, 1, &n);
+    if (!axes || n != 2 || in->shape.ndim != 4) return false;
+    const int64_t a = axes[0] < 0 ? axes[0] + 4 : axes[0], b = axes[1] < 0 ? axes[1] + 4 : axes[1];
+    return (a == 2 && b == 3) || (a == 3 && b == 2);
+}
+
+// ---- gathering: nearest resize, pad, crop -------------------------------------------
+
+static int *identity_map(struct program *p, int n)
+{
+    int *map = program_alloc(p, sizeof(int) * (size_t)n);
+    for (int i = 0; map && i < n; i++) map[i] = i;
+    return map;
+}
+
+// Source index of padded position i; ONNX Pad, negative: the constant.
+static int pad_index(const char *mode, int64_t i, int64_t n)
+{
+    if (i >= 0 && i < n) return (int)i;
+    if (!strcmp(mode, "edge")) return i < 0 ? 0 : (int)n - 1;
+    if (!strcmp(mode, "reflect") && n > 1) {
+        const int64_t period = 2 * (n - 1);
+        int64_t k = (i % period + period) % period;
+        return (int)(k < n ? k : period - k);
+    }
+    if (!strcmp(mode, "wrap")) return (int)((i % n + n) % n);
+    return -1;
+}
+
+static enum reel_err lower_pad(struct program *p, const struct node *node, const struct info *in,
+                               const struct info *out, bool *out_done)
+{
+    const int64_t *pads;
+    int n = node_attr_ints(node, "pads", &pads), nd = in->shape.ndim;
+    struct image m = {.op = IMAGE_GATHER, .in = in->bs, .out = out->bs, .value = node_attr_float(node, "value", 0)};
+    if (!n) pads = const_ints(p, node, 1, &n);
+    if (!pads || n != 2 * nd || nd != 4 || (node->n_in > 3 && node->in[3])) return REEL_OK;
+    if (pads[0] || pads[1] || pads[4] || pads[5]) return REEL_OK;
+    if (node->n_in > 2 && node->in[2]) {
+        const struct info *v = info_of(p, node->in[2]);
+        if (v->count != 1 || v->dtype != REEL_F32 || !v->form[LAYOUT_PLAIN].constant) return REEL_OK;
+        m.value = *(const float *)v->form[LAYOUT_PLAIN].constant;
+    }
+    const char *mode = node_attr_string(node, "mode", "constant");
+    int *y = identity_map(p, out->bs.h), *x = identity_map(p, out->bs.w);
+    if (!y || !x) return no_memory(node);
+    for (int i = 0; i < out->bs.h; i++) y[i] = pad_index(mode, i - pads[2], in->bs.h);
+    for (int i = 0; i < out->bs.w; i++) x[i] = pad_index(mode, i - pads[3], in->bs.w);
+    m.map_y = y;
+    m.map_x = x;
+    return emit(p, node, &m, "pad", out_done);
+}
+
+// ---- resize ------------------------------------------------------------------------
+
+struct axis_map {
+    const char *mode; // coordinate_transformation_mode
+    double scale;
+    int in, out;
+};
+
+// Position in the input of output pixel i; ONNX Resize, opset 19.
+static double source_position(const struct axis_map *a, int i)
+{
+    if (!strcmp(a->mode, "asymmetric")) return i / a->scale;
+    if (!strcmp(a->mode, "align_corners")) return a->out > 1 ? (double)i * (a->in - 1) / (a->out - 1) : 0;
+    if (!strcmp(a->mode, "pytorch_half_pixel") && a->out <= 1) return 0;
+    return (i + 0.5) / a->scale - 0.5;
+}
+
+static int nearest_index(const struct axis_map *a, const char *rounding, int i)
+{
+    const double x = source_position(a, i);
+    double r = ceil(x - 0.5); // round_prefer_floor
+    if (!strcmp(rounding, "floor")) r = floor(x);
+    if (!strcmp(rounding, "ceil")) r = ceil(x);
+    if (!strcmp(rounding, "round_prefer_ceil")) r = floor(x + 0.5);
+    return r < 0 ? 0 : r > a->in - 1 ? a->in - 1 : (int)r;
+}
+
+static bool linear_maps(struct program *p, const struct axis_map *a, const int **out_0, const int **out_1,
+                        const float **out_w)
+{
+    int *i0 = program_alloc(p, sizeof(int) * (size_t)a->out), *i1 = program_alloc(p, sizeof(int) * (size_t)a->out);
+    float *w = program_alloc(p, sizeof(float) * (size_t)a->out);
+    if (!i0 || !i1 || !w) return false;
+    for (int i = 0; i < a->out; i++) {
+        double x = source_position(a, i);
+        x = x < 0 ? 0 : x > a->in - 1 ? a->in - 1 : x;
+        i0[i] = (int)x;
+        i1[i] = i0[i] + 1 < a->in ? i0[i] + 1 : a->in - 1;
+        w[i] = (float)(x - i0[i]);
+    }
+    *out_0 = i0, *out_1 = i1, *out_w = w;
+    return true;
+}
+
+// The scales along H and W, as the node gives them or from the sizes; false
+// when they cannot be known or other axes are scaled.
+static bool resize_scales(struct program *p, const struct node *node, const struct info *in, const struct info *out,
+                          double scale[2])
+{
+    const bool upsample = !strcmp(node->op_type, "Upsample");
+    scale[0] = (double)out->bs.h / in->bs.h;
+    scale[1] = (double)out->bs.w / in->bs.w;
+    const float *given = NULL;
+    int n = node_attr_floats(node, "scales", &given);
+    const int at = upsample || node->opset < 11 ? 1 : 2;
+    if (!n && node->n_in > at && node->in[at]) {
+        const struct info *s = info_of(p, node->in[at]);
+        if (s->count == 0) return true;
+        if (s->dtype != REEL_F32 || !s->form[LAYOUT_PLAIN].constant) return false;
+        given = s->form[LAYOUT_PLAIN].constant;
+        n = (int)s->count;
+    }
+    if (!n) return true; // by sizes
+    if (n != 4) return false;
+    scale[0] = (double)given[2];
+    scale[1] = (double)given[3];
+    return given[0] == 1 && given[1] == 1;
+}
+
+static enum reel_err lower_resize(struct program *p, const struct node *node, const struct info *in,
+                                  const struct info *out, bool *out_done)
+{
+    const bool old = !strcmp(node->op_type, "Upsample") || node->opset < 11;
+    const char *mode = node_attr_string(node, "mode", "nearest");
+    const char *transform = old ? "asymmetric" : node_attr_string(node, "coordinate_transformation_mode", "half_pixel");
+    const char *rounding = old ? "floor" : node_attr_string(node, "nearest_mode", "round_prefer_floor");
+    const bool nearest = !strcmp(mode, "nearest"), linear = !strcmp(mode, "linear") || !strcmp(mode, "bilinear");
+    double scale[2];
+    if (in->shape.ndim != 4 || (!nearest && !linear) || node_attr(node, "axes") || node_attr_int(node, "antialias", 0))
+        return REEL_OK;
+    if (in->bs.n != out->bs.n || in->bs.c != out->bs.c ||
+        strcmp(node_attr_string(node, "keep_aspect_ratio_policy", "stretch"), "stretch"))
+        return REEL_OK;
+    if (!strcmp(transform, "tf_crop_and_resize") || !strcmp(transform, "half_pixel_symmetric") ||
+        !strcmp(transform, "tf_half_pixel_for_nn"))
+        return REEL_OK;
+    if (!resize_scales(p, node, in, out, scale) || !(scale[0] > 0) || !(scale[1] > 0)) return REEL_OK;
+    const struct axis_map y = {transform, scale[0], in->bs.h, out->bs.h},
+                          x = {transform, scale[1], in->bs.w, out->bs.w};
+    struct image m = {.op = nearest ? IMAGE_GATHER : IMAGE_LINEAR, .in = in->bs, .out = out->bs};
+    if (linear) {
+        struct blocked_linear *l = &m.linear;
+        if (!linear_maps(p, &y, &l->y0, &l->y1, &l->wy) || !linear_maps(p, &x, &l->x0, &l->x1, &l->wx))
+            return no_memory(node);
+        return emit(p, node, &m, "resize linear", out_done);
+    }
+    int *map_y = identity_map(p, out->bs.h), *map_x = identity_map(p, out->bs.w);
+    if (!map_y || !map_x) return no_memory(node);
+    for (int i = 0; i < out->bs.h; i++) map_y[i] = nearest_index(&y, rounding, i);
+    for (int i = 0; i < out->bs.w; i++) map_x[i] = nearest_index(&x, rounding, i);
+    m.map_y = map_y;
+    m.map_x = map_x;
+    return emit(p, node, &m, "resize nearest", out_done);
+}
+
+// ---- channels: concatenating and cutting ----------------------------------------------
+
+struct part {
+    struct blocked_shape src_shape, dst_shape;
+    struct form src, dst;
+    int src_c, dst_c, count;
+};
+
+struct parts {
+    struct part *part;
+    int n, images;
+};
+
+struct parts_job {
+    struct program *p;
+    const struct parts *parts;
+};
+
+static void part_units(void *job, int begin, int end, int thread)
+{
+    const struct parts_job *j = job;
+    for (int u = begin; u < end; u++) {
+        const struct part *q = &j->parts->part[u / j->parts->images];
+        const int image = u % j->parts->images;
+        blocked_copy_channels(&q->src_shape, form_at(j->p, &q->src), q->src_c, &q->dst_shape, form_at(j->p, &q->dst),
+                              q->dst_c, q->count, image, image + 1);
+    }
+}
+
+static enum reel_err run_parts(struct program *p, struct step *s)
+{
+    struct parts_job job = {p, s->data};
+    pool_run(p->pool, part_units, &job, job.parts->n * job.parts->images);
+    return REEL_OK;
+}
+
+static enum reel_err emit_parts(struct program *p, const struct node *node, struct part *part, int n,
+                                const char *kernel)
+{
+    struct step *s = add_step(p, node, kernel, run_parts, sizeof(struct parts));
+    if (!s) return no_memory(node);
+    *(struct parts *)s->data = (struct parts){part, n, part[0].src_shape.n};
+    for (int i = 0; i < n; i++) {
+        touch(p, &part[i].src, p->n_steps - 1);
+        touch(p, &part[i].dst, p->n_steps - 1);
+    }
+    return REEL_OK;
+}
+
+static enum reel_err lower_concat(struct program *p, const struct node *node, bool *out_done)
+{
+    struct info *out = info_of(p, node->out[0]);
+    int64_t axis = node_attr_int(node, "axis", 1);
+    if (axis < 0) axis += out->shape.ndim;
+    if (!out->image || axis != 1 || node->n_epilogue) return REEL_OK;
+    bool any = false;
+    for (int i = 0; i < node->n_in; i++) {
+        const struct info *in = info_of(p, node->in[i]);
+        if (!in->image || in->shape.ndim != out->shape.ndim) return REEL_OK;
+        any |= in->form[LAYOUT_BLOCKED].buf >= 0;
+    }
+    if (!any) return REEL_OK;
+    struct part *part = program_alloc(p, sizeof *part * (size_t)node->n_in);
+    if (!part) return no_memory(node);
+    int c = 0;
+    for (int i = 0; i < node->n_in; i++) {
+        const struct info *in = info_of(p, node->in[i]);
+        part[i] = (struct part){.src_shape = in->bs, .dst_shape = out->bs, .dst_c = c, .count = in->bs.c};
+        enum reel_err err = need_form(p, node->in[i], LAYOUT_BLOCKED, &part[i].src);
+        if (err) return err;
+        c += in->bs.c;
+    }
+    struct form dst;
+    enum reel_err err = make_form(p, node->out[0], LAYOUT_BLOCKED, &dst);
+    for (int i = 0; i < node->n_in; i++) part[i].dst = dst;
+    *out_done = true;
+    return err ? err : emit_parts(p, node, part, node->n_in, "concat");
+}
+
+// Output `out` is channels [from, ...) of the blocked input: a view when whole
+// blocks of one image are cut, else a copy.
+static enum reel_err cut_channels(struct program *p, const struct node *node, const struct value *out_value, int from)
+{
+    struct info *in = info_of(p, node->in[0]), *out = info_of(p, out_value);
+    struct form src;
+    enum reel_err err = need_form(p, node->in[0], LAYOUT_BLOCKED, &src);
+    if (err) return err;
+    if (in->bs.n == 1 && from % in->bs.lanes == 0 && src.buf >= 0) {
+        src.offset += (size_t)from * (size_t)in->bs.h * (size_t)in->bs.w * sizeof(float);
+        set_form(p, out_value, LAYOUT_BLOCKED, src);
+        return REEL_OK;
+    }
+    struct part *part = program_alloc(p, sizeof *part);
+    if (!part) return no_memory(node);
+    *part = (struct part){.src_shape = in->bs, .dst_shape = out->bs, .src = src, .src_c = from, .count = out->bs.c};
+    err = make_form(p, out_value, LAYOUT_BLOCKED, &part->dst);
+    return err ? err : emit_parts(p, node, part, 1, "cut channels");
+}
+
+static enum reel_err lower_split(struct program *p, const struct node *node, const struct info *in, bool *out_done)
+{
+    int64_t axis = node_attr_int(node, "axis", 0);
+    if (axis < 0) axis += in->shape.ndim;
+    if (axis != 1) return REEL_OK;
+    int from = 0;
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < node->n_out && !err; i++) {
+        if (!node->out[i] || !info_of(p, node->out[i])->image) return REEL_OK;
+        err = cut_channels(p, node, node->out[i], from);
+        from += info_of(p, node->out[i])->bs.c;
+    }
+    *out_done = true;
+    return err;
+}
+
+// A Slice with constant bounds, normalised: start and step of each axis.
+static bool slice_bounds(struct program *p, const struct node *node, const struct info *in, int64_t start[4],
+                         int64_t step[4])
+{
+    const int64_t *starts, *axes = NULL, *steps = NULL;
+    int n = node_attr_ints(node, "starts", &starts), n_axes = 0, n_steps = 0;
+    if (n) {
+        n_axes = node_attr_ints(node, "axes", &axes);
+    } else {
+        starts = const_ints(p, node, 1, &n);
+        if (!starts) return false;
+        axes = const_ints(p, node, 3, &n_axes);
+        steps = const_ints(p, node, 4, &n_steps);
+        if (node->n_in > 3 && node->in[3] && !axes) return false;
+        if (node->n_in > 4 && node->in[4] && !steps) return false;
+    }
+    for (int i = 0; i < 4; i++) start[i] = 0, step[i] = 1;
+    for (int i = 0; i < n; i++) {
+        int64_t axis = axes && i < n_axes ? axes[i] : i;
+        if (axis < 0) axis += in->shape.ndim;
+        if (axis < 0 || axis >= in->shape.ndim) return false;
+        const int64_t size = in->shape.dim[axis];
+        int64_t s = starts[i];
+        if (s < 0) s += size;
+        s = s < 0 ? 0 : s >= size ? size - 1 : s;
+        start[axis] = s;
+        step[axis] = steps && i < n_steps ? steps[i] : 1;
+    }
+    return true;
+}
+
+static enum reel_err lower_slice(struct program *p, const struct node *node, const struct info *in,
+                                 const struct info *out, bool *out_done)
+{
+    int64_t start[4], step[4];
+    if (in->shape.ndim != 4 || !slice_bounds(p, node, in, start, step)) return REEL_OK;
+    const bool images = in->bs.n == out->bs.n && start[0] == 0 && step[0] == 1;
+    const bool all_channels = in->bs.c == out->bs.c && start[1] == 0 && step[1] == 1;
+    const bool all_pixels = in->bs.h == out->bs.h && in->bs.w == out->bs.w && step[2] == 1 && step[3] == 1;
+    if (!images) return REEL_OK;
+    if (all_pixels && step[1] == 1) {
+        *out_done = true;
+        return cut_channels(p, node, node->out[0], (int)start[1]);
+    }
+    if (!all_channels) return REEL_OK;
+    int *y = identity_map(p, out->bs.h), *x = identity_map(p, out->bs.w);
+    if (!y || !x) return no_memory(node);
+    for (int i = 0; i < out->bs.h; i++) y[i] = (int)(start[2] + i * step[2]);
+    for (int i = 0; i < out->bs.w; i++) x[i] = (int)(start[3] + i * step[3]);
+    if (y[out->bs.h - 1] < 0 || y[out->bs.h - 1] >= in->bs.h || x[out->bs.w - 1] < 0 || x[out->bs.w - 1] >= in->bs.w)
+        return REEL_OK;
+    struct image m = {.op = IMAGE_GATHER, .in = in->bs, .out = out->bs, .map_y = y, .map_x = x};
+    return emit(p, node, &m, "crop", out_done);
+}
+
+// ---- the rest ------------------------------------------------------------------------
+
+static const float *padded_constant(struct program *p, const struct value *v, int channels)
+{
+    const struct info *c = v ? info_of(p, v) : NULL;
+    if (!c || c->dtype != REEL_F32 || c->count != channels || !c->form[LAYOUT_PLAIN].constant) return NULL;
+    float *m = program_alloc(p, ((size_t)channels + 16) * sizeof(float));
+    if (m) memcpy(m, c->form[LAYOUT_PLAIN].constant, (size_t)channels * sizeof(float));
+    return m;
+}
+
+static enum reel_err lower_norm(struct program *p, const struct node *node, const struct info *in,
+                                const struct info *out, bool *out_done)
+{
+    if (node->n_in < 3) return REEL_OK;
+    struct image m = {.op = IMAGE_NORM, .in = in->bs, .out = out->bs, .value = node_attr_float(node, "epsilon", 1e-5f)};
+    m.scale = padded_constant(p, node->in[1], in->bs.c);
+    m.shift = padded_constant(p, node->in[2], in->bs.c);
+    if (!m.scale || !m.shift) return REEL_OK;
+    return emit(p, node, &m, "instance norm", out_done);
+}
+
+static enum reel_err lower_transpose(struct program *p, const struct node *node, const struct info *in,
+                                     const struct info *out, bool *out_done)
+{
+    const int64_t *perm;
+    if (node_attr_ints(node, "perm", &perm) != 4 || perm[0] != 0) return REEL_OK;
+    if (perm[1] == 2 && perm[2] == 3 && perm[3] == 1 && in->form[LAYOUT_BLOCKED].buf >= 0) {
+        struct image m = {.op = IMAGE_TO_NHWC, .in = in->bs, .out = out->bs};
+        return emit(p, node, &m, "to nhwc", out_done);
+    }
+    if (perm[1] == 3 && perm[2] == 1 && perm[3] == 2 && out->bs.c >= 8) {
+        struct image m = {.op = IMAGE_FROM_NHWC, .in = in->bs, .out = out->bs};
+        return emit(p, node, &m, "from nhwc", out_done);
+    }
+    return REEL_OK;
+}
+
+static bool is(const struct node *node, const char *op)
+{
+    return !strcmp(node->op_type, op);
+}
+
+enum reel_err lower_image(struct program *p, const struct node *node, bool *out_done)
+{
+    if (node->n_in < 1 || !node->in[0] || !node->out[0]) return REEL_OK;
+    if (is(node, "Concat")) return lower_concat(p, node, out_done);
+    const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
+    if (!in->image || !out->image) return REEL_OK;
+    if (is(node, "MaxPool") || is(node, "AveragePool")) return lower_pool(p, node, in, out, out_done);
+    if (is(node, "GlobalAveragePool") || is(node, "GlobalMaxPool") || mean_over_image(p, node, in))
+        return lower_global(p, node, in, out, out_done);
+    if (is(node, "InstanceNormalization")) return lower_norm(p, node, in, out, out_done);
+    if (is(node, "Transpose")) return lower_transpose(p, node, in, out, out_done);
+    // worth it only where the input is blocked already
+    if (in->form[LAYOUT_BLOCKED].buf < 0) return REEL_OK;
+    if (is(node, "Resize") || is(node, "Upsample")) return lower_resize(p, node, in, out, out_done);
+    if (is(node, "Pad")) return lower_pad(p, node, in, out, out_done);
+    if (is(node, "Split")) return lower_split(p, node, in, out_done);
+    if (is(node, "Slice")) return lower_slice(p, node, in, out, out_done);
+    if (is(node, "DepthToSpace")) {
+        struct image m = {.op = IMAGE_DEPTH_TO_SPACE, .in = in->bs, .out = out->bs};
+        m.block = (int)node_attr_int(node, "blocksize", 1);
+        m.crd = !strcmp(node_attr_string(node, "mode", "DCR"), "CRD");
+        return m.block > 0 ? emit(p, node, &m, "depth to space", out_done) : REEL_OK;
+    }
+    return REEL_OK;
+}

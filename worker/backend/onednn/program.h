@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+//
+// A compiled graph of the CPU backend: a list of steps over buffers of one
+// arena. backend_onednn.c drives compiling and running; lower_*.c turn nodes
+// into steps; what is here they share.
+//
+// A value may lie in two layouts ("forms"): plain (row-major) and blocked
+// (kernels/conv_cpu.h). A node asks for the form it wants with need_form(),
+// which adds the change of layout when it is not there yet. 16-bit floats are
+// kept as float32 inside; the graph's inputs and outputs are converted.
+#ifndef REEL_WORKER_BACKEND_ONEDNN_PROGRAM_H
+#define REEL_WORKER_BACKEND_ONEDNN_PROGRAM_H
+
+#include "kernels/blocked.h"
+#include "kernels/conv_cpu.h"
+#include "worker/backend/backend.h"
+#include "worker/backend/onednn/pool.h"
+
+enum layout {
+    LAYOUT_PLAIN,
+    LAYOUT_BLOCKED,
+    LAYOUTS,
+};
+
+enum buf_kind {
+    BUF_ARENA,  // shares the arena with buffers of other life times
+    BUF_INPUT,  // a graph input of the caller's, set at each run
+    BUF_OUTPUT, // a graph output: the caller's memory, or own
+};
+
+struct buf {
+    enum buf_kind kind;
+    size_t bytes;
+    int first, last; // steps between which it is in use
+    int pending;     // reads not yet compiled, of all values in it
+    int io;          // number of the graph input or output
+    bool padded;     // whole vectors are written: longer than the tensor
+    size_t offset;   // in the arena
+    char *base;
+    void *own; // memory of an output buffer when the caller gives none
+};
+
+// Where a form lies. Absent: buf < 0 and no constant.
+struct form {
+    int buf;
+    size_t offset;
+    const void *constant;
+};
+
+#define FORM_NONE ((struct form){.buf = -1})
+
+struct info {
+    const struct value *v;
+    enum reel_dtype dtype; // inside the program
+    struct reel_shape shape;
+    int64_t count;           // -1: depends on data
+    bool image;              // float32 and 3 or 4 dimensions: may be blocked
+    struct blocked_shape bs; // of an image; (N,C,L) counts as (N,C,1,L)
+    struct form form[LAYOUTS];
+    int pending; // reads by nodes not yet compiled, and as a graph output
+    int step;    // that made form[] first, -1 for inputs and constants
+    enum layout step_layout;
+    struct reel_tensor dynamic; // at run time, when count is -1
+};
+
+struct program;
+
+struct step {
+    enum reel_err (*run)(struct program *p, struct step *s);
+    void (*fini)(void *data);
+    void *data;
+    const struct node *node; // NULL for changes of layout
+    const char *kernel;      // for the dump
+    double mflop;
+    // an elementwise or convolution step whose result may still be changed in
+    // place by steps appended to its epilogue
+    struct tail *tail;
+};
+
+// The epilogue of a step and where its operands lie.
+struct tail {
+    struct conv_epilogue e;
+    struct form data[CONV_MAX_STEPS]; // set into e before each run when buf >= 0
+    enum layout layout;               // of the step's result
+    bool columns;                     // channels are the last axis (matrix products)
+    bool no_channels;                 // the step runs over one long row
+};
+
+struct program {
+    const struct graph *graph;
+    const struct conv_kernels *k;
+    struct pool *pool;
+    struct info *info; // by value id
+    int n_info;
+    struct step *steps;
+    int n_steps, cap_steps;
+    struct buf *bufs;
+    int n_bufs, cap_bufs;
+    void **owned; // memory of constants and steps' data
+    int n_owned, cap_owned;
+    size_t constant_bytes;
+    char *arena;
+    size_t arena_bytes;
+    float *scratch; // threads x scratch_bytes
+    size_t scratch_bytes;
+    bool interpret;  // control flow that did not fold away: the interpreter runs the graph
+    double *step_us; // time of each step so far, when REELMILL_PROFILE asked for it
+    long long runs;
+};
+
+static inline void *form_at(const struct program *p, const struct form *f)
+{
+    return f->constant ? (void *)f->constant : p->bufs[f->buf].base + f->offset;
+}
+
+static inline bool form_exists(const struct form *f)
+{
+    return f->constant || f->buf >= 0;
+}
+
+static inline float *thread_scratch(const struct program *p, int thread)
+{
+    return p->scratch + (size_t)thread * (p->scratch_bytes / sizeof(float));
+}
+
+// ---- compiling (backend_onednn.c) ------------------------------------------------
+
+struct info *info_of(struct program *p, const struct value *v);
+// Zeroed memory that lives as long as the program; NULL when there is none.
+void *program_alloc(struct program *p, size_t bytes);
+// A step with data of that size (zeroed); NULL when out of memory.
+struct step *add_step(struct program *p, const struct node *node, const char *kernel,
+                      enum reel_err (*run)(struct program *, struct step *), size_t data_bytes);
+// Marks a form as read or written by step `step`.
+void touch(struct program *p, const struct form *f, int step);
+// The value in that layout; adds a step when it must be converted. Errors: NOMEM.
+enum reel_err need_form(struct program *p, const struct value *v, enum layout layout, struct form *out_form);
+// A new buffer for v in that layout, to be written by the step added next.
+enum reel_err make_form(struct program *p, const struct value *v, enum layout layout, struct form *out_form);
+// v lies where f does (a view, or made in place).
+void set_form(struct program *p, const struct value *v, enum layout layout, struct form f);
+// True when nothing but `uses` reads of the node being compiled needs f's buffer.
+bool form_dies(const struct program *p, const struct form *f, int uses);
+// Memory each thread needs in a step.
+void want_scratch(struct program *p, size_t bytes);
+int next_step(const struct program *p);
+enum reel_err no_memory(const struct node *node);
+
+// ---- lowering: true in *out_done when the node has become steps ---------------------
+
+enum reel_err lower_conv(struct program *p, const struct node *node, bool *out_done);
+enum reel_err lower_matmul(struct program *p, const struct node *node, bool *out_done);
+enum reel_err lower_elementwise(struct program *p, const struct node *node, bool *out_done);
+enum reel_err lower_image(struct program *p, const struct node *node, bool *out_done);
+enum reel_err lower_view(struct program *p, const struct node *node, bool *out_done);
+// The operator's reference implementation; takes every node.
+enum reel_err lower_reference(struct program *p, const struct node *node);
+
+// ---- epilogues (lower_elementwise.c) -------------------------------------------------
+
+// Puts the node's epilogue into tail as far as it can be done in one pass; the
+// rest, if any, starts at *out_left. Adds layout changes of operands first, so
+// it is called before the step itself is added.
+enum reel_err map_epilogue(struct program *p, const struct node *node, const struct info *out, struct tail *tail,
+                           int *out_left);
+// Steps for node->epilogue[from..], by the reference implementation.
+enum reel_err finish_epilogue(struct program *p, const struct node *node, int from);
+// The epilogue with its operands' addresses of this run.
+struct conv_epilogue bind_tail(const struct program *p, const struct tail *tail);
+// Marks the operands as read by a step.
+void touch_tail(struct program *p, const struct tail *tail, int step);
+
+#endif
