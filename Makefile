@@ -34,7 +34,7 @@ CFLAGS_asan    := -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-
 CFLAGS_tsan    := -O1 -fsanitize=thread -fno-omit-frame-pointer
 
 WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unused-parameter \
-        -Wno-missing-field-initializers $(if $(WERROR),-Werror)
+        -Wno-missing-field-initializers -Wno-format-truncation $(if $(WERROR),-Werror)
 # No contraction: the same sums on every instruction set a function is cloned for.
 ALLFLAGS = -std=gnu17 -g $(CFLAGS_$(VARIANT)) $(WARN) -fno-math-errno -ffp-contract=off -D_GNU_SOURCE \
            -DREEL_VERSION='"$(VERSION)"' -DREEL_CUDA=$(CUDA) -I. -I$(GEN) -MMD -MP $(INC) $(CFLAGS)
