@@ -1,0 +1,585 @@
+// SPDX-License-Identifier: MIT
+//
+// model.h, second half: what the outputs are, and from that and the file, how
+// values are read.
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "worker/model.h"
+#include "worker/model_graph.h"
+
+static const char *file_of(const struct model_facts *f)
+{
+    return f->path ? f->path : "?";
+}
+
+static int find_output(const struct model_facts *f, const char *name)
+{
+    for (int i = 0; i < f->n_out; i++)
+        if (!strcmp(f->out[i].name, name)) return i;
+    return -1;
+}
+
+static int64_t last_dim(const struct reel_shape *s)
+{
+    return s->ndim > 0 ? s->dim[s->ndim - 1] : -1;
+}
+
+// Positions of the grids of strides 8, 16, 32.
+static int64_t grid_cells(int w, int h)
+{
+    int64_t n = 0;
+    for (int s = 8; s <= 32; s *= 2) n += (int64_t)((w + s - 1) / s) * ((h + s - 1) / s);
+    return n;
+}
+
+// ---- heads ------------------------------------------------------------------
+// Each looks for its own outputs; true when they are there, with their indices
+// in the head's order and the number of classes.
+
+struct look {
+    const struct model_facts *f;
+    const struct reel_shape *shapes;
+    int w, h;
+    struct model *m;
+};
+
+// The single output of rank 3 with a batch of 1, or -1.
+static int only_rows(const struct look *l)
+{
+    return l->f->n_out == 1 && l->shapes[0].ndim == 3 && l->shapes[0].dim[0] == 1 ? 0 : -1;
+}
+
+static bool is_ssd(const struct look *l)
+{
+    if (l->f->n_out != 2) return false;
+    int boxes = last_dim(&l->shapes[1]) == 4 ? 1 : 0, scores = 1 - boxes;
+    const struct reel_shape *b = &l->shapes[boxes], *s = &l->shapes[scores];
+    if (b->ndim != 3 || s->ndim != 3 || last_dim(b) != 4 || b->dim[1] != s->dim[1] || last_dim(s) < 2) return false;
+    l->m->head_output[0] = scores, l->m->head_output[1] = boxes;
+    l->m->n_head_outputs = 2;
+    l->m->classes = (int)last_dim(s) - 1; // class 0 is the background
+    return true;
+}
+
+static bool is_yunet(const struct look *l)
+{
+    static const char *const kinds[4] = {"cls", "obj", "bbox", "kps"};
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < 3; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "%s_%d", kinds[k], 8 << i);
+            int at = find_output(l->f, name);
+            if (at < 0) return false;
+            l->m->head_output[3 * k + i] = at;
+        }
+    l->m->n_head_outputs = 12;
+    l->m->classes = 1;
+    return true;
+}
+
+// Three outputs with the given last extents, in any order.
+static bool three_by_width(const struct look *l, int rank, int64_t a, int64_t b, int64_t c)
+{
+    if (l->f->n_out != 3) return false;
+    const int64_t want[3] = {a, b, c};
+    for (int k = 0; k < 3; k++) {
+        int at = -1;
+        for (int i = 0; i < 3; i++)
+            if (l->shapes[i].ndim == rank && last_dim(&l->shapes[i]) == want[k]) at = i;
+        if (at < 0) return false;
+        l->m->head_output[k] = at;
+    }
+    l->m->n_head_outputs = 3;
+    l->m->classes = 1;
+    return true;
+}
+
+static bool is_yunet_2021(const struct look *l)
+{
+    return three_by_width(l, 2, 14, 2, 1);
+}
+
+static bool is_retinaface(const struct look *l)
+{
+    return three_by_width(l, 3, 4, 2, 10);
+}
+
+static bool one_output(const struct look *l, int64_t classes)
+{
+    if (classes < 1) return false;
+    l->m->head_output[0] = 0;
+    l->m->n_head_outputs = 1;
+    l->m->classes = (int)classes;
+    return true;
+}
+
+static bool is_yolox(const struct look *l)
+{
+    int i = only_rows(l);
+    if (i < 0 || l->shapes[i].dim[1] != grid_cells(l->w, l->h)) return false;
+    // Boxes decoded inside the graph need an exponential for their sizes.
+    l->m->decoded = model_has_op(l->f->graph, "Exp");
+    return one_output(l, last_dim(&l->shapes[i]) - 5);
+}
+
+static bool is_yolov5(const struct look *l)
+{
+    int i = only_rows(l);
+    return i >= 0 && l->shapes[i].dim[1] == 3 * grid_cells(l->w, l->h) && one_output(l, last_dim(&l->shapes[i]) - 5);
+}
+
+static bool is_yolov8(const struct look *l)
+{
+    int i = only_rows(l);
+    if (i < 0 || l->shapes[i].dim[2] != grid_cells(l->w, l->h)) return false;
+    return one_output(l, l->shapes[i].dim[1] - 4);
+}
+
+static bool is_fastestdet(const struct look *l)
+{
+    if (l->f->n_out != 1 || l->shapes[0].ndim != 4) return false;
+    const struct reel_shape *s = &l->shapes[0];
+    if (s->dim[2] * 16 != l->h || s->dim[3] * 16 != l->w || s->dim[1] < 6) return false;
+    const struct node *last = model_last_node(l->f->graph, l->f->out[0].name);
+    if (last && (strcmp(last->op_type, "Concat") || last->n_in != 3)) return false;
+    return one_output(l, s->dim[1] - 5);
+}
+
+static bool is_finished(const struct look *l)
+{
+    if (l->f->n_out != 1) return false;
+    const struct reel_shape *s = &l->shapes[0];
+    int64_t columns = last_dim(s), rows = s->ndim >= 2 ? s->dim[s->ndim - 2] : -1;
+    if (s->ndim != 2 && s->ndim != 3) return false;
+    return (columns == 6 || columns == 7) && rows <= 4096 && one_output(l, 1);
+}
+
+static bool (*const head_looks[MODEL_HEADS])(const struct look *) = {
+    [MODEL_HEAD_SSD] = is_ssd,
+    [MODEL_HEAD_YUNET] = is_yunet,
+    [MODEL_HEAD_YUNET_2021] = is_yunet_2021,
+    [MODEL_HEAD_YOLOX] = is_yolox,
+    [MODEL_HEAD_YOLOV5] = is_yolov5,
+    [MODEL_HEAD_YOLOV8] = is_yolov8,
+    [MODEL_HEAD_RETINAFACE] = is_retinaface,
+    [MODEL_HEAD_FASTESTDET] = is_fastestdet,
+    [MODEL_HEAD_NMS] = is_finished,
+};
+
+static enum model_head guess_head(const struct look *l)
+{
+    for (int h = MODEL_HEAD_NONE + 1; h < MODEL_HEADS; h++)
+        if (head_looks[h](l)) return (enum model_head)h;
+    return MODEL_HEAD_NONE;
+}
+
+// ---- pictures, classes, maps ------------------------------------------------
+
+// Reads an output as a map of channels x h x w.
+struct map {
+    bool nhwc;
+    int64_t channels, h, w;
+};
+
+static bool as_map(const struct reel_shape *s, int w, int h, struct map *out)
+{
+    if (s->ndim != 4 && s->ndim != 3) return false;
+    if (s->ndim == 4 && s->dim[0] != 1) return false;
+    const int64_t *d = s->dim + s->ndim - 3;
+    if (d[0] < 1 || d[1] < 1 || d[2] < 1) return false;
+    // The layout whose spatial extents have the input's shape, NCHW first.
+    double want = (double)w / h;
+    double nchw = fabs((double)d[2] / (double)d[1] / want - 1), nhwc = fabs((double)d[1] / (double)d[0] / want - 1);
+    bool last = nhwc < nchw && d[2] < d[0] * d[1];
+    *out = last ? (struct map){true, d[2], d[0], d[1]} : (struct map){false, d[0], d[1], d[2]};
+    return (last ? nhwc : nchw) < 0.1;
+}
+
+static bool name_has(const char *name, const char *const *parts)
+{
+    for (; *parts; parts++)
+        if (strstr(name, *parts)) return true;
+    return false;
+}
+
+static bool take_picture(const struct look *l, int i)
+{
+    struct map map;
+    if (!as_map(&l->shapes[i], l->w, l->h, &map) || (map.channels != 3 && map.channels != 1)) return false;
+    if (map.w * l->h != map.h * l->w || map.w < l->w) return false;
+    if (!reel_dtype_is_float(l->f->out[i].dtype) && l->f->out[i].dtype != REEL_U8) return false;
+    if (map.channels == 1 && l->m->input.channels == 3) return false;
+    l->m->output.index = i;
+    l->m->output.nhwc = map.nhwc;
+    l->m->output.channels = (int)map.channels;
+    return true;
+}
+
+static bool take_matte(const struct look *l, int i)
+{
+    static const char *const names[] = {"pha", "alpha", "matte", "mask", "seg", NULL};
+    struct map map;
+    if (!as_map(&l->shapes[i], l->w, l->h, &map) || map.channels != 1) return false;
+    if (!reel_dtype_is_float(l->f->out[i].dtype)) return false;
+    const char *op = model_last_op(l->f->graph, l->f->out[i].name);
+    bool bounded = !strcmp(op, "Sigmoid") || !strcmp(op, "Clip") || !strcmp(op, "HardSigmoid");
+    if (l->f->n_out > 1 && !name_has(l->f->out[i].name, names)) return false;
+    l->m->output.index = i;
+    l->m->output.nhwc = map.nhwc;
+    l->m->output.channels = 1;
+    l->m->output.sigmoid = !bounded;
+    l->m->classes = 2;
+    return true;
+}
+
+static bool take_segments(const struct look *l, int i)
+{
+    const struct net_io *io = &l->f->out[i];
+    const struct reel_shape *s = &l->shapes[i];
+    struct map map;
+    if (!reel_dtype_is_float(io->dtype)) { // class numbers
+        bool flat = s->ndim == 3 && s->dim[0] == 1;
+        if (s->ndim != 4 && !flat) return false;
+        struct reel_shape as4 = {.ndim = 4, .dim = {1, 1, s->dim[s->ndim - 2], s->dim[s->ndim - 1]}};
+        if (!as_map(&as4, l->w, l->h, &map)) return false;
+        map.channels = 1, map.nhwc = false;
+        l->m->classes = 0;
+    } else {
+        if (!as_map(s, l->w, l->h, &map) || map.channels < 2) return false;
+        // A map much coarser than the picture is a feature, not a mask.
+        if (map.h * 9 < l->h) return false;
+        if (l->f->n_out > 1 && strcmp(io->name, "out")) return false;
+        l->m->classes = (int)map.channels;
+    }
+    l->m->output.index = i;
+    l->m->output.nhwc = map.nhwc;
+    l->m->output.channels = (int)map.channels;
+    return true;
+}
+
+static bool take_classes(const struct look *l, int i)
+{
+    const struct reel_shape *s = &l->shapes[i];
+    int64_t n = reel_shape_count(s);
+    if (n < 2 || !reel_dtype_is_float(l->f->out[i].dtype)) return false;
+    if (l->f->n_out > 1) return false;
+    int wide = 0;
+    for (int d = 0; d < s->ndim; d++) wide += s->dim[d] > 1;
+    if (wide != 1) return false;
+    l->m->output.index = i;
+    l->m->classes = (int)n;
+    l->m->softmax = strcmp(model_last_op(l->f->graph, l->f->out[i].name), "Softmax") != 0;
+    return true;
+}
+
+static bool any_output(const struct look *l, const struct reel_settings *s, bool (*take)(const struct look *, int))
+{
+    for (int i = 0; i < l->f->n_out; i++)
+        if ((!*s->io.output || !strcmp(s->io.output, l->f->out[i].name)) && take(l, i)) return true;
+    return false;
+}
+
+static enum reel_err no_such_task(const struct look *l, const char *what)
+{
+    char text[96];
+    return reel_fail(REEL_ERR_CONFIG, "could not use model \"%s\": output \"%s\" of shape %s is no %s", file_of(l->f),
+                     l->f->out[0].name, reel_shape_text(&l->shapes[0], text, sizeof text), what);
+}
+
+static enum reel_err guess_task(const struct look *l, const struct reel_settings *s)
+{
+    struct model *m = l->m;
+    enum reel_task wanted = reel_settings_task(s);
+    if (*s->io.output && find_output(l->f, s->io.output) < 0)
+        return reel_fail(REEL_ERR_CONFIG, "could not use model \"%s\": it has no output \"%s\"", file_of(l->f),
+                         s->io.output);
+    if (wanted == REEL_TASK_TENSOR) {
+        m->task = REEL_TASK_TENSOR;
+        return REEL_OK;
+    }
+    bool detects = wanted == REEL_TASK_DETECT || wanted == REEL_TASK_AUTO;
+    if (detects && s->detect.head != SET_HEAD_AUTO) {
+        if (!head_looks[s->detect.head](l)) return no_such_task(l, "output of this detect.head");
+        m->head = (enum model_head)s->detect.head;
+    } else if (detects) {
+        m->head = guess_head(l);
+    }
+    m->task = m->head ? REEL_TASK_DETECT : REEL_TASK_TENSOR;
+    if (m->head) return REEL_OK;
+    if (wanted == REEL_TASK_DETECT)
+        return no_such_task(l, "known form of detections\nstate it in detect.head, or use --task tensor");
+    if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_IMAGE) && any_output(l, s, take_picture))
+        m->task = REEL_TASK_IMAGE;
+    else if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_SEGMENT) && any_output(l, s, take_segments))
+        m->task = REEL_TASK_SEGMENT;
+    else if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_SEGMENT) && any_output(l, s, take_matte))
+        m->task = wanted == REEL_TASK_SEGMENT ? REEL_TASK_SEGMENT : REEL_TASK_MATTE;
+    else if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_CLASSIFY) && any_output(l, s, take_classes))
+        m->task = REEL_TASK_CLASSIFY;
+    if (wanted == REEL_TASK_IMAGE && m->task != wanted) return no_such_task(l, "picture of the input's shape");
+    if (wanted == REEL_TASK_SEGMENT && m->task != wanted) return no_such_task(l, "map of classes");
+    if (wanted == REEL_TASK_CLASSIFY && m->task != wanted) return no_such_task(l, "list of class scores");
+    return REEL_OK;
+}
+
+// ---- values -----------------------------------------------------------------
+
+// stored = ((v - mean) / std) * span + base for v in 0..1, channel by channel
+// of the network's order.
+struct values {
+    bool bgr;
+    double mean[3], std[3];
+    double span, base;
+    const char *how;
+};
+
+#define PLAIN {0, 0, 0}, {1, 1, 1}
+#define IMAGENET {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}
+#define CAFFE {104 / 255.0, 117 / 255.0, 123 / 255.0}, {1, 1, 1}
+
+static const struct values by_head[MODEL_HEADS] = {
+    [MODEL_HEAD_SSD] = {false, {127 / 255.0, 127 / 255.0, 127 / 255.0}, {128 / 255.0, 128 / 255.0, 128 / 255.0}, 1, 0,
+                        "usual for scores and boxes (UltraFace): (RGB - 127) / 128"},
+    [MODEL_HEAD_YUNET] = {true, PLAIN, 255, 0, "usual for YuNet: BGR 0..255"},
+    [MODEL_HEAD_YUNET_2021] = {true, PLAIN, 255, 0, "usual for YuNet: BGR 0..255"},
+    [MODEL_HEAD_YOLOX] = {true, PLAIN, 255, 0, "usual for YOLOX: BGR 0..255"},
+    [MODEL_HEAD_YOLOV5] = {false, PLAIN, 1, 0, "usual for YOLOv5: RGB 0..1"},
+    [MODEL_HEAD_YOLOV8] = {false, PLAIN, 1, 0, "usual for YOLOv8: RGB 0..1"},
+    [MODEL_HEAD_RETINAFACE] = {true, CAFFE, 255, 0, "usual for RetinaFace: BGR 0..255 less (104, 117, 123)"},
+    [MODEL_HEAD_FASTESTDET] = {true, PLAIN, 1, 0, "usual for FastestDet: BGR 0..1"},
+    [MODEL_HEAD_NMS] = {false, PLAIN, 1, 0, "usual for YOLO exports with suppression inside: RGB 0..1"},
+};
+
+static bool has(const char *text, const char *part)
+{
+    return text && strstr(text, part);
+}
+
+// The file says it itself (Windows ML's keys).
+static bool by_metadata(const struct look *l, struct values *v)
+{
+    if (!l->f->meta) return false;
+    const char *order = l->f->meta(l->f->user, "Image.BitmapPixelFormat");
+    const char *range = l->f->meta(l->f->user, "Image.NominalPixelRange");
+    if (!order && !range) return false;
+    *v = (struct values){has(order, "Bgr") || has(order, "BGR"), PLAIN, 255, 0, "the file's image metadata"};
+    if (has(range, "Normalized_0_1")) v->span = 1;
+    if (has(range, "Normalized_1_1")) v->span = 2, v->base = -1;
+    if (has(range, "16_235")) v->span = 219, v->base = 16;
+    return true;
+}
+
+// The graph begins by scaling or shifting values that can only be 0..255.
+static bool by_first_node(const struct look *l, struct values *v)
+{
+    const struct node *n = model_first_node(l->f->graph, l->f->in[l->m->input.index].name);
+    if (!n) return false;
+    double c[16];
+    bool found = false, bgr = false;
+    if (!strcmp(n->op_type, "ImageScaler")) { // OnnxMLTools: bias of mean colours, BGR when they rise
+        const float *bias;
+        int k = node_attr_floats(n, "bias", &bias);
+        found = true;
+        bgr = k == 3 && bias[0] > bias[2] + 5;
+    } else if (n->n_in == 2 && (!strcmp(n->op_type, "Sub") || !strcmp(n->op_type, "Div"))) {
+        int k = model_constants(n->in[1], c, 16);
+        found = k > 0 && fabs(c[0]) > 20;
+        bgr = found && k >= 3 && c[0] < c[2] - 5;
+    } else if (n->n_in == 2 && !strcmp(n->op_type, "Mul")) {
+        found = model_constants(n->in[1], c, 16) > 0 && c[0] > 0 && c[0] < 0.02;
+    }
+    if (!found) return false;
+    *v = (struct values){bgr, PLAIN, 255, 0, "the graph's first operator scales 0..255 itself"};
+    return true;
+}
+
+static bool by_producer(const struct look *l, struct values *v)
+{
+    const struct model *m = l->m;
+    bool picture = m->task == REEL_TASK_IMAGE;
+    if (has(l->f->producer, "CNTK")) {
+        *v = (struct values){true, PLAIN, 255, 0, "usual for files made by CNTK: 0..255"};
+        return true;
+    }
+    if (has(l->f->producer, "caffe") && !picture) {
+        *v = (struct values){true, CAFFE, 255, 0, "usual for files made by Caffe: BGR 0..255 less (104, 117, 123)"};
+        return true;
+    }
+    if (has(l->f->producer, "Paddle") && !picture) {
+        *v = (struct values){true, IMAGENET, 1, 0, "usual for files made by PaddlePaddle: BGR less ImageNet's mean"};
+        return true;
+    }
+    if ((has(l->f->producer, "tf2onnx") || has(l->f->producer, "tflite") || m->input.nhwc) && !picture) {
+        *v = (struct values){false, PLAIN, 2, -1, "usual for networks made with TensorFlow: RGB -1..1"};
+        return true;
+    }
+    return false;
+}
+
+static void by_task(const struct look *l, struct values *v)
+{
+    const struct model *m = l->m;
+    bool small = m->input.width && m->input.width <= 64;
+    if (m->task == REEL_TASK_IMAGE)
+        *v = (struct values){false, PLAIN, 1, 0, "usual for networks that make pictures: 0..1"};
+    else if (m->task == REEL_TASK_CLASSIFY && small)
+        *v = (struct values){false, PLAIN, 2, -1, "usual for classifiers of small pictures: -1..1"};
+    else if (m->task == REEL_TASK_CLASSIFY || m->task == REEL_TASK_SEGMENT)
+        *v = (struct values){false, IMAGENET, 1, 0, "usual for networks trained on ImageNet: less its mean"};
+    else
+        *v = (struct values){false, PLAIN, 1, 0, "nothing in the file tells: 0..1"};
+}
+
+static enum reel_err three(const struct opt_floats *list, const char *name, double out[3])
+{
+    if (!list->n) return REEL_OK;
+    if (list->n != 1 && list->n != 3)
+        return reel_fail(REEL_ERR_CONFIG, "could not use %s: it has %d numbers, 1 or 3 are needed", name, list->n);
+    for (int i = 0; i < 3; i++) out[i] = list->v[list->n == 1 ? 0 : i];
+    return REEL_OK;
+}
+
+static void set_range(int range, double *span, double *base)
+{
+    *span = range == SET_RANGE_0_255 ? 255 : range == SET_RANGE_M1_1 ? 2 : 1;
+    *base = range == SET_RANGE_M1_1 ? -1 : 0;
+}
+
+// What the settings state replaces what was guessed.
+static enum reel_err by_settings(const struct reel_settings *s, struct values *v, bool *out_stated)
+{
+    bool numbers = s->io.mean.n || s->io.std.n;
+    *out_stated = numbers || s->io.range || s->io.channels;
+    if (s->io.range || numbers) {
+        // A stated range alone means plain values; stated numbers are of 0..1.
+        for (int i = 0; i < 3; i++) v->mean[i] = 0, v->std[i] = 1;
+        set_range(s->io.range, &v->span, &v->base);
+    }
+    enum reel_err err = three(&s->io.mean, "io.mean", v->mean);
+    if (!err) err = three(&s->io.std, "io.std", v->std);
+    for (int i = 0; i < 3 && !err; i++)
+        if (v->std[i] == 0) err = reel_fail(REEL_ERR_CONFIG, "could not use io.std: it has a 0");
+    if (s->io.channels == SET_CHANNELS_RGB) v->bgr = false;
+    if (s->io.channels == SET_CHANNELS_BGR) v->bgr = true;
+    return err;
+}
+
+static enum reel_err settle_input(const struct look *l, const struct reel_settings *s, struct values *v)
+{
+    struct model_input *in = &l->m->input;
+    if (s->io.channels == SET_CHANNELS_Y && in->channels != 1)
+        return reel_fail(REEL_ERR_CONFIG, "could not use io.channels \"y\": the model takes 3 channels");
+    if (!by_metadata(l, v) && !by_first_node(l, v)) {
+        if (l->m->head)
+            *v = by_head[l->m->head];
+        else if (!by_producer(l, v))
+            by_task(l, v);
+    }
+    bool stated;
+    enum reel_err err = by_settings(s, v, &stated);
+    if (err) return err;
+    snprintf(l->m->how_input, sizeof l->m->how_input, "%s", stated ? "as stated in the settings (io)" : v->how);
+    in->bgr = v->bgr && in->channels == 3;
+    in->range_255 = v->span > 2;
+    for (int i = 0; i < 3; i++) { // i: R, G, B
+        int c = in->channels == 1 ? 0 : in->bgr ? 2 - i : i;
+        in->gain[i] = (float)(v->span / v->std[c]);
+        in->bias[i] = (float)(v->base - v->mean[c] / v->std[c] * v->span);
+        // YOLO's grey, near the middle, disturbs no network much.
+        in->fill[i] = (float)(114 / 255.0) * in->gain[i] + in->bias[i];
+    }
+    return REEL_OK;
+}
+
+static enum reel_err settle_output(const struct look *l, const struct reel_settings *s, const struct values *v)
+{
+    struct model_output *out = &l->m->output;
+    if (l->m->task != REEL_TASK_IMAGE) return REEL_OK;
+    const char *op = model_last_op(l->f->graph, l->f->out[out->index].name);
+    bool own = v->mean[0] != 0 || v->std[0] != 1; // a normalised input says nothing of the output
+    double span = 1, base = 0, mean[3] = {0}, std[3] = {1, 1, 1};
+    const char *how = "0..1";
+    if (l->f->out[out->index].dtype == REEL_U8 || (v->span > 2 && !own && strcmp(op, "Sigmoid")))
+        span = 255, how = "0..255, as the input";
+    else if (!strcmp(op, "Tanh") || (v->base == -1 && v->span == 2 && !own))
+        span = 2, base = -1, how = "-1..1";
+    bool stated = s->io.out_range || s->io.out_mean.n || s->io.out_std.n;
+    if (stated) set_range(s->io.out_range, &span, &base), how = "as stated in the settings";
+    enum reel_err err = three(&s->io.out_mean, "io.out_mean", mean);
+    if (!err) err = three(&s->io.out_std, "io.out_std", std);
+    if (err) return err;
+    out->bgr = out->channels == 3 && l->m->input.bgr;
+    if (s->io.out_channels == SET_CHANNELS_RGB) out->bgr = false;
+    if (s->io.out_channels == SET_CHANNELS_BGR) out->bgr = out->channels == 3;
+    out->residual = s->io.residual;
+    for (int i = 0; i < 3; i++) {
+        int c = out->bgr ? 2 - i : i;
+        out->gain[i] = (float)(std[c] / span);
+        out->bias[i] = (float)(mean[c] - base * std[c] / span);
+    }
+    snprintf(l->m->how_output, sizeof l->m->how_output, "%s", how);
+    return REEL_OK;
+}
+
+// ---- fit --------------------------------------------------------------------
+
+static enum reel_err settle_fit(const struct look *l, const struct reel_settings *s)
+{
+    struct model *m = l->m;
+    struct model_input *in = &m->input;
+    bool picture = m->task == REEL_TASK_IMAGE;
+    int tile_w, tile_h;
+    bool tiled = strcmp(s->tile, "auto") && strcmp(s->tile, "off") && *s->tile;
+    if (tiled && picture && (!in->width || !in->height)) {
+        enum reel_err err = reel_parse_size(s->tile, &tile_w, &tile_h);
+        if (err) return err;
+        in->width = (tile_w + in->size_multiple - 1) / in->size_multiple * in->size_multiple;
+        in->height = (tile_h + in->size_multiple - 1) / in->size_multiple * in->size_multiple;
+    }
+    // Feature pyramids of stride 32 that the graph alone does not show.
+    if (m->head && in->size_multiple < 32) in->size_multiple = 32;
+    bool yolo = m->head == MODEL_HEAD_YOLOX || m->head == MODEL_HEAD_YOLOV5 || m->head == MODEL_HEAD_YOLOV8 ||
+                m->head == MODEL_HEAD_NMS;
+    if (yolo && !in->width && !in->height) in->width = in->height = 640; // what they are trained at
+    if (m->task == REEL_TASK_CLASSIFY && !in->width && !in->height) in->width = in->height = 224;
+    bool any = !in->width || !in->height;
+    if (any && (in->width || in->height))
+        return reel_fail(REEL_ERR_CONFIG, "could not use model \"%s\": only one of its input's extents is fixed\n"
+                                          "state both in io.size",
+                         file_of(l->f));
+    static const enum model_fit stated[] = {[SET_RESIZE_LETTERBOX] = MODEL_LETTERBOX,
+                                            [SET_RESIZE_STRETCH] = MODEL_STRETCH,
+                                            [SET_RESIZE_CROP] = MODEL_CROP,
+                                            [SET_RESIZE_TILE] = MODEL_TILES};
+    if (any)
+        in->fit = MODEL_WHOLE;
+    else if (s->io.resize != SET_RESIZE_AUTO)
+        in->fit = stated[s->io.resize];
+    else if (picture)
+        in->fit = MODEL_TILES;
+    else if (m->task == REEL_TASK_CLASSIFY)
+        in->fit = MODEL_CROP;
+    else
+        in->fit = MODEL_LETTERBOX;
+    if (in->fit == MODEL_TILES && !picture)
+        return reel_fail(REEL_ERR_CONFIG, "could not use io.resize \"tile\": only networks that make pictures work on "
+                                          "tiles");
+    if (in->fit == MODEL_CROP && picture)
+        return reel_fail(REEL_ERR_CONFIG, "could not use io.resize \"crop\": the picture made would lack its borders");
+    return REEL_OK;
+}
+
+enum reel_err model_guess_output(const struct model_facts *f, const struct reel_settings *s,
+                                 const struct reel_shape *out_shapes, int w, int h, struct model *m)
+{
+    struct look l = {f, out_shapes, w, h, m};
+    if (f->n_out < 1) return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": no outputs", file_of(f));
+    enum reel_err err = guess_task(&l, s);
+    struct values v;
+    if (!err) err = settle_input(&l, s, &v);
+    if (!err) err = settle_output(&l, s, &v);
+    if (!err) err = settle_fit(&l, s);
+    return err;
+}
