@@ -27,21 +27,17 @@ KERN_CLONES void kern_silu_f32(const float *x, float *y, size_t count, float alp
     for (size_t i = 0; i < count; i++) y[i] = kern_silu1_f32(x[i], alpha);
 }
 
-#define LANES 8
+#define LANES 16
 
 KERN_CLONES double kern_exp_sum_f32(const float *x, float *y, size_t count, float shift)
 {
     double lane[LANES] = {0};
+    KERN_INDEPENDENT
+    for (size_t i = 0; i < count; i++) y[i] = kern_exp1_f32(x[i] - shift);
     size_t i = 0;
     for (; i + LANES <= count; i += LANES)
-        for (int l = 0; l < LANES; l++) {
-            y[i + l] = kern_exp1_f32(x[i + l] - shift);
-            lane[l] += (double)y[i + l];
-        }
-    for (int l = 0; i < count; i++, l++) {
-        y[i] = kern_exp1_f32(x[i] - shift);
-        lane[l] += (double)y[i];
-    }
+        for (int l = 0; l < LANES; l++) lane[l] += (double)y[i + l];
+    for (int l = 0; i < count; i++, l++) lane[l] += (double)y[i];
     double sum = 0;
     for (int l = 0; l < LANES; l++) sum += lane[l];
     return sum;
@@ -49,16 +45,13 @@ KERN_CLONES double kern_exp_sum_f32(const float *x, float *y, size_t count, floa
 
 KERN_CLONES float kern_max_f32(const float *x, size_t count)
 {
-    float lane[2 * LANES];
-    for (int l = 0; l < 2 * LANES; l++) lane[l] = -INFINITY;
+    float lane[LANES];
+    for (int l = 0; l < LANES; l++) lane[l] = -INFINITY;
     size_t i = 0;
-    for (; i + 2 * LANES <= count; i += 2 * LANES)
-        for (int l = 0; l < 2 * LANES; l++) {
-            const float v = x[i + l];
-            lane[l] = v > lane[l] || v != v ? v : lane[l];
-        }
-    for (; i < count; i++) lane[0] = x[i] > lane[0] || x[i] != x[i] ? x[i] : lane[0];
+    for (; i + LANES <= count; i += LANES)
+        for (int l = 0; l < LANES; l++) lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
+    for (; i < count; i++) lane[0] = x[i] > lane[0] ? x[i] : lane[0];
     float max = lane[0];
-    for (int l = 1; l < 2 * LANES; l++) max = lane[l] > max || lane[l] != lane[l] ? lane[l] : max;
+    for (int l = 1; l < LANES; l++) max = lane[l] > max ? lane[l] : max;
     return max;
 }

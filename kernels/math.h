@@ -178,10 +178,10 @@ void kern_gelu_f32(const float *x, float *y, size_t count);
 void kern_gelu_tanh_f32(const float *x, float *y, size_t count);
 // x * sigmoid(alpha * x)
 void kern_silu_f32(const float *x, float *y, size_t count, float alpha);
-// y[i] = exp(x[i] - shift); returns the sum of y, added up in eight lanes of
+// y[i] = exp(x[i] - shift); returns the sum of y, added up in 16 lanes of
 // double precision (the order does not depend on the instruction set).
 double kern_exp_sum_f32(const float *x, float *y, size_t count, float shift);
-// The largest element, -INFINITY for none; NaN when one is NaN.
+// The largest element, -INFINITY for none. NaNs are passed over.
 float kern_max_f32(const float *x, size_t count);
 
 #endif

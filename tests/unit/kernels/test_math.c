@@ -127,7 +127,7 @@ static void arrays_equal_inline_forms(void)
         CHECK_NEAR(kern_exp_sum_f32(x, y, n, 1.5f), sum, 1e-12 * (1 + sum));
         CHECK(kern_max_f32(x, n) == max);
         if (n) x[n - 1] = NAN;
-        if (n) CHECK(isnan(kern_max_f32(x, n)));
+        if (n > 1) CHECK(kern_max_f32(x, n) == kern_max_f32(x, n - 1));
     }
 }
 

@@ -15,16 +15,17 @@
 // n elements from in to out (which may be in); p are the operator's parameters.
 typedef void (*unary_fn)(void *out, const void *in, int64_t n, const float *p);
 
-#define UNARY_FN(name, CLONES, T, R, expression)                                  \
-    CLONES static void name(void *out, const void *in, int64_t n, const float *p) \
-    {                                                                             \
-        R *o = out;                                                               \
-        const T *v = in;                                                          \
-        KERN_INDEPENDENT                                                          \
-        for (int64_t i = 0; i < n; i++) {                                         \
-            const T x = v[i];                                                     \
-            o[i] = (R)(expression);                                               \
-        }                                                                         \
+#define UNARY_FN(name, CLONES, T, R, expression)                                                           \
+    CLONES static void name(void *out, const void *in, int64_t n, const float *params)                     \
+    {                                                                                                      \
+        R *o = out;                                                                                        \
+        const T *v = in;                                                                                   \
+        const float p[2] __attribute__((unused)) = {params ? params[0] : 0.0f, params ? params[1] : 0.0f}; \
+        KERN_INDEPENDENT                                                                                   \
+        for (int64_t i = 0; i < n; i++) {                                                                  \
+            const T x = v[i];                                                                              \
+            o[i] = (R)(expression);                                                                        \
+        }                                                                                                  \
     }
 // float and double by one expression each
 #define UNARY_FLOAT(name, CLONES, expr32, expr64)      \
@@ -32,16 +33,36 @@ typedef void (*unary_fn)(void *out, const void *in, int64_t n, const float *p);
     UNARY_FN(name##_f64, , double, double, expr64)     \
     static const unary_fn name##_fns[REEL_DTYPE_COUNT] = {[REEL_F32] = name##_f32, [REEL_F64] = name##_f64};
 
+// 16-bit floats in pieces that stay in the first cache.
+static void unary_half(const struct reel_tensor *in, struct reel_tensor *out, unary_fn fn, const float *p)
+{
+    enum { PIECE = 1024 };
+    float buf[PIECE];
+    const int64_t count = reel_tensor_count(in);
+    const bool to_half = is_half(out->dtype);
+    for (int64_t i = 0; i < count; i += PIECE) {
+        const int64_t n = count - i < PIECE ? count - i : PIECE;
+        char *to = (char *)out->data + (size_t)i * reel_dtype_bytes(out->dtype);
+        reel_convert(buf, REEL_F32, (const uint16_t *)in->data + i, in->dtype, n);
+        fn(to_half ? (void *)buf : to, buf, n, p);
+        if (to_half) reel_convert(to, out->dtype, buf, REEL_F32, n);
+    }
+}
+
 static enum reel_err unary(const struct op_call *call, const unary_fn *fns, enum reel_dtype out_dtype, const float *p)
 {
     const struct reel_tensor *in = call->in[0];
-    const unary_fn fn = fns[in->dtype];
+    const bool half = is_half(in->dtype);
+    const unary_fn fn = fns[half ? REEL_F32 : in->dtype];
     if (!fn) return typed_refuse(call, 0);
     if (!call->out[0]) return REEL_OK;
     enum reel_err err = op_alloc_out(call, 0, out_dtype, &in->shape);
     if (err) return err;
     const int64_t n = reel_tensor_count(in);
-    if (n > 0) fn(call->out[0]->data, in->data, n, p);
+    if (n > 0 && half)
+        unary_half(in, call->out[0], fn, p);
+    else if (n > 0)
+        fn(call->out[0]->data, in->data, n, p);
     return REEL_OK;
 }
 
@@ -49,7 +70,6 @@ static enum reel_err unary(const struct op_call *call, const unary_fn *fns, enum
 #define UNARY_EVAL(name)                                          \
     static enum reel_err eval_##name(const struct op_call *call)  \
     {                                                             \
-        HALVES_IN_F32(eval_##name);                               \
         return unary(call, name##_fns, call->in[0]->dtype, NULL); \
     }
 #define UNARY_OP(name, CLONES, expr32, expr64) UNARY_FLOAT(name, CLONES, expr32, expr64) UNARY_EVAL(name)
@@ -59,7 +79,6 @@ static enum reel_err unary(const struct op_call *call, const unary_fn *fns, enum
     UNARY_FLOAT(name, CLONES, expr32, expr64)                                           \
     static enum reel_err eval_##name(const struct op_call *call)                        \
     {                                                                                   \
-        HALVES_IN_F32(eval_##name);                                                     \
         const float p[2] = {node_attr_float(call->node, attr_a, default_a),             \
                             node_attr_float(call->node, attr_b, default_b)};            \
         return unary(call, name##_fns, call->in[0]->dtype, p);                          \
@@ -112,9 +131,19 @@ UNARY_OP(hardswish, KERN_CLONES, x *hard_sigmoid_f32_one(x *(1.0f / 6) + 0.5f),
          x *hard_sigmoid_f64_one(x *(1.0 / 6) + 0.5))
 
 // Relu, Elu and their kind: comparisons stand so that NaN passes.
-UNARY_OP_A(elu, KERN_CLONES, x > 0 ? x : p[0] * kern_expm1_neg_f32(x), x > 0 ? x : (double)p[0] * expm1(x), "alpha",
-           1.0f)
-UNARY_OP_A(leaky_relu, KERN_CLONES, x < 0 ? p[0] * x : x, x < 0 ? (double)p[0] * x : x, "alpha", 0.01f)
+// Both sides are computed, so that the choice is no branch.
+static inline float elu_f32_one(float x, float alpha)
+{
+    const float e = alpha * kern_expm1_neg_f32(x);
+    return x > 0 ? x : e;
+}
+static inline float leaky_f32_one(float x, float alpha)
+{
+    const float y = alpha * x;
+    return x < 0 ? y : x;
+}
+UNARY_OP_A(elu, KERN_CLONES, elu_f32_one(x, p[0]), x > 0 ? x : (double)p[0] * expm1(x), "alpha", 1.0f)
+UNARY_OP_A(leaky_relu, KERN_CLONES, leaky_f32_one(x, p[0]), x < 0 ? (double)p[0] * x : x, "alpha", 0.01f)
 UNARY_OP_A(thresholded_relu, KERN_CLONES,
            x > p[0] ? x
            : x != x ? x
@@ -123,9 +152,8 @@ UNARY_OP_A(thresholded_relu, KERN_CLONES,
            : x != x         ? x
                             : 0.0,
            "alpha", 1.0f)
-UNARY_OP_AB(selu, KERN_CLONES, p[1] * (x > 0 ? x : p[0] * kern_expm1_neg_f32(x)),
-            (double)p[1] * (x > 0 ? x : (double)p[0] * expm1(x)), "alpha", 1.67326319217681884765625f, "gamma",
-            1.05070102214813232421875f)
+UNARY_OP_AB(selu, KERN_CLONES, p[1] * elu_f32_one(x, p[0]), (double)p[1] * (x > 0 ? x : (double)p[0] * expm1(x)),
+            "alpha", 1.67326319217681884765625f, "gamma", 1.05070102214813232421875f)
 UNARY_OP_AB(hard_sigmoid, KERN_CLONES, hard_sigmoid_f32_one(p[0] * x + p[1]),
             hard_sigmoid_f64_one((double)p[0] * x + (double)p[1]), "alpha", 0.2f, "beta", 0.5f)
 UNARY_OP_A(swish, KERN_CLONES, kern_silu1_f32(x, p[0]), x *(1.0 / (1.0 + exp(-(double)p[0] * x))), "alpha", 1.0f)
@@ -157,7 +185,6 @@ UNARY_FLOAT(gelu_tanh, KERN_CLONES, kern_gelu_tanh1_f32(x),
 
 static enum reel_err eval_gelu(const struct op_call *call)
 {
-    HALVES_IN_F32(eval_gelu);
     const char *approximate = node_attr_string(call->node, "approximate", "none");
     if (!strcmp(approximate, "none")) return unary(call, gelu_fns, call->in[0]->dtype, NULL);
     if (!strcmp(approximate, "tanh")) return unary(call, gelu_tanh_fns, call->in[0]->dtype, NULL);
@@ -168,12 +195,12 @@ static enum reel_err eval_gelu(const struct op_call *call)
 
 #define ENTRY(dtype, fn) [dtype] = fn,
 
-#define ABS_FLOAT(D, s, T, U) UNARY_FN(abs_##s, , T, T, x < 0 ? -x : x + 0)
 #define ABS_SINT(D, s, T, U) UNARY_FN(abs_##s, , T, T, x < 0 ? (T)(0 - (U)x) : x)
 #define SAME_UINT(D, s, T, U) UNARY_FN(same_##s, , T, T, x)
 #define ABS_ENTRY(D, s, T, U) ENTRY(D, abs_##s)
 #define SAME_ENTRY(D, s, T, U) ENTRY(D, same_##s)
-EACH_FLOAT(ABS_FLOAT)
+UNARY_FN(abs_f32, KERN_CLONES, float, float, fabsf(x))
+UNARY_FN(abs_f64, , double, double, fabs(x))
 EACH_SINT(ABS_SINT)
 EACH_UINT(SAME_UINT)
 static const unary_fn abs_fns[REEL_DTYPE_COUNT] = {EACH_FLOAT(ABS_ENTRY) EACH_SINT(ABS_ENTRY) EACH_UINT(SAME_ENTRY)};
@@ -234,7 +261,6 @@ static const unary_fn shrink_fns[REEL_DTYPE_COUNT] = {EACH_REAL(SHRINK_ENTRY)};
 
 static enum reel_err eval_shrink(const struct op_call *call)
 {
-    HALVES_IN_F32(eval_shrink);
     const float p[2] = {node_attr_float(call->node, "lambd", 0.5f), node_attr_float(call->node, "bias", 0.0f)};
     if (reel_dtype_is_float(call->in[0]->dtype)) return unary(call, shrink_fns, call->in[0]->dtype, p);
     // Integers are computed in double: keep |bias| where int64 can hold it.
@@ -265,13 +291,11 @@ static const unary_fn isinf_fns[REEL_DTYPE_COUNT] = {[REEL_F32] = isinf_f32, [RE
 
 static enum reel_err eval_isnan(const struct op_call *call)
 {
-    HALVES_IN_F32(eval_isnan);
     return unary(call, isnan_fns, REEL_BOOL, NULL);
 }
 
 static enum reel_err eval_isinf(const struct op_call *call)
 {
-    HALVES_IN_F32(eval_isinf);
     const float p[2] = {node_attr_int(call->node, "detect_negative", 1) != 0,
                         node_attr_int(call->node, "detect_positive", 1) != 0};
     return unary(call, isinf_fns, REEL_BOOL, p);
@@ -326,7 +350,6 @@ static enum reel_err infer_cast(const struct op_call *call)
     enum reel_dtype dtype;
     enum reel_err err = cast_target(call, &dtype);
     if (err) return err;
-    if (!reel_dtype_bytes(call->in[0]->dtype)) return typed_refuse(call, 0);
     infer_out(call, 0, dtype, &call->in[0]->shape);
     return REEL_OK;
 }
@@ -340,8 +363,8 @@ static enum reel_err eval_cast(const struct op_call *call)
 
 static enum reel_err infer_cast_like(const struct op_call *call)
 {
-    for (int i = 0; i < 2; i++)
-        if (!reel_dtype_bytes(call->in[i]->dtype)) return typed_refuse(call, i);
+    enum reel_err err = typed_present(call, 2);
+    if (err) return err;
     infer_out(call, 0, call->in[1]->dtype, &call->in[0]->shape);
     return REEL_OK;
 }
@@ -357,7 +380,7 @@ static enum reel_err infer_bit_cast(const struct op_call *call)
     enum reel_dtype dtype;
     enum reel_err err = cast_target(call, &dtype);
     if (err) return err;
-    if (reel_dtype_bytes(dtype) != reel_dtype_bytes(call->in[0]->dtype))
+    if (call->in[0]->dtype && reel_dtype_bytes(dtype) != reel_dtype_bytes(call->in[0]->dtype))
         return reel_fail(REEL_ERR_INPUT, "%s and %s have elements of different sizes",
                          reel_dtype_name(call->in[0]->dtype), reel_dtype_name(dtype));
     infer_out(call, 0, dtype, &call->in[0]->shape);
@@ -814,8 +837,9 @@ static enum reel_dtype pow_dtype(enum reel_dtype a, enum reel_dtype b)
 static enum reel_err infer_pow(const struct op_call *call)
 {
     struct reel_shape b, shape;
-    if (!(TYPES_NUM & T_(call->in[1]->dtype))) return typed_refuse(call, 1);
-    enum reel_err err = binary_shape(call, &b, &shape);
+    enum reel_err err = typed_present(call, 2);
+    if (!err) err = binary_shape(call, &b, &shape);
+    if (!err && !(TYPES_NUM & T_(call->in[1]->dtype))) err = typed_refuse(call, 1);
     if (!err) infer_out(call, 0, call->in[0]->dtype, &shape);
     return err;
 }
@@ -1008,9 +1032,10 @@ WHERE_FN(where_8, uint64_t)
 
 static enum reel_err where_shape(const struct op_call *call, struct reel_shape *out_shape)
 {
-    if (call->in[0]->dtype != REEL_BOOL) return typed_refuse(call, 0);
-    if (!reel_dtype_bytes(call->in[1]->dtype)) return typed_refuse(call, 1);
-    enum reel_err err = typed_same(call, 1, 2);
+    enum reel_err err = typed_present(call, 3);
+    if (!err) err = typed_same(call, 1, 2);
+    if (!err && call->in[0]->dtype != REEL_BOOL) err = typed_refuse(call, 0);
+    if (!err && !reel_dtype_bytes(call->in[1]->dtype)) err = typed_refuse(call, 1);
     if (err) return err;
     for (int i = 0; i < 3; i++)
         if (call->in[i]->shape.ndim < 0) {
@@ -1059,6 +1084,9 @@ static enum reel_err eval_where(const struct op_call *call)
 
 static enum reel_err infer_bias_gelu(const struct op_call *call)
 {
+    // BiasGelu cannot do without its bias, FastGelu can.
+    if (!strcmp(call->node->op_type, "BiasGelu") && !call_in(call, 1))
+        return reel_fail(REEL_ERR_INPUT, "the bias is missing");
     return call_in(call, 1) ? infer_binary(call) : op_infer_same(call);
 }
 

@@ -38,6 +38,8 @@ static enum reel_err place_all(int64_t *values, int64_t n, int64_t extent)
 
 static enum reel_err check_indices(const struct op_call *call, int i)
 {
+    enum reel_err err = typed_present(call, i + 1);
+    if (err) return err;
     const enum reel_dtype dtype = call->in[i]->dtype;
     return dtype == REEL_I64 || dtype == REEL_I32 ? REEL_OK : typed_refuse(call, i);
 }
@@ -71,9 +73,10 @@ static void copy_element(char *to, const char *from, size_t bytes)
 
 static enum reel_err gather_shape(const struct op_call *call, int *out_axis, struct reel_shape *out)
 {
-    const struct reel_shape *in = &call->in[0]->shape, *at = &call->in[1]->shape;
     *out = shape_unknown();
     enum reel_err err = check_indices(call, 1);
+    if (err) return err;
+    const struct reel_shape *in = &call->in[0]->shape, *at = &call->in[1]->shape;
     if (err || in->ndim < 0) return err;
     err = op_axis(node_attr_int(call->node, "axis", 0), in->ndim, out_axis);
     if (err || at->ndim < 0) return err;
@@ -162,10 +165,11 @@ static void element_walk_next(struct element_walk *w)
 
 static enum reel_err elements_axis(const struct op_call *call, int *out_axis)
 {
-    const struct reel_shape *in = &call->in[0]->shape, *at = &call->in[1]->shape;
     *out_axis = 0;
     enum reel_err err = check_indices(call, 1);
-    if (err || in->ndim < 0) return err;
+    if (err) return err;
+    const struct reel_shape *in = &call->in[0]->shape, *at = &call->in[1]->shape;
+    if (in->ndim < 0) return REEL_OK;
     err = op_axis(node_attr_int(call->node, "axis", 0), in->ndim, out_axis);
     if (err || at->ndim < 0) return err;
     if (in->ndim != at->ndim)
@@ -188,7 +192,7 @@ static enum reel_err eval_gather_elements(const struct op_call *call)
     struct element_walk w = {.ndim = 0};
     enum reel_err err = check_sized(call, 0);
     if (!err) err = elements_axis(call, &axis);
-    const int64_t n = reel_tensor_count(call->in[1]);
+    const int64_t n = err ? 0 : reel_tensor_count(call->in[1]);
     if (!err && n > 0) err = element_walk_init(&w, &in->shape, &call->in[1]->shape, axis);
     if (err || !call->out[0]) return err;
     err = op_alloc_out(call, 0, in->dtype, &call->in[1]->shape);
@@ -297,7 +301,7 @@ static enum reel_err eval_scatter_elements(const struct op_call *call)
     if (!err) err = read_reduction(call, &reduction);
     if (!err && !reel_shape_equal(&call->in[1]->shape, &updates->shape))
         err = reel_fail(REEL_ERR_INPUT, "indices and updates have different shapes");
-    const int64_t n = reel_tensor_count(updates);
+    const int64_t n = err ? 0 : reel_tensor_count(updates);
     if (!err && n > 0) err = element_walk_init(&w, &in->shape, &updates->shape, axis);
     if (!err) err = typed_copy_as(call, &in->shape);
     if (err || !call->out[0] || n == 0) return err;
@@ -376,15 +380,17 @@ static enum reel_err nd_offsets(const struct nd *nd, const struct reel_shape *da
 
 static enum reel_err gather_nd_shape(const struct op_call *call, int *out_batch, int *out_q, struct reel_shape *out)
 {
-    const struct reel_shape *in = &call->in[0]->shape, *at = &call->in[1]->shape;
     *out = shape_unknown();
+    enum reel_err err = typed_present(call, 2);
+    if (err) return err;
+    const struct reel_shape *in = &call->in[0]->shape, *at = &call->in[1]->shape;
     if (call->in[1]->dtype != REEL_I64) return typed_refuse(call, 1);
     if (in->ndim < 0 || at->ndim < 0) return REEL_OK;
     const int64_t batch = node_attr_int(call->node, "batch_dims", 0);
     if (batch < 0 || batch > REEL_MAX_DIMS)
         return reel_fail(REEL_ERR_INPUT, "attribute batch_dims is %lld", (long long)batch);
     *out_batch = (int)batch;
-    enum reel_err err = nd_check(in, at, *out_batch, out_q);
+    err = nd_check(in, at, *out_batch, out_q);
     if (err || *out_q < 0) return err;
     const int ndim = at->ndim - 1 + in->ndim - *out_batch - *out_q;
     if (ndim > REEL_MAX_DIMS)
@@ -433,10 +439,12 @@ static enum reel_err eval_gather_nd(const struct op_call *call)
 
 static enum reel_err scatter_nd_check(const struct op_call *call, int *out_q, enum reduction *out_reduction)
 {
-    const struct reel_shape *in = &call->in[0]->shape, *at = &call->in[1]->shape, *updates = &call->in[2]->shape;
     *out_q = -1;
+    enum reel_err err = typed_present(call, 3);
+    if (err) return err;
+    const struct reel_shape *in = &call->in[0]->shape, *at = &call->in[1]->shape, *updates = &call->in[2]->shape;
     if (call->in[1]->dtype != REEL_I64) return typed_refuse(call, 1);
-    enum reel_err err = typed_same(call, 0, 2);
+    err = typed_same(call, 0, 2);
     if (!err) err = read_reduction(call, out_reduction);
     if (err || in->ndim < 0 || at->ndim < 0) return err;
     err = nd_check(in, at, 0, out_q);
@@ -492,12 +500,14 @@ static enum reel_err eval_scatter_nd(const struct op_call *call)
 
 static enum reel_err tensor_scatter_check(const struct op_call *call, int *out_axis, bool *out_circular)
 {
+    enum reel_err err = typed_present(call, 2);
+    if (err) return err;
     const struct reel_shape *cache = &call->in[0]->shape, *update = &call->in[1]->shape;
     const char *mode = node_attr_string(call->node, "mode", "linear");
     *out_circular = !strcmp(mode, "circular");
     if (!*out_circular && strcmp(mode, "linear") != 0)
         return reel_fail(REEL_ERR_INPUT, "attribute mode is \"%s\", but must be \"linear\" or \"circular\"", mode);
-    enum reel_err err = typed_same(call, 0, 1);
+    err = typed_same(call, 0, 1);
     if (err || cache->ndim < 0 || update->ndim < 0) return err;
     err = op_axis(node_attr_int(call->node, "axis", -2), cache->ndim, out_axis);
     if (err) return err;
@@ -553,6 +563,8 @@ static enum reel_err eval_tensor_scatter(const struct op_call *call)
 
 static enum reel_err one_hot_shape(const struct op_call *call, int *out_axis, struct reel_shape *out)
 {
+    enum reel_err err = typed_present(call, 3);
+    if (err) return err;
     const struct reel_shape *in = &call->in[0]->shape;
     const struct reel_tensor *depth = call->in[1], *values = call->in[2];
     *out = shape_unknown();
@@ -565,7 +577,7 @@ static enum reel_err one_hot_shape(const struct op_call *call, int *out_axis, st
     if (in->ndim < 0) return REEL_OK;
     if (in->ndim + 1 > REEL_MAX_DIMS)
         return reel_fail(REEL_ERR_UNSUPPORTED, "the result has more than %d dimensions", REEL_MAX_DIMS);
-    enum reel_err err = op_axis(node_attr_int(call->node, "axis", -1), in->ndim + 1, out_axis);
+    err = op_axis(node_attr_int(call->node, "axis", -1), in->ndim + 1, out_axis);
     if (err) return err;
     out->ndim = in->ndim + 1;
     for (int d = 0, from = 0; d < out->ndim; d++) out->dim[d] = d == *out_axis ? -1 : in->dim[from++];
@@ -667,16 +679,19 @@ static enum reel_err eval_nonzero(const struct op_call *call)
 
 static enum reel_err compress_shape(const struct op_call *call, int *out_axis, struct reel_shape *out)
 {
+    enum reel_err err = typed_present(call, 2);
+    if (err) return err;
     const struct reel_shape *in = &call->in[0]->shape, *condition = &call->in[1]->shape;
+    *out_axis = -1;
+    *out = shape_unknown();
     if (call->in[1]->dtype != REEL_BOOL) return typed_refuse(call, 1);
     if (condition->ndim >= 0 && condition->ndim != 1)
         return reel_fail(REEL_ERR_INPUT, "the condition has rank %d, not 1", condition->ndim);
-    *out_axis = -1;
     *out = (struct reel_shape){.ndim = 1, .dim = {-1}};
     if (!node_attr(call->node, "axis")) return REEL_OK;
     *out = *in;
     if (in->ndim < 0) return REEL_OK;
-    enum reel_err err = op_axis(node_attr_int(call->node, "axis", 0), in->ndim, out_axis);
+    err = op_axis(node_attr_int(call->node, "axis", 0), in->ndim, out_axis);
     if (!err) out->dim[*out_axis] = -1;
     return err;
 }

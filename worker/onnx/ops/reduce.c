@@ -31,7 +31,7 @@ static enum reel_err reduce_axes(const struct op_call *call, int input_since, bo
     } else if (call_in(call, 1)) {
         const struct reel_tensor *t = call->in[1];
         const int64_t count = reel_tensor_count(t);
-        if (t->dtype != REEL_I64 && t->dtype != REEL_I32)
+        if (t->dtype != REEL_I64 && t->dtype != REEL_I32 && t->dtype != REEL_DTYPE_NONE)
             return reel_fail(REEL_ERR_INPUT, "the axes are of type %s", reel_dtype_name(t->dtype));
         if (count > in->ndim)
             return reel_fail(REEL_ERR_INPUT, "%lld axes are given for rank %d", (long long)count, in->ndim);
@@ -558,9 +558,9 @@ static enum reel_err softmax_view(const struct op_call *call, struct axis_view *
     return REEL_OK;
 }
 
-KERN_CLONES static void divide_f32(float *y, int64_t n, double sum)
+KERN_CLONES static void scale_f32(float *y, int64_t n, float factor)
 {
-    for (int64_t i = 0; i < n; i++) y[i] = (float)((double)y[i] / sum);
+    for (int64_t i = 0; i < n; i++) y[i] *= factor;
 }
 
 KERN_CLONES static void subtract_f32(const float *x, float *y, int64_t n, double offset)
@@ -573,52 +573,66 @@ static void softmax_row_f32(const float *x, float *y, int64_t n, enum softmax_ki
     const float max = kern_max_f32(x, (size_t)n);
     const double sum = kern_exp_sum_f32(x, y, (size_t)n, max);
     if (kind == SOFTMAX)
-        divide_f32(y, n, sum);
+        scale_f32(y, n, (float)(1 / sum));
     else
         subtract_f32(x, y, n, (double)max + log(sum));
 }
 
-// Columns: n rows of `width` elements that lie `stride` apart.
+// Columns: n rows of `width` elements that lie `stride` apart. They are worked
+// on in buf (n x SOFTMAX_WIDTH): rows of a picture lie at distances that are
+// multiples of a page, where they would throw each other out of the cache.
 #define SOFTMAX_WIDTH 128
 KERN_CLONES static void softmax_columns_f32(const float *x, float *y, int64_t n, int64_t stride, int width,
-                                            enum softmax_kind kind)
+                                            enum softmax_kind kind, float *buf)
 {
-    float max[SOFTMAX_WIDTH];
+    float max[SOFTMAX_WIDTH], last[SOFTMAX_WIDTH]; // last: of a row, then the factors
     double sum[SOFTMAX_WIDTH];
     for (int i = 0; i < width; i++) max[i] = -INFINITY, sum[i] = 0;
-    for (int64_t k = 0; k < n; k++)
+    for (int64_t k = 0; k < n; k++) {
+        const float *from = x + k * stride;
+        float *row = buf + k * SOFTMAX_WIDTH;
         for (int i = 0; i < width; i++) {
-            const float v = x[k * stride + i];
-            max[i] = v > max[i] || v != v ? v : max[i];
+            row[i] = from[i];
+            max[i] = from[i] > max[i] ? from[i] : max[i]; // NaN comes back in the sum
         }
-    for (int64_t k = 0; k < n; k++)
-        for (int i = 0; i < width; i++) {
-            const float e = kern_exp1_f32(x[k * stride + i] - max[i]);
-            y[k * stride + i] = e;
-            sum[i] += (double)e;
-        }
-    if (kind == SOFTMAX) {
-        for (int64_t k = 0; k < n; k++)
-            for (int i = 0; i < width; i++) y[k * stride + i] = (float)((double)y[k * stride + i] / sum[i]);
-        return;
     }
-    for (int i = 0; i < width; i++) sum[i] = (double)max[i] + log(sum[i]);
-    for (int64_t k = 0; k < n; k++)
-        for (int i = 0; i < width; i++) y[k * stride + i] = (float)((double)x[k * stride + i] - sum[i]);
+    for (int64_t k = 0; k < n; k++) {
+        float *row = buf + k * SOFTMAX_WIDTH;
+        for (int i = 0; i < width; i++) last[i] = kern_exp1_f32(row[i] - max[i]);
+        for (int i = 0; i < width; i++) sum[i] += (double)last[i];
+        if (kind == SOFTMAX) memcpy(row, last, (size_t)width * sizeof *row);
+    }
+    for (int i = 0; i < width; i++) last[i] = kind == SOFTMAX ? (float)(1 / sum[i]) : 0;
+    for (int i = 0; kind != SOFTMAX && i < width; i++) sum[i] = (double)max[i] + log(sum[i]);
+    for (int64_t k = 0; k < n; k++) {
+        float *to = y + k * stride;
+        const float *row = buf + k * SOFTMAX_WIDTH;
+        if (kind == SOFTMAX)
+            for (int i = 0; i < width; i++) to[i] = row[i] * last[i];
+        else
+            for (int i = 0; i < width; i++) to[i] = (float)((double)row[i] - sum[i]);
+    }
 }
 
-static void softmax_f32(const float *x, float *y, const struct axis_view *v, enum softmax_kind kind)
+static enum reel_err softmax_f32(const float *x, float *y, const struct axis_view *v, enum softmax_kind kind)
 {
+    float *buf = NULL;
+    if (v->inner > 1) {
+        buf = work_alloc(v->n * SOFTMAX_WIDTH, sizeof *buf);
+        if (!buf) return REEL_ERR_NOMEM;
+    }
     for (int64_t o = 0; o < v->outer; o++, x += v->n * v->inner, y += v->n * v->inner) {
         if (v->inner == 1) {
             softmax_row_f32(x, y, v->n, kind);
             continue;
         }
         for (int64_t i = 0; i < v->inner; i += SOFTMAX_WIDTH) {
-            const int64_t left = v->inner - i;
-            softmax_columns_f32(x + i, y + i, v->n, v->inner, left < SOFTMAX_WIDTH ? (int)left : SOFTMAX_WIDTH, kind);
+            const int width = v->inner - i < SOFTMAX_WIDTH ? (int)(v->inner - i) : SOFTMAX_WIDTH;
+            softmax_columns_f32(x + i, y + i, v->n, v->inner, width, kind, buf);
         }
     }
+    free(buf);
+    return REEL_OK;
 }
 
 static void softmax_f64(const double *x, double *y, const struct axis_view *v, enum softmax_kind kind)
@@ -675,10 +689,8 @@ static enum reel_err softmax(const struct op_call *call, enum softmax_kind kind)
     err = op_alloc_out(call, 0, in->dtype, &in->shape);
     if (err || reel_tensor_count(in) == 0) return err;
     if (kind == HARDMAX) return hardmax(call, &v);
-    if (in->dtype == REEL_F32)
-        softmax_f32(in->data, call->out[0]->data, &v, kind);
-    else
-        softmax_f64(in->data, call->out[0]->data, &v, kind);
+    if (in->dtype == REEL_F32) return softmax_f32(in->data, call->out[0]->data, &v, kind);
+    softmax_f64(in->data, call->out[0]->data, &v, kind);
     return REEL_OK;
 }
 
@@ -767,7 +779,8 @@ static enum reel_err topk_shape(const struct op_call *call, struct axis_view *v,
         k = node_attr_int(call->node, "k", 0);
     } else {
         const struct reel_tensor *t = call_in(call, 1);
-        if (!t || t->dtype != REEL_I64) return reel_fail(REEL_ERR_INPUT, "k is no int64 number");
+        if (!t || (t->dtype != REEL_I64 && t->dtype != REEL_DTYPE_NONE))
+            return reel_fail(REEL_ERR_INPUT, "k is no int64 number");
         const int64_t count = reel_tensor_count(t);
         if (count >= 0 && count != 1) return reel_fail(REEL_ERR_INPUT, "k has %lld elements", (long long)count);
         if (!has_data(t)) {

@@ -79,7 +79,7 @@ static enum reel_err read_ints(const struct op_call *call, const char *attr, int
     const struct reel_tensor *t = input < 0 ? NULL : call_in(call, input);
     if (!t) return REEL_OK;
     out->present = true;
-    if (t->dtype != REEL_I32 && t->dtype != REEL_I64)
+    if (t->dtype != REEL_I32 && t->dtype != REEL_I64 && t->dtype != REEL_DTYPE_NONE)
         return reel_fail(REEL_ERR_INPUT, "input %d is of type %s, but must be int32 or int64", input,
                          reel_dtype_name(t->dtype));
     const int64_t count = reel_tensor_count(t);
@@ -525,7 +525,7 @@ static enum reel_err split_sizes(const struct op_call *call, int *out_axis, int6
     int64_t given = -1;
     if (t) {
         given = reel_tensor_count(t);
-        if (t->dtype != REEL_I64 && t->dtype != REEL_I32)
+        if (t->dtype != REEL_I64 && t->dtype != REEL_I32 && t->dtype != REEL_DTYPE_NONE)
             return reel_fail(REEL_ERR_INPUT, "input split is of type %s", reel_dtype_name(t->dtype));
     } else if (call->opset < 13 && node_attr(call->node, "split")) {
         given = node_attr_ints(call->node, "split", &ints);
@@ -889,24 +889,38 @@ static void pad_fill(char *out, const char *value, int64_t n, size_t bytes)
     copy_strided(out, value, 0, n, bytes);
 }
 
-// One row along the last dimension: contiguous stretches of the table at once.
-static void pad_row(char *out, const char *row, const int64_t *table, int64_t n, const char *value, size_t bytes)
+// The last dimension's table as runs: n elements from the row's position `from`
+// (-1: the constant), in output order.
+struct pad_part {
+    int64_t from, n;
+};
+
+static int64_t pad_parts(const int64_t *table, int64_t total, struct pad_part *parts)
 {
-    for (int64_t i = 0; i < n;) {
-        int64_t run = 1;
-        if (table[i] < 0) {
-            while (i + run < n && table[i + run] < 0) run++;
-            pad_fill(out + (size_t)i * bytes, value, run, bytes);
-        } else {
-            while (i + run < n && table[i + run] == table[i] + run) run++;
-            memcpy(out + (size_t)i * bytes, row + (size_t)table[i] * bytes, (size_t)run * bytes);
+    int64_t n_parts = 0;
+    for (int64_t i = 0, run; i < total; i += run) {
+        const int64_t step = table[i] < 0 ? 0 : 1;
+        for (run = 1; i + run < total && table[i + run] == table[i] + run * step; run++) {
         }
-        i += run;
+        parts[n_parts++] = (struct pad_part){.from = table[i], .n = run};
+    }
+    return n_parts;
+}
+
+static void pad_row(char *out, const char *row, const struct pad_part *parts, int64_t n_parts, const char *value,
+                    size_t bytes)
+{
+    for (int64_t i = 0; i < n_parts; i++) {
+        if (parts[i].from < 0)
+            pad_fill(out, value, parts[i].n, bytes);
+        else
+            memcpy(out, row + (size_t)parts[i].from * bytes, (size_t)parts[i].n * bytes);
+        out += (size_t)parts[i].n * bytes;
     }
 }
 
 static void pad_run(char *out, const struct reel_tensor *in, const struct pad *p, int64_t *const *tables,
-                    const char *value)
+                    const struct pad_part *parts, int64_t n_parts, const char *value)
 {
     const size_t bytes = reel_dtype_bytes(in->dtype);
     const int last = p->shape.ndim - 1;
@@ -919,7 +933,7 @@ static void pad_run(char *out, const struct reel_tensor *in, const struct pad *p
         if (at < 0)
             pad_fill(out, value, n, bytes);
         else
-            pad_row(out, (const char *)in->data + (size_t)(at * in->shape.dim[last]) * bytes, tables[last], n, value,
+            pad_row(out, (const char *)in->data + (size_t)(at * in->shape.dim[last]) * bytes, parts, n_parts, value,
                     bytes);
         for (int d = last - 1; d >= 0; d--) {
             if (++index[d] < p->shape.dim[d]) break;
@@ -965,7 +979,12 @@ static enum reel_err eval_pad(const struct op_call *call)
         tables[d] = work_alloc(p.shape.dim[d], sizeof *tables[d]);
         err = tables[d] ? pad_table(&p, d, in->shape.dim[d], tables[d]) : REEL_ERR_NOMEM;
     }
-    if (!err) pad_run(call->out[0]->data, in, &p, tables, value);
+    const int last = in->shape.ndim - 1;
+    struct pad_part *parts = err ? NULL : work_alloc(p.shape.dim[last], sizeof *parts);
+    if (!err && !parts) err = REEL_ERR_NOMEM;
+    if (!err)
+        pad_run(call->out[0]->data, in, &p, tables, parts, pad_parts(tables[last], p.shape.dim[last], parts), value);
+    free(parts);
     for (int d = 0; d < in->shape.ndim; d++) free(tables[d]);
     return err;
 }
@@ -994,6 +1013,7 @@ static enum reel_err tile_repeats(const struct op_call *call, int64_t *repeats, 
         return repeats[d] < 0 ? reel_fail(REEL_ERR_INPUT, "the number of tiles is negative") : REEL_OK;
     }
     enum reel_err err = read_ints(call, NULL, 1, &r);
+    if (!err && !r.present) err = reel_fail(REEL_ERR_INPUT, "no repeats are given");
     if (err) return err;
     if (r.n >= 0 && r.n != ndim) return reel_fail(REEL_ERR_INPUT, "%d repeats are given for rank %d", r.n, ndim);
     if (!r.known) return REEL_OK;
@@ -1068,6 +1088,7 @@ static enum reel_err expand_shape(const struct op_call *call, struct reel_shape 
 {
     struct ints want;
     enum reel_err err = read_ints(call, NULL, 1, &want);
+    if (!err && !want.present) err = reel_fail(REEL_ERR_INPUT, "no new shape is given");
     if (err) return err;
     const struct reel_shape *in = &call->in[0]->shape;
     *out = shape_unknown();

@@ -78,17 +78,29 @@ enum reel_err typed_eval_in_f32(const struct op_call *call, enum reel_err (*eval
 
 // ---- checks and parameters ------------------------------------------------
 
+enum reel_err typed_present(const struct op_call *call, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!call_in(call, i)) return reel_fail(REEL_ERR_INPUT, "input %d is missing", i);
+    return REEL_OK;
+}
+
 enum reel_err typed_refuse(const struct op_call *call, int input)
 {
+    const enum reel_dtype dtype = call->in[input]->dtype;
+    if (dtype == REEL_DTYPE_NONE) return REEL_OK;
     return reel_fail(REEL_ERR_UNSUPPORTED, "input %d is of type %s, which this operator does not take", input,
-                     reel_dtype_name(call->in[input]->dtype));
+                     reel_dtype_name(dtype));
 }
 
 enum reel_err typed_same(const struct op_call *call, int a, int b)
 {
-    if (call->in[a]->dtype == call->in[b]->dtype) return REEL_OK;
+    if (!call_in(call, a) || !call_in(call, b))
+        return reel_fail(REEL_ERR_INPUT, "input %d is missing", call_in(call, a) ? b : a);
+    const enum reel_dtype x = call->in[a]->dtype, y = call->in[b]->dtype;
+    if (x == y || x == REEL_DTYPE_NONE || y == REEL_DTYPE_NONE) return REEL_OK;
     return reel_fail(REEL_ERR_INPUT, "inputs %d and %d are of types %s and %s, but must be of one type", a, b,
-                     reel_dtype_name(call->in[a]->dtype), reel_dtype_name(call->in[b]->dtype));
+                     reel_dtype_name(x), reel_dtype_name(y));
 }
 
 enum reel_err typed_ints(const struct op_call *call, int i, int64_t max, int64_t **out_values, int64_t *out_n)

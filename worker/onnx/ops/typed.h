@@ -47,9 +47,12 @@ enum reel_err typed_eval_in_f32(const struct op_call *call, enum reel_err (*eval
         if (is_half(call->in[0]->dtype)) return typed_eval_in_f32(call, eval); \
     } while (0)
 
-// "does not take float16" for the operand with this index.
+// Inputs 0 to n - 1 are there (a file may leave out any by an empty name).
+enum reel_err typed_present(const struct op_call *call, int n);
+// "does not take float16" for the operand with this index; OK for a type that
+// is not known yet (inference only: eval sees known types).
 enum reel_err typed_refuse(const struct op_call *call, int input);
-// INPUT error unless a and b have one type.
+// INPUT error unless a and b are there and have one type.
 enum reel_err typed_same(const struct op_call *call, int a, int b);
 // Reads the whole of integer input i (int32 or int64) into fresh memory, at
 // least one element long; the caller frees *out_values. Refuses other types and
