@@ -110,11 +110,12 @@ static bool format_known(const char *names)
     return false;
 }
 
-static enum reel_err open_format(struct demux *d, const struct reel_settings *settings)
+static enum reel_err open_format(struct demux *d)
 {
     char reason[AV_ERROR_MAX_STRING_SIZE];
     const AVInputFormat *format = NULL;
-    int r = av_probe_input_buffer2(d->io, &format, d->name, NULL, 0, 0);
+    // By content alone: a name only says what its giver thinks.
+    int r = av_probe_input_buffer2(d->io, &format, "", NULL, 0, 0);
     if (r < 0 || !format)
         return reel_fail(REEL_ERR_INPUT,
                          "could not read video \"%s\": it is no media file that FFmpeg knows, or its start is damaged",
@@ -188,23 +189,36 @@ static enum reel_err refuse_no_video(const struct demux *d)
                              : "");
 }
 
-static enum reel_err check_video(const struct demux *d, const struct reel_settings *settings)
+static enum reel_err check_size(const struct demux *d, const AVCodecParameters *par)
+{
+    if ((double)par->width * par->height <= d->settings->max_pixels * 1e6) return REEL_OK;
+    return reel_fail(
+        REEL_ERR_LIMIT,
+        "could not decode video \"%s\": %dx%d is more than %g million pixels\nraise --max_pixels if it is meant",
+        d->name, par->width, par->height, d->settings->max_pixels);
+}
+
+// What the headers say, before anything is decoded; libav's probe forgets sizes
+// that are too large.
+static enum reel_err check_headers(const struct demux *d)
+{
+    for (unsigned i = 0; i < d->fmt->nb_streams; i++) {
+        enum reel_err err = check_size(d, d->fmt->streams[i]->codecpar);
+        if (err) return err;
+    }
+    return REEL_OK;
+}
+
+static enum reel_err check_video(const struct demux *d)
 {
     const AVCodecParameters *par = d->par;
-    if (!avcodec_find_decoder(par->codec_id)) {
-        char tag[AV_FOURCC_MAX_STRING_SIZE];
-        return reel_fail(
-            REEL_ERR_UNSUPPORTED,
-            "could not decode video \"%s\": FFmpeg %u.%u here (libavcodec) has no decoder for \"%s\" (tag %s)\n"
-            "convert the video to another codec first, or use a newer FFmpeg",
-            d->name, avcodec_version() >> 16, avcodec_version() >> 8 & 255, avcodec_get_name(par->codec_id),
-            av_fourcc_make_string(tag, par->codec_tag));
-    }
-    if ((double)par->width * par->height > settings->max_pixels * 1e6)
-        return reel_fail(REEL_ERR_LIMIT,
-                         "could not decode video \"%s\": %dx%d is more than %g million pixels\nraise --max_pixels",
-                         d->name, par->width, par->height, settings->max_pixels);
-    return REEL_OK;
+    if (avcodec_find_decoder(par->codec_id)) return check_size(d, par);
+    char tag[AV_FOURCC_MAX_STRING_SIZE];
+    return reel_fail(REEL_ERR_UNSUPPORTED,
+                     "could not decode video \"%s\": libavcodec %u.%u here has no decoder for \"%s\" (tag %s)\n"
+                     "convert the video to another codec first, or use a newer FFmpeg",
+                     d->name, avcodec_version() >> 16, avcodec_version() >> 8 & 255, avcodec_get_name(par->codec_id),
+                     av_fourcc_make_string(tag, par->codec_tag));
 }
 
 // Streams without timestamps run at the setting when it was changed from its
@@ -236,7 +250,8 @@ static enum reel_err open_clocks(struct demux *d)
 static enum reel_err open_file(struct demux *d, const struct reel_settings *settings)
 {
     enum reel_err err = open_descriptor(d);
-    if (!err) err = open_format(d, settings);
+    if (!err) err = open_format(d);
+    if (!err) err = check_headers(d);
     if (err) return err;
     probe_streams(d, settings);
     d->video = pick_video(d->fmt);
@@ -244,7 +259,7 @@ static enum reel_err open_file(struct demux *d, const struct reel_settings *sett
     const AVStream *st = d->fmt->streams[d->video];
     if (avcodec_parameters_copy(d->par, st->codecpar) < 0)
         return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": no memory", d->name);
-    if ((err = check_video(d, settings))) return err;
+    if ((err = check_video(d))) return err;
     d->made_pts = d->fmt->iformat->flags & AVFMT_NOTIMESTAMPS;
     d->estimates_dts = strstr(d->fmt->iformat->name, "matroska");
     d->frame_rate = rate_of(d, st, settings);
@@ -261,7 +276,7 @@ static enum reel_err open_images(struct demux *d, const struct reel_settings *se
     d->made_pts = d->still = true;
     d->frame_rate = rate_of(d, NULL, settings);
     d->time_base = av_inv_q(d->frame_rate);
-    return check_video(d, settings);
+    return check_video(d);
 }
 
 // Everything of the open file, so that it can be opened again.

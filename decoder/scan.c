@@ -164,7 +164,8 @@ static enum reel_err scan_video(struct scan *s, const AVPacket *k)
     if (verdict.hidden) s->hidden++;
     if (k->pts != AV_NOPTS_VALUE || k->dts != AV_NOPTS_VALUE) s->with_time++;
     // The first packet needs no entry: every job starts there without one.
-    bool is_entry = verdict.entry && !verdict.hidden && no > 0 && k->pts != AV_NOPTS_VALUE;
+    bool able = verdict.entry || s->demux->still;
+    bool is_entry = able && !verdict.hidden && no > 0 && k->pts != AV_NOPTS_VALUE;
     struct reel_entry entry;
     if (is_entry)
         entry = (struct reel_entry){.packet_no = no,
@@ -190,6 +191,11 @@ static enum reel_err refuse_no_frame(const struct scan *s)
             "could not decode video \"%s\": its video stream holds no pictures\nthe file's data may be cut off",
             s->job.input);
     const char *why = decode_last_error(s->decode);
+    if (!s->demux->par->width && !s->demux->still && *why)
+        return reel_fail(REEL_ERR_INPUT,
+                         "could not decode video \"%s\": the size of its pictures is unknown or more than %g million "
+                         "pixels\nraise --max_pixels if it is meant",
+                         s->job.input, s->settings->max_pixels);
     return reel_fail(REEL_ERR_INPUT, "could not decode video \"%s\": none of its %lld packets gave a picture%s%s",
                      s->job.input, (long long)s->packets, *why ? ": " : "", why);
 }

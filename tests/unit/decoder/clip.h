@@ -55,7 +55,8 @@ static inline bool clip_make(const char *args, const char *name, char *path, siz
 {
     char command[4096];
     snprintf(path, bytes, "%s/%s", clip_dir, name);
-    snprintf(command, sizeof command, "cd %s && ffmpeg -nostdin -v error -y %s '%s' >/dev/null 2>&1", clip_dir, args, path);
+    snprintf(command, sizeof command, "cd %s && ffmpeg -nostdin -v error -y %s '%s' >/dev/null 2>&1", clip_dir, args,
+             path);
     return !system(command);
 }
 
@@ -91,8 +92,7 @@ static inline struct clip_scan clip_scan(const char *input, const char *output, 
     if (!c.err) {
         c.scanned = result.scanned;
         c.entries = calloc(result.scanned.n_entries + 1, sizeof *c.entries);
-        if (result.scanned.n_entries)
-            memcpy(c.entries, result.entries, result.scanned.n_entries * sizeof *c.entries);
+        if (result.scanned.n_entries) memcpy(c.entries, result.entries, result.scanned.n_entries * sizeof *c.entries);
     }
     scan_close(&scan);
     return c;
@@ -117,14 +117,16 @@ static inline uint32_t clip_hash(const struct reel_geometry *g, const uint8_t *s
         uint32_t w, h;
         reel_plane_size(g, p, &w, &h);
         for (uint32_t y = 0; y < h; y++)
-            crc = reel_crc32c(crc, slot + g->plane_offset[p] + (size_t)y * g->plane_stride[p], w * reel_format_bytes(g->format));
+            crc = reel_crc32c(crc, slot + g->plane_offset[p] + (size_t)y * g->plane_stride[p],
+                              w * reel_format_bytes(g->format));
     }
     return crc;
 }
 
 // Decodes one segment and appends its frames (and adds to the ledger).
-static inline enum reel_err clip_segment(const struct clip_scan *scan, struct demux_pool *pool, const struct reel_entry *entry,
-                                         int64_t start, int64_t end, struct clip_frames *frames)
+static inline enum reel_err clip_segment(const struct clip_scan *scan, struct demux_pool *pool,
+                                         const struct reel_entry *entry, int64_t start, int64_t end,
+                                         struct clip_frames *frames)
 {
     struct segment_params p = {
         .settings = &clip_settings,

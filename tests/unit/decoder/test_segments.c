@@ -13,14 +13,15 @@ static void compare(const char *path, int min_entries, int max_entries)
     struct clip_scan scan = clip_scan(path, "null:", REEL_OUTPUT_NULL);
     CHECK_MSG(!scan.err, "%s: %s", path, scan.text);
     int n = (int)scan.scanned.n_entries;
-    CHECK_MSG(n >= min_entries && n <= max_entries, "%s: %d entries, expected %d to %d", path, n, min_entries, max_entries);
+    CHECK_MSG(n >= min_entries && n <= max_entries, "%s: %d entries, expected %d to %d", path, n, min_entries,
+              max_entries);
 
     struct clip_frames linear = {0}, parts = {0};
     struct demux_pool *pool = demux_pool_create();
     enum reel_err err = clip_segment(&scan, pool, NULL, INT64_MIN, INT64_MAX, &linear);
     CHECK_MSG(!err, "%s: %s", path, reel_fail_text());
-    CHECK_MSG(linear.ledger.packets == scan.scanned.media.n_packets, "%s: %lld packets accounted for, %lld scanned", path,
-              (long long)linear.ledger.packets, (long long)scan.scanned.media.n_packets);
+    CHECK_MSG(linear.ledger.packets == scan.scanned.media.n_packets, "%s: %lld packets accounted for, %lld scanned",
+              path, (long long)linear.ledger.packets, (long long)scan.scanned.media.n_packets);
 
     for (int i = 0; i <= n && n; i++) {
         int64_t start = i ? scan.entries[i - 1].pts : INT64_MIN, end = i < n ? scan.entries[i].pts : INT64_MAX;
@@ -33,11 +34,12 @@ static void compare(const char *path, int min_entries, int max_entries)
                       "%s: frame %d: linear pts %lld crc %08x, in segments pts %lld crc %08x", path, i,
                       (long long)linear.at[i].pts, linear.at[i].crc, (long long)parts.at[i].pts, parts.at[i].crc);
         CHECK_MSG(linear.n == parts.n, "%s: %d frames linear, %d in segments", path, linear.n, parts.n);
-        CHECK_MSG(parts.ledger.packets == scan.scanned.media.n_packets, "%s: segments account for %lld packets of %lld", path,
-                  (long long)parts.ledger.packets, (long long)scan.scanned.media.n_packets);
+        CHECK_MSG(parts.ledger.packets == scan.scanned.media.n_packets, "%s: segments account for %lld packets of %lld",
+                  path, (long long)parts.ledger.packets, (long long)scan.scanned.media.n_packets);
         CHECK_MSG(parts.ledger.hidden == linear.ledger.hidden && parts.ledger.unreadable == linear.ledger.unreadable,
-                  "%s: hidden %lld unreadable %lld linear, %lld and %lld in segments", path, (long long)linear.ledger.hidden,
-                  (long long)linear.ledger.unreadable, (long long)parts.ledger.hidden, (long long)parts.ledger.unreadable);
+                  "%s: hidden %lld unreadable %lld linear, %lld and %lld in segments", path,
+                  (long long)linear.ledger.hidden, (long long)linear.ledger.unreadable, (long long)parts.ledger.hidden,
+                  (long long)parts.ledger.unreadable);
     }
     if (getenv("CLIP_LOG"))
         printf("# %s: %d frames, %d entries, flags %#x, hidden %lld, unreadable %lld, errors %lld\n", path, linear.n, n,
@@ -66,7 +68,8 @@ static void test_h264_closed(void)
 }
 static void test_h264_open(void)
 {
-    made(SOURCE " -c:v libx264 -g 24 -bf 3 -b-pyramid normal -preset medium -x264-params open-gop=1:scenecut=0", "open.mp4", 3, 5);
+    made(SOURCE " -c:v libx264 -g 24 -bf 3 -b-pyramid normal -preset medium -x264-params open-gop=1:scenecut=0",
+         "open.mp4", 3, 5);
 }
 static void test_h264_open_ts(void)
 {
@@ -94,15 +97,19 @@ static void test_h264_raw(void)
 }
 static void test_hevc_open(void)
 {
-    made(SOURCE " -c:v libx265 -preset fast -x265-params keyint=24:min-keyint=24:open-gop=1:bframes=4:log-level=none", "open5.mp4", 3, 5);
+    made(SOURCE " -c:v libx265 -preset fast -x265-params keyint=24:min-keyint=24:open-gop=1:bframes=4:log-level=none",
+         "open5.mp4", 3, 5);
 }
 static void test_hevc_open_ts(void)
 {
-    made(SOURCE " -c:v libx265 -preset fast -x265-params keyint=24:min-keyint=24:open-gop=1:bframes=4:log-level=none", "open5.ts", 3, 5);
+    made(SOURCE " -c:v libx265 -preset fast -x265-params keyint=24:min-keyint=24:open-gop=1:bframes=4:log-level=none",
+         "open5.ts", 3, 5);
 }
 static void test_hevc_open_mkv(void)
 {
-    made(SOURCE " -c:v libx265 -preset fast -pix_fmt yuv420p10le -x265-params keyint=24:min-keyint=24:open-gop=1:log-level=none", "open5.mkv", 3, 5);
+    made(SOURCE " -c:v libx265 -preset fast -pix_fmt yuv420p10le -x265-params "
+                "keyint=24:min-keyint=24:open-gop=1:log-level=none",
+         "open5.mkv", 3, 5);
 }
 static void test_mpeg2_ts(void)
 {
@@ -150,17 +157,20 @@ static void test_ffv1(void)
 }
 static void test_vfr(void)
 {
-    made(SOURCE " -vf select='not(eq(mod(n\\,7)\\,3))' -vsync vfr -c:v libx264 -g 24 -preset veryfast", "vfr.mkv", 2, 5);
+    made(SOURCE " -vf select='not(eq(mod(n\\,7)\\,3))' -vsync vfr -c:v libx264 -g 24 -preset veryfast", "vfr.mkv", 2,
+         5);
 }
 static void test_audio_first(void)
 {
-    made(SOURCE " -f lavfi -i sine=d=6 -c:v libx264 -g 24 -preset veryfast -c:a aac -output_ts_offset 3", "late.ts", 3, 5);
+    made(SOURCE " -f lavfi -i sine=d=6 -c:v libx264 -g 24 -preset veryfast -c:a aac -output_ts_offset 3", "late.ts", 3,
+         5);
 }
 static void test_images(void)
 {
     char path[256];
     if (!clip_have_ffmpeg()) SKIP("there is no ffmpeg command to make clips with");
-    if (!clip_make(SOURCE " -frames:v 60 -pix_fmt rgb24", "%03d.png", path, sizeof path)) SKIP("this ffmpeg cannot make images");
+    if (!clip_make(SOURCE " -frames:v 60 -pix_fmt rgb24", "%03d.png", path, sizeof path))
+        SKIP("this ffmpeg cannot make images");
     compare(path, 1, 3);
 }
 
@@ -169,13 +179,32 @@ static void test_testdata(void)
     const char *dir = clip_testdata();
     if (!dir) SKIP("no test data (REELMILL_TESTDATA)");
     static const char *const clips[] = {
-        "derived_open_gop_h264.mp4", "derived_open_gop_hevc.mp4", "h264_bbb_bpyramid.mp4", "hevc_ts.ts",
-        "av1_8bit_1080x720_face.mp4", "chaplin_people_bw.mp4", "derived_10bit_hevc.mkv", "derived_641x361_av1.mkv",
-        "derived_853x480_vp9.webm", "derived_interlaced_bff_mpeg2.ts", "derived_interlaced_tff_h264.mp4", "derived_vfr_faces_h264.mkv",
-        "fire_phone_vfr_rot180.mp4", "flower_960x540.mp4", "flower_960x540_vp8.webm", "friday_faces_bw_640x480.mp4",
-        "hevc_main10_hlg_vfr_bframes_rot90_editlist.mp4", "mpeg4_sintel_like_960x400.avi", "no_duration.webm",
-        "person_signing_fullrange.mkv", "prores_422_10bit_180x144.mov", "security_person_178x100.mp4",
-        "stream_of_water_480x360.mp4", "vp9_bbb_642x642.webm", "dog_resolution_change.h264", "h264_face_fragmented.mp4",
+        "derived_open_gop_h264.mp4",
+        "derived_open_gop_hevc.mp4",
+        "h264_bbb_bpyramid.mp4",
+        "hevc_ts.ts",
+        "av1_8bit_1080x720_face.mp4",
+        "chaplin_people_bw.mp4",
+        "derived_10bit_hevc.mkv",
+        "derived_641x361_av1.mkv",
+        "derived_853x480_vp9.webm",
+        "derived_interlaced_bff_mpeg2.ts",
+        "derived_interlaced_tff_h264.mp4",
+        "derived_vfr_faces_h264.mkv",
+        "fire_phone_vfr_rot180.mp4",
+        "flower_960x540.mp4",
+        "flower_960x540_vp8.webm",
+        "friday_faces_bw_640x480.mp4",
+        "hevc_main10_hlg_vfr_bframes_rot90_editlist.mp4",
+        "mpeg4_sintel_like_960x400.avi",
+        "no_duration.webm",
+        "person_signing_fullrange.mkv",
+        "prores_422_10bit_180x144.mov",
+        "security_person_178x100.mp4",
+        "stream_of_water_480x360.mp4",
+        "vp9_bbb_642x642.webm",
+        "dog_resolution_change.h264",
+        "h264_face_fragmented.mp4",
     };
     for (size_t i = 0; i < sizeof clips / sizeof clips[0]; i++) {
         char path[1200];
@@ -188,14 +217,32 @@ static void test_testdata(void)
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
-        {"h264 closed gop", test_h264_closed}, {"h264 open gop", test_h264_open}, {"h264 open gop in ts", test_h264_open_ts},
-        {"h264 open gop in mkv", test_h264_open_mkv}, {"h264 intra refresh", test_h264_refresh},
-        {"h264 interlaced", test_h264_interlaced}, {"h264 fragmented mp4", test_h264_fragmented}, {"h264 raw", test_h264_raw},
-        {"hevc open gop", test_hevc_open}, {"hevc open gop in ts", test_hevc_open_ts}, {"hevc open gop in mkv", test_hevc_open_mkv},
-        {"mpeg2 in ts", test_mpeg2_ts}, {"mpeg2 in ps", test_mpeg2_ps}, {"mpeg4 in mp4", test_mpeg4_mp4}, {"mpeg4 in avi", test_mpeg4_avi},
-        {"vp8 alternate reference", test_vp8}, {"vp9 alternate reference", test_vp9}, {"vp9 in mp4", test_vp9_mp4}, {"av1", test_av1},
-        {"prores", test_prores}, {"mjpeg", test_mjpeg}, {"ffv1", test_ffv1}, {"variable frame rate", test_vfr},
-        {"audio and offset in ts", test_audio_first}, {"image sequence", test_images}, {"test data", test_testdata},
+        {"h264 closed gop", test_h264_closed},
+        {"h264 open gop", test_h264_open},
+        {"h264 open gop in ts", test_h264_open_ts},
+        {"h264 open gop in mkv", test_h264_open_mkv},
+        {"h264 intra refresh", test_h264_refresh},
+        {"h264 interlaced", test_h264_interlaced},
+        {"h264 fragmented mp4", test_h264_fragmented},
+        {"h264 raw", test_h264_raw},
+        {"hevc open gop", test_hevc_open},
+        {"hevc open gop in ts", test_hevc_open_ts},
+        {"hevc open gop in mkv", test_hevc_open_mkv},
+        {"mpeg2 in ts", test_mpeg2_ts},
+        {"mpeg2 in ps", test_mpeg2_ps},
+        {"mpeg4 in mp4", test_mpeg4_mp4},
+        {"mpeg4 in avi", test_mpeg4_avi},
+        {"vp8 alternate reference", test_vp8},
+        {"vp9 alternate reference", test_vp9},
+        {"vp9 in mp4", test_vp9_mp4},
+        {"av1", test_av1},
+        {"prores", test_prores},
+        {"mjpeg", test_mjpeg},
+        {"ffv1", test_ffv1},
+        {"variable frame rate", test_vfr},
+        {"audio and offset in ts", test_audio_first},
+        {"image sequence", test_images},
+        {"test data", test_testdata},
     };
     clip_begin();
     int rc = check_main(cases, (int)(sizeof cases / sizeof cases[0]), argc, argv);
