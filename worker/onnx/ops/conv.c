@@ -34,6 +34,15 @@ static inline void valid_range(int64_t off, int64_t stride, int64_t n, int64_t f
     if (*hi < *lo) *hi = *lo;
 }
 
+// The taps of axis i that meet the input under output o; of the last axis, with
+// o < 0, those that meet it under any output. A kernel far larger than the input
+// costs no more than one of the input's size.
+static inline void tap_range(const struct window *w, int i, int64_t o, int64_t *first, int64_t *last)
+{
+    int64_t at = o < 0 ? 0 : o * w->stride[i], reach = o < 0 ? (w->out[i] - 1) * w->stride[i] : 0;
+    valid_range(at - w->begin[i] + reach, w->dilation[i], w->in[i] + reach, 0, w->kernel[i], first, last);
+}
+
 static bool window_is_pointwise(const struct window *w)
 {
     for (int i = 0; i < WINDOW_DIMS; i++)
@@ -795,17 +804,21 @@ static void pool_sums_f32(const struct window *w, const float *x, float *y)
         for (int64_t oh = 0; oh < w->out[1]; oh++) {
             float *row_y = y + (od * w->out[1] + oh) * w->out[2];
             memset(row_y, 0, sizeof *row_y * (size_t)w->out[2]);
-            for (int64_t k = 0; k < window_volume(w->kernel); k++) {
-                int64_t kw = k % w->kernel[2], kh = k / w->kernel[2] % w->kernel[1];
-                int64_t kd = k / w->kernel[2] / w->kernel[1];
-                int64_t id = od * w->stride[0] - w->begin[0] + kd * w->dilation[0];
-                int64_t ih = oh * w->stride[1] - w->begin[1] + kh * w->dilation[1];
-                if (id < 0 || id >= w->in[0] || ih < 0 || ih >= w->in[1]) continue;
-                int64_t off = kw * w->dilation[2] - w->begin[2], lo, hi;
-                valid_range(off, w->stride[2], w->in[2], 0, w->out[2], &lo, &hi);
-                const float *row = x + (id * w->in[1] + ih) * w->in[2];
-                if (hi > lo) axpy_f32(row_y + lo, row + lo * w->stride[2] + off, one, hi - lo, w->stride[2]);
-            }
+            int64_t tap[WINDOW_DIMS][2];
+            tap_range(w, 0, od, &tap[0][0], &tap[0][1]);
+            tap_range(w, 1, oh, &tap[1][0], &tap[1][1]);
+            tap_range(w, 2, -1, &tap[2][0], &tap[2][1]);
+            for (int64_t kd = tap[0][0]; kd < tap[0][1]; kd++)
+                for (int64_t kh = tap[1][0]; kh < tap[1][1]; kh++) {
+                    int64_t id = od * w->stride[0] - w->begin[0] + kd * w->dilation[0];
+                    int64_t ih = oh * w->stride[1] - w->begin[1] + kh * w->dilation[1];
+                    const float *row = x + (id * w->in[1] + ih) * w->in[2];
+                    for (int64_t kw = tap[2][0]; kw < tap[2][1]; kw++) {
+                        int64_t off = kw * w->dilation[2] - w->begin[2], lo, hi;
+                        valid_range(off, w->stride[2], w->in[2], 0, w->out[2], &lo, &hi);
+                        if (hi > lo) axpy_f32(row_y + lo, row + lo * w->stride[2] + off, one, hi - lo, w->stride[2]);
+                    }
+                }
         }
 }
 
@@ -829,19 +842,20 @@ static void pool_plane_f64(const struct window *w, enum pool_kind kind, int64_t 
 {
     for (int64_t q = 0; q < window_volume(w->out); q++) {
         int64_t o[WINDOW_DIMS] = {q / w->out[2] / w->out[1], q / w->out[2] % w->out[1], q % w->out[2]};
+        int64_t first[WINDOW_DIMS], last[WINDOW_DIMS], at[WINDOW_DIMS];
         double sum = 0.0;
-        for (int64_t k = 0; k < window_volume(w->kernel); k++) {
-            int64_t at[WINDOW_DIMS] = {k / w->kernel[2] / w->kernel[1], k / w->kernel[2] % w->kernel[1],
-                                       k % w->kernel[2]};
-            bool inside = true;
-            for (int i = 0; i < WINDOW_DIMS; i++) {
-                at[i] = o[i] * w->stride[i] - w->begin[i] + at[i] * w->dilation[i];
-                inside = inside && at[i] >= 0 && at[i] < w->in[i];
-            }
-            if (!inside) continue;
-            double v = x[(at[0] * w->in[1] + at[1]) * w->in[2] + at[2]];
-            sum += kind == POOL_LP ? power_abs(v, p) : v;
+        for (int i = 0; i < WINDOW_DIMS; i++) {
+            tap_range(w, i, o[i], &first[i], &last[i]);
+            at[i] = o[i] * w->stride[i] - w->begin[i];
         }
+        for (int64_t kd = first[0]; kd < last[0]; kd++)
+            for (int64_t kh = first[1]; kh < last[1]; kh++) {
+                int64_t row = (at[0] + kd * w->dilation[0]) * w->in[1] + at[1] + kh * w->dilation[1];
+                for (int64_t kw = first[2]; kw < last[2]; kw++) {
+                    double v = x[row * w->in[2] + at[2] + kw * w->dilation[2]];
+                    sum += kind == POOL_LP ? power_abs(v, p) : v;
+                }
+            }
         int64_t count = 1;
         for (int i = 0; i < WINDOW_DIMS; i++) count *= window_count(w, i, o[i], padded);
         y[q] = kind == POOL_LP ? root(sum, p) : count ? sum / (double)count : 0.0;

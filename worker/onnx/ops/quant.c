@@ -119,7 +119,8 @@ static enum reel_err grain_open(const struct op_call *call, struct grain *g)
     g->along = x->dim[axis];
     g->block = block ? block : 1;
     g->blocks = block ? s->ndim == x->ndim ? s->dim[axis] : -1 : s->dim[0];
-    bool fits = block >= 0 && g->blocks > 0 && (block ? s->ndim == x->ndim : s->ndim == 1);
+    if (block < 0 || block > INT32_MAX) return reel_fail(REEL_ERR_INPUT, "block_size is %lld", (long long)block);
+    bool fits = g->blocks > 0 && (block ? s->ndim == x->ndim : s->ndim == 1);
     fits = fits && (g->along + g->block - 1) / g->block == g->blocks;
     for (int i = 0; fits && block && i < x->ndim; i++) fits = i == axis || s->dim[i] == x->dim[i];
     if (!fits) return reel_fail(REEL_ERR_INPUT, "the scale's shape does not fit axis %d", axis);
@@ -453,6 +454,8 @@ static enum reel_err dequantized(const struct op_call *call, int i, struct work 
     *out_w = (struct work){.dtype = REEL_F32};
     if (!t || !scale || reel_tensor_count(scale) != 1 || (zero && reel_tensor_count(zero) != 1))
         return reel_fail(REEL_ERR_UNSUPPORTED, "only one scale and zero point per tensor are supported");
+    if (!((TYPES_Q | T_(REEL_I32)) >> t->dtype & 1))
+        return reel_fail(REEL_ERR_INPUT, "input %d has the type %s", i, reel_dtype_name(t->dtype));
     int64_t n = reel_tensor_count(t);
     out_w->p = out_w->owned = work_alloc(n, sizeof(float));
     if (!out_w->p) return REEL_ERR_NOMEM;
@@ -553,6 +556,8 @@ static enum reel_err qlinear_pool_window(const struct op_call *call, struct wind
     if (x->ndim < 3 || x->ndim > 5) return reel_fail(REEL_ERR_INPUT, "the input has rank %d", x->ndim);
     if (strcmp(call->node->op_type, "QLinearGlobalAveragePool")) {
         enum reel_err err = window_open(call, x, NULL, w);
+        if (!err && (w->kernel[0] > 1024 || w->kernel[1] > 1024 || w->kernel[2] > 1024))
+            err = reel_fail(REEL_ERR_UNSUPPORTED, "a kernel beyond 1024 is not supported");
         for (int i = 2; !err && i < x->ndim; i++) out_shape->dim[i] = w->out[WINDOW_DIMS - x->ndim + i];
         return err;
     }
