@@ -217,28 +217,48 @@ enum lane_result lane_on_done(struct lane *lane, uint32_t epoch, uint32_t n, uin
     return LANE_OK;
 }
 
+// Holder i of frame n will never answer.
+static void lose_holder(struct lane *lane, uint32_t n, int i)
+{
+    struct lane_frame *f = at(lane, n);
+    f->holder[i].worker = LANE_NO_WORKER;
+    if (f->state == SLOT_GIVEN) {
+        // Nobody writes into its spare slot any more: it may be used again.
+        if (f->holder[i].out_slot >= lane->p.out_slots) {
+            lane->spares_used &= ~(1u << (f->spare - 1));
+            f->spare = 0;
+        }
+        if (!is_held(f)) {
+            move(f, SLOT_DECODED);
+            if (n < lane->work_from) lane->work_from = n;
+        }
+    }
+    settle(lane, n);
+}
+
+enum lane_result lane_on_refused(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t worker)
+{
+    if (lane->state == LANE_IDLE || epoch != lane->p.epoch) return LANE_STALE;
+    if (!in_flight(lane, n)) return n < lane->low ? LANE_STALE : LANE_BAD;
+    struct lane_frame *f = at(lane, n);
+    for (int i = 0; i < 2; i++) {
+        if (f->holder[i].worker != worker) continue;
+        lose_holder(lane, n, i);
+        return LANE_OK;
+    }
+    return LANE_STALE;
+}
+
 uint32_t lane_on_worker_gone(struct lane *lane, uint32_t worker)
 {
     uint32_t held = 0;
     if (lane->state == LANE_IDLE) return 0;
-    for (uint32_t n = lane->low; n < lane->window_end; n++) {
-        struct lane_frame *f = at(lane, n);
+    for (uint32_t n = lane->low; n < lane->window_end; n++)
         for (int i = 0; i < 2; i++) {
-            if (f->holder[i].worker != worker) continue;
+            if (at(lane, n)->holder[i].worker != worker) continue;
             held++;
-            f->holder[i].worker = LANE_NO_WORKER;
-            // A dead one's spare slot may be used again.
-            if (f->holder[i].out_slot >= lane->p.out_slots && f->state == SLOT_GIVEN) {
-                lane->spares_used &= ~(1u << (f->spare - 1));
-                f->spare = 0;
-            }
-            if (f->state == SLOT_GIVEN && !is_held(f)) {
-                move(f, SLOT_DECODED);
-                if (n < lane->work_from) lane->work_from = n;
-            }
+            lose_holder(lane, n, i);
         }
-        settle(lane, n);
-    }
     return held;
 }
 

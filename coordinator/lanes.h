@@ -105,6 +105,8 @@ enum lane_result lane_on_end(struct lane *lane, uint32_t epoch, uint32_t frames)
 // *out_first: this answer is the one that counts.
 enum lane_result lane_on_done(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t worker, uint32_t out_slot,
                               bool *out_first);
+// A worker could not do frame n and let it go: it may be given again.
+enum lane_result lane_on_refused(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t worker);
 enum lane_result lane_on_taken(struct lane *lane, uint32_t epoch, uint32_t n);
 enum lane_result lane_on_committed(struct lane *lane, uint32_t epoch, uint32_t frames);
 // A member answered LANE_CLOSED, or is dead (by its pidfd).

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+//
+// Options, one-shot commands and automatic numbers. See command.h.
+#include "coordinator/command.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+#define MOST_AUTO_LANES 16
+
+// ---- options --------------------------------------------------------------------
+
+enum reel_err command_parse(int argc, char **argv, struct reel_settings *s, const char ***out_words, int *out_n)
+{
+    const struct opt_table *table = reel_settings_table();
+    bool *set = calloc((size_t)table->n, sizeof *set);
+    const char **words = calloc((size_t)argc + 1, sizeof *words);
+    if (!set || !words) return reel_fail(REEL_ERR_NOMEM, "could not read the command line: out of memory");
+    opt_defaults(table, s);
+    enum reel_err err = opt_parse_argv(table, argc, argv, s, set, words, out_n);
+    if (!err && s->config[0]) err = opt_load_file(table, s->config, s, set);
+    free(set);
+    *out_words = words;
+    return err;
+}
+
+// ---- one-shot commands ----------------------------------------------------------
+
+// The program `name` beside this one, with the same arguments. Returns on failure.
+static int exec_beside(const char *name, char **argv)
+{
+    char path[4200];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 64);
+    path[n > 0 ? n : 0] = 0;
+    char *slash = strrchr(path, '/');
+    snprintf(slash ? slash + 1 : path, 64, "%s", name);
+    argv[0] = (char *)name;
+    execv(path, argv);
+    fprintf(stderr, "reelmill: could not start program \"%s\": %s\nbuild it with: make\n", path, strerror(errno));
+    return EXIT_FAILED;
+}
+
+static bool has_gpu_driver(void)
+{
+    return !access("/dev/nvidia0", F_OK) || !access("/proc/driver/nvidia/version", F_OK);
+}
+
+static int list_gpus(void)
+{
+    if (REEL_CUDA) return -1; // the worker knows the driver
+    printf("this build has no GPU support (built without CUDA); %s\n",
+           has_gpu_driver() ? "an NVIDIA driver is present: ./run.sh --setup installs what is missing" : "no NVIDIA driver was found");
+    return EXIT_DONE;
+}
+
+static int doctor(const struct reel_settings *s)
+{
+    struct memory_limits memory;
+    int code = EXIT_DONE;
+    if (memory_limits(s->memory, &memory)) {
+        fprintf(stderr, "reelmill: %s\n", reel_fail_text());
+        return EXIT_USAGE;
+    }
+    char a[32], b[32];
+    printf("reelmill %s, ZeroMQ %s, %s\n", REEL_VERSION, reel_bus_library(), REEL_CUDA ? "with CUDA" : "without CUDA");
+    printf("cores: %ld\n", sysconf(_SC_NPROCESSORS_ONLN));
+    printf("memory: %s free, rings and models may use %s\n", memory_text(memory.available, a), memory_text(memory.budget, b));
+    printf("shared memory: %s\n", reel_shm_choose(memory.budget) == REEL_SHM_POSIX ? "/dev/shm" : "memfd (/dev/shm is too small)");
+    printf("GPU driver: %s\n", has_gpu_driver() ? "present" : "none");
+    char dir[4096], path[4200];
+    ssize_t n = readlink("/proc/self/exe", dir, sizeof dir - 1);
+    dir[n > 0 ? n : 0] = 0;
+    char *slash = strrchr(dir, '/');
+    if (slash) *slash = 0;
+    for (int stage = REEL_DECODER; stage < REEL_STAGES; stage++) {
+        snprintf(path, sizeof path, "%s/%s", dir, supervise_stage_name((enum reel_stage)stage));
+        bool there = !access(path, X_OK);
+        printf("program %s: %s\n", supervise_stage_name((enum reel_stage)stage), there ? "found" : "missing (build it with: make)");
+        if (!there) code = EXIT_FAILED;
+    }
+    if (has_gpu_driver() && !REEL_CUDA) printf("note: a GPU is present, but this build cannot use it: ./run.sh --setup\n");
+    return code;
+}
+
+bool command_once(const struct reel_settings *s, char **argv, int *out_code)
+{
+    const struct opt_table *table = reel_settings_table();
+    *out_code = EXIT_DONE;
+    if (s->help) {
+        struct winsize size;
+        printf("usage: ./run.sh [options] INPUT... -o OUTPUT\n\n");
+        opt_help(table, stdout, !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 100);
+    } else if (s->version) {
+        printf("reelmill %s\n", REEL_VERSION);
+    } else if (s->dump_config) {
+        char *text = opt_dump(table, s, false);
+        fputs(text ? text : "", stdout);
+        free(text);
+    } else if (s->gc) {
+        int n = rundir_sweep();
+        printf("removed %d leftover run director%s\n", n, n == 1 ? "y" : "ies");
+    } else if (s->doctor) {
+        *out_code = doctor(s);
+    } else if (s->list_gpus) {
+        *out_code = list_gpus();
+        if (*out_code < 0) *out_code = exec_beside("worker", argv);
+    } else if (s->setup || s->demo) {
+        fprintf(stderr, "reelmill: --setup and --demo are commands of run.sh: ./run.sh %s\n", s->setup ? "--setup" : "--demo");
+        *out_code = EXIT_USAGE;
+    } else if (s->eval_model[0] || s->bench_model[0] || s->dump_graph) {
+        *out_code = exec_beside("worker", argv);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+// ---- scale ----------------------------------------------------------------------
+
+// Cores that this process may use: affinity and the cgroup's quota.
+static uint32_t count_cores(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    long cores = sched_getaffinity(0, sizeof set, &set) ? sysconf(_SC_NPROCESSORS_ONLN) : CPU_COUNT(&set);
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
+    long long quota, period;
+    if (f && fscanf(f, "%lld %lld", &quota, &period) == 2 && period > 0 && quota > 0) {
+        long limit = (long)((quota + period - 1) / period);
+        if (limit < cores) cores = limit;
+    }
+    if (f) fclose(f);
+    return cores > 0 ? (uint32_t)cores : 1;
+}
+
+static uint32_t count_gpus(void)
+{
+    char path[64];
+    uint32_t n = 0;
+    for (; n < 64; n++) {
+        snprintf(path, sizeof path, "/dev/nvidia%u", n);
+        if (access(path, F_OK)) break;
+    }
+    return n;
+}
+
+static enum reel_err settle_backend(struct reel_settings *s)
+{
+    bool driver = has_gpu_driver();
+    if (s->backend == SET_BACKEND_AUTO && !driver) s->backend = SET_BACKEND_ONEDNN;
+    if (s->backend == SET_BACKEND_AUTO) s->backend = SET_BACKEND_CUDNN;
+    if (s->backend == SET_BACKEND_CUDNN && !REEL_CUDA)
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use the GPU: this build has no CUDA\nto install it: ./run.sh --setup; to use the CPU: --backend onednn");
+    if (s->backend == SET_BACKEND_CUDNN && !driver)
+        return reel_fail(REEL_ERR_CONFIG, "could not use the GPU: there is no NVIDIA driver\nto use the CPU: --backend onednn");
+    if (s->backend != SET_BACKEND_SIM && !s->model[0])
+        return reel_fail(REEL_ERR_CONFIG, "no model was given\nsay which: --model FILE.onnx");
+    if (s->backend != SET_BACKEND_SIM && access(s->model, R_OK))
+        return reel_fail(REEL_ERR_CONFIG, "could not open model \"%s\": %s", s->model, strerror(errno));
+    return REEL_OK;
+}
+
+// "0,2" -> ids; the number of them.
+static enum reel_err parse_ids(const char *text, uint32_t there, int *out_ids, uint32_t *out_n)
+{
+    *out_n = 0;
+    for (const char *p = text; *p;) {
+        char *end;
+        long id = strtol(p, &end, 10);
+        if (end == p || (*end && *end != ',') || id < 0)
+            return reel_fail(REEL_ERR_CONFIG, "could not read --gpu_ids \"%s\": use numbers like 0,2", text);
+        if ((uint32_t)id >= there || *out_n == 64)
+            return reel_fail(REEL_ERR_CONFIG, "could not use GPU %ld: there are %u", id, there);
+        out_ids[(*out_n)++] = (int)id;
+        p = *end ? end + 1 : end;
+    }
+    return REEL_OK;
+}
+
+static enum reel_err scale_gpus(struct run *run)
+{
+    const struct reel_settings *s = &run->settings;
+    uint32_t there = count_gpus(), n;
+    int ids[64];
+    enum reel_err err = parse_ids(s->gpu_ids, there, ids, &n);
+    if (err) return err;
+    if (!n)
+        for (n = 0; n < there && (!s->gpu_num || n < (uint32_t)s->gpu_num); n++) ids[n] = (int)n;
+    if ((uint32_t)s->gpu_num > n)
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use %d GPUs: there are %u\nfor more workers on each: --workers_per_gpu; for CPU workers: --backend onednn",
+                         s->gpu_num, n);
+    uint32_t each = s->workers_per_gpu ? (uint32_t)s->workers_per_gpu : 1;
+    for (uint32_t i = 0; i < n * each && run->workers < LANE_MAX_WORKERS; i++) run->worker_devices[run->workers++] = ids[i % n];
+    return REEL_OK;
+}
+
+static uint32_t count_commas(const char *text)
+{
+    uint32_t n = 1;
+    for (; *text; text++) n += *text == ',';
+    return n;
+}
+
+static enum reel_err scale_cpu(struct run *run)
+{
+    const struct reel_settings *s = &run->settings;
+    if (s->gpu_ids[0]) return reel_fail(REEL_ERR_CONFIG, "could not use --gpu_ids: the backend is not a GPU's\nfor CPU workers: --gpu_num N");
+    uint32_t fit = run->cores / (uint32_t)s->threads;
+    if (!fit) fit = 1;
+    uint32_t listed = s->backend == SET_BACKEND_SIM ? count_commas(s->sim_ms) : 1;
+    uint32_t n = s->gpu_num ? (uint32_t)s->gpu_num : listed > 1 ? listed : fit;
+    n *= s->workers_per_gpu ? (uint32_t)s->workers_per_gpu : 1;
+    if (n > LANE_MAX_WORKERS) return reel_fail(REEL_ERR_CONFIG, "could not start %u workers: at most %d", n, LANE_MAX_WORKERS);
+    if (s->backend == SET_BACKEND_ONEDNN && n * (uint32_t)s->threads > run->cores && s->progress != SET_PROGRESS_OFF)
+        fprintf(stderr, "note: %u workers of %d threads share %u cores\n", n, s->threads, run->cores);
+    run->workers = n;
+    for (uint32_t i = 0; i < n; i++) run->worker_devices[i] = (int)i;
+    return REEL_OK;
+}
+
+enum reel_err command_scale(struct run *run)
+{
+    struct reel_settings *s = &run->settings;
+    run->cores = count_cores();
+    enum reel_err err = settle_backend(s);
+    if (!err) err = s->backend == SET_BACKEND_CUDNN ? scale_gpus(run) : scale_cpu(run);
+    if (err) return err;
+    // One decoder keeps several CPU workers fed; on large machines a stage may be the bound.
+    uint32_t stages = run->cores / 8 ? run->cores / 8 : 1;
+    if (stages > 8) stages = 8;
+    if (run->settings.backend == SET_BACKEND_CUDNN && stages < 2 && run->cores >= 4) stages = 2;
+    run->decoders = s->decoders ? (uint32_t)s->decoders : stages;
+    run->aggregators = s->aggregators ? (uint32_t)s->aggregators : stages;
+    // One lane more than stages: a segment begins while another one is flushed.
+    uint32_t lanes = (run->decoders > run->aggregators ? run->decoders : run->aggregators) + 1;
+    if (lanes > MOST_AUTO_LANES) lanes = MOST_AUTO_LANES;
+    run->n_lanes = s->lanes ? (uint32_t)s->lanes : lanes;
+    if (run->n_lanes > RUN_MAX_LANES) run->n_lanes = RUN_MAX_LANES;
+    if (run->workers + run->decoders + run->aggregators > SUPERVISE_MAX)
+        return reel_fail(REEL_ERR_CONFIG, "could not start %u processes: at most %d", run->workers + run->decoders + run->aggregators,
+                         SUPERVISE_MAX);
+    return REEL_OK;
+}
+
+void command_print_plan(struct run *run)
+{
+    static const char *const backends[] = {"auto", "cudnn", "onednn", "sim"};
+    char a[32], b[32];
+    const struct reel_settings *s = &run->settings;
+    printf("backend %s, %u worker%s, %u decoder%s, %u aggregator%s, %u lanes, segments of %g s\n", backends[s->backend], run->workers,
+           run->workers == 1 ? "" : "s", run->decoders, run->decoders == 1 ? "" : "s", run->aggregators,
+           run->aggregators == 1 ? "" : "s", run->n_lanes, s->segment_seconds);
+    if (s->model[0]) printf("model %s\n", s->model);
+    if (!memory_limits(s->memory, &run->memory))
+        printf("memory: %s free, rings, models and codecs may use %s\n", memory_text(run->memory.available, a),
+               memory_text(run->memory.budget, b));
+    printf("%u job%s:\n", run->inputs.n, run->inputs.n == 1 ? "" : "s");
+    for (uint32_t i = 0; i < run->inputs.n; i++) {
+        char path[REEL_PATH_BYTES];
+        const struct reel_job *job = &run->inputs.jobs[i];
+        bool resumes = s->resume == SET_RESUME_AUTO && !access(reel_journal_path(job, path), F_OK);
+        printf("  %s -> %s%s\n", job->input, job->output, resumes ? " (resumes)" : "");
+    }
+    printf("nothing was started\n");
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+//
+// The coordinator's private structures: the run, its jobs, its lanes. The only
+// brain; no pixels, no media parser, no model, no GPU driver.
+//
+//   main.c      the story            run.c       setup, the loop, the end
+//   jobs.c      a job's life         flow.c      a lane's life, frames on their way
+//   supervise.c processes            progress.c, report.c  what people see
+//   plan, lanes, dispatch, ledger, poison: pure
+#ifndef COORDINATOR_COORDINATOR_H
+#define COORDINATOR_COORDINATOR_H
+
+#include "common/shm.h"
+#include "coordinator/dispatch.h"
+#include "coordinator/inputs.h"
+#include "coordinator/journal.h"
+#include "coordinator/ledger.h"
+#include "coordinator/memory.h"
+#include "coordinator/plan.h"
+#include "coordinator/poison.h"
+#include "coordinator/rundir.h"
+#include "coordinator/supervise.h"
+
+#define RUN_MAX_LANES 64
+#define NO_LANE UINT32_MAX
+#define NO_ROW UINT32_MAX
+
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,      // resumable unless it says otherwise
+    EXIT_USAGE = 2,       // wrong usage or configuration
+    EXIT_LOSSY = 3,       // done, but something was quarantined or could not be kept
+    EXIT_INTERRUPTED = 130,
+};
+
+// ---- jobs -------------------------------------------------------------------
+
+enum job_state {
+    JOB_WAITING, // not begun
+    JOB_LOCK,    // waits for another run to let its parts go
+    JOB_SCAN,    // a decoder reads all packets
+    JOB_SHAPE,   // a worker says what its model makes of this size
+    JOB_PROVE,   // an aggregator opens the encoder at that size
+    JOB_CHECK,   // parts of an earlier run are verified
+    JOB_RUN,     // segments are on lanes
+    JOB_MUX,     // an aggregator puts the parts together
+    JOB_DONE,
+    JOB_FAILED,
+};
+
+enum segment_state {
+    SEGMENT_PENDING,
+    SEGMENT_CHECKING,  // an aggregator verifies its part
+    SEGMENT_ACTIVE,    // on a lane
+    SEGMENT_COMMITTED, // its part is whole and journaled
+};
+
+struct job_segment {
+    struct segment plan;
+    enum segment_state state;
+    uint32_t row;        // CHECKING: of the aggregator asked, or NO_ROW
+    uint32_t crashes[REEL_STAGES]; // of stages by themselves, at this segment
+    bool suspect;        // a stage crashed with it: next time it has its stages for itself
+    struct journal_segment committed;
+};
+
+// One input and its output.
+struct job {
+    const struct reel_job *spec;
+    enum job_state state;
+    int64_t began_us, ended_us, lock_until_us;
+    int lock_fd;
+    char holder[256]; // text of the lock file: who has it
+
+    // A request to one process (scan, shape, prove, mux).
+    uint32_t asked_row; // NO_ROW: to be asked
+    uint32_t tries;     // deaths of processes with it
+
+    struct reel_entry *entries;
+    uint32_t n_entries, room_entries;
+    struct reel_rec_scanned scanned;
+    struct reel_geometry in;
+    struct reel_rec_shaped shaped;
+    struct reel_rec_proven proven;
+    struct reel_kept kept;
+
+    struct job_segment *segments;
+    uint32_t n_segments, n_committed;
+    uint32_t next_pending; // no segment below is PENDING
+    struct journal *journal;
+    struct journal_content old; // of an earlier run
+    struct poison poison;
+    struct ledger ledger;
+    uint64_t frames_committed, frames_resumed;
+    uint64_t frames_out; // of the finished file
+
+    enum reel_err error_code;
+    char error[REEL_TEXT_BYTES + 64];
+    bool resumed_whole; // was done already
+};
+
+// ---- lanes ------------------------------------------------------------------
+
+// What a lane is bound to beside its frames.
+struct lane_io {
+    int in_fd, out_fd;
+    uint64_t in_reserved, out_reserved;
+    uint64_t granted_bytes;
+    uint32_t decoder, aggregator; // indices
+    bool alone;                   // its stages serve no other lane
+    struct reel_rec_open open;
+    struct ledger_entry ledger;
+    int64_t opened_us;
+};
+
+// ---- the run ----------------------------------------------------------------
+
+struct run {
+    struct reel_settings settings;
+    struct inputs inputs;
+    struct rundir dir;
+    struct memory_limits memory;
+    char *config_text; // what output bytes depend on
+    int settings_fd, jobs_fd, stat_fd;
+    struct reel_stat_page *stat;
+    struct reel_bus *bus;
+    struct supervise sup;
+    uint32_t workers, decoders, aggregators;
+    uint32_t cores;
+    int worker_devices[LANE_MAX_WORKERS];
+    enum reel_shm_kind shm_kind;
+    uint64_t ring_bytes; // of each sparse object
+    int in_fds[RUN_MAX_LANES], out_fds[RUN_MAX_LANES];
+
+    struct lane lanes[RUN_MAX_LANES];
+    struct lane_io io[RUN_MAX_LANES];
+    uint32_t n_lanes;
+    uint32_t last_epoch;
+    uint64_t last_order;
+    struct dispatch dispatch;
+
+    bool model_known;
+    struct reel_rec_model model;
+
+    struct job *jobs;
+    uint32_t n_jobs, next_job; // jobs below next_job have begun
+    uint32_t n_finished;       // DONE or FAILED
+    uint32_t active[2 * RUN_MAX_LANES + 4];
+    uint32_t n_active, max_active;
+
+    int64_t start_us, first_dispatch_us, last_commit_us, tick_us;
+    uint64_t busy_at_first[SUPERVISE_MAX]; // busy_us of each process at the first dispatch
+    int64_t cpu_at_first;
+    uint64_t frames_taken, frames_given;
+
+    bool failed; // the run as a whole
+    enum reel_err failed_code;
+    char failure[REEL_TEXT_BYTES + 128];
+    bool interrupted;
+    struct progress *progress;
+};
+
+// ---- run.c ------------------------------------------------------------------
+// The whole work; returns the exit code. run is zeroed but for settings and
+// inputs.
+int run_all(struct run *run);
+// The run cannot go on: all ends, text is told.
+void run_fail(struct run *run, enum reel_err code, const char *text);
+// Posts to a process that may be dead (then its death tells).
+void run_post(struct run *run, const struct proc *p, enum reel_msg_type type, const void *record);
+
+// ---- jobs.c -----------------------------------------------------------------
+enum reel_err jobs_init(struct run *run);
+void jobs_fini(struct run *run);
+// Begins jobs and takes each as far as it goes without waiting.
+void jobs_step(struct run *run, int64_t now_us);
+// Ends a job with the text of the last failure.
+void jobs_fail(struct run *run, struct job *job, enum reel_err code, const char *text);
+void jobs_on_entries(struct run *run, struct proc *p, const struct reel_rec_entry *rec);
+void jobs_on_scanned(struct run *run, struct proc *p, const struct reel_rec_scanned *rec);
+void jobs_on_shaped(struct run *run, struct proc *p, const struct reel_rec_shaped *rec);
+void jobs_on_proven(struct run *run, struct proc *p, const struct reel_rec_proven *rec);
+void jobs_on_verified(struct run *run, struct proc *p, const struct reel_rec_verify *rec);
+void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed *rec);
+// A segment's part is whole; journals it.
+void jobs_on_committed(struct run *run, struct job *job, uint32_t segment, const struct reel_rec_committed *rec,
+                       const struct ledger_entry *ledger);
+// A process died: what was asked of it is asked again.
+void jobs_on_gone(struct run *run, const struct supervise_death *death);
+// The next segment for a lane: oldest job first. NULL: none.
+struct job *jobs_next_segment(struct run *run, uint32_t *out_segment);
+void jobs_quarantine(struct run *run, struct job *job, uint32_t segment, uint32_t n);
+// Whether p owes an answer about a job.
+bool jobs_owes(const struct run *run, const struct proc *p);
+uint64_t jobs_quarantined(const struct job *job);
+
+// ---- flow.c -----------------------------------------------------------------
+enum reel_err flow_init(struct run *run);
+void flow_fini(struct run *run);
+// Opens idle lanes, hands out frames, moves windows: until nothing more can be done.
+void flow_step(struct run *run, int64_t now_us);
+void flow_on_decoded(struct run *run, struct proc *p, const struct reel_rec_decoded *rec);
+void flow_on_lane_end(struct run *run, struct proc *p, const struct reel_rec_lane_end *rec);
+void flow_on_done(struct run *run, struct proc *p, const struct reel_rec_done *rec);
+void flow_on_taken(struct run *run, struct proc *p, const struct reel_rec_taken *rec);
+void flow_on_committed(struct run *run, struct proc *p, const struct reel_rec_committed *rec);
+void flow_on_lane_closed(struct run *run, struct proc *p, const struct reel_rec_lane *rec);
+// A stage could not go on with its lane, or with one frame.
+void flow_on_lane_failed(struct run *run, struct proc *p, const struct reel_rec_failed *rec);
+// A worker loaded its network: lanes that are open are told to it.
+void flow_on_worker_ready(struct run *run, struct proc *p);
+void flow_on_gone(struct run *run, const struct supervise_death *death);
+// Gives up all lanes of a job.
+void flow_close_job(struct run *run, uint32_t job);
+bool flow_owes(const struct run *run, const struct proc *p);
+uint32_t flow_open_lanes(const struct run *run, uint32_t job);
+// Least loaded live process of a stage for a lane; NULL when none may take it.
+struct proc *flow_choose(struct run *run, enum reel_stage stage, bool alone);
+
+// ---- progress.c, report.c ---------------------------------------------------
+struct progress;
+enum reel_err progress_create(struct run *run, struct progress **out);
+void progress_destroy(struct progress **progress);
+void progress_tick(struct progress *progress, struct run *run, int64_t now_us);
+// Clears the bar, so that a line can be written.
+void progress_pause(struct progress *progress);
+void progress_end(struct progress *progress, struct run *run, int64_t now_us);
+
+struct bottleneck {
+    char stage[32];
+    char text[512];
+};
+void report_bottleneck(const struct run *run, struct bottleneck *out);
+// Frames per second, from the first dispatch to the last commit.
+double report_fps(const struct run *run);
+enum reel_err report_write(const struct run *run, const char *path, int exit_code, int64_t now_us);
+
+#endif

@@ -1,0 +1,623 @@
+// SPDX-License-Identifier: MIT
+//
+// The life of a job: lock, scan, shape, prove, check, run, mux, done. Each
+// state waits for one answer or one event; jobs_step() takes every begun job
+// as far as it goes. Whoever is asked may die: then it is asked again, K times.
+#include "coordinator/coordinator.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/hash.h"
+#include "common/life.h"
+#include "common/log.h"
+
+#define LOCK_WAIT_US INT64_C(5000000)
+#define MAX_ENTRIES 4000000u // of one input: 18 hours of intra-only video at 60 fps
+
+// ---- begin and end --------------------------------------------------------------
+
+enum reel_err jobs_init(struct run *run)
+{
+    run->n_jobs = run->inputs.n;
+    run->jobs = calloc(run->n_jobs, sizeof *run->jobs);
+    if (!run->jobs) return reel_fail(REEL_ERR_NOMEM, "could not set up %u jobs: out of memory", run->n_jobs);
+    for (uint32_t i = 0; i < run->n_jobs; i++) {
+        run->jobs[i].spec = &run->inputs.jobs[i];
+        run->jobs[i].lock_fd = -1;
+        run->jobs[i].asked_row = NO_ROW;
+    }
+    // Enough to fill the lanes while the next ones are scanned.
+    run->max_active = run->n_lanes + run->decoders + 1;
+    if (run->max_active > sizeof run->active / sizeof *run->active) run->max_active = sizeof run->active / sizeof *run->active;
+    return REEL_OK;
+}
+
+// Drops what only a running job needs; its row for the report stays.
+static void release(struct job *job)
+{
+    free(job->entries);
+    job->entries = NULL;
+    free(job->segments);
+    job->segments = NULL;
+    journal_close(&job->journal);
+    journal_content_fini(&job->old);
+    if (job->lock_fd >= 0) close(job->lock_fd);
+    job->lock_fd = -1;
+}
+
+void jobs_fini(struct run *run)
+{
+    for (uint32_t i = 0; run->jobs && i < run->n_jobs; i++) {
+        release(&run->jobs[i]);
+        poison_fini(&run->jobs[i].poison);
+    }
+    free(run->jobs);
+    run->jobs = NULL;
+}
+
+static void finish(struct run *run, struct job *job, enum job_state state)
+{
+    job->state = state;
+    job->ended_us = reel_now_us();
+    run->n_finished++;
+    for (uint32_t i = 0; i < run->n_active; i++) {
+        if (run->active[i] != job->spec->id) continue;
+        memmove(&run->active[i], &run->active[i + 1], (run->n_active - i - 1) * sizeof *run->active);
+        run->n_active--;
+        break;
+    }
+}
+
+void jobs_fail(struct run *run, struct job *job, enum reel_err code, const char *text)
+{
+    if (job->state == JOB_DONE || job->state == JOB_FAILED) return;
+    job->error_code = code;
+    snprintf(job->error, sizeof job->error, "%s", text);
+    progress_pause(run->progress);
+    if (run->n_jobs > 1)
+        fprintf(stderr, "reelmill: %s: %s\n", job->spec->input, job->error);
+    flow_close_job(run, job->spec->id);
+    finish(run, job, JOB_FAILED);
+    journal_close(&job->journal);
+    if (job->lock_fd >= 0) close(job->lock_fd);
+    job->lock_fd = -1;
+    // A folder without a single committed part is of no use to a resume.
+    if (!job->n_committed && !job->old.n_segments && job->holder[0] == 0) rundir_remove_tree(job->spec->parts_dir);
+}
+
+static bool is_file(const char *path)
+{
+    return !access(path, F_OK);
+}
+
+// ---- lock -----------------------------------------------------------------------
+
+// The lock file names the holder and its run's lock, which its children keep:
+// the parts are free when both are.
+static void write_holder(const struct run *run, int fd)
+{
+    char text[512];
+    int n = snprintf(text, sizeof text, "%d %s\n", (int)getpid(), run->dir.lock_path);
+    if (ftruncate(fd, 0) || pwrite(fd, text, (size_t)n, 0) != n) reel_warn("jobs", "could not write a lock file: %m");
+}
+
+static void read_holder(int fd, int *out_pid, char *out_path, size_t bytes)
+{
+    char text[512] = "";
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    text[n > 0 ? n : 0] = 0;
+    *out_pid = atoi(text);
+    const char *space = strchr(text, ' ');
+    snprintf(out_path, bytes, "%.*s", space ? (int)strcspn(space + 1, "\n") : 0, space ? space + 1 : "");
+}
+
+// OK: locked. AGAIN: held by somebody.
+static enum reel_err try_lock(struct run *run, struct job *job)
+{
+    char path[REEL_PATH_BYTES];
+    snprintf(path, sizeof path, "%s/lock", job->spec->parts_dir);
+    if (job->lock_fd < 0) {
+        enum reel_err err = inputs_make_folders(job->spec);
+        if (err) return err;
+        job->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+        if (job->lock_fd < 0) return reel_fail(REEL_ERR_IO, "could not open lock \"%s\": %s", path, strerror(errno));
+    }
+    int pid;
+    char run_lock[300];
+    bool held = flock(job->lock_fd, LOCK_EX | LOCK_NB) != 0;
+    read_holder(job->lock_fd, &pid, run_lock, sizeof run_lock);
+    // The run directory is on the same machine only if its process is.
+    if (!held && run_lock[0] && strcmp(run_lock, run->dir.lock_path)) held = rundir_wait_free(run_lock, 0) == REEL_AGAIN;
+    if (held) {
+        snprintf(job->holder, sizeof job->holder, "process %d", pid);
+        return REEL_AGAIN;
+    }
+    // The holder may have finished and removed the folder while we waited.
+    struct stat a, b;
+    if (fstat(job->lock_fd, &a) || stat(path, &b) || a.st_ino != b.st_ino || a.st_dev != b.st_dev) {
+        close(job->lock_fd);
+        job->lock_fd = -1;
+        return REEL_AGAIN;
+    }
+    job->holder[0] = 0;
+    write_holder(run, job->lock_fd);
+    return REEL_OK;
+}
+
+// Removes all parts but the lock.
+static void wipe_parts(const struct job *job)
+{
+    char path[REEL_PATH_BYTES];
+    journal_content_fini((struct journal_content *)&job->old);
+    unlink(reel_journal_path(job->spec, path));
+    unlink(reel_copy_part_path(job->spec, path));
+    for (uint32_t i = 0; i < 1u << 20; i++) {
+        reel_part_path(job->spec, i, path);
+        if (!is_file(path)) break;
+        rundir_remove_tree(path);
+    }
+}
+
+// An earlier run of the same command finished this job already.
+static bool is_done_already(const struct run *run, const struct job *job)
+{
+    struct stat st;
+    return job->old.done && job->old.has_header && !strcmp(job->old.header.config, run->config_text) &&
+           !stat(job->spec->output, &st) && (uint64_t)st.st_size == job->old.done_bytes;
+}
+
+static void step_lock(struct run *run, struct job *job, int64_t now_us)
+{
+    enum reel_err err = try_lock(run, job);
+    if (err == REEL_AGAIN && now_us < job->lock_until_us) return;
+    if (err == REEL_AGAIN) {
+        char text[REEL_PATH_BYTES + 512];
+        snprintf(text, sizeof text, "could not use parts folder \"%s\": %s is working on it\nwait for its end, or choose another output",
+                 job->spec->parts_dir, job->holder);
+        jobs_fail(run, job, REEL_ERR_CONFIG, text);
+        return;
+    }
+    char path[REEL_PATH_BYTES];
+    if (!err && run->settings.resume == SET_RESUME_NEVER) wipe_parts(job);
+    if (!err) err = journal_read(reel_journal_path(job->spec, path), &job->old);
+    if (err) {
+        snprintf(job->holder, sizeof job->holder, "-"); // keep the folder: it is not ours to judge
+        jobs_fail(run, job, err, reel_fail_text());
+        return;
+    }
+    if (is_done_already(run, job)) {
+        job->resumed_whole = true;
+        job->frames_out = 0;
+        for (uint32_t i = 0; i < job->old.n_segments; i++) job->frames_out += job->old.segments[i].frames;
+        job->frames_committed = job->frames_resumed = job->frames_out;
+        job->n_segments = job->old.n_segments;
+        finish(run, job, JOB_DONE);
+        return;
+    }
+    job->state = JOB_SCAN;
+}
+
+// ---- requests -------------------------------------------------------------------
+
+static struct proc *choose(struct run *run, enum reel_stage stage)
+{
+    if (stage != REEL_WORKER) return flow_choose(run, stage, false);
+    for (uint32_t i = 0; i < run->workers; i++) {
+        struct proc *p = supervise_at(&run->sup, REEL_WORKER, i);
+        if (p->state == PROC_READY && p->pidfd >= 0 && !p->hung && !p->broken) return p;
+    }
+    return NULL;
+}
+
+static void ask(struct run *run, struct job *job, enum reel_stage stage, enum reel_msg_type type, const void *rec)
+{
+    if (job->asked_row != NO_ROW) return;
+    struct proc *p = choose(run, stage);
+    if (!p) return;
+    job->asked_row = p->row;
+    run_post(run, p, type, rec);
+}
+
+// The job a record of p answers for, when it is in `state` and p was asked.
+static struct job *answered(struct run *run, const struct proc *p, uint32_t id, enum job_state state)
+{
+    if (id >= run->n_jobs) return NULL;
+    struct job *job = &run->jobs[id];
+    return job->state == state && job->asked_row == p->row ? job : NULL;
+}
+
+static void next_state(struct job *job, enum job_state state)
+{
+    job->state = state;
+    job->asked_row = NO_ROW;
+    job->tries = 0;
+}
+
+// ---- scan -----------------------------------------------------------------------
+
+void jobs_on_entries(struct run *run, struct proc *p, const struct reel_rec_entry *rec)
+{
+    struct job *job = answered(run, p, rec->job, JOB_SCAN);
+    if (!job) return;
+    if (job->n_entries == job->room_entries) {
+        uint32_t room = job->room_entries ? 2 * job->room_entries : 256;
+        struct reel_entry *grown = room <= MAX_ENTRIES ? realloc(job->entries, room * sizeof *grown) : NULL;
+        if (!grown) return; // fewer cuts are no harm: the count below says so
+        job->entries = grown;
+        job->room_entries = room;
+    }
+    job->entries[job->n_entries++] = rec->entry;
+}
+
+void jobs_on_scanned(struct run *run, struct proc *p, const struct reel_rec_scanned *rec)
+{
+    struct job *job = answered(run, p, rec->job, JOB_SCAN);
+    if (!job) return;
+    job->scanned = *rec;
+    job->kept = rec->kept;
+    const struct reel_media *m = &rec->media;
+    enum reel_err err = reel_geometry_init(&job->in, m->format, m->width, m->height, REEL_INPUT_AUX_BYTES);
+    if (!err && job->n_entries != rec->n_entries && job->n_entries < MAX_ENTRIES / 2)
+        err = reel_fail(REEL_ERR_PROTO, "could not plan \"%s\": %u of %u entries arrived", job->spec->input, job->n_entries,
+                        rec->n_entries);
+    struct segment *plan = err ? NULL
+                               : plan_segments(m, job->entries, job->n_entries, run->settings.segment_seconds, &job->n_segments);
+    free(job->entries);
+    job->entries = NULL;
+    if (plan) job->segments = calloc(job->n_segments, sizeof *job->segments);
+    if (!err && (!plan || !job->segments)) err = reel_fail(REEL_ERR_NOMEM, "could not plan the segments: out of memory");
+    for (uint32_t i = 0; !err && i < job->n_segments; i++)
+        job->segments[i] = (struct job_segment){.plan = plan[i], .row = NO_ROW};
+    free(plan);
+    if (err) {
+        jobs_fail(run, job, err, reel_fail_text());
+        return;
+    }
+    supervise_on_progress(p);
+    next_state(job, JOB_SHAPE);
+}
+
+// ---- shape and prove ------------------------------------------------------------
+
+static void step_shape(struct run *run, struct job *job)
+{
+    struct reel_rec_shape rec = {.job = job->spec->id, .media = job->scanned.media, .in = job->in};
+    ask(run, job, REEL_WORKER, REEL_MSG_SHAPE, &rec);
+}
+
+void jobs_on_shaped(struct run *run, struct proc *p, const struct reel_rec_shaped *rec)
+{
+    struct job *job = answered(run, p, rec->job, JOB_SHAPE);
+    if (!job) return;
+    job->shaped = *rec;
+    supervise_on_progress(p);
+    next_state(job, JOB_PROVE);
+}
+
+static void step_prove(struct run *run, struct job *job)
+{
+    struct reel_rec_prove rec = {
+        .job = job->spec->id, .in_slots = 8, .media = job->scanned.media, .in = job->in, .shaped = job->shaped};
+    ask(run, job, REEL_AGGREGATOR, REEL_MSG_PROVE, &rec);
+}
+
+// The worse of two accounts of the same thing.
+static uint8_t worse(uint8_t a, uint8_t b)
+{
+    if (a == REEL_KEPT_NONE) return b;
+    if (b == REEL_KEPT_NONE) return a;
+    return a > b ? a : b;
+}
+
+static void merge_kept(struct reel_kept *into, const struct reel_kept *more)
+{
+    uint8_t *a = (uint8_t *)into;
+    const uint8_t *b = (const uint8_t *)more;
+    for (size_t i = 0; i < sizeof *into; i++) a[i] = worse(a[i], b[i]);
+}
+
+// ---- check: what an earlier run left --------------------------------------------
+
+static char *build_text(struct run *run)
+{
+    const char *build[REEL_STAGES] = {0};
+    for (uint32_t i = run->sup.n; i-- > 0;)
+        if (run->sup.proc[i].incarnation && run->sup.proc[i].hello.build[0])
+            build[run->sup.proc[i].stage] = run->sup.proc[i].hello.build;
+    char *out = NULL;
+    if (asprintf(&out, "reelmill %s\ndecoder: %s\nworker: %s\naggregator: %s", REEL_VERSION, build[REEL_DECODER],
+                 build[REEL_WORKER], build[REEL_AGGREGATOR]) < 0)
+        return NULL;
+    return out;
+}
+
+static enum reel_err make_header(struct run *run, const struct job *job, struct journal_header *out)
+{
+    char hex[65];
+    *out = (struct journal_header){.segments = job->n_segments};
+    out->input = strdup(reel_hex(job->scanned.input_sha256, 32, hex));
+    out->model = strdup(reel_hex(run->model.model_sha256, 32, hex));
+    out->config = strdup(run->config_text);
+    out->build = build_text(run);
+    const char *kind = "";
+    for (uint32_t i = run->workers; i-- > 0;) {
+        const struct proc *p = supervise_at(&run->sup, REEL_WORKER, i);
+        if (p->hello.device_kind[0]) kind = p->hello.device_kind;
+    }
+    out->device = strdup(kind);
+    if (out->input && out->model && out->config && out->build && out->device) return REEL_OK;
+    journal_header_fini(out);
+    return reel_fail(REEL_ERR_NOMEM, "could not write the journal: out of memory");
+}
+
+// Opens the journal: a new one, or the old one behind its last whole line.
+static enum reel_err begin_journal(struct run *run, struct job *job)
+{
+    struct journal_header header;
+    enum reel_err err = make_header(run, job, &header);
+    if (err) return err;
+    bool resume = job->old.has_header && !job->old.done;
+    if (resume && job->old.n_segments) err = journal_match(&job->old.header, &header);
+    if (err) {
+        snprintf(job->holder, sizeof job->holder, "-"); // the parts stay for whom they fit
+    } else {
+        // Without a committed segment there is nothing to resume: begin anew.
+        resume = resume && job->old.n_segments;
+        if (!resume) journal_content_fini(&job->old);
+        char path[REEL_PATH_BYTES];
+        err = journal_open(reel_journal_path(job->spec, path), resume ? job->old.whole_bytes : 0, &job->journal);
+        if (!err && !resume) err = journal_put_header(job->journal, &header);
+    }
+    journal_header_fini(&header);
+    return err;
+}
+
+void jobs_on_proven(struct run *run, struct proc *p, const struct reel_rec_proven *rec)
+{
+    struct job *job = answered(run, p, rec->job, JOB_PROVE);
+    if (!job) return;
+    job->proven = *rec;
+    merge_kept(&job->kept, &rec->kept);
+    supervise_on_progress(p);
+    if (!reel_geometry_valid(&rec->out, 1, UINT64_C(1) << 40)) {
+        jobs_fail(run, job, REEL_ERR_PROTO, "the aggregator answered with a picture geometry that cannot be");
+        return;
+    }
+    enum reel_err err = begin_journal(run, job);
+    if (err) {
+        jobs_fail(run, job, err, reel_fail_text());
+        return;
+    }
+    for (uint32_t i = 0; i < job->old.n_quarantined; i++)
+        poison_restore(&job->poison, job->old.quarantined[i].segment, job->old.quarantined[i].n);
+    for (uint32_t i = 0; i < job->old.n_segments; i++) {
+        const struct journal_segment *old = &job->old.segments[i];
+        if (old->segment >= job->n_segments) continue;
+        struct job_segment *s = &job->segments[old->segment];
+        s->state = SEGMENT_CHECKING;
+        s->committed = *old;
+    }
+    next_state(job, JOB_CHECK);
+}
+
+static void step_check(struct run *run, struct job *job)
+{
+    bool waits = false;
+    for (uint32_t i = 0; i < job->n_segments; i++) {
+        struct job_segment *s = &job->segments[i];
+        if (s->state != SEGMENT_CHECKING) continue;
+        waits = true;
+        if (s->row != NO_ROW) continue;
+        struct proc *p = flow_choose(run, REEL_AGGREGATOR, false);
+        if (!p) return;
+        struct reel_rec_verify rec = {
+            .job = job->spec->id, .segment = i, .frames = s->committed.frames, .bytes = s->committed.bytes};
+        memcpy(rec.sha256, s->committed.sha256, 32);
+        s->row = p->row;
+        run_post(run, p, REEL_MSG_VERIFY, &rec);
+    }
+    if (waits) return;
+    job->next_pending = 0;
+    next_state(job, JOB_RUN);
+}
+
+static void count_committed(struct run *run, struct job *job, struct job_segment *s)
+{
+    char why[256];
+    s->state = SEGMENT_COMMITTED;
+    job->n_committed++;
+    job->frames_committed += s->committed.frames;
+    if (ledger_add(&job->ledger, &s->committed.ledger, why, sizeof why)) return;
+    char text[512];
+    snprintf(text, sizeof text, "the ledger of segment %u does not balance: %s", s->committed.segment, why);
+    jobs_fail(run, job, REEL_ERR_FAULT, text);
+}
+
+void jobs_on_verified(struct run *run, struct proc *p, const struct reel_rec_verify *rec)
+{
+    if (rec->job >= run->n_jobs) return;
+    struct job *job = &run->jobs[rec->job];
+    if (job->state != JOB_CHECK || rec->segment >= job->n_segments) return;
+    struct job_segment *s = &job->segments[rec->segment];
+    if (s->state != SEGMENT_CHECKING || s->row != p->row) return;
+    s->row = NO_ROW;
+    if (rec->ok) {
+        job->frames_resumed += s->committed.frames;
+        count_committed(run, job, s);
+        return;
+    }
+    reel_warn("jobs", "job %u: part %u of an earlier run is damaged: done again", job->spec->id, rec->segment);
+    s->state = SEGMENT_PENDING;
+}
+
+// ---- run ------------------------------------------------------------------------
+
+struct job *jobs_next_segment(struct run *run, uint32_t *out_segment)
+{
+    for (uint32_t i = 0; i < run->n_active; i++) {
+        struct job *job = &run->jobs[run->active[i]];
+        if (job->state != JOB_RUN) continue;
+        while (job->next_pending < job->n_segments && job->segments[job->next_pending].state != SEGMENT_PENDING)
+            job->next_pending++;
+        if (job->next_pending == job->n_segments) continue;
+        *out_segment = job->next_pending;
+        return job;
+    }
+    return NULL;
+}
+
+void jobs_on_committed(struct run *run, struct job *job, uint32_t segment, const struct reel_rec_committed *rec,
+                       const struct ledger_entry *ledger)
+{
+    struct job_segment *s = &job->segments[segment];
+    if (job->state != JOB_RUN || s->state != SEGMENT_ACTIVE) return;
+    s->committed = (struct journal_segment){.segment = segment, .frames = rec->frames, .bytes = rec->bytes, .ledger = *ledger};
+    memcpy(s->committed.sha256, rec->sha256, 32);
+    run->last_commit_us = reel_now_us();
+    reel_crash_point("commit.before_journal");
+    enum reel_err err = journal_put_segment(job->journal, &s->committed);
+    if (err) {
+        jobs_fail(run, job, err, reel_fail_text());
+        return;
+    }
+    reel_crash_point("commit.after_journal");
+    count_committed(run, job, s);
+}
+
+void jobs_quarantine(struct run *run, struct job *job, uint32_t segment, uint32_t n)
+{
+    progress_pause(run->progress);
+    reel_warn("jobs", "job %u: frame %u of segment %u crashes a process: it is filled in", job->spec->id, n, segment);
+    enum reel_err err = journal_put_quarantine(job->journal, segment, n);
+    if (err) jobs_fail(run, job, err, reel_fail_text());
+}
+
+uint64_t jobs_quarantined(const struct job *job)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < job->poison.count; i++) count += job->poison.frame[i].quarantined;
+    return count;
+}
+
+// ---- mux and done ---------------------------------------------------------------
+
+static void step_mux(struct run *run, struct job *job)
+{
+    if (!job->frames_committed) {
+        char text[REEL_PATH_BYTES];
+        snprintf(text, sizeof text, "could not decode video \"%s\": not one frame came out", job->spec->input);
+        jobs_fail(run, job, REEL_ERR_INPUT, text);
+        return;
+    }
+    struct reel_rec_mux rec = {.job = job->spec->id,
+                               .segments = job->n_segments,
+                               .media = job->scanned.media,
+                               .kept = job->kept,
+                               .frames = job->frames_committed};
+    ask(run, job, REEL_AGGREGATOR, REEL_MSG_MUX, &rec);
+}
+
+void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed *rec)
+{
+    struct job *job = answered(run, p, rec->job, JOB_MUX);
+    if (!job) return;
+    char why[256], text[512];
+    supervise_on_progress(p);
+    int64_t packets = job->scanned.media.n_packets;
+    if (!ledger_check(&job->ledger, job->n_segments, packets, (int64_t)rec->frames, why, sizeof why)) {
+        snprintf(text, sizeof text, "the ledger of the job does not balance: %s", why);
+        jobs_fail(run, job, REEL_ERR_FAULT, text);
+        return;
+    }
+    job->kept = rec->kept;
+    job->frames_out = rec->frames;
+    if (rec->kept.audio == 0 && job->scanned.kept.audio) merge_kept(&job->kept, &job->scanned.kept);
+    if (run->n_jobs > 1 && job->spec->kind != REEL_OUTPUT_NULL && job->spec->kind != REEL_OUTPUT_IMAGES) {
+        // The others go on: a run that is killed later need not do this one again.
+        enum reel_err err = journal_put_done(job->journal, rec->bytes);
+        if (err) reel_warn("jobs", "%s", reel_fail_text());
+        char path[REEL_PATH_BYTES];
+        for (uint32_t i = 0; i < job->n_segments; i++) rundir_remove_tree(reel_part_path(job->spec, i, path));
+        unlink(reel_copy_part_path(job->spec, path));
+    } else {
+        rundir_remove_tree(job->spec->parts_dir);
+    }
+    uint32_t n = job->n_segments;
+    finish(run, job, JOB_DONE);
+    release(job);
+    job->n_segments = n;
+}
+
+// ---- the step -------------------------------------------------------------------
+
+static void step_job(struct run *run, struct job *job, int64_t now_us)
+{
+    struct reel_rec_job rec = {job->spec->id};
+    if (job->state == JOB_LOCK) step_lock(run, job, now_us);
+    if (job->state == JOB_SCAN) ask(run, job, REEL_DECODER, REEL_MSG_SCAN, &rec);
+    if (job->state == JOB_SHAPE && run->model_known) step_shape(run, job);
+    if (job->state == JOB_PROVE) step_prove(run, job);
+    if (job->state == JOB_CHECK) step_check(run, job);
+    if (job->state == JOB_RUN && job->n_committed == job->n_segments && !flow_open_lanes(run, job->spec->id)) next_state(job, JOB_MUX);
+    if (job->state == JOB_MUX) step_mux(run, job);
+}
+
+void jobs_step(struct run *run, int64_t now_us)
+{
+    while (!run->interrupted && run->n_active < run->max_active && run->next_job < run->n_jobs) {
+        struct job *job = &run->jobs[run->next_job];
+        run->active[run->n_active++] = run->next_job++;
+        job->state = JOB_LOCK;
+        job->began_us = now_us;
+        job->lock_until_us = now_us + LOCK_WAIT_US;
+    }
+    for (uint32_t i = 0; i < run->n_active;) {
+        uint32_t id = run->active[i];
+        step_job(run, &run->jobs[id], now_us);
+        if (i < run->n_active && run->active[i] == id) i++; // it may have ended and left the list
+    }
+}
+
+static void asked_died(struct run *run, struct job *job, const struct supervise_death *death)
+{
+    static const char *const doing[] = {[JOB_SCAN] = "reading the input",
+                                        [JOB_SHAPE] = "trying the model at this size",
+                                        [JOB_PROVE] = "opening the encoder",
+                                        [JOB_MUX] = "putting the parts together"};
+    job->asked_row = NO_ROW;
+    job->n_entries = 0; // a scan begins anew
+    if (!death->by_itself || ++job->tries < (uint32_t)run->settings.poison_tries) return;
+    const struct proc *p = death->proc;
+    char text[REEL_TEXT_BYTES + 512];
+    snprintf(text, sizeof text, "%s %u %s while %s, %u times%s%s", supervise_stage_name(p->stage), p->index, death->why,
+             job->state <= JOB_MUX && doing[job->state] ? doing[job->state] : "working", job->tries, p->text[0] ? ": " : "", p->text);
+    jobs_fail(run, job, REEL_ERR_FAULT, text);
+}
+
+void jobs_on_gone(struct run *run, const struct supervise_death *death)
+{
+    for (uint32_t i = 0; i < run->n_active;) {
+        uint32_t id = run->active[i];
+        struct job *job = &run->jobs[id];
+        for (uint32_t k = 0; job->state == JOB_CHECK && k < job->n_segments; k++)
+            if (job->segments[k].state == SEGMENT_CHECKING && job->segments[k].row == death->proc->row)
+                job->segments[k].row = NO_ROW;
+        if (job->asked_row == death->proc->row) asked_died(run, job, death);
+        if (i < run->n_active && run->active[i] == id) i++;
+    }
+}
+
+bool jobs_owes(const struct run *run, const struct proc *p)
+{
+    for (uint32_t i = 0; i < run->n_active; i++)
+        if (run->jobs[run->active[i]].asked_row == p->row) return true;
+    return false;
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+//
+// The coordinator: options, inputs, scale, the run, one exit code.
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/life.h"
+#include "common/log.h"
+#include "coordinator/command.h"
+
+static int refuse(enum reel_err err)
+{
+    fprintf(stderr, "reelmill: %s\n", reel_fail_text());
+    return err == REEL_ERR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+}
+
+// run.sh asks that we end with it (REELMILL_PARENT is its process id): as by
+// SIGTERM, with what is done kept.
+static bool follow_parent(void)
+{
+    const char *parent = getenv("REELMILL_PARENT");
+    if (!parent) return true;
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    return getppid() == (pid_t)atoi(parent);
+}
+
+static int work(struct run *run, const char **words, int n_words)
+{
+    enum reel_err err = command_scale(run);
+    if (err) return refuse(err);
+    bool plan_only = run->settings.dry_run;
+    if (!plan_only) rundir_sweep();
+    err = plan_only ? REEL_OK : rundir_create(&run->dir);
+    if (err) return refuse(err);
+    err = inputs_collect(&run->settings, words, n_words, plan_only ? "/tmp" : run->dir.path, &run->inputs);
+    int code = EXIT_DONE;
+    if (err)
+        code = refuse(err);
+    else if (plan_only)
+        command_print_plan(run);
+    else
+        code = run_all(run);
+    if (!plan_only) rundir_destroy(&run->dir);
+    inputs_fini(&run->inputs);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct run *run = calloc(1, sizeof *run);
+    const char **words = NULL;
+    int n_words = 0, code;
+    if (!run) return EXIT_FAILED;
+    if (!follow_parent()) return EXIT_INTERRUPTED;
+    enum reel_err err = command_parse(argc, argv, &run->settings, &words, &n_words);
+    if (err) {
+        code = refuse(err);
+    } else if (!command_once(&run->settings, argv, &code)) {
+        reel_log_init("coordinator", -1, (enum reel_log_level)run->settings.log_level, run->settings.log_dir);
+        reel_life_catch_stop();
+        signal(SIGCHLD, SIG_DFL);
+        code = work(run, words, n_words);
+    }
+    free(words);
+    free(run);
+    return code;
+}

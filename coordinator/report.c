@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+//
+// The JSON report of a run, and the line that says what bounded it. Reads the
+// statistics page over the window from the first dispatch to the last commit.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinator/coordinator.h"
+
+#define BUSY_ENOUGH 0.85 // a stage that is busy for so much of the time is what bounds the run
+
+static double window_us(const struct run *run)
+{
+    int64_t us = run->last_commit_us - run->first_dispatch_us;
+    return us > 0 ? (double)us : 0;
+}
+
+double report_fps(const struct run *run)
+{
+    uint64_t frames = 0;
+    for (uint32_t i = 0; i < run->n_jobs; i++) frames += run->jobs[i].frames_committed - run->jobs[i].frames_resumed;
+    double us = window_us(run);
+    return us > 0 ? (double)frames / us * 1e6 : 0;
+}
+
+static double busy_fraction(const struct run *run, uint32_t row)
+{
+    double us = window_us(run);
+    if (us <= 0) return 0;
+    uint64_t busy = atomic_load(&run->stat->row[row].busy_us);
+    double share = busy > run->busy_at_first[row] ? (double)(busy - run->busy_at_first[row]) / us : 0;
+    return share > 1 ? 1 : share;
+}
+
+static double stage_busy(const struct run *run, enum reel_stage stage)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < run->sup.count[stage]; i++) sum += busy_fraction(run, run->sup.first[stage] + i);
+    return run->sup.count[stage] ? sum / run->sup.count[stage] : 0;
+}
+
+void report_bottleneck(const struct run *run, struct bottleneck *out)
+{
+    static const char *const people[REEL_STAGES] = {"coordinator", "decoding", "the model", "encoding"};
+    static const char *const help[REEL_STAGES] = {"", "--decoders", "more devices (--gpu_num)", "--aggregators"};
+    *out = (struct bottleneck){"none", "nothing was run"};
+    if (!run->stat || window_us(run) <= 0) return;
+    double busy[REEL_STAGES] = {0}, cpu = 0;
+    enum reel_stage most = REEL_WORKER;
+    for (int s = REEL_DECODER; s < REEL_STAGES; s++) {
+        busy[s] = stage_busy(run, (enum reel_stage)s);
+        cpu += busy[s] * run->sup.count[s] * (s == REEL_WORKER ? run->settings.threads : 1);
+        if (busy[s] > busy[most]) most = (enum reel_stage)s;
+    }
+    const char *name = supervise_stage_name(most);
+    snprintf(out->stage, sizeof out->stage, "%s", name);
+    char idle[128];
+    size_t at = 0;
+    for (int s = REEL_DECODER; s < REEL_STAGES; s++)
+        if (s != (int)most)
+            at += (size_t)snprintf(idle + at, sizeof idle - at, "%s%s %.0f%% idle", at ? ", " : "", people[s], 100 * (1 - busy[s]));
+    bool on_cpu = run->settings.backend == SET_BACKEND_ONEDNN;
+    if (on_cpu && cpu >= BUSY_ENOUGH * run->cores)
+        snprintf(out->text, sizeof out->text, "bound by the CPU: all %u cores were busy, mostly with %s (%.0f%% busy; %s)", run->cores,
+                 people[most], 100 * busy[most], idle);
+    else if (busy[most] >= BUSY_ENOUGH)
+        snprintf(out->text, sizeof out->text, "bound by %s (%.0f%% busy; %s): %s would help", people[most], 100 * busy[most], idle,
+                 help[most]);
+    else
+        snprintf(out->text, sizeof out->text,
+                 "bound by nothing for long: %s was busiest (%.0f%%; %s); short inputs, or waits between stages: --lanes may help",
+                 people[most], 100 * busy[most], idle);
+}
+
+// ---- JSON -----------------------------------------------------------------------
+
+static void put_text(FILE *f, const char *s)
+{
+    fputc('"', f);
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\') fprintf(f, "\\%c", c);
+        else if (c == '\n') fputs("\\n", f);
+        else if (c < 32 || c == 127) fprintf(f, "\\u%04x", c);
+        else fputc(c, f);
+    }
+    fputc('"', f);
+}
+
+static const char *status_of(const struct run *run, const struct job *job)
+{
+    if (job->state == JOB_DONE) return "done";
+    if (job->state == JOB_FAILED || run->failed) return "failed";
+    return "interrupted";
+}
+
+static void put_jobs(FILE *f, const struct run *run, int64_t now_us)
+{
+    fputs("  \"jobs\": [", f);
+    for (uint32_t i = 0; i < run->n_jobs; i++) {
+        const struct job *job = &run->jobs[i];
+        const char *error = job->state == JOB_FAILED ? job->error : job->state != JOB_DONE && run->failed ? run->failure : "";
+        double seconds = job->began_us ? (double)((job->ended_us ? job->ended_us : now_us) - job->began_us) / 1e6 : 0;
+        fprintf(f, "%s\n    {\"input\": ", i ? "," : "");
+        put_text(f, job->spec->input);
+        fputs(", \"output\": ", f);
+        put_text(f, job->spec->output);
+        fprintf(f, ", \"status\": \"%s\", \"error\": ", status_of(run, job));
+        if (error[0]) put_text(f, error);
+        else fputs("null", f);
+        int64_t in = job->ledger.segments ? job->ledger.sum.decoded + job->ledger.sum.filtered : (int64_t)job->frames_out;
+        fprintf(f, ", \"frames_in\": %lld, \"frames_out\": %llu, \"segments\": %u, \"seconds\": %.3f}", (long long)in,
+                (unsigned long long)(job->state == JOB_DONE ? job->frames_out : job->frames_committed), job->n_segments, seconds);
+    }
+    fputs("\n  ],\n", f);
+}
+
+static void put_stages(FILE *f, const struct run *run)
+{
+    fputs("  \"stages\": {", f);
+    for (int s = REEL_DECODER; s < REEL_STAGES; s++) {
+        fprintf(f, "%s\n    \"%s\": [", s > REEL_DECODER ? "," : "", supervise_stage_name((enum reel_stage)s));
+        for (uint32_t i = 0; i < run->sup.count[s]; i++) {
+            const struct proc *p = &run->sup.proc[run->sup.first[s] + i];
+            fprintf(f, "%s\n      {\"id\": %u, \"device\": ", i ? "," : "", i);
+            put_text(f, p->hello.device);
+            fprintf(f, ", \"pid\": %d, \"frames\": %llu, \"busy_fraction\": %.4f, \"restarts\": %u}", (int)p->pid,
+                    (unsigned long long)atomic_load(&run->stat->row[p->row].frames), busy_fraction(run, p->row),
+                    p->incarnation ? p->incarnation - 1 : 0);
+        }
+        fputs("\n    ]", f);
+    }
+    fputs("\n  },\n", f);
+}
+
+static const char *kept_text(const struct run *run, size_t offset)
+{
+    static const char *const words[] = {"none", "all", "part", "lost", "unasked"};
+    uint8_t worst = REEL_KEPT_NONE;
+    for (uint32_t i = 0; i < run->n_jobs; i++) {
+        uint8_t v = ((const uint8_t *)&run->jobs[i].kept)[offset];
+        bool worse = v < sizeof words / sizeof *words && (worst == REEL_KEPT_NONE || (v != REEL_KEPT_NONE && v != REEL_KEPT_UNASKED && v > worst));
+        if (worse) worst = v;
+    }
+    return words[worst];
+}
+
+static void put_kept(FILE *f, const struct run *run)
+{
+#define KEPT(field) kept_text(run, offsetof(struct reel_kept, field))
+    fprintf(f,
+            "  \"kept\": {\"audio\": \"%s\", \"subtitles\": \"%s\", \"chapters\": \"%s\", \"attachments\": \"%s\", "
+            "\"metadata\": \"%s\", \"timestamps\": \"%s\", \"colour\": \"%s\", \"other\": \"%s\"}\n",
+            KEPT(audio), KEPT(subtitles), KEPT(chapters), KEPT(attachments), KEPT(metadata), KEPT(timestamps), KEPT(colour),
+            KEPT(other));
+#undef KEPT
+}
+
+enum reel_err report_write(const struct run *run, const char *path, int exit_code, int64_t now_us)
+{
+    FILE *f = fopen(path, "we");
+    if (!f) return reel_fail(REEL_ERR_IO, "could not write report \"%s\": %s", path, strerror(errno));
+    struct ledger_entry sum = {0};
+    uint64_t out = 0, quarantined = 0;
+    for (uint32_t i = 0; i < run->n_jobs; i++) {
+        const struct job *job = &run->jobs[i];
+        const struct ledger_entry *e = &job->ledger.sum;
+        sum.decoded += job->resumed_whole ? (int64_t)job->frames_out : e->decoded;
+        sum.hidden += e->hidden;
+        sum.unreadable += e->unreadable;
+        sum.filtered += e->filtered;
+        out += job->frames_committed;
+        quarantined += jobs_quarantined(job);
+    }
+    struct bottleneck bottleneck;
+    report_bottleneck(run, &bottleneck);
+    fputs("{\n  \"version\": ", f);
+    put_text(f, REEL_VERSION);
+    fprintf(f, ",\n  \"exit_code\": %d,\n  \"wall_s\": %.3f,\n  \"fps\": %.3f,\n", exit_code, (double)(now_us - run->start_us) / 1e6,
+            report_fps(run));
+    fprintf(f, "  \"frames\": {\"in\": %lld, \"out\": %llu, \"quarantined\": %llu, \"dropped\": 0, \"unreadable\": %lld, \"hidden\": %lld},\n",
+            (long long)(sum.decoded + sum.filtered), (unsigned long long)out, (unsigned long long)quarantined,
+            (long long)sum.unreadable, (long long)sum.hidden);
+    put_jobs(f, run, now_us);
+    put_stages(f, run);
+    fprintf(f, "  \"bottleneck\": {\"stage\": \"%s\", \"text\": ", bottleneck.stage);
+    put_text(f, bottleneck.text);
+    fputs("},\n", f);
+    put_kept(f, run);
+    fputs("}\n", f);
+    bool bad = ferror(f) != 0;
+    if (fclose(f) || bad) return reel_fail(REEL_ERR_IO, "could not write report \"%s\": %s", path, strerror(errno));
+    return REEL_OK;
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: MIT
+//
+// The run: sets up memory, bus and processes, turns the loop, ends everything.
+// A turn: take all messages, see deaths, step jobs and lanes, send, wait.
+#include "coordinator/coordinator.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/life.h"
+#include "common/log.h"
+
+#define TICK_US INT64_C(50000)        // deadlines and estimates are looked at this often
+#define END_US INT64_C(1500000)       // for children to end by themselves
+#define STOP_END_US INT64_C(1000000)  // the same after Ctrl-C
+#define SPIN_US 30                    // before sleeping, where a core is free for it
+
+void run_post(struct run *run, const struct proc *p, enum reel_msg_type type, const void *record)
+{
+    if (p->pidfd < 0) return;
+    if (reel_bus_post(run->bus, p->peer, type, record)) run_fail(run, REEL_ERR_IO, reel_fail_text());
+}
+
+void run_fail(struct run *run, enum reel_err code, const char *text)
+{
+    if (run->failed) return;
+    run->failed = true;
+    run->failed_code = code;
+    snprintf(run->failure, sizeof run->failure, "%s", text);
+}
+
+// ---- messages -------------------------------------------------------------------
+
+static void on_hello(struct run *run, struct proc *p, const struct reel_rec_hello *rec)
+{
+    p->hello = *rec;
+    p->hello.version[sizeof p->hello.version - 1] = p->hello.build[sizeof p->hello.build - 1] = 0;
+    p->hello.device[sizeof p->hello.device - 1] = p->hello.device_kind[sizeof p->hello.device_kind - 1] = 0;
+    if (strcmp(p->hello.version, REEL_VERSION)) {
+        char text[256];
+        snprintf(text, sizeof text, "could not work with program \"%s\": it is version %s, this is %s\nbuild all with: make",
+                 supervise_stage_name(p->stage), p->hello.version, REEL_VERSION);
+        run_fail(run, REEL_ERR_CONFIG, text);
+        return;
+    }
+    if (p->state == PROC_STARTING) p->state = PROC_UP;
+}
+
+static void on_model(struct run *run, struct proc *p, const struct reel_rec_model *rec)
+{
+    if (rec->lookback || rec->stateful) {
+        run_fail(run, REEL_ERR_UNSUPPORTED, "could not use the model: models that look at several frames are not available in this build");
+        return;
+    }
+    if (run->model_known && memcmp(run->model.model_sha256, rec->model_sha256, 32)) {
+        run_fail(run, REEL_ERR_INPUT, "could not go on: the model file was changed during the run");
+        return;
+    }
+    if (!run->model_known) {
+        run->model = *rec;
+        run->model.text[sizeof run->model.text - 1] = 0;
+        run->model_known = true;
+        progress_pause(run->progress);
+        if (run->model.text[0] && run->settings.progress != SET_PROGRESS_OFF && run->settings.progress != SET_PROGRESS_JSON)
+            fprintf(stderr, "%s%s", run->model.text, run->model.text[strlen(run->model.text) - 1] == '\n' ? "" : "\n");
+    }
+    p->state = PROC_READY;
+    flow_on_worker_ready(run, p);
+}
+
+// A stage says that it, a job or a lane cannot go on.
+static void on_failed(struct run *run, struct proc *p, const struct reel_rec_failed *in)
+{
+    struct reel_rec_failed rec = *in;
+    rec.text[sizeof rec.text - 1] = 0;
+    reel_debug("run", "%s %u failed (%u): %s", supervise_stage_name(p->stage), p->index, rec.scope, rec.text);
+    if (rec.scope == REEL_SCOPE_JOB) {
+        if (rec.job >= run->n_jobs) return;
+        supervise_on_progress(p);
+        jobs_fail(run, &run->jobs[rec.job], (enum reel_err)rec.err, rec.text);
+        return;
+    }
+    if (rec.scope == REEL_SCOPE_LANE) {
+        flow_on_lane_failed(run, p, &rec);
+        return;
+    }
+    snprintf(p->text, sizeof p->text, "%s", rec.text);
+    // These will not go away by trying again.
+    if (rec.err == REEL_ERR_CONFIG || rec.err == REEL_ERR_UNSUPPORTED || rec.err == REEL_ERR_INPUT)
+        run_fail(run, (enum reel_err)rec.err, rec.text);
+}
+
+static void on_note(struct run *run, const struct reel_rec_note *in)
+{
+    struct reel_rec_note rec = *in;
+    rec.text[sizeof rec.text - 1] = 0;
+    if (run->settings.progress == SET_PROGRESS_OFF && rec.level > REEL_LOG_WARN) return;
+    if (rec.level > REEL_LOG_WARN && reel_log_level_get() < REEL_LOG_INFO && run->n_jobs > 1) return;
+    progress_pause(run->progress);
+    const char *name = rec.job < run->n_jobs && run->n_jobs > 1 ? run->jobs[rec.job].spec->input : NULL;
+    fprintf(stderr, "%s%s%s%s\n", rec.level <= REEL_LOG_WARN ? "warning: " : "", name ? name : "", name ? ": " : "", rec.text);
+}
+
+static bool is_from(enum reel_msg_type type, enum reel_stage stage)
+{
+    switch (type) {
+    case REEL_MSG_ENTRIES:
+    case REEL_MSG_SCANNED:
+    case REEL_MSG_DECODED:
+    case REEL_MSG_LANE_END: return stage == REEL_DECODER;
+    case REEL_MSG_MODEL:
+    case REEL_MSG_SHAPED:
+    case REEL_MSG_READY:
+    case REEL_MSG_DONE: return stage == REEL_WORKER;
+    case REEL_MSG_PROVEN:
+    case REEL_MSG_TAKEN:
+    case REEL_MSG_COMMITTED:
+    case REEL_MSG_VERIFIED:
+    case REEL_MSG_MUXED: return stage == REEL_AGGREGATOR;
+    case REEL_MSG_HELLO:
+    case REEL_MSG_FAILED:
+    case REEL_MSG_NOTE:
+    case REEL_MSG_LANE_CLOSED: return true;
+    default: return false;
+    }
+}
+
+static void take_record(struct run *run, struct proc *p, enum reel_msg_type type, const void *rec)
+{
+    switch (type) {
+    case REEL_MSG_HELLO: on_hello(run, p, rec); break;
+    case REEL_MSG_FAILED: on_failed(run, p, rec); break;
+    case REEL_MSG_NOTE: on_note(run, rec); break;
+    case REEL_MSG_LANE_CLOSED: flow_on_lane_closed(run, p, rec); break;
+    case REEL_MSG_ENTRIES: jobs_on_entries(run, p, rec); break;
+    case REEL_MSG_SCANNED: jobs_on_scanned(run, p, rec); break;
+    case REEL_MSG_DECODED: flow_on_decoded(run, p, rec); break;
+    case REEL_MSG_LANE_END: flow_on_lane_end(run, p, rec); break;
+    case REEL_MSG_MODEL: on_model(run, p, rec); break;
+    case REEL_MSG_SHAPED: jobs_on_shaped(run, p, rec); break;
+    case REEL_MSG_READY: dispatch_on_ready(&run->dispatch, p->index, ((const struct reel_rec_ready *)rec)->credits); break;
+    case REEL_MSG_DONE: flow_on_done(run, p, rec); break;
+    case REEL_MSG_PROVEN: jobs_on_proven(run, p, rec); break;
+    case REEL_MSG_TAKEN: flow_on_taken(run, p, rec); break;
+    case REEL_MSG_COMMITTED: flow_on_committed(run, p, rec); break;
+    case REEL_MSG_VERIFIED: jobs_on_verified(run, p, rec); break;
+    case REEL_MSG_MUXED: jobs_on_muxed(run, p, rec); break;
+    default: break;
+    }
+}
+
+static void break_with(struct proc *p, const char *why)
+{
+    reel_error("run", "%s %u: %s", supervise_stage_name(p->stage), p->index, why);
+    p->broken = true;
+    supervise_kill(p);
+}
+
+// Takes everything that has arrived.
+static void take_messages(struct run *run)
+{
+    struct reel_msg msg;
+    for (;;) {
+        enum reel_err err = reel_bus_recv(run->bus, &msg);
+        if (err == REEL_AGAIN) return;
+        if (err && err != REEL_GONE) {
+            run_fail(run, err, reel_fail_text());
+            return;
+        }
+        struct proc *p = supervise_find(&run->sup, msg.from);
+        if (!p || p->broken) continue;
+        if (err == REEL_GONE) {
+            break_with(p, reel_fail_text());
+            continue;
+        }
+        reel_trace("run", "%s %u: %s x %u", supervise_stage_name(p->stage), p->index, reel_msg_name(msg.type), msg.count);
+        if (!is_from(msg.type, p->stage) || (p->state == PROC_STARTING && msg.type != REEL_MSG_HELLO && msg.type != REEL_MSG_FAILED)) {
+            break_with(p, "sent a message that is not its to send");
+            continue;
+        }
+        size_t bytes = reel_msg_record_bytes(msg.type);
+        for (uint32_t i = 0; i < msg.count && !run->failed; i++)
+            take_record(run, p, msg.type, (const char *)msg.records + i * bytes);
+    }
+}
+
+// ---- deaths ---------------------------------------------------------------------
+
+static void see_deaths(struct run *run, int64_t now_us)
+{
+    struct supervise_death death;
+    while (supervise_next_death(&run->sup, now_us, &death)) {
+        struct proc *p = death.proc;
+        if (!run->interrupted && !run->failed)
+            reel_warn("supervise", "%s %u %s%s%s: starting it again", supervise_stage_name(p->stage), p->index, death.why,
+                      p->text[0] ? ": " : "", p->text);
+        flow_on_gone(run, &death);
+        jobs_on_gone(run, &death);
+        char why[REEL_TEXT_BYTES + 128];
+        if (!supervise_may_restart(&run->sup, p, why, sizeof why)) run_fail(run, REEL_ERR_FAULT, why);
+    }
+}
+
+// ---- the loop -------------------------------------------------------------------
+
+// Frames of begun jobs that no worker has had yet; -1 while it is not known.
+static int64_t remaining_frames(const struct run *run)
+{
+    int64_t left = 0;
+    if (run->next_job < run->n_jobs) return -1;
+    for (uint32_t i = 0; i < run->n_active; i++) {
+        const struct job *job = &run->jobs[run->active[i]];
+        if (job->state == JOB_MUX) continue;
+        if (job->state != JOB_RUN || job->scanned.media.n_frames < 0) return -1;
+        left += job->scanned.media.n_frames - (int64_t)job->frames_committed;
+    }
+    for (uint32_t l = 0; l < run->n_lanes; l++)
+        if (run->lanes[l].state == LANE_OPEN && !run->lanes[l].committed) left -= run->lanes[l].work_from;
+    return left > 0 ? left : 0;
+}
+
+static void tick(struct run *run, int64_t now_us)
+{
+    if (now_us - run->tick_us < TICK_US) return;
+    run->tick_us = now_us;
+    for (uint32_t i = 0; i < run->sup.n; i++) {
+        struct proc *p = &run->sup.proc[i];
+        p->owes = jobs_owes(run, p) || flow_owes(run, p);
+    }
+    supervise_tick(&run->sup, now_us);
+    run->dispatch.remaining = remaining_frames(run);
+    progress_tick(run->progress, run, now_us);
+}
+
+static int spin_of(const struct run *run)
+{
+    return run->cores > run->workers + run->decoders + run->aggregators + 1 ? SPIN_US : 0;
+}
+
+static void loop(struct run *run)
+{
+    int spin_us = spin_of(run);
+    while (!run->failed && run->n_finished < run->n_jobs) {
+        if (reel_life_stops()) {
+            run->interrupted = true;
+            return;
+        }
+        take_messages(run);
+        int64_t now_us = reel_now_us();
+        see_deaths(run, now_us);
+        enum reel_err err = supervise_start(&run->sup, now_us);
+        if (err) run_fail(run, err, reel_fail_text());
+        if (run->failed) return;
+        jobs_step(run, now_us);
+        flow_step(run, now_us);
+        tick(run, now_us);
+        bool dead;
+        err = reel_bus_wait(run->bus, &run->sup.epoll_fd, &dead, 1, (int)(TICK_US / 1000), spin_us);
+        if (err && err != REEL_AGAIN) run_fail(run, err, reel_fail_text());
+    }
+}
+
+// ---- setup and end --------------------------------------------------------------
+
+static enum reel_err publish_settings(struct run *run)
+{
+    const struct opt_table *table = reel_settings_table();
+    char *text = opt_dump(table, &run->settings, false);
+    run->config_text = opt_dump(table, &run->settings, true);
+    if (!text || !run->config_text) {
+        free(text);
+        return reel_fail(REEL_ERR_NOMEM, "could not hand down the configuration: out of memory");
+    }
+    enum reel_err err = reel_shm_publish("reelmill-settings", text, strlen(text), &run->settings_fd);
+    free(text);
+    return err;
+}
+
+static enum reel_err setup(struct run *run)
+{
+    enum reel_err err = memory_limits(run->settings.memory, &run->memory);
+    if (!err) err = publish_settings(run);
+    if (!err) err = reel_jobs_publish(run->inputs.jobs, run->inputs.n, &run->jobs_fd);
+    if (!err) err = reel_stat_create(&run->stat_fd, &run->stat);
+    if (!err) err = reel_bus_open_hub(run->dir.bus_path, &run->bus);
+    if (!err) err = flow_init(run);
+    if (!err) err = jobs_init(run);
+    if (!err) err = progress_create(run, &run->progress);
+    if (err) return err;
+    struct reel_child_params params = {.bus_path = run->dir.bus_path,
+                                       .settings_fd = run->settings_fd,
+                                       .jobs_fd = run->jobs_fd,
+                                       .stat_fd = run->stat_fd,
+                                       .lanes = run->n_lanes,
+                                       .in_ring_bytes = run->ring_bytes,
+                                       .out_ring_bytes = run->ring_bytes,
+                                       .in_ring_fds = run->in_fds,
+                                       .out_ring_fds = run->out_fds};
+    uint32_t counts[REEL_STAGES] = {
+        [REEL_DECODER] = run->decoders, [REEL_WORKER] = run->workers, [REEL_AGGREGATOR] = run->aggregators};
+    return supervise_init(&run->sup, &params, counts, run->worker_devices, &run->dir.lock_fd, 1, run->bus, run->stat,
+                          run->settings.hang_seconds);
+}
+
+static int exit_code_of(const struct run *run)
+{
+    if (run->interrupted) return EXIT_INTERRUPTED;
+    if (run->failed) return run->failed_code == REEL_ERR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+    int code = EXIT_DONE;
+    for (uint32_t i = 0; i < run->n_jobs; i++) {
+        const struct job *job = &run->jobs[i];
+        if (job->state != JOB_DONE)
+            return run->n_jobs == 1 && job->error_code == REEL_ERR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+        const uint8_t *kept = (const uint8_t *)&job->kept;
+        bool lossy = jobs_quarantined(job) > 0;
+        for (size_t k = 0; k < sizeof job->kept; k++) lossy |= kept[k] == REEL_KEPT_PART || kept[k] == REEL_KEPT_LOST;
+        if (lossy) code = EXIT_LOSSY;
+    }
+    return code;
+}
+
+// The folders of finished jobs were kept for a resume of the others (jobs.c).
+static void drop_done_parts(struct run *run)
+{
+    for (uint32_t i = 0; i < run->n_jobs; i++)
+        if (run->jobs[i].state == JOB_DONE) rundir_remove_tree(run->jobs[i].spec->parts_dir);
+}
+
+static void say_verdict(const struct run *run, int code)
+{
+    bool quiet = run->settings.progress == SET_PROGRESS_OFF || run->settings.progress == SET_PROGRESS_JSON;
+    if (run->interrupted) {
+        fprintf(stderr, "reelmill: interrupted; what is done is kept. To go on, give the same command again\n");
+        return;
+    }
+    if (run->failed) {
+        fprintf(stderr, "reelmill: %s\n", run->failure);
+        return;
+    }
+    uint32_t done = 0;
+    uint64_t frames = 0, quarantined = 0;
+    for (uint32_t i = 0; i < run->n_jobs; i++) {
+        done += run->jobs[i].state == JOB_DONE;
+        frames += run->jobs[i].frames_out;
+        quarantined += jobs_quarantined(&run->jobs[i]);
+    }
+    if (run->n_jobs == 1 && !done) {
+        fprintf(stderr, "reelmill: %s\n", run->jobs[0].error);
+        return;
+    }
+    if (done < run->n_jobs) fprintf(stderr, "reelmill: %u of %u inputs failed\n", run->n_jobs - done, run->n_jobs);
+    if (quarantined) fprintf(stderr, "reelmill: %llu frames were filled in\n", (unsigned long long)quarantined);
+    if (quiet) return;
+    struct bottleneck bottleneck;
+    report_bottleneck(run, &bottleneck);
+    const char *where = run->n_jobs > 1 ? run->settings.output : run->jobs[0].spec->output;
+    fprintf(stderr, "%s %s: %llu frames, %.1f fps; %s\n", code == EXIT_LOSSY ? "done, not all could be kept," : "done,", where,
+            (unsigned long long)frames, report_fps(run), bottleneck.text);
+}
+
+int run_all(struct run *run)
+{
+    run->start_us = reel_now_us();
+    run->settings_fd = run->jobs_fd = run->stat_fd = -1;
+    reel_crash_init("coordinator", 0, 1);
+    enum reel_err err = setup(run);
+    if (err)
+        run_fail(run, err, reel_fail_text());
+    else
+        loop(run);
+    int64_t end_us = reel_now_us();
+    if (run->progress) progress_end(run->progress, run, end_us);
+    if (run->sup.n) supervise_end(&run->sup, run->interrupted ? STOP_END_US : END_US);
+    int code = exit_code_of(run);
+    if (!run->interrupted && !run->failed) drop_done_parts(run);
+    say_verdict(run, code);
+    if (run->settings.report[0] && run->jobs && report_write(run, run->settings.report, code, reel_now_us())) {
+        fprintf(stderr, "reelmill: %s\n", reel_fail_text());
+        if (code == EXIT_DONE) code = EXIT_FAILED;
+    }
+    progress_destroy(&run->progress);
+    supervise_fini(&run->sup);
+    jobs_fini(run);
+    flow_fini(run);
+    reel_bus_close(&run->bus);
+    free(run->config_text);
+    return code;
+}
