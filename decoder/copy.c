@@ -298,13 +298,21 @@ static enum reel_err open_conversion(struct copy *c, const AVStream *st, struct 
 
 static void say_lost(const struct copy *c, const AVStream *st, const char *why)
 {
+    enum AVCodecID codec = st->codecpar->codec_id;
     const AVDictionaryEntry *language = av_dict_get(st->metadata, "language", NULL, 0);
+    const AVOutputFormat *mkv = av_guess_format("matroska", NULL, NULL);
+    bool attached =
+        st->codecpar->codec_type == AVMEDIA_TYPE_ATTACHMENT || st->disposition & AV_DISPOSITION_ATTACHED_PIC;
+    bool elsewhere =
+        attached || (mkv && codec != AV_CODEC_ID_NONE && avformat_query_codec(mkv, codec, FF_COMPLIANCE_NORMAL) == 1);
+    char tag[AV_FOURCC_MAX_STRING_SIZE];
     enum group group;
     way_of(c, st, &group);
     notes_say(c->notes, REEL_LOG_WARN, "\"%s\": %s stream %d (%s%s%s) is not kept: %s%s", c->job.input,
-              group_names[group], st->index, avcodec_get_name(st->codecpar->codec_id), language ? ", " : "",
-              language ? language->value : "", why,
-              c->container == CONTAINER_MKV ? "" : "; an .mkv output may hold it");
+              group_names[group], st->index,
+              codec == AV_CODEC_ID_NONE ? av_fourcc_make_string(tag, st->codecpar->codec_tag) : avcodec_get_name(codec),
+              language ? ", " : "", language ? language->value : "", why,
+              elsewhere && c->container != CONTAINER_MKV ? "; an .mkv output would" : "");
 }
 
 static enum reel_err open_stream(struct copy *c, unsigned i, struct reel_pack_stream *record)

@@ -135,9 +135,10 @@ static enum reel_err open_format(struct demux *d)
     r = avformat_open_input(&d->fmt, "", format, &options);
     av_dict_free(&options);
     if (r < 0)
-        return reel_fail(
-            REEL_ERR_INPUT, "could not read video \"%s\": %s%s", d->name, av_reason(r, reason),
-            strstr(format->name, "mp4") ? "\nan MP4 whose recording was cut off has no index and cannot be read" : "");
+        return reel_fail(REEL_ERR_INPUT, "could not read video \"%s\": %s%s", d->name, av_reason(r, reason),
+                         strstr(format->name, "mp4")
+                             ? "\nits index is damaged or missing, as when a recording is cut off: it cannot be read"
+                             : "");
     return REEL_OK;
 }
 
@@ -214,10 +215,16 @@ static enum reel_err check_video(const struct demux *d)
     const AVCodecParameters *par = d->par;
     if (avcodec_find_decoder(par->codec_id)) return check_size(d, par);
     char tag[AV_FOURCC_MAX_STRING_SIZE];
+    const char *name = avcodec_get_name(par->codec_id);
+    // Codecs that this libavcodec has not even a number for, but people know.
+    if (par->codec_id == AV_CODEC_ID_NONE) {
+        bool vvc = par->codec_tag == MKTAG('v', 'v', 'c', '1') || par->codec_tag == MKTAG('v', 'v', 'i', '1');
+        name = vvc ? "vvc (H.266)" : "unknown";
+    }
     return reel_fail(REEL_ERR_UNSUPPORTED,
                      "could not decode video \"%s\": libavcodec %u.%u here has no decoder for \"%s\" (tag %s)\n"
                      "convert the video to another codec first, or use a newer FFmpeg",
-                     d->name, avcodec_version() >> 16, avcodec_version() >> 8 & 255, avcodec_get_name(par->codec_id),
+                     d->name, avcodec_version() >> 16, avcodec_version() >> 8 & 255, name,
                      av_fourcc_make_string(tag, par->codec_tag));
 }
 

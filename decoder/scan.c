@@ -259,18 +259,23 @@ static enum reel_err fill_picture(struct scan *s)
 }
 
 // The container's average where the timestamps agree with it (it is exact,
-// 30000/1001), else what they say.
+// 30000/1001), else a usual rate as near as the timestamps' rounding allows,
+// else what they say.
 static AVRational measured_rate(const struct scan *s, const struct timing_result *t, AVRational tb)
 {
+    static const AVRational usual[] = {{24000, 1001}, {24, 1}, {25, 1},       {30000, 1001}, {30, 1},  {48, 1},
+                                       {50, 1},       {15, 1}, {60000, 1001}, {60, 1},       {120, 1}, {10, 1}};
     AVRational stated = s->demux->frame_rate;
     if (t->mean_step <= 0) return stated;
     double measured = 1 / (t->mean_step * av_q2d(tb));
     if (stated.num > 0 && stated.den > 0 && fabs(av_q2d(stated) / measured - 1) < 0.01) return stated;
-    if (s->demux->fmt) {
-        AVRational r = s->demux->fmt->streams[s->demux->video]->r_frame_rate;
-        if (r.num > 0 && r.den > 0 && fabs(av_q2d(r) / measured - 1) < 0.01) return r;
+    double nearest = t->variable ? 0 : 1.0 / (double)(t->last - t->first);
+    AVRational best = av_d2q(measured, 100000);
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
+        double off = fabs(av_q2d(usual[i]) / measured - 1);
+        if (off < nearest) nearest = off, best = usual[i];
     }
-    return av_d2q(measured, 100000);
+    return best;
 }
 
 static void fill_made_times(struct scan *s)

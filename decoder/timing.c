@@ -110,7 +110,9 @@ void timing_finish(struct timing *t, double ticks, struct timing_result *r)
         r->variable = most - least > 1;
         r->mean_step = (double)(r->last - r->first) / (double)steps;
     }
-    r->last_duration = t->longest_duration > 0 ? t->longest_duration : (int64_t)llround(r->mean_step);
+    // Containers without a frame rate may say "one tick" for every frame.
+    bool stated = t->longest_duration > 0 && (double)t->longest_duration * 4 > r->mean_step;
+    r->last_duration = stated ? t->longest_duration : (int64_t)llround(r->mean_step);
 }
 
 void timing_free(struct timing *t)
