@@ -34,8 +34,8 @@ static int interpolated(const struct mask_scores *s, const struct resize_axis *x
     int best = 0;
     float top = 0;
     for (int c = 0; c < s->n; c++) {
-        const float *from = s->data + (size_t)c * s->step_c + (size_t)y->first[j] * s->step_y +
-                            (size_t)x->first[i] * s->step_x;
+        const float *from =
+            s->data + (size_t)c * s->step_c + (size_t)y->first[j] * s->step_y + (size_t)x->first[i] * s->step_x;
         float sum = 0;
         for (int v = 0; v < y->taps; v++) {
             float row = 0;

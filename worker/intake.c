@@ -25,6 +25,9 @@ static enum reel_err setup_task(struct worker *w, const struct reel_media *media
     out_task->model = &w->model;
     out_task->ops = task_find(w->model.task);
     if (!out_task->ops) return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model: no task fits its outputs");
+    const struct model_facts *facts = engines_facts(w->engines);
+    out_task->n_outputs = facts->n_out;
+    for (int i = 0; i < facts->n_out; i++) out_task->output_names[i] = facts->out[i].name;
     struct view_params p = {.fit = w->model.input.fit,
                             .src_w = (int)in->width,
                             .src_h = (int)in->height,

@@ -154,7 +154,7 @@ void model_trial_size(const struct model *m, const struct reel_settings *s, int 
 
 const char *model_head_name(enum model_head head)
 {
-    static const char *const names[MODEL_HEADS] = {"none",    "ssd",    "yunet",  "yunet2021",  "yolox",
+    static const char *const names[MODEL_HEADS] = {"none",   "ssd",    "yunet",      "yunet2021",  "yolox",
                                                    "yolov5", "yolov8", "retinaface", "fastestdet", "finished boxes"};
     return (unsigned)head < MODEL_HEADS ? names[head] : "?";
 }
@@ -187,7 +187,10 @@ static int describe_output(const struct model *m, const struct reel_shape *shape
         int rank = s->ndim, at = rank - 3 + (m->output.nhwc ? 0 : 1);
         range_text(m->output.gain, m->output.bias, m->output.channels, true, range, sizeof range);
         int n = snprintf(buf, bytes, "it makes a %s picture %s",
-                         m->output.channels == 1 ? "luma" : m->output.bgr ? "BGR" : "RGB", range);
+                         m->output.channels == 1 ? "luma"
+                         : m->output.bgr         ? "BGR"
+                                                 : "RGB",
+                         range);
         if (n < 0 || (size_t)n >= bytes || rank < 3) return n;
         double by = (double)s->dim[at + 1] / w;
         if (by == 1.0) return n + snprintf(buf + n, bytes - (size_t)n, " of the same size");
@@ -197,11 +200,15 @@ static int describe_output(const struct model *m, const struct reel_shape *shape
         return snprintf(buf, bytes, "it finds objects (%s head, %d class%s)", model_head_name(m->head), m->classes,
                         m->classes == 1 ? "" : "es");
     case REEL_TASK_CLASSIFY:
-        return snprintf(buf, bytes, "it tells one of %d classes%s", m->classes, m->softmax ? " (softmax is applied)" : "");
-    case REEL_TASK_SEGMENT: return snprintf(buf, bytes, "it gives each pixel one of %d classes", m->classes);
+        return snprintf(buf, bytes, "it tells one of %d classes%s", m->classes,
+                        m->softmax ? " (softmax is applied)" : "");
+    case REEL_TASK_SEGMENT:
+        return snprintf(buf, bytes, "it gives each pixel one of %d classes", m->classes);
     case REEL_TASK_MATTE:
-        return snprintf(buf, bytes, "it gives each pixel a weight 0..1%s", m->output.sigmoid ? " (sigmoid is applied)" : "");
-    default: return snprintf(buf, bytes, "its outputs are passed on as tensors");
+        return snprintf(buf, bytes, "it gives each pixel a weight 0..1%s",
+                        m->output.sigmoid ? " (sigmoid is applied)" : "");
+    default:
+        return snprintf(buf, bytes, "its outputs are passed on as tensors");
     }
 }
 
@@ -220,7 +227,7 @@ void model_describe(const struct model *m, const struct reel_shape *out_shapes, 
     else
         snprintf(size, sizeof size, "any size");
     describe_output(m, out_shapes, w, h, out, sizeof out);
-    snprintf(buf, buf_bytes, "model reads %s %s %s, %s, %s; %s\nvalues: %s%s%s", colours(m->input.channels, m->input.bgr),
-             range, m->input.nhwc ? "NHWC" : "NCHW", size, fits[m->input.fit], out, m->how_input,
-             *m->how_output ? "; output: " : "", m->how_output);
+    snprintf(buf, buf_bytes, "model reads %s %s %s, %s, %s; %s\nvalues: %s%s%s",
+             colours(m->input.channels, m->input.bgr), range, m->input.nhwc ? "NHWC" : "NCHW", size, fits[m->input.fit],
+             out, m->how_input, *m->how_output ? "; output: " : "", m->how_output);
 }

@@ -39,7 +39,7 @@ const struct node *model_first_node(const struct graph *g, const char *input)
 struct model_first_conv model_first_conv(const struct graph *g, const char *input)
 {
     // What may stand between the picture and the first convolution.
-    static const char *const before[] = {"Cast", "Identity", "Sub",  "Add",       "Mul",        "Div",
+    static const char *const before[] = {"Cast", "Identity", "Sub",   "Add",         "Mul",       "Div",
                                          "Pad",  "Clip",     "Slice", "ImageScaler", "Transpose", NULL};
     struct model_first_conv c = {.channels = -1};
     const struct value *v = g ? graph_find_value(g, input) : NULL;

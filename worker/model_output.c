@@ -134,7 +134,10 @@ static bool is_yolov8(const struct look *l)
 {
     int i = only_rows(l);
     if (i < 0 || l->shapes[i].dim[2] != grid_cells(l->w, l->h)) return false;
-    return one_output(l, l->shapes[i].dim[1] - 4);
+    // A pose export's rows end with 17 points of three numbers.
+    const char *task = l->f->meta ? l->f->meta(l->f->user, "task") : NULL;
+    int points = task && !strcmp(task, "pose") ? 3 * REEL_OBJECT_POINTS : 0;
+    return one_output(l, l->shapes[i].dim[1] - 4 - points);
 }
 
 static bool is_fastestdet(const struct look *l)
@@ -335,12 +338,28 @@ struct values {
     const char *how;
 };
 
-#define PLAIN {0, 0, 0}, {1, 1, 1}
-#define IMAGENET {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}
-#define CAFFE {104 / 255.0, 117 / 255.0, 123 / 255.0}, {1, 1, 1}
+#define PLAIN   \
+    {0, 0, 0},  \
+    {           \
+        1, 1, 1 \
+    }
+#define IMAGENET            \
+    {0.485, 0.456, 0.406},  \
+    {                       \
+        0.229, 0.224, 0.225 \
+    }
+#define CAFFE                                \
+    {104 / 255.0, 117 / 255.0, 123 / 255.0}, \
+    {                                        \
+        1, 1, 1                              \
+    }
 
 static const struct values by_head[MODEL_HEADS] = {
-    [MODEL_HEAD_SSD] = {false, {127 / 255.0, 127 / 255.0, 127 / 255.0}, {128 / 255.0, 128 / 255.0, 128 / 255.0}, 1, 0,
+    [MODEL_HEAD_SSD] = {false,
+                        {127 / 255.0, 127 / 255.0, 127 / 255.0},
+                        {128 / 255.0, 128 / 255.0, 128 / 255.0},
+                        1,
+                        0,
                         "usual for scores and boxes (UltraFace): (RGB - 127) / 128"},
     [MODEL_HEAD_YUNET] = {true, PLAIN, 255, 0, "usual for YuNet: BGR 0..255"},
     [MODEL_HEAD_YUNET_2021] = {true, PLAIN, 255, 0, "usual for YuNet: BGR 0..255"},
@@ -546,8 +565,9 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
     if (m->task == REEL_TASK_CLASSIFY && !in->width && !in->height) in->width = in->height = 224;
     bool any = !in->width || !in->height;
     if (any && (in->width || in->height))
-        return reel_fail(REEL_ERR_CONFIG, "could not use model \"%s\": only one of its input's extents is fixed\n"
-                                          "state both in io.size",
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use model \"%s\": only one of its input's extents is fixed\n"
+                         "state both in io.size",
                          file_of(l->f));
     static const enum model_fit stated[] = {[SET_RESIZE_LETTERBOX] = MODEL_LETTERBOX,
                                             [SET_RESIZE_STRETCH] = MODEL_STRETCH,

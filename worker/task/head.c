@@ -135,8 +135,8 @@ static enum reel_err decode_yunet_stride(const struct head_params *p, const stru
             if (!(score >= p->score)) continue;
             const float *b = bbox + 4 * at, *k = kps + 10 * at;
             struct head_box *box;
-            if (!add_center(list, ((float)c + b[0]) * s, ((float)r + b[1]) * s, expf(b[2]) * s, expf(b[3]) * s, score, 0,
-                            &box))
+            if (!add_center(list, ((float)c + b[0]) * s, ((float)r + b[1]) * s, expf(b[2]) * s, expf(b[3]) * s, score,
+                            0, &box))
                 return no_memory();
             for (int j = 0; j < 5; j++) add_point(box, (k[2 * j] + (float)c) * s, (k[2 * j + 1] + (float)r) * s, 1);
         }
@@ -319,8 +319,7 @@ static enum reel_err decode_yolov8(const struct head_params *p, const struct ree
 // As the project's example decodes it: objectness^0.6 * class^0.4, offsets by
 // tanh, sizes by sigmoid of the whole picture.
 
-static enum reel_err decode_fastestdet(const struct head_params *p, const struct reel_tensor *t,
-                                       struct head_list *list)
+static enum reel_err decode_fastestdet(const struct head_params *p, const struct reel_tensor *t, struct head_list *list)
 {
     if (t->shape.ndim != 4 || t->shape.dim[0] != 1 || t->shape.dim[1] < 6) return bad_shape(p->head, t);
     int h = (int)t->shape.dim[2], w = (int)t->shape.dim[3], classes = (int)t->shape.dim[1] - 5;
@@ -345,8 +344,7 @@ static enum reel_err decode_fastestdet(const struct head_params *p, const struct
 // (N, 6): x1 y1 x2 y2 score class (YOLOv10); (N, 7): picture x1 y1 x2 y2 class
 // score (YOLOv7, end to end).
 
-static enum reel_err decode_finished(const struct head_params *p, const struct reel_tensor *t,
-                                     struct head_list *list)
+static enum reel_err decode_finished(const struct head_params *p, const struct reel_tensor *t, struct head_list *list)
 {
     int64_t n, cols;
     if (!as_rows(t, &n, &cols) || (cols != 6 && cols != 7)) return bad_shape(p->head, t);
@@ -363,23 +361,31 @@ static enum reel_err decode_finished(const struct head_params *p, const struct r
 enum reel_err head_decode(const struct head_params *p, const struct reel_tensor *const *out, int n_out,
                           struct head_list *list)
 {
-    static const int wanted[MODEL_HEADS] = {[MODEL_HEAD_SSD] = 2,        [MODEL_HEAD_YUNET] = 12,
-                                            [MODEL_HEAD_YUNET_2021] = 3, [MODEL_HEAD_RETINAFACE] = 3,
-                                            [MODEL_HEAD_YOLOX] = 1,      [MODEL_HEAD_YOLOV5] = 1,
-                                            [MODEL_HEAD_YOLOV8] = 1,     [MODEL_HEAD_FASTESTDET] = 1,
-                                            [MODEL_HEAD_NMS] = 1};
+    static const int wanted[MODEL_HEADS] = {
+        [MODEL_HEAD_SSD] = 2,        [MODEL_HEAD_YUNET] = 12,     [MODEL_HEAD_YUNET_2021] = 3,
+        [MODEL_HEAD_RETINAFACE] = 3, [MODEL_HEAD_YOLOX] = 1,      [MODEL_HEAD_YOLOV5] = 1,
+        [MODEL_HEAD_YOLOV8] = 1,     [MODEL_HEAD_FASTESTDET] = 1, [MODEL_HEAD_NMS] = 1};
     if ((unsigned)p->head >= MODEL_HEADS || n_out != wanted[p->head] || n_out == 0)
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not read detections of head \"%s\": %d outputs",
                          model_head_name(p->head), n_out);
     switch (p->head) {
-    case MODEL_HEAD_SSD: return decode_ssd(p, out, list);
-    case MODEL_HEAD_YUNET: return decode_yunet(p, out, list);
-    case MODEL_HEAD_YUNET_2021: return decode_yunet_2021(p, out, list);
-    case MODEL_HEAD_YOLOX: return decode_yolox(p, out[0], list);
-    case MODEL_HEAD_YOLOV5: return decode_rows(p, out[0], list);
-    case MODEL_HEAD_YOLOV8: return decode_yolov8(p, out[0], list);
-    case MODEL_HEAD_RETINAFACE: return decode_retinaface(p, out, list);
-    case MODEL_HEAD_FASTESTDET: return decode_fastestdet(p, out[0], list);
-    default: return decode_finished(p, out[0], list);
+    case MODEL_HEAD_SSD:
+        return decode_ssd(p, out, list);
+    case MODEL_HEAD_YUNET:
+        return decode_yunet(p, out, list);
+    case MODEL_HEAD_YUNET_2021:
+        return decode_yunet_2021(p, out, list);
+    case MODEL_HEAD_YOLOX:
+        return decode_yolox(p, out[0], list);
+    case MODEL_HEAD_YOLOV5:
+        return decode_rows(p, out[0], list);
+    case MODEL_HEAD_YOLOV8:
+        return decode_yolov8(p, out[0], list);
+    case MODEL_HEAD_RETINAFACE:
+        return decode_retinaface(p, out, list);
+    case MODEL_HEAD_FASTESTDET:
+        return decode_fastestdet(p, out[0], list);
+    default:
+        return decode_finished(p, out[0], list);
     }
 }

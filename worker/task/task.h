@@ -28,7 +28,9 @@ struct task {
     struct reel_geometry in, out;
     struct reel_colour out_colour;
     struct view view;
+    int n_outputs;
     struct reel_shape out_shapes[MODEL_MAX_OUTPUTS]; // of the network; -1 where data decides
+    const char *output_names[MODEL_MAX_OUTPUTS];     // hold as long as the worker's engines
     float *scratch;                                  // for kernels; scratch_floats of it
     size_t scratch_floats;
     void *state; // the task's own

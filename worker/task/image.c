@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: MIT
+//
+// Networks that make a picture: whole frames, tiles, or frames resized to the
+// network's size and back.
+//
+// The short way goes from the slot to the network's input and from its output
+// to the slot, each in one pass. Tiles, residuals and resized frames go through
+// planes of floats of the whole picture ("canvas").
+//
+// Luma-only networks: Y goes through the network, chroma is resized (bicubic)
+// beside it.
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/resize.h"
+#include "worker/task/task.h"
+
+struct image_state {
+    int planes;      // 1 or 3, of the network's output
+    int in_w, in_h;  // of the input canvas: the source, at least a tile
+    float *in, *out; // canvases, planar R G B or Y; NULL where not needed
+    size_t in_plane, out_plane;
+};
+
+// ---- sizes --------------------------------------------------------------------
+
+// The network's output size for its input size.
+static enum reel_err output_size(const struct task *task, int *out_w, int *out_h)
+{
+    const struct model_output *o = &task->model->output;
+    const struct reel_shape *s = &task->out_shapes[o->index];
+    char text[96];
+    int at = s->ndim - 3 + (o->nhwc ? 0 : 1);
+    if (s->ndim < 3 || s->dim[at] < 1 || s->dim[at + 1] < 1 || s->dim[at] > 32768 || s->dim[at + 1] > 32768)
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model: its picture would have shape %s",
+                         reel_shape_text(s, text, sizeof text));
+    *out_h = (int)s->dim[at], *out_w = (int)s->dim[at + 1];
+    return REEL_OK;
+}
+
+static enum reel_err picture_size(const struct task *task, int *out_w, int *out_h)
+{
+    const struct view *v = &task->view;
+    int w, h;
+    enum reel_err err = output_size(task, &w, &h);
+    if (err) return err;
+    if (v->n_x * v->n_y > 1 && (w % v->net_w || h % v->net_h))
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not cut frames into tiles: the model makes %dx%d of %dx%d, no whole multiple\n"
+                         "state io.resize \"stretch\"",
+                         w, h, v->net_w, v->net_h);
+    *out_w = (int)(((int64_t)v->src_w * w + v->net_w / 2) / v->net_w);
+    *out_h = (int)(((int64_t)v->src_h * h + v->net_h / 2) / v->net_h);
+    return *out_w >= 1 && *out_h >= 1 ? REEL_OK : reel_fail(REEL_ERR_UNSUPPORTED, "could not make an empty picture");
+}
+
+static enum reel_err image_shape(const struct task *task, struct reel_rec_shaped *shaped)
+{
+    int w, h;
+    enum reel_err err = picture_size(task, &w, &h);
+    if (err) return err;
+    shaped->width = (uint32_t)w, shaped->height = (uint32_t)h;
+    shaped->format = task->in.format;
+    bool luma = task->model->output.channels == 1;
+    if (shaped->format.layout == REEL_PIX_NV) shaped->format.layout = REEL_PIX_YUV;
+    if (luma && shaped->format.layout == REEL_PIX_GBR)
+        shaped->format = (struct reel_pixel_format){.layout = REEL_PIX_YUV, .depth = task->in.format.depth};
+    if (luma && task->model->input.channels == 3) // a picture of one channel made from colours
+        shaped->format = (struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = task->in.format.depth};
+    if (!luma && shaped->format.layout == REEL_PIX_GRAY)
+        shaped->format = (struct reel_pixel_format){REEL_PIX_YUV, task->in.format.depth, 1, 1};
+    shaped->results_bytes = (uint32_t)sizeof(struct reel_results);
+    return REEL_OK;
+}
+
+static bool is_direct(const struct task *task)
+{
+    return task->view.fit == MODEL_WHOLE && !task->model->output.residual;
+}
+
+static void image_close(struct task *task)
+{
+    struct image_state *s = task->state;
+    if (!s) return;
+    free(s->in);
+    free(s->out);
+    free(s);
+    task->state = NULL;
+}
+
+static enum reel_err image_open(struct task *task)
+{
+    int w, h;
+    enum reel_err err = picture_size(task, &w, &h);
+    if (err) return err;
+    if (task->out.format.layout == REEL_PIX_NONE || task->out.width != (uint32_t)w || task->out.height != (uint32_t)h)
+        return reel_fail(REEL_ERR_PROTO, "could not make a picture of %dx%d: the output slot is %ux%u", w, h,
+                         task->out.width, task->out.height);
+    if (task->model->output.channels == 1 && task->out.format.layout == REEL_PIX_GBR)
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not write luma into RGB pictures\nchoose a YUV encoder");
+    struct image_state *s = calloc(1, sizeof *s);
+    if (!s) goto no_memory;
+    task->state = s;
+    const struct view *v = &task->view;
+    s->planes = task->model->output.channels == 1 ? 1 : 3;
+    s->in_w = v->src_w > v->net_w ? v->src_w : v->net_w;
+    s->in_h = v->src_h > v->net_h ? v->src_h : v->net_h;
+    s->in_plane = (size_t)s->in_w * (size_t)s->in_h;
+    s->out_plane = (size_t)w * (size_t)h;
+    if (v->fit == MODEL_TILES) s->in = malloc(sizeof(float) * s->in_plane * (size_t)task->model->input.channels);
+    if (!is_direct(task)) s->out = malloc(sizeof(float) * s->out_plane * (size_t)s->planes);
+    if ((v->fit == MODEL_TILES && !s->in) || (!is_direct(task) && !s->out)) goto no_memory;
+    return REEL_OK;
+no_memory:
+    image_close(task);
+    return reel_fail(REEL_ERR_NOMEM, "could not hold pictures of %dx%d: out of memory", w, h);
+}
+
+// ---- the network's output -------------------------------------------------------
+
+// Channels R, G, B (or Y as the first) of the network's output picture; with
+// the way back to 0..1.
+static enum reel_err output_view(const struct task *task, const struct engine *engine, struct rgb_view *out)
+{
+    const struct model_output *o = &task->model->output;
+    const struct reel_tensor *t = engine_output(engine, o->index);
+    int w, h;
+    enum reel_err err = output_size(task, &w, &h);
+    if (err) return err;
+    char text[96];
+    if (!t->data || reel_tensor_count(t) != (int64_t)w * h * o->channels)
+        return reel_fail(REEL_ERR_FAULT, "could not read the network's picture: shape %s, not %dx%d with %d channels",
+                         reel_shape_text(&t->shape, text, sizeof text), w, h, o->channels);
+    float *data = t->data;
+    size_t plane = (size_t)w * (size_t)h;
+    *out = (struct rgb_view){.width = w, .height = h, .px = o->nhwc ? (size_t)o->channels : 1};
+    out->row = (size_t)w * out->px;
+    for (int i = 0; i < o->channels; i++) {
+        size_t c = (size_t)(o->bgr ? o->channels - 1 - i : i);
+        out->c[i] = o->nhwc ? data + c : data + c * plane;
+        out->gain[i] = o->gain[i], out->bias[i] = o->bias[i];
+    }
+    return REEL_OK;
+}
+
+// ---- chroma of luma-only networks -------------------------------------------------
+
+struct chroma {
+    const struct yuv_picture *src, *dst;
+    int which;
+    float *scratch;
+};
+
+static void read_chroma(void *user, int y, float *const *rows)
+{
+    struct chroma *c = user;
+    if (c->src->layout != YUV_GBR) {
+        yuv_read_chroma_row(c->src, c->which, y, rows[0]);
+        return;
+    }
+    int n = c->src->width;
+    size_t step = ((size_t)n + 15) / 16 * 16;
+    float *r = c->scratch, *g = r + step, *b = g + step;
+    yuv_read_row(c->src, y, r, g, b, b + step);
+    double kr, kb;
+    yuv_matrix_weights(c->dst->matrix, &kr, &kb);
+    float fr = (float)kr, fb = (float)kb, fg = (float)(1 - kr - kb);
+    float per = (float)(0.5 / (1 - (c->which ? kr : kb)));
+    for (int x = 0; x < n; x++) rows[0][x] = ((c->which ? r[x] : b[x]) - (fr * r[x] + fg * g[x] + fb * b[x])) * per;
+}
+
+static void write_chroma(void *user, int y, float *const *rows)
+{
+    struct chroma *c = user;
+    yuv_write_chroma_row(c->dst, c->which, y, rows[0]);
+}
+
+// Where the first chroma sample stands, in luma samples.
+static double chroma_origin(const struct yuv_picture *p, int log2, enum yuv_site site)
+{
+    if (p->layout == YUV_GBR) return 0;
+    double span = (1 << log2) - 1;
+    return site == YUV_SITE_CENTER ? span / 2 : site == YUV_SITE_LAST ? span : 0;
+}
+
+// Chroma position i of dst is at luma position o_dst + i f_dst of dst, which is
+// (that + 0.5) / scale - 0.5 on src, and from there to src's chroma positions.
+static bool chroma_axis(struct resize_axis *axis, int n_in, int n_out, double scale, double o_src, int f_src,
+                        double o_dst, int f_dst)
+{
+    double step = f_dst / scale / f_src, origin = ((o_dst + 0.5) / scale - 0.5 - o_src) / f_src;
+    return resize_axis_init(axis, RESIZE_BICUBIC, n_in, n_out, origin, step);
+}
+
+static enum reel_err resize_chroma(struct task *task, const struct yuv_picture *src, const struct yuv_picture *dst)
+{
+    struct resize_axis x = {0}, y = {0};
+    bool rgb = src->layout == YUV_GBR;
+    int cw = rgb ? src->width : yuv_chroma_width(src), ch = rgb ? src->height : yuv_chroma_height(src);
+    double sx = (double)dst->width / src->width, sy = (double)dst->height / src->height;
+    bool ok =
+        chroma_axis(&x, cw, yuv_chroma_width(dst), sx, chroma_origin(src, src->log2_cw, src->site_x),
+                    rgb ? 1 : 1 << src->log2_cw, chroma_origin(dst, dst->log2_cw, dst->site_x), 1 << dst->log2_cw) &&
+        chroma_axis(&y, ch, yuv_chroma_height(dst), sy, chroma_origin(src, src->log2_ch, src->site_y),
+                    rgb ? 1 : 1 << src->log2_ch, chroma_origin(dst, dst->log2_ch, dst->site_y), 1 << dst->log2_ch);
+    size_t rows = 3 * (((size_t)src->width + 15) / 16 * 16) + yuv_scratch_floats(src->width);
+    float *scratch = ok ? task_scratch(task, rows + resize_scratch_floats(&x, &y, 1)) : NULL;
+    for (int i = 0; i < 2 && scratch; i++) {
+        struct chroma c = {src, dst, i, scratch};
+        resize_rows(&x, &y, 1, read_chroma, write_chroma, &c, scratch + rows);
+    }
+    resize_axis_fini(&x);
+    resize_axis_fini(&y);
+    return scratch ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not resize chroma: out of memory");
+}
+
+static enum reel_err neutral_chroma(struct task *task, const struct yuv_picture *dst)
+{
+    float *row = task_scratch(task, (size_t)yuv_chroma_width(dst) + 16);
+    if (!row) return reel_fail(REEL_ERR_NOMEM, "could not write chroma: out of memory");
+    memset(row, 0, (size_t)yuv_chroma_width(dst) * sizeof *row);
+    for (int y = 0; y < yuv_chroma_height(dst); y++)
+        for (int i = 0; i < 2; i++) yuv_write_chroma_row(dst, i, y, row);
+    return REEL_OK;
+}
+
+// ---- into the slot ------------------------------------------------------------------
+
+static enum reel_err write_picture(struct task *task, const struct task_frame *frame, const struct rgb_view *v)
+{
+    struct yuv_picture dst = task_picture(&task->out, &task->out_colour, frame->out);
+    float *scratch = task_scratch(task, yuv_scratch_floats(dst.width));
+    if (!scratch) return reel_fail(REEL_ERR_NOMEM, "could not write a picture: out of memory");
+    if (task->model->output.channels == 3) {
+        yuv_from_rgb(&dst, v, scratch);
+        return REEL_OK;
+    }
+    struct luma_view y = {v->c[0], v->row, v->width, v->height, v->gain[0], v->bias[0]};
+    yuv_from_luma(&dst, &y, scratch);
+    if (dst.layout == YUV_GRAY) return REEL_OK;
+    struct yuv_picture src = task_picture(&task->in, &task->media.colour, frame->in);
+    if (src.layout == YUV_GRAY || task->model->input.channels != 1) return neutral_chroma(task, &dst);
+    return resize_chroma(task, &src, &dst);
+}
+
+static struct rgb_view canvas_view(const struct task *task)
+{
+    const struct image_state *s = task->state;
+    struct rgb_view v = {.row = task->out.width,
+                         .px = 1,
+                         .width = (int)task->out.width,
+                         .height = (int)task->out.height,
+                         .gain = {1, 1, 1}};
+    for (int i = 0; i < s->planes; i++) v.c[i] = s->out + (size_t)i * s->out_plane;
+    return v;
+}
+
+// ---- tiles ----------------------------------------------------------------------------
+
+static enum reel_err read_canvas(struct task *task, const uint8_t *in_slot)
+{
+    const struct image_state *s = task->state;
+    const struct model_input *in = &task->model->input;
+    struct yuv_picture src = task_picture(&task->in, &task->media.colour, in_slot);
+    float *scratch = task_scratch(task, yuv_scratch_floats(src.width));
+    if (!scratch) return reel_fail(REEL_ERR_NOMEM, "could not read a picture: out of memory");
+    if (in->channels == 1) {
+        struct luma_view v = {s->in, (size_t)s->in_w, s->in_w, s->in_h, in->gain[0], in->bias[0]};
+        yuv_to_luma(&src, &v, scratch);
+        return REEL_OK;
+    }
+    struct rgb_view v = {.row = (size_t)s->in_w, .px = 1, .width = s->in_w, .height = s->in_h};
+    for (int i = 0; i < 3; i++)
+        v.c[i] = s->in + (size_t)i * s->in_plane, v.gain[i] = in->gain[i], v.bias[i] = in->bias[i];
+    yuv_to_rgb(&src, &v, scratch);
+    return REEL_OK;
+}
+
+static void cut_tile(const struct task *task, struct engine *engine, int x0, int y0)
+{
+    const struct image_state *s = task->state;
+    const struct model_input *in = &task->model->input;
+    int w = task->view.net_w, h = task->view.net_h;
+    float *data = engine_input(engine);
+    for (int i = 0; i < in->channels; i++) {
+        size_t c = (size_t)(in->bgr ? in->channels - 1 - i : i);
+        for (int y = 0; y < h; y++) {
+            const float *from = s->in + (size_t)i * s->in_plane + (size_t)(y0 + y) * (size_t)s->in_w + (size_t)x0;
+            if (!in->nhwc) {
+                memcpy(data + (c * (size_t)h + (size_t)y) * (size_t)w, from, (size_t)w * sizeof *from);
+                continue;
+            }
+            float *to = data + (size_t)y * (size_t)w * (size_t)in->channels + c;
+            for (int x = 0; x < w; x++) to[(size_t)x * (size_t)in->channels] = from[x];
+        }
+    }
+}
+
+// Weights of tile i's pixels along one axis: 1, falling to 0 towards its
+// neighbours around the middle of the overlap; both sides of a seam sum to 1.
+// All in output pixels; scale is a whole number.
+static void tile_weights(const struct view *v, int i, int n, int net, int src, int scale, float *weight)
+{
+    int at = view_tile_at(i, n, net, src);
+    double ramp = v->exact ? 0 : (double)v->overlap * scale;
+    for (int x = 0; x < net * scale; x++) weight[x] = 1;
+    for (int side = 0; side < 2; side++) {
+        int other = side ? i + 1 : i - 1;
+        if (other < 0 || other >= n) continue;
+        int low = side ? other : i, high = low + 1; // of the two tiles at this seam
+        int begin = view_tile_at(high, n, net, src), end = view_tile_at(low, n, net, src) + net;
+        double middle = (begin + end) / 2 * (double)scale;
+        for (int x = 0; x < net * scale; x++) {
+            double p = (double)at * scale + x + 0.5; // position on the canvas
+            double up = ramp > 0 ? (p - middle) / ramp + 0.5 : p > middle ? 1 : 0;
+            up = up < 0 ? 0 : up > 1 ? 1 : up;
+            weight[x] *= (float)(side ? 1 - up : up);
+        }
+    }
+}
+
+static void add_tile(const struct task *task, const struct rgb_view *v, int x0, int y0, const float *wx,
+                     const float *wy)
+{
+    const struct image_state *s = task->state;
+    int width = (int)task->out.width, height = (int)task->out.height;
+    int w = v->width < width - x0 ? v->width : width - x0, h = v->height < height - y0 ? v->height : height - y0;
+    for (int i = 0; i < s->planes; i++)
+        for (int y = 0; y < h; y++) {
+            if (wy[y] == 0) continue;
+            float *to = s->out + (size_t)i * s->out_plane + (size_t)(y0 + y) * (size_t)width + (size_t)x0;
+            const float *from = v->c[i] + (size_t)y * v->row;
+            for (int x = 0; x < w; x++)
+                if (wx[x] != 0) to[x] += (from[(size_t)x * v->px] * v->gain[i] + v->bias[i]) * (wx[x] * wy[y]);
+        }
+}
+
+static enum reel_err run_tiles(struct task *task, struct engine *engine, struct task_frame *frame)
+{
+    const struct view *v = &task->view;
+    const struct image_state *s = task->state;
+    int w, h;
+    enum reel_err err = output_size(task, &w, &h);
+    float *weights = err ? NULL : malloc(((size_t)w + (size_t)h) * sizeof *weights);
+    if (!err && !weights) err = reel_fail(REEL_ERR_NOMEM, "could not join tiles: out of memory");
+    if (!err) err = read_canvas(task, frame->in);
+    memset(s->out, 0, s->out_plane * (size_t)s->planes * sizeof *s->out);
+    int scale_x = v->n_x > 1 || v->n_y > 1 ? w / v->net_w : 0, scale_y = scale_x ? h / v->net_h : 0;
+    for (int i = 0; i < v->n_x * v->n_y && !err; i++) {
+        int ix = i % v->n_x, iy = i / v->n_x;
+        int x0 = view_tile_at(ix, v->n_x, v->net_w, v->src_w), y0 = view_tile_at(iy, v->n_y, v->net_h, v->src_h);
+        cut_tile(task, engine, x0, y0);
+        struct rgb_view made;
+        if ((err = engine_run(engine, &frame->run_us)) || (err = output_view(task, engine, &made))) break;
+        for (int k = 0; k < w + h; k++) weights[k] = 1;
+        if (scale_x) {
+            tile_weights(v, ix, v->n_x, v->net_w, v->src_w, scale_x, weights);
+            tile_weights(v, iy, v->n_y, v->net_h, v->src_h, scale_y, weights + w);
+        }
+        add_tile(task, &made, x0 * scale_x, y0 * scale_y, weights, weights + w);
+    }
+    free(weights);
+    return err;
+}
+
+// ---- resized frames ---------------------------------------------------------------------
+
+struct back {
+    const struct task *task;
+    const struct rgb_view *made;
+    int x0, y0; // picture's corner on the network's output
+    int width;
+};
+
+static void read_made(void *user, int y, float *const *rows)
+{
+    const struct back *b = user;
+    for (int i = 0; i < ((const struct image_state *)b->task->state)->planes; i++) {
+        const float *from = b->made->c[i] + (size_t)(b->y0 + y) * b->made->row + (size_t)b->x0 * b->made->px;
+        for (int x = 0; x < b->width; x++)
+            rows[i][x] = from[(size_t)x * b->made->px] * b->made->gain[i] + b->made->bias[i];
+    }
+}
+
+static void write_canvas(void *user, int y, float *const *rows)
+{
+    const struct back *b = user;
+    const struct image_state *s = b->task->state;
+    size_t width = b->task->out.width;
+    for (int i = 0; i < s->planes; i++)
+        memcpy(s->out + (size_t)i * s->out_plane + (size_t)y * width, rows[i], width * sizeof(float));
+}
+
+static enum reel_err run_resized(struct task *task, struct engine *engine, struct task_frame *frame)
+{
+    const struct view *v = &task->view;
+    struct rgb_view made;
+    enum reel_err err = task_feed(task, engine, frame->in);
+    if (!err) err = engine_run(engine, &frame->run_us);
+    if (!err) err = output_view(task, engine, &made);
+    if (err) return err;
+    int x0 = (int)((int64_t)v->pic_x * made.width / v->net_w), w = (int)((int64_t)v->pic_w * made.width / v->net_w);
+    int y0 = (int)((int64_t)v->pic_y * made.height / v->net_h), h = (int)((int64_t)v->pic_h * made.height / v->net_h);
+    struct back b = {task, &made, x0, y0, w > 0 ? w : 1};
+    struct resize_axis x = {0}, y = {0};
+    int planes = ((const struct image_state *)task->state)->planes;
+    float *scratch = NULL;
+    if (resize_axis_fit(&x, RESIZE_BICUBIC, b.width, (int)task->out.width) &&
+        resize_axis_fit(&y, RESIZE_BICUBIC, h > 0 ? h : 1, (int)task->out.height))
+        scratch = task_scratch(task, resize_scratch_floats(&x, &y, planes));
+    if (scratch) resize_rows(&x, &y, planes, read_made, write_canvas, &b, scratch);
+    resize_axis_fini(&x);
+    resize_axis_fini(&y);
+    return scratch ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not resize a picture: out of memory");
+}
+
+// ---- residuals ------------------------------------------------------------------------------
+
+struct residual {
+    const struct task *task;
+    const struct yuv_picture *src;
+    float *scratch;
+};
+
+static void read_source(void *user, int y, float *const *rows)
+{
+    const struct residual *r = user;
+    if (((const struct image_state *)r->task->state)->planes == 1)
+        yuv_read_luma_row(r->src, y, rows[0], r->scratch);
+    else
+        yuv_read_row(r->src, y, rows[0], rows[1], rows[2], r->scratch);
+}
+
+static void add_source(void *user, int y, float *const *rows)
+{
+    const struct residual *r = user;
+    const struct image_state *s = r->task->state;
+    size_t width = r->task->out.width;
+    for (int i = 0; i < s->planes; i++) {
+        float *to = s->out + (size_t)i * s->out_plane + (size_t)y * width;
+        for (size_t x = 0; x < width; x++) to[x] += rows[i][x];
+    }
+}
+
+static enum reel_err add_residual(struct task *task, const uint8_t *in_slot)
+{
+    struct yuv_picture src = task_picture(&task->in, &task->media.colour, in_slot);
+    struct residual r = {task, &src, NULL};
+    struct resize_axis x = {0}, y = {0};
+    int planes = ((const struct image_state *)task->state)->planes;
+    float *scratch = NULL;
+    size_t reader = yuv_scratch_floats(src.width);
+    if (resize_axis_fit(&x, RESIZE_BICUBIC, src.width, (int)task->out.width) &&
+        resize_axis_fit(&y, RESIZE_BICUBIC, src.height, (int)task->out.height))
+        scratch = task_scratch(task, reader + resize_scratch_floats(&x, &y, planes));
+    r.scratch = scratch;
+    if (scratch) resize_rows(&x, &y, planes, read_source, add_source, &r, scratch + reader);
+    resize_axis_fini(&x);
+    resize_axis_fini(&y);
+    return scratch ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not add a picture: out of memory");
+}
+
+// ---- a frame ------------------------------------------------------------------------------
+
+// The whole frame in one run, into the canvas (a residual is added to it).
+static enum reel_err run_whole(struct task *task, struct engine *engine, struct task_frame *frame,
+                               struct rgb_view *out_made)
+{
+    enum reel_err err = task_feed(task, engine, frame->in);
+    if (!err) err = engine_run(engine, &frame->run_us);
+    if (!err) err = output_view(task, engine, out_made);
+    if (err || is_direct(task)) return err;
+    const struct image_state *s = task->state;
+    struct back b = {task, out_made, 0, 0, (int)task->out.width};
+    for (uint32_t y = 0; y < task->out.height; y++) {
+        float *rows[3];
+        for (int i = 0; i < s->planes; i++) rows[i] = s->out + (size_t)i * s->out_plane + (size_t)y * task->out.width;
+        read_made(&b, (int)y, rows);
+    }
+    return REEL_OK;
+}
+
+static enum reel_err image_run(struct task *task, struct engine *engine, struct task_frame *frame)
+{
+    struct rgb_view made;
+    enum reel_err err;
+    switch (task->view.fit) {
+    case MODEL_WHOLE:
+        err = run_whole(task, engine, frame, &made);
+        break;
+    case MODEL_TILES:
+        err = run_tiles(task, engine, frame);
+        break;
+    default:
+        err = run_resized(task, engine, frame);
+    }
+    if (err) return err;
+    if (!is_direct(task)) {
+        if (task->model->output.residual && (err = add_residual(task, frame->in))) return err;
+        made = canvas_view(task);
+    }
+    err = write_picture(task, frame, &made);
+    if (!err) task_put_results(task, frame, REEL_TASK_IMAGE, NULL, 0, 1);
+    return err;
+}
+
+const struct task_ops task_image = {
+    .name = "image", .shape = image_shape, .open = image_open, .close = image_close, .run = image_run};
