@@ -243,8 +243,11 @@ struct proc *supervise_find(struct supervise *s, reel_peer peer)
 
 void supervise_end(struct supervise *s, int64_t wait_us)
 {
-    for (uint32_t i = 0; i < s->n; i++)
-        if (s->proc[i].pidfd >= 0) reel_bus_post(s->bus, s->proc[i].peer, REEL_MSG_QUIT, NULL);
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct proc *p = &s->proc[i];
+        if (p->state == PROC_STARTING) supervise_kill(p); // not on the bus yet: it would not hear
+        else if (p->pidfd >= 0) reel_bus_post(s->bus, p->peer, REEL_MSG_QUIT, NULL);
+    }
     reel_bus_flush(s->bus);
     int64_t until = reel_now_us() + wait_us;
     bool killed = false;

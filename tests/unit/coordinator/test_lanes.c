@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: MIT
+//
+// Lanes and dispatch under random schedules: a small world of decoders,
+// workers and aggregators that work, die, repeat and delay messages in an order
+// drawn from a seed. Checked at every access: nobody writes a slot that another
+// may read or write; at every commit: each frame exactly once, in order, made
+// from the right input; and that the world never stands still.
+#include "coordinator/dispatch.h"
+
+#include "tests/check.h"
+
+#define LANES 3
+#define WORKERS 4
+#define FRAMES 40     // of a segment
+#define MAX_SLOTS 16
+#define QUEUE 4096
+
+enum kind { K_DECODED, K_END, K_DONE, K_READY, K_TAKEN, K_COMMITTED, K_CLOSED };
+
+// A message on its way to the coordinator. from: worker, or the lane whose
+// decoder or aggregator sent it; life: of the sender.
+struct message {
+    enum kind kind;
+    uint32_t from, life, lane, epoch, n, slot, member;
+};
+
+struct work {
+    uint32_t lane, epoch, n, in_slot, out_slot;
+};
+
+struct sim_worker {
+    bool alive, busy;
+    uint32_t life, known[LANES]; // epoch of each lane that it was told, 0 none
+    bool closing[LANES];
+    struct work queue[64];
+    uint32_t first, count;
+};
+
+struct sim_slot {
+    int writers, readers;
+    uint32_t epoch, n; // content
+};
+
+struct sim_lane {
+    struct sim_slot in[MAX_SLOTS], out[MAX_SLOTS + LANE_MAX_SPARES];
+    // decoder
+    bool decoder_open, filling, ended_sent, decoder_closing;
+    uint32_t decoder_life, next, window;
+    // aggregator
+    bool aggregator_open, aggregator_closing, finish;
+    uint32_t aggregator_life, received, holding[MAX_SLOTS * 2], n_holding;
+    uint32_t frame_in[FRAMES], frame_out[FRAMES]; // slots of received frames
+    uint32_t epoch;
+    uint32_t segment_frames;
+    uint32_t commits;
+};
+
+struct world {
+    uint64_t seed;
+    struct lane lanes[LANES];
+    struct dispatch dispatch;
+    struct sim_lane sim[LANES];
+    struct sim_worker worker[WORKERS];
+    struct message queue[QUEUE];
+    uint32_t n_queue;
+    uint32_t epoch, low_before[LANES], window_before[LANES];
+    uint64_t order, events, deaths, give_ups, second_tries, repeats;
+    int64_t now;
+    int death_per_mille, repeat_per_mille;
+    char why[256];
+};
+
+static uint32_t draw(struct world *w, uint32_t below)
+{
+    return (uint32_t)(check_rand(&w->seed) >> 33) % below;
+}
+
+static bool chance(struct world *w, int per_mille)
+{
+    return draw(w, 1000) < (uint32_t)per_mille;
+}
+
+#define BAD(w, ...) (snprintf((w)->why, sizeof(w)->why, __VA_ARGS__))
+
+static void say(struct world *w, struct message m)
+{
+    if (w->n_queue < QUEUE) w->queue[w->n_queue++] = m;
+    else BAD(w, "the queue is full");
+}
+
+// ---- slots ----------------------------------------------------------------------
+
+static void begin_write(struct world *w, struct sim_slot *s, const char *who)
+{
+    if (s->writers || s->readers) BAD(w, "%s writes a slot with %d writers and %d readers", who, s->writers, s->readers);
+    s->writers++;
+}
+
+static void end_write(struct sim_slot *s, uint32_t epoch, uint32_t n)
+{
+    s->writers--;
+    s->epoch = epoch;
+    s->n = n;
+}
+
+static void begin_read(struct world *w, struct sim_slot *s, uint32_t epoch, uint32_t n, const char *who)
+{
+    if (s->writers) BAD(w, "%s reads a slot that is being written", who);
+    if (s->epoch != epoch || s->n != n) BAD(w, "%s reads frame %u/%u, wanted %u/%u", who, s->epoch, s->n, epoch, n);
+    s->readers++;
+}
+
+// ---- the stages -----------------------------------------------------------------
+
+static void step_decoder(struct world *w, uint32_t l)
+{
+    struct sim_lane *s = &w->sim[l];
+    if (!s->decoder_open) return;
+    uint32_t slots = w->lanes[l].p.in_slots;
+    if (s->filling) {
+        end_write(&s->in[s->next % slots], s->epoch, s->next);
+        s->filling = false;
+        say(w, (struct message){K_DECODED, l, s->decoder_life, l, s->epoch, s->next, 0, 0});
+        s->next++;
+    } else if (s->decoder_closing) {
+        s->decoder_open = s->decoder_closing = false;
+        say(w, (struct message){K_CLOSED, l, s->decoder_life, l, s->epoch, 0, 0, LANE_MEMBER_DECODER});
+    } else if (s->next < s->segment_frames && s->next < s->window) {
+        begin_write(w, &s->in[s->next % slots], "decoder");
+        s->filling = true;
+    } else if (s->next == s->segment_frames && !s->ended_sent) {
+        s->ended_sent = true;
+        say(w, (struct message){K_END, l, s->decoder_life, l, s->epoch, s->next, 0, 0});
+    }
+}
+
+static void step_worker(struct world *w, uint32_t i)
+{
+    struct sim_worker *s = &w->worker[i];
+    if (!s->alive) return;
+    if (s->busy) {
+        struct work job = s->queue[s->first % 64];
+        struct sim_lane *lane = &w->sim[job.lane];
+        lane->in[job.in_slot].readers--;
+        end_write(&lane->out[job.out_slot], job.epoch, job.n);
+        s->busy = false;
+        s->first++, s->count--;
+        say(w, (struct message){K_DONE, i, s->life, job.lane, job.epoch, job.n, job.out_slot, 0});
+        say(w, (struct message){K_READY, i, s->life, 0, 0, 1, 0, 0});
+        return;
+    }
+    for (uint32_t l = 0; l < LANES; l++) {
+        if (!s->closing[l]) continue;
+        s->closing[l] = false;
+        uint32_t kept = 0, dropped = 0;
+        for (uint32_t k = 0; k < s->count; k++) {
+            struct work job = s->queue[(s->first + k) % 64];
+            if (job.lane == l) dropped++;
+            else s->queue[(s->first + kept++) % 64] = job;
+        }
+        s->count = kept;
+        if (dropped) say(w, (struct message){K_READY, i, s->life, 0, 0, dropped, 0, 0});
+        say(w, (struct message){K_CLOSED, i, s->life, l, s->known[l], 0, 0, LANE_MEMBER_WORKER0 + i});
+        s->known[l] = 0;
+        return;
+    }
+    if (!s->count) return;
+    struct work job = s->queue[s->first % 64];
+    struct sim_lane *lane = &w->sim[job.lane];
+    if (s->known[job.lane] != job.epoch) BAD(w, "work of an epoch that the worker was not told");
+    begin_read(w, &lane->in[job.in_slot], job.epoch, job.n, "worker");
+    begin_write(w, &lane->out[job.out_slot], "worker");
+    s->busy = true;
+}
+
+static void step_aggregator(struct world *w, uint32_t l)
+{
+    struct sim_lane *s = &w->sim[l];
+    if (!s->aggregator_open) return;
+    if (s->aggregator_closing) {
+        for (uint32_t i = 0; i < s->n_holding; i++) {
+            s->in[s->frame_in[s->holding[i]]].readers--;
+            s->out[s->frame_out[s->holding[i]]].readers--;
+        }
+        s->n_holding = 0;
+        s->aggregator_open = s->aggregator_closing = false;
+        say(w, (struct message){K_CLOSED, l, s->aggregator_life, l, s->epoch, 0, 0, LANE_MEMBER_AGGREGATOR});
+    } else if (s->n_holding > 2 || (s->n_holding && (s->finish || chance(w, 500)))) {
+        // An encoder lets frames go in an order of its own.
+        uint32_t i = draw(w, s->n_holding), n = s->holding[i];
+        s->holding[i] = s->holding[--s->n_holding];
+        s->in[s->frame_in[n]].readers--;
+        s->out[s->frame_out[n]].readers--;
+        say(w, (struct message){K_TAKEN, l, s->aggregator_life, l, s->epoch, n, 0, 0});
+    } else if (s->finish && !s->n_holding) {
+        s->finish = false;
+        say(w, (struct message){K_COMMITTED, l, s->aggregator_life, l, s->epoch, s->received, 0, 0});
+    }
+}
+
+// ---- the coordinator, as flow.c does it -----------------------------------------
+
+static void open_lane(struct world *w, uint32_t l)
+{
+    struct sim_lane *s = &w->sim[l];
+    uint32_t in = 4 + draw(w, MAX_SLOTS - 4), out = 4 + draw(w, MAX_SLOTS - 4);
+    struct lane_params p = {.epoch = ++w->epoch,
+                            .in_slots = in,
+                            .out_slots = out,
+                            .out_spares = draw(w, 3),
+                            .shape = draw(w, 2),
+                            .order = ++w->order};
+    lane_open(&w->lanes[l], &p);
+    for (uint32_t i = 0; i < MAX_SLOTS; i++)
+        if (s->in[i].writers || s->in[i].readers) BAD(w, "a lane opens over slots in use");
+    for (uint32_t i = 0; i < MAX_SLOTS + LANE_MAX_SPARES; i++)
+        if (s->out[i].writers || s->out[i].readers) BAD(w, "a lane opens over slots in use");
+    s->epoch = p.epoch;
+    s->segment_frames = draw(w, 8) ? 1 + draw(w, FRAMES) : 0;
+    s->decoder_open = s->aggregator_open = true;
+    s->ended_sent = s->finish = s->filling = false;
+    s->next = s->received = s->n_holding = 0;
+    lane_next_window(&w->lanes[l], &s->window);
+    w->low_before[l] = w->window_before[l] = 0;
+    lane_join(&w->lanes[l], LANE_MEMBER_DECODER);
+    lane_join(&w->lanes[l], LANE_MEMBER_AGGREGATOR);
+    for (uint32_t i = 0; i < WORKERS; i++)
+        if (w->worker[i].alive) {
+            lane_join(&w->lanes[l], LANE_MEMBER_WORKER0 + i);
+            w->worker[i].known[l] = p.epoch;
+        }
+}
+
+static void close_lane(struct world *w, uint32_t l)
+{
+    struct lane *lane = &w->lanes[l];
+    if (lane->state != LANE_OPEN) return;
+    lane_close(lane);
+    if (lane_has_member(lane, LANE_MEMBER_DECODER)) w->sim[l].decoder_closing = true;
+    if (lane_has_member(lane, LANE_MEMBER_AGGREGATOR)) w->sim[l].aggregator_closing = true;
+    for (uint32_t i = 0; i < WORKERS; i++)
+        if (lane_has_member(lane, LANE_MEMBER_WORKER0 + i)) w->worker[i].closing[l] = true;
+}
+
+static void drop_member(struct world *w, uint32_t l, uint32_t member)
+{
+    struct lane *lane = &w->lanes[l];
+    if (member >= LANE_MEMBER_WORKER0) {
+        uint32_t i = member - LANE_MEMBER_WORKER0;
+        dispatch_on_let_go(&w->dispatch, i, lane_on_worker_gone(lane, i));
+    }
+    if (lane->state == LANE_CLOSING) lane_on_closed(lane, lane->p.epoch, member);
+    else lane->members[0] &= ~(UINT64_C(1) << member);
+}
+
+static void expect(struct world *w, enum lane_result r, bool repeated, const char *what)
+{
+    if (r == LANE_BAD) BAD(w, "%s was judged impossible", what);
+    if (repeated && r == LANE_OK) BAD(w, "a repeated %s was taken twice", what);
+}
+
+static void take(struct world *w, struct message m, bool repeated)
+{
+    struct lane *lane = &w->lanes[m.lane];
+    w->events++;
+    bool of_worker = m.kind == K_DONE || m.kind == K_READY || (m.kind == K_CLOSED && m.member >= LANE_MEMBER_WORKER0);
+    bool of_decoder = m.kind == K_DECODED || m.kind == K_END || (m.kind == K_CLOSED && m.member == LANE_MEMBER_DECODER);
+    uint32_t life = of_worker ? w->worker[m.from].life : of_decoder ? w->sim[m.from].decoder_life : w->sim[m.from].aggregator_life;
+    if (m.life != life) return; // expelled with its sender's death
+    bool first;
+    switch (m.kind) {
+    case K_DECODED: expect(w, lane_on_decoded(lane, m.epoch, m.n, 0, m.n * 10, 10), repeated, "DECODED"); break;
+    case K_END: expect(w, lane_on_end(lane, m.epoch, m.n), repeated, "LANE_END"); break;
+    case K_DONE: {
+        enum lane_result r = lane_on_done(lane, m.epoch, m.n, m.from, m.slot, &first);
+        // Said again after the frame went to the same worker anew, it cannot be told apart; links number messages.
+        expect(w, r, repeated, "DONE");
+        if (r == LANE_OK) dispatch_on_done(&w->dispatch, m.from, 1000 + 1000 * m.from);
+        break;
+    }
+    case K_READY:
+        if (!repeated) dispatch_on_ready(&w->dispatch, m.from, m.n);
+        break;
+    case K_TAKEN: expect(w, lane_on_taken(lane, m.epoch, m.n), repeated, "TAKEN"); break;
+    case K_COMMITTED: {
+        enum lane_result r = lane_on_committed(lane, m.epoch, m.n);
+        expect(w, r, repeated, "COMMITTED");
+        if (r != LANE_OK) break;
+        if (m.n != w->sim[m.lane].segment_frames) BAD(w, "%u frames committed of %u", m.n, w->sim[m.lane].segment_frames);
+        w->sim[m.lane].commits++;
+        close_lane(w, m.lane);
+        break;
+    }
+    case K_CLOSED:
+        if (lane->state == LANE_CLOSING && m.epoch == lane->p.epoch) drop_member(w, m.lane, m.member);
+        break;
+    }
+}
+
+static void kill_worker(struct world *w, uint32_t i)
+{
+    struct sim_worker *s = &w->worker[i];
+    if (!s->alive) { // born again
+        *s = (struct sim_worker){.alive = true, .life = s->life + 1};
+        for (uint32_t l = 0; l < LANES; l++)
+            if (w->lanes[l].state == LANE_OPEN) {
+                lane_join(&w->lanes[l], LANE_MEMBER_WORKER0 + i);
+                s->known[l] = w->lanes[l].p.epoch;
+            }
+        dispatch_up(&w->dispatch, i, 1 + i % 3);
+        dispatch_on_ready(&w->dispatch, i, 8);
+        return;
+    }
+    w->deaths++;
+    if (s->busy) {
+        struct work job = s->queue[s->first % 64];
+        w->sim[job.lane].in[job.in_slot].readers--;
+        end_write(&w->sim[job.lane].out[job.out_slot], 0, 0); // torn
+    }
+    s->alive = s->busy = false;
+    s->life++;
+    s->count = 0;
+    memset(s->closing, 0, sizeof s->closing);
+    for (uint32_t l = 0; l < LANES; l++)
+        if (w->lanes[l].state != LANE_IDLE) drop_member(w, l, LANE_MEMBER_WORKER0 + i);
+    dispatch_on_gone(&w->dispatch, i);
+}
+
+static void kill_bound(struct world *w, uint32_t l, bool decoder)
+{
+    struct sim_lane *s = &w->sim[l];
+    struct lane *lane = &w->lanes[l];
+    uint32_t member = decoder ? LANE_MEMBER_DECODER : LANE_MEMBER_AGGREGATOR;
+    if (lane->state == LANE_IDLE || !lane_has_member(lane, member)) return;
+    w->deaths++, w->give_ups++;
+    if (decoder) {
+        if (s->filling) end_write(&s->in[s->next % lane->p.in_slots], 0, 0);
+        s->filling = s->decoder_open = s->decoder_closing = false;
+        s->decoder_life++;
+    } else {
+        for (uint32_t i = 0; i < s->n_holding; i++) {
+            s->in[s->frame_in[s->holding[i]]].readers--;
+            s->out[s->frame_out[s->holding[i]]].readers--;
+        }
+        s->n_holding = 0;
+        s->aggregator_open = s->aggregator_closing = s->finish = false;
+        s->aggregator_life++;
+    }
+    drop_member(w, l, member);
+    close_lane(w, l);
+}
+
+static void coordinate(struct world *w)
+{
+    for (uint32_t l = 0; l < LANES; l++) {
+        struct lane *lane = &w->lanes[l];
+        struct sim_lane *s = &w->sim[l];
+        lane_next_idle(lane);
+        if (lane->state == LANE_IDLE) open_lane(w, l);
+        uint32_t n, end, frames;
+        for (const struct lane_frame *f; (f = lane_next_frame(lane, &n));) {
+            if (n != s->received || n >= FRAMES) BAD(w, "frame %u sent, %u expected", n, s->received);
+            if (f->pts != n * 10) BAD(w, "frame %u has another's time", n);
+            s->frame_in[n] = n % lane->p.in_slots;
+            s->frame_out[n] = f->out_slot;
+            begin_read(w, &s->in[s->frame_in[n]], s->epoch, n, "aggregator");
+            begin_read(w, &s->out[s->frame_out[n]], s->epoch, n, "aggregator");
+            s->holding[s->n_holding++] = n;
+            s->received++;
+        }
+        if (lane_next_finish(lane, &frames)) s->finish = true;
+        if (lane_next_window(lane, &end)) s->window = end;
+        if (lane->state == LANE_OPEN && (lane->low < w->low_before[l] || lane->window_end < w->window_before[l]))
+            BAD(w, "the window went back");
+        w->low_before[l] = lane->low;
+        w->window_before[l] = lane->window_end;
+    }
+    struct dispatch_batch b;
+    while (dispatch_next(&w->dispatch, w->lanes, LANES, w->now, &b)) {
+        struct sim_worker *s = &w->worker[b.worker];
+        if (!s->alive) BAD(w, "work for a dead worker");
+        for (uint32_t i = 0; i < b.count; i++) {
+            struct lane *lane = &w->lanes[b.item[i].lane];
+            w->second_tries += b.item[i].out_slot >= lane->p.out_slots;
+            if (lane->p.shape != w->lanes[b.item[0].lane].p.shape) BAD(w, "a batch of two shapes");
+            s->queue[(s->first + s->count++) % 64] = (struct work){b.item[i].lane, lane->p.epoch, b.item[i].n,
+                                                                   b.item[i].n % lane->p.in_slots, b.item[i].out_slot};
+        }
+        if (s->count > 60) BAD(w, "more work than was asked for");
+    }
+}
+
+static void step(struct world *w)
+{
+    w->now += draw(w, 3000);
+    uint32_t who = draw(w, 2 * LANES + WORKERS + 4);
+    if (who < LANES) step_decoder(w, who);
+    else if (who < 2 * LANES) step_aggregator(w, who - LANES);
+    else if (who < 2 * LANES + WORKERS) {
+        // The last worker is slow: it gets late.
+        if (who < 2 * LANES + WORKERS - 1 || chance(w, 100)) step_worker(w, who - 2 * LANES);
+    } else if (w->n_queue) {
+        // Links keep their order, but are read in any: the first message of a random sender.
+        uint32_t at = draw(w, w->n_queue), i = 0;
+        struct message m = w->queue[at];
+        bool worker = m.kind == K_DONE || m.kind == K_READY || (m.kind == K_CLOSED && m.member >= LANE_MEMBER_WORKER0);
+        bool decoder = m.kind == K_DECODED || m.kind == K_END || (m.kind == K_CLOSED && m.member == LANE_MEMBER_DECODER);
+        for (i = 0; i < at; i++) {
+            const struct message *o = &w->queue[i];
+            bool ow = o->kind == K_DONE || o->kind == K_READY || (o->kind == K_CLOSED && o->member >= LANE_MEMBER_WORKER0);
+            bool od = o->kind == K_DECODED || o->kind == K_END || (o->kind == K_CLOSED && o->member == LANE_MEMBER_DECODER);
+            if (ow == worker && od == decoder && o->from == m.from) break;
+        }
+        m = w->queue[i];
+        memmove(&w->queue[i], &w->queue[i + 1], (w->n_queue - i - 1) * sizeof m);
+        w->n_queue--;
+        take(w, m, false);
+        if (chance(w, w->repeat_per_mille)) {
+            w->repeats++;
+            take(w, m, true);
+        }
+    }
+    if (chance(w, w->death_per_mille)) kill_worker(w, draw(w, WORKERS));
+    if (chance(w, w->death_per_mille / 4)) kill_bound(w, draw(w, LANES), draw(w, 2));
+    coordinate(w);
+}
+
+static void run_world(uint64_t seed, int death_per_mille, int repeat_per_mille, uint32_t commits, struct world *w)
+{
+    memset(w, 0, sizeof *w);
+    w->seed = seed * 7919 + 1;
+    w->death_per_mille = death_per_mille;
+    w->repeat_per_mille = repeat_per_mille;
+    dispatch_init(&w->dispatch, WORKERS);
+    for (uint32_t i = 0; i < WORKERS; i++) kill_worker(w, i); // born
+    uint64_t steps = 0, total = 0;
+    while (total < commits && !w->why[0]) {
+        step(w);
+        // The dead do not stay dead for long.
+        if (++steps % 64 == 0)
+            for (uint32_t i = 0; i < WORKERS; i++)
+                if (!w->worker[i].alive) kill_worker(w, i);
+        if (steps > (uint64_t)commits * 60000) BAD(w, "no progress: %llu commits in %llu steps", (unsigned long long)total, (unsigned long long)steps);
+        total = 0;
+        for (uint32_t l = 0; l < LANES; l++) total += w->sim[l].commits;
+    }
+}
+
+static struct world world;
+
+static void undisturbed(void)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        run_world(seed, 0, 0, 30, &world);
+        CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
+    }
+}
+
+static void repeated_messages(void)
+{
+    uint64_t repeats = 0;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        run_world(seed, 0, 100, 30, &world);
+        CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
+        repeats += world.repeats;
+    }
+    CHECK(repeats > 1000);
+}
+
+static void deaths_everywhere(void)
+{
+    uint64_t events = 0, deaths = 0, give_ups = 0, second = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        run_world(seed, 4, 20, 40, &world);
+        CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
+        events += world.events, deaths += world.deaths, give_ups += world.give_ups, second += world.second_tries;
+    }
+    CHECK_MSG(events > 100000 && deaths > 1000 && give_ups > 100 && second > 10,
+              "the schedules were too tame: %" PRIu64 " events, %" PRIu64 " deaths, %" PRIu64 " epochs given up, %" PRIu64
+              " second tries",
+              events, deaths, give_ups, second);
+}
+
+static void impossible_events_are_refused(void)
+{
+    static struct lane lane;
+    bool first;
+    lane_init(&lane);
+    CHECK_INT(lane_on_decoded(&lane, 1, 0, 0, 0, 0), LANE_STALE);
+    lane_open(&lane, &(struct lane_params){.epoch = 5, .in_slots = 4, .out_slots = 4});
+    uint32_t end;
+    CHECK(lane_next_window(&lane, &end));
+    CHECK_INT(end, 4);
+    CHECK(!lane_next_window(&lane, &end));
+    CHECK_INT(lane_on_decoded(&lane, 4, 0, 0, 0, 0), LANE_STALE);
+    CHECK_INT(lane_on_decoded(&lane, 5, 1, 0, 0, 0), LANE_BAD);
+    CHECK_INT(lane_on_decoded(&lane, 5, 0, 0, 0, 0), LANE_OK);
+    CHECK_INT(lane_on_end(&lane, 5, 3), LANE_BAD);
+    CHECK_INT(lane_on_done(&lane, 5, 0, 2, 0, &first), LANE_STALE);
+    uint32_t slot = lane_give(&lane, lane_next_work(&lane, 0), 2, 0);
+    CHECK_INT(lane_on_done(&lane, 5, 0, 2, slot + 1, &first), LANE_BAD);
+    CHECK_INT(lane_on_done(&lane, 5, 9, 2, slot, &first), LANE_BAD);
+    CHECK_INT(lane_on_taken(&lane, 5, 0), LANE_BAD);
+    CHECK_INT(lane_on_committed(&lane, 5, 1), LANE_BAD);
+    CHECK_INT(lane_on_refused(&lane, 5, 0, 3), LANE_STALE);
+    CHECK_INT(lane_on_refused(&lane, 5, 0, 2), LANE_OK);
+    CHECK_INT(lane_next_work(&lane, 0), 0);
+}
+
+static void quarantined_frame_is_passed_on(void)
+{
+    static struct lane lane;
+    uint32_t end, n;
+    lane_init(&lane);
+    lane_open(&lane, &(struct lane_params){.epoch = 1, .in_slots = 4, .out_slots = 4});
+    lane_next_window(&lane, &end);
+    for (uint32_t i = 0; i < 2; i++) CHECK_INT(lane_on_decoded(&lane, 1, i, 0, i, 1), LANE_OK);
+    lane_quarantine(&lane, 0, 2);
+    const struct lane_frame *f = lane_next_frame(&lane, &n);
+    CHECK(f && n == 0);
+    CHECK_INT(f->flags, 2);
+    CHECK_INT(lane_next_work(&lane, 0), 1);
+}
+
+CHECK_MAIN({"undisturbed", undisturbed}, {"repeated_messages", repeated_messages}, {"deaths_everywhere", deaths_everywhere},
+           {"impossible_events_are_refused", impossible_events_are_refused},
+           {"quarantined_frame_is_passed_on", quarantined_frame_is_passed_on})
