@@ -106,6 +106,7 @@ static void attention_shapes(const struct attention *a, struct reel_shape out[4]
 
 enum reel_err attention_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     struct attention a;
     bool known = false;
     enum reel_err err = attention_open(call, &a, &known);
@@ -305,6 +306,7 @@ static enum reel_err give_cache(const struct op_call *call, int i, enum reel_dty
 
 enum reel_err attention_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     struct attention a;
     bool known = false;
     struct reel_shape shape[4];
@@ -376,6 +378,7 @@ static enum reel_err multi_head_open(const struct op_call *call, struct attentio
 
 enum reel_err multi_head_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     struct attention a;
     struct reel_shape shape[4];
     enum reel_err err = multi_head_open(call, &a);
@@ -405,6 +408,7 @@ static enum reel_err biased(const struct reel_tensor *t, enum reel_dtype dtype, 
 
 enum reel_err multi_head_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     struct attention a;
     struct reel_shape shape[4];
     struct attention_data d = {0};
@@ -463,6 +467,7 @@ static enum reel_err rotary_open(const struct op_call *call, struct rotary *r)
 
 enum reel_err rotary_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     struct rotary r;
     enum reel_err err = rotary_open(call, &r);
     if (err || !call_out(call, 0)) return err;

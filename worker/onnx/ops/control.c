@@ -798,9 +798,9 @@ const struct op_def ops_control[] = {
     {"", "Dropout", 7, OPSET_LAST, 1, 3, 1, 2, TYPES_FLOAT, OP_INFERENCE_NOP, dropout_infer, dropout_eval,
      "inference, or ratio 0"},
     {"", "If", 1, OPSET_LAST, 1, 1, 1, -1, T_(REEL_BOOL), OP_CONTROL, if_infer, if_eval, "tensors only"},
-    {"", "Loop", 1, OPSET_LAST, 2, -1, 1, -1, TYPES_ALL, OP_CONTROL | OP_DATA_SHAPE, loop_infer, loop_eval,
+    {"", "Loop", 1, OPSET_LAST, 0, -1, 1, -1, TYPES_ALL, OP_CONTROL | OP_DATA_SHAPE, loop_infer, loop_eval,
      "tensors only"},
-    {"", "Scan", 8, 8, 2, -1, 1, -1, TYPES_ALL, OP_CONTROL, scan_infer, scan_eval, "tensors only"},
-    {"", "Scan", 9, OPSET_LAST, 1, -1, 1, -1, TYPES_ALL, OP_CONTROL, scan_infer, scan_eval, "tensors only"},
+    {"", "Scan", 8, 8, 0, -1, 1, -1, TYPES_ALL, OP_CONTROL, scan_infer, scan_eval, "tensors only"},
+    {"", "Scan", 9, OPSET_LAST, 0, -1, 1, -1, TYPES_ALL, OP_CONTROL, scan_infer, scan_eval, "tensors only"},
 };
 const int ops_control_count = sizeof ops_control / sizeof ops_control[0];

@@ -238,6 +238,7 @@ static enum reel_err check_bias(const struct reel_tensor *bias, int64_t channels
 
 static enum reel_err conv_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct conv cv;
     struct reel_shape shape = {0};
     enum reel_err err = conv_open(call, &call->in[0]->shape, &call->in[1]->shape, &cv, &shape);
@@ -269,6 +270,7 @@ static enum reel_err conv_float(const struct op_call *call, const struct conv *c
 
 static enum reel_err conv_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct conv cv;
     struct reel_shape shape = {0};
     enum reel_err err = conv_open(call, &call->in[0]->shape, &call->in[1]->shape, &cv, &shape);
@@ -354,6 +356,7 @@ static enum reel_err conv_transpose_open(const struct op_call *call, struct conv
 
 static enum reel_err conv_transpose_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct conv cv;
     struct reel_shape shape = {0};
     enum reel_err err = conv_transpose_open(call, &cv, &shape);
@@ -364,6 +367,7 @@ static enum reel_err conv_transpose_infer(const struct op_call *call)
 
 static enum reel_err conv_transpose_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct conv cv;
     struct reel_shape shape = {0};
     enum reel_err err = conv_transpose_open(call, &cv, &shape);
@@ -376,6 +380,7 @@ static enum reel_err conv_transpose_eval(const struct op_call *call)
 
 static enum reel_err conv_integer_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct conv cv;
     struct reel_shape shape = {0};
     enum reel_err err = conv_open(call, &call->in[0]->shape, &call->in[1]->shape, &cv, &shape);
@@ -405,6 +410,7 @@ static uint32_t *centred(const struct reel_tensor *t, const struct reel_tensor *
 
 static enum reel_err conv_integer_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct conv cv;
     struct reel_shape shape = {0};
     enum reel_err err = conv_open(call, &call->in[0]->shape, &call->in[1]->shape, &cv, &shape);
@@ -442,6 +448,7 @@ static enum reel_err deform_open(const struct op_call *call, struct deform *d, s
 
 static enum reel_err deform_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     struct deform d;
     struct reel_shape shape = {0};
     enum reel_err err = deform_open(call, &d, &shape);
@@ -501,6 +508,7 @@ static enum reel_err deform_check(const struct op_call *call, const struct defor
 
 static enum reel_err deform_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     struct deform d = {0};
     struct reel_shape shape = {0};
     enum reel_err err = deform_open(call, &d, &shape);
@@ -601,6 +609,7 @@ static enum reel_err col2im_open(const struct op_call *call, struct col2im *c, s
 
 static enum reel_err col2im_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     struct col2im c;
     struct reel_shape shape = {0};
     enum reel_err err = col2im_open(call, &c, &shape);
@@ -626,6 +635,7 @@ static int64_t col2im_place(const struct col2im *c, int64_t t, int64_t l)
 
 static enum reel_err col2im_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     struct col2im c;
     struct reel_shape shape = {0};
     enum reel_err err = col2im_open(call, &c, &shape);
@@ -1033,6 +1043,7 @@ static enum reel_err unpool_shapes(const struct op_call *call, struct reel_shape
 
 static enum reel_err unpool_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct reel_shape inferred = {0}, shape = {0};
     enum reel_err err = unpool_shapes(call, &inferred, &shape);
     if (err) return err;
@@ -1042,6 +1053,7 @@ static enum reel_err unpool_infer(const struct op_call *call)
 
 static enum reel_err unpool_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct reel_shape inferred = {0}, shape = {0};
     enum reel_err err = unpool_shapes(call, &inferred, &shape);
     if (err || !call_out(call, 0)) return err;
@@ -1086,6 +1098,7 @@ static enum reel_err roi_pool_shape(const struct op_call *call, struct reel_shap
 
 static enum reel_err roi_pool_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct reel_shape shape = {0};
     enum reel_err err = roi_pool_shape(call, &shape);
     if (err) return err;
@@ -1105,6 +1118,7 @@ static void roi_bin(int64_t start, int64_t extent, int64_t bins, int64_t b, int6
 
 static enum reel_err roi_pool_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct reel_shape shape = {0};
     enum reel_err err = roi_pool_shape(call, &shape);
     if (err || !call_out(call, 0)) return err;

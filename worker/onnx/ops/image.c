@@ -159,6 +159,7 @@ static enum reel_err space_to_depth_eval(const struct op_call *call)
 
 static enum reel_err nms_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     const struct reel_shape *boxes = &call->in[0]->shape, *scores = &call->in[1]->shape;
     if ((boxes->ndim >= 0 && (boxes->ndim != 3 || (boxes->dim[2] >= 0 && boxes->dim[2] != 4))) ||
         (scores->ndim >= 0 && scores->ndim != 3))
@@ -239,6 +240,7 @@ static int64_t nms_class(const struct nms *p, const double *boxes, const double 
 
 static enum reel_err nms_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     const struct reel_shape *bs = &call->in[0]->shape, *ss = &call->in[1]->shape;
     enum reel_err err = nms_infer(call);
     if (err || !call_out(call, 0)) return err;
@@ -295,6 +297,7 @@ static enum reel_err crop_pad_shape(const struct op_call *call, struct reel_shap
 
 static enum reel_err crop_pad_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct reel_shape shape = {0};
     enum reel_err err = crop_pad_shape(call, &shape);
     if (err) return err;
@@ -304,6 +307,7 @@ static enum reel_err crop_pad_infer(const struct op_call *call)
 
 static enum reel_err crop_pad_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct reel_shape shape = {0};
     enum reel_err err = crop_pad_shape(call, &shape);
     if (err || !call_out(call, 0)) return err;

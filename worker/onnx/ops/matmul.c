@@ -128,6 +128,7 @@ static enum reel_err matmul_plan(const struct op_call *call, struct mat_plan *pl
 
 static enum reel_err matmul_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct mat_plan plan;
     struct reel_shape shape = {0};
     enum reel_err err = matmul_plan(call, &plan, &shape);
@@ -189,6 +190,7 @@ static void scale_all(struct work *y, int64_t n, double factor)
 
 static enum reel_err matmul_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct mat_plan plan;
     struct reel_shape shape = {0};
     enum reel_err err = matmul_plan(call, &plan, &shape);
@@ -213,6 +215,7 @@ static enum reel_err matmul_eval(const struct op_call *call)
 
 static enum reel_err matmul_integer_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct mat_plan plan;
     struct reel_shape shape = {0};
     enum reel_err err = mat_plan_open(&call->in[0]->shape, &call->in[1]->shape, &plan, &shape);
@@ -241,6 +244,7 @@ static enum reel_err subtract_zero(int32_t *p, int64_t matrices, int64_t m, int6
 
 static enum reel_err matmul_integer_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct mat_plan plan;
     struct reel_shape shape = {0};
     enum reel_err err = mat_plan_open(&call->in[0]->shape, &call->in[1]->shape, &plan, &shape);
@@ -278,6 +282,7 @@ static enum reel_err gemm_shape(const struct op_call *call, struct reel_shape *o
 
 static enum reel_err gemm_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct reel_shape shape = {0};
     int64_t k;
     enum reel_err err = gemm_shape(call, &shape, &k);
@@ -319,6 +324,7 @@ static enum reel_err gemm_add(struct work *y, int64_t m, int64_t n, const struct
 
 static enum reel_err gemm_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct reel_shape shape = {0};
     int64_t k = 0;
     enum reel_err err = gemm_shape(call, &shape, &k);

@@ -76,6 +76,7 @@ static bool batch_training(const struct op_call *call)
 
 static enum reel_err batch_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 5)) return REEL_ERR_INPUT;
     enum reel_err err = need_rank(call, 1);
     if (err) return err;
     if (node_attr_int(call->node, "spatial", 1) != 1)
@@ -107,6 +108,7 @@ static void batch_moments(const struct work *x, int64_t n, int64_t c_n, int64_t 
 
 static enum reel_err batch_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 5)) return REEL_ERR_INPUT;
     const struct reel_shape *s = &call->in[0]->shape;
     enum reel_err err = batch_infer(call);
     if (err) return err;
@@ -182,6 +184,7 @@ static enum reel_err group_run(const struct op_call *call, int64_t groups, bool 
 
 static enum reel_err instance_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     enum reel_err err = need_rank(call, 2);
     if (err || !call_out(call, 0)) return err;
     return group_run(call, call->in[0]->shape.dim[1], false);
@@ -189,6 +192,7 @@ static enum reel_err instance_eval(const struct op_call *call)
 
 static enum reel_err group_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     enum reel_err err = need_rank(call, 2);
     if (err || !call_out(call, 0)) return err;
     return group_run(call, node_attr_int(call->node, "num_groups", 0), call->opset < 21);
@@ -256,6 +260,7 @@ static enum reel_dtype stash_dtype(const struct op_call *call)
 
 static enum reel_err layer_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct reel_shape stats = {0};
     int axis = 0;
     enum reel_err err = layer_shape(call, &axis, &stats);
@@ -338,17 +343,20 @@ static enum reel_err layer_run(const struct op_call *call, bool centre)
 
 static enum reel_err layer_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     return layer_run(call, true);
 }
 
 static enum reel_err rms_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     return layer_run(call, false);
 }
 
 // com.microsoft: x + skip (+ bias), then LayerNormalization of the last axis.
 static enum reel_err skip_layer_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     struct reel_shape stats = call->in[0]->shape;
     if (stats.ndim > 0) stats.dim[stats.ndim - 1] = 1;
     infer_out(call, 0, call->in[0]->dtype, &call->in[0]->shape);
@@ -360,6 +368,7 @@ static enum reel_err skip_layer_infer(const struct op_call *call)
 
 static enum reel_err skip_layer_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     const struct reel_shape *s = &call->in[0]->shape;
     if (s->ndim < 1) return reel_fail(REEL_ERR_INPUT, "the input is a scalar");
     int axis = s->ndim - 1;

@@ -158,6 +158,7 @@ static enum reel_err quantize_type(const struct op_call *call, enum reel_dtype *
 
 static enum reel_err quantize_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     enum reel_dtype dtype = REEL_U8;
     enum reel_err err = quantize_type(call, &dtype);
     if (err) return err;
@@ -176,6 +177,7 @@ static void round_quotients(float *q, int64_t n, float scale, enum reel_dtype pr
 
 static enum reel_err quantize_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     enum reel_dtype dtype = REEL_U8;
     struct grain g = {0};
     enum reel_err err = quantize_type(call, &dtype);
@@ -217,12 +219,14 @@ static enum reel_dtype dequantize_type(const struct op_call *call)
 
 static enum reel_err dequantize_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     infer_out(call, 0, dequantize_type(call), &call->in[0]->shape);
     return REEL_OK;
 }
 
 static enum reel_err dequantize_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     if (!call_out(call, 0)) return REEL_OK;
     const struct reel_tensor *in = call->in[0], *zp = call_in(call, 2);
     if (zp && zp->dtype != in->dtype) return reel_fail(REEL_ERR_INPUT, "the zero point has another type");
@@ -323,6 +327,7 @@ static void requantize(const int32_t *acc, int64_t n, float factor, float zero, 
 
 static enum reel_err qlinear_conv_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 8)) return REEL_ERR_INPUT;
     struct conv cv;
     struct reel_shape shape = {0};
     enum reel_err err = conv_open(call, &call->in[0]->shape, &call->in[3]->shape, &cv, &shape);
@@ -355,6 +360,7 @@ static enum reel_err qlinear_conv_check(const struct op_call *call, int64_t chan
 
 static enum reel_err qlinear_conv_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 8)) return REEL_ERR_INPUT;
     struct conv cv;
     struct reel_shape shape = {0};
     enum reel_err err = conv_open(call, &call->in[0]->shape, &call->in[3]->shape, &cv, &shape);
@@ -385,6 +391,7 @@ static enum reel_err qlinear_conv_eval(const struct op_call *call)
 
 static enum reel_err qlinear_matmul_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 8)) return REEL_ERR_INPUT;
     struct mat_plan plan;
     struct reel_shape shape = {0};
     enum reel_err err = mat_plan_open(&call->in[0]->shape, &call->in[3]->shape, &plan, &shape);
@@ -422,6 +429,7 @@ static enum reel_err qlinear_matmul_run(const struct op_call *call, const struct
 
 static enum reel_err qlinear_matmul_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 8)) return REEL_ERR_INPUT;
     struct mat_plan plan;
     struct reel_shape shape = {0};
     float low, high;
@@ -483,7 +491,7 @@ static enum reel_err store_quantized(const struct op_call *call, int i, const fl
 static enum reel_err qlinear_binary_infer(const struct op_call *call)
 {
     struct reel_shape shape = shape_unknown();
-    if (!call_in(call, 3)) return reel_fail(REEL_ERR_INPUT, "the second operand is missing");
+    if (!call_in(call, 3)) return reel_fail(REEL_ERR_INPUT, "input 3 is missing");
     enum reel_err err = op_broadcast(&call->in[0]->shape, &call->in[3]->shape, &shape);
     if (err) return err;
     infer_out(call, 0, call->in[0]->dtype, &shape);
@@ -505,6 +513,7 @@ static int64_t broadcast_at(const struct reel_shape *s, const struct reel_shape 
 static enum reel_err qlinear_binary_eval(const struct op_call *call)
 {
     struct reel_shape shape = shape_unknown();
+    if (!call_in(call, 3)) return reel_fail(REEL_ERR_INPUT, "input 3 is missing");
     const struct reel_shape *sa = &call->in[0]->shape, *sb = &call->in[3]->shape;
     enum reel_err err = op_broadcast(sa, sb, &shape);
     if (err || !call_out(call, 0)) return err;

@@ -216,6 +216,7 @@ static void cell_shapes(const struct cell *c, struct reel_shape *out_y, struct r
 
 static enum reel_err cell_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     struct cell c;
     struct reel_shape y, state;
     enum reel_err err = cell_open(call, &c);
@@ -339,6 +340,7 @@ static enum reel_err run_direction(const struct cell *c, struct cell_data *data,
 
 static enum reel_err cell_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     struct cell c;
     struct cell_data d = {0};
     enum reel_err err = cell_open(call, &c);

@@ -80,6 +80,7 @@ static enum reel_err grid_open(const struct op_call *call, struct grid *g, struc
 
 enum reel_err grid_sample_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct grid g;
     struct reel_shape shape = {0};
     enum reel_err err = grid_open(call, &g, &shape);
@@ -198,6 +199,7 @@ static enum reel_err grid_run(const struct grid *g, const struct reel_shape *out
 
 enum reel_err grid_sample_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct grid g;
     struct reel_shape shape = {0};
     enum reel_err err = grid_open(call, &g, &shape);
@@ -249,6 +251,7 @@ static enum reel_err affine_shape(const struct op_call *call, struct reel_shape 
 
 enum reel_err affine_grid_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct reel_shape shape = {0};
     int64_t size[5];
     int nd = 0;
@@ -267,6 +270,7 @@ static double normal_place(int64_t i, int64_t n, bool align)
 
 enum reel_err affine_grid_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct reel_shape shape = {0};
     int64_t size[5] = {0};
     int nd = 0;
@@ -336,6 +340,7 @@ static enum reel_err roi_align_shape(const struct op_call *call, struct roi_alig
 
 enum reel_err roi_align_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     struct roi_align r;
     struct reel_shape shape = {0};
     enum reel_err err = roi_align_shape(call, &r, &shape);
@@ -387,6 +392,7 @@ static enum reel_err roi_align_one(const struct roi_align *r, const double *x, c
 
 enum reel_err roi_align_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 3)) return REEL_ERR_INPUT;
     struct roi_align r;
     struct reel_shape shape = {0};
     enum reel_err err = roi_align_shape(call, &r, &shape);

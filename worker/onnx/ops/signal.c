@@ -314,6 +314,7 @@ static enum reel_err stft_open(const struct op_call *call, struct stft *f)
 
 static enum reel_err stft_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct stft f;
     enum reel_err err = stft_open(call, &f);
     if (err) return err;
@@ -323,6 +324,7 @@ static enum reel_err stft_infer(const struct op_call *call)
 
 static enum reel_err stft_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 2)) return REEL_ERR_INPUT;
     struct stft f;
     struct fourier plan = {0};
     enum reel_err err = stft_open(call, &f);
@@ -371,6 +373,7 @@ static enum reel_err mel_shape(const struct op_call *call, struct reel_shape *ou
 
 static enum reel_err mel_infer(const struct op_call *call)
 {
+    if (!inputs_given(call, 5)) return REEL_ERR_INPUT;
     struct reel_shape shape = {0};
     enum reel_dtype dtype = REEL_F32;
     enum reel_err err = mel_shape(call, &shape);
@@ -403,6 +406,7 @@ static void mel_band(double *y, int64_t bins, int64_t bands, int64_t b, const in
 
 static enum reel_err mel_eval(const struct op_call *call)
 {
+    if (!inputs_given(call, 5)) return REEL_ERR_INPUT;
     struct reel_shape shape = {0};
     enum reel_dtype dtype = REEL_F32;
     int64_t rate = 0, length = 0;

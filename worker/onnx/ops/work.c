@@ -59,6 +59,16 @@ void work_fini(struct work *w)
     *w = (struct work){0};
 }
 
+bool inputs_given(const struct op_call *call, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!call_in(call, i)) {
+            reel_fail(REEL_ERR_INPUT, "input %d is missing", i);
+            return false;
+        }
+    return true;
+}
+
 void infer_out(const struct op_call *call, int i, enum reel_dtype dtype, const struct reel_shape *shape)
 {
     struct reel_tensor *t = call_out(call, i);

@@ -60,6 +60,9 @@ static inline struct reel_tensor *call_out(const struct op_call *call, int i)
     return i < call->n_out ? call->out[i] : NULL;
 }
 
+// Checks that none of the first n inputs is absent, with a text when one is.
+bool inputs_given(const struct op_call *call, int n);
+
 // True when the tensor is there and its elements may be read.
 static inline bool has_data(const struct reel_tensor *t)
 {
