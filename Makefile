@@ -165,4 +165,21 @@ help:
 	@echo "make format          clang-format on all sources"
 	@echo "make clean           remove build/"
 
+# ---- conformance ----------------------------------------------------------
+# ONNX's backend node tests: through the interpreter as imported, then through
+# the passes and BACKEND. CONFORMANCE_DIRS="dir ..." names other folders.
+
+CONFORMANCE_DIRS ?= $(firstword $(wildcard ../shared/testdata/onnx_node) \
+                      $(shell $(PYTHON) -c 'import os, onnx; print(os.path.dirname(onnx.__file__) + "/backend/test/data/node")' 2>/dev/null))
+BACKEND ?= onednn
+
+.PHONY: conformance
+$(BUILD)/tests/conformance/conformance: $(OBJ)/tests/conformance/conformance.o $(OBJ)/libworker.a $(OBJ)/libkernels.a $(OBJ)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDALL) $^ $(LIBS_worker) -o $@
+conformance: $(BUILD)/tests/conformance/conformance
+	@$< --raw $(CONFORMANCE_DIRS) > $(BUILD)/conformance-raw.txt; raw=$$?; \
+	 echo "interpreter: $$(tail -1 $(BUILD)/conformance-raw.txt) (table in $(BUILD)/conformance-raw.txt)"; \
+	 $< --backend $(BACKEND) $(CONFORMANCE_DIRS) && exit $$raw
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -54,6 +54,11 @@ enum reel_err net_infer_shapes(struct net *net, const struct reel_shape *in_shap
 // backend_ops.run.
 enum reel_err net_run(struct net *net, const struct reel_tensor *const *in, struct reel_tensor *out, bool borrow);
 
+// A full shape for input i: what the file fixes, and for open extents 1, the
+// channels the first convolution takes, and h x w. ndim -1 when the file does
+// not even fix the rank.
+struct reel_shape net_default_shape(const struct net *net, int i, int64_t h, int64_t w);
+
 // Receptive radius in input pixels of output 0 along (H, W) computed from the
 // graph; -1 when unbounded or unknown. And the factor that input sizes must be
 // a multiple of (1 when any size works).

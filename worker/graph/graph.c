@@ -373,6 +373,42 @@ void graph_renumber(struct graph *graph)
     for (struct node *node = graph->first; node; node = node->next) node->id = id++;
 }
 
+// A body's value moves into the graph around it.
+static bool adopt_value(struct graph *graph, struct value *v)
+{
+    struct value *place = graph_add_value(graph, v->name); // makes room; its slot is taken over
+    if (!place) return false;
+    v->id = place->id;
+    v->owner = graph;
+    v->n_uses = v->n_use_nodes = 0;
+    v->is_output = false;
+    graph->values[v->id] = v;
+    return true;
+}
+
+bool graph_inline_body(struct graph *graph, struct node *node, struct graph *body)
+{
+    struct node *before = node->next;
+    graph_remove_node(graph, node);
+    for (int i = 0; i < body->n_values; i++)
+        if (!adopt_value(graph, body->values[i])) return false;
+    for (struct node *n = body->first, *next; n; n = next) {
+        next = n->next;
+        n->next = before;
+        n->prev = before ? before->prev : graph->last;
+        *(n->prev ? &n->prev->next : &graph->first) = n;
+        *(before ? &before->prev : &graph->last) = n;
+        graph->n_nodes++;
+        struct use_arg arg = {.graph = graph, .node = n};
+        if (!each_read(graph, n, count_one, &arg)) return false;
+    }
+    for (int i = 0; i < node->n_out && i < body->n_outputs; i++)
+        if (node->out[i]) graph_replace_value(graph, node->out[i], body->outputs[i]);
+    body->first = body->last = NULL;
+    body->n_nodes = body->n_values = 0;
+    return true;
+}
+
 // ---- copies -----------------------------------------------------------------
 
 static struct graph *clone_into(const struct graph *src, struct graph *parent, struct value ***maps,

@@ -175,6 +175,10 @@ struct reel_tensor *graph_own_tensor(struct graph *graph, struct reel_tensor *te
 // A computed value becomes a constant; consumes tensor. Its producer is left
 // without this output. False on out of memory.
 bool graph_make_constant(struct graph *graph, struct value *value, struct reel_tensor *tensor);
+// Takes the nodes of a body out of their control node `node` and puts them
+// before it, removes node, and lets readers of its outputs read the body's. The
+// body must have no inputs of its own left to bind (If). False: out of memory.
+bool graph_inline_body(struct graph *graph, struct node *node, struct graph *body);
 // A deep copy that borrows the constants' data: it must be destroyed before the
 // original. NULL on out of memory.
 struct graph *graph_clone(const struct graph *graph);

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+//
+// Runs folders of ONNX's backend node tests: model.onnx and
+// test_data_set_N/{input,output}_K.pb. Each test runs in a process of its own
+// with a time limit, so that a crash or a hang is one failed test.
+//
+//   conformance [--backend interp|onednn|...] [--raw] [--list] [--verbose] DIR...
+//
+// A DIR is a test folder or a folder of test folders. --raw runs the imported
+// graph through the interpreter, without passes. The last line is
+// "N passed, N failed, N skipped"; skipped are the models that the importer
+// refuses with REEL_ERR_UNSUPPORTED. Tolerances are those of
+// onnx.backend.test: rtol 1e-3, atol 1e-7; integers and booleans exactly.
+// Exit code 1 when a test failed.
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "worker/net.h"
+#include "worker/onnx/import.h"
+
+#define RTOL 1e-3
+#define ATOL 1e-7
+#define SECONDS 20
+#define MAX_IO 64
+#define TEXT 400
+
+enum verdict { PASSED, FAILED, SKIPPED };
+
+struct options {
+    const char *backend;
+    bool raw, list, verbose;
+};
+
+struct result {
+    char name[128], op[64], why[TEXT];
+    enum verdict verdict;
+};
+
+// ---- files ------------------------------------------------------------------
+
+static uint8_t *slurp(const char *path, size_t *out_count)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f) return NULL;
+    fseek(f, 0, SEEK_END);
+    long n = ftell(f);
+    rewind(f);
+    uint8_t *bytes = n >= 0 ? malloc((size_t)n + 1) : NULL;
+    if (bytes && fread(bytes, 1, (size_t)n, f) != (size_t)n) {
+        free(bytes);
+        bytes = NULL;
+    }
+    fclose(f);
+    *out_count = (size_t)n;
+    return bytes;
+}
+
+// -1: no such file; 0: read; 1: not a dense tensor of a carried type.
+static int read_tensor(const char *folder, const char *kind, int i, struct reel_tensor *out_t)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s_%d.pb", folder, kind, i);
+    size_t count;
+    uint8_t *bytes = slurp(path, &count);
+    if (!bytes) return -1;
+    // An absent optional input is an empty file, which unpacks to no type.
+    enum reel_err err = import_tensor_bytes(bytes, count, out_t, NULL, 0);
+    free(bytes);
+    return err ? 1 : 0;
+}
+
+// ---- comparing --------------------------------------------------------------
+
+static double element(const struct reel_tensor *t, int64_t i)
+{
+    double x;
+    reel_convert(&x, REEL_F64, (const char *)t->data + (size_t)i * reel_dtype_bytes(t->dtype), t->dtype, 1);
+    return x;
+}
+
+static bool compare(const struct reel_tensor *have, const struct reel_tensor *want, int index, char *why)
+{
+    char a[128], b[128];
+    if (have->dtype != want->dtype || !reel_shape_equal(&have->shape, &want->shape)) {
+        snprintf(why, TEXT, "output %d is %s %s, expected %s %s", index, reel_dtype_name(have->dtype),
+                 reel_shape_text(&have->shape, a, sizeof a), reel_dtype_name(want->dtype),
+                 reel_shape_text(&want->shape, b, sizeof b));
+        return false;
+    }
+    int64_t count = reel_tensor_count(want), bad = 0, first = -1;
+    if (!reel_dtype_is_float(want->dtype)) {
+        size_t item = reel_dtype_bytes(want->dtype);
+        for (int64_t i = 0; i < count; i++)
+            if (memcmp((char *)have->data + (size_t)i * item, (char *)want->data + (size_t)i * item, item)) {
+                if (first < 0) first = i;
+                bad++;
+            }
+    } else {
+        for (int64_t i = 0; i < count; i++) {
+            double x = element(have, i), y = element(want, i);
+            bool same = (isnan(x) && isnan(y)) || x == y || fabs(x - y) <= ATOL + RTOL * fabs(y);
+            if (!same) {
+                if (first < 0) first = i;
+                bad++;
+            }
+        }
+    }
+    if (!bad) return true;
+    snprintf(why, TEXT, "output %d (%s %s): %lld of %lld elements differ, [%lld] is %.8g, expected %.8g", index,
+             reel_dtype_name(want->dtype), reel_shape_text(&want->shape, b, sizeof b), (long long)bad,
+             (long long)count, (long long)first, element(have, first), element(want, first));
+    return false;
+}
+
+// ---- one test, in the child -------------------------------------------------
+
+struct runner {
+    const struct options *options;
+    struct graph *graph;
+    struct net *net;
+    int n_in, n_out;
+};
+
+static enum reel_err runner_open(struct runner *r, const char *path)
+{
+    if (r->options->raw) {
+        enum reel_err err = import_file(path, NULL, &r->graph);
+        if (err) return err;
+        r->n_in = r->graph->n_inputs;
+        r->n_out = r->graph->n_outputs;
+        return REEL_OK;
+    }
+    struct net_params params = {.backend = r->options->backend, .backend_params = {.threads = 1}};
+    enum reel_err err = net_open(path, &params, &r->net);
+    if (err) return err;
+    r->n_in = net_input_count(r->net);
+    r->n_out = net_output_count(r->net);
+    return REEL_OK;
+}
+
+static enum reel_err runner_run(struct runner *r, const struct reel_tensor *const *in, struct reel_tensor *out)
+{
+    if (r->options->raw) return interp_run(r->graph, in, out);
+    struct reel_shape shapes[MAX_IO];
+    for (int i = 0; i < r->n_in; i++) shapes[i] = in[i]->shape;
+    enum reel_err err = net_prepare(r->net, shapes);
+    return err ? err : net_run(r->net, in, out, false);
+}
+
+static enum verdict run_set(struct runner *r, const char *folder, char *why)
+{
+    struct reel_tensor in[MAX_IO] = {0}, out[MAX_IO] = {0};
+    const struct reel_tensor *in_p[MAX_IO];
+    for (int i = 0; i < r->n_in; i++) {
+        int got = read_tensor(folder, "input", i, &in[i]);
+        if (got) {
+            snprintf(why, TEXT, "input %d is %s", i, got < 0 ? "missing" : "no dense tensor of a carried type");
+            return SKIPPED;
+        }
+        in_p[i] = &in[i];
+    }
+    enum reel_err err = runner_run(r, in_p, out);
+    if (err) {
+        snprintf(why, TEXT, "%s", reel_fail_text());
+        return err == REEL_ERR_UNSUPPORTED ? SKIPPED : FAILED;
+    }
+    for (int i = 0; i < r->n_out; i++) {
+        struct reel_tensor want = {0};
+        int got = read_tensor(folder, "output", i, &want);
+        if (got < 0) break;
+        if (got > 0) {
+            snprintf(why, TEXT, "output %d is no dense tensor of a carried type", i);
+            return SKIPPED;
+        }
+        if (!compare(&out[i], &want, i, why)) return FAILED;
+        reel_tensor_fini(&want);
+        reel_tensor_fini(&out[i]);
+    }
+    for (int i = 0; i < r->n_in; i++) reel_tensor_fini(&in[i]);
+    return PASSED;
+}
+
+static enum verdict run_test(const struct options *options, const char *folder, char *why)
+{
+    char path[4096];
+    struct runner r = {.options = options};
+    snprintf(path, sizeof path, "%s/model.onnx", folder);
+    enum reel_err err = runner_open(&r, path);
+    if (err) {
+        snprintf(why, TEXT, "%s", reel_fail_text());
+        return err == REEL_ERR_UNSUPPORTED ? SKIPPED : FAILED;
+    }
+    if (r.n_in > MAX_IO || r.n_out > MAX_IO) {
+        snprintf(why, TEXT, "more than %d inputs or outputs", MAX_IO);
+        return FAILED;
+    }
+    enum verdict verdict = PASSED;
+    int sets = 0;
+    for (; verdict == PASSED; sets++) {
+        struct stat st;
+        snprintf(path, sizeof path, "%s/test_data_set_%d", folder, sets);
+        if (stat(path, &st)) break;
+        verdict = run_set(&r, path, why);
+    }
+    if (!sets) {
+        snprintf(why, TEXT, "there is no test_data_set_0");
+        verdict = FAILED;
+    }
+    net_close(&r.net);
+    graph_destroy(&r.graph);
+    return verdict;
+}
+
+// ---- the parent -------------------------------------------------------------
+
+static void op_of_test(const char *folder, char *op, size_t bytes)
+{
+    // The operator is the first node's; from the text form of the model no
+    // parser is needed beyond the importer, which may refuse the model: so the
+    // name of the folder serves ("test_conv_with_strides" -> "conv").
+    const char *name = strrchr(folder, '/') ? strrchr(folder, '/') + 1 : folder;
+    if (!strncmp(name, "test_", 5)) name += 5;
+    snprintf(op, bytes, "%.*s", (int)strcspn(name, "_"), name);
+}
+
+static void run_isolated(const struct options *options, const char *folder, struct result *result)
+{
+    const char *base = strrchr(folder, '/') ? strrchr(folder, '/') + 1 : folder;
+    snprintf(result->name, sizeof result->name, "%s", base);
+    op_of_test(folder, result->op, sizeof result->op);
+    result->verdict = FAILED;
+    int fds[2];
+    if (pipe(fds)) return;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(fds[0]);
+        alarm(SECONDS);
+        struct rlimit no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        char why[TEXT] = "";
+        enum verdict verdict = run_test(options, folder, why);
+        bool sent = write(fds[1], why, sizeof why) == (ssize_t)sizeof why;
+        fflush(NULL);
+        _exit(sent ? 10 + (int)verdict : 1);
+    }
+    close(fds[1]);
+    size_t got = 0;
+    for (ssize_t n; got < TEXT && (n = read(fds[0], result->why + got, TEXT - got)) > 0;) got += (size_t)n;
+    close(fds[0]);
+    int status = 0;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) >= 10 && WEXITSTATUS(status) <= 12)
+        result->verdict = (enum verdict)(WEXITSTATUS(status) - 10);
+    else if (WIFSIGNALED(status))
+        snprintf(result->why, TEXT, WTERMSIG(status) == SIGALRM ? "no answer within %d s" : "crashed: signal %d",
+                 WTERMSIG(status) == SIGALRM ? SECONDS : WTERMSIG(status));
+    else
+        snprintf(result->why, TEXT, "ended with code %d", WEXITSTATUS(status));
+    for (char *p = result->why; *p; p++)
+        if (*p == '\n') *p = ' ';
+}
+
+static bool is_test(const char *folder)
+{
+    char path[8192];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/model.onnx", folder);
+    return stat(path, &st) == 0;
+}
+
+static int visible(const struct dirent *e)
+{
+    return e->d_name[0] != '.';
+}
+
+struct results {
+    struct result *list;
+    int count, size;
+};
+
+static int run_folder(const struct options *options, const char *folder, struct results *results)
+{
+    if (is_test(folder)) {
+        if (results->count == results->size) {
+            results->size = results->size ? 2 * results->size : 256;
+            results->list = realloc(results->list, (size_t)results->size * sizeof *results->list);
+            if (!results->list) exit(1);
+        }
+        struct result *r = &results->list[results->count++];
+        memset(r, 0, sizeof *r);
+        run_isolated(options, folder, r);
+        static const char *const words[] = {"passed", "FAILED", "skipped"};
+        if (options->verbose || options->list || r->verdict == FAILED)
+            printf("%-7s %s%s%s\n", words[r->verdict], r->name, *r->why ? ": " : "", r->why);
+        return 1;
+    }
+    struct dirent **entries;
+    int n = scandir(folder, &entries, visible, alphasort), found = 0;
+    for (int i = 0; i < n; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
+        if (is_test(path)) found += run_folder(options, path, results);
+        free(entries[i]);
+    }
+    if (n >= 0) free(entries);
+    return found;
+}
+
+static int by_op(const void *a, const void *b)
+{
+    const struct result *x = a, *y = b;
+    int c = strcmp(x->op, y->op);
+    return c ? c : strcmp(x->name, y->name);
+}
+
+static void print_table(struct results *results)
+{
+    qsort(results->list, (size_t)results->count, sizeof *results->list, by_op);
+    printf("\n%-28s %7s %7s %8s\n", "operator", "passed", "failed", "skipped");
+    for (int i = 0; i < results->count;) {
+        int n[3] = {0}, k = i;
+        for (; k < results->count && !strcmp(results->list[k].op, results->list[i].op); k++)
+            n[results->list[k].verdict]++;
+        printf("%-28s %7d %7d %8d\n", results->list[i].op, n[PASSED], n[FAILED], n[SKIPPED]);
+        i = k;
+    }
+}
+
+// Why tests were skipped: reasons that differ in names only are counted as one.
+static void print_skips(const struct results *results)
+{
+    printf("\nskipped:\n");
+    for (int i = 0; i < results->count; i++) {
+        const struct result *r = &results->list[i];
+        if (r->verdict == SKIPPED) printf("  %-48s %s\n", r->name, r->why);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.backend = "interp"};
+    struct results results = {0};
+    int found = 0;
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--backend") && i + 1 < argc)
+            options.backend = argv[++i];
+        else if (!strcmp(argv[i], "--raw"))
+            options.raw = true;
+        else if (!strcmp(argv[i], "--list"))
+            options.list = true;
+        else if (!strcmp(argv[i], "--verbose"))
+            options.verbose = true;
+        else if (argv[i][0] == '-')
+            return fprintf(stderr, "could not use option \"%s\": unknown\n", argv[i]), 2;
+        else
+            found += run_folder(&options, argv[i], &results);
+    }
+    if (!found) return fprintf(stderr, "could not find tests: no folder with a model.onnx was given\n"), 2;
+    print_table(&results);
+    int n[3] = {0};
+    for (int i = 0; i < results.count; i++) n[results.list[i].verdict]++;
+    if (n[SKIPPED] && !options.list) print_skips(&results);
+    printf("\n%d passed, %d failed, %d skipped\n", n[PASSED], n[FAILED], n[SKIPPED]);
+    free(results.list);
+    return n[FAILED] ? 1 : 0;
+}

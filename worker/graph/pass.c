@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+//
+// The ordered list of passes; see pass.h.
+#include "worker/graph/pass.h"
+
+#include <stdio.h>
+
+#include "worker/graph/shape.h"
+
+static enum reel_err pass_shapes(struct graph *graph, const struct pass_params *params)
+{
+    return shape_infer(graph, params->in_shapes);
+}
+
+static const struct pass passes[] = {
+    {"float", "16-bit floats in float32", pass_float},
+    {"shapes", "types and shapes of all values; shape arithmetic folded", pass_shapes},
+    {"clean", "identities, repeated and unread nodes removed", pass_clean},
+    {"fold", "constants evaluated", pass_fold},
+    {"clean", "identities, repeated and unread nodes removed", pass_clean},
+    {"outputs", "every output computed by a node of its own", pass_outputs},
+};
+
+const struct pass *pass_list(int *out_count)
+{
+    *out_count = sizeof passes / sizeof passes[0];
+    return passes;
+}
+
+enum reel_err pass_run_all(struct graph *graph, const struct pass_params *params, void *stdio_file)
+{
+    for (size_t i = 0; i < sizeof passes / sizeof passes[0]; i++) {
+        int before = graph->n_nodes;
+        enum reel_err err = passes[i].run(graph, params);
+        if (err) return err;
+        if (stdio_file)
+            fprintf(stdio_file, "pass %-8s %5d -> %5d nodes  (%s)\n", passes[i].name, before, graph->n_nodes,
+                    passes[i].what);
+    }
+    return REEL_OK;
+}

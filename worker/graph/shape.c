@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+//
+// Shape inference; see shape.h. Called by pass.c and net.c. Within bodies of
+// Loop and Scan nothing is folded, and an extent that changes from one turn to
+// the next is unknown.
+#include "worker/graph/shape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/onnx/op.h"
+
+// Results up to this size are folded here; larger ones wait for pass_fold.
+#define SMALL_BYTES 65536
+
+static enum reel_err infer_nodes(struct graph *graph, bool fold);
+
+// ---- folding ----------------------------------------------------------------
+
+static bool reads_shape_only(const struct node *node)
+{
+    return !*node->op->domain && (!strcmp(node->op_type, "Shape") || !strcmp(node->op_type, "Size"));
+}
+
+// Whether all that the node reads is known: data, or for Shape and Size a shape.
+static bool is_known(const struct node *node)
+{
+    for (int i = 0; i < node->n_in; i++) {
+        const struct value *v = node->in[i];
+        if (!v) continue;
+        if (v->constant && v->constant->dtype != REEL_STRING) continue;
+        if (!reads_shape_only(node) || reel_shape_count(&v->shape) < 0) return false;
+    }
+    return node->n_epilogue == 0 && !(node->op->flags & (OP_CONTROL | OP_RANDOM));
+}
+
+static bool fits(const struct node *node, uint64_t max_bytes)
+{
+    uint64_t bytes = 0;
+    for (int i = 0; i < node->n_out; i++) {
+        const struct value *v = node->out[i];
+        if (!v || v->n_uses == 0) continue;
+        int64_t count = reel_shape_count(&v->shape);
+        // A shape that depends on data is bounded by what it selects from.
+        if (count < 0) count = node->n_in && node->in[0] ? reel_shape_count(&node->in[0]->shape) : -1;
+        if (count < 0) return false;
+        bytes += (uint64_t)count * (v->dtype ? reel_dtype_bytes(v->dtype) : 8);
+    }
+    return bytes <= max_bytes;
+}
+
+// What a node reads, as tensors without data where only the shape is known.
+static void describe(const struct value *v, struct reel_tensor *t)
+{
+    *t = v->constant ? *v->constant : (struct reel_tensor){.dtype = v->dtype, .shape = v->shape};
+    t->owned = false;
+}
+
+enum reel_err shape_fold_node(struct graph *graph, struct node *node, uint64_t max_bytes, bool *out_done)
+{
+    *out_done = false;
+    if (!is_known(node) || !fits(node, max_bytes)) return REEL_OK;
+    size_t n = (size_t)(node->n_in + node->n_out) + 1;
+    struct reel_tensor *t = calloc(n, sizeof *t);
+    struct reel_tensor **p = calloc(n, sizeof(*p));
+    enum reel_err err = t && p ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not fold node \"%s\": out of memory", node->name);
+    for (int i = 0; !err && i < node->n_in; i++) {
+        if (!node->in[i]) continue;
+        describe(node->in[i], &t[i]);
+        p[i] = &t[i];
+    }
+    struct reel_tensor *out = t + node->n_in, **out_p = p + node->n_in;
+    for (int i = 0; !err && i < node->n_out; i++)
+        out_p[i] = node->out[i] && node->out[i]->n_uses > 0 ? &out[i] : NULL;
+    if (!err) err = op_run(node, (const struct reel_tensor *const *)p, out_p, NULL, NULL);
+    for (int i = 0; !err && i < node->n_out; i++) {
+        struct value *v = node->out[i];
+        if (!out_p[i]) continue;
+        if (!graph_make_constant(graph, v, &out[i])) err = reel_fail(REEL_ERR_NOMEM, "could not fold: out of memory");
+    }
+    if (!err) {
+        graph_remove_node(graph, node);
+        *out_done = true;
+    }
+    for (int i = 0; t && i < node->n_out; i++) reel_tensor_fini(&out[i]);
+    free(t);
+    free(p);
+    return err;
+}
+
+// ---- one node ---------------------------------------------------------------
+
+static enum reel_err infer_node(struct node *node)
+{
+    size_t n = (size_t)(node->n_in + node->n_out) + 1;
+    struct reel_tensor small[16], *small_p[16];
+    struct reel_tensor *t = n <= 16 ? small : malloc(n * sizeof *t);
+    struct reel_tensor **p = n <= 16 ? small_p : malloc(n * sizeof(*p));
+    enum reel_err err = t && p ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not infer shapes: out of memory");
+    for (int i = 0; !err && i < node->n_in; i++) {
+        p[i] = node->in[i] ? &t[i] : NULL;
+        if (p[i]) describe(node->in[i], &t[i]);
+    }
+    struct reel_tensor *out = t + node->n_in, **out_p = p + node->n_in;
+    for (int i = 0; !err && i < node->n_out; i++) {
+        out[i] = (struct reel_tensor){.shape.ndim = -1};
+        out_p[i] = node->out[i] ? &out[i] : NULL;
+    }
+    if (!err) err = op_infer(node, (const struct reel_tensor *const *)p, out_p);
+    for (int i = 0; !err && i < node->n_out; i++) {
+        if (!out_p[i]) continue;
+        node->out[i]->dtype = out[i].dtype;
+        node->out[i]->shape = out[i].shape;
+    }
+    if (t != small) free(t);
+    if (p != small_p) free(p);
+    return err;
+}
+
+// ---- bodies -----------------------------------------------------------------
+
+static void set_input(struct graph *body, int i, enum reel_dtype dtype, const struct reel_shape *shape)
+{
+    if (i >= body->n_inputs) return;
+    if (dtype) body->inputs[i]->dtype = dtype;
+    body->inputs[i]->shape = *shape;
+}
+
+// Makes the extents of *a unknown that differ from b's; true when any did.
+static bool widen(struct reel_shape *a, const struct reel_shape *b)
+{
+    if (a->ndim < 0) return false;
+    if (b->ndim != a->ndim) {
+        a->ndim = -1;
+        return true;
+    }
+    bool changed = false;
+    for (int i = 0; i < a->ndim; i++) {
+        if (a->dim[i] < 0 || a->dim[i] == b->dim[i]) continue;
+        a->dim[i] = -1;
+        changed = true;
+    }
+    return changed;
+}
+
+// A branch or body may be one that never runs: what is wrong in it is found
+// when it does, so errors end in unknown shapes here.
+static void infer_body(struct graph *body)
+{
+    if (infer_nodes(body, false) == REEL_OK) return;
+    for (int i = 0; i < body->n_outputs; i++)
+        if (body->outputs[i]->owner == body && !body->outputs[i]->constant) body->outputs[i]->shape.ndim = -1;
+}
+
+static void infer_loop(const struct node *node, struct graph *body)
+{
+    const struct reel_shape scalar = {0};
+    set_input(body, 0, REEL_I64, &scalar);
+    set_input(body, 1, REEL_BOOL, &scalar);
+    for (int i = 2; i < node->n_in; i++)
+        if (node->in[i]) set_input(body, i, node->in[i]->dtype, &node->in[i]->shape);
+    // A carried value keeps only the extents that no turn changes; each round
+    // makes some unknown, so few are needed.
+    for (int round = 0; round < 3; round++) {
+        infer_body(body);
+        bool changed = false;
+        for (int i = 2; i < node->n_in && i < body->n_inputs && i - 1 < body->n_outputs; i++)
+            if (widen(&body->inputs[i]->shape, &body->outputs[i - 1]->shape)) changed = true;
+        if (!changed) return;
+    }
+    for (int i = 2; i < body->n_inputs; i++) body->inputs[i]->shape.ndim = -1;
+    infer_body(body);
+}
+
+static void infer_scan(const struct node *node, struct graph *body)
+{
+    int64_t scans = node_attr_int(node, "num_scan_inputs", 0);
+    int first = node->opset < 9 ? 1 : 0; // Scan-8 has a leading sequence_lens and a batch axis
+    int n_in = node->n_in - first;
+    if (scans < 0 || scans > n_in) return;
+    int states = n_in - (int)scans;
+    const int64_t *axes;
+    int n_axes = node_attr_ints(node, "scan_input_axes", &axes);
+    for (int i = 0; i < n_in; i++) {
+        const struct value *v = node->in[first + i];
+        if (!v) continue;
+        struct reel_shape shape = v->shape;
+        for (int cut = i < states ? first : 1 + first; cut > 0 && shape.ndim > 0; cut--) {
+            bool scan_axis = cut == 1 && i >= states;
+            int axis = 0;
+            if (scan_axis && i - states < n_axes && op_axis(axes[i - states], shape.ndim, &axis)) axis = 0;
+            for (int d = axis; d + 1 < shape.ndim; d++) shape.dim[d] = shape.dim[d + 1];
+            shape.ndim--;
+        }
+        set_input(body, i, v->dtype, &shape);
+    }
+    infer_body(body);
+}
+
+static void infer_bodies(const struct node *node)
+{
+    for (int i = 0; i < node->n_attr; i++) {
+        if (node->attr[i].type != ATTR_GRAPH) continue;
+        struct graph *body = node->attr[i].u.g;
+        if (!strcmp(node->op_type, "Loop"))
+            infer_loop(node, body);
+        else if (!strcmp(node->op_type, "Scan"))
+            infer_scan(node, body);
+        else
+            infer_body(body);
+    }
+}
+
+// An If whose condition is constant becomes its branch.
+static enum reel_err resolve_if(struct graph *graph, struct node *node, bool *out_done)
+{
+    *out_done = false;
+    if (strcmp(node->op_type, "If") || node->n_in < 1 || !node->in[0]->constant) return REEL_OK;
+    const struct reel_tensor *cond = node->in[0]->constant;
+    if (cond->dtype != REEL_BOOL || reel_tensor_count(cond) != 1) return REEL_OK;
+    const struct attr *a = node_attr(node, op_scalar_int(cond, 0) ? "then_branch" : "else_branch");
+    if (!a || a->type != ATTR_GRAPH || a->u.g->n_inputs || a->u.g->n_outputs < node->n_out) return REEL_OK;
+    if (!graph_inline_body(graph, node, a->u.g))
+        return reel_fail(REEL_ERR_NOMEM, "could not resolve node \"%s\": out of memory", node->name);
+    *out_done = true;
+    return REEL_OK;
+}
+
+// ---- graphs -----------------------------------------------------------------
+
+static enum reel_err infer_nodes(struct graph *graph, bool fold)
+{
+    struct node *node = graph->first;
+    while (node) {
+        struct node *prev = node->prev, *next = node->next;
+        bool done = false;
+        enum reel_err err = REEL_OK;
+        if (node->op->flags & OP_CONTROL) {
+            if (fold) err = resolve_if(graph, node, &done);
+            if (err) return err;
+            if (done) { // go on with the branch's first node
+                node = prev ? prev->next : graph->first;
+                continue;
+            }
+            infer_bodies(node);
+        }
+        err = infer_node(node);
+        if (!err && fold) err = shape_fold_node(graph, node, SMALL_BYTES, &done);
+        if (err) return err;
+        node = next;
+    }
+    return REEL_OK;
+}
+
+enum reel_err shape_infer(struct graph *graph, const struct reel_shape *in_shapes)
+{
+    for (int i = 0; i < graph->n_inputs; i++) {
+        if (in_shapes) graph->inputs[i]->shape = in_shapes[i];
+        if (graph->inputs[i]->dtype == REEL_DTYPE_NONE) graph->inputs[i]->dtype = REEL_F32;
+    }
+    return infer_nodes(graph, true);
+}

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+//
+// net.h over the importer, the passes and a backend. The imported graph stays
+// as it was read; each preparation works on a copy that borrows its weights.
+#include "worker/net.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/graph/field.h"
+#include "worker/graph/pass.h"
+#include "worker/graph/shape.h"
+#include "worker/onnx/import.h"
+
+struct net {
+    char *path;
+    const struct backend_ops *backend;
+    struct backend_params backend_params;
+    struct graph *imported;
+    struct net_io *in, *out;
+    int n_in, n_out;
+    struct graph *prepared; // after the passes, NULL before net_prepare()
+    struct program *program;
+};
+
+// ---- opening ----------------------------------------------------------------
+
+static void describe(struct net_io *io, const struct value *v)
+{
+    io->name = v->name;
+    io->dtype = v->dtype;
+    io->shape = v->shape;
+    memcpy(io->dim_param, v->dim_param, sizeof io->dim_param);
+}
+
+static enum reel_err open_into(struct net *net, const char *path, const struct net_params *params)
+{
+    struct import_params limits = IMPORT_DEFAULTS;
+    if (params->max_file_bytes) limits.max_file_bytes = params->max_file_bytes;
+    net->path = strdup(path);
+    if (!net->path) return reel_fail(REEL_ERR_NOMEM, "could not open model \"%s\": out of memory", path);
+    enum reel_err err = import_file(path, &limits, &net->imported);
+    if (err) return err;
+    net->n_in = net->imported->n_inputs;
+    net->n_out = net->imported->n_outputs;
+    net->in = calloc((size_t)net->n_in + 1, sizeof *net->in);
+    net->out = calloc((size_t)net->n_out + 1, sizeof *net->out);
+    if (!net->in || !net->out) return reel_fail(REEL_ERR_NOMEM, "could not open model \"%s\": out of memory", path);
+    for (int i = 0; i < net->n_in; i++) {
+        describe(&net->in[i], net->imported->inputs[i]);
+        if (net->in[i].dtype == REEL_DTYPE_NONE) net->in[i].dtype = REEL_F32;
+        if (net->in[i].dtype == REEL_STRING)
+            return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": input \"%s\" is of strings", path,
+                             net->in[i].name);
+    }
+    for (int i = 0; i < net->n_out; i++) describe(&net->out[i], net->imported->outputs[i]);
+    return REEL_OK;
+}
+
+enum reel_err net_open(const char *path, const struct net_params *params, struct net **out_net)
+{
+    *out_net = NULL;
+    const char *name = params->backend ? params->backend : "onednn";
+    const struct backend_ops *backend = backend_find(name);
+    if (!backend) return reel_fail(REEL_ERR_CONFIG, "could not use backend \"%s\": there is none of this name", name);
+    struct net *net = calloc(1, sizeof *net);
+    if (!net) return reel_fail(REEL_ERR_NOMEM, "could not open model \"%s\": out of memory", path);
+    net->backend = backend;
+    net->backend_params = params->backend_params;
+    enum reel_err err = open_into(net, path, params);
+    if (err)
+        net_close(&net);
+    else
+        *out_net = net;
+    return err;
+}
+
+static void drop_program(struct net *net)
+{
+    if (net->program) net->backend->destroy(&net->program);
+    graph_destroy(&net->prepared);
+}
+
+void net_close(struct net **net)
+{
+    if (!*net) return;
+    drop_program(*net);
+    graph_destroy(&(*net)->imported);
+    free((*net)->in);
+    free((*net)->out);
+    free((*net)->path);
+    free(*net);
+    *net = NULL;
+}
+
+int net_input_count(const struct net *net)
+{
+    return net->n_in;
+}
+
+int net_output_count(const struct net *net)
+{
+    return net->n_out;
+}
+
+const struct net_io *net_input(const struct net *net, int i)
+{
+    return &net->in[i];
+}
+
+const struct net_io *net_output(const struct net *net, int i)
+{
+    return &net->out[i];
+}
+
+const char *net_meta(const struct net *net, const char *key)
+{
+    for (int i = 0; i < net->imported->n_meta; i++)
+        if (!strcmp(net->imported->meta_keys[i], key)) return net->imported->meta_values[i];
+    return NULL;
+}
+
+const char *net_producer(const struct net *net)
+{
+    return net->imported->producer;
+}
+
+const struct graph *net_graph(const struct net *net)
+{
+    return net->imported;
+}
+
+// ---- preparing --------------------------------------------------------------
+
+// Input shapes must be complete and agree with what the file fixes.
+static enum reel_err check_shapes(const struct net *net, const struct reel_shape *shapes)
+{
+    for (int i = 0; i < net->n_in; i++) {
+        const struct reel_shape *want = &net->imported->inputs[i]->shape, *have = &shapes[i];
+        bool ok = reel_shape_count(have) >= 0 && (want->ndim < 0 || want->ndim == have->ndim);
+        for (int d = 0; ok && d < want->ndim; d++)
+            if (want->dim[d] > 0 && want->dim[d] != have->dim[d]) ok = false;
+        if (ok) continue;
+        char a[128], b[128];
+        return reel_fail(REEL_ERR_INPUT, "could not prepare model \"%s\": input \"%s\" is %s, not %s", net->path,
+                         net->in[i].name, reel_shape_text(want, a, sizeof a), reel_shape_text(have, b, sizeof b));
+    }
+    return REEL_OK;
+}
+
+static enum reel_err in_model(const struct net *net, enum reel_err err)
+{
+    return err ? reel_fail_prefix(err, "model \"%s\": ", net->path) : REEL_OK;
+}
+
+static enum reel_err copy_graph(const struct net *net, struct graph **out_graph)
+{
+    *out_graph = graph_clone(net->imported);
+    return *out_graph ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not prepare model \"%s\": out of memory", net->path);
+}
+
+enum reel_err net_prepare(struct net *net, const struct reel_shape *in_shapes)
+{
+    drop_program(net);
+    enum reel_err err = check_shapes(net, in_shapes);
+    if (!err) err = copy_graph(net, &net->prepared);
+    if (err) return err;
+    struct pass_params params = {.caps = net->backend->caps, .in_shapes = in_shapes};
+    err = pass_run_all(net->prepared, &params, NULL);
+    if (!err) err = net->backend->compile(net->prepared, &net->backend_params, &net->program);
+    if (err) {
+        drop_program(net);
+        return in_model(net, err);
+    }
+    for (int i = 0; i < net->n_in; i++) net->in[i].shape = in_shapes[i];
+    for (int i = 0; i < net->n_out; i++) {
+        net->out[i].dtype = net->prepared->outputs[i]->dtype;
+        net->out[i].shape = net->prepared->outputs[i]->shape;
+    }
+    return REEL_OK;
+}
+
+enum reel_err net_infer_shapes(struct net *net, const struct reel_shape *in_shapes, struct reel_shape *out_shapes)
+{
+    struct graph *graph = NULL;
+    enum reel_err err = check_shapes(net, in_shapes);
+    if (!err) err = copy_graph(net, &graph);
+    if (err) return err;
+    struct pass_params params = {.caps = net->backend->caps, .in_shapes = in_shapes};
+    err = pass_float(graph, &params);
+    if (!err) err = shape_infer(graph, in_shapes);
+    for (int i = 0; !err && i < net->n_out; i++) out_shapes[i] = graph->outputs[i]->shape;
+    graph_destroy(&graph);
+    return in_model(net, err);
+}
+
+// ---- running ----------------------------------------------------------------
+
+enum reel_err net_run(struct net *net, const struct reel_tensor *const *in, struct reel_tensor *out, bool borrow)
+{
+    if (!net->program) return reel_fail(REEL_ERR_CONFIG, "could not run model \"%s\": it is not prepared", net->path);
+    for (int i = 0; i < net->n_in; i++) {
+        if (in[i]->dtype == net->in[i].dtype && reel_shape_equal(&in[i]->shape, &net->in[i].shape)) continue;
+        char a[128], b[128];
+        return reel_fail(REEL_ERR_INPUT, "could not run model \"%s\": input \"%s\" is %s %s where %s %s was prepared",
+                         net->path, net->in[i].name, reel_dtype_name(in[i]->dtype),
+                         reel_shape_text(&in[i]->shape, a, sizeof a), reel_dtype_name(net->in[i].dtype),
+                         reel_shape_text(&net->in[i].shape, b, sizeof b));
+    }
+    return net->backend->run(net->program, in, out, borrow);
+}
+
+// ---- facts ------------------------------------------------------------------
+
+struct reel_shape net_default_shape(const struct net *net, int i, int64_t h, int64_t w)
+{
+    const struct value *v = net->imported->inputs[i];
+    struct reel_shape shape = v->shape;
+    if (shape.ndim < 0) return shape;
+    int64_t c = shape.ndim == 4 ? shape.dim[1] : 0, last = shape.ndim == 4 ? shape.dim[3] : 0;
+    bool channels_last = shape.ndim == 4 && last >= 1 && last <= 4 && !(c >= 1 && c <= 4);
+    for (int d = 0; d < shape.ndim; d++) {
+        if (shape.dim[d] > 0) continue;
+        int axis = shape.ndim == 4 ? d : 0;
+        bool is_h = axis == (channels_last ? 1 : 2), is_w = axis == (channels_last ? 2 : 3);
+        shape.dim[d] = is_h ? h : is_w ? w : axis == 1 || axis == 3 ? 3 : 1;
+    }
+    // The first convolution tells how many channels a dynamic extent has.
+    if (shape.ndim == 4 && !channels_last && v->shape.dim[1] <= 0)
+        for (int k = 0; k < v->n_use_nodes; k++) {
+            const struct node *node = v->uses[k];
+            if (!strcmp(node->op_type, "Cast") && node->out[0] && node->out[0]->n_use_nodes)
+                node = node->out[0]->uses[0];
+            if (strcmp(node->op_type, "Conv") || node->n_in < 2 || !node->in[1] || node->in[1]->shape.ndim != 4) continue;
+            shape.dim[1] = node->in[1]->shape.dim[1] * node_attr_int(node, "group", 1);
+        }
+    return shape;
+}
+
+// A trial size that powers of two and three divide; small enough to be quick.
+#define TRIAL 768
+
+// The imported graph with shapes inferred for pictures of h x w; NULL when the
+// graph refuses them.
+static struct graph *trial(struct net *net, int64_t h, int64_t w)
+{
+    struct reel_shape *shapes = calloc((size_t)net->n_in + 1, sizeof *shapes);
+    struct graph *graph = shapes ? graph_clone(net->imported) : NULL;
+    enum reel_err err = graph ? REEL_OK : REEL_ERR_NOMEM;
+    for (int i = 0; i < net->n_in && !err; i++) {
+        shapes[i] = net_default_shape(net, i, h, w);
+        if (shapes[i].ndim < 0) err = REEL_ERR_INPUT;
+    }
+    struct pass_params params = {.caps = net->backend->caps, .in_shapes = shapes};
+    if (!err) err = pass_float(graph, &params);
+    if (!err) err = shape_infer(graph, shapes);
+    if (!err) err = pass_clean(graph, &params);
+    if (!err) err = pass_rewrite(graph, &params);
+    free(shapes);
+    if (err) graph_destroy(&graph);
+    return graph;
+}
+
+void net_receptive_field(struct net *net, int *out_radius_h, int *out_radius_w)
+{
+    *out_radius_h = *out_radius_w = -1;
+    struct graph *graph = trial(net, TRIAL, TRIAL);
+    if (graph) field_radius(graph, out_radius_h, out_radius_w);
+    graph_destroy(&graph);
+}
+
+// Whether pictures of TRIAL + more go through, and give as many more pixels
+// where the output is a picture.
+static bool size_works(struct net *net, int64_t more, const struct reel_shape *base)
+{
+    struct graph *graph = trial(net, TRIAL + more, TRIAL + more);
+    if (!graph) return false;
+    const struct reel_shape *out = &graph->outputs[0]->shape;
+    bool ok = out->ndim == base->ndim;
+    for (int d = 0; ok && d < out->ndim; d++)
+        if (base->ndim == 4 && base->dim[d] >= TRIAL && out->dim[d] * TRIAL != base->dim[d] * (TRIAL + more)) ok = false;
+    graph_destroy(&graph);
+    return ok;
+}
+
+int net_size_multiple(struct net *net)
+{
+    static const int steps[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128};
+    bool dynamic = false;
+    for (int i = 0; i < net->n_in; i++) {
+        const struct reel_shape *s = &net->imported->inputs[i]->shape;
+        for (int d = 1; s->ndim == 4 && d < 4; d++) dynamic |= s->dim[d] <= 0;
+    }
+    struct graph *graph = dynamic ? trial(net, TRIAL, TRIAL) : NULL;
+    if (!graph) return 1;
+    struct reel_shape base = graph->outputs[0]->shape;
+    graph_destroy(&graph);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
+        if (size_works(net, steps[i], &base)) return steps[i];
+    return 1;
+}
+
+size_t net_memory_bytes(const struct net *net)
+{
+    return net->program ? net->backend->memory_bytes(net->program) : 0;
+}
+
+void net_dump(const struct net *net, bool after_passes, void *stdio_file)
+{
+    if (!after_passes) {
+        graph_dump(net->imported, stdio_file);
+        return;
+    }
+    if (!net->prepared) return;
+    graph_dump(net->prepared, stdio_file);
+    net->backend->dump(net->program, stdio_file);
+}
