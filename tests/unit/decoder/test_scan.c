@@ -98,12 +98,12 @@ static void refused(const char *input, const char *part)
     CHECK_HAS(scan.text, "could not");
 }
 
-static const char *write_file(const char *name, const void *data, size_t bytes)
+static const char *write_file(const char *name, const char *text)
 {
     static char path[256];
     snprintf(path, sizeof path, "%s/%s", clip_dir, name);
-    FILE *f = fopen(path, "wb");
-    if (!f || fwrite(data, 1, bytes, f) != bytes) abort();
+    FILE *f = fopen(path, "w");
+    if (!f || fputs(text, f) < 0) abort();
     fclose(f);
     return path;
 }
@@ -113,8 +113,8 @@ static void test_bad_files(void)
     refused("/nonexistent/in.mp4", "No such file");
     refused("/tmp", "folder");
     refused("/dev/null", "regular");
-    refused(write_file("empty.mp4", "", 0), "empty");
-    refused(write_file("text.mp4", "this is no video at all\n", 24), "no media file");
+    refused(write_file("empty.mp4", ""), "empty");
+    refused(write_file("text.mp4", "this is no video at all\n"), "no media file");
     refused("/nonexistent/%03d.png", "folder");
 }
 
@@ -124,8 +124,8 @@ static void test_playlists(void)
     static const char hls[] =
         "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n";
     static const char concat[] = "ffconcat version 1.0\nfile /etc/passwd\n";
-    refused(write_file("hls.mp4", hls, sizeof hls - 1), "not a format");
-    refused(write_file("concat.mp4", concat, sizeof concat - 1), "not a format");
+    refused(write_file("hls.mp4", hls), "not a format");
+    refused(write_file("concat.mp4", concat), "not a format");
 }
 
 static void test_audio_only(void)
@@ -309,13 +309,11 @@ static void read_part(struct part *part)
 
 static bool make_rich(char *path, size_t bytes)
 {
-    write_file("subs.srt", "1\n00:00:00,500 --> 00:00:01,500\nhello there\n\n2\n00:00:01,600 --> 00:00:01,900\nbye\n",
-               84);
+    write_file("subs.srt", "1\n00:00:00,500 --> 00:00:01,500\nhello there\n\n2\n00:00:01,600 --> 00:00:01,900\nbye\n");
     write_file("meta.txt",
                ";FFMETADATA1\ntitle=A title\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1000\ntitle=one\n[CHAPTER]\n"
-               "TIMEBASE=1/1000\nSTART=1000\nEND=2000\ntitle=two\n",
-               139);
-    write_file("font.ttf", "not a font, but bytes", 21);
+               "TIMEBASE=1/1000\nSTART=1000\nEND=2000\ntitle=two\n");
+    write_file("font.ttf", "not a font, but bytes");
     return clip_make("-f lavfi -i testsrc2=s=64x64:r=25:d=2 -f lavfi -i sine=d=2 -i subs.srt -f ffmetadata -i meta.txt "
                      "-map 0 -map 1 -map 1 -map 2 -map_metadata 3 -c:v mpeg4 -c:a:0 aac -c:a:1 pcm_s16le -c:s srt "
                      "-metadata:s:a:0 language=fin -attach font.ttf -metadata:s:t mimetype=application/x-truetype-font",
