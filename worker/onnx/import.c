@@ -1041,3 +1041,8 @@ enum reel_err import_tensor_bytes(const void *bytes, size_t count, struct reel_t
     return err ? reel_fail_prefix(err, "could not read tensor: ") : REEL_OK;
 }
 
+
+const char *import_library(void)
+{
+    return protobuf_c_version();
+}

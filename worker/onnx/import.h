@@ -37,4 +37,7 @@ enum reel_err import_memory(const void *bytes, size_t count, const char *name, i
 enum reel_err import_tensor_bytes(const void *bytes, size_t count, struct reel_tensor *out_t, char *out_name,
                                   size_t name_bytes);
 
+// Version of the protobuf library.
+const char *import_library(void);
+
 #endif
