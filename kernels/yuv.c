@@ -523,7 +523,7 @@ static void narrow_row(const struct yuv_picture *p, float *c, float *d)
         memcpy(d, c, (size_t)cw * sizeof *d);
         return;
     }
-    for (int k = 0; k < 4; k++) c[-1 - k] = c[0], c[p->width + k] = c[p->width - 1];
+    for (int k = 0; k < 6; k++) c[-1 - k] = c[0], c[p->width + k] = c[p->width - 1];
     if (p->log2_cw == 1 && p->site_x != YUV_SITE_LAST) {
         (p->site_x == YUV_SITE_CENTER ? narrow2_center : narrow2_first)(c, d, cw);
         return;
