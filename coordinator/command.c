@@ -3,6 +3,7 @@
 // Options, one-shot commands and automatic numbers. See command.h.
 #include "coordinator/command.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -53,11 +54,29 @@ static bool has_gpu_driver(void)
     return !access("/dev/nvidia0", F_OK) || !access("/proc/driver/nvidia/version", F_OK);
 }
 
+// One line per GPU, as the driver's own files tell it; no driver is loaded here.
 static int list_gpus(void)
 {
-    if (REEL_CUDA) return -1; // the worker knows the driver
-    printf("this build has no GPU support (built without CUDA); %s\n",
-           has_gpu_driver() ? "an NVIDIA driver is present: ./run.sh --setup installs what is missing" : "no NVIDIA driver was found");
+    static const char dir_name[] = "/proc/driver/nvidia/gpus";
+    if (!REEL_CUDA) printf("this build has no GPU support (built without CUDA)\n");
+    if (!has_gpu_driver()) {
+        printf("no NVIDIA driver was found: there is no GPU to use\n");
+        return EXIT_DONE;
+    }
+    struct dirent **entries;
+    int n = scandir(dir_name, &entries, NULL, alphasort), shown = 0;
+    for (int i = 0; i < n; i++) {
+        char path[512], line[256];
+        snprintf(path, sizeof path, "%s/%s/information", dir_name, entries[i]->d_name);
+        FILE *f = entries[i]->d_name[0] == '.' ? NULL : fopen(path, "re");
+        while (f && fgets(line, sizeof line, f))
+            if (!strncmp(line, "Model:", 6)) printf("%d:%s %s\n", shown++, strtok(line + 6, "\n"), entries[i]->d_name);
+        if (f) fclose(f);
+        free(entries[i]);
+    }
+    if (n >= 0) free(entries);
+    if (!shown) printf("an NVIDIA driver is present, it lists no GPU\n");
+    if (!REEL_CUDA) printf("to install what is missing: ./run.sh --setup\n");
     return EXIT_DONE;
 }
 
@@ -72,8 +91,10 @@ static int doctor(const struct reel_settings *s)
     char a[32], b[32];
     printf("reelmill %s, ZeroMQ %s, %s\n", REEL_VERSION, reel_bus_library(), REEL_CUDA ? "with CUDA" : "without CUDA");
     printf("cores: %ld\n", sysconf(_SC_NPROCESSORS_ONLN));
-    printf("memory: %s free, rings and models may use %s\n", memory_text(memory.available, a), memory_text(memory.budget, b));
-    printf("shared memory: %s\n", reel_shm_choose(memory.budget) == REEL_SHM_POSIX ? "/dev/shm" : "memfd (/dev/shm is too small)");
+    printf("memory: %s free, rings and models may use %s\n", memory_text(memory.available, a),
+           memory_text(memory.budget, b));
+    printf("shared memory: %s\n",
+           reel_shm_choose(memory.budget) == REEL_SHM_POSIX ? "/dev/shm" : "memfd (/dev/shm is too small)");
     printf("GPU driver: %s\n", has_gpu_driver() ? "present" : "none");
     char dir[4096], path[4200];
     ssize_t n = readlink("/proc/self/exe", dir, sizeof dir - 1);
@@ -83,10 +104,12 @@ static int doctor(const struct reel_settings *s)
     for (int stage = REEL_DECODER; stage < REEL_STAGES; stage++) {
         snprintf(path, sizeof path, "%s/%s", dir, supervise_stage_name((enum reel_stage)stage));
         bool there = !access(path, X_OK);
-        printf("program %s: %s\n", supervise_stage_name((enum reel_stage)stage), there ? "found" : "missing (build it with: make)");
+        printf("program %s: %s\n", supervise_stage_name((enum reel_stage)stage),
+               there ? "found" : "missing (build it with: make)");
         if (!there) code = EXIT_FAILED;
     }
-    if (has_gpu_driver() && !REEL_CUDA) printf("note: a GPU is present, but this build cannot use it: ./run.sh --setup\n");
+    if (has_gpu_driver() && !REEL_CUDA)
+        printf("note: a GPU is present, but this build cannot use it: ./run.sh --setup\n");
     return code;
 }
 
@@ -111,9 +134,9 @@ bool command_once(const struct reel_settings *s, char **argv, int *out_code)
         *out_code = doctor(s);
     } else if (s->list_gpus) {
         *out_code = list_gpus();
-        if (*out_code < 0) *out_code = exec_beside("worker", argv);
     } else if (s->setup || s->demo) {
-        fprintf(stderr, "reelmill: --setup and --demo are commands of run.sh: ./run.sh %s\n", s->setup ? "--setup" : "--demo");
+        fprintf(stderr, "reelmill: --setup and --demo are commands of run.sh: ./run.sh %s\n",
+                s->setup ? "--setup" : "--demo");
         *out_code = EXIT_USAGE;
     } else if (s->eval_model[0] || s->bench_model[0] || s->dump_graph) {
         *out_code = exec_beside("worker", argv);
@@ -158,10 +181,11 @@ static enum reel_err settle_backend(struct reel_settings *s)
     if (s->backend == SET_BACKEND_AUTO && !driver) s->backend = SET_BACKEND_ONEDNN;
     if (s->backend == SET_BACKEND_AUTO) s->backend = SET_BACKEND_CUDNN;
     if (s->backend == SET_BACKEND_CUDNN && !REEL_CUDA)
-        return reel_fail(REEL_ERR_CONFIG,
-                         "could not use the GPU: this build has no CUDA\nto install it: ./run.sh --setup; to use the CPU: --backend onednn");
+        return reel_fail(REEL_ERR_CONFIG, "could not use the GPU: this build has no CUDA\nto install it: ./run.sh "
+                                          "--setup; to use the CPU: --backend onednn");
     if (s->backend == SET_BACKEND_CUDNN && !driver)
-        return reel_fail(REEL_ERR_CONFIG, "could not use the GPU: there is no NVIDIA driver\nto use the CPU: --backend onednn");
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use the GPU: there is no NVIDIA driver\nto use the CPU: --backend onednn");
     if (s->backend != SET_BACKEND_SIM && !s->model[0])
         return reel_fail(REEL_ERR_CONFIG, "no model was given\nsay which: --model FILE.onnx");
     if (s->backend != SET_BACKEND_SIM && access(s->model, R_OK))
@@ -197,10 +221,12 @@ static enum reel_err scale_gpus(struct run *run)
         for (n = 0; n < there && (!s->gpu_num || n < (uint32_t)s->gpu_num); n++) ids[n] = (int)n;
     if ((uint32_t)s->gpu_num > n)
         return reel_fail(REEL_ERR_CONFIG,
-                         "could not use %d GPUs: there are %u\nfor more workers on each: --workers_per_gpu; for CPU workers: --backend onednn",
+                         "could not use %d GPUs: there are %u\nfor more workers on each: --workers_per_gpu; for CPU "
+                         "workers: --backend onednn",
                          s->gpu_num, n);
     uint32_t each = s->workers_per_gpu ? (uint32_t)s->workers_per_gpu : 1;
-    for (uint32_t i = 0; i < n * each && run->workers < LANE_MAX_WORKERS; i++) run->worker_devices[run->workers++] = ids[i % n];
+    for (uint32_t i = 0; i < n * each && run->workers < LANE_MAX_WORKERS; i++)
+        run->worker_devices[run->workers++] = ids[i % n];
     return REEL_OK;
 }
 
@@ -214,13 +240,16 @@ static uint32_t count_commas(const char *text)
 static enum reel_err scale_cpu(struct run *run)
 {
     const struct reel_settings *s = &run->settings;
-    if (s->gpu_ids[0]) return reel_fail(REEL_ERR_CONFIG, "could not use --gpu_ids: the backend is not a GPU's\nfor CPU workers: --gpu_num N");
+    if (s->gpu_ids[0])
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use --gpu_ids: the backend is not a GPU's\nfor CPU workers: --gpu_num N");
     uint32_t fit = run->cores / (uint32_t)s->threads;
     if (!fit) fit = 1;
     uint32_t listed = s->backend == SET_BACKEND_SIM ? count_commas(s->sim_ms) : 1;
     uint32_t n = s->gpu_num ? (uint32_t)s->gpu_num : listed > 1 ? listed : fit;
     n *= s->workers_per_gpu ? (uint32_t)s->workers_per_gpu : 1;
-    if (n > LANE_MAX_WORKERS) return reel_fail(REEL_ERR_CONFIG, "could not start %u workers: at most %d", n, LANE_MAX_WORKERS);
+    if (n > LANE_MAX_WORKERS)
+        return reel_fail(REEL_ERR_CONFIG, "could not start %u workers: at most %d", n, LANE_MAX_WORKERS);
     if (s->backend == SET_BACKEND_ONEDNN && n * (uint32_t)s->threads > run->cores && s->progress != SET_PROGRESS_OFF)
         fprintf(stderr, "note: %u workers of %d threads share %u cores\n", n, s->threads, run->cores);
     run->workers = n;
@@ -247,8 +276,8 @@ enum reel_err command_scale(struct run *run)
     run->n_lanes = s->lanes ? (uint32_t)s->lanes : lanes;
     if (run->n_lanes > RUN_MAX_LANES) run->n_lanes = RUN_MAX_LANES;
     if (run->workers + run->decoders + run->aggregators > SUPERVISE_MAX)
-        return reel_fail(REEL_ERR_CONFIG, "could not start %u processes: at most %d", run->workers + run->decoders + run->aggregators,
-                         SUPERVISE_MAX);
+        return reel_fail(REEL_ERR_CONFIG, "could not start %u processes: at most %d",
+                         run->workers + run->decoders + run->aggregators, SUPERVISE_MAX);
     return REEL_OK;
 }
 
@@ -257,8 +286,8 @@ void command_print_plan(struct run *run)
     static const char *const backends[] = {"auto", "cudnn", "onednn", "sim"};
     char a[32], b[32];
     const struct reel_settings *s = &run->settings;
-    printf("backend %s, %u worker%s, %u decoder%s, %u aggregator%s, %u lanes, segments of %g s\n", backends[s->backend], run->workers,
-           run->workers == 1 ? "" : "s", run->decoders, run->decoders == 1 ? "" : "s", run->aggregators,
+    printf("backend %s, %u worker%s, %u decoder%s, %u aggregator%s, %u lanes, segments of %g s\n", backends[s->backend],
+           run->workers, run->workers == 1 ? "" : "s", run->decoders, run->decoders == 1 ? "" : "s", run->aggregators,
            run->aggregators == 1 ? "" : "s", run->n_lanes, s->segment_seconds);
     if (s->model[0]) printf("model %s\n", s->model);
     if (!memory_limits(s->memory, &run->memory))

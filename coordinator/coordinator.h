@@ -27,9 +27,9 @@
 
 enum exit_code {
     EXIT_DONE = 0,
-    EXIT_FAILED = 1,      // resumable unless it says otherwise
-    EXIT_USAGE = 2,       // wrong usage or configuration
-    EXIT_LOSSY = 3,       // done, but something was quarantined or could not be kept
+    EXIT_FAILED = 1, // resumable unless it says otherwise
+    EXIT_USAGE = 2,  // wrong usage or configuration
+    EXIT_LOSSY = 3,  // done, but something was quarantined or could not be kept
     EXIT_INTERRUPTED = 130,
 };
 
@@ -58,9 +58,9 @@ enum segment_state {
 struct job_segment {
     struct segment plan;
     enum segment_state state;
-    uint32_t row;        // CHECKING: of the aggregator asked, or NO_ROW
+    uint32_t row;                  // CHECKING: of the aggregator asked, or NO_ROW
     uint32_t crashes[REEL_STAGES]; // of stages by themselves, at this segment
-    bool suspect;        // a stage crashed with it: next time it has its stages for itself
+    bool suspect;                  // a stage crashed with it: next time it has its stages for itself
     struct journal_segment committed;
 };
 

@@ -110,7 +110,8 @@ static uint32_t choose_worker(const struct dispatch *d, double rate, uint32_t wi
     double best_us = 0;
     for (uint32_t i = 0; i < d->n; i++) {
         const struct dispatch_worker *w = &d->worker[i];
-        if (i == except || (idle_only && w->held) || !room(d, w, rate, window) || too_slow_for_rest(d, w, rate)) continue;
+        if (i == except || (idle_only && w->held) || !room(d, w, rate, window) || too_slow_for_rest(d, w, rate))
+            continue;
         double ready_us = (w->held + 1) * (w->frame_us > 0 ? w->frame_us : 1);
         if (best < d->n && ready_us >= best_us) continue;
         best = i;

@@ -12,8 +12,8 @@
 #include "common/life.h"
 #include "common/log.h"
 
-#define LEAST_WINDOW 8   // frames in a lane's window beside those the workers hold
-#define OUT_SPARES 2     // for second tries of late frames
+#define LEAST_WINDOW 8    // frames in a lane's window beside those the workers hold
+#define OUT_SPARES 2      // for second tries of late frames
 #define DECODER_FRAMES 20 // a codec's own pictures: 16 references and some on the way
 
 // ---- finding things -------------------------------------------------------------
@@ -32,13 +32,15 @@ static struct lane *lane_of(struct run *run, struct proc *p, uint32_t lane)
 static bool is_bound(const struct run *run, const struct proc *p, uint32_t lane)
 {
     const struct lane_io *io = &run->io[lane];
-    return p->stage == REEL_DECODER ? io->decoder == p->index : p->stage == REEL_AGGREGATOR && io->aggregator == p->index;
+    return p->stage == REEL_DECODER ? io->decoder == p->index
+                                    : p->stage == REEL_AGGREGATOR && io->aggregator == p->index;
 }
 
 static void judge(struct proc *p, enum lane_result result, const char *what, uint32_t lane, uint32_t n)
 {
     if (result != LANE_BAD) return;
-    reel_error("flow", "%s %u said %s %u on lane %u, which cannot be", supervise_stage_name(p->stage), p->index, what, n, lane);
+    reel_error("flow", "%s %u said %s %u on lane %u, which cannot be", supervise_stage_name(p->stage), p->index, what,
+               n, lane);
     p->broken = true;
     supervise_kill(p);
 }
@@ -246,8 +248,8 @@ static bool open_lane(struct run *run, uint32_t l, struct job *job, uint32_t seg
         run_post(run, w, REEL_MSG_OPEN_LANE, &io->open);
     }
     s->state = SEGMENT_ACTIVE;
-    reel_debug("flow", "lane %u: job %u segment %u, epoch %u, decoder %u, aggregator %u, %u + %u slots", l, job->spec->id,
-               segment, run->last_epoch, io->decoder, io->aggregator, grant.in_slots, grant.out_slots);
+    reel_debug("flow", "lane %u: job %u segment %u, epoch %u, decoder %u, aggregator %u, %u + %u slots", l,
+               job->spec->id, segment, run->last_epoch, io->decoder, io->aggregator, grant.in_slots, grant.out_slots);
     return true;
 }
 
@@ -306,8 +308,10 @@ static void drop_member(struct run *run, uint32_t l, uint32_t member)
         uint32_t worker = member - LANE_MEMBER_WORKER0;
         dispatch_on_let_go(&run->dispatch, worker, lane_on_worker_gone(lane, worker));
     }
-    if (lane->state == LANE_CLOSING) lane_on_closed(lane, lane->p.epoch, member);
-    else lane->members[member / 64] &= ~(UINT64_C(1) << member % 64);
+    if (lane->state == LANE_CLOSING)
+        lane_on_closed(lane, lane->p.epoch, member);
+    else
+        lane->members[member / 64] &= ~(UINT64_C(1) << member % 64);
 }
 
 void flow_on_lane_closed(struct run *run, struct proc *p, const struct reel_rec_lane *rec)
@@ -434,7 +438,8 @@ static void worker_gone(struct run *run, const struct supervise_death *death)
         uint32_t suspects[LANE_MAX_SLOTS], n_suspects = 0;
         for (uint32_t n = lane->low; death->by_itself && n < lane->window_end; n++) {
             const struct lane_frame *f = lane_frame_of(lane, n);
-            if (f->state == SLOT_GIVEN && (f->holder[0].worker == w || f->holder[1].worker == w)) suspects[n_suspects++] = n;
+            if (f->state == SLOT_GIVEN && (f->holder[0].worker == w || f->holder[1].worker == w))
+                suspects[n_suspects++] = n;
         }
         drop_member(run, l, LANE_MEMBER_WORKER0 + w);
         for (uint32_t i = 0; i < n_suspects; i++) suspect_frame(run, l, suspects[i], held == 1);
@@ -455,7 +460,8 @@ static void suspect_segment(struct run *run, const struct proc *p, uint32_t l, b
         // The statistics name the frame it was at: a hint, tried out by filling it in.
         const struct reel_stat_row *row = &run->stat->row[p->row];
         uint32_t n = atomic_load_explicit(&row->frame, memory_order_relaxed);
-        bool known = atomic_load_explicit(&row->job, memory_order_relaxed) == lane->p.job && n < lane->sent && !lane->finished;
+        bool known =
+            atomic_load_explicit(&row->job, memory_order_relaxed) == lane->p.job && n < lane->sent && !lane->finished;
         if (known) tries *= 2; // the frame goes first
         if (known && poison_on_crash(&job->poison, lane->p.segment, n, true, (uint32_t)run->settings.poison_tries)) {
             quarantine(run, job, lane, n);
@@ -478,6 +484,9 @@ static void bound_stage_gone(struct run *run, const struct supervise_death *deat
         struct lane *lane = &run->lanes[l];
         if (lane->state == LANE_IDLE || !is_bound(run, p, l) || !lane_has_member(lane, member_of(p))) continue;
         if (lane->state == LANE_OPEN && death->by_itself) suspect_segment(run, p, l, alone, death->why);
+        // Killed from outside again and again: with one segment at a time it gets somewhere.
+        if (lane->state == LANE_OPEN && p->idle_deaths >= 3)
+            job_of(run, lane)->segments[lane->p.segment].suspect = true;
         drop_member(run, l, member_of(p));
         give_up(run, l);
     }
@@ -585,10 +594,11 @@ static void hand_out(struct run *run, int64_t now_us)
 
 static void fill_idle_lanes(struct run *run, int64_t now_us)
 {
+    // All first: a stage is free for a suspected segment when every lane has left it.
+    for (uint32_t l = 0; l < run->n_lanes; l++)
+        if (lane_next_idle(&run->lanes[l])) run->io[l].granted_bytes = 0;
     for (uint32_t l = 0; l < run->n_lanes; l++) {
-        struct lane *lane = &run->lanes[l];
-        if (lane_next_idle(lane)) run->io[l].granted_bytes = 0;
-        if (lane->state != LANE_IDLE) continue;
+        if (run->lanes[l].state != LANE_IDLE) continue;
         uint32_t segment;
         struct job *job = run->interrupted || run->failed ? NULL : jobs_next_segment(run, &segment);
         if (!job) {

@@ -29,9 +29,10 @@ struct list {
 
 static bool is_media(const char *name)
 {
-    static const char *const known[] = {"mp4", "m4v",  "mov", "mkv", "webm", "avi", "ts",  "m2ts", "mts",  "mpg", "mpeg",
-                                        "vob", "flv",  "wmv", "asf", "ogv",  "3gp", "mxf", "y4m",  "h264", "264", "hevc",
-                                        "265", "h265", "ivf", "obu", "av1",  "gif", "nut", "mjpeg", "m2v", "dv"};
+    static const char *const known[] = {"mp4", "m4v", "mov",  "mkv",  "webm", "avi",   "ts",  "m2ts",
+                                        "mts", "mpg", "mpeg", "vob",  "flv",  "wmv",   "asf", "ogv",
+                                        "3gp", "mxf", "y4m",  "h264", "264",  "hevc",  "265", "h265",
+                                        "ivf", "obu", "av1",  "gif",  "nut",  "mjpeg", "m2v", "dv"};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
         if (!strcasecmp(dot + 1, known[i])) return true;
@@ -43,7 +44,8 @@ static bool is_pattern(const char *path)
 {
     const char *p = strchr(path, '%');
     if (!p) return false;
-    for (p++; *p >= '0' && *p <= '9'; p++) {}
+    for (p++; *p >= '0' && *p <= '9'; p++) {
+    }
     return *p == 'd';
 }
 
@@ -63,7 +65,8 @@ static enum reel_err add(struct list *list, const char *path, const char *name)
 
 static enum reel_err add_folder(struct list *list, const char *path, const char *name, int depth)
 {
-    if (depth > MAX_DEPTH) return reel_fail(REEL_ERR_LIMIT, "could not read folder \"%s\": more than %d deep", path, MAX_DEPTH);
+    if (depth > MAX_DEPTH)
+        return reel_fail(REEL_ERR_LIMIT, "could not read folder \"%s\": more than %d deep", path, MAX_DEPTH);
     struct dirent **entries;
     int n = scandir(path, &entries, NULL, alphasort);
     if (n < 0) return reel_fail(REEL_ERR_CONFIG, "could not read folder \"%s\": %s", path, strerror(errno));
@@ -101,8 +104,10 @@ static enum reel_err add_list(struct list *list, const char *path)
     enum reel_err err = REEL_OK;
     while (!err && fgets(line, sizeof line, f)) {
         size_t n = strlen(line);
-        if (n + 1 == sizeof line) err = reel_fail(REEL_ERR_CONFIG, "could not read list \"%s\": a line is too long", path);
-        while (n && (line[n - 1] == '\n' || line[n - 1] == '\r' || line[n - 1] == ' ' || line[n - 1] == '\t')) line[--n] = 0;
+        if (n + 1 == sizeof line)
+            err = reel_fail(REEL_ERR_CONFIG, "could not read list \"%s\": a line is too long", path);
+        while (n && (line[n - 1] == '\n' || line[n - 1] == '\r' || line[n - 1] == ' ' || line[n - 1] == '\t'))
+            line[--n] = 0;
         char *p = line + strspn(line, " \t");
         if (err || !*p || *p == '#') continue;
         // Relative paths keep their folders in the output; others only their name.
@@ -135,7 +140,8 @@ static enum reel_err add_word(struct list *list, const char *word)
         return add(list, word, base_name(word));
     }
     if (strstr(word, "://"))
-        return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": network inputs are not available in this build", word);
+        return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": network inputs are not available in this build",
+                         word);
     if (stat(word, &st)) return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": %s", word, strerror(errno));
     if (!S_ISDIR(st.st_mode)) return add(list, word, base_name(word));
     list->folder = true;
@@ -191,7 +197,8 @@ static char *mapped_name(const struct reel_settings *s, const char *name)
     char probe[SET_WORD + 4], *out = NULL;
     snprintf(probe, sizeof probe, "x%s", ext);
     bool asked = s->output_format[0] && strcmp(s->output_format, "auto");
-    if (!asked && (!reel_output_kind_of(probe, &kind, &why) || kind != REEL_OUTPUT_VIDEO)) snprintf(ext, sizeof ext, ".mkv");
+    if (!asked && (!reel_output_kind_of(probe, &kind, &why) || kind != REEL_OUTPUT_VIDEO))
+        snprintf(ext, sizeof ext, ".mkv");
     return asprintf(&out, "%.*s%s", stem, name, ext) < 0 ? NULL : out;
 }
 
@@ -214,10 +221,12 @@ static enum reel_err check_folder(const char *output, bool may_make)
         if (!access(folder, F_OK))
             return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": \"%s\" is not a folder", output, folder);
         if (!may_make)
-            return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": there is no folder \"%s\"", output, folder);
+            return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": there is no folder \"%s\"", output,
+                             folder);
     }
     if (access(folder, W_OK | X_OK))
-        return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": folder \"%s\": %s", output, folder, strerror(errno));
+        return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": folder \"%s\": %s", output, folder,
+                         strerror(errno));
     return REEL_OK;
 }
 
@@ -263,7 +272,8 @@ static enum reel_err check_collisions(const struct inputs *in)
     for (uint32_t i = 1; !err && i < in->n; i++) {
         const struct reel_job *a = &in->jobs[order[i - 1]], *b = &in->jobs[order[i]];
         if (a->kind != REEL_OUTPUT_NULL && !strcmp(a->output, b->output))
-            err = reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": inputs \"%s\" and \"%s\" would both be written there",
+            err = reel_fail(REEL_ERR_CONFIG,
+                            "could not use output \"%s\": inputs \"%s\" and \"%s\" would both be written there",
                             a->output, a->input, b->input);
     }
     for (uint32_t i = 0; !err && i < in->n; i++) {
@@ -276,8 +286,10 @@ static enum reel_err check_collisions(const struct inputs *in)
                 err = reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it is an input", full);
                 break;
             }
-            if (order_of < 0) hi = mid;
-            else lo = mid + 1;
+            if (order_of < 0)
+                hi = mid;
+            else
+                lo = mid + 1;
         }
         free(full);
     }
@@ -298,7 +310,8 @@ static enum reel_err make_job(const struct reel_settings *s, const struct found 
                               struct reel_job *job)
 {
     char *name = many ? mapped_name(s, f->name) : NULL, *joined = NULL;
-    if (many && asprintf(&joined, "%s%s%s", s->output, s->output[strlen(s->output) - 1] == '/' ? "" : "/", name) < 0) joined = NULL;
+    if (many && asprintf(&joined, "%s%s%s", s->output, s->output[strlen(s->output) - 1] == '/' ? "" : "/", name) < 0)
+        joined = NULL;
     const char *output = many ? joined : s->output;
     bool null = !strncmp(s->output, "null", 4) && !many;
     job->output = null ? strdup("null:") : output ? absolute(output) : NULL;
@@ -306,7 +319,8 @@ static enum reel_err make_job(const struct reel_settings *s, const struct found 
     job->parts_dir = job->output ? parts_dir_of(job->output, run_dir, job->id) : NULL;
     free(name);
     free(joined);
-    if (!job->output || !job->input || !job->parts_dir) return reel_fail(REEL_ERR_NOMEM, "could not list inputs: out of memory");
+    if (!job->output || !job->input || !job->parts_dir)
+        return reel_fail(REEL_ERR_NOMEM, "could not list inputs: out of memory");
     if (strlen(job->parts_dir) > PATH_MAX - 64)
         return reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": the path is too long", job->output);
     return check_output(s, job, many);
@@ -316,7 +330,9 @@ enum reel_err inputs_collect(const struct reel_settings *s, const char *const *w
                              struct inputs *out)
 {
     *out = (struct inputs){0};
-    if (!n_words) return reel_fail(REEL_ERR_CONFIG, "no input was given\nusage: ./run.sh [options] INPUT... -o OUTPUT (--help lists the options)");
+    if (!n_words)
+        return reel_fail(REEL_ERR_CONFIG,
+                         "no input was given\nusage: ./run.sh [options] INPUT... -o OUTPUT (--help lists the options)");
     if (!s->output[0]) return reel_fail(REEL_ERR_CONFIG, "no output was given\nsay where the result goes: -o OUTPUT");
     struct list list = {0};
     enum reel_err err = REEL_OK;
@@ -328,7 +344,8 @@ enum reel_err inputs_collect(const struct reel_settings *s, const char *const *w
             err = reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": several inputs need a folder", s->output);
         struct stat st;
         if (!err && out->many && !stat(s->output, &st) && !S_ISDIR(st.st_mode))
-            err = reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": several inputs need a folder, this is a file", s->output);
+            err = reel_fail(REEL_ERR_CONFIG,
+                            "could not use output \"%s\": several inputs need a folder, this is a file", s->output);
         out->jobs = calloc(list.n, sizeof *out->jobs);
         if (!out->jobs) err = reel_fail(REEL_ERR_NOMEM, "could not list inputs: out of memory");
     }

@@ -36,7 +36,8 @@ enum reel_err jobs_init(struct run *run)
     }
     // Enough to fill the lanes while the next ones are scanned.
     run->max_active = run->n_lanes + run->decoders + 1;
-    if (run->max_active > sizeof run->active / sizeof *run->active) run->max_active = sizeof run->active / sizeof *run->active;
+    if (run->max_active > sizeof run->active / sizeof *run->active)
+        run->max_active = sizeof run->active / sizeof *run->active;
     return REEL_OK;
 }
 
@@ -82,8 +83,7 @@ void jobs_fail(struct run *run, struct job *job, enum reel_err code, const char 
     job->error_code = code;
     snprintf(job->error, sizeof job->error, "%s", text);
     progress_pause(run->progress);
-    if (run->n_jobs > 1)
-        fprintf(stderr, "reelmill: %s: %s\n", job->spec->input, job->error);
+    if (run->n_jobs > 1) fprintf(stderr, "reelmill: %s: %s\n", job->spec->input, job->error);
     flow_close_job(run, job->spec->id);
     finish(run, job, JOB_FAILED);
     journal_close(&job->journal);
@@ -135,7 +135,8 @@ static enum reel_err try_lock(struct run *run, struct job *job)
     bool held = flock(job->lock_fd, LOCK_EX | LOCK_NB) != 0;
     read_holder(job->lock_fd, &pid, run_lock, sizeof run_lock);
     // The run directory is on the same machine only if its process is.
-    if (!held && run_lock[0] && strcmp(run_lock, run->dir.lock_path)) held = rundir_wait_free(run_lock, 0) == REEL_AGAIN;
+    if (!held && run_lock[0] && strcmp(run_lock, run->dir.lock_path))
+        held = rundir_wait_free(run_lock, 0) == REEL_AGAIN;
     if (held) {
         snprintf(job->holder, sizeof job->holder, "process %d", pid);
         return REEL_AGAIN;
@@ -180,7 +181,8 @@ static void step_lock(struct run *run, struct job *job, int64_t now_us)
     if (err == REEL_AGAIN && now_us < job->lock_until_us) return;
     if (err == REEL_AGAIN) {
         char text[REEL_PATH_BYTES + 512];
-        snprintf(text, sizeof text, "could not use parts folder \"%s\": %s is working on it\nwait for its end, or choose another output",
+        snprintf(text, sizeof text,
+                 "could not use parts folder \"%s\": %s is working on it\nwait for its end, or choose another output",
                  job->spec->parts_dir, job->holder);
         jobs_fail(run, job, REEL_ERR_CONFIG, text);
         return;
@@ -266,14 +268,15 @@ void jobs_on_scanned(struct run *run, struct proc *p, const struct reel_rec_scan
     const struct reel_media *m = &rec->media;
     enum reel_err err = reel_geometry_init(&job->in, m->format, m->width, m->height, REEL_INPUT_AUX_BYTES);
     if (!err && job->n_entries != rec->n_entries && job->n_entries < MAX_ENTRIES / 2)
-        err = reel_fail(REEL_ERR_PROTO, "could not plan \"%s\": %u of %u entries arrived", job->spec->input, job->n_entries,
-                        rec->n_entries);
-    struct segment *plan = err ? NULL
-                               : plan_segments(m, job->entries, job->n_entries, run->settings.segment_seconds, &job->n_segments);
+        err = reel_fail(REEL_ERR_PROTO, "could not plan \"%s\": %u of %u entries arrived", job->spec->input,
+                        job->n_entries, rec->n_entries);
+    struct segment *plan =
+        err ? NULL : plan_segments(m, job->entries, job->n_entries, run->settings.segment_seconds, &job->n_segments);
     free(job->entries);
     job->entries = NULL;
     if (plan) job->segments = calloc(job->n_segments, sizeof *job->segments);
-    if (!err && (!plan || !job->segments)) err = reel_fail(REEL_ERR_NOMEM, "could not plan the segments: out of memory");
+    if (!err && (!plan || !job->segments))
+        err = reel_fail(REEL_ERR_NOMEM, "could not plan the segments: out of memory");
     for (uint32_t i = 0; !err && i < job->n_segments; i++)
         job->segments[i] = (struct job_segment){.plan = plan[i], .row = NO_ROW};
     free(plan);
@@ -479,7 +482,8 @@ void jobs_on_committed(struct run *run, struct job *job, uint32_t segment, const
 {
     struct job_segment *s = &job->segments[segment];
     if (job->state != JOB_RUN || s->state != SEGMENT_ACTIVE) return;
-    s->committed = (struct journal_segment){.segment = segment, .frames = rec->frames, .bytes = rec->bytes, .ledger = *ledger};
+    s->committed =
+        (struct journal_segment){.segment = segment, .frames = rec->frames, .bytes = rec->bytes, .ledger = *ledger};
     memcpy(s->committed.sha256, rec->sha256, 32);
     run->last_commit_us = reel_now_us();
     reel_crash_point("commit.before_journal");
@@ -566,7 +570,8 @@ static void step_job(struct run *run, struct job *job, int64_t now_us)
     if (job->state == JOB_SHAPE && run->model_known) step_shape(run, job);
     if (job->state == JOB_PROVE) step_prove(run, job);
     if (job->state == JOB_CHECK) step_check(run, job);
-    if (job->state == JOB_RUN && job->n_committed == job->n_segments && !flow_open_lanes(run, job->spec->id)) next_state(job, JOB_MUX);
+    if (job->state == JOB_RUN && job->n_committed == job->n_segments && !flow_open_lanes(run, job->spec->id))
+        next_state(job, JOB_MUX);
     if (job->state == JOB_MUX) step_mux(run, job);
 }
 
@@ -598,7 +603,8 @@ static void asked_died(struct run *run, struct job *job, const struct supervise_
     const struct proc *p = death->proc;
     char text[REEL_TEXT_BYTES + 512];
     snprintf(text, sizeof text, "%s %u %s while %s, %u times%s%s", supervise_stage_name(p->stage), p->index, death->why,
-             job->state <= JOB_MUX && doing[job->state] ? doing[job->state] : "working", job->tries, p->text[0] ? ": " : "", p->text);
+             job->state <= JOB_MUX && doing[job->state] ? doing[job->state] : "working", job->tries,
+             p->text[0] ? ": " : "", p->text);
     jobs_fail(run, job, REEL_ERR_FAULT, text);
 }
 

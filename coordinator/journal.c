@@ -46,7 +46,10 @@ static char *escape(const char *s)
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 // The value of `key` in a line, unescaped and malloc'ed; NULL when missing.
@@ -118,7 +121,8 @@ void journal_content_fini(struct journal_content *c)
 static bool read_header(const char *line, struct journal_content *c)
 {
     uint64_t version, segments;
-    if (!number_of(line, "format", &version) || version != FORMAT || !number_of(line, "segments", &segments)) return false;
+    if (!number_of(line, "format", &version) || version != FORMAT || !number_of(line, "segments", &segments))
+        return false;
     journal_header_fini(&c->header);
     struct journal_header *h = &c->header;
     h->input = value_of(line, "input");
@@ -231,8 +235,8 @@ enum reel_err journal_read(const char *path, struct journal_content *out_content
         if (good && line_no == 1 && !out_content->has_header) good = false;
         if (!good && end + 1 < bytes) {
             err = reel_fail(REEL_ERR_INPUT,
-                            "could not read journal \"%s\": line %d is damaged\nto begin anew use: --resume never", path,
-                            line_no);
+                            "could not read journal \"%s\": line %d is damaged\nto begin anew use: --resume never",
+                            path, line_no);
             break;
         }
         if (!good) break; // torn tail
@@ -252,7 +256,8 @@ static void first_difference(const char *a, const char *b, char *out, size_t byt
     while (*a || *b) {
         size_t na = strcspn(a, "\n"), nb = strcspn(b, "\n");
         if (na != nb || strncmp(a, b, na)) {
-            snprintf(out, bytes, "then \"%.*s\", now \"%.*s\"", (int)(na > 200 ? 200 : na), a, (int)(nb > 200 ? 200 : nb), b);
+            snprintf(out, bytes, "then \"%.*s\", now \"%.*s\"", (int)(na > 200 ? 200 : na), a,
+                     (int)(nb > 200 ? 200 : nb), b);
             return;
         }
         a += na + (a[na] == '\n');
@@ -267,17 +272,18 @@ enum reel_err journal_match(const struct journal_header *old, const struct journ
         const char *what, *old, *now;
         bool text;
     } part[] = {
-        {"input", old->input, now->input, false},         {"model", old->model, now->model, false},
-        {"configuration", old->config, now->config, true}, {"build", old->build, now->build, true},
+        {"input", old->input, now->input, false},           {"model", old->model, now->model, false},
+        {"configuration", old->config, now->config, true},  {"build", old->build, now->build, true},
         {"kind of device", old->device, now->device, true},
     };
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
         if (!strcmp(part[i].old, part[i].now)) continue;
         char difference[512] = "it was changed since";
         if (part[i].text) first_difference(part[i].old, part[i].now, difference, sizeof difference);
-        return reel_fail(REEL_ERR_CONFIG,
-                         "could not resume: the parts were made with another %s (%s)\nto begin anew use: --resume never",
-                         part[i].what, difference);
+        return reel_fail(
+            REEL_ERR_CONFIG,
+            "could not resume: the parts were made with another %s (%s)\nto begin anew use: --resume never",
+            part[i].what, difference);
     }
     if (old->segments != now->segments)
         return reel_fail(REEL_ERR_CONFIG,

@@ -8,12 +8,12 @@
 #include <string.h>
 
 // Our own bug: going on would let two processes touch one slot.
-#define LANE_ASSERT(cond)                                                                                              \
-    do {                                                                                                               \
-        if (!(cond)) {                                                                                                 \
-            fprintf(stderr, "lanes: assertion failed: %s (line %d)\n", #cond, __LINE__);                               \
-            abort();                                                                                                   \
-        }                                                                                                              \
+#define LANE_ASSERT(cond)                                                                \
+    do {                                                                                 \
+        if (!(cond)) {                                                                   \
+            fprintf(stderr, "lanes: assertion failed: %s (line %d)\n", #cond, __LINE__); \
+            abort();                                                                     \
+        }                                                                                \
     } while (0)
 
 #define TO(state) (1u << SLOT_##state)

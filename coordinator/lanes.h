@@ -53,8 +53,8 @@ struct lane_holder {
 };
 
 struct lane_frame {
-    uint8_t state; // enum slot_state
-    uint8_t flags; // enum reel_frame_flag
+    uint8_t state;      // enum slot_state
+    uint8_t flags;      // enum reel_frame_flag
     uint8_t suspicion;  // crashes of stages while they had it, see poison.h
     bool answered_slot; // out_slot is set
     uint16_t out_slot;  // of the first answer
@@ -84,9 +84,9 @@ struct lane {
     uint32_t taken;      // count of TAKEN frames
     uint32_t frames;     // total, when ended
     bool ended, finished, committed;
-    uint32_t spares_used;                             // bit mask
+    uint32_t spares_used;                               // bit mask
     uint64_t members[(LANE_MAX_WORKERS + 2 + 63) / 64]; // have this epoch, and owe LANE_CLOSED
-    struct lane_frame frame[LANE_MAX_SLOTS];          // n mod in_slots
+    struct lane_frame frame[LANE_MAX_SLOTS];            // n mod in_slots
 };
 
 // Members of an epoch.

@@ -14,13 +14,14 @@ bool ledger_add(struct ledger *ledger, const struct ledger_entry *entry, char *o
         return false;
     }
     if (e->encoded != e->decoded || e->quarantined > e->encoded) {
-        snprintf(out_why, why_bytes, "%" PRId64 " frames were decoded, %" PRId64 " encoded (%" PRId64 " of them filled in)",
-                 e->decoded, e->encoded, e->quarantined);
+        snprintf(out_why, why_bytes,
+                 "%" PRId64 " frames were decoded, %" PRId64 " encoded (%" PRId64 " of them filled in)", e->decoded,
+                 e->encoded, e->quarantined);
         return false;
     }
     if (e->hidden + e->unreadable > e->packets) {
-        snprintf(out_why, why_bytes, "%" PRId64 " packets were hidden and %" PRId64 " unreadable of only %" PRId64, e->hidden,
-                 e->unreadable, e->packets);
+        snprintf(out_why, why_bytes, "%" PRId64 " packets were hidden and %" PRId64 " unreadable of only %" PRId64,
+                 e->hidden, e->unreadable, e->packets);
         return false;
     }
     struct ledger_entry *s = &ledger->sum;
@@ -49,7 +50,8 @@ bool ledger_check(const struct ledger *ledger, uint32_t segments, int64_t n_pack
         return false;
     }
     if (muxed_frames != s->encoded) {
-        snprintf(out_why, why_bytes, "the parts hold %" PRId64 " frames, the output %" PRId64, s->encoded, muxed_frames);
+        snprintf(out_why, why_bytes, "the parts hold %" PRId64 " frames, the output %" PRId64, s->encoded,
+                 muxed_frames);
         return false;
     }
     return true;

@@ -103,7 +103,8 @@ void memory_explain(const struct memory_limits *limits, const struct memory_want
 {
     char a[32], b[32], c[32], d[32], e[32], f[32];
     snprintf(out, bytes,
-             "could not fit one lane into memory: input %u x %s + output %u x %s + codecs %s + models %s = %s, allowed are %s "
+             "could not fit one lane into memory: input %u x %s + output %u x %s + codecs %s + models %s = %s, allowed "
+             "are %s "
              "(half of what is free%s)\nsmaller frames, fewer workers or a larger --memory would help",
              w->least_in_slots, memory_text(w->in_slot_bytes, a), w->least_out_slots, memory_text(w->out_slot_bytes, b),
              memory_text(w->codec_bytes, c), memory_text(w->model_bytes, d),

@@ -27,11 +27,11 @@ enum reel_err memory_limits(const char *option, struct memory_limits *out);
 // What a lane would like, and what it must have.
 struct memory_want {
     uint64_t in_slot_bytes, out_slot_bytes;
-    uint32_t in_slots, out_slots;         // wished
+    uint32_t in_slots, out_slots;             // wished
     uint32_t least_in_slots, least_out_slots; // without which nothing moves
-    uint32_t spares;                      // further output slots, dropped first
-    uint64_t codec_bytes;                 // of one lane's decoder and encoder
-    uint64_t model_bytes;                 // of all workers at this size
+    uint32_t spares;                          // further output slots, dropped first
+    uint64_t codec_bytes;                     // of one lane's decoder and encoder
+    uint64_t model_bytes;                     // of all workers at this size
 };
 
 struct memory_grant {

@@ -100,7 +100,8 @@ static void speeds_text(const struct run *run, char *out, size_t bytes)
     for (uint32_t i = 0; i < run->workers && at + 24 < bytes; i++) {
         const struct dispatch_worker *w = &run->dispatch.worker[i];
         if (w->up && w->frame_us > 0)
-            at += (size_t)snprintf(out + at, bytes - at, "%sw%u %.*f", at ? " " : "", i, w->frame_us > 1e5 ? 1 : 0, 1e6 / w->frame_us);
+            at += (size_t)snprintf(out + at, bytes - at, "%sw%u %.*f", at ? " " : "", i, w->frame_us > 1e5 ? 1 : 0,
+                                   1e6 / w->frame_us);
     }
 }
 
@@ -136,8 +137,8 @@ static void show_plain(struct progress *p, const struct run *run, uint64_t taken
     if (!run->first_dispatch_us) return;
     char eta[32];
     eta_text(p->fps > 0 && total > taken ? (double)(total - taken) / p->fps : 0, eta, sizeof eta);
-    fprintf(stderr, "%llu of %llu frames (%.0f%%), %.1f fps, ETA %s\n", (unsigned long long)taken, (unsigned long long)total,
-            total ? 100.0 * (double)taken / (double)total : 0, p->fps, eta);
+    fprintf(stderr, "%llu of %llu frames (%.0f%%), %.1f fps, ETA %s\n", (unsigned long long)taken,
+            (unsigned long long)total, total ? 100.0 * (double)taken / (double)total : 0, p->fps, eta);
 }
 
 static void show_json(struct progress *p, const struct run *run, uint64_t taken, uint64_t total, int64_t now_us)
@@ -147,9 +148,11 @@ static void show_json(struct progress *p, const struct run *run, uint64_t taken,
         done += run->jobs[i].state == JOB_DONE;
         failed += run->jobs[i].state == JOB_FAILED;
     }
-    fprintf(stdout, "{\"time_s\":%.2f,\"frames\":%llu,\"total\":%llu,\"fps\":%.2f,\"jobs\":%u,\"done\":%u,\"failed\":%u,\"workers\":[",
-            (double)(now_us - run->start_us) / 1e6, (unsigned long long)taken, (unsigned long long)total, p->fps, run->n_jobs, done,
-            failed);
+    fprintf(stdout,
+            "{\"time_s\":%.2f,\"frames\":%llu,\"total\":%llu,\"fps\":%.2f,\"jobs\":%u,\"done\":%u,\"failed\":%u,"
+            "\"workers\":[",
+            (double)(now_us - run->start_us) / 1e6, (unsigned long long)taken, (unsigned long long)total, p->fps,
+            run->n_jobs, done, failed);
     for (uint32_t i = 0; i < run->workers; i++) {
         double us = run->dispatch.worker[i].frame_us;
         fprintf(stdout, "%s%.2f", i ? "," : "", us > 0 ? 1e6 / us : 0);

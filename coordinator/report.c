@@ -60,17 +60,20 @@ void report_bottleneck(const struct run *run, struct bottleneck *out)
     size_t at = 0;
     for (int s = REEL_DECODER; s < REEL_STAGES; s++)
         if (s != (int)most)
-            at += (size_t)snprintf(idle + at, sizeof idle - at, "%s%s %.0f%% idle", at ? ", " : "", people[s], 100 * (1 - busy[s]));
+            at += (size_t)snprintf(idle + at, sizeof idle - at, "%s%s %.0f%% idle", at ? ", " : "", people[s],
+                                   100 * (1 - busy[s]));
     bool on_cpu = run->settings.backend == SET_BACKEND_ONEDNN;
     if (on_cpu && cpu >= BUSY_ENOUGH * run->cores)
-        snprintf(out->text, sizeof out->text, "bound by the CPU: all %u cores were busy, mostly with %s (%.0f%% busy; %s)", run->cores,
-                 people[most], 100 * busy[most], idle);
+        snprintf(out->text, sizeof out->text,
+                 "bound by the CPU: all %u cores were busy, mostly with %s (%.0f%% busy; %s)", run->cores, people[most],
+                 100 * busy[most], idle);
     else if (busy[most] >= BUSY_ENOUGH)
-        snprintf(out->text, sizeof out->text, "bound by %s (%.0f%% busy; %s): %s would help", people[most], 100 * busy[most], idle,
-                 help[most]);
+        snprintf(out->text, sizeof out->text, "bound by %s (%.0f%% busy; %s): %s would help", people[most],
+                 100 * busy[most], idle, help[most]);
     else
         snprintf(out->text, sizeof out->text,
-                 "bound by nothing for long: %s was busiest (%.0f%%; %s); short inputs, or waits between stages: --lanes may help",
+                 "bound by nothing for long: %s was busiest (%.0f%%; %s); short inputs, or waits between stages: "
+                 "--lanes may help",
                  people[most], 100 * busy[most], idle);
 }
 
@@ -81,10 +84,14 @@ static void put_text(FILE *f, const char *s)
     fputc('"', f);
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\') fprintf(f, "\\%c", c);
-        else if (c == '\n') fputs("\\n", f);
-        else if (c < 32 || c == 127) fprintf(f, "\\u%04x", c);
-        else fputc(c, f);
+        if (c == '"' || c == '\\')
+            fprintf(f, "\\%c", c);
+        else if (c == '\n')
+            fputs("\\n", f);
+        else if (c < 32 || c == 127)
+            fprintf(f, "\\u%04x", c);
+        else
+            fputc(c, f);
     }
     fputc('"', f);
 }
@@ -101,18 +108,24 @@ static void put_jobs(FILE *f, const struct run *run, int64_t now_us)
     fputs("  \"jobs\": [", f);
     for (uint32_t i = 0; i < run->n_jobs; i++) {
         const struct job *job = &run->jobs[i];
-        const char *error = job->state == JOB_FAILED ? job->error : job->state != JOB_DONE && run->failed ? run->failure : "";
+        const char *error = job->state == JOB_FAILED                ? job->error
+                            : job->state != JOB_DONE && run->failed ? run->failure
+                                                                    : "";
         double seconds = job->began_us ? (double)((job->ended_us ? job->ended_us : now_us) - job->began_us) / 1e6 : 0;
         fprintf(f, "%s\n    {\"input\": ", i ? "," : "");
         put_text(f, job->spec->input);
         fputs(", \"output\": ", f);
         put_text(f, job->spec->output);
         fprintf(f, ", \"status\": \"%s\", \"error\": ", status_of(run, job));
-        if (error[0]) put_text(f, error);
-        else fputs("null", f);
-        int64_t in = job->ledger.segments ? job->ledger.sum.decoded + job->ledger.sum.filtered : (int64_t)job->frames_out;
+        if (error[0])
+            put_text(f, error);
+        else
+            fputs("null", f);
+        int64_t in =
+            job->ledger.segments ? job->ledger.sum.decoded + job->ledger.sum.filtered : (int64_t)job->frames_out;
         fprintf(f, ", \"frames_in\": %lld, \"frames_out\": %llu, \"segments\": %u, \"seconds\": %.3f}", (long long)in,
-                (unsigned long long)(job->state == JOB_DONE ? job->frames_out : job->frames_committed), job->n_segments, seconds);
+                (unsigned long long)(job->state == JOB_DONE ? job->frames_out : job->frames_committed), job->n_segments,
+                seconds);
     }
     fputs("\n  ],\n", f);
 }
@@ -141,7 +154,8 @@ static const char *kept_text(const struct run *run, size_t offset)
     uint8_t worst = REEL_KEPT_NONE;
     for (uint32_t i = 0; i < run->n_jobs; i++) {
         uint8_t v = ((const uint8_t *)&run->jobs[i].kept)[offset];
-        bool worse = v < sizeof words / sizeof *words && (worst == REEL_KEPT_NONE || (v != REEL_KEPT_NONE && v != REEL_KEPT_UNASKED && v > worst));
+        bool worse = v < sizeof words / sizeof *words &&
+                     (worst == REEL_KEPT_NONE || (v != REEL_KEPT_NONE && v != REEL_KEPT_UNASKED && v > worst));
         if (worse) worst = v;
     }
     return words[worst];
@@ -153,8 +167,8 @@ static void put_kept(FILE *f, const struct run *run)
     fprintf(f,
             "  \"kept\": {\"audio\": \"%s\", \"subtitles\": \"%s\", \"chapters\": \"%s\", \"attachments\": \"%s\", "
             "\"metadata\": \"%s\", \"timestamps\": \"%s\", \"colour\": \"%s\", \"other\": \"%s\"}\n",
-            KEPT(audio), KEPT(subtitles), KEPT(chapters), KEPT(attachments), KEPT(metadata), KEPT(timestamps), KEPT(colour),
-            KEPT(other));
+            KEPT(audio), KEPT(subtitles), KEPT(chapters), KEPT(attachments), KEPT(metadata), KEPT(timestamps),
+            KEPT(colour), KEPT(other));
 #undef KEPT
 }
 
@@ -178,9 +192,11 @@ enum reel_err report_write(const struct run *run, const char *path, int exit_cod
     report_bottleneck(run, &bottleneck);
     fputs("{\n  \"version\": ", f);
     put_text(f, REEL_VERSION);
-    fprintf(f, ",\n  \"exit_code\": %d,\n  \"wall_s\": %.3f,\n  \"fps\": %.3f,\n", exit_code, (double)(now_us - run->start_us) / 1e6,
-            report_fps(run));
-    fprintf(f, "  \"frames\": {\"in\": %lld, \"out\": %llu, \"quarantined\": %llu, \"dropped\": 0, \"unreadable\": %lld, \"hidden\": %lld},\n",
+    fprintf(f, ",\n  \"exit_code\": %d,\n  \"wall_s\": %.3f,\n  \"fps\": %.3f,\n", exit_code,
+            (double)(now_us - run->start_us) / 1e6, report_fps(run));
+    fprintf(f,
+            "  \"frames\": {\"in\": %lld, \"out\": %llu, \"quarantined\": %llu, \"dropped\": 0, \"unreadable\": %lld, "
+            "\"hidden\": %lld},\n",
             (long long)(sum.decoded + sum.filtered), (unsigned long long)out, (unsigned long long)quarantined,
             (long long)sum.unreadable, (long long)sum.hidden);
     put_jobs(f, run, now_us);

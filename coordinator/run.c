@@ -13,10 +13,10 @@
 #include "common/life.h"
 #include "common/log.h"
 
-#define TICK_US INT64_C(50000)        // deadlines and estimates are looked at this often
-#define END_US INT64_C(1500000)       // for children to end by themselves
-#define STOP_END_US INT64_C(1000000)  // the same after Ctrl-C
-#define SPIN_US 30                    // before sleeping, where a core is free for it
+#define TICK_US INT64_C(50000)       // deadlines and estimates are looked at this often
+#define END_US INT64_C(1500000)      // for children to end by themselves
+#define STOP_END_US INT64_C(1000000) // the same after Ctrl-C
+#define SPIN_US 30                   // before sleeping, where a core is free for it
 
 void run_post(struct run *run, const struct proc *p, enum reel_msg_type type, const void *record)
 {
@@ -41,7 +41,8 @@ static void on_hello(struct run *run, struct proc *p, const struct reel_rec_hell
     p->hello.device[sizeof p->hello.device - 1] = p->hello.device_kind[sizeof p->hello.device_kind - 1] = 0;
     if (strcmp(p->hello.version, REEL_VERSION)) {
         char text[256];
-        snprintf(text, sizeof text, "could not work with program \"%s\": it is version %s, this is %s\nbuild all with: make",
+        snprintf(text, sizeof text,
+                 "could not work with program \"%s\": it is version %s, this is %s\nbuild all with: make",
                  supervise_stage_name(p->stage), p->hello.version, REEL_VERSION);
         run_fail(run, REEL_ERR_CONFIG, text);
         return;
@@ -52,7 +53,8 @@ static void on_hello(struct run *run, struct proc *p, const struct reel_rec_hell
 static void on_model(struct run *run, struct proc *p, const struct reel_rec_model *rec)
 {
     if (rec->lookback || rec->stateful) {
-        run_fail(run, REEL_ERR_UNSUPPORTED, "could not use the model: models that look at several frames are not available in this build");
+        run_fail(run, REEL_ERR_UNSUPPORTED,
+                 "could not use the model: models that look at several frames are not available in this build");
         return;
     }
     if (run->model_known && memcmp(run->model.model_sha256, rec->model_sha256, 32)) {
@@ -64,7 +66,8 @@ static void on_model(struct run *run, struct proc *p, const struct reel_rec_mode
         run->model.text[sizeof run->model.text - 1] = 0;
         run->model_known = true;
         progress_pause(run->progress);
-        if (run->model.text[0] && run->settings.progress != SET_PROGRESS_OFF && run->settings.progress != SET_PROGRESS_JSON)
+        if (run->model.text[0] && run->settings.progress != SET_PROGRESS_OFF &&
+            run->settings.progress != SET_PROGRESS_JSON)
             fprintf(stderr, "%s%s", run->model.text, run->model.text[strlen(run->model.text) - 1] == '\n' ? "" : "\n");
     }
     p->state = PROC_READY;
@@ -101,7 +104,8 @@ static void on_note(struct run *run, const struct reel_rec_note *in)
     if (rec.level > REEL_LOG_WARN && reel_log_level_get() < REEL_LOG_INFO && run->n_jobs > 1) return;
     progress_pause(run->progress);
     const char *name = rec.job < run->n_jobs && run->n_jobs > 1 ? run->jobs[rec.job].spec->input : NULL;
-    fprintf(stderr, "%s%s%s%s\n", rec.level <= REEL_LOG_WARN ? "warning: " : "", name ? name : "", name ? ": " : "", rec.text);
+    fprintf(stderr, "%s%s%s%s\n", rec.level <= REEL_LOG_WARN ? "warning: " : "", name ? name : "", name ? ": " : "",
+            rec.text);
 }
 
 static bool is_from(enum reel_msg_type type, enum reel_stage stage)
@@ -110,45 +114,85 @@ static bool is_from(enum reel_msg_type type, enum reel_stage stage)
     case REEL_MSG_ENTRIES:
     case REEL_MSG_SCANNED:
     case REEL_MSG_DECODED:
-    case REEL_MSG_LANE_END: return stage == REEL_DECODER;
+    case REEL_MSG_LANE_END:
+        return stage == REEL_DECODER;
     case REEL_MSG_MODEL:
     case REEL_MSG_SHAPED:
     case REEL_MSG_READY:
-    case REEL_MSG_DONE: return stage == REEL_WORKER;
+    case REEL_MSG_DONE:
+        return stage == REEL_WORKER;
     case REEL_MSG_PROVEN:
     case REEL_MSG_TAKEN:
     case REEL_MSG_COMMITTED:
     case REEL_MSG_VERIFIED:
-    case REEL_MSG_MUXED: return stage == REEL_AGGREGATOR;
+    case REEL_MSG_MUXED:
+        return stage == REEL_AGGREGATOR;
     case REEL_MSG_HELLO:
     case REEL_MSG_FAILED:
     case REEL_MSG_NOTE:
-    case REEL_MSG_LANE_CLOSED: return true;
-    default: return false;
+    case REEL_MSG_LANE_CLOSED:
+        return true;
+    default:
+        return false;
     }
 }
 
 static void take_record(struct run *run, struct proc *p, enum reel_msg_type type, const void *rec)
 {
     switch (type) {
-    case REEL_MSG_HELLO: on_hello(run, p, rec); break;
-    case REEL_MSG_FAILED: on_failed(run, p, rec); break;
-    case REEL_MSG_NOTE: on_note(run, rec); break;
-    case REEL_MSG_LANE_CLOSED: flow_on_lane_closed(run, p, rec); break;
-    case REEL_MSG_ENTRIES: jobs_on_entries(run, p, rec); break;
-    case REEL_MSG_SCANNED: jobs_on_scanned(run, p, rec); break;
-    case REEL_MSG_DECODED: flow_on_decoded(run, p, rec); break;
-    case REEL_MSG_LANE_END: flow_on_lane_end(run, p, rec); break;
-    case REEL_MSG_MODEL: on_model(run, p, rec); break;
-    case REEL_MSG_SHAPED: jobs_on_shaped(run, p, rec); break;
-    case REEL_MSG_READY: dispatch_on_ready(&run->dispatch, p->index, ((const struct reel_rec_ready *)rec)->credits); break;
-    case REEL_MSG_DONE: flow_on_done(run, p, rec); break;
-    case REEL_MSG_PROVEN: jobs_on_proven(run, p, rec); break;
-    case REEL_MSG_TAKEN: flow_on_taken(run, p, rec); break;
-    case REEL_MSG_COMMITTED: flow_on_committed(run, p, rec); break;
-    case REEL_MSG_VERIFIED: jobs_on_verified(run, p, rec); break;
-    case REEL_MSG_MUXED: jobs_on_muxed(run, p, rec); break;
-    default: break;
+    case REEL_MSG_HELLO:
+        on_hello(run, p, rec);
+        break;
+    case REEL_MSG_FAILED:
+        on_failed(run, p, rec);
+        break;
+    case REEL_MSG_NOTE:
+        on_note(run, rec);
+        break;
+    case REEL_MSG_LANE_CLOSED:
+        flow_on_lane_closed(run, p, rec);
+        break;
+    case REEL_MSG_ENTRIES:
+        jobs_on_entries(run, p, rec);
+        break;
+    case REEL_MSG_SCANNED:
+        jobs_on_scanned(run, p, rec);
+        break;
+    case REEL_MSG_DECODED:
+        flow_on_decoded(run, p, rec);
+        break;
+    case REEL_MSG_LANE_END:
+        flow_on_lane_end(run, p, rec);
+        break;
+    case REEL_MSG_MODEL:
+        on_model(run, p, rec);
+        break;
+    case REEL_MSG_SHAPED:
+        jobs_on_shaped(run, p, rec);
+        break;
+    case REEL_MSG_READY:
+        dispatch_on_ready(&run->dispatch, p->index, ((const struct reel_rec_ready *)rec)->credits);
+        break;
+    case REEL_MSG_DONE:
+        flow_on_done(run, p, rec);
+        break;
+    case REEL_MSG_PROVEN:
+        jobs_on_proven(run, p, rec);
+        break;
+    case REEL_MSG_TAKEN:
+        flow_on_taken(run, p, rec);
+        break;
+    case REEL_MSG_COMMITTED:
+        flow_on_committed(run, p, rec);
+        break;
+    case REEL_MSG_VERIFIED:
+        jobs_on_verified(run, p, rec);
+        break;
+    case REEL_MSG_MUXED:
+        jobs_on_muxed(run, p, rec);
+        break;
+    default:
+        break;
     }
 }
 
@@ -176,8 +220,10 @@ static void take_messages(struct run *run)
             break_with(p, reel_fail_text());
             continue;
         }
-        reel_trace("run", "%s %u: %s x %u", supervise_stage_name(p->stage), p->index, reel_msg_name(msg.type), msg.count);
-        if (!is_from(msg.type, p->stage) || (p->state == PROC_STARTING && msg.type != REEL_MSG_HELLO && msg.type != REEL_MSG_FAILED)) {
+        reel_trace("run", "%s %u: %s x %u", supervise_stage_name(p->stage), p->index, reel_msg_name(msg.type),
+                   msg.count);
+        if (!is_from(msg.type, p->stage) ||
+            (p->state == PROC_STARTING && msg.type != REEL_MSG_HELLO && msg.type != REEL_MSG_FAILED)) {
             break_with(p, "sent a message that is not its to send");
             continue;
         }
@@ -195,8 +241,8 @@ static void see_deaths(struct run *run, int64_t now_us)
     while (supervise_next_death(&run->sup, now_us, &death)) {
         struct proc *p = death.proc;
         if (!run->interrupted && !run->failed)
-            reel_warn("supervise", "%s %u %s%s%s: starting it again", supervise_stage_name(p->stage), p->index, death.why,
-                      p->text[0] ? ": " : "", p->text);
+            reel_warn("supervise", "%s %u %s%s%s: starting it again", supervise_stage_name(p->stage), p->index,
+                      death.why, p->text[0] ? ": " : "", p->text);
         flow_on_gone(run, &death);
         jobs_on_gone(run, &death);
         char why[REEL_TEXT_BYTES + 128];
@@ -357,8 +403,8 @@ static void say_verdict(const struct run *run, int code)
     struct bottleneck bottleneck;
     report_bottleneck(run, &bottleneck);
     const char *where = run->n_jobs > 1 ? run->settings.output : run->jobs[0].spec->output;
-    fprintf(stderr, "%s %s: %llu frames, %.1f fps; %s\n", code == EXIT_LOSSY ? "done, not all could be kept," : "done,", where,
-            (unsigned long long)frames, report_fps(run), bottleneck.text);
+    fprintf(stderr, "%s %s: %llu frames, %.1f fps; %s\n", code == EXIT_LOSSY ? "done, not all could be kept," : "done,",
+            where, (unsigned long long)frames, report_fps(run), bottleneck.text);
 }
 
 int run_all(struct run *run)

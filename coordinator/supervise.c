@@ -18,8 +18,8 @@
 #define HELLO_US INT64_C(60000000)    // from spawn to HELLO: a library load on a starved machine
 #define FIRST_DELAY_US INT64_C(20000) // doubled with each death without progress
 #define MOST_DELAY_US INT64_C(1000000)
-#define IDLE_CRASHES 5 // restarts without progress: its own crashes,
-#define IDLE_DEATHS 30 // and with kills from outside
+#define IDLE_CRASHES 5    // restarts without progress: its own crashes,
+#define IDLE_DEATHS 30    // and with kills from outside
 #define STARVED_FACTOR 10 // a runnable process without CPU is not hung, up to so many times the limit
 
 const char *supervise_stage_name(enum reel_stage stage)
@@ -54,7 +54,8 @@ enum reel_err supervise_init(struct supervise *s, const struct reel_child_params
         s->first[stage] = s->n;
         s->count[stage] = counts[stage];
         for (uint32_t i = 0; i < counts[stage]; i++) {
-            if (s->n == SUPERVISE_MAX) return reel_fail(REEL_ERR_LIMIT, "could not start more than %d processes", SUPERVISE_MAX);
+            if (s->n == SUPERVISE_MAX)
+                return reel_fail(REEL_ERR_LIMIT, "could not start more than %d processes", SUPERVISE_MAX);
             s->proc[s->n] = (struct proc){.stage = (enum reel_stage)stage,
                                           .index = i,
                                           .row = s->n,
@@ -245,15 +246,18 @@ void supervise_end(struct supervise *s, int64_t wait_us)
 {
     for (uint32_t i = 0; i < s->n; i++) {
         struct proc *p = &s->proc[i];
-        if (p->state == PROC_STARTING) supervise_kill(p); // not on the bus yet: it would not hear
-        else if (p->pidfd >= 0) reel_bus_post(s->bus, p->peer, REEL_MSG_QUIT, NULL);
+        if (p->state == PROC_STARTING)
+            supervise_kill(p); // not on the bus yet: it would not hear
+        else if (p->pidfd >= 0)
+            reel_bus_post(s->bus, p->peer, REEL_MSG_QUIT, NULL);
     }
     reel_bus_flush(s->bus);
     int64_t until = reel_now_us() + wait_us;
     bool killed = false;
     for (;;) {
         struct supervise_death death;
-        while (supervise_next_death(s, 0, &death)) {}
+        while (supervise_next_death(s, 0, &death)) {
+        }
         uint32_t alive = 0;
         for (uint32_t i = 0; i < s->n; i++) alive += s->proc[i].pidfd >= 0;
         if (!alive) return;
@@ -263,7 +267,8 @@ void supervise_end(struct supervise *s, int64_t wait_us)
             killed = true;
         }
         struct reel_msg message; // nobody reads them any more, but a full socket would hold up who wants to end
-        while (!reel_bus_recv(s->bus, &message)) {}
+        while (!reel_bus_recv(s->bus, &message)) {
+        }
         struct pollfd wait = {.fd = s->epoll_fd, .events = POLLIN};
         poll(&wait, 1, killed ? 1000 : (int)(left / 1000) + 1 < 50 ? (int)(left / 1000) + 1 : 50);
     }

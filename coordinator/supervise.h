@@ -42,9 +42,9 @@ struct proc {
     char text[REEL_TEXT_BYTES];   // what it reported before its death
 
     // Hang detection.
-    bool owes;      // an answer is expected; set by the caller before supervise_tick()
-    bool hung;      // was killed for no progress: counts as its own fault
-    bool broken;    // was killed for breaking the protocol: the same
+    bool owes;   // an answer is expected; set by the caller before supervise_tick()
+    bool hung;   // was killed for no progress: counts as its own fault
+    bool broken; // was killed for breaking the protocol: the same
     uint64_t seen_progress;
     int64_t seen_us, seen_cpu_us;
 };

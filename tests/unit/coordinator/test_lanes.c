@@ -11,7 +11,7 @@
 
 #define LANES 3
 #define WORKERS 4
-#define FRAMES 40     // of a segment
+#define FRAMES 40 // of a segment
 #define MAX_SLOTS 16
 #define QUEUE 4096
 
@@ -84,15 +84,18 @@ static bool chance(struct world *w, int per_mille)
 
 static void say(struct world *w, struct message m)
 {
-    if (w->n_queue < QUEUE) w->queue[w->n_queue++] = m;
-    else BAD(w, "the queue is full");
+    if (w->n_queue < QUEUE)
+        w->queue[w->n_queue++] = m;
+    else
+        BAD(w, "the queue is full");
 }
 
 // ---- slots ----------------------------------------------------------------------
 
 static void begin_write(struct world *w, struct sim_slot *s, const char *who)
 {
-    if (s->writers || s->readers) BAD(w, "%s writes a slot with %d writers and %d readers", who, s->writers, s->readers);
+    if (s->writers || s->readers)
+        BAD(w, "%s writes a slot with %d writers and %d readers", who, s->writers, s->readers);
     s->writers++;
 }
 
@@ -155,8 +158,10 @@ static void step_worker(struct world *w, uint32_t i)
         uint32_t kept = 0, dropped = 0;
         for (uint32_t k = 0; k < s->count; k++) {
             struct work job = s->queue[(s->first + k) % 64];
-            if (job.lane == l) dropped++;
-            else s->queue[(s->first + kept++) % 64] = job;
+            if (job.lane == l)
+                dropped++;
+            else
+                s->queue[(s->first + kept++) % 64] = job;
         }
         s->count = kept;
         if (dropped) say(w, (struct message){K_READY, i, s->life, 0, 0, dropped, 0, 0});
@@ -249,8 +254,10 @@ static void drop_member(struct world *w, uint32_t l, uint32_t member)
         uint32_t i = member - LANE_MEMBER_WORKER0;
         dispatch_on_let_go(&w->dispatch, i, lane_on_worker_gone(lane, i));
     }
-    if (lane->state == LANE_CLOSING) lane_on_closed(lane, lane->p.epoch, member);
-    else lane->members[0] &= ~(UINT64_C(1) << member);
+    if (lane->state == LANE_CLOSING)
+        lane_on_closed(lane, lane->p.epoch, member);
+    else
+        lane->members[0] &= ~(UINT64_C(1) << member);
 }
 
 static void expect(struct world *w, enum lane_result r, bool repeated, const char *what)
@@ -265,12 +272,18 @@ static void take(struct world *w, struct message m, bool repeated)
     w->events++;
     bool of_worker = m.kind == K_DONE || m.kind == K_READY || (m.kind == K_CLOSED && m.member >= LANE_MEMBER_WORKER0);
     bool of_decoder = m.kind == K_DECODED || m.kind == K_END || (m.kind == K_CLOSED && m.member == LANE_MEMBER_DECODER);
-    uint32_t life = of_worker ? w->worker[m.from].life : of_decoder ? w->sim[m.from].decoder_life : w->sim[m.from].aggregator_life;
+    uint32_t life = of_worker    ? w->worker[m.from].life
+                    : of_decoder ? w->sim[m.from].decoder_life
+                                 : w->sim[m.from].aggregator_life;
     if (m.life != life) return; // expelled with its sender's death
     bool first;
     switch (m.kind) {
-    case K_DECODED: expect(w, lane_on_decoded(lane, m.epoch, m.n, 0, m.n * 10, 10), repeated, "DECODED"); break;
-    case K_END: expect(w, lane_on_end(lane, m.epoch, m.n), repeated, "LANE_END"); break;
+    case K_DECODED:
+        expect(w, lane_on_decoded(lane, m.epoch, m.n, 0, m.n * 10, 10), repeated, "DECODED");
+        break;
+    case K_END:
+        expect(w, lane_on_end(lane, m.epoch, m.n), repeated, "LANE_END");
+        break;
     case K_DONE: {
         enum lane_result r = lane_on_done(lane, m.epoch, m.n, m.from, m.slot, &first);
         // Said again after the frame went to the same worker anew, it cannot be told apart; links number messages.
@@ -281,12 +294,15 @@ static void take(struct world *w, struct message m, bool repeated)
     case K_READY:
         if (!repeated) dispatch_on_ready(&w->dispatch, m.from, m.n);
         break;
-    case K_TAKEN: expect(w, lane_on_taken(lane, m.epoch, m.n), repeated, "TAKEN"); break;
+    case K_TAKEN:
+        expect(w, lane_on_taken(lane, m.epoch, m.n), repeated, "TAKEN");
+        break;
     case K_COMMITTED: {
         enum lane_result r = lane_on_committed(lane, m.epoch, m.n);
         expect(w, r, repeated, "COMMITTED");
         if (r != LANE_OK) break;
-        if (m.n != w->sim[m.lane].segment_frames) BAD(w, "%u frames committed of %u", m.n, w->sim[m.lane].segment_frames);
+        if (m.n != w->sim[m.lane].segment_frames)
+            BAD(w, "%u frames committed of %u", m.n, w->sim[m.lane].segment_frames);
         w->sim[m.lane].commits++;
         close_lane(w, m.lane);
         break;
@@ -394,8 +410,10 @@ static void step(struct world *w)
 {
     w->now += draw(w, 3000);
     uint32_t who = draw(w, 2 * LANES + WORKERS + 4);
-    if (who < LANES) step_decoder(w, who);
-    else if (who < 2 * LANES) step_aggregator(w, who - LANES);
+    if (who < LANES)
+        step_decoder(w, who);
+    else if (who < 2 * LANES)
+        step_aggregator(w, who - LANES);
     else if (who < 2 * LANES + WORKERS) {
         // The last worker is slow: it gets late.
         if (who < 2 * LANES + WORKERS - 1 || chance(w, 100)) step_worker(w, who - 2 * LANES);
@@ -404,11 +422,14 @@ static void step(struct world *w)
         uint32_t at = draw(w, w->n_queue), i = 0;
         struct message m = w->queue[at];
         bool worker = m.kind == K_DONE || m.kind == K_READY || (m.kind == K_CLOSED && m.member >= LANE_MEMBER_WORKER0);
-        bool decoder = m.kind == K_DECODED || m.kind == K_END || (m.kind == K_CLOSED && m.member == LANE_MEMBER_DECODER);
+        bool decoder =
+            m.kind == K_DECODED || m.kind == K_END || (m.kind == K_CLOSED && m.member == LANE_MEMBER_DECODER);
         for (i = 0; i < at; i++) {
             const struct message *o = &w->queue[i];
-            bool ow = o->kind == K_DONE || o->kind == K_READY || (o->kind == K_CLOSED && o->member >= LANE_MEMBER_WORKER0);
-            bool od = o->kind == K_DECODED || o->kind == K_END || (o->kind == K_CLOSED && o->member == LANE_MEMBER_DECODER);
+            bool ow =
+                o->kind == K_DONE || o->kind == K_READY || (o->kind == K_CLOSED && o->member >= LANE_MEMBER_WORKER0);
+            bool od =
+                o->kind == K_DECODED || o->kind == K_END || (o->kind == K_CLOSED && o->member == LANE_MEMBER_DECODER);
             if (ow == worker && od == decoder && o->from == m.from) break;
         }
         m = w->queue[i];
@@ -440,7 +461,8 @@ static void run_world(uint64_t seed, int death_per_mille, int repeat_per_mille, 
         if (++steps % 64 == 0)
             for (uint32_t i = 0; i < WORKERS; i++)
                 if (!w->worker[i].alive) kill_worker(w, i);
-        if (steps > (uint64_t)commits * 60000) BAD(w, "no progress: %llu commits in %llu steps", (unsigned long long)total, (unsigned long long)steps);
+        if (steps > (uint64_t)commits * 60000)
+            BAD(w, "no progress: %llu commits in %llu steps", (unsigned long long)total, (unsigned long long)steps);
         total = 0;
         for (uint32_t l = 0; l < LANES; l++) total += w->sim[l].commits;
     }
@@ -476,8 +498,8 @@ static void deaths_everywhere(void)
         events += world.events, deaths += world.deaths, give_ups += world.give_ups, second += world.second_tries;
     }
     CHECK_MSG(events > 100000 && deaths > 1000 && give_ups > 100 && second > 10,
-              "the schedules were too tame: %" PRIu64 " events, %" PRIu64 " deaths, %" PRIu64 " epochs given up, %" PRIu64
-              " second tries",
+              "the schedules were too tame: %" PRIu64 " events, %" PRIu64 " deaths, %" PRIu64
+              " epochs given up, %" PRIu64 " second tries",
               events, deaths, give_ups, second);
 }
 
@@ -522,6 +544,6 @@ static void quarantined_frame_is_passed_on(void)
     CHECK_INT(lane_next_work(&lane, 0), 1);
 }
 
-CHECK_MAIN({"undisturbed", undisturbed}, {"repeated_messages", repeated_messages}, {"deaths_everywhere", deaths_everywhere},
-           {"impossible_events_are_refused", impossible_events_are_refused},
+CHECK_MAIN({"undisturbed", undisturbed}, {"repeated_messages", repeated_messages},
+           {"deaths_everywhere", deaths_everywhere}, {"impossible_events_are_refused", impossible_events_are_refused},
            {"quarantined_frame_is_passed_on", quarantined_frame_is_passed_on})

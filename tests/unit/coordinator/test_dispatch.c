@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+//
+// Dispatch against a clock of its own: how much of the workers' speed comes
+// through, with equal and with mixed devices, and what happens at the end of a
+// job, with suspected frames and without credit.
+#include "coordinator/dispatch.h"
+
+#include "tests/check.h"
+
+#define MAX_W 64
+#define HOP_US 60 // a message's way, there or back
+
+struct device {
+    double frame_us, busy_until;
+    uint32_t queue[64], first, count;
+};
+
+struct bench {
+    struct dispatch d;
+    struct lane lane[8];
+    struct device dev[MAX_W];
+    uint32_t workers, lanes, slots;
+    uint64_t done, given, total;
+    double now;
+    // Answers on their way back: one per device at a time is enough (DONE in order).
+    struct {
+        double at;
+        uint32_t worker, lane, n, slot;
+    } answer[MAX_W * 64];
+    uint32_t n_answers;
+};
+
+static struct bench b;
+
+static void feed(void)
+{
+    for (uint32_t l = 0; l < b.lanes; l++) {
+        uint32_t end, n;
+        lane_next_window(&b.lane[l], &end);
+        while (b.lane[l].decoded < b.lane[l].window_end)
+            lane_on_decoded(&b.lane[l], b.lane[l].p.epoch, b.lane[l].decoded, 0, 0, 1);
+        // An aggregator of no cost.
+        while (lane_next_frame(&b.lane[l], &n)) lane_on_taken(&b.lane[l], b.lane[l].p.epoch, n);
+    }
+}
+
+static void give(void)
+{
+    struct dispatch_batch batch;
+    for (;;) {
+        feed();
+        b.d.remaining = (int64_t)(b.total - b.given);
+        if (b.d.remaining <= 0 || !dispatch_next(&b.d, b.lane, b.lanes, (int64_t)b.now, &batch)) return;
+        struct device *dev = &b.dev[batch.worker];
+        for (uint32_t i = 0; i < batch.count; i++) {
+            b.given += batch.item[i].out_slot < b.slots; // a second try is no new frame
+            double begin = b.now + HOP_US > dev->busy_until ? b.now + HOP_US : dev->busy_until;
+            dev->busy_until = begin + dev->frame_us;
+            b.answer[b.n_answers].at = dev->busy_until + HOP_US;
+            b.answer[b.n_answers].worker = batch.worker;
+            b.answer[b.n_answers].lane = batch.item[i].lane;
+            b.answer[b.n_answers].n = batch.item[i].n;
+            b.answer[b.n_answers++].slot = batch.item[i].out_slot;
+        }
+    }
+}
+
+// Returns the share of the summed speeds that came through.
+static double run_bench(uint32_t workers, const double *frame_us, uint32_t lanes, uint32_t slots, uint64_t total)
+{
+    memset(&b, 0, sizeof b);
+    b.workers = workers, b.lanes = lanes, b.slots = slots, b.total = total;
+    dispatch_init(&b.d, workers);
+    double rate = 0;
+    for (uint32_t i = 0; i < workers; i++) {
+        b.dev[i].frame_us = frame_us[i];
+        rate += 1 / frame_us[i];
+        dispatch_up(&b.d, i, 1);
+        dispatch_on_ready(&b.d, i, 16);
+    }
+    for (uint32_t l = 0; l < lanes; l++)
+        lane_open(&b.lane[l], &(struct lane_params){
+                                  .epoch = 1, .in_slots = slots, .out_slots = slots, .out_spares = 2, .order = l + 1});
+    give();
+    while (b.done < total && b.n_answers) {
+        uint32_t next = 0;
+        for (uint32_t i = 1; i < b.n_answers; i++)
+            if (b.answer[i].at < b.answer[next].at) next = i;
+        b.now = b.answer[next].at;
+        uint32_t w = b.answer[next].worker;
+        bool first;
+        if (lane_on_done(&b.lane[b.answer[next].lane], 1, b.answer[next].n, w, b.answer[next].slot, &first) ==
+            LANE_OK) {
+            b.done += first;
+            dispatch_on_done(&b.d, w, (uint32_t)b.dev[w].frame_us);
+        }
+        dispatch_on_ready(&b.d, w, 1);
+        b.answer[next] = b.answer[--b.n_answers];
+        give();
+    }
+    return b.done < total ? 0 : (double)total / b.now / rate;
+}
+
+static uint32_t wished_slots(uint32_t workers)
+{
+    return 8 + 2 * workers; // as flow.c has it
+}
+
+static void equal_devices(void)
+{
+    double us[64];
+    for (int i = 0; i < 64; i++) us[i] = 10000;
+    double share = run_bench(8, us, 2, wished_slots(8), 4000);
+    CHECK_MSG(share >= 0.98, "8 equal devices reach %.4f of 8 times one", share);
+    share = run_bench(64, us, 2, wished_slots(64), 20000);
+    CHECK_MSG(share >= 0.95, "64 equal devices reach %.4f", share);
+}
+
+static void mixed_devices(void)
+{
+    double us[8] = {10000, 10000, 10000, 10000, 40000, 40000, 40000, 40000};
+    for (uint32_t lanes = 1; lanes <= 3; lanes++) {
+        double share = run_bench(8, us, lanes, wished_slots(8), 4000);
+        CHECK_MSG(share >= 0.97, "8 devices of 4:1 reach %.4f of their sum with %u lanes", share, lanes);
+    }
+    double far[2] = {5000, 100000};
+    double share = run_bench(2, far, 2, wished_slots(2), 2000);
+    CHECK_MSG(share >= 0.95, "2 devices of 20:1 reach %.4f of their sum", share);
+}
+
+static void nothing_waits_for_a_slow_one_at_the_end(void)
+{
+    double us[2] = {1000, 200000};
+    run_bench(2, us, 1, 16, 600);
+    // The fast one alone needs 0.6 s; the slow one's last frame must not add 0.2 s.
+    CHECK_MSG(b.done == 600 && b.now < 640000, "600 frames took %.0f us", b.now);
+}
+
+static void no_more_than_credit(void)
+{
+    static struct dispatch d;
+    static struct lane lane[1];
+    struct dispatch_batch batch;
+    uint32_t end;
+    dispatch_init(&d, 1);
+    lane_init(lane);
+    lane_open(lane, &(struct lane_params){.epoch = 1, .in_slots = 12, .out_slots = 12});
+    lane_next_window(lane, &end);
+    for (uint32_t i = 0; i < 8; i++) lane_on_decoded(lane, 1, i, 0, i, 1);
+    CHECK(!dispatch_next(&d, lane, 1, 0, &batch)); // not up
+    dispatch_up(&d, 0, 4);
+    CHECK(!dispatch_next(&d, lane, 1, 0, &batch)); // no credit
+    dispatch_on_ready(&d, 0, 3);
+    CHECK(dispatch_next(&d, lane, 1, 0, &batch));
+    CHECK_INT(batch.count, 3);
+    CHECK_INT(batch.item[0].n, 0);
+    CHECK(!dispatch_next(&d, lane, 1, 0, &batch));
+    dispatch_on_ready(&d, 0, 100);
+    CHECK(dispatch_next(&d, lane, 1, 0, &batch));
+    CHECK_INT(batch.count, 4);
+    lane_on_decoded(lane, 1, 8, 0, 8, 1);
+    CHECK(dispatch_next(&d, lane, 1, 0, &batch));
+    CHECK_INT(batch.count, 1);
+    CHECK(!dispatch_next(&d, lane, 1, 0, &batch)); // two batches are enough
+    CHECK_INT(d.worker[0].held, 8);
+}
+
+static void batches_keep_to_one_shape(void)
+{
+    static struct dispatch d;
+    static struct lane lane[3];
+    struct dispatch_batch batch;
+    uint32_t end;
+    dispatch_init(&d, 1);
+    for (uint32_t l = 0; l < 3; l++) {
+        lane_init(&lane[l]);
+        lane_open(&lane[l],
+                  &(struct lane_params){.epoch = 1, .in_slots = 4, .out_slots = 4, .shape = l == 1, .order = 3 - l});
+        lane_next_window(&lane[l], &end);
+        lane_on_decoded(&lane[l], 1, 0, 0, 0, 1);
+    }
+    dispatch_up(&d, 0, 8);
+    dispatch_on_ready(&d, 0, 16);
+    CHECK(dispatch_next(&d, lane, 3, 0, &batch));
+    CHECK_INT(batch.count, 2);
+    CHECK_INT(batch.item[0].lane, 2); // the oldest
+    CHECK_INT(batch.item[1].lane, 0);
+}
+
+static void suspected_frames_go_alone(void)
+{
+    static struct dispatch d;
+    static struct lane lane[1];
+    struct dispatch_batch batch;
+    uint32_t end;
+    bool first;
+    dispatch_init(&d, 2);
+    lane_init(lane);
+    lane_open(lane, &(struct lane_params){.epoch = 1, .in_slots = 8, .out_slots = 8});
+    lane_next_window(lane, &end);
+    for (uint32_t i = 0; i < 8; i++) lane_on_decoded(lane, 1, i, 0, i, 1);
+    lane_frame_of(lane, 1)->suspicion = 1;
+    dispatch_up(&d, 0, 2);
+    dispatch_on_ready(&d, 0, 16);
+    CHECK(dispatch_next(&d, lane, 1, 0, &batch));
+    CHECK_INT(batch.count, 2);
+    CHECK_INT(batch.item[1].n, 2); // over the suspected one
+    dispatch_up(&d, 1, 2);
+    dispatch_on_ready(&d, 1, 16);
+    CHECK(dispatch_next(&d, lane, 1, 0, &batch));
+    CHECK_INT(batch.worker, 1);
+    CHECK_INT(batch.item[0].n, 1);
+    CHECK_INT(batch.count, 1);
+    while (dispatch_next(&d, lane, 1, 0, &batch)) CHECK_INT(batch.worker, 0);
+    CHECK_INT(d.worker[1].held, 1);
+    CHECK_INT(lane_on_done(lane, 1, 1, 1, 1, &first), LANE_OK);
+    dispatch_on_done(&d, 1, 1000);
+    CHECK(!d.worker[1].alone);
+}
+
+CHECK_MAIN({"equal_devices", equal_devices}, {"mixed_devices", mixed_devices},
+           {"nothing_waits_for_a_slow_one_at_the_end", nothing_waits_for_a_slow_one_at_the_end},
+           {"no_more_than_credit", no_more_than_credit}, {"batches_keep_to_one_shape", batches_keep_to_one_shape},
+           {"suspected_frames_go_alone", suspected_frames_go_alone})

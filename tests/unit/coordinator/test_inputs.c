@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+//
+// Inputs to jobs: folders, lists, patterns, where outputs go, what is refused.
+#include "coordinator/inputs.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "coordinator/rundir.h"
+#include "tests/check.h"
+
+static char root[64];
+static struct reel_settings settings;
+static struct inputs in;
+
+static const char *at(const char *name)
+{
+    static char path[8][256];
+    static int turn;
+    turn = (turn + 1) % 8;
+    snprintf(path[turn], sizeof path[turn], "%s/%s", root, name);
+    return path[turn];
+}
+
+static void touch(const char *name, const char *text)
+{
+    FILE *f = fopen(at(name), "w");
+    if (f) fputs(text, f), fclose(f);
+}
+
+static void begin(const char *output)
+{
+    snprintf(root, sizeof root, "/tmp/reelmill-test-inputs-%d", (int)getpid());
+    rundir_remove_tree(root);
+    mkdir(root, 0755);
+    mkdir(at("v"), 0755);
+    mkdir(at("v/sub"), 0755);
+    touch("v/b.mp4", "x");
+    touch("v/a.avi", "x");
+    touch("v/sub/c.mkv", "x");
+    touch("v/readme.txt", "x");
+    touch("v/.hidden.mp4", "x");
+    memset(&settings, 0, sizeof settings);
+    snprintf(settings.output, sizeof settings.output, "%s", output);
+}
+
+static enum reel_err collect(const char *word)
+{
+    inputs_fini(&in);
+    return inputs_collect(&settings, &word, 1, "/run/x", &in);
+}
+
+static void folder(void)
+{
+    begin("");
+    snprintf(settings.output, sizeof settings.output, "%s", at("out"));
+    CHECK_INT(collect(at("v")), REEL_OK);
+    CHECK_INT(in.n, 3);
+    CHECK_STR(in.jobs[0].output, at("out/a.mkv")); // .avi is nothing that we write
+    CHECK_STR(in.jobs[1].output, at("out/b.mp4"));
+    CHECK_STR(in.jobs[2].output, at("out/sub/c.mkv"));
+    CHECK_STR(in.jobs[2].parts_dir, at("out/sub/.c.mkv.reelmill"));
+    snprintf(settings.output_format, sizeof settings.output_format, "jsonl");
+    CHECK_INT(collect(at("v")), REEL_OK);
+    CHECK_STR(in.jobs[1].output, at("out/b.jsonl"));
+    CHECK_INT(in.jobs[1].kind, REEL_OUTPUT_JSONL);
+}
+
+static void list(void)
+{
+    begin("");
+    snprintf(settings.output, sizeof settings.output, "%s", at("out"));
+    char text[1024];
+    snprintf(text, sizeof text, "# comment\n\n  %s  \r\n%s\nmissing/x.mp4\n", at("v/b.mp4"), at("v/sub"));
+    touch("list.txt", text);
+    char word[300];
+    snprintf(word, sizeof word, "@%s", at("list.txt"));
+    CHECK_INT(collect(word), REEL_OK);
+    CHECK_INT(in.n, 3);
+    CHECK_STR(in.jobs[0].output, at("out/b.mp4"));
+    CHECK_STR(in.jobs[1].output, at("out/sub/c.mkv"));
+    CHECK_STR(in.jobs[2].output, at("out/missing/x.mp4")); // fails as a job of its own
+}
+
+static void single(void)
+{
+    begin("");
+    snprintf(settings.output, sizeof settings.output, "%s", at("o.mp4"));
+    CHECK_INT(collect(at("v/b.mp4")), REEL_OK);
+    CHECK_INT(in.n, 1);
+    CHECK_STR(in.jobs[0].parts_dir, at(".o.mp4.reelmill"));
+    snprintf(settings.output, sizeof settings.output, "null:");
+    CHECK_INT(collect(at("v/b.mp4")), REEL_OK);
+    CHECK_STR(in.jobs[0].parts_dir, "/run/x/job-0");
+    snprintf(settings.output, sizeof settings.output, "%s", at("v/%06d.png"));
+    CHECK_INT(collect(at("v/b.mp4")), REEL_OK);
+    CHECK_INT(in.jobs[0].kind, REEL_OUTPUT_IMAGES);
+    CHECK_STR(in.jobs[0].parts_dir, at("v/._06d.png.reelmill"));
+    snprintf(settings.output, sizeof settings.output, "%s", at("v"));
+    CHECK_INT(collect(at("v/sub/c.mkv")), REEL_OK); // an existing folder
+    CHECK_STR(in.jobs[0].output, at("v/c.mkv"));
+}
+
+#define REFUSED(word, part)                        \
+    do {                                           \
+        CHECK_INT(collect(word), REEL_ERR_CONFIG); \
+        CHECK_HAS(reel_fail_text(), part);         \
+        CHECK_INT(in.n, 0);                        \
+    } while (0)
+
+static void refused(void)
+{
+    begin("");
+    REFUSED(at("v/b.mp4"), "no output was given");
+    snprintf(settings.output, sizeof settings.output, "%s", at("o.xyz"));
+    REFUSED(at("v/b.mp4"), ".mp4 .mkv");
+    snprintf(settings.output, sizeof settings.output, "%s", at("o.mp4"));
+    REFUSED(at("nothing.mp4"), "No such file");
+    snprintf(settings.output, sizeof settings.output, "%s", at("no/o.mp4"));
+    REFUSED(at("v/b.mp4"), "there is no folder");
+    snprintf(settings.output, sizeof settings.output, "%s", at("v/b.mp4"));
+    REFUSED(at("v/b.mp4"), "it is the input");
+    snprintf(settings.output, sizeof settings.output, "%s", at("v/sub/c.mkv"));
+    REFUSED(at("v/b.mp4"), "-y");
+    settings.overwrite = true;
+    CHECK_INT(collect(at("v/b.mp4")), REEL_OK);
+    settings.overwrite = false;
+    REFUSED(at("v"), "this is a file");
+    snprintf(settings.output, sizeof settings.output, "%s", at("v"));
+    REFUSED(at("v"), "is the input");
+    snprintf(settings.output, sizeof settings.output, "%s", at("out"));
+    snprintf(settings.output_format, sizeof settings.output_format, ".mp4");
+    touch("v/b.mov", "x");
+    REFUSED(at("v"), "would both be written there");
+    mkdir(at("empty"), 0755);
+    REFUSED(at("empty"), "could not find a video");
+}
+
+static void clean(void)
+{
+    inputs_fini(&in);
+    rundir_remove_tree(root);
+    CHECK(access(root, F_OK));
+}
+
+CHECK_MAIN({"folder", folder}, {"list", list}, {"single", single}, {"refused", refused}, {"clean", clean})

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#include "coordinator/ledger.h"
+
+#include "tests/check.h"
+
+static char why[256];
+
+static void sums(void)
+{
+    struct ledger l = {0};
+    struct ledger_entry e = {
+        .packets = 50, .hidden = 1, .unreadable = 2, .filtered = 0, .decoded = 47, .encoded = 47, .quarantined = 1};
+    CHECK(ledger_add(&l, &e, why, sizeof why));
+    CHECK(ledger_add(&l, &e, why, sizeof why));
+    CHECK(ledger_check(&l, 2, 100, 94, why, sizeof why));
+    CHECK(ledger_check(&l, 2, -1, 94, why, sizeof why));
+    CHECK(!ledger_check(&l, 3, 100, 94, why, sizeof why));
+    CHECK_HAS(why, "2 of 3 segments");
+    CHECK(!ledger_check(&l, 2, 101, 94, why, sizeof why));
+    CHECK_HAS(why, "101 packets");
+    CHECK(!ledger_check(&l, 2, 100, 93, why, sizeof why));
+    CHECK_HAS(why, "the output 93");
+}
+
+static void entries_must_balance(void)
+{
+    struct ledger l = {0};
+    CHECK(!ledger_add(&l, &(struct ledger_entry){.packets = 5, .decoded = 5, .encoded = 4}, why, sizeof why));
+    CHECK_HAS(why, "5 frames were decoded, 4 encoded");
+    CHECK(!ledger_add(&l, &(struct ledger_entry){.packets = 5, .hidden = 4, .unreadable = 2}, why, sizeof why));
+    CHECK(!ledger_add(&l, &(struct ledger_entry){.packets = 5, .hidden = -1}, why, sizeof why));
+    CHECK(!ledger_add(&l, &(struct ledger_entry){.packets = 5, .decoded = 5, .encoded = 5, .quarantined = 6}, why,
+                      sizeof why));
+    CHECK_INT(l.segments, 0);
+}
+
+CHECK_MAIN({"sums", sums}, {"entries_must_balance", entries_must_balance})

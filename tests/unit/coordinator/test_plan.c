@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+//
+// Cutting into segments: every timestamp is in exactly one, cuts lie on
+// entries, and random inputs keep both.
+#include "coordinator/plan.h"
+
+#include "tests/check.h"
+
+static struct reel_media media_of(int64_t last)
+{
+    return (struct reel_media){.time_base = {1, 1000}, .first_pts = 0, .last_pts = last, .n_frames = 100};
+}
+
+static void cuts_at_entries(void)
+{
+    struct reel_media m = media_of(30000);
+    struct reel_entry e[31];
+    for (int i = 0; i < 31; i++) e[i] = (struct reel_entry){.packet_no = i * 25, .pts = i * 1000};
+    uint32_t n;
+    struct segment *s = plan_segments(&m, e, 31, 10, &n);
+    CHECK_INT(n, 4); // 0..9, 10..19, 20..29, 30
+    CHECK(!s[0].has_entry && s[1].has_entry);
+    CHECK_INT(s[1].start_pts, 10000);
+    CHECK_INT(s[1].end_pts, 20000);
+    CHECK_INT(s[1].entry.packet_no, 250);
+    CHECK_INT(s[3].end_pts, INT64_MAX);
+    free(s);
+}
+
+static void no_cut(void)
+{
+    struct reel_media m = media_of(30000);
+    struct reel_entry e = {.pts = 15000};
+    uint32_t n;
+    m.flags = REEL_MEDIA_NO_CUT;
+    struct segment *s = plan_segments(&m, &e, 1, 10, &n);
+    CHECK_INT(n, 1);
+    free(s);
+    m.flags = 0;
+    m.time_base = (struct reel_rational){0, 0};
+    s = plan_segments(&m, &e, 1, 10, &n);
+    CHECK_INT(n, 1);
+    free(s);
+    s = plan_segments(&m, NULL, 0, 10, &n);
+    CHECK_INT(n, 1);
+    CHECK_INT(s[0].start_pts, INT64_MIN);
+    CHECK_INT(s[0].end_pts, INT64_MAX);
+    free(s);
+}
+
+static void random_inputs(void)
+{
+    uint64_t seed = 5;
+    for (int round = 0; round < 2000; round++) {
+        struct reel_media m = media_of((int64_t)(check_rand(&seed) % 100000));
+        m.first_pts = -(int64_t)(check_rand(&seed) % 5000);
+        struct reel_entry e[64];
+        uint32_t count = check_rand(&seed) % 64, n;
+        int64_t pts = INT64_MIN;
+        for (uint32_t i = 0; i < count; i++) {
+            // Mostly forward, some back, some wild.
+            uint64_t r = check_rand(&seed);
+            pts = r % 50 == 0 ? (int64_t)check_rand(&seed) : (i ? pts : -3000) + (int64_t)(r >> 8) % 4000 - 500;
+            e[i] = (struct reel_entry){.packet_no = i, .pts = pts};
+        }
+        struct segment *s = plan_segments(&m, e, count, 1 + (double)(check_rand(&seed) % 8), &n);
+        CHECK(s && n >= 1 && n <= count + 1);
+        CHECK(s[0].start_pts == INT64_MIN && s[n - 1].end_pts == INT64_MAX);
+        for (uint32_t i = 1; i < n; i++) {
+            CHECK_MSG(s[i].start_pts == s[i - 1].end_pts && s[i].start_pts > s[i - 1].start_pts,
+                      "round %d: a gap before segment %u", round, i);
+            CHECK(s[i].entry.pts == s[i].start_pts && s[i].start_pts <= m.last_pts && s[i].start_pts > m.first_pts);
+        }
+        free(s);
+    }
+}
+
+CHECK_MAIN({"cuts_at_entries", cuts_at_entries}, {"no_cut", no_cut}, {"random_inputs", random_inputs})
