@@ -187,5 +187,9 @@ static int run_child(int argc, char **argv)
 int main(int argc, char **argv)
 {
     if (reel_child_is(argc, argv)) return run_child(argc, argv);
+    if (argc == 2 && !strcmp(argv[1], "--version")) {
+        printf("reelmill %s\n%s\n", REEL_VERSION, cli_libraries());
+        return 0;
+    }
     return cli_main(argc, argv);
 }

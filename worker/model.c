@@ -22,10 +22,17 @@ static const char *file_of(const struct model_facts *f)
 
 // ---- which input ------------------------------------------------------------
 
+static bool is_channels(int64_t d)
+{
+    return d == 1 || d == 3;
+}
+
 static bool is_picture(const struct net_io *io)
 {
     const struct reel_shape *s = &io->shape;
     if (s->ndim != 4 && s->ndim != 3) return false;
+    // Without a batch only the channels tell a picture from any other table.
+    if (s->ndim == 3 && !is_channels(s->dim[0]) && !is_channels(s->dim[2])) return false;
     return reel_dtype_is_float(io->dtype) || io->dtype == REEL_U8;
 }
 
@@ -57,11 +64,6 @@ static enum reel_err choose_input(const struct model_facts *f, const char *wante
 }
 
 // ---- layout, channels, size -------------------------------------------------
-
-static bool is_channels(int64_t d)
-{
-    return d == 1 || d == 3;
-}
 
 static enum reel_err guess_layout(const struct model_facts *f, const struct reel_settings *s, struct model_input *in)
 {
@@ -169,7 +171,7 @@ static void range_text(const float gain[3], const float bias[3], int channels, b
 {
     float low = 0, high = 0;
     for (int i = 0; i < (channels == 1 ? 1 : 3); i++) {
-        float a = inverse ? -bias[i] / gain[i] : bias[i];
+        float a = inverse ? (0 - bias[i]) / gain[i] : bias[i];
         float b = inverse ? (1 - bias[i]) / gain[i] : gain[i] + bias[i];
         if (i == 0 || a < low) low = a;
         if (i == 0 || b > high) high = b;
@@ -186,7 +188,7 @@ static int describe_output(const struct model *m, const struct reel_shape *shape
     case REEL_TASK_IMAGE: {
         int rank = s->ndim, at = rank - 3 + (m->output.nhwc ? 0 : 1);
         range_text(m->output.gain, m->output.bias, m->output.channels, true, range, sizeof range);
-        int n = snprintf(buf, bytes, "it makes a %s picture %s",
+        int n = snprintf(buf, bytes, "it makes %s picture %s",
                          m->output.channels == 1 ? "luma"
                          : m->output.bgr         ? "BGR"
                                                  : "RGB",

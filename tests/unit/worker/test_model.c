@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+//
+// What is guessed of the models of the test data, as the line that the user
+// sees; and of made-up ones. "test_model FILE.onnx" prints the guess for one.
+#include "worker/model.h"
+
+#include <unistd.h>
+
+#include "tests/check.h"
+#include "worker/engine.h"
+
+static struct reel_settings settings;
+
+static void reset_settings(void)
+{
+    opt_defaults(reel_settings_table(), &settings);
+}
+
+static enum reel_err guess_file(const char *path, char *text, size_t bytes, struct model *m)
+{
+    struct engine_params p = {.path = path, .backend = "interp", .backend_params = {.threads = 1}};
+    struct engines *e = NULL;
+    enum reel_err err = engines_open(&p, &e);
+    if (err) return err;
+    struct reel_shape shapes[MODEL_MAX_OUTPUTS];
+    int w, h;
+    err = model_guess_input(engines_facts(e), &settings, m);
+    if (!err) model_trial_size(m, &settings, &w, &h);
+    if (!err) err = engines_infer(e, m, w, h, shapes);
+    if (!err) err = model_guess_output(engines_facts(e), &settings, shapes, w, h, m);
+    if (!err) model_describe(m, shapes, w, h, text, bytes);
+    engines_close(&e);
+    return err;
+}
+
+// ---- the test data --------------------------------------------------------------
+
+static const struct {
+    const char *file, *text; // text: the line's beginning; or of the error
+} models[] = {
+    {"sr_realesr_animevideov3_x4_fp16",
+     "model reads RGB 0..1 NCHW, any size, whole frames; it makes an RGB picture 0..1 4 times as large"},
+    {"sr_realesr_general_x4v3_fp16",
+     "model reads RGB 0..1 NCHW, any size, whole frames; it makes an RGB picture 0..1 4 times as large"},
+    {"sr_espcn_x3_pt02_op1",
+     "model reads luma 0..1 NCHW, 224x224, tiles; it makes a luma picture 0..1 3 times as large"},
+    {"denoise_ircnn_medium_fp16",
+     "model reads RGB 0..1 NCHW, any size, whole frames; it makes an RGB picture 0..1 of the same size"},
+    {"denoise_ircnn_large_fp16",
+     "model reads RGB 0..1 NCHW, any size, whole frames; it makes an RGB picture 0..1 of the same size"},
+    {"lowlight_sci_720x1280",
+     "model reads RGB 0..1 NCHW, 1280x720, tiles; it makes an RGB picture 0..1 of the same size"},
+    {"lowlight_tbefn_180x320",
+     "model reads RGB 0..1 NCHW, 320x180, tiles; it makes an RGB picture 0..1 of the same size"},
+    {"style_mosaic_winml",
+     "model reads BGR 0..255 NCHW, 720x720, tiles; it makes a BGR picture 0..255 of the same size"},
+    {"style_candy_winml_op7",
+     "model reads BGR 0..255 NCHW, 720x720, tiles; it makes a BGR picture 0..255 of the same size"},
+    {"face_ultraface_rfb320",
+     "model reads RGB -0.9922..1 NCHW, 320x240, frames shrunk with borders; it finds objects (ssd head, 1 class)"},
+    {"face_ultraface_rfb320_simplified",
+     "model reads RGB -0.9922..1 NCHW, 320x240, frames shrunk with borders; it finds objects (ssd head, 1 class)"},
+    {"face_ultraface_slim320",
+     "model reads RGB -0.9922..1 NCHW, 320x240, frames shrunk with borders; it finds objects (ssd head, 1 class)"},
+    {"face_yunet_2021_160x120",
+     "model reads BGR 0..255 NCHW, 160x120, frames shrunk with borders; it finds objects (yunet2021 head, 1 class)"},
+    {"face_yunet_n_dynamic",
+     "model reads BGR 0..255 NCHW, any size, whole frames; it finds objects (yunet head, 1 class)"},
+    {"face_yunet_s_dynamic",
+     "model reads BGR 0..255 NCHW, any size, whole frames; it finds objects (yunet head, 1 class)"},
+    {"face_retinaface_mbnet025",
+     "model reads BGR -123..151 NCHW, any size, whole frames; it finds objects (retinaface head, 1 class)"},
+    {"det_yolox_nano",
+     "model reads BGR 0..255 NCHW, 416x416, frames shrunk with borders; it finds objects (yolox head, 80 classes)"},
+    {"det_fastestdet_352",
+     "model reads BGR 0..1 NCHW, 352x352, frames shrunk with borders; it finds objects (fastestdet head, 80 classes)"},
+    {"seg_deeplabv3_mnv2",
+     "model reads RGB -1..1 NHWC, 257x257, frames shrunk with borders; it gives each pixel one of 21 classes"},
+    {"pose_bodypix_mnv1_x050_s16_dyn",
+     "model reads RGB -1..1 NHWC, any size, whole frames; it gives each pixel a weight 0..1 (sigmoid is applied)"},
+    {"ocr_ppocr_mobile_v1.1_det",
+     "model reads BGR -2.118..2.64 NCHW, any size, whole frames; it gives each pixel a weight 0..1"},
+    {"cls_squeezenet_fp16",
+     "model reads BGR -123..151 NCHW, 224x224, the middle of frames; it tells one of 1000 classes"},
+    {"cls_cifar_pt",
+     "model reads RGB -1..1 NCHW, 32x32, the middle of frames; it tells one of 10 classes (softmax is applied)"},
+    {"cls_mnist_cntk",
+     "model reads luma 0..255 NCHW, 28x28, the middle of frames; it tells one of 10 classes (softmax is applied)"},
+    {"cls_mnist_ort",
+     "model reads luma 0..255 NCHW, 28x28, the middle of frames; it tells one of 10 classes (softmax is applied)"},
+    {"face_landmark_mediapipe",
+     "model reads RGB -1..1 NCHW, 192x192, frames shrunk with borders; its outputs are passed on as tensors"},
+    {"track_nanotrack_v2_backbone",
+     "model reads RGB 0..1 NCHW, 255x255, frames shrunk with borders; its outputs are passed on as tensors"},
+    {"feat_xfeat_640",
+     "model reads RGB 0..1 NCHW, 640x640, frames shrunk with borders; its outputs are passed on as tensors"},
+    {"track_nanotrack_v2_head", "needs a second input \"input2\""},
+    {"rnn_gtcrn_stream_simple", "second input"},
+    {"tfm_self_attention", "is no picture"},
+    {"rnn_silero_vad_16k_only", "is no picture"},
+    {"bad_lfs_pointer_yolo", "could not"},
+};
+
+static void guesses_of_test_data(void)
+{
+    const char *root = getenv("REELMILL_TESTDATA");
+    if (!root) root = "../shared/testdata";
+    if (access(root, R_OK)) SKIP("no test data");
+    reset_settings();
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        char path[1024], text[1024];
+        struct model m;
+        snprintf(path, sizeof path, "%s/models/%s.onnx", root, models[i].file);
+        enum reel_err err = guess_file(path, text, sizeof text, &m);
+        if (err) {
+            CHECK_MSG(strstr(reel_fail_text(), models[i].text), "%s: \"%s\" does not have \"%s\"", models[i].file,
+                      reel_fail_text(), models[i].text);
+            continue;
+        }
+        CHECK_MSG(!strncmp(text, models[i].text, strlen(models[i].text)), "%s:\n got  %s\n want %s", models[i].file,
+                  text, models[i].text);
+    }
+}
+
+// ---- made up --------------------------------------------------------------------
+
+struct fake {
+    struct net_io in[2], out[4];
+    struct reel_shape shapes[4];
+    struct model_facts facts;
+};
+
+static struct net_io io(const char *name, int ndim, const int64_t *dim)
+{
+    struct net_io v = {.name = name, .dtype = REEL_F32, .shape = {.ndim = ndim}};
+    memcpy(v.shape.dim, dim, (size_t)ndim * sizeof *dim);
+    return v;
+}
+#define IO(name, n, ...) io(name, n, (const int64_t[]){__VA_ARGS__})
+
+static enum reel_err guess_fake(struct fake *f, int n_in, int n_out, struct model *m, char *text, size_t bytes)
+{
+    f->facts.n_in = n_in, f->facts.n_out = n_out, f->facts.in = f->in, f->facts.out = f->out;
+    f->facts.path = "made-up.onnx";
+    int w, h;
+    enum reel_err err = model_guess_input(&f->facts, &settings, m);
+    if (err) return err;
+    model_trial_size(m, &settings, &w, &h);
+    for (int i = 0; i < n_out; i++) f->shapes[i] = f->out[i].shape;
+    err = model_guess_output(&f->facts, &settings, f->shapes, w, h, m);
+    if (!err) model_describe(m, f->shapes, w, h, text, bytes);
+    return err;
+}
+
+static void yolo_families(void)
+{
+    reset_settings();
+    struct model m;
+    char text[1024];
+    struct fake v5 = {.in = {IO("images", 4, 1, 3, 640, 640)}, .out = {IO("output0", 3, 1, 25200, 85)}};
+    CHECK_INT(guess_fake(&v5, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_INT(m.head, MODEL_HEAD_YOLOV5);
+    CHECK_INT(m.classes, 80);
+    CHECK(!m.input.bgr);
+    CHECK_NEAR(m.input.gain[0], 1, 0);
+    CHECK_INT(m.input.fit, MODEL_LETTERBOX);
+    struct fake v8 = {.in = {IO("images", 4, 1, 3, 640, 640)}, .out = {IO("output0", 3, 1, 84, 8400)}};
+    CHECK_INT(guess_fake(&v8, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_INT(m.head, MODEL_HEAD_YOLOV8);
+    CHECK_INT(m.classes, 80);
+    struct fake v10 = {.in = {IO("images", 4, 1, 3, 640, 640)}, .out = {IO("output0", 3, 1, 300, 6)}};
+    CHECK_INT(guess_fake(&v10, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_INT(m.head, MODEL_HEAD_NMS);
+    struct fake wide = {.in = {IO("images", 4, 1, 3, 384, 640)}, .out = {IO("output", 3, 1, 5040, 85)}};
+    CHECK_INT(guess_fake(&wide, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_INT(m.head, MODEL_HEAD_YOLOX);
+    CHECK(m.input.bgr);
+}
+
+static void settings_win(void)
+{
+    reset_settings();
+    struct model m;
+    char text[1024];
+    struct fake f = {.in = {IO("x", 4, 1, 3, 64, 96)}, .out = {IO("y", 4, 1, 3, 128, 192)}};
+    settings.io.channels = SET_CHANNELS_BGR;
+    settings.io.mean = (struct opt_floats){3, {0.1, 0.2, 0.3}};
+    settings.io.std = (struct opt_floats){1, {0.5}};
+    settings.io.out_range = SET_RANGE_M1_1;
+    settings.io.resize = SET_RESIZE_STRETCH;
+    CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_INT(m.task, REEL_TASK_IMAGE);
+    CHECK(m.input.bgr && m.output.bgr);
+    CHECK_NEAR(m.input.gain[0], 2, 1e-6);
+    CHECK_NEAR(m.input.bias[0], -0.6, 1e-6); // red is the network's last channel
+    CHECK_NEAR(m.input.bias[2], -0.2, 1e-6);
+    CHECK_NEAR(m.output.gain[1], 0.5, 1e-6);
+    CHECK_NEAR(m.output.bias[1], 0.5, 1e-6);
+    CHECK_INT(m.input.fit, MODEL_STRETCH);
+    CHECK_HAS(text, "as stated in the settings");
+}
+
+static void segmentation_and_classes(void)
+{
+    reset_settings();
+    struct model m;
+    char text[1024];
+    struct fake seg = {.in = {IO("x", 4, 1, 3, 256, 320)}, .out = {IO("y", 4, 1, 19, 64, 80)}};
+    CHECK_INT(guess_fake(&seg, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_INT(m.task, REEL_TASK_SEGMENT);
+    CHECK_INT(m.classes, 19);
+    struct fake numbers = {.in = {IO("x", 4, 1, 3, 256, 320)}, .out = {IO("y", 3, 1, 256, 320)}};
+    numbers.out[0].dtype = REEL_I64;
+    CHECK_INT(guess_fake(&numbers, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_INT(m.task, REEL_TASK_SEGMENT);
+    CHECK_INT(m.classes, 0);
+    struct fake cls = {.in = {IO("x", 4, 1, 224, 224, 3)}, .out = {IO("y", 2, 1, 1001)}};
+    CHECK_INT(guess_fake(&cls, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_INT(m.task, REEL_TASK_CLASSIFY);
+    CHECK(m.input.nhwc);
+    CHECK_NEAR(m.input.bias[0], -1, 0); // NHWC: TensorFlow's habit
+    settings.task = 2;                  // detect
+    CHECK_INT(guess_fake(&cls, 1, 1, &m, text, sizeof text), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "detect.head");
+}
+
+static void refusals(void)
+{
+    reset_settings();
+    struct model m;
+    char text[1024];
+    struct fake rank = {.in = {IO("x", 2, 1, 100)}, .out = {IO("y", 2, 1, 10)}};
+    CHECK_INT(guess_fake(&rank, 1, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
+    CHECK_HAS(reel_fail_text(), "is no picture");
+    struct fake two = {.in = {IO("x", 4, 1, 3, 64, 64), IO("sigma", 1, 1)}, .out = {IO("y", 4, 1, 3, 64, 64)}};
+    CHECK_INT(guess_fake(&two, 2, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
+    CHECK_HAS(reel_fail_text(), "second input \"sigma\"");
+    struct fake batch = {.in = {IO("x", 4, 8, 3, 64, 64)}, .out = {IO("y", 4, 8, 3, 64, 64)}};
+    CHECK_INT(guess_fake(&batch, 1, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
+    struct fake five = {.in = {IO("x", 4, 1, 5, 64, 64)}, .out = {IO("y", 4, 1, 3, 64, 64)}};
+    CHECK_INT(guess_fake(&five, 1, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
+    CHECK_HAS(reel_fail_text(), "5 channels");
+    struct fake fixed = {.in = {IO("x", 4, 1, 3, 64, 64)}, .out = {IO("y", 4, 1, 3, 64, 64)}};
+    snprintf(settings.io.size, sizeof settings.io.size, "128x128");
+    CHECK_INT(guess_fake(&fixed, 1, 1, &m, text, sizeof text), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "64x64");
+    reset_settings();
+    snprintf(settings.io.output, sizeof settings.io.output, "z");
+    CHECK_INT(guess_fake(&fixed, 1, 1, &m, text, sizeof text), REEL_ERR_CONFIG);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strstr(argv[1], ".onnx")) {
+        reset_settings();
+        for (int i = 1; i < argc; i++) {
+            char text[1024];
+            struct model m;
+            enum reel_err err = guess_file(argv[i], text, sizeof text, &m);
+            printf("%s: %s\n", argv[i], err ? reel_fail_text() : text);
+        }
+        return 0;
+    }
+    static const struct check_case cases[] = {{"model guesses of the test data", guesses_of_test_data},
+                                              {"model yolo families", yolo_families},
+                                              {"model settings win", settings_win},
+                                              {"model segmentation and classes", segmentation_and_classes},
+                                              {"model refusals", refusals}};
+    return check_main(cases, 5, argc, argv);
+}
