@@ -383,6 +383,7 @@ static enum reel_err read_failed(const struct demux *d, int code)
 enum reel_err demux_read(struct demux *d, AVPacket *packet)
 {
     d->moved = true;
+    if (d->progress) reel_stat_add(d->progress, 1);
     if (d->images) {
         enum reel_err err = images_read(d->images, d->packet_no, packet);
         if (!err) d->packet_no++;
@@ -557,11 +558,19 @@ const int32_t *demux_display_matrix(struct demux *d)
 
 struct demux_pool {
     struct demux *idle[POOL_SIZE]; // newest first
+    _Atomic uint64_t *progress;
 };
 
-struct demux_pool *demux_pool_create(void)
+struct demux_pool *demux_pool_create(_Atomic uint64_t *progress)
 {
-    return calloc(1, sizeof(struct demux_pool));
+    struct demux_pool *pool = calloc(1, sizeof *pool);
+    if (pool) pool->progress = progress;
+    return pool;
+}
+
+_Atomic uint64_t *demux_pool_progress(const struct demux_pool *pool)
+{
+    return pool->progress;
 }
 
 void demux_pool_destroy(struct demux_pool **pool)

@@ -13,6 +13,7 @@
 #include "common/job.h"
 #include "common/media.h"
 #include "common/settings.h"
+#include "common/stat.h"
 #include "decoder/av.h"
 #include "decoder/decoder.h"
 
@@ -45,6 +46,7 @@ struct demux {
     struct images *images;
 
     uint32_t job;
+    _Atomic uint64_t *progress; // one up per packet, so that a long way to an entry is no hang; may be NULL
     char *name;
     const struct reel_settings *settings; // borrowed
 };
@@ -77,10 +79,12 @@ AVRational demux_sar(struct demux *demux, AVFrame *frame);
 const int32_t *demux_display_matrix(struct demux *demux);
 
 // Idle inputs, so that a job's next segment need not open and probe again.
-struct demux_pool *demux_pool_create(void);
+// progress: given to every input that a segment opens (demux.progress); may be NULL.
+struct demux_pool *demux_pool_create(_Atomic uint64_t *progress);
 void demux_pool_destroy(struct demux_pool **pool);
 // NULL when there is none; a borrowed demux goes back by put or is closed.
 struct demux *demux_pool_take(struct demux_pool *pool, uint32_t job);
+_Atomic uint64_t *demux_pool_progress(const struct demux_pool *pool);
 void demux_pool_put(struct demux_pool *pool, struct demux **demux);
 
 // ---- images.c: numbered images ---------------------------------------------

@@ -120,8 +120,6 @@ static enum reel_err write_slot(struct decoder *d, struct lane *l)
     err = reel_bus_post(d->child.bus, REEL_BUS_HUB, REEL_MSG_DECODED, &decoded);
     if (err) return err;
     reel_crash_point("decoder.after_decoded");
-    atomic_store_explicit(&d->child.row->job, l->job, memory_order_relaxed);
-    atomic_store_explicit(&d->child.row->frame, l->next, memory_order_relaxed);
     reel_stat_add(&d->child.row->frames, 1);
     av_frame_unref(l->frame);
     l->has_frame = false;
@@ -167,6 +165,8 @@ enum reel_err lane_step(struct decoder *d, struct lane *l, bool *out_worked)
     if (l->ended) return REEL_OK;
     if (l->has_frame && l->next >= l->window_end) return REEL_OK;
     *out_worked = true;
+    atomic_store_explicit(&d->child.row->job, l->job, memory_order_relaxed);
+    atomic_store_explicit(&d->child.row->frame, l->next, memory_order_relaxed);
     if (!l->has_frame) {
         enum reel_err err = fetch(d, l);
         if (err) return err;

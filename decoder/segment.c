@@ -19,6 +19,8 @@
 // Packets fed in one step: a codec with threads and reordering holds back
 // about that many, and a lane's turn stays short.
 #define STEP_PACKETS 16
+// Pictures that show before an entry follow it within so many packets; as in timing.c.
+#define LEADING_MAX 64
 
 struct segment {
     struct segment_params p;
@@ -29,6 +31,7 @@ struct segment {
     AVFrame *decoded;
     bool has_packet, demux_ended, flushed, decode_ended;
     bool past_end; // the next segment's entry has been read
+    bool beyond;   // and a picture that shows after it: no leading picture follows
     bool made_pts, exact_pts;
     AVRational media_time_base;
     int64_t last_pts;     // of decoded frames, INT64_MIN: none yet
@@ -62,6 +65,7 @@ enum reel_err segment_open(const struct segment_params *p, struct demux_pool *po
     else if (!p->has_entry)
         err = demux_rewind(s->demux);
     if (err) goto fail;
+    s->demux->progress = demux_pool_progress(pool);
     demux_video_only(s->demux);
     if (p->has_entry) {
         err = demux_seek(s->demux, &p->entry, s->packet);
@@ -115,6 +119,7 @@ static bool is_own(struct segment *s, bool shows)
 {
     int64_t pts = s->packet->pts;
     if (s->made_pts || (shows && pts == AV_NOPTS_VALUE)) return true;
+    if (shows && s->past_end && pts > s->p.end_pts) s->beyond = true;
     if (shows && pts == s->p.end_pts) s->past_end = true;
     if (!shows) return !s->past_end;
     return pts < s->p.end_pts && (!s->p.has_entry || pts >= s->p.start_pts);
@@ -163,6 +168,21 @@ static enum reel_err feed(struct segment *s)
     return REEL_OK;
 }
 
+// Behind the range's last frame: damaged streams give frames early, so the
+// packets are counted on until all leading pictures must have been read.
+static enum reel_err count_rest(struct segment *s)
+{
+    for (int i = 0; i < LEADING_MAX && !s->beyond; i++) {
+        enum reel_err err = s->demux_ended ? REEL_EOF : next_packet(s);
+        if (err == REEL_EOF) return REEL_OK;
+        if (err) return err;
+        count_packet(s);
+        av_packet_unref(s->packet);
+        s->has_packet = false;
+    }
+    return REEL_OK;
+}
+
 // ---- frames ---------------------------------------------------------------
 
 // The frame's time on the job's timeline, in the stream's time base.
@@ -192,7 +212,8 @@ static enum reel_err take_frame(struct segment *s)
     if (pts >= s->p.end_pts) {
         av_frame_unref(f);
         s->decode_ended = true;
-        return filter_send(s->filter, NULL);
+        enum reel_err err = count_rest(s);
+        return err ? err : filter_send(s->filter, NULL);
     }
     if (s->p.has_entry && pts < s->p.start_pts) {
         av_frame_unref(f);

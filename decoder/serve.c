@@ -56,7 +56,7 @@ enum reel_err decoder_init(struct decoder *d)
 {
     av_log_set_callback(av_says);
     d->lanes = calloc(d->child.lanes, sizeof *d->lanes);
-    d->pool = demux_pool_create();
+    d->pool = demux_pool_create(&d->child.row->progress);
     d->scan_notes = (struct notes){note_scan, d};
     if ((!d->lanes && d->child.lanes) || !d->pool)
         return reel_fail(REEL_ERR_NOMEM, "could not start decoder: no memory");

@@ -169,7 +169,7 @@ static void test_lanes(void)
     if (!make(path, sizeof path)) SKIP("there is no ffmpeg command to make clips with");
     struct clip_scan own = clip_scan(path, "null:", REEL_OUTPUT_NULL);
     struct clip_frames linear = {0};
-    struct demux_pool *pool = demux_pool_create();
+    struct demux_pool *pool = demux_pool_create(NULL);
     CHECK_INT(clip_segment(&own, pool, NULL, INT64_MIN, INT64_MAX, &linear), REEL_OK);
     demux_pool_destroy(&pool);
 

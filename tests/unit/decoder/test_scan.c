@@ -44,7 +44,7 @@ static void check_clip(const char *path, const char *codec, const char *size, co
     CHECK_MSG((360 - m->rotation) % 180 == (360 + atoi(rotation)) % 180, "%s: rotation %d of %s", path, m->rotation,
               rotation);
     struct clip_frames linear = {0};
-    struct demux_pool *pool = demux_pool_create();
+    struct demux_pool *pool = demux_pool_create(NULL);
     enum reel_err err = clip_segment(&scan, pool, NULL, INT64_MIN, INT64_MAX, &linear);
     demux_pool_destroy(&pool);
     CHECK_MSG(!err, "%s: %s", path, reel_fail_text());
@@ -220,7 +220,7 @@ static void test_formats(void)
                   f.depth, f.log2_chroma_w, f.log2_chroma_h);
         CHECK_MSG(!rows[i].full || scan.scanned.media.colour.full_range == 1, "%s: not full range", rows[i].name);
         struct clip_frames frames = {0};
-        struct demux_pool *pool = demux_pool_create();
+        struct demux_pool *pool = demux_pool_create(NULL);
         CHECK_INT(clip_segment(&scan, pool, NULL, INT64_MIN, INT64_MAX, &frames), REEL_OK);
         CHECK_INT(frames.n, 1);
         demux_pool_destroy(&pool);
@@ -249,7 +249,7 @@ static void test_pre_filter(void)
     CHECK(scan.scanned.media.flags & REEL_MEDIA_NO_CUT);
     CHECK_INT(scan.scanned.media.time_base.den, 12);
     struct clip_frames frames = {0};
-    struct demux_pool *pool = demux_pool_create();
+    struct demux_pool *pool = demux_pool_create(NULL);
     CHECK_INT(clip_segment(&scan, pool, NULL, INT64_MIN, INT64_MAX, &frames), REEL_OK);
     CHECK_INT(frames.n, 36);
     CHECK_INT(frames.ledger.filtered, 36);

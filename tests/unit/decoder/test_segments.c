@@ -17,7 +17,7 @@ static void compare(const char *path, int min_entries, int max_entries)
               max_entries);
 
     struct clip_frames linear = {0}, parts = {0};
-    struct demux_pool *pool = demux_pool_create();
+    struct demux_pool *pool = demux_pool_create(NULL);
     enum reel_err err = clip_segment(&scan, pool, NULL, INT64_MIN, INT64_MAX, &linear);
     CHECK_MSG(!err, "%s: %s", path, reel_fail_text());
     CHECK_MSG(linear.ledger.packets == scan.scanned.media.n_packets, "%s: %lld packets accounted for, %lld scanned",
@@ -174,6 +174,78 @@ static void test_images(void)
     compare(path, 1, 3);
 }
 
+// An entry whose recorded place leads elsewhere is found from the start.
+static void test_wrong_place(void)
+{
+    char path[256];
+    if (!clip_have_ffmpeg()) SKIP("there is no ffmpeg command to make clips with");
+    if (!clip_make(SOURCE " -c:v mpeg2video -g 12 -bf 2", "place.ts", path, sizeof path)) SKIP("no mpeg2video");
+    struct clip_scan scan = clip_scan(path, "null:", REEL_OUTPUT_NULL);
+    CHECK(scan.scanned.n_entries > 2);
+    struct demux_pool *pool = demux_pool_create(NULL);
+    struct clip_frames right = {0}, wrong = {0};
+    struct reel_entry entry = scan.entries[1];
+    CHECK_INT(clip_segment(&scan, pool, &entry, entry.pts, scan.entries[2].pts, &right), REEL_OK);
+    for (int64_t pos = -1; pos < 1000000; pos += 333333) {
+        entry.pos = pos;
+        CHECK_INT(clip_segment(&scan, pool, &entry, entry.pts, scan.entries[2].pts, &wrong), REEL_OK);
+        CHECK_INT(wrong.n, right.n);
+        for (int i = 0; i < right.n; i++)
+            CHECK(right.at[i].crc == wrong.at[i].crc && right.at[i].pts == wrong.at[i].pts);
+        wrong.n = 0;
+    }
+    entry.checksum++;
+    CHECK_INT(clip_segment(&scan, pool, &entry, entry.pts, scan.entries[2].pts, &wrong), REEL_ERR_INPUT);
+    CHECK_HAS(reel_fail_text(), "changed");
+    demux_pool_destroy(&pool);
+    free(right.at);
+    free(wrong.at);
+    free(scan.entries);
+}
+
+// Bytes changed in the middle: no segmenting may lose count of a packet or
+// give a timestamp twice.
+static void test_damage(void)
+{
+    static const char *const names[] = {"damage.mp4", "damage.ts", "damage.mkv"};
+    if (!clip_have_ffmpeg()) SKIP("there is no ffmpeg command to make clips with");
+    uint64_t seed = 42;
+    for (size_t k = 0; k < 3; k++) {
+        char path[256];
+        if (!clip_make(SOURCE " -c:v libx264 -g 24 -bf 3 -preset medium -x264-params open-gop=1:scenecut=0", names[k],
+                       path, sizeof path))
+            SKIP("this ffmpeg cannot make the clip");
+        for (int round = 0; round < 4; round++) {
+            FILE *f = fopen(path, "r+");
+            CHECK(f);
+            fseek(f, 0, SEEK_END);
+            long size = ftell(f);
+            for (int i = 0; i < 8; i++) { // in the middle half: the headers stay whole
+                fseek(f, size / 4 + (long)(check_rand(&seed) % (uint64_t)(size / 2)), SEEK_SET);
+                fputc((int)(check_rand(&seed) & 255), f);
+            }
+            fclose(f);
+            struct clip_scan scan = clip_scan(path, "null:", REEL_OUTPUT_NULL);
+            if (scan.err) continue;
+            struct demux_pool *pool = demux_pool_create(NULL);
+            struct clip_frames parts = {0};
+            int n = (int)scan.scanned.n_entries;
+            for (int i = 0; i <= n; i++) {
+                int64_t start = i ? scan.entries[i - 1].pts : INT64_MIN, end = i < n ? scan.entries[i].pts : INT64_MAX;
+                enum reel_err err = clip_segment(&scan, pool, i ? &scan.entries[i - 1] : NULL, start, end, &parts);
+                CHECK_MSG(!err, "%s round %d: %s", names[k], round, reel_fail_text());
+            }
+            CHECK_MSG(parts.ledger.packets == scan.scanned.media.n_packets, "%s round %d: %lld packets of %lld",
+                      names[k], round, (long long)parts.ledger.packets, (long long)scan.scanned.media.n_packets);
+            CHECK(parts.ledger.hidden + parts.ledger.unreadable <= parts.ledger.packets);
+            for (int i = 1; i < parts.n; i++) CHECK(parts.at[i].pts > parts.at[i - 1].pts);
+            demux_pool_destroy(&pool);
+            free(parts.at);
+            free(scan.entries);
+        }
+    }
+}
+
 static void test_testdata(void)
 {
     const char *dir = clip_testdata();
@@ -242,6 +314,8 @@ int main(int argc, char **argv)
         {"variable frame rate", test_vfr},
         {"audio and offset in ts", test_audio_first},
         {"image sequence", test_images},
+        {"wrong place", test_wrong_place},
+        {"damage", test_damage},
         {"test data", test_testdata},
     };
     clip_begin();
