@@ -189,9 +189,9 @@ static int describe_output(const struct model *m, const struct reel_shape *shape
         int rank = s->ndim, at = rank - 3 + (m->output.nhwc ? 0 : 1);
         range_text(m->output.gain, m->output.bias, m->output.channels, true, range, sizeof range);
         int n = snprintf(buf, bytes, "it makes %s picture %s",
-                         m->output.channels == 1 ? "luma"
-                         : m->output.bgr         ? "BGR"
-                                                 : "RGB",
+                         m->output.channels == 1 ? "a luma"
+                         : m->output.bgr         ? "a BGR"
+                                                 : "an RGB",
                          range);
         if (n < 0 || (size_t)n >= bytes || rank < 3) return n;
         double by = (double)s->dim[at + 1] / w;
