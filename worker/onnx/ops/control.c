@@ -155,6 +155,8 @@ static enum reel_err identity_eval(const struct op_call *call)
 static enum reel_err dropout_check(const struct op_call *call)
 {
     const struct reel_tensor *ratio = call_in(call, 1), *training = call_in(call, 2);
+    if (call->opset < 7 && !node_attr_int(call->node, "is_test", 0))
+        return reel_fail(REEL_ERR_UNSUPPORTED, "is_test=0 is not supported: its output is random");
     if (!training || !training->data || reel_tensor_count(training) != 1 || !op_scalar_int(training, 0)) return REEL_OK;
     if (ratio && ratio->data && reel_tensor_count(ratio) == 1 && op_scalar(ratio, 0) == 0.0) return REEL_OK;
     if (ratio && !ratio->data) return REEL_OK; // known at run time only
@@ -795,7 +797,7 @@ const struct op_def ops_control[] = {
      constant_of_shape_eval, NULL},
     {"", "Identity", 1, OPSET_LAST, 1, 1, 1, 1, TYPES_ALL, OP_VIEW | OP_INFERENCE_NOP, op_infer_same, identity_eval,
      "tensors only"},
-    {"", "Dropout", 7, OPSET_LAST, 1, 3, 1, 2, TYPES_FLOAT, OP_INFERENCE_NOP, dropout_infer, dropout_eval,
+    {"", "Dropout", 1, OPSET_LAST, 1, 3, 1, 2, TYPES_FLOAT, OP_INFERENCE_NOP, dropout_infer, dropout_eval,
      "inference, or ratio 0"},
     {"", "If", 1, OPSET_LAST, 1, 1, 1, -1, T_(REEL_BOOL), OP_CONTROL, if_infer, if_eval, "tensors only"},
     {"", "Loop", 1, OPSET_LAST, 0, -1, 1, -1, TYPES_ALL, OP_CONTROL | OP_DATA_SHAPE, loop_infer, loop_eval,

@@ -722,7 +722,7 @@ static enum reel_err det_eval(const struct op_call *call)
 
 const struct op_def ops_matmul[] = {
     {"", "MatMul", 1, OPSET_LAST, 2, 2, 1, 1, TYPES_PRODUCT, 0, matmul_infer, matmul_eval, NULL},
-    {"", "Gemm", 7, OPSET_LAST, 2, 3, 1, 1, TYPES_PRODUCT, 0, gemm_infer, gemm_eval, NULL},
+    {"", "Gemm", 1, OPSET_LAST, 2, 3, 1, 1, TYPES_PRODUCT, 0, gemm_infer, gemm_eval, NULL},
     {"", "MatMulInteger", 10, OPSET_LAST, 2, 4, 1, 1, T_(REEL_I8) | T_(REEL_U8), 0, matmul_integer_infer,
      matmul_integer_eval, NULL},
     {"", "Einsum", 12, OPSET_LAST, 1, -1, 1, 1, TYPES_NUM, 0, einsum_infer, einsum_eval, NULL},

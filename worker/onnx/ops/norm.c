@@ -67,7 +67,7 @@ static enum reel_err need_count(const struct op_call *call, int i, int64_t n, co
     return REEL_OK;
 }
 
-// ---- BatchNormalization (7, 9, 14, 15) ----------------------------------
+// ---- BatchNormalization (1, 6, 7, 9, 14, 15) ----------------------------------
 
 static bool batch_training(const struct op_call *call)
 {
@@ -81,6 +81,8 @@ static enum reel_err batch_infer(const struct op_call *call)
     if (err) return err;
     if (node_attr_int(call->node, "spatial", 1) != 1)
         return reel_fail(REEL_ERR_UNSUPPORTED, "spatial=0 is not supported");
+    if (call->opset < 7 && !node_attr_int(call->node, "is_test", 0))
+        return reel_fail(REEL_ERR_UNSUPPORTED, "is_test=0 is not supported");
     for (int i = 1; i < call->n_out; i++)
         if (call->out[i] && !batch_training(call))
             return reel_fail(REEL_ERR_UNSUPPORTED, "the outputs of training are not supported");
@@ -491,7 +493,7 @@ static enum reel_err mvn_eval(const struct op_call *call)
 // ---- table --------------------------------------------------------------
 
 const struct op_def ops_norm[] = {
-    {"", "BatchNormalization", 7, OPSET_LAST, 5, 5, 1, 5, TYPES_FLOAT, 0, batch_infer, batch_eval,
+    {"", "BatchNormalization", 1, OPSET_LAST, 5, 5, 1, 5, TYPES_FLOAT, 0, batch_infer, batch_eval,
      "spatial=0 and, before opset 14, training outputs are refused"},
     {"", "InstanceNormalization", 6, OPSET_LAST, 3, 3, 1, 1, TYPES_FLOAT, 0, op_infer_same, instance_eval, NULL},
     {"", "GroupNormalization", 18, OPSET_LAST, 3, 3, 1, 1, TYPES_FLOAT, 0, op_infer_same, group_eval, NULL},
