@@ -86,7 +86,7 @@ static enum reel_err guess_model(struct worker *w, char *text, size_t text_bytes
     const struct model_facts *facts = engines_facts(w->engines);
     enum reel_err err = model_guess_input(facts, &w->child.settings, &w->model);
     if (err) return err;
-    int width, height;
+    int width = 0, height = 0;
     model_trial_size(&w->model, &w->child.settings, &width, &height);
     struct reel_shape shapes[MODEL_MAX_OUTPUTS];
     if ((err = engines_infer(w->engines, &w->model, width, height, shapes))) return err;

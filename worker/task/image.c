@@ -42,7 +42,7 @@ static enum reel_err output_size(const struct task *task, int *out_w, int *out_h
 static enum reel_err picture_size(const struct task *task, int *out_w, int *out_h)
 {
     const struct view *v = &task->view;
-    int w, h;
+    int w = 0, h = 0;
     enum reel_err err = output_size(task, &w, &h);
     if (err) return err;
     if (v->n_x * v->n_y > 1 && (w % v->net_w || h % v->net_h))
@@ -57,7 +57,7 @@ static enum reel_err picture_size(const struct task *task, int *out_w, int *out_
 
 static enum reel_err image_shape(const struct task *task, struct reel_rec_shaped *shaped)
 {
-    int w, h;
+    int w = 0, h = 0;
     enum reel_err err = picture_size(task, &w, &h);
     if (err) return err;
     shaped->width = (uint32_t)w, shaped->height = (uint32_t)h;
@@ -91,7 +91,7 @@ static void image_close(struct task *task)
 
 static enum reel_err image_open(struct task *task)
 {
-    int w, h;
+    int w = 0, h = 0;
     enum reel_err err = picture_size(task, &w, &h);
     if (err) return err;
     if (task->out.format.layout == REEL_PIX_NONE || task->out.width != (uint32_t)w || task->out.height != (uint32_t)h)
@@ -125,7 +125,7 @@ static enum reel_err output_view(const struct task *task, const struct engine *e
 {
     const struct model_output *o = &task->model->output;
     const struct reel_tensor *t = engine_output(engine, o->index);
-    int w, h;
+    int w = 0, h = 0;
     enum reel_err err = output_size(task, &w, &h);
     if (err) return err;
     char text[96];
@@ -308,7 +308,7 @@ static void tile_weights(const struct view *v, int i, int n, int net, int src, i
     for (int side = 0; side < 2; side++) {
         int other = side ? i + 1 : i - 1;
         if (other < 0 || other >= n) continue;
-        int low = side ? other : i, high = low + 1; // of the two tiles at this seam
+        int low = side ? i : other, high = low + 1; // of the two tiles at this seam
         int begin = view_tile_at(high, n, net, src), end = view_tile_at(low, n, net, src) + net;
         double middle = (begin + end) / 2 * (double)scale;
         for (int x = 0; x < net * scale; x++) {
@@ -340,7 +340,7 @@ static enum reel_err run_tiles(struct task *task, struct engine *engine, struct 
 {
     const struct view *v = &task->view;
     const struct image_state *s = task->state;
-    int w, h;
+    int w = 0, h = 0;
     enum reel_err err = output_size(task, &w, &h);
     float *weights = err ? NULL : malloc(((size_t)w + (size_t)h) * sizeof *weights);
     if (!err && !weights) err = reel_fail(REEL_ERR_NOMEM, "could not join tiles: out of memory");
