@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define SMOOTHING 0.2       // weight of the newest measurement
+#define RETRY_FACTOR 50     // frames' times after which a worker that was left out is tried again
 #define LATE_FACTOR 3       // times the usual time before a second worker gets the head
 #define LATE_LEAST_US 20000 // and never sooner: the load of the machine is no lateness
 
@@ -42,7 +43,8 @@ void dispatch_on_done(struct dispatch *d, uint32_t worker, uint32_t frame_us)
 {
     struct dispatch_worker *w = &d->worker[worker];
     double us = frame_us ? frame_us : 1;
-    w->frame_us = w->frame_us ? w->frame_us + SMOOTHING * (us - w->frame_us) : us;
+    // A first frame may have set up a device: what is much faster counts at once.
+    w->frame_us = us < w->frame_us / 2 || !w->frame_us ? us : w->frame_us + SMOOTHING * (us - w->frame_us);
     w->done++;
     dispatch_on_let_go(d, worker, 1);
 }
@@ -74,16 +76,25 @@ static uint32_t frames_in_window(const struct lane *lanes, uint32_t n_lanes)
     return frames;
 }
 
+// Whether the others would wait longer for one frame of w than it is worth:
+// they work through all that the windows hold before it is done.
+static bool holds_up_others(const struct dispatch_worker *w, double rate, uint32_t window, int64_t now_us)
+{
+    if (w->frame_us <= 0 || w->frame_us * rate - 1 <= window) return false;
+    return !w->idle_us || (double)(now_us - w->idle_us) < RETRY_FACTOR * w->frame_us;
+}
+
 // How many more frames worker may get now.
-static uint32_t room(const struct dispatch *d, const struct dispatch_worker *w, double rate, uint32_t window)
+static uint32_t room(const struct dispatch_worker *w, double rate, uint32_t window, int64_t now_us)
 {
     if (!w->up || w->alone || !w->credits) return 0;
+    if (w->held == 0 && holds_up_others(w, rate, window, now_us)) return 0;
     if (w->held == 0) return w->credits < w->batch ? w->credits : w->batch;
     // A second batch hides the way of the messages, but its last frame comes
     // two batches from now: it must not be the one that a window waits for.
-    if (w->held >= 2 * w->batch) return 0;
+    if (w->held >= 2 * w->batch || w->frame_us <= 0) return 0;
     double second_us = 2.0 * w->batch * w->frame_us;
-    if (w->frame_us > 0 && rate > 0 && second_us * rate > 0.5 * window) return 0;
+    if (rate > 0 && second_us * rate > 0.5 * window) return 0;
     uint32_t most = 2 * w->batch - w->held;
     if (most > w->batch) most = w->batch;
     return most < w->credits ? most : w->credits;
@@ -104,13 +115,14 @@ static bool too_slow_for_rest(const struct dispatch *d, const struct dispatch_wo
 }
 
 // The worker that would have one more frame ready first; n when none may.
-static uint32_t choose_worker(const struct dispatch *d, double rate, uint32_t window, bool idle_only, uint32_t except)
+static uint32_t choose_worker(const struct dispatch *d, double rate, uint32_t window, bool idle_only, uint32_t except,
+                              int64_t now_us)
 {
     uint32_t best = d->n;
     double best_us = 0;
     for (uint32_t i = 0; i < d->n; i++) {
         const struct dispatch_worker *w = &d->worker[i];
-        if (i == except || (idle_only && w->held) || !room(d, w, rate, window) || too_slow_for_rest(d, w, rate))
+        if (i == except || (idle_only && w->held) || !room(w, rate, window, now_us) || too_slow_for_rest(d, w, rate))
             continue;
         double ready_us = (w->held + 1) * (w->frame_us > 0 ? w->frame_us : 1);
         if (best < d->n && ready_us >= best_us) continue;
@@ -166,7 +178,7 @@ static bool second_try(struct dispatch *d, struct lane *lanes, uint32_t n_lanes,
         const struct lane_frame *f = lane_frame_of(&lanes[l], lanes[l].sent);
         if (!f || f->state != SLOT_GIVEN || f->suspicion) continue;
         uint32_t holder = f->holder[0].worker != LANE_NO_WORKER ? f->holder[0].worker : f->holder[1].worker;
-        uint32_t w = choose_worker(d, rate, window, true, holder);
+        uint32_t w = choose_worker(d, rate, window, true, holder, now_us);
         if (w == d->n || d->worker[w].frame_us <= 0) continue;
         double late_us = d->late_factor * d->worker[w].frame_us;
         if (late_us < LATE_LEAST_US) late_us = LATE_LEAST_US;
@@ -189,12 +201,19 @@ bool dispatch_next(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, int
 {
     double rate = dispatch_rate(d);
     uint32_t window = frames_in_window(lanes, n_lanes);
+    for (uint32_t i = 0; i < d->n; i++) {
+        struct dispatch_worker *w = &d->worker[i];
+        if (w->held)
+            w->idle_us = 0;
+        else if (!w->idle_us)
+            w->idle_us = now_us > 0 ? now_us : 1;
+    }
     out_batch->count = 0;
     uint32_t skip = d->n;
     for (int attempt = 0; attempt < 2 && !out_batch->count; attempt++) {
-        out_batch->worker = choose_worker(d, rate, window, attempt > 0, skip);
+        out_batch->worker = choose_worker(d, rate, window, attempt > 0, skip, now_us);
         if (out_batch->worker == d->n) return false;
-        collect(d, lanes, n_lanes, room(d, &d->worker[out_batch->worker], rate, window), now_us, out_batch);
+        collect(d, lanes, n_lanes, room(&d->worker[out_batch->worker], rate, window, now_us), now_us, out_batch);
         // Only suspected frames wait, and this one is not empty-handed: an idle one may take one.
         skip = out_batch->worker;
     }

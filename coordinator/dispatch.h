@@ -6,7 +6,8 @@
 // Workers pull: READY adds credits, nothing is sent beyond them. Oldest lane
 // first, lowest frame first. How much a worker may hold follows from its
 // measured speed: a second batch only while it would not keep the lanes
-// waiting, and near the end nothing that others would finish sooner.
+// waiting, near the end nothing that others would finish sooner, and nothing
+// at all where one frame of it would hold up the others for a whole window.
 //
 // Pure: time comes in as an argument. Called by flow.c.
 #ifndef COORDINATOR_DISPATCH_H
@@ -25,6 +26,7 @@ struct dispatch_worker {
     uint32_t batch;   // the most it takes in one message
     double frame_us;  // measured, smoothed; 0 not yet known
     uint64_t done;    // frames answered in all
+    int64_t idle_us;  // when it was first seen with nothing to do; 0: it has something
 };
 
 struct dispatch {
