@@ -112,7 +112,7 @@ enum reel_err make_form(struct program *p, const struct value *v, enum layout la
     if (buf < 0) return no_memory(NULL);
     p->bufs[buf].padded = layout == LAYOUT_BLOCKED;
     set_form(p, v, layout, (struct form){.buf = buf});
-    i->step = p->n_steps;
+    i->step = i->made = p->n_steps;
     i->step_layout = layout;
     *out_form = i->form[layout];
     return REEL_OK;
@@ -178,11 +178,12 @@ enum reel_err need_form(struct program *p, const struct value *v, enum layout la
         } else if (same_bytes(i) && p->bufs[from.buf].kind == BUF_ARENA) {
             i->form[layout] = from;
         } else {
-            const int step = i->step;
+            const int step = i->step, made = i->made;
             const enum layout step_layout = i->step_layout;
             struct form to;
             err = make_form(p, v, layout, &to);
             i->step = step;
+            i->made = made;
             i->step_layout = step_layout;
             struct step *s = err ? NULL
                                  : add_step(p, NULL, layout == LAYOUT_BLOCKED ? "to blocked" : "to plain", run_reorder,
@@ -243,7 +244,7 @@ static enum reel_err make_infos(struct program *p)
         struct info *i = &p->info[v->id];
         const struct reel_shape *shape = v->constant ? &v->constant->shape : &v->shape;
         enum reel_dtype dtype = v->constant ? v->constant->dtype : v->dtype;
-        *i = (struct info){.v = v, .shape = *shape, .count = reel_shape_count(shape), .step = -1};
+        *i = (struct info){.v = v, .shape = *shape, .count = reel_shape_count(shape), .step = -1, .made = -1};
         i->form[0] = i->form[1] = FORM_NONE;
         if (shape->ndim < 0) i->count = -1;
         i->dtype = narrow(dtype) && i->count >= 0 ? REEL_F32 : dtype;
@@ -258,6 +259,7 @@ static enum reel_err make_infos(struct program *p)
             if (n->epilogue[k].other) info_of(p, n->epilogue[k].other)->pending++;
     }
     for (int k = 0; k < g->n_outputs; k++) info_of(p, g->outputs[k])->pending++;
+    for (int k = 0; k < p->n_info; k++) p->info[k].uses = p->info[k].pending;
     return REEL_OK;
 }
 

@@ -213,7 +213,7 @@ enum reel_err finish_epilogue(struct program *p, const struct node *node, int fr
         }
         *(struct finish *)s->data = f;
         // nothing may be appended to the step that made the first form
-        out->step = p->n_steps - 1;
+        out->step = out->made = p->n_steps - 1;
         out->step_layout = LAYOUT_PLAIN;
     }
     return REEL_OK;
@@ -401,7 +401,7 @@ static bool there_before(struct program *p, const struct value *other, enum layo
     const struct info *o = info_of(p, other);
     if (o->form[LAYOUT_PLAIN].constant) return true; // converted while compiling
     if (!form_exists(&o->form[layout]) || p->bufs[o->form[layout].buf].first >= step) return false;
-    return o->step < step;
+    return o->made < step;
 }
 
 // Puts the node behind the step that made its main operand. *out_done stays
@@ -409,7 +409,7 @@ static bool there_before(struct program *p, const struct value *other, enum layo
 static enum reel_err append(struct program *p, const struct plan *plan, struct info *out, bool *out_done)
 {
     struct info *m = info_of(p, plan->main);
-    if (m->step < 0 || m->pending != 1 || !p->steps[m->step].tail || out->shape.ndim != m->shape.ndim) return REEL_OK;
+    if (m->step < 0 || m->uses != 1 || !p->steps[m->step].tail || out->shape.ndim != m->shape.ndim) return REEL_OK;
     struct tail *t = p->steps[m->step].tail;
     const enum layout layout = m->step_layout;
     const struct form at = m->form[layout];
@@ -429,7 +429,7 @@ static enum reel_err append(struct program *p, const struct plan *plan, struct i
         t->e.step[t->e.n++] = plan->step;
     }
     set_form(p, out->v, layout, at);
-    out->step = m->step;
+    out->step = out->made = m->step;
     out->step_layout = layout;
     *out_done = true;
     return REEL_OK;
@@ -467,7 +467,7 @@ static enum reel_err emit(struct program *p, const struct node *node, const stru
     const int uses = 1 + (plan->other == plan->main);
     if (form_dies(p, &w.src, uses)) {
         set_form(p, out->v, w.tail.layout, w.src);
-        out->step = p->n_steps;
+        out->step = out->made = p->n_steps;
         out->step_layout = w.tail.layout;
         w.dst = w.src;
     } else {

@@ -446,6 +446,7 @@ static enum reel_err cut_channels(struct program *p, const struct node *node, co
     if (in->bs.n == 1 && from % in->bs.lanes == 0 && src.buf >= 0) {
         src.offset += (size_t)from * (size_t)in->bs.h * (size_t)in->bs.w * sizeof(float);
         set_form(p, out_value, LAYOUT_BLOCKED, src);
+        out->made = in->made;
         return REEL_OK;
     }
     struct part *part = program_alloc(p, sizeof *part);

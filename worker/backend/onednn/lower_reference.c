@@ -35,6 +35,7 @@ enum reel_err lower_view(struct program *p, const struct node *node, bool *out_d
         if (err) return err;
         set_form(p, out->v, LAYOUT_PLAIN, f);
     }
+    out->made = in->made;
     *out_done = true;
     return REEL_OK;
 }

@@ -58,7 +58,9 @@ struct info {
     struct blocked_shape bs; // of an image; (N,C,L) counts as (N,C,1,L)
     struct form form[LAYOUTS];
     int pending; // reads by nodes not yet compiled, and as a graph output
-    int step;    // that made form[] first, -1 for inputs and constants
+    int uses;    // all of them
+    int made;    // the last step that wrote it, -1 for inputs and constants
+    int step;    // that made form[step_layout] and may be extended (append), or -1
     enum layout step_layout;
     struct reel_tensor dynamic; // at run time, when count is -1
 };
