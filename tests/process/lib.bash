@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+#
+# What the process tests share: the binaries, a folder of their own, clips, and
+# the lines that tests/run counts. Source it first.
+set -uo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+bin=${REELMILL_BUILD:-$root/build/release}
+work=$(mktemp -d "${TMPDIR:-/tmp}/reelmill-test.XXXXXX")
+export XDG_RUNTIME_DIR=$work/run
+mkdir -m 700 "$XDG_RUNTIME_DIR"
+unset REELMILL_CRASH REELMILL_PARENT
+failed=0
+trap 'rm -rf "$work"' EXIT
+
+ok() { printf 'ok - %s\n' "$1"; }
+not_ok() { # name why...
+    printf 'not ok - %s\n' "$1"
+    printf '%s: %s\n' "$1" "${*:2}" >&2
+    [[ -s $work/err ]] && sed 's/^/    /' "$work/err" | tail -n 12 >&2
+    failed=1
+}
+skip() { printf 'ok - %s # SKIP %s\n' "$1" "$2"; }
+finish() { exit "$failed"; }
+
+# Skips the whole program.
+need_ffmpeg() {
+    command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null && return
+    skip "$(basename "$0" .sh)" "no ffmpeg on this machine"
+    exit 0
+}
+
+# clip FILE SECONDS [ffmpeg output options]: moving pictures with a number in each frame.
+clip() {
+    local file=$1 seconds=$2
+    shift 2
+    (($#)) || set -- -c:v libx264 -preset ultrafast -g 25 -pix_fmt yuv420p
+    ffmpeg -v error -y -f lavfi -i "testsrc2=s=160x120:r=25:d=$seconds" "$@" "$file" </dev/null
+}
+
+# reel ARGS...: runs the coordinator with simulated workers; output in $work/out, $work/err.
+reel() {
+    timeout --kill-after=5 "${limit:-60}" "$bin/coordinator" --backend sim --progress off --segment_seconds 2 "$@" \
+        >"$work/out" 2>"$work/err" </dev/null
+}
+
+# start ARGS...: the same in the background, as its own job; $! is its process.
+start() {
+    "$bin/coordinator" --backend sim --progress off --segment_seconds 2 "$@" >"$work/out" 2>"$work/err" </dev/null &
+    coordinator=$!
+}
+
+sum() { sha256sum <"$1" | cut -c1-64; }
+frames() { ffprobe -v error -count_packets -select_streams v:0 -show_entries stream=nb_read_packets -of csv=p=0 "$1" | tr -d ,; }
+children() { pgrep -P "$1" -x "$2" | head -n "${3:-1}"; } # parent name
+
+# wait_for SECONDS COMMAND...: polls until it holds.
+wait_for() {
+    local until=$((SECONDS + $1))
+    shift
+    while ! "$@"; do
+        ((SECONDS < until)) || return 1
+        read -rt 0.02 <> <(:) || true
+    done
+}
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+# What a run may leave behind: no process of ours, no run directory, no shared memory.
+no_run_dir() { [[ -z $(ls -A "$XDG_RUNTIME_DIR") ]]; }
+no_process() { ! pgrep -f "^(decoder|worker|aggregator) --child .*$XDG_RUNTIME_DIR" >/dev/null; }
+nothing_left() { wait_for "${1:-2}" no_run_dir && wait_for 2 no_process && ! compgen -G '/dev/shm/reelmill-*' >/dev/null; }

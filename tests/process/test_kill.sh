@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Any process may die at any time: the bytes are the same, and nothing is left.
+source "$(dirname "$0")/lib.bash"
+need_ffmpeg
+
+clip "$work/a.mp4" 9
+reel "$work/a.mp4" -o "$work/want.mkv" --gpu_num 2 --sim_ms 1 || not_ok reference "exit code $?"
+want=$(sum "$work/want.mkv")
+
+check() { # name rc
+    if (($2)); then not_ok "$1" "exit code $2"
+    elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok "$1" "other bytes"
+    elif ! nothing_left; then not_ok "$1" "left: $(ls "$XDG_RUNTIME_DIR")"
+    else ok "$1"; fi
+}
+
+# A crash point that is never passed would prove nothing: its line must be there.
+at_point() { # point:hit:signal
+    local rc=0
+    rm -f "$work/o.mkv"
+    REELMILL_CRASH=$1 reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms 1 || rc=$?
+    if ! grep -q "crash point \"${1%%:*}\"" "$work/err"; then not_ok "crash_$1" "the point was not passed"; return; fi
+    check "crash_$1" "$rc"
+}
+
+for point in decoder.scan:1:9 decoder.mid_slot:1:11 decoder.mid_slot:40:9 decoder.before_decoded:20:6 \
+    decoder.before_lane_end:1:9 worker.before_run:1:9 worker.before_run:20:6 worker.mid_slot:15:9 worker.mid_slot:30:11 \
+    worker.before_done:25:9 'worker.before_done:20*:9' aggregator.mid_frame:30:9 aggregator.mid_frame:1:11 \
+    aggregator.before_commit:1:9 aggregator.after_commit:1:9 aggregator.before_rename:1:6; do
+    at_point "$point"
+done
+
+# Killed from outside, again and again.
+by_pid() { # stage times
+    local name=kill_$1 rc=0 killed=0 pid
+    rm -f "$work/o.mkv"
+    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms 4
+    while ((killed < $2)) && ! gone $coordinator; do
+        pid=$(children $coordinator "$1" 2 | tail -n 1)
+        if [[ -n $pid ]] && kill -9 "$pid" 2>/dev/null; then killed=$((killed + 1)); fi
+        read -rt 0.1 <> <(:) || true
+    done
+    wait $coordinator || rc=$?
+    ((killed == $2)) || { not_ok "$name" "only $killed kills"; return; }
+    check "$name" $rc
+}
+by_pid worker 4
+by_pid decoder 3
+by_pid aggregator 3
+
+# A process that is stopped makes no progress: it is replaced.
+stopped() {
+    local name=stopped_$1 rc=0
+    rm -f "$work/o.mkv"
+    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --sim_ms 4 --hang_seconds 1
+    wait_for 10 test -e "$work/.o.mkv.reelmill/journal"
+    kill -STOP "$(children $coordinator "$1")" || true
+    wait $coordinator || rc=$?
+    if [[ $1 != none ]] && ! grep -q "makes no progress: killed" "$work/err"; then not_ok "$name" "nothing was killed"; return; fi
+    check "$name" $rc
+}
+stopped worker
+stopped decoder
+stopped aggregator
+
+# It cannot start, or crashes at once each time: an end with a reason, soon.
+hopeless() {
+    local rc=0
+    rm -f "$work/o.mkv"
+    REELMILL_CRASH='worker.before_run:1*:6' reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 1 || rc=$?
+    if ((rc != 1)); then not_ok hopeless "exit code $rc"
+    elif ! grep -q "could not keep worker 0 running" "$work/err"; then not_ok hopeless "no reason was given"
+    elif ! nothing_left; then not_ok hopeless "left: $(ls "$XDG_RUNTIME_DIR")"
+    else ok hopeless; fi
+}
+hopeless
+finish

@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Interrupted runs: exit code 130, nothing left but the parts, and a second
+# run that goes on and gives the same bytes. The same after kill -9 of the
+# coordinator, which also takes everybody with it within a second.
+source "$(dirname "$0")/lib.bash"
+need_ffmpeg
+
+clip "$work/a.mp4" 13
+reel "$work/a.mp4" -o "$work/want.mkv" --gpu_num 2 || not_ok reference "exit code $?"
+want=$(sum "$work/want.mkv")
+journal=$work/.o.mkv.reelmill/journal
+
+begin() { # at least one segment is committed then
+    rm -rf "$work/o.mkv" "$work/.o.mkv.reelmill"
+    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --sim_ms 20
+    wait_for 20 grep -qs ' SEGMENT ' "$journal"
+}
+
+resume() { # name
+    local before rc=0
+    before=$(grep -c ' SEGMENT ' "$journal")
+    reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 1 --report "$work/r.json" || rc=$?
+    if ((rc)); then not_ok "$1" "exit code $rc of the second run"
+    elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok "$1" "other bytes"
+    elif ((before < 1)); then not_ok "$1" "nothing was committed before"
+    elif [[ -e $work/.o.mkv.reelmill ]]; then not_ok "$1" "the parts were left"
+    else ok "$1"; fi
+}
+
+signalled() { # signal
+    local name=signal_$1 rc=0 t0
+    begin || { not_ok "$name" "no segment was committed"; return; }
+    t0=$SECONDS
+    kill -"$1" $coordinator
+    wait $coordinator || rc=$?
+    if ((rc != 130)); then not_ok "$name" "exit code $rc"; return; fi
+    if ((SECONDS - t0 > 3)); then not_ok "$name" "it took $((SECONDS - t0)) s"; return; fi
+    if ! nothing_left; then not_ok "$name" "left: $(ls "$XDG_RUNTIME_DIR")"; return; fi
+    if [[ -e $work/o.mkv ]]; then not_ok "$name" "there is an output"; return; fi
+    grep -q "interrupted" "$work/err" || { not_ok "$name" "nothing was said"; return; }
+    resume "$name"
+}
+signalled INT
+signalled TERM
+
+killed() {
+    local pids
+    begin || { not_ok killed "no segment was committed"; return; }
+    pids=$(pgrep -P $coordinator)
+    kill -9 $coordinator
+    wait $coordinator 2>/dev/null
+    everybody_gone() { local p; for p in $pids; do gone "$p" || return 1; done; }
+    if ! wait_for 2 everybody_gone; then not_ok killed "a process lived on"; return; fi
+    if ! nothing_left; then not_ok killed "left: $(ls "$XDG_RUNTIME_DIR")"; return; fi
+    resume killed
+}
+killed
+
+# At the commit itself.
+for point in commit.before_journal:2:9 commit.after_journal:2:9; do
+    rm -rf "$work/o.mkv" "$work/.o.mkv.reelmill"
+    REELMILL_CRASH=$point reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --sim_ms 2 && not_ok "$point" "it did not die"
+    resume "crash_$point"
+done
+
+damaged_part() {
+    begin || { not_ok damaged_part "no segment was committed"; return; }
+    kill -INT $coordinator
+    wait $coordinator
+    local part
+    part=$(ls -d "$work"/.o.mkv.reelmill/segment-*.part | head -n 1)
+    printf 'x' | dd of="$part" bs=1 seek=100 conv=notrunc status=none
+    resume damaged_part
+}
+damaged_part
+
+other_configuration() {
+    begin || { not_ok other_configuration "no segment was committed"; return; }
+    kill -INT $coordinator
+    wait $coordinator
+    local rc=0
+    reel "$work/a.mp4" -o "$work/o.mkv" --encoder_opts preset=ultrafast || rc=$?
+    if ((rc != 2)); then not_ok other_configuration "exit code $rc"
+    elif ! grep -q "another configuration" "$work/err"; then not_ok other_configuration "no reason was given"
+    else
+        rc=0
+        reel "$work/a.mp4" -o "$work/o.mkv" --resume never --gpu_num 2 || rc=$?
+        if ((rc)); then not_ok other_configuration "--resume never: exit code $rc"
+        elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok other_configuration "--resume never: other bytes"
+        else ok other_configuration; fi
+    fi
+}
+other_configuration
+
+# Two runs for one output: the second waits, then names the first.
+locked() {
+    begin || { not_ok locked "no segment was committed"; return; }
+    local rc=0 holder=$coordinator
+    kill -STOP $holder
+    reel "$work/a.mp4" -o "$work/o.mkv" || rc=$?
+    kill -CONT $holder
+    kill -INT $holder
+    wait $holder
+    if ((rc != 2)); then not_ok locked "exit code $rc"
+    elif ! grep -q "process $holder is working on it" "$work/err"; then not_ok locked "the holder was not named"
+    else ok locked; fi
+}
+locked
+
+# A directory that a dead run left (its guard was killed as well) is swept.
+swept() {
+    begin || { not_ok swept "no segment was committed"; return; }
+    local guard
+    guard=$(pgrep -P $coordinator -f . | while read -r p; do [[ $(cat "/proc/$p/comm") == reelmill-guard ]] && echo "$p"; done)
+    kill -9 $guard $coordinator
+    wait $coordinator 2>/dev/null
+    wait_for 2 no_process
+    if no_run_dir; then not_ok swept "nothing was left to sweep"; return; fi
+    "$bin/coordinator" --gc >"$work/out"
+    if ! no_run_dir; then not_ok swept "--gc left $(ls "$XDG_RUNTIME_DIR")"
+    elif ! grep -q "removed 1 leftover" "$work/out"; then not_ok swept "it said: $(cat "$work/out")"
+    else ok swept; fi
+}
+swept
+finish

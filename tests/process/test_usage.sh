@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Wrong usage and bad input: one clear message, the right exit code, nothing
+# started or left. And many inputs, of which one is broken.
+source "$(dirname "$0")/lib.bash"
+need_ffmpeg
+
+clip "$work/a.mp4" 3
+
+refused() { # name code text ARGS...
+    local name=$1 code=$2 text=$3 rc=0
+    shift 3
+    reel "$@" || rc=$?
+    if ((rc != code)); then not_ok "$name" "exit code $rc, not $code"
+    elif ! grep -qF -- "$text" "$work/err"; then not_ok "$name" "the message lacks \"$text\""
+    elif ! nothing_left; then not_ok "$name" "left: $(ls "$XDG_RUNTIME_DIR")"
+    else ok "$name"; fi
+}
+
+printf 'x' >"$work/exists.mkv"
+: >"$work/empty.mp4"
+head -c 4000 "$work/a.mp4" >"$work/cut.mp4"
+head -c 20000 /dev/urandom >"$work/noise.mp4"
+printf 'hello\n' >"$work/text.mp4"
+ffmpeg -v error -y -f lavfi -i sine=d=1 -c:a aac "$work/audio.mp4" </dev/null
+printf 'nonsense = 1;\n' >"$work/bad.cfg"
+
+refused no_input 2 "no input was given" -o "$work/o.mkv"
+refused no_output 2 "no output was given" "$work/a.mp4"
+refused missing_input 2 "No such file" "$work/none.mp4" -o "$work/o.mkv"
+refused unknown_option 2 "nonsense" --nonsense 3 "$work/a.mp4" -o "$work/o.mkv"
+refused unknown_key 2 "bad.cfg:1" --config "$work/bad.cfg" "$work/a.mp4" -o "$work/o.mkv"
+refused unknown_extension 2 ".mp4 .mkv" "$work/a.mp4" -o "$work/o.xyz"
+refused existing_output 2 "-y" "$work/a.mp4" -o "$work/exists.mkv"
+refused same_file 2 "it is the input" "$work/a.mp4" -o "$work/a.mp4" -y
+refused no_folder 2 "there is no folder" "$work/a.mp4" -o "$work/no/o.mkv"
+refused not_yet 2 "not available in this build" "$work/a.mp4" -o "$work/o.mkv" --live
+refused no_model 2 "no model was given" --backend onednn "$work/a.mp4" -o "$work/o.mkv"
+refused missing_model 2 "could not open model" --backend onednn --model "$work/m.onnx" "$work/a.mp4" -o "$work/o.mkv"
+refused noise_model 1 "m.onnx" --backend onednn --model "$work/noise.mp4" --log_level error "$work/a.mp4" -o "$work/m.onnx.mkv"
+refused empty_input 1 "empty.mp4" "$work/empty.mp4" -o "$work/o.mkv"
+refused cut_input 1 "cut.mp4" "$work/cut.mp4" -o "$work/o.mkv"
+refused noise_input 1 "noise.mp4" "$work/noise.mp4" -o "$work/o.mkv"
+refused text_input 1 "text.mp4" "$work/text.mp4" -o "$work/o.mkv"
+refused audio_only 1 "audio.mp4" "$work/audio.mp4" -o "$work/o.mkv"
+refused no_memory 1 "could not fit one lane into memory" "$work/a.mp4" -o "$work/o.mkv" --memory 200K
+[[ ! -e $work/o.mkv ]] && ok no_output_left || not_ok no_output_left "there is an output"
+[[ $(cat "$work/exists.mkv") == x ]] && ok existing_is_untouched || not_ok existing_is_untouched "it was changed"
+
+many() {
+    local rc=0
+    mkdir -p "$work/in/deep"
+    clip "$work/in/one.mp4" 1
+    clip "$work/in/deep/two.mkv" 3
+    cp "$work/text.mp4" "$work/in/broken.mp4"
+    clip "$work/in/three.mp4" 2
+    reel "$work/in" -o "$work/many" --gpu_num 2 --report "$work/r.json" || rc=$?
+    if ((rc != 1)); then not_ok many "exit code $rc"
+    elif [[ $(frames "$work/many/one.mp4") != 25 || $(frames "$work/many/deep/two.mkv") != 75 || $(frames "$work/many/three.mp4") != 50 ]]; then
+        not_ok many "frames are missing: $(find "$work/many" -type f)"
+    elif [[ $(grep -c '"status": "done"' "$work/r.json") != 3 || $(grep -c '"status": "failed"' "$work/r.json") != 1 ]]; then
+        not_ok many "report: $(cat "$work/r.json")"
+    elif ! grep -q "broken.mp4" "$work/err"; then not_ok many "the broken one was not named"
+    elif [[ -n $(find "$work/many" -name '*.reelmill') ]]; then not_ok many "parts were left"
+    elif ! nothing_left; then not_ok many "left: $(ls "$XDG_RUNTIME_DIR")"
+    else ok many; fi
+}
+many
+
+one_shot() { # name text ARGS...
+    local name=$1 text=$2 rc=0
+    shift 2
+    "$bin/coordinator" "$@" >"$work/out" 2>"$work/err" || rc=$?
+    if ((rc)); then not_ok "$name" "exit code $rc"
+    elif ! grep -q -- "$text" "$work/out"; then not_ok "$name" "the answer lacks \"$text\""
+    else ok "$name"; fi
+}
+one_shot version "reelmill [0-9]" --version
+one_shot help "--segment[_-]seconds" --help
+one_shot dump_config "segment_seconds" --dump_config
+one_shot doctor "program worker: found" --doctor
+one_shot list_gpus "GPU" --list_gpus
+one_shot dry_run "nothing was started" --dry_run --backend sim "$work/a.mp4" -o "$work/o.mkv"
+
+json_progress() {
+    reel "$work/a.mp4" -o null: --progress json || not_ok json_progress "exit code $?"
+    if tail -n 1 "$work/out" | grep -q '"frames":75,"total":75,.*"done":1'; then ok json_progress; else not_ok json_progress "$(tail -n 1 "$work/out")"; fi
+}
+json_progress
+finish
