@@ -121,13 +121,15 @@ static void move_row(void *shallow, void *deep, size_t elem, int64_t n, int64_t 
 static void move_blocks(const struct blocks *b, char *deep, char *wide, size_t elem, bool to_space)
 {
     int64_t square = b->size * b->size, wide_w = b->w * b->size;
-    for (int64_t i = 0; i < b->n * b->c * square; i++) {
-        int64_t n = i / (b->c * square), q = i % (b->c * square);
-        int64_t c = b->column_first ? q / square : q % b->c, k = b->column_first ? q % square : q / b->c;
-        for (int64_t h = 0; h < b->h; h++) {
-            int64_t row = ((n * b->c + c) * b->h + h) * b->size + k / b->size;
-            move_row(wide + (size_t)(row * wide_w + k % b->size) * elem, deep + (size_t)((i * b->h + h) * b->w) * elem,
-                     elem, b->w, b->size, to_space);
+    // Row by row of the wide side, so that each of its cache lines is met once.
+    for (int64_t row = 0; row < b->n * b->c * b->h * b->size; row++) {
+        int64_t by = row % b->size, h = row / b->size % b->h, c = row / b->size / b->h % b->c;
+        int64_t n = row / b->size / b->h / b->c;
+        for (int64_t bx = 0; bx < b->size; bx++) {
+            int64_t k = by * b->size + bx, q = b->column_first ? c * square + k : k * b->c + c;
+            int64_t from = ((n * b->c * square + q) * b->h + h) * b->w;
+            move_row(wide + (size_t)(row * wide_w + bx) * elem, deep + (size_t)from * elem, elem, b->w, b->size,
+                     to_space);
         }
     }
 }

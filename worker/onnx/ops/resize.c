@@ -395,17 +395,31 @@ static enum reel_err table_init(const struct resize *r, int axis, int64_t in, en
 
 // ---- running ------------------------------------------------------------
 
+#define TAKE(TYPE)                                                                                                  \
+    HOT static void take_##TYPE(TYPE *restrict y, const TYPE *restrict x, const int32_t *restrict index, int64_t n) \
+    {                                                                                                               \
+        for (int64_t o = 0; o < n; o++) y[o] = x[index[o]];                                                         \
+    }
+TAKE(uint8_t)
+TAKE(uint16_t)
+TAKE(uint32_t)
+TAKE(uint64_t)
+
 // Nearest along one axis, for elements of any size.
-static void move_axis(const struct axis_table *t, size_t elem, const char *x, char *y, int64_t outer, int64_t inner)
+static void move_axis(const struct axis_table *t, size_t elem, const void *src, void *dst, int64_t outer, int64_t inner)
 {
     size_t row = elem * (size_t)inner;
+    const char *x = src;
+    char *y = dst;
     for (int64_t i = 0; i < outer; i++, x += (size_t)t->in * row, y += (size_t)t->out * row) {
-        if (row == 4)
-            for (int64_t o = 0; o < t->out; o++) memcpy(y + 4 * o, x + 4 * (int64_t)t->index[o], 4);
-        else if (row == 2)
-            for (int64_t o = 0; o < t->out; o++) memcpy(y + 2 * o, x + 2 * (int64_t)t->index[o], 2);
+        if (row == 4 && inner == 1)
+            take_uint32_t((void *)y, (const void *)x, t->index, t->out);
+        else if (row == 2 && inner == 1)
+            take_uint16_t((void *)y, (const void *)x, t->index, t->out);
         else if (row == 1)
-            for (int64_t o = 0; o < t->out; o++) y[o] = x[t->index[o]];
+            take_uint8_t((void *)y, (const void *)x, t->index, t->out);
+        else if (row == 8 && inner == 1)
+            take_uint64_t((void *)y, (const void *)x, t->index, t->out);
         else
             for (int64_t o = 0; o < t->out; o++) memcpy(y + (size_t)o * row, x + (size_t)t->index[o] * row, row);
     }
