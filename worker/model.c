@@ -156,7 +156,7 @@ void model_trial_size(const struct model *m, const struct reel_settings *s, int 
 
 const char *model_head_name(enum model_head head)
 {
-    static const char *const names[MODEL_HEADS] = {"none",   "ssd",    "yunet",      "yunet2021",  "yolox",
+    static const char *const names[MODEL_HEADS] = {"none",   "ssd",    "yunet",      "yunet_2021", "yolox",
                                                    "yolov5", "yolov8", "retinaface", "fastestdet", "finished boxes"};
     return (unsigned)head < MODEL_HEADS ? names[head] : "?";
 }

@@ -529,6 +529,8 @@ static enum reel_err settle_output(const struct look *l, const struct reel_setti
     enum reel_err err = three(&s->io.out_mean, "io.out_mean", mean);
     if (!err) err = three(&s->io.out_std, "io.out_std", std);
     if (err) return err;
+    if (s->io.out_channels == SET_CHANNELS_Y && out->channels != 1)
+        return reel_fail(REEL_ERR_CONFIG, "could not use io.out_channels \"y\": the model makes 3 channels");
     out->bgr = out->channels == 3 && l->m->input.bgr;
     if (s->io.out_channels == SET_CHANNELS_RGB) out->bgr = false;
     if (s->io.out_channels == SET_CHANNELS_BGR) out->bgr = out->channels == 3;

@@ -4,6 +4,7 @@
 // sees; and of made-up ones. "test_model FILE.onnx" prints the guess for one.
 #include "worker/model.h"
 
+#include <glob.h>
 #include <unistd.h>
 
 #include "tests/check.h"
@@ -63,7 +64,7 @@ static const struct {
     {"face_ultraface_slim320",
      "model reads RGB -0.9922..1 NCHW, 320x240, frames shrunk with borders; it finds objects (ssd head, 1 class)"},
     {"face_yunet_2021_160x120",
-     "model reads BGR 0..255 NCHW, 160x120, frames shrunk with borders; it finds objects (yunet2021 head, 1 class)"},
+     "model reads BGR 0..255 NCHW, 160x120, frames shrunk with borders; it finds objects (yunet_2021 head, 1 class)"},
     {"face_yunet_n_dynamic",
      "model reads BGR 0..255 NCHW, any size, whole frames; it finds objects (yunet head, 1 class)"},
     {"face_yunet_s_dynamic",
@@ -249,6 +250,27 @@ static void refusals(void)
     CHECK_INT(guess_fake(&fixed, 1, 1, &m, text, sizeof text), REEL_ERR_CONFIG);
 }
 
+// Every file of configs/ is accepted.
+static void configurations(void)
+{
+    glob_t found;
+    if (glob("configs/*.cfg", 0, NULL, &found)) SKIP("not run from the project's folder");
+    bool ok = true;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        reset_settings();
+        bool *set = calloc((size_t)reel_settings_table()->n, sizeof *set);
+        if (opt_load_file(reel_settings_table(), found.gl_pathv[i], &settings, set)) {
+            fprintf(stderr, "%s\n", reel_fail_text());
+            ok = false;
+        }
+        free(set);
+    }
+    size_t n = found.gl_pathc;
+    globfree(&found);
+    CHECK(ok);
+    CHECK(n >= 10);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strstr(argv[1], ".onnx")) {
@@ -265,6 +287,7 @@ int main(int argc, char **argv)
                                               {"model yolo families", yolo_families},
                                               {"model settings win", settings_win},
                                               {"model segmentation and classes", segmentation_and_classes},
-                                              {"model refusals", refusals}};
-    return check_main(cases, 5, argc, argv);
+                                              {"model refusals", refusals},
+                                              {"model configurations", configurations}};
+    return check_main(cases, 6, argc, argv);
 }
