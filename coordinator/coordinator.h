@@ -233,6 +233,6 @@ struct bottleneck {
 void report_bottleneck(const struct run *run, struct bottleneck *out);
 // Frames per second, from the first dispatch to the last commit.
 double report_fps(const struct run *run);
-enum reel_err report_write(const struct run *run, const char *path, int exit_code, int64_t now_us);
+enum reel_err report_write(const struct run *run, const char *path, int64_t now_us);
 
 #endif

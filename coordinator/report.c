@@ -166,13 +166,13 @@ static void put_kept(FILE *f, const struct run *run)
 #define KEPT(field) kept_text(run, offsetof(struct reel_kept, field))
     fprintf(f,
             "  \"kept\": {\"audio\": \"%s\", \"subtitles\": \"%s\", \"chapters\": \"%s\", \"attachments\": \"%s\", "
-            "\"metadata\": \"%s\", \"timestamps\": \"%s\", \"colour\": \"%s\", \"other\": \"%s\"}\n",
+            "\"metadata\": \"%s\", \"timestamps\": \"%s\", \"colour\": \"%s\"}\n",
             KEPT(audio), KEPT(subtitles), KEPT(chapters), KEPT(attachments), KEPT(metadata), KEPT(timestamps),
-            KEPT(colour), KEPT(other));
+            KEPT(colour));
 #undef KEPT
 }
 
-enum reel_err report_write(const struct run *run, const char *path, int exit_code, int64_t now_us)
+enum reel_err report_write(const struct run *run, const char *path, int64_t now_us)
 {
     FILE *f = fopen(path, "we");
     if (!f) return reel_fail(REEL_ERR_IO, "could not write report \"%s\": %s", path, strerror(errno));
@@ -192,8 +192,7 @@ enum reel_err report_write(const struct run *run, const char *path, int exit_cod
     report_bottleneck(run, &bottleneck);
     fputs("{\n  \"version\": ", f);
     put_text(f, REEL_VERSION);
-    fprintf(f, ",\n  \"exit_code\": %d,\n  \"wall_s\": %.3f,\n  \"fps\": %.3f,\n", exit_code,
-            (double)(now_us - run->start_us) / 1e6, report_fps(run));
+    fprintf(f, ",\n  \"wall_s\": %.3f,\n  \"fps\": %.3f,\n", (double)(now_us - run->start_us) / 1e6, report_fps(run));
     fprintf(f,
             "  \"frames\": {\"in\": %lld, \"out\": %llu, \"quarantined\": %llu, \"dropped\": 0, \"unreadable\": %lld, "
             "\"hidden\": %lld},\n",

@@ -418,12 +418,14 @@ int run_all(struct run *run)
     else
         loop(run);
     int64_t end_us = reel_now_us();
+    reel_debug("run", "%.3f s of CPU for %llu frames", (double)reel_cpu_us() / 1e6,
+               (unsigned long long)run->frames_taken);
     if (run->progress) progress_end(run->progress, run, end_us);
     if (run->sup.n) supervise_end(&run->sup, run->interrupted ? STOP_END_US : END_US);
     int code = exit_code_of(run);
     if (!run->interrupted && !run->failed) drop_done_parts(run);
     say_verdict(run, code);
-    if (run->settings.report[0] && run->jobs && report_write(run, run->settings.report, code, reel_now_us())) {
+    if (run->settings.report[0] && run->jobs && report_write(run, run->settings.report, reel_now_us())) {
         fprintf(stderr, "reelmill: %s\n", reel_fail_text());
         if (code == EXIT_DONE) code = EXIT_FAILED;
     }

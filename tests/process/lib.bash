@@ -17,7 +17,8 @@ ok() { printf 'ok - %s\n' "$1"; }
 not_ok() { # name why...
     printf 'not ok - %s\n' "$1"
     printf '%s: %s\n' "$1" "${*:2}" >&2
-    [[ -s $work/err ]] && sed 's/^/    /' "$work/err" | tail -n 12 >&2
+    local file
+    for file in "$work/err" "$work/bg.err"; do [[ -s $file ]] && tail -n 8 "$file" | sed 's/^/    /' >&2; done
     failed=1
 }
 skip() { printf 'ok - %s # SKIP %s\n' "$1" "$2"; }
@@ -44,9 +45,9 @@ reel() {
         >"$work/out" 2>"$work/err" </dev/null
 }
 
-# start ARGS...: the same in the background, as its own job; $! is its process.
+# start ARGS...: the same in the background; its output in $work/bg.err, its process in $coordinator.
 start() {
-    "$bin/coordinator" --backend sim --progress off --segment_seconds 2 "$@" >"$work/out" 2>"$work/err" </dev/null &
+    "$bin/coordinator" --backend sim --progress off --segment_seconds 2 "$@" >"$work/bg.out" 2>"$work/bg.err" </dev/null &
     coordinator=$!
 }
 

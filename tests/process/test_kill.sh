@@ -58,7 +58,7 @@ stopped() {
     wait_for 10 test -e "$work/.o.mkv.reelmill/journal"
     kill -STOP "$(children $coordinator "$1")" || true
     wait $coordinator || rc=$?
-    if [[ $1 != none ]] && ! grep -q "makes no progress: killed" "$work/err"; then not_ok "$name" "nothing was killed"; return; fi
+    if [[ $1 != none ]] && ! grep -q "makes no progress: killed" "$work/bg.err"; then not_ok "$name" "nothing was killed"; return; fi
     check "$name" $rc
 }
 stopped worker

@@ -39,7 +39,7 @@ signalled() { # signal
     if ((SECONDS - t0 > 3)); then not_ok "$name" "it took $((SECONDS - t0)) s"; return; fi
     if ! nothing_left; then not_ok "$name" "left: $(ls "$XDG_RUNTIME_DIR")"; return; fi
     if [[ -e $work/o.mkv ]]; then not_ok "$name" "there is an output"; return; fi
-    grep -q "interrupted" "$work/err" || { not_ok "$name" "nothing was said"; return; }
+    grep -q "interrupted" "$work/bg.err" || { not_ok "$name" "nothing was said"; return; }
     resume "$name"
 }
 signalled INT
