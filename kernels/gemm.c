@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Matrix products in plain C; see gemm.h. The body is in gemm_body.h, compiled
+// Matrix products in plain C; see gemm.h. The body is in gemm_body.inc, compiled
 // once per element type.
 #include "kernels/gemm.h"
 
@@ -29,7 +29,7 @@ typedef uint64_t vec_u64 __attribute__((vector_size(sizeof(uint64_t) * GEMM_NR))
 #define REAL float
 #define VEC vec_f32
 #define FN(name) name##_f32
-#include "kernels/gemm_body.h"
+#include "kernels/gemm_body.inc"
 #undef REAL
 #undef VEC
 #undef FN
@@ -37,7 +37,7 @@ typedef uint64_t vec_u64 __attribute__((vector_size(sizeof(uint64_t) * GEMM_NR))
 #define REAL double
 #define VEC vec_f64
 #define FN(name) name##_f64
-#include "kernels/gemm_body.h"
+#include "kernels/gemm_body.inc"
 #undef REAL
 #undef VEC
 #undef FN
@@ -45,7 +45,7 @@ typedef uint64_t vec_u64 __attribute__((vector_size(sizeof(uint64_t) * GEMM_NR))
 #define REAL uint32_t
 #define VEC vec_u32
 #define FN(name) name##_u32
-#include "kernels/gemm_body.h"
+#include "kernels/gemm_body.inc"
 #undef REAL
 #undef VEC
 #undef FN
@@ -53,4 +53,4 @@ typedef uint64_t vec_u64 __attribute__((vector_size(sizeof(uint64_t) * GEMM_NR))
 #define REAL uint64_t
 #define VEC vec_u64
 #define FN(name) name##_u64
-#include "kernels/gemm_body.h"
+#include "kernels/gemm_body.inc"

@@ -172,7 +172,7 @@ static void window_shape(const struct window *w, int64_t n, int64_t c, struct re
 #define REAL float
 #define FN(name) name##_f32
 #define GEMM gemm_f32
-#include "worker/onnx/ops/conv_body.h"
+#include "worker/onnx/ops/conv_body.inc"
 #undef REAL
 #undef FN
 #undef GEMM
@@ -180,7 +180,7 @@ static void window_shape(const struct window *w, int64_t n, int64_t c, struct re
 #define REAL double
 #define FN(name) name##_f64
 #define GEMM gemm_f64
-#include "worker/onnx/ops/conv_body.h"
+#include "worker/onnx/ops/conv_body.inc"
 #undef REAL
 #undef FN
 #undef GEMM
@@ -189,7 +189,7 @@ static void window_shape(const struct window *w, int64_t n, int64_t c, struct re
 #define FN(name) name##_u32
 #define GEMM gemm_u32
 #define CONV_FORWARD_ONLY
-#include "worker/onnx/ops/conv_body.h"
+#include "worker/onnx/ops/conv_body.inc"
 #undef REAL
 #undef FN
 #undef GEMM
@@ -667,28 +667,28 @@ static enum reel_err col2im_eval(const struct op_call *call)
 #define REAL float
 #define LOWEST (-INFINITY)
 #define FN(name) name##_f32
-#include "worker/onnx/ops/pool_body.h"
+#include "worker/onnx/ops/pool_body.inc"
 #undef REAL
 #undef LOWEST
 #undef FN
 #define REAL double
 #define LOWEST (-INFINITY)
 #define FN(name) name##_f64
-#include "worker/onnx/ops/pool_body.h"
+#include "worker/onnx/ops/pool_body.inc"
 #undef REAL
 #undef LOWEST
 #undef FN
 #define REAL int8_t
 #define LOWEST INT8_MIN
 #define FN(name) name##_i8
-#include "worker/onnx/ops/pool_body.h"
+#include "worker/onnx/ops/pool_body.inc"
 #undef REAL
 #undef LOWEST
 #undef FN
 #define REAL uint8_t
 #define LOWEST 0
 #define FN(name) name##_u8
-#include "worker/onnx/ops/pool_body.h"
+#include "worker/onnx/ops/pool_body.inc"
 #undef REAL
 #undef LOWEST
 #undef FN

@@ -53,12 +53,12 @@ struct axis_table {
 
 #define REAL float
 #define FN(name) name##_f32
-#include "worker/onnx/ops/resize_body.h"
+#include "worker/onnx/ops/resize_body.inc"
 #undef REAL
 #undef FN
 #define REAL double
 #define FN(name) name##_f64
-#include "worker/onnx/ops/resize_body.h"
+#include "worker/onnx/ops/resize_body.inc"
 #undef REAL
 #undef FN
 

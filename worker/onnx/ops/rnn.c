@@ -232,12 +232,12 @@ static enum reel_err cell_infer(const struct op_call *call)
 
 #define REAL float
 #define FN(name) name##_f32
-#include "worker/onnx/ops/rnn_body.h"
+#include "worker/onnx/ops/rnn_body.inc"
 #undef REAL
 #undef FN
 #define REAL double
 #define FN(name) name##_f64
-#include "worker/onnx/ops/rnn_body.h"
+#include "worker/onnx/ops/rnn_body.inc"
 #undef REAL
 #undef FN
 

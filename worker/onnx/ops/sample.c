@@ -10,12 +10,12 @@
 
 #define REAL float
 #define FN(name) name##_f32
-#include "worker/onnx/ops/sample_body.h"
+#include "worker/onnx/ops/sample_body.inc"
 #undef REAL
 #undef FN
 #define REAL double
 #define FN(name) name##_f64
-#include "worker/onnx/ops/sample_body.h"
+#include "worker/onnx/ops/sample_body.inc"
 #undef REAL
 #undef FN
 

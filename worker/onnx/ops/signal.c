@@ -95,12 +95,12 @@ struct fourier {
 
 #define REAL float
 #define FN(name) name##_f32
-#include "worker/onnx/ops/fourier_body.h"
+#include "worker/onnx/ops/fourier_body.inc"
 #undef REAL
 #undef FN
 #define REAL double
 #define FN(name) name##_f64
-#include "worker/onnx/ops/fourier_body.h"
+#include "worker/onnx/ops/fourier_body.inc"
 #undef REAL
 #undef FN
 
