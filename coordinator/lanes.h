@@ -115,7 +115,7 @@ enum lane_result lane_on_closed(struct lane *lane, uint32_t epoch, uint32_t memb
 uint32_t lane_on_worker_gone(struct lane *lane, uint32_t worker);
 
 // ---- what may be done now -------------------------------------------------
-// True and *out_end once for each new end of the window.
+// True and *out_end for a new end of the window that is worth a message.
 bool lane_next_window(struct lane *lane, uint32_t *out_end);
 // Lowest frame >= from that a worker may be given; UINT32_MAX: none.
 uint32_t lane_next_work(struct lane *lane, uint32_t from);
