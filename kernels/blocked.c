@@ -159,64 +159,7 @@ void blocked_copy_channels(const struct blocked_shape *s_src, const float *src, 
     }
 }
 
-// ---- windows and sampling -------------------------------------------------------
-
-INLINE void pool_pixel(const struct blocked_window *win, const struct blocked_shape *in, const float *src, float *dst,
-                       int iy, int ix, float scale, const int v)
-{
-    float acc[16];
-    for (int l = 0; l < v; l++) acc[l] = win->average ? 0 : -INFINITY;
-    for (int ky = 0; ky < win->kh; ky++) {
-        const int y = iy + ky * win->dh;
-        if (y < 0 || y >= in->h) continue;
-        for (int kx = 0; kx < win->kw; kx++) {
-            const int x = ix + kx * win->dw;
-            if (x < 0 || x >= in->w) continue;
-            const float *p = src + ((size_t)y * in->w + x) * v;
-            if (win->average)
-                for (int l = 0; l < v; l++) acc[l] += p[l];
-            else
-                for (int l = 0; l < v; l++) acc[l] = p[l] > acc[l] || p[l] != p[l] ? p[l] : acc[l];
-        }
-    }
-    for (int l = 0; l < v; l++) dst[l] = acc[l] * scale;
-}
-
-static int window_pixels(int at, int k, int d, int size, int pad_end, bool count_pads)
-{
-    int n = 0;
-    for (int i = 0; i < k; i++) {
-        int p = at + i * d;
-        n += count_pads ? p < size + pad_end : p >= 0 && p < size;
-    }
-    return n;
-}
-
-INLINE void pool_block(const struct blocked_shape *in, const struct blocked_shape *out,
-                       const struct blocked_window *win, const float *src, float *dst, const int v)
-{
-    for (int y = 0; y < out->h; y++) {
-        const int iy = y * win->sh - win->pad_top;
-        const int ny = win->average ? window_pixels(iy, win->kh, win->dh, in->h, win->pad_bottom, win->count_pads) : 1;
-        for (int x = 0; x < out->w; x++, dst += v) {
-            const int ix = x * win->sw - win->pad_left;
-            int n = win->average ? ny * window_pixels(ix, win->kw, win->dw, in->w, win->pad_right, win->count_pads) : 1;
-            pool_pixel(win, in, src, dst, iy, ix, n > 0 ? 1.0f / (float)n : 0.0f, v);
-        }
-    }
-}
-
-KERN_CLONES void blocked_pool(const struct blocked_shape *in, const struct blocked_shape *out,
-                              const struct blocked_window *win, const float *src, float *dst, int begin, int end)
-{
-    const size_t from = (size_t)in->h * in->w * in->lanes, to = (size_t)out->h * out->w * in->lanes;
-    for (int u = begin; u < end; u++) {
-        if (in->lanes == 16)
-            pool_block(in, out, win, src + u * from, dst + u * to, 16);
-        else
-            pool_block(in, out, win, src + u * from, dst + u * to, 8);
-    }
-}
+// ---- sampling -------------------------------------------------------------------
 
 INLINE void mean_block(const float *src, size_t plane, float *dst, const int v)
 {

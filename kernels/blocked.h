@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Everything but convolution on blocked tensors (N, ceil(C/V), H, W, V), see
-// conv_cpu.h: changes of layout, pooling, resampling, padding, normalisation.
+// Everything but convolution and pooling on blocked tensors (N, ceil(C/V), H, W, V), see
+// conv_cpu.h: changes of layout, means, resampling, padding, normalisation.
 // Called by the executor's CPU backend.
 //
 // All work is cut into units (mostly one channel block of one image) that write
@@ -45,18 +45,8 @@ void blocked_depth_to_space(const struct blocked_shape *s, int b, bool crd, cons
 void blocked_copy_channels(const struct blocked_shape *s_src, const float *src, int src_c,
                            const struct blocked_shape *s_dst, float *dst, int dst_c, int count, int begin, int end);
 
-// ---- windows and sampling -------------------------------------------------------
+// ---- sampling -------------------------------------------------------
 
-struct blocked_window {
-    int kh, kw, sh, sw, dh, dw, pad_top, pad_left;
-    bool average;      // else the largest
-    bool count_pads;   // divide by the pixels of the padded image under the window
-    int pad_bottom, pad_right;
-};
-
-// in -> out (h and w differ). Units: n * blocks.
-void blocked_pool(const struct blocked_shape *in, const struct blocked_shape *out, const struct blocked_window *win,
-                  const float *src, float *dst, int begin, int end);
 // Mean over H and W: dst is (N, blocks, V). Units: n * blocks.
 void blocked_mean(const struct blocked_shape *in, const float *src, float *dst, int begin, int end);
 // dst[y][x] = src[map_y[y]][map_x[x]], or value where an index is negative:

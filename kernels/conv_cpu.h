@@ -108,12 +108,15 @@ struct conv_geometry {
 };
 
 enum conv_method {
-    CONV_METHOD_NONE,      // these kernels do not cover it
-    CONV_METHOD_DIRECT,    // plain or blocked -> blocked
-    CONV_METHOD_WINOGRAD,  // blocked -> blocked, 3x3, stride 1, F(4x4,3x3)
-    CONV_METHOD_DEPTHWISE, // blocked -> blocked
-    CONV_METHOD_DOT,       // blocked -> plain, few output channels
-    CONV_METHOD_ROWS,      // plain -> plain, few channels on both sides
+    CONV_METHOD_NONE,        // these kernels do not cover it
+    CONV_METHOD_DIRECT,      // plain or blocked -> blocked
+    CONV_METHOD_WINOGRAD,    // blocked -> blocked, 3x3, stride 1, F(4x4,3x3)
+    CONV_METHOD_DEPTHWISE,   // blocked -> blocked
+    CONV_METHOD_DOT,         // blocked -> plain, few output channels
+    CONV_METHOD_MAX,         // blocked -> blocked: the largest under the window, no weights
+    CONV_METHOD_AVERAGE,     // likewise the mean of the pixels inside the image
+    CONV_METHOD_AVERAGE_ALL, // the sum divided by the window's size
+    CONV_METHOD_ROWS,        // plain -> plain, few channels on both sides
 };
 
 // A prepared convolution: constant after prepare, may be run from many threads.
@@ -148,7 +151,8 @@ struct conv_kernels {
     const char *name; // "avx512", "avx2", "base"
     // The method the measured rule picks for a source in that layout.
     enum conv_method (*choose)(const struct conv_geometry *g, bool src_plain);
-    // Packs weights (O,I/groups,KH,KW) and bias (may be NULL). False when out
+    // Packs weights (O,I/groups,KH,KW) and bias (may be NULL). Pooling takes
+    // neither; its groups are the channels. False when out
     // of memory. conv_plan_fini() frees.
     bool (*prepare)(struct conv_plan *p, const struct conv_geometry *g, enum conv_method method, bool src_plain,
                     const float *weights, const float *bias);

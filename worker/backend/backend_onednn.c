@@ -118,6 +118,13 @@ enum reel_err make_form(struct program *p, const struct value *v, enum layout la
     return REEL_OK;
 }
 
+enum reel_err make_temporary(struct program *p, size_t bytes, struct form *out_form)
+{
+    const int buf = add_buf(p, BUF_ARENA, bytes, p->n_steps);
+    *out_form = (struct form){.buf = buf};
+    return buf < 0 ? no_memory(NULL) : REEL_OK;
+}
+
 bool form_dies(const struct program *p, const struct form *f, int uses)
 {
     return !f->constant && f->buf >= 0 && p->bufs[f->buf].kind == BUF_ARENA && p->bufs[f->buf].pending <= uses;
@@ -325,7 +332,7 @@ static void read_once(struct program *p, const struct value *v)
 static enum reel_err compile_node(struct program *p, const struct node *node)
 {
     static enum reel_err (*const lower[])(struct program *, const struct node *, bool *) = {
-        lower_conv, lower_matmul, lower_elementwise, lower_image, lower_view,
+        lower_conv, lower_pool, lower_matmul, lower_elementwise, lower_image, lower_view,
     };
     bool done = false;
     enum reel_err err = REEL_OK;

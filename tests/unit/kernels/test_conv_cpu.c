@@ -66,7 +66,8 @@ static struct conv_epilogue rand_epilogue(int channels, size_t full, float **cha
     for (int i = 0; i < e.n; i++) {
         enum conv_step_kind kind = (enum conv_step_kind)rand_int(CONV_ADD_FULL, CONV_NEG);
         // the quotient of two sums near 0 are no test of the kernels
-        if (kind == CONV_DIV_FULL || kind == CONV_RDIV_FULL || kind == CONV_DIV_CHAN || kind == CONV_RDIV_CHAN) kind = CONV_RSUB_CHAN;
+        if (kind == CONV_DIV_FULL || kind == CONV_RDIV_FULL || kind == CONV_DIV_CHAN || kind == CONV_RDIV_CHAN)
+            kind = CONV_RSUB_CHAN;
         if (kind == CONV_NEG) kind = CONV_ABS;
         e.step[i] = (struct conv_step){.kind = kind, .alpha = 0.1f, .beta = 0.9f};
         if (conv_step_full(kind)) e.step[i].data = *data;
@@ -74,7 +75,6 @@ static struct conv_epilogue rand_epilogue(int channels, size_t full, float **cha
     }
     return e;
 }
-
 
 static void run_trial(const struct conv_kernels *k, struct trial *t)
 {
@@ -192,6 +192,54 @@ static void rows(void)
     trials(CONV_METHOD_ROWS);
 }
 
+// Pools against the definition, padding left out.
+static void pools(void)
+{
+    for (int isa = CPU_ISA_BASE; isa <= CPU_ISA_AVX512; isa++) {
+        const struct conv_kernels *k = conv_kernels_get((enum cpu_isa)isa);
+        if ((int)k->isa != isa) continue;
+        for (int trial = 0; trial < TRIALS; trial++) {
+            struct conv_geometry g;
+            rand_geometry(&g, false);
+            g.pad_top = rand_int(0, g.kh - 1), g.pad_left = rand_int(0, g.kw - 1);
+            g.oh = out_size(g.ih, g.kh, g.sh, g.dh, g.pad_top, 0),
+            g.ow = out_size(g.iw, g.kw, g.sw, g.dw, g.pad_left, 0);
+            g.groups = g.ic = g.oc = rand_int(1, 40);
+            const enum conv_method method = (enum conv_method)rand_int(CONV_METHOD_MAX, CONV_METHOD_AVERAGE_ALL);
+            const int v = k->lanes, plane = g.ih * g.iw, to = g.oh * g.ow;
+            float *src = rand_floats((size_t)g.n * g.ic * plane, 1);
+            float *in = to_blocked(src, g.n, g.ic, plane, v);
+            float *out = rand_floats((size_t)g.n * blocks(g.oc, v) * v * to, 0);
+            const struct conv_epilogue none = {0};
+            struct conv_plan p;
+            CHECK(k->prepare(&p, &g, method, false, NULL, NULL));
+            k->run(&p, &none, in, out, 0, p.units, NULL);
+            double worst = 0;
+            for (int i = 0; i < g.n * g.oc * to; i++) {
+                const int c = i / to % g.oc, n = i / to / g.oc, y = i % to / g.ow, x = i % g.ow;
+                double best = -INFINITY, sum = 0;
+                int count = 0;
+                for (int t = 0; t < g.kh * g.kw; t++) {
+                    const int iy = y * g.sh - g.pad_top + t / g.kw * g.dh, ix = x * g.sw - g.pad_left + t % g.kw * g.dw;
+                    if (iy < 0 || iy >= g.ih || ix < 0 || ix >= g.iw) continue;
+                    const double a = src[(n * g.ic + c) * plane + iy * g.iw + ix];
+                    best = a > best ? a : best, sum += a, count++;
+                }
+                const double want = method == CONV_METHOD_MAX       ? best
+                                    : method == CONV_METHOD_AVERAGE ? (count ? sum / count : 0)
+                                                                    : sum / (g.kh * g.kw);
+                const double got = out[((n * blocks(g.oc, v) + c / v) * to + i % to) * v + c % v];
+                const double err = want == got ? 0 : fabs(want - got);
+                if (!(err <= worst)) worst = err;
+            }
+            conv_plan_fini(&p);
+            free(src), free(in), free(out);
+            CHECK_MSG(worst < 1e-5, "%s pool %d, %d channels %dx%d k %dx%d: apart by %g", k->name, method, g.ic, g.ih,
+                      g.iw, g.kh, g.kw, worst);
+        }
+    }
+}
+
 static void matmul(void)
 {
     for (int isa = CPU_ISA_BASE; isa <= CPU_ISA_AVX512; isa++) {
@@ -297,7 +345,8 @@ static void bench(void)
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {{"direct", direct}, {"winograd", winograd}, {"depthwise", depthwise},
-                                              {"dot", dot},       {"rows", rows},         {"matmul", matmul}};
+                                              {"dot", dot},       {"rows", rows},         {"pools", pools},
+                                              {"matmul", matmul}};
     if (argc > 1 && !strcmp(argv[1], "bench")) {
         bench();
         return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Conv and ConvTranspose -> convolution kernels.
+// Conv and pooling -> convolution kernels.
 #include <string.h>
 
 #include "worker/backend/onednn/program.h"
@@ -174,4 +174,105 @@ enum reel_err lower_conv(struct program *p, const struct node *node, bool *out_d
         s->tail = &((struct conv *)s->data)->tail;
     *out_done = true;
     return err;
+}
+
+// ---- pooling ---------------------------------------------------------------------
+
+// The window of a pool; false when a number is out of range. *out_over tells
+// whether a window reaches beyond the padding (ceil_mode).
+static bool window(const struct node *node, const struct info *in, const struct info *out, struct conv_geometry *g,
+                   bool *out_over)
+{
+    const int axes = in->shape.ndim - 2;
+    const bool global = !strncmp(node->op_type, "Global", 6);
+    *g = (struct conv_geometry){.n = in->bs.n,
+                                .ic = in->bs.c,
+                                .ih = in->bs.h,
+                                .iw = in->bs.w,
+                                .oc = in->bs.c,
+                                .oh = out->bs.h,
+                                .ow = out->bs.w,
+                                .groups = in->bs.c,
+                                .kh = 1,
+                                .kw = 1,
+                                .sh = 1,
+                                .sw = 1,
+                                .dh = 1,
+                                .dw = 1};
+    *out_over = false;
+    for (int i = 0; i < 2; i++) {
+        const int axis = axes == 2 ? i : i - 1;
+        const int64_t size = i ? in->bs.w : in->bs.h, to = i ? out->bs.w : out->bs.h;
+        if (axis < 0) continue;
+        const int64_t k = global ? size : attr_at(node, "kernel_shape", axis, 0);
+        const int64_t s = attr_at(node, "strides", axis, 1), d = attr_at(node, "dilations", axis, 1);
+        if (k < 1 || s < 1 || d < 1 || k > 65536 || s > 4096 || d > 4096) return false;
+        const int64_t before = pad_before(node, axis, axes, size, to, (k - 1) * d + 1, s);
+        const int64_t after = attr_at(node, "pads", axes + axis, 0);
+        if (before < 0 || before > 65536) return false;
+        if ((to - 1) * s + (k - 1) * d + 1 > size + before + after) *out_over = true;
+        *(i ? &g->kw : &g->kh) = (int)k;
+        *(i ? &g->sw : &g->sh) = (int)s;
+        *(i ? &g->dw : &g->dh) = (int)d;
+        *(i ? &g->pad_left : &g->pad_top) = (int)before;
+    }
+    return true;
+}
+
+static enum reel_err emit_pool(struct program *p, const struct node *node, const struct conv_geometry *g,
+                               enum conv_method method, struct form src, struct form dst, struct step **out_step)
+{
+    struct step *s =
+        add_step(p, node, method == CONV_METHOD_MAX ? "max pool" : "average pool", run_conv, sizeof(struct conv));
+    if (!s) return no_memory(node);
+    struct conv *c = s->data;
+    c->src = src;
+    c->dst = dst;
+    c->tail.layout = LAYOUT_BLOCKED;
+    if (!p->k->prepare(&c->plan, g, method, false, NULL, NULL)) return no_memory(node);
+    s->fini = fini_conv;
+    touch(p, &src, p->n_steps - 1);
+    touch(p, &dst, p->n_steps - 1);
+    *out_step = s;
+    return REEL_OK;
+}
+
+// A large window over both axes costs less as two passes, one an axis.
+#define SPLIT_WINDOW 16
+
+enum reel_err lower_pool(struct program *p, const struct node *node, bool *out_done)
+{
+    const bool average = !strcmp(node->op_type, "AveragePool");
+    if (!average && strcmp(node->op_type, "MaxPool") && strcmp(node->op_type, "GlobalMaxPool")) return REEL_OK;
+    struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
+    if (!in->image || !out->image || in->bs.c != out->bs.c || in->bs.n != out->bs.n) return REEL_OK;
+    if (node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->uses) return REEL_OK; // indices
+    struct conv_geometry g;
+    bool over;
+    if (!window(node, in, out, &g, &over)) return REEL_OK;
+    const bool all = average && node_attr_int(node, "count_include_pad", 0);
+    if (all && (over || !strncmp(node_attr_string(node, "auto_pad", "NOTSET"), "SAME", 4))) return REEL_OK;
+    const enum conv_method method = all ? CONV_METHOD_AVERAGE_ALL : average ? CONV_METHOD_AVERAGE : CONV_METHOD_MAX;
+    struct form src, dst;
+    struct step *s = NULL;
+    enum reel_err err = need_form(p, node->in[0], LAYOUT_BLOCKED, &src);
+    if (!err && method == CONV_METHOD_MAX && g.kh > 1 && g.kw > 1 && g.kh * g.kw >= SPLIT_WINDOW) {
+        struct conv_geometry rows = g;
+        rows.kh = rows.sh = rows.dh = 1;
+        rows.pad_top = 0;
+        rows.oh = g.ih;
+        const struct blocked_shape between = {.n = g.n, .c = g.ic, .h = g.ih, .w = g.ow, .lanes = p->k->lanes};
+        err = make_temporary(p, blocked_floats(&between) * sizeof(float), &dst);
+        if (!err) err = emit_pool(p, node, &rows, method, src, dst, &s);
+        src = dst;
+        g.kw = g.sw = g.dw = 1;
+        g.pad_left = 0;
+        g.iw = g.ow;
+    }
+    if (!err) err = make_form(p, node->out[0], LAYOUT_BLOCKED, &dst);
+    if (!err) err = emit_pool(p, node, &g, method, src, dst, &s);
+    if (err) return err;
+    s->tail = &((struct conv *)s->data)->tail;
+    *out_done = true;
+    return finish_epilogue(p, node, 0);
 }

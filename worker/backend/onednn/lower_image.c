@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Operators on images that stay blocked: pooling, resizing, padding, cropping,
+// Operators on images that stay blocked: means, resizing, padding, cropping,
 // concatenation and splitting of channels, normalisation, and the ways out of
 // the blocked layout (DepthToSpace, Transpose to N,H,W,C).
 #include <math.h>
@@ -10,7 +10,6 @@
 #include "worker/backend/onednn/program.h"
 
 enum image_op {
-    IMAGE_POOL,
     IMAGE_MEAN,
     IMAGE_GATHER,
     IMAGE_LINEAR,
@@ -25,7 +24,6 @@ struct image {
     enum image_op op;
     struct blocked_shape in, out;
     struct form src, dst;
-    struct blocked_window window;
     const int *map_y, *map_x;
     float value; // GATHER: outside; NORM: epsilon
     struct blocked_linear linear;
@@ -46,9 +44,6 @@ static void image_unit(const struct image_job *j, int u)
 {
     const struct image *m = j->m;
     switch (m->op) {
-    case IMAGE_POOL:
-        blocked_pool(&m->in, &m->out, &m->window, j->src, j->dst, u, u + 1);
-        break;
     case IMAGE_MEAN:
         blocked_mean(&m->in, j->src, j->dst, u, u + 1);
         break;
@@ -123,63 +118,14 @@ static enum reel_err emit(struct program *p, const struct node *node, struct ima
     return finish_epilogue(p, node, 0);
 }
 
-// ---- pooling ---------------------------------------------------------------------
-
-static int64_t ints_at(const struct node *node, const char *name, int i, int64_t absent)
-{
-    const int64_t *v;
-    int n = node_attr_ints(node, name, &v);
-    return i < n ? v[i] : absent;
-}
-
-static enum reel_err lower_pool(struct program *p, const struct node *node, const struct info *in,
-                                const struct info *out, bool *out_done)
-{
-    struct image m = {.op = IMAGE_POOL, .in = in->bs, .out = out->bs};
-    struct blocked_window *w = &m.window;
-    w->average = !strcmp(node->op_type, "AveragePool");
-    w->count_pads = node_attr_int(node, "count_include_pad", 0);
-    if (node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->pending) return REEL_OK; // indices
-    const int axes = in->shape.ndim - 2;
-    const char *mode = node_attr_string(node, "auto_pad", "NOTSET");
-    for (int i = 0; i < 2; i++) {
-        const int axis = axes == 2 ? i : i - 1;
-        int64_t k = 1, s = 1, d = 1, a = 0, b = 0;
-        if (axis >= 0) {
-            const int64_t size = i ? in->bs.w : in->bs.h, to = i ? out->bs.w : out->bs.h;
-            k = ints_at(node, "kernel_shape", axis, 0), s = ints_at(node, "strides", axis, 1);
-            d = ints_at(node, "dilations", axis, 1);
-            a = ints_at(node, "pads", axis, 0), b = ints_at(node, "pads", axes + axis, 0);
-            if (k < 1 || s < 1 || d < 1 || k > 4096 || s > 4096 || d > 4096) return REEL_OK;
-            if (!strncmp(mode, "SAME", 4)) {
-                int64_t total = (to - 1) * s + (k - 1) * d + 1 - size;
-                if (total < 0) total = 0;
-                a = !strcmp(mode, "SAME_LOWER") ? total - total / 2 : total / 2;
-                b = total - a;
-            } else if (!strcmp(mode, "VALID")) {
-                a = b = 0;
-            }
-            if (a < 0 || b < 0 || a > 65536 || b > 65536) return REEL_OK;
-        }
-        *(i ? &w->kw : &w->kh) = (int)k;
-        *(i ? &w->sw : &w->sh) = (int)s;
-        *(i ? &w->dw : &w->dh) = (int)d;
-        *(i ? &w->pad_left : &w->pad_top) = (int)a;
-        *(i ? &w->pad_right : &w->pad_bottom) = (int)b;
-    }
-    return emit(p, node, &m, w->average ? "average pool" : "max pool", out_done);
-}
+// ---- means ----------------------------------------------------------------------
 
 static enum reel_err lower_global(struct program *p, const struct node *node, const struct info *in,
                                   const struct info *out, bool *out_done)
 {
     struct image m = {.op = IMAGE_MEAN, .in = in->bs, .out = out->bs};
     if (out->bs.h * out->bs.w != 1 || out->bs.c != in->bs.c || out->bs.n != in->bs.n) return REEL_OK;
-    if (!strcmp(node->op_type, "GlobalMaxPool")) {
-        m.op = IMAGE_POOL;
-        m.window = (struct blocked_window){.kh = in->bs.h, .kw = in->bs.w, .sh = 1, .sw = 1, .dh = 1, .dw = 1};
-    }
-    return emit(p, node, &m, "global pool", out_done);
+    return emit(p, node, &m, "global mean", out_done);
 }
 
 // The int64 constants of input i; NULL when it is not a constant.
@@ -576,9 +522,7 @@ enum reel_err lower_image(struct program *p, const struct node *node, bool *out_
     if (is(node, "Concat")) return lower_concat(p, node, out_done);
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
     if (!in->image || !out->image) return REEL_OK;
-    if (is(node, "MaxPool") || is(node, "AveragePool")) return lower_pool(p, node, in, out, out_done);
-    if (is(node, "GlobalAveragePool") || is(node, "GlobalMaxPool") || mean_over_image(p, node, in))
-        return lower_global(p, node, in, out, out_done);
+    if (is(node, "GlobalAveragePool") || mean_over_image(p, node, in)) return lower_global(p, node, in, out, out_done);
     if (is(node, "InstanceNormalization")) return lower_norm(p, node, in, out, out_done);
     if (is(node, "Transpose")) return lower_transpose(p, node, in, out, out_done);
     // worth it only where the input is blocked already

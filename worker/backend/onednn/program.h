@@ -139,6 +139,8 @@ void touch(struct program *p, const struct form *f, int step);
 enum reel_err need_form(struct program *p, const struct value *v, enum layout layout, struct form *out_form);
 // A new buffer for v in that layout, to be written by the step added next.
 enum reel_err make_form(struct program *p, const struct value *v, enum layout layout, struct form *out_form);
+// A buffer that is no value's, for the step added next.
+enum reel_err make_temporary(struct program *p, size_t bytes, struct form *out_form);
 // v lies where f does (a view, or made in place).
 void set_form(struct program *p, const struct value *v, enum layout layout, struct form f);
 // True when nothing but `uses` reads of the node being compiled needs f's buffer.
@@ -151,6 +153,7 @@ enum reel_err no_memory(const struct node *node);
 // ---- lowering: true in *out_done when the node has become steps ---------------------
 
 enum reel_err lower_conv(struct program *p, const struct node *node, bool *out_done);
+enum reel_err lower_pool(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_matmul(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_elementwise(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_image(struct program *p, const struct node *node, bool *out_done);
