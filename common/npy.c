@@ -24,10 +24,9 @@ struct descr {
 
 // In the order of preference for writing.
 static const struct descr descrs[] = {
-    {"<f4", REEL_F32}, {"<f8", REEL_F64}, {"<f2", REEL_F16}, {"<V2", REEL_BF16}, {"|i1", REEL_I8},
-    {"<i2", REEL_I16}, {"<i4", REEL_I32}, {"<i8", REEL_I64}, {"|u1", REEL_U8},   {"<u2", REEL_U16},
-    {"<u4", REEL_U32}, {"<u8", REEL_U64}, {"|b1", REEL_BOOL}, {"<i1", REEL_I8},  {"<u1", REEL_U8},
-    {"|V2", REEL_BF16},
+    {"<f4", REEL_F32},  {"<f8", REEL_F64}, {"<f2", REEL_F16}, {"<V2", REEL_BF16}, {"|i1", REEL_I8},  {"<i2", REEL_I16},
+    {"<i4", REEL_I32},  {"<i8", REEL_I64}, {"|u1", REEL_U8},  {"<u2", REEL_U16},  {"<u4", REEL_U32}, {"<u8", REEL_U64},
+    {"|b1", REEL_BOOL}, {"<i1", REEL_I8},  {"<u1", REEL_U8},  {"|V2", REEL_BF16},
 };
 
 static const char *skip_space(const char *p)
@@ -174,7 +173,9 @@ enum reel_err reel_npy_write(const char *path, const struct reel_tensor *t)
     size_t n = 0;
     for (int i = 0; i < t->shape.ndim; i++)
         n += (size_t)snprintf(dims + n, sizeof dims - n, "%" PRId64 "%s", t->shape.dim[i],
-                              t->shape.ndim == 1 ? "," : i + 1 < t->shape.ndim ? ", " : "");
+                              t->shape.ndim == 1      ? ","
+                              : i + 1 < t->shape.ndim ? ", "
+                                                      : "");
     char header[512];
     int len = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr, dims);
     // The data begins at a multiple of 64; the header ends with a newline.

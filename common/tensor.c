@@ -275,55 +275,55 @@ static uint64_t f64_to_u64(double x)
 
 // Each source type loads as one of three kinds (double, int64, uint64), which
 // each destination type stores; float32 from integers is rounded once.
-#define STORE_FROM_F64(X)                                                                                              \
-    X(REEL_F32, float, (float)v)                                                                                       \
-    X(REEL_F64, double, v)                                                                                             \
-    X(REEL_F16, uint16_t, reel_f32_to_f16(f64_to_f32_odd(v)))                                                          \
-    X(REEL_BF16, uint16_t, reel_f32_to_bf16(f64_to_f32_odd(v)))                                                        \
-    X(REEL_I8, int8_t, (int8_t)f64_to_i64(v))                                                                          \
-    X(REEL_I16, int16_t, (int16_t)f64_to_i64(v))                                                                       \
-    X(REEL_I32, int32_t, (int32_t)f64_to_i64(v))                                                                       \
-    X(REEL_I64, int64_t, f64_to_i64(v))                                                                                \
-    X(REEL_U8, uint8_t, (uint8_t)f64_to_i64(v))                                                                        \
-    X(REEL_U16, uint16_t, (uint16_t)f64_to_i64(v))                                                                     \
-    X(REEL_U32, uint32_t, (uint32_t)f64_to_i64(v))                                                                     \
-    X(REEL_U64, uint64_t, f64_to_u64(v))                                                                               \
+#define STORE_FROM_F64(X)                                       \
+    X(REEL_F32, float, (float)v)                                \
+    X(REEL_F64, double, v)                                      \
+    X(REEL_F16, uint16_t, reel_f32_to_f16(f64_to_f32_odd(v)))   \
+    X(REEL_BF16, uint16_t, reel_f32_to_bf16(f64_to_f32_odd(v))) \
+    X(REEL_I8, int8_t, (int8_t)f64_to_i64(v))                   \
+    X(REEL_I16, int16_t, (int16_t)f64_to_i64(v))                \
+    X(REEL_I32, int32_t, (int32_t)f64_to_i64(v))                \
+    X(REEL_I64, int64_t, f64_to_i64(v))                         \
+    X(REEL_U8, uint8_t, (uint8_t)f64_to_i64(v))                 \
+    X(REEL_U16, uint16_t, (uint16_t)f64_to_i64(v))              \
+    X(REEL_U32, uint32_t, (uint32_t)f64_to_i64(v))              \
+    X(REEL_U64, uint64_t, f64_to_u64(v))                        \
     X(REEL_BOOL, uint8_t, v != 0)
 
-#define STORE_FROM_INT(X)                                                                                              \
-    X(REEL_F32, float, (float)v)                                                                                       \
-    X(REEL_F64, double, (double)v)                                                                                     \
-    X(REEL_F16, uint16_t, reel_f32_to_f16(f64_to_f32_odd((double)v)))                                                  \
-    X(REEL_BF16, uint16_t, reel_f32_to_bf16(f64_to_f32_odd((double)v)))                                                \
-    X(REEL_I8, int8_t, (int8_t)v)                                                                                      \
-    X(REEL_I16, int16_t, (int16_t)v)                                                                                   \
-    X(REEL_I32, int32_t, (int32_t)v)                                                                                   \
-    X(REEL_I64, int64_t, (int64_t)v)                                                                                   \
-    X(REEL_U8, uint8_t, (uint8_t)v)                                                                                    \
-    X(REEL_U16, uint16_t, (uint16_t)v)                                                                                 \
-    X(REEL_U32, uint32_t, (uint32_t)v)                                                                                 \
-    X(REEL_U64, uint64_t, (uint64_t)v)                                                                                 \
+#define STORE_FROM_INT(X)                                               \
+    X(REEL_F32, float, (float)v)                                        \
+    X(REEL_F64, double, (double)v)                                      \
+    X(REEL_F16, uint16_t, reel_f32_to_f16(f64_to_f32_odd((double)v)))   \
+    X(REEL_BF16, uint16_t, reel_f32_to_bf16(f64_to_f32_odd((double)v))) \
+    X(REEL_I8, int8_t, (int8_t)v)                                       \
+    X(REEL_I16, int16_t, (int16_t)v)                                    \
+    X(REEL_I32, int32_t, (int32_t)v)                                    \
+    X(REEL_I64, int64_t, (int64_t)v)                                    \
+    X(REEL_U8, uint8_t, (uint8_t)v)                                     \
+    X(REEL_U16, uint16_t, (uint16_t)v)                                  \
+    X(REEL_U32, uint32_t, (uint32_t)v)                                  \
+    X(REEL_U64, uint64_t, (uint64_t)v)                                  \
     X(REEL_BOOL, uint8_t, v != 0)
 
-#define STORE_CASE(DTYPE, TYPE, EXPR)                                                                                  \
-    case DTYPE: {                                                                                                      \
-        TYPE *d = dst;                                                                                                 \
-        for (int64_t i = 0; i < count; i++) {                                                                          \
-            LOADED_TYPE v = LOAD(s[i]);                                                                                \
-            d[i] = EXPR;                                                                                               \
-        }                                                                                                              \
-        break;                                                                                                         \
+#define STORE_CASE(DTYPE, TYPE, EXPR)         \
+    case DTYPE: {                             \
+        TYPE *d = dst;                        \
+        for (int64_t i = 0; i < count; i++) { \
+            LOADED_TYPE v = LOAD(s[i]);       \
+            d[i] = EXPR;                      \
+        }                                     \
+        break;                                \
     }
 
 #define SAME(x) (x)
-#define DEFINE_CONVERT(NAME, SRC, KIND)                                                                                \
-    static void NAME(void *dst, enum reel_dtype dst_dtype, const SRC *s, int64_t count)                                \
-    {                                                                                                                  \
-        switch (dst_dtype) {                                                                                           \
-            KIND(STORE_CASE)                                                                                           \
-        default:                                                                                                       \
-            break;                                                                                                     \
-        }                                                                                                              \
+#define DEFINE_CONVERT(NAME, SRC, KIND)                                                 \
+    static void NAME(void *dst, enum reel_dtype dst_dtype, const SRC *s, int64_t count) \
+    {                                                                                   \
+        switch (dst_dtype) {                                                            \
+            KIND(STORE_CASE)                                                            \
+        default:                                                                        \
+            break;                                                                      \
+        }                                                                               \
     }
 
 #define LOADED_TYPE double

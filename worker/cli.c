@@ -137,7 +137,8 @@ static enum reel_err read_inputs(const struct net *net, const char *list, struct
     free(copy);
     for (int i = 0; !err && i < net_input_count(net); i++)
         if (!in[i].data)
-            err = reel_fail(REEL_ERR_CONFIG, "could not run model: input \"%s\" is not given\nuse --eval_inputs %s=FILE.npy",
+            err = reel_fail(REEL_ERR_CONFIG,
+                            "could not run model: input \"%s\" is not given\nuse --eval_inputs %s=FILE.npy",
                             net_input(net, i)->name, net_input(net, i)->name);
     return err;
 }
@@ -378,12 +379,12 @@ int cli_main(int argc, char **argv)
         code = exit_code(err);
         goto done;
     }
-    struct cli_params p = {.backend = s->backend == SET_BACKEND_CUDNN ? "cudnn" : "onednn",
-                           .backend_params = {.threads = s->threads > 0 ? s->threads : 1,
-                                              .precision = (enum precision)s->precision},
-                           .eval_inputs = s->eval_inputs,
-                           .eval_outputs = s->eval_outputs,
-                           .shape = s->shape};
+    struct cli_params p = {
+        .backend = s->backend == SET_BACKEND_CUDNN ? "cudnn" : "onednn",
+        .backend_params = {.threads = s->threads > 0 ? s->threads : 1, .precision = (enum precision)s->precision},
+        .eval_inputs = s->eval_inputs,
+        .eval_outputs = s->eval_outputs,
+        .shape = s->shape};
     p.model = *s->eval_model ? s->eval_model : *s->bench_model ? s->bench_model : s->model;
     if (s->backend == SET_BACKEND_SIM || !*p.model)
         code = exit_code(reel_fail(REEL_ERR_CONFIG, !*p.model ? "could not start worker: no model is given\n"

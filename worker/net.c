@@ -232,7 +232,8 @@ struct reel_shape net_default_shape(const struct net *net, int i, int64_t h, int
             const struct node *node = v->uses[k];
             if (!strcmp(node->op_type, "Cast") && node->out[0] && node->out[0]->n_use_nodes)
                 node = node->out[0]->uses[0];
-            if (strcmp(node->op_type, "Conv") || node->n_in < 2 || !node->in[1] || node->in[1]->shape.ndim != 4) continue;
+            if (strcmp(node->op_type, "Conv") || node->n_in < 2 || !node->in[1] || node->in[1]->shape.ndim != 4)
+                continue;
             shape.dim[1] = node->in[1]->shape.dim[1] * node_attr_int(node, "group", 1);
         }
     return shape;
@@ -279,7 +280,8 @@ static bool size_works(struct net *net, int64_t more, const struct reel_shape *b
     const struct reel_shape *out = &graph->outputs[0]->shape;
     bool ok = out->ndim == base->ndim;
     for (int d = 0; ok && d < out->ndim; d++)
-        if (base->ndim == 4 && base->dim[d] >= TRIAL && out->dim[d] * TRIAL != base->dim[d] * (TRIAL + more)) ok = false;
+        if (base->ndim == 4 && base->dim[d] >= TRIAL && out->dim[d] * TRIAL != base->dim[d] * (TRIAL + more))
+            ok = false;
     graph_destroy(&graph);
     return ok;
 }

@@ -38,8 +38,8 @@ static enum reel_err run_body(void *scope, struct graph *body, const struct reel
                               struct reel_tensor *out, int n_out)
 {
     if (n_in != body->n_inputs || n_out != body->n_outputs)
-        return reel_fail(REEL_ERR_INPUT, "body \"%s\" takes %d inputs and gives %d outputs", body->name,
-                         body->n_inputs, body->n_outputs);
+        return reel_fail(REEL_ERR_INPUT, "body \"%s\" takes %d inputs and gives %d outputs", body->name, body->n_inputs,
+                         body->n_outputs);
     struct frame frame = {.graph = body, .outer = scope};
     return run_frame(&frame, in, out);
 }
@@ -90,8 +90,7 @@ static void free_after(struct frame *frame, const struct node *node, int positio
 {
     for (int i = 0; i < node->n_in + node->n_epilogue; i++) {
         const struct value *v = i < node->n_in ? node->in[i] : node->epilogue[i - node->n_in].other;
-        if (v && v->owner == frame->graph && frame->last_read[v->id] == position)
-            reel_tensor_fini(&frame->slot[v->id]);
+        if (v && v->owner == frame->graph && frame->last_read[v->id] == position) reel_tensor_fini(&frame->slot[v->id]);
     }
 }
 
@@ -99,8 +98,9 @@ static void free_after(struct frame *frame, const struct node *node, int positio
 static enum reel_err take_output(struct frame *frame, const struct value *v, struct reel_tensor *out)
 {
     const struct reel_tensor *t = find(frame, v);
-    if (!t) return reel_fail(REEL_ERR_INPUT, "could not run graph \"%s\": output \"%s\" has no value",
-                             frame->graph->name, v->name);
+    if (!t)
+        return reel_fail(REEL_ERR_INPUT, "could not run graph \"%s\": output \"%s\" has no value", frame->graph->name,
+                         v->name);
     struct reel_tensor *mine = v->owner == frame->graph && !v->constant ? &frame->slot[v->id] : NULL;
     int times = 0;
     for (int i = 0; mine && i < frame->graph->n_outputs; i++) times += frame->graph->outputs[i] == v;

@@ -251,9 +251,24 @@ static struct field through_axis(const struct node *node, struct field f, int64_
 static struct field through_node(const struct node *node, const struct field *fields)
 {
     static const char *const windows[] = {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "QLinearConv"};
-    static const char *const pointwise[] = {"BatchNormalization", "PRelu", "Clip", "Cast", "QuantizeLinear",
-                                            "DequantizeLinear", "LRN", "ImageScaler", "Affine", "Dropout", "Identity",
-                                            "Concat", "Sum", "Mean", "Max", "Min", "Where", "Expand"};
+    static const char *const pointwise[] = {"BatchNormalization",
+                                            "PRelu",
+                                            "Clip",
+                                            "Cast",
+                                            "QuantizeLinear",
+                                            "DequantizeLinear",
+                                            "LRN",
+                                            "ImageScaler",
+                                            "Affine",
+                                            "Dropout",
+                                            "Identity",
+                                            "Concat",
+                                            "Sum",
+                                            "Mean",
+                                            "Max",
+                                            "Min",
+                                            "Where",
+                                            "Expand"};
     bool any = false;
     for (int i = 0; i < node->n_in; i++) any |= node->in[i] && fields[i].state != CONSTANT;
     if (!any || is(node, "Shape") || is(node, "Size")) return (struct field){.state = CONSTANT};

@@ -268,8 +268,7 @@ bool graph_add_epilogue(struct graph *graph, struct node *node, enum epilogue_ki
                         struct value *other)
 {
     if (node->n_epilogue == NODE_MAX_EPILOGUE) return false;
-    node->epilogue[node->n_epilogue++] =
-        (struct epilogue){.kind = kind, .alpha = alpha, .beta = beta, .other = other};
+    node->epilogue[node->n_epilogue++] = (struct epilogue){.kind = kind, .alpha = alpha, .beta = beta, .other = other};
     if (other && other->owner == graph) add_use(graph, other, node);
     return true;
 }
@@ -286,8 +285,7 @@ void graph_replace_value(struct graph *graph, struct value *from, struct value *
     if (from == to) return;
     while (from->n_use_nodes) {
         int before = from->n_use_nodes;
-        struct use_arg arg = {
-            .graph = graph, .node = from->uses[from->n_use_nodes - 1], .from = from, .to = to};
+        struct use_arg arg = {.graph = graph, .node = from->uses[from->n_use_nodes - 1], .from = from, .to = to};
         each_read(graph, arg.node, swap_one, &arg);
         if (from->n_use_nodes == before) break; // a stale entry: cannot happen while lists are kept
     }
@@ -472,8 +470,8 @@ static bool clone_node(const struct node *node, struct graph *dst, struct value 
     for (int i = 0; i < node->n_in; i++) args[i] = node->in[i] ? mapped(maps, owners, depth, node->in[i]) : NULL;
     for (int i = 0; i < node->n_out; i++)
         args[node->n_in + i] = node->out[i] ? mapped(maps, owners, depth, node->out[i]) : NULL;
-    struct node *copy = graph_add_node(dst, NULL, node->op_type, node->name, args, node->n_in, args + node->n_in,
-                                       node->n_out);
+    struct node *copy =
+        graph_add_node(dst, NULL, node->op_type, node->name, args, node->n_in, args + node->n_in, node->n_out);
     if (!copy) return false;
     copy->domain = node->domain;
     copy->op = node->op;
@@ -569,13 +567,20 @@ int node_attr_floats(const struct node *node, const char *name, const float **ou
 // ---- text form --------------------------------------------------------------
 
 static const char *const epilogue_names[] = {
-    [EPILOGUE_ADD] = "add",           [EPILOGUE_MUL] = "mul",
-    [EPILOGUE_RELU] = "relu",         [EPILOGUE_LEAKY] = "leaky",
-    [EPILOGUE_PRELU] = "prelu",       [EPILOGUE_CLIP] = "clip",
-    [EPILOGUE_SIGMOID] = "sigmoid",   [EPILOGUE_TANH] = "tanh",
-    [EPILOGUE_SILU] = "silu",         [EPILOGUE_HSWISH] = "hswish",
-    [EPILOGUE_HSIGMOID] = "hsigmoid", [EPILOGUE_GELU_ERF] = "gelu_erf",
-    [EPILOGUE_GELU_TANH] = "gelu_tanh", [EPILOGUE_ELU] = "elu",
+    [EPILOGUE_ADD] = "add",
+    [EPILOGUE_MUL] = "mul",
+    [EPILOGUE_RELU] = "relu",
+    [EPILOGUE_LEAKY] = "leaky",
+    [EPILOGUE_PRELU] = "prelu",
+    [EPILOGUE_CLIP] = "clip",
+    [EPILOGUE_SIGMOID] = "sigmoid",
+    [EPILOGUE_TANH] = "tanh",
+    [EPILOGUE_SILU] = "silu",
+    [EPILOGUE_HSWISH] = "hswish",
+    [EPILOGUE_HSIGMOID] = "hsigmoid",
+    [EPILOGUE_GELU_ERF] = "gelu_erf",
+    [EPILOGUE_GELU_TANH] = "gelu_tanh",
+    [EPILOGUE_ELU] = "elu",
     [EPILOGUE_MISH] = "mish",
 };
 

@@ -53,7 +53,7 @@ struct attr {
 struct value {
     const char *name; // unique in its graph, never NULL
     enum reel_dtype dtype;
-    struct reel_shape shape;  // -1 extents until shape inference
+    struct reel_shape shape;              // -1 extents until shape inference
     const char *dim_param[REEL_MAX_DIMS]; // symbolic names of a graph input's extents, or NULL
     struct reel_tensor *constant;         // data, or NULL when computed at run time
     struct node *producer;                // NULL for inputs and constants

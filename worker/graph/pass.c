@@ -17,6 +17,11 @@ static const struct pass passes[] = {
     {"shapes", "types and shapes of all values; shape arithmetic folded", pass_shapes},
     {"clean", "identities, repeated and unread nodes removed", pass_clean},
     {"fold", "constants evaluated", pass_fold},
+    {"rewrite", "decompositions become the operators they stand for", pass_rewrite},
+    {"clean", "identities, repeated and unread nodes removed", pass_clean},
+    {"weights", "arithmetic a channel and padding moved into convolutions", pass_weights},
+    {"clean", "identities, repeated and unread nodes removed", pass_clean},
+    {"fuse", "activations and additions moved into epilogues", pass_fuse},
     {"clean", "identities, repeated and unread nodes removed", pass_clean},
     {"outputs", "every output computed by a node of its own", pass_outputs},
 };

@@ -37,9 +37,9 @@ enum reel_err pass_clean(struct graph *graph, const struct pass_params *params);
 enum reel_err pass_outputs(struct graph *graph, const struct pass_params *params);
 // pass_rewrite.c: decompositions (hard swish, SiLU, GELU...) become operators.
 enum reel_err pass_rewrite(struct graph *graph, const struct pass_params *params);
-// pass_fuse.c: per-channel arithmetic into weights, then activations and
-// additions into epilogues.
+// pass_weights.c: arithmetic with one constant a channel into weights.
 enum reel_err pass_weights(struct graph *graph, const struct pass_params *params);
+// pass_fuse.c: activations and additions into epilogues.
 enum reel_err pass_fuse(struct graph *graph, const struct pass_params *params);
 
 #endif

@@ -58,7 +58,8 @@ static bool changes_nothing(const struct node *node)
     if (node->op->flags & OP_VIEW) return true;
     if (is(node, "Cast") || is(node, "Expand")) return true;
     if (is(node, "Transpose")) return perm_is_identity(node);
-    if (is(node, "Slice")) return node->n_in < 5 ? node->n_in > 1 || node->opset < 10 : all_ints(node->in[4], 1, INT64_MAX);
+    if (is(node, "Slice"))
+        return node->n_in < 5 ? node->n_in > 1 || node->opset < 10 : all_ints(node->in[4], 1, INT64_MAX);
     if (is(node, "Pad")) return node->n_in > 1 && all_ints(node->in[1], 0, 0);
     return false;
 }

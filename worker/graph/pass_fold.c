@@ -35,8 +35,9 @@ static int64_t operations(const struct node *node)
     int64_t in = 0, out = 0;
     for (int i = 0; i < node->n_in; i++) in += count_of(node->in[i]);
     for (int i = 0; i < node->n_out; i++) out += count_of(node->out[i]);
-    static const char *const contractions[] = {"Conv",   "ConvTranspose", "MatMul", "Gemm", "Einsum",
-                                               "ConvInteger", "QLinearConv", "MatMulInteger", "QLinearMatMul"};
+    static const char *const contractions[] = {"Conv",        "ConvTranspose", "MatMul",
+                                               "Gemm",        "Einsum",        "ConvInteger",
+                                               "QLinearConv", "MatMulInteger", "QLinearMatMul"};
     for (size_t i = 0; i < sizeof contractions / sizeof contractions[0]; i++)
         if (!strcmp(node->op_type, contractions[i])) {
             const struct reel_shape *s = &node->in[0]->shape;

@@ -63,15 +63,15 @@ enum reel_err shape_fold_node(struct graph *graph, struct node *node, uint64_t m
     size_t n = (size_t)(node->n_in + node->n_out) + 1;
     struct reel_tensor *t = calloc(n, sizeof *t);
     struct reel_tensor **p = calloc(n, sizeof(*p));
-    enum reel_err err = t && p ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not fold node \"%s\": out of memory", node->name);
+    enum reel_err err =
+        t && p ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not fold node \"%s\": out of memory", node->name);
     for (int i = 0; !err && i < node->n_in; i++) {
         if (!node->in[i]) continue;
         describe(node->in[i], &t[i]);
         p[i] = &t[i];
     }
     struct reel_tensor *out = t + node->n_in, **out_p = p + node->n_in;
-    for (int i = 0; !err && i < node->n_out; i++)
-        out_p[i] = node->out[i] && node->out[i]->n_uses > 0 ? &out[i] : NULL;
+    for (int i = 0; !err && i < node->n_out; i++) out_p[i] = node->out[i] && node->out[i]->n_uses > 0 ? &out[i] : NULL;
     if (!err) err = op_run(node, (const struct reel_tensor *const *)p, out_p, NULL, NULL);
     for (int i = 0; !err && i < node->n_out; i++) {
         struct value *v = node->out[i];

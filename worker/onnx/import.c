@@ -35,7 +35,7 @@ struct names {
     struct name_slot {
         const char *name; // borrowed from the message
         struct value *value;
-    } *slots;
+    } * slots;
     size_t count, size; // size is a power of two
 };
 
@@ -173,8 +173,8 @@ static enum reel_err set_type(struct value *v, const Onnx__TypeProto *type)
     }
     if (!t->shape) return REEL_OK;
     if (t->shape->n_dim > REEL_MAX_DIMS)
-        return reel_fail(REEL_ERR_UNSUPPORTED, "\"%.200s\" has %zu dimensions, more than %d", v->name,
-                         t->shape->n_dim, REEL_MAX_DIMS);
+        return reel_fail(REEL_ERR_UNSUPPORTED, "\"%.200s\" has %zu dimensions, more than %d", v->name, t->shape->n_dim,
+                         REEL_MAX_DIMS);
     v->shape.ndim = (int)t->shape->n_dim;
     for (int i = 0; i < v->shape.ndim; i++) {
         const Onnx__TensorShapeProto__Dimension *d = t->shape->dim[i];
@@ -275,8 +275,8 @@ static enum reel_err attr_tensor(struct importer *im, struct scope *scope, Onnx_
     return out_of_memory();
 }
 
-static enum reel_err import_attr(struct importer *im, struct scope *scope, Onnx__AttributeProto *a,
-                                 const char *name, struct attr *out)
+static enum reel_err import_attr(struct importer *im, struct scope *scope, Onnx__AttributeProto *a, const char *name,
+                                 struct attr *out)
 {
     bool known;
     out->type = attr_type_of(a, &known);
@@ -322,7 +322,7 @@ static Onnx__AttributeProto *function_default(struct importer *im, const Onnx__F
     if (field) {
         const char *base = (const char *)function;
         size_t n = *(const size_t *)(const void *)(base + field->quantifier_offset);
-        Onnx__AttributeProto **list = *(Onnx__AttributeProto **const *)(const void *)(base + field->offset);
+        Onnx__AttributeProto **list = *(Onnx__AttributeProto * *const *)(const void *)(base + field->offset);
         for (size_t i = 0; i < n; i++)
             if (!strcmp(text(list[i]->name), name)) return list[i];
         return NULL;
@@ -333,8 +333,7 @@ static Onnx__AttributeProto *function_default(struct importer *im, const Onnx__F
         size_t skip = 0;
         while (skip < u->len && u->data[skip] & 0x80) skip++;
         if (++skip > u->len) continue;
-        Onnx__AttributeProto *a =
-            onnx__attribute_proto__unpack(&im->memory->allocator, u->len - skip, u->data + skip);
+        Onnx__AttributeProto *a = onnx__attribute_proto__unpack(&im->memory->allocator, u->len - skip, u->data + skip);
         struct default_attr *keep = a ? malloc(sizeof *keep) : NULL;
         if (!keep) {
             if (a) onnx__attribute_proto__free_unpacked(a, &im->memory->allocator);
@@ -513,8 +512,7 @@ static enum reel_err add_plain_node(struct importer *im, struct scope *scope, co
     if (err || done) return err;
 
     char *name = NULL;
-    if (*scope->prefix && proto->name && *proto->name &&
-        asprintf(&name, "%s/%s", scope->prefix, proto->name) < 0)
+    if (*scope->prefix && proto->name && *proto->name && asprintf(&name, "%s/%s", scope->prefix, proto->name) < 0)
         return out_of_memory();
     struct node *node = graph_add_node(scope->graph, NULL, op->name, name ? name : text(proto->name), in,
                                        (int)proto->n_input, out, (int)proto->n_output);
@@ -573,15 +571,13 @@ static enum reel_err fill_function(struct importer *im, struct scope *inside, st
     const Onnx__FunctionProto *f = inside->function;
     // Formal inputs first, then those formal outputs that some node gives.
     for (size_t i = 0; i < f->n_input && i < inside->call->n_input; i++)
-        if (in[i] && !names_put(&inside->names, f->input[i], in[i]))
-            return out_of_memory();
+        if (in[i] && !names_put(&inside->names, f->input[i], in[i])) return out_of_memory();
     static struct value mark;
     struct names given = {0};
     enum reel_err err = REEL_OK;
     for (size_t i = 0; !err && i < f->n_node; i++)
         for (size_t k = 0; !err && k < f->node[i]->n_output; k++)
-            if (*f->node[i]->output[k] && !names_put(&given, f->node[i]->output[k], &mark))
-                err = out_of_memory();
+            if (*f->node[i]->output[k] && !names_put(&given, f->node[i]->output[k], &mark)) err = out_of_memory();
     for (size_t i = 0; !err && i < f->n_output && i < inside->call->n_output; i++)
         if (out[i] && names_get(&given, f->output[i]) && !names_put(&inside->names, f->output[i], out[i]))
             err = out_of_memory();
@@ -652,8 +648,9 @@ static enum reel_err import_node(struct importer *im, struct scope *scope, const
         if (out[i] && (out[i]->producer || out[i]->constant))
             err = reel_fail(REEL_ERR_INPUT, "its output \"%.200s\" is given twice", proto->output[i]);
     const Onnx__FunctionProto *function = im->n_functions ? find_function(im, proto) : NULL;
-    if (!err) err = function ? inline_function(im, scope, proto, function, args, out)
-                             : add_plain_node(im, scope, proto, args, out);
+    if (!err)
+        err = function ? inline_function(im, scope, proto, function, args, out)
+                       : add_plain_node(im, scope, proto, args, out);
     free(args);
     return err;
 }
@@ -678,9 +675,7 @@ static enum reel_err import_initializers(struct importer *im, struct scope *scop
     for (size_t i = 0; i < proto->n_initializer + proto->n_sparse_initializer; i++) {
         bool dense = i < proto->n_initializer;
         Onnx__SparseTensorProto *sparse = dense ? NULL : proto->sparse_initializer[i - proto->n_initializer];
-        const char *name = text(dense            ? proto->initializer[i]->name
-                                : sparse->values ? sparse->values->name
-                                                 : NULL);
+        const char *name = text(dense ? proto->initializer[i]->name : sparse->values ? sparse->values->name : NULL);
         if (names_get(&scope->names, name))
             return reel_fail(REEL_ERR_INPUT, "initializer \"%.200s\" is given twice", name);
         struct reel_tensor t;
@@ -864,11 +859,8 @@ static enum reel_err import_body(struct importer *im, Onnx__GraphProto *proto, s
         return reel_fail(REEL_ERR_LIMIT, "functions and bodies nest deeper than %d", im->params.max_depth);
     struct graph *body = graph_create(outer->graph);
     if (!body) return out_of_memory();
-    struct scope scope = {.outer = outer,
-                          .graph = body,
-                          .prefix = "",
-                          .in_function = outer->in_function,
-                          .depth = outer->depth + 1};
+    struct scope scope = {
+        .outer = outer, .graph = body, .prefix = "", .in_function = outer->in_function, .depth = outer->depth + 1};
     enum reel_err err = fill_graph(im, &scope, proto);
     free(scope.names.slots);
     *out_graph = body;
@@ -1040,7 +1032,6 @@ enum reel_err import_tensor_bytes(const void *bytes, size_t count, struct reel_t
     onnx__tensor_proto__free_unpacked(proto, &memory.allocator);
     return err ? reel_fail_prefix(err, "could not read tensor: ") : REEL_OK;
 }
-
 
 const char *import_library(void)
 {

@@ -19,7 +19,10 @@ struct import_params {
     int max_nodes;           // after functions are inlined, bodies included
     int max_depth;           // of bodies and function calls
 };
-#define IMPORT_DEFAULTS {.max_file_bytes = UINT64_C(4) << 30, .max_nodes = 200000, .max_depth = 64}
+#define IMPORT_DEFAULTS                                                           \
+    {                                                                             \
+        .max_file_bytes = UINT64_C(4) << 30, .max_nodes = 200000, .max_depth = 64 \
+    }
 
 // Reads a model file; external data only from beneath the file's folder, never
 // through a symbolic link. params may be NULL (defaults). Errors: INPUT,

@@ -49,19 +49,32 @@ static const struct {
     const char *name;
     enum reel_dtype dtype;
 } onnx_types[] = {
-    [0] = {"undefined", REEL_DTYPE_NONE},  [1] = {"float32", REEL_F32},
-    [2] = {"uint8", REEL_U8},              [3] = {"int8", REEL_I8},
-    [4] = {"uint16", REEL_U16},            [5] = {"int16", REEL_I16},
-    [6] = {"int32", REEL_I32},             [7] = {"int64", REEL_I64},
-    [8] = {"string", REEL_STRING},         [9] = {"bool", REEL_BOOL},
-    [10] = {"float16", REEL_F16},          [11] = {"float64", REEL_F64},
-    [12] = {"uint32", REEL_U32},           [13] = {"uint64", REEL_U64},
-    [14] = {"complex64", REEL_DTYPE_NONE}, [15] = {"complex128", REEL_DTYPE_NONE},
-    [16] = {"bfloat16", REEL_BF16},        [17] = {"float8e4m3fn", REEL_DTYPE_NONE},
-    [18] = {"float8e4m3fnuz", REEL_DTYPE_NONE}, [19] = {"float8e5m2", REEL_DTYPE_NONE},
-    [20] = {"float8e5m2fnuz", REEL_DTYPE_NONE}, [21] = {"uint4", REEL_DTYPE_NONE},
-    [22] = {"int4", REEL_DTYPE_NONE},      [23] = {"float4e2m1", REEL_DTYPE_NONE},
-    [24] = {"float8e8m0", REEL_DTYPE_NONE}, [25] = {"uint2", REEL_DTYPE_NONE},
+    [0] = {"undefined", REEL_DTYPE_NONE},
+    [1] = {"float32", REEL_F32},
+    [2] = {"uint8", REEL_U8},
+    [3] = {"int8", REEL_I8},
+    [4] = {"uint16", REEL_U16},
+    [5] = {"int16", REEL_I16},
+    [6] = {"int32", REEL_I32},
+    [7] = {"int64", REEL_I64},
+    [8] = {"string", REEL_STRING},
+    [9] = {"bool", REEL_BOOL},
+    [10] = {"float16", REEL_F16},
+    [11] = {"float64", REEL_F64},
+    [12] = {"uint32", REEL_U32},
+    [13] = {"uint64", REEL_U64},
+    [14] = {"complex64", REEL_DTYPE_NONE},
+    [15] = {"complex128", REEL_DTYPE_NONE},
+    [16] = {"bfloat16", REEL_BF16},
+    [17] = {"float8e4m3fn", REEL_DTYPE_NONE},
+    [18] = {"float8e4m3fnuz", REEL_DTYPE_NONE},
+    [19] = {"float8e5m2", REEL_DTYPE_NONE},
+    [20] = {"float8e5m2fnuz", REEL_DTYPE_NONE},
+    [21] = {"uint4", REEL_DTYPE_NONE},
+    [22] = {"int4", REEL_DTYPE_NONE},
+    [23] = {"float4e2m1", REEL_DTYPE_NONE},
+    [24] = {"float8e8m0", REEL_DTYPE_NONE},
+    [25] = {"uint2", REEL_DTYPE_NONE},
     [26] = {"int2", REEL_DTYPE_NONE},
 };
 #define N_ONNX_TYPES ((int)(sizeof onnx_types / sizeof onnx_types[0]))
@@ -165,8 +178,8 @@ static enum reel_err from_external(const Onnx__TensorProto *proto, struct tensor
     if (fstat(fd, &st) || !S_ISREG(st.st_mode))
         err = reel_fail(REEL_ERR_INPUT, "external data \"%.200s\" is not a file", location);
     else if (offset > (uint64_t)st.st_size || bytes > (uint64_t)st.st_size - offset)
-        err = reel_fail(REEL_ERR_INPUT, "external data \"%.200s\" has %lld bytes, too few for offset %" PRIu64, location,
-                        (long long)st.st_size, offset);
+        err = reel_fail(REEL_ERR_INPUT, "external data \"%.200s\" has %lld bytes, too few for offset %" PRIu64,
+                        location, (long long)st.st_size, offset);
     if (!err) err = reel_tensor_init(out_t, out_t->dtype, &out_t->shape);
     if (!err) err = read_at(fd, out_t->data, bytes, offset);
     if (!err) source->bytes_left -= bytes;

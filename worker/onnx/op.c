@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DECLARE_FAMILY(name)                                                                                           \
-    extern const struct op_def ops_##name[];                                                                           \
+#define DECLARE_FAMILY(name)                 \
+    extern const struct op_def ops_##name[]; \
     extern const int ops_##name##_count;
 OP_FAMILIES(DECLARE_FAMILY)
 
@@ -144,8 +144,7 @@ static enum reel_err run_call(struct op_call *call)
     }
     enum reel_err err = op->eval(call);
     for (int i = 0; !err && i < call->n_out; i++)
-        if (call->out[i] && !call->out[i]->data)
-            err = reel_fail(REEL_ERR_FAULT, "output %d was not computed", i);
+        if (call->out[i] && !call->out[i]->data) err = reel_fail(REEL_ERR_FAULT, "output %d was not computed", i);
     return err;
 }
 

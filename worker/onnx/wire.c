@@ -15,11 +15,11 @@ static const struct {
     uint32_t number;
     enum kind is;
 } nested[] = {
-    {MODEL, 7, GRAPH},       {MODEL, 20, TRAINING},   {MODEL, 25, FUNCTION},    {GRAPH, 1, NODE},
-    {GRAPH, 11, VALUE_INFO}, {GRAPH, 12, VALUE_INFO}, {GRAPH, 13, VALUE_INFO},  {NODE, 5, ATTRIBUTE},
-    {ATTRIBUTE, 6, GRAPH},   {ATTRIBUTE, 11, GRAPH},  {ATTRIBUTE, 14, TYPE},    {ATTRIBUTE, 15, TYPE},
-    {VALUE_INFO, 2, TYPE},   {TYPE, 4, TYPE_ELEM},    {TYPE, 9, TYPE_ELEM},     {TYPE, 5, TYPE_MAP},
-    {TYPE_ELEM, 1, TYPE},    {TYPE_MAP, 2, TYPE},     {FUNCTION, 7, NODE},      {FUNCTION, 11, ATTRIBUTE},
+    {MODEL, 7, GRAPH},       {MODEL, 20, TRAINING},   {MODEL, 25, FUNCTION},      {GRAPH, 1, NODE},
+    {GRAPH, 11, VALUE_INFO}, {GRAPH, 12, VALUE_INFO}, {GRAPH, 13, VALUE_INFO},    {NODE, 5, ATTRIBUTE},
+    {ATTRIBUTE, 6, GRAPH},   {ATTRIBUTE, 11, GRAPH},  {ATTRIBUTE, 14, TYPE},      {ATTRIBUTE, 15, TYPE},
+    {VALUE_INFO, 2, TYPE},   {TYPE, 4, TYPE_ELEM},    {TYPE, 9, TYPE_ELEM},       {TYPE, 5, TYPE_MAP},
+    {TYPE_ELEM, 1, TYPE},    {TYPE_MAP, 2, TYPE},     {FUNCTION, 7, NODE},        {FUNCTION, 11, ATTRIBUTE},
     {TRAINING, 1, GRAPH},    {TRAINING, 2, GRAPH},    {FUNCTION, 12, VALUE_INFO},
 };
 
@@ -92,8 +92,7 @@ static enum reel_err walk_message(struct walk *walk, enum kind kind, const uint8
     return REEL_OK;
 }
 
-enum reel_err wire_check_model(const uint8_t *bytes, size_t count, const struct wire_limits *limits,
-                               int64_t *out_nodes)
+enum reel_err wire_check_model(const uint8_t *bytes, size_t count, const struct wire_limits *limits, int64_t *out_nodes)
 {
     struct walk walk = {.limits = limits};
     enum reel_err err = walk_message(&walk, MODEL, bytes, bytes + count, 0);
