@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT
+//
+// The choice of encoder and pixel format, and the way to the implementations.
+// See encode.h. Choices follow from their arguments alone: every aggregator
+// comes to the same one.
+#include "aggregator/encode.h"
+
+#include <limits.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "aggregator/picture.h"
+#include "common/log.h"
+
+// ---- the table ----------------------------------------------------------------
+
+// Qualities are "looks like the source" in each codec's own scale. Options that
+// would make bytes depend on the machine (pools sized by cores, a text with
+// its instruction sets) are pinned.
+static const struct encode_traits table[] = {
+    {"libx264", "preset=medium:crf=18", .copies = true, .even = true, .memory_frames = 150},
+    {"libx265", "preset=medium:crf=20", .copies = true, .even = true, .memory_frames = 120},
+    {"libsvtav1", "preset=8:crf=28", .copies = true, .even = true, .memory_frames = 200},
+    {"libaom-av1", "cpu-used=6:crf=24:b=0", .copies = true, .memory_frames = 80},
+    {"libvpx-vp9", "deadline=good:cpu-used=2:crf=24:b=0", .copies = true, .memory_frames = 60},
+    // Its hidden frames would come as packets of their own.
+    {"libvpx", "deadline=good:cpu-used=2:crf=8:b=20M:auto-alt-ref=0", .copies = true, .memory_frames = 40},
+    {"librav1e", "speed=8:qp=80", .copies = true, .memory_frames = 120},
+    {"prores_ks", "vendor=apl0", .copies = true, .memory_frames = 4},
+    {"ffv1", "level=3:g=1:slicecrc=1", .copies = true, .memory_frames = 6},
+    // Time bases above 65535 are not to be had in MPEG-4, others than the
+    // frame rate's not in MPEG-2.
+    {"mpeg4", "flags=+qscale:global_quality=236:mbd=rd", .counts = true, .memory_frames = 12},
+    {"mpeg2video", "flags=+qscale:global_quality=236:mbd=rd", .counts = true, .memory_frames = 12},
+    {"mjpeg", "flags=+qscale:global_quality=236", .memory_frames = 4},
+    {"png", "", .copies = true, .memory_frames = 3},
+    {"tiff", "compression_algo=lzw", .copies = true, .memory_frames = 3},
+    {"bmp", "", .copies = true, .memory_frames = 2},
+    {"h264_nvenc", "preset=p5:rc=vbr:cq=19:b=0", .memory_frames = 40},
+    {"hevc_nvenc", "preset=p5:rc=vbr:cq=21:b=0", .memory_frames = 40},
+    {"av1_nvenc", "preset=p5:rc=vbr:cq=27:b=0", .memory_frames = 40},
+};
+static const struct encode_traits unknown = {"", "", .memory_frames = 60};
+
+static const struct encode_traits *find_traits(const char *name)
+{
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!strcmp(table[i].name, name)) return &table[i];
+    return &unknown;
+}
+
+// ---- encoder ------------------------------------------------------------------
+
+static bool container_holds(const AVOutputFormat *container, enum AVCodecID id)
+{
+    if (!container) return true;
+    if (!strcmp(container->name, "mpegts")) // the muxer does not tell
+        return id == AV_CODEC_ID_H264 || id == AV_CODEC_ID_HEVC || id == AV_CODEC_ID_MPEG2VIDEO ||
+               id == AV_CODEC_ID_MPEG1VIDEO || id == AV_CODEC_ID_MPEG4;
+    return avformat_query_codec(container, id, FF_COMPLIANCE_NORMAL) == 1;
+}
+
+const char *encode_alternatives(const AVOutputFormat *container, char *buf, size_t bytes)
+{
+    size_t at = 0;
+    buf[0] = 0;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        const AVCodec *codec = avcodec_find_encoder_by_name(table[i].name);
+        if (!codec || strstr(table[i].name, "_nvenc") || !container_holds(container, codec->id)) continue;
+        if (codec->id == AV_CODEC_ID_PNG || codec->id == AV_CODEC_ID_TIFF || codec->id == AV_CODEC_ID_BMP) continue;
+        int n = snprintf(buf + at, bytes - at, "%s%s", at ? ", " : "", table[i].name);
+        if (n < 0 || (size_t)n >= bytes - at) break;
+        at += (size_t)n;
+    }
+    return buf;
+}
+
+static enum reel_err find_encoder(const char *name, const AVOutputFormat *container, const AVCodec **out_codec)
+{
+    char known[512];
+    if (!*name) {
+        static const char *const order[] = {"libx264", "libvpx-vp9", "libopenh264", "libx265", "mpeg4", "ffv1"};
+        for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+            *out_codec = avcodec_find_encoder_by_name(order[i]);
+            if (*out_codec && container_holds(container, (*out_codec)->id)) return REEL_OK;
+        }
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not find an encoder for .%s: this FFmpeg has none that it holds\nname one with "
+                         "--encoder, or install an FFmpeg with libx264 or libvpx",
+                         container ? container->name : "video");
+    }
+    *out_codec = avcodec_find_encoder_by_name(name);
+    if (!*out_codec || (*out_codec)->type != AVMEDIA_TYPE_VIDEO)
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not find encoder \"%s\": this FFmpeg has none of that name\nthere are: %s", name,
+                         encode_alternatives(container, known, sizeof known));
+    if (!container_holds(container, (*out_codec)->id))
+        return reel_fail(
+            REEL_ERR_CONFIG, "could not use encoder \"%s\": a file of format %s cannot hold %s\nit holds: %s", name,
+            container->name, avcodec_get_name((*out_codec)->id), encode_alternatives(container, known, sizeof known));
+    return REEL_OK;
+}
+
+// ---- pixel format ---------------------------------------------------------------
+
+// What stays of pictures of `want` in a libav format, as a cost: the classes of
+// loss are powers of ten apart, so that none is traded for a lesser one.
+static int64_t format_cost(enum AVPixelFormat format, enum AVCodecID id, struct reel_pixel_format want, bool odd_w,
+                           bool odd_h, bool even, struct encode_choice *c)
+{
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
+    if (!d || d->flags & (AV_PIX_FMT_FLAG_HWACCEL | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BITSTREAM |
+                          AV_PIX_FMT_FLAG_FLOAT | AV_PIX_FMT_FLAG_BAYER | AV_PIX_FMT_FLAG_ALPHA))
+        return -1;
+    if (d->flags & AV_PIX_FMT_FLAG_BE && d->comp[0].depth > 8 && id != AV_CODEC_ID_PNG) return -1;
+    bool full_only = !strncmp(d->name, "yuvj", 4);
+    if (full_only != (id == AV_CODEC_ID_MJPEG && strncmp(d->name, "yuv", 3) == 0)) return -1;
+    if (even && ((odd_w && d->log2_chroma_w) || (odd_h && d->log2_chroma_h))) return -1;
+    bool rgb = d->flags & AV_PIX_FMT_FLAG_RGB, gray = d->nb_components == 1;
+    bool want_rgb = want.layout == REEL_PIX_GBR, want_gray = want.layout == REEL_PIX_GRAY;
+    *c = (struct encode_choice){.format = format};
+    c->loses_depth = d->comp[0].depth < want.depth;
+    c->loses_colour = gray && !want_gray;
+    c->loses_chroma =
+        !gray && !want_gray && !rgb && (d->log2_chroma_w > want.log2_chroma_w || d->log2_chroma_h > want.log2_chroma_h);
+    c->odd_made_444 = even && (odd_w || odd_h) && !gray && !rgb && (want.log2_chroma_w || want.log2_chroma_h);
+    int64_t cost = 0;
+    if (c->loses_colour) cost += 1000000000;
+    if (c->loses_depth) cost += 10000000 * (want.depth - d->comp[0].depth);
+    if (c->loses_chroma)
+        cost += 1000000 * (1 + d->log2_chroma_w - want.log2_chroma_w + d->log2_chroma_h - want.log2_chroma_h);
+    if (!gray && rgb != want_rgb) cost += want_gray ? 200000 : 100000; // a conversion that rounds
+    cost += 1000 * (d->comp[0].depth > want.depth ? d->comp[0].depth - want.depth : 0);
+    // Chroma that was not there: the fewest samples of it.
+    int chroma = d->log2_chroma_w + d->log2_chroma_h, had = want.log2_chroma_w + want.log2_chroma_h;
+    if (!gray && !rgb) cost += 100 * (want_gray ? 2 - chroma + 1 : had > chroma ? had - chroma : 0);
+    struct reel_pixel_format slot;
+    if (!picture_slot_format(format, &slot))
+        cost += 20; // packed: one conversion more
+    else if (slot.layout == REEL_PIX_NV && want.layout != REEL_PIX_NV)
+        cost += 10;
+    return cost;
+}
+
+enum reel_err encode_choose(const char *name, const AVOutputFormat *container, struct reel_pixel_format want, int width,
+                            int height, int rank, struct encode_choice *out_choice)
+{
+    const AVCodec *codec;
+    enum reel_err err = find_encoder(name, container, &codec);
+    if (err) return err;
+    const struct encode_traits *traits = find_traits(codec->name);
+    const enum AVPixelFormat *formats = av_codec_formats(codec);
+    static const enum AVPixelFormat any[] = {AV_PIX_FMT_YUV420P, AV_PIX_FMT_NONE};
+    if (!formats) formats = any;
+    int64_t last = -1;
+    int last_at = -1;
+    for (int pass = 0; pass <= rank; pass++) { // the next dearer one; equal costs in the encoder's order
+        int64_t best = INT64_MAX;
+        int best_at = -1;
+        struct encode_choice best_choice = {0};
+        for (int i = 0; formats[i] != AV_PIX_FMT_NONE; i++) {
+            struct encode_choice c;
+            int64_t cost = format_cost(formats[i], codec->id, want, width & 1, height & 1, traits->even, &c);
+            if (cost < 0 || cost < last || (cost == last && i <= last_at) || cost >= best) continue;
+            best = cost;
+            best_at = i;
+            best_choice = c;
+        }
+        if (best_at < 0) {
+            if (pass > 0) return REEL_EOF;
+            char known[512];
+            return reel_fail(
+                REEL_ERR_CONFIG,
+                "could not encode pictures of %dx%d with \"%s\": it takes no pixel format that fits%s\nother "
+                "encoders are: %s",
+                width, height, codec->name, (width | height) & 1 ? " an odd size" : "",
+                encode_alternatives(container, known, sizeof known));
+        }
+        last = best;
+        last_at = best_at;
+        *out_choice = best_choice;
+    }
+    out_choice->codec = codec;
+    out_choice->traits = traits;
+    return REEL_OK;
+}
+
+// ---- implementations --------------------------------------------------------------
+
+static const struct encode_ops *const implementations[] = {&encode_sw};
+
+enum reel_err encode_open(const struct encode_params *p, struct encoder **out_encoder)
+{
+    for (size_t i = 0; i < sizeof implementations / sizeof *implementations; i++)
+        if (implementations[i]->can(p->choice->codec)) return implementations[i]->open(p, out_encoder);
+    return reel_fail(REEL_ERR_UNSUPPORTED, "could not open encoder \"%s\": it needs pictures in device memory",
+                     p->choice->codec->name);
+}
+
+enum reel_err encode_send(struct encoder *e, const AVFrame *frame)
+{
+    return e->ops->send(e, frame);
+}
+
+enum reel_err encode_receive(struct encoder *e, AVPacket *packet)
+{
+    return e->ops->receive(e, packet);
+}
+
+void encode_close(struct encoder **e)
+{
+    if (*e) (*e)->ops->close(*e);
+    *e = NULL;
+}
+
+void encode_describe(const struct encoder *e, struct reel_pack_stream *out_stream)
+{
+    e->ops->describe(e, out_stream);
+}
+
+// ---- how many pictures it holds -----------------------------------------------------
+
+static void count_down(void *opaque, uint8_t *data)
+{
+    atomic_fetch_sub((_Atomic int *)opaque, 1);
+    av_free(data);
+}
+
+// A gray picture whose life is counted.
+static AVFrame *counted_frame(enum AVPixelFormat format, int side, int64_t pts, _Atomic int *alive)
+{
+    AVFrame *f = av_frame_alloc();
+    int bytes = av_image_get_buffer_size(format, side, side, 64);
+    uint8_t *data = f && bytes > 0 ? av_malloc((size_t)bytes + 64) : NULL;
+    if (data) f->buf[0] = av_buffer_create(data, (size_t)bytes, count_down, alive, AV_BUFFER_FLAG_READONLY);
+    if (!data || !f->buf[0]) {
+        av_free(data);
+        av_frame_free(&f);
+        return NULL;
+    }
+    atomic_fetch_add(alive, 1);
+    memset(data, (int)(pts * 7 & 127), (size_t)bytes);
+    av_image_fill_arrays(f->data, f->linesize, data, format, side, side, 64);
+    f->format = format;
+    f->width = f->height = side;
+    f->pts = pts;
+    return f;
+}
+
+int encode_measure_hold(const struct encode_params *params, int max)
+{
+    if (params->choice->traits->copies) return 1;
+    struct encode_params p = *params;
+    p.width = p.height = 128; // multiples of every block size
+    p.time_base = (struct reel_rational){1, 25};
+    p.frame_rate = (struct reel_rational){25, 1};
+    struct encoder *e;
+    if (encode_open(&p, &e)) return 1; // what is wrong shows at the real size
+    _Atomic int alive = 0;
+    int most = 1;
+    AVPacket *packet = av_packet_alloc();
+    for (int i = 0; packet && i < max + 8; i++) {
+        AVFrame *f = counted_frame(p.choice->format, p.width, i, &alive);
+        if (!f) break;
+        enum reel_err err = encode_send(e, f);
+        av_frame_free(&f);
+        while (!err && !(err = encode_receive(e, packet))) av_packet_unref(packet);
+        if (err != REEL_AGAIN) break;
+        int now = atomic_load(&alive) + 1; // and the one that is being handed over
+        if (now > most) most = now;
+    }
+    av_packet_free(&packet);
+    encode_close(&e);
+    return most < max ? most : max;
+}
+
+// ---- what libav says ----------------------------------------------------------------
+
+static _Thread_local char said[512];
+
+static void on_log(void *ctx, int level, const char *fmt, va_list args)
+{
+    if (level > AV_LOG_INFO) return;
+    char line[512];
+    int prefix = 1;
+    av_log_format_line2(ctx, level, fmt, args, line, sizeof line, &prefix);
+    line[strcspn(line, "\r\n")] = 0;
+    if (!*line) return;
+    // "[libx264 @ 0x55..] text": the address says nothing.
+    const char *text = strstr(line, "] ");
+    text = *line == '[' && text ? text + 2 : line;
+    if (level <= AV_LOG_ERROR) {
+        if (*said) av_strlcat(said, "; ", sizeof said);
+        av_strlcat(said, text, sizeof said);
+        reel_debug("libav", "%s", line);
+    } else if (level <= AV_LOG_WARNING) {
+        reel_debug("libav", "%s", line);
+    } else {
+        reel_trace("libav", "%s", line);
+    }
+}
+
+void encode_log_begin(void)
+{
+    av_log_set_callback(on_log);
+}
+
+const char *encode_log_text(const char *fallback)
+{
+    return *said ? said : fallback;
+}
+
+void encode_log_clear(void)
+{
+    said[0] = 0;
+}
+
+const char *encode_libraries(char *buf, size_t bytes)
+{
+    unsigned c = avcodec_version(), f = avformat_version(), s = swscale_version();
+    snprintf(buf, bytes, "libavcodec %u.%u.%u, libavformat %u.%u.%u, libswscale %u.%u.%u, %s", c >> 16, c >> 8 & 255,
+             c & 255, f >> 16, f >> 8 & 255, f & 255, s >> 16, s >> 8 & 255, s & 255, av_version_info());
+    return buf;
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+//
+// One lane's epoch. See lane.h.
+#include "aggregator/lane.h"
+
+#include <stdlib.h>
+
+#include "aggregator/post/image.h"
+#include "aggregator/sink/sink.h"
+#include "common/life.h"
+
+struct lane {
+    uint32_t index, epoch, segment;
+    struct reel_job job;
+    struct plan plan;
+    const struct reel_ring *in, *out;
+    struct release *release;
+    struct reel_stat_row *row;
+    struct image *image;
+    struct sink *sink;
+    // Frames that wait: numbers [done, next), n at [n % room].
+    struct reel_rec_frame *queue;
+    uint32_t room, done, next;
+    bool finishing, committed, failed;
+};
+
+enum reel_err lane_open(const struct lane_params *params, struct lane **out_lane)
+{
+    const struct reel_rec_open *open = params->open;
+    struct lane *l = calloc(1, sizeof *l);
+    if (!l) return reel_fail(REEL_ERR_NOMEM, "could not open lane %u: out of memory", open->lane);
+    *l = (struct lane){.index = open->lane,
+                       .epoch = open->epoch,
+                       .segment = open->segment,
+                       .job = *params->job,
+                       .in = params->in,
+                       .out = params->out,
+                       .release = params->release,
+                       .row = params->row,
+                       .room = open->in_slots};
+    struct encoder *encoder = NULL;
+    enum reel_err err = reel_ring_configure(params->in, open->epoch, open->in_slots, &open->in);
+    if (!err) err = reel_ring_configure(params->out, open->epoch, open->out_slots + open->out_spares, &open->out);
+    if (!err) l->queue = calloc(l->room, sizeof *l->queue);
+    if (!err && !l->queue) err = reel_fail(REEL_ERR_NOMEM, "could not open lane %u: out of memory", open->lane);
+    if (!err) err = plan_open(params->settings, params->job, open, &l->plan, &encoder);
+    if (!err) {
+        // One slot stays free, so that the next frame always finds its place.
+        struct image_params image = {&l->plan,
+                                     l->in,
+                                     l->out,
+                                     l->release,
+                                     open->lane,
+                                     l->epoch,
+                                     open->out_slots > 1 ? (int)open->out_slots - 1 : 0};
+        err = image_create(&image, &l->image);
+        if (err) encode_close(&encoder);
+    }
+    if (!err) {
+        struct sink_params sink = {&l->plan, open->segment, encoder};
+        err = sink_open(&sink, &l->sink);
+    }
+    if (err)
+        lane_close(&l);
+    else
+        *out_lane = l;
+    return err;
+}
+
+void lane_close(struct lane **lane)
+{
+    struct lane *l = *lane;
+    if (!l) return;
+    sink_abandon(&l->sink); // its encoder lets go of slots
+    image_destroy(&l->image);
+    free(l->queue);
+    free(l);
+    *lane = NULL;
+}
+
+enum reel_err lane_frame(struct lane *l, const struct reel_rec_frame *rec)
+{
+    if (rec->n != l->next || l->finishing)
+        return reel_fail(REEL_ERR_PROTO, "could not take frame %u of lane %u: frame %u is the next", rec->n, l->index,
+                         l->next);
+    if (l->next - l->done >= l->room)
+        return reel_fail(REEL_ERR_PROTO, "could not take frame %u of lane %u: %u wait already", rec->n, l->index,
+                         l->room);
+    l->queue[l->next++ % l->room] = *rec;
+    return REEL_OK;
+}
+
+enum reel_err lane_finish(struct lane *l, uint32_t frames)
+{
+    if (frames != l->next)
+        return reel_fail(REEL_ERR_PROTO, "could not end lane %u: %u frames are announced, %u came", l->index, frames,
+                         l->next);
+    l->finishing = true;
+    return REEL_OK;
+}
+
+// ---- one frame ----------------------------------------------------------------
+
+static enum reel_err put(struct lane *l, const struct sink_frame *frame)
+{
+    int64_t from = reel_now_us();
+    enum reel_err err = sink_put(l->sink, frame);
+    reel_stat_add(&l->row->run_us, (uint64_t)(reel_now_us() - from));
+    return err;
+}
+
+// Everything that the filter has ready goes to the sink. AGAIN or EOF at the end.
+static enum reel_err put_pictures(struct lane *l)
+{
+    for (;;) {
+        AVFrame *picture;
+        enum reel_err err = image_next(l->image, &picture);
+        if (err) return err;
+        struct sink_frame frame = {.pts = picture->pts, .picture = picture};
+#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 30, 100)
+        frame.duration = picture->duration;
+#else
+        frame.duration = picture->pkt_duration;
+#endif
+        err = put(l, &frame);
+        av_frame_free(&picture);
+        if (err) return err;
+    }
+}
+
+static enum reel_err put_results(struct lane *l, const struct reel_rec_frame *rec)
+{
+    struct results results;
+    enum reel_err err = image_results(l->image, rec, &results);
+    if (err) return err;
+    struct sink_frame frame = {.pts = rec->pts,
+                               .duration = rec->duration,
+                               .results = &results,
+                               .filled_in = rec->flags & (REEL_FRAME_REPEAT | REEL_FRAME_PASS)};
+    const struct reel_geometry *g = &l->out->geometry;
+    if (g->format.layout == REEL_PIX_GRAY && g->format.depth == 8 && !frame.filled_in) {
+        frame.mask = reel_ring_plane(l->out, rec->out_slot, 0);
+        frame.mask_stride = g->plane_stride[0];
+        frame.mask_width = g->width;
+        frame.mask_height = g->height;
+    }
+    return put(l, &frame);
+}
+
+static enum reel_err do_frame(struct lane *l, const struct reel_rec_frame *rec)
+{
+    enum reel_err err;
+    if (l->plan.wants == PLAN_PICTURE) {
+        err = image_send(l->image, rec);
+        if (!err) err = put_pictures(l);
+        return err == REEL_AGAIN ? REEL_OK : err;
+    }
+    struct reel_stamp stamp;
+    err = image_check(l->image, rec, &stamp);
+    if (!err && l->plan.wants == PLAN_RESULTS) err = put_results(l, rec);
+    if (!err && l->plan.wants == PLAN_NOTHING)
+        err = put(l, &(struct sink_frame){.pts = rec->pts, .duration = rec->duration});
+    if (!err) release_return(l->release, (struct reel_rec_taken){l->index, l->epoch, rec->n});
+    return err;
+}
+
+static enum reel_err end(struct lane *l, struct reel_rec_committed *out)
+{
+    enum reel_err err = REEL_OK;
+    if (l->plan.wants == PLAN_PICTURE) {
+        err = image_end(l->image);
+        if (!err) err = put_pictures(l);
+        if (err == REEL_EOF) err = REEL_OK;
+    }
+    struct sink_done done = {0};
+    int64_t from = reel_now_us();
+    if (!err) err = sink_finish(&l->sink, &done);
+    reel_stat_add(&l->row->run_us, (uint64_t)(reel_now_us() - from));
+    if (!err && done.frames != l->next)
+        err = reel_fail(REEL_ERR_FAULT, "could not write segment %u: %u frames went in, %u came out", l->segment,
+                        l->next, done.frames);
+    if (err) return err;
+    reel_crash_point("aggregator.after_rename");
+    reel_stat_add(&l->row->bytes_out, done.bytes);
+    *out = (struct reel_rec_committed){.lane = l->index,
+                                       .epoch = l->epoch,
+                                       .job = l->job.id,
+                                       .segment = l->segment,
+                                       .frames = done.frames,
+                                       .bytes = done.bytes};
+    memcpy(out->sha256, done.sha256, sizeof out->sha256);
+    l->committed = true;
+    return REEL_EOF;
+}
+
+enum reel_err lane_step(struct lane *l, struct reel_rec_committed *out_committed)
+{
+    if (l->failed || l->committed) return REEL_AGAIN;
+    if (l->done == l->next) return l->finishing ? end(l, out_committed) : REEL_AGAIN;
+    const struct reel_rec_frame *rec = &l->queue[l->done % l->room];
+    atomic_store_explicit(&l->row->job, l->job.id, memory_order_relaxed);
+    atomic_store_explicit(&l->row->frame, rec->n, memory_order_relaxed);
+    enum reel_err err = do_frame(l, rec);
+    if (err) return err;
+    l->done++;
+    reel_stat_add(&l->row->frames, 1);
+    return REEL_OK;
+}
+
+uint32_t lane_epoch(const struct lane *lane)
+{
+    return lane->epoch;
+}
+
+uint32_t lane_job(const struct lane *lane)
+{
+    return lane->job.id;
+}
+
+uint32_t lane_at(const struct lane *lane)
+{
+    return lane->done < lane->next ? lane->done : REEL_NO_FRAME;
+}
+
+void lane_set_failed(struct lane *lane)
+{
+    lane->failed = true;
+}
+
+bool lane_failed(const struct lane *lane)
+{
+    return lane->failed;
+}

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: MIT
+//
+// From job, task and input to encoder, format, size and colour. See plan.h.
+// Everything is decided from the arguments: an aggregator that never saw the
+// proof plans a lane in the same way.
+#include "aggregator/plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "aggregator/picture.h"
+#include "aggregator/post/filter.h"
+
+#define MAX_HOLD 40 // pictures that an encoder may keep in its ring; beyond it gets copies
+#define MATRIX_RGB 0
+#define MATRIX_UNKNOWN 2
+#define MATRIX_JFIF 5 // BT.470 BG: what a JPEG file means
+
+// ---- kinds ------------------------------------------------------------------
+
+const char *plan_container_name(const char *output)
+{
+    static const char *const names[][2] = {{".mp4", "mp4"}, {".m4v", "mp4"},   {".mkv", "matroska"},
+                                           {".mov", "mov"}, {".webm", "webm"}, {".ts", "mpegts"}};
+    const char *dot = strrchr(output, '.');
+    for (size_t i = 0; dot && i < sizeof names / sizeof *names; i++)
+        if (!strcasecmp(dot, names[i][0])) return names[i][1];
+    return NULL;
+}
+
+static const char *image_encoder(const char *output)
+{
+    static const char *const names[][2] = {{".png", "png"},  {".jpg", "mjpeg"}, {".jpeg", "mjpeg"},
+                                           {".tif", "tiff"}, {".tiff", "tiff"}, {".bmp", "bmp"}};
+    const char *dot = strrchr(output, '.');
+    for (size_t i = 0; dot && i < sizeof names / sizeof *names; i++)
+        if (!strcasecmp(dot, names[i][0])) return names[i][1];
+    return "png";
+}
+
+static void add_note(struct plan *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void add_note(struct plan *p, const char *fmt, ...)
+{
+    size_t at = strlen(p->notes);
+    va_list args;
+    va_start(args, fmt);
+    if (at && at + 2 < sizeof p->notes) at += (size_t)snprintf(p->notes + at, sizeof p->notes - at, "\n");
+    vsnprintf(p->notes + at, sizeof p->notes - at, fmt, args);
+    va_end(args);
+}
+
+// Whether the task's results can become an output of this kind.
+static enum reel_err check_kind(const struct plan *p)
+{
+    bool picture = p->job.kind != REEL_OUTPUT_JSONL && p->job.kind != REEL_OUTPUT_NULL;
+    if (p->job.kind == REEL_OUTPUT_JSONL && p->task == REEL_TASK_IMAGE)
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not write results to \"%s\": the model makes pictures, not objects or classes\nname a "
+                         "video, like out.mp4, or say what the outputs mean with --task",
+                         p->job.output);
+    if (picture && p->task == REEL_TASK_TENSOR)
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not make pictures for \"%s\": the model's raw outputs are none\nname a .jsonl file, or "
+                         "say what the outputs mean with --task",
+                         p->job.output);
+    return REEL_OK;
+}
+
+static enum reel_err begin(const struct reel_settings *settings, const struct reel_job *job, enum reel_task task,
+                           const struct reel_media *media, const struct reel_geometry *in, struct plan *p)
+{
+    *p = (struct plan){.settings = settings, .job = *job, .task = task, .media = *media, .in = *in};
+    p->wants = job->kind == REEL_OUTPUT_NULL    ? PLAN_NOTHING
+               : job->kind == REEL_OUTPUT_JSONL ? PLAN_RESULTS
+                                                : PLAN_PICTURE;
+    if (job->kind == REEL_OUTPUT_VIDEO) {
+        const char *name = plan_container_name(job->output);
+        p->container = name ? av_guess_format(name, NULL, NULL) : NULL;
+        if (!p->container)
+            return reel_fail(REEL_ERR_UNSUPPORTED, "could not write \"%s\": this FFmpeg has no writer for it",
+                             job->output);
+        snprintf(p->encoder_name, sizeof p->encoder_name, "%s", settings->encoder);
+    } else if (job->kind == REEL_OUTPUT_IMAGES) {
+        snprintf(p->encoder_name, sizeof p->encoder_name, "%s", image_encoder(job->output));
+    }
+    return check_kind(p);
+}
+
+// ---- colour -----------------------------------------------------------------
+
+// The colour of pictures in `format` that began with the media's colour.
+static struct reel_colour colour_for(const struct plan *p, enum AVPixelFormat format, int height)
+{
+    const struct reel_media *m = &p->media;
+    struct reel_colour c = m->colour;
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
+    if (d->flags & AV_PIX_FMT_FLAG_RGB) {
+        c.matrix = MATRIX_RGB;
+        c.full_range = c.range_known = 1;
+        c.chroma_location = 0;
+        return c;
+    }
+    struct reel_colour guess = {.matrix = MATRIX_UNKNOWN};
+    if (m->format.layout == REEL_PIX_GBR || c.matrix == MATRIX_RGB) { // no YUV yet: the usual one for the size
+        c.matrix = (uint8_t)reel_colour_matrix(&guess, height);
+        c.full_range = 0;
+        c.range_known = 1;
+    } else if (c.matrix == MATRIX_UNKNOWN &&
+               reel_colour_matrix(&guess, height) != reel_colour_matrix(&guess, (int)m->height)) {
+        c.matrix =
+            (uint8_t)reel_colour_matrix(&guess, (int)m->height); // players would guess another one by the new size
+    }
+    if (p->choice.codec && p->choice.codec->id == AV_CODEC_ID_MJPEG && p->job.kind == REEL_OUTPUT_IMAGES) {
+        c.matrix = MATRIX_JFIF;
+        c.primaries = c.transfer = MATRIX_UNKNOWN;
+    }
+    if (!strncmp(d->name, "yuvj", 4)) c.full_range = c.range_known = 1;
+    if (d->log2_chroma_w != m->format.log2_chroma_w || d->log2_chroma_h != m->format.log2_chroma_h)
+        c.chroma_location = 0;
+    return c;
+}
+
+// ---- source picture ---------------------------------------------------------
+
+// Images hold RGB, but JPEG.
+static struct reel_pixel_format image_wish(const struct plan *p, struct reel_pixel_format want)
+{
+    if (!strcmp(p->encoder_name, "mjpeg") || want.layout == REEL_PIX_GRAY) return want;
+    return (struct reel_pixel_format){.layout = REEL_PIX_GBR, .depth = want.depth};
+}
+
+// The model's wish, completed with the input's depth and chroma.
+static struct reel_pixel_format complete_wish(const struct plan *p, struct reel_pixel_format wish)
+{
+    struct reel_pixel_format have = p->media.format;
+    struct reel_pixel_format want = {.layout = wish.layout, .depth = have.depth ? have.depth : 8};
+    if (want.layout == REEL_PIX_NONE) want.layout = have.layout;
+    if (want.layout == REEL_PIX_NV) want.layout = REEL_PIX_YUV;
+    // A coloured picture from a gray video: the usual chroma.
+    bool from_gray = have.layout == REEL_PIX_GRAY;
+    if (want.layout == REEL_PIX_YUV) {
+        want.log2_chroma_w = from_gray ? 1 : have.layout == REEL_PIX_GBR ? 0 : have.log2_chroma_w;
+        want.log2_chroma_h = from_gray ? 1 : have.layout == REEL_PIX_GBR ? 0 : have.log2_chroma_h;
+    }
+    return p->job.kind == REEL_OUTPUT_IMAGES ? image_wish(p, want) : want;
+}
+
+// The slot format for pictures that go to the encoder as `av`.
+static struct reel_pixel_format slot_format_for(enum AVPixelFormat av)
+{
+    struct reel_pixel_format f;
+    if (picture_slot_format(av, &f) && f.layout != REEL_PIX_NV) return f;
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(av);
+    uint8_t depth = (uint8_t)d->comp[0].depth;
+    if (d->flags & AV_PIX_FMT_FLAG_RGB) return (struct reel_pixel_format){.layout = REEL_PIX_GBR, .depth = depth};
+    if (d->nb_components == 1) return (struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = depth};
+    return (struct reel_pixel_format){
+        .layout = REEL_PIX_YUV, .depth = depth, .log2_chroma_w = d->log2_chroma_w, .log2_chroma_h = d->log2_chroma_h};
+}
+
+static void source_from_slot(struct plan *p, const struct reel_geometry *g, const struct reel_colour *colour)
+{
+    p->format = g->format;
+    p->width = (int)g->width;
+    p->height = (int)g->height;
+    p->colour = *colour;
+}
+
+// The source of tasks whose picture is not the model's: the input's, for
+// drawing on it, or the mask (mattes; and images of classes, as numbers).
+static void source_of_results(struct plan *p)
+{
+    bool mask = p->settings->segment.picture == SET_PICTURE_MASK;
+    p->raw_mask =
+        mask && (p->task == REEL_TASK_MATTE || (p->task == REEL_TASK_SEGMENT && p->job.kind == REEL_OUTPUT_IMAGES));
+    const struct reel_colour levels = {2, 2, 2, 1, 1, 0};
+    if (p->raw_mask)
+        source_from_slot(p, &p->out, &levels);
+    else
+        source_from_slot(p, &p->in, &p->media.colour);
+}
+
+// ---- encoder ----------------------------------------------------------------
+
+// Format and size behind the filter: what the filter gives by nature, or the
+// source itself.
+static enum reel_err behind_filter(struct plan *p, struct reel_pixel_format *out_want)
+{
+    *out_want = p->format;
+    p->final_width = p->width;
+    p->final_height = p->height;
+    p->final_sar = p->media.sar;
+    if (!*p->settings->post_filter) return REEL_OK;
+    struct filter_format f;
+    enum reel_err err = filter_probe(p, &f);
+    if (err) return err;
+    p->final_width = f.width;
+    p->final_height = f.height;
+    p->final_sar = f.sar;
+    *out_want = slot_format_for(f.format);
+    return REEL_OK;
+}
+
+static struct encode_params params_for(const struct plan *p)
+{
+    return (struct encode_params){
+        .choice = &p->choice,
+        .opts = p->job.kind == REEL_OUTPUT_VIDEO ? p->settings->encoder_opts : "",
+        .threads = p->settings->encoder_threads,
+        .width = p->final_width,
+        .height = p->final_height,
+        .colour = p->final_colour,
+        .sar = p->final_sar,
+        .time_base = p->media.time_base,
+        .frame_rate = p->media.frame_rate,
+        .global_header = p->container && p->container->flags & AVFMT_GLOBALHEADER,
+        .interlaced = p->media.flags & REEL_MEDIA_INTERLACED,
+        .top_first = p->media.flags & REEL_MEDIA_TOP_FIRST,
+        .media = &p->media,
+    };
+}
+
+// Opens the encoder for the plan's source: formats from the best one on, until
+// one opens at this size. All that is final follows from it.
+static enum reel_err open_encoder(struct plan *p, struct encoder **out_encoder)
+{
+    struct reel_pixel_format want;
+    enum reel_err err = behind_filter(p, &want);
+    if (err) return err;
+    *out_encoder = NULL;
+    if (p->job.kind == REEL_OUTPUT_MD5) {
+        p->final_format = picture_av_format(want);
+        p->final_colour = p->task == REEL_TASK_IMAGE ? p->colour : colour_for(p, p->final_format, p->final_height);
+        return REEL_OK;
+    }
+    enum reel_err first = REEL_OK;
+    char text[REEL_ERROR_TEXT_MAX] = "";
+    for (int rank = 0; rank < 6; rank++) {
+        err = encode_choose(p->encoder_name, p->container, want, p->final_width, p->final_height, rank, &p->choice);
+        if (err == REEL_EOF) break;
+        if (err) return err;
+        if (p->choice.loses_colour) break; // gray from a coloured source: rather not at all
+        p->final_format = p->choice.format;
+        p->final_colour = colour_for(p, p->final_format, p->final_height);
+        struct encode_params params = params_for(p);
+        err = encode_open(&params, out_encoder);
+        if (err != REEL_ERR_UNSUPPORTED) return err;
+        if (!first) {
+            first = err;
+            snprintf(text, sizeof text, "%s", reel_fail_text());
+        }
+    }
+    char known[512];
+    if (!first)
+        return reel_fail(REEL_ERR_CONFIG, "could not use encoder \"%s\": it takes only gray pictures", p->encoder_name);
+    return reel_fail(first, "%s\nother encoders are: %s", text, encode_alternatives(p->container, known, sizeof known));
+}
+
+// ---- proof ------------------------------------------------------------------
+
+static void say_losses(struct plan *p)
+{
+    const struct reel_media *m = &p->media;
+    const struct encode_choice *c = &p->choice;
+    if (p->job.kind != REEL_OUTPUT_VIDEO) {
+        memset(&p->kept, REEL_KEPT_UNASKED, sizeof p->kept);
+        return;
+    }
+    const struct reel_colour *k = &m->colour;
+    bool tagged = k->primaries != 2 || k->transfer != 2 || k->matrix != 2 || k->range_known;
+    bool hdr = m->flags & (REEL_MEDIA_HAS_MASTERING | REEL_MEDIA_HAS_LIGHT_LEVEL);
+    p->kept.colour = tagged || hdr ? REEL_KEPT_ALL : REEL_KEPT_NONE;
+    const char *name = c->codec->name;
+    struct reel_pixel_format f = slot_format_for(c->format);
+    if (c->loses_depth) {
+        p->kept.colour = REEL_KEPT_PART;
+        add_note(p, "encoder %s takes %d bits: the input's %d are rounded", name, f.depth, m->format.depth);
+    }
+    if (c->loses_chroma) {
+        p->kept.colour = REEL_KEPT_PART;
+        add_note(p, "encoder %s takes no finer chroma than %s", name, av_get_pix_fmt_name(c->format));
+    }
+    if (hdr && !strcmp(p->container->name, "mpegts") && c->codec->id != AV_CODEC_ID_HEVC &&
+        c->codec->id != AV_CODEC_ID_H264) {
+        p->kept.colour = REEL_KEPT_PART;
+        add_note(p, "HDR metadata cannot be kept with %s in a .ts file", name);
+    }
+    if (c->odd_made_444)
+        add_note(p,
+                 "%dx%d is an odd size, which %s does not take with subsampled chroma: encoding %s, which some players "
+                 "do not show",
+                 p->final_width, p->final_height, name, av_get_pix_fmt_name(c->format));
+    if (m->flags & REEL_MEDIA_INTERLACED && c->codec->id != AV_CODEC_ID_H264 &&
+        c->codec->id != AV_CODEC_ID_MPEG2VIDEO && c->codec->id != AV_CODEC_ID_MPEG4 &&
+        c->codec->id != AV_CODEC_ID_PRORES && c->codec->id != AV_CODEC_ID_FFV1)
+        add_note(p, "encoder %s does not mark interlaced pictures: they stay woven without their flags", name);
+}
+
+// That parts and output can be written is better known now than after hours.
+static enum reel_err check_folder(const struct plan *p)
+{
+    if (p->job.kind == REEL_OUTPUT_NULL) return REEL_OK;
+    if (access(p->job.parts_dir, W_OK | X_OK) && errno != ENOENT)
+        return reel_fail(REEL_ERR_IO, "could not write into folder \"%s\": %s", p->job.parts_dir, strerror(errno));
+    return REEL_OK;
+}
+
+// The ring that the workers write, before the encoder is known for certain.
+static enum reel_err choose_slot(struct plan *p, const struct reel_rec_shaped *shaped,
+                                 struct reel_pixel_format *out_format, uint32_t *out_w, uint32_t *out_h)
+{
+    *out_format = (struct reel_pixel_format){0};
+    *out_w = *out_h = 0;
+    if (p->task == REEL_TASK_SEGMENT || p->task == REEL_TASK_MATTE) {
+        *out_format = (struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = 8};
+        *out_w = p->in.width;
+        *out_h = p->in.height;
+    }
+    if (p->task != REEL_TASK_IMAGE) return REEL_OK;
+    if (!shaped->width || !shaped->height)
+        return reel_fail(REEL_ERR_PROTO, "could not plan the output: the model's picture has no size");
+    *out_w = shaped->width;
+    *out_h = shaped->height;
+    *out_format = complete_wish(p, shaped->format);
+    if (p->job.kind != REEL_OUTPUT_VIDEO && p->job.kind != REEL_OUTPUT_IMAGES) return REEL_OK;
+    struct encode_choice c;
+    enum reel_err err = encode_choose(p->encoder_name, p->container, *out_format, (int)*out_w, (int)*out_h, 0, &c);
+    if (!err) *out_format = slot_format_for(c.format);
+    return err;
+}
+
+// The slot format with which the encoder opens: the first choice, or what it
+// opened with after that was refused.
+static enum reel_err settle(struct plan *p, const struct reel_rec_shaped *shaped, struct encoder **out_encoder)
+{
+    struct reel_pixel_format format;
+    uint32_t w, h;
+    enum reel_err err = choose_slot(p, shaped, &format, &w, &h);
+    if (!err) err = reel_geometry_init(&p->out, format, w, h, shaped->results_bytes);
+    if (err) return err;
+    if (p->task == REEL_TASK_IMAGE) {
+        struct reel_colour colour = colour_for(p, picture_av_format(format), (int)h);
+        source_from_slot(p, &p->out, &colour);
+    } else {
+        source_of_results(p);
+    }
+    if (p->wants != PLAN_PICTURE) return REEL_OK;
+    err = open_encoder(p, out_encoder);
+    if (err || p->task != REEL_TASK_IMAGE || *p->settings->post_filter || !p->choice.codec) return err;
+    struct reel_pixel_format opened = slot_format_for(p->final_format);
+    p->colour = p->final_colour; // JPEG's range and matrix are the encoder's wish
+    if (!memcmp(&opened, &format, sizeof format)) return REEL_OK;
+    p->format = opened;
+    return reel_geometry_init(&p->out, opened, w, h, shaped->results_bytes);
+}
+
+enum reel_err plan_prove(const struct reel_settings *settings, const struct reel_job *job,
+                         const struct reel_rec_prove *prove, struct plan *p, struct reel_rec_proven *out)
+{
+    enum reel_task task = (enum reel_task)prove->shaped.task;
+    enum reel_err err = begin(settings, job, task, &prove->media, &prove->in, p);
+    if (!err) err = check_folder(p);
+    struct encoder *encoder = NULL;
+    if (!err) err = settle(p, &prove->shaped, &encoder);
+    encode_close(&encoder);
+    if (err) return err;
+    *out = (struct reel_rec_proven){.job = job->id, .hold_frames = 1, .out = p->out, .out_colour = p->colour};
+    if (p->choice.codec) {
+        // What was lost on the way to the slot counts too.
+        struct encode_choice c;
+        bool filtered = *settings->post_filter;
+        if (task == REEL_TASK_IMAGE && !filtered &&
+            !encode_choose(p->encoder_name, p->container, complete_wish(p, prove->shaped.format), p->final_width,
+                           p->final_height, 0, &c)) {
+            p->choice.loses_depth = c.loses_depth;
+            p->choice.loses_chroma = c.loses_chroma;
+            p->choice.odd_made_444 = c.odd_made_444;
+        }
+        struct encode_params params = params_for(p);
+        out->hold_frames = (uint32_t)encode_measure_hold(&params, MAX_HOLD);
+        int bytes = av_image_get_buffer_size(p->final_format, p->final_width, p->final_height, 64);
+        out->memory_bytes = (uint64_t)bytes * (uint64_t)p->choice.traits->memory_frames;
+    }
+    if (p->wants == PLAN_PICTURE) out->hold_frames++; // the last picture, for a frame that must be filled in
+    say_losses(p);
+    out->kept = p->kept;
+    return REEL_OK;
+}
+
+enum reel_err plan_open(const struct reel_settings *settings, const struct reel_job *job,
+                        const struct reel_rec_open *open, struct plan *p, struct encoder **out_encoder)
+{
+    *out_encoder = NULL;
+    enum reel_err err = begin(settings, job, (enum reel_task)open->task, &open->media, &open->in, p);
+    if (err) return err;
+    p->out = open->out;
+    if (p->task == REEL_TASK_IMAGE)
+        source_from_slot(p, &open->out, &open->out_colour);
+    else
+        source_of_results(p);
+    if (p->wants != PLAN_PICTURE) return REEL_OK;
+    if (p->format.layout == REEL_PIX_NONE || picture_av_format(p->format) == AV_PIX_FMT_NONE)
+        return reel_fail(REEL_ERR_PROTO, "could not plan segment %u: its pictures have no known format", open->segment);
+    return open_encoder(p, out_encoder);
+}

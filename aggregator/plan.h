@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+//
+// What becomes of a job's frames here: which picture is the source, which
+// encoder takes it in which format, size and colour. plan_prove() decides and
+// opens the encoder once; plan_open() comes to the same decision for a lane,
+// in any aggregator, from the geometry that was proven.
+#ifndef REEL_AGGREGATOR_PLAN_H
+#define REEL_AGGREGATOR_PLAN_H
+
+#include "aggregator/encode.h"
+#include "common/job.h"
+#include "common/proto.h"
+#include "common/settings.h"
+
+// What the sink is given.
+enum plan_wants {
+    PLAN_NOTHING, // only the count
+    PLAN_RESULTS, // objects, classes, masks
+    PLAN_PICTURE,
+};
+
+struct plan {
+    const struct reel_settings *settings;
+    struct reel_job job;
+    enum reel_task task;
+    enum plan_wants wants;
+    struct reel_media media;
+    struct reel_geometry in, out; // of the rings
+
+    bool raw_mask; // the picture is the mask itself, as it stands in the output slot
+    // The picture before the filter.
+    struct reel_pixel_format format;
+    int width, height;
+    struct reel_colour colour;
+
+    // What goes into the encoder (PLAN_PICTURE).
+    const AVOutputFormat *container; // VIDEO
+    char encoder_name[64];           // VIDEO, IMAGES; "" by container
+    struct encode_choice choice;     // codec NULL: MD5
+    enum AVPixelFormat final_format;
+    int final_width, final_height;
+    struct reel_rational final_sar;
+    struct reel_colour final_colour;
+    struct reel_kept kept;
+    char notes[REEL_TEXT_BYTES]; // lines for the user, "" when there is nothing to say
+};
+
+// libavformat's name for the container of an output file, by its ending; NULL
+// when it is no video file.
+const char *plan_container_name(const char *output);
+
+// Fills *out_proven and *out_plan. Errors: CONFIG, UNSUPPORTED, NOMEM, IO.
+enum reel_err plan_prove(const struct reel_settings *settings, const struct reel_job *job,
+                         const struct reel_rec_prove *prove, struct plan *out_plan, struct reel_rec_proven *out_proven);
+// As decided at the proof. *out_encoder is open (VIDEO), else NULL.
+enum reel_err plan_open(const struct reel_settings *settings, const struct reel_job *job,
+                        const struct reel_rec_open *open, struct plan *out_plan, struct encoder **out_encoder);
+
+#endif

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+//
+// The picture of a frame. See image.h.
+#include "aggregator/post/image.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "aggregator/picture.h"
+#include "aggregator/post/boxes.h"
+#include "aggregator/post/masks.h"
+
+#define FILL_IN (REEL_FRAME_REPEAT | REEL_FRAME_PASS)
+
+struct image {
+    struct image_params p;
+    struct labels *labels;
+    struct filter *filter; // or NULL
+    struct picture_pool pool, draw_pool;
+    struct picture_convert convert, pass_convert;
+    AVFrame *last;  // of the frame before, before the filter
+    AVFrame *ready; // without a filter: what image_next() returns
+    bool ended;
+    _Atomic int loans; // slots on loan to libav
+};
+
+enum reel_err image_create(const struct image_params *params, struct image **out_image)
+{
+    struct image *im = calloc(1, sizeof *im);
+    if (!im) return reel_fail(REEL_ERR_NOMEM, "could not open a lane: out of memory");
+    im->p = *params;
+    const struct plan *plan = params->plan;
+    const char *path = plan->task == REEL_TASK_DETECT     ? plan->settings->detect.labels
+                       : plan->task == REEL_TASK_CLASSIFY ? plan->settings->classify.labels
+                                                          : "";
+    enum reel_err err = labels_load(path, &im->labels);
+    if (!err && plan->wants == PLAN_PICTURE && *plan->settings->post_filter) err = filter_create(plan, &im->filter);
+    if (err)
+        image_destroy(&im);
+    else
+        *out_image = im;
+    return err;
+}
+
+void image_destroy(struct image **image)
+{
+    struct image *im = *image;
+    if (!im) return;
+    filter_destroy(&im->filter);
+    av_frame_free(&im->last);
+    av_frame_free(&im->ready);
+    labels_free(&im->labels);
+    picture_convert_fini(&im->convert);
+    picture_convert_fini(&im->pass_convert);
+    picture_pool_fini(&im->pool);
+    picture_pool_fini(&im->draw_pool);
+    free(im);
+    *image = NULL;
+}
+
+// ---- what stands in the slots ---------------------------------------------------
+
+enum reel_err image_check(const struct image *im, const struct reel_rec_frame *rec, struct reel_stamp *out_in)
+{
+    enum reel_err err = reel_ring_check(im->p.in, rec->in_slot, rec->n, out_in);
+    if (err || rec->flags & FILL_IN) return err; // nobody wrote the output slot
+    struct reel_stamp out;
+    return reel_ring_check(im->p.out, rec->out_slot, rec->n, &out);
+}
+
+enum reel_err image_results(const struct image *im, const struct reel_rec_frame *rec, struct results *out_results)
+{
+    *out_results = (struct results){.head = {.task = im->p.plan->task}};
+    if (rec->flags & FILL_IN) return REEL_OK;
+    struct reel_stamp stamp;
+    enum reel_err err = reel_ring_check(im->p.out, rec->out_slot, rec->n, &stamp);
+    if (err) return err;
+    return results_read(reel_ring_aux(im->p.out, rec->out_slot), stamp.aux_bytes, out_results);
+}
+
+// Captions and dynamic HDR of the input picture go along to the encoder.
+static void attach_side_data(const struct image *im, const struct reel_rec_frame *rec, uint32_t bytes, AVFrame *frame)
+{
+    const uint8_t *aux = reel_ring_aux(im->p.in, rec->in_slot);
+    uint32_t at = 0;
+    struct reel_aux_item item;
+    while (at + sizeof item <= bytes) {
+        memcpy(&item, aux + at, sizeof item);
+        at += sizeof item;
+        if (!item.bytes || item.bytes > bytes - at) return;
+        AVFrameSideData *side = av_frame_new_side_data(frame, (enum AVFrameSideDataType)item.type, item.bytes);
+        if (side) memcpy(side->data, aux + at, item.bytes);
+        uint32_t padded = (item.bytes + 7) & ~7u;
+        if (padded > bytes - at) return;
+        at += padded;
+    }
+}
+
+// ---- the picture ------------------------------------------------------------------
+
+static enum reel_err borrow(struct image *im, const struct reel_ring *ring, uint32_t slot, struct reel_rec_taken rec,
+                            bool *out_lent, AVFrame **out)
+{
+    *out_lent = atomic_load(&im->loans) < im->p.max_loans;
+    if (*out_lent) return picture_wrap(ring, slot, im->p.release, rec, &im->loans, out);
+    return picture_copy_slot(&im->pool, ring, slot, out);
+}
+
+// Draws the results on a copy of the input; without any, the input itself.
+static enum reel_err draw(struct image *im, const struct reel_rec_frame *rec, struct reel_rec_taken taken,
+                          bool *out_lent, AVFrame **out)
+{
+    const struct plan *plan = im->p.plan;
+    const struct reel_settings *s = plan->settings;
+    struct results results;
+    enum reel_err err = image_results(im, rec, &results);
+    if (err) return err;
+    bool masked = plan->task == REEL_TASK_SEGMENT || plan->task == REEL_TASK_MATTE;
+    if (!masked && !results.head.count) return borrow(im, im->p.in, rec->in_slot, taken, out_lent, out);
+    *out_lent = false;
+    if ((err = picture_copy_slot(&im->draw_pool, im->p.in, rec->in_slot, out))) return err;
+    struct paint_canvas canvas;
+    if (!paint_begin(&canvas, *out, &plan->colour)) {
+        av_frame_free(out);
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not draw on pictures of this format");
+    }
+    struct boxes_params boxes = {im->labels, s->detect.line_width, s->detect.draw_labels};
+    const uint8_t *mask = masked ? reel_ring_plane(im->p.out, rec->out_slot, 0) : NULL;
+    size_t stride = im->p.out->geometry.plane_stride[0];
+    if (plan->task == REEL_TASK_DETECT)
+        boxes_draw(&canvas, &results, &boxes);
+    else if (plan->task == REEL_TASK_CLASSIFY)
+        boxes_draw_classes(&canvas, &results, &boxes);
+    else if (plan->task == REEL_TASK_MATTE)
+        masks_overlay_matte(&canvas, mask, stride, s->segment.opacity);
+    else if (s->segment.picture == SET_PICTURE_MASK)
+        masks_paint_classes(&canvas, mask, stride);
+    else
+        masks_overlay_classes(&canvas, mask, stride, s->segment.opacity);
+    return REEL_OK;
+}
+
+// The input's picture in the source's format and size.
+static enum reel_err pass(struct image *im, const struct reel_rec_frame *rec, struct reel_rec_taken taken,
+                          bool *out_lent, AVFrame **out)
+{
+    const struct plan *plan = im->p.plan;
+    AVFrame *input;
+    enum reel_err err = borrow(im, im->p.in, rec->in_slot, taken, out_lent, &input);
+    if (err) return err;
+    picture_tag(input, &plan->media.colour);
+    err = picture_convert(&im->pass_convert, input, &plan->media.colour, picture_av_format(plan->format), plan->width,
+                          plan->height, &plan->colour, out);
+    av_frame_free(&input); // a loan that came to nothing returns here
+    return err;
+}
+
+static enum reel_err make(struct image *im, const struct reel_rec_frame *rec, struct reel_rec_taken taken,
+                          bool *out_lent, AVFrame **out)
+{
+    const struct plan *plan = im->p.plan;
+    *out_lent = false;
+    if (rec->flags & REEL_FRAME_REPEAT && im->last) {
+        *out = av_frame_clone(im->last);
+        return *out ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not repeat a picture: out of memory");
+    }
+    if (rec->flags & FILL_IN) return pass(im, rec, taken, out_lent, out);
+    if (plan->task == REEL_TASK_IMAGE || plan->raw_mask)
+        return borrow(im, im->p.out, rec->out_slot, taken, out_lent, out);
+    return draw(im, rec, taken, out_lent, out);
+}
+
+static void set_properties(const struct image *im, const struct reel_rec_frame *rec, AVFrame *frame)
+{
+    const struct reel_media *m = &im->p.plan->media;
+    frame->pts = rec->pts;
+#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 30, 100)
+    frame->duration = rec->duration;
+#endif
+    frame->pict_type = AV_PICTURE_TYPE_NONE;
+    frame->sample_aspect_ratio = (AVRational){m->sar.num, m->sar.den > 0 ? m->sar.den : 1};
+    av_frame_set_fields(frame, m->flags & REEL_MEDIA_INTERLACED, m->flags & REEL_MEDIA_TOP_FIRST);
+    picture_tag(frame, &im->p.plan->colour);
+}
+
+// Hands a picture on: to the filter, or converted to where image_next() finds it.
+static enum reel_err hand_on(struct image *im, AVFrame **frame)
+{
+    const struct plan *plan = im->p.plan;
+    if (im->filter) return filter_send(im->filter, frame);
+    enum reel_err err = picture_convert(&im->convert, *frame, &plan->colour, plan->final_format, plan->final_width,
+                                        plan->final_height, &plan->final_colour, &im->ready);
+    av_frame_free(frame);
+    return err;
+}
+
+enum reel_err image_send(struct image *im, const struct reel_rec_frame *rec)
+{
+    struct reel_rec_taken taken = {im->p.lane, im->p.epoch, rec->n};
+    struct reel_stamp stamp;
+    enum reel_err err = image_check(im, rec, &stamp);
+    if (err) return err;
+    AVFrame *frame = NULL;
+    bool lent;
+    if ((err = make(im, rec, taken, &lent, &frame))) return err;
+    while (frame->nb_side_data) av_frame_remove_side_data(frame, frame->side_data[0]->type); // of a repeated picture
+    set_properties(im, rec, frame);
+    if (stamp.aux_bytes && im->p.plan->job.kind == REEL_OUTPUT_VIDEO) attach_side_data(im, rec, stamp.aux_bytes, frame);
+    if (!lent) release_return(im->p.release, taken);
+    av_frame_free(&im->last);
+    im->last = av_frame_clone(frame);
+    if (!im->last) {
+        av_frame_free(&frame);
+        return reel_fail(REEL_ERR_NOMEM, "could not take a picture: out of memory");
+    }
+    return hand_on(im, &frame);
+}
+
+enum reel_err image_end(struct image *im)
+{
+    im->ended = true;
+    av_frame_free(&im->last);
+    AVFrame *none = NULL;
+    return im->filter ? filter_send(im->filter, &none) : REEL_OK;
+}
+
+enum reel_err image_next(struct image *im, AVFrame **out_frame)
+{
+    if (im->filter) return filter_receive(im->filter, out_frame);
+    if (!im->ready) return im->ended ? REEL_EOF : REEL_AGAIN;
+    *out_frame = im->ready;
+    im->ready = NULL;
+    return REEL_OK;
+}

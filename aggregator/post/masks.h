@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+//
+// Masks: classes or mattes shown over a picture or alone, and their run
+// lengths as in COCO.
+#ifndef REEL_AGGREGATOR_POST_MASKS_H
+#define REEL_AGGREGATOR_POST_MASKS_H
+
+#include "aggregator/post/paint.h"
+
+// Class 0 is the background and stays as it is.
+void masks_overlay_classes(const struct paint_canvas *canvas, const uint8_t *mask, size_t stride, double opacity);
+// Each class in its colour on black.
+void masks_paint_classes(const struct paint_canvas *canvas, const uint8_t *mask, size_t stride);
+// Where alpha is low the picture turns green.
+void masks_overlay_matte(const struct paint_canvas *canvas, const uint8_t *alpha, size_t stride, double opacity);
+
+// COCO's uncompressed run lengths of the pixels equal to value: column by
+// column, beginning with the number of pixels outside. Calls put for each run.
+void masks_rle(const uint8_t *mask, size_t stride, int width, int height, int value,
+               void (*put)(void *ctx, uint32_t run), void *ctx);
+
+#endif

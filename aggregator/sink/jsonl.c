@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+//
+// .jsonl: one object per frame (README, "Results"). A segment's lines are
+// numbered from 0; the join counts them over the whole job.
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "aggregator/post/masks.h"
+#include "aggregator/sink/sink.h"
+
+#define MATTE_LEVEL 128 // from here on a matte's pixel is foreground
+
+struct jsonl {
+    struct sink base;
+    struct sink_text text;
+    const struct plan *plan;
+    struct labels *labels;
+    uint32_t frames;
+    // The line in the making.
+    char *line;
+    size_t used, room;
+    bool failed;      // out of memory
+    uint8_t *columns; // a mask, column by column
+    size_t columns_room;
+};
+
+// ---- writing JSON -----------------------------------------------------------
+
+static void put_bytes(struct jsonl *s, const char *data, size_t n)
+{
+    if (s->failed) return;
+    if (s->room - s->used < n) {
+        size_t room = (s->used + n) * 2;
+        char *line = realloc(s->line, room);
+        if (!line) {
+            s->failed = true;
+            return;
+        }
+        s->line = line;
+        s->room = room;
+    }
+    memcpy(s->line + s->used, data, n);
+    s->used += n;
+}
+
+static void put(struct jsonl *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void put(struct jsonl *s, const char *fmt, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (n > 0) put_bytes(s, text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
+}
+
+// With at most `digits` places and at least one; JSON knows no infinities.
+static void put_number(struct jsonl *s, double v, int digits)
+{
+    if (!isfinite(v)) {
+        put(s, "null");
+        return;
+    }
+    char text[400];
+    int n = snprintf(text, sizeof text, "%.*f", digits, v);
+    while (n > 2 && text[n - 1] == '0' && text[n - 2] != '.') text[--n] = 0;
+    put_bytes(s, strcmp(text, "-0.0") ? text : "0.0", strcmp(text, "-0.0") ? (size_t)n : 3);
+}
+
+// Length of the UTF-8 sequence at p, 0 when it is none (RFC 3629, without the
+// finer rules for the second byte).
+static int utf8_length(const unsigned char *p)
+{
+    int n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
+    for (int i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80) return 0;
+    return n;
+}
+
+static void put_string(struct jsonl *s, const char *text)
+{
+    put(s, "\"");
+    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+        int n = utf8_length(p);
+        if (*p == '"' || *p == '\\')
+            put(s, "\\%c", *p);
+        else if (*p < 0x20)
+            put(s, "\\u%04x", *p);
+        else if (n)
+            put_bytes(s, (const char *)p, (size_t)n);
+        else
+            put(s, "\\ufffd");
+        p += n ? n : 1;
+    }
+    put(s, "\"");
+}
+
+static void put_class(struct jsonl *s, uint32_t set, int id)
+{
+    char number[16];
+    put(s, "{\"class\":%d,\"label\":", id);
+    put_string(s, labels_name(s->labels, set, id, number, sizeof number));
+}
+
+// ---- results ----------------------------------------------------------------
+
+static void put_objects(struct jsonl *s, const struct results *r)
+{
+    put(s, ",\"objects\":[");
+    for (uint32_t i = 0; i < r->head.count; i++) {
+        struct reel_object o = results_object(r, i);
+        put(s, i ? "," : "");
+        put_class(s, r->head.labels, o.class_id);
+        put(s, ",\"score\":");
+        put_number(s, (double)o.score, 4);
+        const float box[4] = {o.x, o.y, o.w, o.h};
+        for (int k = 0; k < 4; k++) {
+            put(s, k ? "," : ",\"box\":[");
+            put_number(s, (double)box[k], 2);
+        }
+        put(s, "]");
+        for (uint32_t k = 0; k < o.n_points; k++) {
+            put(s, k ? ",[" : ",\"points\":[[");
+            put_number(s, (double)o.point[k].x, 2);
+            put(s, ",");
+            put_number(s, (double)o.point[k].y, 2);
+            put(s, ",");
+            put_number(s, (double)o.point[k].score, 4);
+            put(s, "]");
+        }
+        put(s, o.n_points ? "]}" : "}");
+    }
+    put(s, "]");
+}
+
+static void put_classes(struct jsonl *s, const struct results *r)
+{
+    put(s, ",\"classes\":[");
+    for (uint32_t i = 0; i < r->head.count; i++) {
+        struct reel_class_score c = results_class(r, i);
+        put(s, i ? "," : "");
+        put_class(s, r->head.labels, c.class_id);
+        put(s, ",\"score\":");
+        put_number(s, (double)c.score, 6);
+        put(s, "}");
+    }
+    put(s, "]");
+}
+
+struct runs {
+    struct jsonl *s;
+    bool any;
+};
+
+static void put_run(void *ctx, uint32_t run)
+{
+    struct runs *r = ctx;
+    put(r->s, r->any ? ",%u" : "%u", run);
+    r->any = true;
+}
+
+// Column by column, as the runs go; a matte becomes classes 0 and 1.
+static bool turn_mask(struct jsonl *s, const struct sink_frame *f, uint32_t count[256])
+{
+    size_t pixels = (size_t)f->mask_width * f->mask_height;
+    if (s->columns_room < pixels) {
+        uint8_t *columns = realloc(s->columns, pixels);
+        if (!columns) return false;
+        s->columns = columns;
+        s->columns_room = pixels;
+    }
+    bool matte = s->plan->task == REEL_TASK_MATTE;
+    for (uint32_t y = 0; y < f->mask_height; y++) {
+        const uint8_t *row = f->mask + y * f->mask_stride;
+        uint8_t *to = s->columns + y;
+        for (uint32_t x = 0; x < f->mask_width; x++, to += f->mask_height) {
+            *to = matte ? row[x] >= MATTE_LEVEL : row[x];
+            count[*to]++;
+        }
+    }
+    return true;
+}
+
+static void put_segments(struct jsonl *s, const struct sink_frame *f)
+{
+    uint32_t count[256] = {0};
+    if (!turn_mask(s, f, count)) {
+        s->failed = true;
+        return;
+    }
+    put(s, ",\"segments\":[");
+    bool any = false;
+    for (int id = s->plan->task == REEL_TASK_MATTE ? 1 : 0; id < 256; id++) {
+        if (!count[id]) continue;
+        put(s, any ? "," : "");
+        any = true;
+        put_class(s, f->results->head.labels, id);
+        put(s, ",\"pixels\":%u,\"rle\":{\"size\":[%u,%u],\"counts\":[", count[id], f->mask_height, f->mask_width);
+        struct runs runs = {s, false};
+        masks_rle(s->columns, 1, 1, (int)(f->mask_width * f->mask_height), id, put_run, &runs);
+        put(s, "]}}");
+    }
+    put(s, "]");
+}
+
+static enum reel_err put_tensors(struct jsonl *s, const struct results *r)
+{
+    put(s, ",\"tensors\":[");
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < r->head.count; i++) {
+        struct reel_result_tensor t;
+        if (r->head.bytes - at < sizeof t)
+            return reel_fail(REEL_ERR_PROTO, "could not read results: a tensor is cut off");
+        memcpy(&t, r->items + at, sizeof t);
+        at += sizeof t;
+        if (t.bytes > r->head.bytes - at || t.ndim > 8)
+            return reel_fail(REEL_ERR_PROTO, "could not read results: a tensor is cut off");
+        t.name[sizeof t.name - 1] = 0;
+        put(s, i ? ",{\"name\":" : "{\"name\":");
+        put_string(s, t.name);
+        put(s, ",\"shape\":[");
+        for (uint32_t k = 0; k < t.ndim; k++) put(s, k ? ",%lld" : "%lld", (long long)t.dim[k]);
+        put(s, "],\"data\":[");
+        for (uint32_t k = 0; k < t.bytes / 4; k++) {
+            float v;
+            memcpy(&v, r->items + at + 4 * (size_t)k, sizeof v);
+            put(s, k ? "," : "");
+            if (isfinite(v))
+                put(s, "%.9g", (double)v);
+            else
+                put(s, "null");
+        }
+        put(s, "]}");
+        at += t.bytes;
+    }
+    put(s, "]");
+    return REEL_OK;
+}
+
+// ---- the sink ---------------------------------------------------------------
+
+static void jsonl_close(struct jsonl *s)
+{
+    sink_text_abandon(&s->text);
+    labels_free(&s->labels);
+    free(s->columns);
+    free(s->line);
+    free(s);
+}
+
+static enum reel_err jsonl_open(const struct sink_params *params, struct sink **out_sink)
+{
+    struct jsonl *s = calloc(1, sizeof *s);
+    if (!s) return reel_fail(REEL_ERR_NOMEM, "could not open a part: out of memory");
+    s->base.ops = &sink_jsonl;
+    s->plan = params->plan;
+    const struct reel_settings *set = params->plan->settings;
+    enum reel_task task = params->plan->task;
+    char path[REEL_PATH_BYTES];
+    enum reel_err err = labels_load(task == REEL_TASK_DETECT     ? set->detect.labels
+                                    : task == REEL_TASK_CLASSIFY ? set->classify.labels
+                                                                 : set->segment.labels,
+                                    &s->labels);
+    if (!err) err = sink_text_create(&s->text, reel_part_path(&params->plan->job, params->segment, path));
+    if (err)
+        jsonl_close(s);
+    else
+        *out_sink = &s->base;
+    return err;
+}
+
+static enum reel_err jsonl_put(struct sink *sink, const struct sink_frame *f)
+{
+    struct jsonl *s = (struct jsonl *)sink;
+    const struct reel_media *m = &s->plan->media;
+    enum reel_err err = REEL_OK;
+    s->used = 0;
+    put(s, "{\"frame\":%u,\"pts\":", s->frames++);
+    put_number(s, m->time_base.den ? (double)f->pts * m->time_base.num / m->time_base.den : NAN, 6);
+    switch (s->plan->task) {
+    case REEL_TASK_CLASSIFY:
+        put_classes(s, f->results);
+        break;
+    case REEL_TASK_SEGMENT:
+    case REEL_TASK_MATTE:
+        if (f->mask)
+            put_segments(s, f);
+        else
+            put(s, ",\"segments\":[]");
+        break;
+    case REEL_TASK_TENSOR:
+        err = put_tensors(s, f->results);
+        break;
+    default:
+        put_objects(s, f->results);
+    }
+    if (f->results->head.dropped) put(s, ",\"dropped\":%u", f->results->head.dropped);
+    put(s, f->filled_in ? ",\"quarantined\":true}\n" : "}\n");
+    if (!err && s->failed) err = reel_fail(REEL_ERR_NOMEM, "could not write results: out of memory");
+    return err ? err : sink_text_write(&s->text, s->line, s->used);
+}
+
+static enum reel_err jsonl_finish(struct sink *sink, struct sink_done *out)
+{
+    struct jsonl *s = (struct jsonl *)sink;
+    out->frames = s->frames;
+    enum reel_err err = sink_text_commit(&s->text, out);
+    jsonl_close(s);
+    return err;
+}
+
+static void jsonl_abandon(struct sink *sink)
+{
+    jsonl_close((struct jsonl *)sink);
+}
+
+// ---- join -------------------------------------------------------------------
+
+static enum reel_err append_part(const struct sink_join *join, uint32_t segment, struct sink_text *out,
+                                 uint64_t *frames)
+{
+    static const char begin[] = "{\"frame\":";
+    char path[REEL_PATH_BYTES];
+    FILE *f = fopen(reel_part_path(join->job, segment, path), "re");
+    if (!f) return reel_fail(REEL_ERR_IO, "could not open part \"%s\": %s", path, strerror(errno));
+    char *line = NULL, number[32];
+    size_t room = 0;
+    ssize_t n;
+    enum reel_err err = REEL_OK;
+    while (!err && (n = getline(&line, &room, f)) > 0) {
+        char *rest = n > (ssize_t)sizeof begin ? line + sizeof begin - 1 : line;
+        if (rest == line || strncmp(line, begin, sizeof begin - 1) || line[n - 1] != '\n') {
+            err = reel_fail(REEL_ERR_INPUT, "could not read part \"%s\": a line is no frame", path);
+            break;
+        }
+        rest += strspn(rest, "0123456789");
+        int digits = snprintf(number, sizeof number, "%s%llu", begin, (unsigned long long)(*frames)++);
+        err = sink_text_write(out, number, (size_t)digits);
+        if (!err) err = sink_text_write(out, rest, (size_t)(line + n - rest));
+    }
+    free(line);
+    fclose(f);
+    if (!err && !join->tick(join->ctx, 0)) err = REEL_GONE;
+    return err;
+}
+
+static enum reel_err jsonl_join(const struct sink_join *join, struct reel_rec_muxed *out)
+{
+    struct sink_text text;
+    enum reel_err err = sink_text_create(&text, join->job->output);
+    *out = (struct reel_rec_muxed){.job = join->job->id, .kept = join->mux->kept};
+    for (uint32_t i = 0; !err && i < join->mux->segments; i++) err = append_part(join, i, &text, &out->frames);
+    if (!err && out->frames != join->mux->frames)
+        err = reel_fail(REEL_ERR_INPUT, "could not join \"%s\": the parts have %llu frames of %llu", join->job->output,
+                        (unsigned long long)out->frames, (unsigned long long)join->mux->frames);
+    if (!err) fchmod(fileno(text.file), sink_output_mode());
+    struct sink_done done;
+    if (!err)
+        err = sink_text_commit(&text, &done);
+    else
+        sink_text_abandon(&text);
+    if (!err) out->bytes = done.bytes;
+    return err;
+}
+
+const struct sink_ops sink_jsonl = {
+    .name = "jsonl",
+    .open = jsonl_open,
+    .put = jsonl_put,
+    .finish = jsonl_finish,
+    .abandon = jsonl_abandon,
+    .verify = sink_verify_file,
+    .join = jsonl_join,
+};

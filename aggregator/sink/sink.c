@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+//
+// The list of sinks, and what several of them need. See sink.h.
+#include "aggregator/sink/sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const struct sink_ops *sink_of(enum reel_output_kind kind)
+{
+    switch (kind) {
+    case REEL_OUTPUT_VIDEO:
+        return &sink_video;
+    case REEL_OUTPUT_IMAGES:
+        return &sink_images;
+    case REEL_OUTPUT_JSONL:
+        return &sink_jsonl;
+    case REEL_OUTPUT_MD5:
+        return &sink_md5;
+    case REEL_OUTPUT_NULL:
+        break;
+    }
+    return &sink_null;
+}
+
+enum reel_err sink_open(const struct sink_params *params, struct sink **out_sink)
+{
+    return sink_of(params->plan->job.kind)->open(params, out_sink);
+}
+
+enum reel_err sink_put(struct sink *sink, const struct sink_frame *frame)
+{
+    return sink->ops->put(sink, frame);
+}
+
+enum reel_err sink_finish(struct sink **sink, struct sink_done *out_done)
+{
+    struct sink *s = *sink;
+    *sink = NULL;
+    return s->ops->finish(s, out_done);
+}
+
+void sink_abandon(struct sink **sink)
+{
+    if (*sink) (*sink)->ops->abandon(*sink);
+    *sink = NULL;
+}
+
+// ---- files --------------------------------------------------------------------
+
+static bool file_matches(const char *path, const struct reel_rec_verify *want)
+{
+    uint8_t hash[32];
+    uint64_t bytes;
+    struct stat st;
+    if (stat(path, &st) || (uint64_t)st.st_size != want->bytes) return false;
+    return !reel_sha256_file(path, hash, &bytes) && bytes == want->bytes && !memcmp(hash, want->sha256, sizeof hash);
+}
+
+bool sink_verify_file(const struct reel_job *job, const struct reel_rec_verify *want)
+{
+    char path[REEL_PATH_BYTES];
+    return file_matches(reel_part_path(job, want->segment, path), want);
+}
+
+bool sink_verify_copy(const struct reel_job *job, const struct reel_rec_verify *want)
+{
+    char path[REEL_PATH_BYTES];
+    return file_matches(reel_copy_part_path(job, path), want);
+}
+
+unsigned sink_output_mode(void)
+{
+    // The parent runs with the user's own umask.
+    char path[64], line[256];
+    unsigned mask = 022;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)getppid());
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "Umask: %o", &mask) == 1) break;
+    if (f) fclose(f);
+    return 0666 & ~mask;
+}
+
+enum reel_err sink_write_failed(const char *path, int error)
+{
+    return reel_fail(REEL_ERR_IO, "could not write file \"%s\": %s%s", path, strerror(error),
+                     error == ENOSPC || error == EDQUOT
+                         ? "\nmake room there and run the same command again: finished parts are kept"
+                         : "");
+}
+
+enum reel_err sink_publish(const char *temporary, const char *output)
+{
+    int fd = open(temporary, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return reel_fail(REEL_ERR_IO, "could not open file \"%s\": %s", temporary, strerror(errno));
+    fchmod(fd, sink_output_mode()); // a file system without modes has none to set
+    enum reel_err err = reel_commit_file(fd, temporary, output);
+    close(fd);
+    return err;
+}
+
+// ---- text ---------------------------------------------------------------------
+
+enum reel_err sink_text_create(struct sink_text *t, const char *path)
+{
+    *t = (struct sink_text){0};
+    snprintf(t->path, sizeof t->path, "%s", path);
+    reel_temporary_path(path, t->temporary);
+    reel_sha256_init(&t->sha);
+    t->file = fopen(t->temporary, "we");
+    if (!t->file) return reel_fail(REEL_ERR_IO, "could not create file \"%s\": %s", t->temporary, strerror(errno));
+    return REEL_OK;
+}
+
+enum reel_err sink_text_write(struct sink_text *t, const char *data, size_t n)
+{
+    if (n && fwrite(data, 1, n, t->file) != n) return sink_write_failed(t->path, errno);
+    reel_sha256_update(&t->sha, data, n);
+    t->bytes += n;
+    return REEL_OK;
+}
+
+enum reel_err sink_text_commit(struct sink_text *t, struct sink_done *out_done)
+{
+    enum reel_err err = fflush(t->file) ? sink_write_failed(t->path, errno) : REEL_OK;
+    if (!err) err = reel_commit_file(fileno(t->file), t->temporary, t->path);
+    if (!err) {
+        out_done->bytes = t->bytes;
+        reel_sha256_final(&t->sha, out_done->sha256);
+    }
+    sink_text_abandon(t);
+    return err;
+}
+
+void sink_text_abandon(struct sink_text *t)
+{
+    if (!t->file) return;
+    fclose(t->file);
+    unlink(t->temporary); // after a commit there is none
+    t->file = NULL;
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+//
+// Where frames end: one implementation per kind of output. A sink writes one
+// segment's part; join puts the parts of a job together. sink.c: the list, and
+// what several of them need; part.c + mux.c: video; images.c, jsonl.c, md5.c,
+// null.c.
+#ifndef REEL_AGGREGATOR_SINK_SINK_H
+#define REEL_AGGREGATOR_SINK_SINK_H
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "aggregator/plan.h"
+#include "aggregator/post/labels.h"
+#include "aggregator/post/results.h"
+
+struct sink;
+
+struct sink_params {
+    const struct plan *plan; // borrowed until finish or abandon
+    uint32_t segment;
+    struct encoder *encoder; // VIDEO, IMAGES: consumed in any case
+};
+
+// One frame. Pictures may come later than their FRAME (filters); each has its
+// own pts.
+struct sink_frame {
+    int64_t pts, duration;
+    const AVFrame *picture;        // PLAN_PICTURE
+    const struct results *results; // PLAN_RESULTS
+    bool filled_in;                // PLAN_RESULTS: quarantined, there are none
+    const uint8_t *mask;           // PLAN_RESULTS: SEGMENT, MATTE
+    size_t mask_stride;
+    uint32_t mask_width, mask_height;
+};
+
+struct sink_done {
+    uint32_t frames;
+    uint64_t bytes;
+    uint8_t sha256[32];
+};
+
+// What a join tells while it runs; called from its thread.
+struct sink_join {
+    const struct reel_job *job;
+    const struct reel_rec_mux *mux;
+    bool (*tick)(void *ctx, uint64_t bytes); // after each bounded step; false: give up (GONE)
+    void (*note)(void *ctx, const char *text);
+    void *ctx;
+};
+
+struct sink_ops {
+    const char *name;
+    // Errors of all: IO (disk full says so), FAULT, NOMEM, CONFIG.
+    enum reel_err (*open)(const struct sink_params *params, struct sink **out_sink);
+    enum reel_err (*put)(struct sink *sink, const struct sink_frame *frame);
+    // Flushes and commits. The sink is gone afterwards in any case.
+    enum reel_err (*finish)(struct sink *sink, struct sink_done *out_done);
+    void (*abandon)(struct sink *sink);
+    // Whether a part of an earlier run is whole.
+    bool (*verify)(const struct reel_job *job, const struct reel_rec_verify *want);
+    // Errors also: INPUT (a part is damaged), GONE (given up).
+    enum reel_err (*join)(const struct sink_join *join, struct reel_rec_muxed *out_muxed);
+};
+
+// The first member of every implementation's struct.
+struct sink {
+    const struct sink_ops *ops;
+};
+
+extern const struct sink_ops sink_video, sink_images, sink_jsonl, sink_md5, sink_null;
+const struct sink_ops *sink_of(enum reel_output_kind kind);
+
+enum reel_err sink_open(const struct sink_params *params, struct sink **out_sink);
+enum reel_err sink_put(struct sink *sink, const struct sink_frame *frame);
+// *sink is NULL afterwards.
+enum reel_err sink_finish(struct sink **sink, struct sink_done *out_done);
+// Accepts &NULL.
+void sink_abandon(struct sink **sink);
+
+// ---- for the implementations ------------------------------------------------
+
+// A part of one file is whole when size and hash match.
+bool sink_verify_file(const struct reel_job *job, const struct reel_rec_verify *want);
+// The part of a job's other streams.
+bool sink_verify_copy(const struct reel_job *job, const struct reel_rec_verify *want);
+// Permissions for a finished output: as the user's umask wants it (ours is 077).
+unsigned sink_output_mode(void);
+// Syncs and renames a finished output file that lies at `temporary`. Errors: IO.
+enum reel_err sink_publish(const char *temporary, const char *output);
+enum reel_err sink_write_failed(const char *path, int error);
+// mux.c
+enum reel_err mux_join(const struct sink_join *join, struct reel_rec_muxed *out_muxed);
+
+// A text file that becomes a part: lines under a temporary name, hashed.
+struct sink_text {
+    FILE *file;
+    struct reel_sha256 sha;
+    uint64_t bytes;
+    char path[REEL_PATH_BYTES], temporary[REEL_PATH_BYTES];
+};
+enum reel_err sink_text_create(struct sink_text *text, const char *path);
+enum reel_err sink_text_write(struct sink_text *text, const char *data, size_t n);
+enum reel_err sink_text_commit(struct sink_text *text, struct sink_done *out_done);
+void sink_text_abandon(struct sink_text *text);
+
+#endif
