@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+//
+// Detection heads on made-up tensors: one object is planted where the family's
+// formulas say, and must come out there; wrong shapes are refused.
+#include "worker/task/head.h"
+
+#include "tests/check.h"
+
+static struct reel_tensor tensor(int ndim, const int64_t *dim)
+{
+    struct reel_shape s = {.ndim = ndim};
+    memcpy(s.dim, dim, (size_t)ndim * sizeof *dim);
+    struct reel_tensor t = {0};
+    if (reel_tensor_init(&t, REEL_F32, &s)) abort();
+    return t;
+}
+#define TENSOR(n, ...) tensor(n, (const int64_t[]){__VA_ARGS__})
+
+static float *at(struct reel_tensor *t, int64_t i)
+{
+    return (float *)t->data + i;
+}
+
+static enum reel_err decode(enum model_head head, int classes, int w, int h, bool decoded, struct reel_tensor *t, int n,
+                            struct head_list *list)
+{
+    const struct reel_tensor *out[12];
+    for (int i = 0; i < n; i++) out[i] = &t[i];
+    struct head_params p = {
+        .head = head, .classes = classes, .decoded = decoded, .net_w = w, .net_h = h, .score = 0.3f};
+    *list = (struct head_list){0};
+    return head_decode(&p, out, n, list);
+}
+
+#define CHECK_BOX(list, x1_, y1_, x2_, y2_, score_, class_) \
+    do {                                                    \
+        CHECK_INT((list).n, 1);                             \
+        struct head_box b_ = (list).box[0];                 \
+        CHECK_NEAR(b_.x1, x1_, 1e-3);                       \
+        CHECK_NEAR(b_.y1, y1_, 1e-3);                       \
+        CHECK_NEAR(b_.x2, x2_, 1e-3);                       \
+        CHECK_NEAR(b_.y2, y2_, 1e-3);                       \
+        CHECK_NEAR(b_.score, score_, 1e-5);                 \
+        CHECK_INT(b_.class_id, class_);                     \
+    } while (0)
+
+static void yolov5(void)
+{
+    struct reel_tensor t = TENSOR(3, 1, 25200, 85);
+    float *row = at(&t, 12345 * 85);
+    row[0] = 100, row[1] = 200, row[2] = 40, row[3] = 60, row[4] = 0.8f, row[5 + 17] = 0.5f, row[5 + 16] = 0.4f;
+    *at(&t, 77 * 85 + 4) = 1; // no class: score 0
+    struct head_list list;
+    CHECK_INT(decode(MODEL_HEAD_YOLOV5, 80, 640, 640, false, &t, 1, &list), REEL_OK);
+    CHECK_BOX(list, 80, 170, 120, 230, 0.4, 17);
+    free(list.box);
+    reel_tensor_fini(&t);
+}
+
+static void yolov8(void)
+{
+    struct reel_tensor t = TENSOR(3, 1, 84, 8400);
+    int i = 4321;
+    const float box[4] = {320, 100, 64, 32};
+    for (int k = 0; k < 4; k++) *at(&t, k * 8400 + i) = box[k];
+    *at(&t, (4 + 79) * 8400 + i) = 0.9f;
+    struct head_list list;
+    CHECK_INT(decode(MODEL_HEAD_YOLOV8, 80, 640, 640, false, &t, 1, &list), REEL_OK);
+    CHECK_BOX(list, 288, 84, 352, 116, 0.9, 79);
+    free(list.box);
+    reel_tensor_fini(&t);
+    struct reel_tensor pose = TENSOR(3, 1, 56, 8400);
+    for (int k = 0; k < 4; k++) *at(&pose, k * 8400 + 5) = box[k];
+    *at(&pose, 4 * 8400 + 5) = 0.7f;
+    for (int k = 0; k < 51; k++) *at(&pose, (5 + k) * 8400 + 5) = (float)k;
+    CHECK_INT(decode(MODEL_HEAD_YOLOV8, 1, 640, 640, false, &pose, 1, &list), REEL_OK);
+    CHECK_INT(list.n, 1);
+    CHECK_INT(list.box[0].n_points, 17);
+    CHECK_NEAR(list.box[0].point[16].x, 48, 0);
+    CHECK_NEAR(list.box[0].point[16].y, 49, 0);
+    CHECK_NEAR(list.box[0].point[16].score, 50, 0);
+    free(list.box);
+    reel_tensor_fini(&pose);
+}
+
+static void yolox(void)
+{
+    struct reel_tensor t = TENSOR(3, 1, 3549, 6);
+    // The second row, third cell of stride 16: after 52 x 52 of stride 8.
+    float *row = at(&t, (52 * 52 + 26 + 2) * 6);
+    row[0] = 0.5f, row[1] = 0.25f, row[2] = logf(2), row[3] = logf(4), row[4] = 1, row[5] = 0.6f;
+    struct head_list list;
+    CHECK_INT(decode(MODEL_HEAD_YOLOX, 1, 416, 416, false, &t, 1, &list), REEL_OK);
+    CHECK_BOX(list, 40 - 16, 20 - 32, 40 + 16, 20 + 32, 0.6, 0);
+    free(list.box);
+    row[2] = 10, row[3] = 10;
+    CHECK_INT(decode(MODEL_HEAD_YOLOX, 1, 416, 416, true, &t, 1, &list), REEL_OK);
+    CHECK_BOX(list, 0.5 - 5, 0.25 - 5, 5.5, 5.25, 0.6, 0);
+    free(list.box);
+    CHECK_INT(decode(MODEL_HEAD_YOLOX, 1, 640, 416, false, &t, 1, &list), REEL_ERR_UNSUPPORTED);
+    CHECK_HAS(reel_fail_text(), "1x3549x6");
+    free(list.box);
+    reel_tensor_fini(&t);
+}
+
+static void finished_boxes(void)
+{
+    struct reel_tensor t = TENSOR(3, 1, 300, 6), seven = TENSOR(2, 2, 7), none = TENSOR(2, 0, 7);
+    const float six[6] = {10, 20, 30, 40, 0.5f, 3}, row[7] = {0, 10, 20, 30, 40, 3, 0.5f};
+    memcpy(at(&t, 18), six, sizeof six);
+    memcpy(at(&seven, 7), row, sizeof row);
+    struct head_list list;
+    CHECK_INT(decode(MODEL_HEAD_NMS, 1, 640, 640, false, &t, 1, &list), REEL_OK);
+    CHECK_BOX(list, 10, 20, 30, 40, 0.5, 3);
+    free(list.box);
+    CHECK_INT(decode(MODEL_HEAD_NMS, 1, 640, 640, false, &seven, 1, &list), REEL_OK);
+    CHECK_BOX(list, 10, 20, 30, 40, 0.5, 3);
+    free(list.box);
+    CHECK_INT(decode(MODEL_HEAD_NMS, 1, 640, 640, false, &none, 1, &list), REEL_OK);
+    CHECK_INT(list.n, 0);
+    reel_tensor_fini(&t);
+    reel_tensor_fini(&seven);
+    reel_tensor_fini(&none);
+}
+
+static void ssd(void)
+{
+    struct reel_tensor t[2] = {TENSOR(3, 1, 10, 3), TENSOR(3, 1, 10, 4)};
+    const float box[4] = {0.25f, 0.5f, 0.75f, 1};
+    *at(&t[0], 4 * 3 + 2) = 0.9f;
+    *at(&t[0], 5 * 3) = 1; // background
+    memcpy(at(&t[1], 16), box, sizeof box);
+    struct head_list list;
+    CHECK_INT(decode(MODEL_HEAD_SSD, 2, 320, 240, false, t, 2, &list), REEL_OK);
+    CHECK_BOX(list, 80, 120, 240, 240, 0.9, 1);
+    free(list.box);
+    reel_tensor_fini(&t[0]);
+    reel_tensor_fini(&t[1]);
+}
+
+static void hostile_numbers(void)
+{
+    struct reel_tensor t = TENSOR(3, 1, 5, 85);
+    for (int i = 0; i < 5 * 85; i++) *at(&t, i) = i % 3 == 0 ? NAN : i % 3 == 1 ? INFINITY : -INFINITY;
+    struct head_list list;
+    CHECK_INT(decode(MODEL_HEAD_YOLOV5, 80, 640, 640, false, &t, 1, &list), REEL_OK);
+    CHECK_INT(list.n, 0);
+    free(list.box);
+    for (int head = MODEL_HEAD_NONE; head < MODEL_HEADS; head++)
+        if (head != MODEL_HEAD_YOLOV5 && !(head == MODEL_HEAD_YOLOX)) {
+            CHECK_INT(decode((enum model_head)head, 80, 640, 640, false, &t, 1, &list), REEL_ERR_UNSUPPORTED);
+            free(list.box);
+        }
+    reel_tensor_fini(&t);
+}
+
+CHECK_MAIN({"head yolov5", yolov5}, {"head yolov8 and pose", yolov8}, {"head yolox", yolox},
+           {"head finished boxes", finished_boxes}, {"head ssd", ssd}, {"head hostile numbers", hostile_numbers})

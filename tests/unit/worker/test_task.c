@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+//
+// Tasks on slots: geometry between source and network, the simulated task's
+// stamp, tiles against whole frames on a network of the test data.
+#include <unistd.h>
+
+#include "tests/check.h"
+#include "worker/task/task.h"
+
+static struct reel_settings settings;
+
+// ---- geometry -------------------------------------------------------------------
+
+static void letterbox_there_and_back(void)
+{
+    struct view v;
+    struct view_params p = {.fit = MODEL_LETTERBOX, .src_w = 1920, .src_h = 1080, .net_w = 640, .net_h = 640};
+    CHECK_INT(view_init(&v, &p), REEL_OK);
+    CHECK_INT(v.pic_w, 640);
+    CHECK_INT(v.pic_h, 360);
+    CHECK_INT(v.pic_y, 140);
+    float x, y;
+    view_to_source(&v, 0, 140, &x, &y);
+    CHECK_NEAR(x, 0, 1e-4);
+    CHECK_NEAR(y, 0, 1e-4);
+    view_to_source(&v, 640, 500, &x, &y);
+    CHECK_NEAR(x, 1920, 1e-3);
+    CHECK_NEAR(y, 1080, 1e-3);
+}
+
+static void tiles_cover(void)
+{
+    for (int src = 1; src < 700; src += 3)
+        for (int radius = -1; radius < 30; radius += 7) {
+            struct view_params p = {.fit = MODEL_TILES,
+                                    .src_w = src,
+                                    .src_h = 100,
+                                    .net_w = 128,
+                                    .net_h = 128,
+                                    .radius_w = radius,
+                                    .radius_h = radius};
+            struct view v;
+            CHECK_INT(view_init(&v, &p), REEL_OK);
+            int end = 0;
+            for (int i = 0; i < v.n_x; i++) {
+                int at = view_tile_at(i, v.n_x, 128, src);
+                CHECK_MSG(i == 0 ? at == 0 : at + v.overlap <= end, "width %d, radius %d: tile %d begins at %d", src,
+                          radius, i, at);
+                end = at + 128;
+            }
+            CHECK_MSG(end >= src && (v.n_x == 1 || end == src), "width %d: tiles end at %d", src, end);
+            if (v.exact) CHECK(v.overlap >= 2 * radius);
+        }
+}
+
+static void too_many_tiles(void)
+{
+    struct view_params p = {.fit = MODEL_TILES, .src_w = 30000, .src_h = 30000, .net_w = 32, .net_h = 32};
+    struct view v;
+    CHECK_INT(view_init(&v, &p), REEL_ERR_LIMIT);
+}
+
+// ---- sim ----------------------------------------------------------------------
+
+static uint32_t read_stamp(const struct yuv_picture *p, int top)
+{
+    uint32_t bits = 0;
+    for (int i = 0; i < 32; i++) {
+        int x = i % 8 * 16 + 8, y = top + i / 8 * 16 + 8;
+        const uint8_t *row = p->plane[0] + (size_t)y * p->stride[0];
+        int v = p->depth > 8 ? ((const uint16_t *)row)[x] : row[x];
+        if (v > 1 << (p->depth - 1)) bits |= UINT32_C(1) << i;
+    }
+    return bits;
+}
+
+static void sim_one(struct reel_pixel_format in_format, struct reel_pixel_format out_format)
+{
+    struct engine_params ep = {.backend = "sim"};
+    struct engines *engines = NULL;
+    CHECK_INT(engines_open(&ep, &engines), REEL_OK);
+    struct engine *engine;
+    CHECK_INT(engines_get(engines, NULL, 0, 0, &engine), REEL_OK);
+    struct task t = {.ops = &task_sim, .settings = &settings};
+    t.media.colour.matrix = t.out_colour.matrix = 1;
+    CHECK_INT(reel_geometry_init(&t.in, in_format, 200, 150, 64), REEL_OK);
+    CHECK_INT(reel_geometry_init(&t.out, out_format, 200, 150, 64), REEL_OK);
+    uint8_t *in = calloc(1, t.in.slot_bytes), *out = calloc(1, t.out.slot_bytes);
+    uint64_t seed = 9;
+    for (size_t i = REEL_STAMP_BYTES; i < t.in.slot_bytes; i++)
+        in[i] = in_format.depth > 8 && i % 2 ? 1 : (uint8_t)(check_rand(&seed) >> 40);
+    struct task_frame f = {.in = in, .out = out, .n = 0xdeadbeef, .pts = 0x123456789};
+    CHECK_INT(task_sim.run(&t, engine, &f), REEL_OK);
+    struct yuv_picture p = task_picture(&t.out, &t.out_colour, out), from = task_picture(&t.in, &t.media.colour, in);
+    CHECK_INT(read_stamp(&p, 0), 0xdeadbeef);
+    CHECK_INT(read_stamp(&p, 64), 0x23456789);
+    if (in_format.depth == out_format.depth && in_format.layout == out_format.layout)
+        for (int y = 128; y < 150; y++)
+            CHECK(!memcmp(p.plane[0] + (size_t)y * p.stride[0], from.plane[0] + (size_t)y * from.stride[0], 200));
+    // Behind the planes nothing is written.
+    free(in), free(out);
+    task_free_scratch(&t);
+    engines_close(&engines);
+}
+
+static void sim_stamps(void)
+{
+    opt_defaults(reel_settings_table(), &settings);
+    struct reel_pixel_format yuv = {REEL_PIX_YUV, 8, 1, 1}, deep = {REEL_PIX_YUV, 10, 1, 0},
+                             gbr = {REEL_PIX_GBR, 8, 0, 0};
+    sim_one(yuv, yuv);
+    sim_one(deep, deep);
+    sim_one(yuv, deep);
+    sim_one(gbr, gbr);
+    sim_one(gbr, yuv);
+}
+
+// ---- images -------------------------------------------------------------------
+
+struct run {
+    struct engines *engines;
+    struct model model;
+    struct task task;
+};
+
+static enum reel_err open_run(struct run *r, const char *path, int w, int h, struct reel_pixel_format format)
+{
+    struct engine_params ep = {.path = path, .backend = "onednn", .backend_params = {.threads = 1}};
+    struct reel_shape shapes[MODEL_MAX_OUTPUTS];
+    int tw, th;
+    *r = (struct run){0};
+    enum reel_err err = engines_open(&ep, &r->engines);
+    if (!err) err = model_guess_input(engines_facts(r->engines), &settings, &r->model);
+    if (err) return err;
+    model_trial_size(&r->model, &settings, &tw, &th);
+    err = engines_infer(r->engines, &r->model, tw, th, shapes);
+    if (!err) err = model_guess_output(engines_facts(r->engines), &settings, shapes, tw, th, &r->model);
+    if (err) return err;
+    struct task *t = &r->task;
+    *t = (struct task){.ops = task_find(r->model.task), .settings = &settings, .model = &r->model};
+    if ((err = reel_geometry_init(&t->in, format, (uint32_t)w, (uint32_t)h, 0))) return err;
+    t->media.colour.matrix = t->out_colour.matrix = 6;
+    struct view_params p = {.fit = r->model.input.fit,
+                            .src_w = w,
+                            .src_h = h,
+                            .net_w = r->model.input.width,
+                            .net_h = r->model.input.height,
+                            .size_multiple = r->model.input.size_multiple};
+    if (p.fit == MODEL_TILES) engines_radius(r->engines, &p.radius_w, &p.radius_h);
+    if ((err = view_init(&t->view, &p))) return err;
+    if ((err = engines_infer(r->engines, &r->model, t->view.net_w, t->view.net_h, t->out_shapes))) return err;
+    struct reel_rec_shaped shaped = {0};
+    if ((err = t->ops->shape(t, &shaped))) return err;
+    if ((err = reel_geometry_init(&t->out, shaped.format, shaped.width, shaped.height, shaped.results_bytes)))
+        return err;
+    return t->ops->open ? t->ops->open(t) : REEL_OK;
+}
+
+static void close_run(struct run *r)
+{
+    if (r->task.ops && r->task.ops->close) r->task.ops->close(&r->task);
+    task_free_scratch(&r->task);
+    engines_close(&r->engines);
+}
+
+static enum reel_err run_frame(struct run *r, const uint8_t *in, uint8_t *out)
+{
+    struct engine *engine;
+    enum reel_err err = engines_get(r->engines, &r->model, r->task.view.net_w, r->task.view.net_h, &engine);
+    struct task_frame f = {.in = in, .out = out};
+    return err ? err : r->task.ops->run(&r->task, engine, &f);
+}
+
+// Smooth shapes with noise, so that the network has something to do.
+static void fill_picture(struct run *r, uint8_t *slot)
+{
+    uint64_t seed = 4;
+    for (int i = 0; i < 3; i++) {
+        uint32_t w, h;
+        reel_plane_size(&r->task.in, i, &w, &h);
+        for (uint32_t y = 0; y < h; y++)
+            for (uint32_t x = 0; x < w; x++)
+                slot[r->task.in.plane_offset[i] + y * r->task.in.plane_stride[i] + x] =
+                    (uint8_t)(128 + 60 * sin(x * 0.07 + i) * cos(y * 0.05) + (double)(check_rand(&seed) >> 59));
+    }
+}
+
+static void tiles_as_whole(void)
+{
+    const char *root = getenv("REELMILL_TESTDATA");
+    char path[1024];
+    snprintf(path, sizeof path, "%s/models/denoise_ircnn_medium_fp16.onnx", root ? root : "../shared/testdata");
+    if (access(path, R_OK)) SKIP("no test data");
+    struct reel_pixel_format yuv = {REEL_PIX_YUV, 8, 1, 1};
+    struct run whole, tiled;
+    opt_defaults(reel_settings_table(), &settings);
+    CHECK_MSG(!open_run(&whole, path, 200, 130, yuv), "%s", reel_fail_text());
+    snprintf(settings.tile, sizeof settings.tile, "96x96");
+    CHECK_MSG(!open_run(&tiled, path, 200, 130, yuv), "%s", reel_fail_text());
+    CHECK(tiled.task.view.exact);
+    CHECK(tiled.task.view.n_x > 1 && tiled.task.view.n_y > 1);
+    uint8_t *in = calloc(1, whole.task.in.slot_bytes), *a = calloc(1, whole.task.out.slot_bytes);
+    uint8_t *b = calloc(1, tiled.task.out.slot_bytes);
+    fill_picture(&whole, in);
+    CHECK_INT(run_frame(&whole, in, a), REEL_OK);
+    CHECK_INT(run_frame(&tiled, in, b), REEL_OK);
+    int worst = 0, differ = 0;
+    for (size_t i = 0; i < whole.task.out.slot_bytes; i++) {
+        int d = abs(a[i] - b[i]);
+        worst = d > worst ? d : worst, differ += d != 0;
+    }
+    free(in), free(a), free(b);
+    close_run(&whole);
+    close_run(&tiled);
+    // Sums of another order may round a byte the other way, rarely.
+    CHECK_MSG(worst <= 1 && differ < 40, "off by %d, %d bytes differ", worst, differ);
+}
+
+CHECK_MAIN({"task letterbox there and back", letterbox_there_and_back}, {"task tiles cover", tiles_cover},
+           {"task too many tiles", too_many_tiles}, {"task sim stamps", sim_stamps},
+           {"task tiles as the whole frame", tiles_as_whole})
