@@ -121,6 +121,9 @@ enum reel_err reel_bus_open_peer(const char *path, reel_peer self, struct reel_b
     (*out_bus)->self = self;
     (*out_bus)->n_links = 1;
     (*out_bus)->links[0].peer = self;
+    // The last words of a process that ends (FAILED) must still go out.
+    int linger_ms = 1000;
+    zmq_setsockopt((*out_bus)->socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
     uint8_t id[ID_BYTES];
     pack_id(self, id);
     zmq_setsockopt((*out_bus)->socket, ZMQ_ROUTING_ID, id, sizeof id);

@@ -49,7 +49,8 @@ struct reel_msg {
 enum reel_err reel_bus_open_hub(const char *path, struct reel_bus **out_bus);
 // Connects as (stage, index, incarnation). Errors: IO.
 enum reel_err reel_bus_open_peer(const char *path, reel_peer self, struct reel_bus **out_bus);
-// Drops unsent messages. Accepts &NULL, writes NULL.
+// The hub drops unsent messages; a peer waits up to a second for them to go.
+// Accepts &NULL, writes NULL.
 void reel_bus_close(struct reel_bus **bus);
 
 // Hub only: from now on messages of peer are expected (its sequence begins at

@@ -383,11 +383,13 @@ static enum reel_err make_folder(const char *path, mode_t mode)
         if (*p != '/') continue;
         *p = 0;
         if (mkdir(buf, 0777) && errno != EEXIST)
-            return reel_fail(REEL_ERR_IO, "could not make folder \"%s\": %s", buf, strerror(errno));
+            return reel_fail(errno == ENOSPC ? REEL_ERR_IO : REEL_ERR_CONFIG, "could not make folder \"%s\": %s", buf,
+                             strerror(errno));
         *p = '/';
     }
     if (mkdir(buf, mode) && errno != EEXIST)
-        return reel_fail(REEL_ERR_IO, "could not make folder \"%s\": %s", buf, strerror(errno));
+        return reel_fail(errno == ENOSPC ? REEL_ERR_IO : REEL_ERR_CONFIG, "could not make folder \"%s\": %s", buf,
+                         strerror(errno));
     return REEL_OK;
 }
 

@@ -93,7 +93,8 @@ static void on_failed(struct run *run, struct proc *p, const struct reel_rec_fai
     snprintf(p->text, sizeof p->text, "%s", rec.text);
     // These will not go away by trying again.
     if (rec.err == REEL_ERR_CONFIG || rec.err == REEL_ERR_UNSUPPORTED || rec.err == REEL_ERR_INPUT)
-        run_fail(run, (enum reel_err)rec.err, rec.text);
+        // A model or setting that is refused at the start is the command's fault: exit code 2.
+        run_fail(run, run->first_dispatch_us ? (enum reel_err)rec.err : REEL_ERR_CONFIG, rec.text);
 }
 
 static void on_note(struct run *run, const struct reel_rec_note *in)

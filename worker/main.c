@@ -173,7 +173,6 @@ static int run_child(int argc, char **argv)
     if (!err) err = load_model(w);
     if (!err) err = serve(w);
     if (err && err != REEL_GONE) {
-        reel_error("worker", "%s", reel_fail_text());
         reel_child_failed(&w->child, REEL_SCOPE_PROCESS, err, REEL_NO_JOB, 0, 0, REEL_NO_FRAME);
     }
     if (w->lanes) intake_close_all(w);
