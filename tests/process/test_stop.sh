@@ -52,7 +52,7 @@ killed() {
     kill -9 $coordinator
     wait $coordinator 2>/dev/null
     everybody_gone() { local p; for p in $pids; do gone "$p" || return 1; done; }
-    if ! wait_for 2 everybody_gone; then not_ok killed "a process lived on"; return; fi
+    if ! wait_for 2 everybody_gone; then not_ok killed "lived on: $(ps -o pid,stat,comm -p "$(tr '\n' , <<<"$pids")1")"; return; fi
     if ! nothing_left; then not_ok killed "left: $(ls "$XDG_RUNTIME_DIR")"; return; fi
     resume killed
 }
