@@ -114,8 +114,9 @@ $(foreach s,$(STAGES),$(eval $(call binary,$(s))))
 TEST_SRC  := $(wildcard tests/unit/*/test_*.c)
 TEST_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
-.PHONY: tests test
+.PHONY: tests tests-control test
 tests: all $(TEST_BINS)
+tests-control: $(filter $(BUILD)/tests/unit/common/% $(BUILD)/tests/unit/coordinator/%,$(TEST_BINS))
 
 room = $(word 3,$(subst /, ,$(1)))
 define unit_test
@@ -181,5 +182,29 @@ conformance: $(BUILD)/tests/conformance/conformance
 	@$< --raw $(CONFORMANCE_DIRS) > $(BUILD)/conformance-raw.txt; raw=$$?; \
 	 echo "interpreter: $$(tail -1 $(BUILD)/conformance-raw.txt) (table in $(BUILD)/conformance-raw.txt)"; \
 	 $< --backend $(BACKEND) $(CONFORMANCE_DIRS) && exit $$raw
+
+# ---- fuzz -----------------------------------------------------------------
+# libFuzzer over import and passes, FUZZ_SECONDS long, from the models of the
+# node tests where they are there. Finds are kept in build/fuzz.
+
+FUZZ_SECONDS ?= 600
+FUZZ_CLANG   ?= clang
+FUZZ_SRC     := tests/fuzz/fuzz_import.c common/err.c common/tensor.c $(wildcard $(addprefix kernels/,gemm.c math.c nms.c resize.c)) \
+                $(wildcard worker/onnx/*.c worker/onnx/ops/*.c worker/graph/*.c)
+
+.PHONY: fuzz
+build/fuzz/fuzz_import: $(FUZZ_SRC) $(GEN)/onnx.pb-c.c
+	@mkdir -p $(@D)
+	$(FUZZ_CLANG) -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -w \
+	    -D_GNU_SOURCE -DREEL_VERSION='"$(VERSION)"' -DREEL_CUDA=0 -I. -I$(GEN) $^ -lprotobuf-c -lpthread -lm -o $@
+fuzz:
+	@echo 'int LLVMFuzzerTestOneInput(const char *p, long n); int LLVMFuzzerTestOneInput(const char *p, long n) { return 0; }' | \
+	 $(FUZZ_CLANG) -x c -fsanitize=fuzzer,address - -o /dev/null 2>/dev/null || \
+	 { echo "skipped: clang with libFuzzer is missing (install clang and libclang-rt-dev)"; exit 0; }; \
+	 $(MAKE) --no-print-directory build/fuzz/fuzz_import && mkdir -p build/fuzz/corpus build/fuzz/seeds && \
+	 for d in $(firstword $(CONFORMANCE_DIRS))/*/; do \
+	     cp "$$d/model.onnx" "build/fuzz/seeds/$$(basename $$d).onnx" 2>/dev/null; done; \
+	 build/fuzz/fuzz_import -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=3000 -max_len=65536 \
+	     -artifact_prefix=build/fuzz/ -print_final_stats=1 build/fuzz/corpus build/fuzz/seeds
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
