@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "aggregator/picture.h"
 #include "common/log.h"
@@ -304,6 +305,7 @@ static void on_log(void *ctx, int level, const char *fmt, va_list args)
 void encode_log_begin(void)
 {
     av_log_set_callback(on_log);
+    setenv("SVT_LOG", "1", 0); // SVT-AV1 prints by itself: errors alone
 }
 
 const char *encode_log_text(const char *fallback)

@@ -14,7 +14,8 @@ struct encoder_sw {
     struct encoder base;
     AVCodecContext *ctx;
     bool counts;
-    int64_t *pts; // counts: of frame i at [i - pts_from]
+    bool sent, ended; // a picture; the last packet came out
+    int64_t *pts;     // counts: of frame i at [i - pts_from]
     size_t n_pts, room_pts;
     struct reel_rational time_base, frame_rate;
     struct reel_colour colour;
@@ -196,10 +197,31 @@ static enum reel_err check_leftovers(const struct encode_params *p, const AVDict
         p->choice->codec->name, p->choice->codec->name);
 }
 
+// SVT-AV1 waits for ever in its end when it was not told of the last picture
+// (seen with 1.4), and when it had none at all.
+static void flush_svt(struct encoder_sw *e)
+{
+    if (e->ended || !e->ctx || !avcodec_is_open(e->ctx) || strcmp(e->ctx->codec->name, "libsvtav1")) return;
+    AVPacket *packet = av_packet_alloc();
+    AVFrame *gray = av_frame_alloc();
+    if (packet && gray && !e->sent) {
+        gray->format = e->ctx->pix_fmt;
+        gray->width = e->ctx->width;
+        gray->height = e->ctx->height;
+        gray->pts = 0;
+        if (av_frame_get_buffer(gray, 0) >= 0) avcodec_send_frame(e->ctx, gray);
+    }
+    if (packet && avcodec_send_frame(e->ctx, NULL) >= 0)
+        while (avcodec_receive_packet(e->ctx, packet) >= 0) av_packet_unref(packet);
+    av_frame_free(&gray);
+    av_packet_free(&packet);
+}
+
 static void close_sw(struct encoder *base)
 {
     struct encoder_sw *e = (struct encoder_sw *)base;
     if (!e) return;
+    flush_svt(e);
     avcodec_free_context(&e->ctx);
     free(e->pts);
     free(e);
@@ -266,6 +288,7 @@ static enum reel_err send_sw(struct encoder *base, const AVFrame *frame)
 {
     struct encoder_sw *e = (struct encoder_sw *)base;
     encode_log_clear();
+    e->sent |= frame != NULL;
     if (!frame || !e->counts) {
         int rc = avcodec_send_frame(e->ctx, frame);
         return rc < 0 ? refused(e, rc) : REEL_OK;
@@ -284,7 +307,10 @@ static enum reel_err receive_sw(struct encoder *base, AVPacket *packet)
     struct encoder_sw *e = (struct encoder_sw *)base;
     int rc = avcodec_receive_packet(e->ctx, packet);
     if (rc == AVERROR(EAGAIN)) return REEL_AGAIN;
-    if (rc == AVERROR_EOF) return REEL_EOF;
+    if (rc == AVERROR_EOF) {
+        e->ended = true;
+        return REEL_EOF;
+    }
     if (rc < 0) return refused(e, rc);
     if (!e->counts) return REEL_OK;
     if (packet->pts < 0 || (size_t)packet->pts >= e->n_pts)

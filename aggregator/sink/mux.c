@@ -403,12 +403,18 @@ static bool usual_key(const char *key)
 static void container_options(const struct mux *m, AVDictionary **options)
 {
     if (!is_format(m, "mp4") && !is_format(m, "mov")) return;
-    bool free_form = false;
-    const AVDictionaryEntry *e = NULL;
-    while ((e = av_dict_get(m->globals, "", e, AV_DICT_IGNORE_SUFFIX))) free_form |= !usual_key(e->key);
-    av_dict_set(options, "movflags", free_form ? "+faststart+use_metadata_tags" : "+faststart", 0);
     // Exact timestamps; small denominators libavformat multiplies by itself.
     if (m->video->time_base.den > 1000) av_dict_set_int(options, "video_track_timescale", m->video->time_base.den, 0);
+    bool free_form = false;
+    const AVDictionaryEntry *e = NULL;
+    // libavformat writes either free-form keys or a cover.
+    for (int i = 0; i < m->n_copied && is_format(m, "mp4"); i++)
+        if (m->copied[i].to >= 0 && is_cover(&m->copied[i])) {
+            av_dict_set(options, "movflags", "+faststart", 0);
+            return;
+        }
+    while ((e = av_dict_get(m->globals, "", e, AV_DICT_IGNORE_SUFFIX))) free_form |= !usual_key(e->key);
+    av_dict_set(options, "movflags", free_form ? "+faststart+use_metadata_tags" : "+faststart", 0);
 }
 
 static enum reel_err set_chapters(const struct mux *m, AVFormatContext *oc)
@@ -701,6 +707,18 @@ static void check_texts(struct mux *m, const AVFormatContext *ic)
     note(m, "could not keep metadata: the output's format does not hold %s", names);
 }
 
+// Cover pictures that went in and do not come out (.mov).
+static void check_covers(struct mux *m, const AVFormatContext *ic)
+{
+    int in = 0, out = 0;
+    for (int i = 0; i < m->n_copied; i++) in += m->copied[i].to >= 0 && is_cover(&m->copied[i]);
+    for (unsigned i = 0; i < ic->nb_streams; i++)
+        out += ic->streams[i]->disposition & AV_DISPOSITION_ATTACHED_PIC ? 1 : 0;
+    if (out >= in) return;
+    m->kept.other = out ? REEL_KEPT_PART : REEL_KEPT_LOST;
+    note(m, "could not keep the cover picture: the output's format does not hold it");
+}
+
 static enum reel_err read_again(struct mux *m)
 {
     AVFormatContext *ic = NULL;
@@ -714,6 +732,7 @@ static enum reel_err read_again(struct mux *m)
     av_dict_free(&options);
     if (rc < 0) return av_failed(m, "read back", rc);
     check_texts(m, ic);
+    check_covers(m, ic);
     int video = find_video(ic);
     for (unsigned i = 0; i < ic->nb_streams; i++)
         if ((int)i != video) ic->streams[i]->discard = AVDISCARD_ALL;
