@@ -308,7 +308,7 @@ static void copied_streams(void)
         CHECK_MSG(!err, "%s: %s", cases[i].name, reel_fail_text());
         static struct read_back r;
         CHECK(read_file(l.output, &r));
-        CHECK_INT(r.frames, 40);
+        CHECK_MSG(r.frames == 40, "%s: %d frames, %d streams", cases[i].name, r.frames, r.streams);
         CHECK_MSG(r.audio_packets == 60, "%s: %d audio packets; %s", cases[i].name, r.audio_packets, l.notes);
         CHECK_MSG(llabs(r.audio_first - r.pts[0]) <= 600, "%s: audio at %lld, video at %lld", cases[i].name,
                   (long long)r.audio_first, (long long)r.pts[0]);
@@ -324,7 +324,7 @@ static void copied_streams(void)
             CHECK(muxed.kept.metadata == REEL_KEPT_PART || muxed.kept.metadata == REEL_KEPT_LOST);
         }
         if (!cases[i].chapters) CHECK_INT(muxed.kept.chapters, REEL_KEPT_LOST);
-        if (cases[i].cover && !cases[i].attachments) CHECK_HAS(l.notes, "cover picture");
+        if (cases[i].cover && !cases[i].attachments) CHECK_HAS(l.notes, cases[i].chapters ? "cover picture" : "(png)");
         lab_fini(&l);
     }
 }
