@@ -92,6 +92,16 @@ static enum reel_err choose_shapes(struct net *net, const char *given, struct re
     return REEL_OK;
 }
 
+// When shapes were chosen here, a refusal may be due to them.
+static enum reel_err prepare(struct net *net, const struct cli_params *p, const struct reel_shape *shapes)
+{
+    enum reel_err err = net_prepare(net, shapes);
+    if (err != REEL_ERR_INPUT || (p->shape && *p->shape)) return err;
+    char text[REEL_ERROR_TEXT_MAX];
+    snprintf(text, sizeof text, "%s", reel_fail_text());
+    return reel_fail(err, "%s\nthe input shapes were guessed: give them with --shape", text);
+}
+
 // ---- eval -------------------------------------------------------------------
 
 static int input_named(const struct net *net, const char *name, size_t len)
@@ -265,7 +275,7 @@ static enum reel_err bench(struct net *net, const struct cli_params *p, double b
 {
     enum reel_err err = choose_shapes(net, p->shape, shapes);
     double chosen = now_ms();
-    if (!err) err = net_prepare(net, shapes);
+    if (!err) err = prepare(net, p, shapes);
     if (err) return err;
     double setup_ms = begin + (now_ms() - chosen);
     char text[128];
@@ -345,7 +355,7 @@ int cli_dump_graph(const struct cli_params *p)
         printf("\n# passes\n");
         err = dump_passes(net, p->backend, shapes);
     }
-    if (!err) err = net_prepare(net, shapes);
+    if (!err) err = prepare(net, p, shapes);
     if (!err) {
         printf("\n# after the passes\n");
         net_dump(net, true, stdout);

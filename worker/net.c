@@ -271,19 +271,28 @@ void net_receptive_field(struct net *net, int *out_radius_h, int *out_radius_w)
     graph_destroy(&graph);
 }
 
-// Whether pictures of TRIAL + more go through, and give as many more pixels
-// where the output is a picture.
-static bool size_works(struct net *net, int64_t more, const struct reel_shape *base)
+// Whether pictures of `side` pixels go through, and come out as much larger as
+// those of TRIAL where the output is a picture.
+static bool side_works(struct net *net, int64_t side, const struct reel_shape *base)
 {
-    struct graph *graph = trial(net, TRIAL + more, TRIAL + more);
+    struct graph *graph = trial(net, side, side);
     if (!graph) return false;
     const struct reel_shape *out = &graph->outputs[0]->shape;
     bool ok = out->ndim == base->ndim;
     for (int d = 0; ok && d < out->ndim; d++)
-        if (base->ndim == 4 && base->dim[d] >= TRIAL && out->dim[d] * TRIAL != base->dim[d] * (TRIAL + more))
-            ok = false;
+        if (base->ndim == 4 && base->dim[d] >= TRIAL && out->dim[d] * TRIAL != base->dim[d] * side) ok = false;
     graph_destroy(&graph);
     return ok;
+}
+
+// Odd multiples of a step show what it leaves undivided; one of them may pass
+// by the luck of rounding, several do not.
+static bool step_works(struct net *net, int step, const struct reel_shape *base)
+{
+    static const int odd[] = {1, 3, 5, 7};
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
+        if (!side_works(net, TRIAL + (int64_t)step * odd[i], base)) return false;
+    return true;
 }
 
 int net_size_multiple(struct net *net)
@@ -299,7 +308,7 @@ int net_size_multiple(struct net *net)
     struct reel_shape base = graph->outputs[0]->shape;
     graph_destroy(&graph);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
-        if (size_works(net, steps[i], &base)) return steps[i];
+        if (step_works(net, steps[i], &base)) return steps[i];
     return 1;
 }
 

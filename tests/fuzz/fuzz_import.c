@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+//
+// libFuzzer target: a model file from anywhere is imported, and, when it is
+// accepted, goes through all passes. Nothing may crash, hang or take memory out
+// of proportion. Run by `make fuzz`.
+#include <stdlib.h>
+
+#include "worker/backend/backend.h"
+#include "worker/graph/pass.h"
+#include "worker/onnx/import.h"
+
+// Open and large extents become small ones: the arithmetic on shapes is what is
+// tested, not the machine's memory.
+#define SMALL 8
+
+static struct reel_shape small_shape(const struct reel_shape *declared)
+{
+    struct reel_shape shape = *declared;
+    if (shape.ndim < 0) shape = (struct reel_shape){.ndim = 4, .dim = {1, 3, SMALL, SMALL}};
+    for (int d = 0; d < shape.ndim; d++)
+        if (shape.dim[d] < 0 || shape.dim[d] > 4 * SMALL) shape.dim[d] = SMALL;
+    return shape;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
+{
+    static const struct import_params limits = {.max_file_bytes = 1 << 20, .max_nodes = 2000, .max_depth = 16};
+    struct graph *graph;
+    if (import_memory(bytes, count, "fuzz", -1, &limits, &graph)) return 0;
+    struct graph *copy = graph_clone(graph);
+    struct reel_shape *shapes = calloc((size_t)graph->n_inputs + 1, sizeof *shapes);
+    for (int i = 0; shapes && i < graph->n_inputs; i++) shapes[i] = small_shape(&graph->inputs[i]->shape);
+    struct pass_params params = {.caps = BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU,
+                                 .in_shapes = shapes};
+    if (copy && shapes) pass_run_all(copy, &params, NULL);
+    free(shapes);
+    graph_destroy(&copy);
+    graph_destroy(&graph);
+    return 0;
+}
