@@ -105,6 +105,7 @@ struct conv_geometry {
     int oc, oh, ow;    // output
     int kh, kw, sh, sw, dh, dw, pad_top, pad_left;
     int groups;
+    bool spread; // the caller sets out_pixel and its kind in the plan
 };
 
 enum conv_method {
@@ -129,6 +130,12 @@ struct conv_plan {
     float *w;    // packed weights
     float *bias; // one per output channel, whole vectors
     size_t w_bytes;
+
+    // Direct only: where the output's pixels lie when they are spread over a
+    // larger image (a phase of a transposed convolution). Set after prepare, in
+    // floats; 0: side by side.
+    ptrdiff_t out_begin, out_pixel, out_row;
+    size_t out_plane;
 
     // direct and dot: for each class of columns the taps inside the image,
     // ordered by kernel row

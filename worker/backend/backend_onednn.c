@@ -332,7 +332,7 @@ static void read_once(struct program *p, const struct value *v)
 static enum reel_err compile_node(struct program *p, const struct node *node)
 {
     static enum reel_err (*const lower[])(struct program *, const struct node *, bool *) = {
-        lower_conv, lower_pool, lower_matmul, lower_elementwise, lower_image, lower_view,
+        lower_conv, lower_deconv, lower_pool, lower_matmul, lower_elementwise, lower_image, lower_view,
     };
     bool done = false;
     enum reel_err err = REEL_OK;

@@ -159,10 +159,11 @@ static enum conv_step_kind activation(enum epilogue_kind kind)
     return CONV_RELU;
 }
 
-enum reel_err map_epilogue(struct program *p, const struct node *node, const struct info *out, struct tail *tail,
-                           int *out_left)
+// As map_epilogue, from step *out_left on.
+static enum reel_err map_epilogue_from(struct program *p, const struct node *node, const struct info *out,
+                                       struct tail *tail, int *out_left)
 {
-    int i = 0;
+    int i = *out_left;
     for (; i < node->n_epilogue && tail->e.n < CONV_MAX_STEPS; i++) {
         const struct epilogue *e = &node->epilogue[i];
         const enum conv_step_kind kind = activation(e->kind);
@@ -180,6 +181,13 @@ enum reel_err map_epilogue(struct program *p, const struct node *node, const str
     return REEL_OK;
 }
 
+enum reel_err map_epilogue(struct program *p, const struct node *node, const struct info *out, struct tail *tail,
+                           int *out_left)
+{
+    *out_left = 0;
+    return map_epilogue_from(p, node, out, tail, out_left);
+}
+
 struct finish {
     const struct epilogue *e;
     struct form x, other;
@@ -194,7 +202,7 @@ static enum reel_err run_finish(struct program *p, struct step *s)
     return epilogue_apply(f->e, &f->x_tensor, f->e->other ? &f->other_tensor : NULL);
 }
 
-enum reel_err finish_epilogue(struct program *p, const struct node *node, int from)
+static enum reel_err finish_reference(struct program *p, const struct node *node, int from)
 {
     for (int i = from; i < node->n_epilogue; i++) {
         struct info *out = info_of(p, node->out[0]);
@@ -485,12 +493,54 @@ static enum reel_err emit(struct program *p, const struct node *node, const stru
     return REEL_OK;
 }
 
+// BatchNormalization at inference: x * scale + shift, one of each a channel.
+static enum reel_err lower_batch_norm(struct program *p, const struct node *node, struct info *out, bool *out_done)
+{
+    struct info *in = info_of(p, node->in[0]);
+    const float *c[4];
+    if (node->n_in < 5 || !in->image || !out->image || node->n_epilogue) return REEL_OK;
+    for (int i = 0; i < 4; i++) {
+        const struct info *v = info_of(p, node->in[i + 1]);
+        c[i] = v->dtype == REEL_F32 && v->count == in->bs.c ? v->form[LAYOUT_PLAIN].constant : NULL;
+        if (!c[i]) return REEL_OK;
+    }
+    for (int i = 1; i < node->n_out; i++)
+        if (node->out[i]) return REEL_OK;
+    const float epsilon = node_attr_float(node, "epsilon", 1e-5f);
+    float *mul = program_alloc(p, ((size_t)in->bs.c + 16) * sizeof(float));
+    float *add = program_alloc(p, ((size_t)in->bs.c + 16) * sizeof(float));
+    if (!mul || !add) return no_memory(node);
+    for (int i = 0; i < in->bs.c; i++) {
+        mul[i] = c[0][i] / sqrtf(c[3][i] + epsilon);
+        add[i] = (float)(c[1][i] - (double)c[2][i] * mul[i]);
+    }
+    const bool blocked = form_exists(&in->form[LAYOUT_BLOCKED]);
+    struct elementwise w = {.n = in->bs.n, .channels = in->bs.c, .count = (size_t)in->bs.h * (size_t)in->bs.w};
+    w.tail.layout = blocked ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
+    w.tail.e.n = 2;
+    w.tail.e.step[0].kind = CONV_MUL_CHAN;
+    w.tail.e.step[1].kind = CONV_ADD_CHAN;
+    w.tail.data[0] = (struct form){.buf = -1, .constant = mul};
+    w.tail.data[1] = (struct form){.buf = -1, .constant = add};
+    enum reel_err err = need_form(p, node->in[0], w.tail.layout, &w.src);
+    if (!err) err = make_form(p, node->out[0], w.tail.layout, &w.dst);
+    struct step *s = err ? NULL : add_step(p, node, "scale and shift", run_elementwise, sizeof w);
+    if (!s) return err ? err : no_memory(node);
+    *(struct elementwise *)s->data = w;
+    s->tail = &((struct elementwise *)s->data)->tail;
+    touch(p, &w.src, p->n_steps - 1);
+    touch(p, &w.dst, p->n_steps - 1);
+    *out_done = true;
+    return REEL_OK;
+}
+
 enum reel_err lower_elementwise(struct program *p, const struct node *node, bool *out_done)
 {
     if (node->n_out < 1 || !node->out[0] || node->n_in < 1 || !node->in[0] || node->n_epilogue) return REEL_OK;
     struct info *out = info_of(p, node->out[0]);
     struct plan plan = {0};
     if (out->dtype != REEL_F32 || out->count < 1) return REEL_OK;
+    if (!strcmp(node->op_type, "BatchNormalization")) return lower_batch_norm(p, node, out, out_done);
     if (!plan_unary(p, node, &plan) && !plan_binary(p, node, out, &plan)) return REEL_OK;
     const struct info *m = info_of(p, plan.main);
     if (m->dtype != REEL_F32 || m->v->constant || !reel_shape_equal(&m->shape, &out->shape)) return REEL_OK;
@@ -498,4 +548,33 @@ enum reel_err lower_elementwise(struct program *p, const struct node *node, bool
     enum reel_err err = plan.other == plan.main ? REEL_OK : append(p, &plan, out, out_done);
     if (!err && !*out_done) err = emit(p, node, &plan, out, out_done);
     return err;
+}
+
+// What an epilogue needs beyond the step that made the node's result: one more
+// pass in place, or the reference for steps that know no fast form.
+enum reel_err finish_epilogue(struct program *p, const struct node *node, int from)
+{
+    if (from >= node->n_epilogue) return REEL_OK;
+    struct info *out = info_of(p, node->out[0]);
+    const enum layout layout = form_exists(&out->form[LAYOUT_BLOCKED]) ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
+    int left = from;
+    struct elementwise w = {.tail.layout = layout};
+    if (out->image && out->dtype == REEL_F32) {
+        enum reel_err err = map_epilogue_from(p, node, out, &w.tail, &left);
+        if (err) return err;
+    }
+    if (left > from) {
+        w.n = out->bs.n, w.channels = out->bs.c, w.count = (size_t)out->bs.h * (size_t)out->bs.w;
+        w.src = w.dst = out->form[layout];
+        struct step *s = add_step(p, node, "epilogue", run_elementwise, sizeof w);
+        if (!s) return no_memory(node);
+        *(struct elementwise *)s->data = w;
+        touch(p, &w.src, p->n_steps - 1);
+        touch_tail(p, &w.tail, p->n_steps - 1);
+        out->form[layout == LAYOUT_PLAIN ? LAYOUT_BLOCKED : LAYOUT_PLAIN] = FORM_NONE;
+        out->step = out->made = p->n_steps - 1;
+        out->step_layout = layout;
+        if (left == node->n_epilogue) s->tail = &((struct elementwise *)s->data)->tail;
+    }
+    return finish_reference(p, node, left);
 }

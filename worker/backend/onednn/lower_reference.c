@@ -17,6 +17,8 @@ enum reel_err lower_view(struct program *p, const struct node *node, bool *out_d
     if (node->n_in < 1 || !node->in[0] || !node->out[0] || node->n_epilogue) return REEL_OK;
     struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
     if (in->dtype != out->dtype || in->count != out->count) return REEL_OK;
+    // Dropout that is told to train is none
+    if (!strcmp(node->op_type, "Dropout") && node->n_in > 2 && node->in[2]) return REEL_OK;
     // a cast to 16 bits and back rounds; inside the program it is kept exact
     for (int i = 1; i < node->n_out; i++)
         if (node->out[i] && info_of(p, node->out[i])->pending) return REEL_OK; // Dropout's mask

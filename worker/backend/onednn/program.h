@@ -153,6 +153,7 @@ enum reel_err no_memory(const struct node *node);
 // ---- lowering: true in *out_done when the node has become steps ---------------------
 
 enum reel_err lower_conv(struct program *p, const struct node *node, bool *out_done);
+enum reel_err lower_deconv(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_pool(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_matmul(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_elementwise(struct program *p, const struct node *node, bool *out_done);
