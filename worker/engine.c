@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/life.h"
+#include "worker/model_graph.h"
 
 // Prepared sizes held at once: inputs of a run rarely mix more, and each holds
 // its own weights.
@@ -151,9 +152,10 @@ enum reel_err engines_infer(struct engines *e, const struct model *model, int w,
     return net_infer_shapes(e->first, &in, out_shapes);
 }
 
-void engines_radius(struct engines *e, int *out_w, int *out_h)
+void engines_field(struct engines *e, int *out_radius_w, int *out_radius_h, bool *out_steps)
 {
-    net_receptive_field(e->first, out_h, out_w);
+    net_receptive_field(e->first, out_radius_h, out_radius_w);
+    *out_steps = model_steps(net_graph(e->first));
 }
 
 // ---- preparing --------------------------------------------------------------

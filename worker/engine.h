@@ -25,7 +25,8 @@ const struct model_facts *engines_facts(const struct engines *engines);
 // Output shapes for a picture of w x h.
 enum reel_err engines_infer(struct engines *engines, const struct model *model, int w, int h,
                             struct reel_shape *out_shapes);
-void engines_radius(struct engines *engines, int *out_w, int *out_h);
+// Receptive radius, and whether the network sees its input in steps, for tiles.
+void engines_field(struct engines *engines, int *out_radius_w, int *out_radius_h, bool *out_steps);
 // The engine for a network input of w x h, compiled when it is new (the one
 // unused for longest goes). Holds until the next call. Errors: as
 // net_prepare().

@@ -10,6 +10,34 @@
 
 // ---- tasks ----------------------------------------------------------------
 
+// Pictures of more pixels than this go through networks of any size in tiles,
+// where that changes no pixel: activations of 64 channels take 256 bytes a
+// pixel, several times.
+#define WHOLE_PIXELS (1920 * 1088)
+#define TILE_SIDE 1024
+
+// The smallest tile with which as many tiles as TILE_SIDE needs cover src.
+static int tile_side(int src, int radius)
+{
+    int overlap = 2 * radius,
+        n = src <= TILE_SIDE ? 1 : (src - overlap + TILE_SIDE - overlap - 1) / (TILE_SIDE - overlap);
+    return (src + (n - 1) * overlap + n - 1) / n;
+}
+
+static void settle_tiles(struct worker *w, struct view_params *p)
+{
+    bool dynamic = p->net_w <= 0 || p->net_h <= 0;
+    bool large = (int64_t)p->src_w * p->src_h > WHOLE_PIXELS && !strcmp(w->child.settings.tile, "auto");
+    bool may = w->model.task == REEL_TASK_IMAGE && dynamic && p->size_multiple <= 1;
+    if (p->fit != MODEL_TILES && !(large && may)) return;
+    engines_field(w->engines, &p->radius_w, &p->radius_h, &p->steps);
+    int radius = p->radius_w > p->radius_h ? p->radius_w : p->radius_h;
+    if (p->fit == MODEL_TILES || p->steps || p->radius_w < 0 || p->radius_h < 0 || radius > TILE_SIDE / 8) return;
+    p->fit = MODEL_TILES;
+    p->net_w = tile_side(p->src_w, radius);
+    p->net_h = tile_side(p->src_h, radius);
+}
+
 // Settles where pictures of this size go; ops->open comes later, when the
 // output's geometry is known.
 static enum reel_err setup_task(struct worker *w, const struct reel_media *media, const struct reel_geometry *in,
@@ -34,7 +62,7 @@ static enum reel_err setup_task(struct worker *w, const struct reel_media *media
                             .net_w = w->model.input.width,
                             .net_h = w->model.input.height,
                             .size_multiple = w->model.input.size_multiple};
-    if (p.fit == MODEL_TILES) engines_radius(w->engines, &p.radius_w, &p.radius_h);
+    settle_tiles(w, &p);
     enum reel_err err = view_init(&out_task->view, &p);
     if (err) return err;
     return engines_infer(w->engines, &w->model, out_task->view.net_w, out_task->view.net_h, out_task->out_shapes);
@@ -47,6 +75,15 @@ static void fini_task(struct task *task)
     *task = (struct task){0};
 }
 
+static void say_tiles(struct worker *w, uint32_t job, const struct view *v)
+{
+    if (v->fit != MODEL_TILES || v->n_x * v->n_y < 2) return;
+    reel_child_note(&w->child, REEL_LOG_INFO, job, "frames of %dx%d are cut into %d x %d tiles of %dx%d, %s", v->src_w,
+                    v->src_h, v->n_x, v->n_y, v->net_w, v->net_h,
+                    v->exact ? "overlapping by the network's whole field: the same pixels as uncut, but for rounding"
+                             : "blended where they overlap: the model's field is not bounded by the overlap");
+}
+
 static enum reel_err shape_of(struct worker *w, const struct reel_rec_shape *rec, struct reel_rec_shaped *out_shaped)
 {
     struct task task;
@@ -55,6 +92,7 @@ static enum reel_err shape_of(struct worker *w, const struct reel_rec_shape *rec
     *out_shaped = (struct reel_rec_shaped){.job = rec->job, .task = task.model ? task.model->task : REEL_TASK_IMAGE};
     if ((err = task.ops->shape(&task, out_shaped))) return err;
     if (!w->has_model) return REEL_OK;
+    say_tiles(w, rec->job, &task.view);
     // Compiling here is the memory trial, and the first frame finds it done.
     struct engine *engine;
     if ((err = engines_get(w->engines, &w->model, task.view.net_w, task.view.net_h, &engine))) return err;

@@ -6,6 +6,7 @@
 //
 // It allocates nothing that others share: it may die at any instruction, and
 // its frames are done again by another worker.
+#include <gnu/libc-version.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "common/hash.h"
 #include "common/life.h"
 #include "common/log.h"
+#include "kernels/conv_cpu.h"
 #include "worker/cli.h"
 #include "worker/worker.h"
 
@@ -53,30 +55,21 @@ static void choose_backend(struct worker *w)
                                         .sim_ms = sim_ms_of(s->sim_ms, device)};
 }
 
-static const char *cpu_level(void)
-{
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f")) return "avx512f";
-    if (__builtin_cpu_supports("avx2")) return "avx2";
-    if (__builtin_cpu_supports("sse4.1")) return "sse4.1";
-    return "x86-64";
-#else
-    return "generic";
-#endif
-}
-
 static enum reel_err say_hello(struct worker *w)
 {
     char device[96], kind[96];
     bool sim = !strcmp(w->backend, "sim");
-    snprintf(device, sizeof device, "%s %s", sim ? "sim" : "cpu", sim ? w->child.settings.sim_ms : cpu_level());
+    // The convolutions' instruction set decides the order of sums.
+    const char *level = conv_kernels_get(CPU_ISA_AVX512)->name;
+    snprintf(device, sizeof device, "%s %s", sim ? "sim" : "cpu", sim ? w->child.settings.sim_ms : level);
     if (sim)
         snprintf(kind, sizeof kind, "sim");
     else
-        snprintf(kind, sizeof kind, "cpu %s, %d thread%s", cpu_level(), w->params.threads,
-                 w->params.threads == 1 ? "" : "s");
-    return reel_child_hello(&w->child, cli_libraries(), device, kind);
+        snprintf(kind, sizeof kind, "cpu %s, %d thread%s", level, w->params.threads, w->params.threads == 1 ? "" : "s");
+    // Heads use the C library's exp and pow.
+    char build[256];
+    snprintf(build, sizeof build, "%s, glibc %s", cli_libraries(), gnu_get_libc_version());
+    return reel_child_hello(&w->child, build, device, kind);
 }
 
 // ---- the model ----------------------------------------------------------------
@@ -166,6 +159,7 @@ static int run_child(int argc, char **argv)
         free(w);
         return 1;
     }
+    atomic_store_explicit(&w->child.row->state, REEL_STATE_START, memory_order_relaxed);
     choose_backend(w);
     enum reel_err err = say_hello(w);
     w->lanes = calloc(w->child.lanes ? w->child.lanes : 1, sizeof *w->lanes);

@@ -33,12 +33,13 @@ static enum reel_err init_tiles(struct view *v, const struct view_params *p)
     int least = p->net_w < p->net_h ? p->net_w : p->net_h;
     bool whole = p->src_w <= p->net_w && p->src_h <= p->net_h;
     // A field that eats more than half of a tile costs more than it gains.
-    v->exact = !whole && p->radius_w >= 0 && p->radius_h >= 0 && 4 * radius <= least;
-    v->overlap = v->exact ? 2 * radius : BLEND_OVERLAP;
+    bool bounded = p->radius_w >= 0 && p->radius_h >= 0;
+    v->exact = !whole && bounded && !p->steps && 4 * radius <= least;
     // Without a bounded field a tile sees only itself: overlap more, so that
     // the blend hides the steps.
-    if (!v->exact && (p->radius_w < 0 || p->radius_h < 0)) v->overlap = least / 4;
-    if (v->overlap > least / 2) v->overlap = least / 2;
+    v->overlap = bounded ? 2 * radius : least / 4;
+    if (!v->exact && v->overlap < BLEND_OVERLAP) v->overlap = BLEND_OVERLAP;
+    if (!v->exact && v->overlap > least / 4) v->overlap = least / 4;
     v->n_x = tiles_for(p->src_w, p->net_w, v->overlap);
     v->n_y = tiles_for(p->src_h, p->net_h, v->overlap);
     if (v->n_x * v->n_y > VIEW_MAX_TILES)

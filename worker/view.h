@@ -20,7 +20,7 @@ struct view {
     // Tiles: upper left corners on the source, evenly spread.
     int n_x, n_y;
     int overlap; // at least, in source pixels
-    bool exact;  // overlap covers the receptive field: cut, not blended
+    bool exact;  // overlap covers the receptive field: cut, not blended; same pixels but for rounding
 };
 
 #define VIEW_MAX_TILES 4096
@@ -31,6 +31,7 @@ struct view_params {
     int net_w, net_h; // 0: as large as the source
     int size_multiple;
     int radius_w, radius_h; // receptive radius, -1 unknown or unbounded
+    bool steps;             // the network sees its input in steps: tiles never give the same pixels
 };
 
 // Errors: LIMIT (more than VIEW_MAX_TILES tiles).

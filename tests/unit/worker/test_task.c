@@ -146,7 +146,7 @@ static enum reel_err open_run(struct run *r, const char *path, int w, int h, str
                             .net_w = r->model.input.width,
                             .net_h = r->model.input.height,
                             .size_multiple = r->model.input.size_multiple};
-    if (p.fit == MODEL_TILES) engines_radius(r->engines, &p.radius_w, &p.radius_h);
+    if (p.fit == MODEL_TILES) engines_field(r->engines, &p.radius_w, &p.radius_h, &p.steps);
     if ((err = view_init(&t->view, &p))) return err;
     if ((err = engines_infer(r->engines, &r->model, t->view.net_w, t->view.net_h, t->out_shapes))) return err;
     struct reel_rec_shaped shaped = {0};
