@@ -22,6 +22,25 @@ static struct reel_shape small_shape(const struct reel_shape *declared)
     return shape;
 }
 
+static void fix_inputs(struct graph *graph, const struct reel_shape *shapes)
+{
+    int n = graph->n_inputs;
+    graph->n_inputs = 0;
+    for (int i = 0; i < n; i++) {
+        struct value *v = graph->inputs[i];
+        struct reel_tensor t;
+        v->is_input = false;
+        if (reel_tensor_init(&t, v->dtype == REEL_DTYPE_NONE ? REEL_F32 : v->dtype, &shapes[i])) {
+            continue;
+        }
+        for (int64_t k = 0; k < reel_tensor_count(&t); k++) {
+            int64_t x = (k * 37 + i) % 11 - 3;
+            reel_convert((char *)t.data + (size_t)k * reel_dtype_bytes(t.dtype), t.dtype, &x, REEL_I64, 1);
+        }
+        graph_make_constant(graph, v, &t);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
@@ -31,6 +50,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     struct graph *copy = graph_clone(graph);
     struct reel_shape *shapes = calloc((size_t)graph->n_inputs + 1, sizeof *shapes);
     for (int i = 0; shapes && i < graph->n_inputs; i++) shapes[i] = small_shape(&graph->inputs[i]->shape);
+    // Every other file has its inputs known, so that the operators' arithmetic
+    // runs too, by constant folding.
+    if (copy && shapes && count % 2) fix_inputs(copy, shapes);
     struct pass_params params = {.caps = BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU,
                                  .in_shapes = shapes};
     if (copy && shapes) pass_run_all(copy, &params, NULL);

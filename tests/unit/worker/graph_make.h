@@ -24,7 +24,8 @@ static inline struct maker maker(void)
     return m;
 }
 
-#define DIMS(...) ((struct reel_shape){.ndim = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dim = {__VA_ARGS__}})
+#define DIMS(...) \
+    ((struct reel_shape){.ndim = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dim = {__VA_ARGS__}})
 
 static inline struct value *make_input(struct maker *m, const char *name, struct reel_shape shape)
 {
@@ -64,8 +65,7 @@ static inline struct value *make_ints(struct maker *m, int n, const int64_t *int
     memcpy(t.data, ints, (size_t)n * sizeof *ints);
     return graph_add_constant(m->graph, NULL, &t);
 }
-#define INTS(m, ...) \
-    make_ints(m, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (const int64_t[]){__VA_ARGS__})
+#define INTS(m, ...) make_ints(m, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (const int64_t[]){__VA_ARGS__})
 
 // Appends a node with one output; b and c may be NULL.
 static inline struct value *make_node(struct maker *m, const char *op_type, struct value *a, struct value *b,
@@ -97,9 +97,8 @@ static inline void make_attr_ints(struct maker *m, struct value *of, const char 
     memcpy(copy, ints, (size_t)n * sizeof *copy);
     make_attr(m, of, (struct attr){.name = name, .type = ATTR_INTS, .count = n, .u.ints = copy});
 }
-#define ATTR_LIST(m, of, name, ...)                                                \
-    make_attr_ints(m, of, name, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), \
-                   (const int64_t[]){__VA_ARGS__})
+#define ATTR_LIST(m, of, name, ...) \
+    make_attr_ints(m, of, name, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (const int64_t[]){__VA_ARGS__})
 
 static inline void make_output(struct maker *m, struct value *v)
 {
@@ -117,7 +116,8 @@ static inline int count_nodes(const struct graph *graph, const char *op_type)
 // Every list of uses, producer link and position is what the nodes say.
 static inline bool graph_is_sound(const struct graph *graph)
 {
-    int *seen = calloc((size_t)graph->n_values + 1, sizeof *seen), *reads = calloc((size_t)graph->n_values + 1, sizeof *reads);
+    int *seen = calloc((size_t)graph->n_values + 1, sizeof *seen),
+        *reads = calloc((size_t)graph->n_values + 1, sizeof *reads);
     bool ok = seen && reads;
     const struct node *prev = NULL;
     int n_nodes = 0;

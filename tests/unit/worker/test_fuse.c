@@ -19,11 +19,11 @@ static double difference_after(struct maker *m, unsigned caps, struct graph **ou
     return difference;
 }
 
-#define CHECK_SAME(m, caps, after)                                         \
-    do {                                                                   \
-        double d_ = difference_after(m, caps, &(after));                   \
-        CHECK_MSG(d_ <= 2e-6, "results differ by %g of the largest", d_);  \
-        CHECK_MSG(graph_is_sound(after), "the graph is not sound");        \
+#define CHECK_SAME(m, caps, after)                                        \
+    do {                                                                  \
+        double d_ = difference_after(m, caps, &(after));                  \
+        CHECK_MSG(d_ <= 2e-6, "results differ by %g of the largest", d_); \
+        CHECK_MSG(graph_is_sound(after), "the graph is not sound");       \
     } while (0)
 
 static struct value *conv(struct maker *m, struct value *x, int64_t from, int64_t to, bool bias)
@@ -36,7 +36,8 @@ static struct value *conv(struct maker *m, struct value *x, int64_t from, int64_
 
 static void conv_and_each_activation(void)
 {
-    static const char *const ops[] = {"Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "Elu", "Mish", "Gelu"};
+    static const char *const ops[] = {"Relu",        "LeakyRelu", "Sigmoid", "Tanh", "HardSwish",
+                                      "HardSigmoid", "Elu",       "Mish",    "Gelu"};
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
         struct maker m = maker();
         struct value *x = make_input(&m, "x", DIMS(2, 3, 6, 5));
@@ -113,7 +114,8 @@ static void scale_before_a_convolution_goes_into_weights(void)
     struct maker m = maker();
     struct value *x = make_input(&m, "x", DIMS(1, 4, 6, 6));
     struct value *s = make_node(&m, "Div", x, make_scalar(&m, 255), NULL);
-    struct value *y = make_node(&m, "Conv", s, make_weights(&m, DIMS(6, 2, 3, 3), -1, 1), make_weights(&m, DIMS(6), -1, 1));
+    struct value *y =
+        make_node(&m, "Conv", s, make_weights(&m, DIMS(6, 2, 3, 3), -1, 1), make_weights(&m, DIMS(6), -1, 1));
     make_attr(&m, y, (struct attr){.name = "group", .type = ATTR_INT, .u.i = 2});
     ATTR_LIST(&m, y, "pads", 1, 1, 1, 1);
     make_output(&m, y);
@@ -221,7 +223,8 @@ static void near_misses_are_left(void)
 {
     struct maker m = maker();
     struct value *x = make_input(&m, "x", DIMS(1, 3, 6, 5)), *y = conv(&m, x, 3, 4, true);
-    struct value *t = make_node(&m, "Clip", make_node(&m, "Add", y, make_scalar(&m, 2.5), NULL), make_scalar(&m, 0), make_scalar(&m, 6));
+    struct value *t = make_node(&m, "Clip", make_node(&m, "Add", y, make_scalar(&m, 2.5), NULL), make_scalar(&m, 0),
+                                make_scalar(&m, 6));
     make_output(&m, make_node(&m, "Div", make_node(&m, "Mul", y, t, NULL), make_scalar(&m, 6), NULL));
     struct graph *after;
     CHECK_SAME(&m, ALL_CAPS, after);
@@ -334,8 +337,7 @@ CHECK_MAIN({"conv_and_each_activation", conv_and_each_activation},
            {"shift_before_a_padded_convolution_stays", shift_before_a_padded_convolution_stays},
            {"scale_before_a_convolution_goes_into_weights", scale_before_a_convolution_goes_into_weights},
            {"zero_padding_goes_into_the_convolution", zero_padding_goes_into_the_convolution},
-           {"residual_additions", residual_additions},
-           {"decompositions_are_recognised", decompositions_are_recognised},
+           {"residual_additions", residual_additions}, {"decompositions_are_recognised", decompositions_are_recognised},
            {"near_misses_are_left", near_misses_are_left},
            {"pixel_shuffle_becomes_depth_to_space", pixel_shuffle_becomes_depth_to_space},
            {"transposes_cancel_and_views_join", transposes_cancel_and_views_join},
