@@ -37,12 +37,13 @@ static inline void av_frame_set_fields(AVFrame *f, bool interlaced, bool top_fir
 #endif
 }
 
-static inline void av_frame_set_key(AVFrame *f, bool key)
+// The frame's duration got its name in libavutil 57.30.
+static inline int64_t *av_frame_duration(AVFrame *f)
 {
-#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(58, 7, 100)
-    f->flags = key ? f->flags | AV_FRAME_FLAG_KEY : f->flags & ~AV_FRAME_FLAG_KEY;
+#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 30, 100)
+    return &f->duration;
 #else
-    f->key_frame = key;
+    return &f->pkt_duration;
 #endif
 }
 
@@ -94,8 +95,5 @@ static inline void av_par_set_channels(AVCodecParameters *par, int channels, uin
         par->ch_layout.nb_channels = channels;
     }
 }
-
-// FF_PROFILE_* and FF_LEVEL_* were renamed in libavcodec 60.26.
-#define AGG_UNKNOWN_LEVEL (-99)
 
 #endif

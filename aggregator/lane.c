@@ -116,12 +116,7 @@ static enum reel_err put_pictures(struct lane *l)
         AVFrame *picture;
         enum reel_err err = image_next(l->image, &picture);
         if (err) return err;
-        struct sink_frame frame = {.pts = picture->pts, .picture = picture};
-#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 30, 100)
-        frame.duration = picture->duration;
-#else
-        frame.duration = picture->pkt_duration;
-#endif
+        struct sink_frame frame = {.pts = picture->pts, .duration = *av_frame_duration(picture), .picture = picture};
         err = put(l, &frame);
         av_frame_free(&picture);
         if (err) return err;

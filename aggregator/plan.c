@@ -249,7 +249,7 @@ static enum reel_err open_encoder(struct plan *p, struct encoder **out_encoder)
         err = encode_open(&params, out_encoder);
         if (err != REEL_ERR_UNSUPPORTED) return err;
         if (!first) {
-            first = err;
+            first = *params.opts ? REEL_ERR_CONFIG : err; // the likeliest culprit
             snprintf(text, sizeof text, "%s", reel_fail_text());
         }
     }

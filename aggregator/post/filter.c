@@ -122,7 +122,7 @@ void filter_destroy(struct filter **filter)
 enum reel_err filter_send(struct filter *f, AVFrame **frame)
 {
     if (*frame) {
-        if (f->used == f->room) {
+        if (f->used == f->room && f->from) {
             memmove(f->pts, f->pts + f->from, (f->used - f->from) * sizeof *f->pts);
             f->used -= f->from;
             f->from = 0;

@@ -174,9 +174,7 @@ static void set_properties(const struct image *im, const struct reel_rec_frame *
 {
     const struct reel_media *m = &im->p.plan->media;
     frame->pts = rec->pts;
-#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 30, 100)
-    frame->duration = rec->duration;
-#endif
+    *av_frame_duration(frame) = rec->duration;
     frame->pict_type = AV_PICTURE_TYPE_NONE;
     frame->sample_aspect_ratio = (AVRational){m->sar.num, m->sar.den > 0 ? m->sar.den : 1};
     av_frame_set_fields(frame, m->flags & REEL_MEDIA_INTERLACED, m->flags & REEL_MEDIA_TOP_FIRST);

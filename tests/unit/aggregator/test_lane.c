@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: MIT
+//
+// Lanes and the sinks beside video: order, stamps, slots coming back, frames
+// that are filled in, filters; .md5, .jsonl, images, null.
+#include "tests/unit/aggregator/lab.h"
+
+static char *slurp(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f) return strdup("");
+    char *text = calloc(1, 1 << 20);
+    if (fread(text, 1, (1 << 20) - 1, f) == 0) text[0] = 0;
+    fclose(f);
+    return text;
+}
+
+// Field `at` of the md5 file's line of frame n.
+static const char *md5_field(const char *text, int n, int at)
+{
+    static char field[64];
+    const char *p = strstr(text, "hash\n");
+    for (p = p ? p + 5 : ""; n > 0 && *p; n--) p = strchr(p, '\n') + 1;
+    for (; at > 0 && *p; at--) p = strchr(p, ',') + 1;
+    p += strspn(p, " ");
+    snprintf(field, sizeof field, "%.*s", (int)strcspn(p, ",\n"), p);
+    return field;
+}
+
+static void order_and_stamps(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_NULL, "");
+    struct reel_media media = lab_media(64, 48, LAB_YUV420);
+    CHECK_INT(lab_prove(&l, REEL_TASK_IMAGE, &media, 1, 0), REEL_OK);
+    CHECK_INT(l.proven.hold_frames, 1);
+    CHECK_INT(lab_open(&l, 0), REEL_OK);
+    CHECK_INT(lab_frame(&l, 0), REEL_OK);
+    CHECK_INT(l.taken, 1); // at once
+    struct reel_rec_frame rec = {0, l.open.epoch, 2, 2, 2, 0, 0, 0};
+    CHECK_INT(lane_frame(l.lane, &rec), REEL_ERR_PROTO); // 1 is the next
+    CHECK_INT(lane_finish(l.lane, 5), REEL_ERR_PROTO);
+    // A slot that holds another frame is seen.
+    rec.n = 1;
+    CHECK_INT(lane_frame(l.lane, &rec), REEL_OK);
+    struct reel_rec_committed committed;
+    CHECK_INT(lane_step(l.lane, &committed), REEL_ERR_PROTO);
+    CHECK_HAS(reel_fail_text(), "frame 1");
+    lab_fini(&l);
+}
+
+static void null_counts(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_NULL, "");
+    struct reel_media media = lab_media(64, 48, LAB_YUV420);
+    CHECK_INT(lab_prove(&l, REEL_TASK_DETECT, &media, 1, 4096), REEL_OK);
+    CHECK_INT(lab_open(&l, 0), REEL_OK);
+    for (int i = 0; i < 30; i++) CHECK_INT(lab_frame(&l, i), REEL_OK);
+    CHECK_INT(lab_commit(&l), REEL_OK);
+    CHECK_INT(l.committed[0].frames, 30);
+    struct reel_rec_muxed muxed;
+    CHECK_INT(lab_join(&l, &muxed), REEL_OK);
+    CHECK_INT(muxed.frames, 30);
+    CHECK_INT(lab_count_files(l.parts), 0);
+    lab_fini(&l);
+}
+
+static void md5_of_known_samples(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_MD5, "a.md5");
+    struct reel_media media = lab_media(37, 23, LAB_YUV420); // odd, with padding in the slot's rows
+    CHECK_INT(lab_prove(&l, REEL_TASK_IMAGE, &media, 1, 0), REEL_OK);
+    CHECK_INT(l.proven.out.format.log2_chroma_w, 1); // no encoder that would want another
+    for (uint32_t s = 0; s < 2; s++) {
+        CHECK_INT(lab_open(&l, s), REEL_OK);
+        for (int i = 0; i < 3; i++) CHECK_INT(lab_frame_with(&l, (int)s * 300 + i * 100, 100, 0, NULL, 0), REEL_OK);
+        CHECK_INT(lab_commit(&l), REEL_OK);
+    }
+    struct reel_rec_muxed muxed;
+    CHECK_INT(lab_join(&l, &muxed), REEL_OK);
+    char *text = slurp(l.output);
+    CHECK_HAS(text, "#tb 0: 1/12800\n");
+    CHECK_HAS(text, "#dimensions 0: 37x23\n");
+    // The same samples, packed and hashed here.
+    uint8_t packed[37 * 23 * 2], *to = packed, hash[16];
+    char hex[33];
+    lab_draw(&l.out, 0, 1);
+    for (int p = 0; p < 3; p++) {
+        uint32_t w, h;
+        reel_plane_size(&l.out.geometry, p, &w, &h);
+        for (uint32_t y = 0; y < h; y++, to += w)
+            memcpy(to, reel_ring_plane(&l.out, 0, p) + y * l.out.geometry.plane_stride[p], w);
+    }
+    av_md5_sum(hash, packed, (size_t)(to - packed));
+    CHECK_STR(md5_field(text, 1, 5), reel_hex(hash, 16, hex));
+    CHECK_STR(md5_field(text, 4, 5), hex); // frame 1 of the second segment
+    CHECK_STR(md5_field(text, 4, 2), "400");
+    CHECK_STR(md5_field(text, 4, 3), "100");
+    free(text);
+    lab_fini(&l);
+}
+
+static void filled_in_frames(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_MD5, "a.md5");
+    struct reel_media media = lab_media(64, 48, LAB_YUV420);
+    CHECK_INT(lab_prove(&l, REEL_TASK_IMAGE, &media, 2, 0), REEL_OK);
+    CHECK_INT(lab_open(&l, 0), REEL_OK);
+    CHECK_INT(lab_frame_with(&l, 0, 0, REEL_FRAME_REPEAT, NULL, 0), REEL_OK); // nothing before: the input
+    CHECK_INT(lab_frame(&l, 1), REEL_OK);
+    CHECK_INT(lab_frame_with(&l, 2, 0, REEL_FRAME_REPEAT, NULL, 0), REEL_OK);
+    CHECK_INT(lab_frame_with(&l, 3, 0, REEL_FRAME_REPEAT, NULL, 0), REEL_OK);
+    CHECK_INT(lab_frame_with(&l, 4, 0, REEL_FRAME_PASS, NULL, 0), REEL_OK);
+    CHECK_INT(lab_frame(&l, 5), REEL_OK);
+    CHECK_INT(lab_commit(&l), REEL_OK);
+    CHECK_INT(l.taken, 6);
+    struct reel_rec_muxed muxed;
+    CHECK_INT(lab_join(&l, &muxed), REEL_OK);
+    char *text = slurp(l.output), first[64], second[64];
+    snprintf(first, sizeof first, "%s", md5_field(text, 1, 5));
+    for (int i = 0; i < 6; i++) CHECK_STR(md5_field(text, i, 4), "18432"); // 128 x 96 always
+    CHECK_STR(md5_field(text, 2, 5), first);
+    CHECK_STR(md5_field(text, 3, 5), first);
+    snprintf(second, sizeof second, "%s", md5_field(text, 4, 5));
+    CHECK(strcmp(second, first));
+    CHECK(strcmp(md5_field(text, 0, 5), second)); // inputs 0 and 4 differ
+    free(text);
+    lab_fini(&l);
+}
+
+static void post_filter(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_MD5, "a.md5");
+    snprintf(l.settings.post_filter, sizeof l.settings.post_filter, "crop=32:24:0:0,scale=16:12,setpts=PTS*7");
+    struct reel_media media = lab_media(64, 48, LAB_YUV420);
+    CHECK_INT(lab_prove(&l, REEL_TASK_IMAGE, &media, 1, 0), REEL_OK);
+    CHECK_INT(l.plan.final_width, 16);
+    CHECK_INT(lab_open(&l, 0), REEL_OK);
+    for (int i = 0; i < 5; i++) CHECK_INT(lab_frame(&l, i * 10), REEL_OK);
+    CHECK_INT(lab_commit(&l), REEL_OK);
+    CHECK_INT(l.taken, 5);
+    struct reel_rec_muxed muxed;
+    CHECK_INT(lab_join(&l, &muxed), REEL_OK);
+    char *text = slurp(l.output);
+    CHECK_HAS(text, "#dimensions 0: 16x12\n");
+    CHECK_STR(md5_field(text, 4, 2), "40"); // a filter does not move timestamps
+    free(text);
+    lab_fini(&l);
+
+    static const char *const bad[][2] = {
+        {"fps=5", "one picture for each"}, {"nosuch=3", "nosuch"}, {"scale=0x", "filter"}};
+    for (int i = 0; i < 3; i++) {
+        lab_init(&l, REEL_OUTPUT_MD5, "a.md5");
+        snprintf(l.settings.post_filter, sizeof l.settings.post_filter, "%s", bad[i][0]);
+        enum reel_err err = lab_prove(&l, REEL_TASK_IMAGE, &media, 1, 0);
+        if (!err) err = lab_open(&l, 0);
+        for (int k = 0; !err && k < 9; k++) err = lab_frame(&l, k * 512);
+        if (!err) err = lab_commit(&l);
+        CHECK_MSG(err == REEL_ERR_CONFIG, "%s: %s", bad[i][0], reel_err_name(err));
+        CHECK_HAS(reel_fail_text(), bad[i][1]);
+        lab_fini(&l);
+    }
+}
+
+static void given_up(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_VIDEO, "a.mp4");
+    struct reel_media media = lab_media(64, 48, LAB_YUV420);
+    CHECK_INT(lab_prove(&l, REEL_TASK_IMAGE, &media, 1, 0), REEL_OK);
+    for (uint32_t epoch = 0; epoch < 2; epoch++) {
+        CHECK_INT(lab_open(&l, epoch), REEL_OK);
+        for (int i = 0; i < 7; i++) CHECK_INT(lab_frame(&l, i * 512), REEL_OK);
+        CHECK_INT(lab_count_files(l.parts), 1);
+        lane_close(&l.lane);
+        lab_collect_taken(&l);
+        CHECK_INT(l.taken, 7); // every slot came back
+        CHECK_INT(lab_count_files(l.parts), 0);
+    }
+    lab_fini(&l);
+}
+
+static void unwritable_folder(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_VIDEO, "a.mp4");
+    struct reel_media media = lab_media(64, 48, LAB_YUV420);
+    CHECK_INT(lab_prove(&l, REEL_TASK_IMAGE, &media, 1, 0), REEL_OK);
+    lab_remove(l.parts);
+    CHECK_INT(lab_open(&l, 0), REEL_ERR_IO);
+    CHECK_HAS(reel_fail_text(), "segment-000000.part");
+    lab_fini(&l);
+}
+
+static void disk_full(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_VIDEO, "a.mkv");
+    snprintf(l.settings.encoder, sizeof l.settings.encoder, "ffv1");
+    struct reel_media media = lab_media(640, 360, LAB_YUV420);
+    CHECK_INT(lab_prove(&l, REEL_TASK_IMAGE, &media, 1, 0), REEL_OK);
+    char path[REEL_PATH_BYTES], temporary[REEL_PATH_BYTES];
+    reel_temporary_path(reel_part_path(&l.job, 0, path), temporary);
+    CHECK_INT(symlink("/dev/full", temporary), 0);
+    enum reel_err err = lab_open(&l, 0);
+    for (int i = 0; !err && i < 40; i++) err = lab_frame(&l, i * 512);
+    CHECK_INT(err, REEL_ERR_IO); // in mid-segment
+    CHECK_HAS(reel_fail_text(), "No space left on device");
+    CHECK_HAS(reel_fail_text(), "make room");
+    lane_close(&l.lane);
+    CHECK_INT(lab_count_files(l.parts), 0);
+    lab_fini(&l);
+}
+
+// ---- results ------------------------------------------------------------------------
+
+struct objects {
+    struct reel_results head;
+    struct reel_object o[2];
+};
+
+static struct objects some_objects(int n)
+{
+    struct objects a = {.head = {.task = REEL_TASK_DETECT,
+                                 .count = (uint32_t)n,
+                                 .bytes = (uint32_t)n * (uint32_t)sizeof a.o[0],
+                                 .labels = REEL_LABELS_FACE}};
+    a.o[0] =
+        (struct reel_object){.class_id = 0, .score = 0.98f, .x = 1.5f, .y = 2, .w = 30, .h = 20.25f, .n_points = 2};
+    a.o[0].point[0].x = 3, a.o[0].point[0].y = 4.5f, a.o[0].point[0].score = 1;
+    a.o[0].point[1].x = -0.001f, a.o[0].point[1].y = NAN;
+    a.o[1] = (struct reel_object){.class_id = 7, .score = 0.5f, .x = 0, .y = 0, .w = 1, .h = 1};
+    return a;
+}
+
+static void jsonl_objects(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_JSONL, "a.jsonl");
+    struct reel_media media = lab_media(64, 48, LAB_YUV420);
+    CHECK_INT(lab_prove(&l, REEL_TASK_DETECT, &media, 1, sizeof(struct objects)), REEL_OK);
+    CHECK_INT(l.proven.out.format.layout, REEL_PIX_NONE);
+    for (uint32_t s = 0; s < 2; s++) {
+        CHECK_INT(lab_open(&l, s), REEL_OK);
+        struct objects a = some_objects(2), none = some_objects(0);
+        none.head.dropped = 3;
+        CHECK_INT(lab_frame_with(&l, s * 12800, 0, 0, &a, sizeof a), REEL_OK);
+        CHECK_INT(lab_frame_with(&l, s * 12800 + 512, 0, 0, &none, sizeof none.head), REEL_OK);
+        CHECK_INT(lab_frame_with(&l, s * 12800 + 1024, 0, REEL_FRAME_PASS, NULL, 0), REEL_OK);
+        CHECK_INT(lab_commit(&l), REEL_OK);
+        CHECK_INT(l.taken, 3);
+    }
+    struct reel_rec_muxed muxed;
+    CHECK_INT(lab_join(&l, &muxed), REEL_OK);
+    CHECK_INT(lab_join(&l, &muxed), REEL_OK); // again: the same
+    CHECK_INT(muxed.frames, 6);
+    char *text = slurp(l.output);
+    const char *want = "{\"frame\":0,\"pts\":0.0,\"objects\":[{\"class\":0,\"label\":\"face\",\"score\":0.98,\"box\":["
+                       "1.5,2.0,30.0,20.25],"
+                       "\"points\":[[3.0,4.5,1.0],[0.0,null,0.0]]},{\"class\":7,\"label\":\"face\",\"score\":0.5,"
+                       "\"box\":[0.0,0.0,1.0,1.0]}]}\n"
+                       "{\"frame\":1,\"pts\":0.04,\"objects\":[],\"dropped\":3}\n"
+                       "{\"frame\":2,\"pts\":0.08,\"objects\":[],\"quarantined\":true}\n"
+                       "{\"frame\":3,\"pts\":1.0,";
+    CHECK_MSG(!strncmp(text, want, strlen(want)), "%s", text);
+    free(text);
+    lab_fini(&l);
+}
+
+static void jsonl_classes_and_labels(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_JSONL, "a.jsonl");
+    snprintf(l.settings.classify.labels, sizeof l.settings.classify.labels, "%s/names", l.folder);
+    FILE *f = fopen(l.settings.classify.labels, "wb");
+    fputs("a \"b\"\\\tc\n\xc3\xa4\xff\n", f);
+    fclose(f);
+    struct {
+        struct reel_results head;
+        struct reel_class_score s[2];
+    } a = {{REEL_TASK_CLASSIFY, 2, sizeof a.s, 0, 0, 0}, {{0, 0.75f}, {1, 0.125f}}};
+    struct reel_media media = lab_media(64, 48, LAB_YUV420);
+    CHECK_INT(lab_prove(&l, REEL_TASK_CLASSIFY, &media, 1, sizeof a), REEL_OK);
+    CHECK_INT(lab_open(&l, 0), REEL_OK);
+    CHECK_INT(lab_frame_with(&l, 0, 0, 0, &a, sizeof a), REEL_OK);
+    CHECK_INT(lab_commit(&l), REEL_OK);
+    struct reel_rec_muxed muxed;
+    CHECK_INT(lab_join(&l, &muxed), REEL_OK);
+    char *text = slurp(l.output);
+    CHECK_STR(
+        text,
+        "{\"frame\":0,\"pts\":0.0,\"classes\":[{\"class\":0,\"label\":\"a \\\"b\\\"\\\\\\u0009c\",\"score\":0.75},"
+        "{\"class\":1,\"label\":\"\xc3\xa4\\ufffd\",\"score\":0.125}]}\n");
+    free(text);
+    lab_fini(&l);
+}
+
+static void jsonl_masks(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_JSONL, "a.jsonl");
+    struct reel_media media = lab_media(4, 3, LAB_YUV420);
+    CHECK_INT(lab_prove(&l, REEL_TASK_SEGMENT, &media, 1, sizeof(struct reel_results)), REEL_OK);
+    CHECK_INT(l.proven.out.format.layout, REEL_PIX_GRAY);
+    CHECK_INT(l.proven.out.width, 4);
+    CHECK_INT(lab_open(&l, 0), REEL_OK);
+    // Written by hand: columns 1 and 2 of row 1 are class 15.
+    struct reel_results head = {.task = REEL_TASK_SEGMENT, .labels = REEL_LABELS_VOC};
+    uint8_t *plane = reel_ring_plane(&l.out, 0, 0);
+    memset(plane, 0, 3 * l.out.geometry.plane_stride[0]);
+    plane[l.out.geometry.plane_stride[0] + 1] = plane[l.out.geometry.plane_stride[0] + 2] = 15;
+    memcpy(reel_ring_aux(&l.out, 0), &head, sizeof head);
+    reel_ring_publish(&l.in, 0, 0, 0, 0);
+    reel_ring_publish(&l.out, 0, 0, 0, sizeof head);
+    struct reel_rec_frame rec = {0, l.open.epoch, 0, 0, 0, 0, 0, 0};
+    struct reel_rec_committed committed;
+    CHECK_INT(lane_frame(l.lane, &rec), REEL_OK);
+    CHECK_INT(lane_step(l.lane, &committed), REEL_OK);
+    l.next = 1;
+    CHECK_INT(lab_commit(&l), REEL_OK);
+    struct reel_rec_muxed muxed;
+    CHECK_INT(lab_join(&l, &muxed), REEL_OK);
+    char *text = slurp(l.output);
+    CHECK_STR(text,
+              "{\"frame\":0,\"pts\":0.0,\"segments\":["
+              "{\"class\":0,\"label\":\"background\",\"pixels\":10,\"rle\":{\"size\":[3,4],\"counts\":[0,4,1,2,1,4]}},"
+              "{\"class\":15,\"label\":\"person\",\"pixels\":2,\"rle\":{\"size\":[3,4],\"counts\":[4,1,2,1,4]}}]}\n");
+    free(text);
+    lab_fini(&l);
+}
+
+// Boxes on a video: drawn frames are copies, those without objects are not.
+static void boxes_on_video(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_MD5, "a.md5");
+    struct reel_media media = lab_media(64, 48, (struct reel_pixel_format){REEL_PIX_YUV, 10, 1, 0});
+    CHECK_INT(lab_prove(&l, REEL_TASK_DETECT, &media, 1, sizeof(struct objects)), REEL_OK);
+    CHECK_INT(lab_open(&l, 0), REEL_OK);
+    struct objects a = some_objects(1), none = some_objects(0);
+    CHECK_INT(lab_frame_with(&l, 0, 0, 0, &a, sizeof a), REEL_OK);
+    CHECK_INT(l.taken, 1); // a copy: let go at once
+    CHECK_INT(lab_frame_with(&l, 1, 0, 0, &none, sizeof none), REEL_OK);
+    CHECK_INT(l.taken, 1); // lent until the next one
+    CHECK_INT(lab_frame_with(&l, 2, 0, 0, &a, sizeof a), REEL_OK);
+    CHECK_INT(l.taken, 3);
+    CHECK_INT(lab_commit(&l), REEL_OK);
+    lab_fini(&l);
+}
+
+// ---- images ---------------------------------------------------------------------------
+
+static bool image_is(const char *path, int w, int h, enum AVPixelFormat format)
+{
+    AVFormatContext *ic = NULL;
+    if (avformat_open_input(&ic, path, NULL, NULL) < 0 || avformat_find_stream_info(ic, NULL) < 0) return false;
+    const AVCodecParameters *par = ic->streams[0]->codecpar;
+    bool ok = par->width == w && par->height == h && par->format == format;
+    avformat_close_input(&ic);
+    return ok;
+}
+
+static void images(void)
+{
+    static const struct {
+        const char *pattern, *third;
+        uint8_t depth;
+        enum AVPixelFormat format;
+    } cases[] = {{"out/x%03d.png", "out/x003.png", 8, AV_PIX_FMT_RGB24},
+                 {"%d.png", "3.png", 10, AV_PIX_FMT_RGB48BE},
+                 {"f_%06d.jpg", "f_000003.jpg", 8, AV_PIX_FMT_YUVJ420P},
+                 {"%02d.tif", "03.tif", 8, AV_PIX_FMT_RGB24},
+                 {"%d.bmp", "3.bmp", 8, AV_PIX_FMT_BGR24}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct lab l;
+        lab_init(&l, REEL_OUTPUT_IMAGES, cases[i].pattern);
+        struct reel_media media = lab_media(37, 23, (struct reel_pixel_format){REEL_PIX_YUV, cases[i].depth, 1, 1});
+        enum reel_err err = lab_prove(&l, REEL_TASK_IMAGE, &media, 1, 0);
+        CHECK_MSG(!err, "%s: %s", cases[i].pattern, reel_fail_text());
+        for (uint32_t s = 0; s < 3; s++) {
+            CHECK_INT(lab_open(&l, s), REEL_OK);
+            for (int k = 0; k < 2; k++) CHECK_INT(lab_frame(&l, k), REEL_OK);
+            CHECK_INT(lab_commit(&l), REEL_OK);
+            CHECK_INT(l.taken, 2);
+        }
+        struct reel_rec_verify want = {.segment = 1, .frames = 2, .bytes = l.committed[1].bytes};
+        memcpy(want.sha256, l.committed[1].sha256, 32);
+        CHECK(sink_images.verify(&l.job, &want));
+        // A join that was interrupted after three moves goes on.
+        char path[REEL_PATH_BYTES], from[REEL_PATH_BYTES + 16], to[400];
+        struct reel_rec_muxed muxed;
+        CHECK_INT(lab_join(&l, &muxed), REEL_OK);
+        CHECK_INT(muxed.frames, 6);
+        snprintf(to, sizeof to, "%s/%s", l.folder, cases[i].third);
+        snprintf(from, sizeof from, "%s/1%s", reel_part_path(&l.job, 1, path), strrchr(cases[i].third, '.'));
+        CHECK_INT(rename(to, from), 0); // as if it had not been moved yet
+        CHECK_INT(lab_join(&l, &muxed), REEL_OK);
+        CHECK_INT(muxed.frames, 6);
+        CHECK(muxed.bytes > 0);
+        CHECK_MSG(image_is(to, 37, 23, cases[i].format), "%s", to);
+        CHECK(!sink_images.verify(&l.job, &want)); // its files are elsewhere now
+        unlink(to);
+        CHECK_INT(lab_join(&l, &muxed), REEL_ERR_IO); // gone from both: not hidden
+        lab_fini(&l);
+    }
+}
+
+CHECK_MAIN({"order_and_stamps", order_and_stamps}, {"null_counts", null_counts},
+           {"md5_of_known_samples", md5_of_known_samples}, {"filled_in_frames", filled_in_frames},
+           {"post_filter", post_filter}, {"given_up", given_up}, {"unwritable_folder", unwritable_folder},
+           {"disk_full", disk_full}, {"jsonl_objects", jsonl_objects},
+           {"jsonl_classes_and_labels", jsonl_classes_and_labels}, {"jsonl_masks", jsonl_masks},
+           {"boxes_on_video", boxes_on_video}, {"images", images})
