@@ -4,7 +4,7 @@
 // A turn: take all messages, see deaths, step jobs and lanes, send, wait.
 #include "coordinator/coordinator.h"
 
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,7 @@
 #define TICK_US INT64_C(50000)       // deadlines and estimates are looked at this often
 #define END_US INT64_C(1500000)      // for children to end by themselves
 #define STOP_END_US INT64_C(1000000) // the same after Ctrl-C
+#define LAST_WORDS_MS 5              // a dead process's messages are waited for
 #define SPIN_US 30                   // before sleeping, where a core is free for it
 
 void run_post(struct run *run, const struct proc *p, enum reel_msg_type type, const void *record)
@@ -239,8 +240,14 @@ static void take_messages(struct run *run)
 static void see_deaths(struct run *run, int64_t now_us)
 {
     struct supervise_death death;
+    struct pollfd any = {.fd = run->sup.epoll_fd, .events = POLLIN};
+    if (poll(&any, 1, 0) != 1) return;
+    // The last words of the dead may still be on their way through the socket.
+    reel_bus_wait(run->bus, NULL, NULL, 0, LAST_WORDS_MS, 0);
+    take_messages(run);
     while (supervise_next_death(&run->sup, now_us, &death)) {
         struct proc *p = death.proc;
+        progress_pause(run->progress);
         if (!run->interrupted && !run->failed)
             reel_warn("supervise", "%s %u %s%s%s: starting it again", supervise_stage_name(p->stage), p->index,
                       death.why, p->text[0] ? ": " : "", p->text);

@@ -76,4 +76,25 @@ hopeless() {
     else ok hopeless; fi
 }
 hopeless
+
+# One crash at a frame that was tried alone, and one try allowed: it is filled in, and said.
+poison() {
+    local rc=0
+    rm -f "$work/o.mkv"
+    REELMILL_CRASH='worker.before_run:1:6' reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 1 --poison_tries 1 --report "$work/r.json" || rc=$?
+    if ((rc != 3)); then not_ok poison "exit code $rc"
+    elif [[ $(frames "$work/o.mkv") != 225 ]]; then not_ok poison "$(frames "$work/o.mkv") frames of 225"
+    elif ! grep -q '"out": 225, "quarantined": 1' "$work/r.json"; then not_ok poison "report: $(grep '"frames": {' "$work/r.json")"
+    elif ! nothing_left; then not_ok poison "left: $(ls "$XDG_RUNTIME_DIR")"
+    else ok poison; fi
+    rc=0
+    REELMILL_CRASH='worker.before_run:1:9' reel "$work/a.mp4" -o "$work/o.mkv" -y --gpu_num 1 --poison_tries 1 || rc=$?
+    check poison_not_by_a_kill $rc
+    rc=0
+    REELMILL_CRASH='worker.before_run:1:6' reel "$work/a.mp4" -o "$work/f.mkv" --gpu_num 1 --poison_tries 1 --poison fail || rc=$?
+    if ((rc != 1)); then not_ok poison_fail "exit code $rc"
+    elif ! grep -q "frame 0 of segment 0 crashed a process" "$work/err"; then not_ok poison_fail "no reason was given"
+    else ok poison_fail; fi
+}
+poison
 finish
