@@ -129,8 +129,11 @@ static enum reel_err out_of_memory(void)
     return reel_fail(REEL_ERR_NOMEM, "out of memory, or its structure is larger than allowed");
 }
 
-static enum reel_err in_node(enum reel_err err, const Onnx__NodeProto *node)
+// Puts the node's name in front of the text. Where nesting itself is the fault,
+// the outermost node is enough.
+static enum reel_err in_node(enum reel_err err, const struct scope *scope, const Onnx__NodeProto *node)
 {
+    if (err == REEL_ERR_LIMIT && scope->depth > 0) return err;
     const char *domain = domain_of(node);
     return reel_fail_prefix(err, "node \"%.200s\" (%.100s%s%.100s): ",
                             node->name && *node->name ? node->name
@@ -660,11 +663,11 @@ static enum reel_err import_nodes(struct importer *im, struct scope *scope, Onnx
     enum reel_err err = REEL_OK;
     for (size_t i = 0; i < n && !err; i++) {
         err = declare_outputs(scope, nodes[i]);
-        if (err) return in_node(err, nodes[i]);
+        if (err) return in_node(err, scope, nodes[i]);
     }
     for (size_t i = 0; i < n && !err; i++) {
         err = import_node(im, scope, nodes[i]);
-        if (err) return in_node(err, nodes[i]);
+        if (err) return in_node(err, scope, nodes[i]);
     }
     return err;
 }
