@@ -207,4 +207,19 @@ fuzz:
 	 build/fuzz/fuzz_import -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=3000 -max_len=65536 \
 	     -artifact_prefix=build/fuzz/ -print_final_stats=1 build/fuzz/corpus build/fuzz/seeds
 
+# ---- bench-models ----------------------------------------------------------
+# The CPU executor beside ONNX Runtime on every model of the test data (or
+# MODELS="file.onnx folder ..."), on 1 and 2 threads. PYTHON needs onnxruntime.
+
+REELMILL_TESTDATA ?= ../shared/testdata
+MODELS ?= $(wildcard $(REELMILL_TESTDATA)/models)
+BENCH_THREADS ?= 1,2
+BENCH_ROUNDS ?= 3
+
+.PHONY: bench-models
+bench-models: $(BUILD)/worker
+	@test -n "$(MODELS)" || { echo "no models: set MODELS or REELMILL_TESTDATA"; exit 77; }
+	@$(PYTHON) tests/bench/bench_models.py --worker $(BUILD)/worker --threads $(BENCH_THREADS) \
+	    --rounds $(BENCH_ROUNDS) $(MODELS)
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
