@@ -118,9 +118,23 @@ TEST_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 tests: all $(TEST_BINS)
 tests-control: $(filter $(BUILD)/tests/unit/common/% $(BUILD)/tests/unit/coordinator/%,$(TEST_BINS))
 
+# The .cu files compiled for the CPU by tests/cuda_cpu: linked by the tests of
+# kernels, in front of those that nvcc makes.
+CUDA_CPU_SRC  := $(wildcard kernels/*.cu tests/cuda_cpu/*.cu)
+CUDA_CPU_OBJS := $(patsubst %.cu,$(OBJ)/cuda_cpu/%.o,$(CUDA_CPU_SRC)) $(OBJ)/tests/cuda_cpu/fibers.o
+CXXWARN := -Wall -Wextra -Wno-unused-parameter -Wno-unused-function -Wno-unused-variable $(if $(WERROR),-Werror)
+$(OBJ)/cuda_cpu/%.o: %.cu
+	@mkdir -p $(@D)
+	$(CXX) -x c++ -std=gnu++17 -g $(CFLAGS_$(VARIANT)) $(CXXWARN) -fno-exceptions -fno-rtti -fno-threadsafe-statics \
+	    -ffp-contract=off -Itests/cuda_cpu -I. -MMD -MP -c $< -o $@
+$(OBJ)/libcuda_cpu.a: $(CUDA_CPU_OBJS)
+	@rm -f $@
+	ar rcs $@ $^
+
 room = $(word 3,$(subst /, ,$(1)))
+test_libs = $(if $(filter kernels,$(1)),$(OBJ)/libcuda_cpu.a)
 define unit_test
-$(BUILD)/$(basename $(1)): $(OBJ)/$(basename $(1)).o $(OBJ)/lib$(call room,$(1)).a $(OBJ)/libkernels.a $(OBJ)/libcommon.a
+$(BUILD)/$(basename $(1)): $(OBJ)/$(basename $(1)).o $(call test_libs,$(call room,$(1))) $(OBJ)/lib$(call room,$(1)).a $(OBJ)/libkernels.a $(OBJ)/libcommon.a
 	@mkdir -p $$(@D)
 	$$(CC) $$(LDALL) $$^ $$(LIBS_$(call room,$(1))) -o $$@
 endef

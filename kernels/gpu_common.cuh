@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+//
+// What every .cu file of this folder begins with: launching, shared memory and
+// 16-bit loads and stores, in a form that nvcc and the CPU build of the tests
+// (tests/cuda_cpu) both take. Included by .cu files only.
+#ifndef REEL_KERNELS_GPU_COMMON_CUH
+#define REEL_KERNELS_GPU_COMMON_CUH
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+#include <stdint.h>
+
+// A launch whose error, if any, cudaGetLastError() returns. The kernel may be
+// in parentheses (template arguments have commas).
+#ifdef REEL_CUDA_CPU
+#define REEL_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
+    cuda_cpu_launch_with((grid), (block), (shared_bytes), [=]() { (kernel)(__VA_ARGS__); })
+#define REEL_SHARED(type, name) type *name = (type *)cuda_cpu_shared
+#else
+#define REEL_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
+    (kernel)<<<(grid), (block), (shared_bytes), (cudaStream_t)(stream)>>>(__VA_ARGS__)
+#define REEL_SHARED(type, name)                            \
+    extern __shared__ __align__(16) unsigned char reel_shared[]; \
+    type *name = (type *)reel_shared
+#endif
+
+// Threads in a block where nothing speaks for another number.
+#define GPU_BLOCK 256
+
+static inline unsigned gpu_blocks(long long count, int per_block)
+{
+    return (unsigned)((count + per_block - 1) / per_block);
+}
+
+static __device__ __forceinline__ float gpu_load(const float *p)
+{
+    return *p;
+}
+static __device__ __forceinline__ float gpu_load(const __half *p)
+{
+    return __half2float(*p);
+}
+static __device__ __forceinline__ float gpu_load(const __nv_bfloat16 *p)
+{
+    return __bfloat162float(*p);
+}
+static __device__ __forceinline__ void gpu_store(float *p, float v)
+{
+    *p = v;
+}
+static __device__ __forceinline__ void gpu_store(__half *p, float v)
+{
+    *p = __float2half_rn(v);
+}
+static __device__ __forceinline__ void gpu_store(__nv_bfloat16 *p, float v)
+{
+    *p = __float2bfloat16_rn(v);
+}
+
+#endif

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+//
+// The launchers of selftest.cu.
+#ifndef REEL_TESTS_CUDA_CPU_SELFTEST_H
+#define REEL_TESTS_CUDA_CPU_SELFTEST_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+int selftest_scale_f16(const uint16_t *x, uint16_t *y, int n, float factor, void *stream); // x * factor + 1
+int selftest_sum_rows(const float *x, float *sums, int rows, int columns, unsigned *rows_done, void *stream);
+int selftest_transpose(const float *x, float *y, int w, int h, void *stream);
+int selftest_divergent(void *stream); // half of a warp waits where the other half does not
+int selftest_too_large(void *stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+//
+// The CPU form of CUDA that the tests of kernels stand on (tests/cuda_cpu).
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/tensor.h"
+#include "tests/check.h"
+#include "tests/cuda_cpu/selftest.h"
+
+#define MANY 1000
+
+static void test_scale(void)
+{
+    uint16_t x[MANY], y[MANY + 1];
+    for (int i = 0; i < MANY; i++) x[i] = reel_f32_to_f16((float)i / 7);
+    y[MANY] = 42;
+    CHECK_INT(selftest_scale_f16(x, y, MANY, 2, NULL), 0);
+    for (int i = 0; i < MANY; i++) CHECK_INT(y[i], reel_f32_to_f16(reel_f16_to_f32(x[i]) * 2 + 1));
+    CHECK_INT(y[MANY], 42);
+}
+
+static void test_sums(void)
+{
+    static float x[7 * MANY], sums[7];
+    for (int i = 0; i < 7 * MANY; i++) x[i] = (float)(i % 97);
+    unsigned done = 0;
+    CHECK_INT(selftest_sum_rows(x, sums, 7, MANY, &done, NULL), 0);
+    CHECK_INT(done, 7);
+    for (int r = 0; r < 7; r++) {
+        float want = 0;
+        for (int i = 0; i < MANY; i++) want += x[r * MANY + i];
+        CHECK_NEAR(sums[r], want, 0);
+    }
+}
+
+static void test_transpose(void)
+{
+    static float x[37 * 21], y[37 * 21];
+    for (int i = 0; i < 37 * 21; i++) x[i] = (float)i;
+    CHECK_INT(selftest_transpose(x, y, 37, 21, NULL), 0);
+    for (int j = 0; j < 21; j++)
+        for (int i = 0; i < 37; i++) CHECK_NEAR(y[i * 21 + j], x[j * 37 + i], 0);
+}
+
+static void test_divergent_aborts(void)
+{
+    fflush(NULL);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        close(2);
+        selftest_divergent(NULL);
+        _exit(0);
+    }
+    int status = 0;
+    CHECK_INT(waitpid(pid, &status, 0), pid);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static void test_too_large_is_refused(void)
+{
+    CHECK(selftest_too_large(NULL) != 0);
+}
+
+CHECK_MAIN({"threads of blocks, 16-bit floats", test_scale},                                //
+           {"shuffles, shared memory, barriers, atomics, threads that end", test_sums},     //
+           {"two-dimensional blocks and static shared memory", test_transpose},             //
+           {"a divergent barrier aborts", test_divergent_aborts},                           //
+           {"a block of 2048 threads is refused", test_too_large_is_refused})
