@@ -10,12 +10,18 @@ VARIANT ?= release
 # CUDA=1 builds the GPU code (needs nvcc), CUDA=0 leaves it out. Default: as found.
 NVCC    ?= $(firstword $(wildcard /usr/local/cuda/bin/nvcc) $(shell command -v nvcc 2>/dev/null))
 CUDA    ?= $(if $(NVCC),1,0)
+# Compute capabilities that kernels are compiled for; the last one as PTX too,
+# which later GPUs compile for themselves.
+CUDA_ARCHS ?= 75 80 86 89 90 100 120
 PREFIX  ?= /usr/local
 PYTHON  ?= python3
 VERSION := 0.1.0
 
 ifeq ($(filter $(VARIANT),release debug asan tsan),)
 $(error unknown VARIANT "$(VARIANT)": use release, debug, asan or tsan)
+endif
+ifeq ($(CUDA)$(NVCC),1)
+$(error CUDA=1 needs nvcc: install the CUDA toolkit (./run.sh --setup) or set NVCC)
 endif
 
 # ---- tools and flags ------------------------------------------------------
@@ -43,8 +49,22 @@ LDALL    = $(filter -fsanitize%,$(CFLAGS_$(VARIANT))) $(LDFLAGS)
 AV_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 AV_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
-LIBS_common      := -lzmq -lconfig -lpthread -lm
-LIBS_coordinator := $(LIBS_common)
+# CUDA: kernels by nvcc, everything else by gcc, which also links: so nothing of
+# the C++ library may be asked for. The runtime is linked statically, cuDNN and
+# NCCL are loaded when used: the programs start where none of them is there.
+CUDA_HOME  := $(patsubst %/bin/nvcc,%,$(realpath $(NVCC)))
+CUDA_INC-1 := -isystem $(CUDA_HOME)/include
+CUDA_LIB-1 := $(firstword $(wildcard $(addprefix $(CUDA_HOME)/,lib64/libcudart_static.a lib/libcudart_static.a \
+                targets/*/lib/libcudart_static.a) /usr/lib/*/libcudart_static.a)) -ldl -lrt
+CUDA_LAST  := $(lastword $(CUDA_ARCHS))
+NVCC_FLAGS  = -O3 -std=c++17 -I. -Xcompiler -fno-threadsafe-statics,-fno-exceptions,-fno-rtti,-fPIC \
+              $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
+              -gencode arch=compute_$(CUDA_LAST),code=compute_$(CUDA_LAST)
+
+LIBS_base        := -lzmq -lconfig -lpthread -lm
+LIBS_common      := $(CUDA_LIB-$(CUDA)) $(LIBS_base)
+# No GPU driver in the coordinator.
+LIBS_coordinator := $(LIBS_base)
 LIBS_decoder     := $(AV_LIBS) $(LIBS_common)
 LIBS_aggregator  := $(AV_LIBS) $(LIBS_common)
 LIBS_worker      := -lprotobuf-c -ldnnl -ldl $(LIBS_common)
@@ -54,6 +74,11 @@ LIBS_kernels     := $(LIBS_common)
 
 STAGES := coordinator decoder worker aggregator
 
+# A build has x.c or x_stub.c of what needs CUDA.
+GPU_MODULES := common/cuda
+GPU_OUT-0   := $(addsuffix .c,$(GPU_MODULES))
+GPU_OUT-1   := $(addsuffix _stub.c,$(GPU_MODULES))
+
 SRC_common      := $(wildcard common/*.c)
 SRC_kernels     := $(wildcard kernels/*.c)
 SRC_coordinator := $(wildcard coordinator/*.c)
@@ -62,9 +87,11 @@ SRC_aggregator  := $(wildcard aggregator/*.c aggregator/*/*.c)
 SRC_worker      := $(wildcard worker/*.c worker/*/*.c worker/*/*/*.c)
 
 # Everything of a room but its main, as an archive that tests can link too.
-objs = $(patsubst %.c,$(OBJ)/%.o,$(filter-out $(1)/main.c,$(SRC_$(1))))
+objs = $(patsubst %.c,$(OBJ)/%.o,$(filter-out $(1)/main.c $(GPU_OUT-$(CUDA)),$(SRC_$(1))))
 OBJS_common      := $(call objs,common)
 OBJS_kernels     := $(call objs,kernels)
+OBJS_kernels-1   := $(patsubst %.cu,$(OBJ)/%.cu.o,$(wildcard kernels/*.cu))
+OBJS_kernels     += $(OBJS_kernels-$(CUDA))
 OBJS_coordinator := $(call objs,coordinator)
 OBJS_decoder     := $(call objs,decoder)
 OBJS_aggregator  := $(call objs,aggregator)
@@ -80,10 +107,21 @@ all: banner $(BINS)
 banner:
 	@echo "reelmill $(VERSION), variant $(VARIANT), CUDA $(if $(filter 1,$(CUDA)),on ($(NVCC)),off)"
 
-$(OBJ)/decoder/%.o $(OBJ)/aggregator/%.o: INC = $(AV_CFLAGS)
+$(OBJ)/decoder/%.o $(OBJ)/aggregator/%.o: INC = $(AV_CFLAGS) $(CUDA_INC-$(CUDA))
+$(OBJ)/common/cuda.o $(OBJ)/worker/%.o: INC = $(CUDA_INC-$(CUDA))
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -c $< -o $@
+$(OBJ)/%.cu.o: %.cu
+	@mkdir -p $(@D)
+	$(NVCC) $(NVCC_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+# Objects say REEL_CUDA, archives hold one half or the other: switching between
+# CUDA=0 and CUDA=1 in one folder makes them anew.
+CUDA_MARK := $(OBJ)/cuda-$(CUDA)
+$(CUDA_MARK):
+	@mkdir -p $(@D); rm -f $(OBJ)/cuda-[01]; touch $@
+$(OBJ)/coordinator/command.o: $(CUDA_MARK)
 
 $(GEN)/onnx.pb-c.c $(GEN)/onnx.pb-c.h &: $(ONNX_PROTO)
 	@mkdir -p $(GEN)
@@ -95,9 +133,9 @@ $(OBJ)/gen/onnx.pb-c.o: $(GEN)/onnx.pb-c.c
 $(OBJS_worker): | $(GEN)/onnx.pb-c.h
 
 define archive
-$(OBJ)/lib$(1).a: $$(OBJS_$(1))
+$(OBJ)/lib$(1).a: $$(OBJS_$(1)) $(CUDA_MARK)
 	@rm -f $$@; mkdir -p $$(@D)
-	ar rcs $$@ $$^
+	ar rcs $$@ $$(OBJS_$(1))
 endef
 $(foreach r,common kernels $(STAGES),$(eval $(call archive,$(r))))
 
@@ -139,7 +177,7 @@ $(BUILD)/$(basename $(1)): $(OBJ)/$(basename $(1)).o $(call test_libs,$(call roo
 	$$(CC) $$(LDALL) $$^ $$(LIBS_$(call room,$(1))) -o $$@
 endef
 $(foreach t,$(TEST_SRC),$(eval $(call unit_test,$(t))))
-$(OBJ)/tests/unit/decoder/%.o $(OBJ)/tests/unit/aggregator/%.o: INC = $(AV_CFLAGS)
+$(OBJ)/tests/unit/decoder/%.o $(OBJ)/tests/unit/aggregator/%.o: INC = $(AV_CFLAGS) $(CUDA_INC-$(CUDA))
 $(patsubst %.c,$(OBJ)/%.o,$(filter tests/unit/worker/%,$(TEST_SRC))): | $(GEN)/onnx.pb-c.h
 
 test: tests
@@ -173,6 +211,7 @@ help:
 	@echo "make                 release binaries in build/release"
 	@echo "make VARIANT=asan    another variant: release, debug, asan, tsan"
 	@echo "make CUDA=0          without GPU code (default: as nvcc is found)"
+	@echo "make CUDA_ARCHS='90' kernels for these compute capabilities only"
 	@echo "make test            build and run all tests"
 	@echo "make deps            install what is needed (Debian, Ubuntu)"
 	@echo "make install PREFIX= install to PREFIX/lib/reelmill and PREFIX/bin"
