@@ -114,6 +114,17 @@ void blocked_to_nhwc(const struct blocked_shape *s, const float *src, float *dst
         }
 }
 
+void plain_transpose(int rows, int columns, const float *src, float *dst, int begin, int end)
+{
+    const int parts = (rows + 63) / 64;
+    for (int u = begin; u < end; u++) {
+        const size_t first = (size_t)(u % parts) * 64, n = (size_t)rows - first < 64 ? (size_t)rows - first : 64;
+        const size_t matrix = (size_t)(u / parts) * (size_t)rows * (size_t)columns;
+        transpose(src + matrix + first * (size_t)columns, (size_t)columns, dst + matrix + first, (size_t)rows, n,
+                  (size_t)columns);
+    }
+}
+
 void blocked_depth_to_space(const struct blocked_shape *s, int b, bool crd, const float *src, float *dst, int begin,
                             int end)
 {

@@ -35,6 +35,9 @@ void blocked_to_plain(const struct blocked_shape *s, const float *src, float *ds
 // (N,H,W,C) likewise; units: n * h.
 void blocked_from_nhwc(const struct blocked_shape *s, const float *src, float *dst, int begin, int end);
 void blocked_to_nhwc(const struct blocked_shape *s, const float *src, float *dst, int begin, int end);
+// (batches, rows, columns) to (batches, columns, rows); units: batches *
+// ceil(rows / 64).
+void plain_transpose(int rows, int columns, const float *src, float *dst, int begin, int end);
 // DepthToSpace, ONNX opset 11: s is the input; dst plain (N, C/b^2, H b, W b).
 // crd: channel order depth-column-row, else DCR. Units: n * (c / b^2).
 void blocked_depth_to_space(const struct blocked_shape *s, int b, bool crd, const float *src, float *dst, int begin,

@@ -103,17 +103,39 @@ void set_form(struct program *p, const struct value *v, enum layout layout, stru
     if (f.buf >= 0) p->bufs[f.buf].pending += i->pending;
 }
 
+// Where v lies inside the Concat result it is a part of.
+static enum reel_err make_at_home(struct program *p, struct info *i, struct form *out_form)
+{
+    struct info *whole = info_of(p, i->home);
+    const int step = whole->step, made = whole->made;
+    struct form f = whole->form[LAYOUT_BLOCKED];
+    enum reel_err err = form_exists(&f) ? REEL_OK : make_form(p, whole->v, LAYOUT_BLOCKED, &f);
+    whole->step = step;
+    whole->made = made;
+    if (err) return err;
+    f.offset += (size_t)i->home_channel * (size_t)i->bs.h * (size_t)i->bs.w * sizeof(float);
+    touch(p, &f, p->n_steps);
+    set_form(p, i->v, LAYOUT_BLOCKED, f);
+    *out_form = f;
+    return REEL_OK;
+}
+
 enum reel_err make_form(struct program *p, const struct value *v, enum layout layout, struct form *out_form)
 {
     struct info *i = info_of(p, v);
+    i->step = i->made = p->n_steps;
+    i->step_layout = layout;
+    if (layout == LAYOUT_BLOCKED && form_exists(&i->form[layout])) { // its parts are there already
+        *out_form = i->form[layout];
+        return REEL_OK;
+    }
+    if (layout == LAYOUT_BLOCKED && i->home) return make_at_home(p, i, out_form);
     size_t bytes = layout == LAYOUT_BLOCKED ? blocked_floats(&i->bs) * sizeof(float)
                                             : (size_t)i->count * reel_dtype_bytes(i->dtype);
     int buf = add_buf(p, BUF_ARENA, bytes, p->n_steps);
     if (buf < 0) return no_memory(NULL);
     p->bufs[buf].padded = layout == LAYOUT_BLOCKED;
     set_form(p, v, layout, (struct form){.buf = buf});
-    i->step = i->made = p->n_steps;
-    i->step_layout = layout;
     *out_form = i->form[layout];
     return REEL_OK;
 }
@@ -329,6 +351,36 @@ static void read_once(struct program *p, const struct value *v)
     }
 }
 
+// Which values can be written at their place in a Concat result: one image,
+// whole blocks of channels, no other Concat wants them. Later Concats first, so
+// that nested ones end in the outermost.
+static void find_homes(struct program *p)
+{
+    for (const struct node *n = p->graph->last; n; n = n->prev) {
+        if (strcmp(n->op_type, "Concat") || *n->domain || n->n_epilogue || !n->out[0]) continue;
+        const struct info *out = info_of(p, n->out[0]);
+        int64_t axis = node_attr_int(n, "axis", 1);
+        if (axis < 0) axis += out->shape.ndim;
+        if (!out->image || out->bs.n != 1 || axis != 1) continue;
+        bool images = true;
+        for (int i = 0; i < n->n_in; i++) {
+            const struct info *in = info_of(p, n->in[i]);
+            images &= in->image && in->shape.ndim == out->shape.ndim;
+        }
+        int channel = 0;
+        for (int i = 0; i < n->n_in && images; i++) {
+            struct info *in = info_of(p, n->in[i]);
+            const bool last = i + 1 == n->n_in;
+            if (channel % in->bs.lanes == 0 && (last || in->bs.c % in->bs.lanes == 0) && !in->home && in->v->producer &&
+                !in->v->is_output && !in->v->constant) {
+                in->home = n->out[0];
+                in->home_channel = channel;
+            }
+            channel += in->bs.c;
+        }
+    }
+}
+
 static enum reel_err compile_node(struct program *p, const struct node *node)
 {
     static enum reel_err (*const lower[])(struct program *, const struct node *, bool *) = {
@@ -483,6 +535,7 @@ static enum reel_err compile(const struct graph *graph, const struct backend_par
     err = pool_create(params->threads > 0 ? params->threads : 1, &p->pool);
     if (!err && !p->interpret) {
         err = make_infos(p);
+        if (!err) find_homes(p);
         if (!err) err = compile_inputs(p);
         for (const struct node *n = graph->first; n && !err; n = n->next) err = compile_node(p, n);
         if (!err) err = compile_outputs(p);
@@ -568,7 +621,9 @@ static enum reel_err run(struct program *p, const struct reel_tensor *const *in,
     for (int i = 0; !err && i < p->n_steps; i++) {
         const double begin = p->step_us ? now_us() : 0;
         err = p->steps[i].run(p, &p->steps[i]);
-        if (p->step_us) p->step_us[i] += now_us() - begin;
+        if (!p->step_us) continue;
+        const double us = now_us() - begin;
+        if (!p->runs || us < p->step_us[i]) p->step_us[i] = us;
     }
     for (int n = 0; !err && n < p->graph->n_outputs; n++) err = give_output(p, n, &out[n], borrow);
     p->runs++;
@@ -603,7 +658,7 @@ static void dump(const struct program *p, void *stdio_file)
         if (s->node && s->node->n_out && s->node->out[0])
             reel_shape_text(&p->info[s->node->out[0]->id].shape, out, sizeof out);
         fprintf(f, "%3d %-20s %-22s %s -> %s", i, s->node ? s->node->op_type : "-", s->kernel, in, out);
-        if (p->step_us && p->runs) fprintf(f, " %.1f us", p->step_us[i] / (double)p->runs);
+        if (p->step_us && p->runs) fprintf(f, " %.1f us", p->step_us[i]);
         if (s->mflop > 0) fprintf(f, " %.2f MFLOP", s->mflop);
         if (s->tail && s->tail->e.n) fprintf(f, " +%d", s->tail->e.n);
         if (s->node) fprintf(f, "  %s", s->node->name);

@@ -273,6 +273,32 @@ static void matmul(void)
     }
 }
 
+// Every function of an epilogue far out, where a factor overflows, and at what
+// is no number.
+static void far_out(void)
+{
+    static const float at[] = {0, 1e-30f, 20, 87.9f, 88.4f, 89, 104, 1e4f, 1e20f, INFINITY};
+    enum { COUNT = 2 * sizeof at / sizeof at[0] + 1 };
+    for (int isa = CPU_ISA_BASE; isa <= CPU_ISA_AVX512; isa++) {
+        const struct conv_kernels *k = conv_kernels_get((enum cpu_isa)isa);
+        if ((int)k->isa != isa) continue;
+        for (enum conv_step_kind kind = CONV_RELU; kind <= CONV_ABS; kind++) {
+            float x[COUNT];
+            for (int i = 0; i < COUNT; i++) x[i] = i == COUNT - 1 ? NAN : i % 2 ? -at[i / 2] : at[i / 2];
+            const struct conv_epilogue e = {.n = 1, .step[0] = {.kind = kind, .alpha = 0.1f, .beta = 0.9f}};
+            k->apply_plain(&e, x, 0, 0, 0, COUNT);
+            for (int i = 0; i < COUNT - 1; i++) {
+                const float from = i % 2 ? -at[i / 2] : at[i / 2], want = conv_step_ref(&e.step[0], from, 0, 0);
+                if (isnan(want)) continue; // -inf * 0
+                CHECK_MSG(want == x[i] || fabs(want - x[i]) <= 1e-5 * (1 + fabs(want)), "%s, step %d at %g: %g, not %g",
+                          k->name, kind, from, x[i], want);
+            }
+            // ONNX leaves what Relu and Clip make of it open
+            if (kind != CONV_RELU) CHECK_MSG(isnan(x[COUNT - 1]), "%s, step %d: NaN became %g", k->name, kind, x[COUNT - 1]);
+        }
+    }
+}
+
 // ---- bench ---------------------------------------------------------------------
 
 static double now(void)
@@ -346,7 +372,7 @@ int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {{"direct", direct}, {"winograd", winograd}, {"depthwise", depthwise},
                                               {"dot", dot},       {"rows", rows},         {"pools", pools},
-                                              {"matmul", matmul}};
+                                              {"matmul", matmul}, {"far_out", far_out}};
     if (argc > 1 && !strcmp(argv[1], "bench")) {
         bench();
         return 0;

@@ -247,6 +247,7 @@ enum reel_err lower_pool(struct program *p, const struct node *node, bool *out_d
     if (!average && strcmp(node->op_type, "MaxPool") && strcmp(node->op_type, "GlobalMaxPool")) return REEL_OK;
     struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
     if (!in->image || !out->image || in->bs.c != out->bs.c || in->bs.n != out->bs.n) return REEL_OK;
+    if (in->form[LAYOUT_BLOCKED].buf < 0 && in->bs.c < FEW_CHANNELS) return REEL_OK;
     if (node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->uses) return REEL_OK; // indices
     struct conv_geometry g;
     bool over;

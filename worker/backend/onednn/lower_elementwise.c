@@ -473,7 +473,7 @@ static enum reel_err emit(struct program *p, const struct node *node, const stru
     err = need_form(p, plan->main, w.tail.layout, &w.src);
     if (err) return err;
     const int uses = 1 + (plan->other == plan->main);
-    if (form_dies(p, &w.src, uses)) {
+    if (form_dies(p, &w.src, uses) && !(out->home && blocked)) {
         set_form(p, out->v, w.tail.layout, w.src);
         out->step = out->made = p->n_steps;
         out->step_layout = w.tail.layout;
@@ -498,30 +498,49 @@ static enum reel_err lower_batch_norm(struct program *p, const struct node *node
 {
     struct info *in = info_of(p, node->in[0]);
     const float *c[4];
-    if (node->n_in < 5 || !in->image || !out->image || node->n_epilogue) return REEL_OK;
+    const int nd = in->shape.ndim;
+    if (node->n_in < 5 || nd < 2 || in->dtype != REEL_F32 || node->n_epilogue) return REEL_OK;
+    const int64_t channels = in->shape.dim[1];
     for (int i = 0; i < 4; i++) {
         const struct info *v = info_of(p, node->in[i + 1]);
-        c[i] = v->dtype == REEL_F32 && v->count == in->bs.c ? v->form[LAYOUT_PLAIN].constant : NULL;
+        c[i] = v->dtype == REEL_F32 && v->count == channels ? v->form[LAYOUT_PLAIN].constant : NULL;
         if (!c[i]) return REEL_OK;
     }
     for (int i = 1; i < node->n_out; i++)
         if (node->out[i]) return REEL_OK;
     const float epsilon = node_attr_float(node, "epsilon", 1e-5f);
-    float *mul = program_alloc(p, ((size_t)in->bs.c + 16) * sizeof(float));
-    float *add = program_alloc(p, ((size_t)in->bs.c + 16) * sizeof(float));
+    float *mul = program_alloc(p, ((size_t)channels + 16) * sizeof(float));
+    float *add = program_alloc(p, ((size_t)channels + 16) * sizeof(float));
     if (!mul || !add) return no_memory(node);
-    for (int i = 0; i < in->bs.c; i++) {
+    for (int i = 0; i < channels; i++) {
         mul[i] = c[0][i] / sqrtf(c[3][i] + epsilon);
         add[i] = (float)(c[1][i] - (double)c[2][i] * mul[i]);
     }
+    const struct conv_step steps[2] = {{.kind = CONV_MUL_CHAN}, {.kind = CONV_ADD_CHAN}};
+    const struct form data[2] = {{.buf = -1, .constant = mul}, {.buf = -1, .constant = add}};
+    // behind the step that made the input, when nobody else reads that
+    struct tail *t = in->step >= 0 && in->uses == 1 ? p->steps[in->step].tail : NULL;
+    const struct form at = t ? in->form[in->step_layout] : FORM_NONE;
+    if (t && t->e.n + 2 <= CONV_MAX_STEPS && !t->no_channels && t->layout == in->step_layout && at.buf >= 0 &&
+        p->bufs[at.buf].pending == 1 && (!t->columns || nd == 2)) {
+        for (int i = 0; i < 2; i++) {
+            t->data[t->e.n] = data[i];
+            t->e.step[t->e.n++] = steps[i];
+        }
+        set_form(p, out->v, in->step_layout, at);
+        out->step = out->made = in->step;
+        out->step_layout = in->step_layout;
+        *out_done = true;
+        return REEL_OK;
+    }
+    if (!in->image || !out->image) return REEL_OK;
     const bool blocked = form_exists(&in->form[LAYOUT_BLOCKED]);
     struct elementwise w = {.n = in->bs.n, .channels = in->bs.c, .count = (size_t)in->bs.h * (size_t)in->bs.w};
     w.tail.layout = blocked ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
-    w.tail.e.n = 2;
-    w.tail.e.step[0].kind = CONV_MUL_CHAN;
-    w.tail.e.step[1].kind = CONV_ADD_CHAN;
-    w.tail.data[0] = (struct form){.buf = -1, .constant = mul};
-    w.tail.data[1] = (struct form){.buf = -1, .constant = add};
+    for (int i = 0; i < 2; i++) {
+        w.tail.data[i] = data[i];
+        w.tail.e.step[w.tail.e.n++] = steps[i];
+    }
     enum reel_err err = need_form(p, node->in[0], w.tail.layout, &w.src);
     if (!err) err = make_form(p, node->out[0], w.tail.layout, &w.dst);
     struct step *s = err ? NULL : add_step(p, node, "scale and shift", run_elementwise, sizeof w);

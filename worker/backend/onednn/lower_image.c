@@ -366,7 +366,7 @@ static enum reel_err lower_concat(struct program *p, const struct node *node, bo
     if (!any) return REEL_OK;
     struct part *part = program_alloc(p, sizeof *part * (size_t)node->n_in);
     if (!part) return no_memory(node);
-    int c = 0;
+    int c = 0, n = 0;
     for (int i = 0; i < node->n_in; i++) {
         const struct info *in = info_of(p, node->in[i]);
         part[i] = (struct part){.src_shape = in->bs, .dst_shape = out->bs, .dst_c = c, .count = in->bs.c};
@@ -376,9 +376,16 @@ static enum reel_err lower_concat(struct program *p, const struct node *node, bo
     }
     struct form dst;
     enum reel_err err = make_form(p, node->out[0], LAYOUT_BLOCKED, &dst);
-    for (int i = 0; i < node->n_in; i++) part[i].dst = dst;
+    for (int i = 0; i < node->n_in; i++) {
+        // what was written to its place at once needs no copy
+        const size_t place = dst.offset + (size_t)part[i].dst_c * (size_t)out->bs.h * (size_t)out->bs.w * sizeof(float);
+        if (part[i].src.buf == dst.buf && !part[i].src.constant && part[i].src.offset == place) continue;
+        part[n] = part[i];
+        part[n++].dst = dst;
+    }
     *out_done = true;
-    return err ? err : emit_parts(p, node, part, node->n_in, "concat");
+    if (!err && !n) out->step = -1; // made by several steps
+    return err || !n ? err : emit_parts(p, node, part, n, "concat");
 }
 
 // Output `out` is channels [from, ...) of the blocked input: a view when whole
@@ -495,6 +502,88 @@ static enum reel_err lower_norm(struct program *p, const struct node *node, cons
     return emit(p, node, &m, "instance norm", out_done);
 }
 
+// ---- plain transposes ------------------------------------------------------------------
+
+struct swap {
+    struct form src, dst;
+    int batches, rows, columns;
+};
+
+struct swap_job {
+    const struct swap *s;
+    const float *src;
+    float *dst;
+};
+
+static void swap_units(void *job, int begin, int end, int thread)
+{
+    const struct swap_job *j = job;
+    plain_transpose(j->s->rows, j->s->columns, j->src, j->dst, begin, end);
+}
+
+static enum reel_err run_swap(struct program *p, struct step *s)
+{
+    const struct swap *w = s->data;
+    struct swap_job job = {w, form_at(p, &w->src), form_at(p, &w->dst)};
+    pool_run(p->pool, swap_units, &job, w->batches * ((w->rows + 63) / 64));
+    return REEL_OK;
+}
+
+// A Transpose that, axes of extent 1 and axes that stay together apart, swaps
+// two axes behind a batch; false for others.
+static bool as_swap(const struct node *node, const struct info *in, struct swap *w)
+{
+    const int64_t *given;
+    const int nd = in->shape.ndim, n = node_attr_ints(node, "perm", &given);
+    int64_t perm[REEL_MAX_DIMS], size[REEL_MAX_DIMS];
+    int runs = 0, last = -2;
+    for (int i = 0; i < nd; i++) {
+        const int64_t axis = n ? given[i] : nd - 1 - i;
+        if (axis < 0 || axis >= nd) return false;
+        if (in->shape.dim[axis] == 1) continue;
+        // axes of extent 1 between two others do not part them
+        int next = last + 1;
+        while (last >= 0 && next < nd && in->shape.dim[next] == 1) next++;
+        if (last >= 0 && axis == next) {
+            size[runs - 1] *= in->shape.dim[axis];
+        } else {
+            perm[runs] = axis;
+            size[runs++] = in->shape.dim[axis];
+        }
+        last = (int)axis;
+    }
+    *w = (struct swap){.batches = 1};
+    int at = 0;
+    if (runs == 3 && perm[0] < perm[2] && perm[2] < perm[1]) {
+        if (size[0] > INT32_MAX / 64) return false;
+        w->batches = (int)size[0];
+        at = 1;
+    } else if (runs != 2 || perm[1] > perm[0]) {
+        return false;
+    }
+    if (size[at] > INT32_MAX / 2 || size[at + 1] > INT32_MAX / 2) return false;
+    w->columns = (int)size[at];
+    w->rows = (int)size[at + 1];
+    return (int64_t)w->batches * ((w->rows + 63) / 64) < INT32_MAX;
+}
+
+static enum reel_err lower_swap(struct program *p, const struct node *node, bool *out_done)
+{
+    const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
+    struct swap w;
+    if (in->dtype != REEL_F32 || out->dtype != REEL_F32 || in->count < 1 || node->n_epilogue || !as_swap(node, in, &w))
+        return REEL_OK;
+    enum reel_err err = need_form(p, node->in[0], LAYOUT_PLAIN, &w.src);
+    if (!err) err = make_form(p, node->out[0], LAYOUT_PLAIN, &w.dst);
+    struct step *s = err ? NULL : add_step(p, node, "swap axes", run_swap, sizeof w);
+    if (!s) return err ? err : no_memory(node);
+    *(struct swap *)s->data = w;
+    touch(p, &w.src, p->n_steps - 1);
+    touch(p, &w.dst, p->n_steps - 1);
+    *out_done = true;
+    return REEL_OK;
+}
+
 static enum reel_err lower_transpose(struct program *p, const struct node *node, const struct info *in,
                                      const struct info *out, bool *out_done)
 {
@@ -521,10 +610,15 @@ enum reel_err lower_image(struct program *p, const struct node *node, bool *out_
     if (node->n_in < 1 || !node->in[0] || !node->out[0]) return REEL_OK;
     if (is(node, "Concat")) return lower_concat(p, node, out_done);
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
+    if (is(node, "Transpose")) {
+        enum reel_err err = in->image && out->image ? lower_transpose(p, node, in, out, out_done) : REEL_OK;
+        return err || *out_done ? err : lower_swap(p, node, out_done);
+    }
     if (!in->image || !out->image) return REEL_OK;
+    // a few channels in plain form would fill a vector with nothing
+    if (in->form[LAYOUT_BLOCKED].buf < 0 && in->bs.c < FEW_CHANNELS) return REEL_OK;
     if (is(node, "GlobalAveragePool") || mean_over_image(p, node, in)) return lower_global(p, node, in, out, out_done);
     if (is(node, "InstanceNormalization")) return lower_norm(p, node, in, out, out_done);
-    if (is(node, "Transpose")) return lower_transpose(p, node, in, out, out_done);
     // worth it only where the input is blocked already
     if (in->form[LAYOUT_BLOCKED].buf < 0) return REEL_OK;
     if (is(node, "Resize") || is(node, "Upsample")) return lower_resize(p, node, in, out, out_done);

@@ -16,6 +16,10 @@
 #include "worker/backend/backend.h"
 #include "worker/backend/onednn/pool.h"
 
+// Below this many channels a plain image is not made blocked for pooling,
+// normalising or means: most of each vector would be padding.
+#define FEW_CHANNELS 4
+
 enum layout {
     LAYOUT_PLAIN,
     LAYOUT_BLOCKED,
@@ -62,6 +66,10 @@ struct info {
     int made;    // the last step that wrote it, -1 for inputs and constants
     int step;    // that made form[step_layout] and may be extended (append), or -1
     enum layout step_layout;
+    // in the blocked form: the Concat result it is a part of, and from which
+    // channel on; it is written there at once
+    const struct value *home;
+    int home_channel;
     struct reel_tensor dynamic; // at run time, when count is -1
 };
 
@@ -106,7 +114,7 @@ struct program {
     float *scratch; // threads x scratch_bytes
     size_t scratch_bytes;
     bool interpret;  // control flow that did not fold away: the interpreter runs the graph
-    double *step_us; // time of each step so far, when REELMILL_PROFILE asked for it
+    double *step_us; // fastest time of each step, when REELMILL_PROFILE asked for it
     long long runs;
 };
 

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+//
+// The CPU backend against the interpreter on small graphs whose values share
+// memory: parts of a Concat written at their place, steps behind steps, results
+// in place. On 1 and on 2 threads, twice, so that what a run leaves in the
+// arena is seen by the next.
+#include "tests/unit/worker/graph_make.h"
+
+static struct reel_tensor random_tensor(const struct value *v, struct maker *random)
+{
+    struct reel_tensor t;
+    if (reel_tensor_init(&t, v->dtype, &v->shape)) abort();
+    for (int64_t k = 0; k < reel_tensor_count(&t); k++) {
+        const double x = make_random(random, -3, 3);
+        reel_convert((char *)t.data + (size_t)k * reel_dtype_bytes(t.dtype), t.dtype, &x, REEL_F64, 1);
+    }
+    return t;
+}
+
+// The largest difference of any output in two runs; 1e9 when something failed.
+// *out_dump (of the caller, 8 KB) gets the list of steps.
+static double backend_difference(struct maker *m, int threads, char *dump)
+{
+    const struct backend_ops *b = backend_find("onednn");
+    struct graph *after = after_passes(m->graph, b->caps);
+    struct program *program = NULL;
+    const struct backend_params params = {.threads = threads};
+    if (!after || b->compile(after, &params, &program)) {
+        fprintf(stderr, "%s\n", reel_fail_text());
+        return 1e9;
+    }
+    FILE *f = fmemopen(dump, 8192, "w");
+    b->dump(program, f);
+    fclose(f);
+    struct maker random = {.seed = 11};
+    double worst = 0;
+    for (int run = 0; run < 2; run++) {
+        struct reel_tensor in[8], want[8] = {0}, got[8] = {0};
+        const struct reel_tensor *in_p[8];
+        for (int i = 0; i < m->graph->n_inputs; i++) {
+            in[i] = random_tensor(m->graph->inputs[i], &random);
+            in_p[i] = &in[i];
+        }
+        if (interp_run(m->graph, in_p, want) || b->run(program, in_p, got, false)) {
+            fprintf(stderr, "%s\n", reel_fail_text());
+            worst = 1e9;
+        }
+        for (int i = 0; i < m->graph->n_outputs && worst < 1e9; i++) worst = fmax(worst, tensor_difference(&want[i], &got[i]));
+        for (int i = 0; i < m->graph->n_inputs; i++) reel_tensor_fini(&in[i]);
+        for (int i = 0; i < m->graph->n_outputs; i++) reel_tensor_fini(&want[i]), reel_tensor_fini(&got[i]);
+    }
+    b->destroy(&program);
+    graph_destroy(&after);
+    return worst;
+}
+
+static char steps[8192];
+
+#define CHECK_BACKEND(m)                                                                                  \
+    do {                                                                                                  \
+        for (int threads_ = 1; threads_ <= 2; threads_++) {                                               \
+            double d_ = backend_difference(m, threads_, steps);                                           \
+            CHECK_MSG(d_ <= 1e-5, "%d threads: apart by %g of the largest\n%s", threads_, d_, steps);     \
+        }                                                                                                 \
+    } while (0)
+
+static struct value *conv(struct maker *m, struct value *x, int64_t from, int64_t to)
+{
+    struct value *y = make_node(m, "Conv", x, make_weights(m, DIMS(to, from, 3, 3), -0.3, 0.3), NULL);
+    ATTR_LIST(m, y, "pads", 1, 1, 1, 1);
+    return y;
+}
+
+static struct value *relu(struct maker *m, struct value *x)
+{
+    return make_node(m, "Relu", x, NULL, NULL);
+}
+
+static struct value *concat(struct maker *m, int64_t axis, struct value *a, struct value *b, struct value *c)
+{
+    struct value *y = make_node(m, "Concat", a, b, c);
+    make_attr(m, y, (struct attr){.name = "axis", .type = ATTR_INT, .u.i = axis});
+    return y;
+}
+
+static void concat_parts_are_written_at_their_place(void)
+{
+    struct maker m = maker();
+    struct value *x = make_input(&m, "x", DIMS(1, 3, 9, 7));
+    struct value *a = relu(&m, conv(&m, x, 3, 16)), *b = relu(&m, conv(&m, a, 16, 32)), *c = conv(&m, a, 16, 5);
+    make_output(&m, conv(&m, concat(&m, 1, a, b, c), 53, 8));
+    CHECK_BACKEND(&m);
+    CHECK_MSG(!strstr(steps, "Concat"), "a concat is left:\n%s", steps);
+    graph_destroy(&m.graph);
+}
+
+static void concat_of_parts_that_are_also_something_else(void)
+{
+    for (int kind = 0; kind < 7; kind++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(1, 16, 6, 5));
+        struct value *a = conv(&m, x, 16, 16), *b = conv(&m, x, 16, 32), *y = NULL;
+        switch (kind) {
+        case 0: // a part that is a graph output
+            make_output(&m, a);
+            y = concat(&m, 1, a, b, NULL);
+            break;
+        case 1: // one value twice, and in two concats
+            y = make_node(&m, "Add", concat(&m, 1, a, b, a), concat(&m, 1, b, a, a), NULL);
+            break;
+        case 2: // nested
+            y = concat(&m, 1, concat(&m, 1, a, b, NULL), concat(&m, 1, b, conv(&m, a, 16, 7), NULL), NULL);
+            break;
+        case 3: // an inner part that ends inside a vector
+            y = concat(&m, 1, conv(&m, x, 16, 10), a, b);
+            break;
+        case 4: // what follows may not write over a part
+            y = make_node(&m, "Add", concat(&m, 1, a, b, NULL), concat(&m, 1, relu(&m, a), relu(&m, b), NULL), NULL);
+            break;
+        case 5: // a network input and a constant beside
+            y = concat(&m, 1, x, a, make_weights(&m, DIMS(1, 16, 6, 5), -1, 1));
+            break;
+        default: // the whole is changed in place, the part is still read after that
+            y = make_node(&m, "Add", make_node(&m, "Sigmoid", concat(&m, 1, a, b, NULL), NULL, NULL),
+                          concat(&m, 1, make_node(&m, "Neg", b, NULL, NULL), a, NULL), NULL);
+        }
+        make_output(&m, relu(&m, y));
+        CHECK_BACKEND(&m);
+        graph_destroy(&m.graph);
+    }
+}
+
+static void concat_along_other_axes_and_of_several_images(void)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", kind == 3 ? DIMS(2, 16, 6, 5) : DIMS(1, 16, 6, 5));
+        struct value *y = concat(&m, kind == 3 ? 1 : kind == 0 ? 2 : kind == 1 ? -1 : 0, conv(&m, x, 16, 16),
+                                 relu(&m, conv(&m, x, 16, 16)), x);
+        make_output(&m, relu(&m, y));
+        CHECK_BACKEND(&m);
+        graph_destroy(&m.graph);
+    }
+}
+
+static struct value *batch_norm(struct maker *m, struct value *x, int64_t channels)
+{
+    struct value *in[5] = {x, make_weights(m, DIMS(channels), 0.5, 2), make_weights(m, DIMS(channels), -1, 1),
+                           make_weights(m, DIMS(channels), -1, 1), make_weights(m, DIMS(channels), 0.5, 2)},
+                 *out = graph_add_value(m->graph, NULL);
+    struct node *node = graph_add_node(m->graph, NULL, "BatchNormalization", NULL, in, 5, &out, 1);
+    node->op = op_find("", "BatchNormalization", m->graph->opset, NULL);
+    return out;
+}
+
+static void batch_norm_follows_the_step_before(void)
+{
+    for (int kind = 0; kind < 5; kind++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", kind == 4 ? DIMS(5, 19) : DIMS(2, 19, 6, 5)), *y = NULL;
+        if (kind == 4) {
+            y = make_node(&m, "Gemm", x, make_weights(&m, DIMS(19, 19), -0.3, 0.3), make_weights(&m, DIMS(19), -1, 1));
+            y = batch_norm(&m, relu(&m, y), 19);
+        } else {
+            y = batch_norm(&m, relu(&m, conv(&m, x, 19, 19)), 19);
+        }
+        if (kind == 1) y = make_node(&m, "Add", y, batch_norm(&m, relu(&m, y), 19), NULL);
+        if (kind == 2) y = batch_norm(&m, make_node(&m, "Mul", x, make_weights(&m, DIMS(1, 19, 1, 1), -1, 1), NULL), 19);
+        if (kind == 3) y = batch_norm(&m, make_node(&m, "Tanh", x, NULL, NULL), 19);
+        make_output(&m, y);
+        CHECK_BACKEND(&m);
+        if (kind == 0 || kind == 4) CHECK_MSG(!strstr(steps, "BatchNorm"), "a pass of its own is left:\n%s", steps);
+        graph_destroy(&m.graph);
+    }
+}
+
+static void transposes(void)
+{
+    uint64_t seed = 5;
+    for (int trial = 0; trial < 120; trial++) {
+        struct maker m = maker();
+        const int nd = 1 + (int)(check_rand(&seed) % 5);
+        struct reel_shape shape = {.ndim = nd};
+        int64_t perm[5];
+        for (int i = 0; i < nd; i++) {
+            static const int64_t sizes[] = {1, 1, 2, 3, 70, 5};
+            shape.dim[i] = sizes[check_rand(&seed) % 6];
+            perm[i] = i;
+        }
+        for (int i = nd - 1; i > 0; i--) {
+            const int k = (int)(check_rand(&seed) % (uint64_t)(i + 1));
+            const int64_t t = perm[i];
+            perm[i] = perm[k], perm[k] = t;
+        }
+        struct value *y = make_node(&m, "Transpose", relu(&m, make_input(&m, "x", shape)), NULL, NULL);
+        if (trial % 8) make_attr_ints(&m, y, "perm", nd, perm);
+        make_output(&m, y);
+        CHECK_BACKEND(&m);
+        graph_destroy(&m.graph);
+    }
+}
+
+static void few_channels_are_pooled_and_normalised(void)
+{
+    for (int64_t c = 1; c <= 5; c += 2) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(1, c, 9, 8));
+        struct value *y = make_node(&m, "MaxPool", x, NULL, NULL);
+        ATTR_LIST(&m, y, "kernel_shape", 3, 3);
+        ATTR_LIST(&m, y, "pads", 1, 1, 1, 1);
+        y = make_node(&m, "Add", y, make_node(&m, "GlobalAveragePool", x, NULL, NULL), NULL);
+        y = make_node(&m, "InstanceNormalization", y, make_weights(&m, DIMS(c), -1, 1), make_weights(&m, DIMS(c), -1, 1));
+        make_output(&m, y);
+        CHECK_BACKEND(&m);
+        graph_destroy(&m.graph);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"concat_parts_are_written_at_their_place", concat_parts_are_written_at_their_place},
+        {"concat_of_parts_that_are_also_something_else", concat_of_parts_that_are_also_something_else},
+        {"concat_along_other_axes_and_of_several_images", concat_along_other_axes_and_of_several_images},
+        {"batch_norm_follows_the_step_before", batch_norm_follows_the_step_before},
+        {"transposes", transposes},
+        {"few_channels_are_pooled_and_normalised", few_channels_are_pooled_and_normalised},
+    };
+    return check_main(cases, (int)(sizeof cases / sizeof cases[0]), argc, argv);
+}
