@@ -186,7 +186,8 @@ enum reel_err reel_child_hello(struct reel_child *child, const char *build, cons
 enum reel_err reel_child_failed(struct reel_child *child, enum reel_scope scope, enum reel_err err, uint32_t job,
                                 uint32_t lane, uint32_t epoch, uint32_t n)
 {
-    struct reel_rec_failed failed = {.scope = scope, .err = err, .job = job, .lane = lane, .epoch = epoch, .n = n};
+    struct reel_rec_failed failed = {
+        .scope = scope, .err = err, .job = job, .lane = lane, .epoch = epoch, .n = n, .part = child->part};
     snprintf(failed.text, sizeof failed.text, "%s", reel_fail_text());
     enum reel_err sent = reel_bus_post(child->bus, REEL_BUS_HUB, REEL_MSG_FAILED, &failed);
     return sent ? sent : reel_bus_flush(child->bus);

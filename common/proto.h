@@ -46,6 +46,9 @@
 //             and output n
 //   TAKEN     nobody reads; FREE as soon as       FREE      every worker ever given n has answered
 //             every holder has answered or died             or is dead
+//   (parts)   a frame in parts: GIVEN while a     DECODED   no part is held, not all are done
+//             part is held, each by one worker;   DONE      DONE(n, part) of the last part
+//             all write their rows of one slot
 //   DROPPED   live policy gave n up: as TAKEN,    FREE      as TAKEN; the aggregator is told nothing
 //             from DECODED or GIVEN only
 //   any       decoder, aggregator or owner of a   FREE      epoch given up: all have answered
@@ -60,11 +63,12 @@
 #include "common/media.h"
 
 #define REEL_PROTO_MAGIC 0x4c454552u // "REEL"
-#define REEL_PROTO_VERSION 1
+#define REEL_PROTO_VERSION 2
 #define REEL_TEXT_BYTES 1024
 #define REEL_NO_FRAME UINT32_MAX
 #define REEL_NO_JOB UINT32_MAX
 #define REEL_MAX_RECORDS 512 // per message
+#define REEL_MAX_PARTS 8     // of a frame that several workers share
 
 enum reel_stage {
     REEL_COORDINATOR,
@@ -155,6 +159,7 @@ struct reel_rec_failed {
     uint32_t scope; // enum reel_scope
     uint32_t err;   // enum reel_err
     uint32_t job, lane, epoch, n;
+    uint32_t part, reserved; // of frame n, with a worker
     char text[REEL_TEXT_BYTES];
 };
 
@@ -182,7 +187,9 @@ struct reel_rec_open {
     struct reel_media media;        // of the input
     struct reel_colour out_colour;  // of the output picture
     uint32_t task;                  // enum reel_task
+    uint32_t parts;                 // bands that each frame is worked on in; 1: whole
     uint32_t has_entry;             // 0: decode from the file's start
+    uint32_t reserved;
     struct reel_entry entry;
     int64_t start_pts; // frames of the segment: start_pts <= pts < end_pts
     int64_t end_pts;   // INT64_MAX for the last
@@ -259,7 +266,8 @@ struct reel_rec_model {
 };
 
 struct reel_rec_shape {
-    uint32_t job, reserved;
+    uint32_t job;
+    uint32_t parts; // wished: bands of a frame that several workers share
     struct reel_media media;
     struct reel_geometry in;
 };
@@ -271,6 +279,8 @@ struct reel_rec_shaped {
     struct reel_pixel_format format; // task IMAGE: layout GRAY or YUV class that the model makes (a wish; the aggregator decides)
     uint32_t results_bytes; // of the output slot's aux
     uint64_t memory_bytes;  // of one worker at this size
+    uint32_t parts;         // that a frame can be worked on in, 1 to what was wished
+    uint32_t reserved;
 };
 
 struct reel_rec_ready {
@@ -282,6 +292,7 @@ struct reel_rec_work {
     uint32_t lane, epoch, n;
     uint32_t in_slot, out_slot;
     uint32_t flags;
+    uint32_t part, reserved; // 0 of whole frames
     int64_t pts;
 };
 
@@ -290,6 +301,7 @@ struct reel_rec_done {
     uint32_t out_slot; // as in WORK
     uint32_t run_us;   // network, per frame
     uint32_t total_us; // with conversion, per frame
+    uint32_t part, reserved;
 };
 
 // ---- aggregator -----------------------------------------------------------

@@ -88,7 +88,7 @@ static const struct opt_def defs[] = {
     TEXT("log_dir", 0, log_dir, "", "DIR", FREE, "Running", "one log file per process there"),
     TEXT("metrics", 0, metrics, "", "ADDR:PORT", OPT_LATER | FREE, "Running", "Prometheus metrics and a live page"),
     TEXT("sim_ms", 0, sim_ms, "0", "LIST", FREE, "Running", "sim: cost of a frame in ms, one value or one per device"),
-    ENUM("split", split, "off", "off,spatial", OPT_LATER, "Running", "one frame over several GPUs"),
+    ENUM("split", split, "off", "off,spatial", 0, "Running", "one frame over several workers, for latency"),
     TEXT("trace", 0, trace, "", "FILE", OPT_LATER | FREE, "Running", "Chrome trace of every stage"),
     ENUM("poison", poison, "repeat", "repeat,passthrough,fail", 0, "Running",
          "what stands in for a frame that crashes a stage again and again"),

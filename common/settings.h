@@ -32,6 +32,7 @@ enum set_head {
     SET_HEAD_FASTESTDET,
 };
 enum set_picture { SET_PICTURE_OVERLAY, SET_PICTURE_MASK };
+enum set_split { SET_SPLIT_OFF, SET_SPLIT_SPATIAL };
 enum set_poison { SET_POISON_REPEAT, SET_POISON_PASSTHROUGH, SET_POISON_FAIL };
 
 struct reel_settings {

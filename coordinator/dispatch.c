@@ -71,7 +71,7 @@ static uint32_t frames_in_window(const struct lane *lanes, uint32_t n_lanes)
     for (uint32_t i = 0; i < n_lanes; i++) {
         if (lanes[i].state != LANE_OPEN) continue;
         uint32_t slots = lanes[i].p.in_slots < lanes[i].p.out_slots ? lanes[i].p.in_slots : lanes[i].p.out_slots;
-        frames += slots;
+        frames += lanes[i].p.parts > 1 ? slots * lanes[i].p.parts : slots;
     }
     return frames;
 }
@@ -161,8 +161,9 @@ static void collect(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, ui
             bool suspected = lane_frame_of(lane, n)->suspicion > 0;
             if (suspected && (batch->count || w->held)) continue;
             shape = lane->p.shape;
+            uint32_t part = lane_next_part(lane, n);
             uint32_t slot = lane_give(lane, n, batch->worker, now_us);
-            batch->item[batch->count++] = (struct dispatch_item){l, n, slot};
+            batch->item[batch->count++] = (struct dispatch_item){l, n, part, slot};
             w->alone = suspected;
             if (suspected) most = 1;
         }
@@ -174,7 +175,7 @@ static bool second_try(struct dispatch *d, struct lane *lanes, uint32_t n_lanes,
                        int64_t now_us, struct dispatch_batch *batch)
 {
     for (uint32_t l = 0; l < n_lanes; l++) {
-        if (lanes[l].state != LANE_OPEN || lanes[l].sent >= lanes[l].decoded) continue;
+        if (lanes[l].state != LANE_OPEN || lanes[l].p.parts > 1 || lanes[l].sent >= lanes[l].decoded) continue;
         const struct lane_frame *f = lane_frame_of(&lanes[l], lanes[l].sent);
         if (!f || f->state != SLOT_GIVEN || f->suspicion) continue;
         uint32_t holder = f->holder[0].worker != LANE_NO_WORKER ? f->holder[0].worker : f->holder[1].worker;
@@ -190,7 +191,7 @@ static bool second_try(struct dispatch *d, struct lane *lanes, uint32_t n_lanes,
         if (h->frame_us > 0 && left_us > 0 && left_us < d->worker[w].frame_us) continue;
         uint32_t slot = lane_give_second(&lanes[l], n, w);
         batch->worker = w;
-        batch->item[batch->count++] = (struct dispatch_item){l, n, slot};
+        batch->item[batch->count++] = (struct dispatch_item){l, n, 0, slot};
         return true;
     }
     return false;

@@ -8,6 +8,8 @@
 // measured speed: a second batch only while it would not keep the lanes
 // waiting, near the end nothing that others would finish sooner, and nothing
 // at all where one frame of it would hold up the others for a whole window.
+// Where a lane's frames are worked on in parts, a part counts as a frame here:
+// an idle worker takes the next part of the oldest frame.
 //
 // Pure: time comes in as an argument. Called by flow.c.
 #ifndef COORDINATOR_DISPATCH_H
@@ -37,7 +39,7 @@ struct dispatch {
 };
 
 struct dispatch_item {
-    uint32_t lane, n, out_slot;
+    uint32_t lane, n, part, out_slot;
 };
 
 struct dispatch_batch {

@@ -12,6 +12,8 @@
 #include "common/life.h"
 #include "common/log.h"
 
+_Static_assert(LANE_MAX_PARTS == REEL_MAX_PARTS, "lanes.h includes no message");
+
 #define LEAST_WINDOW 8    // frames in a lane's window beside those the workers hold
 #define OUT_SPARES 2      // for second tries of late frames
 #define DECODER_FRAMES 20 // a codec's own pictures: 16 references and some on the way
@@ -125,7 +127,8 @@ static void want_of(const struct run *run, const struct job *job, struct memory_
 {
     uint32_t hold = job->proven.hold_frames < LANE_MAX_SLOTS / 2 ? job->proven.hold_frames : LANE_MAX_SLOTS / 2;
     uint32_t batch = run->model.batch ? run->model.batch : 1;
-    uint32_t slots = hold + LEAST_WINDOW + 2 * run->workers * batch;
+    uint32_t parts = job->shaped.parts;
+    uint32_t slots = hold + LEAST_WINDOW + (2 * run->workers * batch + parts - 1) / parts;
     if (slots > LANE_MAX_SLOTS) slots = LANE_MAX_SLOTS;
     *out = (struct memory_want){.in_slot_bytes = job->in.slot_bytes,
                                 .out_slot_bytes = job->proven.out.slot_bytes,
@@ -133,7 +136,7 @@ static void want_of(const struct run *run, const struct job *job, struct memory_
                                 .out_slots = slots,
                                 .least_in_slots = hold + batch + 1,
                                 .least_out_slots = hold + batch,
-                                .spares = OUT_SPARES,
+                                .spares = parts > 1 ? 0 : OUT_SPARES,
                                 .codec_bytes = job->proven.memory_bytes + DECODER_FRAMES * job->in.slot_bytes,
                                 .model_bytes = run->workers * job->shaped.memory_bytes};
 }
@@ -189,6 +192,7 @@ static void fill_open(const struct run *run, uint32_t l, const struct job *job, 
                                   .media = job->scanned.media,
                                   .out_colour = job->proven.out_colour,
                                   .task = job->shaped.task,
+                                  .parts = job->shaped.parts,
                                   .has_entry = plan->has_entry,
                                   .entry = plan->entry,
                                   .start_pts = plan->start_pts,
@@ -228,6 +232,7 @@ static bool open_lane(struct run *run, uint32_t l, struct job *job, uint32_t seg
                                  .in_slots = grant.in_slots,
                                  .out_slots = grant.out_slots,
                                  .out_spares = grant.spares,
+                                 .parts = job->shaped.parts,
                                  .order = ++run->last_order};
     struct lane *lane = &run->lanes[l];
     lane_open(lane, &params);
@@ -364,7 +369,7 @@ void flow_on_done(struct run *run, struct proc *p, const struct reel_rec_done *r
     struct lane *lane = lane_of(run, p, rec->lane);
     if (!lane) return;
     bool first;
-    enum lane_result result = lane_on_done(lane, rec->epoch, rec->n, p->index, rec->out_slot, &first);
+    enum lane_result result = lane_on_done(lane, rec->epoch, rec->n, rec->part, p->index, rec->out_slot, &first);
     judge(p, result, "DONE", rec->lane, rec->n);
     if (result != LANE_OK) return;
     dispatch_on_done(&run->dispatch, p->index, rec->total_us);
@@ -438,8 +443,7 @@ static void worker_gone(struct run *run, const struct supervise_death *death)
         uint32_t suspects[LANE_MAX_SLOTS], n_suspects = 0;
         for (uint32_t n = lane->low; death->by_itself && n < lane->window_end; n++) {
             const struct lane_frame *f = lane_frame_of(lane, n);
-            if (f->state == SLOT_GIVEN && (f->holder[0].worker == w || f->holder[1].worker == w))
-                suspects[n_suspects++] = n;
+            if (f->state == SLOT_GIVEN && lane_frame_is_with(f, w)) suspects[n_suspects++] = n;
         }
         drop_member(run, l, LANE_MEMBER_WORKER0 + w);
         for (uint32_t i = 0; i < n_suspects; i++) suspect_frame(run, l, suspects[i], held == 1);
@@ -511,7 +515,7 @@ void flow_on_lane_failed(struct run *run, struct proc *p, const struct reel_rec_
     }
     if (p->stage == REEL_WORKER) {
         bool alone = run->dispatch.worker[p->index].held == 1;
-        enum lane_result result = lane_on_refused(lane, rec->epoch, rec->n, p->index);
+        enum lane_result result = lane_on_refused(lane, rec->epoch, rec->n, rec->part, p->index);
         judge(p, result, "FAILED", rec->lane, rec->n);
         if (result != LANE_OK) return;
         dispatch_on_let_go(&run->dispatch, p->index, 1);
@@ -583,6 +587,7 @@ static void hand_out(struct run *run, int64_t now_us)
                                         .in_slot = n % lane->p.in_slots,
                                         .out_slot = batch.item[i].out_slot,
                                         .flags = f->flags,
+                                        .part = batch.item[i].part,
                                         .pts = f->pts};
             run_post(run, w, REEL_MSG_WORK, &rec);
         }

@@ -292,7 +292,9 @@ void jobs_on_scanned(struct run *run, struct proc *p, const struct reel_rec_scan
 
 static void step_shape(struct run *run, struct job *job)
 {
+    bool split = run->settings.split == SET_SPLIT_SPATIAL;
     struct reel_rec_shape rec = {.job = job->spec->id, .media = job->scanned.media, .in = job->in};
+    rec.parts = !split ? 1 : run->workers < LANE_MAX_PARTS ? run->workers : LANE_MAX_PARTS;
     ask(run, job, REEL_WORKER, REEL_MSG_SHAPE, &rec);
 }
 
@@ -301,6 +303,7 @@ void jobs_on_shaped(struct run *run, struct proc *p, const struct reel_rec_shape
     struct job *job = answered(run, p, rec->job, JOB_SHAPE);
     if (!job) return;
     job->shaped = *rec;
+    if (rec->parts < 1 || rec->parts > LANE_MAX_PARTS || rec->parts > run->workers) job->shaped.parts = 1;
     supervise_on_progress(p);
     next_state(job, JOB_PROVE);
 }

@@ -51,9 +51,32 @@ struct lane_frame *lane_frame_of(struct lane *lane, uint32_t n)
     return lane->state != LANE_IDLE && in_flight(lane, n) ? at(lane, n) : NULL;
 }
 
-static bool is_held(const struct lane_frame *f)
+static bool in_parts(const struct lane *lane)
 {
-    return f->holder[0].worker != LANE_NO_WORKER || f->holder[1].worker != LANE_NO_WORKER;
+    return lane->p.parts > 1;
+}
+
+static const struct lane_frame no_frame = {.holder = {[0 ... LANE_MAX_PARTS - 1] = {LANE_NO_WORKER, 0}}};
+
+static void hold(struct lane_frame *f, int i, uint32_t worker, uint32_t out_slot)
+{
+    LANE_ASSERT(f->holder[i].worker == LANE_NO_WORKER);
+    f->holder[i] = (struct lane_holder){(uint16_t)worker, (uint16_t)out_slot};
+    f->held++;
+}
+
+static void let_go(struct lane_frame *f, int i)
+{
+    LANE_ASSERT(f->holder[i].worker != LANE_NO_WORKER && f->held);
+    f->holder[i].worker = LANE_NO_WORKER;
+    f->held--;
+}
+
+bool lane_frame_is_with(const struct lane_frame *f, uint32_t worker)
+{
+    for (int i = 0; f->held && i < LANE_MAX_PARTS; i++)
+        if (f->holder[i].worker == worker) return true;
+    return false;
 }
 
 void lane_init(struct lane *lane)
@@ -66,11 +89,11 @@ void lane_open(struct lane *lane, const struct lane_params *params)
     LANE_ASSERT(lane->state == LANE_IDLE && params->epoch > lane->p.epoch);
     LANE_ASSERT(params->in_slots >= 1 && params->in_slots <= LANE_MAX_SLOTS);
     LANE_ASSERT(params->out_slots >= 1 && params->out_slots <= LANE_MAX_SLOTS && params->out_spares <= LANE_MAX_SPARES);
+    LANE_ASSERT(params->parts <= LANE_MAX_PARTS);
     lane_init(lane);
     lane->p = *params;
     lane->state = LANE_OPEN;
-    for (uint32_t i = 0; i < params->in_slots; i++)
-        lane->frame[i].holder[0].worker = lane->frame[i].holder[1].worker = LANE_NO_WORKER;
+    for (uint32_t i = 0; i < params->in_slots; i++) lane->frame[i] = no_frame;
 }
 
 void lane_join(struct lane *lane, uint32_t member)
@@ -88,7 +111,7 @@ bool lane_has_member(const struct lane *lane, uint32_t member)
 static void settle(struct lane *lane, uint32_t n)
 {
     struct lane_frame *f = at(lane, n);
-    if ((f->state != SLOT_TAKEN && f->state != SLOT_DROPPED) || is_held(f)) return;
+    if ((f->state != SLOT_TAKEN && f->state != SLOT_DROPPED) || f->held) return;
     move(f, SLOT_FREE);
     if (f->spare) lane->spares_used &= ~(1u << (f->spare - 1));
     f->spare = 0;
@@ -106,7 +129,7 @@ bool lane_next_window(struct lane *lane, uint32_t *out_end)
     if (end - lane->window_end < step && lane->window_end - lane->decoded >= step) return false;
     for (uint32_t n = lane->window_end; n < end; n++) {
         struct lane_frame *f = at(lane, n);
-        *f = (struct lane_frame){.holder = {{LANE_NO_WORKER, 0}, {LANE_NO_WORKER, 0}}};
+        *f = no_frame;
         move(f, SLOT_FILLING);
     }
     lane->window_end = end;
@@ -139,27 +162,46 @@ enum lane_result lane_on_end(struct lane *lane, uint32_t epoch, uint32_t frames)
     return LANE_OK;
 }
 
+// The lowest part that nobody has and nobody did; LANE_MAX_PARTS: none.
+static uint32_t free_part(const struct lane *lane, const struct lane_frame *f)
+{
+    for (uint32_t i = 0; i < lane->p.parts; i++)
+        if (f->holder[i].worker == LANE_NO_WORKER && !(f->parts_done >> i & 1)) return i;
+    return LANE_MAX_PARTS;
+}
+
+static bool has_work(const struct lane *lane, const struct lane_frame *f)
+{
+    if (f->state == SLOT_DECODED) return true;
+    return f->state == SLOT_GIVEN && in_parts(lane) && !f->fill_flags && free_part(lane, f) < LANE_MAX_PARTS;
+}
+
 uint32_t lane_next_work(struct lane *lane, uint32_t from)
 {
     if (lane->state != LANE_OPEN) return UINT32_MAX;
     uint32_t end = lane->decoded;
     if (end > lane->low + lane->p.out_slots) end = lane->low + lane->p.out_slots;
     while (lane->work_from < lane->decoded &&
-           (lane->work_from < lane->low || at(lane, lane->work_from)->state != SLOT_DECODED))
+           (lane->work_from < lane->low || !has_work(lane, at(lane, lane->work_from))))
         lane->work_from++;
     for (uint32_t n = from > lane->work_from ? from : lane->work_from; n < end; n++)
-        if (at(lane, n)->state == SLOT_DECODED) return n;
+        if (has_work(lane, at(lane, n))) return n;
     return UINT32_MAX;
+}
+
+uint32_t lane_next_part(const struct lane *lane, uint32_t n)
+{
+    return in_parts(lane) ? free_part(lane, &lane->frame[n % lane->p.in_slots]) : 0;
 }
 
 uint32_t lane_give(struct lane *lane, uint32_t n, uint32_t worker, int64_t now_us)
 {
     LANE_ASSERT(lane->state == LANE_OPEN && in_flight(lane, n) && n < lane->low + lane->p.out_slots);
     struct lane_frame *f = at(lane, n);
-    LANE_ASSERT(!is_held(f));
-    move(f, SLOT_GIVEN);
+    LANE_ASSERT(has_work(lane, f) && (in_parts(lane) || !f->held));
     uint32_t slot = n % lane->p.out_slots;
-    f->holder[0] = (struct lane_holder){(uint16_t)worker, (uint16_t)slot};
+    hold(f, (int)lane_next_part(lane, n), worker, slot);
+    if (f->state != SLOT_GIVEN) move(f, SLOT_GIVEN);
     f->given_us = now_us;
     return slot;
 }
@@ -173,14 +215,15 @@ static uint32_t free_spare(const struct lane *lane)
 
 uint32_t lane_late_head(const struct lane *lane, int64_t before_us)
 {
-    if (lane->state != LANE_OPEN || lane->low >= lane->decoded || free_spare(lane) == UINT32_MAX) return UINT32_MAX;
+    // Parts share their output slot, a second try could not be told from the first.
+    if (lane->state != LANE_OPEN || in_parts(lane) || lane->low >= lane->decoded || free_spare(lane) == UINT32_MAX)
+        return UINT32_MAX;
     // Below the first unsent frame all is with the aggregator; it is the head.
     uint32_t n = lane->sent;
     if (n >= lane->decoded) return UINT32_MAX;
     const struct lane_frame *f = &lane->frame[n % lane->p.in_slots];
     if (f->state != SLOT_GIVEN || f->given_us >= before_us || f->spare) return UINT32_MAX;
-    bool one = (f->holder[0].worker == LANE_NO_WORKER) != (f->holder[1].worker == LANE_NO_WORKER);
-    return one ? n : UINT32_MAX;
+    return f->held == 1 ? n : UINT32_MAX;
 }
 
 uint32_t lane_give_second(struct lane *lane, uint32_t n, uint32_t worker)
@@ -188,34 +231,62 @@ uint32_t lane_give_second(struct lane *lane, uint32_t n, uint32_t worker)
     struct lane_frame *f = at(lane, n);
     uint32_t spare = free_spare(lane);
     LANE_ASSERT(lane->state == LANE_OPEN && in_flight(lane, n) && f->state == SLOT_GIVEN && !f->spare &&
-                spare != UINT32_MAX);
+                spare != UINT32_MAX && !in_parts(lane));
     int i = f->holder[0].worker == LANE_NO_WORKER ? 0 : 1;
-    LANE_ASSERT(f->holder[i].worker == LANE_NO_WORKER && f->holder[!i].worker != worker);
+    LANE_ASSERT(f->holder[!i].worker != worker);
     uint32_t slot = lane->p.out_slots + spare;
-    f->holder[i] = (struct lane_holder){(uint16_t)worker, (uint16_t)slot};
+    hold(f, i, worker, slot);
     f->spare = (uint16_t)(spare + 1);
     lane->spares_used |= 1u << spare;
     return slot;
 }
 
-enum lane_result lane_on_done(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t worker, uint32_t out_slot,
-                              bool *out_first)
+// Which holder of f an answer about `part` is from; -1: none, it was said before.
+static int holder_of(const struct lane *lane, const struct lane_frame *f, uint32_t part, uint32_t worker)
+{
+    if (in_parts(lane)) return f->holder[part].worker == worker ? (int)part : -1;
+    return f->holder[0].worker == worker ? 0 : f->holder[1].worker == worker ? 1 : -1;
+}
+
+// The output is complete, or stands for one (out_slot says where).
+static void answer(struct lane_frame *f, uint32_t out_slot)
+{
+    move(f, SLOT_DONE);
+    f->flags |= f->fill_flags;
+    f->out_slot = (uint16_t)out_slot;
+    f->answered_slot = true;
+}
+
+// Nobody holds a part of GIVEN frame n, and it is not complete.
+static void back_to_decoded(struct lane *lane, uint32_t n)
+{
+    struct lane_frame *f = at(lane, n);
+    move(f, SLOT_DECODED);
+    if (f->fill_flags) answer(f, n % lane->p.out_slots);
+}
+
+enum lane_result lane_on_done(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t part, uint32_t worker,
+                              uint32_t out_slot, bool *out_first)
 {
     *out_first = false;
     if (lane->state == LANE_IDLE || epoch != lane->p.epoch) return LANE_STALE;
     if (!in_flight(lane, n)) return n < lane->low ? LANE_STALE : LANE_BAD;
+    if (part && part >= lane->p.parts) return LANE_BAD;
     struct lane_frame *f = at(lane, n);
-    int i = f->holder[0].worker == worker ? 0 : f->holder[1].worker == worker ? 1 : -1;
+    int i = holder_of(lane, f, part, worker);
     if (i < 0) return LANE_STALE; // said twice
     if (f->holder[i].out_slot != out_slot) return LANE_BAD;
-    f->holder[i].worker = LANE_NO_WORKER;
-    if (f->state == SLOT_GIVEN) {
-        move(f, SLOT_DONE);
-        f->out_slot = (uint16_t)out_slot;
-        f->answered_slot = true;
-        *out_first = true;
-    } else {
+    let_go(f, i);
+    if (f->state != SLOT_GIVEN) {
         settle(lane, n);
+        return LANE_OK;
+    }
+    f->parts_done |= (uint8_t)(1u << i);
+    if (!in_parts(lane) || f->parts_done == (1u << lane->p.parts) - 1) {
+        answer(f, out_slot);
+        *out_first = true;
+    } else if (!f->held) {
+        back_to_decoded(lane, n);
     }
     return LANE_OK;
 }
@@ -224,32 +295,28 @@ enum lane_result lane_on_done(struct lane *lane, uint32_t epoch, uint32_t n, uin
 static void lose_holder(struct lane *lane, uint32_t n, int i)
 {
     struct lane_frame *f = at(lane, n);
-    f->holder[i].worker = LANE_NO_WORKER;
+    let_go(f, i);
     if (f->state == SLOT_GIVEN) {
         // Nobody writes into its spare slot any more: it may be used again.
         if (f->holder[i].out_slot >= lane->p.out_slots) {
             lane->spares_used &= ~(1u << (f->spare - 1));
             f->spare = 0;
         }
-        if (!is_held(f)) {
-            move(f, SLOT_DECODED);
-            if (n < lane->work_from) lane->work_from = n;
-        }
+        if (!f->held) back_to_decoded(lane, n);
+        if (n < lane->work_from) lane->work_from = n;
     }
     settle(lane, n);
 }
 
-enum lane_result lane_on_refused(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t worker)
+enum lane_result lane_on_refused(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t part, uint32_t worker)
 {
     if (lane->state == LANE_IDLE || epoch != lane->p.epoch) return LANE_STALE;
     if (!in_flight(lane, n)) return n < lane->low ? LANE_STALE : LANE_BAD;
-    struct lane_frame *f = at(lane, n);
-    for (int i = 0; i < 2; i++) {
-        if (f->holder[i].worker != worker) continue;
-        lose_holder(lane, n, i);
-        return LANE_OK;
-    }
-    return LANE_STALE;
+    if (part && part >= lane->p.parts) return LANE_BAD;
+    int i = holder_of(lane, at(lane, n), part, worker);
+    if (i < 0) return LANE_STALE;
+    lose_holder(lane, n, i);
+    return LANE_OK;
 }
 
 uint32_t lane_on_worker_gone(struct lane *lane, uint32_t worker)
@@ -257,7 +324,7 @@ uint32_t lane_on_worker_gone(struct lane *lane, uint32_t worker)
     uint32_t held = 0;
     if (lane->state == LANE_IDLE) return 0;
     for (uint32_t n = lane->low; n < lane->window_end; n++)
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; at(lane, n)->held && i < LANE_MAX_PARTS; i++) {
             if (at(lane, n)->holder[i].worker != worker) continue;
             held++;
             lose_holder(lane, n, i);
@@ -268,11 +335,10 @@ uint32_t lane_on_worker_gone(struct lane *lane, uint32_t worker)
 void lane_quarantine(struct lane *lane, uint32_t n, uint32_t flags)
 {
     struct lane_frame *f = lane_frame_of(lane, n);
-    if (!f || f->state != SLOT_DECODED) return;
-    f->flags |= (uint8_t)flags;
-    f->out_slot = (uint16_t)(n % lane->p.out_slots);
-    f->answered_slot = true;
-    move(f, SLOT_DONE);
+    bool others = f && f->state == SLOT_GIVEN && in_parts(lane);
+    if (!f || (f->state != SLOT_DECODED && !others)) return;
+    f->fill_flags = (uint8_t)flags;
+    if (!others) answer(f, n % lane->p.out_slots);
 }
 
 const struct lane_frame *lane_next_frame(struct lane *lane, uint32_t *out_n)
@@ -345,7 +411,7 @@ uint32_t lane_held_by(const struct lane *lane, uint32_t worker)
     if (lane->state == LANE_IDLE) return 0;
     for (uint32_t n = lane->low; n < lane->window_end; n++) {
         const struct lane_frame *f = &lane->frame[n % lane->p.in_slots];
-        held += (f->holder[0].worker == worker) + (f->holder[1].worker == worker);
+        for (int i = 0; f->held && i < LANE_MAX_PARTS; i++) held += f->holder[i].worker == worker;
     }
     return held;
 }

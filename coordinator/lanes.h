@@ -11,6 +11,10 @@
 // in_slots, so that two frames in flight never share an input slot; a frame is
 // given to a worker only below low + out_slots, so that none shares an output
 // slot. low moves only over frames that nobody can touch any more.
+//
+// A frame may be worked on in parts: bands of its picture, given to workers one
+// by one, all of them written into the one output slot. It is DONE when every
+// part is; a worker's death gives back the parts that it held and no others.
 #ifndef COORDINATOR_LANES_H
 #define COORDINATOR_LANES_H
 
@@ -20,6 +24,7 @@
 #define LANE_MAX_SLOTS 512
 #define LANE_MAX_WORKERS 384
 #define LANE_MAX_SPARES 8
+#define LANE_MAX_PARTS 8
 #define LANE_NO_WORKER UINT16_MAX
 
 // See the table in common/proto.h.
@@ -59,7 +64,11 @@ struct lane_frame {
     bool answered_slot; // out_slot is set
     uint16_t out_slot;  // of the first answer
     uint16_t spare;     // in use by it + 1, 0 none
-    struct lane_holder holder[2];
+    uint8_t held;       // holders that are set
+    uint8_t parts_done; // bit mask, of frames in parts
+    uint8_t fill_flags; // quarantined while others still held parts: flags to come
+    // Whole frames: the first worker and a second one. Frames in parts: of each part.
+    struct lane_holder holder[LANE_MAX_PARTS];
     int64_t pts, duration;
     int64_t given_us; // to the present first holder
 };
@@ -69,6 +78,7 @@ struct lane_params {
     uint32_t job, segment;
     uint32_t shape; // frames of lanes with equal shape may share a batch
     uint32_t in_slots, out_slots, out_spares;
+    uint32_t parts; // of each frame; 0 or 1: whole frames
     uint64_t order; // oldest first: smaller is older
 };
 
@@ -102,24 +112,26 @@ bool lane_has_member(const struct lane *lane, uint32_t member);
 enum lane_result lane_on_decoded(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t flags, int64_t pts,
                                  int64_t duration);
 enum lane_result lane_on_end(struct lane *lane, uint32_t epoch, uint32_t frames);
-// *out_first: this answer is the one that counts.
-enum lane_result lane_on_done(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t worker, uint32_t out_slot,
-                              bool *out_first);
-// A worker could not do frame n and let it go: it may be given again.
-enum lane_result lane_on_refused(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t worker);
+// *out_first: this answer is the one that made the frame DONE.
+enum lane_result lane_on_done(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t part, uint32_t worker,
+                              uint32_t out_slot, bool *out_first);
+// A worker could not do a part (0: of whole frames) of frame n and let it go: it may be given again.
+enum lane_result lane_on_refused(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t part, uint32_t worker);
 enum lane_result lane_on_taken(struct lane *lane, uint32_t epoch, uint32_t n);
 enum lane_result lane_on_committed(struct lane *lane, uint32_t epoch, uint32_t frames);
 // A member answered LANE_CLOSED, or is dead (by its pidfd).
 enum lane_result lane_on_closed(struct lane *lane, uint32_t epoch, uint32_t member);
-// Its frames are free for others again; returns how many it held.
+// Its frames and parts are free for others again; returns how many it held.
 uint32_t lane_on_worker_gone(struct lane *lane, uint32_t worker);
 
 // ---- what may be done now -------------------------------------------------
 // True and *out_end for a new end of the window that is worth a message.
 bool lane_next_window(struct lane *lane, uint32_t *out_end);
-// Lowest frame >= from that a worker may be given; UINT32_MAX: none.
+// Lowest frame >= from of which a worker may be given a part (or all); UINT32_MAX: none.
 uint32_t lane_next_work(struct lane *lane, uint32_t from);
-// Gives frame n (from lane_next_work) to worker; returns the output slot.
+// The part of frame n (from lane_next_work) that is given next; 0 of whole frames.
+uint32_t lane_next_part(const struct lane *lane, uint32_t n);
+// Gives frame n (from lane_next_work), or its lane_next_part(), to worker; returns the output slot.
 uint32_t lane_give(struct lane *lane, uint32_t n, uint32_t worker, int64_t now_us);
 // The frame everybody waits for, if one worker has had it since before
 // `before_us`, the window is used up behind it and a spare slot is free;
@@ -133,14 +145,17 @@ const struct lane_frame *lane_next_frame(struct lane *lane, uint32_t *out_n);
 bool lane_next_finish(struct lane *lane, uint32_t *out_frames);
 
 // ---- control --------------------------------------------------------------
-// Frame n is not to be worked on: flags say how the aggregator fills in.
+// Frame n is not to be worked on: flags say how the aggregator fills in. While
+// others hold parts of it, it waits for them.
 void lane_quarantine(struct lane *lane, uint32_t n, uint32_t flags);
 // OPEN -> CLOSING. Workers' holdings stay until they answer or die.
 void lane_close(struct lane *lane);
 // CLOSING and nobody owes an answer: -> IDLE, true.
 bool lane_next_idle(struct lane *lane);
 struct lane_frame *lane_frame_of(struct lane *lane, uint32_t n); // NULL when not in flight
-// Frames that worker holds.
+// Whether worker holds frame f or a part of it.
+bool lane_frame_is_with(const struct lane_frame *f, uint32_t worker);
+// Frames and parts that worker holds.
 uint32_t lane_held_by(const struct lane *lane, uint32_t worker);
 
 #endif

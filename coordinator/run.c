@@ -260,7 +260,8 @@ static void see_deaths(struct run *run, int64_t now_us)
 
 // ---- the loop -------------------------------------------------------------------
 
-// Frames of begun jobs that no worker has had yet; -1 while it is not known.
+// Frames (or parts of frames) of begun jobs that no worker has had yet; -1
+// while it is not known.
 static int64_t remaining_frames(const struct run *run)
 {
     int64_t left = 0;
@@ -269,10 +270,10 @@ static int64_t remaining_frames(const struct run *run)
         const struct job *job = &run->jobs[run->active[i]];
         if (job->state == JOB_MUX) continue;
         if (job->state != JOB_RUN || job->scanned.media.n_frames < 0) return -1;
-        left += job->scanned.media.n_frames - (int64_t)job->frames_committed;
+        left += job->shaped.parts * (job->scanned.media.n_frames - (int64_t)job->frames_committed);
     }
     for (uint32_t l = 0; l < run->n_lanes; l++)
-        if (run->lanes[l].state == LANE_OPEN && !run->lanes[l].committed) left -= run->lanes[l].work_from;
+        if (run->lanes[l].state == LANE_OPEN && !run->lanes[l].committed) left -= (int64_t)run->lanes[l].work_from * run->io[l].open.parts;
     return left > 0 ? left : 0;
 }
 

@@ -416,24 +416,38 @@ static void put_rgb_row(const struct rgb_view *v, int y, float *const rows[3], i
     for (int x = n; x < v->width; x++) memcpy(d + 3 * x, d + 3 * (n - 1), 3 * sizeof *d);
 }
 
-void yuv_to_rgb(const struct yuv_picture *src, const struct rgb_view *dst, float *scratch)
+void yuv_to_rgb_rows(const struct yuv_picture *src, const struct rgb_view *dst, int y0, int y1, float *scratch)
 {
-    assert(dst->width >= src->width && dst->height >= src->height && (dst->px == 1 || dst->px == 3));
+    assert(dst->width >= src->width && y0 >= 0 && y1 <= dst->height && (dst->px == 1 || dst->px == 3));
     size_t step = row_floats(src->width);
     float *const rows[3] = {scratch, scratch + step, scratch + 2 * step};
-    for (int y = 0; y < src->height; y++) {
-        yuv_read_row(src, y, rows[0], rows[1], rows[2], scratch + 3 * step);
+    for (int y = y0; y < y1; y++) {
+        // Below the picture its last row stands there still.
+        int from = y < src->height ? y : src->height - 1;
+        if (y == y0 || y < src->height) yuv_read_row(src, from, rows[0], rows[1], rows[2], scratch + 3 * step);
         put_rgb_row(dst, y, rows, src->width);
     }
-    for (int y = src->height; y < dst->height; y++) put_rgb_row(dst, y, rows, src->width);
+}
+
+void yuv_to_rgb(const struct yuv_picture *src, const struct rgb_view *dst, float *scratch)
+{
+    assert(dst->height >= src->height);
+    yuv_to_rgb_rows(src, dst, 0, dst->height, scratch);
 }
 
 void yuv_to_luma(const struct yuv_picture *src, const struct luma_view *dst, float *scratch)
 {
-    assert(dst->width >= src->width && dst->height >= src->height);
+    assert(dst->height >= src->height);
+    yuv_to_luma_rows(src, dst, 0, dst->height, scratch);
+}
+
+void yuv_to_luma_rows(const struct yuv_picture *src, const struct luma_view *dst, int y0, int y1, float *scratch)
+{
+    assert(dst->width >= src->width && y0 >= 0 && y1 <= dst->height);
     float *row = scratch;
-    for (int y = 0; y < dst->height; y++) {
-        if (y < src->height) yuv_read_luma_row(src, y, row, scratch + row_floats(src->width));
+    for (int y = y0; y < y1; y++) {
+        int from = y < src->height ? y : src->height - 1;
+        if (y == y0 || y < src->height) yuv_read_luma_row(src, from, row, scratch + row_floats(src->width));
         float *d = dst->c + (size_t)y * dst->row;
         scale_row(row, d, src->width, dst->gain, dst->bias);
         for (int x = src->width; x < dst->width; x++) d[x] = d[src->width - 1];
@@ -552,10 +566,10 @@ static void convert_row(const struct writer *w, int y)
     unmatrix_row(w->rows[0], w->rows[1], w->rows[2], w->y, w->cb, w->cr, n, w->kr, w->kg, w->kb, w->per_cb, w->per_cr);
 }
 
-static void write_gbr(const struct writer *w)
+static void write_gbr(const struct writer *w, int y0, int y1)
 {
     static const int channel[3] = {1, 2, 0};
-    for (int y = 0; y < w->dst->height; y++) {
+    for (int y = y0; y < y1; y++) {
         get_rgb_row(w->src, y, w->rows, w->dst->width);
         for (int i = 0; i < 3; i++) store_row(w->dst, i, y, w->rows[channel[i]], w->dst->width);
     }
@@ -587,7 +601,13 @@ static void write_group(const struct writer *w, int cy)
 
 void yuv_from_rgb(const struct yuv_picture *dst, const struct rgb_view *src, float *scratch)
 {
+    yuv_from_rgb_rows(dst, src, 0, dst->height, scratch);
+}
+
+void yuv_from_rgb_rows(const struct yuv_picture *dst, const struct rgb_view *src, int y0, int y1, float *scratch)
+{
     assert(src->width >= dst->width && src->height >= dst->height && (src->px == 1 || src->px == 3));
+    assert(y0 >= 0 && y1 <= dst->height);
     size_t step = row_floats(dst->width);
     struct writer w = {.dst = dst, .src = src};
     for (int i = 0; i < 3; i++) w.rows[i] = scratch + (size_t)i * step;
@@ -598,24 +618,31 @@ void yuv_from_rgb(const struct yuv_picture *dst, const struct rgb_view *src, flo
     w.kr = (float)kr, w.kb = (float)kb, w.kg = (float)(1 - kr - kb);
     w.per_cb = (float)(0.5 / (1 - kb)), w.per_cr = (float)(0.5 / (1 - kr));
     if (dst->layout == YUV_GBR) {
-        write_gbr(&w);
+        write_gbr(&w, y0, y1);
         return;
     }
     if (dst->layout == YUV_GRAY) {
-        for (int y = 0; y < dst->height; y++) {
+        for (int y = y0; y < y1; y++) {
             convert_row(&w, y);
             store_row(dst, 0, y, w.y, dst->width);
         }
         return;
     }
-    int ch = yuv_chroma_height(dst);
-    for (int cy = 0; cy < ch; cy++) write_group(&w, cy);
+    int f = 1 << dst->log2_ch;
+    assert(y0 % f == 0 && (y1 % f == 0 || y1 == dst->height));
+    for (int cy = y0 / f; cy * f < y1; cy++) write_group(&w, cy);
 }
 
 void yuv_from_luma(const struct yuv_picture *dst, const struct luma_view *src, float *scratch)
 {
+    yuv_from_luma_rows(dst, src, 0, dst->height, scratch);
+}
+
+void yuv_from_luma_rows(const struct yuv_picture *dst, const struct luma_view *src, int y0, int y1, float *scratch)
+{
     assert(src->width >= dst->width && src->height >= dst->height && dst->layout != YUV_GBR);
-    for (int y = 0; y < dst->height; y++) {
+    assert(y0 >= 0 && y1 <= dst->height);
+    for (int y = y0; y < y1; y++) {
         take_row(src->c + (size_t)y * src->row, scratch, dst->width, src->gain, src->bias);
         store_row(dst, 0, y, scratch, dst->width);
     }

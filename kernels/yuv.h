@@ -83,10 +83,20 @@ void yuv_read_chroma_row(const struct yuv_picture *p, int which, int cy, float *
 void yuv_to_rgb(const struct yuv_picture *src, const struct rgb_view *dst, float *scratch);
 void yuv_to_luma(const struct yuv_picture *src, const struct luma_view *dst, float *scratch);
 
+// Rows y0 <= y < y1 of dst alone.
+void yuv_to_rgb_rows(const struct yuv_picture *src, const struct rgb_view *dst, int y0, int y1, float *scratch);
+void yuv_to_luma_rows(const struct yuv_picture *src, const struct luma_view *dst, int y0, int y1, float *scratch);
+
 // The upper left part of src as the picture dst (src must cover it).
 void yuv_from_rgb(const struct yuv_picture *dst, const struct rgb_view *src, float *scratch);
 // Luma plane alone (GRAY, PLANAR, NV).
 void yuv_from_luma(const struct yuv_picture *dst, const struct luma_view *src, float *scratch);
+// Rows y0 <= y < y1 of dst alone, with their chroma: y0 and y1 are whole groups
+// of rows under one chroma row (y1 may be the height). Where chroma is sited on
+// a row, YUV_ROWS_AROUND rows of src on both sides are read too.
+#define YUV_ROWS_AROUND 2
+void yuv_from_rgb_rows(const struct yuv_picture *dst, const struct rgb_view *src, int y0, int y1, float *scratch);
+void yuv_from_luma_rows(const struct yuv_picture *dst, const struct luma_view *src, int y0, int y1, float *scratch);
 // Row cy of a chroma plane from values in -0.5..0.5.
 void yuv_write_chroma_row(const struct yuv_picture *dst, int which, int cy, const float *c);
 

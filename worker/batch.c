@@ -19,20 +19,25 @@ static enum reel_err run_frame(struct worker *w, struct worker_lane *l, const st
     struct reel_stamp stamp;
     enum reel_err err = reel_ring_check(in, work->in_slot, work->n, &stamp);
     if (err) return err;
+    int parts = l->task.view.parts;
+    if (work->part && work->part >= (uint32_t)parts)
+        return reel_fail(REEL_ERR_PROTO, "work names part %u of %d", work->part, parts);
     struct engine *engine = NULL;
     if (w->has_model)
         err = engines_get(w->engines, &w->model, l->task.view.net_w, l->task.view.net_h, &engine);
     else
-        err = engines_get(w->engines, NULL, 0, 0, &engine);
+        err = engines_get(w->engines, NULL, parts, 0, &engine);
     if (err) return err;
     *out_frame = (struct task_frame){.in = reel_ring_slot(in, work->in_slot),
                                      .out = reel_ring_slot(out, work->out_slot),
                                      .n = work->n,
+                                     .part = work->part,
                                      .pts = work->pts};
     reel_crash_point("worker.before_run");
     if ((err = l->task.ops->run(&l->task, engine, out_frame))) return err;
     reel_crash_point("worker.mid_slot");
-    reel_ring_publish(out, work->out_slot, work->n, work->pts, out_frame->aux_bytes);
+    // Of a frame in parts one writes the stamp: it is a check, the order comes from the messages.
+    if (!work->part) reel_ring_publish(out, work->out_slot, work->n, work->pts, out_frame->aux_bytes);
     return REEL_OK;
 }
 
@@ -60,6 +65,7 @@ enum reel_err batch_next(struct worker *w)
     w->queue_count--;
     struct worker_lane *l = &w->lanes[work.lane];
     begin_stat(w, &work, l->rec.job);
+    w->child.part = work.part;
     int64_t begin_us = reel_now_us();
     struct task_frame frame = {0};
     enum reel_err err = run_frame(w, l, &work, &frame);
@@ -72,7 +78,8 @@ enum reel_err batch_next(struct worker *w)
                                  .n = work.n,
                                  .out_slot = work.out_slot,
                                  .run_us = (uint32_t)frame.run_us,
-                                 .total_us = (uint32_t)total_us};
+                                 .total_us = (uint32_t)total_us,
+                                 .part = work.part};
     reel_crash_point("worker.before_done");
     return reel_bus_post(w->child.bus, REEL_BUS_HUB, REEL_MSG_DONE, &done);
 }

@@ -8,14 +8,17 @@
 #include <string.h>
 
 #include "common/life.h"
+#include "common/proto.h"
 #include "worker/model_graph.h"
 
 // Prepared sizes held at once: inputs of a run rarely mix more, and each holds
 // its own weights.
 #define MAX_ENGINES 3
+#define MAX_PARTS REEL_MAX_PARTS
 
 struct engine {
-    struct net *net; // NULL: a backend without a model
+    struct net *net;         // NULL: a backend without a model
+    struct program *program; // then
     const struct engines *owner;
     int w, h;
     uint64_t last_use;
@@ -31,8 +34,7 @@ struct engines {
     struct engine_params params;
     char *path;
     const struct backend_ops *ops;
-    struct program *program; // of a backend without a model
-    struct engine idle;      // its engine
+    struct engine idle[MAX_PARTS]; // of a backend without a model: for frames in i + 1 parts
     struct net *first;       // for facts and shapes; never prepared
     struct model_facts facts;
     struct net_io *io;
@@ -88,7 +90,7 @@ enum reel_err engines_open(const struct engine_params *params, struct engines **
     e->params = *params;
     e->ops = ops;
     if (ops->caps & BACKEND_NO_MODEL) {
-        err = ops->compile(NULL, &params->backend_params, &e->program);
+        err = ops->compile(NULL, &params->backend_params, &e->idle[0].program);
     } else if (!params->path || !*params->path) {
         err = reel_fail(REEL_ERR_CONFIG,
                         "could not run backend \"%s\": no model was named\n"
@@ -132,7 +134,8 @@ void engines_close(struct engines **engines)
     struct engines *e = *engines;
     if (!e) return;
     for (int i = 0; i < MAX_ENGINES; i++) destroy_engine(&e->list[i]);
-    if (e->program) e->ops->destroy(&e->program);
+    for (int i = 0; i < MAX_PARTS; i++)
+        if (e->idle[i].program) e->ops->destroy(&e->idle[i].program);
     net_close(&e->first);
     free(e->io);
     free(e->path);
@@ -156,6 +159,11 @@ void engines_field(struct engines *e, int *out_radius_w, int *out_radius_h, bool
 {
     net_receptive_field(e->first, out_radius_h, out_radius_w);
     *out_steps = model_steps(net_graph(e->first));
+}
+
+void engines_bit_field(struct engines *e, int *out_radius_w, int *out_radius_h, int *out_step)
+{
+    net_bit_field(e->first, out_radius_h, out_radius_w, out_step);
 }
 
 // ---- preparing --------------------------------------------------------------
@@ -182,13 +190,22 @@ static enum reel_err create_engine(struct engines *e, const struct model *model,
     return REEL_OK;
 }
 
+// Without a model: a program that takes as long as one of so many parts.
+static enum reel_err get_idle(struct engines *e, int parts, struct engine **out_engine)
+{
+    assert(parts <= MAX_PARTS);
+    struct engine *g = &e->idle[parts > 1 ? parts - 1 : 0];
+    struct backend_params params = e->params.backend_params;
+    if (parts > 1) params.sim_ms /= parts;
+    enum reel_err err = g->program ? REEL_OK : e->ops->compile(NULL, &params, &g->program);
+    g->owner = e;
+    *out_engine = g;
+    return err;
+}
+
 enum reel_err engines_get(struct engines *e, const struct model *model, int w, int h, struct engine **out_engine)
 {
-    if (e->program) {
-        e->idle.owner = e;
-        *out_engine = &e->idle;
-        return REEL_OK;
-    }
+    if (e->idle[0].program) return get_idle(e, w, out_engine);
     int oldest = 0;
     for (int i = 0; i < MAX_ENGINES; i++) {
         struct engine *g = e->list[i];
@@ -237,7 +254,7 @@ enum reel_err engine_run(struct engine *g, int64_t *run_us)
 {
     int64_t begin_us = reel_now_us();
     if (!g->net) {
-        enum reel_err err = g->owner->ops->run(g->owner->program, NULL, NULL, false);
+        enum reel_err err = g->owner->ops->run(g->program, NULL, NULL, false);
         *run_us += reel_now_us() - begin_us;
         return err;
     }

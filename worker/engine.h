@@ -27,9 +27,13 @@ enum reel_err engines_infer(struct engines *engines, const struct model *model, 
                             struct reel_shape *out_shapes);
 // Receptive radius, and whether the network sees its input in steps, for tiles.
 void engines_field(struct engines *engines, int *out_radius_w, int *out_radius_h, bool *out_steps);
+// The radius within which an output's bits depend on pixels, and the multiple
+// of pixels that frames may be cut at without changing them.
+void engines_bit_field(struct engines *engines, int *out_radius_w, int *out_radius_h, int *out_step);
 // The engine for a network input of w x h, compiled when it is new (the one
-// unused for longest goes). Holds until the next call. Errors: as
-// net_prepare().
+// unused for longest goes). Holds until the next call. Of a backend without a
+// model w is the number of parts that a frame is done in, and a run stands for
+// one of them. Errors: as net_prepare().
 enum reel_err engines_get(struct engines *engines, const struct model *model, int w, int h, struct engine **out_engine);
 size_t engine_memory_bytes(const struct engine *engine);
 

@@ -16,12 +16,58 @@
 #define WHOLE_PIXELS (1920 * 1088)
 #define TILE_SIDE 1024
 
+// A part that takes more than this share of the whole frame's rows is not worth
+// its worker.
+#define PART_WORTH 0.85
+#define PART_ROWS 16 // least height of a band
+
+// The smallest tile with which n of them cover src.
+static int side_of(int src, int n, int overlap)
+{
+    return (src + (n - 1) * overlap + n - 1) / n;
+}
+
 // The smallest tile with which as many tiles as TILE_SIDE needs cover src.
 static int tile_side(int src, int radius)
 {
     int overlap = 2 * radius,
         n = src <= TILE_SIDE ? 1 : (src - overlap + TILE_SIDE - overlap - 1) / (TILE_SIDE - overlap);
-    return (src + (n - 1) * overlap + n - 1) / n;
+    return side_of(src, n, overlap);
+}
+
+// Likewise; the last tile begins at a multiple of align.
+static int part_side(int src, int n, int overlap, int align)
+{
+    if (n == 1) return src;
+    int side = side_of(src, n, overlap);
+    return side + (src - side) % align;
+}
+
+// A frame over several workers: bands of whole tile rows that overlap by all
+// that an output's bits depend on, computed again on both sides of a seam. The
+// least work that keeps tiles under WHOLE_PIXELS. Leaves p as it is where there
+// is no gain.
+static void settle_parts(struct view_params *p, int radius, int align)
+{
+    int overlap = view_part_overlap(radius, align), wished = p->parts, best_w = 0, best_h = 0;
+    int64_t frame = (int64_t)p->src_w * p->src_h, best = INT64_MAX;
+    for (int parts = wished; parts > 1 && !best_w; parts--) {
+        if ((p->src_h - overlap) / parts < PART_ROWS) continue;
+        for (int i = 0; i < 64; i++) {
+            int n_x = 1 + i % 8, n_y = parts * (1 + i / 8);
+            int w = part_side(p->src_w, n_x, overlap, align), h = part_side(p->src_h, n_y, overlap, align);
+            int64_t work = (int64_t)w * h * n_x * n_y;
+            if ((int64_t)w * h > WHOLE_PIXELS || work >= best || (double)work > PART_WORTH * parts * (double)frame)
+                continue;
+            best = work, best_w = w, best_h = h;
+            p->parts = parts;
+        }
+    }
+    if (!best_w) return;
+    p->fit = MODEL_TILES;
+    p->net_w = best_w, p->net_h = best_h;
+    p->radius_w = p->radius_h = radius;
+    p->align = align;
 }
 
 static void settle_tiles(struct worker *w, struct view_params *p)
@@ -29,10 +75,16 @@ static void settle_tiles(struct worker *w, struct view_params *p)
     bool dynamic = p->net_w <= 0 || p->net_h <= 0;
     bool large = (int64_t)p->src_w * p->src_h > WHOLE_PIXELS && !strcmp(w->child.settings.tile, "auto");
     bool may = w->model.task == REEL_TASK_IMAGE && dynamic && p->size_multiple <= 1;
-    if (p->fit != MODEL_TILES && !(large && may)) return;
+    if (p->fit != MODEL_TILES && !((large || p->parts > 1) && may)) return;
     engines_field(w->engines, &p->radius_w, &p->radius_h, &p->steps);
     int radius = p->radius_w > p->radius_h ? p->radius_w : p->radius_h;
-    if (p->fit == MODEL_TILES || p->steps || p->radius_w < 0 || p->radius_h < 0 || radius > TILE_SIDE / 8) return;
+    if (p->fit == MODEL_TILES || p->steps || p->radius_w < 0 || p->radius_h < 0) return;
+    if (p->parts > 1) {
+        int bits_w, bits_h, align;
+        engines_bit_field(w->engines, &bits_w, &bits_h, &align);
+        settle_parts(p, bits_w > bits_h ? bits_w : bits_h, align);
+    }
+    if (p->fit == MODEL_TILES || !large || radius > TILE_SIDE / 8) return;
     p->fit = MODEL_TILES;
     p->net_w = tile_side(p->src_w, radius);
     p->net_h = tile_side(p->src_h, radius);
@@ -41,13 +93,15 @@ static void settle_tiles(struct worker *w, struct view_params *p)
 // Settles where pictures of this size go; ops->open comes later, when the
 // output's geometry is known.
 static enum reel_err setup_task(struct worker *w, const struct reel_media *media, const struct reel_geometry *in,
-                                struct task *out_task)
+                                uint32_t parts, struct task *out_task)
 {
     *out_task = (struct task){.settings = &w->child.settings, .media = *media, .in = *in};
     if (in->format.layout == REEL_PIX_NONE || !in->width || !in->height)
         return reel_fail(REEL_ERR_INPUT, "could not read frames: they have no picture");
+    out_task->view.parts = 1;
     if (!w->has_model) {
         out_task->ops = &task_sim;
+        out_task->view.parts = (int)parts;
         return REEL_OK;
     }
     out_task->model = &w->model;
@@ -61,7 +115,8 @@ static enum reel_err setup_task(struct worker *w, const struct reel_media *media
                             .src_h = (int)in->height,
                             .net_w = w->model.input.width,
                             .net_h = w->model.input.height,
-                            .size_multiple = w->model.input.size_multiple};
+                            .size_multiple = w->model.input.size_multiple,
+                            .parts = w->model.task == REEL_TASK_IMAGE ? (int)parts : 1};
     settle_tiles(w, &p);
     enum reel_err err = view_init(&out_task->view, &p);
     if (err) return err;
@@ -73,6 +128,21 @@ static void fini_task(struct task *task)
     if (task->ops && task->ops->close) task->ops->close(task);
     task_free_scratch(task);
     *task = (struct task){0};
+}
+
+static void say_parts(struct worker *w, uint32_t job, const struct view *v)
+{
+    double rows = (double)v->net_h * v->n_y / v->parts / v->src_h;
+    if (v->parts > 1)
+        reel_child_note(&w->child, REEL_LOG_INFO, job,
+                        "each frame is split over %d workers in bands that overlap by the network's whole field: "
+                        "each does %.0f%% of the rows",
+                        v->parts, 100 * rows);
+    else
+        reel_child_note(&w->child, REEL_LOG_WARN, job,
+                        "--split spatial does nothing here: in bands frames of %dx%d would be other pixels, or no less "
+                        "work, for this network's field; each goes whole to one worker",
+                        v->src_w, v->src_h);
 }
 
 static void say_tiles(struct worker *w, uint32_t job, const struct view *v)
@@ -87,11 +157,15 @@ static void say_tiles(struct worker *w, uint32_t job, const struct view *v)
 static enum reel_err shape_of(struct worker *w, const struct reel_rec_shape *rec, struct reel_rec_shaped *out_shaped)
 {
     struct task task;
-    enum reel_err err = setup_task(w, &rec->media, &rec->in, &task);
+    if (rec->parts < 1 || rec->parts > REEL_MAX_PARTS)
+        return reel_fail(REEL_ERR_PROTO, "could not work on frames in %u parts", rec->parts);
+    enum reel_err err = setup_task(w, &rec->media, &rec->in, rec->parts, &task);
     if (err) return err;
     *out_shaped = (struct reel_rec_shaped){.job = rec->job, .task = task.model ? task.model->task : REEL_TASK_IMAGE};
+    out_shaped->parts = (uint32_t)task.view.parts;
     if ((err = task.ops->shape(&task, out_shaped))) return err;
     if (!w->has_model) return REEL_OK;
+    if (rec->parts > 1) say_parts(w, rec->job, &task.view);
     say_tiles(w, rec->job, &task.view);
     // Compiling here is the memory trial, and the first frame finds it done.
     struct engine *engine;
@@ -132,7 +206,12 @@ static enum reel_err open_lane(struct worker *w, const struct reel_rec_open *rec
     enum reel_err err = reel_ring_configure(&w->child.in[rec->lane], rec->epoch, rec->in_slots, &rec->in);
     if (!err)
         err = reel_ring_configure(&w->child.out[rec->lane], rec->epoch, rec->out_slots + rec->out_spares, &rec->out);
-    if (!err) err = setup_task(w, &rec->media, &rec->in, &l->task);
+    if (!err && (rec->parts < 1 || rec->parts > REEL_MAX_PARTS))
+        err = reel_fail(REEL_ERR_PROTO, "could not work on frames in %u parts", rec->parts);
+    if (!err) err = setup_task(w, &rec->media, &rec->in, rec->parts, &l->task);
+    if (!err && l->task.view.parts != (int)rec->parts)
+        err = reel_fail(REEL_ERR_PROTO, "could not work on frames in %u parts: this network takes %d", rec->parts,
+                        l->task.view.parts);
     if (err) return err;
     l->task.out = rec->out;
     l->task.out_colour = rec->out_colour;

@@ -271,6 +271,18 @@ void net_receptive_field(struct net *net, int *out_radius_h, int *out_radius_w)
     graph_destroy(&graph);
 }
 
+// Winograd F(4x4) of kernels/conv_cpu.h; no backend makes larger blocks.
+#define CONV_BLOCK 4
+
+void net_bit_field(struct net *net, int *out_radius_h, int *out_radius_w, int *out_step)
+{
+    *out_radius_h = *out_radius_w = -1;
+    *out_step = 1;
+    struct graph *graph = trial(net, TRIAL, TRIAL);
+    if (graph) field_radius_of_bits(graph, CONV_BLOCK, out_radius_h, out_radius_w, out_step);
+    graph_destroy(&graph);
+}
+
 // Whether pictures of `side` pixels go through, and come out as much larger as
 // those of TRIAL where the output is a picture.
 static bool side_works(struct net *net, int64_t side, const struct reel_shape *base)

@@ -63,6 +63,9 @@ struct reel_shape net_default_shape(const struct net *net, int i, int64_t h, int
 // graph; -1 when unbounded or unknown. And the factor that input sizes must be
 // a multiple of (1 when any size works).
 void net_receptive_field(struct net *net, int *out_radius_h, int *out_radius_w);
+// The radius within which pixels may differ in their last bits, too, and the
+// multiple of pixels at which pictures must be cut for that; -1 as above.
+void net_bit_field(struct net *net, int *out_radius_h, int *out_radius_w, int *out_step);
 int net_size_multiple(struct net *net);
 
 size_t net_memory_bytes(const struct net *net);

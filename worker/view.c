@@ -27,17 +27,42 @@ int view_tile_at(int i, int n, int net, int src)
     return (int)((int64_t)(src - net) * i / (n - 1));
 }
 
+// Rounding tiles down to multiples may take align - 1 from an overlap.
+int view_part_overlap(int radius, int align)
+{
+    return 2 * (radius + VIEW_PART_MARGIN) + align - 1;
+}
+
+static int aligned_at(const struct view *v, int i, int n, int net, int src)
+{
+    int at = view_tile_at(i, n, net, src);
+    return i < n - 1 ? at - at % v->align : at;
+}
+
+int view_column_at(const struct view *v, int i)
+{
+    return aligned_at(v, i, v->n_x, v->net_w, v->src_w);
+}
+
+int view_row_at(const struct view *v, int i)
+{
+    return aligned_at(v, i, v->n_y, v->net_h, v->src_h);
+}
+
 static enum reel_err init_tiles(struct view *v, const struct view_params *p)
 {
     int radius = p->radius_w > p->radius_h ? p->radius_w : p->radius_h;
     int least = p->net_w < p->net_h ? p->net_w : p->net_h;
     bool whole = p->src_w <= p->net_w && p->src_h <= p->net_h;
-    // A field that eats more than half of a tile costs more than it gains.
-    bool bounded = p->radius_w >= 0 && p->radius_h >= 0;
-    v->exact = !whole && bounded && !p->steps && 4 * radius <= least;
+    bool bounded = p->radius_w >= 0 && p->radius_h >= 0, parts = p->parts > 1;
+    v->align = parts && p->align > 1 ? p->align : 1;
     // Without a bounded field a tile sees only itself: overlap more, so that
     // the blend hides the steps.
-    v->overlap = bounded ? 2 * radius : least / 4;
+    v->overlap = !bounded ? least / 4 : parts ? view_part_overlap(radius, v->align) : 2 * radius;
+    // A field that eats more than half of a tile costs more than it gains,
+    // except in time.
+    bool room = (p->net_w >= p->src_w || v->overlap < p->net_w) && (p->net_h >= p->src_h || v->overlap < p->net_h);
+    v->exact = !whole && bounded && !p->steps && (parts ? room : 4 * radius <= least);
     if (!v->exact && v->overlap < BLEND_OVERLAP) v->overlap = BLEND_OVERLAP;
     if (!v->exact && v->overlap > least / 4) v->overlap = least / 4;
     v->n_x = tiles_for(p->src_w, p->net_w, v->overlap);
@@ -47,7 +72,14 @@ static enum reel_err init_tiles(struct view *v, const struct view_params *p)
                          "could not cut picture \"%dx%d\" into tiles of %dx%d: more than %d tiles\n"
                          "state a larger size in io.size or tile",
                          p->src_w, p->src_h, p->net_w, p->net_h, VIEW_MAX_TILES);
+    if (parts && v->exact) v->parts = p->parts < v->n_y ? p->parts : v->n_y;
     return REEL_OK;
+}
+
+void view_part(const struct view *v, int part, int *out_first, int *out_end)
+{
+    *out_first = v->n_y * part / v->parts;
+    *out_end = v->n_y * (part + 1) / v->parts;
 }
 
 static void init_letterbox(struct view *v)
@@ -80,7 +112,9 @@ enum reel_err view_init(struct view *v, const struct view_params *p)
                        .scale_x = 1,
                        .scale_y = 1,
                        .n_x = 1,
-                       .n_y = 1};
+                       .n_y = 1,
+                       .parts = 1,
+                       .align = 1};
     v->pic_w = v->net_w, v->pic_h = v->net_h;
     switch (v->fit) {
     case MODEL_WHOLE:

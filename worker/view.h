@@ -21,7 +21,16 @@ struct view {
     int n_x, n_y;
     int overlap; // at least, in source pixels
     bool exact;  // overlap covers the receptive field: cut, not blended; same pixels but for rounding
+    int parts;   // bands of whole tile rows that workers may do apart; 1: none
+    int align;   // tiles begin at multiples of this, except the last
 };
+
+// Source rows beyond the receptive field that tiles of a frame in parts overlap
+// by, on each side of a seam: chroma rows are not cut, and neither are the rows
+// that chroma sited on a row is averaged from.
+#define VIEW_PART_MARGIN 4
+// Their overlap in all, with cuts at multiples of align.
+int view_part_overlap(int radius, int align);
 
 #define VIEW_MAX_TILES 4096
 
@@ -32,12 +41,19 @@ struct view_params {
     int size_multiple;
     int radius_w, radius_h; // receptive radius, -1 unknown or unbounded
     bool steps;             // the network sees its input in steps: tiles never give the same pixels
+    int parts;              // wished; 0 or 1: none
+    int align;              // of parts: cuts at these multiples change no bits
 };
 
 // Errors: LIMIT (more than VIEW_MAX_TILES tiles).
 enum reel_err view_init(struct view *view, const struct view_params *params);
 // Corner of tile i on one axis (n tiles, of size net, on a source of src).
 int view_tile_at(int i, int n, int net, int src);
+// Left and upper edge of tile column and row i.
+int view_column_at(const struct view *view, int i);
+int view_row_at(const struct view *view, int i);
+// Tile rows first <= i < end of a part.
+void view_part(const struct view *view, int part, int *out_first, int *out_end);
 // A point of the network's input in source pixels.
 void view_to_source(const struct view *view, float x, float y, float *out_x, float *out_y);
 

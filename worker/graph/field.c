@@ -305,7 +305,37 @@ static struct field of_input(const struct value *v)
     return f;
 }
 
-static bool follow(const struct graph *graph, struct field *fields)
+#define MOST_STEP 4096
+
+static int common_multiple(int a, int b)
+{
+    int x = a, y = b;
+    while (y) {
+        int rest = x % y;
+        x = y, y = rest;
+    }
+    return a / x > MOST_STEP / b ? MOST_STEP : a / x * b;
+}
+
+// Beyond what a dense convolution of 3 x 3 with step 1 sees, its block's edge.
+static void widen_by_block(const struct node *node, const struct field *in, int block, struct field *f, int *step)
+{
+    bool transposed = is(node, "ConvTranspose");
+    struct window w[2];
+    if (f->state != PICTURE || (!transposed && !is(node, "Conv")) || node_attr_int(node, "group", 1) > 1) return;
+    if (!window_of(node, 0, &w[0]) || !window_of(node, 1, &w[1])) return;
+    for (int d = 0; d < 2; d++)
+        if (!transposed && (w[d].kernel != 3 || w[d].step != 1)) return;
+    for (int d = 0; d < 2; d++) {
+        double more = in->span[d].stride * (block - 1) * w[d].dilation;
+        f->span[d].lo -= more;
+        f->span[d].hi += more;
+        *step = common_multiple(*step, block * (int)w[d].dilation * (int)ceil(in->span[d].stride - 1e-9));
+    }
+}
+
+// block 1: fields of values, not of bits.
+static bool follow(const struct graph *graph, int block, struct field *fields, int *step)
 {
     int wide = 1;
     for (const struct node *node = graph->first; node; node = node->next)
@@ -318,6 +348,7 @@ static bool follow(const struct graph *graph, struct field *fields)
         for (int i = 0; i < node->n_in; i++)
             args[i] = node->in[i] ? fields[node->in[i]->id] : (struct field){.state = CONSTANT};
         struct field f = control || node->n_out < 1 || !node->out[0] ? unbounded : through_node(node, args);
+        if (block > 1) widen_by_block(node, args, block, &f, step);
         for (int i = 0; i < node->n_out; i++)
             if (node->out[i]) fields[node->out[i]->id] = f;
     }
@@ -327,9 +358,16 @@ static bool follow(const struct graph *graph, struct field *fields)
 
 void field_radius(const struct graph *graph, int *out_radius_h, int *out_radius_w)
 {
+    int step;
+    field_radius_of_bits(graph, 1, out_radius_h, out_radius_w, &step);
+}
+
+void field_radius_of_bits(const struct graph *graph, int block, int *out_radius_h, int *out_radius_w, int *out_step)
+{
     *out_radius_h = *out_radius_w = -1;
+    *out_step = 1;
     struct field *fields = calloc((size_t)graph->n_values + 1, sizeof *fields);
-    if (fields && graph->n_outputs && graph->n_inputs && follow(graph, fields)) {
+    if (fields && graph->n_outputs && graph->n_inputs && follow(graph, block, fields, out_step)) {
         const struct field *f = &fields[graph->outputs[0]->id];
         if (f->state == PICTURE) {
             *out_radius_h = (int)ceil(fmax(fmax(-f->span[0].lo, f->span[0].hi), 0) - 1e-9);

@@ -13,5 +13,10 @@
 // y + radius only. -1 when it is unbounded (global pooling, attention, a dense
 // layer...) or unknown. Pictures are NCHW, or NHWC when the last extent says so.
 void field_radius(const struct graph *graph, int *out_radius_h, int *out_radius_w);
+// The same for bits: convolutions that make block x block elements at a time
+// (Winograd) round each element by all that its block reads. Within this radius
+// of other pixels an element has the same bits only where the cut is at a
+// multiple of *out_step input pixels (blocks of dilated convolutions lie apart).
+void field_radius_of_bits(const struct graph *graph, int block, int *out_radius_h, int *out_radius_w, int *out_step);
 
 #endif

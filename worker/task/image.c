@@ -16,6 +16,13 @@
 #include "kernels/resize.h"
 #include "worker/task/task.h"
 
+// What one run of a frame (or of a part of it) makes: all tile rows, or those
+// of the part, and the output rows y0 <= y < y1.
+struct band {
+    int tile_first, tile_end;
+    int y0, y1;
+};
+
 struct image_state {
     int planes;      // 1 or 3, of the network's output
     int in_w, in_h;  // of the input canvas: the source, at least a tile
@@ -144,11 +151,35 @@ static enum reel_err output_view(const struct task *task, const struct engine *e
     return REEL_OK;
 }
 
+// ---- parts ----------------------------------------------------------------------
+
+// The output row where tile row i begins: in the middle of the overlap, on a
+// whole chroma row.
+static int seam_at(const struct task *task, int i)
+{
+    const struct view *v = &task->view;
+    if (i == 0) return 0;
+    if (i == v->n_y) return (int)task->out.height;
+    int begin = view_row_at(v, i), end = view_row_at(v, i - 1);
+    int scale = (int)task->out.height / v->src_h, f = 1 << task->out.format.log2_chroma_h;
+    return (begin + end + v->net_h) / 2 * scale / f * f;
+}
+
+static struct band band_of(const struct task *task, const struct task_frame *frame)
+{
+    struct band b = {0, task->view.n_y, 0, (int)task->out.height};
+    if (task->view.parts < 2) return b;
+    view_part(&task->view, (int)frame->part, &b.tile_first, &b.tile_end);
+    b.y0 = seam_at(task, b.tile_first), b.y1 = seam_at(task, b.tile_end);
+    return b;
+}
+
 // ---- chroma of luma-only networks -------------------------------------------------
 
 struct chroma {
     const struct yuv_picture *src, *dst;
     int which;
+    int row0; // of the band
     float *scratch;
 };
 
@@ -173,7 +204,7 @@ static void read_chroma(void *user, int y, float *const *rows)
 static void write_chroma(void *user, int y, float *const *rows)
 {
     struct chroma *c = user;
-    yuv_write_chroma_row(c->dst, c->which, y, rows[0]);
+    yuv_write_chroma_row(c->dst, c->which, c->row0 + y, rows[0]);
 }
 
 // Where the first chroma sample stands, in luma samples.
@@ -193,7 +224,18 @@ static bool chroma_axis(struct resize_axis *axis, int n_in, int n_out, double sc
     return resize_axis_init(axis, RESIZE_BICUBIC, n_in, n_out, origin, step);
 }
 
-static enum reel_err resize_chroma(struct task *task, const struct yuv_picture *src, const struct yuv_picture *dst)
+// Rows from <= y < to of an axis; borrows from it.
+static struct resize_axis axis_rows(const struct resize_axis *axis, int from, int to)
+{
+    struct resize_axis a = *axis;
+    a.first += from;
+    a.weight += (size_t)from * (size_t)a.taps;
+    a.n_out = to - from;
+    return a;
+}
+
+static enum reel_err resize_chroma(struct task *task, const struct yuv_picture *src, const struct yuv_picture *dst,
+                                   const struct band *band)
 {
     struct resize_axis x = {0}, y = {0};
     bool rgb = src->layout == YUV_GBR;
@@ -206,42 +248,45 @@ static enum reel_err resize_chroma(struct task *task, const struct yuv_picture *
                     rgb ? 1 : 1 << src->log2_ch, chroma_origin(dst, dst->log2_ch, dst->site_y), 1 << dst->log2_ch);
     size_t rows = 3 * (((size_t)src->width + 15) / 16 * 16) + yuv_scratch_floats(src->width);
     float *scratch = ok ? task_scratch(task, rows + resize_scratch_floats(&x, &y, 1)) : NULL;
+    int f = 1 << dst->log2_ch, c0 = band->y0 / f, c1 = (band->y1 + f - 1) / f;
     for (int i = 0; i < 2 && scratch; i++) {
-        struct chroma c = {src, dst, i, scratch};
-        resize_rows(&x, &y, 1, read_chroma, write_chroma, &c, scratch + rows);
+        struct chroma c = {src, dst, i, c0, scratch};
+        struct resize_axis of_band = axis_rows(&y, c0, c1);
+        resize_rows(&x, &of_band, 1, read_chroma, write_chroma, &c, scratch + rows);
     }
     resize_axis_fini(&x);
     resize_axis_fini(&y);
     return scratch ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not resize chroma: out of memory");
 }
 
-static enum reel_err neutral_chroma(struct task *task, const struct yuv_picture *dst)
+static enum reel_err neutral_chroma(struct task *task, const struct yuv_picture *dst, const struct band *band)
 {
     float *row = task_scratch(task, (size_t)yuv_chroma_width(dst) + 16);
     if (!row) return reel_fail(REEL_ERR_NOMEM, "could not write chroma: out of memory");
     memset(row, 0, (size_t)yuv_chroma_width(dst) * sizeof *row);
-    for (int y = 0; y < yuv_chroma_height(dst); y++)
+    for (int y = band->y0 >> dst->log2_ch; y << dst->log2_ch < band->y1; y++)
         for (int i = 0; i < 2; i++) yuv_write_chroma_row(dst, i, y, row);
     return REEL_OK;
 }
 
 // ---- into the slot ------------------------------------------------------------------
 
-static enum reel_err write_picture(struct task *task, const struct task_frame *frame, const struct rgb_view *v)
+static enum reel_err write_picture(struct task *task, const struct task_frame *frame, const struct rgb_view *v,
+                                   const struct band *band)
 {
     struct yuv_picture dst = task_picture(&task->out, &task->out_colour, frame->out);
     float *scratch = task_scratch(task, yuv_scratch_floats(dst.width));
     if (!scratch) return reel_fail(REEL_ERR_NOMEM, "could not write a picture: out of memory");
     if (task->model->output.channels == 3) {
-        yuv_from_rgb(&dst, v, scratch);
+        yuv_from_rgb_rows(&dst, v, band->y0, band->y1, scratch);
         return REEL_OK;
     }
     struct luma_view y = {v->c[0], v->row, v->width, v->height, v->gain[0], v->bias[0]};
-    yuv_from_luma(&dst, &y, scratch);
+    yuv_from_luma_rows(&dst, &y, band->y0, band->y1, scratch);
     if (dst.layout == YUV_GRAY) return REEL_OK;
     struct yuv_picture src = task_picture(&task->in, &task->media.colour, frame->in);
-    if (src.layout == YUV_GRAY || task->model->input.channels != 1) return neutral_chroma(task, &dst);
-    return resize_chroma(task, &src, &dst);
+    if (src.layout == YUV_GRAY || task->model->input.channels != 1) return neutral_chroma(task, &dst, band);
+    return resize_chroma(task, &src, &dst, band);
 }
 
 static struct rgb_view canvas_view(const struct task *task)
@@ -258,7 +303,8 @@ static struct rgb_view canvas_view(const struct task *task)
 
 // ---- tiles ----------------------------------------------------------------------------
 
-static enum reel_err read_canvas(struct task *task, const uint8_t *in_slot)
+// Source rows y0 <= y < y1.
+static enum reel_err read_canvas(struct task *task, const uint8_t *in_slot, int y0, int y1)
 {
     const struct image_state *s = task->state;
     const struct model_input *in = &task->model->input;
@@ -267,13 +313,13 @@ static enum reel_err read_canvas(struct task *task, const uint8_t *in_slot)
     if (!scratch) return reel_fail(REEL_ERR_NOMEM, "could not read a picture: out of memory");
     if (in->channels == 1) {
         struct luma_view v = {s->in, (size_t)s->in_w, s->in_w, s->in_h, in->gain[0], in->bias[0]};
-        yuv_to_luma(&src, &v, scratch);
+        yuv_to_luma_rows(&src, &v, y0, y1, scratch);
         return REEL_OK;
     }
     struct rgb_view v = {.row = (size_t)s->in_w, .px = 1, .width = s->in_w, .height = s->in_h};
     for (int i = 0; i < 3; i++)
         v.c[i] = s->in + (size_t)i * s->in_plane, v.gain[i] = in->gain[i], v.bias[i] = in->bias[i];
-    yuv_to_rgb(&src, &v, scratch);
+    yuv_to_rgb_rows(&src, &v, y0, y1, scratch);
     return REEL_OK;
 }
 
@@ -298,18 +344,19 @@ static void cut_tile(const struct task *task, struct engine *engine, int x0, int
 }
 
 // Weights of tile i's pixels along one axis: 1, falling to 0 towards its
-// neighbours around the middle of the overlap; both sides of a seam sum to 1.
-// All in output pixels; scale is a whole number.
-static void tile_weights(const struct view *v, int i, int n, int net, int src, int scale, float *weight)
+// neighbours (those of first <= i < end) around the middle of the overlap; both
+// sides of a seam sum to 1. All in output pixels; scale is a whole number.
+static void tile_weights(const struct view *v, int i, int first, int end_tile, int net,
+                         int (*tile_at)(const struct view *, int), int scale, float *weight)
 {
-    int at = view_tile_at(i, n, net, src);
+    int at = tile_at(v, i);
     double ramp = v->exact ? 0 : (double)v->overlap * scale;
     for (int x = 0; x < net * scale; x++) weight[x] = 1;
     for (int side = 0; side < 2; side++) {
         int other = side ? i + 1 : i - 1;
-        if (other < 0 || other >= n) continue;
+        if (other < first || other >= end_tile) continue;
         int low = side ? i : other, high = low + 1; // of the two tiles at this seam
-        int begin = view_tile_at(high, n, net, src), end = view_tile_at(low, n, net, src) + net;
+        int begin = tile_at(v, high), end = tile_at(v, low) + net;
         double middle = (begin + end) / 2 * (double)scale;
         for (int x = 0; x < net * scale; x++) {
             double p = (double)at * scale + x + 0.5; // position on the canvas
@@ -336,27 +383,36 @@ static void add_tile(const struct task *task, const struct rgb_view *v, int x0, 
         }
 }
 
-static enum reel_err run_tiles(struct task *task, struct engine *engine, struct task_frame *frame)
+static void clear_canvas(const struct task *task, int y0, int y1)
+{
+    const struct image_state *s = task->state;
+    size_t width = task->out.width, height = task->out.height, end = (size_t)y1 < height ? (size_t)y1 : height;
+    for (int i = 0; i < s->planes; i++)
+        memset(s->out + (size_t)i * s->out_plane + (size_t)y0 * width, 0, (end - (size_t)y0) * width * sizeof *s->out);
+}
+
+static enum reel_err run_tiles(struct task *task, struct engine *engine, struct task_frame *frame,
+                               const struct band *band)
 {
     const struct view *v = &task->view;
-    const struct image_state *s = task->state;
     int w = 0, h = 0;
     enum reel_err err = output_size(task, &w, &h);
     float *weights = err ? NULL : malloc(((size_t)w + (size_t)h) * sizeof *weights);
     if (!err && !weights) err = reel_fail(REEL_ERR_NOMEM, "could not join tiles: out of memory");
-    if (!err) err = read_canvas(task, frame->in);
-    memset(s->out, 0, s->out_plane * (size_t)s->planes * sizeof *s->out);
+    int top = view_row_at(v, band->tile_first), bottom = view_row_at(v, band->tile_end - 1) + v->net_h;
+    if (!err) err = read_canvas(task, frame->in, top, bottom);
     int scale_x = v->n_x > 1 || v->n_y > 1 ? w / v->net_w : 0, scale_y = scale_x ? h / v->net_h : 0;
-    for (int i = 0; i < v->n_x * v->n_y && !err; i++) {
+    clear_canvas(task, top * scale_y, scale_y ? bottom * scale_y : h);
+    for (int i = band->tile_first * v->n_x; i < band->tile_end * v->n_x && !err; i++) {
         int ix = i % v->n_x, iy = i / v->n_x;
-        int x0 = view_tile_at(ix, v->n_x, v->net_w, v->src_w), y0 = view_tile_at(iy, v->n_y, v->net_h, v->src_h);
+        int x0 = view_column_at(v, ix), y0 = view_row_at(v, iy);
         cut_tile(task, engine, x0, y0);
         struct rgb_view made;
         if ((err = engine_run(engine, &frame->run_us)) || (err = output_view(task, engine, &made))) break;
         for (int k = 0; k < w + h; k++) weights[k] = 1;
         if (scale_x) {
-            tile_weights(v, ix, v->n_x, v->net_w, v->src_w, scale_x, weights);
-            tile_weights(v, iy, v->n_y, v->net_h, v->src_h, scale_y, weights + w);
+            tile_weights(v, ix, 0, v->n_x, v->net_w, view_column_at, scale_x, weights);
+            tile_weights(v, iy, band->tile_first, band->tile_end, v->net_h, view_row_at, scale_y, weights + w);
         }
         add_tile(task, &made, x0 * scale_x, y0 * scale_y, weights, weights + w);
     }
@@ -420,6 +476,7 @@ static enum reel_err run_resized(struct task *task, struct engine *engine, struc
 struct residual {
     const struct task *task;
     const struct yuv_picture *src;
+    int row0; // of the band
     float *scratch;
 };
 
@@ -438,24 +495,30 @@ static void add_source(void *user, int y, float *const *rows)
     const struct image_state *s = r->task->state;
     size_t width = r->task->out.width;
     for (int i = 0; i < s->planes; i++) {
-        float *to = s->out + (size_t)i * s->out_plane + (size_t)y * width;
+        float *to = s->out + (size_t)i * s->out_plane + (size_t)(r->row0 + y) * width;
         for (size_t x = 0; x < width; x++) to[x] += rows[i][x];
     }
 }
 
-static enum reel_err add_residual(struct task *task, const uint8_t *in_slot)
+static enum reel_err add_residual(struct task *task, const uint8_t *in_slot, const struct band *band)
 {
+    int height = (int)task->out.height, y0 = band->y0 - YUV_ROWS_AROUND, y1 = band->y1 + YUV_ROWS_AROUND;
+    if (y0 < 0) y0 = 0;
+    if (y1 > height) y1 = height;
     struct yuv_picture src = task_picture(&task->in, &task->media.colour, in_slot);
-    struct residual r = {task, &src, NULL};
+    struct residual r = {task, &src, y0, NULL};
     struct resize_axis x = {0}, y = {0};
     int planes = ((const struct image_state *)task->state)->planes;
     float *scratch = NULL;
     size_t reader = yuv_scratch_floats(src.width);
     if (resize_axis_fit(&x, RESIZE_BICUBIC, src.width, (int)task->out.width) &&
-        resize_axis_fit(&y, RESIZE_BICUBIC, src.height, (int)task->out.height))
+        resize_axis_fit(&y, RESIZE_BICUBIC, src.height, height))
         scratch = task_scratch(task, reader + resize_scratch_floats(&x, &y, planes));
     r.scratch = scratch;
-    if (scratch) resize_rows(&x, &y, planes, read_source, add_source, &r, scratch + reader);
+    if (scratch) {
+        struct resize_axis of_band = axis_rows(&y, y0, y1);
+        resize_rows(&x, &of_band, planes, read_source, add_source, &r, scratch + reader);
+    }
     resize_axis_fini(&x);
     resize_axis_fini(&y);
     return scratch ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not add a picture: out of memory");
@@ -484,24 +547,25 @@ static enum reel_err run_whole(struct task *task, struct engine *engine, struct 
 static enum reel_err image_run(struct task *task, struct engine *engine, struct task_frame *frame)
 {
     struct rgb_view made;
+    struct band band = band_of(task, frame);
     enum reel_err err;
     switch (task->view.fit) {
     case MODEL_WHOLE:
         err = run_whole(task, engine, frame, &made);
         break;
     case MODEL_TILES:
-        err = run_tiles(task, engine, frame);
+        err = run_tiles(task, engine, frame, &band);
         break;
     default:
         err = run_resized(task, engine, frame);
     }
     if (err) return err;
     if (!is_direct(task)) {
-        if (task->model->output.residual && (err = add_residual(task, frame->in))) return err;
+        if (task->model->output.residual && (err = add_residual(task, frame->in, &band))) return err;
         made = canvas_view(task);
     }
-    err = write_picture(task, frame, &made);
-    if (!err) task_put_results(task, frame, REEL_TASK_IMAGE, NULL, 0, 1);
+    err = write_picture(task, frame, &made, &band);
+    if (!err && !frame->part) task_put_results(task, frame, REEL_TASK_IMAGE, NULL, 0, 1);
     return err;
 }
 

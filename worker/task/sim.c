@@ -25,20 +25,35 @@ static enum reel_err sim_shape(const struct task *task, struct reel_rec_shaped *
     return REEL_OK;
 }
 
-static void copy_picture(const struct yuv_picture *from, const struct yuv_picture *to, int planes)
+// Output rows of a part. The stamp is the first part's alone.
+static void rows_of(const struct task *task, const struct task_frame *frame, int *out_y0, int *out_y1)
+{
+    int h = (int)task->in.height, parts = task->view.parts > 1 ? task->view.parts : 1, y[2];
+    for (int i = 0; i < 2; i++) {
+        int part = (int)frame->part + i;
+        y[i] = (int)((int64_t)h * part / parts) / 4 * 4; // of whole chroma rows
+        if (part > 0 && y[i] < 8 * BLOCK) y[i] = 8 * BLOCK;
+        if (part == parts || y[i] > h) y[i] = h;
+    }
+    *out_y0 = y[0], *out_y1 = y[1];
+}
+
+static void copy_picture(const struct yuv_picture *from, const struct yuv_picture *to, int planes, int y0, int y1)
 {
     for (int i = 0; i < planes; i++) {
         bool chroma = i > 0 && from->layout != YUV_GBR;
-        size_t rows = (size_t)(chroma ? yuv_chroma_height(from) : from->height);
+        int f = chroma ? 1 << from->log2_ch : 1;
+        size_t rows = (size_t)((y1 + f - 1) / f);
         size_t n = (size_t)(chroma ? yuv_chroma_width(from) : from->width);
         if (chroma && from->layout == YUV_NV) n *= 2;
         n *= from->depth > 8 ? 2 : 1;
-        for (size_t y = 0; y < rows; y++)
+        for (size_t y = (size_t)(y0 / f); y < rows; y++)
             memcpy(to->plane[i] + y * to->stride[i], from->plane[i] + y * from->stride[i], n);
     }
 }
 
-static enum reel_err convert_picture(struct task *task, const struct yuv_picture *from, const struct yuv_picture *to)
+static enum reel_err convert_picture(struct task *task, const struct yuv_picture *from, const struct yuv_picture *to,
+                                     int y0, int y1)
 {
     size_t pixels = (size_t)from->width * (size_t)from->height;
     float *data = task_scratch(task, 3 * pixels + yuv_scratch_floats(from->width));
@@ -49,8 +64,9 @@ static enum reel_err convert_picture(struct task *task, const struct yuv_picture
                          .width = from->width,
                          .height = from->height,
                          .gain = {1, 1, 1}};
-    yuv_to_rgb(from, &v, data + 3 * pixels);
-    yuv_from_rgb(to, &v, data + 3 * pixels);
+    int above = y0 - YUV_ROWS_AROUND, below = y1 + YUV_ROWS_AROUND;
+    yuv_to_rgb_rows(from, &v, above > 0 ? above : 0, below < v.height ? below : v.height, data + 3 * pixels);
+    yuv_from_rgb_rows(to, &v, y0, y1, data + 3 * pixels);
     return REEL_OK;
 }
 
@@ -92,13 +108,16 @@ static enum reel_err sim_run(struct task *task, struct engine *engine, struct ta
         struct yuv_picture from = task_picture(in, &task->media.colour, frame->in);
         struct yuv_picture to = task_picture(out, &task->out_colour, frame->out);
         enum reel_err err = REEL_OK;
+        int y0, y1;
+        rows_of(task, frame, &y0, &y1);
         if (!memcmp(&in->format, &out->format, sizeof in->format))
-            copy_picture(&from, &to, reel_format_planes(in->format));
-        else
-            err = convert_picture(task, &from, &to);
+            copy_picture(&from, &to, reel_format_planes(in->format), y0, y1);
+        else if (y0 < y1)
+            err = convert_picture(task, &from, &to, y0, y1);
         if (err) return err;
-        if (to.width >= ACROSS * BLOCK && to.height >= 4 * BLOCK) stamp_bits(&to, 0, frame->n);
-        if (to.width >= ACROSS * BLOCK && to.height >= 8 * BLOCK) stamp_bits(&to, 4 * BLOCK, (uint32_t)frame->pts);
+        bool stamps = !frame->part && to.width >= ACROSS * BLOCK;
+        if (stamps && to.height >= 4 * BLOCK) stamp_bits(&to, 0, frame->n);
+        if (stamps && to.height >= 8 * BLOCK) stamp_bits(&to, 4 * BLOCK, (uint32_t)frame->pts);
     }
     return engine_run(engine, &frame->run_us);
 }

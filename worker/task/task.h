@@ -40,6 +40,7 @@ struct task_frame {
     const uint8_t *in; // slot
     uint8_t *out;      // slot
     uint32_t n;
+    uint32_t part; // of task->view.parts: only its rows of the output are written; results by part 0 alone
     int64_t pts;
     uint32_t aux_bytes; // written to the output's aux by the task
     int64_t run_us;     // spent inside the network

@@ -21,11 +21,11 @@ enum kind { K_DECODED, K_END, K_DONE, K_READY, K_TAKEN, K_COMMITTED, K_CLOSED };
 // decoder or aggregator sent it; life: of the sender.
 struct message {
     enum kind kind;
-    uint32_t from, life, lane, epoch, n, slot, member;
+    uint32_t from, life, lane, epoch, n, slot, member, part;
 };
 
 struct work {
-    uint32_t lane, epoch, n, in_slot, out_slot;
+    uint32_t lane, epoch, n, in_slot, out_slot, part, parts;
 };
 
 struct sim_worker {
@@ -38,7 +38,8 @@ struct sim_worker {
 
 struct sim_slot {
     int writers, readers;
-    uint32_t epoch, n; // content
+    uint32_t epoch, n;       // content, or what is being written
+    uint32_t writing, whole; // parts, as bit masks
 };
 
 struct sim_lane {
@@ -64,7 +65,8 @@ struct world {
     struct message queue[QUEUE];
     uint32_t n_queue;
     uint32_t epoch, low_before[LANES], window_before[LANES];
-    uint64_t order, events, deaths, give_ups, second_tries, repeats;
+    uint64_t order, events, deaths, give_ups, second_tries, repeats, parts_given;
+    bool parts; // frames may be worked on in parts
     int64_t now;
     int death_per_mille, repeat_per_mille;
     char why[256];
@@ -92,23 +94,31 @@ static void say(struct world *w, struct message m)
 
 // ---- slots ----------------------------------------------------------------------
 
-static void begin_write(struct world *w, struct sim_slot *s, const char *who)
+// Parts of one frame may be written side by side, each by one.
+static void begin_write(struct world *w, struct sim_slot *s, uint32_t epoch, uint32_t n, uint32_t part, const char *who)
 {
-    if (s->writers || s->readers)
+    bool same = s->epoch == epoch && s->n == n;
+    if (s->readers || (s->writers && !same))
         BAD(w, "%s writes a slot with %d writers and %d readers", who, s->writers, s->readers);
+    if (!same) s->whole = 0;
+    if (s->writing >> part & 1) BAD(w, "%s writes part %u that another writes", who, part);
+    s->epoch = epoch, s->n = n;
     s->writers++;
+    s->writing |= 1u << part;
+    s->whole &= ~(1u << part);
 }
 
-static void end_write(struct sim_slot *s, uint32_t epoch, uint32_t n)
+static void end_write(struct sim_slot *s, uint32_t part, bool torn)
 {
     s->writers--;
-    s->epoch = epoch;
-    s->n = n;
+    s->writing &= ~(1u << part);
+    if (!torn) s->whole |= 1u << part;
 }
 
-static void begin_read(struct world *w, struct sim_slot *s, uint32_t epoch, uint32_t n, const char *who)
+static void begin_read(struct world *w, struct sim_slot *s, uint32_t epoch, uint32_t n, uint32_t parts, const char *who)
 {
     if (s->writers) BAD(w, "%s reads a slot that is being written", who);
+    if (s->whole != (1u << parts) - 1) BAD(w, "%s reads parts %x of %u", who, s->whole, parts);
     if (s->epoch != epoch || s->n != n) BAD(w, "%s reads frame %u/%u, wanted %u/%u", who, s->epoch, s->n, epoch, n);
     s->readers++;
 }
@@ -121,7 +131,7 @@ static void step_decoder(struct world *w, uint32_t l)
     if (!s->decoder_open) return;
     uint32_t slots = w->lanes[l].p.in_slots;
     if (s->filling) {
-        end_write(&s->in[s->next % slots], s->epoch, s->next);
+        end_write(&s->in[s->next % slots], 0, false);
         s->filling = false;
         say(w, (struct message){K_DECODED, l, s->decoder_life, l, s->epoch, s->next, 0, 0});
         s->next++;
@@ -129,7 +139,7 @@ static void step_decoder(struct world *w, uint32_t l)
         s->decoder_open = s->decoder_closing = false;
         say(w, (struct message){K_CLOSED, l, s->decoder_life, l, s->epoch, 0, 0, LANE_MEMBER_DECODER});
     } else if (s->next < s->segment_frames && s->next < s->window) {
-        begin_write(w, &s->in[s->next % slots], "decoder");
+        begin_write(w, &s->in[s->next % slots], s->epoch, s->next, 0, "decoder");
         s->filling = true;
     } else if (s->next == s->segment_frames && !s->ended_sent) {
         s->ended_sent = true;
@@ -145,10 +155,10 @@ static void step_worker(struct world *w, uint32_t i)
         struct work job = s->queue[s->first % 64];
         struct sim_lane *lane = &w->sim[job.lane];
         lane->in[job.in_slot].readers--;
-        end_write(&lane->out[job.out_slot], job.epoch, job.n);
+        end_write(&lane->out[job.out_slot], job.part, false);
         s->busy = false;
         s->first++, s->count--;
-        say(w, (struct message){K_DONE, i, s->life, job.lane, job.epoch, job.n, job.out_slot, 0});
+        say(w, (struct message){K_DONE, i, s->life, job.lane, job.epoch, job.n, job.out_slot, 0, job.part});
         say(w, (struct message){K_READY, i, s->life, 0, 0, 1, 0, 0});
         return;
     }
@@ -173,8 +183,8 @@ static void step_worker(struct world *w, uint32_t i)
     struct work job = s->queue[s->first % 64];
     struct sim_lane *lane = &w->sim[job.lane];
     if (s->known[job.lane] != job.epoch) BAD(w, "work of an epoch that the worker was not told");
-    begin_read(w, &lane->in[job.in_slot], job.epoch, job.n, "worker");
-    begin_write(w, &lane->out[job.out_slot], "worker");
+    begin_read(w, &lane->in[job.in_slot], job.epoch, job.n, 1, "worker");
+    begin_write(w, &lane->out[job.out_slot], job.epoch, job.n, job.part, "worker");
     s->busy = true;
 }
 
@@ -214,6 +224,7 @@ static void open_lane(struct world *w, uint32_t l)
                             .out_slots = out,
                             .out_spares = draw(w, 3),
                             .shape = draw(w, 2),
+                            .parts = w->parts ? draw(w, LANE_MAX_PARTS + 1) : 0,
                             .order = ++w->order};
     lane_open(&w->lanes[l], &p);
     for (uint32_t i = 0; i < MAX_SLOTS; i++)
@@ -285,7 +296,7 @@ static void take(struct world *w, struct message m, bool repeated)
         expect(w, lane_on_end(lane, m.epoch, m.n), repeated, "LANE_END");
         break;
     case K_DONE: {
-        enum lane_result r = lane_on_done(lane, m.epoch, m.n, m.from, m.slot, &first);
+        enum lane_result r = lane_on_done(lane, m.epoch, m.n, m.part, m.from, m.slot, &first);
         // Said again after the frame went to the same worker anew, it cannot be told apart; links number messages.
         expect(w, r, repeated, "DONE");
         if (r == LANE_OK) dispatch_on_done(&w->dispatch, m.from, 1000 + 1000 * m.from);
@@ -331,7 +342,7 @@ static void kill_worker(struct world *w, uint32_t i)
     if (s->busy) {
         struct work job = s->queue[s->first % 64];
         w->sim[job.lane].in[job.in_slot].readers--;
-        end_write(&w->sim[job.lane].out[job.out_slot], 0, 0); // torn
+        end_write(&w->sim[job.lane].out[job.out_slot], job.part, true);
     }
     s->alive = s->busy = false;
     s->life++;
@@ -350,7 +361,7 @@ static void kill_bound(struct world *w, uint32_t l, bool decoder)
     if (lane->state == LANE_IDLE || !lane_has_member(lane, member)) return;
     w->deaths++, w->give_ups++;
     if (decoder) {
-        if (s->filling) end_write(&s->in[s->next % lane->p.in_slots], 0, 0);
+        if (s->filling) end_write(&s->in[s->next % lane->p.in_slots], 0, true);
         s->filling = s->decoder_open = s->decoder_closing = false;
         s->decoder_life++;
     } else {
@@ -379,8 +390,8 @@ static void coordinate(struct world *w)
             if (f->pts != n * 10) BAD(w, "frame %u has another's time", n);
             s->frame_in[n] = n % lane->p.in_slots;
             s->frame_out[n] = f->out_slot;
-            begin_read(w, &s->in[s->frame_in[n]], s->epoch, n, "aggregator");
-            begin_read(w, &s->out[s->frame_out[n]], s->epoch, n, "aggregator");
+            begin_read(w, &s->in[s->frame_in[n]], s->epoch, n, 1, "aggregator");
+            begin_read(w, &s->out[s->frame_out[n]], s->epoch, n, lane->p.parts > 1 ? lane->p.parts : 1, "aggregator");
             s->holding[s->n_holding++] = n;
             s->received++;
         }
@@ -399,8 +410,10 @@ static void coordinate(struct world *w)
             struct lane *lane = &w->lanes[b.item[i].lane];
             w->second_tries += b.item[i].out_slot >= lane->p.out_slots;
             if (lane->p.shape != w->lanes[b.item[0].lane].p.shape) BAD(w, "a batch of two shapes");
-            s->queue[(s->first + s->count++) % 64] = (struct work){b.item[i].lane, lane->p.epoch, b.item[i].n,
-                                                                   b.item[i].n % lane->p.in_slots, b.item[i].out_slot};
+            w->parts_given += lane->p.parts > 1;
+            s->queue[(s->first + s->count++) % 64] =
+                (struct work){b.item[i].lane,      lane->p.epoch,   b.item[i].n, b.item[i].n % lane->p.in_slots,
+                              b.item[i].out_slot, b.item[i].part, lane->p.parts};
         }
         if (s->count > 60) BAD(w, "more work than was asked for");
     }
@@ -446,9 +459,11 @@ static void step(struct world *w)
     coordinate(w);
 }
 
-static void run_world(uint64_t seed, int death_per_mille, int repeat_per_mille, uint32_t commits, struct world *w)
+static void run_world(uint64_t seed, int death_per_mille, int repeat_per_mille, uint32_t commits, bool parts,
+                      struct world *w)
 {
     memset(w, 0, sizeof *w);
+    w->parts = parts;
     w->seed = seed * 7919 + 1;
     w->death_per_mille = death_per_mille;
     w->repeat_per_mille = repeat_per_mille;
@@ -473,7 +488,7 @@ static struct world world;
 static void undisturbed(void)
 {
     for (uint64_t seed = 1; seed <= 20; seed++) {
-        run_world(seed, 0, 0, 30, &world);
+        run_world(seed, 0, 0, 30, false, &world);
         CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
     }
 }
@@ -482,7 +497,7 @@ static void repeated_messages(void)
 {
     uint64_t repeats = 0;
     for (uint64_t seed = 1; seed <= 20; seed++) {
-        run_world(seed, 0, 100, 30, &world);
+        run_world(seed, 0, 100, 30, false, &world);
         CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
         repeats += world.repeats;
     }
@@ -493,7 +508,7 @@ static void deaths_everywhere(void)
 {
     uint64_t events = 0, deaths = 0, give_ups = 0, second = 0;
     for (uint64_t seed = 1; seed <= 60; seed++) {
-        run_world(seed, 4, 20, 40, &world);
+        run_world(seed, 4, 20, 40, false, &world);
         CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
         events += world.events, deaths += world.deaths, give_ups += world.give_ups, second += world.second_tries;
     }
@@ -501,6 +516,70 @@ static void deaths_everywhere(void)
               "the schedules were too tame: %" PRIu64 " events, %" PRIu64 " deaths, %" PRIu64
               " epochs given up, %" PRIu64 " second tries",
               events, deaths, give_ups, second);
+}
+
+static void parts_under_deaths(void)
+{
+    uint64_t deaths = 0, parts = 0;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        run_world(seed, seed % 4 ? 4 : 0, 20, 30, true, &world);
+        CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
+        deaths += world.deaths, parts += world.parts_given;
+    }
+    CHECK_MSG(deaths > 500 && parts > 10000, "too tame: %" PRIu64 " deaths, %" PRIu64 " parts", deaths, parts);
+}
+
+// A worker's death gives back its own parts, and no others.
+static void only_the_dead_ones_parts_go_back(void)
+{
+    static struct lane lane;
+    uint32_t end, n;
+    bool first;
+    lane_init(&lane);
+    lane_open(&lane, &(struct lane_params){.epoch = 1, .in_slots = 4, .out_slots = 4, .parts = 3});
+    lane_next_window(&lane, &end);
+    CHECK_INT(lane_on_decoded(&lane, 1, 0, 0, 0, 1), LANE_OK);
+    CHECK_INT(lane_on_decoded(&lane, 1, 1, 0, 1, 1), LANE_OK);
+    for (uint32_t part = 0; part < 3; part++) {
+        CHECK_INT(lane_next_work(&lane, 0), 0);
+        CHECK_INT(lane_next_part(&lane, 0), part);
+        CHECK_INT(lane_give(&lane, 0, part == 2 ? 1 : 0, 0), 0); // worker 0 has the first two
+    }
+    CHECK_INT(lane_next_work(&lane, 0), 1);
+    CHECK_INT(lane_on_done(&lane, 1, 0, 3, 1, 0, &first), LANE_BAD);
+    CHECK_INT(lane_on_done(&lane, 1, 0, 0, 0, 0, &first), LANE_OK);
+    CHECK(!first);
+    CHECK_INT(lane_on_worker_gone(&lane, 0), 1);
+    CHECK_INT(lane_next_work(&lane, 0), 0);
+    CHECK_INT(lane_next_part(&lane, 0), 1); // part 0 was done, part 2 is with worker 1
+    CHECK_INT(lane_on_done(&lane, 1, 0, 2, 1, 0, &first), LANE_OK);
+    CHECK_INT(lane_frame_of(&lane, 0)->state, SLOT_DECODED); // nobody holds any
+    CHECK(!lane_next_frame(&lane, &n));
+    lane_give(&lane, 0, 1, 0);
+    CHECK_INT(lane_on_done(&lane, 1, 0, 1, 1, 0, &first), LANE_OK);
+    CHECK(first);
+    CHECK(lane_next_frame(&lane, &n) && n == 0);
+}
+
+// A frame is given up while another worker is still at a part of it.
+static void quarantine_waits_for_other_parts(void)
+{
+    static struct lane lane;
+    uint32_t end, n;
+    bool first;
+    lane_init(&lane);
+    lane_open(&lane, &(struct lane_params){.epoch = 1, .in_slots = 4, .out_slots = 4, .parts = 3});
+    lane_next_window(&lane, &end);
+    lane_on_decoded(&lane, 1, 0, 0, 0, 1);
+    lane_give(&lane, 0, 0, 0);
+    lane_give(&lane, 0, 1, 0);
+    CHECK_INT(lane_on_worker_gone(&lane, 0), 1);
+    lane_quarantine(&lane, 0, 2);
+    CHECK_INT(lane_next_work(&lane, 0), UINT32_MAX);
+    CHECK(!lane_next_frame(&lane, &n));
+    CHECK_INT(lane_on_done(&lane, 1, 0, 1, 1, 0, &first), LANE_OK);
+    const struct lane_frame *f = lane_next_frame(&lane, &n);
+    CHECK(f && f->flags == 2);
 }
 
 static void impossible_events_are_refused(void)
@@ -518,14 +597,14 @@ static void impossible_events_are_refused(void)
     CHECK_INT(lane_on_decoded(&lane, 5, 1, 0, 0, 0), LANE_BAD);
     CHECK_INT(lane_on_decoded(&lane, 5, 0, 0, 0, 0), LANE_OK);
     CHECK_INT(lane_on_end(&lane, 5, 3), LANE_BAD);
-    CHECK_INT(lane_on_done(&lane, 5, 0, 2, 0, &first), LANE_STALE);
+    CHECK_INT(lane_on_done(&lane, 5, 0, 0, 2, 0, &first), LANE_STALE);
     uint32_t slot = lane_give(&lane, lane_next_work(&lane, 0), 2, 0);
-    CHECK_INT(lane_on_done(&lane, 5, 0, 2, slot + 1, &first), LANE_BAD);
-    CHECK_INT(lane_on_done(&lane, 5, 9, 2, slot, &first), LANE_BAD);
+    CHECK_INT(lane_on_done(&lane, 5, 0, 0, 2, slot + 1, &first), LANE_BAD);
+    CHECK_INT(lane_on_done(&lane, 5, 9, 0, 2, slot, &first), LANE_BAD);
     CHECK_INT(lane_on_taken(&lane, 5, 0), LANE_BAD);
     CHECK_INT(lane_on_committed(&lane, 5, 1), LANE_BAD);
-    CHECK_INT(lane_on_refused(&lane, 5, 0, 3), LANE_STALE);
-    CHECK_INT(lane_on_refused(&lane, 5, 0, 2), LANE_OK);
+    CHECK_INT(lane_on_refused(&lane, 5, 0, 0, 3), LANE_STALE);
+    CHECK_INT(lane_on_refused(&lane, 5, 0, 0, 2), LANE_OK);
     CHECK_INT(lane_next_work(&lane, 0), 0);
 }
 
@@ -546,4 +625,7 @@ static void quarantined_frame_is_passed_on(void)
 
 CHECK_MAIN({"undisturbed", undisturbed}, {"repeated_messages", repeated_messages},
            {"deaths_everywhere", deaths_everywhere}, {"impossible_events_are_refused", impossible_events_are_refused},
+           {"parts_under_deaths", parts_under_deaths},
+           {"only_the_dead_ones_parts_go_back", only_the_dead_ones_parts_go_back},
+           {"quarantine_waits_for_other_parts", quarantine_waits_for_other_parts},
            {"quarantined_frame_is_passed_on", quarantined_frame_is_passed_on})

@@ -123,7 +123,9 @@ struct run {
     struct task task;
 };
 
-static enum reel_err open_run(struct run *r, const char *path, int w, int h, struct reel_pixel_format format)
+// parts, radius, align: of a frame over several workers; parts 0: whole.
+static enum reel_err open_parts(struct run *r, const char *path, int w, int h, struct reel_pixel_format format,
+                                int parts, int band_h, int location)
 {
     struct engine_params ep = {.path = path, .backend = "onednn", .backend_params = {.threads = 1}};
     struct reel_shape shapes[MODEL_MAX_OUTPUTS];
@@ -140,6 +142,7 @@ static enum reel_err open_run(struct run *r, const char *path, int w, int h, str
     *t = (struct task){.ops = task_find(r->model.task), .settings = &settings, .model = &r->model};
     if ((err = reel_geometry_init(&t->in, format, (uint32_t)w, (uint32_t)h, 0))) return err;
     t->media.colour.matrix = t->out_colour.matrix = 6;
+    t->media.colour.chroma_location = t->out_colour.chroma_location = (uint8_t)location;
     struct view_params p = {.fit = r->model.input.fit,
                             .src_w = w,
                             .src_h = h,
@@ -147,6 +150,11 @@ static enum reel_err open_run(struct run *r, const char *path, int w, int h, str
                             .net_h = r->model.input.height,
                             .size_multiple = r->model.input.size_multiple};
     if (p.fit == MODEL_TILES) engines_field(r->engines, &p.radius_w, &p.radius_h, &p.steps);
+    if (parts) {
+        p.fit = MODEL_TILES, p.parts = parts, p.net_w = w;
+        engines_bit_field(r->engines, &p.radius_w, &p.radius_h, &p.align);
+        p.net_h = band_h + (h - band_h) % p.align;
+    }
     if ((err = view_init(&t->view, &p))) return err;
     if ((err = engines_infer(r->engines, &r->model, t->view.net_w, t->view.net_h, t->out_shapes))) return err;
     struct reel_rec_shaped shaped = {0};
@@ -156,6 +164,11 @@ static enum reel_err open_run(struct run *r, const char *path, int w, int h, str
     return t->ops->open ? t->ops->open(t) : REEL_OK;
 }
 
+static enum reel_err open_run(struct run *r, const char *path, int w, int h, struct reel_pixel_format format)
+{
+    return open_parts(r, path, w, h, format, 0, 0, 0);
+}
+
 static void close_run(struct run *r)
 {
     if (r->task.ops && r->task.ops->close) r->task.ops->close(&r->task);
@@ -163,12 +176,17 @@ static void close_run(struct run *r)
     engines_close(&r->engines);
 }
 
-static enum reel_err run_frame(struct run *r, const uint8_t *in, uint8_t *out)
+static enum reel_err run_part(struct run *r, const uint8_t *in, uint8_t *out, uint32_t part)
 {
     struct engine *engine;
     enum reel_err err = engines_get(r->engines, &r->model, r->task.view.net_w, r->task.view.net_h, &engine);
-    struct task_frame f = {.in = in, .out = out};
+    struct task_frame f = {.in = in, .out = out, .part = part};
     return err ? err : r->task.ops->run(&r->task, engine, &f);
+}
+
+static enum reel_err run_frame(struct run *r, const uint8_t *in, uint8_t *out)
+{
+    return run_part(r, in, out, 0);
 }
 
 // Smooth shapes with noise, so that the network has something to do.
@@ -178,11 +196,83 @@ static void fill_picture(struct run *r, uint8_t *slot)
     for (int i = 0; i < 3; i++) {
         uint32_t w, h;
         reel_plane_size(&r->task.in, i, &w, &h);
+        int deep = r->task.in.format.depth - 8;
         for (uint32_t y = 0; y < h; y++)
-            for (uint32_t x = 0; x < w; x++)
-                slot[r->task.in.plane_offset[i] + y * r->task.in.plane_stride[i] + x] =
-                    (uint8_t)(128 + 60 * sin(x * 0.07 + i) * cos(y * 0.05) + (double)(check_rand(&seed) >> 59));
+            for (uint32_t x = 0; x < w; x++) {
+                double v = 128 + 60 * sin(x * 0.07 + i) * cos(y * 0.05) + (double)(check_rand(&seed) >> 59);
+                uint8_t *row = slot + r->task.in.plane_offset[i] + y * r->task.in.plane_stride[i];
+                if (deep)
+                    ((uint16_t *)row)[x] = (uint16_t)(v * (1 << deep));
+                else
+                    row[x] = (uint8_t)v;
+            }
     }
+}
+
+// Each part writes its own rows and no others, and all together the bytes of
+// the whole frame.
+static void parts_of_one(const char *path, struct reel_pixel_format format, int location, int parts, int w, int h,
+                         int band_h)
+{
+    struct run whole, split;
+    opt_defaults(reel_settings_table(), &settings);
+    CHECK_MSG(!open_run(&whole, path, w, h, format), "%s", reel_fail_text());
+    whole.task.media.colour.chroma_location = whole.task.out_colour.chroma_location = (uint8_t)location;
+    CHECK_MSG(!open_parts(&split, path, w, h, format, parts, band_h, location), "%s", reel_fail_text());
+    CHECK_INT(split.task.view.parts, parts);
+    size_t bytes = whole.task.out.slot_bytes;
+    uint8_t *in = calloc(1, whole.task.in.slot_bytes), *a = calloc(1, bytes), *b = calloc(1, bytes);
+    uint8_t *seen = calloc(1, bytes), *once = malloc(bytes);
+    fill_picture(&whole, in);
+    CHECK_INT(run_frame(&whole, in, a), REEL_OK);
+    for (int part = parts - 1; part >= 0; part--) {
+        // Over 0x55 and over 0xaa: what differs was not written.
+        memset(once, 0x55, bytes);
+        CHECK_INT(run_part(&split, in, once, (uint32_t)part), REEL_OK);
+        memset(b, 0xaa, bytes);
+        CHECK_INT(run_part(&split, in, b, (uint32_t)part), REEL_OK);
+        for (size_t i = 0; i < bytes; i++) {
+            bool written = once[i] == b[i];
+            CHECK_MSG(!written || !seen[i], "byte %zu is written by part %d and another", i, part);
+            if (written) seen[i] = 1;
+            CHECK_MSG(!written || a[i] == b[i], "layout %d, location %d, part %d of %d: byte %zu is %d, not %d",
+                      format.layout, location, part, parts, i, b[i], a[i]);
+        }
+    }
+    for (int i = 0; i < reel_format_planes(whole.task.out.format); i++) {
+        uint32_t pw, ph;
+        reel_plane_size(&whole.task.out, i, &pw, &ph);
+        for (uint32_t y = 0; y < ph; y++)
+            for (uint32_t x = 0; x < pw * reel_format_bytes(whole.task.out.format); x++)
+                CHECK_MSG(seen[whole.task.out.plane_offset[i] + y * whole.task.out.plane_stride[i] + x],
+                          "plane %d, row %u, byte %u: nobody wrote it", i, y, x);
+    }
+    free(in), free(a), free(b), free(seen), free(once);
+    close_run(&whole);
+    close_run(&split);
+}
+
+static void parts_as_whole(void)
+{
+    static const char upscale[] = "models/upscale2x.onnx";
+    struct reel_pixel_format yuv = {REEL_PIX_YUV, 8, 1, 1}, deep = {REEL_PIX_YUV, 10, 0, 0}, wide = {REEL_PIX_YUV, 8, 1, 0},
+                             gbr = {REEL_PIX_GBR, 8, 0, 0};
+    parts_of_one(upscale, yuv, 0, 2, 90, 200, 160);
+    parts_of_one(upscale, yuv, 3, 3, 90, 301, 170);
+    parts_of_one(upscale, yuv, 6, 2, 61, 250, 170);
+    parts_of_one(upscale, wide, 1, 2, 62, 203, 160);
+    parts_of_one(upscale, deep, 0, 2, 40, 203, 160);
+    parts_of_one(upscale, gbr, 0, 2, 40, 203, 160);
+}
+
+static void parts_as_whole_dilated(void)
+{
+    const char *root = getenv("REELMILL_TESTDATA");
+    char path[1024];
+    snprintf(path, sizeof path, "%s/models/denoise_ircnn_medium_fp16.onnx", root ? root : "../shared/testdata");
+    if (access(path, R_OK)) SKIP("no test data");
+    struct reel_pixel_format yuv = {REEL_PIX_YUV, 8, 1, 1};
+    parts_of_one(path, yuv, 0, 2, 64, 460, 320);
 }
 
 static void tiles_as_whole(void)
@@ -218,4 +308,6 @@ static void tiles_as_whole(void)
 
 CHECK_MAIN({"task letterbox there and back", letterbox_there_and_back}, {"task tiles cover", tiles_cover},
            {"task too many tiles", too_many_tiles}, {"task sim stamps", sim_stamps},
+           {"task parts as the whole frame", parts_as_whole},
+           {"task parts of a dilated network", parts_as_whole_dilated},
            {"task tiles as the whole frame", tiles_as_whole})
