@@ -112,8 +112,9 @@ enum reel_err reel_cuda_count(int *out_n)
                          "install a newer driver, or build with an older CUDA toolkit",
                          driver / 1000, driver % 1000 / 10, runtime / 1000);
     if (!e || e == cudaErrorNoDevice)
-        return reel_fail(REEL_ERR_UNSUPPORTED, "could not use a GPU: the driver shows none to this process\n"
-                                               "CUDA_VISIBLE_DEVICES and the container's settings decide which it shows");
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not use a GPU: the driver shows none to this process\n"
+                         "CUDA_VISIBLE_DEVICES and the container's settings decide which it shows");
     CHECK(e, "use a GPU");
     return REEL_ERR_UNSUPPORTED;
 }
@@ -168,7 +169,8 @@ enum reel_err reel_cuda_device(int device, struct reel_cuda_device *out)
     struct cudaDeviceProp prop;
     enum reel_err err = CHECK(cudaGetDeviceProperties(&prop, device), "read the properties of a GPU");
     if (err) return err;
-    if ((err = CHECK(cudaDeviceGetPCIBusId(out->pci, sizeof out->pci, device), "read the address of a GPU"))) return err;
+    if ((err = CHECK(cudaDeviceGetPCIBusId(out->pci, sizeof out->pci, device), "read the address of a GPU")))
+        return err;
     for (char *p = out->pci; *p; p++) *p = (char)tolower((unsigned char)*p);
     snprintf(out->name, sizeof out->name, "%.90s", prop.name);
     out->mig = strstr(prop.name, "MIG ") != NULL; // the driver's names of slices: "NVIDIA H100 80GB HBM3 MIG 1g.10gb"

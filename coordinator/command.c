@@ -3,7 +3,6 @@
 // Options, one-shot commands and automatic numbers. See command.h.
 #include "coordinator/command.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "coordinator/devices.h"
 
 #define MOST_AUTO_LANES 16
 
@@ -49,33 +49,19 @@ static int exec_beside(const char *name, char **argv)
     return EXIT_FAILED;
 }
 
-static bool has_gpu_driver(void)
-{
-    return !access("/dev/nvidia0", F_OK) || !access("/proc/driver/nvidia/version", F_OK);
-}
-
-// One line per GPU, as the driver's own files tell it; no driver is loaded here.
 static int list_gpus(void)
 {
-    static const char dir_name[] = "/proc/driver/nvidia/gpus";
     if (!REEL_CUDA) printf("this build has no GPU support (built without CUDA)\n");
-    if (!has_gpu_driver()) {
+    if (!devices_driver()) {
         printf("no NVIDIA driver was found: there is no GPU to use\n");
         return EXIT_DONE;
     }
-    struct dirent **entries;
-    int n = scandir(dir_name, &entries, NULL, alphasort), shown = 0;
-    for (int i = 0; i < n; i++) {
-        char path[512], line[256];
-        snprintf(path, sizeof path, "%s/%s/information", dir_name, entries[i]->d_name);
-        FILE *f = entries[i]->d_name[0] == '.' ? NULL : fopen(path, "re");
-        while (f && fgets(line, sizeof line, f))
-            if (!strncmp(line, "Model:", 6)) printf("%d:%s %s\n", shown++, strtok(line + 6, "\n"), entries[i]->d_name);
-        if (f) fclose(f);
-        free(entries[i]);
+    static struct reel_gpu_table table;
+    if (devices_ask(&table)) {
+        fprintf(stderr, "reelmill: %s\n", reel_fail_text());
+        return EXIT_FAILED;
     }
-    if (n >= 0) free(entries);
-    if (!shown) printf("an NVIDIA driver is present, it lists no GPU\n");
+    devices_print(&table, stdout);
     if (!REEL_CUDA) printf("to install what is missing: ./run.sh --setup\n");
     return EXIT_DONE;
 }
@@ -95,7 +81,9 @@ static int doctor(const struct reel_settings *s)
            memory_text(memory.budget, b));
     printf("shared memory: %s\n",
            reel_shm_choose(memory.budget) == REEL_SHM_POSIX ? "/dev/shm" : "memfd (/dev/shm is too small)");
-    printf("GPU driver: %s\n", has_gpu_driver() ? "present" : "none");
+    static struct reel_gpu_table gpus;
+    printf("GPU driver: %s\n", devices_driver() ? "present" : "none");
+    if (devices_driver() && !devices_ask(&gpus)) devices_print(&gpus, stdout);
     char dir[4096], path[4200];
     ssize_t n = readlink("/proc/self/exe", dir, sizeof dir - 1);
     dir[n > 0 ? n : 0] = 0;
@@ -108,7 +96,7 @@ static int doctor(const struct reel_settings *s)
                there ? "found" : "missing (build it with: make)");
         if (!there) code = EXIT_FAILED;
     }
-    if (has_gpu_driver() && !REEL_CUDA)
+    if (devices_driver() && !REEL_CUDA)
         printf("note: a GPU is present, but this build cannot use it: ./run.sh --setup\n");
     return code;
 }
@@ -164,20 +152,9 @@ static uint32_t count_cores(void)
     return cores > 0 ? (uint32_t)cores : 1;
 }
 
-static uint32_t count_gpus(void)
-{
-    char path[64];
-    uint32_t n = 0;
-    for (; n < 64; n++) {
-        snprintf(path, sizeof path, "/dev/nvidia%u", n);
-        if (access(path, F_OK)) break;
-    }
-    return n;
-}
-
 static enum reel_err settle_backend(struct reel_settings *s)
 {
-    bool driver = has_gpu_driver();
+    bool driver = devices_driver();
     if (s->backend == SET_BACKEND_AUTO && !driver) s->backend = SET_BACKEND_ONEDNN;
     if (s->backend == SET_BACKEND_AUTO) s->backend = SET_BACKEND_CUDNN;
     if (s->backend == SET_BACKEND_CUDNN && !REEL_CUDA)
@@ -193,40 +170,24 @@ static enum reel_err settle_backend(struct reel_settings *s)
     return REEL_OK;
 }
 
-// "0,2" -> ids; the number of them.
-static enum reel_err parse_ids(const char *text, uint32_t there, int *out_ids, uint32_t *out_n)
-{
-    *out_n = 0;
-    for (const char *p = text; *p;) {
-        char *end;
-        long id = strtol(p, &end, 10);
-        if (end == p || (*end && *end != ',') || id < 0)
-            return reel_fail(REEL_ERR_CONFIG, "could not read --gpu_ids \"%s\": use numbers like 0,2", text);
-        if ((uint32_t)id >= there || *out_n == 64)
-            return reel_fail(REEL_ERR_CONFIG, "could not use GPU %ld: there are %u", id, there);
-        out_ids[(*out_n)++] = (int)id;
-        p = *end ? end + 1 : end;
-    }
-    return REEL_OK;
-}
-
+// One worker or more on every chosen GPU; neighbours in number are on different ones.
 static enum reel_err scale_gpus(struct run *run)
 {
     const struct reel_settings *s = &run->settings;
-    uint32_t there = count_gpus(), n;
-    int ids[64];
-    enum reel_err err = parse_ids(s->gpu_ids, there, ids, &n);
+    uint32_t ids[REEL_MAX_GPUS], n;
+    enum reel_err err = devices_ask(&run->gpus);
+    if (!err) err = devices_choose(s, &run->gpus, ids, &n);
     if (err) return err;
-    if (!n)
-        for (n = 0; n < there && (!s->gpu_num || n < (uint32_t)s->gpu_num); n++) ids[n] = (int)n;
-    if ((uint32_t)s->gpu_num > n)
-        return reel_fail(REEL_ERR_CONFIG,
-                         "could not use %d GPUs: there are %u\nfor more workers on each: --workers_per_gpu; for CPU "
-                         "workers: --backend onednn",
-                         s->gpu_num, n);
+    if (!run->gpus.cudnn)
+        return reel_fail(REEL_ERR_CONFIG, "could not use the GPU: cuDNN 9 is not installed\nto install it: ./run.sh "
+                                          "--setup; to use the CPU: --backend onednn");
     uint32_t each = s->workers_per_gpu ? (uint32_t)s->workers_per_gpu : 1;
-    for (uint32_t i = 0; i < n * each && run->workers < LANE_MAX_WORKERS; i++)
-        run->worker_devices[run->workers++] = ids[i % n];
+    if (n * each > LANE_MAX_WORKERS)
+        return reel_fail(REEL_ERR_CONFIG, "could not start %u workers: at most %d", n * each, LANE_MAX_WORKERS);
+    for (uint32_t i = 0; i < n * each; i++) run->worker_devices[run->workers++] = (int)ids[i % n];
+    for (uint32_t i = 0; !s->gpu_ids[0] && i < run->gpus.n && s->progress != SET_PROGRESS_OFF; i++)
+        if (!devices_usable(&run->gpus.gpu[i]))
+            fprintf(stderr, "note: GPU %u (%s) is too old and not used\n", i, run->gpus.gpu[i].name);
     return REEL_OK;
 }
 
@@ -235,6 +196,19 @@ static uint32_t count_commas(const char *text)
     uint32_t n = 1;
     for (; *text; text++) n += *text == ',';
     return n;
+}
+
+// A told table of devices whose memory is the host's: the workers serve them in
+// turn, as they would serve GPUs.
+static enum reel_err told_devices(struct run *run)
+{
+    const char *told = getenv(REEL_DEVICES_ENV);
+    if (!told || !*told) return REEL_OK;
+    enum reel_err err = devices_ask(&run->gpus);
+    for (uint32_t i = 0; i < run->gpus.n; i++)
+        if (!run->gpus.gpu[i].host) run->gpus.n = 0;
+    for (uint32_t i = 0; !err && run->gpus.n && i < run->workers; i++) run->worker_devices[i] = (int)(i % run->gpus.n);
+    return err;
 }
 
 static enum reel_err scale_cpu(struct run *run)
@@ -254,7 +228,7 @@ static enum reel_err scale_cpu(struct run *run)
         fprintf(stderr, "note: %u workers of %d threads share %u cores\n", n, s->threads, run->cores);
     run->workers = n;
     for (uint32_t i = 0; i < n; i++) run->worker_devices[i] = (int)i;
-    return REEL_OK;
+    return told_devices(run);
 }
 
 enum reel_err command_scale(struct run *run)

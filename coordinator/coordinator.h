@@ -10,6 +10,7 @@
 #ifndef COORDINATOR_COORDINATOR_H
 #define COORDINATOR_COORDINATOR_H
 
+#include "common/device.h"
 #include "common/shm.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/inputs.h"
@@ -127,7 +128,8 @@ struct run {
     struct supervise sup;
     uint32_t workers, decoders, aggregators;
     uint32_t cores;
-    int worker_devices[LANE_MAX_WORKERS];
+    int worker_devices[LANE_MAX_WORKERS]; // numbers of gpus, or of CPU workers
+    struct reel_gpu_table gpus;           // empty: no devices
     enum reel_shm_kind shm_kind;
     uint64_t ring_bytes; // of each sparse object
     int in_fds[RUN_MAX_LANES], out_fds[RUN_MAX_LANES];

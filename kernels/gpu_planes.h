@@ -22,14 +22,14 @@ extern "C" {
 
 // One interleaved picture plane and the planes it is made of.
 struct gpu_planes {
-    void *interleaved;               // [height][pitch]: n samples a pixel, side by side
-    size_t interleaved_pitch;        // bytes
-    void *plane[GPU_PLANES_MAX];     // [height][plane_pitch[i]]
+    void *interleaved;                  // [height][pitch]: n samples a pixel, side by side
+    size_t interleaved_pitch;           // bytes
+    void *plane[GPU_PLANES_MAX];        // [height][plane_pitch[i]]
     size_t plane_pitch[GPU_PLANES_MAX]; // bytes
-    int n;                           // samples a pixel: 1 (luma) or 2 (chroma of NV12 and P010)
-    int width, height;               // pixels of a plane
-    int sample_bytes;                // 1 or 2
-    int shift;                       // interleaved = plane << shift; 0, or 6 for 10 bits in P010
+    int n;                              // samples a pixel: 1 (luma) or 2 (chroma of NV12 and P010)
+    int width, height;                  // pixels of a plane
+    int sample_bytes;                   // 1 or 2
+    int shift;                          // interleaved = plane << shift; 0, or 6 for 10 bits in P010
 };
 
 // plane[i][y][x] = interleaved[y][n * x + i] >> shift

@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "kernels/conv_cpu.h"
 #include "worker/cli.h"
+#include "worker/devices.h"
 #include "worker/worker.h"
 
 // ---- what this worker is ----------------------------------------------------
@@ -180,6 +181,7 @@ static int run_child(int argc, char **argv)
 int main(int argc, char **argv)
 {
     if (reel_child_is(argc, argv)) return run_child(argc, argv);
+    if (argc >= 2 && !strcmp(argv[1], "--list_devices")) return devices_main(argc > 2 ? atoi(argv[2]) : 1);
     if (argc == 2 && !strcmp(argv[1], "--version")) {
         printf("reelmill %s\n%s\n", REEL_VERSION, cli_libraries());
         return 0;

@@ -90,4 +90,5 @@ static void with_gpu(void)
     reel_cuda_free(p);
 }
 
-CHECK_MAIN({"cuda without a GPU", no_gpu}, {"cuda gives nothing without a GPU", nothing_held}, {"cuda on a GPU", with_gpu}, {"cuda error classes", classes})
+CHECK_MAIN({"cuda without a GPU", no_gpu}, {"cuda gives nothing without a GPU", nothing_held},
+           {"cuda on a GPU", with_gpu}, {"cuda error classes", classes})

@@ -80,8 +80,8 @@ static void twins(void)
                                        .shift = shift};
         CHECK_INT(gpu_planes_split(&p[0], NULL), 0);
         gpu_planes_split_ref(&p[1]);
-        CHECK_MSG(!memcmp(planes[0], planes[1], sizeof planes[0]), "split %dx%d, %d samples of %d bytes, shift %d", w, h,
-                  n, bytes, shift);
+        CHECK_MSG(!memcmp(planes[0], planes[1], sizeof planes[0]), "split %dx%d, %d samples of %d bytes, shift %d", w,
+                  h, n, bytes, shift);
         memset(inter, 0xa5, sizeof inter);
         CHECK_INT(gpu_planes_join(&p[0], NULL), 0);
         gpu_planes_join_ref(&p[1]);
@@ -92,5 +92,4 @@ static void twins(void)
     CHECK(gpu_planes_split(&bad, NULL) != 0);
 }
 
-CHECK_MAIN({"P010 planes", p010}, {"planes split and join", round_trip},
-           {"plane kernels and their twins", twins})
+CHECK_MAIN({"P010 planes", p010}, {"planes split and join", round_trip}, {"plane kernels and their twins", twins})
