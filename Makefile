@@ -152,7 +152,7 @@ $(foreach s,$(STAGES),$(eval $(call binary,$(s))))
 TEST_SRC  := $(wildcard tests/unit/*/test_*.c)
 TEST_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
-.PHONY: tests tests-control test
+.PHONY: tests tests-control test test-long
 tests: all $(TEST_BINS)
 tests-control: $(filter $(BUILD)/tests/unit/common/% $(BUILD)/tests/unit/coordinator/%,$(TEST_BINS))
 
@@ -182,6 +182,9 @@ $(patsubst %.c,$(OBJ)/%.o,$(filter tests/unit/worker/%,$(TEST_SRC))): | $(GEN)/o
 
 test: tests
 	@tests/run --build $(BUILD)
+# Every clip and model of the test data, colours, faults, bulk: an hour or so.
+test-long: tests
+	@REELMILL_TEST_SECONDS=7200 tests/run --build $(BUILD) --only long
 
 # ---- upkeep ---------------------------------------------------------------
 
@@ -213,6 +216,7 @@ help:
 	@echo "make CUDA=0          without GPU code (default: as nvcc is found)"
 	@echo "make CUDA_ARCHS='90' kernels for these compute capabilities only"
 	@echo "make test            build and run all tests"
+	@echo "make test-long       every clip and model of the test data, faults, bulk (an hour)"
 	@echo "make deps            install what is needed (Debian, Ubuntu)"
 	@echo "make install PREFIX= install to PREFIX/lib/reelmill and PREFIX/bin"
 	@echo "make lint            dependency rules, headers, shell scripts"

@@ -13,6 +13,8 @@
 struct encoder_sw {
     struct encoder base;
     AVCodecContext *ctx;
+    AVBSFContext *range; // writes the range into the codec's header, or NULL
+    bool range_in_packets;
     bool counts;
     bool sent, ended; // a picture; the last packet came out
     int64_t *pts;     // counts: of frame i at [i - pts_from]
@@ -186,6 +188,35 @@ static void set_context(const struct encode_params *p, struct encoder_sw *e)
     }
 }
 
+// x264 and x265 leave a limited range unsaid where nothing else of the colour
+// is known, and players guess. So it is written into their headers.
+static enum reel_err say_range(const struct encode_params *p, struct encoder_sw *e)
+{
+    const char *name = e->ctx->codec_id == AV_CODEC_ID_H264   ? "h264_metadata"
+                       : e->ctx->codec_id == AV_CODEC_ID_HEVC ? "hevc_metadata"
+                                                              : NULL;
+    const struct reel_colour *k = &p->colour;
+    bool unsaid = k->range_known && !k->full_range && k->primaries == 2 && k->transfer == 2 && k->matrix == 2;
+    const AVBitStreamFilter *filter = name && unsaid ? av_bsf_get_by_name(name) : NULL;
+    if (!filter) return REEL_OK;
+    e->range_in_packets = !p->global_header;
+    if (av_bsf_alloc(filter, &e->range) < 0)
+        return reel_fail(REEL_ERR_NOMEM, "could not open an encoder: out of memory");
+    e->range->time_base_in = e->ctx->time_base;
+    if (avcodec_parameters_from_context(e->range->par_in, e->ctx) >= 0 &&
+        av_opt_set_int(e->range->priv_data, "video_full_range_flag", 0, 0) >= 0 && av_bsf_init(e->range) >= 0)
+        return REEL_OK;
+    return reel_fail(REEL_ERR_FAULT, "could not write the colour range into the header of encoder \"%s\"",
+                     p->choice->codec->name);
+}
+
+static int filter_range(struct encoder_sw *e, AVPacket *packet)
+{
+    if (!e->range || !e->range_in_packets) return 0;
+    int rc = av_bsf_send_packet(e->range, packet);
+    return rc < 0 ? rc : av_bsf_receive_packet(e->range, packet);
+}
+
 // Options that neither the context nor the codec took.
 static enum reel_err check_leftovers(const struct encode_params *p, const AVDictionary *options)
 {
@@ -223,6 +254,7 @@ static void close_sw(struct encoder *base)
     if (!e) return;
     flush_svt(e);
     avcodec_free_context(&e->ctx);
+    av_bsf_free(&e->range);
     free(e->pts);
     free(e);
 }
@@ -253,6 +285,7 @@ static enum reel_err open_sw(const struct encode_params *p, struct encoder **out
                             encode_log_text(why));
     }
     if (!err) err = check_leftovers(p, options);
+    if (!err) err = say_range(p, e);
     av_dict_free(&options);
     if (err)
         close_sw(&e->base);
@@ -311,6 +344,7 @@ static enum reel_err receive_sw(struct encoder *base, AVPacket *packet)
         e->ended = true;
         return REEL_EOF;
     }
+    if (rc >= 0) rc = filter_range(e, packet);
     if (rc < 0) return refused(e, rc);
     if (!e->counts) return REEL_OK;
     if (packet->pts < 0 || (size_t)packet->pts >= e->n_pts)
@@ -342,8 +376,8 @@ static void describe_sw(const struct encoder *base, struct reel_pack_stream *s)
     s->sar = (struct reel_rational){c->sample_aspect_ratio.num, c->sample_aspect_ratio.den};
     s->colour = e->colour;
     s->duration = INT64_MIN;
-    s->extradata = c->extradata;
-    s->extradata_bytes = (uint32_t)c->extradata_size;
+    s->extradata = e->range ? e->range->par_out->extradata : c->extradata;
+    s->extradata_bytes = (uint32_t)(e->range ? e->range->par_out->extradata_size : c->extradata_size);
     s->n_side = 0;
     s->n_text = 0;
 }

@@ -532,6 +532,15 @@ static void step_mux(struct run *run, struct job *job)
     ask(run, job, REEL_AGGREGATOR, REEL_MSG_MUX, &rec);
 }
 
+static void say_unreadable(struct run *run, const struct job *job)
+{
+    long long n = job->ledger.sum.unreadable;
+    if (!n) return;
+    progress_pause(run->progress);
+    fprintf(stderr, "warning: \"%s\" is damaged: %lld of its %lld packets gave no picture\n", job->spec->input, n,
+            (long long)job->ledger.sum.packets);
+}
+
 void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed *rec)
 {
     struct job *job = answered(run, p, rec->job, JOB_MUX);
@@ -547,6 +556,7 @@ void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed 
     job->kept = rec->kept;
     job->frames_out = rec->frames;
     if (rec->kept.audio == 0 && job->scanned.kept.audio) merge_kept(&job->kept, &job->scanned.kept);
+    say_unreadable(run, job);
     if (run->n_jobs > 1 && job->spec->kind != REEL_OUTPUT_NULL && job->spec->kind != REEL_OUTPUT_IMAGES) {
         // The others go on: a run that is killed later need not do this one again.
         enum reel_err err = journal_put_done(job->journal, rec->bytes);

@@ -166,9 +166,9 @@ static void put_kept(FILE *f, const struct run *run)
 #define KEPT(field) kept_text(run, offsetof(struct reel_kept, field))
     fprintf(f,
             "  \"kept\": {\"audio\": \"%s\", \"subtitles\": \"%s\", \"chapters\": \"%s\", \"attachments\": \"%s\", "
-            "\"metadata\": \"%s\", \"timestamps\": \"%s\", \"colour\": \"%s\"}\n",
+            "\"metadata\": \"%s\", \"timestamps\": \"%s\", \"colour\": \"%s\", \"other\": \"%s\"}\n",
             KEPT(audio), KEPT(subtitles), KEPT(chapters), KEPT(attachments), KEPT(metadata), KEPT(timestamps),
-            KEPT(colour));
+            KEPT(colour), KEPT(other));
 #undef KEPT
 }
 

@@ -370,7 +370,7 @@ static int exit_code_of(const struct run *run)
         if (job->state != JOB_DONE)
             return run->n_jobs == 1 && job->error_code == REEL_ERR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
         const uint8_t *kept = (const uint8_t *)&job->kept;
-        bool lossy = jobs_quarantined(job) > 0;
+        bool lossy = jobs_quarantined(job) > 0 || job->ledger.sum.unreadable > 0;
         for (size_t k = 0; k < sizeof job->kept; k++) lossy |= kept[k] == REEL_KEPT_PART || kept[k] == REEL_KEPT_LOST;
         if (lossy) code = EXIT_LOSSY;
     }

@@ -139,7 +139,7 @@ static enum reel_err end_lane(struct decoder *d, struct lane *l)
                                     .unreadable = ledger.unreadable,
                                     .filtered = ledger.filtered};
     if (ledger.errors)
-        reel_warn("lane", "lane %u: the codec reported %lld damaged places, %lld packets gave no picture", l->lane,
+        reel_info("lane", "lane %u: the codec reported %lld damaged places, %lld packets gave no picture", l->lane,
                   (long long)ledger.errors, (long long)ledger.unreadable);
     l->ended = true;
     // The codec context is not needed any longer; the input waits for the job's next segment.

@@ -36,8 +36,6 @@ struct scan {
     struct filter *filter;
     AVFrame *frame;
     bool has_frame;
-    bool interlaced;
-    bool top_first;
     int source_format;
     // counts
     int64_t packets, discarded, hidden, with_time;
@@ -129,11 +127,7 @@ static enum reel_err pull_frame(struct scan *s)
             continue;
         }
         if (err) return err;
-        if (s->source_format == 0) {
-            s->source_format = s->frame->format + 1;
-            s->interlaced = av_frame_interlaced(s->frame);
-            s->top_first = av_frame_top_first(s->frame);
-        }
+        if (s->source_format == 0) s->source_format = s->frame->format + 1;
         s->frame->sample_aspect_ratio = demux_sar(s->demux, s->frame);
         if (s->frame->pts == AV_NOPTS_VALUE) s->frame->pts = 0;
         err = filter_send(s->filter, s->frame);
@@ -240,16 +234,21 @@ static enum reel_err fill_picture(struct scan *s)
     const AVPixFmtDescriptor *source = av_pix_fmt_desc_get((enum AVPixelFormat)(s->source_format - 1));
     m->source_depth = source ? (uint32_t)source->comp[0].depth : choice.format.depth;
     m->colour = upload_colour(f, choice.format);
+    // Gray pictures of image files use all values, also where the file does not say so.
+    if (s->demux->still && choice.format.layout == REEL_PIX_GRAY && !m->colour.range_known)
+        m->colour.full_range = m->colour.range_known = 1;
     m->sar = (struct reel_rational){f->sample_aspect_ratio.num, f->sample_aspect_ratio.den};
     if (m->sar.num <= 0 || m->sar.den <= 0) m->sar = (struct reel_rational){0, 1};
     m->rotation = filter_rotation(s->filter);
     if (choice.drops_alpha)
         notes_say(s->notes, REEL_LOG_WARN, "\"%s\": the pictures' transparency is not kept", s->job.input);
-    enum AVFieldOrder order = s->demux->par->field_order;
-    bool coded = order == AV_FIELD_TT || order == AV_FIELD_BB || order == AV_FIELD_TB || order == AV_FIELD_BT;
-    if (av_frame_interlaced(f) || (coded && s->interlaced)) {
+    if (av_frame_interlaced(f)) { // behind --pre_filter, which may have made whole pictures
         m->flags |= REEL_MEDIA_INTERLACED;
-        if (av_frame_interlaced(f) ? av_frame_top_first(f) : s->top_first) m->flags |= REEL_MEDIA_TOP_FIRST;
+        if (av_frame_top_first(f)) m->flags |= REEL_MEDIA_TOP_FIRST;
+        notes_say(s->notes, REEL_LOG_WARN,
+                  "\"%s\" is interlaced: its fields stay woven, and the model sees them so\nto make whole pictures of "
+                  "them first: --pre_filter bwdif=send_frame",
+                  s->job.input);
     }
     struct reel_geometry g; // proves that a slot can hold it
     err = reel_geometry_init(&g, m->format, m->width, m->height, REEL_INPUT_AUX_BYTES);

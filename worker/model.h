@@ -95,7 +95,7 @@ struct model {
     struct model_output output; // of IMAGE, CLASSIFY, SEGMENT and MATTE
     bool softmax;               // CLASSIFY: scores are logits
     int background;             // CLASSIFY: class 0 is "none" (1001 classes)
-    bool decoded;               // DETECT: boxes are in network pixels already (YOLOX)
+    bool decoded;               // DETECT: boxes, not offsets from cells or priors (YOLOX, SSD)
     int head_output[12];        // DETECT: indices in the head's own order
     int n_head_outputs;
     int classes;         // of DETECT, CLASSIFY, SEGMENT; 0 unknown

@@ -8,6 +8,7 @@
 
 #include "worker/model.h"
 #include "worker/model_graph.h"
+#include "worker/task/head.h"
 
 static const char *file_of(const struct model_facts *f)
 {
@@ -60,6 +61,8 @@ static bool is_ssd(const struct look *l)
     l->m->head_output[0] = scores, l->m->head_output[1] = boxes;
     l->m->n_head_outputs = 2;
     l->m->classes = (int)last_dim(s) - 1; // class 0 is the background
+    // Offsets become boxes by an exponential: in the graph, or here for the family whose priors are known.
+    l->m->decoded = model_has_op(l->f->graph, "Exp") || b->dim[1] != head_ultraface_priors(l->w, l->h);
     return true;
 }
 

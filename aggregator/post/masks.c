@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#define GREEN 0x00b140u // of studio cloth: easy to key
+#define GREEN 0x00b140u
 
 static void class_inks(const struct paint_canvas *c, struct paint_ink ink[256])
 {
@@ -40,7 +40,7 @@ void masks_overlay_matte(const struct paint_canvas *c, const uint8_t *matte, siz
     uint8_t alpha[256];
     for (int i = 0; i < 256; i++) {
         ink[i] = paint_ink(c, GREEN);
-        alpha[i] = to_alpha(opacity * (255 - i) / 255);
+        alpha[i] = to_alpha(opacity * i / 255);
     }
     paint_blend(c, &(struct paint_mask){matte, stride, alpha, ink});
 }

@@ -11,7 +11,7 @@
 void masks_overlay_classes(const struct paint_canvas *canvas, const uint8_t *mask, size_t stride, double opacity);
 // Each class in its colour on black.
 void masks_paint_classes(const struct paint_canvas *canvas, const uint8_t *mask, size_t stride);
-// Where alpha is low the picture turns green.
+// The foreground, where alpha is high, turns green.
 void masks_overlay_matte(const struct paint_canvas *canvas, const uint8_t *alpha, size_t stride, double opacity);
 
 // COCO's uncompressed run lengths of the pixels equal to value: column by

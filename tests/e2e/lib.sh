@@ -36,11 +36,11 @@ need_ffmpeg() { # case names...
 }
 
 # Frames that a linear decode of the first video stream gives.
-frames() { ffprobe -v error -select_streams v:0 -count_frames -show_entries stream=nb_read_frames -of csv=p=0 "$1" | tr -dc 0-9; }
+frames() { ffprobe -v error -select_streams v:0 -count_frames -show_entries stream=nb_read_frames -of csv=p=0 "$1" | head -n 1 | tr -dc 0-9; }
 # Presentation times of the frames, one a line, in seconds.
 times() { ffprobe -v error -select_streams v:0 -show_entries frame=pts_time -of csv=p=0 "$1" | tr -d ',' | grep . | sort -n; }
 stream() { # file, selector, entry
-    ffprobe -v error -select_streams "$2" -show_entries "stream=$3" -of csv=p=0 "$1" | head -n 1 | tr -d '\r'
+    ffprobe -v error -select_streams "$2" -show_entries "stream=$3" -of csv=p=0 "$1" | head -n 1 | sed 's/,*$//'
 }
 
 # expect WHAT WANT GOT

@@ -92,27 +92,6 @@ static int best_of(const float *v, int n, size_t step)
     return best;
 }
 
-// ---- SSD: scores (N, 1 + classes), boxes (N, 4) corners in 0..1 ---------------
-
-static enum reel_err decode_ssd(const struct head_params *p, const struct reel_tensor *const *out,
-                                struct head_list *list)
-{
-    int64_t n, cols, n_boxes, four;
-    if (!as_rows(out[0], &n, &cols) || cols < 2) return bad_shape(p->head, out[0]);
-    if (!as_rows(out[1], &n_boxes, &four) || four != 4 || n_boxes != n) return bad_shape(p->head, out[1]);
-    const float *scores = out[0]->data, *boxes = out[1]->data;
-    for (int64_t i = 0; i < n; i++) {
-        const float *s = scores + i * cols, *b = boxes + i * 4;
-        int c = 1 + best_of(s + 1, (int)cols - 1, 1);
-        if (!(s[c] >= p->score)) continue;
-        struct head_box *box;
-        if (!add_corners(list, b[0] * (float)p->net_w, b[1] * (float)p->net_h, b[2] * (float)p->net_w,
-                         b[3] * (float)p->net_h, s[c], c - 1, &box))
-            return no_memory();
-    }
-    return REEL_OK;
-}
-
 // ---- YuNet 2023: per stride cls (N, 1), obj (N, 1), bbox (N, 4), kps (N, 10) --
 // As FaceDetectorYN of OpenCV 4.8 decodes them.
 
@@ -153,7 +132,7 @@ static enum reel_err decode_yunet(const struct head_params *p, const struct reel
     return REEL_OK;
 }
 
-// ---- priors: YuNet 2021 and RetinaFace ----------------------------------------
+// ---- priors: YuNet 2021, RetinaFace, UltraFace ----------------------------------------
 // Offsets from prior boxes with variances 0.1 and 0.2 (SSD, section 2.2 of the
 // paper; libfacedetection.train; Pytorch_Retinaface).
 
@@ -173,13 +152,13 @@ static enum reel_err put_prior(const struct head_params *p, const struct prior *
     float w = a->w * expf(loc[2] * 0.2f), h = a->h * expf(loc[3] * 0.2f);
     struct head_box *box;
     if (!add_center(list, cx, cy, w, h, score, 0, &box)) return no_memory();
-    for (int j = 0; j < 5; j++)
+    for (int j = 0; points && j < 5; j++)
         add_point(box, a->cx + points[2 * j] * 0.1f * a->w, a->cy + points[2 * j + 1] * 0.1f * a->h, 1);
     return REEL_OK;
 }
 
 // loc: rows of loc_cols, four offsets and then perhaps the points; points: rows
-// of their own, or NULL. iou: confidence of the box, or NULL.
+// of their own, or NULL; without either (loc_cols 4) there are none. iou: confidence of the box, or NULL.
 static enum reel_err walk_priors(const struct head_params *p, const struct prior_level *levels, int n_levels,
                                  const float *loc, int64_t loc_cols, const float *points, const float *conf,
                                  const float *iou, struct head_list *list)
@@ -193,8 +172,8 @@ static enum reel_err walk_priors(const struct head_params *p, const struct prior
                     if (!(score >= p->score)) continue;
                     float size = (float)levels[l].sizes[k], step = (float)levels[l].step;
                     struct prior a = {((float)c + 0.5f) * step, ((float)r + 0.5f) * step, size, size};
-                    const float *o = loc + at * loc_cols;
-                    enum reel_err err = put_prior(p, &a, o, points ? points + 10 * at : o + 4, score, list);
+                    const float *o = loc + at * loc_cols, *tail = loc_cols > 4 ? o + 4 : NULL;
+                    enum reel_err err = put_prior(p, &a, o, points ? points + 10 * at : tail, score, list);
                     if (err) return err;
                 }
     return REEL_OK;
@@ -245,6 +224,53 @@ static enum reel_err decode_retinaface(const struct head_params *p, const struct
     if (!err) err = check_rows(p, out[2], n, 10);
     if (err) return err;
     return walk_priors(p, levels, 3, out[0]->data, 4, out[2]->data, out[1]->data, NULL, list);
+}
+
+// ---- SSD: scores (N, 1 + classes), boxes (N, 4) --------------------------------
+// Corners in 0..1; or, where the export ends before they are decoded, offsets
+// from the priors of UltraFace (Ultra-Light-Fast-Generic-Face-Detector-1MB,
+// vision/ssd/config/fd_config.py).
+
+static void ultraface_levels(int w, int h, struct prior_level levels[4])
+{
+    static const int sizes[4][3] = {{10, 16, 24}, {32, 48}, {64, 96}, {128, 192, 256}};
+    for (int l = 0; l < 4; l++) {
+        int step = 8 << l;
+        levels[l] = (struct prior_level){step, (h + step - 1) / step, (w + step - 1) / step, sizes[l][2] ? 3 : 2};
+        memcpy(levels[l].sizes, sizes[l], sizeof sizes[l]);
+    }
+}
+
+int64_t head_ultraface_priors(int w, int h)
+{
+    struct prior_level levels[4];
+    ultraface_levels(w, h, levels);
+    return count_priors(levels, 4);
+}
+
+static enum reel_err decode_ssd(const struct head_params *p, const struct reel_tensor *const *out,
+                                struct head_list *list)
+{
+    int64_t n, cols, n_boxes, four;
+    if (!as_rows(out[0], &n, &cols) || cols < 2) return bad_shape(p->head, out[0]);
+    if (!as_rows(out[1], &n_boxes, &four) || four != 4 || n_boxes != n) return bad_shape(p->head, out[1]);
+    const float *scores = out[0]->data, *boxes = out[1]->data;
+    if (!p->decoded) {
+        struct prior_level levels[4];
+        ultraface_levels(p->net_w, p->net_h, levels);
+        if (cols != 2 || n != count_priors(levels, 4)) return bad_shape(p->head, out[1]);
+        return walk_priors(p, levels, 4, boxes, 4, NULL, scores, NULL, list);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const float *s = scores + i * cols, *b = boxes + i * 4;
+        int c = 1 + best_of(s + 1, (int)cols - 1, 1);
+        if (!(s[c] >= p->score)) continue;
+        struct head_box *box;
+        if (!add_corners(list, b[0] * (float)p->net_w, b[1] * (float)p->net_h, b[2] * (float)p->net_w,
+                         b[3] * (float)p->net_h, s[c], c - 1, &box))
+            return no_memory();
+    }
+    return REEL_OK;
 }
 
 // ---- YOLOX, YOLOv5: (N, 5 + classes) cx cy w h objectness classes -------------

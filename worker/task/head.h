@@ -27,7 +27,7 @@ struct head_list {
 struct head_params {
     enum model_head head;
     int classes;
-    bool decoded; // YOLOX
+    bool decoded; // YOLOX, SSD: boxes, not offsets from cells or priors
     int net_w, net_h;
     float score; // boxes below are left out
 };
@@ -36,5 +36,8 @@ struct head_params {
 // Appends to list. Errors: UNSUPPORTED (shapes that are not the head's), NOMEM.
 enum reel_err head_decode(const struct head_params *params, const struct reel_tensor *const *out, int n_out,
                           struct head_list *list);
+
+// How many boxes an UltraFace network makes at this size.
+int64_t head_ultraface_priors(int w, int h);
 
 #endif

@@ -217,11 +217,21 @@ enum reel_err task_feed(struct task *task, struct engine *engine, const uint8_t 
 
 // ---- results ----------------------------------------------------------------
 
+// What the classes are called where the family or their number tells.
+static uint32_t label_set(const struct model *m)
+{
+    bool faces = m->head == MODEL_HEAD_SSD || m->head == MODEL_HEAD_YUNET || m->head == MODEL_HEAD_YUNET_2021 ||
+                 m->head == MODEL_HEAD_RETINAFACE;
+    if (m->task == REEL_TASK_DETECT && m->classes == 80) return REEL_LABELS_COCO;
+    if (m->task == REEL_TASK_DETECT && faces && m->classes == 1) return REEL_LABELS_FACE;
+    return m->task == REEL_TASK_SEGMENT && m->classes == 21 ? REEL_LABELS_VOC : REEL_LABELS_NONE;
+}
+
 void task_put_results(const struct task *task, struct task_frame *frame, enum reel_task id, const void *items,
                       uint32_t count, uint32_t item_bytes)
 {
     uint8_t *aux = frame->out + task->out.aux_offset;
-    struct reel_results head = {.task = id};
+    struct reel_results head = {.task = id, .labels = label_set(task->model)};
     if (task->out.aux_bytes < sizeof head) return;
     uint32_t room = (task->out.aux_bytes - (uint32_t)sizeof head) / item_bytes;
     head.count = count < room ? count : room;

@@ -179,8 +179,8 @@ static void overlays(void)
     CHECK_INT(sample(f, 0, 0, 0), 64);
     CHECK_INT(sample(f, 0, 2, 1), paint_ink(&c, paint_palette(2)).sample[0]);
     uint8_t matte[5 * 16];
-    memset(matte, 255, sizeof matte);
-    matte[0] = 0;
+    memset(matte, 0, sizeof matte);
+    matte[0] = 255;
     int before = sample(f, 0, 3, 3);
     masks_overlay_matte(&c, matte, 16, 1);
     CHECK_INT(sample(f, 0, 3, 3), before);

@@ -4,6 +4,8 @@
 // formulas say, and must come out there; wrong shapes are refused.
 #include "worker/task/head.h"
 
+#include <math.h>
+
 #include "tests/check.h"
 
 static struct reel_tensor tensor(int ndim, const int64_t *dim)
@@ -131,8 +133,28 @@ static void ssd(void)
     *at(&t[0], 5 * 3) = 1; // background
     memcpy(at(&t[1], 16), box, sizeof box);
     struct head_list list;
-    CHECK_INT(decode(MODEL_HEAD_SSD, 2, 320, 240, false, t, 2, &list), REEL_OK);
+    CHECK_INT(decode(MODEL_HEAD_SSD, 2, 320, 240, true, t, 2, &list), REEL_OK);
     CHECK_BOX(list, 80, 120, 240, 240, 0.9, 1);
+    free(list.box);
+    reel_tensor_fini(&t[0]);
+    reel_tensor_fini(&t[1]);
+}
+
+// An export that ends with the offsets: the priors of UltraFace at 320x240.
+static void ssd_offsets(void)
+{
+    CHECK_INT(head_ultraface_priors(320, 240), 4420);
+    struct reel_tensor t[2] = {TENSOR(3, 1, 4420, 2), TENSOR(3, 1, 4420, 4)};
+    // Stride 16, row 1, column 2, the larger size (48 pixels).
+    int64_t i = 3600 + (1 * 20 + 2) * 2 + 1;
+    const float offsets[4] = {1, -1, 5 * logf(2), 0};
+    *at(&t[0], 2 * i + 1) = 0.9f;
+    memcpy(at(&t[1], 4 * i), offsets, sizeof offsets);
+    struct head_list list;
+    CHECK_INT(decode(MODEL_HEAD_SSD, 1, 320, 240, false, t, 2, &list), REEL_OK);
+    CHECK_BOX(list, 40 + 4.8 - 48, 24 - 4.8 - 24, 40 + 4.8 + 48, 24 - 4.8 + 24, 0.9, 0);
+    free(list.box);
+    CHECK_INT(decode(MODEL_HEAD_SSD, 1, 640, 480, false, t, 2, &list), REEL_ERR_UNSUPPORTED);
     free(list.box);
     reel_tensor_fini(&t[0]);
     reel_tensor_fini(&t[1]);
@@ -155,4 +177,5 @@ static void hostile_numbers(void)
 }
 
 CHECK_MAIN({"head yolov5", yolov5}, {"head yolov8 and pose", yolov8}, {"head yolox", yolox},
-           {"head finished boxes", finished_boxes}, {"head ssd", ssd}, {"head hostile numbers", hostile_numbers})
+           {"head finished boxes", finished_boxes}, {"head ssd", ssd}, {"head ssd offsets", ssd_offsets},
+           {"head hostile numbers", hostile_numbers})
