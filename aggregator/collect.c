@@ -12,6 +12,9 @@
 #include "common/life.h"
 #include "common/log.h"
 
+// TAKEN of small pictures goes out in groups no closer than this.
+#define TELL_US 250
+
 enum reel_err aggregator_init(struct aggregator *a)
 {
     a->lanes = calloc(a->child.lanes ? a->child.lanes : 1, sizeof *a->lanes);
@@ -238,7 +241,7 @@ static enum reel_err turn(struct aggregator *a, bool *out_any)
         if (a->lanes[i]) err = step_lane(a, i, out_any);
     if (!err) err = post_taken(a);
     if (!err) err = post_news(a, out_any);
-    return err ? err : reel_bus_flush(a->child.bus);
+    return err ? err : reel_bus_flush_paced(a->child.bus, TELL_US);
 }
 
 enum reel_err aggregator_collect(struct aggregator *a)
@@ -250,10 +253,10 @@ enum reel_err aggregator_collect(struct aggregator *a)
         bool any = false;
         err = turn(a, &any);
         if (any) reel_stat_add(&a->child.row->busy_us, (uint64_t)(reel_now_us() - from));
-        if (err || any || a->quit) continue;
+        if (err || any || a->quit || !release_arm(a->release)) continue;
         if (!chores_busy(a->chores)) set_state(a, REEL_STATE_IDLE);
         bool rung;
-        err = reel_bus_wait(a->child.bus, &a->bell_fd, &rung, 1, -1, 0);
+        err = reel_bus_wait(a->child.bus, &a->bell_fd, &rung, 1, -1);
         if (err == REEL_AGAIN) err = REEL_OK;
         uint64_t count;
         if (!err && rung && read(a->bell_fd, &count, sizeof count) < 0 && errno != EAGAIN)

@@ -12,6 +12,7 @@ struct release {
     int bell_fd;
     pthread_mutex_t lock;
     // under lock
+    bool armed; // the main loop sleeps, or is about to
     struct reel_rec_taken *items;
     size_t from, used, room; // items[from, used)
 };
@@ -58,9 +59,11 @@ void release_return(struct release *r, struct reel_rec_taken rec)
         }
     }
     r->items[r->used++] = rec;
+    bool ring = r->armed;
+    r->armed = false;
     pthread_mutex_unlock(&r->lock);
     uint64_t one = 1;
-    if (write(r->bell_fd, &one, sizeof one) < 0) return; // full: the bell rings already
+    if (ring && write(r->bell_fd, &one, sizeof one) < 0) return; // full: the bell rings already
 }
 
 static void come_back(void *opaque, uint8_t *data)
@@ -83,6 +86,15 @@ AVBufferRef *release_lend(struct release *r, uint8_t *data, size_t bytes, struct
     }
     atomic_fetch_add(held, 1);
     return ref;
+}
+
+bool release_arm(struct release *r)
+{
+    pthread_mutex_lock(&r->lock);
+    r->armed = r->from == r->used;
+    bool armed = r->armed;
+    pthread_mutex_unlock(&r->lock);
+    return armed;
 }
 
 bool release_next(struct release *r, struct reel_rec_taken *out_rec)

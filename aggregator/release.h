@@ -14,7 +14,7 @@
 
 struct release;
 
-// bell_fd: an eventfd that is written at every return; borrowed.
+// bell_fd: an eventfd, written at the first return after release_arm(); borrowed.
 enum reel_err release_create(int bell_fd, struct release **out_release);
 // Every loan must have come back. Accepts &NULL.
 void release_destroy(struct release **release);
@@ -25,6 +25,9 @@ AVBufferRef *release_lend(struct release *release, uint8_t *data, size_t bytes, 
                           _Atomic int *held);
 // Says at once that nothing of the frame is used any more.
 void release_return(struct release *release, struct reel_rec_taken rec);
+// Before the main loop sleeps: false when a frame has returned that was not
+// taken yet, else the next return rings the bell.
+bool release_arm(struct release *release);
 // The next returned frame; false when there is none.
 bool release_next(struct release *release, struct reel_rec_taken *out_rec);
 

@@ -17,10 +17,17 @@
 #define MAX_PEERS 1024
 #define ID_BYTES 9 // routing ids must not begin with a zero byte: 'R' and the packed peer
 #define MAX_MESSAGE (sizeof(struct reel_msg_head) + REEL_MAX_RECORDS * sizeof(struct reel_rec_open))
+#define FIRST_ROOM 2048 // of a link's open message; grows
 
 struct link {
     reel_peer peer;
     uint32_t sent, received; // sequence numbers, from 1
+
+    // The open message: records of one type that wait for a flush.
+    enum reel_msg_type out_type; // REEL_MSG_NONE: there is none
+    uint32_t out_count;
+    size_t out_bytes, out_room;
+    uint8_t *out; // of out_room bytes
 };
 
 struct reel_bus {
@@ -32,12 +39,10 @@ struct reel_bus {
     struct link links[MAX_PEERS];
     int n_links;
 
-    // The open message.
-    struct link *out_link;
-    enum reel_msg_type out_type;
-    uint32_t out_count;
-    size_t out_bytes;
-    uint8_t *out;
+    uint32_t n_open;  // links with an open message
+    int64_t open_us;  // since when
+    int64_t paced_us; // of the last paced flush, sent or not; 0: after a wait
+    int64_t gap_us;   // between paced flushes, smoothed
 
     zmq_msg_t in;
     uint8_t *in_aligned; // copy for records when libzmq's buffer is not aligned
@@ -70,12 +75,11 @@ static enum reel_err open_socket(int type, struct reel_bus **out_bus)
 {
     struct reel_bus *bus = calloc(1, sizeof *bus);
     if (!bus) return reel_fail(REEL_ERR_NOMEM, "could not open bus: out of memory");
-    bus->out = malloc(MAX_MESSAGE);
     bus->in_aligned = malloc(MAX_MESSAGE);
     bus->context = zmq_ctx_new();
     if (bus->context) bus->socket = zmq_socket(bus->context, type);
     zmq_msg_init(&bus->in);
-    if (!bus->out || !bus->in_aligned || !bus->socket) {
+    if (!bus->in_aligned || !bus->socket) {
         enum reel_err err = reel_fail(REEL_ERR_NOMEM, "could not open bus: %s", zmq_strerror(zmq_errno()));
         reel_bus_close(&bus);
         return err;
@@ -140,7 +144,7 @@ void reel_bus_close(struct reel_bus **bus)
     if (b->socket) zmq_close(b->socket);
     if (b->context) zmq_ctx_term(b->context);
     if (*b->path) unlink(b->path);
-    free(b->out);
+    for (int i = 0; i < b->n_links; i++) free(b->links[i].out);
     free(b->in_aligned);
     free(b);
     *bus = NULL;
@@ -160,39 +164,70 @@ void reel_bus_expel(struct reel_bus *bus, reel_peer peer)
 {
     struct link *link = find_link(bus, peer);
     if (!link) return;
-    // The open message may be for it or for the link that moves: send or drop first.
-    if (bus->out_link == link)
-        bus->out_link = NULL;
-    else
-        reel_bus_flush(bus);
+    bus->n_open -= link->out_type != REEL_MSG_NONE; // nobody is there to read it
+    free(link->out);
     *link = bus->links[--bus->n_links];
 }
 
-enum reel_err reel_bus_flush(struct reel_bus *bus)
+// Sends a link's open message.
+static enum reel_err send_open(struct reel_bus *bus, struct link *link)
 {
-    struct link *link = bus->out_link;
-    if (!link) return REEL_OK;
-    bus->out_link = NULL;
-    struct reel_msg_head *head = (struct reel_msg_head *)bus->out;
+    enum reel_msg_type type = link->out_type;
+    link->out_type = REEL_MSG_NONE;
+    bus->n_open--;
+    struct reel_msg_head *head = (struct reel_msg_head *)link->out;
     *head = (struct reel_msg_head){.magic = REEL_PROTO_MAGIC,
                                    .version = REEL_PROTO_VERSION,
-                                   .type = (uint16_t)bus->out_type,
+                                   .type = (uint16_t)type,
                                    .seq = ++link->sent,
                                    .incarnation = reel_peer_incarnation(link->peer),
-                                   .count = bus->out_count,
-                                   .record_bytes = (uint32_t)reel_msg_record_bytes(bus->out_type)};
+                                   .count = link->out_count,
+                                   .record_bytes = (uint32_t)reel_msg_record_bytes(type)};
     if (bus->hub) {
         uint8_t id[ID_BYTES];
         pack_id(link->peer, id);
         if (zmq_send(bus->socket, id, sizeof id, ZMQ_SNDMORE) < 0) {
             // A dead or not yet connected peer: its pidfd tells the rest.
-            reel_debug("bus", "message \"%s\" to a peer that is gone was dropped", reel_msg_name(bus->out_type));
+            reel_debug("bus", "message \"%s\" to a peer that is gone was dropped", reel_msg_name(type));
             return REEL_OK;
         }
     }
-    if (zmq_send(bus->socket, bus->out, bus->out_bytes, 0) < 0)
-        return reel_fail(REEL_ERR_IO, "could not send message \"%s\": %s", reel_msg_name(bus->out_type),
+    if (zmq_send(bus->socket, link->out, link->out_bytes, 0) < 0)
+        return reel_fail(REEL_ERR_IO, "could not send message \"%s\": %s", reel_msg_name(type),
                          zmq_strerror(zmq_errno()));
+    return REEL_OK;
+}
+
+enum reel_err reel_bus_flush(struct reel_bus *bus)
+{
+    if (!bus->n_open) return REEL_OK;
+    for (int i = 0; i < bus->n_links && bus->n_open; i++) {
+        if (bus->links[i].out_type == REEL_MSG_NONE) continue;
+        enum reel_err err = send_open(bus, &bus->links[i]);
+        if (err) return err;
+    }
+    return REEL_OK;
+}
+
+enum reel_err reel_bus_flush_paced(struct reel_bus *bus, int64_t most_us)
+{
+    int64_t now_us = reel_now_us();
+    if (bus->paced_us) bus->gap_us += (now_us - bus->paced_us - bus->gap_us) / 4;
+    bus->paced_us = now_us;
+    // Held back only where the next call will come soon enough.
+    bool dense = bus->gap_us < most_us / 2;
+    return dense && now_us - bus->open_us < most_us ? REEL_OK : reel_bus_flush(bus);
+}
+
+static enum reel_err make_room(struct link *link, size_t bytes)
+{
+    if (link->out_room >= bytes) return REEL_OK;
+    size_t room = link->out_room ? 2 * link->out_room : FIRST_ROOM;
+    while (room < bytes) room *= 2;
+    uint8_t *grown = realloc(link->out, room);
+    if (!grown) return reel_fail(REEL_ERR_NOMEM, "could not send a message: out of memory");
+    link->out = grown;
+    link->out_room = room;
     return REEL_OK;
 }
 
@@ -201,19 +236,22 @@ enum reel_err reel_bus_post(struct reel_bus *bus, reel_peer to, enum reel_msg_ty
     struct link *link = find_link(bus, to);
     if (!link) return REEL_OK;
     size_t bytes = reel_msg_record_bytes(type);
-    bool fits = bus->out_link == link && bus->out_type == type && bytes && bus->out_count < REEL_MAX_RECORDS;
-    if (!fits) {
-        enum reel_err err = reel_bus_flush(bus);
-        if (err) return err;
-        bus->out_link = link;
-        bus->out_type = type;
-        bus->out_count = 0;
-        bus->out_bytes = sizeof(struct reel_msg_head);
+    enum reel_err err = REEL_OK;
+    if (link->out_type != REEL_MSG_NONE && (link->out_type != type || !bytes || link->out_count == REEL_MAX_RECORDS))
+        err = send_open(bus, link);
+    bool begins = link->out_type == REEL_MSG_NONE;
+    if (!err) err = make_room(link, (begins ? sizeof(struct reel_msg_head) : link->out_bytes) + bytes);
+    if (err) return err;
+    if (begins) {
+        link->out_type = type;
+        link->out_count = 0;
+        link->out_bytes = sizeof(struct reel_msg_head);
+        if (!bus->n_open++) bus->open_us = reel_now_us();
     }
     if (!bytes) return REEL_OK;
-    memcpy(bus->out + bus->out_bytes, record, bytes);
-    bus->out_bytes += bytes;
-    bus->out_count++;
+    memcpy(link->out + link->out_bytes, record, bytes);
+    link->out_bytes += bytes;
+    link->out_count++;
     return REEL_OK;
 }
 
@@ -286,19 +324,13 @@ static bool message_waits(struct reel_bus *bus)
     return !zmq_getsockopt(bus->socket, ZMQ_EVENTS, &events, &size) && (events & ZMQ_POLLIN);
 }
 
-enum reel_err reel_bus_wait(struct reel_bus *bus, const int *fds, bool *out_ready, int n_fds, int timeout_ms,
-                            int spin_us)
+enum reel_err reel_bus_wait(struct reel_bus *bus, const int *fds, bool *out_ready, int n_fds, int timeout_ms)
 {
     enum reel_err err = reel_bus_flush(bus);
+    bus->paced_us = 0;
     if (err) return err;
     for (int i = 0; i < n_fds; i++) out_ready[i] = false;
     if (message_waits(bus)) return REEL_OK;
-    if (spin_us > 0) {
-        int64_t until = reel_now_us() + spin_us;
-        do {
-            if (message_waits(bus)) return REEL_OK;
-        } while (reel_now_us() < until);
-    }
     struct pollfd polls[1 + REEL_STAGES * 256];
     int limit = (int)(sizeof polls / sizeof polls[0]) - 1;
     if (n_fds > limit) return reel_fail(REEL_ERR_LIMIT, "could not wait for %d descriptors: at most %d", n_fds, limit);

@@ -7,6 +7,7 @@
 
 #define SMOOTHING 0.2       // weight of the newest measurement
 #define RETRY_FACTOR 50     // frames' times after which a worker that was left out is tried again
+#define AHEAD_US 12000.0    // of work that a worker may hold: quick frames go and come in groups
 #define LATE_FACTOR 3       // times the usual time before a second worker gets the head
 #define LATE_LEAST_US 20000 // and never sooner: the load of the machine is no lateness
 
@@ -92,12 +93,16 @@ static uint32_t room(const struct dispatch_worker *w, double rate, uint32_t wind
     if (w->held == 0) return w->credits < w->batch ? w->credits : w->batch;
     // A second batch hides the way of the messages, but its last frame comes
     // two batches from now: it must not be the one that a window waits for.
-    if (w->held >= 2 * w->batch || w->frame_us <= 0) return 0;
-    double second_us = 2.0 * w->batch * w->frame_us;
-    if (rate > 0 && second_us * rate > 0.5 * window) return 0;
-    uint32_t most = 2 * w->batch - w->held;
-    if (most > w->batch) most = w->batch;
-    return most < w->credits ? most : w->credits;
+    if (w->frame_us <= 0) return 0;
+    double ahead = AHEAD_US / w->frame_us, most = 2.0 * w->batch;
+    if (ahead > most) most = ahead;
+    double fits = rate > 0 ? 0.5 * window / (rate * w->frame_us) : most;
+    if (fits < 2.0 * w->batch) return 0;
+    if (most > fits) most = fits;
+    if (w->held + 1 > most) return 0;
+    uint32_t more = (uint32_t)(most - w->held);
+    if (more > w->batch) more = w->batch;
+    return more < w->credits ? more : w->credits;
 }
 
 // Near the end: would the others be through before this one?

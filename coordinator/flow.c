@@ -15,6 +15,7 @@
 _Static_assert(LANE_MAX_PARTS == REEL_MAX_PARTS, "lanes.h includes no message");
 
 #define LEAST_WINDOW 8    // frames in a lane's window beside those the workers hold
+#define EASY_BYTES (UINT64_C(64) << 20) // of a lane's rings, that are taken for longer queues and fewer messages
 #define OUT_SPARES 2      // for second tries of late frames
 #define DECODER_FRAMES 20 // a codec's own pictures: 16 references and some on the way
 
@@ -129,6 +130,8 @@ static void want_of(const struct run *run, const struct job *job, struct memory_
     uint32_t batch = run->model.batch ? run->model.batch : 1;
     uint32_t parts = job->shaped.parts;
     uint32_t slots = hold + LEAST_WINDOW + (2 * run->workers * batch + parts - 1) / parts;
+    uint32_t easy = slots + LEAST_WINDOW + 4 * run->workers * batch / parts;
+    if (easy * (job->in.slot_bytes + job->proven.out.slot_bytes) <= EASY_BYTES) slots = easy;
     if (slots > LANE_MAX_SLOTS) slots = LANE_MAX_SLOTS;
     *out = (struct memory_want){.in_slot_bytes = job->in.slot_bytes,
                                 .out_slot_bytes = job->proven.out.slot_bytes,

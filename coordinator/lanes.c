@@ -124,9 +124,11 @@ bool lane_next_window(struct lane *lane, uint32_t *out_end)
     uint32_t end = lane->low + lane->p.in_slots;
     if (end < lane->low) end = UINT32_MAX; // at the end of the number space
     if (end == lane->window_end) return false;
-    // In steps, not frame by frame: a decoder that has room needs no message yet.
+    // In steps, not frame by frame: while the workers have enough to go on with,
+    // or the decoder has room, a message can wait.
     uint32_t step = lane->p.in_slots / 4 + 1;
-    if (end - lane->window_end < step && lane->window_end - lane->decoded >= step) return false;
+    uint32_t ahead = lane->window_end - (lane->work_from > lane->low ? lane->work_from : lane->low);
+    if (end - lane->window_end < step && ahead >= step) return false;
     for (uint32_t n = lane->window_end; n < end; n++) {
         struct lane_frame *f = at(lane, n);
         *f = no_frame;

@@ -17,7 +17,6 @@
 #define END_US INT64_C(1500000)      // for children to end by themselves
 #define STOP_END_US INT64_C(1000000) // the same after Ctrl-C
 #define LAST_WORDS_MS 5              // a dead process's messages are waited for
-#define SPIN_US 30                   // before sleeping, where a core is free for it
 
 void run_post(struct run *run, const struct proc *p, enum reel_msg_type type, const void *record)
 {
@@ -243,7 +242,7 @@ static void see_deaths(struct run *run, int64_t now_us)
     struct pollfd any = {.fd = run->sup.epoll_fd, .events = POLLIN};
     if (poll(&any, 1, 0) != 1) return;
     // The last words of the dead may still be on their way through the socket.
-    reel_bus_wait(run->bus, NULL, NULL, 0, LAST_WORDS_MS, 0);
+    reel_bus_wait(run->bus, NULL, NULL, 0, LAST_WORDS_MS);
     take_messages(run);
     while (supervise_next_death(&run->sup, now_us, &death)) {
         struct proc *p = death.proc;
@@ -290,14 +289,8 @@ static void tick(struct run *run, int64_t now_us)
     progress_tick(run->progress, run, now_us);
 }
 
-static int spin_of(const struct run *run)
-{
-    return run->cores > run->workers + run->decoders + run->aggregators + 1 ? SPIN_US : 0;
-}
-
 static void loop(struct run *run)
 {
-    int spin_us = spin_of(run);
     while (!run->failed && run->n_finished < run->n_jobs) {
         if (reel_life_stops()) {
             run->interrupted = true;
@@ -313,7 +306,7 @@ static void loop(struct run *run)
         flow_step(run, now_us);
         tick(run, now_us);
         bool dead;
-        err = reel_bus_wait(run->bus, &run->sup.epoll_fd, &dead, 1, (int)(TICK_US / 1000), spin_us);
+        err = reel_bus_wait(run->bus, &run->sup.epoll_fd, &dead, 1, (int)(TICK_US / 1000));
         if (err && err != REEL_AGAIN) run_fail(run, err, reel_fail_text());
     }
 }

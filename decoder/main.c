@@ -9,9 +9,8 @@
 #include "common/log.h"
 #include "decoder/decoder.h"
 
-// Answers to a waiting lane come within tens of microseconds when the run is
-// decode-bound; sleeping and waking costs as much.
-#define SPIN_US 20
+// DECODED of small pictures goes out in groups no closer than this.
+#define TELL_US 250
 
 static void set_state(struct decoder *d, enum reel_stat_state state)
 {
@@ -26,11 +25,11 @@ static enum reel_err serve(struct decoder *d)
         set_state(d, REEL_STATE_BUSY);
         bool worked;
         err = decoder_step(d, &worked);
-        if (!err) err = reel_bus_flush(d->child.bus);
+        if (!err && worked) err = reel_bus_flush_paced(d->child.bus, TELL_US);
         if (err) return err;
         if (worked) continue;
         set_state(d, REEL_STATE_IDLE);
-        err = reel_bus_wait(d->child.bus, NULL, NULL, 0, -1, SPIN_US);
+        err = reel_bus_wait(d->child.bus, NULL, NULL, 0, -1);
         if (err && err != REEL_AGAIN) return err;
     }
     return REEL_OK;

@@ -73,6 +73,8 @@ enum reel_err batch_next(struct worker *w)
     if (err) return reel_child_failed(&w->child, REEL_SCOPE_LANE, err, l->rec.job, work.lane, work.epoch, work.n);
     int64_t total_us = reel_now_us() - begin_us;
     end_stat(w, &frame, total_us);
+    w->frame_us = total_us;
+    if (!w->untold_us) w->untold_us = begin_us + total_us;
     struct reel_rec_done done = {.lane = work.lane,
                                  .epoch = work.epoch,
                                  .n = work.n,

@@ -119,6 +119,22 @@ static enum reel_err give_credits(struct worker *w)
     return reel_bus_post(w->child.bus, REEL_BUS_HUB, REEL_MSG_READY, &ready);
 }
 
+// DONE of quick frames goes out in groups, while more wait here than the next
+// one: none of them is held back for longer than this.
+#define TELL_US 6000
+
+static bool may_wait(const struct worker *w)
+{
+    return w->queue_count >= 2 && (!w->untold_us || reel_now_us() - w->untold_us + w->frame_us < TELL_US);
+}
+
+static enum reel_err tell(struct worker *w)
+{
+    enum reel_err err = give_credits(w);
+    w->untold_us = 0;
+    return err ? err : reel_bus_flush(w->child.bus);
+}
+
 // Everything that has come; between frames too, so that a closing lane waits
 // for one frame at most.
 static enum reel_err take_messages(struct worker *w)
@@ -136,18 +152,14 @@ static enum reel_err serve(struct worker *w)
 {
     w->credits_back = WORKER_CREDITS;
     while (!w->quit) {
-        enum reel_err err = take_messages(w);
-        if (!err && w->queue_count) err = batch_next(w);
-        if (!err) err = give_credits(w);
+        enum reel_err err = w->queue_count ? batch_next(w) : REEL_OK;
+        if (!err) err = take_messages(w);
+        if (!err && !may_wait(w)) err = tell(w);
         if (err) return err;
-        // What is done must be told before the next frame begins.
-        if (w->queue_count) {
-            if ((err = reel_bus_flush(w->child.bus))) return err;
-            continue;
-        }
+        if (w->queue_count) continue;
         if (w->quit) break;
         atomic_store_explicit(&w->child.row->state, REEL_STATE_IDLE, memory_order_relaxed);
-        err = reel_bus_wait(w->child.bus, NULL, NULL, 0, -1, 0);
+        err = reel_bus_wait(w->child.bus, NULL, NULL, 0, -1);
         if (err && err != REEL_AGAIN) return err;
     }
     return reel_bus_flush(w->child.bus);

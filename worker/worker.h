@@ -31,6 +31,8 @@ struct worker {
     struct reel_rec_work queue[WORKER_CREDITS];
     uint32_t queue_first, queue_count;
     uint32_t credits_back; // to be given back with the next READY
+    int64_t untold_us;     // when the oldest DONE that was not sent yet was done; 0: none
+    int64_t frame_us;      // of the last frame
     bool quit;
 };
 

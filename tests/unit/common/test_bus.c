@@ -22,7 +22,7 @@ static enum reel_err next(struct reel_bus *bus, struct reel_msg *msg)
     int64_t until = reel_now_us() + 2000000;
     enum reel_err err;
     while ((err = reel_bus_recv(bus, msg)) == REEL_AGAIN && reel_now_us() < until)
-        reel_bus_wait(bus, NULL, NULL, 0, 100, 0);
+        reel_bus_wait(bus, NULL, NULL, 0, 100);
     return err;
 }
 
@@ -103,6 +103,65 @@ static void absent_peer(void)
     CHECK(access(path, F_OK) != 0);
 }
 
+// Paced flushes gather what is posted in quick succession, and send at once
+// what comes slowly.
+static void paced(void)
+{
+    reel_peer self = reel_peer_make(REEL_DECODER, 1, 1);
+    struct reel_bus *a = hub(), *b = NULL;
+    CHECK(a);
+    reel_bus_admit(a, self);
+    CHECK_INT(reel_bus_open_peer(path, self, &b), REEL_OK);
+    struct reel_msg msg;
+    struct reel_rec_decoded rec = {.lane = 1};
+    for (uint32_t i = 0; i < 3; i++, rec.n++) { // far apart, measured by a most_us of nothing
+        CHECK_INT(reel_bus_post(b, REEL_BUS_HUB, REEL_MSG_DECODED, &rec), REEL_OK);
+        CHECK_INT(reel_bus_flush_paced(b, 0), REEL_OK);
+        CHECK_INT(next(a, &msg), REEL_OK);
+        CHECK_INT(msg.count, 1);
+    }
+    for (uint32_t i = 0; i < 100; i++, rec.n++) {
+        CHECK_INT(reel_bus_post(b, REEL_BUS_HUB, REEL_MSG_DECODED, &rec), REEL_OK);
+        CHECK_INT(reel_bus_flush_paced(b, INT64_C(3600000000)), REEL_OK);
+    }
+    CHECK_INT(reel_bus_recv(a, &msg), REEL_AGAIN);
+    reel_bus_wait(b, NULL, NULL, 0, 0); // who sleeps has sent everything
+    CHECK_INT(next(a, &msg), REEL_OK);
+    CHECK_INT(msg.count, 100);
+    reel_bus_close(&b);
+    reel_bus_close(&a);
+}
+
+// Each peer has an open message of its own: turning from one to the other and
+// back splits nothing, and what a dead peer was to get is forgotten.
+static void open_messages(void)
+{
+    reel_peer one = reel_peer_make(REEL_WORKER, 0, 1), two = reel_peer_make(REEL_WORKER, 1, 1);
+    struct reel_bus *a = hub(), *b = NULL, *c = NULL;
+    CHECK(a);
+    reel_bus_admit(a, one);
+    reel_bus_admit(a, two);
+    CHECK_INT(reel_bus_open_peer(path, one, &b), REEL_OK);
+    CHECK_INT(reel_bus_open_peer(path, two, &c), REEL_OK);
+    struct reel_msg msg;
+    struct reel_rec_ready ready = {.credits = 1};
+    CHECK_INT(reel_bus_post(c, REEL_BUS_HUB, REEL_MSG_READY, &ready), REEL_OK);
+    CHECK_INT(reel_bus_flush(c), REEL_OK);
+    CHECK_INT(next(a, &msg), REEL_OK); // connected
+    for (uint32_t i = 0; i < 40; i++) {
+        struct reel_rec_work work = {.n = i};
+        CHECK_INT(reel_bus_post(a, i % 2 ? two : one, REEL_MSG_WORK, &work), REEL_OK);
+    }
+    reel_bus_expel(a, one);
+    CHECK_INT(reel_bus_flush(a), REEL_OK);
+    CHECK_INT(next(c, &msg), REEL_OK);
+    CHECK_INT(msg.count, 20);
+    CHECK_INT(reel_bus_recv(b, &msg), REEL_AGAIN);
+    reel_bus_close(&c);
+    reel_bus_close(&b);
+    reel_bus_close(&a);
+}
+
 static void record_sizes(void)
 {
     for (int t = 1; t < REEL_MSG_TYPES; t++) {
@@ -114,4 +173,5 @@ static void record_sizes(void)
 }
 
 CHECK_MAIN({"bus batches in order", batches}, {"bus incarnations", incarnations}, {"bus absent peer", absent_peer},
+           {"bus paced", paced}, {"bus open messages", open_messages},
            {"bus record sizes", record_sizes})

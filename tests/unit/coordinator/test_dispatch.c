@@ -189,7 +189,7 @@ static void no_more_than_credit(void)
     CHECK(!dispatch_next(&d, lane, 1, 0, &batch));
     dispatch_on_ready(&d, 0, 100);
     CHECK(!dispatch_next(&d, lane, 1, 0, &batch)); // its speed is not known yet
-    d.worker[0].frame_us = 10;
+    d.worker[0].frame_us = 5000;
     CHECK(dispatch_next(&d, lane, 1, 0, &batch));
     CHECK_INT(batch.count, 4);
     lane_on_decoded(lane, 1, 8, 0, 8, 1);
@@ -197,6 +197,29 @@ static void no_more_than_credit(void)
     CHECK_INT(batch.count, 1);
     CHECK(!dispatch_next(&d, lane, 1, 0, &batch)); // two batches are enough
     CHECK_INT(d.worker[0].held, 8);
+}
+
+// Where frames are quick the messages are what costs: a queue of some
+// milliseconds lets them go and come in groups, within half the window.
+static void quick_frames_are_queued_deeper(void)
+{
+    static struct dispatch d;
+    static struct lane lane[1];
+    struct dispatch_batch batch;
+    uint32_t end;
+    dispatch_init(&d, 1);
+    lane_init(lane);
+    lane_open(lane, &(struct lane_params){.epoch = 1, .in_slots = 24, .out_slots = 24});
+    lane_next_window(lane, &end);
+    for (uint32_t i = 0; i < 24; i++) lane_on_decoded(lane, 1, i, 0, i, 1);
+    dispatch_up(&d, 0, 1);
+    dispatch_on_ready(&d, 0, 24);
+    d.worker[0].frame_us = 2000;
+    while (dispatch_next(&d, lane, 1, 0, &batch)) CHECK_INT(batch.count, 1);
+    CHECK_INT(d.worker[0].held, 6); // 12 ms
+    d.worker[0].frame_us = 100;
+    while (dispatch_next(&d, lane, 1, 0, &batch)) CHECK_INT(batch.count, 1);
+    CHECK_INT(d.worker[0].held, 12); // half the window
 }
 
 static void batches_keep_to_one_shape(void)
@@ -255,5 +278,6 @@ static void suspected_frames_go_alone(void)
 
 CHECK_MAIN({"parts_shorten_the_way_of_a_frame", parts_shorten_the_way_of_a_frame}, {"equal_devices", equal_devices}, {"mixed_devices", mixed_devices},
            {"nothing_waits_for_a_slow_one_at_the_end", nothing_waits_for_a_slow_one_at_the_end},
-           {"no_more_than_credit", no_more_than_credit}, {"batches_keep_to_one_shape", batches_keep_to_one_shape},
+           {"no_more_than_credit", no_more_than_credit},
+           {"quick_frames_are_queued_deeper", quick_frames_are_queued_deeper}, {"batches_keep_to_one_shape", batches_keep_to_one_shape},
            {"suspected_frames_go_alone", suspected_frames_go_alone})

@@ -37,7 +37,7 @@ static const void *next(struct rig *r, enum reel_msg_type *out_type)
         if (!err) continue;
         r->msg.count = 0;
         if (err != REEL_AGAIN || reel_now_us() > until) return NULL;
-        reel_bus_wait(r->bus, NULL, NULL, 0, 100, 0);
+        reel_bus_wait(r->bus, NULL, NULL, 0, 100);
     }
     *out_type = r->msg.type;
     return (const char *)r->msg.records + r->at++ * reel_msg_record_bytes(r->msg.type);
@@ -111,7 +111,7 @@ static int stop(struct rig *r)
     reel_bus_flush(r->bus);
     bool gone = false;
     for (int64_t until = reel_now_us() + 10000000; !gone && reel_now_us() < until;) {
-        reel_bus_wait(r->bus, &r->pidfd, &gone, 1, 100, 0);
+        reel_bus_wait(r->bus, &r->pidfd, &gone, 1, 100);
         while (!reel_bus_recv(r->bus, &r->msg)) {
         }
     }
