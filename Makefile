@@ -75,8 +75,8 @@ LIBS_kernels     := $(LIBS_common)
 STAGES := coordinator decoder worker aggregator
 
 # A build has x.c or x_stub.c of what needs CUDA.
-GPU_MODULES := common/cuda
-GPU_OUT-0   := $(addsuffix .c,$(GPU_MODULES))
+GPU_MODULES := common/cuda worker/backend/cudnn/plan
+GPU_OUT-0   := $(addsuffix .c,$(GPU_MODULES) $(addprefix worker/backend/cudnn/,api plan_graph plan_engine))
 GPU_OUT-1   := $(addsuffix _stub.c,$(GPU_MODULES))
 
 SRC_common      := $(wildcard common/*.c)
@@ -186,6 +186,25 @@ test: tests
 test-long: tests
 	@REELMILL_TEST_SECONDS=7200 tests/run --build $(BUILD) --only long
 
+# ---- planning ---------------------------------------------------------------
+# cuDNN plans for GPUs that are not here, from their properties; a stub of the
+# driver lets its run-time compiled engines build. `make plan-table` prints what
+# every pattern gets on every GPU (docs/gpu.md keeps it).
+
+PLAN_STUB := $(BUILD)/tests/planning/libcuda.so.1
+PLAN_DEVICES := $(foreach d,h200 h100 a100 b200 t4 rtx3090 rtx4090 rtx5090,tests/planning/devices/$(d).json)
+
+.PHONY: plan-table
+$(PLAN_STUB): tests/planning/libcuda_stub.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -O1 $(WARN) -shared -fPIC -Wl,-soname,libcuda.so.1 $< -o $@
+$(BUILD)/tests/unit/worker/test_cudnn_plan: | $(PLAN_STUB)
+$(BUILD)/tests/planning/plan_table: $(OBJ)/tests/planning/plan_table.o $(OBJ)/libworker.a $(OBJ)/libkernels.a $(OBJ)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDALL) $^ $(LIBS_worker) -o $@
+plan-table: $(BUILD)/tests/planning/plan_table $(PLAN_STUB)
+	@$< $(PLAN_STUB) $(PLAN_DEVICES)
+
 # ---- upkeep ---------------------------------------------------------------
 
 OURS := $(shell git ls-files '*.c' '*.h' '*.inc' 2>/dev/null)
@@ -217,6 +236,7 @@ help:
 	@echo "make CUDA_ARCHS='90' kernels for these compute capabilities only"
 	@echo "make test            build and run all tests"
 	@echo "make test-long       every clip and model of the test data, faults, bulk (an hour)"
+	@echo "make plan-table      cuDNN's engine for every pattern on every GPU"
 	@echo "make deps            install what is needed (Debian, Ubuntu)"
 	@echo "make install PREFIX= install to PREFIX/lib/reelmill and PREFIX/bin"
 	@echo "make lint            dependency rules, headers, shell scripts"

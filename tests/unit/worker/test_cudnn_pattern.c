@@ -98,10 +98,17 @@ static void test_text_tells_patterns_apart(void)
     DIFFERS(p.allow_tf32 = true);
     DIFFERS(p.n_steps = 0);
     DIFFERS(p.step[0].kind = EPILOGUE_ELU);
-    DIFFERS(p.step[0].operand = GPU_OPERAND_SCALAR);
-    DIFFERS(p.step[0].type = GPU_F32);
     DIFFERS(p.step[0].alpha = 0.10000001f);
-    DIFFERS(p.step[0].beta = 1);
+    gpu_pattern_add(&base, EPILOGUE_CLIP, GPU_OPERAND_NONE, 0, 6);
+    gpu_pattern_add(&base, EPILOGUE_ADD, GPU_OPERAND_CHANNEL, 0, 0);
+    gpu_pattern_text(&base, a, sizeof a);
+    DIFFERS(p.step[1].beta = 1);
+    DIFFERS(p.step[2].operand = GPU_OPERAND_SCALAR);
+    DIFFERS(p.step[2].type = GPU_F32);
+    // A number that a step does not read does not.
+    p = base;
+    p.step[0].beta = 7;
+    CHECK_STR(a, gpu_pattern_text(&p, b, sizeof b));
     // The longest there can be fits.
     p = base;
     p.n_steps = 0;

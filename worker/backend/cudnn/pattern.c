@@ -206,6 +206,13 @@ static const char *step_name(enum epilogue_kind kind)
     return (size_t)kind < sizeof name / sizeof name[0] && name[kind] ? name[kind] : "?";
 }
 
+// How many of alpha and beta a step reads.
+static int step_numbers(enum epilogue_kind kind)
+{
+    if (kind == EPILOGUE_CLIP || kind == EPILOGUE_HSIGMOID) return 2;
+    return kind == EPILOGUE_LEAKY || kind == EPILOGUE_ELU;
+}
+
 const char *gpu_pattern_text(const struct gpu_pattern *p, char *buf, size_t buf_bytes)
 {
     static const char *const kind[] = {"conv", "deconv", "matmul"};
@@ -217,9 +224,12 @@ const char *gpu_pattern_text(const struct gpu_pattern *p, char *buf, size_t buf_
                       gpu_type_name(p->y_type), p->allow_tf32 ? " tf32" : "");
     for (int i = 0; i < p->n_steps && at > 0 && (size_t)at < buf_bytes; i++) {
         const struct gpu_step *s = &p->step[i];
+        at += snprintf(buf + at, buf_bytes - at, " %s%s", step_name(s->kind), operand[s->operand]);
+        if (s->operand >= GPU_OPERAND_CHANNEL) at += snprintf(buf + at, buf_bytes - at, ":%s", gpu_type_name(s->type));
         // %a prints a float exactly.
-        at += snprintf(buf + at, buf_bytes - at, " %s%s:%s:%a:%a", step_name(s->kind), operand[s->operand],
-                       gpu_type_name(s->type), (double)s->alpha, (double)s->beta);
+        int numbers = s->operand == GPU_OPERAND_SCALAR ? 1 : step_numbers(s->kind);
+        if (numbers > 0) at += snprintf(buf + at, buf_bytes - at, ":%a", (double)s->alpha);
+        if (numbers > 1) at += snprintf(buf + at, buf_bytes - at, ":%a", (double)s->beta);
     }
     return buf;
 }

@@ -34,6 +34,7 @@ struct gpu_planner_params {
     const char *cache_dir;
     size_t workspace_cap_bytes; // 0: 32 MiB
     bool no_runtime_compile;    // only engines that need no run-time compiler
+    bool choose_only;           // say what would be chosen, compile nothing; plans cannot run
 };
 #define GPU_PLANNER_DEFAULTS ((struct gpu_planner_params){0})
 
@@ -43,11 +44,12 @@ struct gpu_plan_info {
     int engine;            // cuDNN's global engine index
     bool runtime_compiled; // built by NVRTC, 0.3 to 4 s without the cache
     bool tensor_core;      // has CUDNN_NUMERICAL_NOTE_TENSOR_CORE
-    bool winograd;
+    bool generic;          // the engine of last resort
     bool from_cache;
-    int rank;   // place in the heuristics' list, 0 the first
-    int listed; // engines in the list
-    int repeat; // > 1: images run one at a time
+    bool fallback; // from heuristics mode FALLBACK: A offered nothing
+    int rank;      // place in the heuristics' list, 0 the first
+    int listed;    // engines in the list
+    int repeat;    // > 1: images run one at a time
     size_t workspace_bytes;
     const char *knobs; // "tile_size=3 stages=2"
 };
@@ -71,6 +73,8 @@ size_t gpu_plan_cudnn_version(void);
 enum reel_err gpu_planner_create(const struct gpu_planner_params *params, struct gpu_planner **out_planner);
 // Accepts &NULL, writes NULL. All its plans must be destroyed.
 void gpu_planner_destroy(struct gpu_planner **planner);
+// The device's properties in cuDNN's JSON; holds as long as the planner.
+const char *gpu_planner_device_json(const struct gpu_planner *planner);
 
 // Compiles as many leading steps as cuDNN takes, at most gpu_pattern_fusable():
 // info->fused_steps says how many; the caller does the others on y. Errors:

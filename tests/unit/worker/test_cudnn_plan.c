@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: MIT
+//
+// Planning without a GPU: cuDNN plans for the device properties in
+// tests/planning/devices. Every quick pattern must be accepted whole on every
+// kind of GPU, by a tensor-core engine, without a hidden copy; the choice must
+// not depend on the batch; the cache must give back what was stored and
+// nothing else. What it cannot show: that a kernel is right or fast.
+//
+// `test_cudnn_plan --long` plans all patterns on all devices and compiles those
+// that need it; `make test-long` runs that.
+#include <dirent.h>
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/check.h"
+#include "tests/planning/patterns.h"
+#include "worker/backend/cudnn/plan.h"
+#include "worker/backend/cudnn/plan_cache.h"
+
+#define NO_CUDNN()                             \
+    do {                                       \
+        if (!have_cudnn()) SKIP(why_no_cudnn); \
+    } while (0)
+
+static char why_no_cudnn[200];
+static bool long_run;
+
+static bool have_cudnn(void)
+{
+    static bool asked, have;
+    if (!asked) {
+        asked = true;
+        // Opened by its path, it answers when cuDNN asks for "libcuda.so.1".
+        char stub[600];
+        const char *build = getenv("REELMILL_BUILD");
+        snprintf(stub, sizeof stub, "%s/tests/planning/libcuda.so.1", build ? build : "build/release");
+        have = gpu_plan_probe() == REEL_OK;
+        if (!have) {
+            snprintf(why_no_cudnn, sizeof why_no_cudnn, "%.150s", reel_fail_text());
+            why_no_cudnn[strcspn(why_no_cudnn, "\n")] = 0;
+        } else if (!dlopen(stub, RTLD_NOW | RTLD_GLOBAL)) {
+            have = false;
+            snprintf(why_no_cudnn, sizeof why_no_cudnn, "no %.170s", stub);
+        }
+    }
+    return have;
+}
+
+static char *device_json(const char *device)
+{
+    static char text[4096];
+    char path[300];
+    snprintf(path, sizeof path, "tests/planning/devices/%s.json", device);
+    FILE *f = fopen(path, "rb");
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    if (f) fclose(f);
+    text[n] = 0;
+    return text;
+}
+
+static struct gpu_planner *planner_for(const char *device, struct gpu_planner_params params)
+{
+    struct gpu_planner *planner = NULL;
+    params.device_json = device_json(device);
+    if (!params.cache_dir) params.cache_dir = "";
+    gpu_planner_create(&params, &planner);
+    return planner;
+}
+
+static struct gpu_pattern named(const char *name)
+{
+    for (int i = 0; i < N_NAMED_PATTERNS; i++)
+        if (!strcmp(named_patterns[i].name, name)) return named_pattern_make(&named_patterns[i]);
+    fprintf(stderr, "no pattern is called \"%s\"\n", name);
+    abort();
+}
+
+// What is chosen for pattern; engine -1 when nothing is.
+static struct gpu_plan_info choose(struct gpu_planner *planner, const struct gpu_pattern *p)
+{
+    struct gpu_plan *plan;
+    struct gpu_plan_info info = {.engine = -1};
+    if (gpu_plan_create(planner, p, &plan) == REEL_OK) {
+        info = *gpu_plan_info(plan);
+        gpu_plan_destroy(&plan);
+    }
+    return info;
+}
+
+// ---- the library ----------------------------------------------------------------
+
+// In a child, since the library is looked for once a process.
+static void test_missing_library(void)
+{
+    int pipe_fd[2];
+    CHECK_INT(pipe(pipe_fd), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        setenv("REELMILL_CUDNN", "/nowhere/libcudnn.so.9", 1);
+        struct gpu_planner *planner = NULL;
+        struct gpu_planner_params params = GPU_PLANNER_DEFAULTS;
+        enum reel_err err = gpu_planner_create(&params, &planner);
+        dprintf(pipe_fd[1], "%d %d %zu %s", err == REEL_ERR_UNSUPPORTED, planner == NULL, gpu_plan_cudnn_version(),
+                reel_fail_text());
+        _exit(0);
+    }
+    close(pipe_fd[1]);
+    char text[600] = "";
+    size_t n = 0;
+    for (ssize_t got; (got = read(pipe_fd[0], text + n, sizeof text - 1 - n)) > 0;) n += (size_t)got;
+    close(pipe_fd[0]);
+    waitpid(pid, NULL, 0);
+    CHECK_HAS(text, "1 1 0 could not ");
+    CHECK_HAS(text, "--backend onednn");
+}
+
+static void test_bad_device(void)
+{
+    NO_CUDNN();
+    struct gpu_planner *planner = NULL;
+    struct gpu_planner_params params = GPU_PLANNER_DEFAULTS;
+    params.cache_dir = "";
+    params.device_json = "{\"deviceVer\": 900}";
+    CHECK_INT(gpu_planner_create(&params, &planner), REEL_ERR_CONFIG);
+    CHECK(planner == NULL);
+    CHECK_HAS(reel_fail_text(), "device properties");
+}
+
+// ---- choices ----------------------------------------------------------------------
+
+static const char *const all_devices[] = {"h200", "h100", "a100", "b200", "t4", "rtx3090", "rtx4090", "rtx5090"};
+static const char *const quick_devices[] = {"h200", "t4", "b200"};
+
+static void check_pattern(struct gpu_planner *planner, const char *device, const struct named_pattern *n)
+{
+    struct gpu_pattern p = named_pattern_make(n);
+    struct gpu_plan_info info = choose(planner, &p);
+    CHECK_MSG(info.engine >= 0, "%s on %s: %s", n->name, device, reel_fail_text());
+    CHECK_MSG(!info.generic, "%s on %s: the generic engine", n->name, device);
+    // An sm_75 has none for three channels in and three out.
+    bool tiny = !strcmp(device, "t4") && p.c < 8 && p.k < 8;
+    CHECK_MSG(info.tensor_core || tiny, "%s on %s: engine %d uses no tensor cores", n->name, device, info.engine);
+    int left = strcmp(device, "t4") ? 0 : n->sm75_left;
+    CHECK_MSG(info.fused_steps == p.n_steps - left, "%s on %s: %d of %d steps fused", n->name, device, info.fused_steps,
+              p.n_steps);
+    CHECK_MSG(info.workspace_bytes <= gpu_pattern_x_bytes(&p) / 2 || info.workspace_bytes <= 2u << 20,
+              "%s on %s: a workspace of %zu bytes", n->name, device, info.workspace_bytes);
+}
+
+static void test_patterns_fuse(void)
+{
+    NO_CUDNN();
+    struct gpu_planner_params params = {.choose_only = true};
+    const char *const *devices = long_run ? all_devices : quick_devices;
+    int n_devices = long_run ? sizeof all_devices / sizeof *devices : sizeof quick_devices / sizeof *devices;
+    for (int d = 0; d < n_devices; d++) {
+        struct gpu_planner *planner = planner_for(devices[d], params);
+        CHECK_MSG(planner, "%s: %s", devices[d], reel_fail_text());
+        for (int i = 0; i < N_NAMED_PATTERNS && !check_now.failed; i++)
+            if (named_patterns[i].quick || long_run) check_pattern(planner, devices[d], &named_patterns[i]);
+        gpu_planner_destroy(&planner);
+        if (check_now.failed) return;
+    }
+}
+
+// Operand order and clips are put so that precompiled engines match.
+static void test_precompiled_where_possible(void)
+{
+    NO_CUDNN();
+    struct gpu_planner *planner = planner_for("h200", (struct gpu_planner_params){.choose_only = true});
+    struct gpu_pattern p = named("residual block"); // bias first, then the residual
+    CHECK_INT(p.step[0].operand, GPU_OPERAND_CHANNEL);
+    CHECK_INT(p.step[1].operand, GPU_OPERAND_TENSOR);
+    struct gpu_plan_info info = choose(planner, &p);
+    CHECK_INT(info.runtime_compiled, false);
+    CHECK_INT(info.fused_steps, 3);
+    p = named("srvgg last");
+    info = choose(planner, &p);
+    CHECK_INT(info.runtime_compiled, false);
+    p = named("srvgg body"); // PReLU
+    info = choose(planner, &p);
+    CHECK_INT(info.runtime_compiled, true);
+    gpu_planner_destroy(&planner);
+
+    // Without the run-time compiler the activation is left to the caller.
+    planner = planner_for("h200", (struct gpu_planner_params){.choose_only = true, .no_runtime_compile = true});
+    info = choose(planner, &p);
+    CHECK_INT(info.runtime_compiled, false);
+    CHECK_INT(info.fused_steps, 1);
+    gpu_planner_destroy(&planner);
+}
+
+static void test_choice_ignores_batch(void)
+{
+    NO_CUDNN();
+    static const char *const names[] = {"srvgg body", "srvgg last", "style deconv", "yolox silu 3x3", "residual block"};
+    static const int batch[] = {2, 4, 8};
+    struct gpu_planner *planner = planner_for("h200", (struct gpu_planner_params){.choose_only = true});
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct gpu_pattern p = named(names[i]);
+        struct gpu_plan *one, *many;
+        CHECK_INT(gpu_plan_create(planner, &p, &one), REEL_OK);
+        for (size_t j = 0; j < sizeof batch / sizeof *batch; j++) {
+            p.n = batch[j];
+            CHECK_INT(gpu_plan_create(planner, &p, &many), REEL_OK);
+            CHECK_INT(gpu_plan_info(many)->engine, gpu_plan_info(one)->engine);
+            CHECK_STR(gpu_plan_info(many)->knobs, gpu_plan_info(one)->knobs);
+            CHECK_INT(gpu_plan_info(many)->repeat, 1);
+            gpu_plan_destroy(&many);
+        }
+        // Nothing that orders a sum is left to the engine.
+        if (gpu_plan_info(one)->runtime_compiled) CHECK_HAS(gpu_plan_info(one)->knobs, "split_k_slc=1");
+        gpu_plan_destroy(&one);
+    }
+    gpu_planner_destroy(&planner);
+}
+
+static void test_arithmetic(void)
+{
+    NO_CUDNN();
+    struct gpu_planner *planner = planner_for("h200", (struct gpu_planner_params){.choose_only = true});
+    struct gpu_pattern p = named("ircnn d2");
+    p.x_type = p.w_type = p.y_type = GPU_F32;
+    for (int i = 0; i < p.n_steps; i++) p.step[i].type = GPU_F32;
+    struct gpu_plan_info info = choose(planner, &p);
+    CHECK(info.engine >= 0);
+    CHECK_INT(info.tensor_core, false);
+    p.allow_tf32 = true;
+    info = choose(planner, &p);
+    CHECK_INT(info.tensor_core, true);
+    CHECK_INT(info.generic, false);
+    p = named("ircnn d2");
+    p.x_type = p.w_type = p.y_type = GPU_BF16;
+    for (int i = 0; i < p.n_steps; i++) p.step[i].type = GPU_BF16;
+    info = choose(planner, &p);
+    CHECK_INT(info.tensor_core, true);
+    gpu_planner_destroy(&planner);
+}
+
+// The heuristics' first strict fp32 engines repack into 118 MB and more.
+static void test_no_hidden_copy(void)
+{
+    NO_CUDNN();
+    struct gpu_planner *planner = planner_for("t4", (struct gpu_planner_params){.choose_only = true});
+    struct gpu_pattern p = gpu_pattern_make(GPU_CONV, 64, 360, 640, 64, 3, 3);
+    p.pad_top = p.pad_left = p.pad_bottom = p.pad_right = 1;
+    p.x_type = p.w_type = p.y_type = GPU_F32;
+    gpu_pattern_add(&p, EPILOGUE_ADD, GPU_OPERAND_CHANNEL, 0, 0);
+    struct gpu_plan_info info = choose(planner, &p);
+    CHECK(info.engine >= 0);
+    CHECK(info.rank > 0); // something before it was passed over
+    CHECK(info.workspace_bytes < gpu_pattern_x_bytes(&p) / 2);
+    gpu_planner_destroy(&planner);
+}
+
+// ---- compiled plans and the cache ---------------------------------------------------
+
+static void test_cache(void)
+{
+    NO_CUDNN();
+    char dir[64] = "/tmp/reelmill-plan-XXXXXX";
+    CHECK(mkdtemp(dir) != NULL);
+    struct gpu_planner_params params = {.cache_dir = dir};
+    struct gpu_pattern p = named("ircnn d2"), rtc = named("yolox silu 3x3");
+    struct gpu_planner *planner = planner_for("h200", params);
+    struct gpu_plan_info first = choose(planner, &p), first_rtc = choose(planner, &rtc);
+    CHECK_INT(first.engine >= 0 && first_rtc.engine >= 0, true);
+    CHECK_INT(first.from_cache || first_rtc.from_cache, false);
+    CHECK_INT(first_rtc.runtime_compiled, true);
+    struct gpu_plan_info again = choose(planner, &rtc);
+    CHECK_INT(again.from_cache, true);
+    CHECK_INT(again.engine, first_rtc.engine);
+    CHECK_INT(again.fused_steps, first_rtc.fused_steps);
+    CHECK_INT(again.tensor_core, true);
+    again = choose(planner, &p);
+    CHECK_INT(again.from_cache, true);
+    CHECK_INT(again.workspace_bytes, first.workspace_bytes);
+    gpu_planner_destroy(&planner);
+
+    // An H100 has an H200's SMs: the plan is good there; another SM count is not.
+    planner = planner_for("h100", params);
+    CHECK_INT(choose(planner, &rtc).from_cache, true);
+    gpu_planner_destroy(&planner);
+    planner = planner_for("a100", params);
+    CHECK_INT(choose(planner, &p).from_cache, false);
+    gpu_planner_destroy(&planner);
+
+    // Entries that read well but that cuDNN refuses are made anew.
+    DIR *d = opendir(dir);
+    char path[400], line[2000], key[2000] = "";
+    for (struct dirent *e; (e = readdir(d));) {
+        if (e->d_name[0] == '.') continue;
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        FILE *f = fopen(path, "rb");
+        if (f && fgets(line, sizeof line, f) && fgets(key, sizeof key, f)) {
+            key[strcspn(key, "\n")] = 0;
+            char bad[] = "steps 2 fallback 0 engine 7 rtc 1 tc 1 generic 0 rank 0 listed 3 repeat 1 workspace 0 "
+                         "knobs [ ]\n{\"cudnnVersion\":91900}";
+            CHECK_INT(plan_cache_store(dir, key, bad, strlen(bad)), REEL_OK);
+        }
+        if (f) fclose(f);
+    }
+    closedir(d);
+    planner = planner_for("h200", params);
+    again = choose(planner, &p);
+    CHECK_INT(again.from_cache, false);
+    CHECK_INT(again.engine, first.engine);
+    CHECK_INT(choose(planner, &p).from_cache, true);
+    gpu_planner_destroy(&planner);
+
+    d = opendir(dir);
+    for (struct dirent *e; (e = readdir(d));) {
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        unlink(path);
+    }
+    closedir(d);
+    rmdir(dir);
+}
+
+static void test_equal_patterns_share(void)
+{
+    NO_CUDNN();
+    struct gpu_planner *planner = planner_for("h200", (struct gpu_planner_params){0});
+    struct gpu_pattern p = named("ircnn d2");
+    struct gpu_plan *a, *b;
+    CHECK_INT(gpu_plan_create(planner, &p, &a), REEL_OK);
+    CHECK_INT(gpu_plan_create(planner, &p, &b), REEL_OK);
+    CHECK(gpu_plan_info(a) == gpu_plan_info(b));
+    struct gpu_plan_io io = {0};
+    CHECK_INT(gpu_plan_run(a, &io, NULL, NULL), REEL_ERR_UNSUPPORTED);
+    CHECK_HAS(reel_fail_text(), "not here");
+    gpu_plan_destroy(&a);
+    CHECK_INT(gpu_plan_info(b)->fused_steps, 2);
+    gpu_plan_destroy(&b);
+    p.w = 0;
+    CHECK_INT(gpu_plan_create(planner, &p, &a), REEL_ERR_UNSUPPORTED);
+    CHECK(a == NULL);
+    gpu_planner_destroy(&planner);
+}
+
+// Run-time compiled engines really compile, on one device of each family.
+static void test_long_compiles(void)
+{
+    if (!long_run) SKIP("minutes: make test-long");
+    NO_CUDNN();
+    static const char *const devices[] = {"h200", "t4", "b200"};
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
+        struct gpu_planner *planner = planner_for(devices[d], (struct gpu_planner_params){0});
+        for (int i = 0; i < N_NAMED_PATTERNS; i++) {
+            struct gpu_pattern p = named_pattern_make(&named_patterns[i]);
+            struct gpu_plan_info info = choose(planner, &p);
+            CHECK_MSG(info.engine >= 0 && !info.generic, "%s on %s: engine %d, tensor cores %d, %d steps: %s",
+                      named_patterns[i].name, devices[d], info.engine, info.tensor_core, info.fused_steps,
+                      reel_fail_text());
+        }
+        gpu_planner_destroy(&planner);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"missing library", test_missing_library},
+        {"bad device", test_bad_device},
+        {"patterns fuse", test_patterns_fuse},
+        {"precompiled where possible", test_precompiled_where_possible},
+        {"choice ignores batch", test_choice_ignores_batch},
+        {"arithmetic", test_arithmetic},
+        {"no hidden copy", test_no_hidden_copy},
+        {"cache", test_cache},
+        {"equal patterns share", test_equal_patterns_share},
+        {"compiles everywhere", test_long_compiles},
+    };
+    long_run = argc > 1 && !strcmp(argv[1], "--long");
+    if (long_run) argc--, argv++;
+    return check_main(cases, (int)(sizeof cases / sizeof cases[0]), argc, argv);
+}
