@@ -67,8 +67,19 @@ LIBS_common      := $(CUDA_LIB-$(CUDA)) $(LIBS_base)
 LIBS_coordinator := $(LIBS_base)
 LIBS_decoder     := $(AV_LIBS) $(LIBS_common)
 LIBS_aggregator  := $(AV_LIBS) $(LIBS_common)
-LIBS_worker      := -lprotobuf-c -ldnnl -ldl $(LIBS_common)
+LIBS_worker      := -lprotobuf-c -ldl $(LIBS_common)
 LIBS_kernels     := $(LIBS_common)
+
+# What is needed and not there is said in one line, before a compiler stumbles over it.
+HAVE    = $(shell command -v $(1) 2>/dev/null)
+MISSING := $(if $(filter-out help deps clean format lint,$(or $(MAKECMDGOALS),all)),$(strip \
+             $(if $(call HAVE,$(firstword $(filter-out ccache,$(CC)))),,a C compiler ($(CC))) \
+             $(if $(call HAVE,pkg-config),$(shell for p in $(PKGS) libzmq libconfig libprotobuf-c; do \
+                 pkg-config --exists $$p || echo $$p; done),pkg-config) \
+             $(if $(call HAVE,$(PROTOC_C)),,$(PROTOC_C)) $(if $(ONNX_PROTO),,onnx.proto (libonnx-dev))))
+ifneq ($(MISSING),)
+$(error missing: $(MISSING). To install what is missing: ./run.sh --setup)
+endif
 
 # ---- sources --------------------------------------------------------------
 
@@ -125,7 +136,6 @@ $(OBJ)/coordinator/command.o: $(CUDA_MARK)
 
 $(GEN)/onnx.pb-c.c $(GEN)/onnx.pb-c.h &: $(ONNX_PROTO)
 	@mkdir -p $(GEN)
-	@test -n "$(ONNX_PROTO)" || { echo "could not find onnx.proto: install libonnx-dev (./run.sh --setup)"; exit 1; }
 	$(PROTOC_C) --proto_path=$(dir $(ONNX_PROTO)) --c_out=$(GEN) $(ONNX_PROTO)
 $(OBJ)/gen/onnx.pb-c.o: $(GEN)/onnx.pb-c.c
 	@mkdir -p $(@D)

@@ -2,8 +2,9 @@
 //
 // The CPU backend: compiles a graph into steps over one arena and runs them.
 // The parts are in onednn/: program.h says how values lie in memory, lower_*.c
-// turn nodes into steps, dnnl.c is the one module that knows the oneDNN
-// library, pool.c has the threads.
+// turn nodes into steps, pool.c has the threads. It keeps the name and the
+// blocked layouts of the library that it began with; the arithmetic is all in
+// kernels/, and oneDNN is neither linked nor needed.
 //
 // Compiling is one pass over the nodes in order. Every node becomes one or a
 // few steps; a change of layout is a step of its own, made once per value.
