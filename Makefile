@@ -223,12 +223,16 @@ OURS := $(shell git ls-files '*.c' '*.h' '*.inc' 2>/dev/null)
 deps:
 	./run.sh --setup
 
+# The tree that run.sh expects, without what is only needed to build or train.
+HOME_DIR = $(DESTDIR)$(PREFIX)/lib/reelmill
 install: all
-	install -d $(DESTDIR)$(PREFIX)/lib/reelmill/build/release $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(BINS) $(DESTDIR)$(PREFIX)/lib/reelmill/build/release
-	install -m 755 run.sh $(DESTDIR)$(PREFIX)/lib/reelmill/run.sh
-	cp -r configs models $(DESTDIR)$(PREFIX)/lib/reelmill/
-	ln -sf ../lib/reelmill/run.sh $(DESTDIR)$(PREFIX)/bin/reelmill
+	install -d "$(HOME_DIR)/build/release" "$(HOME_DIR)/models/demo" "$(HOME_DIR)/configs" "$(DESTDIR)$(PREFIX)/bin"
+	install -m 755 $(BINS) "$(HOME_DIR)/build/release"
+	install -m 755 run.sh "$(HOME_DIR)/run.sh"
+	install -m 644 configs/*.cfg "$(HOME_DIR)/configs"
+	install -m 644 models/*.onnx models/README.md "$(HOME_DIR)/models"
+	install -m 644 models/demo/demo.mp4 "$(HOME_DIR)/models/demo"
+	ln -sf ../lib/reelmill/run.sh "$(DESTDIR)$(PREFIX)/bin/reelmill"
 
 lint:
 	tools/lint

@@ -42,13 +42,13 @@ as_root() {
     elif command -v sudo >/dev/null; then
         sudo "$@"
     else
-        die 1 "could not install packages: neither root nor sudo is there; install by hand: ${packages[*]}"
+        die 1 "could not install packages: neither root nor sudo is there; as root: apt-get install ${packages[*]}"
     fi
 }
 
 setup() {
-    command -v apt-get >/dev/null ||
-        die 1 "could not install packages: this is no Debian or Ubuntu; install the like of: ${packages[*]}"
+    command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
+        die 1 "could not install packages: this is no Debian or Ubuntu; install by hand the like of: ${packages[*]}"
     local missing
     mapfile -t missing < <(missing_packages)
     if ((${#missing[@]} == 0)); then
@@ -57,8 +57,14 @@ setup() {
         say "reelmill: installing from the distribution (about 200 MB): ${missing[*]}"
         as_root apt-get -o DPkg::Lock::Timeout=600 update -q >&2
         as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -q -y \
-            --no-install-recommends "${missing[@]}" >&2
+            --no-install-recommends "${missing[@]}" >&2 ||
+            die 1 "could not install packages: apt-get failed; its messages are above"
     fi
+    setup_cuda
+}
+
+# Where a GPU driver is and no toolkit.
+setup_cuda() {
     if [[ -e /proc/driver/nvidia/version ]] && ! command -v nvcc >/dev/null && [[ ! -x /usr/local/cuda/bin/nvcc ]]; then
         say "reelmill: an NVIDIA driver is here, but no CUDA toolkit; GPU workers are not part of this build (see README)"
     fi
@@ -117,14 +123,32 @@ run_coordinator() {
     done
 }
 
+# ---- demo ---------------------------------------------------------------------
+
+# Half of a frame before (enlarged as players do, bicubic) beside the same half after.
+demo_still() { # input, output, picture
+    ffmpeg -v error -nostdin -y -ss 3 -i "$1" -ss 3 -i "$2" -frames:v 1 -filter_complex \
+        "[0:v]scale=iw*2:ih*2:flags=bicubic,crop=iw/2:ih:iw/2:0,format=rgb24[a];
+         [1:v]crop=iw/2-4:ih:iw/2:0,format=rgb24,pad=iw+4:ih:4:0:white[b];[a][b]hstack" "$3"
+}
+
 demo() {
-    local out=${TMPDIR:-/tmp}/reelmill-demo.mp4
-    if [[ -n $(missing_packages) ]]; then setup; fi
+    local out=${TMPDIR:-/tmp}/reelmill-demo.mp4 clip=$root/models/demo/demo.mp4 rc=0 i words=("$@")
+    for ((i = 0; i < ${#words[@]}; i++)); do # -o FILE puts it elsewhere
+        if [[ ${words[i]} == -o || ${words[i]} == --output ]]; then out=${words[i + 1]-}; fi
+    done
+    if command -v dpkg-query >/dev/null && [[ -n $(missing_packages) ]]; then setup; fi
     ensure_built
-    [[ -f $root/models/upscale2x.onnx && -f $root/models/demo/demo.mp4 ]] ||
-        die 1 "the bundled model or clip is missing beneath $root/models"
-    run_coordinator --model "$root/models/upscale2x.onnx" "$root/models/demo/demo.mp4" -o "$out" -y "$@" || return $?
-    say "reelmill: the upscaled demo clip is $out"
+    [[ -f $clip ]] || die 1 "could not find the bundled clip \"$clip\""
+    say "reelmill: the bundled clip, twice as large (--demo)"
+    run_coordinator --config "$root/configs/upscale.cfg" "$clip" -o "$out" -y "$@" || rc=$?
+    if ((rc == 0)); then
+        say "reelmill: the video is $out"
+        if command -v ffmpeg >/dev/null && demo_still "$clip" "$out" "${out%.*}.png"; then
+            say "reelmill: before | after is ${out%.*}.png"
+        fi
+    fi
+    return "$rc"
 }
 
 main() {
@@ -144,6 +168,7 @@ main() {
         exit $?
     fi
     ensure_built
+    export REELMILL_DEFAULT_CONFIG=$root/configs/upscale.cfg # for a run that names no model
     local rc=0
     run_coordinator "$@" || rc=$?
     exit "$rc"

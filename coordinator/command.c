@@ -19,6 +19,31 @@
 
 // ---- options --------------------------------------------------------------------
 
+// Files that a configuration names lie relative to that configuration.
+static void settle_paths(struct reel_settings *s, const bool by_command_line[4])
+{
+    char *const paths[4] = {s->model, s->detect.labels, s->classify.labels, s->segment.labels};
+    const char *slash = strrchr(s->config, '/');
+    for (int i = 0; slash && i < 4; i++) {
+        char whole[SET_PATH];
+        if (by_command_line[i] || !paths[i][0] || paths[i][0] == '/') continue;
+        int n = snprintf(whole, sizeof whole, "%.*s/%s", (int)(slash - s->config), s->config, paths[i]);
+        if (n < SET_PATH) memcpy(paths[i], whole, (size_t)n + 1);
+    }
+}
+
+// A run that names neither model nor configuration gets the one that run.sh
+// points to (the bundled upscaler), where its output can be a picture.
+static void settle_default(struct reel_settings *s, int n_words)
+{
+    const char *config = getenv("REELMILL_DEFAULT_CONFIG"), *dot = strrchr(s->output, '.');
+    if (!config || !n_words || !s->output[0] || s->model[0] || s->config[0] || s->backend == SET_BACKEND_SIM) return;
+    if ((reel_settings_task(s) > REEL_TASK_IMAGE) || (dot && !strcmp(dot, ".jsonl"))) return;
+    if (snprintf(s->config, sizeof s->config, "%s", config) >= (int)sizeof s->config) s->config[0] = 0;
+    if (s->config[0] && s->progress != SET_PROGRESS_OFF)
+        fprintf(stderr, "note: no model was given: the bundled one makes the video twice as large (%s)\n", config);
+}
+
 enum reel_err command_parse(int argc, char **argv, struct reel_settings *s, const char ***out_words, int *out_n)
 {
     const struct opt_table *table = reel_settings_table();
@@ -27,7 +52,10 @@ enum reel_err command_parse(int argc, char **argv, struct reel_settings *s, cons
     if (!set || !words) return reel_fail(REEL_ERR_NOMEM, "could not read the command line: out of memory");
     opt_defaults(table, s);
     enum reel_err err = opt_parse_argv(table, argc, argv, s, set, words, out_n);
+    if (!err) settle_default(s, *out_n);
+    bool given[4] = {s->model[0], s->detect.labels[0], s->classify.labels[0], s->segment.labels[0]};
     if (!err && s->config[0]) err = opt_load_file(table, s->config, s, set);
+    if (!err) settle_paths(s, given);
     free(set);
     *out_words = words;
     return err;
