@@ -255,6 +255,10 @@ help:
 	@echo "make install PREFIX= install to PREFIX/lib/reelmill and PREFIX/bin"
 	@echo "make lint            dependency rules, headers, shell scripts"
 	@echo "make format          clang-format on all sources"
+	@echo "make conformance     ONNX's backend node tests (CONFORMANCE_DIRS=\"dir ...\" for others)"
+	@echo "make fuzz-ops        operators and networks drawn at random, against ONNX Runtime"
+	@echo "make fuzz            libFuzzer over model import (FUZZ_SECONDS=600)"
+	@echo "make bench-models    the CPU executor beside ONNX Runtime on models"
 	@echo "make clean           remove build/"
 
 # ---- conformance ----------------------------------------------------------
@@ -273,6 +277,18 @@ conformance: $(BUILD)/tests/conformance/conformance
 	@$< --raw $(CONFORMANCE_DIRS) > $(BUILD)/conformance-raw.txt; raw=$$?; \
 	 echo "interpreter: $$(tail -1 $(BUILD)/conformance-raw.txt) (table in $(BUILD)/conformance-raw.txt)"; \
 	 $< --backend $(BACKEND) $(CONFORMANCE_DIRS) && exit $$raw
+
+# Operators and small networks drawn at random, against ONNX Runtime. PYTHON
+# needs onnx and onnxruntime.
+FUZZ_OPS_CASES ?= 2000
+FUZZ_OPS_SEED  ?= 1
+
+.PHONY: fuzz-ops
+fuzz-ops: $(BUILD)/tests/conformance/conformance
+	@$(PYTHON) tests/conformance/fuzz_ops.py --conformance $< --cases $(FUZZ_OPS_CASES) --seed $(FUZZ_OPS_SEED) \
+	    --keep build/fuzz-ops
+	@$(PYTHON) tests/conformance/fuzz_ops.py --conformance $< --cases $(FUZZ_OPS_CASES) --seed $(FUZZ_OPS_SEED) --nets \
+	    --keep build/fuzz-ops
 
 # ---- fuzz -----------------------------------------------------------------
 # libFuzzer over import and passes, FUZZ_SECONDS long, from the models of the
