@@ -251,14 +251,11 @@ help:
 	@echo "make test            build and run all tests"
 	@echo "make test-long       every clip and model of the test data, faults, bulk (an hour)"
 	@echo "make plan-table      cuDNN's engine for every pattern on every GPU"
+	@echo "make bench           speed beside ffmpeg, bare ZeroMQ, each stage alone: a table (BENCH=quick: one minute)"
 	@echo "make deps            install what is needed (Debian, Ubuntu)"
 	@echo "make install PREFIX= install to PREFIX/lib/reelmill and PREFIX/bin"
 	@echo "make lint            dependency rules, headers, shell scripts"
 	@echo "make format          clang-format on all sources"
-	@echo "make conformance     ONNX's backend node tests (CONFORMANCE_DIRS=\"dir ...\" for others)"
-	@echo "make fuzz-ops        operators and networks drawn at random, against ONNX Runtime"
-	@echo "make fuzz            libFuzzer over model import (FUZZ_SECONDS=600)"
-	@echo "make bench-models    the CPU executor beside ONNX Runtime on models"
 	@echo "make clean           remove build/"
 
 # ---- conformance ----------------------------------------------------------
@@ -277,18 +274,6 @@ conformance: $(BUILD)/tests/conformance/conformance
 	@$< --raw $(CONFORMANCE_DIRS) > $(BUILD)/conformance-raw.txt; raw=$$?; \
 	 echo "interpreter: $$(tail -1 $(BUILD)/conformance-raw.txt) (table in $(BUILD)/conformance-raw.txt)"; \
 	 $< --backend $(BACKEND) $(CONFORMANCE_DIRS) && exit $$raw
-
-# Operators and small networks drawn at random, against ONNX Runtime. PYTHON
-# needs onnx and onnxruntime.
-FUZZ_OPS_CASES ?= 2000
-FUZZ_OPS_SEED  ?= 1
-
-.PHONY: fuzz-ops
-fuzz-ops: $(BUILD)/tests/conformance/conformance
-	@$(PYTHON) tests/conformance/fuzz_ops.py --conformance $< --cases $(FUZZ_OPS_CASES) --seed $(FUZZ_OPS_SEED) \
-	    --keep build/fuzz-ops
-	@$(PYTHON) tests/conformance/fuzz_ops.py --conformance $< --cases $(FUZZ_OPS_CASES) --seed $(FUZZ_OPS_SEED) --nets \
-	    --keep build/fuzz-ops
 
 # ---- fuzz -----------------------------------------------------------------
 # libFuzzer over import and passes, FUZZ_SECONDS long, from the models of the
@@ -328,5 +313,19 @@ bench-models: $(BUILD)/worker
 	@test -n "$(MODELS)" || { echo "no models: set MODELS or REELMILL_TESTDATA"; exit 77; }
 	@$(PYTHON) tests/bench/bench_models.py --worker $(BUILD)/worker --threads $(BENCH_THREADS) \
 	    --rounds $(BENCH_ROUNDS) $(MODELS)
+
+# ---- bench -----------------------------------------------------------------
+# The pipeline against its stages, ffmpeg and the pipe that people write, as
+# ratios within one run: a Markdown table, budgets met or not.
+
+BENCH       ?= full
+BENCH_ARGS  ?=
+
+.PHONY: bench
+$(BUILD)/tests/bench/hops: tests/bench/hops.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -O2 -Wall -Wextra -D_GNU_SOURCE $< -lzmq -o $@
+bench: all $(BUILD)/tests/bench/hops
+	@$(PYTHON) tests/bench/bench.py --build $(BUILD) $(if $(filter quick,$(BENCH)),--quick) $(BENCH_ARGS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -11,6 +11,7 @@
 
 #include "aggregator/chores.h"
 #include "aggregator/lane.h"
+#include "aggregator/latency.h"
 #include "aggregator/release.h"
 #include "common/child.h"
 
@@ -20,6 +21,7 @@ struct aggregator {
     struct release *release;
     struct chores *chores;
     struct lane **lanes; // [child.lanes]; NULL: closed
+    struct latency latency;
     bool quit;
 };
 

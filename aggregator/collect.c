@@ -90,6 +90,14 @@ static enum reel_err on_open(struct aggregator *a, const struct reel_rec_open *r
     return reel_child_failed(&a->child, scope, err, rec->job, rec->lane, rec->epoch, REEL_NO_FRAME);
 }
 
+// The slot is still ours: its stamp tells when the frame was decoded.
+static void measure(struct aggregator *a, const struct reel_rec_taken *taken)
+{
+    const struct reel_ring *in = &a->child.in[taken->lane];
+    const struct reel_stamp *stamp = (const struct reel_stamp *)reel_ring_slot(in, reel_ring_slot_of(in, taken->n));
+    latency_add(&a->latency, reel_now_us() - stamp->written_us);
+}
+
 static enum reel_err post_taken(struct aggregator *a)
 {
     struct reel_rec_taken taken;
@@ -98,6 +106,7 @@ static enum reel_err post_taken(struct aggregator *a)
         if (taken.lane >= a->child.lanes || !a->lanes[taken.lane] || lane_epoch(a->lanes[taken.lane]) != taken.epoch)
             continue;
         reel_crash_point("aggregator.before_taken");
+        measure(a, &taken);
         err = post(a, REEL_MSG_TAKEN, &taken);
     }
     return err;
@@ -244,6 +253,15 @@ static enum reel_err turn(struct aggregator *a, bool *out_any)
     return err ? err : reel_bus_flush_paced(a->child.bus, TELL_US);
 }
 
+static void say_latency(const struct aggregator *a)
+{
+    const struct latency *l = &a->latency;
+    if (l->frames)
+        reel_debug("latency", "%llu frames from their input slot to TAKEN: median %.0f us, 10%% %.0f us, 99%% %.0f us",
+                   (unsigned long long)l->frames, latency_quantile(l, 0.5), latency_quantile(l, 0.1),
+                   latency_quantile(l, 0.99));
+}
+
 enum reel_err aggregator_collect(struct aggregator *a)
 {
     enum reel_err err = REEL_OK;
@@ -262,5 +280,6 @@ enum reel_err aggregator_collect(struct aggregator *a)
         if (!err && rung && read(a->bell_fd, &count, sizeof count) < 0 && errno != EAGAIN)
             err = reel_fail(REEL_ERR_IO, "could not read an event descriptor: %s", strerror(errno));
     }
+    say_latency(a);
     return err;
 }

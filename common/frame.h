@@ -64,6 +64,7 @@ struct reel_stamp {
     uint32_t n;
     uint32_t aux_bytes; // bytes in use of the aux area
     int64_t pts;        // in the job's time base
+    int64_t written_us; // when (reel_now_us())
 };
 #define REEL_STAMP_MAGIC 0x4d525453u
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/life.h"
 #include "common/log.h"
 #include "common/shm.h"
 
@@ -72,6 +73,7 @@ void reel_ring_publish(const struct reel_ring *ring, uint32_t slot_id, uint32_t 
     stamp->n = n;
     stamp->aux_bytes = aux_bytes;
     stamp->pts = pts;
+    stamp->written_us = reel_now_us();
     // Pairs with the acquire load in reel_ring_check(): the message that tells
     // of the slot is the real order, this keeps the stamp last all the same.
     __atomic_store_n(&stamp->magic, REEL_STAMP_MAGIC, __ATOMIC_RELEASE);
