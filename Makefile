@@ -86,7 +86,7 @@ endif
 STAGES := coordinator decoder worker aggregator
 
 # A build has x.c or x_stub.c of what needs CUDA.
-GPU_MODULES := common/cuda worker/backend/cudnn/plan
+GPU_MODULES := common/cuda worker/device_cuda worker/backend/cudnn/plan
 GPU_OUT-0   := $(addsuffix .c,$(GPU_MODULES) $(addprefix worker/backend/cudnn/,api plan_graph plan_engine))
 GPU_OUT-1   := $(addsuffix _stub.c,$(GPU_MODULES))
 

@@ -91,10 +91,10 @@ static __global__ void blend(struct gpu_blend b)
     if (element(b.tile.width, b.tile.height, &x, &y)) gpu_blend_pixel(&b, x, y);
 }
 
-static __global__ void tail(struct gpu_tail t, int w, int h)
+static __global__ void tail(struct gpu_tail t, int w, int begin, int rows)
 {
     int x, y;
-    if (element(w, h, &x, &y)) gpu_tail_group(&t, x, y);
+    if (element(w, rows, &x, &y)) gpu_tail_group(&t, x, begin + y);
 }
 
 // ---- launchers --------------------------------------------------------------------------
@@ -153,7 +153,9 @@ int gpu_blend(const struct gpu_blend *b, void *stream)
 int gpu_tail(const struct gpu_tail *t, void *stream)
 {
     bool chroma = t->dst.p.layout == YUV_PLANAR || t->dst.p.layout == YUV_NV;
-    int w = chroma ? t->dst.cw : t->dst.p.width, h = chroma ? t->dst.ch : t->dst.p.height;
-    REEL_LAUNCH(tail, grid_of(w, h), BLOCK, 0, stream, *t, w, h);
+    int w = chroma ? t->dst.cw : t->dst.p.width, begin, end;
+    gpu_tail_rows(t, &begin, &end);
+    if (end <= begin) return (int)cudaSuccess;
+    REEL_LAUNCH(tail, grid_of(w, end - begin), BLOCK, 0, stream, *t, w, begin, end - begin);
     return (int)cudaGetLastError();
 }

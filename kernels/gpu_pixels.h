@@ -151,7 +151,10 @@ struct gpu_tail {
     // Added to the decoded colours: (C, H, W) float32 of dst's size (data NULL: none).
     struct gpu_image residual;
     bool neutral; // made is luma: chroma becomes neutral; else it is left alone
+    int y0, y1;   // rows of dst to write, whole chroma rows; y1 0: all
 };
+// Its rows of chroma samples (of pixels, without chroma).
+void gpu_tail_rows(const struct gpu_tail *t, int *out_begin, int *out_end);
 // Clips to 0..1, goes through the matrix, averages chroma at its site, rounds.
 int gpu_tail(const struct gpu_tail *t, void *stream);
 void gpu_tail_ref(const struct gpu_tail *t);

@@ -137,10 +137,19 @@ void gpu_blend_ref(const struct gpu_blend *b)
         for (int x = 0; x < b->tile.width; x++) gpu_blend_pixel(b, x, y);
 }
 
+void gpu_tail_rows(const struct gpu_tail *t, int *out_begin, int *out_end)
+{
+    bool chroma = t->dst.p.layout == YUV_PLANAR || t->dst.p.layout == YUV_NV;
+    int f = chroma ? 1 << t->dst.p.log2_ch : 1, y1 = t->y1 ? t->y1 : t->dst.p.height;
+    *out_begin = t->y0 / f;
+    *out_end = (y1 + f - 1) / f;
+}
+
 void gpu_tail_ref(const struct gpu_tail *t)
 {
     bool chroma = t->dst.p.layout == YUV_PLANAR || t->dst.p.layout == YUV_NV;
-    int w = chroma ? t->dst.cw : t->dst.p.width, h = chroma ? t->dst.ch : t->dst.p.height;
-    for (int y = 0; y < h; y++)
+    int w = chroma ? t->dst.cw : t->dst.p.width, begin, end;
+    gpu_tail_rows(t, &begin, &end);
+    for (int y = begin; y < end; y++)
         for (int x = 0; x < w; x++) gpu_tail_group(t, x, y);
 }

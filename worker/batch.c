@@ -4,16 +4,19 @@
 // task, publish the output slot, say DONE. After DONE the slot is no longer
 // touched.
 //
-// Frames are run one by one: on a CPU a batch gains nothing, and so the bytes
-// cannot depend on how frames met.
+// On a CPU frames are run one by one: a batch gains nothing. With a device some
+// are under way at once (device.h), and DONE is said in the order in which they
+// were started. Either way each frame is a run of its own, so that its bytes
+// cannot depend on which others it met.
 #include <string.h>
 
 #include "common/life.h"
 #include "common/log.h"
 #include "worker/worker.h"
 
-static enum reel_err run_frame(struct worker *w, struct worker_lane *l, const struct reel_rec_work *work,
-                               struct task_frame *out_frame)
+// Checks the slot and finds the engine; nothing has begun yet.
+static enum reel_err prepare(struct worker *w, struct worker_lane *l, const struct reel_rec_work *work,
+                             struct engine **out_engine, struct task_frame *out_frame)
 {
     struct reel_ring *in = &w->child.in[work->lane], *out = &w->child.out[work->lane];
     struct reel_stamp stamp;
@@ -22,23 +25,23 @@ static enum reel_err run_frame(struct worker *w, struct worker_lane *l, const st
     int parts = l->task.view.parts;
     if (work->part && work->part >= (uint32_t)parts)
         return reel_fail(REEL_ERR_PROTO, "work names part %u of %d", work->part, parts);
-    struct engine *engine = NULL;
     if (w->has_model)
-        err = engines_get(w->engines, &w->model, l->task.view.net_w, l->task.view.net_h, &engine);
+        err = engines_get(w->engines, &w->model, l->task.view.net_w, l->task.view.net_h, out_engine);
     else
-        err = engines_get(w->engines, NULL, parts, 0, &engine);
-    if (err) return err;
+        err = engines_get(w->engines, NULL, parts, 0, out_engine);
     *out_frame = (struct task_frame){.in = reel_ring_slot(in, work->in_slot),
                                      .out = reel_ring_slot(out, work->out_slot),
                                      .n = work->n,
                                      .part = work->part,
                                      .pts = work->pts};
-    reel_crash_point("worker.before_run");
-    if ((err = l->task.ops->run(&l->task, engine, out_frame))) return err;
+    return err;
+}
+
+static void publish(struct worker *w, const struct reel_rec_work *work, const struct task_frame *frame)
+{
     reel_crash_point("worker.mid_slot");
     // Of a frame in parts one writes the stamp: it is a check, the order comes from the messages.
-    if (!work->part) reel_ring_publish(out, work->out_slot, work->n, work->pts, out_frame->aux_bytes);
-    return REEL_OK;
+    if (!work->part) reel_ring_publish(&w->child.out[work->lane], work->out_slot, work->n, work->pts, frame->aux_bytes);
 }
 
 static void begin_stat(struct worker *w, const struct reel_rec_work *work, uint32_t job)
@@ -58,30 +61,122 @@ static void end_stat(struct worker *w, const struct task_frame *frame, int64_t t
     reel_stat_add(&row->run_us, (uint64_t)frame->run_us);
 }
 
+// Answers for a frame; its credit comes back.
+static enum reel_err answer(struct worker *w, const struct reel_rec_work *work, enum reel_err err,
+                            const struct task_frame *frame, int64_t total_us)
+{
+    w->credits_back++;
+    w->child.part = work->part;
+    if (err)
+        return reel_child_failed(&w->child, REEL_SCOPE_LANE, err, w->lanes[work->lane].rec.job, work->lane, work->epoch,
+                                 work->n);
+    end_stat(w, frame, total_us);
+    w->frame_us = total_us;
+    if (!w->untold_us) w->untold_us = reel_now_us();
+    struct reel_rec_done done = {.lane = work->lane,
+                                 .epoch = work->epoch,
+                                 .n = work->n,
+                                 .out_slot = work->out_slot,
+                                 .run_us = (uint32_t)frame->run_us,
+                                 .total_us = (uint32_t)total_us,
+                                 .part = work->part};
+    reel_crash_point("worker.before_done");
+    return reel_bus_post(w->child.bus, REEL_BUS_HUB, REEL_MSG_DONE, &done);
+}
+
+// ---- one by one ---------------------------------------------------------------
+
+static enum reel_err run_here(struct worker *w, const struct reel_rec_work *work, struct engine *engine,
+                              struct task_frame *frame)
+{
+    struct worker_lane *l = &w->lanes[work->lane];
+    enum reel_err err = l->task.ops->run(&l->task, engine, frame);
+    if (!err) publish(w, work, frame);
+    return err;
+}
+
+// ---- through the device ---------------------------------------------------------
+
+bool batch_in_work(const struct worker *w)
+{
+    return w->device && device_in_work(w->device) > 0;
+}
+
+// The oldest frame comes back from the device.
+static enum reel_err take_back(struct worker *w, bool tell)
+{
+    struct task_frame frame;
+    uint64_t token;
+    enum reel_err err = device_finish(w->device, &frame, &token);
+    const struct reel_rec_work *work = &w->in_work[token % DEVICE_FRAMES];
+    if (err && device_lost(w->device)) return err; // this process is of no use any more
+    if (!tell) {
+        w->credits_back++;
+        return REEL_OK;
+    }
+    if (!err) publish(w, work, &frame);
+    return answer(w, work, err, &frame, frame.run_us);
+}
+
+void batch_drop_lane(struct worker *w, uint32_t lane)
+{
+    bool any = false;
+    // In order: frames of other lanes in front are answered as always.
+    for (int i = 0; batch_in_work(w) && i < DEVICE_FRAMES; i++) {
+        uint64_t token = w->tokens - (uint64_t)device_in_work(w->device);
+        bool mine = w->in_work[token % DEVICE_FRAMES].lane == lane;
+        if (take_back(w, !mine)) break;
+        any |= mine;
+    }
+    if (any) reel_debug("batch", "lane %u: waited for the device", lane);
+}
+
+static enum reel_err drain(struct worker *w)
+{
+    enum reel_err err = REEL_OK;
+    while (!err && batch_in_work(w)) err = take_back(w, true);
+    return err;
+}
+
+static enum reel_err start(struct worker *w, const struct reel_rec_work *work, struct engine *engine,
+                           const struct task_frame *frame)
+{
+    enum reel_err err = device_submit(w->device, &w->lanes[work->lane].task, engine, frame, w->tokens);
+    if (!err) w->in_work[w->tokens++ % DEVICE_FRAMES] = *work;
+    return err;
+}
+
+// ---- the next frame -------------------------------------------------------------------
+
+// Another network size may take the place of one that frames in work use.
+static bool other_engine(const struct worker *w, const struct worker_lane *l)
+{
+    if (!batch_in_work(w)) return false;
+    const struct view *have = &w->lanes[w->in_work[(w->tokens - 1) % DEVICE_FRAMES].lane].task.view;
+    return have->net_w != l->task.view.net_w || have->net_h != l->task.view.net_h;
+}
+
 enum reel_err batch_next(struct worker *w)
 {
+    if (batch_in_work(w) && (!w->queue_count || device_in_work(w->device) == DEVICE_FRAMES)) return take_back(w, true);
     struct reel_rec_work work = w->queue[w->queue_first];
+    struct worker_lane *l = &w->lanes[work.lane];
+    enum reel_err err = REEL_OK;
+    if (other_engine(w, l) && (err = drain(w))) return err;
     w->queue_first = (w->queue_first + 1) % WORKER_CREDITS;
     w->queue_count--;
-    struct worker_lane *l = &w->lanes[work.lane];
     begin_stat(w, &work, l->rec.job);
     w->child.part = work.part;
     int64_t begin_us = reel_now_us();
     struct task_frame frame = {0};
-    enum reel_err err = run_frame(w, l, &work, &frame);
-    w->credits_back++;
-    if (err) return reel_child_failed(&w->child, REEL_SCOPE_LANE, err, l->rec.job, work.lane, work.epoch, work.n);
-    int64_t total_us = reel_now_us() - begin_us;
-    end_stat(w, &frame, total_us);
-    w->frame_us = total_us;
-    if (!w->untold_us) w->untold_us = begin_us + total_us;
-    struct reel_rec_done done = {.lane = work.lane,
-                                 .epoch = work.epoch,
-                                 .n = work.n,
-                                 .out_slot = work.out_slot,
-                                 .run_us = (uint32_t)frame.run_us,
-                                 .total_us = (uint32_t)total_us,
-                                 .part = work.part};
-    reel_crash_point("worker.before_done");
-    return reel_bus_post(w->child.bus, REEL_BUS_HUB, REEL_MSG_DONE, &done);
+    struct engine *engine = NULL;
+    err = prepare(w, l, &work, &engine, &frame);
+    reel_crash_point("worker.before_run");
+    if (!err && w->device && device_takes(w->device, &l->task, engine)) {
+        if (!(err = start(w, &work, engine, &frame))) return REEL_OK;
+        if (device_lost(w->device)) return err;
+    } else if (!err) {
+        err = run_here(w, &work, engine, &frame);
+    }
+    return answer(w, &work, err, &frame, reel_now_us() - begin_us);
 }

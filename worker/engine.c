@@ -21,7 +21,7 @@ struct engine {
     struct program *program; // then
     const struct engines *owner;
     int w, h;
-    uint64_t last_use;
+    uint64_t last_use, serial;
     int picture;               // index of the picture input
     struct reel_tensor input;  // float32
     struct reel_tensor native; // of the net's type, when that is not float32
@@ -39,7 +39,7 @@ struct engines {
     struct model_facts facts;
     struct net_io *io;
     struct engine *list[MAX_ENGINES];
-    uint64_t clock;
+    uint64_t clock, serials;
 };
 
 // ---- opening --------------------------------------------------------------
@@ -174,6 +174,7 @@ static enum reel_err create_engine(struct engines *e, const struct model *model,
     struct engine *g = calloc(1, sizeof *g);
     if (!g) return reel_fail(REEL_ERR_NOMEM, "could not prepare model: out of memory");
     g->w = w, g->h = h;
+    g->serial = ++e->serials;
     g->picture = model->input.index;
     g->n_out = e->facts.n_out;
     struct reel_shape shape;
@@ -288,4 +289,72 @@ const struct reel_tensor *engine_output(const struct engine *g, int i)
 int engine_output_count(const struct engine *g)
 {
     return g->n_out;
+}
+
+// ---- device memory ------------------------------------------------------------
+
+uint64_t engine_serial(const struct engine *g)
+{
+    return g->serial;
+}
+
+unsigned engine_caps(const struct engine *g)
+{
+    return g->net ? net_backend(g->net)->caps : 0;
+}
+
+bool engine_has_device(struct engine *g)
+{
+    if (!(engine_caps(g) & BACKEND_DEVICE_MEMORY) || net_input_count(g->net) != 1) return false;
+    struct backend_device_tensor t;
+    if (engine_device_input(g, &t) || (t.dtype != REEL_F32 && t.dtype != REEL_F16 && t.dtype != REEL_BF16))
+        return false;
+    for (int i = 0; i < g->n_out; i++)
+        if (reel_shape_count(&net_output(g->net, i)->shape) < 0 || engine_device_output(g, i, &t)) return false;
+    return true;
+}
+
+enum reel_err engine_device_input(struct engine *g, struct backend_device_tensor *out)
+{
+    return net_backend(g->net)->device_input(net_program(g->net), g->picture, out);
+}
+
+enum reel_err engine_device_output(struct engine *g, int i, struct backend_device_tensor *out)
+{
+    return net_backend(g->net)->device_output(net_program(g->net), i, out);
+}
+
+void *engine_stream(struct engine *g)
+{
+    return net_backend(g->net)->stream(net_program(g->net));
+}
+
+enum reel_err engine_enqueue(struct engine *g)
+{
+    return net_backend(g->net)->enqueue(net_program(g->net));
+}
+
+enum reel_err engine_put_output(struct engine *g, int i, const struct backend_device_tensor *like, const void *bytes)
+{
+    struct reel_tensor *t = &g->out[i];
+    reel_tensor_fini(t);
+    reel_tensor_fini(&g->raw[i]);
+    enum reel_err err = reel_tensor_init(t, REEL_F32, &net_output(g->net, i)->shape);
+    if (err) return err;
+    int64_t count = reel_tensor_count(t);
+    if (!like->nhwc) {
+        reel_convert(t->data, REEL_F32, bytes, like->dtype, count);
+        return REEL_OK;
+    }
+    size_t pixels = (size_t)like->h * (size_t)like->w, c = (size_t)like->c, from = like->pixel_stride;
+    float *row = malloc(from * sizeof *row);
+    if (!row) return reel_fail(REEL_ERR_NOMEM, "could not read an output: out of memory");
+    size_t element = reel_dtype_bytes(like->dtype);
+    for (size_t p = 0; p < (size_t)like->n * pixels; p++) {
+        reel_convert(row, REEL_F32, (const uint8_t *)bytes + p * from * element, like->dtype, (int64_t)from);
+        float *to = (float *)t->data + p / pixels * c * pixels + p % pixels;
+        for (size_t k = 0; k < c; k++) to[k * pixels] = row[k];
+    }
+    free(row);
+    return REEL_OK;
 }

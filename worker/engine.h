@@ -47,4 +47,21 @@ enum reel_err engine_run(struct engine *engine, int64_t *run_us);
 const struct reel_tensor *engine_output(const struct engine *engine, int i);
 int engine_output_count(const struct engine *engine);
 
+// ---- device memory -----------------------------------------------------------
+
+// Whether frames can be fed and read in device memory: the backend has it, the
+// picture is the only input, of floats, and all output shapes are known.
+bool engine_has_device(struct engine *engine);
+// A number that no other engine of this process has had.
+uint64_t engine_serial(const struct engine *engine);
+unsigned engine_caps(const struct engine *engine);
+enum reel_err engine_device_input(struct engine *engine, struct backend_device_tensor *out);
+enum reel_err engine_device_output(struct engine *engine, int i, struct backend_device_tensor *out);
+void *engine_stream(struct engine *engine);
+enum reel_err engine_enqueue(struct engine *engine);
+// Output i of a run as float32, from its bytes (host memory) in the layout of
+// `like`: what engine_output() gives then. Errors: NOMEM.
+enum reel_err engine_put_output(struct engine *engine, int i, const struct backend_device_tensor *like,
+                                const void *bytes);
+
 #endif

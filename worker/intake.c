@@ -123,8 +123,9 @@ static enum reel_err setup_task(struct worker *w, const struct reel_media *media
     return engines_infer(w->engines, &w->model, out_task->view.net_w, out_task->view.net_h, out_task->out_shapes);
 }
 
-static void fini_task(struct task *task)
+static void fini_task(struct worker *w, struct task *task)
 {
+    if (w->device) device_forget(w->device, task);
     if (task->ops && task->ops->close) task->ops->close(task);
     task_free_scratch(task);
     *task = (struct task){0};
@@ -184,10 +185,34 @@ static enum reel_err take_shape(struct worker *w, const struct reel_rec_shape *r
 
 // ---- lanes ----------------------------------------------------------------
 
+static void pin_ring(struct worker *w, const struct reel_ring *ring, bool pin)
+{
+    if (pin)
+        device_pin(w->device, ring->base, ring->slots * ring->geometry.slot_bytes);
+    else
+        device_unpin(w->device, ring->base);
+}
+
+// Slots are memory only while their lane is open: the coordinator takes it away after.
+static void pin_lane(struct worker *w, uint32_t lane)
+{
+    if (!w->device) return;
+    pin_ring(w, &w->child.in[lane], true);
+    pin_ring(w, &w->child.out[lane], true);
+}
+
+static void unpin_lane(struct worker *w, uint32_t lane)
+{
+    if (!w->device) return;
+    pin_ring(w, &w->child.in[lane], false);
+    pin_ring(w, &w->child.out[lane], false);
+}
+
 static void drop_lane(struct worker *w, uint32_t lane)
 {
     struct worker_lane *l = &w->lanes[lane];
     uint32_t kept = 0;
+    if (l->open) batch_drop_lane(w, lane);
     for (uint32_t i = 0; i < w->queue_count; i++) {
         struct reel_rec_work item = w->queue[(w->queue_first + i) % WORKER_CREDITS];
         if (item.lane == lane)
@@ -196,7 +221,10 @@ static void drop_lane(struct worker *w, uint32_t lane)
             w->queue[(w->queue_first + kept++) % WORKER_CREDITS] = item;
     }
     w->queue_count = kept;
-    if (l->open) fini_task(&l->task);
+    if (l->open) {
+        unpin_lane(w, lane);
+        fini_task(w, &l->task);
+    }
     l->open = false;
 }
 
@@ -218,6 +246,7 @@ static enum reel_err open_lane(struct worker *w, const struct reel_rec_open *rec
     if (l->task.ops->open && (err = l->task.ops->open(&l->task))) return err;
     l->rec = *rec;
     l->open = true;
+    pin_lane(w, rec->lane);
     return REEL_OK;
 }
 
@@ -228,7 +257,7 @@ static enum reel_err take_open(struct worker *w, const struct reel_rec_open *rec
     drop_lane(w, rec->lane);
     enum reel_err err = open_lane(w, rec);
     if (!err) return REEL_OK;
-    fini_task(&w->lanes[rec->lane].task);
+    fini_task(w, &w->lanes[rec->lane].task);
     return reel_child_failed(&w->child, REEL_SCOPE_LANE, err, rec->job, rec->lane, rec->epoch, REEL_NO_FRAME);
 }
 

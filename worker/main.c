@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "kernels/conv_cpu.h"
 #include "worker/cli.h"
+#include "worker/device_ops.h"
 #include "worker/devices.h"
 #include "worker/worker.h"
 
@@ -89,6 +90,15 @@ static enum reel_err guess_model(struct worker *w, char *text, size_t text_bytes
     return REEL_OK;
 }
 
+// A backend with device memory has its frames fed and read there.
+static enum reel_err open_device(struct worker *w)
+{
+    const struct backend_ops *backend = backend_find(w->backend);
+    if (!w->has_model || !(backend->caps & BACKEND_DEVICE_MEMORY)) return REEL_OK;
+    const struct device_ops *ops = backend->caps & BACKEND_DEVICE_IS_HOST ? &device_ops_host : device_ops_cuda();
+    return ops ? device_create(ops, w->params.device, &w->device) : REEL_OK;
+}
+
 static enum reel_err load_model(struct worker *w)
 {
     struct reel_rec_model rec = {.task = REEL_TASK_IMAGE, .batch = 1};
@@ -96,6 +106,8 @@ static enum reel_err load_model(struct worker *w)
     enum reel_err err = engines_open(&p, &w->engines);
     if (err) return err;
     w->has_model = engines_facts(w->engines) != NULL;
+    if ((err = open_device(w))) return err;
+    if (w->device) rec.batch = 2; // four frames promised: the device never waits for the next
     if (w->has_model) {
         if ((err = guess_model(w, rec.text, sizeof rec.text))) return err;
         uint64_t bytes;
@@ -152,11 +164,11 @@ static enum reel_err serve(struct worker *w)
 {
     w->credits_back = WORKER_CREDITS;
     while (!w->quit) {
-        enum reel_err err = w->queue_count ? batch_next(w) : REEL_OK;
+        enum reel_err err = w->queue_count || batch_in_work(w) ? batch_next(w) : REEL_OK;
         if (!err) err = take_messages(w);
         if (!err && !may_wait(w)) err = tell(w);
         if (err) return err;
-        if (w->queue_count) continue;
+        if (w->queue_count || batch_in_work(w)) continue;
         if (w->quit) break;
         atomic_store_explicit(&w->child.row->state, REEL_STATE_IDLE, memory_order_relaxed);
         err = reel_bus_wait(w->child.bus, NULL, NULL, 0, -1);
@@ -183,6 +195,7 @@ static int run_child(int argc, char **argv)
         reel_child_failed(&w->child, REEL_SCOPE_PROCESS, err, REEL_NO_JOB, 0, 0, REEL_NO_FRAME);
     }
     if (w->lanes) intake_close_all(w);
+    device_destroy(&w->device);
     engines_close(&w->engines);
     free(w->lanes);
     reel_child_close(&w->child);

@@ -211,6 +211,16 @@ enum reel_err net_run(struct net *net, const struct reel_tensor *const *in, stru
     return net->backend->run(net->program, in, out, borrow);
 }
 
+const struct backend_ops *net_backend(const struct net *net)
+{
+    return net->backend;
+}
+
+struct program *net_program(struct net *net)
+{
+    return net->program;
+}
+
 // ---- facts ------------------------------------------------------------------
 
 struct reel_shape net_default_shape(const struct net *net, int i, int64_t h, int64_t w)

@@ -54,6 +54,11 @@ enum reel_err net_infer_shapes(struct net *net, const struct reel_shape *in_shap
 // backend_ops.run.
 enum reel_err net_run(struct net *net, const struct reel_tensor *const *in, struct reel_tensor *out, bool borrow);
 
+// The compiled program and its backend, for work on device memory; holds until
+// the next net_prepare().
+const struct backend_ops *net_backend(const struct net *net);
+struct program *net_program(struct net *net);
+
 // A full shape for input i: what the file fixes, and for open extents 1, the
 // channels the first convolution takes, and h x w. ndim -1 when the file does
 // not even fix the rank.

@@ -7,6 +7,7 @@
 #define REEL_WORKER_WORKER_H
 
 #include "common/child.h"
+#include "worker/device.h"
 #include "worker/engine.h"
 #include "worker/task/task.h"
 
@@ -33,6 +34,9 @@ struct worker {
     uint32_t credits_back; // to be given back with the next READY
     int64_t untold_us;     // when the oldest DONE that was not sent yet was done; 0: none
     int64_t frame_us;      // of the last frame
+    struct device *device;  // frames go through it; NULL: one by one, on the host
+    struct reel_rec_work in_work[DEVICE_FRAMES]; // by token
+    uint64_t tokens;
     bool quit;
 };
 
@@ -40,8 +44,14 @@ struct worker {
 enum reel_err intake_take(struct worker *worker, const struct reel_msg *msg);
 void intake_close_all(struct worker *worker);
 
-// batch.c: does the oldest frame of the queue and answers. Errors end the
+// batch.c: does the oldest frame of the queue and answers; with a device, starts
+// it, or waits for the oldest one there. Errors end the
 // process; a frame's failure is reported as its lane's.
 enum reel_err batch_next(struct worker *worker);
+// Whether frames are with the device; they are answered by batch_next().
+bool batch_in_work(const struct worker *worker);
+// Waits for a lane's frames on the device and forgets them: their slots are no
+// longer touched.
+void batch_drop_lane(struct worker *worker, uint32_t lane);
 
 #endif

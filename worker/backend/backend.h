@@ -26,6 +26,7 @@ enum backend_cap {
     BACKEND_DYNAMIC_TAIL = 1 << 3,   // runs operators whose output shape depends on data
     BACKEND_DEVICE_MEMORY = 1 << 4,  // inputs and outputs are device pointers
     BACKEND_NO_MODEL = 1 << 5,       // works without a network (sim)
+    BACKEND_DEVICE_IS_HOST = 1 << 6, // device pointers are the host's: the twin of a GPU's backend
 };
 
 struct backend_params {
@@ -36,6 +37,17 @@ struct backend_params {
 };
 
 struct program; // a compiled graph: one per shape; owned by the caller
+
+// A picture or tensor in device memory, as a program reads or makes it: element
+// (n, c, y, x) stands at ((n * h + y) * w + x) * pixel_stride + c with nhwc, else
+// row-major. What is no picture is (1, 1, 1, count).
+struct backend_device_tensor {
+    void *data; // holds as long as the program
+    enum reel_dtype dtype;
+    int n, c, h, w;
+    bool nhwc;
+    size_t pixel_stride; // channels of a pixel with padding, which the writer sets to 0
+};
 
 // Buffers of a run: tensors with data at the addresses to read and write.
 // Inputs are float32/whatever the graph's inputs declare, row-major.
@@ -57,6 +69,13 @@ struct backend_ops {
     // that holds until the next run.
     enum reel_err (*run)(struct program *program, const struct reel_tensor *const *in, struct reel_tensor *out,
                          bool borrow);
+    // With BACKEND_DEVICE_MEMORY: where the caller's kernels write input i before
+    // a run and read output i after it, both on the program's stream; UNSUPPORTED
+    // where data decides an output's shape. enqueue starts a run on the stream.
+    enum reel_err (*device_input)(struct program *program, int i, struct backend_device_tensor *out);
+    enum reel_err (*device_output)(struct program *program, int i, struct backend_device_tensor *out);
+    void *(*stream)(struct program *program);
+    enum reel_err (*enqueue)(struct program *program);
     // Peak bytes of weights + arena + scratch.
     size_t (*memory_bytes)(const struct program *program);
     // One line a step (kernel or primitive chosen, shapes, bytes) for

@@ -33,11 +33,8 @@ static int by_score(const void *va, const void *vb)
     return a->class_id < b->class_id ? -1 : a->class_id > b->class_id;
 }
 
-static enum reel_err classify_run(struct task *task, struct engine *engine, struct task_frame *frame)
+static enum reel_err classify_finish(struct task *task, struct engine *engine, struct task_frame *frame)
 {
-    enum reel_err err = task_feed(task, engine, frame->in);
-    if (!err) err = engine_run(engine, &frame->run_us);
-    if (err) return err;
     const struct reel_tensor *t = engine_output(engine, task->model->output.index);
     int64_t n = reel_tensor_count(t);
     if (n < 1 || n > 1 << 24)
@@ -56,4 +53,4 @@ static enum reel_err classify_run(struct task *task, struct engine *engine, stru
     return REEL_OK;
 }
 
-const struct task_ops task_classify = {.name = "classify", .shape = classify_shape, .run = classify_run};
+const struct task_ops task_classify = {.name = "classify", .shape = classify_shape, .run = task_run_plain, .finish = classify_finish};

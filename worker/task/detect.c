@@ -63,12 +63,9 @@ done:
     return err;
 }
 
-static enum reel_err detect_run(struct task *task, struct engine *engine, struct task_frame *frame)
+static enum reel_err detect_finish(struct task *task, struct engine *engine, struct task_frame *frame)
 {
     const struct model *m = task->model;
-    enum reel_err err = task_feed(task, engine, frame->in);
-    if (!err) err = engine_run(engine, &frame->run_us);
-    if (err) return err;
     const struct reel_tensor *out[12];
     for (int i = 0; i < m->n_head_outputs; i++) out[i] = engine_output(engine, m->head_output[i]);
     struct head_params p = {.head = m->head,
@@ -78,10 +75,10 @@ static enum reel_err detect_run(struct task *task, struct engine *engine, struct
                             .net_h = task->view.net_h,
                             .score = (float)task->settings->detect.score};
     struct head_list list = {0};
-    err = head_decode(&p, out, m->n_head_outputs, &list);
+    enum reel_err err = head_decode(&p, out, m->n_head_outputs, &list);
     if (!err) err = put_objects(task, frame, &list);
     free(list.box);
     return err;
 }
 
-const struct task_ops task_detect = {.name = "detect", .shape = detect_shape, .run = detect_run};
+const struct task_ops task_detect = {.name = "detect", .shape = detect_shape, .run = task_run_plain, .finish = detect_finish};

@@ -14,14 +14,7 @@
 #include <string.h>
 
 #include "kernels/resize.h"
-#include "worker/task/task.h"
-
-// What one run of a frame (or of a part of it) makes: all tile rows, or those
-// of the part, and the output rows y0 <= y < y1.
-struct band {
-    int tile_first, tile_end;
-    int y0, y1;
-};
+#include "worker/task/image.h"
 
 struct image_state {
     int planes;      // 1 or 3, of the network's output
@@ -32,8 +25,7 @@ struct image_state {
 
 // ---- sizes --------------------------------------------------------------------
 
-// The network's output size for its input size.
-static enum reel_err output_size(const struct task *task, int *out_w, int *out_h)
+enum reel_err image_output_size(const struct task *task, int *out_w, int *out_h)
 {
     const struct model_output *o = &task->model->output;
     const struct reel_shape *s = &task->out_shapes[o->index];
@@ -50,7 +42,7 @@ static enum reel_err picture_size(const struct task *task, int *out_w, int *out_
 {
     const struct view *v = &task->view;
     int w = 0, h = 0;
-    enum reel_err err = output_size(task, &w, &h);
+    enum reel_err err = image_output_size(task, &w, &h);
     if (err) return err;
     if (v->n_x * v->n_y > 1 && (w % v->net_w || h % v->net_h))
         return reel_fail(REEL_ERR_UNSUPPORTED,
@@ -133,7 +125,7 @@ static enum reel_err output_view(const struct task *task, const struct engine *e
     const struct model_output *o = &task->model->output;
     const struct reel_tensor *t = engine_output(engine, o->index);
     int w = 0, h = 0;
-    enum reel_err err = output_size(task, &w, &h);
+    enum reel_err err = image_output_size(task, &w, &h);
     if (err) return err;
     char text[96];
     if (!t->data || reel_tensor_count(t) != (int64_t)w * h * o->channels)
@@ -165,11 +157,11 @@ static int seam_at(const struct task *task, int i)
     return (begin + end + v->net_h) / 2 * scale / f * f;
 }
 
-static struct band band_of(const struct task *task, const struct task_frame *frame)
+struct image_band image_band_of(const struct task *task, uint32_t part)
 {
-    struct band b = {0, task->view.n_y, 0, (int)task->out.height};
+    struct image_band b = {0, task->view.n_y, 0, (int)task->out.height};
     if (task->view.parts < 2) return b;
-    view_part(&task->view, (int)frame->part, &b.tile_first, &b.tile_end);
+    view_part(&task->view, (int)part, &b.tile_first, &b.tile_end);
     b.y0 = seam_at(task, b.tile_first), b.y1 = seam_at(task, b.tile_end);
     return b;
 }
@@ -224,6 +216,19 @@ static bool chroma_axis(struct resize_axis *axis, int n_in, int n_out, double sc
     return resize_axis_init(axis, RESIZE_BICUBIC, n_in, n_out, origin, step);
 }
 
+bool image_chroma_axes(const struct yuv_picture *src, const struct yuv_picture *dst, struct resize_axis *x,
+                       struct resize_axis *y)
+{
+    bool rgb = src->layout == YUV_GBR;
+    int cw = rgb ? src->width : yuv_chroma_width(src), ch = rgb ? src->height : yuv_chroma_height(src);
+    double sx = (double)dst->width / src->width, sy = (double)dst->height / src->height;
+    *x = *y = (struct resize_axis){0};
+    return chroma_axis(x, cw, yuv_chroma_width(dst), sx, chroma_origin(src, src->log2_cw, src->site_x),
+                       rgb ? 1 : 1 << src->log2_cw, chroma_origin(dst, dst->log2_cw, dst->site_x), 1 << dst->log2_cw) &&
+           chroma_axis(y, ch, yuv_chroma_height(dst), sy, chroma_origin(src, src->log2_ch, src->site_y),
+                       rgb ? 1 : 1 << src->log2_ch, chroma_origin(dst, dst->log2_ch, dst->site_y), 1 << dst->log2_ch);
+}
+
 // Rows from <= y < to of an axis; borrows from it.
 static struct resize_axis axis_rows(const struct resize_axis *axis, int from, int to)
 {
@@ -235,17 +240,10 @@ static struct resize_axis axis_rows(const struct resize_axis *axis, int from, in
 }
 
 static enum reel_err resize_chroma(struct task *task, const struct yuv_picture *src, const struct yuv_picture *dst,
-                                   const struct band *band)
+                                   const struct image_band *band)
 {
-    struct resize_axis x = {0}, y = {0};
-    bool rgb = src->layout == YUV_GBR;
-    int cw = rgb ? src->width : yuv_chroma_width(src), ch = rgb ? src->height : yuv_chroma_height(src);
-    double sx = (double)dst->width / src->width, sy = (double)dst->height / src->height;
-    bool ok =
-        chroma_axis(&x, cw, yuv_chroma_width(dst), sx, chroma_origin(src, src->log2_cw, src->site_x),
-                    rgb ? 1 : 1 << src->log2_cw, chroma_origin(dst, dst->log2_cw, dst->site_x), 1 << dst->log2_cw) &&
-        chroma_axis(&y, ch, yuv_chroma_height(dst), sy, chroma_origin(src, src->log2_ch, src->site_y),
-                    rgb ? 1 : 1 << src->log2_ch, chroma_origin(dst, dst->log2_ch, dst->site_y), 1 << dst->log2_ch);
+    struct resize_axis x, y;
+    bool ok = image_chroma_axes(src, dst, &x, &y);
     size_t rows = 3 * (((size_t)src->width + 15) / 16 * 16) + yuv_scratch_floats(src->width);
     float *scratch = ok ? task_scratch(task, rows + resize_scratch_floats(&x, &y, 1)) : NULL;
     int f = 1 << dst->log2_ch, c0 = band->y0 / f, c1 = (band->y1 + f - 1) / f;
@@ -259,7 +257,7 @@ static enum reel_err resize_chroma(struct task *task, const struct yuv_picture *
     return scratch ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not resize chroma: out of memory");
 }
 
-static enum reel_err neutral_chroma(struct task *task, const struct yuv_picture *dst, const struct band *band)
+static enum reel_err neutral_chroma(struct task *task, const struct yuv_picture *dst, const struct image_band *band)
 {
     float *row = task_scratch(task, (size_t)yuv_chroma_width(dst) + 16);
     if (!row) return reel_fail(REEL_ERR_NOMEM, "could not write chroma: out of memory");
@@ -272,7 +270,7 @@ static enum reel_err neutral_chroma(struct task *task, const struct yuv_picture 
 // ---- into the slot ------------------------------------------------------------------
 
 static enum reel_err write_picture(struct task *task, const struct task_frame *frame, const struct rgb_view *v,
-                                   const struct band *band)
+                                   const struct image_band *band)
 {
     struct yuv_picture dst = task_picture(&task->out, &task->out_colour, frame->out);
     float *scratch = task_scratch(task, yuv_scratch_floats(dst.width));
@@ -367,6 +365,25 @@ static void tile_weights(const struct view *v, int i, int first, int end_tile, i
     }
 }
 
+void image_tile_weights(const struct task *task, const struct image_band *band, float *wx, float *wy)
+{
+    const struct view *v = &task->view;
+    int w = 0, h = 0;
+    image_output_size(task, &w, &h);
+    // A single tile may be of any size; its scale is not asked for.
+    bool many = v->n_x > 1 || v->n_y > 1;
+    for (int i = 0; i < v->n_x; i++) {
+        float *to = wx + (size_t)i * (size_t)w;
+        for (int x = 0; x < w; x++) to[x] = 1;
+        if (many) tile_weights(v, i, 0, v->n_x, v->net_w, view_column_at, w / v->net_w, to);
+    }
+    for (int i = band->tile_first; i < band->tile_end; i++) {
+        float *to = wy + (size_t)i * (size_t)h;
+        for (int y = 0; y < h; y++) to[y] = 1;
+        if (many) tile_weights(v, i, band->tile_first, band->tile_end, v->net_h, view_row_at, h / v->net_h, to);
+    }
+}
+
 static void add_tile(const struct task *task, const struct rgb_view *v, int x0, int y0, const float *wx,
                      const float *wy)
 {
@@ -392,29 +409,28 @@ static void clear_canvas(const struct task *task, int y0, int y1)
 }
 
 static enum reel_err run_tiles(struct task *task, struct engine *engine, struct task_frame *frame,
-                               const struct band *band)
+                               const struct image_band *band)
 {
     const struct view *v = &task->view;
     int w = 0, h = 0;
-    enum reel_err err = output_size(task, &w, &h);
-    float *weights = err ? NULL : malloc(((size_t)w + (size_t)h) * sizeof *weights);
+    enum reel_err err = image_output_size(task, &w, &h);
+    size_t floats = (size_t)v->n_x * (size_t)w + (size_t)v->n_y * (size_t)h;
+    float *weights = err ? NULL : malloc(floats * sizeof *weights);
     if (!err && !weights) err = reel_fail(REEL_ERR_NOMEM, "could not join tiles: out of memory");
     int top = view_row_at(v, band->tile_first), bottom = view_row_at(v, band->tile_end - 1) + v->net_h;
     if (!err) err = read_canvas(task, frame->in, top, bottom);
     int scale_x = v->n_x > 1 || v->n_y > 1 ? w / v->net_w : 0, scale_y = scale_x ? h / v->net_h : 0;
     clear_canvas(task, top * scale_y, scale_y ? bottom * scale_y : h);
+    if (!err) image_tile_weights(task, band, weights, weights + (size_t)v->n_x * (size_t)w);
     for (int i = band->tile_first * v->n_x; i < band->tile_end * v->n_x && !err; i++) {
         int ix = i % v->n_x, iy = i / v->n_x;
         int x0 = view_column_at(v, ix), y0 = view_row_at(v, iy);
         cut_tile(task, engine, x0, y0);
         struct rgb_view made;
         if ((err = engine_run(engine, &frame->run_us)) || (err = output_view(task, engine, &made))) break;
-        for (int k = 0; k < w + h; k++) weights[k] = 1;
-        if (scale_x) {
-            tile_weights(v, ix, 0, v->n_x, v->net_w, view_column_at, scale_x, weights);
-            tile_weights(v, iy, band->tile_first, band->tile_end, v->net_h, view_row_at, scale_y, weights + w);
-        }
-        add_tile(task, &made, x0 * scale_x, y0 * scale_y, weights, weights + w);
+        const float *wx = weights + (size_t)ix * (size_t)w;
+        const float *wy = weights + (size_t)v->n_x * (size_t)w + (size_t)iy * (size_t)h;
+        add_tile(task, &made, x0 * scale_x, y0 * scale_y, wx, wy);
     }
     free(weights);
     return err;
@@ -448,22 +464,30 @@ static void write_canvas(void *user, int y, float *const *rows)
         memcpy(s->out + (size_t)i * s->out_plane + (size_t)y * width, rows[i], width * sizeof(float));
 }
 
-static enum reel_err run_resized(struct task *task, struct engine *engine, struct task_frame *frame)
+void image_back_region(const struct task *task, int w, int h, int *out_x0, int *out_y0, int *out_w, int *out_h)
 {
     const struct view *v = &task->view;
+    *out_x0 = (int)((int64_t)v->pic_x * w / v->net_w), *out_w = (int)((int64_t)v->pic_w * w / v->net_w);
+    *out_y0 = (int)((int64_t)v->pic_y * h / v->net_h), *out_h = (int)((int64_t)v->pic_h * h / v->net_h);
+    if (*out_w < 1) *out_w = 1;
+    if (*out_h < 1) *out_h = 1;
+}
+
+static enum reel_err run_resized(struct task *task, struct engine *engine, struct task_frame *frame)
+{
     struct rgb_view made;
     enum reel_err err = task_feed(task, engine, frame->in);
     if (!err) err = engine_run(engine, &frame->run_us);
     if (!err) err = output_view(task, engine, &made);
     if (err) return err;
-    int x0 = (int)((int64_t)v->pic_x * made.width / v->net_w), w = (int)((int64_t)v->pic_w * made.width / v->net_w);
-    int y0 = (int)((int64_t)v->pic_y * made.height / v->net_h), h = (int)((int64_t)v->pic_h * made.height / v->net_h);
-    struct back b = {task, &made, x0, y0, w > 0 ? w : 1};
+    int x0, y0, w, h;
+    image_back_region(task, made.width, made.height, &x0, &y0, &w, &h);
+    struct back b = {task, &made, x0, y0, w};
     struct resize_axis x = {0}, y = {0};
     int planes = ((const struct image_state *)task->state)->planes;
     float *scratch = NULL;
     if (resize_axis_fit(&x, RESIZE_BICUBIC, b.width, (int)task->out.width) &&
-        resize_axis_fit(&y, RESIZE_BICUBIC, h > 0 ? h : 1, (int)task->out.height))
+        resize_axis_fit(&y, RESIZE_BICUBIC, h, (int)task->out.height))
         scratch = task_scratch(task, resize_scratch_floats(&x, &y, planes));
     if (scratch) resize_rows(&x, &y, planes, read_made, write_canvas, &b, scratch);
     resize_axis_fini(&x);
@@ -500,7 +524,7 @@ static void add_source(void *user, int y, float *const *rows)
     }
 }
 
-static enum reel_err add_residual(struct task *task, const uint8_t *in_slot, const struct band *band)
+static enum reel_err add_residual(struct task *task, const uint8_t *in_slot, const struct image_band *band)
 {
     int height = (int)task->out.height, y0 = band->y0 - YUV_ROWS_AROUND, y1 = band->y1 + YUV_ROWS_AROUND;
     if (y0 < 0) y0 = 0;
@@ -547,7 +571,7 @@ static enum reel_err run_whole(struct task *task, struct engine *engine, struct 
 static enum reel_err image_run(struct task *task, struct engine *engine, struct task_frame *frame)
 {
     struct rgb_view made;
-    struct band band = band_of(task, frame);
+    struct image_band band = image_band_of(task, frame->part);
     enum reel_err err;
     switch (task->view.fit) {
     case MODEL_WHOLE:

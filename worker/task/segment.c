@@ -146,17 +146,15 @@ static enum reel_err as_scores(const struct task *task, const struct reel_tensor
     return REEL_OK;
 }
 
-static enum reel_err segment_run(struct task *task, struct engine *engine, struct task_frame *frame)
+static enum reel_err segment_finish(struct task *task, struct engine *engine, struct task_frame *frame)
 {
     const struct reel_geometry *g = &task->out;
     if (g->format.layout != REEL_PIX_GRAY || g->format.depth != 8 || g->width != task->in.width ||
         g->height != task->in.height)
         return reel_fail(REEL_ERR_PROTO,
                          "could not make a mask: the output slot is no 8-bit plane of the input's size");
-    enum reel_err err = task_feed(task, engine, frame->in);
-    if (!err) err = engine_run(engine, &frame->run_us);
     struct mask_scores scores;
-    if (!err) err = as_scores(task, engine_output(engine, task->model->output.index), &scores);
+    enum reel_err err = as_scores(task, engine_output(engine, task->model->output.index), &scores);
     if (err) return err;
     struct plane to = {frame->out + g->plane_offset[0], g->plane_stride[0]};
     if (task->model->classes == 0)
@@ -169,4 +167,4 @@ static enum reel_err segment_run(struct task *task, struct engine *engine, struc
     return err;
 }
 
-const struct task_ops task_segment = {.name = "segment", .shape = segment_shape, .run = segment_run};
+const struct task_ops task_segment = {.name = "segment", .shape = segment_shape, .run = task_run_plain, .finish = segment_finish};

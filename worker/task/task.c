@@ -168,6 +168,17 @@ static void fill_borders(const struct feeder *f)
         }
 }
 
+bool task_feed_axes(const struct task *task, struct resize_axis *x, struct resize_axis *y)
+{
+    const struct view *v = &task->view;
+    // Centre of the picture's first network pixel, in source pixel centres.
+    double at_x = (v->pic_x + 0.5) * v->scale_x + v->shift_x - 0.5;
+    double at_y = (v->pic_y + 0.5) * v->scale_y + v->shift_y - 0.5;
+    *x = *y = (struct resize_axis){0};
+    return resize_axis_init(x, RESIZE_LINEAR, v->src_w, v->pic_w, at_x, v->scale_x) &&
+           resize_axis_init(y, RESIZE_LINEAR, v->src_h, v->pic_h, at_y, v->scale_y);
+}
+
 static enum reel_err feed_resized(struct task *task, const struct yuv_picture *src, float *data)
 {
     const struct view *v = &task->view;
@@ -181,13 +192,9 @@ static enum reel_err feed_resized(struct task *task, const struct yuv_picture *s
     else
         f.to = input_view(task, data);
     struct resize_axis ax = {0}, ay = {0};
-    // Centre of the picture's first network pixel, in source pixel centres.
-    double at_x = (v->pic_x + 0.5) * v->scale_x + v->shift_x - 0.5;
-    double at_y = (v->pic_y + 0.5) * v->scale_y + v->shift_y - 0.5;
     int planes = f.luma ? 1 : 3;
     enum reel_err err = REEL_OK;
-    if (!resize_axis_init(&ax, RESIZE_LINEAR, src->width, v->pic_w, at_x, v->scale_x) ||
-        !resize_axis_init(&ay, RESIZE_LINEAR, src->height, v->pic_h, at_y, v->scale_y)) {
+    if (!task_feed_axes(task, &ax, &ay)) {
         err = reel_fail(REEL_ERR_NOMEM, "could not resize a picture: out of memory");
         goto done;
     }
@@ -213,6 +220,13 @@ enum reel_err task_feed(struct task *task, struct engine *engine, const uint8_t 
     if (task->view.fit == MODEL_WHOLE) return feed_whole(task, &src, data);
     assert(task->view.fit != MODEL_TILES);
     return feed_resized(task, &src, data);
+}
+
+enum reel_err task_run_plain(struct task *task, struct engine *engine, struct task_frame *frame)
+{
+    enum reel_err err = task_feed(task, engine, frame->in);
+    if (!err) err = engine_run(engine, &frame->run_us);
+    return err ? err : task->ops->finish(task, engine, frame);
 }
 
 // ---- results ----------------------------------------------------------------

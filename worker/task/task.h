@@ -11,12 +11,14 @@
 
 #include "common/media.h"
 #include "common/proto.h"
+#include "kernels/resize.h"
 #include "kernels/yuv.h"
 #include "worker/engine.h"
 #include "worker/model.h"
 #include "worker/view.h"
 
 struct task_ops;
+struct device_image;
 
 // Everything that is fixed for one size and format of input and output. Owned
 // by the lane.
@@ -34,6 +36,8 @@ struct task {
     float *scratch;                                  // for kernels; scratch_floats of it
     size_t scratch_floats;
     void *state; // the task's own
+    struct device_image *device; // its tables and buffers on a device (worker/device.h), NULL without
+    uint64_t device_engine;      // engine_serial() of the engine they were made with
 };
 
 struct task_frame {
@@ -56,6 +60,9 @@ struct task_ops {
     void (*close)(struct task *task);
     // One frame. engine is prepared for view's input size.
     enum reel_err (*run)(struct task *task, struct engine *engine, struct task_frame *frame);
+    // What run does after the network, where that is all that happens to its
+    // outputs (task_run_plain); NULL where pictures go back to pictures.
+    enum reel_err (*finish)(struct task *task, struct engine *engine, struct task_frame *frame);
 };
 
 extern const struct task_ops task_image, task_detect, task_classify, task_segment, task_tensor, task_sim;
@@ -74,6 +81,11 @@ void task_free_scratch(struct task *task);
 uint64_t task_memory_bytes(const struct task *task, const struct reel_rec_shaped *shaped);
 // Fills the engine's picture input from the slot by task->view (not TILES).
 enum reel_err task_feed(struct task *task, struct engine *engine, const uint8_t *in_slot);
+// The axes of task_feed() where the picture is resized: the picture's part of
+// the network's input from the source. False: out of memory.
+bool task_feed_axes(const struct task *task, struct resize_axis *x, struct resize_axis *y);
+// Feed, run, finish.
+enum reel_err task_run_plain(struct task *task, struct engine *engine, struct task_frame *frame);
 // Writes head and items into the output's aux; items that find no room are
 // counted as dropped.
 void task_put_results(const struct task *task, struct task_frame *frame, enum reel_task id, const void *items,

@@ -29,11 +29,8 @@ static enum reel_err tensor_shape(const struct task *task, struct reel_rec_shape
     return REEL_OK;
 }
 
-static enum reel_err tensor_run(struct task *task, struct engine *engine, struct task_frame *frame)
+static enum reel_err tensor_finish(struct task *task, struct engine *engine, struct task_frame *frame)
 {
-    enum reel_err err = task_feed(task, engine, frame->in);
-    if (!err) err = engine_run(engine, &frame->run_us);
-    if (err) return err;
     struct reel_results head = {.task = REEL_TASK_TENSOR};
     uint8_t *aux = frame->out + task->out.aux_offset;
     if (task->out.aux_bytes < sizeof head) return REEL_OK;
@@ -61,4 +58,4 @@ static enum reel_err tensor_run(struct task *task, struct engine *engine, struct
     return REEL_OK;
 }
 
-const struct task_ops task_tensor = {.name = "tensor", .shape = tensor_shape, .run = tensor_run};
+const struct task_ops task_tensor = {.name = "tensor", .shape = tensor_shape, .run = task_run_plain, .finish = tensor_finish};

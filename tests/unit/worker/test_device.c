@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MIT
+//
+// The device path against the CPU path: the same frames, three under way at
+// once, through every kind of task and fit. The device is the host (C twins of
+// the kernels) and the backend the CPU's, behind device tensors: once as float32
+// planes, where the bytes must be equal, once as padded NHWC of 16 bits, where
+// they may differ by one in 8 bits.
+#include "tests/unit/worker/task_run.h"
+#include "worker/device.h"
+#include "worker/device_ops.h"
+
+// ---- a backend with "device" tensors ----------------------------------------------------
+
+extern const struct backend_ops backend_onednn;
+
+static bool half; // NHWC of 16 bits, padded to 8 channels; else as the graph has it
+static int runs;
+
+struct program {
+    struct program *inner;
+    const struct graph *graph;
+    struct backend_device_tensor in[4], out[MODEL_MAX_OUTPUTS];
+    int n_in, n_out;
+};
+
+static bool is_image(const struct value *v)
+{
+    return v->shape.ndim == 4 && v->dtype == REEL_F32 && v->shape.dim[1] <= 64;
+}
+
+static void lay_out(const struct value *v, struct backend_device_tensor *t)
+{
+    int64_t count = reel_shape_count(&v->shape);
+    *t = (struct backend_device_tensor){.dtype = v->dtype, .n = 1, .c = 1, .h = 1, .w = (int)count};
+    if (v->shape.ndim == 4)
+        t->n = (int)v->shape.dim[0], t->c = (int)v->shape.dim[1], t->h = (int)v->shape.dim[2],
+        t->w = (int)v->shape.dim[3];
+    if (half && is_image(v)) {
+        t->nhwc = true, t->dtype = REEL_F16, t->pixel_stride = ((size_t)t->c + 7) / 8 * 8;
+        count = (int64_t)t->n * t->h * t->w * (int64_t)t->pixel_stride;
+    }
+    t->data = calloc((size_t)count, reel_dtype_bytes(t->dtype));
+}
+
+static enum reel_err wrap_compile(const struct graph *graph, const struct backend_params *params, struct program **out)
+{
+    struct program *p = calloc(1, sizeof *p);
+    enum reel_err err = backend_onednn.compile(graph, params, &p->inner);
+    if (err) {
+        free(p);
+        return err;
+    }
+    p->graph = graph, p->n_in = graph->n_inputs, p->n_out = graph->n_outputs;
+    for (int i = 0; i < p->n_in; i++) lay_out(graph->inputs[i], &p->in[i]);
+    for (int i = 0; i < p->n_out; i++) lay_out(graph->outputs[i], &p->out[i]);
+    *out = p;
+    return REEL_OK;
+}
+
+// Between a device tensor and row-major values.
+static void move(const struct backend_device_tensor *t, void *plain, enum reel_dtype dtype, bool to_device)
+{
+    if (!t->nhwc) {
+        size_t bytes = (size_t)t->n * (size_t)t->c * (size_t)t->h * (size_t)t->w * reel_dtype_bytes(dtype);
+        memcpy(to_device ? t->data : plain, to_device ? plain : t->data, bytes);
+        return;
+    }
+    for (int c = 0; c < t->c; c++)
+        for (int i = 0; i < t->h * t->w; i++) {
+            uint16_t *device = (uint16_t *)t->data + (size_t)i * t->pixel_stride + c;
+            float *host = (float *)plain + (size_t)c * (size_t)(t->h * t->w) + i;
+            if (to_device)
+                *device = reel_f32_to_f16(*host);
+            else
+                *host = reel_f16_to_f32(*device);
+        }
+}
+
+static enum reel_err wrap_enqueue(struct program *p)
+{
+    runs++;
+    struct reel_tensor in[4] = {{0}}, out[MODEL_MAX_OUTPUTS] = {{0}};
+    const struct reel_tensor *ins[4];
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < p->n_in && !err; i++) {
+        const struct value *v = p->graph->inputs[i];
+        err = reel_tensor_init(&in[i], v->dtype, &v->shape);
+        if (!err) move(&p->in[i], in[i].data, v->dtype, false);
+        ins[i] = &in[i];
+    }
+    if (!err) err = backend_onednn.run(p->inner, ins, out, true);
+    for (int i = 0; i < p->n_out && !err; i++) move(&p->out[i], out[i].data, p->graph->outputs[i]->dtype, true);
+    for (int i = 0; i < p->n_in; i++) reel_tensor_fini(&in[i]);
+    for (int i = 0; i < p->n_out; i++) reel_tensor_fini(&out[i]);
+    return err;
+}
+
+static enum reel_err wrap_input(struct program *p, int i, struct backend_device_tensor *out)
+{
+    *out = p->in[i];
+    return REEL_OK;
+}
+
+static enum reel_err wrap_output(struct program *p, int i, struct backend_device_tensor *out)
+{
+    *out = p->out[i];
+    return REEL_OK;
+}
+
+static void *wrap_stream(struct program *p)
+{
+    return p;
+}
+
+static size_t wrap_memory(const struct program *p)
+{
+    return backend_onednn.memory_bytes(p->inner);
+}
+
+static void wrap_destroy(struct program **program)
+{
+    struct program *p = *program;
+    backend_onednn.destroy(&p->inner);
+    for (int i = 0; i < p->n_in; i++) free(p->in[i].data);
+    for (int i = 0; i < p->n_out; i++) free(p->out[i].data);
+    free(p);
+    *program = NULL;
+}
+
+static struct backend_ops wrap;
+
+// In place of backend.c's list.
+const struct backend_ops *backend_find(const char *name)
+{
+    if (strcmp(name, "wrap")) return &backend_onednn;
+    wrap = backend_onednn;
+    wrap.name = "wrap";
+    wrap.caps |= BACKEND_DEVICE_MEMORY | BACKEND_DEVICE_IS_HOST;
+    wrap.compile = wrap_compile, wrap.memory_bytes = wrap_memory, wrap.destroy = wrap_destroy;
+    wrap.device_input = wrap_input, wrap.device_output = wrap_output;
+    wrap.stream = wrap_stream, wrap.enqueue = wrap_enqueue;
+    return &wrap;
+}
+
+// ---- the comparison ---------------------------------------------------------------------
+
+struct difference {
+    int worst;
+    size_t bytes;
+};
+
+static struct difference compare(const struct run *r, const uint8_t *a, const uint8_t *b)
+{
+    struct difference d = {0, 0};
+    for (int i = 0; i < reel_format_planes(r->task.out.format); i++) {
+        uint32_t w, h;
+        reel_plane_size(&r->task.out, i, &w, &h);
+        bool deep = r->task.out.format.depth > 8;
+        for (uint32_t y = 0; y < h; y++)
+            for (uint32_t x = 0; x < w; x++) {
+                size_t row = r->task.out.plane_offset[i] + (size_t)y * r->task.out.plane_stride[i];
+                int va = deep ? ((const uint16_t *)(a + row))[x] >> (r->task.out.format.depth - 8) : a[row + x];
+                int vb = deep ? ((const uint16_t *)(b + row))[x] >> (r->task.out.format.depth - 8) : b[row + x];
+                d.worst = abs(va - vb) > d.worst ? abs(va - vb) : d.worst;
+                d.bytes += va != vb;
+            }
+    }
+    return d;
+}
+
+// Objects and scores may move by the rounding of 16-bit tensors.
+static bool same_results(const struct run *r, const uint8_t *a, const uint8_t *b, bool exact)
+{
+    const struct reel_results *ra = (const void *)(a + r->task.out.aux_offset),
+                              *rb = (const void *)(b + r->task.out.aux_offset);
+    if (exact) return !memcmp(ra, rb, sizeof *ra + ra->bytes);
+    return ra->task == rb->task && abs((int)ra->count - (int)rb->count) <= 1;
+}
+
+static void frames_through(const char *path, int w, int h, struct reel_pixel_format format, int parts, int band_h)
+{
+    struct run cpu, dev;
+    task_run_backend = "onednn";
+    CHECK_MSG(!open_parts(&cpu, path, w, h, format, parts, band_h, 0), "%s: %s", path, reel_fail_text());
+    task_run_backend = "wrap";
+    CHECK_MSG(!open_parts(&dev, path, w, h, format, parts, band_h, 0), "%s: %s", path, reel_fail_text());
+    struct device *device = NULL;
+    CHECK_INT(device_create(&device_ops_host, 0, &device), REEL_OK);
+    struct engine *engine;
+    CHECK_INT(engines_get(dev.engines, &dev.model, dev.task.view.net_w, dev.task.view.net_h, &engine), REEL_OK);
+    CHECK_MSG(device_takes(device, &dev.task, engine), "%s does not go to the device", path);
+    uint8_t *in[DEVICE_FRAMES], *want[DEVICE_FRAMES], *got[DEVICE_FRAMES];
+    int n_parts = parts ? parts : 1, before = runs;
+    for (int i = 0; i < DEVICE_FRAMES; i++) {
+        in[i] = calloc(1, cpu.task.in.slot_bytes);
+        want[i] = calloc(1, cpu.task.out.slot_bytes), got[i] = calloc(1, cpu.task.out.slot_bytes);
+        fill_picture(&cpu, in[i]);
+        for (size_t k = 0; k < cpu.task.in.aux_offset - 64 && cpu.task.in.format.depth == 8; k += 7)
+            in[i][64 + k] = (uint8_t)(in[i][64 + k] + 20 * i);
+        for (int part = 0; part < n_parts; part++) CHECK_INT(run_part(&cpu, in[i], want[i], (uint32_t)part), REEL_OK);
+    }
+    for (int part = 0; part < n_parts; part++) {
+        for (int i = 0; i < DEVICE_FRAMES; i++) {
+            struct task_frame f = {.in = in[i], .out = got[i], .n = (uint32_t)i, .part = (uint32_t)part};
+            CHECK_MSG(!device_submit(device, &dev.task, engine, &f, (uint64_t)i), "%s", reel_fail_text());
+        }
+        CHECK_INT(device_in_work(device), DEVICE_FRAMES);
+        struct task_frame f = {.in = in[0], .out = got[0]};
+        CHECK(device_submit(device, &dev.task, engine, &f, 9)); // full
+        for (int i = 0; i < DEVICE_FRAMES; i++) {
+            uint64_t token;
+            CHECK_MSG(!device_finish(device, &f, &token), "%s", reel_fail_text());
+            CHECK_INT(token, i);
+            CHECK_INT(f.n, i);
+        }
+    }
+    CHECK(runs > before);
+    for (int i = 0; i < DEVICE_FRAMES; i++) {
+        struct difference d = compare(&cpu, want[i], got[i]);
+        bool classes = cpu.model.task == REEL_TASK_SEGMENT;
+        CHECK_MSG(half ? classes ? d.bytes < (size_t)(w * h / 50) : d.worst <= 1 : d.bytes == 0,
+                  "%s, frame %d, %s: off by %d, %zu bytes differ", path, i, half ? "16 bits" : "32 bits", d.worst,
+                  d.bytes);
+        CHECK_MSG(same_results(&cpu, want[i], got[i], !half), "%s, frame %d, %s: other results", path, i,
+                  half ? "16 bits" : "32 bits");
+        free(in[i]), free(want[i]), free(got[i]);
+    }
+    device_forget(device, &dev.task);
+    device_destroy(&device);
+    close_run(&cpu);
+    close_run(&dev);
+}
+
+static const struct reel_pixel_format yuv = {REEL_PIX_YUV, 8, 1, 1}, deep = {REEL_PIX_YUV, 10, 1, 0},
+                                      nv = {REEL_PIX_NV, 8, 1, 1}, p010 = {REEL_PIX_NV, 10, 1, 1},
+                                      gbr = {REEL_PIX_GBR, 8, 0, 0}, gray = {REEL_PIX_GRAY, 8, 0, 0};
+
+static void reset(void)
+{
+    opt_defaults(reel_settings_table(), &settings);
+}
+
+static void whole_frames(void)
+{
+    for (int i = 0; i < 2; i++) {
+        half = i;
+        reset();
+        frames_through("models/upscale2x.onnx", 61, 43, yuv, 0, 0);
+        frames_through("models/upscale2x.onnx", 40, 30, deep, 0, 0);
+        frames_through("models/upscale2x.onnx", 40, 30, nv, 0, 0);
+        frames_through("models/upscale2x.onnx", 42, 30, p010, 0, 0);
+        frames_through("models/upscale2x.onnx", 33, 30, gbr, 0, 0);
+        frames_through("models/upscale2x.onnx", 33, 30, gray, 0, 0);
+    }
+}
+
+static void tiles_and_parts(void)
+{
+    for (int i = 0; i < 2; i++) {
+        half = i;
+        reset();
+        frames_through("models/upscale2x.onnx", 60, 203, yuv, 2, 160);
+        snprintf(settings.tile, sizeof settings.tile, "48x48");
+        frames_through("models/upscale2x.onnx", 90, 70, yuv, 0, 0);
+    }
+}
+
+static void resized_frames(void)
+{
+    for (int i = 0; i < 2; i++) {
+        half = i;
+        reset();
+        snprintf(settings.io.size, sizeof settings.io.size, "40x40");
+        opt_set(reel_settings_table(), "io.resize", "stretch", &settings);
+        frames_through("models/upscale2x.onnx", 70, 50, yuv, 0, 0);
+        opt_set(reel_settings_table(), "io.resize", "letterbox", &settings);
+        frames_through("models/upscale2x.onnx", 70, 50, yuv, 0, 0);
+    }
+}
+
+static bool model_path(const char *name, char *path, size_t bytes)
+{
+    const char *root = getenv("REELMILL_TESTDATA");
+    snprintf(path, bytes, "%s/models/%s", root ? root : "../shared/testdata", name);
+    return !access(path, R_OK);
+}
+
+static void other_tasks(void)
+{
+    static const char *const names[] = {"sr_espcn_x3_pt02_op1.onnx", "det_yolox_nano.onnx", "cls_cifar_pt.onnx",
+                                        "seg_deeplabv3_mnv2.onnx"};
+    char path[1024];
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        if (!model_path(names[k], path, sizeof path)) SKIP("no test data");
+        for (int i = 0; i < 2; i++) {
+            half = i;
+            reset();
+            frames_through(path, 230, 150, yuv, 0, 0);
+        }
+    }
+}
+
+static void residuals(void)
+{
+    char path[1024];
+    if (!model_path("denoise_ircnn_medium_fp16.onnx", path, sizeof path)) SKIP("no test data");
+    for (int i = 0; i < 2; i++) {
+        half = i;
+        reset();
+        settings.io.residual = true;
+        frames_through(path, 50, 42, yuv, 0, 0);
+    }
+}
+
+CHECK_MAIN({"device: whole frames", whole_frames}, {"device: tiles and parts", tiles_and_parts},
+           {"device: resized frames", resized_frames}, {"device: residuals", residuals},
+           {"device: other tasks", other_tasks})

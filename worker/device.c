@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+//
+// device.h: slots of the device, their events and the order between three
+// streams. Kernels are enqueued by device_image.c on the program's own stream.
+#include "worker/device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/life.h"
+#include "common/log.h"
+#include "worker/device_image.h"
+
+struct buffer {
+    void *p;
+    size_t bytes;
+};
+
+struct device_slot {
+    struct task *task;
+    struct engine *engine;
+    struct task_frame frame;
+    uint64_t token;
+    struct buffer in, out;               // on the device, laid out as the host's slots
+    struct buffer outputs;               // host: the network's outputs, for tasks that finish here
+    size_t output_at[MODEL_MAX_OUTPUTS]; // offsets in it
+    struct backend_device_tensor output[MODEL_MAX_OUTPUTS];
+    void *uploaded, *computed, *done; // events
+    int64_t begin_us;
+};
+
+struct device {
+    const struct device_ops *ops;
+    void *upload, *download; // streams; the program has its own
+    struct device_slot slot[DEVICE_FRAMES];
+    int first, count; // in work: slot[first], ... in order
+    int64_t last_end_us;
+};
+
+// ---- making ----------------------------------------------------------------------
+
+enum reel_err device_create(const struct device_ops *ops, int number, struct device **out_device)
+{
+    struct device *d = calloc(1, sizeof *d);
+    if (!d) return reel_fail(REEL_ERR_NOMEM, "could not open a device: out of memory");
+    d->ops = ops;
+    enum reel_err err = ops->open(number);
+    if (!err) err = ops->stream_create(&d->upload);
+    if (!err) err = ops->stream_create(&d->download);
+    for (int i = 0; i < DEVICE_FRAMES && !err; i++) {
+        err = ops->event_create(&d->slot[i].uploaded);
+        if (!err) err = ops->event_create(&d->slot[i].computed);
+        if (!err) err = ops->event_create(&d->slot[i].done);
+    }
+    if (err)
+        device_destroy(&d);
+    else
+        *out_device = d;
+    return err;
+}
+
+void device_destroy(struct device **device)
+{
+    struct device *d = *device;
+    if (!d) return;
+    for (int i = 0; i < d->count; i++) d->ops->event_sync(d->slot[(d->first + i) % DEVICE_FRAMES].done);
+    for (int i = 0; i < DEVICE_FRAMES; i++) {
+        struct device_slot *s = &d->slot[i];
+        if (s->in.p) d->ops->free(s->in.p);
+        if (s->out.p) d->ops->free(s->out.p);
+        if (s->outputs.p) d->ops->host_free(s->outputs.p);
+        if (s->uploaded) d->ops->event_destroy(&s->uploaded);
+        if (s->computed) d->ops->event_destroy(&s->computed);
+        if (s->done) d->ops->event_destroy(&s->done);
+    }
+    if (d->upload) d->ops->stream_destroy(&d->upload);
+    if (d->download) d->ops->stream_destroy(&d->download);
+    free(d);
+    *device = NULL;
+}
+
+bool device_lost(const struct device *d)
+{
+    return d->ops->lost();
+}
+
+void device_pin(struct device *d, void *p, size_t bytes)
+{
+    if (d->ops->pin(p, bytes)) reel_debug("device", "slots are not pinned: %s", reel_fail_text());
+}
+
+void device_unpin(struct device *d, void *p)
+{
+    d->ops->unpin(p);
+}
+
+bool device_takes(const struct device *d, struct task *task, struct engine *engine)
+{
+    return device_image_can(task) && engine_has_device(engine);
+}
+
+int device_in_work(const struct device *d)
+{
+    return d->count;
+}
+
+void device_forget(struct device *d, struct task *task)
+{
+    device_image_destroy(&task->device);
+}
+
+// ---- a frame in -------------------------------------------------------------------------
+
+// Nothing of the slot is in work: its buffers may change.
+static enum reel_err grow(struct device *d, struct buffer *b, size_t bytes, bool host)
+{
+    if (bytes <= b->bytes) return REEL_OK;
+    if (b->p) (host ? d->ops->host_free : d->ops->free)(b->p);
+    *b = (struct buffer){0};
+    enum reel_err err = (host ? d->ops->host_alloc : d->ops->alloc)(bytes, &b->p);
+    if (!err) b->bytes = bytes;
+    return err;
+}
+
+// The network's outputs to the host, on the program's stream: the next run
+// waits for it.
+static enum reel_err fetch_outputs(struct device *d, struct device_slot *s, void *stream)
+{
+    size_t bytes = 0, size[MODEL_MAX_OUTPUTS];
+    int n = engine_output_count(s->engine);
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < n && !err; i++) {
+        if ((err = engine_device_output(s->engine, i, &s->output[i]))) break;
+        const struct backend_device_tensor *t = &s->output[i];
+        size_t elements = (size_t)t->n * (size_t)t->h * (size_t)t->w * (t->nhwc ? t->pixel_stride : (size_t)t->c);
+        s->output_at[i] = bytes;
+        size[i] = elements * reel_dtype_bytes(t->dtype);
+        bytes += (size[i] + 255) / 256 * 256;
+    }
+    if (!err) err = grow(d, &s->outputs, bytes, true);
+    for (int i = 0; i < n && !err; i++)
+        err = d->ops->download((uint8_t *)s->outputs.p + s->output_at[i], s->output[i].data, size[i], stream);
+    return err;
+}
+
+// The rows y0 <= y < y1 of each plane of the output slot.
+static enum reel_err fetch_rows(struct device *d, const struct device_slot *s, int y0, int y1)
+{
+    const struct reel_geometry *g = &s->task->out;
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < reel_format_planes(g->format) && !err; i++) {
+        uint32_t w, h;
+        reel_plane_size(g, i, &w, &h);
+        uint32_t f = h == g->height ? 1 : 1u << g->format.log2_chroma_h, begin = (uint32_t)y0 / f;
+        uint32_t end = ((uint32_t)y1 + f - 1) / f;
+        size_t at = g->plane_offset[i] + (size_t)begin * g->plane_stride[i];
+        size_t bytes = (size_t)(end - begin) * g->plane_stride[i];
+        err = d->ops->download(s->frame.out + at, (uint8_t *)s->out.p + at, bytes, d->download);
+    }
+    return err;
+}
+
+static enum reel_err enqueue(struct device *d, struct device_slot *s)
+{
+    const struct device_ops *ops = d->ops;
+    struct task *task = s->task;
+    bool picture = !task->ops->finish;
+    size_t in_bytes = task->in.aux_offset;
+    if (task->device_engine != engine_serial(s->engine)) device_image_destroy(&task->device);
+    enum reel_err err = task->device ? REEL_OK : device_image_create(ops, task, s->engine, &task->device);
+    task->device_engine = engine_serial(s->engine);
+    if (!err) err = grow(d, &s->in, in_bytes, false);
+    if (!err && picture) err = grow(d, &s->out, task->out.aux_offset, false);
+    if (err) return err;
+    void *stream = engine_stream(s->engine);
+    struct device_frame f = {.in = s->in.p, .out = s->out.p, .part = s->frame.part, .stream = stream};
+    int y0 = 0, y1 = 0;
+    err = ops->upload((uint8_t *)s->in.p + REEL_STAMP_BYTES, s->frame.in + REEL_STAMP_BYTES,
+                      in_bytes - REEL_STAMP_BYTES, d->upload);
+    if (!err) err = ops->event_record(s->uploaded, d->upload);
+    if (!err) err = ops->stream_wait(stream, s->uploaded);
+    if (!err)
+        err = picture ? device_image_run(task->device, s->engine, &f, &y0, &y1)
+                      : device_image_feed(task->device, s->engine, &f);
+    if (!err && !picture) err = fetch_outputs(d, s, stream);
+    if (!err) err = ops->event_record(picture ? s->computed : s->done, stream);
+    if (err || !picture) return err;
+    err = ops->stream_wait(d->download, s->computed);
+    if (!err) err = fetch_rows(d, s, y0, y1);
+    return err ? err : ops->event_record(s->done, d->download);
+}
+
+enum reel_err device_submit(struct device *d, struct task *task, struct engine *engine, const struct task_frame *frame,
+                            uint64_t token)
+{
+    if (d->count == DEVICE_FRAMES) return reel_fail(REEL_ERR_FAULT, "could not start a frame: the device is full");
+    struct device_slot *s = &d->slot[(d->first + d->count) % DEVICE_FRAMES];
+    s->task = task;
+    s->engine = engine;
+    s->frame = *frame;
+    s->token = token;
+    s->begin_us = reel_now_us();
+    enum reel_err err = enqueue(d, s);
+    if (!err) {
+        d->count++;
+        return REEL_OK;
+    }
+    // Parts of it may be under way: they must not outlive this call.
+    if (!d->ops->event_record(s->uploaded, d->upload)) d->ops->event_sync(s->uploaded);
+    if (!d->ops->event_record(s->computed, engine_stream(engine))) d->ops->event_sync(s->computed);
+    if (!d->ops->event_record(s->done, d->download)) d->ops->event_sync(s->done);
+    return err;
+}
+
+// ---- and out --------------------------------------------------------------------------------
+
+static enum reel_err finish(struct device_slot *s)
+{
+    struct task *task = s->task;
+    if (!task->ops->finish) {
+        if (!s->frame.part) task_put_results(task, &s->frame, REEL_TASK_IMAGE, NULL, 0, 1);
+        return REEL_OK;
+    }
+    for (int i = 0; i < engine_output_count(s->engine); i++) {
+        enum reel_err err =
+            engine_put_output(s->engine, i, &s->output[i], (const uint8_t *)s->outputs.p + s->output_at[i]);
+        if (err) return err;
+    }
+    return task->ops->finish(task, s->engine, &s->frame);
+}
+
+enum reel_err device_finish(struct device *d, struct task_frame *out_frame, uint64_t *out_token)
+{
+    if (!d->count) return reel_fail(REEL_ERR_FAULT, "could not finish a frame: the device has none");
+    struct device_slot *s = &d->slot[d->first];
+    enum reel_err err = d->ops->event_sync(s->done);
+    int64_t end_us = reel_now_us(), begin_us = s->begin_us > d->last_end_us ? s->begin_us : d->last_end_us;
+    // What the frame cost beside those in front of it.
+    s->frame.run_us = end_us - begin_us;
+    d->last_end_us = end_us;
+    if (!err) err = finish(s);
+    *out_frame = s->frame;
+    *out_token = s->token;
+    d->first = (d->first + 1) % DEVICE_FRAMES;
+    d->count--;
+    return err;
+}

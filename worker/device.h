@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+//
+// Frames through a device, several at once: while one is computed the next is
+// uploaded and the last one downloaded, on three streams. The worker's batch.c
+// submits frames and takes them back in order.
+//
+//   slot (pinned host) --upload--> picture --feed--> network --tail--> picture --download--> slot
+//
+// A frame is finished only when the host has seen its last event: until then
+// nobody is told, and its slots are still the worker's. A lane is let go only
+// after device_drain().
+//
+// What it is not: no slot table, no messages, no kernels.
+#ifndef REEL_WORKER_DEVICE_H
+#define REEL_WORKER_DEVICE_H
+
+#include "worker/task/task.h"
+
+#define DEVICE_FRAMES 3 // in work at once: one uploaded, one computed, one downloaded
+
+struct device;
+struct device_ops;
+
+// number: of the device. Errors: FAULT, NOMEM, UNSUPPORTED.
+enum reel_err device_create(const struct device_ops *ops, int number, struct device **out_device);
+// Waits for what is under way. Accepts &NULL.
+void device_destroy(struct device **device);
+
+// Whether this task's frames can go through the device with this engine.
+bool device_takes(const struct device *device, struct task *task, struct engine *engine);
+// Pins a lane's slots; that it fails costs speed only.
+void device_pin(struct device *device, void *p, size_t bytes);
+void device_unpin(struct device *device, void *p);
+int device_in_work(const struct device *device); // frames submitted and not finished
+// Starts a frame; at most DEVICE_FRAMES may be in work. token is given back by
+// device_finish(). Errors leave nothing in work of this frame.
+enum reel_err device_submit(struct device *device, struct task *task, struct engine *engine,
+                            const struct task_frame *frame, uint64_t token);
+// Waits for the oldest frame in work and does what is left on the host. The
+// frame is over, whatever is returned.
+enum reel_err device_finish(struct device *device, struct task_frame *out_frame, uint64_t *out_token);
+// Whether the device is lost for this process, which must exit then.
+bool device_lost(const struct device *device);
+// A task closes: its buffers on the device go. It has no frame in work.
+void device_forget(struct device *device, struct task *task);
+
+#endif

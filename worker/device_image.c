@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: MIT
+//
+// device_image.h: each function enqueues what its namesake of task/task.c or
+// task/image.c does on the CPU, by the kernels that follow those bit by bit.
+#include "worker/device_image.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/task/image.h"
+
+#define MOST_OWNED 32
+
+struct device_image {
+    const struct device_ops *ops;
+    struct task *task;
+    struct gpu_coding in, out, plain; // plain: colours as they are
+    struct gpu_image net_in, net_out;
+    struct gpu_axis feed_x, feed_y; // picture to network
+    struct gpu_axis back_x, back_y; // network's picture to output
+    struct gpu_axis residual_x, residual_y;
+    struct gpu_axis chroma_x, chroma_y; // of luma-only networks
+    struct gpu_image in_canvas, out_canvas, residual;
+    float *rows;          // between the passes of a resize
+    size_t rows_floats;   // asked for so far
+    float *wx, *wy;       // weights of each tile column and row
+    int made_w, made_h;   // network's output
+    int back_x0, back_y0; // picture's corner on it
+    void *owned[MOST_OWNED];
+    int n_owned;
+};
+
+// ---- memory ------------------------------------------------------------------------
+
+static enum reel_err own(struct device_image *d, size_t bytes, void **out)
+{
+    enum reel_err err = d->n_owned < MOST_OWNED ? d->ops->alloc(bytes ? bytes : 1, out)
+                                                : reel_fail(REEL_ERR_LIMIT, "could not hold more tables on a device");
+    if (!err) d->owned[d->n_owned++] = *out;
+    return err;
+}
+
+// Uploads and waits: the source may go.
+static enum reel_err put(struct device_image *d, const void *from, size_t bytes, void **out)
+{
+    void *event = NULL;
+    enum reel_err err = own(d, bytes, out);
+    if (!err) err = d->ops->event_create(&event);
+    if (!err) err = d->ops->upload(*out, from, bytes, NULL);
+    if (!err) err = d->ops->event_record(event, NULL);
+    if (!err) err = d->ops->event_sync(event);
+    d->ops->event_destroy(&event);
+    return err;
+}
+
+static enum reel_err put_axis(struct device_image *d, const struct resize_axis *a, struct gpu_axis *out)
+{
+    void *first = NULL, *weight = NULL;
+    enum reel_err err = put(d, a->first, (size_t)a->n_out * sizeof *a->first, &first);
+    if (!err) err = put(d, a->weight, (size_t)a->n_out * (size_t)a->taps * sizeof *a->weight, &weight);
+    *out = (struct gpu_axis){a->n_in, a->n_out, a->taps, first, weight};
+    return err;
+}
+
+// Takes both axes to the device; ok false: they could not be made.
+static enum reel_err put_axes(struct device_image *d, bool ok, struct resize_axis *x, struct resize_axis *y,
+                              struct gpu_axis *out_x, struct gpu_axis *out_y)
+{
+    enum reel_err err = ok ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not resize a picture: out of memory");
+    if (!err) err = put_axis(d, x, out_x);
+    if (!err) err = put_axis(d, y, out_y);
+    size_t floats = 3 * (size_t)y->n_out * (size_t)x->n_in;
+    if (floats > d->rows_floats) d->rows_floats = floats;
+    resize_axis_fini(x);
+    resize_axis_fini(y);
+    return err;
+}
+
+static enum reel_err own_canvas(struct device_image *d, int w, int h, int channels, struct gpu_image *out)
+{
+    void *data = NULL;
+    enum reel_err err = own(d, (size_t)w * (size_t)h * (size_t)channels * sizeof(float), &data);
+    *out = gpu_image_planar(data, GPU_PIXEL_F32, w, h, channels);
+    return err;
+}
+
+// ---- the network's tensors ---------------------------------------------------------------
+
+// A picture of w x h as the program has it. nhwc: of the model.
+static bool as_image(const struct backend_device_tensor *t, bool nhwc, int w, int h, int channels,
+                     struct gpu_image *out)
+{
+    enum gpu_pixel_type type = t->dtype == REEL_F16    ? GPU_PIXEL_F16
+                               : t->dtype == REEL_BF16 ? GPU_PIXEL_BF16
+                                                       : GPU_PIXEL_F32;
+    if (t->dtype != REEL_F32 && t->dtype != REEL_F16 && t->dtype != REEL_BF16) return false;
+    if ((int64_t)t->n * t->c * t->h * t->w != (int64_t)w * h * channels) return false;
+    if (t->nhwc) {
+        if (nhwc || t->n != 1 || t->c != channels || t->w != w || t->h != h) return false;
+        *out = gpu_image_nhwc(t->data, type, w, h, channels, t->pixel_stride);
+    } else if (nhwc) {
+        *out = gpu_image_nhwc(t->data, type, w, h, channels, (size_t)channels);
+    } else {
+        *out = gpu_image_planar(t->data, type, w, h, channels);
+    }
+    return true;
+}
+
+static struct gpu_coding coding_of(const float gain[3], const float bias[3], bool bgr)
+{
+    struct gpu_coding k = {.order = {bgr ? 2 : 0, 1, bgr ? 0 : 2}};
+    memcpy(k.gain, gain, sizeof k.gain);
+    memcpy(k.bias, bias, sizeof k.bias);
+    return k;
+}
+
+static bool makes_pictures(const struct task *task)
+{
+    return task->ops == &task_image;
+}
+
+static bool keeps_chroma(const struct task *task)
+{
+    return makes_pictures(task) && task->model->output.channels == 1 && task->model->input.channels == 1 &&
+           task->out.format.layout != REEL_PIX_GRAY && task->in.format.layout != REEL_PIX_GRAY;
+}
+
+bool device_image_can(const struct task *task)
+{
+    if (!task->model || (!makes_pictures(task) && !task->ops->finish)) return false;
+    int in = task->model->input.channels;
+    if ((in != 1 && in != 3) || (task->model->input.dtype != REEL_F32 && task->model->input.dtype != REEL_F16))
+        return false;
+    if (!makes_pictures(task)) return task->view.fit != MODEL_TILES;
+    int out = task->model->output.channels;
+    return (out == 1 || out == 3) && !(keeps_chroma(task) && task->in.format.layout == REEL_PIX_GBR);
+}
+
+// ---- making ----------------------------------------------------------------------------------
+
+static enum reel_err make_tiles(struct device_image *d)
+{
+    const struct task *task = d->task;
+    const struct view *v = &task->view;
+    int in_w = v->src_w > v->net_w ? v->src_w : v->net_w, in_h = v->src_h > v->net_h ? v->src_h : v->net_h;
+    enum reel_err err = own_canvas(d, in_w, in_h, task->model->input.channels, &d->in_canvas);
+    size_t w = (size_t)d->made_w, h = (size_t)d->made_h, n_x = (size_t)v->n_x, n_y = (size_t)v->n_y;
+    float *weights = malloc((w * n_x + h * n_y) * sizeof *weights);
+    if (!err && !weights) err = reel_fail(REEL_ERR_NOMEM, "could not join tiles: out of memory");
+    if (!err) {
+        for (int part = 0; part < (v->parts > 1 ? v->parts : 1); part++) {
+            struct image_band band = image_band_of(task, (uint32_t)part);
+            image_tile_weights(task, &band, weights, weights + w * n_x);
+        }
+        void *x = NULL, *y = NULL;
+        err = put(d, weights, w * n_x * sizeof *weights, &x);
+        if (!err) err = put(d, weights + w * n_x, h * n_y * sizeof *weights, &y);
+        d->wx = x, d->wy = y;
+    }
+    free(weights);
+    return err;
+}
+
+static enum reel_err make_back(struct device_image *d)
+{
+    struct resize_axis x = {0}, y = {0};
+    const struct task *task = d->task;
+    int w, h;
+    image_back_region(task, d->made_w, d->made_h, &d->back_x0, &d->back_y0, &w, &h);
+    bool ok = resize_axis_fit(&x, RESIZE_BICUBIC, w, (int)task->out.width) &&
+              resize_axis_fit(&y, RESIZE_BICUBIC, h, (int)task->out.height);
+    return put_axes(d, ok, &x, &y, &d->back_x, &d->back_y);
+}
+
+static enum reel_err make_residual(struct device_image *d)
+{
+    struct resize_axis x = {0}, y = {0};
+    const struct task *task = d->task;
+    bool ok = resize_axis_fit(&x, RESIZE_BICUBIC, (int)task->in.width, (int)task->out.width) &&
+              resize_axis_fit(&y, RESIZE_BICUBIC, (int)task->in.height, (int)task->out.height);
+    enum reel_err err = put_axes(d, ok, &x, &y, &d->residual_x, &d->residual_y);
+    if (err) return err;
+    return own_canvas(d, (int)task->out.width, (int)task->out.height, task->model->output.channels, &d->residual);
+}
+
+static enum reel_err make_chroma(struct device_image *d)
+{
+    struct resize_axis x = {0}, y = {0};
+    const struct task *task = d->task;
+    struct yuv_picture src = task_picture(&task->in, &task->media.colour, NULL);
+    struct yuv_picture dst = task_picture(&task->out, &task->out_colour, NULL);
+    bool ok = image_chroma_axes(&src, &dst, &x, &y);
+    return put_axes(d, ok, &x, &y, &d->chroma_x, &d->chroma_y);
+}
+
+static enum reel_err make_picture(struct device_image *d, struct engine *engine)
+{
+    const struct task *task = d->task;
+    const struct model_output *o = &task->model->output;
+    struct backend_device_tensor t;
+    enum reel_err err = image_output_size(task, &d->made_w, &d->made_h);
+    if (!err) err = engine_device_output(engine, o->index, &t);
+    if (err) return err;
+    if (!as_image(&t, o->nhwc, d->made_w, d->made_h, o->channels, &d->net_out))
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not read the network's picture on the device");
+    d->out = coding_of(o->gain, o->bias, o->bgr && o->channels == 3);
+    bool canvas = task->view.fit != MODEL_WHOLE;
+    if (canvas) err = own_canvas(d, (int)task->out.width, (int)task->out.height, o->channels, &d->out_canvas);
+    if (!err && task->view.fit == MODEL_TILES) err = make_tiles(d);
+    if (!err && canvas && task->view.fit != MODEL_TILES) err = make_back(d);
+    if (!err && o->residual) err = make_residual(d);
+    if (!err && keeps_chroma(task)) err = make_chroma(d);
+    return err;
+}
+
+enum reel_err device_image_create(const struct device_ops *ops, struct task *task, struct engine *engine,
+                                  struct device_image **out)
+{
+    struct device_image *d = calloc(1, sizeof *d);
+    if (!d) return reel_fail(REEL_ERR_NOMEM, "could not prepare a device: out of memory");
+    *d = (struct device_image){.ops = ops, .task = task, .plain = {{1, 1, 1}, {0, 0, 0}, {0, 1, 2}}};
+    const struct model_input *in = &task->model->input;
+    const struct view *v = &task->view;
+    d->in = coding_of(in->gain, in->bias, in->bgr && in->channels == 3);
+    struct backend_device_tensor t;
+    enum reel_err err = engine_device_input(engine, &t);
+    if (!err && !as_image(&t, in->nhwc, v->net_w, v->net_h, in->channels, &d->net_in))
+        err = reel_fail(REEL_ERR_UNSUPPORTED, "could not feed the network on the device");
+    if (!err && v->fit != MODEL_WHOLE && v->fit != MODEL_TILES) {
+        struct resize_axis x, y;
+        bool ok = task_feed_axes(task, &x, &y);
+        err = put_axes(d, ok, &x, &y, &d->feed_x, &d->feed_y);
+    }
+    if (!err && makes_pictures(task)) err = make_picture(d, engine);
+    void *rows = NULL;
+    if (!err && d->rows_floats) err = own(d, d->rows_floats * sizeof(float), &rows);
+    d->rows = rows;
+    if (err)
+        device_image_destroy(&d);
+    else
+        *out = d;
+    return err;
+}
+
+void device_image_destroy(struct device_image **image)
+{
+    struct device_image *d = *image;
+    if (!d) return;
+    for (int i = 0; i < d->n_owned; i++) d->ops->free(d->owned[i]);
+    free(d);
+    *image = NULL;
+}
+
+// ---- a frame -----------------------------------------------------------------------------------
+
+static struct gpu_picture source_of(const struct device_image *d, const struct device_frame *f)
+{
+    struct yuv_picture p = task_picture(&d->task->in, &d->task->media.colour, f->in);
+    return gpu_picture_of(&p);
+}
+
+static enum reel_err resize_source(struct device_image *d, const struct device_frame *f, int planes,
+                                   const struct gpu_axis *x, const struct gpu_axis *y, const struct gpu_image *dst,
+                                   const struct gpu_coding *coding, int x0, int y0)
+{
+    struct gpu_rows r = {.what = GPU_ROWS_PICTURE,
+                         .picture = source_of(d, f),
+                         .planes = planes,
+                         .width = x->n_in,
+                         .y = *y,
+                         .out = d->rows};
+    struct gpu_columns c = {.rows = d->rows,
+                            .planes = planes,
+                            .height = y->n_out,
+                            .x = *x,
+                            .dst = *dst,
+                            .coding = *coding,
+                            .x0 = x0,
+                            .y0 = y0};
+    enum reel_err err = d->ops->rows(&r, f->stream);
+    return err ? err : d->ops->columns(&c, f->stream);
+}
+
+static enum reel_err feed(struct device_image *d, const struct device_frame *f)
+{
+    const struct view *v = &d->task->view;
+    struct gpu_picture src = source_of(d, f);
+    if (v->fit == MODEL_WHOLE) return d->ops->feed(&src, &d->net_in, &d->in, f->stream);
+    enum reel_err err = REEL_OK;
+    if (v->pic_w != v->net_w || v->pic_h != v->net_h)
+        err = d->ops->borders(&d->net_in, &d->in, v->pic_x, v->pic_y, v->pic_w, v->pic_h, d->task->model->input.fill,
+                              f->stream);
+    if (err) return err;
+    return resize_source(d, f, d->net_in.channels, &d->feed_x, &d->feed_y, &d->net_in, &d->in, v->pic_x, v->pic_y);
+}
+
+enum reel_err device_image_feed(struct device_image *d, struct engine *engine, const struct device_frame *f)
+{
+    enum reel_err err = feed(d, f);
+    return err ? err : engine_enqueue(engine);
+}
+
+static enum reel_err run_tiles(struct device_image *d, struct engine *engine, const struct device_frame *f,
+                               const struct image_band *band)
+{
+    const struct view *v = &d->task->view;
+    struct gpu_picture src = source_of(d, f);
+    enum reel_err err = d->ops->feed(&src, &d->in_canvas, &d->in, f->stream);
+    const struct gpu_image *canvas = &d->out_canvas;
+    size_t bytes = canvas->plane * (size_t)canvas->channels * sizeof(float);
+    if (!err) err = d->ops->clear(canvas->data, bytes, f->stream);
+    bool many = v->n_x > 1 || v->n_y > 1;
+    int scale_x = many ? d->made_w / v->net_w : 0, scale_y = many ? d->made_h / v->net_h : 0;
+    for (int i = band->tile_first * v->n_x; i < band->tile_end * v->n_x && !err; i++) {
+        int ix = i % v->n_x, iy = i / v->n_x, x0 = view_column_at(v, ix), y0 = view_row_at(v, iy);
+        struct gpu_blend b = {.tile = d->net_out,
+                              .canvas = *canvas,
+                              .coding = d->out,
+                              .x0 = x0 * scale_x,
+                              .y0 = y0 * scale_y,
+                              .wx = d->wx + (size_t)ix * (size_t)d->made_w,
+                              .wy = d->wy + (size_t)iy * (size_t)d->made_h};
+        err = d->ops->cut(&d->in_canvas, &d->net_in, x0, y0, f->stream);
+        if (!err) err = engine_enqueue(engine);
+        if (!err) err = d->ops->blend(&b, f->stream);
+    }
+    return err;
+}
+
+static enum reel_err run_resized(struct device_image *d, struct engine *engine, const struct device_frame *f)
+{
+    int planes = d->net_out.channels;
+    struct gpu_rows r = {.what = GPU_ROWS_IMAGE,
+                         .image = d->net_out,
+                         .coding = d->out,
+                         .x0 = d->back_x0,
+                         .y0 = d->back_y0,
+                         .planes = planes,
+                         .width = d->back_x.n_in,
+                         .y = d->back_y,
+                         .out = d->rows};
+    struct gpu_columns c = {.rows = d->rows,
+                            .planes = planes,
+                            .height = d->back_y.n_out,
+                            .x = d->back_x,
+                            .dst = d->out_canvas,
+                            .coding = d->plain};
+    enum reel_err err = device_image_feed(d, engine, f);
+    if (!err) err = d->ops->rows(&r, f->stream);
+    return err ? err : d->ops->columns(&c, f->stream);
+}
+
+// The source's chroma, resized, into the band's rows.
+static enum reel_err write_chroma(struct device_image *d, const struct device_frame *f, const struct gpu_picture *dst,
+                                  const struct image_band *band)
+{
+    int rows = 1 << dst->p.log2_ch, c0 = band->y0 / rows, c1 = (band->y1 + rows - 1) / rows;
+    struct gpu_axis y = d->chroma_y;
+    y.first += c0;
+    y.weight += (size_t)c0 * (size_t)y.taps;
+    y.n_out = c1 - c0;
+    struct gpu_picture to = *dst;
+    for (int i = 1; i < 3; i++)
+        if (to.p.plane[i]) to.p.plane[i] += (size_t)c0 * to.p.stride[i];
+    struct gpu_rows r = {.what = GPU_ROWS_CHROMA,
+                         .picture = source_of(d, f),
+                         .planes = 2,
+                         .width = d->chroma_x.n_in,
+                         .y = y,
+                         .out = d->rows};
+    struct gpu_columns c = {.rows = d->rows, .planes = 2, .height = y.n_out, .x = d->chroma_x};
+    enum reel_err err = d->ops->rows(&r, f->stream);
+    return err ? err : d->ops->columns_chroma(&c, &to, f->stream);
+}
+
+static enum reel_err write_picture(struct device_image *d, const struct device_frame *f, const struct image_band *band)
+{
+    const struct task *task = d->task;
+    bool canvas = task->view.fit != MODEL_WHOLE;
+    struct yuv_picture p = task_picture(&task->out, &task->out_colour, f->out);
+    struct gpu_tail t = {.dst = gpu_picture_of(&p),
+                         .made = canvas ? d->out_canvas : d->net_out,
+                         .coding = canvas ? d->plain : d->out,
+                         .block = 1,
+                         .neutral = !keeps_chroma(task),
+                         .y0 = band->y0,
+                         .y1 = band->y1};
+    enum reel_err err = REEL_OK;
+    if (task->model->output.residual) {
+        err = resize_source(d, f, d->residual.channels, &d->residual_x, &d->residual_y, &d->residual, &d->plain, 0, 0);
+        t.residual = d->residual;
+    }
+    if (!err) err = d->ops->tail(&t, f->stream);
+    return err || !keeps_chroma(task) ? err : write_chroma(d, f, &t.dst, band);
+}
+
+enum reel_err device_image_run(struct device_image *d, struct engine *engine, const struct device_frame *f, int *out_y0,
+                               int *out_y1)
+{
+    struct image_band band = image_band_of(d->task, f->part);
+    enum reel_err err;
+    if (d->task->view.fit == MODEL_TILES)
+        err = run_tiles(d, engine, f, &band);
+    else if (d->task->view.fit == MODEL_WHOLE)
+        err = device_image_feed(d, engine, f);
+    else
+        err = run_resized(d, engine, f);
+    *out_y0 = band.y0, *out_y1 = band.y1;
+    return err ? err : write_picture(d, f, &band);
+}

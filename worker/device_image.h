@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+//
+// A task's constants and buffers on a device, and the kernels of one frame
+// around the network: what task/task.c (feeding) and task/image.c do on the CPU.
+#ifndef REEL_WORKER_DEVICE_IMAGE_H
+#define REEL_WORKER_DEVICE_IMAGE_H
+
+#include "worker/device_ops.h"
+#include "worker/task/task.h"
+
+struct device_image;
+
+// Whether this task's pictures can be made on the device at all.
+bool device_image_can(const struct task *task);
+// Tables and canvases. Errors: NOMEM, FAULT.
+enum reel_err device_image_create(const struct device_ops *ops, struct task *task, struct engine *engine,
+                                  struct device_image **out);
+void device_image_destroy(struct device_image **image);
+
+struct device_frame {
+    const uint8_t *in; // slots' planes in device memory, at their offsets
+    uint8_t *out;
+    uint32_t part;
+    void *stream;
+};
+
+// Enqueues feeding and the network. Not for tiles.
+enum reel_err device_image_feed(struct device_image *image, struct engine *engine, const struct device_frame *frame);
+// Enqueues all of a picture task: feed, network, tail into frame->out. out_y0,
+// out_y1: the rows of the output that are written.
+enum reel_err device_image_run(struct device_image *image, struct engine *engine, const struct device_frame *frame,
+                               int *out_y0, int *out_y1);
+
+#endif

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+//
+// What the device path asks of a device: memory, copies, order, and the pixel
+// kernels. device_cuda.c is a GPU; device_host.c does the same at once in host
+// memory with the kernels' C twins, for a backend that stands for a GPU's.
+// Called by device.c and device_image.c only.
+#ifndef REEL_WORKER_DEVICE_OPS_H
+#define REEL_WORKER_DEVICE_OPS_H
+
+#include "common/err.h"
+#include "kernels/gpu_pixels.h"
+
+// Streams and events are opaque; a stream runs what it is given in order.
+struct device_ops {
+    const char *name;
+    // Makes device number n current for this thread.
+    enum reel_err (*open)(int n);
+    enum reel_err (*alloc)(size_t bytes, void **out);
+    void (*free)(void *p);
+    enum reel_err (*host_alloc)(size_t bytes, void **out); // that copies read at full speed
+    void (*host_free)(void *p);
+    enum reel_err (*pin)(void *p, size_t bytes); // likewise, of a mapping that is there
+    void (*unpin)(void *p);
+    enum reel_err (*upload)(void *dst, const void *src, size_t bytes, void *stream);
+    enum reel_err (*download)(void *dst, const void *src, size_t bytes, void *stream);
+    enum reel_err (*clear)(void *dst, size_t bytes, void *stream);
+    enum reel_err (*stream_create)(void **out);
+    void (*stream_destroy)(void **stream);
+    enum reel_err (*event_create)(void **out);
+    void (*event_destroy)(void **event);
+    enum reel_err (*event_record)(void *event, void *stream);
+    enum reel_err (*event_sync)(void *event);
+    enum reel_err (*stream_wait)(void *stream, void *event);
+    // Whether this process cannot use its device any more.
+    bool (*lost)(void);
+    // kernels/gpu_pixels.h
+    enum reel_err (*feed)(const struct gpu_picture *src, const struct gpu_image *dst, const struct gpu_coding *coding,
+                          void *stream);
+    enum reel_err (*rows)(const struct gpu_rows *r, void *stream);
+    enum reel_err (*columns)(const struct gpu_columns *c, void *stream);
+    enum reel_err (*columns_chroma)(const struct gpu_columns *c, const struct gpu_picture *dst, void *stream);
+    enum reel_err (*borders)(const struct gpu_image *dst, const struct gpu_coding *coding, int x0, int y0, int w, int h,
+                             const float fill[3], void *stream);
+    enum reel_err (*cut)(const struct gpu_image *src, const struct gpu_image *dst, int x0, int y0, void *stream);
+    enum reel_err (*blend)(const struct gpu_blend *b, void *stream);
+    enum reel_err (*tail)(const struct gpu_tail *t, void *stream);
+};
+
+extern const struct device_ops device_ops_host;
+// NULL in a build without CUDA.
+const struct device_ops *device_ops_cuda(void);
+
+#endif
