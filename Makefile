@@ -250,6 +250,7 @@ help:
 	@echo "make CUDA_ARCHS='90' kernels for these compute capabilities only"
 	@echo "make test            build and run all tests"
 	@echo "make test-long       every clip and model of the test data, faults, bulk (an hour)"
+	@echo "make bench-gpu       networks on a GPU beside PyTorch and the GPU's own limits"
 	@echo "make plan-table      cuDNN's engine for every pattern on every GPU"
 	@echo "make bench           speed beside ffmpeg, bare ZeroMQ, each stage alone: a table (BENCH=quick: one minute)"
 	@echo "make deps            install what is needed (Debian, Ubuntu)"
@@ -327,5 +328,13 @@ $(BUILD)/tests/bench/hops: tests/bench/hops.c
 	$(CC) -std=gnu17 -O2 -Wall -Wextra -D_GNU_SOURCE $< -lzmq -o $@
 bench: all $(BUILD)/tests/bench/hops
 	@$(PYTHON) tests/bench/bench.py --build $(BUILD) $(if $(filter quick,$(BENCH)),--quick) $(BENCH_ARGS)
+
+# ---- bench-gpu --------------------------------------------------------------
+# Networks alone on a GPU, beside PyTorch and beside the floor. BENCH_GPU passes
+# options ("--budget 300 --only srvgg").
+
+.PHONY: bench-gpu
+bench-gpu: $(BUILD)/worker
+	@$(PYTHON) tests/gpu/bench_gpu.py --worker $(BUILD)/worker $(BENCH_GPU) models/upscale2x.onnx $(MODELS) || [ $$? = 77 ]
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -50,6 +50,12 @@ static void test_refused(void)
     CHECK_HAS(reel_fail_text(), "larger than the padded input");
     p.r = p.s = 3;
     CHECK_INT(gpu_pattern_check(&p), REEL_OK);
+    p.x_pitch = 63;
+    CHECK_INT(gpu_pattern_check(&p), REEL_ERR_UNSUPPORTED);
+    CHECK_HAS(reel_fail_text(), "pitch");
+    p.x_pitch = 192;
+    CHECK_INT(gpu_pattern_check(&p), REEL_OK);
+    CHECK_INT(gpu_pattern_x_bytes(&p), 8 * 8 * 192 * 2);
     p.groups = 5;
     CHECK_INT(gpu_pattern_check(&p), REEL_ERR_UNSUPPORTED);
     p.groups = 1;
@@ -91,6 +97,8 @@ static void test_text_tells_patterns_apart(void)
     DIFFERS(p.dilation_w = 2);
     DIFFERS(p.out_pad_h = 1);
     DIFFERS(p.out_pad_w = 1);
+    DIFFERS(p.x_pitch = 192);
+    DIFFERS(p.y_pitch = 192);
     DIFFERS(p.w_batched = true);
     DIFFERS(p.x_type = GPU_BF16);
     DIFFERS(p.w_type = GPU_BF16);
@@ -105,6 +113,7 @@ static void test_text_tells_patterns_apart(void)
     DIFFERS(p.step[1].beta = 1);
     DIFFERS(p.step[2].operand = GPU_OPERAND_SCALAR);
     DIFFERS(p.step[2].type = GPU_F32);
+    DIFFERS(p.step[2].pitch = 192);
     // A number that a step does not read does not.
     p = base;
     p.step[0].beta = 7;

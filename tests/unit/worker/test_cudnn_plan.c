@@ -256,6 +256,58 @@ static void test_no_hidden_copy(void)
     gpu_planner_destroy(&planner);
 }
 
+// Parts of a wider tensor, as in a dense block: run-time compiled engines read and
+// write them in place.
+static void test_pitch(void)
+{
+    NO_CUDNN();
+    static const char *const devices[] = {"h200", "a100", "b200"};
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
+        struct gpu_planner *planner = planner_for(devices[d], (struct gpu_planner_params){.choose_only = true});
+        struct gpu_pattern p = named("rrdb dense 4");
+        p.x_pitch = p.y_pitch = 192;
+        struct gpu_plan_info info = choose(planner, &p);
+        CHECK_INT(info.fused_steps, 2);
+        CHECK_INT(info.tensor_core, true);
+        CHECK_INT(info.workspace_bytes, 0);
+        // A ReLU alone has precompiled engines, but those would copy.
+        p = named("ircnn d2");
+        p.x_pitch = 192;
+        info = choose(planner, &p);
+        CHECK_INT(info.fused_steps, 2);
+        CHECK_INT(info.tensor_core, true);
+        CHECK_INT(info.runtime_compiled, true);
+        CHECK(info.workspace_bytes < 2u << 20);
+        gpu_planner_destroy(&planner);
+    }
+}
+
+// FP8 came with sm_89.
+static void test_fp8(void)
+{
+    NO_CUDNN();
+    static const char *const devices[] = {"h200", "rtx4090", "b200", "a100"};
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
+        struct gpu_planner *planner = planner_for(devices[d], (struct gpu_planner_params){.choose_only = true});
+        struct gpu_pattern p = gpu_pattern_make(GPU_CONV, 64, 540, 960, 64, 3, 3);
+        p.pad_top = p.pad_left = p.pad_bottom = p.pad_right = 1;
+        p.x_type = p.w_type = p.y_type = GPU_F8E4M3;
+        gpu_pattern_add(&p, EPILOGUE_MUL, GPU_OPERAND_SCALAR, 0.5f, 0);
+        gpu_pattern_add(&p, EPILOGUE_ADD, GPU_OPERAND_CHANNEL, 0, 0);
+        p.step[1].type = GPU_F32;
+        gpu_pattern_add(&p, EPILOGUE_LEAKY, GPU_OPERAND_NONE, 0.1f, 0);
+        struct gpu_plan_info info = choose(planner, &p);
+        if (strcmp(devices[d], "a100") == 0) {
+            CHECK_INT(info.engine, -1);
+            CHECK_HAS(reel_fail_text(), "for sm_80: cuDNN lists no engine");
+        } else {
+            CHECK_INT(info.fused_steps, 3);
+            CHECK_INT(info.tensor_core, true);
+        }
+        gpu_planner_destroy(&planner);
+    }
+}
+
 // ---- compiled plans and the cache ---------------------------------------------------
 
 static void test_cache(void)
@@ -370,6 +422,8 @@ int main(int argc, char **argv)
         {"choice ignores batch", test_choice_ignores_batch},
         {"arithmetic", test_arithmetic},
         {"no hidden copy", test_no_hidden_copy},
+        {"pitch", test_pitch},
+        {"fp8", test_fp8},
         {"cache", test_cache},
         {"equal patterns share", test_equal_patterns_share},
         {"compiles everywhere", test_long_compiles},

@@ -86,7 +86,7 @@ void gpu_pattern_output(const struct gpu_pattern *p, int *out_p, int *out_q)
 
 size_t gpu_pattern_x_bytes(const struct gpu_pattern *p)
 {
-    return (size_t)p->n * p->h * p->w * p->c * gpu_type_bytes(p->x_type);
+    return (size_t)p->n * p->h * p->w * (p->x_pitch ? p->x_pitch : p->c) * gpu_type_bytes(p->x_type);
 }
 
 size_t gpu_pattern_w_bytes(const struct gpu_pattern *p)
@@ -100,7 +100,7 @@ size_t gpu_pattern_y_bytes(const struct gpu_pattern *p)
 {
     int rows = 0, cols = 0;
     gpu_pattern_output(p, &rows, &cols);
-    return (size_t)p->n * rows * cols * p->k * gpu_type_bytes(p->y_type);
+    return (size_t)p->n * rows * cols * (p->y_pitch ? p->y_pitch : p->k) * gpu_type_bytes(p->y_type);
 }
 
 size_t gpu_pattern_operand_bytes(const struct gpu_pattern *p, int step)
@@ -112,7 +112,7 @@ size_t gpu_pattern_operand_bytes(const struct gpu_pattern *p, int step)
     case GPU_OPERAND_CHANNEL:
         return p->k * gpu_type_bytes(s->type);
     case GPU_OPERAND_TENSOR:
-        return (size_t)p->n * rows * cols * p->k * gpu_type_bytes(s->type);
+        return (size_t)p->n * rows * cols * (s->pitch ? s->pitch : p->k) * gpu_type_bytes(s->type);
     case GPU_OPERAND_NONE:
     case GPU_OPERAND_SCALAR:
         return 0;
@@ -153,6 +153,10 @@ enum reel_err gpu_pattern_check(const struct gpu_pattern *p)
         why = "a matrix product has no width, filter or groups";
     else if (p->n_steps < 0 || p->n_steps > GPU_MAX_STEPS)
         why = "too many steps";
+    else if ((p->x_pitch && p->x_pitch < p->c) || (p->y_pitch && p->y_pitch < p->k))
+        why = "a pitch is less than its channels";
+    else if (p->kind == GPU_MATMUL && (p->x_pitch || p->y_pitch))
+        why = "a matrix product has no pitch";
     if (!why) {
         gpu_pattern_output(p, &rows, &cols);
         if (rows < 1 || cols < 1) why = "the filter is larger than the padded input";
@@ -222,10 +226,12 @@ const char *gpu_pattern_text(const struct gpu_pattern *p, char *buf, size_t buf_
                       p->pad_bottom, p->pad_right, p->stride_h, p->stride_w, p->dilation_h, p->dilation_w, p->out_pad_h,
                       p->out_pad_w, p->w_batched ? " batched" : "", gpu_type_name(p->x_type), gpu_type_name(p->w_type),
                       gpu_type_name(p->y_type), p->allow_tf32 ? " tf32" : "");
+    if (p->x_pitch || p->y_pitch) at += snprintf(buf + at, buf_bytes - at, " pitch %d,%d", p->x_pitch, p->y_pitch);
     for (int i = 0; i < p->n_steps && at > 0 && (size_t)at < buf_bytes; i++) {
         const struct gpu_step *s = &p->step[i];
         at += snprintf(buf + at, buf_bytes - at, " %s%s", step_name(s->kind), operand[s->operand]);
         if (s->operand >= GPU_OPERAND_CHANNEL) at += snprintf(buf + at, buf_bytes - at, ":%s", gpu_type_name(s->type));
+        if (s->pitch) at += snprintf(buf + at, buf_bytes - at, "/%d", s->pitch);
         // %a prints a float exactly.
         int numbers = s->operand == GPU_OPERAND_SCALAR ? 1 : step_numbers(s->kind);
         if (numbers > 0) at += snprintf(buf + at, buf_bytes - at, ":%a", (double)s->alpha);

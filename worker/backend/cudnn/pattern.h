@@ -7,9 +7,10 @@
 // graph, plan_cache.c keys plans by its text. Everything here is plain data and
 // pure functions: no cuDNN, no device, so that every build and test has it.
 //
-// Tensors are packed NHWC (channels innermost), 16-byte aligned. cuDNN repacks
-// anything else through its workspace (measured with 9.19: a row-padded or
-// channel-strided tensor asks for a copy of it), so nothing else can be said.
+// Tensors are NHWC (channels innermost), 16-byte aligned, rows without gaps. Pixels
+// may lie apart, as parts of a wider tensor do: then only run-time compiled engines
+// fit (measured with 9.19: on sm_80 and later those take any pitch without a
+// workspace, every precompiled engine repacks the tensor through one).
 #ifndef REEL_WORKER_BACKEND_CUDNN_PATTERN_H
 #define REEL_WORKER_BACKEND_CUDNN_PATTERN_H
 
@@ -48,6 +49,7 @@ struct gpu_step {
     enum gpu_operand operand;
     enum gpu_type type; // of a CHANNEL or TENSOR operand
     float alpha, beta;
+    int pitch; // of a TENSOR operand, in elements; 0: packed
 };
 
 #define GPU_MAX_STEPS (NODE_MAX_EPILOGUE + 2) // epilogue + bias + scale
@@ -61,6 +63,7 @@ struct gpu_pattern {
     int stride_h, stride_w;
     int dilation_h, dilation_w;
     int out_pad_h, out_pad_w; // GPU_DECONV: ONNX output_padding
+    int x_pitch, y_pitch;     // elements from pixel to pixel, 0: packed (c, k); not for GPU_MATMUL
     bool w_batched;           // GPU_MATMUL: w has its own N
     enum gpu_type x_type, w_type, y_type;
     bool allow_tf32; // x, w F32: tensor cores may round to TF32
@@ -79,7 +82,7 @@ const char *gpu_type_name(enum gpu_type type); // "f16"
 
 // Extents of y; 0 when the filter does not fit.
 void gpu_pattern_output(const struct gpu_pattern *p, int *out_p, int *out_q);
-// Bytes of x, w, y, and of a step's operand.
+// Bytes of x, w, y, and of a step's operand, gaps included.
 size_t gpu_pattern_x_bytes(const struct gpu_pattern *p);
 size_t gpu_pattern_w_bytes(const struct gpu_pattern *p);
 size_t gpu_pattern_y_bytes(const struct gpu_pattern *p);

@@ -70,6 +70,7 @@ struct prim_value {
     enum value_kind kind;
     int64_t uid;
     enum gpu_type type;
+    int pitch; // VALUE_TENSOR
     cudnnBackendDescriptor_t desc;
 };
 
@@ -91,7 +92,7 @@ struct builder {
 static int add_value(struct builder *b, enum value_kind kind, int64_t uid, enum gpu_type type)
 {
     if (b->n_values == MAX_VALUES) return 0; // cannot be: a step makes at most 7
-    b->value[b->n_values] = (struct prim_value){kind, uid, type, NULL};
+    b->value[b->n_values] = (struct prim_value){.kind = kind, .uid = uid, .type = type};
     return b->n_values++;
 }
 
@@ -214,6 +215,7 @@ static void emit_steps(struct builder *b, int n_steps)
     b->value[x].kind = VALUE_TENSOR;
     b->value[x].uid = PLAN_UID_Y;
     b->value[x].type = b->p->y_type;
+    b->value[x].pitch = b->p->y_pitch;
 }
 
 // ---- descriptors of values and operations -----------------------------------
@@ -238,10 +240,12 @@ struct extents {
     int64_t dim[4], stride[4];
 };
 
-// (N,C,H,W) in cuDNN's order, channels innermost in memory.
-static struct extents nhwc(int64_t n, int64_t c, int64_t h, int64_t w)
+// (N,C,H,W) in cuDNN's order, channels innermost in memory, `pitch` elements from
+// pixel to pixel (0: no gaps).
+static struct extents nhwc(int64_t n, int64_t c, int64_t h, int64_t w, int64_t pitch)
 {
-    return (struct extents){4, {n, c, h, w}, {h * w * c, 1, w * c, c}};
+    if (!pitch) pitch = c;
+    return (struct extents){4, {n, c, h, w}, {h * w * pitch, 1, w * pitch, pitch}};
 }
 
 static struct extents matrix(int64_t n, int64_t rows, int64_t cols)
@@ -249,11 +253,12 @@ static struct extents matrix(int64_t n, int64_t rows, int64_t cols)
     return (struct extents){3, {n, rows, cols}, {rows * cols, cols, 1}};
 }
 
-static struct extents y_extents(const struct gpu_pattern *p)
+// Of y and of tensors that lie like it.
+static struct extents y_extents(const struct gpu_pattern *p, int pitch)
 {
     int rows = 0, cols = 0;
     gpu_pattern_output(p, &rows, &cols);
-    return p->kind == GPU_MATMUL ? matrix(p->n, p->h, p->k) : nhwc(p->n, p->k, rows, cols);
+    return p->kind == GPU_MATMUL ? matrix(p->n, p->h, p->k) : nhwc(p->n, p->k, rows, cols, pitch);
 }
 
 static enum reel_err tensor(struct plan_bag *bag, int64_t uid, enum gpu_type type, const struct extents *e,
@@ -277,9 +282,9 @@ static enum reel_err tensor(struct plan_bag *bag, int64_t uid, enum gpu_type typ
 
 static enum reel_err realise_value(struct builder *b, struct prim_value *v)
 {
-    struct extents e = y_extents(b->p);
-    if (v->kind == VALUE_CHANNEL) e = b->p->kind == GPU_MATMUL ? matrix(1, 1, b->p->k) : nhwc(1, b->p->k, 1, 1);
-    if (v->kind == VALUE_SCALAR) e = b->p->kind == GPU_MATMUL ? matrix(1, 1, 1) : nhwc(1, 1, 1, 1);
+    struct extents e = y_extents(b->p, v->pitch);
+    if (v->kind == VALUE_CHANNEL) e = b->p->kind == GPU_MATMUL ? matrix(1, 1, b->p->k) : nhwc(1, b->p->k, 1, 1, 0);
+    if (v->kind == VALUE_SCALAR) e = b->p->kind == GPU_MATMUL ? matrix(1, 1, 1) : nhwc(1, 1, 1, 1, 0);
     return tensor(&b->graph->bag, v->uid, v->type, &e, v->kind, &v->desc);
 }
 
@@ -357,8 +362,8 @@ static const struct main_names *main_names(enum gpu_pattern_kind kind)
 static enum reel_err main_inputs(struct plan_bag *bag, const struct gpu_pattern *p, cudnnBackendDescriptor_t *out_x,
                                  cudnnBackendDescriptor_t *out_w)
 {
-    struct extents x = nhwc(p->n, p->c, p->h, p->w), w = nhwc(p->k, p->c / p->groups, p->r, p->s);
-    if (p->kind == GPU_DECONV) w = nhwc(p->c, p->k / p->groups, p->r, p->s);
+    struct extents x = nhwc(p->n, p->c, p->h, p->w, p->x_pitch), w = nhwc(p->k, p->c / p->groups, p->r, p->s, 0);
+    if (p->kind == GPU_DECONV) w = nhwc(p->c, p->k / p->groups, p->r, p->s, 0);
     if (p->kind == GPU_MATMUL) x = matrix(p->n, p->h, p->c), w = matrix(p->w_batched ? p->n : 1, p->c, p->k);
     enum reel_err err = tensor(bag, PLAN_UID_X, p->x_type, &x, VALUE_TENSOR, out_x);
     return err ? err : tensor(bag, PLAN_UID_W, p->w_type, &w, VALUE_TENSOR, out_w);
