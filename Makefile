@@ -257,7 +257,19 @@ help:
 	@echo "make install PREFIX= install to PREFIX/lib/reelmill and PREFIX/bin"
 	@echo "make lint            dependency rules, headers, shell scripts"
 	@echo "make format          clang-format on all sources"
+	@echo "make docs            docs/operators.md from the operator table"
+	@echo "make conformance     ONNX's backend node tests (CONFORMANCE_DIRS=\"dir ...\" for others)"
+	@echo "make fuzz-ops        operators and networks drawn at random, against ONNX Runtime"
+	@echo "make fuzz            libFuzzer over model import (FUZZ_SECONDS=600)"
+	@echo "make compare-models  whole models and their detections against ONNX Runtime"
+	@echo "make bench-models    the CPU executor beside ONNX Runtime on models"
 	@echo "make clean           remove build/"
+
+# ---- docs -----------------------------------------------------------------
+
+.PHONY: docs
+docs: $(BUILD)/tests/unit/worker/test_operators_doc
+	$< --print > docs/operators.md
 
 # ---- conformance ----------------------------------------------------------
 # ONNX's backend node tests: through the interpreter as imported, then through
@@ -275,6 +287,18 @@ conformance: $(BUILD)/tests/conformance/conformance
 	@$< --raw $(CONFORMANCE_DIRS) > $(BUILD)/conformance-raw.txt; raw=$$?; \
 	 echo "interpreter: $$(tail -1 $(BUILD)/conformance-raw.txt) (table in $(BUILD)/conformance-raw.txt)"; \
 	 $< --backend $(BACKEND) $(CONFORMANCE_DIRS) && exit $$raw
+
+# Operators and small networks drawn at random, against ONNX Runtime. PYTHON
+# needs onnx and onnxruntime.
+FUZZ_OPS_CASES ?= 2000
+FUZZ_OPS_SEED  ?= 1
+
+.PHONY: fuzz-ops
+fuzz-ops: $(BUILD)/tests/conformance/conformance
+	@$(PYTHON) tests/conformance/fuzz_ops.py --conformance $< --cases $(FUZZ_OPS_CASES) --seed $(FUZZ_OPS_SEED) \
+	    --keep build/fuzz-ops
+	@$(PYTHON) tests/conformance/fuzz_ops.py --conformance $< --cases $(FUZZ_OPS_CASES) --seed $(FUZZ_OPS_SEED) --nets \
+	    --keep build/fuzz-ops
 
 # ---- fuzz -----------------------------------------------------------------
 # libFuzzer over import and passes, FUZZ_SECONDS long, from the models of the
@@ -300,11 +324,26 @@ fuzz:
 	 build/fuzz/fuzz_import -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=3000 -max_len=65536 \
 	     -artifact_prefix=build/fuzz/ -print_final_stats=1 build/fuzz/corpus build/fuzz/seeds
 
+REELMILL_TESTDATA ?= ../shared/testdata
+
+# ---- compare-models ---------------------------------------------------------
+# Every model of the test data against ONNX Runtime on frames of its clips, and
+# the detectors' objects from the whole pipeline. PYTHON needs numpy, onnx and
+# onnxruntime; about five minutes.
+
+COMPARE_CLIP ?= $(REELMILL_TESTDATA)/clips/traffic_motorbike_720p.mp4
+
+.PHONY: compare-models
+compare-models: all $(BUILD)/tests/conformance/conformance
+	@test -d $(REELMILL_TESTDATA)/models || { echo "no test data: set REELMILL_TESTDATA"; exit 77; }
+	$(PYTHON) tests/models/compare_ort.py --conformance $(BUILD)/tests/conformance/conformance --backend $(BACKEND) \
+	    --clip $(COMPARE_CLIP) $(REELMILL_TESTDATA)/models
+	$(PYTHON) tests/models/compare_detect.py $(REELMILL_TESTDATA)/models $(REELMILL_TESTDATA)/clips
+
 # ---- bench-models ----------------------------------------------------------
 # The CPU executor beside ONNX Runtime on every model of the test data (or
 # MODELS="file.onnx folder ..."), on 1 and 2 threads. PYTHON needs onnxruntime.
 
-REELMILL_TESTDATA ?= ../shared/testdata
 MODELS ?= $(wildcard $(REELMILL_TESTDATA)/models)
 BENCH_THREADS ?= 1,2
 BENCH_ROUNDS ?= 3

@@ -30,7 +30,7 @@
 
 #define RTOL 1e-3
 #define ATOL 1e-7
-#define FLOOR 1e-6 // with --of_max: outputs that are all next to nothing (scores on noise)
+#define FLOOR 1e-2 // with --of_max: magnitudes below count as this (scores where nothing is seen)
 #define SECONDS 20 // for a node test; whole models get ten times as much
 #define MAX_IO 64
 #define TEXT 400
@@ -98,6 +98,12 @@ static double largest(const struct reel_tensor *t)
     return most;
 }
 
+// One step of a type of 16 bits, relative to the value.
+static double step_of(enum reel_dtype dtype)
+{
+    return dtype == REEL_F16 ? 1.0 / 1024 : 1.0 / 128;
+}
+
 static bool compare(const struct options *options, const struct reel_tensor *have, const struct reel_tensor *want,
                     int index, char *why)
 {
@@ -118,11 +124,12 @@ static bool compare(const struct options *options, const struct reel_tensor *hav
                 bad++;
             }
     } else {
-        double fixed = options->of_max > 0 ? fmax(options->of_max * largest(want), FLOOR) : -1;
+        const double scale = fmax(largest(want), FLOOR);
+        double fixed = options->of_max > 0 ? options->of_max * scale : -1;
         for (int64_t i = 0; i < count; i++) {
             double x = element(have, i), y = element(want, i);
             double allowed = fixed >= 0 ? fixed : ATOL + RTOL * fabs(y);
-            if (fixed >= 0 && want->dtype != REEL_F32 && want->dtype != REEL_F64) allowed += 1e-2 * fabs(y);
+            if (fixed >= 0 && want->dtype != REEL_F32 && want->dtype != REEL_F64) allowed += step_of(want->dtype) * fabs(y);
             bool same = (isnan(x) && isnan(y)) || x == y || fabs(x - y) <= allowed;
             if (options->of_max > 0 && fabs(x - y) > worst) worst = fabs(x - y);
             if (!same) {
@@ -133,7 +140,7 @@ static bool compare(const struct options *options, const struct reel_tensor *hav
     }
     if (!bad && options->of_max > 0 && worst > 0) {
         size_t used = strlen(why);
-        snprintf(why + used, TEXT - used, "%s%.1e", used ? " " : "", worst / largest(want));
+        snprintf(why + used, TEXT - used, "%s%.1e", used ? " " : "", worst / fmax(largest(want), FLOOR));
     }
     if (!bad) return true;
     snprintf(why, TEXT, "output %d (%s %s): %lld of %lld elements differ, [%lld] is %.8g, expected %.8g", index,

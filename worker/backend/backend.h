@@ -54,6 +54,9 @@ struct backend_device_tensor {
 struct backend_ops {
     const char *name;
     unsigned caps;
+    // Operators with kernels of its own, sorted, separated by spaces; the others
+    // run by their reference implementation. For docs/operators.md. May be NULL.
+    const char *own_ops;
     // Whether the backend can run here at all; UNSUPPORTED with a text naming
     // what is missing and the command that installs it.
     enum reel_err (*probe)(const struct backend_params *params);
