@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "aggregator/sink/sink.h"
+#include "common/life.h"
 
 struct link {
     struct link *next;
@@ -98,6 +99,7 @@ static void do_mux(struct chores *c)
 static void do_verify(struct chores *c)
 {
     const struct reel_rec_verify *want = &c->now->u.verify;
+    reel_crash_point("aggregator.verify");
     bool copy = want->segment == REEL_NO_FRAME;
     bool ok = copy ? sink_verify_copy(&c->now->job, want) : sink_of(c->now->job.kind)->verify(&c->now->job, want);
     struct chore_news news = {.type = REEL_MSG_VERIFIED, .job = c->now->job.id, .u.verified = *want};

@@ -153,6 +153,9 @@ enum reel_err reel_child_open(int argc, char **argv, struct reel_child *out_chil
     out_child->lanes = (uint32_t)strtoul(argv[ARG_LANES], NULL, 10);
     reel_log_init(stage_names[out_child->stage], (int)out_child->index, REEL_LOG_WARN, NULL);
     reel_crash_init(stage_names[out_child->stage], (int)out_child->index, out_child->incarnation);
+    static const char *const at_start[REEL_STAGES] = {"coordinator.start", "decoder.start", "worker.start",
+                                                      "aggregator.start"};
+    reel_crash_point(at_start[out_child->stage]);
     enum reel_err err = attach(argv, out_child);
     if (err && err != REEL_GONE) reel_error("child", "%s", reel_fail_text());
     if (err) reel_child_close(out_child);

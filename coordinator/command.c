@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -162,6 +163,26 @@ bool command_once(const struct reel_settings *s, char **argv, int *out_code)
     return true;
 }
 
+// ---- what is written beside the output -------------------------------------------
+
+// Better known now than after hours.
+enum reel_err command_check_files(const struct reel_settings *s)
+{
+    if (s->log_dir[0] && ((mkdir(s->log_dir, 0777) && errno != EEXIST) || access(s->log_dir, W_OK | X_OK)))
+        return reel_fail(REEL_ERR_CONFIG, "could not write logs to folder \"%s\": %s", s->log_dir, strerror(errno));
+    if (!s->report[0] || !access(s->report, W_OK)) return REEL_OK;
+    int why = errno;
+    char folder[SET_PATH + 2];
+    snprintf(folder, sizeof folder, "%s", s->report);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder] = 0;
+    else
+        snprintf(folder, sizeof folder, ".");
+    if (why == ENOENT && !access(folder, W_OK | X_OK)) return REEL_OK;
+    return reel_fail(REEL_ERR_CONFIG, "could not write report \"%s\": %s", s->report, strerror(errno));
+}
+
 // ---- scale ----------------------------------------------------------------------
 
 // Cores that this process may use: affinity and the cgroup's quota.
@@ -239,9 +260,25 @@ static enum reel_err told_devices(struct run *run)
     return err;
 }
 
+// Numbers with commas between them.
+static enum reel_err check_sim_ms(const char *text)
+{
+    const char *p = text;
+    for (char *end; *p; p = *end ? end + 1 : end) {
+        double ms = strtod(p, &end);
+        bool good = end != p && (!*end || (*end == ',' && end[1])) && ms >= 0 && ms <= 3600000;
+        if (!good)
+            return reel_fail(REEL_ERR_CONFIG, "could not read --sim_ms \"%s\": use milliseconds like 10 or 10,10,40",
+                             text);
+    }
+    return REEL_OK;
+}
+
 static enum reel_err scale_cpu(struct run *run)
 {
     const struct reel_settings *s = &run->settings;
+    enum reel_err err = s->backend == SET_BACKEND_SIM ? check_sim_ms(s->sim_ms) : REEL_OK;
+    if (err) return err;
     if (s->gpu_ids[0])
         return reel_fail(REEL_ERR_CONFIG,
                          "could not use --gpu_ids: the backend is not a GPU's\nfor CPU workers: --gpu_num N");

@@ -31,8 +31,10 @@ static bool follow_parent(void)
 
 static int work(struct run *run, const char **words, int n_words)
 {
-    enum reel_err err = command_scale(run);
+    enum reel_err err = command_check_files(&run->settings);
+    if (!err) err = command_scale(run);
     if (err) return refuse(err);
+    reel_log_init("coordinator", -1, (enum reel_log_level)run->settings.log_level, run->settings.log_dir);
     bool plan_only = run->settings.dry_run;
     if (!plan_only) rundir_sweep();
     err = plan_only ? REEL_OK : rundir_create(&run->dir);
@@ -61,7 +63,6 @@ int main(int argc, char **argv)
     if (err) {
         code = refuse(err);
     } else if (!command_once(&run->settings, argv, &code)) {
-        reel_log_init("coordinator", -1, (enum reel_log_level)run->settings.log_level, run->settings.log_dir);
         reel_life_catch_stop();
         signal(SIGCHLD, SIG_DFL);
         code = work(run, words, n_words);

@@ -135,7 +135,8 @@ static enum reel_err open_format(struct demux *d)
     r = avformat_open_input(&d->fmt, "", format, &options);
     av_dict_free(&options);
     if (r < 0)
-        return reel_fail(REEL_ERR_INPUT, "could not read video \"%s\": %s%s", d->name, av_reason(r, reason),
+        return reel_fail(REEL_ERR_INPUT, "could not read video \"%s\": %s%s", d->name,
+                         r == AVERROR_EOF ? "it ends behind its header, there are no pictures" : av_reason(r, reason),
                          strstr(format->name, "mp4")
                              ? "\nits index is damaged or missing, as when a recording is cut off: it cannot be read"
                              : "");

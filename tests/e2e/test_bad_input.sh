@@ -24,6 +24,10 @@ head -c 4096 /dev/urandom >"$scratch/random.onnx"
 printf 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n' >"$scratch/lfs.onnx"
 printf 'gpu_num = 1;\nmodle = "x";\n' >"$scratch/bad.cfg"
 
+# Relu on inputs that are no pictures: 1x10, and five channels.
+base64 -d >"$scratch/rank2.onnx" <<<CAgSADo7CgwKAXgSAXkiBFJlbHUSAWdaEwoBeBIOCgwIARIICgIIAQoCCApiEwoBeRIOCgwIARIICgIIAQoCCApCBAoAEA0=
+base64 -d >"$scratch/five.onnx" <<<CAgSADpLCgwKAXgSAXkiBFJlbHUSAWdaGwoBeBIWChQIARIQCgIIAQoCCAUKAggICgIICGIbCgF5EhYKFAgBEhAKAggBCgIIBQoCCAgKAggIQgQKABAN
+
 bad "no input" 2 "input" --model "$model" -o "$out"
 bad "no output" 2 "output" --model "$model" "$scratch/random.mp4"
 bad "unknown option" 2 "gpu_num" --gpu_nun 3 "$scratch/random.mp4" -o "$out"
@@ -39,7 +43,19 @@ bad "random input" 1 "random.mp4" --model "$model" "$scratch/random.mp4" -o "$ou
 bad "random model" 2 "random.onnx" --model "$scratch/random.onnx" "$scratch/random.mp4" -o "$out"
 bad "git-lfs pointer" 2 "LFS" --model "$scratch/lfs.onnx" "$scratch/random.mp4" -o "$out"
 
-names=("existing output" "audio only" "truncated input")
+bad "later options" 2 "not available in this build" --metrics 127.0.0.1:9 "$scratch/random.mp4" -o "$out"
+bad "report in no folder" 2 "could not write report" --report "$scratch/no/r.json" --model "$model" "$scratch/random.mp4" -o "$out"
+bad "logs in no folder" 2 "could not write logs" --log_dir "$scratch/no/logs" --model "$model" "$scratch/random.mp4" -o "$out"
+bad "simulated cost that is no number" 2 "sim_ms" --backend sim --sim_ms 10,x "$scratch/random.mp4" -o "$out"
+bad "too many workers" 2 "within 1 and 64" --gpu_num 65 --model "$model" "$scratch/random.mp4" -o "$out"
+bad "no workers" 2 "within 1 and 64" --gpu_num 0 --model "$model" "$scratch/random.mp4" -o "$out"
+bad "network input" 2 "network inputs" --model "$model" http://localhost/a.mp4 -o "$out"
+if [[ ! -e /dev/nvidia0 && ! -e /proc/driver/nvidia/version ]]; then
+    bad "a GPU where there is none" 2 "--backend onednn" --backend cudnn --gpu_num 4 --model "$model" "$scratch/random.mp4" -o "$out"
+fi
+
+names=("existing output" "audio only" "truncated input" "no pictures" "model of wrong rank" "model of five channels" "size changes within"
+    "damage in the middle" "output is a link to the input" "missing labels" "collisions" "list and folders")
 need_ffmpeg "${names[@]}" || exit 0
 
 existing() {
@@ -56,6 +72,68 @@ truncated() { # decodes what is there
     [[ $rc == 0 || $rc == 3 ]] || { echo "exit code $rc"; return 1; }
     expect frames "$(frames "$scratch/cut.mkv")" "$(frames "$scratch/cut-out.mkv")"
 }
+no_pictures() {
+    local kind
+    for kind in mkv mp4 avi; do
+        ffmpeg -v error -y -f lavfi -i testsrc2=s=192x108:d=1 -frames:v 0 -c:v libx264 "$scratch/zero.$kind" || return 1
+        clean_failure 1 "zero.$kind" --model "$model" "$scratch/zero.$kind" -o "$out" || return 1
+    done
+}
+wrong_rank() { clean_failure 2 "is no picture" --backend onednn --model "$scratch/rank2.onnx" "$scratch/a.mp4" -o "$out"; }
+five_channels() { clean_failure 2 "has 5 channels" --backend onednn --model "$scratch/five.onnx" "$scratch/a.mp4" -o "$out"; }
+size_changes() { # converted to the first size, said once, nothing lost
+    ffmpeg -v error -y -f lavfi -i testsrc2=s=192x108:r=25:d=1 -c:v libx264 -preset ultrafast -bsf:v h264_mp4toannexb -f h264 "$scratch/1.h264" &&
+        ffmpeg -v error -y -f lavfi -i testsrc2=s=96x64:r=25:d=1 -c:v libx264 -preset ultrafast -f h264 "$scratch/2.h264" || return 1
+    cat "$scratch/1.h264" "$scratch/2.h264" >"$scratch/changes.h264"
+    local rc=0 text
+    text=$(reel --backend sim "$scratch/changes.h264" -o "$scratch/changes.mp4" 2>&1) || rc=$?
+    expect "exit code" 0 "$rc" && expect frames 50 "$(frames "$scratch/changes.mp4")" && expect size 192,108 "$(stream "$scratch/changes.mp4" v:0 width,height)" &&
+        expect "times it is said" 1 "$(grep -c "change to 96x64" <<<"$text")" || { echo "$text"; return 1; }
+}
+damaged() { # what is decoded is written, what is not is counted: exit code 3
+    # Every packet of ProRes stands alone: the heads of five are overwritten.
+    ffmpeg -v error -y -f lavfi -i testsrc2=s=192x108:r=25:d=2 -c:v prores_ks "$scratch/damaged.mov" || return 1
+    local at
+    for at in $(ffprobe -v error -show_entries packet=pos -of csv=p=0 "$scratch/damaged.mov" | tr -d , | sed -n '20,24p'); do
+        printf 'xxxxxxxx' | dd of="$scratch/damaged.mov" bs=1 seek="$at" conv=notrunc status=none
+    done
+    local rc=0 text
+    text=$(reel --backend sim "$scratch/damaged.mov" -o "$scratch/damaged.mkv" --report "$scratch/d.json" 2>&1) || rc=$?
+    expect "exit code" 3 "$rc" && grep -q "5 of its 50 packets gave no picture" <<<"$text" || { echo "$text"; return 1; }
+    expect frames 45 "$(frames "$scratch/damaged.mkv")" &&
+        expect counts '"in": 45, "out": 45, "quarantined": 0, "dropped": 0, "unreadable": 5' "$(grep -o '"in": .*"unreadable": [0-9]*' "$scratch/d.json")"
+}
+linked() {
+    ln -sf a.mp4 "$scratch/symbolic.mp4" && ln -f "$scratch/a.mp4" "$scratch/hard.mp4" || return 1
+    local before
+    before=$(sha256sum <"$scratch/a.mp4")
+    fails_with 2 "it is the input" --model "$model" -y "$scratch/a.mp4" -o "$scratch/symbolic.mp4" &&
+        fails_with 2 "it is the input" --model "$model" -y "$scratch/a.mp4" -o "$scratch/hard.mp4" &&
+        fails_with 2 "it is the input" --model "$model" -y "$scratch/symbolic.mp4" -o "$scratch/a.mp4" && expect input "$before" "$(sha256sum <"$scratch/a.mp4")"
+}
+labels() { clean_failure 2 "no-labels.txt" --backend onednn --task segment --segment.labels "$scratch/no-labels.txt" --model "$model" "$scratch/a.mp4" -o "$scratch/out.jsonl"; }
+collisions() {
+    mkdir -p "$scratch/two" && cp "$scratch/a.mp4" "$scratch/two/x.avi" && cp "$scratch/a.mp4" "$scratch/two/x.mkv" || return 1
+    fails_with 2 "would both be written there" --backend sim "$scratch/two" -o "$scratch/two-out" && [[ ! -e $scratch/two-out ]]
+}
+lists() {
+    mkdir -p "$scratch/tree/sub" && cp "$scratch/a.mp4" "$scratch/tree/sub/b.mp4" && cp "$scratch/a.mp4" "$scratch/tree/a.mov" || return 1
+    printf '# a comment\n\ntree/sub\n%s/tree/a.mov\nmissing.mp4\n' "$scratch" >"$scratch/list.txt"
+    local rc=0 text
+    text=$(cd "$scratch" && reel --backend sim @list.txt -o listed --report listed.json 2>&1) || rc=$?
+    expect "exit code" 1 "$rc" && grep -q "missing.mp4" <<<"$text" || { echo "$text"; return 1; }
+    expect files "a.mov tree/sub/b.mp4 " "$(cd "$scratch/listed" && find . -type f -printf '%P\n' | sort | tr '\n' ' ')" &&
+        expect rows 3 "$(grep -c '"input"' "$scratch/listed.json")"
+}
 check "${names[0]}" existing
 check "${names[1]}" audio_only
 check "${names[2]}" truncated
+check "${names[3]}" no_pictures
+check "${names[4]}" wrong_rank
+check "${names[5]}" five_channels
+check "${names[6]}" size_changes
+check "${names[7]}" damaged
+check "${names[8]}" linked
+check "${names[9]}" labels
+check "${names[10]}" collisions
+check "${names[11]}" lists

@@ -83,6 +83,43 @@ one_shot doctor "program worker: found" --doctor
 one_shot list_gpus "GPU" --list_gpus
 one_shot dry_run "nothing was started" --dry_run --backend sim "$work/a.mp4" -o "$work/o.mkv"
 
+# '-' and '_' are the same, a file's keys are options, and the command line wins.
+printf 'gpu_num = 3;\nsegment_seconds = 4.0;\nio = { range = "0-255"; };\n' >"$work/good.cfg"
+same_names() {
+    "$bin/coordinator" --config "$work/good.cfg" --gpu-num 2 --detect.max-objects 7 --dump-config >"$work/out" 2>"$work/err" || { not_ok same_names "exit code $?"; return; }
+    local line
+    for line in 'gpu_num = 2' 'segment_seconds = 4.0' 'range = "0-255"' 'max_objects = 7'; do
+        grep -q "$line" "$work/out" || { not_ok same_names "no \"$line\""; return; }
+    done
+    # What is dumped is a configuration.
+    "$bin/coordinator" --config "$work/out" --dump_config >"$work/out2" 2>"$work/err" || { not_ok same_names "the dump is refused"; return; }
+    if cmp -s "$work/out" "$work/out2"; then ok same_names; else not_ok same_names "the dump's dump differs"; fi
+}
+same_names
+
+refused_key() { # name text file line
+    local rc=0
+    printf '%b' "$2" >"$work/k.cfg"
+    "$bin/coordinator" --config "$work/k.cfg" "$work/a.mp4" -o null: >/dev/null 2>"$work/err" || rc=$?
+    if ((rc != 2)); then not_ok "$1" "exit code $rc"
+    elif ! grep -q "k.cfg:$3: " "$work/err"; then not_ok "$1" "no file and line in: $(cat "$work/err")"
+    else ok "$1"; fi
+}
+refused_key key_not_a_number '\ngpu_num = "x";\n' 2
+refused_key key_syntax 'gpu_num = 2;\nlanes = ;\n' 2
+refused_key key_choice 'io = { layout = "abc"; };\n' 1
+refused_key key_out_of_range '\n\nthreads = 0;\n' 3
+refused_key key_of_the_command_line 'config = "x";\n' 1
+
+bar_on_a_terminal() {
+    command -v script >/dev/null || { skip bar_on_a_terminal "no script command"; return; }
+    TERM=xterm script -qec "$bin/coordinator --backend sim --sim_ms 20 --gpu_num 1 $work/a.mp4 -o null:" /dev/null >"$work/out" 2>&1 </dev/null
+    if ! grep -aqE '\[#+\.*\] +[0-9.]+% +[0-9]+/75 +[0-9.]+ fps +ETA' "$work/out"; then not_ok bar_on_a_terminal "no bar in: $(tr '\r' '\n' <"$work/out" | tail -n 3)"
+    elif ! grep -aq 'w0 ' "$work/out"; then not_ok bar_on_a_terminal "no worker's speed"
+    else ok bar_on_a_terminal; fi
+}
+bar_on_a_terminal
+
 json_progress() {
     reel "$work/a.mp4" -o null: --progress json || not_ok json_progress "exit code $?"
     if tail -n 1 "$work/out" | grep -q '"frames":75,"total":75,.*"done":1'; then ok json_progress; else not_ok json_progress "$(tail -n 1 "$work/out")"; fi
