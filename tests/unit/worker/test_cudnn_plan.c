@@ -372,6 +372,33 @@ static void test_cache(void)
     rmdir(dir);
 }
 
+// Two threads compile; afterwards every pattern comes from the cache.
+static void test_prepare(void)
+{
+    NO_CUDNN();
+    char dir[64] = "/tmp/reelmill-plan-XXXXXX", path[400];
+    CHECK(mkdtemp(dir) != NULL);
+    static char json[4096];
+    snprintf(json, sizeof json, "%s", device_json("h200"));
+    struct gpu_planner_params params = {.cache_dir = dir, .device_json = json};
+    struct gpu_pattern p[4] = {named("ircnn d2"), named("ircnn d3"), named("ircnn d4"), named("ircnn d3")};
+    const struct gpu_pattern *list[4] = {&p[0], &p[1], &p[2], &p[3]};
+    CHECK_INT(gpu_plan_prepare(&params, 0, list, 4, 2), 3);
+    struct gpu_planner *planner = NULL;
+    CHECK_INT(gpu_planner_create(&params, &planner), REEL_OK);
+    for (int i = 0; i < 4; i++) CHECK_INT(choose(planner, &p[i]).from_cache, true);
+    gpu_planner_destroy(&planner);
+    params.cache_dir = "";
+    CHECK_INT(gpu_plan_prepare(&params, 0, list, 4, 2), 0);
+    DIR *d = opendir(dir);
+    for (struct dirent *e; (e = readdir(d));) {
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        unlink(path);
+    }
+    closedir(d);
+    rmdir(dir);
+}
+
 static void test_equal_patterns_share(void)
 {
     NO_CUDNN();
@@ -425,6 +452,7 @@ int main(int argc, char **argv)
         {"pitch", test_pitch},
         {"fp8", test_fp8},
         {"cache", test_cache},
+        {"prepare", test_prepare},
         {"equal patterns share", test_equal_patterns_share},
         {"compiles everywhere", test_long_compiles},
     };

@@ -179,6 +179,11 @@ const char *gpu_planner_device_json(const struct gpu_planner *planner)
     return planner->device_json;
 }
 
+bool gpu_planner_caches(const struct gpu_planner *planner)
+{
+    return planner->cache_dir[0] != 0;
+}
+
 // ---- choosing -----------------------------------------------------------------------
 
 static bool half_like(enum gpu_type type)

@@ -76,6 +76,17 @@ void gpu_planner_destroy(struct gpu_planner **planner);
 // The device's properties in cuDNN's JSON; holds as long as the planner.
 const char *gpu_planner_device_json(const struct gpu_planner *planner);
 
+// False where no plan is kept (cache_dir "", no home folder, choose_only).
+bool gpu_planner_caches(const struct gpu_planner *planner);
+
+// Compiles into the cache, on several threads at once, what of the patterns is
+// not there yet; gpu_plan_create() then only loads. Equal ones count once. Call
+// it before making plans; device is the CUDA device of params (none with
+// device_json). Returns how many distinct patterns were looked after, 0 when
+// there is no cache. Failures are left to gpu_plan_create().
+int gpu_plan_prepare(const struct gpu_planner_params *params, int device, const struct gpu_pattern *const *patterns,
+                     int n, int threads);
+
 // Compiles as many leading steps as cuDNN takes, at most gpu_pattern_fusable():
 // info->fused_steps says how many; the caller does the others on y. Errors:
 // UNSUPPORTED when no engine takes even the bare operation (the text lists

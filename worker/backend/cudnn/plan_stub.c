@@ -34,6 +34,11 @@ const char *gpu_planner_device_json(const struct gpu_planner *planner)
     return NULL;
 }
 
+bool gpu_planner_caches(const struct gpu_planner *planner)
+{
+    return false;
+}
+
 enum reel_err gpu_plan_create(struct gpu_planner *planner, const struct gpu_pattern *pattern,
                               struct gpu_plan **out_plan)
 {
