@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define LIBRARY "libcudnn.so.9"
+#define WHEEL "nvidia/cudnn/lib/" LIBRARY // in a site-packages folder
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct cudnn_api table;
@@ -55,27 +56,36 @@ static void *open_pattern(const char *pattern)
     return lib;
 }
 
+// pattern with each entry of a colon-separated list in place of its %s.
+static void *open_list(const char *list, const char *pattern)
+{
+    void *lib = NULL;
+    for (const char *at = list; at && *at && !lib;) {
+        size_t n = strcspn(at, ":");
+        char entry[512], path[1024];
+        snprintf(entry, sizeof entry, "%.*s", (int)n, at);
+        snprintf(path, sizeof path, pattern, entry);
+        if (n > 0 && n < sizeof entry) lib = open_pattern(path);
+        at += n + (at[n] == ':');
+    }
+    return lib;
+}
+
 static void *open_library(void)
 {
     static const char *const place[] = {
-        "/usr/local/cuda/lib64/" LIBRARY,
-        "/usr/local/cuda-*/lib64/" LIBRARY,
-        "/usr/lib/*-linux-gnu/" LIBRARY,
-        "/usr/local/lib/python3*/*-packages/nvidia/cudnn/lib/" LIBRARY,
-        "/usr/lib/python3*/*-packages/nvidia/cudnn/lib/" LIBRARY,
-        "~/.local/lib/python3*/site-packages/nvidia/cudnn/lib/" LIBRARY,
-        "/opt/*/lib/python3*/site-packages/nvidia/cudnn/lib/" LIBRARY,
+        "/usr/local/cuda/lib64/" LIBRARY,      "/usr/local/cuda-*/lib64/" LIBRARY,
+        "/usr/lib/*-linux-gnu/" LIBRARY,       "/usr/local/lib/python3*/*-packages/" WHEEL,
+        "/usr/lib/python3*/*-packages/" WHEEL, "~/.local/lib/python3*/site-packages/" WHEEL,
     };
     const char *named = getenv("REELMILL_CUDNN");
     if (named && *named) return dlopen(named, RTLD_NOW | RTLD_LOCAL);
     void *lib = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    const char *venv = getenv("VIRTUAL_ENV");
-    if (!lib && venv) {
-        char pattern[1024];
-        snprintf(pattern, sizeof pattern, "%s/lib/python3*/site-packages/nvidia/cudnn/lib/" LIBRARY, venv);
-        lib = open_pattern(pattern);
-    }
     for (size_t i = 0; !lib && i < sizeof place / sizeof place[0]; i++) lib = open_pattern(place[i]);
+    // The environments of the Pythons that the user would start.
+    if (!lib) lib = open_list(getenv("VIRTUAL_ENV"), "%s/lib/python3*/site-packages/" WHEEL);
+    if (!lib) lib = open_list(getenv("PYTHONPATH"), "%s/" WHEEL);
+    if (!lib) lib = open_list(getenv("PATH"), "%s/../lib/python3*/*-packages/" WHEEL);
     return lib;
 }
 
