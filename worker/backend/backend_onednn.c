@@ -392,8 +392,12 @@ static enum reel_err compile_node(struct program *p, const struct node *node)
     if (!dynamic_node(p, node) && (!*node->domain || !strcmp(node->domain, "ai.onnx")))
         for (size_t i = 0; !done && !err && i < sizeof lower / sizeof *lower; i++) err = lower[i](p, node, &done);
     if (!err && !done) err = lower_reference(p, node);
-    for (int i = 0; i < node->n_in; i++)
-        if (node->in[i]) read_once(p, node->in[i]);
+    for (int i = 0; i < node->n_in; i++) {
+        if (!node->in[i]) continue;
+        read_once(p, node->in[i]);
+        // from now on the place may hold something else
+        if (node->out[0] && info_of(p, node->in[i])->home == node->out[0]) info_of(p, node->in[i])->home = NULL;
+    }
     for (int i = 0; i < node->n_epilogue; i++)
         if (node->epilogue[i].other) read_once(p, node->epilogue[i].other);
     return err;

@@ -96,7 +96,7 @@ static void concat_parts_are_written_at_their_place(void)
 
 static void concat_of_parts_that_are_also_something_else(void)
 {
-    for (int kind = 0; kind < 7; kind++) {
+    for (int kind = 0; kind < 8; kind++) {
         struct maker m = maker();
         struct value *x = make_input(&m, "x", DIMS(1, 16, 6, 5));
         struct value *a = conv(&m, x, 16, 16), *b = conv(&m, x, 16, 32), *y = NULL;
@@ -119,6 +119,12 @@ static void concat_of_parts_that_are_also_something_else(void)
             break;
         case 5: // a network input and a constant beside
             y = concat(&m, 1, x, a, make_weights(&m, DIMS(1, 16, 6, 5), -1, 1));
+            break;
+        case 6: // a plain part becomes blocked when the whole has been changed in place already
+            a = make_node(&m, "Abs", x, NULL, NULL);
+            y = concat(&m, 1, a, make_node(&m, "Tanh", x, NULL, NULL), NULL);
+            y = make_node(&m, "Add", make_node(&m, "GlobalAveragePool", y, NULL, NULL), y, NULL);
+            make_output(&m, conv(&m, a, 16, 16));
             break;
         default: // the whole is changed in place, the part is still read after that
             y = make_node(&m, "Add", make_node(&m, "Sigmoid", concat(&m, 1, a, b, NULL), NULL, NULL),
@@ -174,6 +180,25 @@ static void batch_norm_follows_the_step_before(void)
     }
 }
 
+static void slopes_and_sums_that_are_no_constants(void)
+{
+    static const struct reel_shape shapes[] = {
+        {.ndim = 3, .dim = {19, 1, 1}}, {.ndim = 4, .dim = {1, 19, 1, 1}}, {.ndim = 1, .dim = {1}},
+        {.ndim = 4, .dim = {1, 1, 1, 1}}, {.ndim = 4, .dim = {2, 19, 1, 1}}, {.ndim = 1, .dim = {5}},
+        {.ndim = 2, .dim = {6, 5}}, {.ndim = 3, .dim = {19, 6, 5}}};
+    static const char *const ops[] = {"PRelu", "Add", "Mul", "Div"};
+    for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++)
+        for (int kind = 0; kind < 8; kind++) {
+            if (kind / 2 == 0 && s == 4) continue; // a slope for each image is not unidirectional in older texts
+            struct maker m = maker();
+            struct value *x = make_input(&m, "x", DIMS(2, 19, 6, 5)), *other = make_input(&m, "other", shapes[s]);
+            if (kind % 2) other = make_node(&m, "Exp", other, NULL, NULL);
+            make_output(&m, make_node(&m, ops[kind / 2], conv(&m, x, 19, 19), other, NULL));
+            CHECK_BACKEND(&m);
+            graph_destroy(&m.graph);
+        }
+}
+
 static void transposes(void)
 {
     uint64_t seed = 5;
@@ -223,6 +248,7 @@ int main(int argc, char **argv)
         {"concat_of_parts_that_are_also_something_else", concat_of_parts_that_are_also_something_else},
         {"concat_along_other_axes_and_of_several_images", concat_along_other_axes_and_of_several_images},
         {"batch_norm_follows_the_step_before", batch_norm_follows_the_step_before},
+        {"slopes_and_sums_that_are_no_constants", slopes_and_sums_that_are_no_constants},
         {"transposes", transposes},
         {"few_channels_are_pooled_and_normalised", few_channels_are_pooled_and_normalised},
     };

@@ -60,6 +60,14 @@ static void slice_clamps_and_steps(void)
     op_input(&c, REEL_I64, SHAPE(1), (double[]){-2});
     CHECK(op_result(&c, REEL_I16, SHAPE(3), (double[]){4, 2, 0}));
 
+    c = op_case("Slice", 13); // backwards from before the first: from the first
+    op_input(&c, REEL_I16, SHAPE(3), count_up);
+    op_input(&c, REEL_I64, SHAPE(1), (double[]){-4});
+    op_input(&c, REEL_I64, SHAPE(1), (double[]){-0x1p31});
+    op_input(&c, REEL_I64, SHAPE(1), (double[]){0});
+    op_input(&c, REEL_I64, SHAPE(1), (double[]){-2});
+    CHECK(op_result(&c, REEL_I16, SHAPE(1), (double[]){0}));
+
     c = op_case("Slice", 13); // two axes, one of them strided
     op_input(&c, REEL_F32, SHAPE(3, 4), count_up);
     op_input(&c, REEL_I32, SHAPE(2), (double[]){1, 0});

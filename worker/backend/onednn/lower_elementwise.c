@@ -101,8 +101,8 @@ static enum reel_err add_operand(struct program *p, struct tail *t, const struct
             const float *m = channel_constant(p, o->form[LAYOUT_PLAIN].constant, o->count, channels > 0 ? channels : 1);
             if (!m) return no_memory(NULL);
             data->constant = m;
-        } else if (t->columns || !o->image) {
-            return REEL_OK;
+        } else if (t->columns || !o->image || o->shape.ndim != out->shape.ndim || o->bs.c != channels) {
+            return REEL_OK; // (C,1,1) counts as C images
         } else {
             err = need_form(p, other, t->layout, data);
             const int64_t v = p->k->lanes;

@@ -624,7 +624,8 @@ static int64_t slice_axis(int64_t extent, int64_t start, int64_t end, int64_t *s
         end = clamp(end, 0, extent);
         n = end > start ? (end - start + *step - 1) / *step : 0;
     } else {
-        start = clamp(start, -1, extent - 1);
+        // a start before the first element is the first (the text of opset 13 on)
+        start = extent ? clamp(start, 0, extent - 1) : -1;
         end = clamp(end, -1, extent - 1);
         n = start > end ? (start - end - *step - 1) / -*step : 0;
     }
