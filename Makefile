@@ -86,7 +86,7 @@ endif
 STAGES := coordinator decoder worker aggregator
 
 # A build has x.c or x_stub.c of what needs CUDA.
-GPU_MODULES := common/cuda worker/device_cuda worker/backend/cudnn/plan
+GPU_MODULES := common/cuda common/mem_cuda decoder/nvdec aggregator/nvenc worker/device_cuda worker/backend/cudnn/plan
 GPU_OUT-0   := $(addsuffix .c,$(GPU_MODULES) $(addprefix worker/backend/cudnn/,api plan_graph plan_engine))
 GPU_OUT-1   := $(addsuffix _stub.c,$(GPU_MODULES))
 
@@ -119,7 +119,7 @@ banner:
 	@echo "reelmill $(VERSION), variant $(VARIANT), CUDA $(if $(filter 1,$(CUDA)),on ($(NVCC)),off)"
 
 $(OBJ)/decoder/%.o $(OBJ)/aggregator/%.o: INC = $(AV_CFLAGS) $(CUDA_INC-$(CUDA))
-$(OBJ)/common/cuda.o $(OBJ)/worker/%.o: INC = $(CUDA_INC-$(CUDA))
+$(OBJ)/common/cuda.o $(OBJ)/common/mem_cuda.o $(OBJ)/worker/%.o: INC = $(CUDA_INC-$(CUDA))
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -c $< -o $@
@@ -250,6 +250,8 @@ help:
 	@echo "make CUDA_ARCHS='90' kernels for these compute capabilities only"
 	@echo "make test            build and run all tests"
 	@echo "make test-long       every clip and model of the test data, faults, bulk (an hour)"
+	@echo "make test-gpu        what needs a GPU (skips without one)"
+	@echo "make bundle          one archive for machines without packages (BUNDLE_TESTS=1: with test-gpu)"
 	@echo "make bench-gpu       networks on a GPU beside PyTorch and the GPU's own limits"
 	@echo "make plan-table      cuDNN's engine for every pattern on every GPU"
 	@echo "make bench           speed beside ffmpeg, bare ZeroMQ, each stage alone: a table (BENCH=quick: one minute)"
@@ -367,6 +369,28 @@ $(BUILD)/tests/bench/hops: tests/bench/hops.c
 	$(CC) -std=gnu17 -O2 -Wall -Wextra -D_GNU_SOURCE $< -lzmq -o $@
 bench: all $(BUILD)/tests/bench/hops
 	@$(PYTHON) tests/bench/bench.py --build $(BUILD) $(if $(filter quick,$(BENCH)),--quick) $(BENCH_ARGS)
+
+# ---- test-gpu ---------------------------------------------------------------
+# What needs a GPU: contract suites over device memory and whatever else lies in
+# tests/gpu/test_*.c (linked with the worker's room). Skips where there is none.
+
+GPU_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/gpu/test_*.c))
+
+.PHONY: test-gpu test-gpu-programs
+$(BUILD)/tests/gpu/%: $(OBJ)/tests/gpu/%.o $(OBJ)/libworker.a $(OBJ)/libkernels.a $(OBJ)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDALL) $^ $(LIBS_worker) -o $@
+test-gpu-programs: $(GPU_TESTS)
+test-gpu: all $(GPU_TESTS)
+	@tests/run --build $(BUILD) --only gpu
+
+# ---- bundle -----------------------------------------------------------------
+# One relocatable archive for machines without packages; see docs/bundle.md.
+# BUNDLE_TESTS=1 adds the programs of test-gpu.
+
+.PHONY: bundle
+bundle:
+	@BUNDLE_TESTS=$(BUNDLE_TESTS) nice -n 5 tools/bundle
 
 # ---- bench-gpu --------------------------------------------------------------
 # Networks alone on a GPU, beside PyTorch and beside the floor. BENCH_GPU passes

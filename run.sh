@@ -31,6 +31,7 @@ packages=(build-essential pkg-config libavformat-dev libavcodec-dev libavfilter-
 
 missing_packages() {
     local p
+    [[ -f $root/Makefile ]] || return 0 # a bundle: all is in it
     for p in "${packages[@]}"; do
         dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || printf '%s\n' "$p"
     done
@@ -47,6 +48,10 @@ as_root() {
 }
 
 setup() {
+    if [[ ! -f $root/Makefile ]]; then # a bundle
+        setup_cuda
+        return
+    fi
     command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
         die 1 "could not install packages: this is no Debian or Ubuntu; install by hand the like of: ${packages[*]}"
     local missing
@@ -63,10 +68,109 @@ setup() {
     setup_cuda
 }
 
-# Where a GPU driver is and no toolkit.
+# Where a GPU driver is: the CUDA toolkit (to build with) and cuDNN and NCCL (to
+# run with), from NVIDIA, after saying what and how much.
+proc=${REELMILL_PROC:-/proc}
+
+# CUDA's major version that the driver takes (NVIDIA's table of minimum drivers).
+cuda_major() {
+    local driver
+    driver=$(grep -oE '[0-9]{3}\.[0-9]+(\.[0-9]+)?' "$proc/driver/nvidia/version" | head -n 1)
+    if ((${driver%%.*} >= 580)); then
+        printf 13
+    elif ((${driver%%.*} >= 525)); then
+        printf 12
+    else
+        die 1 "could not set up CUDA: the NVIDIA driver $driver is too old; version 525 or later is needed"
+    fi
+}
+
+has_library() { # file, folder in NVIDIA's wheels
+    local f
+    for f in /usr/local/cuda/lib64/"$1" /usr/lib/*/"$1" "$root"/.venv/lib/python3*/site-packages/nvidia/"$2"/lib/"$1"; do
+        [[ -e ${REELMILL_ROOT-}$f ]] && return 0
+    done
+    return 1
+}
+
+cuda_missing() {
+    if [[ -f $root/Makefile ]] && ! command -v nvcc >/dev/null && [[ ! -x ${REELMILL_ROOT-}/usr/local/cuda/bin/nvcc ]]; then
+        printf 'toolkit\n'
+    fi
+    has_library libcudnn.so.9 cudnn || printf 'cudnn\n'
+    has_library libnccl.so.2 nccl || printf 'nccl\n'
+}
+
+# NVIDIA's repository for this distribution; nothing where it has none.
+cuda_repository() {
+    local ID='' VERSION_ID=''
+    # shellcheck disable=SC1091
+    . "${REELMILL_ROOT-}/etc/os-release"
+    case $ID$VERSION_ID in
+    debian12 | debian13) printf '%s' "$ID$VERSION_ID" ;;
+    ubuntu22.04 | ubuntu24.04) printf '%s' "${ID}${VERSION_ID/./}" ;;
+    esac
+}
+
+agreed() { # text: a person is asked, a script has asked already
+    say "$1"
+    [[ -t 0 ]] || return 0
+    local answer
+    read -rp 'install it? [Y/n] ' answer
+    [[ $answer != [nN]* ]]
+}
+
+cuda_from_repository() { # CUDA's major, distribution, parts...
+    local major=$1 distribution=$2 part names=() key
+    shift 2
+    for part in "$@"; do
+        case $part in
+        toolkit) names+=("cuda-nvcc-$major-0" "cuda-cudart-dev-$major-0") ;;
+        cudnn) names+=("libcudnn9-dev-cuda-$major") ;;
+        nccl) names+=(libnccl-dev) ;;
+        esac
+    done
+    agreed "reelmill: a GPU driver is here; from NVIDIA's repository ($distribution), about 1.5 GB: ${names[*]}" || return 0
+    key=$(mktemp --suffix=.deb)
+    command -v curl >/dev/null || as_root apt-get -o DPkg::Lock::Timeout=600 install -q -y curl >&2
+    curl -fsSL -o "$key" "https://developer.download.nvidia.com/compute/cuda/repos/$distribution/$(uname -m)/cuda-keyring_1.1-1_all.deb" ||
+        die 1 "could not set up CUDA: NVIDIA's repository cannot be reached"
+    as_root dpkg -i "$key" >&2
+    rm -f "$key"
+    as_root apt-get -o DPkg::Lock::Timeout=600 update -q >&2
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -q -y --no-install-recommends \
+        "${names[@]}" >&2 || die 1 "could not set up CUDA: apt-get failed; its messages are above"
+}
+
+cuda_from_wheels() { # CUDA's major, parts...
+    local major=$1 part names=()
+    shift
+    for part in "$@"; do
+        [[ $part == toolkit ]] || names+=("nvidia-$part-cu$major")
+    done
+    ((${#names[@]})) || return 0
+    command -v python3 >/dev/null || die 1 "could not set up CUDA: python3 is missing; install cuDNN 9 by hand"
+    agreed "reelmill: a GPU driver is here; from PyPI into $root/.venv, about 1.2 GB: ${names[*]}" || return 0
+    [[ -d $root/.venv ]] || python3 -m venv "$root/.venv"
+    "$root/.venv/bin/pip" install -q "${names[@]}" >&2 || die 1 "could not set up CUDA: pip failed; its messages are above"
+}
+
 setup_cuda() {
-    if [[ -e /proc/driver/nvidia/version ]] && ! command -v nvcc >/dev/null && [[ ! -x /usr/local/cuda/bin/nvcc ]]; then
-        say "reelmill: an NVIDIA driver is here, but no CUDA toolkit; GPU workers are not part of this build (see README)"
+    [[ -e $proc/driver/nvidia/version ]] || return 0
+    local major distribution missing
+    mapfile -t missing < <(cuda_missing)
+    if ((${#missing[@]} == 0)); then
+        say "reelmill: the CUDA toolkit, cuDNN and NCCL are installed"
+        return 0
+    fi
+    major=$(cuda_major) || exit 1
+    distribution=$(cuda_repository)
+    if [[ -n $distribution && -f $root/Makefile ]]; then
+        cuda_from_repository "$major" "$distribution" "${missing[@]}"
+    else
+        [[ " ${missing[*]} " != *" toolkit "* ]] ||
+            say "reelmill: no CUDA toolkit is here, and NVIDIA has no repository for this system: install it from developer.nvidia.com"
+        cuda_from_wheels "$major" "${missing[@]}"
     fi
 }
 
@@ -99,12 +203,25 @@ ensure_built() {
 
 # ---- run ----------------------------------------------------------------------
 
+# A bundle's C++ library serves where the machine has none of its own; elsewhere
+# the machine's is the newer one.
+use_fallback_libraries() {
+    local f
+    [[ -d $root/build/lib/fallback ]] || return 0
+    for f in /lib/libstdc++.so.6 /usr/lib/libstdc++.so.6 /lib64/libstdc++.so.6 /usr/lib64/libstdc++.so.6 /usr/lib/*/libstdc++.so.6; do
+        [[ -e $f ]] && return 0
+    done
+    export LD_LIBRARY_PATH=$root/build/lib/fallback${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+}
+
 child=0
 forward() { ((child)) && kill -s "$1" "$child" 2>/dev/null || true; }
 
 # The coordinator, again with resume when it was killed by a signal; not for
 # ever: a run that is killed five times has another problem.
 run_coordinator() {
+    [[ -z ${VIRTUAL_ENV-} && -d $root/.venv ]] && export VIRTUAL_ENV=$root/.venv # cuDNN may lie there
+    use_fallback_libraries
     local tries=0 rc
     trap 'forward INT' INT
     trap 'forward TERM' TERM

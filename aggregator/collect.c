@@ -9,6 +9,9 @@
 
 #include "aggregator/aggregator.h"
 #include "aggregator/encode.h"
+#include "aggregator/nvenc.h"
+#include "common/child_rings.h"
+#include "common/cuda.h"
 #include "common/life.h"
 #include "common/log.h"
 
@@ -24,6 +27,7 @@ enum reel_err aggregator_init(struct aggregator *a)
     enum reel_err err = release_create(a->bell_fd, &a->release);
     if (!err) err = chores_create(a->bell_fd, a->child.row, &a->chores);
     if (!err) encode_log_begin();
+    if (reel_child_on_gpu(&a->child) && a->child.device >= 0) nvenc_use(a->child.device);
     return err;
 }
 
@@ -34,6 +38,7 @@ void aggregator_fini(struct aggregator *a)
     free(a->lanes);
     a->lanes = NULL;
     release_destroy(&a->release);
+    nvenc_end();
     if (a->bell_fd > 0) close(a->bell_fd);
 }
 
@@ -61,7 +66,9 @@ static enum reel_err lane_gave_up(struct aggregator *a, uint32_t index, enum ree
     enum reel_scope scope = is_passing(err) ? REEL_SCOPE_LANE : REEL_SCOPE_JOB;
     reel_info("lane", "lane %u failed: %s", index, reel_fail_text());
     lane_set_failed(l);
-    return reel_child_failed(&a->child, scope, err, lane_job(l), index, lane_epoch(l), lane_at(l));
+    enum reel_err sent = reel_child_failed(&a->child, scope, err, lane_job(l), index, lane_epoch(l), lane_at(l));
+    // A lost GPU stays lost in this process: another life goes on.
+    return !sent && reel_cuda_lost() ? err : sent;
 }
 
 // ---- messages -------------------------------------------------------------------
@@ -79,9 +86,14 @@ static enum reel_err on_open(struct aggregator *a, const struct reel_rec_open *r
     if (rec->lane >= a->child.lanes)
         return reel_fail(REEL_ERR_PROTO, "could not open lane %u: there are %u", rec->lane, a->child.lanes);
     lane_close(&a->lanes[rec->lane]); // of an epoch that ended without a word
+    reel_child_ring_drop(&a->child, rec->lane, REEL_RING_IN);
     struct reel_job job;
     enum reel_err err = reel_jobs_get(a->child.jobs, rec->job, &job);
+    if (!err) err = reel_child_ring_configure(&a->child, rec, REEL_RING_IN);
+    if (!err) err = reel_child_ring_configure(&a->child, rec, REEL_RING_OUT);
     if (err) return err;
+    // Without its device ring there is no lane: the coordinator knows and goes on in host memory.
+    if (reel_child_ring_make(&a->child, rec, REEL_RING_OUT)) return REEL_OK;
     struct lane_params params = {&a->child.settings,       &job,       rec,         &a->child.in[rec->lane],
                                  &a->child.out[rec->lane], a->release, a->child.row};
     err = lane_open(&params, &a->lanes[rec->lane]);
@@ -116,6 +128,8 @@ static enum reel_err on_close(struct aggregator *a, const struct reel_rec_lane *
 {
     if (rec->lane < a->child.lanes && a->lanes[rec->lane] && lane_epoch(a->lanes[rec->lane]) <= rec->epoch)
         lane_close(&a->lanes[rec->lane]);
+    if (rec->lane < a->child.lanes && a->child.in[rec->lane].epoch <= rec->epoch)
+        reel_child_ring_drop(&a->child, rec->lane, REEL_RING_IN);
     enum reel_err err = post_taken(a); // none of this lane's any more
     return err ? err : post(a, REEL_MSG_LANE_CLOSED, rec);
 }
@@ -129,6 +143,8 @@ static enum reel_err on_prove(struct aggregator *a, const struct reel_rec_prove 
     struct reel_rec_proven proven;
     err = plan_prove(&a->child.settings, &job, rec, &plan, &proven);
     if (err) return job_failed(a, err, rec->job);
+    // Memory that stands for a device's is read by any encoder.
+    if (a->child.mem_kind == REEL_MEM_HOST) proven.on_device = 1;
     if (*plan.notes) err = reel_child_note(&a->child, REEL_LOG_WARN, rec->job, "%s", plan.notes);
     return err ? err : post(a, REEL_MSG_PROVEN, &proven);
 }
@@ -178,6 +194,11 @@ static enum reel_err on_record(struct aggregator *a, enum reel_msg_type type, co
         return on_prove(a, record);
     case REEL_MSG_FRAME:
         return on_frame(a, record);
+    case REEL_MSG_RING:
+        return reel_child_ring_take(&a->child, record);
+    case REEL_MSG_FREE_RING:
+        reel_child_ring_free(&a->child, record);
+        return REEL_OK;
     case REEL_MSG_FINISH:
         return on_finish(a, record);
     case REEL_MSG_VERIFY:

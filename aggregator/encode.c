@@ -38,9 +38,9 @@ static const struct encode_traits table[] = {
     {"png", "", .copies = true, .memory_frames = 3},
     {"tiff", "compression_algo=lzw", .copies = true, .memory_frames = 3},
     {"bmp", "", .copies = true, .memory_frames = 2},
-    {"h264_nvenc", "preset=p5:rc=vbr:cq=19:b=0", .memory_frames = 40},
-    {"hevc_nvenc", "preset=p5:rc=vbr:cq=21:b=0", .memory_frames = 40},
-    {"av1_nvenc", "preset=p5:rc=vbr:cq=27:b=0", .memory_frames = 40},
+    {"h264_nvenc", "preset=p5:rc=vbr:cq=19:b=0", .copies = true, .memory_frames = 40},
+    {"hevc_nvenc", "preset=p5:rc=vbr:cq=21:b=0", .copies = true, .memory_frames = 40},
+    {"av1_nvenc", "preset=p5:rc=vbr:cq=27:b=0", .copies = true, .memory_frames = 40},
 };
 static const struct encode_traits unknown = {"", "", .memory_frames = 60};
 

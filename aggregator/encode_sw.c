@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// libavcodec's encoders with pictures in main memory. See encode.h.
+// libavcodec's encoders: pictures in main memory, and NVENC's on a GPU's surfaces
+// (nvenc.h). See encode.h.
 //
 // Encoders get the job's time base itself, so that no timestamp is rounded;
 // the few that cannot have it ("counts") get the frames' numbers, and their
@@ -9,6 +10,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "aggregator/nvenc.h"
 
 struct encoder_sw {
     struct encoder base;
@@ -275,6 +278,9 @@ static enum reel_err open_sw(const struct encode_params *p, struct encoder **out
     if (!err) err = gather_options(p, &options);
     if (!err) {
         set_context(p, e);
+        if (nvenc_is(p->choice->codec) && nvenc_ready()) err = nvenc_prepare(e->ctx);
+    }
+    if (!err) {
         encode_log_clear();
         int rc = avcodec_open2(e->ctx, p->choice->codec, &options);
         char why[AV_ERROR_MAX_STRING_SIZE];
@@ -321,6 +327,14 @@ static enum reel_err send_sw(struct encoder *base, const AVFrame *frame)
 {
     struct encoder_sw *e = (struct encoder_sw *)base;
     encode_log_clear();
+    if (frame && e->ctx->hw_frames_ctx) {
+        AVFrame *surface;
+        enum reel_err err = nvenc_surface(e->ctx, frame, &surface);
+        if (err) return err;
+        int rc = avcodec_send_frame(e->ctx, surface);
+        av_frame_free(&surface);
+        return rc < 0 ? refused(e, rc) : REEL_OK;
+    }
     e->sent |= frame != NULL;
     if (!frame || !e->counts) {
         int rc = avcodec_send_frame(e->ctx, frame);
@@ -363,7 +377,7 @@ static void describe_sw(const struct encoder *base, struct reel_pack_stream *s)
     s->media_type = AVMEDIA_TYPE_VIDEO;
     s->codec_id = c->codec_id;
     s->codec_tag = c->codec_tag;
-    s->format = c->pix_fmt;
+    s->format = c->hw_frames_ctx ? c->sw_pix_fmt : c->pix_fmt;
     s->profile = c->profile;
     s->level = c->level;
     s->width = c->width;

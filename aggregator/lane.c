@@ -39,9 +39,12 @@ enum reel_err lane_open(const struct lane_params *params, struct lane **out_lane
                        .row = params->row,
                        .room = open->in_slots};
     struct encoder *encoder = NULL;
-    enum reel_err err = reel_ring_configure(params->in, open->epoch, open->in_slots, &open->in);
-    if (!err) err = reel_ring_configure(params->out, open->epoch, open->out_slots + open->out_spares, &open->out);
-    if (!err) l->queue = calloc(l->room, sizeof *l->queue);
+    enum reel_err err = REEL_OK;
+    if (open->in_place == REEL_PLACE_HOST)
+        err = reel_ring_configure(params->in, open->epoch, open->in_slots, &open->in);
+    if (!err && open->out_place == REEL_PLACE_HOST)
+        err = reel_ring_configure(params->out, open->epoch, open->out_slots + open->out_spares, &open->out);
+    l->queue = calloc(l->room, sizeof *l->queue);
     if (!err && !l->queue) err = reel_fail(REEL_ERR_NOMEM, "could not open lane %u: out of memory", open->lane);
     if (!err) err = plan_open(params->settings, params->job, open, &l->plan, &encoder);
     if (!err) {

@@ -17,7 +17,7 @@ struct lane_params {
     const struct reel_settings *settings;
     const struct reel_job *job;
     const struct reel_rec_open *open;
-    struct reel_ring *in, *out; // mapped; configured here; borrowed
+    struct reel_ring *in, *out; // mapped; those in host memory are configured here; borrowed
     struct release *release;
     struct reel_stat_row *row;
 };

@@ -3,6 +3,8 @@
 // Pictures between slots and libav. See picture.h.
 #include "aggregator/picture.h"
 
+#include "common/cuda.h"
+
 #define SWS_HOW (SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP | SWS_BITEXACT)
 #define ROW_ALIGN 64
 
@@ -74,10 +76,10 @@ enum reel_err picture_wrap(const struct reel_ring *ring, uint32_t slot_id, struc
     AVFrame *frame = av_frame_alloc();
     if (!frame) return reel_fail(REEL_ERR_NOMEM, "could not take a picture: out of memory");
     const struct reel_geometry *g = &ring->geometry;
-    frame->format = picture_av_format(g->format);
+    frame->format = ring->on_gpu ? AV_PIX_FMT_CUDA : picture_av_format(g->format);
     frame->width = (int)g->width;
     frame->height = (int)g->height;
-    frame->buf[0] = release_lend(release, reel_ring_slot(ring, slot_id), g->slot_bytes, rec, held);
+    frame->buf[0] = release_lend(release, reel_ring_pixels(ring, slot_id), g->slot_bytes, rec, held);
     if (!frame->buf[0]) {
         av_frame_free(&frame);
         return reel_fail(REEL_ERR_NOMEM, "could not take a picture: out of memory");
@@ -123,6 +125,20 @@ void picture_pool_fini(struct picture_pool *pool)
     av_buffer_pool_uninit(&pool->pool);
 }
 
+// A slot's planes from the GPU into a picture of the same format.
+static enum reel_err fetch(const struct reel_ring *ring, uint32_t slot_id, AVFrame *frame)
+{
+    const struct reel_geometry *g = &ring->geometry;
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < reel_format_planes(g->format) && !err; i++) {
+        uint32_t w, h;
+        reel_plane_size(g, i, &w, &h);
+        err = reel_cuda_copy_2d(frame->data[i], (size_t)frame->linesize[i], reel_ring_plane(ring, slot_id, i),
+                                g->plane_stride[i], (size_t)w * reel_format_bytes(g->format), h, NULL);
+    }
+    return err ? err : reel_cuda_stream_sync(NULL);
+}
+
 enum reel_err picture_copy_slot(struct picture_pool *pool, const struct reel_ring *ring, uint32_t slot_id,
                                 AVFrame **out_frame)
 {
@@ -131,6 +147,14 @@ enum reel_err picture_copy_slot(struct picture_pool *pool, const struct reel_rin
     enum AVPixelFormat format = picture_av_format(g->format);
     enum reel_err err = picture_alloc(pool, format, (int)g->width, (int)g->height, &frame);
     if (err) return err;
+    if (ring->on_gpu) {
+        err = fetch(ring, slot_id, frame);
+        if (err)
+            av_frame_free(&frame);
+        else
+            *out_frame = frame;
+        return err;
+    }
     const uint8_t *planes[4] = {0};
     int strides[4] = {0};
     for (int i = 0; i < reel_format_planes(g->format); i++) {
@@ -192,6 +216,14 @@ enum reel_err picture_convert(struct picture_convert *c, const AVFrame *frame, c
 {
     AVFrame *out;
     struct reel_pixel_format have, want;
+    // On a GPU: the encoder's surfaces take it as it is (nvenc.h).
+    if (frame->format == AV_PIX_FMT_CUDA) {
+        out = av_frame_clone(frame);
+        if (!out) return reel_fail(REEL_ERR_NOMEM, "could not take a picture: out of memory");
+        picture_tag(out, to);
+        *out_frame = out;
+        return REEL_OK;
+    }
     bool same_layout =
         frame->format == format || (picture_slot_format((enum AVPixelFormat)frame->format, &have) &&
                                     picture_slot_format(format, &want) && !memcmp(&have, &want, sizeof have));

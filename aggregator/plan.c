@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aggregator/nvenc.h"
 #include "aggregator/picture.h"
 #include "aggregator/post/filter.h"
 
@@ -208,7 +209,7 @@ static struct encode_params params_for(const struct plan *p)
 {
     return (struct encode_params){
         .choice = &p->choice,
-        .opts = p->job.kind == REEL_OUTPUT_VIDEO ? p->settings->encoder_opts : "",
+        .opts = p->job.kind == REEL_OUTPUT_VIDEO && !p->without_opts ? p->settings->encoder_opts : "",
         .threads = p->settings->encoder_threads,
         .width = p->final_width,
         .height = p->final_height,
@@ -223,9 +224,34 @@ static struct encode_params params_for(const struct plan *p)
     };
 }
 
-// Opens the encoder for the plan's source: formats from the best one on, until
-// one opens at this size. All that is final follows from it.
+// What stands in for an encoder of GPUs where there is none: A100, H100, H200
+// and B200 have no NVENC. NULL: it is no such encoder.
+static const char *stand_in(const char *name)
+{
+    static const char *const pairs[][2] = {
+        {"h264_nvenc", "libx264"}, {"hevc_nvenc", "libx265"}, {"av1_nvenc", "libsvtav1"}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        if (!strcmp(name, pairs[i][0])) return avcodec_find_encoder_by_name(pairs[i][1]) ? pairs[i][1] : NULL;
+    return NULL;
+}
+
+static enum reel_err try_encoder(struct plan *p, struct encoder **out_encoder);
+
+// Opens the encoder for the plan's source, in software where the GPU has none.
 static enum reel_err open_encoder(struct plan *p, struct encoder **out_encoder)
+{
+    enum reel_err err = try_encoder(p, out_encoder);
+    const char *other = err && err != REEL_ERR_NOMEM ? stand_in(p->encoder_name) : NULL;
+    if (!other) return err;
+    add_note(p, "there is no GPU here that encodes (%s): %s does it on the processor", p->encoder_name, other);
+    snprintf(p->encoder_name, sizeof p->encoder_name, "%s", other);
+    p->without_opts = true; // they are another encoder's
+    return try_encoder(p, out_encoder);
+}
+
+// Formats from the best one on, until one opens at this size. All that is final
+// follows from it.
+static enum reel_err try_encoder(struct plan *p, struct encoder **out_encoder)
 {
     struct reel_pixel_format want;
     enum reel_err err = behind_filter(p, &want);
@@ -384,6 +410,10 @@ enum reel_err plan_prove(const struct reel_settings *settings, const struct reel
         int bytes = av_image_get_buffer_size(p->final_format, p->final_width, p->final_height, 64);
         out->memory_bytes = (uint64_t)bytes * (uint64_t)p->choice.traits->memory_frames;
     }
+    const struct reel_pixel_format f = p->out.format;
+    out->on_device = nvenc_is(p->choice.codec) && nvenc_ready() && task == REEL_TASK_IMAGE &&
+                     !*settings->post_filter && f.layout == REEL_PIX_YUV && f.log2_chroma_w == 1 &&
+                     f.log2_chroma_h == 1 && p->final_width == p->width && p->final_height == p->height;
     if (p->wants == PLAN_PICTURE) out->hold_frames++; // the last picture, for a frame that must be filled in
     say_losses(p);
     out->kept = p->kept;

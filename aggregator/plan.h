@@ -36,6 +36,7 @@ struct plan {
     // What goes into the encoder (PLAN_PICTURE).
     const AVOutputFormat *container; // VIDEO
     char encoder_name[64];           // VIDEO, IMAGES; "" by container
+    bool without_opts;               // --encoder_opts are for an encoder that is not there
     struct encode_choice choice;     // codec NULL: MD5
     enum AVPixelFormat final_format;
     int final_width, final_height;

@@ -10,78 +10,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/child_args.h"
+#include "common/child_rings.h"
 #include "common/life.h"
 #include "common/log.h"
 #include "common/shm.h"
 
 static const char *const stage_names[REEL_STAGES] = {"coordinator", "decoder", "worker", "aggregator"};
-#define MARK "--child" // argv[1] of a child
-
-// Numbers of a child as one argument each, in this order.
-enum {
-    ARG_STAGE = 2,
-    ARG_INDEX,
-    ARG_INCARNATION,
-    ARG_PARENT,
-    ARG_DEVICE,
-    ARG_BUS,
-    ARG_SETTINGS,
-    ARG_JOBS,
-    ARG_STAT,
-    ARG_ROW,
-    ARG_LANES,
-    ARG_IN_BYTES,
-    ARG_OUT_BYTES,
-    ARG_RINGS,
-    ARG_COUNT
-};
-
-enum reel_err reel_child_argv(const struct reel_child_params *p, char *buf, size_t buf_bytes,
-                              char *argv[REEL_CHILD_MAX_ARGS])
-{
-    size_t at = 0;
-    int n = 0;
-#define ADD(...)                                                                                           \
-    do {                                                                                                   \
-        int len = snprintf(buf + at, buf_bytes - at, __VA_ARGS__);                                         \
-        if (len < 0 || (size_t)len + 1 > buf_bytes - at)                                                   \
-            return reel_fail(REEL_ERR_LIMIT, "could not start %s: too many lanes", stage_names[p->stage]); \
-        argv[n++] = buf + at;                                                                              \
-        at += (size_t)len + 1;                                                                             \
-    } while (0)
-    ADD("%s", stage_names[p->stage]);
-    ADD("%s", MARK);
-    ADD("%d", (int)p->stage);
-    ADD("%u", p->index);
-    ADD("%u", p->incarnation);
-    ADD("%d", p->parent);
-    ADD("%d", p->device);
-    ADD("%s", p->bus_path);
-    ADD("%d", p->settings_fd);
-    ADD("%d", p->jobs_fd);
-    ADD("%d", p->stat_fd);
-    ADD("%u", p->stat_row);
-    ADD("%u", p->lanes);
-    ADD("%llu", (unsigned long long)p->in_ring_bytes);
-    ADD("%llu", (unsigned long long)p->out_ring_bytes);
-    char *rings = buf + at;
-    for (uint32_t i = 0; i < p->lanes; i++) {
-        int len = snprintf(buf + at, buf_bytes - at, "%s%d:%d", i ? "," : "", p->in_ring_fds[i], p->out_ring_fds[i]);
-        if (len < 0 || (size_t)len + 1 > buf_bytes - at)
-            return reel_fail(REEL_ERR_LIMIT, "could not start %s: too many lanes", stage_names[p->stage]);
-        at += (size_t)len;
-    }
-    if (at >= buf_bytes) return reel_fail(REEL_ERR_LIMIT, "could not start %s: too many lanes", stage_names[p->stage]);
-    buf[at] = 0;
-    argv[n++] = rings;
-    argv[n] = NULL;
-#undef ADD
-    return REEL_OK;
-}
 
 bool reel_child_is(int argc, char **argv)
 {
-    return argc == ARG_COUNT && !strcmp(argv[1], MARK);
+    return argc == ARG_COUNT && !strcmp(argv[1], CHILD_MARK);
 }
 
 static enum reel_err load_settings(int fd, struct reel_settings *settings)
@@ -103,9 +42,10 @@ static enum reel_err load_settings(int fd, struct reel_settings *settings)
 
 static enum reel_err map_rings(struct reel_child *c, char *fds, uint64_t in_bytes, uint64_t out_bytes)
 {
+    c->device_rings = calloc(2 * (size_t)c->lanes + 1, sizeof *c->device_rings);
     c->in = calloc(c->lanes, sizeof *c->in);
     c->out = calloc(c->lanes, sizeof *c->out);
-    if (!c->in || !c->out) return reel_fail(REEL_ERR_NOMEM, "could not map rings: out of memory");
+    if (!c->in || !c->out || !c->device_rings) return reel_fail(REEL_ERR_NOMEM, "could not map rings: out of memory");
     char *p = fds;
     for (uint32_t i = 0; i < c->lanes; i++) {
         int in_fd = (int)strtol(p, &p, 10);
@@ -150,6 +90,8 @@ enum reel_err reel_child_open(int argc, char **argv, struct reel_child *out_chil
     out_child->index = (uint32_t)strtoul(argv[ARG_INDEX], NULL, 10);
     out_child->incarnation = (uint32_t)strtoul(argv[ARG_INCARNATION], NULL, 10);
     out_child->device = atoi(argv[ARG_DEVICE]);
+    out_child->mem_kind = (enum reel_mem_kind)atoi(argv[ARG_MEM]);
+    out_child->wire_fd = atoi(argv[ARG_WIRE]);
     out_child->lanes = (uint32_t)strtoul(argv[ARG_LANES], NULL, 10);
     reel_log_init(stage_names[out_child->stage], (int)out_child->index, REEL_LOG_WARN, NULL);
     reel_crash_init(stage_names[out_child->stage], (int)out_child->index, out_child->incarnation);
@@ -165,6 +107,7 @@ enum reel_err reel_child_open(int argc, char **argv, struct reel_child *out_chil
 void reel_child_close(struct reel_child *child)
 {
     reel_bus_close(&child->bus);
+    reel_child_rings_fini(child);
     for (uint32_t i = 0; i < child->lanes; i++) {
         if (child->in) reel_ring_fini(&child->in[i]);
         if (child->out) reel_ring_fini(&child->out[i]);

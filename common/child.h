@@ -7,23 +7,33 @@
 
 #include "common/bus.h"
 #include "common/job.h"
+#include "common/mem.h"
 #include "common/ring.h"
 #include "common/settings.h"
 #include "common/stat.h"
+#include "common/wire.h"
 
 // What the coordinator decides about a child; written to argv by
 // reel_child_argv() and read back by reel_child_open().
 struct reel_child_params {
     enum reel_stage stage;
     uint32_t index, incarnation;
-    int32_t parent; // pid
-    int32_t device; // GPU number, or -1
+    int32_t parent;              // pid
+    int32_t device;              // GPU number, or -1
+    enum reel_mem_kind mem_kind; // of device rings; NONE: there are none
+    int wire_fd;                 // this child's end
     const char *bus_path;
     int settings_fd, jobs_fd, stat_fd;
     uint32_t stat_row;
     uint32_t lanes;
     uint64_t in_ring_bytes, out_ring_bytes; // of every lane's object
     const int *in_ring_fds, *out_ring_fds;  // [lanes]
+};
+
+// A device ring of a lane in one direction.
+struct reel_child_ring {
+    struct reel_mem *mem;
+    uint32_t epoch;
 };
 
 struct reel_child {
@@ -38,6 +48,12 @@ struct reel_child {
     uint32_t part; // of the frame in work, for FAILED
     uint32_t lanes;
     struct reel_ring *in, *out; // [lanes]
+
+    // child_rings.c
+    enum reel_mem_kind mem_kind;
+    int wire_fd;
+    bool device_open;                     // in this process's main thread
+    struct reel_child_ring *device_rings; // [2 * lanes]: in, out of each
 };
 
 #define REEL_CHILD_MAX_ARGS 64

@@ -259,12 +259,12 @@ void reel_cuda_host_unregister(void *p)
 
 enum reel_err reel_cuda_upload(void *dst, const void *src, size_t bytes, void *stream)
 {
-    return CHECK(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyHostToDevice, stream), "upload to a GPU");
+    return CHECK(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDefault, stream), "upload to a GPU");
 }
 
 enum reel_err reel_cuda_download(void *dst, const void *src, size_t bytes, void *stream)
 {
-    return CHECK(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDeviceToHost, stream), "download from a GPU");
+    return CHECK(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDefault, stream), "download from a GPU");
 }
 
 enum reel_err reel_cuda_copy(void *dst, const void *src, size_t bytes, void *stream)

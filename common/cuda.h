@@ -31,12 +31,12 @@
 // ---- devices ----------------------------------------------------------------
 
 struct reel_cuda_device {
-    char name[96];   // "NVIDIA H200"
-    char pci[16];    // "0000:65:00.0", lower case, as in /sys/bus/pci/devices
-    char uuid[48];   // "GPU-8-4-4-4-12 hex digits", or "MIG-..."
+    char name[96]; // "NVIDIA H200"
+    char pci[16];  // "0000:65:00.0", lower case, as in /sys/bus/pci/devices
+    char uuid[48]; // "GPU-8-4-4-4-12 hex digits", or "MIG-..."
     int cc_major, cc_minor;
     int sm_count;
-    int numa_node;   // -1: unknown or there is one only
+    int numa_node; // -1: unknown or there is one only
     uint64_t total_bytes;
     bool mig;        // a slice of a GPU: no peer access, no legacy IPC
     bool integrated; // shares the host's memory
@@ -73,7 +73,8 @@ void reel_cuda_host_free(void *p);
 enum reel_err reel_cuda_host_register(void *p, size_t bytes);
 void reel_cuda_host_unregister(void *p);
 
-// Asynchronous on `stream`: the memory must stay until the stream is synced.
+// Asynchronous on `stream`: the memory must stay until the stream is synced. The
+// host's side may as well be device memory (a slot of a device ring).
 enum reel_err reel_cuda_upload(void *dst_device, const void *src_host, size_t bytes, void *stream);
 enum reel_err reel_cuda_download(void *dst_host, const void *src_device, size_t bytes, void *stream);
 enum reel_err reel_cuda_copy(void *dst_device, const void *src_device, size_t bytes, void *stream);

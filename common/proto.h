@@ -56,6 +56,15 @@
 //             lane's worker
 //
 // The table's code is coordinator/lanes.c; tests/unit/coordinator drives it.
+//
+// A ring on a device: the decoder (input) or the aggregator (output) allocates
+// it when the lane opens, sends its handle over its wire and says RING_MADE; the
+// coordinator keeps the handle and a duplicate of its descriptor, sends both to
+// every other member's wire and says RING; who has opened it says RING_OPEN, and
+// only then may WORK or FRAME name one of its slots to him. At the epoch's end
+// each closes it before its LANE_CLOSED; the owner frees it on FREE_RING, which
+// comes when the last of them has answered or is dead. Pixels lie on the device;
+// stamps and aux areas stay in the host's ring, whose slots are that small then.
 #ifndef REEL_COMMON_PROTO_H
 #define REEL_COMMON_PROTO_H
 
@@ -91,6 +100,12 @@ enum reel_msg_type {
     REEL_MSG_QUIT,       // no record: finish and exit 0
     REEL_MSG_OPEN_LANE,  // reel_rec_open
     REEL_MSG_CLOSE_LANE, // reel_rec_lane
+
+    // device rings: the handle goes over the child's wire first (common/wire.h)
+    REEL_MSG_RING_MADE, // owner->C reel_rec_ring: its handle is on the wire
+    REEL_MSG_RING,      // C->user reel_rec_ring: a handle is on the wire, open it
+    REEL_MSG_RING_OPEN, // user->C reel_rec_ring: may be named in WORK and FRAME from now on
+    REEL_MSG_FREE_RING, // C->owner reel_rec_ring: all others have let go
 
     // decoder
     REEL_MSG_SCAN,     // C->D reel_rec_job: scan the input, copy its other streams
@@ -177,6 +192,23 @@ struct reel_rec_lane {
     uint32_t lane, epoch;
 };
 
+enum reel_direction {
+    REEL_RING_IN,
+    REEL_RING_OUT,
+};
+
+enum reel_place {
+    REEL_PLACE_HOST,
+    REEL_PLACE_DEVICE, // pixels in a device ring, see above
+};
+
+struct reel_rec_ring {
+    uint32_t lane, epoch;
+    uint32_t direction; // enum reel_direction
+    uint32_t ok;        // RING_MADE, RING_OPEN: 0: it could not be; text has the reason
+    char text[256];
+};
+
 // A lane begins an epoch. The same record goes to decoder, workers, aggregator.
 struct reel_rec_open {
     uint32_t lane, epoch, job, segment;
@@ -189,7 +221,8 @@ struct reel_rec_open {
     uint32_t task;                  // enum reel_task
     uint32_t parts;                 // bands that each frame is worked on in; 1: whole
     uint32_t has_entry;             // 0: decode from the file's start
-    uint32_t reserved;
+    uint32_t in_place, out_place;   // enum reel_place
+    uint32_t software;              // 1: decode on the processor, the GPU has failed here
     struct reel_entry entry;
     int64_t start_pts; // frames of the segment: start_pts <= pts < end_pts
     int64_t end_pts;   // INT64_MAX for the last
@@ -224,6 +257,8 @@ struct reel_rec_scanned {
     uint8_t copy_sha256[32];
     uint8_t input_sha256[32]; // identity: of size and the first and last MiB
     uint64_t input_bytes;
+    uint32_t on_device; // 1: this stream's frames can be decoded into device memory
+    uint32_t reserved;
 };
 
 struct reel_rec_window {
@@ -280,6 +315,7 @@ struct reel_rec_shaped {
     uint32_t results_bytes; // of the output slot's aux
     uint64_t memory_bytes;  // of one worker at this size
     uint32_t parts;         // that a frame can be worked on in, 1 to what was wished
+    uint32_t reads_device, writes_device; // 1: frames may come from, results go to device memory
     uint32_t reserved;
 };
 
@@ -317,6 +353,8 @@ struct reel_rec_prove {
 struct reel_rec_proven {
     uint32_t job;
     uint32_t hold_frames; // output frames that the encoder may hold at once
+    uint32_t on_device;   // 1: output frames are taken from device memory
+    uint32_t reserved;
     struct reel_geometry out;
     struct reel_colour out_colour;
     struct reel_kept kept; // colour and what else the encoder knows

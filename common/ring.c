@@ -44,25 +44,62 @@ enum reel_err reel_ring_configure(struct reel_ring *ring, uint32_t epoch, uint32
                          (unsigned long long)geometry->slot_bytes, (unsigned long long)ring->bytes);
     ring->epoch = epoch;
     ring->slots = slots;
-    ring->geometry = *geometry;
+    ring->geometry = ring->slot = *geometry;
+    ring->on_device = ring->on_gpu = false;
+    ring->pixels = NULL;
     return REEL_OK;
+}
+
+struct reel_geometry reel_ring_host_part(const struct reel_geometry *geometry)
+{
+    struct reel_geometry part;
+    const struct reel_pixel_format none = {.layout = REEL_PIX_NONE};
+    // Without a picture nothing can be too large.
+    RING_ASSERT(!reel_geometry_init(&part, none, geometry->width, geometry->height, geometry->aux_bytes));
+    return part;
+}
+
+enum reel_err reel_ring_configure_device(struct reel_ring *ring, uint32_t epoch, uint32_t slots,
+                                         const struct reel_geometry *geometry)
+{
+    if (!reel_geometry_valid(geometry, slots, UINT64_MAX))
+        return reel_fail(REEL_ERR_PROTO, "could not set up device ring: its geometry is not sane");
+    struct reel_geometry part = reel_ring_host_part(geometry);
+    enum reel_err err = reel_ring_configure(ring, epoch, slots, &part);
+    if (err) return err;
+    ring->geometry = *geometry;
+    ring->on_device = true;
+    return REEL_OK;
+}
+
+void reel_ring_attach(struct reel_ring *ring, void *pixels, bool on_gpu)
+{
+    ring->pixels = pixels;
+    ring->on_gpu = on_gpu;
 }
 
 uint8_t *reel_ring_slot(const struct reel_ring *ring, uint32_t slot_id)
 {
     RING_ASSERT(slot_id < ring->slots);
-    return ring->base + slot_id * ring->geometry.slot_bytes;
+    return ring->base + slot_id * ring->slot.slot_bytes;
+}
+
+uint8_t *reel_ring_pixels(const struct reel_ring *ring, uint32_t slot_id)
+{
+    if (!ring->on_device) return reel_ring_slot(ring, slot_id);
+    RING_ASSERT(slot_id < ring->slots && ring->pixels);
+    return ring->pixels + slot_id * ring->geometry.slot_bytes;
 }
 
 uint8_t *reel_ring_plane(const struct reel_ring *ring, uint32_t slot_id, int plane)
 {
     RING_ASSERT(plane >= 0 && plane < reel_format_planes(ring->geometry.format));
-    return reel_ring_slot(ring, slot_id) + ring->geometry.plane_offset[plane];
+    return reel_ring_pixels(ring, slot_id) + ring->geometry.plane_offset[plane];
 }
 
 uint8_t *reel_ring_aux(const struct reel_ring *ring, uint32_t slot_id)
 {
-    return reel_ring_slot(ring, slot_id) + ring->geometry.aux_offset;
+    return reel_ring_slot(ring, slot_id) + ring->slot.aux_offset;
 }
 
 void reel_ring_publish(const struct reel_ring *ring, uint32_t slot_id, uint32_t n, int64_t pts, uint32_t aux_bytes)

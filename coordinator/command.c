@@ -314,6 +314,20 @@ enum reel_err command_scale(struct run *run)
     if (lanes > MOST_AUTO_LANES) lanes = MOST_AUTO_LANES;
     run->n_lanes = s->lanes ? (uint32_t)s->lanes : lanes;
     if (run->n_lanes > RUN_MAX_LANES) run->n_lanes = RUN_MAX_LANES;
+    // Every GPU has a decoder and an aggregator beside it, and lanes for both.
+    uint32_t n_gpus = 0;
+    int gpus[LANE_MAX_WORKERS];
+    for (uint32_t i = 0; i < run->workers && run->gpus.n; i++) {
+        uint32_t k = 0;
+        while (k < n_gpus && gpus[k] != run->worker_devices[i]) k++;
+        if (k == n_gpus) gpus[n_gpus++] = run->worker_devices[i];
+    }
+    if (!s->decoders && run->decoders < n_gpus) run->decoders = n_gpus;
+    if (!s->aggregators && run->aggregators < n_gpus) run->aggregators = n_gpus;
+    if (!s->lanes && run->n_lanes < 2 * n_gpus) run->n_lanes = 2 * n_gpus < RUN_MAX_LANES ? 2 * n_gpus : RUN_MAX_LANES;
+    for (uint32_t i = 0; i < SUPERVISE_MAX; i++)
+        run->decoder_devices[i] = run->aggregator_devices[i] = n_gpus ? gpus[i % n_gpus] : -1;
+    run->mem_kind = n_gpus ? rings_kind(&run->gpus) : REEL_MEM_NONE;
     if (run->workers + run->decoders + run->aggregators > SUPERVISE_MAX)
         return reel_fail(REEL_ERR_CONFIG, "could not start %u processes: at most %d",
                          run->workers + run->decoders + run->aggregators, SUPERVISE_MAX);

@@ -19,6 +19,7 @@
 #include "coordinator/memory.h"
 #include "coordinator/plan.h"
 #include "coordinator/poison.h"
+#include "coordinator/rings.h"
 #include "coordinator/rundir.h"
 #include "coordinator/supervise.h"
 
@@ -109,6 +110,7 @@ struct lane_io {
     uint64_t granted_bytes;
     uint32_t decoder, aggregator; // indices
     bool alone;                   // its stages serve no other lane
+    struct lane_rings rings;      // on a device
     struct reel_rec_open open;
     struct ledger_entry ledger;
     int64_t opened_us;
@@ -130,6 +132,9 @@ struct run {
     uint32_t cores;
     int worker_devices[LANE_MAX_WORKERS]; // numbers of gpus, or of CPU workers
     struct reel_gpu_table gpus;           // empty: no devices
+    enum reel_mem_kind mem_kind;          // of device rings; NONE: there are none
+    int decoder_devices[SUPERVISE_MAX], aggregator_devices[SUPERVISE_MAX]; // -1 none
+    uint64_t rings_off; // bit i: rings on GPU i have failed
     enum reel_shm_kind shm_kind;
     uint64_t ring_bytes; // of each sparse object
     int in_fds[RUN_MAX_LANES], out_fds[RUN_MAX_LANES];
@@ -211,6 +216,8 @@ void flow_on_lane_closed(struct run *run, struct proc *p, const struct reel_rec_
 void flow_on_lane_failed(struct run *run, struct proc *p, const struct reel_rec_failed *rec);
 // A worker loaded its network: lanes that are open are told to it.
 void flow_on_worker_ready(struct run *run, struct proc *p);
+void flow_on_ring_made(struct run *run, struct proc *p, const struct reel_rec_ring *rec);
+void flow_on_ring_open(struct run *run, struct proc *p, const struct reel_rec_ring *rec);
 void flow_on_gone(struct run *run, const struct supervise_death *death);
 // Gives up all lanes of a job.
 void flow_close_job(struct run *run, uint32_t job);

@@ -119,16 +119,27 @@ static bool too_slow_for_rest(const struct dispatch *d, const struct dispatch_wo
     return mine > (double)d->remaining / others + 2 * fastest;
 }
 
-// The worker that would have one more frame ready first; n when none may.
-static uint32_t choose_worker(const struct dispatch *d, double rate, uint32_t window, bool idle_only, uint32_t except,
-                              int64_t now_us)
+// A set of workers.
+struct crew {
+    uint64_t bits[(LANE_MAX_WORKERS + 63) / 64];
+};
+
+static void crew_add(struct crew *c, uint32_t worker)
+{
+    c->bits[worker / 64] |= UINT64_C(1) << worker % 64;
+}
+
+// The worker that would have one more frame ready first; n when none may. lane:
+// the only one whose frames count, or NULL.
+static uint32_t choose_worker(const struct dispatch *d, double rate, uint32_t window, bool idle_only,
+                              const struct crew *except, const struct lane *lane, int64_t now_us)
 {
     uint32_t best = d->n;
     double best_us = 0;
     for (uint32_t i = 0; i < d->n; i++) {
         const struct dispatch_worker *w = &d->worker[i];
-        if (i == except || (idle_only && w->held) || !room(w, rate, window, now_us) || too_slow_for_rest(d, w, rate))
-            continue;
+        if ((except->bits[i / 64] >> i % 64 & 1) || (lane && !lane_may_serve(lane, i))) continue;
+        if ((idle_only && w->held) || !room(w, rate, window, now_us) || too_slow_for_rest(d, w, rate)) continue;
         double ready_us = (w->held + 1) * (w->frame_us > 0 ? w->frame_us : 1);
         if (best < d->n && ready_us >= best_us) continue;
         best = i;
@@ -157,7 +168,7 @@ static void collect(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, ui
     uint32_t l = older_first(lanes, n_lanes, 0, true);
     for (; l < n_lanes && batch->count < most; l = older_first(lanes, n_lanes, lanes[l].p.order, false)) {
         struct lane *lane = &lanes[l];
-        if (batch->count && lane->p.shape != shape) continue;
+        if ((batch->count && lane->p.shape != shape) || !lane_may_serve(lane, batch->worker)) continue;
         uint32_t from = 0;
         while (batch->count < most) {
             uint32_t n = lane_next_work(lane, from);
@@ -184,7 +195,9 @@ static bool second_try(struct dispatch *d, struct lane *lanes, uint32_t n_lanes,
         const struct lane_frame *f = lane_frame_of(&lanes[l], lanes[l].sent);
         if (!f || f->state != SLOT_GIVEN || f->suspicion) continue;
         uint32_t holder = f->holder[0].worker != LANE_NO_WORKER ? f->holder[0].worker : f->holder[1].worker;
-        uint32_t w = choose_worker(d, rate, window, true, holder, now_us);
+        struct crew except = {{0}};
+        crew_add(&except, holder);
+        uint32_t w = choose_worker(d, rate, window, true, &except, &lanes[l], now_us);
         if (w == d->n || d->worker[w].frame_us <= 0) continue;
         double late_us = d->late_factor * d->worker[w].frame_us;
         if (late_us < LATE_LEAST_US) late_us = LATE_LEAST_US;
@@ -202,6 +215,16 @@ static bool second_try(struct dispatch *d, struct lane *lanes, uint32_t n_lanes,
     return false;
 }
 
+static bool some_cannot_serve(const struct dispatch *d, const struct lane *lanes, uint32_t n_lanes)
+{
+    for (uint32_t l = 0; l < n_lanes; l++) {
+        if (lanes[l].state != LANE_OPEN || !lanes[l].limited) continue;
+        for (uint32_t i = 0; i < d->n; i++)
+            if (d->worker[i].up && !lane_may_serve(&lanes[l], i)) return true;
+    }
+    return false;
+}
+
 bool dispatch_next(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, int64_t now_us,
                    struct dispatch_batch *out_batch)
 {
@@ -215,13 +238,20 @@ bool dispatch_next(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, int
             w->idle_us = now_us > 0 ? now_us : 1;
     }
     out_batch->count = 0;
-    uint32_t skip = d->n;
-    for (int attempt = 0; attempt < 2 && !out_batch->count; attempt++) {
-        out_batch->worker = choose_worker(d, rate, window, attempt > 0, skip, now_us);
-        if (out_batch->worker == d->n) return false;
+    struct crew skip = {{0}};
+    bool limited = some_cannot_serve(d, lanes, n_lanes);
+    // Where lanes are for some workers only, everyone is asked in turn, and none
+    // waits for a faster one that may not reach the frames.
+    if (limited) rate = 0;
+    for (uint32_t attempt = 0; attempt < (limited ? d->n : 2) && !out_batch->count; attempt++) {
+        out_batch->worker = choose_worker(d, rate, window, attempt > 0 && !limited, &skip, NULL, now_us);
+        if (out_batch->worker == d->n) {
+            if (limited) break; // a second try may still be due
+            return false;
+        }
         collect(d, lanes, n_lanes, room(&d->worker[out_batch->worker], rate, window, now_us), now_us, out_batch);
         // Only suspected frames wait, and this one is not empty-handed: an idle one may take one.
-        skip = out_batch->worker;
+        crew_add(&skip, out_batch->worker);
     }
     if (!out_batch->count && !second_try(d, lanes, n_lanes, rate, window, now_us, out_batch)) return false;
     struct dispatch_worker *w = &d->worker[out_batch->worker];

@@ -79,7 +79,8 @@ static uint32_t load_of(const struct run *run, const struct proc *p, bool *out_t
     return load;
 }
 
-struct proc *flow_choose(struct run *run, enum reel_stage stage, bool alone)
+// Least loaded; among equals, and for device rings before all, one near `device`.
+static struct proc *choose_near(struct run *run, enum reel_stage stage, bool alone, int device)
 {
     struct proc *best = NULL;
     uint32_t best_load = 0;
@@ -89,11 +90,17 @@ struct proc *flow_choose(struct run *run, enum reel_stage stage, bool alone)
         bool taken_alone;
         uint32_t load = load_of(run, p, &taken_alone);
         if (taken_alone || (alone && load)) continue;
+        if (device >= 0 && p->device != device) load += run->n_lanes;
         if (best && load >= best_load) continue;
         best = p;
         best_load = load;
     }
     return best;
+}
+
+struct proc *flow_choose(struct run *run, enum reel_stage stage, bool alone)
+{
+    return choose_near(run, stage, alone, -1);
 }
 
 // ---- setup ----------------------------------------------------------------------
@@ -123,6 +130,41 @@ void flow_fini(struct run *run)
 }
 
 // ---- opening a lane -------------------------------------------------------------
+
+// Asks where the frames of a lane between these two may lie, and makes host
+// slots as small as that leaves them.
+static void place_rings(struct run *run, uint32_t l, const struct job *job, const struct proc *decoder,
+                        const struct proc *aggregator, struct memory_want *want)
+{
+    bool any = run->mem_kind != REEL_MEM_NONE;
+    struct placement_ask ask = {.gpus = &run->gpus,
+                                .worker_gpu = run->worker_devices,
+                                .n_workers = run->workers,
+                                .decoder_gpu = decoder->device,
+                                .aggregator_gpu = aggregator->device,
+                                .rings_off = run->rings_off,
+                                .in = any && job->scanned.on_device && job->shaped.reads_device,
+                                .out = any && job->proven.on_device && job->shaped.writes_device &&
+                                       job->proven.out.format.layout != REEL_PIX_NONE,
+                                .segments_left = job->n_segments - job->n_committed,
+                                .lanes = run->n_lanes,
+                                .in_slots = want->in_slots,
+                                .out_slots = want->out_slots + want->spares,
+                                .least_in_slots = want->least_in_slots,
+                                .least_out_slots = want->least_out_slots + want->spares,
+                                .in_slot_bytes = want->in_slot_bytes,
+                                .out_slot_bytes = want->out_slot_bytes};
+    rings_plan(run, l, &ask);
+    const struct placement *place = &run->io[l].rings.place;
+    if (place->in) {
+        want->in_slots = place->in_slots;
+        want->in_slot_bytes = reel_ring_host_part(&job->in).slot_bytes;
+    }
+    if (place->out) {
+        want->out_slots = place->out_slots - want->spares;
+        want->out_slot_bytes = reel_ring_host_part(&job->proven.out).slot_bytes;
+    }
+}
 
 static void want_of(const struct run *run, const struct job *job, struct memory_want *out)
 {
@@ -196,6 +238,9 @@ static void fill_open(const struct run *run, uint32_t l, const struct job *job, 
                                   .out_colour = job->proven.out_colour,
                                   .task = job->shaped.task,
                                   .parts = job->shaped.parts,
+                                  .in_place = run->io[l].rings.place.in ? REEL_PLACE_DEVICE : REEL_PLACE_HOST,
+                                  .out_place = run->io[l].rings.place.out ? REEL_PLACE_DEVICE : REEL_PLACE_HOST,
+                                  .software = job->segments[segment].crashes[REEL_DECODER] > 0,
                                   .has_entry = plan->has_entry,
                                   .entry = plan->entry,
                                   .start_pts = plan->start_pts,
@@ -207,11 +252,13 @@ static bool open_lane(struct run *run, uint32_t l, struct job *job, uint32_t seg
 {
     struct job_segment *s = &job->segments[segment];
     struct proc *decoder = flow_choose(run, REEL_DECODER, s->suspect);
-    struct proc *aggregator = flow_choose(run, REEL_AGGREGATOR, s->suspect);
+    struct proc *aggregator =
+        choose_near(run, REEL_AGGREGATOR, s->suspect, decoder && run->mem_kind ? decoder->device : -1);
     if (!decoder || !aggregator) return false;
     struct memory_want want;
     struct memory_grant grant;
     want_of(run, job, &want);
+    place_rings(run, l, job, decoder, aggregator, &want);
     uint64_t used = granted_bytes(run);
     enum memory_answer answer = memory_fit(run->memory.budget, used, &want, &grant);
     if (answer == MEMORY_WAIT) return false;
@@ -244,6 +291,7 @@ static bool open_lane(struct run *run, uint32_t l, struct job *job, uint32_t seg
     io->alone = s->suspect;
     io->opened_us = now_us;
     io->ledger = (struct ledger_entry){0};
+    if (io->rings.place.gpu >= 0) lane_limit(lane);
     lane_next_window(lane, &io->open.window_end);
     lane_join(lane, LANE_MEMBER_DECODER);
     lane_join(lane, LANE_MEMBER_AGGREGATOR);
@@ -251,11 +299,15 @@ static bool open_lane(struct run *run, uint32_t l, struct job *job, uint32_t seg
     run_post(run, aggregator, REEL_MSG_OPEN_LANE, &io->open);
     for (uint32_t i = 0; i < run->workers; i++) {
         struct proc *w = supervise_at(&run->sup, REEL_WORKER, i);
-        if (w->state != PROC_READY) continue;
+        if (w->state != PROC_READY || !rings_reached_by(run, l, i)) continue;
         lane_join(lane, LANE_MEMBER_WORKER0 + i);
         run_post(run, w, REEL_MSG_OPEN_LANE, &io->open);
     }
     s->state = SEGMENT_ACTIVE;
+    if (io->rings.place.gpu >= 0)
+        reel_debug("flow", "lane %u: %s on GPU %d", l,
+                   !io->rings.place.in ? "results" : !io->rings.place.out ? "frames" : "frames and results",
+                   io->rings.place.gpu);
     reel_debug("flow", "lane %u: job %u segment %u, epoch %u, decoder %u, aggregator %u, %u + %u slots", l,
                job->spec->id, segment, run->last_epoch, io->decoder, io->aggregator, grant.in_slots, grant.out_slots);
     return true;
@@ -264,9 +316,10 @@ static bool open_lane(struct run *run, uint32_t l, struct job *job, uint32_t seg
 void flow_on_worker_ready(struct run *run, struct proc *p)
 {
     for (uint32_t l = 0; l < run->n_lanes; l++) {
-        if (run->lanes[l].state != LANE_OPEN) continue;
+        if (run->lanes[l].state != LANE_OPEN || !rings_reached_by(run, l, p->index)) continue;
         lane_join(&run->lanes[l], LANE_MEMBER_WORKER0 + p->index);
         run_post(run, p, REEL_MSG_OPEN_LANE, &run->io[l].open);
+        rings_offer(run, l, p);
     }
     dispatch_up(&run->dispatch, p->index, run->model.batch);
 }
@@ -314,6 +367,7 @@ static void drop_member(struct run *run, uint32_t l, uint32_t member)
     struct lane *lane = &run->lanes[l];
     if (member >= LANE_MEMBER_WORKER0) {
         uint32_t worker = member - LANE_MEMBER_WORKER0;
+        rings_on_gone(run, l, supervise_at(&run->sup, REEL_WORKER, worker));
         dispatch_on_let_go(&run->dispatch, worker, lane_on_worker_gone(lane, worker));
     }
     if (lane->state == LANE_CLOSING)
@@ -328,6 +382,18 @@ void flow_on_lane_closed(struct run *run, struct proc *p, const struct reel_rec_
     if (!lane || lane->state != LANE_CLOSING || rec->epoch != lane->p.epoch) return;
     if (p->stage != REEL_WORKER && !is_bound(run, p, rec->lane)) return;
     drop_member(run, rec->lane, member_of(p));
+}
+
+void flow_on_ring_made(struct run *run, struct proc *p, const struct reel_rec_ring *rec)
+{
+    if (!lane_of(run, p, rec->lane)) return;
+    if (rings_on_made(run, p, rec) == RINGS_GIVE_UP) give_up(run, rec->lane);
+}
+
+void flow_on_ring_open(struct run *run, struct proc *p, const struct reel_rec_ring *rec)
+{
+    if (!lane_of(run, p, rec->lane)) return;
+    if (rings_on_open(run, p, rec) == RINGS_GIVE_UP) give_up(run, rec->lane);
 }
 
 // ---- events ---------------------------------------------------------------------
@@ -541,7 +607,7 @@ static bool lane_goes_on(struct run *run, uint32_t l)
     bool any = false;
     uint32_t n, end, frames;
     struct proc *aggregator = supervise_at(&run->sup, REEL_AGGREGATOR, run->io[l].aggregator);
-    for (const struct lane_frame *f; (f = lane_next_frame(lane, &n)); any = true) {
+    for (const struct lane_frame *f; rings_aggregator_ready(run, l) && (f = lane_next_frame(lane, &n)); any = true) {
         struct reel_rec_frame rec = {.lane = l,
                                      .epoch = lane->p.epoch,
                                      .n = n,
@@ -604,7 +670,10 @@ static void fill_idle_lanes(struct run *run, int64_t now_us)
 {
     // All first: a stage is free for a suspected segment when every lane has left it.
     for (uint32_t l = 0; l < run->n_lanes; l++)
-        if (lane_next_idle(&run->lanes[l])) run->io[l].granted_bytes = 0;
+        if (lane_next_idle(&run->lanes[l])) {
+            run->io[l].granted_bytes = 0;
+            rings_end(run, l);
+        }
     for (uint32_t l = 0; l < run->n_lanes; l++) {
         if (run->lanes[l].state != LANE_IDLE) continue;
         uint32_t segment;

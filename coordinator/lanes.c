@@ -107,6 +107,28 @@ bool lane_has_member(const struct lane *lane, uint32_t member)
     return lane->members[member / 64] >> member % 64 & 1;
 }
 
+void lane_limit(struct lane *lane)
+{
+    lane->limited = true;
+}
+
+void lane_allow(struct lane *lane, uint32_t worker)
+{
+    LANE_ASSERT(worker < LANE_MAX_WORKERS);
+    lane->allowed[worker / 64] |= UINT64_C(1) << worker % 64;
+}
+
+void lane_disallow(struct lane *lane, uint32_t worker)
+{
+    LANE_ASSERT(worker < LANE_MAX_WORKERS);
+    lane->allowed[worker / 64] &= ~(UINT64_C(1) << worker % 64);
+}
+
+bool lane_may_serve(const struct lane *lane, uint32_t worker)
+{
+    return !lane->limited || (lane->allowed[worker / 64] >> worker % 64 & 1);
+}
+
 // TAKEN or DROPPED and let go by all: FREE, and low moves on.
 static void settle(struct lane *lane, uint32_t n)
 {
@@ -200,7 +222,7 @@ uint32_t lane_give(struct lane *lane, uint32_t n, uint32_t worker, int64_t now_u
 {
     LANE_ASSERT(lane->state == LANE_OPEN && in_flight(lane, n) && n < lane->low + lane->p.out_slots);
     struct lane_frame *f = at(lane, n);
-    LANE_ASSERT(has_work(lane, f) && (in_parts(lane) || !f->held));
+    LANE_ASSERT(has_work(lane, f) && (in_parts(lane) || !f->held) && lane_may_serve(lane, worker));
     uint32_t slot = n % lane->p.out_slots;
     hold(f, (int)lane_next_part(lane, n), worker, slot);
     if (f->state != SLOT_GIVEN) move(f, SLOT_GIVEN);

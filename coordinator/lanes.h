@@ -86,6 +86,8 @@ struct lane_params {
 struct lane {
     enum lane_state state;
     struct lane_params p;
+    bool limited; // only the allowed may be given frames (rings on a device)
+    uint64_t allowed[(LANE_MAX_WORKERS + 63) / 64];
     uint32_t low;        // lowest frame that is not free again
     uint32_t window_end; // the decoder may write below
     uint32_t decoded;    // frames 0..decoded-1 have been announced
@@ -123,6 +125,13 @@ enum lane_result lane_on_committed(struct lane *lane, uint32_t epoch, uint32_t f
 enum lane_result lane_on_closed(struct lane *lane, uint32_t epoch, uint32_t member);
 // Its frames and parts are free for others again; returns how many it held.
 uint32_t lane_on_worker_gone(struct lane *lane, uint32_t worker);
+
+// ---- who may serve it -----------------------------------------------------
+// From now on only allowed workers are given frames; none is at first.
+void lane_limit(struct lane *lane);
+void lane_allow(struct lane *lane, uint32_t worker);
+void lane_disallow(struct lane *lane, uint32_t worker);
+bool lane_may_serve(const struct lane *lane, uint32_t worker);
 
 // ---- what may be done now -------------------------------------------------
 // True and *out_end for a new end of the window that is worth a message.

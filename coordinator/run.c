@@ -128,6 +128,10 @@ static bool is_from(enum reel_msg_type type, enum reel_stage stage)
     case REEL_MSG_VERIFIED:
     case REEL_MSG_MUXED:
         return stage == REEL_AGGREGATOR;
+    case REEL_MSG_RING_MADE:
+        return stage == REEL_DECODER || stage == REEL_AGGREGATOR;
+    case REEL_MSG_RING_OPEN:
+        return stage == REEL_WORKER || stage == REEL_AGGREGATOR;
     case REEL_MSG_HELLO:
     case REEL_MSG_FAILED:
     case REEL_MSG_NOTE:
@@ -152,6 +156,12 @@ static void take_record(struct run *run, struct proc *p, enum reel_msg_type type
         break;
     case REEL_MSG_LANE_CLOSED:
         flow_on_lane_closed(run, p, rec);
+        break;
+    case REEL_MSG_RING_MADE:
+        flow_on_ring_made(run, p, rec);
+        break;
+    case REEL_MSG_RING_OPEN:
+        flow_on_ring_open(run, p, rec);
         break;
     case REEL_MSG_ENTRIES:
         jobs_on_entries(run, p, rec);
@@ -342,6 +352,7 @@ static enum reel_err setup(struct run *run)
                                        .settings_fd = run->settings_fd,
                                        .jobs_fd = run->jobs_fd,
                                        .stat_fd = run->stat_fd,
+                                       .mem_kind = run->mem_kind,
                                        .lanes = run->n_lanes,
                                        .in_ring_bytes = run->ring_bytes,
                                        .out_ring_bytes = run->ring_bytes,
@@ -349,7 +360,10 @@ static enum reel_err setup(struct run *run)
                                        .out_ring_fds = run->out_fds};
     uint32_t counts[REEL_STAGES] = {
         [REEL_DECODER] = run->decoders, [REEL_WORKER] = run->workers, [REEL_AGGREGATOR] = run->aggregators};
-    return supervise_init(&run->sup, &params, counts, run->worker_devices, &run->dir.lock_fd, 1, run->bus, run->stat,
+    const int *devices[REEL_STAGES] = {[REEL_DECODER] = run->decoder_devices,
+                                       [REEL_WORKER] = run->worker_devices,
+                                       [REEL_AGGREGATOR] = run->aggregator_devices};
+    return supervise_init(&run->sup, &params, counts, devices, &run->dir.lock_fd, 1, run->bus, run->stat,
                           run->settings.hang_seconds);
 }
 

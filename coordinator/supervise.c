@@ -37,7 +37,7 @@ static void find_bin_dir(char *out, size_t bytes)
 }
 
 enum reel_err supervise_init(struct supervise *s, const struct reel_child_params *params, const uint32_t *counts,
-                             const int *worker_devices, const int *extra_fds, int n_extra, struct reel_bus *bus,
+                             const int *const *devices, const int *extra_fds, int n_extra, struct reel_bus *bus,
                              struct reel_stat_page *stat, double hang_seconds)
 {
     memset(s, 0, sizeof *s);
@@ -59,8 +59,9 @@ enum reel_err supervise_init(struct supervise *s, const struct reel_child_params
             s->proc[s->n] = (struct proc){.stage = (enum reel_stage)stage,
                                           .index = i,
                                           .row = s->n,
-                                          .device = stage == REEL_WORKER ? worker_devices[i] : -1,
-                                          .pidfd = -1};
+                                          .device = devices[stage] ? devices[stage][i] : -1,
+                                          .pidfd = -1,
+                                          .wire = -1};
             s->n++;
         }
     }
@@ -82,10 +83,16 @@ static enum reel_err spawn(struct supervise *s, struct proc *p, int64_t now_us)
     params.parent = getpid();
     params.device = p->device;
     params.stat_row = p->row;
+    int ends[2] = {-1, -1};
+    if (params.mem_kind) {
+        enum reel_err err = reel_wire_pair(ends);
+        if (err) return err;
+    }
+    params.wire_fd = ends[1];
     char *argv[REEL_CHILD_MAX_ARGS], buf[8192], path[4200];
     enum reel_err err = reel_child_argv(&params, buf, sizeof buf, argv);
-    if (err) return err;
-    int keep[3 + 2 * 64 + 8], n = 0;
+    int keep[3 + 2 * 64 + 9], n = 0;
+    if (ends[1] >= 0) keep[n++] = ends[1];
     keep[n++] = params.settings_fd;
     keep[n++] = params.jobs_fd;
     keep[n++] = params.stat_fd;
@@ -98,7 +105,13 @@ static enum reel_err spawn(struct supervise *s, struct proc *p, int64_t now_us)
     struct reel_stat_row *row = &s->stat->row[p->row];
     atomic_store(&row->state, REEL_STATE_START);
     atomic_store(&row->incarnation, p->incarnation);
-    if ((err = reel_life_spawn(path, argv, keep, n, &p->pid, &p->pidfd))) return err;
+    if (!err) err = reel_life_spawn(path, argv, keep, n, &p->pid, &p->pidfd);
+    if (ends[1] >= 0) close(ends[1]);
+    if (err) {
+        if (ends[0] >= 0) close(ends[0]);
+        return err;
+    }
+    p->wire = ends[0];
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = p->row};
     if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, p->pidfd, &event))
         return reel_fail(REEL_ERR_IO, "could not watch process %d: %s", (int)p->pid, strerror(errno));
@@ -154,6 +167,8 @@ bool supervise_next_death(struct supervise *s, int64_t now_us, struct supervise_
     int status = reel_life_reap(p->pidfd);
     close(p->pidfd);
     p->pidfd = -1;
+    if (p->wire >= 0) close(p->wire);
+    p->wire = -1;
     reel_bus_expel(s->bus, p->peer);
     *out = (struct supervise_death){.proc = p, .by_itself = !from_outside(p, status)};
     describe(p, status, out->why, sizeof out->why);

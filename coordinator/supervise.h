@@ -32,6 +32,7 @@ struct proc {
     uint32_t incarnation;
     pid_t pid;
     int pidfd; // -1 when not running
+    int wire;  // our end of its wire, -1 when not running
     reel_peer peer;
     struct reel_rec_hello hello;
 
@@ -68,10 +69,10 @@ struct supervise_death {
     char why[256];  // "was killed by signal 11 (Segmentation fault)"
 };
 
-// counts[stage] processes; device_of maps a worker's index to its device.
+// counts[stage] processes; devices[stage] maps an index to its device (NULL: none).
 // params, extra_fds, bus and stat are borrowed. Errors: IO, LIMIT.
 enum reel_err supervise_init(struct supervise *s, const struct reel_child_params *params, const uint32_t *counts,
-                             const int *worker_devices, const int *extra_fds, int n_extra, struct reel_bus *bus,
+                             const int *const *devices, const int *extra_fds, int n_extra, struct reel_bus *bus,
                              struct reel_stat_page *stat, double hang_seconds);
 void supervise_fini(struct supervise *s);
 

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "decoder/nvdec.h"
+
 // Failures in a row without a frame or a new packet: the codec is stuck.
 #define STUCK_AFTER 1000
 
@@ -21,7 +23,7 @@ enum reel_err decode_open(const struct decode_params *params, struct decode **ou
     *out_decode = NULL;
     struct decode *d = calloc(1, sizeof *d);
     if (!d) return reel_fail(REEL_ERR_NOMEM, "could not open decoder for \"%s\": no memory", params->name);
-    d->ops = &decode_sw;
+    d->ops = params->nvdec && nvdec_can(params->par) ? &decode_nvdec : &decode_sw;
     enum reel_err err = d->ops->open(params, &d->state);
     if (err) decode_close(&d);
     *out_decode = d;
@@ -69,6 +71,11 @@ enum reel_err decode_receive(struct decode *d, AVFrame *frame)
         enum reel_err err = count_error(d, r);
         if (err) return err;
     }
+}
+
+bool decode_on_gpu(const struct decode *d)
+{
+    return d->ops == &decode_nvdec;
 }
 
 int64_t decode_errors(const struct decode *d)

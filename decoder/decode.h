@@ -12,12 +12,15 @@
 #include "common/err.h"
 #include "decoder/av.h"
 
+struct nvdec;
+
 struct decode_params {
     const AVCodecParameters *par;
     AVRational time_base; // of the packets
     int threads;          // 0: libavcodec's choice
     int64_t max_pixels;
     const char *name; // of the input, for messages
+    struct nvdec *nvdec; // the GPU to decode on, or NULL
 };
 
 // Results of send and receive: 0, AVERROR(EAGAIN), AVERROR_EOF or another
@@ -43,6 +46,8 @@ void decode_close(struct decode **decode);
 enum reel_err decode_send(struct decode *decode, const AVPacket *packet);
 // The next frame. AGAIN: send more. EOF after the last. Errors: NOMEM.
 enum reel_err decode_receive(struct decode *decode, AVFrame *frame);
+// Whether it was opened on a GPU (which may still have refused the stream).
+bool decode_on_gpu(const struct decode *decode);
 // Failures so far, and a word on the last one ("" when there was none).
 int64_t decode_errors(const struct decode *decode);
 const char *decode_last_error(const struct decode *decode);

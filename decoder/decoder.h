@@ -21,10 +21,12 @@ void notes_say(const struct notes *notes, int level, const char *fmt, ...) __att
 struct lane;
 struct scan;
 struct demux_pool;
+struct nvdec;
 
 struct decoder {
     struct reel_child child;
     struct lane **lanes;     // [child.lanes]; NULL: closed
+    struct nvdec *nvdec; // this process's GPU, or NULL
     struct demux_pool *pool; // open inputs that wait for the job's next segment
     uint32_t *scans;         // jobs that wait for their scan, in order
     uint32_t n_scans, room_scans;

@@ -314,6 +314,11 @@ AVRational filter_time_base(const struct filter *f)
     return f->out_time_base;
 }
 
+bool filter_passes(const struct filter *f)
+{
+    return !*f->chain;
+}
+
 int filter_rotation(const struct filter *f)
 {
     return f->rotation;

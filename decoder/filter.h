@@ -29,6 +29,8 @@ enum reel_err filter_receive(struct filter *filter, AVFrame *frame);
 // Time base of the frames that come out; known after the first filter_send().
 AVRational filter_time_base(const struct filter *filter);
 // Degrees clockwise that frames are turned by.
+// Whether frames go through as they are.
+bool filter_passes(const struct filter *filter);
 int filter_rotation(const struct filter *filter);
 
 // Whether a filter string works on each frame by itself, so that a job may be

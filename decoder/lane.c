@@ -7,7 +7,9 @@
 #include <stdlib.h>
 
 #include "common/life.h"
+#include "common/child_rings.h"
 #include "common/log.h"
+#include "decoder/nvdec.h"
 #include "decoder/segment.h"
 #include "decoder/upload.h"
 
@@ -21,7 +23,9 @@ struct lane {
     bool has_frame, ended;
     int64_t pts, duration;
     uint32_t next, window_end; // frames below next are written
-    bool told_fitted;
+    bool told_fitted, told_software, wants_gpu;
+    AVFrame *fetched;  // of the GPU's, in main memory
+    uint8_t *staging;  // a slot's picture on its way to a device
     int side_lost;
     int64_t run_us; // of the segment, already in the statistics
 };
@@ -36,6 +40,7 @@ enum reel_err lane_open(struct decoder *d, const struct reel_rec_open *r, struct
         .entry = r->entry,
         .start_pts = r->start_pts,
         .end_pts = r->end_pts,
+        .nvdec = r->software ? NULL : d->nvdec,
     };
     enum reel_err err = reel_jobs_get(d->child.jobs, r->job, &p.job);
     if (err) return err;
@@ -49,9 +54,9 @@ enum reel_err lane_open(struct decoder *d, const struct reel_rec_open *r, struct
     l->job = r->job;
     l->media = r->media;
     l->window_end = r->window_end;
+    l->wants_gpu = p.nvdec != NULL && *d->child.settings.pre_filter == 0 && r->media.rotation == 0;
     l->ring = &d->child.in[r->lane];
-    err = reel_ring_configure(l->ring, r->epoch, r->in_slots, &r->in);
-    if (!err && upload_av_format(r->in.format) == AV_PIX_FMT_NONE)
+    if (upload_av_format(r->in.format) == AV_PIX_FMT_NONE)
         err = reel_fail(REEL_ERR_PROTO, "could not open lane %u: the decoder does not write this slot format", r->lane);
     if (!err) err = segment_open(&p, d->pool, &l->segment);
     if (err) lane_close(d, &l);
@@ -66,6 +71,8 @@ void lane_close(struct decoder *d, struct lane **lane)
     segment_close(&l->segment, d->pool);
     upload_fini(&l->upload);
     av_frame_free(&l->frame);
+    av_frame_free(&l->fetched);
+    free(l->staging);
     free(l);
     *lane = NULL;
 }
@@ -99,16 +106,50 @@ static void say_fitted(struct decoder *d, struct lane *l)
                     l->frame->width, l->frame->height, av_get_pix_fmt_name((enum AVPixelFormat)l->frame->format));
 }
 
+static void say_software(struct decoder *d, struct lane *l)
+{
+    if (l->told_software || !d->nvdec || !l->wants_gpu) return;
+    l->told_software = true;
+    reel_child_note(&d->child, REEL_LOG_INFO, l->job,
+                    "the GPU's decoder (NVDEC) does not take this video: it is decoded on the processor");
+}
+
+// The frame in main memory, in the slot's format, and from there to where the slot is.
+static enum reel_err put_host_frame(struct decoder *d, struct lane *l, const AVFrame *frame, uint8_t *pixels)
+{
+    const struct reel_geometry *g = &l->ring->geometry;
+    bool fitted, away = l->ring->on_gpu;
+    if (away && !l->staging && !(l->staging = malloc(g->slot_bytes)))
+        return reel_fail(REEL_ERR_NOMEM, "could not write a picture: no memory");
+    uint8_t *slot = away ? l->staging : pixels;
+    enum reel_err err = upload_frame(&l->upload, g, &l->media.colour, slot, frame, &fitted);
+    if (!err && fitted) say_fitted(d, l);
+    return err || !away ? err : nvdec_upload(d->nvdec, g, slot, pixels);
+}
+
+static enum reel_err put_picture(struct decoder *d, struct lane *l, uint8_t *pixels)
+{
+    if (l->frame->format != AV_PIX_FMT_CUDA) {
+        say_software(d, l);
+        return put_host_frame(d, l, l->frame, pixels);
+    }
+    if (l->ring->on_device) {
+        enum reel_err err = nvdec_to_slot(d->nvdec, l->frame, &l->ring->geometry, pixels);
+        if (err != REEL_ERR_UNSUPPORTED) return err; // else of another size or format: by way of the processor
+    }
+    if (!l->fetched && !(l->fetched = av_frame_alloc()))
+        return reel_fail(REEL_ERR_NOMEM, "could not write a picture: no memory");
+    enum reel_err err = nvdec_download(d->nvdec, l->frame, l->fetched);
+    return err ? err : put_host_frame(d, l, l->fetched, pixels);
+}
+
 // Writes the waiting frame into its slot and says so.
 static enum reel_err write_slot(struct decoder *d, struct lane *l)
 {
     uint32_t slot_id = reel_ring_slot_of(l->ring, l->next);
     const struct reel_geometry *g = &l->ring->geometry;
-    uint8_t *slot = reel_ring_slot(l->ring, slot_id);
-    bool fitted;
-    enum reel_err err = upload_frame(&l->upload, g, &l->media.colour, slot, l->frame, &fitted);
+    enum reel_err err = put_picture(d, l, reel_ring_pixels(l->ring, slot_id));
     if (err) return err;
-    if (fitted) say_fitted(d, l);
     reel_crash_point("decoder.mid_slot");
     int lost = 0;
     uint32_t aux = upload_side(l->frame, reel_ring_aux(l->ring, slot_id), g->aux_bytes, &lost);

@@ -17,6 +17,7 @@
 #include "decoder/decode.h"
 #include "decoder/entry.h"
 #include "decoder/filter.h"
+#include "decoder/nvdec.h"
 #include "decoder/timing.h"
 #include "decoder/upload.h"
 
@@ -345,6 +346,7 @@ static enum reel_err finish(struct scan *s, struct scan_result *out)
     r->job = s->job.id;
     r->kept.timestamps = timestamps;
     r->media = s->media;
+    r->on_device = nvdec_can(s->demux->par) && !s->media.rotation && !*s->settings->pre_filter;
     out->entries = s->timing.entries;
     r->n_entries = s->media.flags & REEL_MEDIA_NO_CUT ? 0 : (uint32_t)s->timing.n_entries;
     return REEL_OK;

@@ -42,6 +42,7 @@ struct segment {
     int64_t shown, out; // frames of the range before and behind the filter
     struct segment_ledger ledger;
     int64_t hidden_known, run_us;
+    int64_t missing; // packets of the range that gave no frame, the container not having said so
 };
 
 enum reel_err segment_open(const struct segment_params *p, struct demux_pool *pool, struct segment **out_segment)
@@ -86,8 +87,10 @@ enum reel_err segment_open(const struct segment_params *p, struct demux_pool *po
         .time_base = time_base,
         .frame_rate = s->demux->frame_rate,
     };
-    err = decode_open(&decode, &s->decode);
-    if (!err) err = filter_create(&filter, &s->filter);
+    err = filter_create(&filter, &s->filter);
+    // libavfilter's filters work on pictures in main memory.
+    if (!err && filter_passes(s->filter)) decode.nvdec = p->nvdec;
+    if (!err) err = decode_open(&decode, &s->decode);
     if (err) goto fail;
     *out_segment = s;
     return REEL_OK;
@@ -251,6 +254,7 @@ static void close_ledger(struct segment *s)
     l->filtered = s->shown > s->out ? s->shown - s->out : 0;
     int64_t silent = l->packets - s->hidden_known - s->shown;
     if (silent <= 0) return;
+    s->missing = silent;
     if (l->errors)
         l->unreadable = silent;
     else if (!s->interlaced)
@@ -285,8 +289,15 @@ enum reel_err segment_next(struct segment *s, AVFrame *frame, int64_t *out_pts, 
     }
     s->run_us += reel_now_us() - begin;
     if (!err) return out_frame(s, frame, out_pts, out_duration);
-    if (err == REEL_EOF) close_ledger(s);
-    return err;
+    if (err != REEL_EOF) return err;
+    close_ledger(s);
+    // A GPU conceals damage in its own way, and drops what it cannot take: only
+    // what came whole counts, the rest is decoded in software.
+    if (decode_on_gpu(s->decode) && (s->ledger.errors || (s->missing && !s->interlaced)))
+        return reel_fail(REEL_ERR_FAULT,
+                         "could not decode a segment on the GPU: %lld damaged places, %lld frames are missing",
+                         (long long)s->ledger.errors, (long long)s->missing);
+    return REEL_EOF;
 }
 
 void segment_ledger(const struct segment *s, struct segment_ledger *out_ledger)

@@ -7,12 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/child_rings.h"
+#include "common/cuda.h"
 #include "common/life.h"
 #include "common/log.h"
 #include "decoder/av.h"
 #include "decoder/decoder.h"
 #include "decoder/demux.h"
 #include "decoder/lane.h"
+#include "decoder/nvdec.h"
 #include "decoder/scan.h"
 
 void notes_say(const struct notes *notes, int level, const char *fmt, ...)
@@ -52,6 +55,15 @@ const char *decoder_build(char *buf, size_t bytes)
     return buf;
 }
 
+// Without a GPU that decodes, this process goes on in software and says so once.
+static void open_gpu(struct decoder *d)
+{
+    if (!reel_child_on_gpu(&d->child) || d->child.device < 0) return;
+    if (!nvdec_create(d->child.device, &d->nvdec)) return;
+    reel_child_note(&d->child, REEL_LOG_INFO, REEL_NO_JOB, "GPU %d: %s; videos are decoded on the processor",
+                    d->child.device, reel_fail_text());
+}
+
 enum reel_err decoder_init(struct decoder *d)
 {
     av_log_set_callback(av_says);
@@ -60,6 +72,7 @@ enum reel_err decoder_init(struct decoder *d)
     d->scan_notes = (struct notes){note_scan, d};
     if ((!d->lanes && d->child.lanes) || !d->pool)
         return reel_fail(REEL_ERR_NOMEM, "could not start decoder: no memory");
+    open_gpu(d);
     return REEL_OK;
 }
 
@@ -69,6 +82,7 @@ void decoder_fini(struct decoder *d)
     free(d->lanes);
     scan_close(&d->scan);
     free(d->scans);
+    nvdec_destroy(&d->nvdec);
     demux_pool_destroy(&d->pool);
 }
 
@@ -106,7 +120,10 @@ static enum reel_err on_open(struct decoder *d, const struct reel_rec_open *r)
     if (*lane && lane_epoch(*lane) >= r->epoch) return REEL_OK;
     lane_close(d, lane);
     int64_t begin = reel_now_us();
-    enum reel_err err = lane_open(d, r, lane);
+    enum reel_err err = reel_child_ring_configure(&d->child, r, REEL_RING_IN);
+    // Without its device ring there is no lane: the coordinator knows and goes on in host memory.
+    if (!err && reel_child_ring_make(&d->child, r, REEL_RING_IN)) return REEL_OK;
+    if (!err) err = lane_open(d, r, lane);
     reel_stat_add(&d->child.row->busy_us, (uint64_t)(reel_now_us() - begin));
     if (err) return report_lane(d, err, r->job, r->lane, r->epoch, 0);
     reel_debug("lane", "lane %u epoch %u: job %u segment %u from %s", r->lane, r->epoch, r->job, r->segment,
@@ -142,6 +159,9 @@ static enum reel_err dispatch(struct decoder *d, enum reel_msg_type type, const 
     case REEL_MSG_WINDOW:
         on_window(d, record);
         return REEL_OK;
+    case REEL_MSG_FREE_RING:
+        reel_child_ring_free(&d->child, record);
+        return REEL_OK;
     case REEL_MSG_QUIT:
         d->quit = true;
         return REEL_OK;
@@ -168,8 +188,13 @@ enum reel_err decoder_listen(struct decoder *d)
 
 // ---- turns ----------------------------------------------------------------
 
-static enum reel_err post_scan(struct decoder *d, const struct scan_result *r)
+static enum reel_err post_scan(struct decoder *d, struct scan_result *r)
 {
+    // Memory that stands for a device's takes the processor's pictures as well.
+    if (d->child.mem_kind == REEL_MEM_HOST)
+        r->scanned.on_device = 1;
+    else if (!d->nvdec)
+        r->scanned.on_device = 0;
     enum reel_err err = REEL_OK;
     for (uint32_t i = 0; i < r->scanned.n_entries && !err; i++) {
         struct reel_rec_entry entry = {.job = r->scanned.job, .entry = r->entries[i]};
@@ -208,9 +233,11 @@ static enum reel_err step_lane(struct decoder *d, uint32_t i, bool *out_worked)
     enum reel_err err = lane_step(d, lane, &worked);
     *out_worked |= worked;
     if (!err) return REEL_OK;
-    err = report_lane(d, err, lane_job(lane), i, lane_epoch(lane), lane_next(lane));
+    enum reel_err sent = report_lane(d, err, lane_job(lane), i, lane_epoch(lane), lane_next(lane));
+    // A lost GPU stays lost in this process: another life goes on.
+    if (!sent && reel_cuda_lost()) return err;
     lane_close(d, &d->lanes[i]); // CLOSE_LANE will still be answered
-    return err;
+    return sent;
 }
 
 enum reel_err decoder_step(struct decoder *d, bool *out_worked)

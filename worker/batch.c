@@ -29,8 +29,9 @@ static enum reel_err prepare(struct worker *w, struct worker_lane *l, const stru
         err = engines_get(w->engines, &w->model, l->task.view.net_w, l->task.view.net_h, out_engine);
     else
         err = engines_get(w->engines, NULL, parts, 0, out_engine);
-    *out_frame = (struct task_frame){.in = reel_ring_slot(in, work->in_slot),
-                                     .out = reel_ring_slot(out, work->out_slot),
+    *out_frame = (struct task_frame){.in = reel_ring_pixels(in, work->in_slot),
+                                     .out = reel_ring_pixels(out, work->out_slot),
+                                     .aux = reel_ring_aux(out, work->out_slot),
                                      .n = work->n,
                                      .part = work->part,
                                      .pts = work->pts};

@@ -5,6 +5,7 @@
 // that closes holds no frame in work.
 #include <string.h>
 
+#include "common/child_rings.h"
 #include "common/log.h"
 #include "worker/worker.h"
 
@@ -165,12 +166,18 @@ static enum reel_err shape_of(struct worker *w, const struct reel_rec_shape *rec
     *out_shaped = (struct reel_rec_shaped){.job = rec->job, .task = task.model ? task.model->task : REEL_TASK_IMAGE};
     out_shaped->parts = (uint32_t)task.view.parts;
     if ((err = task.ops->shape(&task, out_shaped))) return err;
+    // Device memory that is the host's is read and written like any other.
+    out_shaped->reads_device = out_shaped->writes_device = w->child.mem_kind == REEL_MEM_HOST;
     if (!w->has_model) return REEL_OK;
     if (rec->parts > 1) say_parts(w, rec->job, &task.view);
     say_tiles(w, rec->job, &task.view);
     // Compiling here is the memory trial, and the first frame finds it done.
     struct engine *engine;
     if ((err = engines_get(w->engines, &w->model, task.view.net_w, task.view.net_h, &engine))) return err;
+    if (reel_child_on_gpu(&w->child) && w->device && device_takes(w->device, &task, engine)) {
+        out_shaped->reads_device = 1;
+        out_shaped->writes_device = w->model.task == REEL_TASK_IMAGE; // results of other tasks are finished on the host
+    }
     out_shaped->memory_bytes = engine_memory_bytes(engine) + task_memory_bytes(&task, out_shaped);
     return REEL_OK;
 }
@@ -187,6 +194,7 @@ static enum reel_err take_shape(struct worker *w, const struct reel_rec_shape *r
 
 static void pin_ring(struct worker *w, const struct reel_ring *ring, bool pin)
 {
+    if (ring->on_device) return; // in host memory are stamps alone
     if (pin)
         device_pin(w->device, ring->base, ring->slots * ring->geometry.slot_bytes);
     else
@@ -226,14 +234,15 @@ static void drop_lane(struct worker *w, uint32_t lane)
         fini_task(w, &l->task);
     }
     l->open = false;
+    reel_child_ring_drop(&w->child, lane, REEL_RING_IN);
+    reel_child_ring_drop(&w->child, lane, REEL_RING_OUT);
 }
 
 static enum reel_err open_lane(struct worker *w, const struct reel_rec_open *rec)
 {
     struct worker_lane *l = &w->lanes[rec->lane];
-    enum reel_err err = reel_ring_configure(&w->child.in[rec->lane], rec->epoch, rec->in_slots, &rec->in);
-    if (!err)
-        err = reel_ring_configure(&w->child.out[rec->lane], rec->epoch, rec->out_slots + rec->out_spares, &rec->out);
+    enum reel_err err = reel_child_ring_configure(&w->child, rec, REEL_RING_IN);
+    if (!err) err = reel_child_ring_configure(&w->child, rec, REEL_RING_OUT);
     if (!err && (rec->parts < 1 || rec->parts > REEL_MAX_PARTS))
         err = reel_fail(REEL_ERR_PROTO, "could not work on frames in %u parts", rec->parts);
     if (!err) err = setup_task(w, &rec->media, &rec->in, rec->parts, &l->task);
@@ -312,6 +321,9 @@ enum reel_err intake_take(struct worker *w, const struct reel_msg *msg)
             break;
         case REEL_MSG_CLOSE_LANE:
             err = take_close(w, (const void *)record);
+            break;
+        case REEL_MSG_RING:
+            err = reel_child_ring_take(&w->child, (const void *)record);
             break;
         case REEL_MSG_WORK:
             err = take_work(w, (const void *)record);

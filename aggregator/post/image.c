@@ -101,7 +101,8 @@ static void attach_side_data(const struct image *im, const struct reel_rec_frame
 static enum reel_err borrow(struct image *im, const struct reel_ring *ring, uint32_t slot, struct reel_rec_taken rec,
                             bool *out_lent, AVFrame **out)
 {
-    *out_lent = atomic_load(&im->loans) < im->p.max_loans;
+    // Inputs on a GPU are looked at by the processor; results go to the encoder there.
+    *out_lent = atomic_load(&im->loans) < im->p.max_loans && !(ring->on_gpu && ring == im->p.in);
     if (*out_lent) return picture_wrap(ring, slot, im->p.release, rec, &im->loans, out);
     return picture_copy_slot(&im->pool, ring, slot, out);
 }

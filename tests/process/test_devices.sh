@@ -99,4 +99,21 @@ shows list_trouble "the driver is too old"
 refused trouble "the driver is too old"
 printf 'no table\n' >"$work/devices"
 refused no_table "could not read the table of GPUs"
+rm "$work/devices"
+unset REELMILL_DEVICES
+
+# An encoder of GPUs where there is none: in software, with one line.
+stand_in() {
+    command -v ffmpeg >/dev/null || { skip encoder_without_gpu "no ffmpeg on this machine" && return; }
+    ffmpeg -v error -encoders 2>/dev/null | grep -q hevc_nvenc || { skip encoder_without_gpu "this FFmpeg has no NVENC" && return; }
+    [[ ! -e /dev/nvidiactl ]] || { skip encoder_without_gpu "there is a GPU driver" && return; }
+    local rc=0
+    clip "$work/a.mp4" 1
+    reel "$work/a.mp4" -o "$work/o.mkv" --encoder h264_nvenc --encoder_opts preset=p7 --gpu_num 1 || rc=$?
+    if ((rc)); then not_ok encoder_without_gpu "exit code $rc"
+    elif ! grep -qF "(h264_nvenc): libx264 does it on the processor" "$work/err"; then not_ok encoder_without_gpu "nothing is said"
+    elif [[ $(frames "$work/o.mkv") != 25 ]]; then not_ok encoder_without_gpu "$(frames "$work/o.mkv") frames"
+    else ok encoder_without_gpu; fi
+}
+stand_in
 finish

@@ -244,7 +244,7 @@ static uint32_t label_set(const struct model *m)
 void task_put_results(const struct task *task, struct task_frame *frame, enum reel_task id, const void *items,
                       uint32_t count, uint32_t item_bytes)
 {
-    uint8_t *aux = frame->out + task->out.aux_offset;
+    uint8_t *aux = frame->aux;
     struct reel_results head = {.task = id, .labels = label_set(task->model)};
     if (task->out.aux_bytes < sizeof head) return;
     uint32_t room = (task->out.aux_bytes - (uint32_t)sizeof head) / item_bytes;

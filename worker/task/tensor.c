@@ -32,7 +32,7 @@ static enum reel_err tensor_shape(const struct task *task, struct reel_rec_shape
 static enum reel_err tensor_finish(struct task *task, struct engine *engine, struct task_frame *frame)
 {
     struct reel_results head = {.task = REEL_TASK_TENSOR};
-    uint8_t *aux = frame->out + task->out.aux_offset;
+    uint8_t *aux = frame->aux;
     if (task->out.aux_bytes < sizeof head) return REEL_OK;
     uint32_t room = task->out.aux_bytes - (uint32_t)sizeof head, at = 0;
     for (int i = 0; i < engine_output_count(engine); i++) {

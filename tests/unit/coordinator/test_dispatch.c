@@ -276,7 +276,59 @@ static void suspected_frames_go_alone(void)
     CHECK(!d.worker[1].alone);
 }
 
-CHECK_MAIN({"parts_shorten_the_way_of_a_frame", parts_shorten_the_way_of_a_frame}, {"equal_devices", equal_devices}, {"mixed_devices", mixed_devices},
+// Lanes on devices: frames go to the allowed only, whoever is fastest, and to
+// those as soon as they are; a second try as well.
+static void limited_lanes(void)
+{
+    static struct lane lane[2];
+    static struct dispatch d;
+    struct dispatch_batch batch;
+    dispatch_init(&d, 3);
+    for (uint32_t w = 0; w < 3; w++) {
+        dispatch_up(&d, w, 1);
+        dispatch_on_ready(&d, w, 8);
+        d.worker[w].frame_us = w == 2 ? 100 : 5000; // the fastest may serve none
+    }
+    for (uint32_t l = 0; l < 2; l++) {
+        uint32_t end;
+        lane_init(&lane[l]);
+        lane_open(&lane[l],
+                  &(struct lane_params){.epoch = l + 1, .in_slots = 8, .out_slots = 8, .out_spares = 1, .order = l + 1});
+        lane_limit(&lane[l]);
+        CHECK(lane_next_window(&lane[l], &end));
+        for (uint32_t n = 0; n < end; n++) CHECK_INT(lane_on_decoded(&lane[l], l + 1, n, 0, 0, 1), LANE_OK);
+    }
+    CHECK(!dispatch_next(&d, lane, 2, 1000, &batch)); // nobody has opened the rings yet
+    lane_allow(&lane[1], 0);
+    CHECK(dispatch_next(&d, lane, 2, 1000, &batch));
+    CHECK_INT(batch.worker, 0);
+    CHECK_INT(batch.item[0].lane, 1);
+    lane_allow(&lane[0], 1);
+    int given[3] = {0};
+    while (dispatch_next(&d, lane, 2, 1000, &batch)) {
+        given[batch.worker]++;
+        for (uint32_t i = 0; i < batch.count; i++) CHECK_INT(batch.item[i].lane, batch.worker == 0 ? 1 : 0);
+    }
+    CHECK(given[1] > 0 && !given[2]);
+    // Worker 0 is late with the head of lane 1: worker 2 idles, but cannot reach it.
+    CHECK(!dispatch_next(&d, lane, 2, 10000000, &batch));
+    lane_allow(&lane[1], 2);
+    bool second = false;
+    while (dispatch_next(&d, lane, 2, 10000000, &batch)) {
+        CHECK_INT(batch.worker, 2);
+        CHECK_INT(batch.item[0].lane, 1);
+        second |= batch.item[0].n == 0;
+        bool first;
+        CHECK_INT(lane_on_done(&lane[1], 2, batch.item[0].n, 0, 2, batch.item[0].out_slot, &first), LANE_OK);
+        dispatch_on_done(&d, 2, 100);
+        dispatch_on_ready(&d, 2, 1);
+    }
+    CHECK(second); // the head, in a spare slot
+    lane_disallow(&lane[1], 2);
+    CHECK(!lane_may_serve(&lane[1], 2) && lane_may_serve(&lane[1], 0));
+}
+
+CHECK_MAIN({"limited_lanes", limited_lanes}, {"parts_shorten_the_way_of_a_frame", parts_shorten_the_way_of_a_frame}, {"equal_devices", equal_devices}, {"mixed_devices", mixed_devices},
            {"nothing_waits_for_a_slow_one_at_the_end", nothing_waits_for_a_slow_one_at_the_end},
            {"no_more_than_credit", no_more_than_credit},
            {"quick_frames_are_queued_deeper", quick_frames_are_queued_deeper}, {"batches_keep_to_one_shape", batches_keep_to_one_shape},

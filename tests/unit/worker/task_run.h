@@ -77,7 +77,7 @@ static enum reel_err run_part(struct run *r, const uint8_t *in, uint8_t *out, ui
 {
     struct engine *engine;
     enum reel_err err = engines_get(r->engines, &r->model, r->task.view.net_w, r->task.view.net_h, &engine);
-    struct task_frame f = {.in = in, .out = out, .part = part};
+    struct task_frame f = {.in = in, .out = out, .aux = out + r->task.out.aux_offset, .part = part};
     return err ? err : r->task.ops->run(&r->task, engine, &f);
 }
 

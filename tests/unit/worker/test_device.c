@@ -201,7 +201,11 @@ static void frames_through(const char *path, int w, int h, struct reel_pixel_for
     }
     for (int part = 0; part < n_parts; part++) {
         for (int i = 0; i < DEVICE_FRAMES; i++) {
-            struct task_frame f = {.in = in[i], .out = got[i], .n = (uint32_t)i, .part = (uint32_t)part};
+            struct task_frame f = {.in = in[i],
+                                   .out = got[i],
+                                   .aux = got[i] + dev.task.out.aux_offset,
+                                   .n = (uint32_t)i,
+                                   .part = (uint32_t)part};
             CHECK_MSG(!device_submit(device, &dev.task, engine, &f, (uint64_t)i), "%s", reel_fail_text());
         }
         CHECK_INT(device_in_work(device), DEVICE_FRAMES);

@@ -86,7 +86,7 @@ static void sim_one(struct reel_pixel_format in_format, struct reel_pixel_format
     uint64_t seed = 9;
     for (size_t i = REEL_STAMP_BYTES; i < t.in.slot_bytes; i++)
         in[i] = in_format.depth > 8 && i % 2 ? 1 : (uint8_t)(check_rand(&seed) >> 40);
-    struct task_frame f = {.in = in, .out = out, .n = 0xdeadbeef, .pts = 0x123456789};
+    struct task_frame f = {.in = in, .out = out, .aux = out + t.out.aux_offset, .n = 0xdeadbeef, .pts = 0x123456789};
     CHECK_INT(task_sim.run(&t, engine, &f), REEL_OK);
     struct yuv_picture p = task_picture(&t.out, &t.out_colour, out), from = task_picture(&t.in, &t.media.colour, in);
     CHECK_INT(read_stamp(&p, 0), 0xdeadbeef);

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+//
+// This process's GPU for decoding: FFmpeg's device context over our own CUDA
+// context and stream, and the ways of pictures between its surfaces, device
+// rings and main memory. nvdec.c needs CUDA; nvdec_stub.c says so.
+//
+// Surfaces are few: a picture is copied out, the copy is complete when a
+// function returns, and then the frame may go.
+#ifndef REEL_DECODER_NVDEC_H
+#define REEL_DECODER_NVDEC_H
+
+#include "common/frame.h"
+#include "decoder/av.h"
+#include "decoder/decode.h"
+
+struct nvdec;
+
+// Opens GPU `device`. Errors: UNSUPPORTED (no GPU, FFmpeg without CUDA), NOMEM,
+// FAULT.
+enum reel_err nvdec_create(int device, struct nvdec **out_nvdec);
+void nvdec_destroy(struct nvdec **nvdec);
+// Whether FFmpeg has a decoder for the stream that gives pictures on a GPU, in
+// a format that slots carry. What the GPU itself can shows when it is opened.
+bool nvdec_can(const AVCodecParameters *par);
+// Opens a codec context on the GPU; where the GPU refuses the stream it decodes
+// in software. Its frames say which: AV_PIX_FMT_CUDA or not.
+extern const struct decode_ops decode_nvdec;
+
+// A surface into the planes of a slot on the device. UNSUPPORTED when size or
+// format are not the slot's.
+enum reel_err nvdec_to_slot(struct nvdec *nvdec, const AVFrame *frame, const struct reel_geometry *g, uint8_t *pixels);
+// A surface into a new frame in main memory.
+enum reel_err nvdec_download(struct nvdec *nvdec, const AVFrame *frame, AVFrame *out_frame);
+// A whole slot's planes from main memory to the device; nvdec may be NULL.
+enum reel_err nvdec_upload(struct nvdec *nvdec, const struct reel_geometry *g, const uint8_t *slot, uint8_t *pixels);
+
+#endif

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Frames in device rings, with host memory that stands for a device's: the same
+# bytes as through host rings, on machines with and without peer access, with a
+# full device, and whoever dies at whatever moment.
+source "$(dirname "$0")/lib.bash"
+need_ffmpeg
+
+clip "$work/a.mp4" 9
+unset REELMILL_DEVICES CUDA_VISIBLE_DEVICES
+reel "$work/a.mp4" -o "$work/want.mkv" --gpu_num 2 --sim_ms 1 || not_ok reference "exit code $?"
+want=$(sum "$work/want.mkv")
+
+gpu() { printf 'gpu name="told" uuid=GPU-%s cc=9.0 sm=1 total=1000000000 free=%s peers=%s host=1\n' "$@"; }
+machine() { { printf 'reelmill-devices 1\ncuda runtime=13000 driver=13000 cudnn=91900\n' && cat; } >"$work/devices"; }
+export REELMILL_DEVICES=$work/devices
+
+check() { # name rc
+    if (($2)); then not_ok "$1" "exit code $2"
+    elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok "$1" "other bytes"
+    elif ! nothing_left; then not_ok "$1" "left: $(ls "$XDG_RUNTIME_DIR")"
+    else ok "$1"; fi
+}
+
+placed() { # name line ARGS...: the run's log has the line
+    local name=$1 line=$2 rc=0
+    shift 2
+    rm -f "$work/o.mkv"
+    reel "$work/a.mp4" -o "$work/o.mkv" --sim_ms 1 --log_level debug "$@" || rc=$?
+    if ! grep -q -- "$line" "$work/err"; then not_ok "$name" "the log lacks \"$line\""; return; fi
+    check "$name" "$rc"
+}
+
+machine < <(gpu a 900000000 '')
+placed one_gpu "frames and results on GPU 0" --gpu_num 1
+placed more_workers "frames and results on GPU 0" --gpu_num 3 --aggregators 2
+machine < <(gpu a 900000000 1 && gpu b 900000000 0)
+placed peers "frames and results on GPU 1" --gpu_num 2
+machine < <(gpu a 900000000 '' && gpu b 900000000 '')
+placed no_peers "frames and results on GPU 1" --gpu_num 2
+machine < <(gpu a 3500000 '')
+placed little_memory "results on GPU 0" --gpu_num 1
+machine < <(gpu a 100000 '')
+placed no_memory "slots" --gpu_num 1
+grep -q "on GPU" "$work/err" && not_ok no_memory_is_host "rings on a device" || ok no_memory_is_host
+machine < <(gpu a 900000000 '')
+REELMILL_DEVICE_MEMORY=off placed off "slots" --gpu_num 1
+grep -q "on GPU" "$work/err" && not_ok off_is_off "rings on a device" || ok off_is_off
+# Allocation fails in the middle of the run: one line, and on through host memory.
+REELMILL_HOST_DEVICE_BYTES=1000000 placed device_full "frames go through host memory on GPU 0: .*the device is full" --gpu_num 1 --progress plain
+
+at_point() { # point:hit:signal
+    local rc=0 point=${1%%:*}
+    rm -f "$work/o.mkv"
+    REELMILL_CRASH=$1 reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms 1 || rc=$?
+    if ! grep -q "crash point \"${point#*/}\"" "$work/err"; then not_ok "crash_$1" "the point was not passed"; return; fi
+    check "crash_$1" "$rc"
+}
+machine < <(gpu a 900000000 1 && gpu b 900000000 0)
+for point in decoder.0/ring.made:1:9 aggregator.0/ring.made:2:11 worker.0/ring.opened:1:9 worker.1/ring.opened:3:11 \
+    aggregator.0/ring.opened:1:9 decoder.mid_slot:40:9 worker.mid_slot:15:9 worker.before_done:25:9 \
+    aggregator.before_taken:30:9 aggregator.before_commit:1:9; do
+    at_point "$point"
+done
+
+by_pid() { # stage times
+    local name=kill_$1 rc=0 killed=0 pid
+    rm -f "$work/o.mkv"
+    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms 4
+    while ((killed < $2)) && ! gone $coordinator; do
+        pid=$(children $coordinator "$1" 2 | tail -n 1)
+        if [[ -n $pid ]] && kill -9 "$pid" 2>/dev/null; then killed=$((killed + 1)); fi
+        read -rt 0.1 <> <(:) || true
+    done
+    wait $coordinator || rc=$?
+    ((killed == $2)) || { not_ok "$name" "only $killed kills"; return; }
+    check "$name" $rc
+}
+by_pid worker 4
+by_pid decoder 3
+by_pid aggregator 3
+
+killed_coordinator() {
+    local rc=0
+    rm -f "$work/o.mkv"
+    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --sim_ms 20
+    wait_for 10 test -e "$work/.o.mkv.reelmill/journal"
+    kill -9 $coordinator
+    wait $coordinator 2>/dev/null || true
+    reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --sim_ms 1 || rc=$?
+    check killed_coordinator $rc
+}
+killed_coordinator
+finish

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# What --setup installs where a GPU driver is, over a told /proc, with apt-get,
+# dpkg, curl and pip played by scripts that only write down what was asked.
+source "$(dirname "$0")/lib.bash"
+
+log=$work/log
+mkdir -p "$work/bin" "$work/proc/driver/nvidia" "$work/root/etc" "$work/tree"
+for tool in apt-get dpkg curl; do printf '#!/bin/bash\necho "%s $*" >>"%s"\n' "$tool" "$log" >"$work/bin/$tool"; done
+printf '#!/bin/bash\necho "install ok installed"\n' >"$work/bin/dpkg-query"
+printf '#!/bin/bash\nexec "$@"\n' >"$work/bin/sudo"
+printf '#!/bin/bash\nmkdir -p "${!#}/bin"; printf "#!/bin/bash\\necho pip \\$* >>%s\\n" >"${!#}/bin/pip"; chmod +x "${!#}/bin/pip"\n' "$log" >"$work/bin/python3"
+chmod +x "$work"/bin/*
+cp "$root/run.sh" "$work/tree/"
+driver() { printf 'NVRM version: NVIDIA UNIX x86_64 Kernel Module  %s  Wed\n' "$1" >"$work/proc/driver/nvidia/version"; }
+system() { printf 'ID=%s\nVERSION_ID="%s"\n' "$1" "$2" >"$work/root/etc/os-release"; }
+
+setup_on() { # name code text-in-log-or-messages...
+    local name=$1 code=$2 rc=0 text
+    shift 2
+    : >"$log"
+    PATH=$work/bin:/usr/bin:/bin REELMILL_PROC=$work/proc REELMILL_ROOT=$work/root timeout 20 \
+        bash "$work/tree/run.sh" --setup >"$work/out" 2>"$work/err" </dev/null || rc=$?
+    if ((rc != code)); then not_ok "$name" "exit code $rc"; return; fi
+    for text in "$@"; do
+        grep -qF -- "$text" "$log" "$work/err" || { not_ok "$name" "nothing says \"$text\": $(cat "$log")"; return; }
+    done
+    ok "$name"
+}
+
+: >"$work/tree/Makefile"
+driver 580.65.06
+system debian 12
+setup_on debian 0 "from NVIDIA's repository (debian12), about 1.5 GB" "repos/debian12/" "dpkg -i" \
+    "cuda-nvcc-13-0 cuda-cudart-dev-13-0 libcudnn9-dev-cuda-13 libnccl-dev"
+system ubuntu 24.04
+driver 535.104.05
+setup_on older_driver 0 "repos/ubuntu2404/" "cuda-nvcc-12-0" "libcudnn9-dev-cuda-12"
+driver 470.57.02
+setup_on too_old_driver 1 "470.57.02 is too old"
+driver 580.65.06
+system arch ''
+setup_on other_system 0 "no CUDA toolkit is here" "pip install -q nvidia-cudnn-cu13 nvidia-nccl-cu13"
+rm -rf "$work/tree/.venv"
+mkdir -p "$work/root/usr/local/cuda/bin" "$work/root/usr/local/cuda/lib64"
+printf '#!/bin/bash\n' >"$work/root/usr/local/cuda/bin/nvcc" && chmod +x "$work/root/usr/local/cuda/bin/nvcc"
+: >"$work/root/usr/local/cuda/lib64/libcudnn.so.9"
+system debian 12
+setup_on only_nccl 0 ": libnccl-dev"
+grep -q cudnn "$log" && not_ok only_what_is_missing "$(cat "$log")" || ok only_what_is_missing
+: >"$work/root/usr/local/cuda/lib64/libnccl.so.2"
+setup_on complete 0 "the CUDA toolkit, cuDNN and NCCL are installed"
+rm "$work/tree/Makefile" "$work/root/usr/local/cuda/lib64/libcudnn.so.9"
+setup_on bundle 0 "pip install -q nvidia-cudnn-cu13"
+rm -r "$work/proc/driver"
+setup_on no_driver 0
+[[ -s $log ]] && not_ok no_driver_nothing "$(cat "$log")" || ok no_driver_nothing
+finish
