@@ -162,9 +162,12 @@ $(foreach s,$(STAGES),$(eval $(call binary,$(s))))
 TEST_SRC  := $(wildcard tests/unit/*/test_*.c)
 TEST_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
-.PHONY: tests tests-control test test-long
+.PHONY: tests tests-control tests-threads test test-long
 tests: all $(TEST_BINS)
 tests-control: $(filter $(BUILD)/tests/unit/common/% $(BUILD)/tests/unit/coordinator/%,$(TEST_BINS))
+# Those whose code has threads, for TSan.
+tests-threads: $(addprefix $(BUILD)/tests/unit/,common/test_bus common/test_ring worker/test_backend_onednn \
+                 aggregator/test_encode aggregator/test_lane)
 
 # The .cu files compiled for the CPU by tests/cuda_cpu: linked by the tests of
 # kernels, in front of those that nvcc makes.
@@ -217,9 +220,9 @@ plan-table: $(BUILD)/tests/planning/plan_table $(PLAN_STUB)
 
 # ---- upkeep ---------------------------------------------------------------
 
-OURS := $(shell git ls-files '*.c' '*.h' '*.inc' 2>/dev/null)
+OURS = $(shell git ls-files '*.c' '*.h' '*.cu' '*.cuh')
 
-.PHONY: deps install lint format clean help
+.PHONY: deps install lint format eval-upscaler clean help
 deps:
 	./run.sh --setup
 
@@ -238,7 +241,11 @@ lint:
 	tools/lint
 
 format:
-	clang-format -i $(OURS)
+	clang-format -i $(OURS) # not the .inc: bodies whose macros it cannot read
+
+# Quality of the bundled upscalers as they are used (models/README.md).
+eval-upscaler: all
+	$(PYTHON) models/train/evaluate.py
 
 clean:
 	rm -rf build
@@ -259,6 +266,7 @@ help:
 	@echo "make install PREFIX= install to PREFIX/lib/reelmill and PREFIX/bin"
 	@echo "make lint            dependency rules, headers, shell scripts"
 	@echo "make format          clang-format on all sources"
+	@echo "make eval-upscaler   the bundled upscalers through run.sh against bicubic"
 	@echo "make docs            docs/operators.md from the operator table"
 	@echo "make conformance     ONNX's backend node tests (CONFORMANCE_DIRS=\"dir ...\" for others)"
 	@echo "make fuzz-ops        operators and networks drawn at random, against ONNX Runtime"
