@@ -157,7 +157,8 @@ struct run {
 
     int64_t start_us, first_dispatch_us, last_commit_us, tick_us;
     uint64_t busy_at_first[SUPERVISE_MAX]; // busy_us of each process at the first dispatch
-    int64_t cpu_at_first;
+    int64_t cpu_at_first[REEL_STAGES], cpu_us[REEL_STAGES]; // CPU time of each stage, then, and from then on
+    int64_t cpu_until_us;                                   // when the latter was read
     uint64_t frames_taken, frames_given;
 
     bool failed; // the run as a whole
@@ -234,6 +235,9 @@ void progress_tick(struct progress *progress, struct run *run, int64_t now_us);
 // Clears the bar, so that a line can be written.
 void progress_pause(struct progress *progress);
 void progress_end(struct progress *progress, struct run *run, int64_t now_us);
+
+// CPU time that each stage's live processes have had so far.
+void report_read_cpu(const struct run *run, int64_t out_us[REEL_STAGES]);
 
 struct bottleneck {
     char stage[32];

@@ -637,6 +637,7 @@ static void note_first_dispatch(struct run *run, int64_t now_us)
     if (run->first_dispatch_us) return;
     run->first_dispatch_us = now_us;
     run->last_commit_us = now_us;
+    report_read_cpu(run, run->cpu_at_first);
     for (uint32_t i = 0; i < run->sup.n; i++) run->busy_at_first[i] = atomic_load(&run->stat->row[i].busy_us);
 }
 

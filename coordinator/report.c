@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/life.h"
 #include "coordinator/coordinator.h"
 
 #define BUSY_ENOUGH 0.85 // a stage that is busy for so much of the time is what bounds the run
@@ -41,39 +42,82 @@ static double stage_busy(const struct run *run, enum reel_stage stage)
     return run->sup.count[stage] ? sum / run->sup.count[stage] : 0;
 }
 
+void report_read_cpu(const struct run *run, int64_t out_us[REEL_STAGES])
+{
+    memset(out_us, 0, REEL_STAGES * sizeof *out_us);
+    out_us[REEL_COORDINATOR] = reel_cpu_us();
+    for (uint32_t i = 0; i < run->sup.n; i++) {
+        const struct proc *p = &run->sup.proc[i];
+        int64_t us = p->pidfd >= 0 ? reel_cpu_us_of(p->pid) : 0;
+        if (us > 0) out_us[p->stage] += us;
+    }
+}
+
+static const char *const people[REEL_STAGES] = {"coordination", "decoding", "the model", "encoding"};
+
+// Whether all cores were busy with this run; *out_most: with which stage mostly.
+static bool is_cpu_bound(const struct run *run, enum reel_stage *out_most)
+{
+    int64_t used = run->cpu_us[REEL_COORDINATOR], us = run->cpu_until_us - run->first_dispatch_us;
+    *out_most = REEL_WORKER;
+    for (int s = REEL_DECODER; s < REEL_STAGES; s++) {
+        used += run->cpu_us[s];
+        if (run->cpu_us[s] > run->cpu_us[*out_most]) *out_most = (enum reel_stage)s;
+    }
+    return us > 0 && (double)used >= BUSY_ENOUGH * run->cores * (double)us;
+}
+
+// The option that makes a stage faster, where cores or devices are left for it.
+// More processes help where there are segments for them.
+static const char *help_of(const struct run *run, enum reel_stage stage)
+{
+    uint64_t segments = 0;
+    for (uint32_t i = 0; i < run->n_jobs; i++) segments += run->jobs[i].n_segments;
+    bool more = segments > run->sup.count[stage];
+    if (stage == REEL_DECODER)
+        return more ? "more --decoders" : "--decoder_threads, or a smaller --segment_seconds with more --decoders";
+    if (stage == REEL_AGGREGATOR)
+        return more ? "more --aggregators, or a faster preset in --encoder_opts,"
+                    : "a faster preset in --encoder_opts, or a smaller --segment_seconds with more --aggregators,";
+    return "more devices (--gpu_num)";
+}
+
+static const char *cpu_help_of(enum reel_stage stage)
+{
+    if (stage == REEL_AGGREGATOR) return "a faster preset in --encoder_opts, or more cores,";
+    return stage == REEL_WORKER ? "a GPU, or more cores," : "more cores";
+}
+
 void report_bottleneck(const struct run *run, struct bottleneck *out)
 {
-    static const char *const people[REEL_STAGES] = {"coordinator", "decoding", "the model", "encoding"};
-    static const char *const help[REEL_STAGES] = {"", "--decoders", "more devices (--gpu_num)", "--aggregators"};
     *out = (struct bottleneck){"none", "nothing was run"};
     if (!run->stat || window_us(run) <= 0) return;
-    double busy[REEL_STAGES] = {0}, cpu = 0;
-    enum reel_stage most = REEL_WORKER;
+    double busy[REEL_STAGES] = {0};
+    enum reel_stage most = REEL_WORKER, most_cpu;
     for (int s = REEL_DECODER; s < REEL_STAGES; s++) {
         busy[s] = stage_busy(run, (enum reel_stage)s);
-        cpu += busy[s] * run->sup.count[s] * (s == REEL_WORKER ? run->settings.threads : 1);
         if (busy[s] > busy[most]) most = (enum reel_stage)s;
     }
-    const char *name = supervise_stage_name(most);
-    snprintf(out->stage, sizeof out->stage, "%s", name);
+    bool cpu_bound = is_cpu_bound(run, &most_cpu);
+    if (cpu_bound) most = most_cpu;
+    snprintf(out->stage, sizeof out->stage, "%s", supervise_stage_name(most));
     char idle[128];
     size_t at = 0;
     for (int s = REEL_DECODER; s < REEL_STAGES; s++)
         if (s != (int)most)
             at += (size_t)snprintf(idle + at, sizeof idle - at, "%s%s %.0f%% idle", at ? ", " : "", people[s],
                                    100 * (1 - busy[s]));
-    bool on_cpu = run->settings.backend == SET_BACKEND_ONEDNN;
-    if (on_cpu && cpu >= BUSY_ENOUGH * run->cores)
+    if (cpu_bound)
         snprintf(out->text, sizeof out->text,
-                 "bound by the CPU: all %u cores were busy, mostly with %s (%.0f%% busy; %s)", run->cores, people[most],
-                 100 * busy[most], idle);
+                 "bound by the CPU: all %u cores were busy, mostly with %s (%.0f%% busy; %s): %s would help",
+                 run->cores, people[most], 100 * busy[most], idle, cpu_help_of(most));
     else if (busy[most] >= BUSY_ENOUGH)
         snprintf(out->text, sizeof out->text, "bound by %s (%.0f%% busy; %s): %s would help", people[most],
-                 100 * busy[most], idle, help[most]);
+                 100 * busy[most], idle, help_of(run, most));
     else
         snprintf(out->text, sizeof out->text,
                  "bound by nothing for long: %s was busiest (%.0f%%; %s); short inputs, or waits between stages: "
-                 "--lanes may help",
+                 "more --lanes may help",
                  people[most], 100 * busy[most], idle);
 }
 

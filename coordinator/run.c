@@ -436,6 +436,10 @@ int run_all(struct run *run)
     int64_t end_us = reel_now_us();
     reel_debug("run", "%.3f s of CPU for %llu frames", (double)reel_cpu_us() / 1e6,
                (unsigned long long)run->frames_taken);
+    int64_t cpu_us[REEL_STAGES] = {0};
+    if (run->sup.n) report_read_cpu(run, cpu_us);
+    for (int s = 0; s < REEL_STAGES; s++) run->cpu_us[s] = cpu_us[s] - run->cpu_at_first[s];
+    run->cpu_until_us = end_us;
     if (run->progress) progress_end(run->progress, run, end_us);
     if (run->sup.n) supervise_end(&run->sup, run->interrupted ? STOP_END_US : END_US);
     int code = exit_code_of(run);

@@ -498,7 +498,7 @@ def verdict(lab):
     cases = [
         ("decoder", "--decoder", [hd, "-o", "null:", "--gpu_num", "1"], 0),
         ("worker", "gpu_num", [lab.small(1000), "-o", "null:", "--gpu_num", "2"], 10),
-        ("aggregator", "--encoder", [sd, "-o", out, "--encoder_opts", "preset=veryslow", "--gpu_num", "1"], 0),
+        ("aggregator", "--encoder_opts", [sd, "-o", out, "--encoder_opts", "preset=veryslow", "--gpu_num", "1"], 0),
     ]
     for stage, word, args, ms in cases:
         b = lab.reel("--backend", "sim", "--sim_ms", str(ms), *args)["bottleneck"]
