@@ -83,7 +83,7 @@ static enum reel_err attach(char **argv, struct reel_child *c)
 
 enum reel_err reel_child_open(int argc, char **argv, struct reel_child *out_child)
 {
-    *out_child = (struct reel_child){.device = -1};
+    *out_child = (struct reel_child){.device = -1, .collective_fd = -1};
     if (!reel_child_is(argc, argv)) return reel_fail(REEL_ERR_CONFIG, "this program is started by the coordinator");
     out_child->stage = (enum reel_stage)atoi(argv[ARG_STAGE]);
     if ((unsigned)out_child->stage >= REEL_STAGES) return reel_fail(REEL_ERR_PROTO, "unknown stage");
@@ -92,6 +92,8 @@ enum reel_err reel_child_open(int argc, char **argv, struct reel_child *out_chil
     out_child->device = atoi(argv[ARG_DEVICE]);
     out_child->mem_kind = (enum reel_mem_kind)atoi(argv[ARG_MEM]);
     out_child->wire_fd = atoi(argv[ARG_WIRE]);
+    out_child->collective_fd = atoi(argv[ARG_COLLECTIVE]);
+    out_child->workers = (uint32_t)strtoul(argv[ARG_WORKERS], NULL, 10);
     out_child->lanes = (uint32_t)strtoul(argv[ARG_LANES], NULL, 10);
     reel_log_init(stage_names[out_child->stage], (int)out_child->index, REEL_LOG_WARN, NULL);
     reel_crash_init(stage_names[out_child->stage], (int)out_child->index, out_child->incarnation);

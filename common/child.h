@@ -28,6 +28,8 @@ struct reel_child_params {
     uint32_t lanes;
     uint64_t in_ring_bytes, out_ring_bytes; // of every lane's object
     const int *in_ring_fds, *out_ring_fds;  // [lanes]
+    int collective_fd;                      // of REEL_COLLECTIVE_BYTES, for workers; -1: none
+    uint32_t workers;                       // of the run
 };
 
 // A device ring of a lane in one direction.
@@ -46,6 +48,8 @@ struct reel_child {
     struct reel_stat_row *row; // this process's
     struct reel_bus *bus;
     uint32_t part; // of the frame in work, for FAILED
+    int collective_fd; // a worker's, -1 without
+    uint32_t workers;
     uint32_t lanes;
     struct reel_ring *in, *out; // [lanes]
 

@@ -24,6 +24,8 @@ enum {
     ARG_LANES,
     ARG_IN_BYTES,
     ARG_OUT_BYTES,
+    ARG_COLLECTIVE,
+    ARG_WORKERS,
     ARG_RINGS,
     ARG_COUNT
 };

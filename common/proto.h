@@ -77,6 +77,7 @@
 #define REEL_NO_FRAME UINT32_MAX
 #define REEL_NO_JOB UINT32_MAX
 #define REEL_MAX_RECORDS 512 // per message
+#define REEL_COLLECTIVE_BYTES (4u << 20) // of the object through which workers work together
 #define REEL_MAX_PARTS 8     // of a frame that several workers share
 
 enum reel_stage {

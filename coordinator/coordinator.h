@@ -125,6 +125,7 @@ struct run {
     struct memory_limits memory;
     char *config_text; // what output bytes depend on
     int settings_fd, jobs_fd, stat_fd;
+    int collective_fd; // through which workers share what they read; -1: each reads alone
     struct reel_stat_page *stat;
     struct reel_bus *bus;
     struct supervise sup;

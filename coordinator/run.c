@@ -282,7 +282,8 @@ static int64_t remaining_frames(const struct run *run)
         left += job->shaped.parts * (job->scanned.media.n_frames - (int64_t)job->frames_committed);
     }
     for (uint32_t l = 0; l < run->n_lanes; l++)
-        if (run->lanes[l].state == LANE_OPEN && !run->lanes[l].committed) left -= (int64_t)run->lanes[l].work_from * run->io[l].open.parts;
+        if (run->lanes[l].state == LANE_OPEN && !run->lanes[l].committed)
+            left -= (int64_t)run->lanes[l].work_from * run->io[l].open.parts;
     return left > 0 ? left : 0;
 }
 
@@ -337,12 +338,27 @@ static enum reel_err publish_settings(struct run *run)
     return err;
 }
 
+// Several workers read a model once. Nothing depends on it.
+static void make_collective(struct run *run)
+{
+    run->collective_fd = -1;
+    if (run->workers < 2 || !run->settings.model[0]) return;
+    enum reel_err err =
+        reel_shm_create(reel_shm_choose(REEL_COLLECTIVE_BYTES), REEL_COLLECTIVE_BYTES, &run->collective_fd);
+    if (!err && (err = reel_shm_reserve(run->collective_fd, REEL_COLLECTIVE_BYTES))) {
+        close(run->collective_fd);
+        run->collective_fd = -1;
+    }
+    if (err) reel_debug("run", "each worker reads the model by itself: %s", reel_fail_text());
+}
+
 static enum reel_err setup(struct run *run)
 {
     enum reel_err err = memory_limits(run->settings.memory, &run->memory);
     if (!err) err = publish_settings(run);
     if (!err) err = reel_jobs_publish(run->inputs.jobs, run->inputs.n, &run->jobs_fd);
     if (!err) err = reel_stat_create(&run->stat_fd, &run->stat);
+    if (!err) make_collective(run);
     if (!err) err = reel_bus_open_hub(run->dir.bus_path, &run->bus);
     if (!err) err = flow_init(run);
     if (!err) err = jobs_init(run);
@@ -354,6 +370,8 @@ static enum reel_err setup(struct run *run)
                                        .stat_fd = run->stat_fd,
                                        .mem_kind = run->mem_kind,
                                        .lanes = run->n_lanes,
+                                       .collective_fd = run->collective_fd,
+                                       .workers = run->workers,
                                        .in_ring_bytes = run->ring_bytes,
                                        .out_ring_bytes = run->ring_bytes,
                                        .in_ring_fds = run->in_fds,

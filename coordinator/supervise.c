@@ -96,6 +96,7 @@ static enum reel_err spawn(struct supervise *s, struct proc *p, int64_t now_us)
     keep[n++] = params.settings_fd;
     keep[n++] = params.jobs_fd;
     keep[n++] = params.stat_fd;
+    if (p->stage == REEL_WORKER && params.collective_fd >= 0) keep[n++] = params.collective_fd;
     for (uint32_t i = 0; i < params.lanes; i++) {
         keep[n++] = params.in_ring_fds[i];
         keep[n++] = params.out_ring_fds[i];

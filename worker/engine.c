@@ -75,7 +75,10 @@ static enum reel_err gather_facts(struct engines *e)
 
 static enum reel_err open_net(const struct engines *e, struct net **out_net)
 {
-    struct net_params p = {.backend = e->params.backend, .backend_params = e->params.backend_params};
+    struct net_params p = {.backend = e->params.backend,
+                           .backend_params = e->params.backend_params,
+                           .bytes = e->params.bytes,
+                           .n_bytes = e->params.n_bytes};
     return net_open(e->path, &p, out_net);
 }
 

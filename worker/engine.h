@@ -15,6 +15,8 @@ struct engine_params {
     const char *path; // of the model; NULL without one
     const char *backend;
     struct backend_params backend_params;
+    const void *bytes; // of the file, when it was read already (borrowed until engines_close()), or NULL
+    size_t n_bytes;
 };
 
 // Opens the model once. Errors: as net_open().

@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "kernels/conv_cpu.h"
 #include "worker/cli.h"
+#include "worker/collective.h"
 #include "worker/device_ops.h"
 #include "worker/devices.h"
 #include "worker/worker.h"
@@ -99,10 +100,40 @@ static enum reel_err open_device(struct worker *w)
     return ops ? device_create(ops, w->params.device, &w->device) : REEL_OK;
 }
 
+// A model that is larger is read by each worker as it needs it.
+#define SHARED_MODEL_BYTES ((size_t)1 << 30)
+
+// Workers that start together read the model's file once: from a network's disk
+// that counts. What fails is done alone.
+static void read_together(struct worker *w)
+{
+    if (w->child.collective_fd < 0 || w->child.workers < 2 || w->child.incarnation != 1) return;
+    struct collective *c = NULL;
+    enum reel_err err =
+        collective_open_shared(w->child.collective_fd, w->child.index, w->child.workers, COLLECTIVE_LIMIT_MS, &c);
+    if (!err)
+        err = collective_read_file(c, w->child.settings.model, SHARED_MODEL_BYTES, &w->model_bytes, &w->n_model_bytes);
+    if (err) reel_debug("main", "reads the model alone: %s", reel_fail_text());
+    collective_close(&c);
+}
+
+static enum reel_err hash_model(const struct worker *w, uint8_t out_hash[32], uint64_t *out_bytes)
+{
+    if (!w->model_bytes) return reel_sha256_file(w->child.settings.model, out_hash, out_bytes);
+    struct reel_sha256 s;
+    reel_sha256_init(&s);
+    reel_sha256_update(&s, w->model_bytes, w->n_model_bytes);
+    reel_sha256_final(&s, out_hash);
+    *out_bytes = w->n_model_bytes;
+    return REEL_OK;
+}
+
 static enum reel_err load_model(struct worker *w)
 {
     struct reel_rec_model rec = {.task = REEL_TASK_IMAGE, .batch = 1};
     struct engine_params p = {.path = w->child.settings.model, .backend = w->backend, .backend_params = w->params};
+    read_together(w);
+    p.bytes = w->model_bytes, p.n_bytes = w->n_model_bytes;
     enum reel_err err = engines_open(&p, &w->engines);
     if (err) return err;
     w->has_model = engines_facts(w->engines) != NULL;
@@ -111,7 +142,7 @@ static enum reel_err load_model(struct worker *w)
     if (w->has_model) {
         if ((err = guess_model(w, rec.text, sizeof rec.text))) return err;
         uint64_t bytes;
-        if ((err = reel_sha256_file(w->child.settings.model, rec.model_sha256, &bytes))) return err;
+        if ((err = hash_model(w, rec.model_sha256, &bytes))) return err;
         rec.task = w->model.task;
         rec.memory_bytes = bytes;
     } else {
@@ -197,6 +228,7 @@ static int run_child(int argc, char **argv)
     if (w->lanes) intake_close_all(w);
     device_destroy(&w->device);
     engines_close(&w->engines);
+    free(w->model_bytes);
     free(w->lanes);
     reel_child_close(&w->child);
     free(w);

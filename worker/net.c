@@ -40,7 +40,8 @@ static enum reel_err open_into(struct net *net, const char *path, const struct n
     if (params->max_file_bytes) limits.max_file_bytes = params->max_file_bytes;
     net->path = strdup(path);
     if (!net->path) return reel_fail(REEL_ERR_NOMEM, "could not open model \"%s\": out of memory", path);
-    enum reel_err err = import_file(path, &limits, &net->imported);
+    enum reel_err err = params->bytes ? import_read(path, params->bytes, params->n_bytes, &limits, &net->imported)
+                                      : import_file(path, &limits, &net->imported);
     if (err) return err;
     net->n_in = net->imported->n_inputs;
     net->n_out = net->imported->n_outputs;

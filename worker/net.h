@@ -15,6 +15,8 @@ struct net_params {
     const char *backend; // "onednn", "cudnn"
     struct backend_params backend_params;
     size_t max_file_bytes; // refuse larger models; 0 = 4 GiB
+    const void *bytes;     // of the file, borrowed during net_open(); NULL: it is read
+    size_t n_bytes;
 };
 
 struct net_io {

@@ -28,6 +28,8 @@ struct worker {
     bool has_model;
     struct model model;
     struct engines *engines;
+    void *model_bytes; // of the model's file, when the workers read it together; NULL: alone
+    size_t n_model_bytes;
     struct worker_lane *lanes; // [child.lanes]
     struct reel_rec_work queue[WORKER_CREDITS];
     uint32_t queue_first, queue_count;

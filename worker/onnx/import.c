@@ -1014,10 +1014,18 @@ enum reel_err import_file(const char *path, const struct import_params *params, 
     enum reel_err err = read_all(fd, params ? params : &defaults, &bytes, &count);
     close(fd);
     if (err) return reel_fail_prefix(err, "could not read model \"%s\": ", path);
-    int folder_fd = open_folder_of(path);
-    err = import_memory(bytes, count, path, folder_fd, params, out_graph);
-    if (folder_fd >= 0) close(folder_fd);
+    err = import_read(path, bytes, count, params, out_graph);
     free(bytes);
+    return err;
+}
+
+enum reel_err import_read(const char *path, const void *bytes, size_t count, const struct import_params *params,
+                          struct graph **out_graph)
+{
+    *out_graph = NULL;
+    int folder_fd = open_folder_of(path);
+    enum reel_err err = import_memory(bytes, count, path, folder_fd, params, out_graph);
+    if (folder_fd >= 0) close(folder_fd);
     return err;
 }
 

@@ -29,6 +29,11 @@ struct import_params {
 // UNSUPPORTED, IO, NOMEM, LIMIT; the graph is destroyed with graph_destroy().
 enum reel_err import_file(const char *path, const struct import_params *params, struct graph **out_graph);
 
+// The same of a file whose bytes are here already (borrowed during the call);
+// path tells where its external data is.
+enum reel_err import_read(const char *path, const void *bytes, size_t count, const struct import_params *params,
+                          struct graph **out_graph);
+
 // The same from memory; name is for messages. folder_fd < 0: external data is
 // refused. Borrows bytes during the call only.
 enum reel_err import_memory(const void *bytes, size_t count, const char *name, int folder_fd,

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+//
+// Operations that all workers of a run do together: one sends bytes to all, and
+// neighbours exchange rows (the halo of a frame that is split between them).
+// Two ways behind one face: shared memory between processes of one machine
+// (collective_shared.c), and NCCL between GPUs (collective_nccl.c).
+//
+// Nobody depends on it. Each step has a time limit and looks whether its peers
+// live; when one fails, GONE comes back on every side, the collective is over
+// for good, and the caller goes on alone. Not thread-safe.
+#ifndef REEL_WORKER_COLLECTIVE_H
+#define REEL_WORKER_COLLECTIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+
+#define COLLECTIVE_LIMIT_MS 3000 // of one step; going on alone costs little
+
+struct collective;
+
+// fd: an object of REEL_COLLECTIVE_BYTES, zeroed, that all ranks have (borrowed).
+// Does not wait for the others. Errors: IO, PROTO, NOMEM.
+enum reel_err collective_open_shared(int fd, uint32_t rank, uint32_t ranks, int limit_ms, struct collective **out);
+// Between GPUs, each rank with its own one open; `meet` (borrowed) is where they
+// find each other. The memory of the operations below is device memory then, and
+// they run on `stream`. Errors: UNSUPPORTED (no NCCL, one GPU twice), GONE.
+enum reel_err collective_open_nccl(struct collective *meet, void *stream, int limit_ms, struct collective **out);
+void collective_close(struct collective **collective);
+
+uint32_t collective_rank(const struct collective *c);
+uint32_t collective_ranks(const struct collective *c);
+
+// data of rank `root` becomes that of all. The same bytes on all ranks. GONE.
+enum reel_err collective_broadcast(struct collective *c, void *data, size_t bytes, uint32_t root);
+
+// With rank - 1 (above) and rank + 1 (below): sends and receives `bytes` each
+// way. Ends of the row leave theirs alone. The same bytes on all ranks. GONE.
+struct collective_halo {
+    const void *send_up, *send_down;
+    void *from_up, *from_down;
+    size_t bytes;
+};
+enum reel_err collective_exchange(struct collective *c, const struct collective_halo *halo);
+
+// A file, read by rank 0 alone; *out_data is the caller's to free. Errors: GONE
+// (also when it is unreadable or above `most`): then read it alone.
+enum reel_err collective_read_file(struct collective *c, const char *path, size_t most, void **out_data,
+                                   size_t *out_bytes);
+
+#endif
