@@ -38,14 +38,15 @@ enum exit_code {
 // ---- jobs -------------------------------------------------------------------
 
 enum job_state {
-    JOB_WAITING, // not begun
-    JOB_LOCK,    // waits for another run to let its parts go
-    JOB_SCAN,    // a decoder reads all packets
-    JOB_SHAPE,   // a worker says what its model makes of this size
-    JOB_PROVE,   // an aggregator opens the encoder at that size
-    JOB_CHECK,   // parts of an earlier run are verified
-    JOB_RUN,     // segments are on lanes
-    JOB_MUX,     // an aggregator puts the parts together
+    JOB_WAITING,     // not begun
+    JOB_LOCK,        // waits for another run to let its parts go
+    JOB_DONE_BEFORE, // an earlier run finished it: was it this command?
+    JOB_SCAN,        // a decoder reads all packets
+    JOB_SHAPE,       // a worker says what its model makes of this size
+    JOB_PROVE,       // an aggregator opens the encoder at that size
+    JOB_CHECK,       // parts of an earlier run are verified
+    JOB_RUN,         // segments are on lanes
+    JOB_MUX,         // an aggregator puts the parts together
     JOB_DONE,
     JOB_FAILED,
 };
@@ -98,7 +99,6 @@ struct job {
 
     enum reel_err error_code;
     char error[REEL_TEXT_BYTES + 64];
-    bool resumed_whole; // was done already
 };
 
 // ---- lanes ------------------------------------------------------------------

@@ -167,12 +167,99 @@ static void wipe_parts(const struct job *job)
     }
 }
 
-// An earlier run of the same command finished this job already.
-static bool is_done_already(const struct run *run, const struct job *job)
+// ---- what an output depends on -----------------------------------------------------
+
+static char *build_text(struct run *run)
 {
-    struct stat st;
-    return job->old.done && job->old.has_header && !strcmp(job->old.header.config, run->config_text) &&
-           !stat(job->spec->output, &st) && (uint64_t)st.st_size == job->old.done_bytes;
+    const char *build[REEL_STAGES] = {0};
+    for (uint32_t i = run->sup.n; i-- > 0;)
+        if (run->sup.proc[i].incarnation && run->sup.proc[i].hello.build[0])
+            build[run->sup.proc[i].stage] = run->sup.proc[i].hello.build;
+    char *out = NULL;
+    if (asprintf(&out, "reelmill %s\ndecoder: %s\nworker: %s\naggregator: %s", REEL_VERSION, build[REEL_DECODER],
+                 build[REEL_WORKER], build[REEL_AGGREGATOR]) < 0)
+        return NULL;
+    return out;
+}
+
+static enum reel_err make_header(struct run *run, const struct job *job, struct journal_header *out)
+{
+    char hex[65];
+    *out = (struct journal_header){.segments = job->n_segments};
+    out->input = strdup(reel_hex(job->scanned.input_sha256, 32, hex));
+    out->model = strdup(reel_hex(run->model.model_sha256, 32, hex));
+    out->config = strdup(run->config_text);
+    out->build = build_text(run);
+    const char *kind = "";
+    for (uint32_t i = run->workers; i-- > 0;) {
+        const struct proc *p = supervise_at(&run->sup, REEL_WORKER, i);
+        if (p->hello.device_kind[0]) kind = p->hello.device_kind;
+    }
+    out->device = strdup(kind);
+    if (out->input && out->model && out->config && out->build && out->device) return REEL_OK;
+    journal_header_fini(out);
+    return reel_fail(REEL_ERR_NOMEM, "could not write the journal: out of memory");
+}
+
+// ---- done before ---------------------------------------------------------------------
+
+// An earlier run finished this job, and neither its input nor its output was
+// written since.
+static bool is_done_already(const struct job *job)
+{
+    struct stat in, out;
+    if (!job->old.done || !job->old.has_header || stat(job->spec->output, &out)) return false;
+    bool newer = !stat(job->spec->input, &in) &&
+                 (in.st_mtim.tv_sec > out.st_mtim.tv_sec ||
+                  (in.st_mtim.tv_sec == out.st_mtim.tv_sec && in.st_mtim.tv_nsec > out.st_mtim.tv_nsec));
+    return !newer && (uint64_t)out.st_size == job->old.done_bytes;
+}
+
+static bool stages_are_known(const struct run *run)
+{
+    bool known[REEL_STAGES] = {[REEL_COORDINATOR] = true};
+    for (uint32_t i = 0; i < run->sup.n; i++) known[run->sup.proc[i].stage] |= run->sup.proc[i].hello.build[0] != 0;
+    return run->model_known && known[REEL_DECODER] && known[REEL_WORKER] && known[REEL_AGGREGATOR];
+}
+
+// The finished job's account, taken from its journal.
+static void take_over(struct run *run, struct job *job)
+{
+    const struct journal_content *old = &job->old;
+    char why[256];
+    for (uint32_t i = 0; i < old->n_segments; i++) {
+        job->frames_out += old->segments[i].frames;
+        ledger_add(&job->ledger, &old->segments[i].ledger, why, sizeof why);
+    }
+    for (uint32_t i = 0; i < old->n_quarantined; i++)
+        poison_restore(&job->poison, old->quarantined[i].segment, old->quarantined[i].n);
+    job->frames_committed = job->frames_resumed = job->frames_out;
+    job->n_segments = old->n_segments;
+    memcpy(&job->kept, &old->done_kept, sizeof job->kept);
+    finish(run, job, JOB_DONE);
+}
+
+// A finished job of the same command stays; of another one it is refused, as
+// an unfinished one is.
+static void step_done_already(struct run *run, struct job *job)
+{
+    if (!stages_are_known(run)) return;
+    struct journal_header now;
+    enum reel_err err = make_header(run, job, &now);
+    if (!err) {
+        // Its input was not scanned again: is_done_already() looked at its age.
+        free(now.input);
+        now.input = strdup(job->old.header.input);
+        now.segments = job->old.header.segments;
+        err = now.input ? journal_match(&job->old.header, &now) : reel_fail(REEL_ERR_NOMEM, "out of memory");
+        journal_header_fini(&now);
+    }
+    if (!err) {
+        take_over(run, job);
+        return;
+    }
+    snprintf(job->holder, sizeof job->holder, "-");
+    jobs_fail(run, job, err, reel_fail_text());
 }
 
 static void step_lock(struct run *run, struct job *job, int64_t now_us)
@@ -195,16 +282,7 @@ static void step_lock(struct run *run, struct job *job, int64_t now_us)
         jobs_fail(run, job, err, reel_fail_text());
         return;
     }
-    if (is_done_already(run, job)) {
-        job->resumed_whole = true;
-        job->frames_out = 0;
-        for (uint32_t i = 0; i < job->old.n_segments; i++) job->frames_out += job->old.segments[i].frames;
-        job->frames_committed = job->frames_resumed = job->frames_out;
-        job->n_segments = job->old.n_segments;
-        finish(run, job, JOB_DONE);
-        return;
-    }
-    job->state = JOB_SCAN;
+    job->state = is_done_already(job) ? JOB_DONE_BEFORE : JOB_SCAN;
 }
 
 // ---- requests -------------------------------------------------------------------
@@ -331,38 +409,6 @@ static void merge_kept(struct reel_kept *into, const struct reel_kept *more)
 }
 
 // ---- check: what an earlier run left --------------------------------------------
-
-static char *build_text(struct run *run)
-{
-    const char *build[REEL_STAGES] = {0};
-    for (uint32_t i = run->sup.n; i-- > 0;)
-        if (run->sup.proc[i].incarnation && run->sup.proc[i].hello.build[0])
-            build[run->sup.proc[i].stage] = run->sup.proc[i].hello.build;
-    char *out = NULL;
-    if (asprintf(&out, "reelmill %s\ndecoder: %s\nworker: %s\naggregator: %s", REEL_VERSION, build[REEL_DECODER],
-                 build[REEL_WORKER], build[REEL_AGGREGATOR]) < 0)
-        return NULL;
-    return out;
-}
-
-static enum reel_err make_header(struct run *run, const struct job *job, struct journal_header *out)
-{
-    char hex[65];
-    *out = (struct journal_header){.segments = job->n_segments};
-    out->input = strdup(reel_hex(job->scanned.input_sha256, 32, hex));
-    out->model = strdup(reel_hex(run->model.model_sha256, 32, hex));
-    out->config = strdup(run->config_text);
-    out->build = build_text(run);
-    const char *kind = "";
-    for (uint32_t i = run->workers; i-- > 0;) {
-        const struct proc *p = supervise_at(&run->sup, REEL_WORKER, i);
-        if (p->hello.device_kind[0]) kind = p->hello.device_kind;
-    }
-    out->device = strdup(kind);
-    if (out->input && out->model && out->config && out->build && out->device) return REEL_OK;
-    journal_header_fini(out);
-    return reel_fail(REEL_ERR_NOMEM, "could not write the journal: out of memory");
-}
 
 // Opens the journal: a new one, or the old one behind its last whole line.
 static enum reel_err begin_journal(struct run *run, struct job *job)
@@ -559,7 +605,10 @@ void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed 
     say_unreadable(run, job);
     if (run->n_jobs > 1 && job->spec->kind != REEL_OUTPUT_NULL && job->spec->kind != REEL_OUTPUT_IMAGES) {
         // The others go on: a run that is killed later need not do this one again.
-        enum reel_err err = journal_put_done(job->journal, rec->bytes);
+        uint64_t packed;
+        _Static_assert(sizeof packed == sizeof job->kept, "kept fits into a number");
+        memcpy(&packed, &job->kept, sizeof packed);
+        enum reel_err err = journal_put_done(job->journal, rec->bytes, packed);
         if (err) reel_warn("jobs", "%s", reel_fail_text());
         char path[REEL_PATH_BYTES];
         for (uint32_t i = 0; i < job->n_segments; i++) rundir_remove_tree(reel_part_path(job->spec, i, path));
@@ -579,6 +628,7 @@ static void step_job(struct run *run, struct job *job, int64_t now_us)
 {
     struct reel_rec_job rec = {job->spec->id};
     if (job->state == JOB_LOCK) step_lock(run, job, now_us);
+    if (job->state == JOB_DONE_BEFORE) step_done_already(run, job);
     if (job->state == JOB_SCAN) ask(run, job, REEL_DECODER, REEL_MSG_SCAN, &rec);
     if (job->state == JOB_SHAPE && run->model_known) step_shape(run, job);
     if (job->state == JOB_PROVE) step_prove(run, job);

@@ -187,7 +187,8 @@ static bool read_line(char *line, size_t bytes, struct journal_content *c)
     if (!strncmp(body, "HEADER ", 7)) return read_header(body, c);
     if (!strncmp(body, "SEGMENT ", 8)) return read_segment(body, c);
     if (!strncmp(body, "QUARANTINE ", 11)) return read_quarantine(body, c);
-    if (!strncmp(body, "DONE ", 5)) return c->done = number_of(body, "bytes", &c->done_bytes);
+    if (!strncmp(body, "DONE ", 5))
+        return c->done = number_of(body, "bytes", &c->done_bytes) && number_of(body, "kept", &c->done_kept);
     return false;
 }
 
@@ -384,7 +385,7 @@ enum reel_err journal_put_quarantine(struct journal *j, uint32_t segment, uint32
     return put(j, "QUARANTINE segment=%u n=%u", segment, n);
 }
 
-enum reel_err journal_put_done(struct journal *j, uint64_t output_bytes)
+enum reel_err journal_put_done(struct journal *j, uint64_t output_bytes, uint64_t kept)
 {
-    return put(j, "DONE bytes=%" PRIu64, output_bytes);
+    return put(j, "DONE bytes=%" PRIu64 " kept=%" PRIu64, output_bytes, kept);
 }

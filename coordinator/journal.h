@@ -51,6 +51,7 @@ struct journal_content {
     struct journal_quarantine *quarantined;
     uint32_t n_quarantined;
     uint64_t done_bytes;  // of the output
+    uint64_t done_kept;   // what its job kept, as the caller packed it
     uint64_t whole_bytes; // of the file up to its last whole line
 };
 
@@ -72,6 +73,6 @@ void journal_close(struct journal **journal);
 enum reel_err journal_put_header(struct journal *j, const struct journal_header *header);
 enum reel_err journal_put_segment(struct journal *j, const struct journal_segment *segment);
 enum reel_err journal_put_quarantine(struct journal *j, uint32_t segment, uint32_t n);
-enum reel_err journal_put_done(struct journal *j, uint64_t output_bytes);
+enum reel_err journal_put_done(struct journal *j, uint64_t output_bytes, uint64_t kept);
 
 #endif

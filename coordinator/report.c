@@ -225,7 +225,7 @@ enum reel_err report_write(const struct run *run, const char *path, int64_t now_
     for (uint32_t i = 0; i < run->n_jobs; i++) {
         const struct job *job = &run->jobs[i];
         const struct ledger_entry *e = &job->ledger.sum;
-        sum.decoded += job->resumed_whole ? (int64_t)job->frames_out : e->decoded;
+        sum.decoded += e->decoded;
         sum.hidden += e->hidden;
         sum.unreadable += e->unreadable;
         sum.filtered += e->filtered;

@@ -94,6 +94,38 @@ other_configuration() {
 }
 other_configuration
 
+# Many inputs: those that were finished are left alone, unless the command or the input is another one.
+mkdir "$work/in"
+for i in 1 2 3; do clip "$work/in/$i.mp4" 3; done
+begin_many() {
+    rm -rf "$work/many"
+    start "$work/in" -o "$work/many" --gpu_num 1 --sim_ms 15 --lanes 1
+    wait_for 60 grep -qs ' DONE ' "$work/many/.1.mp4.reelmill/journal" && kill -INT $coordinator
+    wait $coordinator
+    [[ -e $work/many/1.mp4 && ! -e $work/many/3.mp4 ]]
+}
+many_again() { # name, whether 1.mp4 is kept, exit code, arguments...
+    local name=$1 kept=$2 code=$3 before rc=0
+    shift 3
+    before=$(stat -c %i "$work/many/1.mp4")
+    reel "$work/in" -o "$work/many" --gpu_num 2 --report "$work/r.json" "$@" || rc=$?
+    if ((rc != code)); then not_ok "$name" "exit code $rc"
+    elif [[ $kept == yes && $(stat -c %i "$work/many/1.mp4") != "$before" ]]; then not_ok "$name" "the finished one was done again"
+    elif [[ $kept == no && $(stat -c %i "$work/many/1.mp4") == "$before" ]]; then not_ok "$name" "the finished one was left"
+    elif ((code == 0)) && [[ $(grep -c '"status": "done", "error": null, "frames_in": 75, "frames_out": 75' "$work/r.json") != 3 ]]; then not_ok "$name" "report: $(cat "$work/r.json")"
+    elif ((code == 0)) && [[ $(ls -A "$work/many") != $'1.mp4\n2.mp4\n3.mp4' ]]; then not_ok "$name" "left: $(ls -A "$work/many")"
+    else ok "$name"; fi
+}
+if begin_many; then many_again many_resumed yes 0; else not_ok many_resumed "it was not interrupted in the middle"; fi
+if begin_many; then
+    many_again many_other_configuration yes 1 --encoder_opts preset=ultrafast
+    grep -q "another configuration" "$work/err" || not_ok many_other_configuration "no reason was given"
+else not_ok many_other_configuration "it was not interrupted in the middle"; fi
+if begin_many; then
+    touch "$work/in/1.mp4"
+    many_again many_newer_input no 0
+else not_ok many_newer_input "it was not interrupted in the middle"; fi
+
 # Two runs for one output: the second waits, then names the first.
 locked() {
     begin || { not_ok locked "no segment was committed"; return; }

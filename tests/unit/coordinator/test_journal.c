@@ -92,11 +92,11 @@ static void torn_tail_is_ignored(void)
         if (c.has_header) {
             struct journal *j = NULL;
             CHECK_INT(journal_open(path, c.whole_bytes, &j), REEL_OK);
-            CHECK_INT(journal_put_done(j, 9), REEL_OK);
+            CHECK_INT(journal_put_done(j, 9, 258), REEL_OK);
             journal_close(&j);
             journal_content_fini(&c);
             CHECK_INT(journal_read(path, &c), REEL_OK);
-            CHECK(c.done && c.done_bytes == 9);
+            CHECK(c.done && c.done_bytes == 9 && c.done_kept == 258);
         }
         journal_content_fini(&c);
     }
