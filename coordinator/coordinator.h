@@ -5,6 +5,7 @@
 //
 //   main.c      the story            run.c       setup, the loop, the end
 //   jobs.c      a job's life         flow.c      a lane's life, frames on their way
+//   resume.c    what an earlier run left of a job
 //   supervise.c processes            progress.c, report.c  what people see
 //   plan, lanes, dispatch, ledger, poison: pure
 #ifndef COORDINATOR_COORDINATOR_H
