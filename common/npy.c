@@ -73,8 +73,35 @@ static enum reel_err parse_shape(const char *path, const char *p, struct reel_sh
     return REEL_OK;
 }
 
+// The first index fastest, as numpy writes transposed arrays, to the last index
+// fastest.
+static enum reel_err from_fortran_order(const char *path, struct reel_tensor *t)
+{
+    const size_t item = reel_dtype_bytes(t->dtype);
+    const int nd = t->shape.ndim;
+    struct reel_tensor to;
+    if (reel_tensor_count(t) < 2) return REEL_OK; // and the strides below fit
+    if (reel_tensor_init(&to, t->dtype, &t->shape))
+        return reel_fail(REEL_ERR_NOMEM, "could not read tensor \"%s\": out of memory", path);
+    int64_t stride[REEL_MAX_DIMS], at[REEL_MAX_DIMS] = {0}, from = 0;
+    stride[0] = 1;
+    for (int i = 1; i < nd; i++) stride[i] = stride[i - 1] * t->shape.dim[i - 1];
+    for (int64_t i = 0, count = reel_tensor_count(t); i < count; i++) {
+        memcpy((char *)to.data + (size_t)i * item, (const char *)t->data + (size_t)from * item, item);
+        for (int d = nd - 1; d >= 0; d--) {
+            from += stride[d];
+            if (++at[d] < t->shape.dim[d]) break;
+            from -= stride[d] * at[d];
+            at[d] = 0;
+        }
+    }
+    reel_tensor_fini(t);
+    *t = to;
+    return REEL_OK;
+}
+
 static enum reel_err parse_header(const char *path, const char *header, enum reel_dtype *out_dtype,
-                                  struct reel_shape *out_shape)
+                                  struct reel_shape *out_shape, bool *out_fortran)
 {
     const char *descr = dict_value(header, "descr"), *order = dict_value(header, "fortran_order");
     *out_dtype = REEL_DTYPE_NONE;
@@ -83,15 +110,11 @@ static enum reel_err parse_header(const char *path, const char *header, enum ree
         if ((*descr == '\'' || *descr == '"') && !strncmp(descr + 1, descrs[i].text, 3) && descr[4] == *descr)
             *out_dtype = descrs[i].dtype;
     if (*out_dtype == REEL_DTYPE_NONE)
-        return reel_fail(REEL_ERR_UNSUPPORTED, "could not read tensor \"%s\": element type %.12s is not supported",
-                         path, descr);
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not read tensor \"%s\": element type %.*s is not supported",
+                         path, (int)strcspn(descr, ",}"), descr);
     enum reel_err err = parse_shape(path, dict_value(header, "shape"), out_shape);
     if (err) return err;
-    if (!strncmp(order, "True", 4) && out_shape->ndim > 1)
-        return reel_fail(REEL_ERR_UNSUPPORTED,
-                         "could not read tensor \"%s\": it is in Fortran order\nsave it with "
-                         "numpy.ascontiguousarray()",
-                         path);
+    *out_fortran = !strncmp(order, "True", 4) && out_shape->ndim > 1;
     return REEL_OK;
 }
 
@@ -125,13 +148,16 @@ static enum reel_err read_file(const char *path, FILE *f, char *header, struct r
 
     enum reel_dtype dtype;
     struct reel_shape shape;
-    if ((err = parse_header(path, header, &dtype, &shape))) return err;
+    bool fortran = false;
+    if ((err = parse_header(path, header, &dtype, &shape, &fortran))) return err;
     uint64_t bytes = (uint64_t)reel_shape_count(&shape) * reel_dtype_bytes(dtype);
     if (bytes > (uint64_t)st.st_size - lead_bytes - header_bytes)
         return reel_fail(REEL_ERR_INPUT, "could not read tensor \"%s\": the file is cut off", path);
     struct reel_tensor t;
     if ((err = reel_tensor_init(&t, dtype, &shape))) return err;
-    if ((err = read_exactly(path, f, t.data, bytes))) {
+    err = read_exactly(path, f, t.data, bytes);
+    if (!err && fortran) err = from_fortran_order(path, &t);
+    if (err) {
         reel_tensor_fini(&t);
         return err;
     }
