@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/settings.h"
 #include "worker/graph/pass.h"
@@ -21,10 +22,22 @@
 #define DEFAULT_H 360
 #define DEFAULT_W 640
 
+// What lies with the command, the model or the files given is 2, as when a run
+// refuses its model.
 static int exit_code(enum reel_err err)
 {
     if (err) fprintf(stderr, "reelmill: %s\n", reel_fail_text());
-    return err == REEL_OK ? 0 : err == REEL_ERR_CONFIG ? 2 : 1;
+    switch (err) {
+    case REEL_OK:
+        return 0;
+    case REEL_ERR_CONFIG:
+    case REEL_ERR_INPUT:
+    case REEL_ERR_UNSUPPORTED:
+    case REEL_ERR_LIMIT:
+        return 2;
+    default:
+        return 1;
+    }
 }
 
 static double now_ms(void)
@@ -36,6 +49,8 @@ static double now_ms(void)
 
 static enum reel_err open_net(const struct cli_params *p, struct net **out_net)
 {
+    if (access(p->model, R_OK)) // a name that is wrong, rather than a disk that is
+        return reel_fail(REEL_ERR_CONFIG, "could not open model \"%s\": %s", p->model, strerror(errno));
     struct net_params params = {.backend = p->backend, .backend_params = p->backend_params};
     return net_open(p->model, &params, out_net);
 }
@@ -141,6 +156,8 @@ static enum reel_err read_inputs(const struct net *net, const char *list, struct
             err = no_such_input(net, word);
         else if (in[at].data)
             err = reel_fail(REEL_ERR_CONFIG, "could not use input \"%s\": it is given twice", net_input(net, at)->name);
+        else if (access(eq + 1, R_OK))
+            err = reel_fail(REEL_ERR_CONFIG, "could not open tensor \"%s\": %s", eq + 1, strerror(errno));
         else
             err = reel_npy_read(eq + 1, &in[at]);
     }
@@ -322,6 +339,8 @@ int cli_bench_model(const struct cli_params *p)
     free(out);
     free(in_p);
     free(shapes);
+    // for people who look for the slow step: the backend has timed each
+    if (!err && getenv("REELMILL_PROFILE")) net_dump(net, true, stderr);
     net_close(&net);
     return exit_code(err);
 }
