@@ -172,8 +172,19 @@ void reel_crash_point(const char *point)
 {
     for (int i = 0; i < n_crashes; i++) {
         struct crash *c = &crashes[i];
-        if (strcmp(c->point, point) || ++c->passed != c->hit) continue;
+        if (!c->signal || strcmp(c->point, point) || ++c->passed != c->hit) continue;
         reel_warn("crash", "crash point \"%s\", hit %d: raising signal %d", point, c->hit, c->signal);
         raise(c->signal);
     }
+}
+
+bool reel_fault_point(const char *point)
+{
+    for (int i = 0; i < n_crashes; i++) {
+        struct crash *c = &crashes[i];
+        if (c->signal || strcmp(c->point, point) || ++c->passed < c->hit) continue;
+        reel_warn("crash", "crash point \"%s\", hit %d: fails", point, c->passed);
+        return true; // from this hit on
+    }
+    return false;
 }

@@ -43,5 +43,8 @@ int64_t reel_cpu_us_of(pid_t pid);
 // hit is followed by '*' ("worker.2/before_done:3*:9": every incarnation).
 void reel_crash_init(const char *stage, int index, uint32_t incarnation);
 void reel_crash_point(const char *point);
+// True where REELMILL_CRASH names the point with signal 0: something that can
+// fail at this place is to fail now.
+bool reel_fault_point(const char *point);
 
 #endif

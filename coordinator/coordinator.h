@@ -176,6 +176,9 @@ struct run {
 int run_all(struct run *run);
 // The run cannot go on: all ends, text is told.
 void run_fail(struct run *run, enum reel_err code, const char *text);
+// There is no memory for worker p (on its device): the others do its work, and
+// the run fails when there are none.
+void run_leave_out(struct run *run, struct proc *p, const char *text);
 // Posts to a process that may be dead (then its death tells).
 void run_post(struct run *run, const struct proc *p, enum reel_msg_type type, const void *record);
 

@@ -17,6 +17,7 @@ _Static_assert(LANE_MAX_PARTS == REEL_MAX_PARTS, "lanes.h includes no message");
 #define LEAST_WINDOW 8    // frames in a lane's window beside those the workers hold
 #define EASY_BYTES (UINT64_C(64) << 20) // of a lane's rings, that are taken for longer queues and fewer messages
 #define OUT_SPARES 2      // for second tries of late frames
+#define NO_MEMORY_FRAMES 3 // in a row without memory: the worker is left out
 #define DECODER_FRAMES 20 // a codec's own pictures: 16 references and some on the way
 
 // ---- finding things -------------------------------------------------------------
@@ -441,6 +442,7 @@ void flow_on_done(struct run *run, struct proc *p, const struct reel_rec_done *r
     enum lane_result result = lane_on_done(lane, rec->epoch, rec->n, rec->part, p->index, rec->out_slot, &first);
     judge(p, result, "DONE", rec->lane, rec->n);
     if (result != LANE_OK) return;
+    p->no_memory = 0;
     dispatch_on_done(&run->dispatch, p->index, rec->total_us);
     supervise_on_progress(p);
     struct job *job = job_of(run, lane);
@@ -582,6 +584,15 @@ void flow_on_lane_failed(struct run *run, struct proc *p, const struct reel_rec_
         jobs_fail(run, job, (enum reel_err)rec->err, rec->text);
         return;
     }
+    if (p->stage == REEL_WORKER && rec->err == REEL_ERR_NOMEM) {
+        // No fault of the frame: it waits for memory, or for another worker.
+        enum lane_result result = lane_on_refused(lane, rec->epoch, rec->n, rec->part, p->index);
+        judge(p, result, "FAILED", rec->lane, rec->n);
+        if (result != LANE_OK) return;
+        dispatch_on_let_go(&run->dispatch, p->index, 1);
+        if (++p->no_memory >= NO_MEMORY_FRAMES) run_leave_out(run, p, rec->text);
+        return;
+    }
     if (p->stage == REEL_WORKER) {
         bool alone = run->dispatch.worker[p->index].held == 1;
         enum lane_result result = lane_on_refused(lane, rec->epoch, rec->n, rec->part, p->index);
@@ -701,7 +712,7 @@ bool flow_owes(const struct run *run, const struct proc *p)
         const struct lane *lane = &run->lanes[l];
         if (lane->state == LANE_IDLE || !lane_has_member(lane, member_of(p))) continue;
         if (p->stage != REEL_WORKER && !is_bound(run, p, l)) continue;
-        if (lane->state == LANE_CLOSING) return true;
+        if (lane->state == LANE_CLOSING || rings_owes(run, l, p)) return true;
         if (p->stage == REEL_DECODER && !lane->ended && lane->decoded < lane->window_end) return true;
         uint32_t held = run->jobs[lane->p.job].proven.hold_frames; // an encoder may keep these for as long as it likes
         if (p->stage == REEL_AGGREGATOR && (lane->finished || lane->sent - lane->taken > held)) return true;

@@ -48,6 +48,11 @@ bool rings_aggregator_ready(const struct run *run, uint32_t l)
            (!r->ring[REEL_RING_OUT].on_device || r->ring[REEL_RING_OUT].made);
 }
 
+static bool has_opened(const struct lane_rings *r, enum reel_direction d, uint32_t worker)
+{
+    return !r->ring[d].on_device || (r->ring[d].opened[worker / 64] >> worker % 64 & 1);
+}
+
 // ---- offers ---------------------------------------------------------------------
 
 static void offer_one(struct run *run, uint32_t l, struct proc *p, enum reel_direction d)
@@ -144,11 +149,6 @@ enum rings_result rings_on_made(struct run *run, struct proc *p, const struct re
     return RINGS_OK;
 }
 
-static bool has_opened(const struct lane_rings *r, enum reel_direction d, uint32_t worker)
-{
-    return !r->ring[d].on_device || (r->ring[d].opened[worker / 64] >> worker % 64 & 1);
-}
-
 enum rings_result rings_on_open(struct run *run, struct proc *p, const struct reel_rec_ring *rec)
 {
     struct lane *lane = &run->lanes[rec->lane];
@@ -164,6 +164,17 @@ enum rings_result rings_on_open(struct run *run, struct proc *p, const struct re
     r->ring[rec->direction].opened[p->index / 64] |= UINT64_C(1) << p->index % 64;
     if (has_opened(r, REEL_RING_IN, p->index) && has_opened(r, REEL_RING_OUT, p->index)) lane_allow(lane, p->index);
     return RINGS_OK;
+}
+
+bool rings_owes(const struct run *run, uint32_t l, const struct proc *p)
+{
+    const struct lane_rings *r = &run->io[l].rings;
+    bool in = r->ring[REEL_RING_IN].on_device, out = r->ring[REEL_RING_OUT].on_device;
+    bool in_made = r->ring[REEL_RING_IN].made, out_made = r->ring[REEL_RING_OUT].made;
+    if (p->stage == REEL_DECODER) return in && !in_made;
+    if (p->stage == REEL_AGGREGATOR)
+        return (out && !out_made) || (in && in_made && !r->ring[REEL_RING_IN].aggregator_opened);
+    return (in_made && !has_opened(r, REEL_RING_IN, p->index)) || (out_made && !has_opened(r, REEL_RING_OUT, p->index));
 }
 
 void rings_on_gone(struct run *run, uint32_t l, const struct proc *p)

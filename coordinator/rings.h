@@ -34,6 +34,8 @@ bool rings_reached_by(const struct run *run, uint32_t lane, uint32_t worker);
 bool rings_aggregator_ready(const struct run *run, uint32_t lane);
 // Sends p (a member that has OPEN_LANE) what is made already.
 void rings_offer(struct run *run, uint32_t lane, struct proc *p);
+// Whether p, a member of the open lane, has yet to make or open a ring.
+bool rings_owes(const struct run *run, uint32_t lane, const struct proc *p);
 // p is dead: what it had opened counts no longer.
 void rings_on_gone(struct run *run, uint32_t lane, const struct proc *p);
 // The lane is idle: its owners may free, the duplicates go.

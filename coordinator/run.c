@@ -32,6 +32,23 @@ void run_fail(struct run *run, enum reel_err code, const char *text)
     snprintf(run->failure, sizeof run->failure, "%s", text);
 }
 
+void run_leave_out(struct run *run, struct proc *p, const char *text)
+{
+    uint32_t others = 0;
+    for (uint32_t i = 0; i < run->workers; i++) {
+        const struct proc *q = supervise_at(&run->sup, REEL_WORKER, i);
+        others += q != p && !q->left_out;
+    }
+    if (!others) {
+        run_fail(run, REEL_ERR_NOMEM, text);
+        return;
+    }
+    p->left_out = true;
+    progress_pause(run->progress);
+    reel_warn("run", "worker %u is left out, the others do its work: %s", p->index, text);
+    supervise_kill(p);
+}
+
 // ---- messages -------------------------------------------------------------------
 
 static void on_hello(struct run *run, struct proc *p, const struct reel_rec_hello *rec)
@@ -91,6 +108,10 @@ static void on_failed(struct run *run, struct proc *p, const struct reel_rec_fai
         return;
     }
     snprintf(p->text, sizeof p->text, "%s", rec.text);
+    if (rec.err == REEL_ERR_NOMEM && p->stage == REEL_WORKER && p->state != PROC_READY) {
+        run_leave_out(run, p, rec.text);
+        return;
+    }
     // These will not go away by trying again.
     if (rec.err == REEL_ERR_CONFIG || rec.err == REEL_ERR_UNSUPPORTED || rec.err == REEL_ERR_INPUT)
         // A model or setting that is refused at the start is the command's fault: exit code 2.
@@ -257,13 +278,13 @@ static void see_deaths(struct run *run, int64_t now_us)
     while (supervise_next_death(&run->sup, now_us, &death)) {
         struct proc *p = death.proc;
         progress_pause(run->progress);
-        if (!run->interrupted && !run->failed)
+        if (!run->interrupted && !run->failed && !p->left_out)
             reel_warn("supervise", "%s %u %s%s%s: starting it again", supervise_stage_name(p->stage), p->index,
                       death.why, p->text[0] ? ": " : "", p->text);
         flow_on_gone(run, &death);
         jobs_on_gone(run, &death);
         char why[REEL_TEXT_BYTES + 128];
-        if (!supervise_may_restart(&run->sup, p, why, sizeof why)) run_fail(run, REEL_ERR_FAULT, why);
+        if (!p->left_out && !supervise_may_restart(&run->sup, p, why, sizeof why)) run_fail(run, REEL_ERR_FAULT, why);
     }
 }
 

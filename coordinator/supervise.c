@@ -133,7 +133,7 @@ enum reel_err supervise_start(struct supervise *s, int64_t now_us)
 {
     for (uint32_t i = 0; i < s->n; i++) {
         struct proc *p = &s->proc[i];
-        if (p->state != PROC_DOWN || now_us < p->retry_us) continue;
+        if (p->state != PROC_DOWN || p->left_out || now_us < p->retry_us) continue;
         enum reel_err err = spawn(s, p, now_us);
         if (err) return err;
     }

@@ -41,6 +41,8 @@ struct proc {
     uint32_t idle_deaths;         // since the last progress
     uint32_t idle_crashes;        // of those, by itself
     char text[REEL_TEXT_BYTES];   // what it reported before its death
+    uint32_t no_memory;           // frames in a row that it had no memory for
+    bool left_out;                // there is no memory for it: not started again
 
     // Hang detection.
     bool owes;   // an answer is expected; set by the caller before supervise_tick()

@@ -173,6 +173,8 @@ enum reel_err batch_next(struct worker *w)
     struct engine *engine = NULL;
     err = prepare(w, l, &work, &engine, &frame);
     reel_crash_point("worker.before_run");
+    if (!err && reel_fault_point("worker.memory"))
+        err = reel_fail(REEL_ERR_NOMEM, "could not run the network: a fault point says that memory is used up");
     if (!err && w->device && device_takes(w->device, &l->task, engine)) {
         if (!(err = start(w, &work, engine, &frame))) return REEL_OK;
         if (device_lost(w->device)) return err;

@@ -11,6 +11,7 @@
 
 #include "common/cuda.h"
 #include "common/device.h"
+#include "worker/backend/cudnn/plan.h"
 
 #define TEXT_MAX 65536
 
@@ -66,13 +67,6 @@ static void probe_free(struct reel_gpu_table *t)
     }
 }
 
-static int cudnn_version(void)
-{
-    void *lib = dlopen("libcudnn.so.9", RTLD_LAZY | RTLD_LOCAL);
-    size_t (*version)(void) = lib ? (size_t(*)(void))dlsym(lib, "cudnnGetVersion") : NULL;
-    return version ? (int)version() : 0;
-}
-
 static void ask_cuda(struct reel_gpu_table *t)
 {
     int n;
@@ -89,7 +83,7 @@ static void ask_cuda(struct reel_gpu_table *t)
     }
     probe_peers(t);
     probe_free(t);
-    t->cudnn = cudnn_version();
+    t->cudnn = (int)gpu_plan_cudnn_version(); // wherever it may lie, Python wheels included
 }
 
 static int write_all(int fd, const char *text, int n)

@@ -134,6 +134,8 @@ static enum reel_err load_model(struct worker *w)
     struct engine_params p = {.path = w->child.settings.model, .backend = w->backend, .backend_params = w->params};
     read_together(w);
     p.bytes = w->model_bytes, p.n_bytes = w->n_model_bytes;
+    if (reel_fault_point("worker.load"))
+        return reel_fail(REEL_ERR_NOMEM, "could not load the network: a fault point says that memory is used up");
     enum reel_err err = engines_open(&p, &w->engines);
     if (err) return err;
     w->has_model = engines_facts(w->engines) != NULL;

@@ -81,6 +81,17 @@ by_pid worker 4
 by_pid decoder 3
 by_pid aggregator 3
 
+# Stopped for good before it has opened a ring: it makes no progress and is replaced.
+stopped_at_ring() { # stage
+    local rc=0
+    rm -f "$work/o.mkv"
+    REELMILL_CRASH=$1.0/ring.opened:1:19 reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --sim_ms 1 --hang_seconds 4 || rc=$?
+    if ! grep -q "makes no progress: killed" "$work/err"; then not_ok "stopped_$1" "nothing was killed"; return; fi
+    check "stopped_$1" "$rc"
+}
+stopped_at_ring worker
+stopped_at_ring aggregator
+
 killed_coordinator() {
     local rc=0
     rm -f "$work/o.mkv"

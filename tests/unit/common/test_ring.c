@@ -100,5 +100,45 @@ static void sparse(void)
     }
 }
 
-CHECK_MAIN({"ring geometry", geometry}, {"ring geometry refused", geometry_refused}, {"ring stamps", stamps},
+// Pixels elsewhere: host slots hold stamp and side data alone, plane addresses
+// count from the device ring.
+static void on_device(void)
+{
+    struct reel_geometry g, host;
+    const struct reel_pixel_format yuv = {REEL_PIX_YUV, 8, 1, 1};
+    CHECK_INT(reel_geometry_init(&g, yuv, 640, 360, 5000), REEL_OK);
+    host = reel_ring_host_part(&g);
+    CHECK(host.slot_bytes < g.slot_bytes && host.slot_bytes >= REEL_STAMP_BYTES + 5000);
+    CHECK_INT(host.aux_bytes, 5000);
+    int fd;
+    uint64_t bytes = 4 * host.slot_bytes; // too small for one picture
+    CHECK_INT(reel_shm_create(REEL_SHM_MEMFD, bytes, &fd), REEL_OK);
+    struct reel_ring ring;
+    CHECK_INT(reel_ring_init(&ring, fd, bytes), REEL_OK);
+    close(fd);
+    CHECK_INT(reel_ring_configure(&ring, 3, 4, &g), REEL_ERR_PROTO);
+    CHECK_INT(reel_ring_configure_device(&ring, 3, 5, &g), REEL_ERR_PROTO); // one slot too many
+    CHECK_INT(reel_ring_configure_device(&ring, 3, 4, &g), REEL_OK);
+    uint8_t *pixels = malloc(4 * g.slot_bytes);
+    reel_ring_attach(&ring, pixels, false);
+    CHECK(reel_ring_pixels(&ring, 3) == pixels + 3 * g.slot_bytes);
+    CHECK(reel_ring_plane(&ring, 2, 1) == pixels + 2 * g.slot_bytes + g.plane_offset[1]);
+    CHECK(reel_ring_slot(&ring, 3) == ring.base + 3 * host.slot_bytes);
+    CHECK(reel_ring_aux(&ring, 1) + 5000 <= reel_ring_slot(&ring, 2));
+    memset(reel_ring_aux(&ring, 1), 7, 5000);
+    reel_ring_publish(&ring, 1, 9, 1234, 5000);
+    struct reel_stamp stamp;
+    CHECK_INT(reel_ring_check(&ring, 1, 9, &stamp), REEL_OK);
+    CHECK_INT(stamp.aux_bytes, 5000);
+    CHECK_INT(reel_ring_aux(&ring, 1)[4999], 7);
+    // The next epoch in host memory again.
+    struct reel_geometry small;
+    CHECK_INT(reel_geometry_init(&small, yuv, 16, 16, 64), REEL_OK);
+    CHECK_INT(reel_ring_configure(&ring, 4, 1, &small), REEL_OK);
+    CHECK(reel_ring_pixels(&ring, 0) == ring.base && !ring.on_device);
+    reel_ring_fini(&ring);
+    free(pixels);
+}
+
+CHECK_MAIN({"ring on a device", on_device}, {"ring geometry", geometry}, {"ring geometry refused", geometry_refused}, {"ring stamps", stamps},
            {"shm sparse, nameless, sealed", sparse})

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# A worker for which there is no memory: the others do its work, the bytes are
+# the same, no frame is suspected; without others the run fails and says why.
+source "$(dirname "$0")/lib.bash"
+need_ffmpeg
+
+clip "$work/a.mp4" 5
+reel "$work/a.mp4" -o "$work/want.mkv" --gpu_num 2 --sim_ms 1 || not_ok reference "exit code $?"
+want=$(sum "$work/want.mkv")
+
+left_out() { # name fault workers
+    local name=$1 rc=0
+    rm -f "$work/o.mkv"
+    REELMILL_CRASH=$2 reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num "$3" --sim_ms 1 || rc=$?
+    if ((rc)); then not_ok "$name" "exit code $rc"
+    elif ! grep -q "worker [0-9] is left out, the others do its work: .*memory" "$work/err"; then not_ok "$name" "nobody was left out"
+    elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok "$name" "other bytes"
+    elif ! nothing_left; then not_ok "$name" "left: $(ls "$XDG_RUNTIME_DIR")"
+    else ok "$name"; fi
+}
+left_out at_the_start 'worker.1/worker.load:1*:0' 2
+left_out in_the_middle 'worker.0/worker.memory:10*:0' 2
+left_out two_of_three 'worker.0/worker.load:1*:0,worker.2/worker.memory:5*:0' 3
+
+alone() { # name fault
+    local name=$1 rc=0
+    rm -rf "$work/o.mkv" "$work/.o.mkv.reelmill"
+    REELMILL_CRASH=$2 reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --sim_ms 1 || rc=$?
+    if ((rc != 1)); then not_ok "$name" "exit code $rc"
+    elif ! grep -q "memory is used up" "$work/err"; then not_ok "$name" "no reason"
+    elif [[ -e $work/o.mkv ]]; then not_ok "$name" "there is an output"
+    elif ! nothing_left; then not_ok "$name" "left: $(ls "$XDG_RUNTIME_DIR")"
+    else ok "$name"; fi
+}
+alone nobody_loads 'worker.load:1*:0'
+alone nobody_runs 'worker.memory:1*:0'
+finish
