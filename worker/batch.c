@@ -32,6 +32,8 @@ static enum reel_err prepare(struct worker *w, struct worker_lane *l, const stru
     *out_frame = (struct task_frame){.in = reel_ring_pixels(in, work->in_slot),
                                      .out = reel_ring_pixels(out, work->out_slot),
                                      .aux = reel_ring_aux(out, work->out_slot),
+                                     .in_on_gpu = in->on_gpu,
+                                     .out_on_gpu = out->on_gpu,
                                      .n = work->n,
                                      .part = work->part,
                                      .pts = work->pts};

@@ -160,34 +160,49 @@ static enum reel_err fetch_rows(struct device *d, const struct device_slot *s, i
     return err;
 }
 
-static enum reel_err enqueue(struct device *d, struct device_slot *s)
+// The slot's picture, on the device: where it lies, or brought there.
+static enum reel_err bring_in(struct device *d, struct device_slot *s, void *stream, const uint8_t **out_in)
+{
+    *out_in = s->frame.in;
+    if (s->frame.in_on_gpu) return REEL_OK;
+    const size_t from = REEL_STAMP_BYTES, bytes = s->task->in.aux_offset;
+    enum reel_err err = grow(d, &s->in, bytes, false);
+    if (err) return err;
+    *out_in = s->in.p;
+    err = d->ops->upload((uint8_t *)s->in.p + from, s->frame.in + from, bytes - from, d->upload);
+    if (!err) err = d->ops->event_record(s->uploaded, d->upload);
+    return err ? err : d->ops->stream_wait(stream, s->uploaded);
+}
+
+// A picture's kernels, and its way to the output slot.
+static enum reel_err enqueue_picture(struct device *d, struct device_slot *s, struct device_frame *f)
 {
     const struct device_ops *ops = d->ops;
-    struct task *task = s->task;
-    bool picture = !task->ops->finish;
-    size_t in_bytes = task->in.aux_offset;
-    if (task->device_engine != engine_serial(s->engine)) device_image_destroy(&task->device);
-    enum reel_err err = task->device ? REEL_OK : device_image_create(ops, task, s->engine, &task->device);
-    task->device_engine = engine_serial(s->engine);
-    if (!err) err = grow(d, &s->in, in_bytes, false);
-    if (!err && picture) err = grow(d, &s->out, task->out.aux_offset, false);
-    if (err) return err;
-    void *stream = engine_stream(s->engine);
-    struct device_frame f = {.in = s->in.p, .out = s->out.p, .part = s->frame.part, .stream = stream};
-    int y0 = 0, y1 = 0;
-    err = ops->upload((uint8_t *)s->in.p + REEL_STAMP_BYTES, s->frame.in + REEL_STAMP_BYTES,
-                      in_bytes - REEL_STAMP_BYTES, d->upload);
-    if (!err) err = ops->event_record(s->uploaded, d->upload);
-    if (!err) err = ops->stream_wait(stream, s->uploaded);
-    if (!err)
-        err = picture ? device_image_run(task->device, s->engine, &f, &y0, &y1)
-                      : device_image_feed(task->device, s->engine, &f);
-    if (!err && !picture) err = fetch_outputs(d, s, stream);
-    if (!err) err = ops->event_record(picture ? s->computed : s->done, stream);
-    if (err || !picture) return err;
+    int y0, y1;
+    bool direct = s->frame.out_on_gpu;
+    enum reel_err err = direct ? REEL_OK : grow(d, &s->out, s->task->out.aux_offset, false);
+    f->out = direct ? s->frame.out : s->out.p;
+    if (!err) err = device_image_run(s->task->device, s->engine, f, &y0, &y1);
+    if (!err) err = ops->event_record(direct ? s->done : s->computed, f->stream);
+    if (err || direct) return err;
     err = ops->stream_wait(d->download, s->computed);
     if (!err) err = fetch_rows(d, s, y0, y1);
     return err ? err : ops->event_record(s->done, d->download);
+}
+
+static enum reel_err enqueue(struct device *d, struct device_slot *s)
+{
+    struct task *task = s->task;
+    if (task->device_engine != engine_serial(s->engine)) device_image_destroy(&task->device);
+    enum reel_err err = task->device ? REEL_OK : device_image_create(d->ops, task, s->engine, &task->device);
+    if (err) return err;
+    task->device_engine = engine_serial(s->engine);
+    struct device_frame f = {.part = s->frame.part, .stream = engine_stream(s->engine)};
+    if ((err = bring_in(d, s, f.stream, &f.in))) return err;
+    if (!task->ops->finish) return enqueue_picture(d, s, &f);
+    err = device_image_feed(task->device, s->engine, &f);
+    if (!err) err = fetch_outputs(d, s, f.stream);
+    return err ? err : d->ops->event_record(s->done, f.stream);
 }
 
 enum reel_err device_submit(struct device *d, struct task *task, struct engine *engine, const struct task_frame *frame,

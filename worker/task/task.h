@@ -44,6 +44,7 @@ struct task_frame {
     const uint8_t *in; // what the geometry's plane offsets count from: a slot, or its pixels on a device
     uint8_t *out;
     uint8_t *aux; // of the output slot, in host memory
+    bool in_on_gpu, out_on_gpu; // only the device reaches them there
     uint32_t n;
     uint32_t part; // of task->view.parts: only its rows of the output are written; results by part 0 alone
     int64_t pts;

@@ -13,7 +13,8 @@
 
 extern const struct backend_ops backend_onednn;
 
-static bool half; // NHWC of 16 bits, padded to 8 channels; else as the graph has it
+static bool direct; // slots lie on the device already
+static bool half;   // NHWC of 16 bits, padded to 8 channels; else as the graph has it
 static int runs;
 
 struct program {
@@ -204,6 +205,8 @@ static void frames_through(const char *path, int w, int h, struct reel_pixel_for
             struct task_frame f = {.in = in[i],
                                    .out = got[i],
                                    .aux = got[i] + dev.task.out.aux_offset,
+                                   .in_on_gpu = direct,
+                                   .out_on_gpu = direct && cpu.model.task == REEL_TASK_IMAGE,
                                    .n = (uint32_t)i,
                                    .part = (uint32_t)part};
             CHECK_MSG(!device_submit(device, &dev.task, engine, &f, (uint64_t)i), "%s", reel_fail_text());
@@ -256,6 +259,17 @@ static void whole_frames(void)
         frames_through("models/upscale2x.onnx", 33, 30, gbr, 0, 0);
         frames_through("models/upscale2x.onnx", 33, 30, gray, 0, 0);
     }
+}
+
+static void slots_on_the_device(void)
+{
+    direct = true;
+    half = false;
+    reset();
+    frames_through("models/upscale2x.onnx", 61, 43, yuv, 0, 0);
+    frames_through("models/upscale2x.onnx", 40, 30, p010, 0, 0);
+    frames_through("models/upscale2x.onnx", 60, 203, yuv, 2, 160);
+    direct = false;
 }
 
 static void tiles_and_parts(void)
@@ -316,6 +330,6 @@ static void residuals(void)
     }
 }
 
-CHECK_MAIN({"device: whole frames", whole_frames}, {"device: tiles and parts", tiles_and_parts},
-           {"device: resized frames", resized_frames}, {"device: residuals", residuals},
-           {"device: other tasks", other_tasks})
+CHECK_MAIN({"device: whole frames", whole_frames}, {"device: slots on the device", slots_on_the_device},
+           {"device: tiles and parts", tiles_and_parts}, {"device: resized frames", resized_frames},
+           {"device: residuals", residuals}, {"device: other tasks", other_tasks})

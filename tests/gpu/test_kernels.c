@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+//
+// The pixel kernels on a GPU against their C twins, on random pictures. (On the
+// CPU tests/unit/kernels/test_gpu_pixels.c compares more of them, and the twins
+// with the CPU path.) float32 results must be the same bits, 16-bit ones too.
+#include "common/cuda.h"
+#include "kernels/gpu_detect.h"
+#include "tests/check.h"
+
+#define W 333
+#define H 207
+#define OUT_W 190
+#define OUT_H 160
+#define STRIDE 1408 // bytes a row, room for 16-bit pairs
+
+static uint64_t seed = 3;
+
+// Host memory and its copy on the device.
+struct both {
+    void *host, *device;
+    size_t bytes;
+};
+
+static struct both make(size_t bytes)
+{
+    struct both b = {calloc(1, bytes), NULL, bytes};
+    if (!b.host || reel_cuda_malloc(bytes, &b.device)) abort();
+    return b;
+}
+
+static void up(const struct both *b)
+{
+    if (reel_cuda_upload(b->device, b->host, b->bytes, NULL) || reel_cuda_stream_sync(NULL)) abort();
+}
+
+static void drop(struct both *b)
+{
+    free(b->host);
+    reel_cuda_free(b->device);
+}
+
+// Whether the device's bytes are those of the host's.
+static bool same(const struct both *b)
+{
+    uint8_t *got = malloc(b->bytes);
+    if (reel_cuda_download(got, b->device, b->bytes, NULL) || reel_cuda_stream_sync(NULL)) abort();
+    bool ok = !memcmp(got, b->host, b->bytes);
+    free(got);
+    return ok;
+}
+
+static bool open_gpu(void)
+{
+    int n;
+    return !reel_cuda_count(&n) && !reel_cuda_open(0);
+}
+
+static const struct {
+    enum yuv_layout layout;
+    int depth, shift, cw, ch;
+    enum yuv_site sx, sy;
+    bool full;
+} formats[] = {{YUV_NV, 8, 0, 1, 1, YUV_SITE_FIRST, YUV_SITE_CENTER, false},
+               {YUV_NV, 10, 6, 1, 1, YUV_SITE_FIRST, YUV_SITE_FIRST, false},
+               {YUV_PLANAR, 8, 0, 1, 1, YUV_SITE_CENTER, YUV_SITE_LAST, true},
+               {YUV_PLANAR, 10, 0, 1, 0, YUV_SITE_FIRST, YUV_SITE_CENTER, false},
+               {YUV_PLANAR, 16, 0, 0, 0, YUV_SITE_FIRST, YUV_SITE_CENTER, false},
+               {YUV_GRAY, 8, 0, 0, 0, YUV_SITE_FIRST, YUV_SITE_CENTER, false},
+               {YUV_GBR, 12, 0, 0, 0, YUV_SITE_FIRST, YUV_SITE_CENTER, true}};
+#define FORMATS (sizeof formats / sizeof *formats)
+
+// planes: three planes one after another.
+static struct gpu_picture picture(size_t f, const struct both *planes, bool device, int w, int h)
+{
+    struct yuv_picture p = {.layout = formats[f].layout,
+                            .depth = formats[f].depth,
+                            .shift = formats[f].shift,
+                            .log2_cw = formats[f].cw,
+                            .log2_ch = formats[f].ch,
+                            .width = w,
+                            .height = h,
+                            .matrix = 9,
+                            .full = formats[f].full,
+                            .site_x = formats[f].sx,
+                            .site_y = formats[f].sy};
+    for (int i = 0; i < 3; i++) {
+        p.plane[i] = (uint8_t *)(device ? planes->device : planes->host) + (size_t)i * H * STRIDE;
+        p.stride[i] = STRIDE;
+    }
+    return gpu_picture_of(&p);
+}
+
+static void fill_random(const struct both *planes, size_t f)
+{
+    unsigned top = (1u << formats[f].depth) - 1;
+    for (size_t i = 0; i < planes->bytes / 2; i++) {
+        unsigned v = (unsigned)(check_rand(&seed) >> 33);
+        if (formats[f].depth > 8)
+            ((uint16_t *)planes->host)[i] = (uint16_t)((v & top) << formats[f].shift);
+        else
+            ((uint16_t *)planes->host)[i] = (uint16_t)v;
+    }
+    up(planes);
+}
+
+static const struct gpu_coding coding = {{2.0f, 1.7f, 1.9f}, {-1.0f, -0.8f, -0.9f}, {2, 1, 0}};
+
+static void feeds(void)
+{
+    if (!open_gpu()) SKIP("no GPU");
+    struct both planes = make(3 * H * STRIDE), out = make((size_t)W * H * 8 * 4);
+    for (size_t f = 0; f < FORMATS; f++)
+        for (int type = GPU_PIXEL_F32; type <= GPU_PIXEL_BF16; type++) {
+            fill_random(&planes, f);
+            memset(out.host, 0, out.bytes);
+            up(&out);
+            struct gpu_picture on_host = picture(f, &planes, false, W, H), on_device = picture(f, &planes, true, W, H);
+            struct gpu_image a = gpu_image_nhwc(out.host, (enum gpu_pixel_type)type, W, H, 3, 8), b = a;
+            b.data = out.device;
+            gpu_feed_ref(&on_host, &a, &coding);
+            CHECK_INT(gpu_feed(&on_device, &b, &coding, NULL), 0);
+            CHECK_MSG(same(&out), "format %zu, type %d: GPU and twin differ", f, type);
+        }
+    drop(&planes), drop(&out);
+}
+
+struct axis_pair {
+    struct resize_axis host;
+    struct both first, weight;
+};
+
+static struct axis_pair make_axis(int n_in, int n_out)
+{
+    struct axis_pair a;
+    if (!resize_axis_fit(&a.host, RESIZE_BICUBIC, n_in, n_out)) abort();
+    a.first = make((size_t)n_out * sizeof(int));
+    a.weight = make((size_t)n_out * (size_t)a.host.taps * sizeof(float));
+    memcpy(a.first.host, a.host.first, a.first.bytes);
+    memcpy(a.weight.host, a.host.weight, a.weight.bytes);
+    up(&a.first), up(&a.weight);
+    return a;
+}
+
+static struct gpu_axis axis_of(const struct axis_pair *a, bool device)
+{
+    return (struct gpu_axis){a->host.n_in, a->host.n_out, a->host.taps, device ? a->first.device : a->first.host,
+                             device ? a->weight.device : a->weight.host};
+}
+
+static void resizes(void)
+{
+    if (!open_gpu()) SKIP("no GPU");
+    struct both planes = make(3 * H * STRIDE), rows = make((size_t)3 * OUT_H * W * 4),
+                out = make((size_t)OUT_W * OUT_H * 3 * 4);
+    struct axis_pair x = make_axis(W, OUT_W), y = make_axis(H, OUT_H);
+    for (size_t f = 0; f < FORMATS; f++) {
+        fill_random(&planes, f);
+        struct gpu_rows a = {.what = GPU_ROWS_PICTURE,
+                             .picture = picture(f, &planes, false, W, H),
+                             .planes = 3,
+                             .width = W,
+                             .y = axis_of(&y, false),
+                             .out = rows.host},
+                        b = a;
+        b.picture = picture(f, &planes, true, W, H), b.y = axis_of(&y, true), b.out = rows.device;
+        gpu_rows_ref(&a);
+        CHECK_INT(gpu_rows(&b, NULL), 0);
+        CHECK_MSG(same(&rows), "format %zu: rows differ", f);
+        struct gpu_columns c = {.rows = rows.host,
+                                .planes = 3,
+                                .height = OUT_H,
+                                .x = axis_of(&x, false),
+                                .coding = coding,
+                                .dst = gpu_image_planar(out.host, GPU_PIXEL_F32, OUT_W, OUT_H, 3)},
+                           d = c;
+        d.rows = rows.device, d.x = axis_of(&x, true), d.dst.data = out.device;
+        gpu_columns_ref(&c);
+        CHECK_INT(gpu_columns(&d, NULL), 0);
+        CHECK_MSG(same(&out), "format %zu: columns differ", f);
+    }
+    resize_axis_fini(&x.host), resize_axis_fini(&y.host);
+    drop(&planes), drop(&rows), drop(&out);
+    drop(&x.first), drop(&x.weight), drop(&y.first), drop(&y.weight);
+}
+
+static void tails(void)
+{
+    if (!open_gpu()) SKIP("no GPU");
+    struct both planes = make(3 * H * STRIDE), made = make((size_t)W * H * 4 * 4);
+    for (size_t f = 0; f < FORMATS; f++)
+        for (int half = 0; half < 2; half++) {
+            for (size_t i = 0; i < (size_t)W * H * 4; i++) {
+                float v = (float)(check_rand(&seed) >> 40) / 16777216.0f;
+                if (half)
+                    ((uint16_t *)made.host)[i] = (uint16_t)(0x2000 + (unsigned)(v * 0x1c00)); // f16 below 1
+                else
+                    ((float *)made.host)[i] = v * 1.2f - 0.1f;
+            }
+            up(&made);
+            memset(planes.host, 0x33, planes.bytes);
+            up(&planes);
+            struct gpu_tail a = {.dst = picture(f, &planes, false, W, H),
+                                 .coding = {{1, 1, 1}, {0, 0, 0}, {0, 1, 2}},
+                                 .block = 1,
+                                 .made = gpu_image_nhwc(made.host, half ? GPU_PIXEL_F16 : GPU_PIXEL_F32, W, H, 3, 4)},
+                            b = a;
+            b.dst = picture(f, &planes, true, W, H), b.made.data = made.device;
+            gpu_tail_ref(&a);
+            CHECK_INT(gpu_tail(&b, NULL), 0);
+            CHECK_MSG(same(&planes), "format %zu, %s: GPU and twin differ", f, half ? "16 bits" : "32 bits");
+        }
+    drop(&planes), drop(&made);
+}
+
+static void suppression(void)
+{
+    if (!open_gpu()) SKIP("no GPU");
+    enum { N = 3000 };
+    struct both boxes = make(N * sizeof(struct nms_box)), order = make(N * 4), kept = make(N * 4), count = make(4);
+    for (int i = 0; i < N; i++) {
+        float r[5];
+        for (int k = 0; k < 5; k++) r[k] = (float)(check_rand(&seed) >> 40) / 16777216.0f;
+        ((struct nms_box *)boxes.host)[i] = (struct nms_box){
+            r[0] * 900, r[1] * 900, r[0] * 900 + r[2] * 80, r[1] * 900 + r[3] * 80, i % 50 ? r[4] : 0.5f, i % 4, i};
+    }
+    up(&boxes);
+    struct gpu_nms a = {boxes.host, N, 0.45f, N, order.host, kept.host, count.host};
+    struct gpu_nms b = {boxes.device, N, 0.45f, N, order.device, kept.device, count.device};
+    gpu_nms_ref(&a);
+    CHECK_INT(gpu_nms(&b, NULL), 0);
+    CHECK(same(&count));
+    kept.bytes = (size_t) * (int32_t *)count.host * 4;
+    CHECK(kept.bytes > 400 && same(&kept));
+    drop(&boxes), drop(&order), drop(&kept), drop(&count);
+}
+
+CHECK_MAIN({"gpu: feeds as their twins", feeds}, {"gpu: resizes as their twins", resizes},
+           {"gpu: tails as their twins", tails}, {"gpu: suppression as its twin", suppression})
