@@ -411,10 +411,12 @@ static int exit_code_of(const struct run *run)
     if (run->interrupted) return EXIT_INTERRUPTED;
     if (run->failed) return run->failed_code == REEL_ERR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
     int code = EXIT_DONE;
+    uint32_t wrong = 0; // jobs that the command or configuration is to blame for
+    for (uint32_t i = 0; i < run->n_jobs; i++)
+        wrong += run->jobs[i].state != JOB_DONE && run->jobs[i].error_code == REEL_ERR_CONFIG;
     for (uint32_t i = 0; i < run->n_jobs; i++) {
         const struct job *job = &run->jobs[i];
-        if (job->state != JOB_DONE)
-            return run->n_jobs == 1 && job->error_code == REEL_ERR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+        if (job->state != JOB_DONE) return wrong == run->n_jobs ? EXIT_USAGE : EXIT_FAILED;
         const uint8_t *kept = (const uint8_t *)&job->kept;
         bool lossy = jobs_quarantined(job) > 0 || job->ledger.sum.unreadable > 0;
         for (size_t k = 0; k < sizeof job->kept; k++) lossy |= kept[k] == REEL_KEPT_PART || kept[k] == REEL_KEPT_LOST;

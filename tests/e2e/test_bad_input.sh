@@ -55,7 +55,8 @@ if [[ ! -e /dev/nvidia0 && ! -e /proc/driver/nvidia/version ]]; then
 fi
 
 names=("existing output" "audio only" "truncated input" "no pictures" "model of wrong rank" "model of five channels" "size changes within"
-    "damage in the middle" "output is a link to the input" "missing labels" "collisions" "list and folders")
+    "damage in the middle" "output is a link to the input" "missing labels" "collisions" "list and folders"
+    "the same mistake for all inputs")
 need_ffmpeg "${names[@]}" || exit 0
 
 existing() {
@@ -116,6 +117,10 @@ collisions() {
     mkdir -p "$scratch/two" && cp "$scratch/a.mp4" "$scratch/two/x.avi" && cp "$scratch/a.mp4" "$scratch/two/x.mkv" || return 1
     fails_with 2 "would both be written there" --backend sim "$scratch/two" -o "$scratch/two-out" && [[ ! -e $scratch/two-out ]]
 }
+all_wrong() { # every input meets the same mistake: it is the command's
+    mkdir -p "$scratch/pair" && cp "$scratch/a.mp4" "$scratch/pair/1.mp4" && cp "$scratch/a.mp4" "$scratch/pair/2.mp4" || return 1
+    fails_with 2 "makes pictures" --model "$model" "$scratch/pair" -o "$scratch/pair-out" --output_format .jsonl
+}
 lists() {
     mkdir -p "$scratch/tree/sub" && cp "$scratch/a.mp4" "$scratch/tree/sub/b.mp4" && cp "$scratch/a.mp4" "$scratch/tree/a.mov" || return 1
     printf '# a comment\n\ntree/sub\n%s/tree/a.mov\nmissing.mp4\n' "$scratch" >"$scratch/list.txt"
@@ -137,3 +142,4 @@ check "${names[8]}" linked
 check "${names[9]}" labels
 check "${names[10]}" collisions
 check "${names[11]}" lists
+check "${names[12]}" all_wrong

@@ -7,6 +7,7 @@
 # nothing is left. tests/process/test_kill.sh has the quick part of it.
 source "$(dirname "$0")/../process/lib.bash"
 need_ffmpeg
+export limit=600 # seconds for one run, read by reel(): the machine may be busy
 
 clip "$work/a.mp4" 9 # 225 frames, 5 segments
 reel "$work/a.mp4" -o "$work/want.mkv" --gpu_num 1 || not_ok reference "exit code $?"

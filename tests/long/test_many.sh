@@ -23,7 +23,7 @@ thousand() {
     wait $coordinator 2>/dev/null
     wait_for 3 no_process
     done_before=$(find "$work/out-folder" -name '*.mp4' -newer "$work/t.mp4" | wc -l)
-    limit=1500 reel "$work/in" -o "$work/out-folder" --gpu_num 2 --report "$work/r.json" || rc=$?
+    limit=3000 reel "$work/in" -o "$work/out-folder" --gpu_num 2 --report "$work/r.json" || rc=$?
     if ((rc != 1)); then not_ok $name "exit code $rc"
     elif [[ $(find "$work/out-folder" -name '*.mp4' | wc -l) != 999 ]]; then not_ok $name "$(find "$work/out-folder" -name '*.mp4' | wc -l) outputs of 999"
     elif [[ $(grep -c '"status": "done"' "$work/r.json") != 999 || $(grep -c '"status": "failed"' "$work/r.json") != 1 ]]; then not_ok $name "rows of the report"
