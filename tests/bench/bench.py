@@ -423,8 +423,7 @@ def start_up(lab):
     for _ in range(lab.rounds(5, 3)):
         theirs.append(lab.ffmpeg_null(clip)[0])
         ours.append(lab.sim(clip, 0, "--gpu_num", "1")["wall"])
-        model.append(lab.reel("--model", lab.model, sr, "-o", os.path.join(lab.dir, "one.mp4"), "--overwrite")["wall"] if False else
-                     lab.reel("--model", lab.model, sr, "-o", os.path.join(lab.dir, "one_out.mp4"))["wall"])
+        model.append(lab.reel("--model", lab.model, sr, "-o", os.path.join(lab.dir, "one_out.mp4"))["wall"])
     lab.row("the whole command for one frame, no model", f"{min(ours):.2f} s", f"ffmpeg {min(theirs):.2f} s", "-", "-", None)
     lab.row("the whole command for one frame, upscale2x to libx264", f"{min(model):.2f} s", "-", "-", "-", None)
 
