@@ -145,8 +145,14 @@ class Conv(OpRun):
     def _run(self, x, w, bias=None, auto_pad=None, dilations=None, group=1, kernel_shape=None, pads=None, strides=None):
         taps = w.shape[2:]
         d, s, p = dilations or [1, 1], strides or [1, 1], pads or [0] * 4
-        if auto_pad not in (None, "NOTSET") or len(taps) != 2:
-            raise NotImplementedError("only plain 2-d convolutions")
+        if len(taps) != 2:
+            raise NotImplementedError("only 2-d convolutions")
+        if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+            room = [max((-(-x.shape[2 + i] // s[i]) - 1) * s[i] + d[i] * (taps[i] - 1) + 1 - x.shape[2 + i], 0) for i in range(2)]
+            less, more = [r // 2 for r in room], [r - r // 2 for r in room]
+            p = less + more if auto_pad == "SAME_UPPER" else more + less
+        elif auto_pad == "VALID":
+            p = [0] * 4
         x = np.pad(x, ((0, 0), (0, 0), (p[0], p[2]), (p[1], p[3])))
         oh, ow = ((x.shape[2 + i] - d[i] * (taps[i] - 1) - 1) // s[i] + 1 for i in range(2))
         n, co, ci = len(x), w.shape[0] // group, w.shape[1]
