@@ -87,6 +87,7 @@ STAGES := coordinator decoder worker aggregator
 
 # A build has x.c or x_stub.c of what needs CUDA.
 GPU_MODULES := common/cuda common/mem_cuda decoder/nvdec aggregator/nvenc worker/device_cuda worker/backend/cudnn/plan
+GPU_MODULES += worker/backend/cudnn/exec_device
 GPU_OUT-0   := $(addsuffix .c,$(GPU_MODULES) $(addprefix worker/backend/cudnn/,api plan_graph plan_engine))
 GPU_OUT-1   := $(addsuffix _stub.c,$(GPU_MODULES))
 
@@ -173,7 +174,7 @@ tests-threads: $(addprefix $(BUILD)/tests/unit/,common/test_bus common/test_ring
 # kernels, in front of those that nvcc makes.
 CUDA_CPU_SRC  := $(wildcard kernels/*.cu tests/cuda_cpu/*.cu)
 CUDA_CPU_OBJS := $(patsubst %.cu,$(OBJ)/cuda_cpu/%.o,$(CUDA_CPU_SRC)) $(OBJ)/tests/cuda_cpu/fibers.o
-CXXWARN := -Wall -Wextra -Wno-unused-parameter -Wno-unused-function -Wno-unused-variable $(if $(WERROR),-Werror)
+CXXWARN := -Wall -Wextra -Wno-unused-parameter -Wno-unused-function -Wno-unused-variable -Wno-unknown-pragmas $(if $(WERROR),-Werror)
 $(OBJ)/cuda_cpu/%.o: %.cu
 	@mkdir -p $(@D)
 	$(CXX) -x c++ -std=gnu++17 -g $(CFLAGS_$(VARIANT)) $(CXXWARN) -fno-exceptions -fno-rtti -fno-threadsafe-statics \

@@ -20,9 +20,15 @@
 #else
 #define REEL_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
     (kernel)<<<(grid), (block), (shared_bytes), (cudaStream_t)(stream)>>>(__VA_ARGS__)
-#define REEL_SHARED(type, name)                            \
+#define REEL_SHARED(type, name)                                  \
     extern __shared__ __align__(16) unsigned char reel_shared[]; \
     type *name = (type *)reel_shared
+#endif
+
+#ifdef REEL_CUDA_CPU
+#define GPU_NOINLINE
+#else
+#define GPU_NOINLINE __noinline__
 #endif
 
 // Threads in a block where nothing speaks for another number.

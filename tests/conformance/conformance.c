@@ -4,14 +4,16 @@
 // test_data_set_N/{input,output}_K.pb. Each test runs in a process of its own
 // with a time limit, so that a crash or a hang is one failed test.
 //
-//   conformance [--backend interp|onednn|...] [--raw] [--list] [--verbose]
-//               [--of_max REL] DIR...
+//   conformance [--backend interp|onednn|cudnn|...] [--precision fp32|tf32|fp16|bf16]
+//               [--raw] [--list] [--verbose] [--dump] [--of_max REL] [--psnr DB] DIR...
 //
 // --of_max compares floats with REL times the largest magnitude expected
 // instead (whole models against another executor: tests/models). A DIR is a test folder or a folder of test folders.
-// --raw runs the imported graph through the interpreter, without passes. The last line is "N passed, N failed, N
-// skipped"; skipped are the models that the importer refuses with REEL_ERR_UNSUPPORTED. Tolerances are those of
-// onnx.backend.test: rtol 1e-3, atol 1e-7; integers and booleans exactly.
+// --psnr compares floats by their PSNR, the largest magnitude being the peak
+// (16-bit executors).
+// --dump prints what each model was compiled to. --raw runs the imported graph through the interpreter, without passes.
+// The last line is "N passed, N failed, N skipped"; skipped are the models that the importer refuses with
+// REEL_ERR_UNSUPPORTED. Tolerances are those of onnx.backend.test: rtol 1e-3, atol 1e-7; integers and booleans exactly.
 // Exit code 1 when a test failed.
 #include <dirent.h>
 #include <errno.h>
@@ -39,8 +41,10 @@ enum verdict { PASSED, FAILED, SKIPPED };
 
 struct options {
     const char *backend;
-    bool raw, list, verbose;
+    bool raw, list, verbose, dump;
     double of_max; // > 0: tolerance relative to the largest magnitude
+    double psnr;   // > 0: least PSNR in dB
+    enum precision precision;
 };
 
 struct result {
@@ -104,6 +108,21 @@ static double step_of(enum reel_dtype dtype)
     return dtype == REEL_F16 ? 1.0 / 1024 : 1.0 / 128;
 }
 
+// PSNR in dB with the largest magnitude as the peak; INFINITY when equal, -1
+// where one has a NaN or an infinity and the other has not.
+static double psnr(const struct reel_tensor *have, const struct reel_tensor *want)
+{
+    double sum = 0, peak = fmax(largest(want), FLOOR);
+    int64_t count = reel_tensor_count(want);
+    for (int64_t i = 0; i < count; i++) {
+        double x = element(have, i), y = element(want, i);
+        if (x == y || (isnan(x) && isnan(y))) continue;
+        if (!isfinite(x) || !isfinite(y)) return -1;
+        sum += (x - y) * (x - y);
+    }
+    return sum > 0 ? 10 * log10(peak * peak * (double)count / sum) : INFINITY;
+}
+
 static bool compare(const struct options *options, const struct reel_tensor *have, const struct reel_tensor *want,
                     int index, char *why)
 {
@@ -113,6 +132,12 @@ static bool compare(const struct options *options, const struct reel_tensor *hav
                  reel_shape_text(&have->shape, a, sizeof a), reel_dtype_name(want->dtype),
                  reel_shape_text(&want->shape, b, sizeof b));
         return false;
+    }
+    if (options->psnr > 0 && reel_dtype_is_float(want->dtype)) {
+        const double db = psnr(have, want);
+        size_t used = strlen(why);
+        snprintf(why + used, TEXT - used, "%s%.1f dB", used ? " " : "", db);
+        return db >= options->psnr;
     }
     int64_t count = reel_tensor_count(want), bad = 0, first = -1;
     double worst = 0;
@@ -167,7 +192,8 @@ static enum reel_err runner_open(struct runner *r, const char *path)
         r->n_out = r->graph->n_outputs;
         return REEL_OK;
     }
-    struct net_params params = {.backend = r->options->backend, .backend_params = {.threads = 1}};
+    struct net_params params = {.backend = r->options->backend,
+                                .backend_params = {.threads = 1, .precision = r->options->precision}};
     enum reel_err err = net_open(path, &params, &r->net);
     if (err) return err;
     r->n_in = net_input_count(r->net);
@@ -181,6 +207,7 @@ static enum reel_err runner_run(struct runner *r, const struct reel_tensor *cons
     struct reel_shape shapes[MAX_IO];
     for (int i = 0; i < r->n_in; i++) shapes[i] = in[i]->shape;
     enum reel_err err = net_prepare(r->net, shapes);
+    if (!err && r->options->dump) net_dump(r->net, true, stdout);
     return err ? err : net_run(r->net, in, out, false);
 }
 
@@ -272,7 +299,7 @@ static void run_isolated(const struct options *options, const char *folder, stru
     pid_t pid = fork();
     if (pid == 0) {
         close(fds[0]);
-        alarm(options->of_max > 0 ? 10 * SECONDS : SECONDS);
+        alarm(options->of_max > 0 || options->psnr > 0 ? 10 * SECONDS : SECONDS);
         struct rlimit no_core = {0, 0};
         setrlimit(RLIMIT_CORE, &no_core);
         char why[TEXT] = "";
@@ -305,6 +332,21 @@ static bool is_test(const char *folder)
     struct stat st;
     snprintf(path, sizeof path, "%s/model.onnx", folder);
     return stat(path, &st) == 0;
+}
+
+static bool set_precision(struct options *options, const char *name)
+{
+    static const struct {
+        const char *name;
+        enum precision precision;
+    } names[] = {{"auto", PRECISION_AUTO}, {"fp32", PRECISION_FP32}, {"tf32", PRECISION_TF32},
+                 {"fp16", PRECISION_FP16}, {"bf16", PRECISION_BF16}, {"fp8", PRECISION_FP8}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (!strcmp(names[i].name, name)) {
+            options->precision = names[i].precision;
+            return true;
+        }
+    return false;
 }
 
 static int visible(const struct dirent *e)
@@ -383,10 +425,16 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--backend") && i + 1 < argc)
             options.backend = argv[++i];
+        else if (!strcmp(argv[i], "--precision") && i + 1 < argc && set_precision(&options, argv[i + 1]))
+            i++;
+        else if (!strcmp(argv[i], "--psnr") && i + 1 < argc)
+            options.psnr = atof(argv[++i]);
         else if (!strcmp(argv[i], "--raw"))
             options.raw = true;
         else if (!strcmp(argv[i], "--list"))
             options.list = true;
+        else if (!strcmp(argv[i], "--dump"))
+            options.dump = true;
         else if (!strcmp(argv[i], "--verbose"))
             options.verbose = true;
         else if (!strcmp(argv[i], "--of_max") && i + 1 < argc)

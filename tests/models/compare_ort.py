@@ -18,8 +18,9 @@ as our executor computes it; where its outputs are float16 they are rounded to
 that on both sides, and one step of float16 is allowed. Where a model is over the
 limit, it is judged again by onnx.reference in double precision, and how far ONNX
 Runtime is from that is printed: its sums in float32 lose more than the limit in
-networks that normalise whole pictures. Needs numpy, onnx and
-onnxruntime; exits 77 without them.
+networks that normalise whole pictures. --psnr DB compares the
+outputs' PSNR instead, for executors in 16-bit floats (--precision). Needs numpy,
+onnx and onnxruntime; exits 77 without them.
 """
 import argparse
 import os
@@ -324,6 +325,8 @@ def main():
     parser.add_argument("--backend", default="onednn")
     parser.add_argument("--raw", action="store_true", help="the interpreter on the graph as imported")
     parser.add_argument("--rel", type=float, default=1e-4)
+    parser.add_argument("--psnr", type=float, help="least PSNR in dB, instead of --rel")
+    parser.add_argument("--precision", default="auto", help="of the backend: fp32, tf32, fp16, bf16")
     parser.add_argument("--size", default="128x160", help="HxW of open extents")
     parser.add_argument("--seed", type=int, default=1, help="of the noise; with --clip, ten times this is the frame")
     parser.add_argument("--clip", help="take pictures from this video")
@@ -342,7 +345,8 @@ def main():
             why = make_test(path, os.path.join(top, name), args)
             if why:
                 refused.append((name, why))
-        command = [args.conformance, "--verbose", "--of_max", str(args.rel)]
+        command = [args.conformance, "--verbose", "--precision", args.precision]
+        command += ["--psnr", str(args.psnr)] if args.psnr else ["--of_max", str(args.rel)]
         command += ["--raw"] if args.raw else ["--backend", args.backend]
         if not os.listdir(top):
             print("no model was compared")

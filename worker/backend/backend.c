@@ -2,7 +2,8 @@
 //
 // The list of backends. "interp" is the reference interpreter behind the same
 // face: slow, no choice of `--backend auto`, but a full citizen, so that every
-// test of a backend can be run against it.
+// test of a backend can be run against it. "cudnn-host" is the GPU backend with
+// its kernels' C twins, for tests too.
 #include "worker/backend/backend.h"
 
 #include <stdio.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 
 extern const struct backend_ops backend_onednn;
+extern const struct backend_ops backend_cudnn;
+extern const struct backend_ops backend_cudnn_host;
 extern const struct backend_ops backend_sim;
 
 struct program {
@@ -90,7 +93,7 @@ static const struct backend_ops backend_interp = {
     .destroy = interp_destroy,
 };
 
-static const struct backend_ops *const backends[] = {&backend_onednn, &backend_sim, &backend_interp};
+static const struct backend_ops *const backends[] = {&backend_onednn, &backend_cudnn, &backend_sim, &backend_interp, &backend_cudnn_host};
 
 const struct backend_ops *backend_find(const char *name)
 {

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+//
+// Chains of pointwise steps with broadcasting, and the rest of an epilogue in
+// place. See gpu_ops.h; the twins are in gpu_move_ref.c.
+#include "kernels/gpu_chain.cuh"
+
+// The operand of a step, as V numbers.
+template <typename T, int V>
+static __device__ __forceinline__ void operand_at(const struct gpu_elementwise &p, const struct gpu_chain_step &step,
+                                                  const struct gpu_pointers &operand, const long long *at, int inside,
+                                                  float *out)
+{
+    const int o = step.operand;
+    if (o >= 0) {
+        gpu_load_any_vec<T, V>(p.chain.operand[o].elem, operand.p[o], at[o], p.operand_stride[o][p.n_dims - 1], inside,
+                               out);
+        return;
+    }
+#pragma unroll
+    for (int k = 0; k < V; k++) out[k] = step.alpha;
+}
+
+// V neighbours along the last dimension. vector_x, vector_y: whole vectors of T
+// may be accessed there.
+template <typename T, int V>
+static __global__ void elementwise(const struct gpu_elementwise p, const void *x, const struct gpu_pointers operand,
+                                   void *y, unsigned count, bool vector_x, bool vector_y)
+{
+    unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    long long from = 0, to = 0, at[GPU_OPERANDS] = {0, 0, 0, 0};
+    const int last = p.n_dims - 1;
+    int first = 0;
+    for (int d = last; d >= 0; d--) {
+        const unsigned extent = d == last ? (unsigned)p.extent[d] / V : (unsigned)p.extent[d];
+        const long long k = (long long)(i % extent) * (d == last ? V : 1);
+        i /= extent;
+        if (d == last) first = (int)k;
+        from += k * p.x_stride[d];
+        to += k * p.y_stride[d];
+#pragma unroll
+        for (int o = 0; o < GPU_OPERANDS; o++) at[o] += k * p.operand_stride[o][d];
+    }
+    float v[V];
+    const int inside = p.last - first;
+    if (vector_x)
+        gpu_load_vec<T, V>((const T *)x + from, v);
+    else
+        gpu_load_any_vec<T, V>(p.x_elem, x, from, p.x_stride[last], inside, v);
+    for (int s = 0; s < p.chain.n; s++) {
+        const struct gpu_chain_step step = p.chain.step[s];
+        if (step.op >= GPU_OP_WITH_OPERAND) {
+#pragma unroll
+            for (int k = 0; k < V; k++) v[k] = gpu_op_unary(step.op, v[k], step.alpha, step.beta);
+            continue;
+        }
+        float b[V], other[V];
+        operand_at<T, V>(p, step, operand, at, inside, b);
+        if (step.op == GPU_OP_SELECT) operand_at<T, V>(p, p.chain.step[s + 1], operand, at, inside, other);
+        if (step.op == GPU_OP_SELECT) {
+#pragma unroll
+            for (int k = 0; k < V; k++) v[k] = b[k] != 0 ? v[k] : other[k];
+            s++;
+            continue;
+        }
+#pragma unroll
+        for (int k = 0; k < V; k++) v[k] = gpu_op_binary(step.op, v[k], b[k]);
+    }
+#pragma unroll
+    for (int k = 0; k < V; k++)
+        if (k >= inside) v[k] = 0;
+    if (vector_y)
+        gpu_store_vec<T, V>((T *)y + to, v);
+    else
+#pragma unroll 1
+        for (int k = 0; k < V; k++) gpu_any_store_call(p.y_elem, y, to + k * p.y_stride[last], v[k]);
+}
+
+// Whether vectors of V lie whole along the last dimension.
+static bool whole_vectors(const struct gpu_elementwise *p, const int64_t *stride, const void *base, int v, size_t bytes)
+{
+    const int last = p->n_dims - 1;
+    if (stride[last] != 1 || !gpu_aligned(base, v * bytes)) return false;
+    for (int d = 0; d < last; d++)
+        if (stride[d] % v) return false;
+    return true;
+}
+
+template <typename T, int V>
+static int launch_elementwise(const struct gpu_elementwise *p, const void *x, const struct gpu_pointers operand,
+                              void *y, unsigned count, void *stream)
+{
+    const int last = p->n_dims - 1;
+    // vectors of x may reach into padding lanes of x itself only where it has them
+    const bool vector_x =
+        V > 1 && p->x_elem == p->y_elem && p->last % V == 0 && whole_vectors(p, p->x_stride, x, V, sizeof(T));
+    const bool vector_y = V > 1 && whole_vectors(p, p->y_stride, y, V, sizeof(T));
+    if (V > 1 && p->extent[last] % V) return cudaErrorInvalidValue;
+    REEL_LAUNCH((elementwise<T, V>), gpu_blocks(count / V, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, x, operand, y,
+                count / V, vector_x, vector_y);
+    return cudaGetLastError();
+}
+
+extern "C" int gpu_elementwise(const struct gpu_elementwise *p, const void *x, const void *const *operand, void *y,
+                               void *stream)
+{
+    unsigned long long count = 1;
+    for (int d = 0; d < p->n_dims; d++) count *= (unsigned long long)p->extent[d];
+    if (!count) return cudaSuccess;
+    if (count > 0xffffffffull) return cudaErrorInvalidValue;
+    const struct gpu_pointers o = gpu_pointers_of(&p->chain, operand);
+    const int last = p->extent[p->n_dims - 1];
+    if (last % 8 == 0 && p->y_elem == GPU_ELEM_F16)
+        return launch_elementwise<__half, 8>(p, x, o, y, (unsigned)count, stream);
+    if (last % 8 == 0 && p->y_elem == GPU_ELEM_BF16)
+        return launch_elementwise<__nv_bfloat16, 8>(p, x, o, y, (unsigned)count, stream);
+    if (last % 4 == 0 && p->y_elem == GPU_ELEM_F32)
+        return launch_elementwise<float, 4>(p, x, o, y, (unsigned)count, stream);
+    return launch_elementwise<float, 1>(p, x, o, y, (unsigned)count, stream);
+}
+
+// ---- the rest of an epilogue ------------------------------------------------------------
+
+template <typename T, int V>
+static __global__ void finish(const struct gpu_finish p, const struct gpu_pointers operand, T *y, long long count)
+{
+    const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    const int per_pixel = p.channels / V;
+    const long long pixel = i / per_pixel;
+    const int c = (int)(i % per_pixel) * V;
+    float v[V];
+    gpu_load_vec<T, V>(y + pixel * p.pitch + c, v);
+    gpu_chain_apply<T, V>(p.chain, p.from, operand, v, pixel / p.image_pixels, pixel, c, p.pitch);
+    gpu_store_vec<T, V>(y + pixel * p.pitch + c, v);
+}
+
+template <typename T, int V>
+static void launch_finish(const struct gpu_finish *p, const struct gpu_pointers operand, T *y, void *stream)
+{
+    const long long count = p->pixels * (p->channels / V);
+    REEL_LAUNCH((finish<T, V>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, operand, y, count);
+}
+
+extern "C" int gpu_finish(const struct gpu_finish *p, const void *const *operand, void *y, void *stream)
+{
+    const struct gpu_pointers o = gpu_pointers_of(&p->chain, operand);
+    if (!p->pixels || !p->channels) return cudaSuccess;
+    GPU_BY_ELEM(p->elem, {
+        const int v = 16 / (int)sizeof(T);
+        if (p->channels % v == 0 && p->pitch % v == 0 && gpu_aligned(y, 16))
+            launch_finish<T, 16 / (int)sizeof(T)>(p, o, (T *)y, stream);
+        else
+            launch_finish<T, 1>(p, o, (T *)y, stream);
+    });
+    return cudaGetLastError();
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT
+//
+// Copies with strides, tables and changes of type; gathering. See gpu_ops.h;
+// the twins are in gpu_move_ref.c.
+#include "kernels/gpu_chain.cuh"
+
+// Where thread `i`'s element comes from and goes to; -1: filled, -2: zero.
+static __device__ __forceinline__ long long locate(const struct gpu_copy &p, const int32_t *tables, unsigned i,
+                                                   long long *out_to)
+{
+    long long from = p.src_base, to = p.dst_base;
+    bool filled = false, zero = false;
+    for (int d = p.n_dims - 1; d >= 0; d--) {
+        const unsigned extent = (unsigned)p.extent[d], at = i % extent;
+        i /= extent;
+        const int k = p.table[d] < 0 ? (int)at : tables[p.table[d] + (int)at];
+        filled |= k < 0;
+        zero |= d == p.pad_dim && (int)at >= p.pad_from;
+        from += (long long)k * p.src_stride[d];
+        to += (long long)at * p.dst_stride[d];
+    }
+    *out_to = to;
+    return zero ? -2 : filled ? -1 : from;
+}
+
+template <typename T>
+static __global__ void copy_raw(const struct gpu_copy p, const T *src, T *dst, const int32_t *tables, unsigned count,
+                                T fill)
+{
+    const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    long long to;
+    const long long from = locate(p, tables, i, &to);
+    T v = {};
+    if (from >= 0)
+        v = src[from];
+    else if (from == -1)
+        v = fill;
+    dst[to] = v;
+}
+
+template <typename A, typename B>
+static __global__ void copy_float(const struct gpu_copy p, const A *src, B *dst, const int32_t *tables, unsigned count)
+{
+    const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    long long to;
+    const long long from = locate(p, tables, i, &to);
+    gpu_store(&dst[to], from >= 0 ? gpu_load(&src[from]) : from == -1 ? p.fill : 0.0f);
+}
+
+static __device__ long long load_int(int elem, const void *p, long long i)
+{
+    switch (elem) {
+    case GPU_ELEM_U8:
+        return ((const uint8_t *)p)[i];
+    case GPU_ELEM_I8:
+        return ((const int8_t *)p)[i];
+    case GPU_ELEM_I32:
+        return ((const int32_t *)p)[i];
+    default:
+        return ((const int64_t *)p)[i];
+    }
+}
+
+static __device__ void store_int(int elem, void *p, long long i, long long v)
+{
+    switch (elem) {
+    case GPU_ELEM_U8:
+        ((uint8_t *)p)[i] = (uint8_t)v;
+        return;
+    case GPU_ELEM_I8:
+        ((int8_t *)p)[i] = (int8_t)v;
+        return;
+    case GPU_ELEM_I32:
+        ((int32_t *)p)[i] = (int32_t)v;
+        return;
+    default:
+        ((int64_t *)p)[i] = v;
+        return;
+    }
+}
+
+static __global__ void copy_any(const struct gpu_copy p, const void *src, void *dst, const int32_t *tables,
+                                unsigned count)
+{
+    const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    long long to;
+    const long long from = locate(p, tables, i, &to);
+    if (from < 0)
+        gpu_any_store(p.to, dst, to, from == -1 ? p.fill : 0.0f);
+    else if (p.from >= GPU_ELEM_U8 && p.to >= GPU_ELEM_U8)
+        store_int(p.to, dst, to, load_int(p.from, src, from));
+    else
+        gpu_any_store(p.to, dst, to, gpu_any_load(p.from, src, from));
+}
+
+// ---- a transposition by tiles ---------------------------------------------------------
+//
+// Where the source runs along dimension b and the result along a, tiles of
+// shared memory make both sides contiguous.
+
+#define TILE 32
+#define TILE_ROWS 8
+
+template <typename A, typename B>
+static __global__ void copy_tiles(const struct gpu_copy p, const A *src, B *dst, int a, int b, unsigned others)
+{
+    __shared__ float tile[TILE][TILE + 1];
+    for (unsigned o = blockIdx.z; o < others; o += gridDim.z) {
+        long long from = p.src_base, to = p.dst_base;
+        unsigned i = o;
+        for (int d = p.n_dims - 1; d >= 0; d--) {
+            if (d == a || d == b) continue;
+            const unsigned at = i % (unsigned)p.extent[d];
+            i /= (unsigned)p.extent[d];
+            from += (long long)at * p.src_stride[d];
+            to += (long long)at * p.dst_stride[d];
+        }
+        const int a0 = (int)blockIdx.x * TILE, b0 = (int)blockIdx.y * TILE,
+                  last = p.pad_dim == a ? p.pad_from : p.extent[a];
+        for (int r = (int)threadIdx.y; r < TILE; r += TILE_ROWS) { // source: b along the threads
+            const int ia = a0 + r, ib = b0 + (int)threadIdx.x;
+            if (ia < last && ib < p.extent[b]) tile[r][threadIdx.x] = gpu_load(&src[from + ia * p.src_stride[a] + ib]);
+        }
+        __syncthreads();
+        for (int r = (int)threadIdx.y; r < TILE; r += TILE_ROWS) { // result: a along the threads
+            const int ia = a0 + (int)threadIdx.x, ib = b0 + r;
+            if (ia < p.extent[a] && ib < p.extent[b])
+                gpu_store(&dst[to + ia + ib * p.dst_stride[b]], ia < last ? tile[threadIdx.x][r] : 0.0f);
+        }
+        __syncthreads();
+    }
+}
+
+// The dimensions of a tiled copy; false when it is none.
+static bool tiled(const struct gpu_copy *p, int *out_a, int *out_b)
+{
+    const int a = p->n_dims - 1;
+    int b = -1;
+    if (p->from > GPU_ELEM_BF16 || p->to > GPU_ELEM_BF16 || a < 1 || p->dst_stride[a] != 1) return false;
+    for (int d = 0; d <= a; d++) {
+        if (p->table[d] >= 0 || (p->pad_dim >= 0 && p->pad_dim != a)) return false;
+        if (d < a && p->src_stride[d] == 1 && p->extent[d] >= TILE / 2) b = d;
+    }
+    *out_a = a;
+    *out_b = b;
+    return b >= 0 && p->src_stride[a] != 1 && p->extent[a] >= 4;
+}
+
+template <typename A, typename B>
+static void launch_float(const struct gpu_copy *p, const A *src, B *dst, const int32_t *tables, unsigned count,
+                         void *stream)
+{
+    int a, b;
+    if (!tiled(p, &a, &b)) {
+        REEL_LAUNCH((copy_float<A, B>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, src, dst, tables,
+                    count);
+        return;
+    }
+    const unsigned others = count / (unsigned)p->extent[a] / (unsigned)p->extent[b];
+    const dim3 grid(gpu_blocks(p->extent[a], TILE), gpu_blocks(p->extent[b], TILE), others < 65535 ? others : 65535);
+    if (grid.y > 65535)
+        REEL_LAUNCH((copy_float<A, B>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, src, dst, tables,
+                    count);
+    else
+        REEL_LAUNCH((copy_tiles<A, B>), grid, dim3(TILE, TILE_ROWS), 0, stream, *p, src, dst, a, b, others);
+}
+
+template <typename A>
+static int launch_from(const struct gpu_copy *p, const A *src, void *dst, const int32_t *tables, unsigned count,
+                       void *stream)
+{
+    GPU_BY_ELEM(p->to, launch_float(p, src, (T *)dst, tables, count, stream));
+    return cudaGetLastError();
+}
+
+// ---- equal types: whole vectors where both sides allow ----------------------------------
+
+template <typename T>
+static int launch_raw(const struct gpu_copy *p, const void *src, void *dst, const int32_t *tables, unsigned count,
+                      T fill, void *stream)
+{
+    REEL_LAUNCH((copy_raw<T>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, (const T *)src, (T *)dst, tables,
+                count, fill);
+    return cudaGetLastError();
+}
+
+// The copy in units of `per` elements; false when something does not divide.
+static bool in_units(const struct gpu_copy *p, int per, struct gpu_copy *out)
+{
+    *out = *p;
+    const int last = p->n_dims - 1;
+    if (last < 0 || p->src_stride[last] != 1 || p->dst_stride[last] != 1 || p->table[last] >= 0) return false;
+    if (p->extent[last] % per || p->src_base % per || p->dst_base % per) return false;
+    if (p->pad_dim == last && p->pad_from % per) return false;
+    for (int d = 0; d < last; d++) {
+        if (p->src_stride[d] % per || p->dst_stride[d] % per || (p->table[d] >= 0 && p->fill != 0)) return false;
+        out->src_stride[d] /= per;
+        out->dst_stride[d] /= per;
+    }
+    out->extent[last] /= per;
+    out->src_base /= per;
+    out->dst_base /= per;
+    if (p->pad_dim == last) out->pad_from /= per;
+    return true;
+}
+
+static int copy_equal(const struct gpu_copy *p, const void *src, void *dst, const int32_t *tables, unsigned count,
+                      void *stream)
+{
+    struct gpu_copy wide;
+    const int bytes = p->from == GPU_ELEM_I64                               ? 8
+                      : p->from == GPU_ELEM_F32 || p->from == GPU_ELEM_I32  ? 4
+                      : p->from == GPU_ELEM_F16 || p->from == GPU_ELEM_BF16 ? 2
+                                                                            : 1;
+    int a, b;
+    if (gpu_aligned(src, 16) && gpu_aligned(dst, 16) && in_units(p, 16 / bytes, &wide))
+        return launch_raw(&wide, src, dst, tables, count / (16u / (unsigned)bytes), make_int4(0, 0, 0, 0), stream);
+    if (bytes < 8 && gpu_aligned(src, 8) && gpu_aligned(dst, 8) && in_units(p, 8 / bytes, &wide))
+        return launch_raw(&wide, src, dst, tables, count / (8u / (unsigned)bytes), make_int2(0, 0), stream);
+    if (p->from == GPU_ELEM_F32) {
+        if (tiled(p, &a, &b)) return launch_from(p, (const float *)src, dst, tables, count, stream);
+        return launch_raw(p, src, dst, tables, count, p->fill, stream);
+    }
+    if (p->from == GPU_ELEM_F16) {
+        if (tiled(p, &a, &b) && p->fill == 0) return launch_from(p, (const __half *)src, dst, tables, count, stream);
+        if (p->fill == 0) return launch_raw(p, src, dst, tables, count, (uint16_t)0, stream);
+        return launch_from(p, (const __half *)src, dst, tables, count, stream);
+    }
+    if (p->from == GPU_ELEM_BF16) return launch_from(p, (const __nv_bfloat16 *)src, dst, tables, count, stream);
+    if (bytes == 8) return launch_raw(p, src, dst, tables, count, (int64_t)p->fill, stream);
+    if (bytes == 4) return launch_raw(p, src, dst, tables, count, (int32_t)p->fill, stream);
+    return launch_raw(p, src, dst, tables, count, (uint8_t)p->fill, stream);
+}
+
+extern "C" int gpu_copy(const struct gpu_copy *p, const void *src, void *dst, const int32_t *tables, void *stream)
+{
+    unsigned long long count = 1;
+    for (int d = 0; d < p->n_dims; d++) count *= (unsigned long long)p->extent[d];
+    if (!count) return cudaSuccess;
+    if (count > 0xffffffffull) return cudaErrorInvalidValue;
+    if (p->from == p->to) return copy_equal(p, src, dst, tables, (unsigned)count, stream);
+    if (p->from <= GPU_ELEM_BF16 && p->to <= GPU_ELEM_BF16)
+        GPU_BY_ELEM(p->from, return launch_from(p, (const T *)src, dst, tables, (unsigned)count, stream));
+    REEL_LAUNCH(copy_any, gpu_blocks((long long)count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, src, dst, tables,
+                (unsigned)count);
+    return cudaGetLastError();
+}
+
+// ---- gathering ---------------------------------------------------------------------------
+
+template <typename T>
+static __global__ void gather(const struct gpu_gather p, long long inner, const T *src, const int64_t *index, T *dst,
+                              long long count)
+{
+    const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    const long long j = i / inner % p.n_index, o = i / inner / p.n_index;
+    long long k = index[j];
+    if (k < 0) k += p.axis;
+    T v = {};
+    if (k >= 0 && k < p.axis) v = src[(o * p.axis + k) * inner + i % inner];
+    dst[i] = v;
+}
+
+template <typename T>
+static int launch_gather(const struct gpu_gather *p, const void *src, const int64_t *index, void *dst, void *stream)
+{
+    const long long inner = p->inner * p->elem_bytes / (long long)sizeof(T), count = p->outer * p->n_index * inner;
+    if (!count) return cudaSuccess;
+    REEL_LAUNCH((gather<T>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, inner, (const T *)src, index,
+                (T *)dst, count);
+    return cudaGetLastError();
+}
+
+extern "C" int gpu_gather(const struct gpu_gather *p, const void *src, const int64_t *index, void *dst, void *stream)
+{
+    const long long bytes = p->inner * p->elem_bytes;
+    if (bytes % 16 == 0 && gpu_aligned(src, 16) && gpu_aligned(dst, 16))
+        return launch_gather<int4>(p, src, index, dst, stream);
+    if (bytes % 4 == 0 && gpu_aligned(src, 4) && gpu_aligned(dst, 4))
+        return launch_gather<int32_t>(p, src, index, dst, stream);
+    if (bytes % 2 == 0) return launch_gather<uint16_t>(p, src, index, dst, stream);
+    return launch_gather<uint8_t>(p, src, index, dst, stream);
+}

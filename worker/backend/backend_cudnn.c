@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+//
+// The GPU backend, and the same on the host. "cudnn" lowers a graph to steps
+// (cudnn/program.h) and runs them on a GPU; "cudnn-host" runs the very same
+// steps with the kernels' C twins: a full backend for tests, not offered to
+// users. This file is what both share: compile, run with host tensors, tensors
+// on the device.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cuda.h"
+#include "common/log.h"
+#include "worker/backend/backend.h"
+#include "worker/backend/cudnn/exec.h"
+#include "worker/backend/cudnn/plan.h"
+
+struct program {
+    const struct graph *graph;
+    const struct exec_ops *ops;
+    struct lowered *lowered; // NULL: control flow, run by the interpreter
+    struct exec *exec;
+};
+
+static enum reel_err check_precision(const struct backend_params *params)
+{
+    if (params->precision != PRECISION_FP8) return REEL_OK;
+    return reel_fail(REEL_ERR_UNSUPPORTED, "could not start backend \"cudnn\": precision fp8 is not there yet\n"
+                                           "use --precision fp16 or bf16");
+}
+
+static enum reel_err probe_device(const struct backend_params *params)
+{
+    int n = 0;
+    enum reel_err err = check_precision(params);
+    if (!err) err = reel_cuda_count(&n);
+    if (!err && params->device >= n)
+        err = reel_fail(REEL_ERR_CONFIG,
+                        "could not use GPU %d: there are %d\n"
+                        "ask for less with --gpu_num, run more workers on each with --workers_per_gpu, "
+                        "or use CPUs with --backend onednn",
+                        params->device, n);
+    return err ? err : gpu_plan_probe();
+}
+
+static enum reel_err probe_host(const struct backend_params *params)
+{
+    return check_precision(params);
+}
+
+static void destroy(struct program **program)
+{
+    struct program *p = *program;
+    *program = NULL;
+    if (!p) return;
+    if (p->exec) p->ops->destroy(&p->exec);
+    gpu_lowered_destroy(&p->lowered);
+    free(p);
+}
+
+static bool has_control(const struct graph *g)
+{
+    for (const struct node *n = g->first; n; n = n->next)
+        if (n->op->flags & OP_CONTROL)
+            for (int i = 0; i < n->n_attr; i++)
+                if (n->attr[i].type == ATTR_GRAPH) return true;
+    return false;
+}
+
+// What runs on the host is said once, with the first node: it costs a round trip
+// a frame.
+static void warn_host_steps(const struct lowered *p)
+{
+    int64_t seen = 0;
+    for (int i = 0; i < p->n_steps; i++) {
+        if (p->steps[i].kind != STEP_HOST) continue;
+        if (seen++ == 0)
+            reel_log(REEL_LOG_WARN, "backend", "%d of %d steps run on the CPU, the first is node \"%s\" (%s)",
+                     p->n_host_steps, p->n_steps, p->steps[i].node->name, p->steps[i].node->op_type);
+    }
+}
+
+static enum reel_err compile_with(const struct exec_ops *ops, const struct graph *graph,
+                                  const struct backend_params *params, struct program **out_program)
+{
+    struct program *p = calloc(1, sizeof *p);
+    if (!p) return reel_fail(REEL_ERR_NOMEM, "could not compile graph \"%s\": out of memory", graph->name);
+    p->graph = graph;
+    p->ops = ops;
+    enum reel_err err = REEL_OK;
+    if (!has_control(graph)) {
+        err = gpu_lowered_create(graph, params->precision, &p->lowered);
+        if (!err) err = ops->create(p->lowered, params, &p->exec);
+    }
+    if (err) {
+        destroy(&p);
+        return err;
+    }
+    *out_program = p;
+    return REEL_OK;
+}
+
+static enum reel_err compile_device(const struct graph *graph, const struct backend_params *params,
+                                    struct program **out_program)
+{
+    enum reel_err err = probe_device(params);
+    if (!err) err = compile_with(&exec_device, graph, params, out_program);
+    if (err) return err;
+    if (!(*out_program)->lowered)
+        reel_log(REEL_LOG_WARN, "backend", "the network has control flow that depends on data: it runs on the CPU");
+    else
+        warn_host_steps((*out_program)->lowered);
+    return REEL_OK;
+}
+
+static enum reel_err compile_host(const struct graph *graph, const struct backend_params *params,
+                                  struct program **out_program)
+{
+    enum reel_err err = probe_host(params);
+    return err ? err : compile_with(&exec_host, graph, params, out_program);
+}
+
+// ---- running ---------------------------------------------------------------------------
+
+static enum reel_err give_dynamic(struct info *i, struct reel_tensor *out, bool borrow)
+{
+    if (i->dynamic.dtype == REEL_DTYPE_NONE)
+        return reel_fail(REEL_ERR_FAULT, "could not run graph: output \"%s\" was not made", i->v->name);
+    if (!borrow) return reel_tensor_copy(out, &i->dynamic);
+    *out = i->dynamic;
+    out->owned = false;
+    return REEL_OK;
+}
+
+static enum reel_err give_output(struct program *p, int n, struct reel_tensor *out, bool borrow)
+{
+    struct info *i = info_of(p->lowered, p->graph->outputs[n]);
+    if (i->count < 0) return give_dynamic(i, out, borrow);
+    if (!out->data) {
+        *out = (struct reel_tensor){0};
+        enum reel_err err = reel_tensor_init(out, i->dtype, &i->shape);
+        if (err) return err;
+    }
+    return p->ops->read(p->exec, p->lowered->out_staging[n], out->data, (size_t)i->count * reel_dtype_bytes(i->dtype));
+}
+
+static enum reel_err run(struct program *p, const struct reel_tensor *const *in, struct reel_tensor *out, bool borrow)
+{
+    struct lowered *l = p->lowered;
+    if (!l) return interp_run(p->graph, in, out);
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < l->n_info; i++)
+        if (l->info[i].dynamic.dtype != REEL_DTYPE_NONE) reel_tensor_fini(&l->info[i].dynamic);
+    for (int i = 0; i < p->graph->n_inputs && !err; i++)
+        err = p->ops->write(p->exec, l->in_staging[i], in[i]->data, reel_tensor_bytes(in[i]));
+    if (!err) err = p->ops->run(p->exec, 0, l->main_begin);
+    if (!err) err = p->ops->run(p->exec, l->main_begin, l->main_end);
+    if (!err) err = p->ops->run(p->exec, l->main_end, l->n_steps);
+    for (int i = 0; i < p->graph->n_outputs && !err; i++) err = give_output(p, i, &out[i], borrow);
+    const enum reel_err waited = p->ops->wait(p->exec); // the caller's tensors are free then
+    return err ? err : waited;
+}
+
+// ---- tensors on the device -----------------------------------------------------------------
+
+static enum reel_err no_tensor(const struct program *p, const char *what, int i)
+{
+    return reel_fail(REEL_ERR_UNSUPPORTED,
+                     "could not give %s %d of graph \"%s\" as device memory: it is made on the host", what, i,
+                     p->graph->name ? p->graph->name : "");
+}
+
+static enum reel_dtype dtype_of(enum gpu_elem e)
+{
+    return e == GPU_ELEM_F16 ? REEL_F16 : e == GPU_ELEM_BF16 ? REEL_BF16 : REEL_F32;
+}
+
+static void describe(struct program *p, const struct info *i, enum form_kind kind, struct backend_device_tensor *out)
+{
+    const bool image = kind == FORM_IMAGE;
+    *out = (struct backend_device_tensor){.data = p->ops->at(p->exec, i->form[kind]), .nhwc = image};
+    out->dtype = kind == FORM_PLAIN ? i->dtype : dtype_of(p->lowered->low);
+    out->n = out->c = out->h = 1;
+    out->w = (int)i->count;
+    if (i->image) out->n = i->n, out->c = i->c, out->h = i->h, out->w = i->w;
+    out->pixel_stride = image ? (size_t)i->pitch : 0;
+}
+
+static enum reel_err device_input(struct program *p, int i, struct backend_device_tensor *out)
+{
+    if (!p->lowered) return no_tensor(p, "input", i);
+    const struct value *v = gpu_input_value(p->lowered, i);
+    const struct info *info = info_of(p->lowered, v);
+    describe(p, info, gpu_has_form(info, FORM_IMAGE) ? FORM_IMAGE : FORM_PLAIN, out);
+    return REEL_OK;
+}
+
+static enum reel_err device_output(struct program *p, int i, struct backend_device_tensor *out)
+{
+    if (!p->lowered) return no_tensor(p, "output", i);
+    const struct info *info = info_of(p->lowered, p->graph->outputs[i]);
+    const enum form_kind kind = gpu_best_form(p->lowered, info);
+    if (info->count < 0 || !gpu_has_form(info, kind)) return no_tensor(p, "output", i);
+    describe(p, info, kind, out);
+    return REEL_OK;
+}
+
+static void *stream(struct program *p)
+{
+    return p->exec ? p->ops->stream(p->exec) : NULL;
+}
+
+static enum reel_err enqueue(struct program *p)
+{
+    struct lowered *l = p->lowered;
+    if (!l) return no_tensor(p, "input", 0);
+    for (int i = 0; i < l->n_info; i++)
+        if (l->info[i].dynamic.dtype != REEL_DTYPE_NONE) reel_tensor_fini(&l->info[i].dynamic);
+    return p->ops->run(p->exec, l->main_begin, l->main_end);
+}
+
+// ---- inspection ------------------------------------------------------------------------
+
+static size_t memory_bytes(const struct program *p)
+{
+    return p->exec ? p->ops->memory_bytes(p->exec) : 0;
+}
+
+static void dump(const struct program *p, void *stdio_file)
+{
+    FILE *f = stdio_file;
+    char text[512], note[256];
+    if (!p->lowered) {
+        fprintf(f, "control flow: run by the interpreter\n");
+        return;
+    }
+    const struct lowered *l = p->lowered;
+    fprintf(f, "# %s, arena %zu KB, constants %zu KB, host %zu KB, %d steps (%d on the host)\n", gpu_elem_name(l->low),
+            l->arena_bytes >> 10, l->const_bytes >> 10, l->host_bytes >> 10, l->n_steps, l->n_host_steps);
+    for (int i = 0; i < l->n_steps; i++) {
+        const char *part = i < l->main_begin ? "in " : i >= l->main_end ? "out" : "   ";
+        fprintf(f, "%3d %s %s %s\n", i, part, gpu_step_text(l, &l->steps[i], text, sizeof text),
+                p->ops->note(p->exec, i, note, sizeof note));
+    }
+}
+
+extern const struct backend_ops backend_cudnn, backend_cudnn_host;
+
+#define CUDNN_CAPS (BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL)
+
+const struct backend_ops backend_cudnn = {
+    .name = "cudnn",
+    .caps = CUDNN_CAPS | BACKEND_DEVICE_MEMORY,
+    .probe = probe_device,
+    .compile = compile_device,
+    .run = run,
+    .device_input = device_input,
+    .device_output = device_output,
+    .stream = stream,
+    .enqueue = enqueue,
+    .memory_bytes = memory_bytes,
+    .dump = dump,
+    .destroy = destroy,
+};
+
+const struct backend_ops backend_cudnn_host = {
+    .name = "cudnn-host",
+    .caps = CUDNN_CAPS | BACKEND_DEVICE_MEMORY | BACKEND_DEVICE_IS_HOST,
+    .probe = probe_host,
+    .compile = compile_host,
+    .run = run,
+    .device_input = device_input,
+    .device_output = device_output,
+    .stream = stream,
+    .enqueue = enqueue,
+    .memory_bytes = memory_bytes,
+    .dump = dump,
+    .destroy = destroy,
+};

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+//
+// Running a lowered graph: one interface, two executors. exec_device.c runs it
+// on a GPU, exec_host.c with the kernels' C twins over the same arena layout in
+// host memory (fp16 stored as fp16), so that lowering, layouts, aliasing, order
+// of epilogues and the memory plan are proved on machines without a GPU.
+#ifndef REEL_WORKER_BACKEND_CUDNN_EXEC_H
+#define REEL_WORKER_BACKEND_CUDNN_EXEC_H
+
+#include "worker/backend/cudnn/program.h"
+
+struct exec;
+
+struct exec_ops {
+    // lowered stays alive and unchanged until destroy. Errors: NOMEM, FAULT,
+    // UNSUPPORTED.
+    enum reel_err (*create)(struct lowered *lowered, const struct backend_params *params, struct exec **out_exec);
+    void (*destroy)(struct exec **exec);
+    // Copies into or out of a buffer, in order with the steps; src and dst must
+    // stay until wait().
+    enum reel_err (*write)(struct exec *exec, struct ref to, const void *src, size_t bytes);
+    enum reel_err (*read)(struct exec *exec, struct ref from, void *dst, size_t bytes);
+    // Steps [begin, end), enqueued in order.
+    enum reel_err (*run)(struct exec *exec, int begin, int end);
+    enum reel_err (*wait)(struct exec *exec);
+    // The address of a buffer, for callers with device memory.
+    void *(*at)(struct exec *exec, struct ref r);
+    void *(*stream)(struct exec *exec);
+    size_t (*memory_bytes)(const struct exec *exec);
+    // What was chosen for a step (engine, workspace), "" when nothing was.
+    const char *(*note)(const struct exec *exec, int step, char *buf, size_t buf_bytes);
+};
+
+extern const struct exec_ops exec_device, exec_host;
+
+#endif

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+//
+// The executor on a GPU; see exec.h. Heavy patterns run by cuDNN plans
+// (plan.h), everything else by the kernels of kernels/gpu_*.cu, all on one
+// stream. A network without host steps becomes one CUDA graph: its first run is
+// an ordinary one (libraries load their kernels then), the second is captured,
+// every later one is one launch.
+//
+// What cuDNN refuses is done by the own convolution or product, said at debug
+// level and in the dump: slow, never wrong.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cuda.h"
+#include "common/log.h"
+#include "worker/backend/cudnn/exec.h"
+#include "worker/backend/cudnn/plan.h"
+
+struct exec {
+    struct lowered *p;
+    char *arena, *constants, *host; // device, device, pinned
+    void *workspace;
+    size_t workspace_bytes;
+    void *stream, *graph;
+    struct gpu_planner *planner;
+    struct gpu_plan **plans; // by step, NULL for own kernels
+    int main_runs;           // of the whole middle part
+    bool no_graph;
+};
+
+static void *at(struct exec *e, struct ref r)
+{
+    if (r.buf < 0) return NULL;
+    const struct buf *b = &e->p->bufs[r.buf];
+    switch (b->kind) {
+    case BUF_ARENA:
+        return e->arena + b->offset + r.offset;
+    case BUF_CONST:
+        return e->constants + b->offset + r.offset;
+    case BUF_HOST:
+        break;
+    }
+    return b->init ? (char *)b->init + r.offset : e->host + b->offset + r.offset;
+}
+
+static void *host_at(void *exec, struct ref r)
+{
+    return at(exec, r);
+}
+
+// ---- making ----------------------------------------------------------------------------
+
+static void destroy(struct exec **exec)
+{
+    struct exec *e = *exec;
+    *exec = NULL;
+    if (!e) return;
+    if (e->stream) reel_cuda_stream_sync(e->stream); // an error was reported by the run
+    reel_cuda_graph_destroy(&e->graph);
+    for (int i = 0; e->plans && i < e->p->n_steps; i++) gpu_plan_destroy(&e->plans[i]);
+    gpu_planner_destroy(&e->planner);
+    reel_cuda_free(e->arena);
+    reel_cuda_free(e->constants);
+    reel_cuda_free(e->workspace);
+    reel_cuda_host_free(e->host);
+    reel_cuda_stream_destroy(&e->stream);
+    free(e->plans);
+    free(e);
+}
+
+static enum reel_err upload_constants(struct exec *e)
+{
+    const struct lowered *p = e->p;
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < p->n_bufs && !err; i++)
+        if (p->bufs[i].kind == BUF_CONST)
+            err = reel_cuda_upload(e->constants + p->bufs[i].offset, p->bufs[i].init, p->bufs[i].bytes, e->stream);
+    return err ? err : reel_cuda_stream_sync(e->stream);
+}
+
+static enum reel_err make_plans(struct exec *e)
+{
+    struct lowered *p = e->p;
+    char text[512];
+    const struct gpu_planner_params params = GPU_PLANNER_DEFAULTS;
+    enum reel_err err = gpu_planner_create(&params, &e->planner);
+    for (int i = 0; i < p->n_steps && !err; i++) {
+        if (p->steps[i].kind != STEP_PLAN) continue;
+        err = gpu_plan_create(e->planner, &p->steps[i].pattern, &e->plans[i]);
+        if (err == REEL_ERR_UNSUPPORTED) {
+            reel_debug("backend", "own kernel for %s: %s", gpu_step_text(p, &p->steps[i], text, sizeof text),
+                       reel_fail_text());
+            e->plans[i] = NULL;
+            err = REEL_OK;
+        } else if (!err) {
+            const size_t bytes = gpu_plan_info(e->plans[i])->workspace_bytes;
+            if (bytes > e->workspace_bytes) e->workspace_bytes = bytes;
+        }
+    }
+    if (!err && e->workspace_bytes) err = reel_cuda_malloc(e->workspace_bytes, &e->workspace);
+    return err;
+}
+
+static enum reel_err make_memory(struct exec *e)
+{
+    const struct lowered *p = e->p;
+    void *m[3] = {NULL, NULL, NULL};
+    enum reel_err err = reel_cuda_malloc(p->arena_bytes + 256, &m[0]);
+    if (!err) err = reel_cuda_malloc(p->const_bytes + 256, &m[1]);
+    if (!err && p->host_bytes) err = reel_cuda_host_alloc(p->host_bytes, &m[2]);
+    e->arena = m[0];
+    e->constants = m[1];
+    e->host = m[2];
+    // lanes nobody wrote must not be NaN for products with zero weights
+    if (!err) err = reel_cuda_memset(e->arena, 0, p->arena_bytes + 256, e->stream);
+    return err;
+}
+
+static enum reel_err create(struct lowered *p, const struct backend_params *params, struct exec **out_exec)
+{
+    struct exec *e = calloc(1, sizeof *e);
+    if (!e) return gpu_no_memory(NULL);
+    e->p = p;
+    e->no_graph = p->n_host_steps > 0;
+    e->plans = calloc((size_t)p->n_steps + 1, sizeof(*e->plans));
+    enum reel_err err = e->plans ? reel_cuda_open(params->device) : gpu_no_memory(NULL);
+    if (!err) err = reel_cuda_stream_create(&e->stream);
+    if (!err) err = make_memory(e);
+    if (!err) err = upload_constants(e);
+    if (!err) err = make_plans(e);
+    if (err) {
+        destroy(&e);
+        return err;
+    }
+    *out_exec = e;
+    return REEL_OK;
+}
+
+// ---- running ---------------------------------------------------------------------------
+
+// What the plan did not fuse, in place.
+static int finish(const struct step *s, int from, const void *const *operand, void *y, void *stream)
+{
+    struct gpu_finish f = {.from = from};
+    if (s->pattern.kind == GPU_MATMUL) {
+        const struct gpu_matmul *m = &s->u.matmul;
+        f.elem = m->y_elem;
+        f.pixels = (int64_t)m->batches * m->m;
+        f.image_pixels = m->m;
+        f.channels = f.pitch = m->k;
+        f.chain = m->chain;
+    } else {
+        const struct gpu_conv *c = &s->u.conv;
+        f.elem = c->elem;
+        f.pixels = (int64_t)c->n * c->p * c->q;
+        f.image_pixels = (int64_t)c->p * c->q;
+        f.channels = c->k;
+        f.pitch = c->y_pitch;
+        f.chain = c->chain;
+    }
+    return gpu_finish(&f, operand, y, stream);
+}
+
+static enum reel_err run_plan(struct exec *e, const struct step *s, struct gpu_plan *plan, const void *const *operand)
+{
+    void *y = at(e, s->y);
+    struct gpu_plan_io io = {.x = at(e, s->x), .w = at(e, s->w), .y = y};
+    const struct gpu_chain *chain = s->pattern.kind == GPU_MATMUL ? &s->u.matmul.chain : &s->u.conv.chain;
+    const int fused = gpu_plan_info(plan)->fused_steps;
+    for (int i = 0; i < fused && i < chain->n; i++)
+        if (chain->step[i].op < GPU_OP_WITH_OPERAND && chain->step[i].operand >= 0)
+            io.operand[i] = operand[chain->step[i].operand];
+    enum reel_err err = gpu_plan_run(plan, &io, e->workspace, e->stream);
+    if (!err && fused < chain->n) err = reel_cuda_check(finish(s, fused, operand, y, e->stream), "run an epilogue");
+    return err;
+}
+
+static int launch(struct exec *e, const struct step *s, const void *const *operand)
+{
+    void *x = at(e, s->x), *y = at(e, s->y), *w = at(e, s->w), *stream = e->stream;
+    const void *extra[3];
+    for (int i = 0; i < 3; i++) extra[i] = at(e, s->extra[i]);
+    switch (s->kind) {
+    case STEP_PLAN:
+        if (s->pattern.kind == GPU_MATMUL) return gpu_matmul(&s->u.matmul, x, w, operand, y, stream);
+        return gpu_conv(&s->u.conv, x, w, operand, y, stream);
+    case STEP_CONV:
+        return gpu_conv(&s->u.conv, x, w, operand, y, stream);
+    case STEP_DEPTHWISE:
+        return gpu_depthwise(&s->u.conv, x, w, operand, y, stream);
+    case STEP_MATMUL:
+        return gpu_matmul(&s->u.matmul, x, w, operand, y, stream);
+    case STEP_COPY:
+        return gpu_copy(&s->u.copy, x, y, w, stream);
+    case STEP_ELEMENTWISE:
+        return gpu_elementwise(&s->u.elementwise, x, operand, y, stream);
+    case STEP_POOL:
+        return gpu_pool(&s->u.pool, x, y, stream);
+    case STEP_RESIZE:
+        return gpu_resize(&s->u.resize, x, w, extra[0], y, stream);
+    case STEP_REDUCE:
+        return gpu_reduce(&s->u.reduce, x, extra[0], y, stream);
+    case STEP_ARGMAX:
+        return gpu_argmax(&s->u.argmax, x, y, stream);
+    case STEP_SOFTMAX:
+        return gpu_softmax(&s->u.softmax, x, y, stream);
+    case STEP_NORM:
+        return gpu_norm(&s->u.norm, x, extra[0], extra[1], operand[0], operand[1], y, stream);
+    case STEP_LAYER_NORM:
+        return gpu_layer_norm(&s->u.layer_norm, x, extra[0], extra[1], y, stream);
+    case STEP_GATHER:
+        return gpu_gather(&s->u.gather, x, w, y, stream);
+    case STEP_UPLOAD:
+    case STEP_DOWNLOAD:
+    case STEP_HOST:
+        break;
+    }
+    return 0;
+}
+
+static enum reel_err run_step(struct exec *e, int i)
+{
+    const struct step *s = &e->p->steps[i];
+    const void *operand[GPU_OPERANDS];
+    enum reel_err err;
+    char what[160];
+    switch (s->kind) {
+    case STEP_UPLOAD:
+        return reel_cuda_upload(at(e, s->y), at(e, s->x), s->bytes, e->stream);
+    case STEP_DOWNLOAD:
+        return reel_cuda_download(at(e, s->y), at(e, s->x), s->bytes, e->stream);
+    case STEP_HOST: // its arguments have come, and nothing reads its buffers any more
+        err = reel_cuda_stream_sync(e->stream);
+        return err ? err : gpu_run_host_call(e->p, s, host_at, e);
+    default:
+        break;
+    }
+    for (int k = 0; k < GPU_OPERANDS; k++) operand[k] = at(e, s->operand[k]);
+    if (e->plans[i]) return run_plan(e, s, e->plans[i], operand);
+    const int error = launch(e, s, operand);
+    if (!error) return REEL_OK;
+    snprintf(what, sizeof what, "run node \"%s\"", s->node ? s->node->name : s->label);
+    return reel_cuda_check(error, what);
+}
+
+static enum reel_err run_steps(struct exec *e, int begin, int end)
+{
+    enum reel_err err = REEL_OK;
+    for (int i = begin; i < end && !err; i++) err = run_step(e, i);
+    return err;
+}
+
+// Records the middle part; a driver that cannot leaves the steps one by one.
+static enum reel_err capture(struct exec *e)
+{
+    enum reel_err err = reel_cuda_capture_begin(e->stream);
+    if (err) return err;
+    err = run_steps(e, e->p->main_begin, e->p->main_end);
+    const enum reel_err ended = reel_cuda_capture_end(e->stream, &e->graph);
+    return err ? err : ended;
+}
+
+static enum reel_err run(struct exec *e, int begin, int end)
+{
+    const bool whole = begin == e->p->main_begin && end == e->p->main_end && begin < end;
+    if (!whole || e->no_graph || e->main_runs++ == 0) return run_steps(e, begin, end);
+    if (!e->graph && capture(e)) {
+        if (reel_cuda_lost()) return REEL_ERR_FAULT;
+        reel_debug("backend", "no CUDA graph: %s", reel_fail_text());
+        e->no_graph = true;
+        return run_steps(e, begin, end);
+    }
+    return reel_cuda_graph_launch(e->graph, e->stream);
+}
+
+static enum reel_err wait_stream(struct exec *e)
+{
+    return reel_cuda_stream_sync(e->stream);
+}
+
+static enum reel_err write_buffer(struct exec *e, struct ref to, const void *src, size_t bytes)
+{
+    return bytes ? reel_cuda_upload(at(e, to), src, bytes, e->stream) : REEL_OK;
+}
+
+static enum reel_err read_buffer(struct exec *e, struct ref from, void *dst, size_t bytes)
+{
+    if (!bytes) return REEL_OK;
+    if (e->p->bufs[from.buf].kind != BUF_HOST) return reel_cuda_download(dst, at(e, from), bytes, e->stream);
+    enum reel_err err = reel_cuda_stream_sync(e->stream);
+    if (!err) memcpy(dst, at(e, from), bytes);
+    return err;
+}
+
+// ---- inspection ------------------------------------------------------------------------
+
+static void *stream_of(struct exec *e)
+{
+    return e->stream;
+}
+
+static size_t memory_bytes(const struct exec *e)
+{
+    return e->p->arena_bytes + e->p->const_bytes + e->workspace_bytes;
+}
+
+static const char *note(const struct exec *e, int step, char *buf, size_t buf_bytes)
+{
+    const struct step *s = &e->p->steps[step];
+    *buf = '\0';
+    if (s->kind != STEP_PLAN) return buf;
+    if (!e->plans[step]) return snprintf(buf, buf_bytes, " [own kernel]") > 0 ? buf : "";
+    const struct gpu_plan_info *i = gpu_plan_info(e->plans[step]);
+    snprintf(buf, buf_bytes, " [engine %d%s%s%s, fused %d, workspace %zu KB, %d of %d]", i->engine,
+             i->tensor_core ? " tensor cores" : "", i->runtime_compiled ? " rtc" : "", i->from_cache ? " cached" : "",
+             i->fused_steps, i->workspace_bytes >> 10, i->rank + 1, i->listed);
+    return buf;
+}
+
+const struct exec_ops exec_device = {
+    .create = create,
+    .destroy = destroy,
+    .write = write_buffer,
+    .read = read_buffer,
+    .run = run,
+    .wait = wait_stream,
+    .at = at,
+    .stream = stream_of,
+    .memory_bytes = memory_bytes,
+    .note = note,
+};

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+//
+// exec_device.c in a build without CUDA: nothing gets here, since probing says
+// so first.
+#include "worker/backend/cudnn/exec.h"
+
+static enum reel_err create(struct lowered *p, const struct backend_params *params, struct exec **out_exec)
+{
+    (void)p, (void)params, (void)out_exec;
+    return reel_fail(REEL_ERR_UNSUPPORTED, "could not run on a GPU: this build has no CUDA");
+}
+
+const struct exec_ops exec_device = {.create = create};

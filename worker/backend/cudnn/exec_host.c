@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+//
+// The host executor: every step by the C twin of its kernel; see exec.h. cuDNN's
+// fused patterns are run by the twins of the own convolution and product. The
+// bytes of a buffer are NaN in every float type when its life begins, so that a
+// read of what nobody wrote is seen in the result.
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/backend/cudnn/exec.h"
+
+struct exec {
+    struct lowered *p;
+    char *arena, *constants, *host;
+};
+
+static void *at(struct exec *e, struct ref r)
+{
+    if (r.buf < 0) return NULL;
+    const struct buf *b = &e->p->bufs[r.buf];
+    switch (b->kind) {
+    case BUF_ARENA:
+        return e->arena + b->offset + r.offset;
+    case BUF_CONST:
+        return e->constants + b->offset + r.offset;
+    case BUF_HOST:
+        break;
+    }
+    return b->init ? (char *)b->init + r.offset : e->host + b->offset + r.offset;
+}
+
+static void *host_at(void *exec, struct ref r)
+{
+    return at(exec, r);
+}
+
+static void destroy(struct exec **exec)
+{
+    struct exec *e = *exec;
+    *exec = NULL;
+    if (!e) return;
+    free(e->arena);
+    free(e->constants);
+    free(e->host);
+    free(e);
+}
+
+static enum reel_err create(struct lowered *p, const struct backend_params *params, struct exec **out_exec)
+{
+    (void)params;
+    struct exec *e = calloc(1, sizeof *e);
+    if (!e) return gpu_no_memory(NULL);
+    e->p = p;
+    e->arena = malloc(p->arena_bytes + 1);
+    e->constants = malloc(p->const_bytes + 1);
+    e->host = malloc(p->host_bytes + 1);
+    if (!e->arena || !e->constants || !e->host) {
+        destroy(&e);
+        return reel_fail(REEL_ERR_NOMEM, "could not compile graph: no memory for %zu MB of intermediate results",
+                         p->arena_bytes >> 20);
+    }
+    for (int i = 0; i < p->n_bufs; i++)
+        if (p->bufs[i].kind == BUF_CONST) memcpy(e->constants + p->bufs[i].offset, p->bufs[i].init, p->bufs[i].bytes);
+    *out_exec = e;
+    return REEL_OK;
+}
+
+static enum reel_err run_step(struct exec *e, const struct step *s)
+{
+    void *x = at(e, s->x), *y = at(e, s->y), *w = at(e, s->w);
+    const void *extra[3], *operand[GPU_OPERANDS];
+    for (int i = 0; i < 3; i++) extra[i] = at(e, s->extra[i]);
+    for (int i = 0; i < GPU_OPERANDS; i++) operand[i] = at(e, s->operand[i]);
+    switch (s->kind) {
+    case STEP_PLAN:
+        if (s->pattern.kind == GPU_MATMUL)
+            gpu_matmul_ref(&s->u.matmul, x, w, operand, y);
+        else
+            gpu_conv_ref(&s->u.conv, x, w, operand, y);
+        break;
+    case STEP_CONV:
+        gpu_conv_ref(&s->u.conv, x, w, operand, y);
+        break;
+    case STEP_DEPTHWISE:
+        gpu_depthwise_ref(&s->u.conv, x, w, operand, y);
+        break;
+    case STEP_MATMUL:
+        gpu_matmul_ref(&s->u.matmul, x, w, operand, y);
+        break;
+    case STEP_COPY:
+        gpu_copy_ref(&s->u.copy, x, y, w);
+        break;
+    case STEP_ELEMENTWISE:
+        gpu_elementwise_ref(&s->u.elementwise, x, operand, y);
+        break;
+    case STEP_POOL:
+        gpu_pool_ref(&s->u.pool, x, y);
+        break;
+    case STEP_RESIZE:
+        gpu_resize_ref(&s->u.resize, x, w, extra[0], y);
+        break;
+    case STEP_REDUCE:
+        gpu_reduce_ref(&s->u.reduce, x, extra[0], y);
+        break;
+    case STEP_ARGMAX:
+        gpu_argmax_ref(&s->u.argmax, x, y);
+        break;
+    case STEP_SOFTMAX:
+        gpu_softmax_ref(&s->u.softmax, x, y);
+        break;
+    case STEP_NORM:
+        gpu_norm_ref(&s->u.norm, x, extra[0], extra[1], operand[0], operand[1], y);
+        break;
+    case STEP_LAYER_NORM:
+        gpu_layer_norm_ref(&s->u.layer_norm, x, extra[0], extra[1], y);
+        break;
+    case STEP_GATHER:
+        gpu_gather_ref(&s->u.gather, x, w, y);
+        break;
+    case STEP_UPLOAD:
+    case STEP_DOWNLOAD:
+        memcpy(y, x, s->bytes);
+        break;
+    case STEP_HOST:
+        return gpu_run_host_call(e->p, s, host_at, e);
+    }
+    return REEL_OK;
+}
+
+// Buffers whose life begins with this step hold NaNs, whatever lay there before.
+static void poison(struct exec *e, int step)
+{
+    for (int i = 0; step > 0 && i < e->p->n_bufs; i++) {
+        const struct buf *b = &e->p->bufs[i];
+        if (b->kind == BUF_ARENA && b->first == step) memset(e->arena + b->offset, 0xff, b->bytes);
+    }
+}
+
+static enum reel_err run(struct exec *e, int begin, int end)
+{
+    enum reel_err err = REEL_OK;
+    for (int i = begin; i < end && !err; i++) {
+        poison(e, i);
+        err = run_step(e, &e->p->steps[i]);
+    }
+    return err;
+}
+
+static enum reel_err wait_none(struct exec *e)
+{
+    (void)e;
+    return REEL_OK;
+}
+
+static enum reel_err write_buffer(struct exec *e, struct ref to, const void *src, size_t bytes)
+{
+    if (bytes) memcpy(at(e, to), src, bytes);
+    return REEL_OK;
+}
+
+static enum reel_err read_buffer(struct exec *e, struct ref from, void *dst, size_t bytes)
+{
+    if (bytes) memcpy(dst, at(e, from), bytes);
+    return REEL_OK;
+}
+
+static void *no_stream(struct exec *e)
+{
+    (void)e;
+    return NULL;
+}
+
+static size_t memory_bytes(const struct exec *e)
+{
+    return e->p->arena_bytes + e->p->const_bytes + e->p->host_bytes;
+}
+
+static const char *note(const struct exec *e, int step, char *buf, size_t buf_bytes)
+{
+    (void)e, (void)step, (void)buf, (void)buf_bytes;
+    return "";
+}
+
+const struct exec_ops exec_host = {
+    .create = create,
+    .destroy = destroy,
+    .write = write_buffer,
+    .read = read_buffer,
+    .run = run,
+    .wait = wait_none,
+    .at = at,
+    .stream = no_stream,
+    .memory_bytes = memory_bytes,
+    .note = note,
+};

@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: MIT
+//
+// Pointwise operators -> chains of steps: one kernel a node, in whatever form
+// the main operand lies, every other operand read by its own strides. Epilogues
+// of convolutions and products become chains here too.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/backend/cudnn/program.h"
+
+// ---- operators -----------------------------------------------------------------------
+
+struct unary {
+    const char *name;
+    enum gpu_op op;
+    const char *alpha, *beta;
+    float alpha_absent, beta_absent;
+};
+
+static const struct unary unaries[] = {
+    {"Relu", GPU_OP_RELU, NULL, NULL, 0, 0},
+    {"LeakyRelu", GPU_OP_LEAKY, "alpha", NULL, 0.01f, 0},
+    {"Sigmoid", GPU_OP_SIGMOID, NULL, NULL, 0, 0},
+    {"Tanh", GPU_OP_TANH, NULL, NULL, 0, 0},
+    {"HardSwish", GPU_OP_HSWISH, NULL, NULL, 0, 0},
+    {"HardSigmoid", GPU_OP_HSIGMOID, "alpha", "beta", 0.2f, 0.5f},
+    {"Elu", GPU_OP_ELU, "alpha", NULL, 1, 0},
+    {"Selu", GPU_OP_SELU, "alpha", "gamma", 1.67326319217681884765625f, 1.05070102214813232421875f},
+    {"Celu", GPU_OP_CELU, "alpha", NULL, 1, 0},
+    {"ThresholdedRelu", GPU_OP_THRESHOLDED, "alpha", NULL, 1, 0},
+    {"Mish", GPU_OP_MISH, NULL, NULL, 0, 0},
+    {"Abs", GPU_OP_ABS, NULL, NULL, 0, 0},
+    {"Neg", GPU_OP_NEG, NULL, NULL, 0, 0},
+    {"Sqrt", GPU_OP_SQRT, NULL, NULL, 0, 0},
+    {"Reciprocal", GPU_OP_RECIPROCAL, NULL, NULL, 0, 0},
+    {"Exp", GPU_OP_EXP, NULL, NULL, 0, 0},
+    {"Log", GPU_OP_LOG, NULL, NULL, 0, 0},
+    {"Erf", GPU_OP_ERF, NULL, NULL, 0, 0},
+    {"Floor", GPU_OP_FLOOR, NULL, NULL, 0, 0},
+    {"Ceil", GPU_OP_CEIL, NULL, NULL, 0, 0},
+    {"Round", GPU_OP_ROUND, NULL, NULL, 0, 0},
+    {"Sin", GPU_OP_SIN, NULL, NULL, 0, 0},
+    {"Cos", GPU_OP_COS, NULL, NULL, 0, 0},
+    {"Sign", GPU_OP_SIGN, NULL, NULL, 0, 0},
+    {"Softplus", GPU_OP_SOFTPLUS, NULL, NULL, 0, 0},
+    {"Softsign", GPU_OP_SOFTSIGN, NULL, NULL, 0, 0},
+    {"Not", GPU_OP_NOT, NULL, NULL, 0, 0},
+};
+
+static const struct binary {
+    const char *name;
+    enum gpu_op op, swapped; // swapped: the second operand is the main one
+    bool variadic;
+} binaries[] = {
+    {"Add", GPU_OP_ADD, GPU_OP_ADD, false},
+    {"Sub", GPU_OP_SUB, GPU_OP_RSUB, false},
+    {"Mul", GPU_OP_MUL, GPU_OP_MUL, false},
+    {"Div", GPU_OP_DIV, GPU_OP_RDIV, false},
+    {"Pow", GPU_OP_POW, GPU_OP_RPOW, false},
+    {"Max", GPU_OP_MAX, GPU_OP_MAX, true},
+    {"Min", GPU_OP_MIN, GPU_OP_MIN, true},
+    {"Sum", GPU_OP_ADD, GPU_OP_ADD, true},
+    {"Equal", GPU_OP_EQ, GPU_OP_EQ, false},
+    {"Greater", GPU_OP_GT, GPU_OP_LT, false},
+    {"GreaterOrEqual", GPU_OP_GE, GPU_OP_LE, false},
+    {"Less", GPU_OP_LT, GPU_OP_GT, false},
+    {"LessOrEqual", GPU_OP_LE, GPU_OP_GE, false},
+    {"And", GPU_OP_AND, GPU_OP_AND, false},
+    {"Or", GPU_OP_OR, GPU_OP_OR, false},
+};
+
+static enum gpu_op op_of_epilogue(enum epilogue_kind kind)
+{
+    static const enum gpu_op ops[] = {
+        [EPILOGUE_ADD] = GPU_OP_ADD,
+        [EPILOGUE_MUL] = GPU_OP_MUL,
+        [EPILOGUE_RELU] = GPU_OP_RELU,
+        [EPILOGUE_LEAKY] = GPU_OP_LEAKY,
+        [EPILOGUE_PRELU] = GPU_OP_PRELU,
+        [EPILOGUE_CLIP] = GPU_OP_CLIP,
+        [EPILOGUE_SIGMOID] = GPU_OP_SIGMOID,
+        [EPILOGUE_TANH] = GPU_OP_TANH,
+        [EPILOGUE_SILU] = GPU_OP_SILU,
+        [EPILOGUE_HSWISH] = GPU_OP_HSWISH,
+        [EPILOGUE_HSIGMOID] = GPU_OP_HSIGMOID,
+        [EPILOGUE_GELU_ERF] = GPU_OP_GELU_ERF,
+        [EPILOGUE_GELU_TANH] = GPU_OP_GELU_TANH,
+        [EPILOGUE_ELU] = GPU_OP_ELU,
+        [EPILOGUE_MISH] = GPU_OP_MISH,
+    };
+    return ops[kind];
+}
+
+// ---- a node's chain --------------------------------------------------------------------
+
+// What a node computes: a chain on `main`, operands not yet made ready.
+struct plan {
+    const struct value *main;
+    const struct value *operand[GPU_OPERANDS];
+    struct gpu_chain chain;
+};
+
+static bool add_unary(struct plan *plan, enum gpu_op op, float alpha, float beta)
+{
+    if (plan->chain.n == GPU_CHAIN_MAX) return false;
+    plan->chain.step[plan->chain.n++] = (struct gpu_chain_step){op, -1, alpha, beta};
+    return true;
+}
+
+static bool add_binary(struct lowered *p, struct plan *plan, enum gpu_op op, const struct value *other)
+{
+    float number;
+    if (plan->chain.n == GPU_CHAIN_MAX) return false;
+    if (gpu_const_scalar(p, other, &number) && reel_dtype_is_float(other->constant->dtype))
+        return add_unary(plan, op, number, 0); // operand -1: alpha is the operand
+    if (plan->chain.n_operands == GPU_OPERANDS) return false;
+    plan->operand[plan->chain.n_operands] = other;
+    plan->chain.step[plan->chain.n++] = (struct gpu_chain_step){op, plan->chain.n_operands++, 0, 0};
+    return true;
+}
+
+// Whether arithmetic in float gives this value's numbers.
+static bool readable(const struct info *i)
+{
+    return i->dtype == REEL_F32 || i->dtype == REEL_BOOL;
+}
+
+static bool plan_clip(struct lowered *p, const struct node *node, struct plan *plan)
+{
+    float lo = node_attr_float(node, "min", -INFINITY), hi = node_attr_float(node, "max", INFINITY);
+    if (node->n_in > 1 && node->in[1] && !gpu_const_scalar(p, node->in[1], &lo)) return false;
+    if (node->n_in > 2 && node->in[2] && !gpu_const_scalar(p, node->in[2], &hi)) return false;
+    return lo <= hi && add_unary(plan, GPU_OP_CLIP, lo, hi);
+}
+
+static bool plan_unary(struct lowered *p, const struct node *node, struct plan *plan)
+{
+    plan->main = node->in[0];
+    if (node_is(node, "Clip")) return plan_clip(p, node, plan);
+    if (node_is(node, "Gelu")) {
+        const bool tanh = !strcmp(node_attr_string(node, "approximate", "none"), "tanh");
+        return add_unary(plan, tanh ? GPU_OP_GELU_TANH : GPU_OP_GELU_ERF, 0, 0);
+    }
+    for (size_t i = 0; i < sizeof unaries / sizeof *unaries; i++) {
+        const struct unary *u = &unaries[i];
+        if (!node_is(node, u->name)) continue;
+        return add_unary(plan, u->op, u->alpha ? node_attr_float(node, u->alpha, u->alpha_absent) : 0,
+                         u->beta ? node_attr_float(node, u->beta, u->beta_absent) : 0);
+    }
+    return false;
+}
+
+static bool full(const struct lowered *p, const struct value *v, const struct info *out)
+{
+    const struct info *i = info_of(p, v);
+    return !v->constant && reel_shape_equal(&i->shape, &out->shape);
+}
+
+static bool plan_binary(struct lowered *p, const struct node *node, const struct info *out, struct plan *plan)
+{
+    if (node_is(node, "PRelu")) {
+        plan->main = node->in[0];
+        return node->n_in == 2 && add_binary(p, plan, GPU_OP_PRELU, node->in[1]);
+    }
+    for (size_t i = 0; i < sizeof binaries / sizeof *binaries; i++) {
+        const struct binary *b = &binaries[i];
+        if (!node_is(node, b->name)) continue;
+        if (b->variadic) {
+            plan->main = node->in[0];
+            for (int k = 1; k < node->n_in; k++)
+                if (!node->in[k] || !add_binary(p, plan, b->op, node->in[k])) return false;
+            return true;
+        }
+        if (node->n_in != 2 || node->opset < 7 || !node->in[1]) return false;
+        const bool swap = !full(p, node->in[0], out) && full(p, node->in[1], out);
+        plan->main = node->in[swap ? 1 : 0];
+        return add_binary(p, plan, swap ? b->swapped : b->op, node->in[swap ? 0 : 1]);
+    }
+    return false;
+}
+
+static bool plan_where(struct lowered *p, const struct node *node, struct plan *plan)
+{
+    if (!node_is(node, "Where") || node->n_in != 3) return false;
+    plan->main = node->in[1];
+    return add_binary(p, plan, GPU_OP_SELECT, node->in[0]) && plan->chain.n == 1 && plan->chain.step[0].operand == 0 &&
+           add_binary(p, plan, GPU_OP_ELSE, node->in[2]);
+}
+
+// BatchNormalization that no convolution took: x * s + t with constants a channel.
+static enum reel_err plan_batch_norm(struct lowered *p, const struct node *node, struct ref *operand,
+                                     struct gpu_chain *chain, bool *out_ok)
+{
+    const float *in[4];
+    const struct info *x = info_of(p, node->in[0]);
+    *out_ok = false;
+    if (node->n_in < 5 || x->shape.ndim < 2 || node_attr_int(node, "training_mode", 0)) return REEL_OK;
+    const int64_t c = x->shape.dim[1];
+    for (int i = 0; i < 4; i++)
+        if (!(in[i] = gpu_const_floats(p, node->in[i + 1])) || info_of(p, node->in[i + 1])->count != c) return REEL_OK;
+    float *s = gpu_lower_alloc(p, 2 * (size_t)c * sizeof *s);
+    if (!s) return gpu_no_memory(node);
+    const float epsilon = node_attr_float(node, "epsilon", 1e-5f);
+    for (int64_t i = 0; i < c; i++) {
+        s[i] = (float)((double)in[0][i] / sqrt((double)in[3][i] + (double)epsilon));
+        s[c + i] = (float)((double)in[1][i] - (double)in[2][i] * (double)s[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        enum reel_err err = gpu_make_constant_floats(p, s + i * c, c, c, GPU_ELEM_F32, &operand[i]);
+        if (err) return err;
+        chain->operand[i].elem = GPU_ELEM_F32;
+        chain->step[i] = (struct gpu_chain_step){i ? GPU_OP_ADD : GPU_OP_MUL, i, 0, 0};
+    }
+    chain->n = chain->n_operands = 2;
+    *out_ok = true;
+    return REEL_OK;
+}
+
+// ---- emitting --------------------------------------------------------------------------
+
+// Strides of a value of shape `s` seen through `out`, from its own.
+static void through(const struct reel_shape *s, const int64_t *stride, const struct reel_shape *out, int64_t *to)
+{
+    const int less = out->ndim - s->ndim;
+    for (int d = 0; d < out->ndim; d++) to[d] = d < less || s->dim[d - less] == 1 ? 0 : stride[d - less];
+}
+
+static void swap_dims(struct gpu_elementwise *e, int a, int b)
+{
+#define SWAP(type, array)        \
+    do {                         \
+        const type t = array[a]; \
+        array[a] = array[b];     \
+        array[b] = t;            \
+    } while (0)
+    SWAP(int32_t, e->extent);
+    SWAP(int64_t, e->x_stride);
+    SWAP(int64_t, e->y_stride);
+    for (int k = 0; k < GPU_OPERANDS; k++) SWAP(int64_t, e->operand_stride[k]);
+#undef SWAP
+}
+
+static bool mergeable(const struct gpu_elementwise *e, int d)
+{
+    const int64_t n = e->extent[d + 1];
+    if ((int64_t)e->extent[d] * n > INT32_MAX) return false;
+    bool ok = e->x_stride[d] == e->x_stride[d + 1] * n && e->y_stride[d] == e->y_stride[d + 1] * n;
+    for (int k = 0; k < e->chain.n_operands; k++) ok = ok && e->operand_stride[k][d] == e->operand_stride[k][d + 1] * n;
+    return ok;
+}
+
+static void drop_dim(struct gpu_elementwise *e, int d)
+{
+    for (int i = d; i + 1 < e->n_dims; i++) swap_dims(e, i, i + 1);
+    e->n_dims--;
+}
+
+// Dimensions in the order of the result's memory, merged where all agree; the
+// last one gets the padding lanes.
+static void tidy(struct gpu_elementwise *e, int padding)
+{
+    for (int d = e->n_dims - 1; d >= 0; d--)
+        if (e->extent[d] == 1 && !(padding && e->y_stride[d] == 1)) drop_dim(e, d);
+    for (int i = 1; i < e->n_dims; i++)
+        for (int k = i; k > 0 && e->y_stride[k - 1] < e->y_stride[k]; k--) swap_dims(e, k - 1, k);
+    for (int d = e->n_dims - 2; d >= 0; d--) {
+        if ((padding && d == e->n_dims - 2) || !mergeable(e, d)) continue;
+        e->extent[d + 1] *= e->extent[d];
+        drop_dim(e, d);
+    }
+    if (!e->n_dims) {
+        e->n_dims = 1;
+        e->extent[0] = 1;
+        e->x_stride[0] = e->y_stride[0] = 1;
+        for (int k = 0; k < GPU_OPERANDS; k++) e->operand_stride[k][0] = 0;
+    }
+    e->last = e->extent[e->n_dims - 1];
+    e->extent[e->n_dims - 1] += padding;
+}
+
+static bool fits(const struct reel_shape *s)
+{
+    for (int d = 0; d < s->ndim; d++)
+        if (s->dim[d] > INT32_MAX) return false;
+    return true;
+}
+
+// The chain of `plan` from its main operand to `to`. operands that are already
+// made (fixed) have references and strides in `ready`.
+static enum reel_err emit(struct lowered *p, const struct node *node, const char *label, const struct plan *plan,
+                          const struct value *to)
+{
+    const struct info *out = info_of(p, to);
+    struct view x, y, other[GPU_OPERANDS];
+    enum form_kind beside = plan->main->constant ? FORM_PLAIN : gpu_best_form(p, info_of(p, plan->main));
+    for (int k = 0; k < plan->chain.n_operands; k++) {
+        const struct value *v = plan->operand[k];
+        if (beside != FORM_IMAGE && full(p, v, out) && info_of(p, v)->dtype == REEL_F32) {
+            const enum form_kind best = gpu_best_form(p, info_of(p, v));
+            if (best == FORM_IMAGE || beside == FORM_PLAIN) beside = gpu_has_form(info_of(p, v), best) ? best : beside;
+        }
+    }
+    const enum form_kind kind = gpu_result_form(p, out, beside);
+    enum reel_err err = REEL_OK;
+    struct gpu_elementwise e = {.n_dims = out->shape.ndim, .chain = plan->chain};
+    // a full operand in another form is brought into the result's, once for all
+    // its readers
+    const bool same = full(p, plan->main, out) && info_of(p, plan->main)->dtype == REEL_F32 && out->dtype == REEL_F32;
+    err = same ? gpu_need_view_in(p, plan->main, kind, &x) : gpu_need_view(p, plan->main, &x);
+    for (int k = 0; k < plan->chain.n_operands && !err; k++) {
+        const struct value *v = plan->operand[k];
+        const bool whole = full(p, v, out) && info_of(p, v)->dtype == REEL_F32 && out->dtype == REEL_F32;
+        err = whole ? gpu_need_view_in(p, v, kind, &other[k]) : gpu_need_view(p, v, &other[k]);
+    }
+    if (!err) err = gpu_make_view(p, to, kind, &y);
+    struct step *s = err ? NULL : gpu_add_step(p, STEP_ELEMENTWISE, node, label);
+    if (!s) return err ? err : gpu_no_memory(node);
+    e.x_elem = x.elem;
+    e.y_elem = y.elem;
+    for (int d = 0; d < e.n_dims; d++) {
+        e.extent[d] = (int32_t)out->shape.dim[d];
+        e.y_stride[d] = y.stride[d];
+    }
+    through(&info_of(p, plan->main)->shape, x.stride, &out->shape, e.x_stride);
+    for (int k = 0; k < plan->chain.n_operands; k++) {
+        through(&info_of(p, plan->operand[k])->shape, other[k].stride, &out->shape, e.operand_stride[k]);
+        e.chain.operand[k].elem = other[k].elem;
+        s->operand[k] = other[k].at;
+    }
+    tidy(&e, kind == FORM_IMAGE ? out->pitch - out->c : 0);
+    s->u.elementwise = e;
+    s->x = x.at;
+    s->y = y.at;
+    gpu_touch_last(p);
+    return REEL_OK;
+}
+
+static enum reel_err lower_batch_norm(struct lowered *p, const struct node *node, bool *out_done)
+{
+    struct ref operand[2];
+    struct gpu_chain chain = {0};
+    bool ok;
+    const struct info *out = info_of(p, node->out[0]);
+    enum reel_err err = plan_batch_norm(p, node, operand, &chain, &ok);
+    if (err || !ok) return err;
+    struct view x, y;
+    err = gpu_need_view(p, node->in[0], &x);
+    const enum form_kind kind = gpu_result_form(p, out, gpu_best_form(p, info_of(p, node->in[0])));
+    if (!err) err = gpu_make_view(p, node->out[0], kind, &y);
+    struct step *s = err ? NULL : gpu_add_step(p, STEP_ELEMENTWISE, node, "batch norm");
+    if (!s) return err ? err : gpu_no_memory(node);
+    struct gpu_elementwise e = {.n_dims = out->shape.ndim, .chain = chain, .x_elem = x.elem, .y_elem = y.elem};
+    for (int d = 0; d < e.n_dims; d++) {
+        e.extent[d] = (int32_t)out->shape.dim[d];
+        e.x_stride[d] = x.stride[d];
+        e.y_stride[d] = y.stride[d];
+        e.operand_stride[0][d] = e.operand_stride[1][d] = d == 1;
+    }
+    tidy(&e, kind == FORM_IMAGE ? out->pitch - out->c : 0);
+    s->u.elementwise = e;
+    s->x = x.at;
+    s->y = y.at;
+    s->operand[0] = operand[0];
+    s->operand[1] = operand[1];
+    gpu_touch_last(p);
+    *out_done = true;
+    return REEL_OK;
+}
+
+enum reel_err gpu_lower_elementwise(struct lowered *p, const struct node *node, bool *out_done)
+{
+    if (node->n_in < 1 || !node->in[0] || !node->out[0] || node->n_epilogue) return REEL_OK;
+    const struct info *out = info_of(p, node->out[0]);
+    if (!readable(out) || !fits(&out->shape)) return REEL_OK;
+    bool device = false;
+    for (int i = 0; i < node->n_in; i++) {
+        if (!node->in[i]) continue;
+        const struct info *in = info_of(p, node->in[i]);
+        if (!readable(in) || in->count < 0) return REEL_OK;
+        device |= !node->in[i]->constant && gpu_has_form(in, gpu_best_form(p, in));
+    }
+    if (!device) return REEL_OK; // what lies on the host only stays there
+    if (node_is(node, "BatchNormalization")) return lower_batch_norm(p, node, out_done);
+    struct plan plan = {0};
+    bool ok = plan_unary(p, node, &plan);
+    if (!ok) plan = (struct plan){0}, ok = plan_binary(p, node, out, &plan);
+    if (!ok) plan = (struct plan){0}, ok = plan_where(p, node, &plan);
+    if (!ok) return REEL_OK;
+    *out_done = true;
+    return emit(p, node, node->op_type, &plan, node->out[0]);
+}
+
+// ---- epilogues -------------------------------------------------------------------------
+
+static bool per_channel(const struct info *o, const struct info *out, bool columns)
+{
+    const int channel = columns ? out->shape.ndim - 1 : 1, axis = channel - (out->shape.ndim - o->shape.ndim);
+    return axis >= 0 && o->count == out->shape.dim[channel] && o->shape.dim[axis] == o->count;
+}
+
+// One step with its operand; *out_ok false when it cannot be in the chain.
+static enum reel_err chain_step(struct lowered *p, const struct epilogue *e, const struct info *out, bool columns,
+                                struct gpu_chain *chain, struct ref *operand, bool *out_ok)
+{
+    struct gpu_chain_step s = {.op = op_of_epilogue(e->kind), .operand = -1, .alpha = e->alpha, .beta = e->beta};
+    float number;
+    *out_ok = chain->n < GPU_CHAIN_MAX;
+    if (*out_ok && e->other && gpu_const_scalar(p, e->other, &number)) {
+        s.alpha = number;
+    } else if (*out_ok && e->other) {
+        const struct info *o = info_of(p, e->other);
+        const int k = chain->n_operands;
+        enum reel_err err = REEL_OK;
+        *out_ok = k < GPU_OPERANDS;
+        if (*out_ok && e->other->constant && per_channel(o, out, columns)) {
+            const int64_t whole = columns ? o->count : out->pitch;
+            const float *f = gpu_const_floats(p, e->other);
+            if (!f) return gpu_no_memory(NULL);
+            err = gpu_make_constant_floats(p, f, o->count, whole, p->low, &operand[k]);
+            chain->operand[k] = (struct gpu_chain_operand){.elem = p->low, .per_channel = true};
+        } else if (*out_ok && o->dtype == REEL_F32 && reel_shape_equal(&o->shape, &out->shape) &&
+                   (columns || (o->image && o->pitch == out->pitch))) {
+            err = gpu_need_form(p, e->other, columns ? FORM_LOW : FORM_IMAGE, &operand[k]);
+            chain->operand[k] = (struct gpu_chain_operand){.elem = p->low};
+        } else {
+            *out_ok = false;
+        }
+        if (err) return err;
+        s.operand = chain->n_operands++;
+    }
+    if (*out_ok) chain->step[chain->n++] = s;
+    return REEL_OK;
+}
+
+static enum reel_err bias_step(struct lowered *p, const struct info *out, bool columns, const float *bias,
+                               struct gpu_chain *chain, struct ref *operand)
+{
+    const int64_t n = columns ? out->shape.dim[out->shape.ndim - 1] : out->c, whole = columns ? n : out->pitch;
+    const int k = chain->n_operands++;
+    chain->operand[k] = (struct gpu_chain_operand){.elem = p->low, .per_channel = true};
+    chain->step[chain->n++] = (struct gpu_chain_step){GPU_OP_ADD, k, 0, 0};
+    return gpu_make_constant_floats(p, bias, n, whole, p->low, &operand[k]);
+}
+
+enum reel_err gpu_build_chain(struct lowered *p, const struct node *node, const struct info *out, bool columns,
+                              const float *bias, struct gpu_chain *chain, struct ref *operand, int *out_left)
+{
+    enum reel_err err = REEL_OK;
+    int i = 0;
+    bool ok = true;
+    *chain = (struct gpu_chain){0};
+    // cuDNN takes conv + residual + bias in its compiled engines, not the other order
+    const bool residual = node->n_epilogue && node->epilogue[0].kind == EPILOGUE_ADD && node->epilogue[0].other &&
+                          !node->epilogue[0].other->constant;
+    if (residual) {
+        err = chain_step(p, &node->epilogue[0], out, columns, chain, operand, &ok);
+        if (ok) i = 1;
+    }
+    if (!err && bias) err = bias_step(p, out, columns, bias, chain, operand);
+    for (; ok && !err && i < node->n_epilogue; i++) {
+        err = chain_step(p, &node->epilogue[i], out, columns, chain, operand, &ok);
+        if (!ok) break;
+    }
+    *out_left = i;
+    return err;
+}
+
+enum reel_err gpu_finish_epilogue(struct lowered *p, const struct node *node, int from)
+{
+    const struct value *y = node->out[0];
+    for (int i = from; i < node->n_epilogue; i++) {
+        const struct epilogue *e = &node->epilogue[i];
+        struct plan plan = {.main = y};
+        struct info *out = info_of(p, y);
+        const enum gpu_op op = op_of_epilogue(e->kind);
+        if (e->other ? !add_binary(p, &plan, op, e->other) : !add_unary(&plan, op, e->alpha, e->beta))
+            return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its epilogue", node->name);
+        // into a new buffer: forms of before must not be read any more
+        const enum form_kind kind = gpu_best_form(p, out);
+        enum reel_err err = emit(p, node, gpu_op_name(op), &plan, y);
+        if (err) return err;
+        for (int k = 0; k < FORMS; k++)
+            if (k != (int)kind) out->form[k] = REF_NONE;
+    }
+    return REEL_OK;
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+//
+// Host steps: any operator by its reference implementation, on arguments that
+// were brought to host memory. Tensors whose size depends on data live there
+// only, as do the operators that read them.
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/backend/cudnn/program.h"
+#include "worker/backend/epilogue.h"
+
+struct argument {
+    const struct value *v; // NULL when absent
+    struct ref r;          // in host memory; nowhere for dynamic ones
+    struct reel_tensor t;
+    bool dynamic;
+};
+
+struct host_call {
+    int n_in, n_out;
+    struct argument *in, *out, other[NODE_MAX_EPILOGUE];
+    const struct reel_tensor **in_tensors;
+    struct reel_tensor **out_tensors;
+    bool known; // every shape is fixed: no inference at run time
+};
+
+static enum reel_err open_argument(struct lowered *p, const struct value *v, struct argument *a)
+{
+    const struct info *i = info_of(p, v);
+    *a = (struct argument){.v = v, .r = REF_NONE, .t = {.dtype = i->dtype, .shape = i->shape}};
+    a->dynamic = i->count < 0;
+    return a->dynamic ? REEL_OK : gpu_need_form(p, v, FORM_HOST, &a->r);
+}
+
+static enum reel_err open_outputs(struct lowered *p, const struct node *node, struct host_call *c)
+{
+    for (int i = 0; i < node->n_out; i++) {
+        const struct value *v = node->out[i];
+        if (!v || (!info_of(p, v)->uses && node->n_out > 1)) continue;
+        struct argument *a = &c->out[i];
+        const struct info *info = info_of(p, v);
+        *a = (struct argument){.v = v, .r = REF_NONE, .t = {.dtype = info->dtype, .shape = info->shape}};
+        a->dynamic = info->count < 0;
+        c->out_tensors[i] = &a->t;
+        if (a->dynamic) {
+            c->known = false;
+            continue;
+        }
+        enum reel_err err = gpu_make_form(p, v, FORM_HOST, &a->r);
+        if (err) return err;
+    }
+    return REEL_OK;
+}
+
+enum reel_err gpu_lower_host(struct lowered *p, const struct node *node)
+{
+    struct host_call *c = gpu_lower_alloc(p, sizeof *c);
+    if (!c) return gpu_no_memory(node);
+    c->n_in = node->n_in;
+    c->n_out = node->n_out;
+    c->known = true;
+    c->in = gpu_lower_alloc(p, sizeof *c->in * (size_t)(node->n_in + 1));
+    c->out = gpu_lower_alloc(p, sizeof *c->out * (size_t)(node->n_out + 1));
+    c->in_tensors = gpu_lower_alloc(p, sizeof(*c->in_tensors) * (size_t)(node->n_in + 1));
+    c->out_tensors = gpu_lower_alloc(p, sizeof(*c->out_tensors) * (size_t)(node->n_out + 1));
+    if (!c->in || !c->out || !c->in_tensors || !c->out_tensors) return gpu_no_memory(node);
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < node->n_in && !err; i++) {
+        if (!node->in[i]) continue;
+        err = open_argument(p, node->in[i], &c->in[i]);
+        c->in_tensors[i] = &c->in[i].t;
+        if (c->in[i].dynamic) c->known = false;
+    }
+    for (int i = 0; i < node->n_epilogue && !err; i++)
+        if (node->epilogue[i].other) err = open_argument(p, node->epilogue[i].other, &c->other[i]);
+    if (!err) err = open_outputs(p, node, c);
+    struct step *s = err ? NULL : gpu_add_step(p, STEP_HOST, node, "on the host");
+    if (!s) return err ? err : gpu_no_memory(node);
+    s->u.host = c;
+    const int at = p->n_steps - 1;
+    for (int i = 0; i < c->n_in; i++)
+        if (c->in[i].v) gpu_touch(p, c->in[i].r, at);
+    for (int i = 0; i < node->n_epilogue; i++)
+        if (c->other[i].v) gpu_touch(p, c->other[i].r, at);
+    for (int i = 0; i < c->n_out; i++)
+        if (c->out[i].v) gpu_touch(p, c->out[i].r, at);
+    return REEL_OK;
+}
+
+// ---- running ---------------------------------------------------------------------------
+
+static enum reel_err bind(struct lowered *p, const struct node *node, struct argument *a,
+                          void *(*host_at)(void *exec, struct ref r), void *exec)
+{
+    if (!a->dynamic) {
+        a->t.data = host_at(exec, a->r);
+        return REEL_OK;
+    }
+    a->t = info_of(p, a->v)->dynamic;
+    a->t.owned = false;
+    if (a->t.dtype != REEL_DTYPE_NONE) return REEL_OK;
+    return reel_fail(REEL_ERR_FAULT, "could not run node \"%s\": input \"%s\" was not made", node->name, a->v->name);
+}
+
+static enum reel_err call_operator(const struct node *node, struct host_call *c)
+{
+    if (!c->known) return op_run(node, c->in_tensors, c->out_tensors, NULL, NULL);
+    struct op_call call = {.node = node,
+                           .opset = node->opset,
+                           .n_in = c->n_in,
+                           .n_out = c->n_out,
+                           .in = c->in_tensors,
+                           .out = c->out_tensors};
+    enum reel_err err = node->op->eval(&call);
+    return err ? reel_fail_prefix(err, "could not run node \"%s\" (%s): ", node->name, node->op_type) : REEL_OK;
+}
+
+// A result that only points into something else is copied.
+static enum reel_err store_dynamic(struct lowered *p, struct argument *a)
+{
+    struct info *i = info_of(p, a->v);
+    if (!a->t.owned) {
+        struct reel_tensor copy = {0};
+        enum reel_err err = reel_tensor_copy(&copy, &a->t);
+        if (err) return err;
+        a->t = copy;
+    }
+    i->dynamic = a->t;
+    a->t = (struct reel_tensor){0};
+    return REEL_OK;
+}
+
+enum reel_err gpu_run_host_call(struct lowered *p, const struct step *s, void *(*host_at)(void *exec, struct ref r),
+                                void *exec)
+{
+    struct host_call *c = s->u.host;
+    const struct node *node = s->node;
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < c->n_in && !err; i++)
+        if (c->in[i].v) err = bind(p, node, &c->in[i], host_at, exec);
+    for (int i = 0; i < node->n_epilogue && !err; i++)
+        if (c->other[i].v) err = bind(p, node, &c->other[i], host_at, exec);
+    if (err) return err;
+    for (int i = 0; i < c->n_out; i++) {
+        struct argument *a = &c->out[i];
+        if (!a->v) continue;
+        if (a->dynamic)
+            a->t = (struct reel_tensor){.shape.ndim = -1};
+        else
+            a->t.data = host_at(exec, a->r);
+    }
+    err = call_operator(node, c);
+    for (int i = 0; i < node->n_epilogue && !err; i++)
+        err = epilogue_apply(&node->epilogue[i], &c->out[0].t, c->other[i].v ? &c->other[i].t : NULL);
+    for (int i = 0; i < c->n_out; i++) {
+        struct argument *a = &c->out[i];
+        if (!a->v || !a->dynamic) continue;
+        if (err)
+            reel_tensor_fini(&a->t);
+        else
+            err = store_dynamic(p, a);
+    }
+    return err;
+}

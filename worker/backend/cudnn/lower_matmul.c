@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+//
+// MatMul and Gemm -> cuDNN products in the program's float type where the
+// extents are whole vectors, else an own kernel; and gathering by computed
+// indices.
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/backend/cudnn/program.h"
+
+// y (batches,m,k) = x (batches,m,c) w (batches,c,k); strides as in gpu_matmul.
+struct product {
+    const struct node *node;
+    const struct info *x, *w, *y;
+    struct gpu_matmul g;
+    const float *bias; // one a column
+    bool x_shared;     // one matrix x for all batches
+};
+
+#define MOST (INT32_MAX / 4)
+
+static bool open_matmul(const struct node *node, struct product *j)
+{
+    const struct reel_shape *a = &j->x->shape, *b = &j->w->shape;
+    if (a->ndim < 2 || b->ndim < 2) return false;
+    const int64_t c = a->dim[a->ndim - 1], k = b->dim[b->ndim - 1];
+    int64_t m = a->dim[a->ndim - 2], lead = 1, w_lead = 1;
+    for (int d = 0; d < a->ndim - 2; d++) lead *= a->dim[d];
+    for (int d = 0; d < b->ndim - 2; d++) w_lead *= b->dim[d];
+    if (w_lead == 1 && b->ndim <= a->ndim) {
+        m *= lead;
+        lead = 1;
+    } else if (lead != 1 || a->ndim > b->ndim) {
+        if (a->ndim != b->ndim) return false;
+        for (int d = 0; d < a->ndim - 2; d++)
+            if (a->dim[d] != b->dim[d]) return false;
+    }
+    const int64_t batches = lead > w_lead ? lead : w_lead;
+    if (m > MOST || c > MOST || k > MOST || batches > 65535 || b->dim[b->ndim - 2] != c) return false;
+    j->g = (struct gpu_matmul){.batches = (int)batches, .m = (int)m, .c = (int)c, .k = (int)k, .alpha = 1};
+    j->g.x_batch = lead == 1 ? 0 : m * c;
+    j->g.w_batch = w_lead == 1 ? 0 : c * k;
+    j->g.y_batch = m * k;
+    j->g.x_row = c, j->g.x_col = 1;
+    j->g.w_row = k, j->g.w_col = 1;
+    j->x_shared = lead == 1 && batches > 1;
+    (void)node;
+    return true;
+}
+
+static bool open_gemm(struct lowered *p, const struct node *node, struct product *j)
+{
+    const struct reel_shape *a = &j->x->shape, *b = &j->w->shape;
+    if (a->ndim != 2 || b->ndim != 2 || node->opset < 7) return false;
+    const bool ta = node_attr_int(node, "transA", 0) != 0, tb = node_attr_int(node, "transB", 0) != 0;
+    const int64_t m = a->dim[ta], c = a->dim[!ta], k = b->dim[!tb];
+    if (m > MOST || c > MOST || k > MOST) return false;
+    j->g = (struct gpu_matmul){.batches = 1, .m = (int)m, .c = (int)c, .k = (int)k};
+    j->g.alpha = node_attr_float(node, "alpha", 1);
+    j->g.x_row = ta ? 1 : c, j->g.x_col = ta ? m : 1;
+    j->g.w_row = tb ? 1 : k, j->g.w_col = tb ? c : 1;
+    if (node->n_in < 3 || !node->in[2]) return true;
+    const struct info *bias = info_of(p, node->in[2]);
+    const float *f = gpu_const_floats(p, node->in[2]), beta = node_attr_float(node, "beta", 1);
+    const bool row = bias->shape.ndim >= 1 && bias->count == k && bias->shape.dim[bias->shape.ndim - 1] == k;
+    if (!f || (bias->count != 1 && !row)) return false;
+    float *all = gpu_lower_alloc(p, (size_t)k * sizeof *all);
+    for (int64_t i = 0; all && i < k; i++) all[i] = beta * f[bias->count == 1 ? 0 : i];
+    j->bias = all;
+    return all != NULL;
+}
+
+// A constant w in the layout (C,K), times alpha.
+static enum reel_err constant_w(struct lowered *p, struct product *j, enum gpu_elem elem, struct ref *out_ref)
+{
+    const float *f = gpu_const_floats(p, j->w->v);
+    const int64_t c = j->g.c, k = j->g.k, n = j->w->count;
+    float *m = malloc((size_t)(n ? n : 1) * sizeof *m);
+    if (!f || !m) {
+        free(m);
+        return gpu_no_memory(j->node);
+    }
+    for (int64_t b = 0; b < n / (c * k); b++)
+        for (int64_t i = 0; i < c; i++)
+            for (int64_t o = 0; o < k; o++)
+                m[(b * c + i) * k + o] = j->g.alpha * f[b * j->g.w_batch + i * j->g.w_row + o * j->g.w_col];
+    enum reel_err err = gpu_make_constant_floats(p, m, n, n, elem, out_ref);
+    free(m);
+    j->g.w_row = k, j->g.w_col = 1;
+    j->g.alpha = 1;
+    return err;
+}
+
+// Whether cuDNN gets it: whole vectors of 16 bytes in every row.
+static bool for_cudnn(const struct lowered *p, const struct product *j)
+{
+    const int whole = 16 / (int)gpu_elem_bytes(p->low);
+    const struct gpu_matmul *g = &j->g;
+    const bool rows = g->x_col == 1 && (j->w->v->constant || g->w_col == 1);
+    return rows && g->c % whole == 0 && g->k % whole == 0 && !j->x_shared && (g->batches == 1 || g->w_batch) &&
+           (j->w->v->constant || g->alpha == 1);
+}
+
+static struct gpu_pattern pattern_of(const struct lowered *p, const struct product *j)
+{
+    struct gpu_pattern g = gpu_pattern_make(GPU_MATMUL, j->g.c, j->g.m, 1, j->g.k, 1, 1);
+    g.n = j->g.batches;
+    g.w_batched = j->g.batches > 1;
+    g.x_type = g.w_type = g.y_type = p->low == GPU_ELEM_F32 ? GPU_F32 : p->low == GPU_ELEM_F16 ? GPU_F16 : GPU_BF16;
+    g.allow_tf32 = p->allow_tf32;
+    return g;
+}
+
+enum reel_err gpu_lower_matmul(struct lowered *p, const struct node *node, bool *out_done)
+{
+    if ((!node_is(node, "MatMul") && !node_is(node, "Gemm")) || node->n_in < 2 || !node->out[0]) return REEL_OK;
+    struct product j = {.node = node, .x = info_of(p, node->in[0]), .w = info_of(p, node->in[1])};
+    j.y = info_of(p, node->out[0]);
+    if (j.x->dtype != REEL_F32 || j.w->dtype != REEL_F32 || node->in[0]->constant) return REEL_OK;
+    if (node_is(node, "Gemm") ? !open_gemm(p, node, &j) : !open_matmul(node, &j)) return REEL_OK;
+    const bool plan = for_cudnn(p, &j) && !p->own_matmul;
+    struct ref x, w, y, operand[GPU_OPERANDS];
+    for (int i = 0; i < GPU_OPERANDS; i++) operand[i] = REF_NONE;
+    int left = 0;
+    struct gpu_pattern pattern = pattern_of(p, &j);
+    // an own product reads what is there
+    const enum form_kind x_form = plan || gpu_has_form(j.x, FORM_LOW) ? FORM_LOW : FORM_PLAIN;
+    const enum form_kind w_form = plan || gpu_has_form(j.w, FORM_LOW) ? FORM_LOW : FORM_PLAIN;
+    enum reel_err err = gpu_need_form(p, node->in[0], x_form, &x);
+    j.g.x_elem = gpu_form_elem(p, j.x, p->low == GPU_ELEM_F32 ? FORM_PLAIN : x_form);
+    j.g.w_elem = node->in[1]->constant ? p->low : gpu_form_elem(p, j.w, p->low == GPU_ELEM_F32 ? FORM_PLAIN : w_form);
+    if (!err) err = node->in[1]->constant ? constant_w(p, &j, p->low, &w) : gpu_need_form(p, node->in[1], w_form, &w);
+    // the chain counts (batches x m) rows of k channels: true when y is that
+    if (!err) err = gpu_build_chain(p, node, j.y, true, j.bias, &j.g.chain, operand, &left);
+    if (err) return err;
+    const bool fused = plan && gpu_pattern_chain(&pattern, &j.g.chain) && !gpu_pattern_check(&pattern);
+    j.g.y_elem = p->low;
+    err = gpu_make_form(p, node->out[0], FORM_LOW, &y);
+    struct step *s = err ? NULL : gpu_add_step(p, fused ? STEP_PLAN : STEP_MATMUL, node, fused ? "plan" : "product");
+    if (!s) return err ? err : gpu_no_memory(node);
+    s->pattern = pattern;
+    s->u.matmul = j.g;
+    s->x = x;
+    s->w = w;
+    s->y = y;
+    memcpy(s->operand, operand, sizeof operand);
+    gpu_touch_last(p);
+    *out_done = true;
+    return gpu_finish_epilogue(p, node, left);
+}
+
+// ---- gathering ---------------------------------------------------------------------------
+
+enum reel_err gpu_lower_gather(struct lowered *p, const struct node *node, bool *out_done)
+{
+    if (!node_is(node, "Gather") || node->n_in != 2 || !node->in[0] || !node->in[1] || !node->out[0]) return REEL_OK;
+    const struct info *in = info_of(p, node->in[0]), *index = info_of(p, node->in[1]);
+    if (index->dtype != REEL_I64 || node->in[1]->constant || in->shape.ndim < 1) return REEL_OK;
+    if (gpu_has_form(index, FORM_HOST) && !gpu_has_form(index, FORM_PLAIN)) return REEL_OK;
+    int64_t axis = node_attr_int(node, "axis", 0);
+    if (axis < 0) axis += in->shape.ndim;
+    struct gpu_gather g = {.outer = 1, .axis = in->shape.dim[axis], .inner = 1, .n_index = index->count};
+    for (int d = 0; d < axis; d++) g.outer *= in->shape.dim[d];
+    for (int d = (int)axis + 1; d < in->shape.ndim; d++) g.inner *= in->shape.dim[d];
+    struct ref x, w, y;
+    enum reel_err err = gpu_need_form(p, node->in[0], FORM_PLAIN, &x);
+    if (!err) err = gpu_need_form(p, node->in[1], FORM_PLAIN, &w);
+    if (!err) err = gpu_make_form(p, node->out[0], FORM_PLAIN, &y);
+    struct step *s = err ? NULL : gpu_add_step(p, STEP_GATHER, node, "gather");
+    if (!s) return err ? err : gpu_no_memory(node);
+    g.elem_bytes = (int)reel_dtype_bytes(in->dtype);
+    s->u.gather = g;
+    s->x = x;
+    s->w = w;
+    s->y = y;
+    gpu_touch_last(p);
+    *out_done = true;
+    return REEL_OK;
+}

@@ -1,0 +1,605 @@
+// SPDX-License-Identifier: MIT
+//
+// Lowering: the values' forms, the walk over the nodes, inputs and outputs. See
+// program.h. Pure: it reads the graph and makes a list; no device is touched.
+#include "worker/backend/cudnn/program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- memory ------------------------------------------------------------------------
+
+static void *grow(void *array, int n, int *cap, size_t element)
+{
+    if (n < *cap) return array;
+    const int more = *cap ? *cap * 2 : 64;
+    void *bigger = realloc(array, (size_t)more * element);
+    if (bigger) *cap = more;
+    return bigger;
+}
+
+enum reel_err gpu_no_memory(const struct node *node)
+{
+    return reel_fail(REEL_ERR_NOMEM, "could not compile node \"%s\": no memory", node ? node->name : "(layout)");
+}
+
+void *gpu_lower_alloc(struct lowered *p, size_t bytes)
+{
+    void **owned = grow(p->owned, p->n_owned, &p->cap_owned, sizeof(*p->owned));
+    if (!owned) return NULL;
+    p->owned = owned;
+    void *m = calloc(1, bytes ? bytes : 1);
+    if (m) p->owned[p->n_owned++] = m;
+    return m;
+}
+
+static int add_buf(struct lowered *p, enum buf_kind kind, size_t bytes, const void *init)
+{
+    struct buf *bufs = grow(p->bufs, p->n_bufs, &p->cap_bufs, sizeof *p->bufs);
+    if (!bufs) return -1;
+    p->bufs = bufs;
+    p->bufs[p->n_bufs] =
+        (struct buf){.kind = kind, .bytes = bytes ? bytes : 1, .first = p->n_steps, .last = p->n_steps, .init = init};
+    return p->n_bufs++;
+}
+
+struct step *gpu_add_step(struct lowered *p, enum step_kind kind, const struct node *node, const char *label)
+{
+    struct step *steps = grow(p->steps, p->n_steps, &p->cap_steps, sizeof *p->steps);
+    if (!steps) return NULL;
+    p->steps = steps;
+    struct step *s = &p->steps[p->n_steps++];
+    memset(s, 0, sizeof *s);
+    s->kind = kind;
+    s->node = node;
+    s->label = label;
+    s->x = s->y = s->w = REF_NONE;
+    for (size_t i = 0; i < sizeof s->extra / sizeof *s->extra; i++) s->extra[i] = REF_NONE;
+    for (int i = 0; i < GPU_OPERANDS; i++) s->operand[i] = REF_NONE;
+    if (kind == STEP_HOST) p->n_host_steps++;
+    return s;
+}
+
+void gpu_touch(struct lowered *p, struct ref r, int step)
+{
+    if (r.buf < 0) return;
+    struct buf *b = &p->bufs[r.buf];
+    if (step < b->first) b->first = step;
+    if (step > b->last) b->last = step;
+}
+
+void gpu_touch_last(struct lowered *p)
+{
+    const int at = p->n_steps - 1;
+    const struct step *s = &p->steps[at];
+    gpu_touch(p, s->x, at);
+    gpu_touch(p, s->y, at);
+    gpu_touch(p, s->w, at);
+    for (size_t i = 0; i < sizeof s->extra / sizeof *s->extra; i++) gpu_touch(p, s->extra[i], at);
+    for (int i = 0; i < GPU_OPERANDS; i++) gpu_touch(p, s->operand[i], at);
+}
+
+enum reel_err gpu_make_temporary(struct lowered *p, size_t bytes, struct ref *out_ref)
+{
+    *out_ref = (struct ref){.buf = add_buf(p, BUF_ARENA, bytes, NULL)};
+    return out_ref->buf < 0 ? gpu_no_memory(NULL) : REEL_OK;
+}
+
+enum reel_err gpu_make_constant(struct lowered *p, const void *bytes, size_t count, struct ref *out_ref)
+{
+    void *m = gpu_lower_alloc(p, count);
+    if (!m) return gpu_no_memory(NULL);
+    if (count) memcpy(m, bytes, count);
+    *out_ref = (struct ref){.buf = add_buf(p, BUF_CONST, count, m)};
+    return out_ref->buf < 0 ? gpu_no_memory(NULL) : REEL_OK;
+}
+
+enum reel_err gpu_make_constant_floats(struct lowered *p, const float *values, int64_t n, int64_t whole,
+                                       enum gpu_elem elem, struct ref *out_ref)
+{
+    const size_t bytes = (size_t)whole * gpu_elem_bytes(elem);
+    void *m = gpu_lower_alloc(p, bytes);
+    if (!m) return gpu_no_memory(NULL);
+    for (int64_t i = 0; i < n; i++) gpu_elem_store(elem, m, i, values[i]);
+    *out_ref = (struct ref){.buf = add_buf(p, BUF_CONST, bytes, m)};
+    return out_ref->buf < 0 ? gpu_no_memory(NULL) : REEL_OK;
+}
+
+// ---- element types -----------------------------------------------------------------
+
+enum gpu_elem gpu_elem_of(enum reel_dtype dtype, bool *out_exact)
+{
+    *out_exact = true;
+    switch (dtype) {
+    case REEL_F32:
+        return GPU_ELEM_F32;
+    case REEL_F16:
+        return GPU_ELEM_F16;
+    case REEL_BF16:
+        return GPU_ELEM_BF16;
+    case REEL_I64:
+        return GPU_ELEM_I64;
+    case REEL_I32:
+        return GPU_ELEM_I32;
+    case REEL_I8:
+        return GPU_ELEM_I8;
+    case REEL_U8:
+    case REEL_BOOL:
+        return GPU_ELEM_U8;
+    default:
+        break;
+    }
+    *out_exact = false;
+    const size_t bytes = reel_dtype_bytes(dtype);
+    return bytes == 8 ? GPU_ELEM_I64 : bytes == 4 ? GPU_ELEM_I32 : bytes == 2 ? GPU_ELEM_F16 : GPU_ELEM_U8;
+}
+
+enum gpu_elem gpu_form_elem(const struct lowered *p, const struct info *i, enum form_kind kind)
+{
+    bool exact;
+    return kind == FORM_LOW || kind == FORM_IMAGE ? p->low : gpu_elem_of(i->dtype, &exact);
+}
+
+bool gpu_has_form(const struct info *i, enum form_kind kind)
+{
+    return i->form[kind].buf >= 0;
+}
+
+// ---- forms -------------------------------------------------------------------------
+
+// LOW is PLAIN where the program computes in float32.
+static enum form_kind canonical(const struct lowered *p, enum form_kind kind)
+{
+    return kind == FORM_LOW && p->low == GPU_ELEM_F32 ? FORM_PLAIN : kind;
+}
+
+static size_t form_bytes(const struct lowered *p, const struct info *i, enum form_kind kind)
+{
+    if (kind == FORM_IMAGE)
+        return (size_t)i->n * (size_t)i->h * (size_t)i->w * (size_t)i->pitch * gpu_elem_bytes(p->low);
+    return (size_t)i->count * (kind == FORM_LOW ? gpu_elem_bytes(p->low) : reel_dtype_bytes(i->dtype));
+}
+
+void gpu_set_form(struct lowered *p, const struct value *v, enum form_kind kind, struct ref r)
+{
+    info_of(p, v)->form[canonical(p, kind)] = r;
+}
+
+enum reel_err gpu_make_form(struct lowered *p, const struct value *v, enum form_kind kind, struct ref *out_ref)
+{
+    struct info *i = info_of(p, v);
+    kind = canonical(p, kind);
+    const int buf = add_buf(p, kind == FORM_HOST ? BUF_HOST : BUF_ARENA, form_bytes(p, i, kind), NULL);
+    if (buf < 0) return gpu_no_memory(NULL);
+    i->form[kind] = *out_ref = (struct ref){.buf = buf};
+    return REEL_OK;
+}
+
+static void view_strides(const struct info *i, enum form_kind kind, int64_t *stride)
+{
+    if (kind == FORM_IMAGE) {
+        const int64_t image[4] = {(int64_t)i->h * i->w * i->pitch, 1, (int64_t)i->w * i->pitch, i->pitch};
+        for (int d = 0; d < i->shape.ndim; d++) stride[d] = image[i->shape.ndim == 3 && d == 2 ? 3 : d];
+        return;
+    }
+    int64_t step = 1;
+    for (int d = i->shape.ndim - 1; d >= 0; d--) {
+        stride[d] = step;
+        step *= i->shape.dim[d];
+    }
+}
+
+static void fill_view(const struct lowered *p, const struct info *i, enum form_kind kind, struct ref at,
+                      struct view *out_view)
+{
+    *out_view = (struct view){.at = at, .elem = gpu_form_elem(p, i, kind)};
+    view_strides(i, kind, out_view->stride);
+}
+
+void gpu_move_pads(const struct lowered *p, const struct info *i, enum form_kind kind, struct move *m, int channel_dim)
+{
+    (void)p;
+    if (kind != FORM_IMAGE || i->pitch == i->c) return;
+    m->pad_dim = channel_dim;
+    m->pad_to = m->extent[channel_dim] + (i->pitch - i->c);
+}
+
+// A change of form among the device's.
+static enum reel_err convert(struct lowered *p, const struct value *v, enum form_kind from, enum form_kind to)
+{
+    struct info *i = info_of(p, v);
+    struct view src, dst;
+    struct ref r;
+    fill_view(p, i, from, i->form[from], &src);
+    enum reel_err err = gpu_make_form(p, v, to, &r);
+    if (err) return err;
+    fill_view(p, i, to, r, &dst);
+    struct move m = MOVE_NONE;
+    m.n = i->shape.ndim;
+    for (int d = 0; d < m.n; d++) m.extent[d] = i->shape.dim[d], m.src[d] = src.stride[d], m.dst[d] = dst.stride[d];
+    gpu_move_pads(p, i, to, &m, 1);
+    return gpu_emit_move(p, NULL,
+                         to == FORM_IMAGE     ? "to nhwc"
+                         : from == FORM_IMAGE ? "from nhwc"
+                                              : "convert",
+                         &m, src.at, src.elem, dst.at, dst.elem);
+}
+
+// One pixel an image: NHWC is row-major too.
+static bool same_bytes(const struct lowered *p, const struct info *i, enum form_kind from, enum form_kind to)
+{
+    const bool row_low = from == canonical(p, FORM_LOW) || to == canonical(p, FORM_LOW);
+    if (!i->image || i->h * i->w != 1 || !row_low || (from != FORM_IMAGE && to != FORM_IMAGE)) return false;
+    return i->pitch == i->c || (i->n == 1 && from == FORM_IMAGE);
+}
+
+static enum reel_err host_copy(struct lowered *p, const struct value *v, enum form_kind to)
+{
+    struct info *i = info_of(p, v);
+    const enum form_kind from = to == FORM_HOST ? FORM_PLAIN : FORM_HOST;
+    struct ref src = i->form[from], dst;
+    enum reel_err err = gpu_make_form(p, v, to, &dst);
+    struct step *s = err ? NULL
+                         : gpu_add_step(p, to == FORM_HOST ? STEP_DOWNLOAD : STEP_UPLOAD, NULL,
+                                        to == FORM_HOST ? "download" : "upload");
+    if (!s) return err ? err : gpu_no_memory(NULL);
+    s->x = src;
+    s->y = dst;
+    s->bytes = form_bytes(p, i, to);
+    gpu_touch_last(p);
+    return REEL_OK;
+}
+
+static enum reel_err constant_form(struct lowered *p, const struct value *v, enum form_kind kind)
+{
+    struct info *i = info_of(p, v);
+    const struct reel_tensor *t = v->constant;
+    if (kind == FORM_HOST) {
+        i->form[kind].buf = add_buf(p, BUF_HOST, reel_tensor_bytes(t), t->data ? t->data : "");
+        return i->form[kind].buf < 0 ? gpu_no_memory(NULL) : REEL_OK;
+    }
+    if (kind == FORM_PLAIN) return gpu_make_constant(p, t->data, reel_tensor_bytes(t), &i->form[kind]);
+    const float *f = gpu_const_floats(p, v);
+    if (!f) return gpu_no_memory(NULL);
+    if (kind == FORM_LOW) return gpu_make_constant_floats(p, f, i->count, i->count, p->low, &i->form[kind]);
+    float *m = calloc((size_t)i->n * (size_t)i->h * (size_t)i->w * (size_t)i->pitch, sizeof *m);
+    if (!m) return gpu_no_memory(NULL);
+    const int64_t pixels = (int64_t)i->h * i->w;
+    for (int64_t n = 0; n < i->n; n++)
+        for (int64_t c = 0; c < i->c; c++)
+            for (int64_t q = 0; q < pixels; q++) m[(n * pixels + q) * i->pitch + c] = f[(n * i->c + c) * pixels + q];
+    const int64_t whole = i->n * pixels * i->pitch;
+    enum reel_err err = gpu_make_constant_floats(p, m, whole, whole, p->low, &i->form[kind]);
+    free(m);
+    return err;
+}
+
+enum reel_err gpu_need_form(struct lowered *p, const struct value *v, enum form_kind kind, struct ref *out_ref)
+{
+    struct info *i = info_of(p, v);
+    kind = canonical(p, kind);
+    enum reel_err err = REEL_OK;
+    if (!gpu_has_form(i, kind)) {
+        if (i->count < 0)
+            return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": its shape is open", v->name);
+        if ((kind == FORM_LOW || kind == FORM_IMAGE) && i->dtype != REEL_F32)
+            return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": it is no float32", v->name);
+        if (v->constant) {
+            err = constant_form(p, v, kind);
+        } else if (kind == FORM_HOST) {
+            struct ref plain;
+            err = gpu_need_form(p, v, FORM_PLAIN, &plain);
+            if (!err) err = host_copy(p, v, FORM_HOST);
+        } else {
+            const enum form_kind from = gpu_best_form(p, i);
+            if (!gpu_has_form(i, from)) {
+                if (!gpu_has_form(i, FORM_HOST))
+                    return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": it is read before it is made",
+                                     v->name);
+                err = host_copy(p, v, FORM_PLAIN);
+                if (!err && kind != FORM_PLAIN) err = gpu_need_form(p, v, kind, out_ref);
+            } else if (same_bytes(p, i, from, kind)) {
+                i->form[kind] = i->form[from];
+            } else {
+                err = convert(p, v, from, kind);
+            }
+        }
+    }
+    *out_ref = i->form[kind];
+    return err;
+}
+
+enum form_kind gpu_best_form(const struct lowered *p, const struct info *i)
+{
+    (void)p;
+    return gpu_has_form(i, FORM_IMAGE) ? FORM_IMAGE : gpu_has_form(i, FORM_LOW) ? FORM_LOW : FORM_PLAIN;
+}
+
+enum reel_err gpu_need_view_in(struct lowered *p, const struct value *v, enum form_kind kind, struct view *out_view)
+{
+    struct ref at;
+    kind = canonical(p, kind);
+    enum reel_err err = gpu_need_form(p, v, kind, &at);
+    if (!err) fill_view(p, info_of(p, v), kind, at, out_view);
+    return err;
+}
+
+enum reel_err gpu_need_view(struct lowered *p, const struct value *v, struct view *out_view)
+{
+    return gpu_need_view_in(p, v, v->constant ? FORM_PLAIN : gpu_best_form(p, info_of(p, v)), out_view);
+}
+
+enum form_kind gpu_result_form(const struct lowered *p, const struct info *out, enum form_kind beside)
+{
+    if (out->dtype != REEL_F32) return FORM_PLAIN;
+    if (beside == FORM_IMAGE && out->image) return FORM_IMAGE;
+    return canonical(p, beside == FORM_LOW ? FORM_LOW : FORM_PLAIN);
+}
+
+enum reel_err gpu_make_view(struct lowered *p, const struct value *v, enum form_kind kind, struct view *out_view)
+{
+    struct ref at;
+    kind = canonical(p, kind);
+    enum reel_err err = gpu_make_form(p, v, kind, &at);
+    if (!err) fill_view(p, info_of(p, v), kind, at, out_view);
+    return err;
+}
+
+// ---- constants ---------------------------------------------------------------------
+
+const float *gpu_const_floats(struct lowered *p, const struct value *v)
+{
+    if (!v || !v->constant || !reel_dtype_is_float(v->constant->dtype)) return NULL;
+    const struct reel_tensor *t = v->constant;
+    if (t->dtype == REEL_F32) return t->data;
+    float *f = gpu_lower_alloc(p, (size_t)reel_tensor_count(t) * sizeof *f);
+    if (f) reel_convert(f, REEL_F32, t->data, t->dtype, reel_tensor_count(t));
+    return f;
+}
+
+const int64_t *gpu_const_ints(struct lowered *p, const struct value *v, int *out_n)
+{
+    if (!v || !v->constant || reel_dtype_is_float(v->constant->dtype)) return NULL;
+    const struct reel_tensor *t = v->constant;
+    const int64_t count = reel_tensor_count(t);
+    int64_t *ints = gpu_lower_alloc(p, (size_t)count * sizeof *ints);
+    if (!ints || count > INT32_MAX) return NULL;
+    for (int64_t i = 0; i < count; i++) ints[i] = op_scalar_int(t, i);
+    *out_n = (int)count;
+    return ints;
+}
+
+bool gpu_const_scalar(struct lowered *p, const struct value *v, float *out)
+{
+    if (!v || !v->constant || reel_tensor_count(v->constant) != 1) return false;
+    *out = (float)op_scalar(v->constant, 0);
+    (void)p;
+    return true;
+}
+
+int64_t gpu_attr_at(const struct node *node, const char *name, int i, int64_t absent)
+{
+    const int64_t *v;
+    const int n = node_attr_ints(node, name, &v);
+    return i < n ? v[i] : absent;
+}
+
+// ---- the walk ----------------------------------------------------------------------
+
+// Whether a dense convolution reads the value, so that padding its few channels
+// lets cuDNN load whole vectors.
+static bool feeds_conv(const struct value *v)
+{
+    for (int k = 0; k < v->n_use_nodes; k++) {
+        const struct node *n = v->uses[k];
+        if ((node_is(n, "Conv") || node_is(n, "ConvTranspose")) && n->n_in && n->in[0] == v &&
+            node_attr_int(n, "group", 1) == 1)
+            return true;
+    }
+    return false;
+}
+
+static void image_info(const struct lowered *p, struct info *i)
+{
+    const int nd = i->shape.ndim;
+    if (i->dtype != REEL_F32 || i->count <= 0 || (nd != 4 && nd != 3)) return;
+    for (int d = 0; d < nd; d++)
+        if (i->shape.dim[d] > (1 << 24)) return;
+    i->image = true;
+    i->n = (int)i->shape.dim[0];
+    i->c = (int)i->shape.dim[1];
+    i->h = nd == 4 ? (int)i->shape.dim[2] : 1;
+    i->w = (int)i->shape.dim[nd - 1];
+    const int whole = 16 / (int)gpu_elem_bytes(p->low); // channels in 16 bytes
+    i->pitch = i->c >= 8 || feeds_conv(i->v) ? (i->c + whole - 1) / whole * whole : i->c;
+}
+
+static enum reel_err make_infos(struct lowered *p)
+{
+    const struct graph *g = p->graph;
+    p->n_info = g->n_values;
+    p->info = calloc((size_t)p->n_info + 1, sizeof *p->info);
+    if (!p->info) return gpu_no_memory(NULL);
+    for (int n = 0; n < g->n_values; n++) {
+        const struct value *v = g->values[n];
+        if (v->id < 0 || v->id >= p->n_info)
+            return reel_fail(REEL_ERR_FAULT, "could not compile graph: values not numbered");
+        const struct reel_shape *shape = v->constant ? &v->constant->shape : &v->shape;
+        struct info *i = &p->info[v->id];
+        *i = (struct info){.v = v, .shape = *shape, .count = shape->ndim < 0 ? -1 : reel_shape_count(shape)};
+        i->dtype = v->constant ? v->constant->dtype : v->dtype;
+        for (int k = 0; k < FORMS; k++) i->form[k] = REF_NONE;
+        image_info(p, i);
+    }
+    for (const struct node *n = g->first; n; n = n->next) {
+        for (int k = 0; k < n->n_in; k++)
+            if (n->in[k]) info_of(p, n->in[k])->uses++;
+        for (int k = 0; k < n->n_epilogue; k++)
+            if (n->epilogue[k].other) info_of(p, n->epilogue[k].other)->uses++;
+    }
+    for (int k = 0; k < g->n_outputs; k++) info_of(p, g->outputs[k])->uses++;
+    return REEL_OK;
+}
+
+// An input that every reader takes apart from N,H,W,C at once: its bytes are the
+// readers' NHWC image.
+static bool channels_last(const struct lowered *p, const struct value *v)
+{
+    const struct info *i = info_of(p, v);
+    if (i->shape.ndim != 4 || v->is_output || v->n_use_nodes != 1 || i->uses != 1) return false;
+    const struct node *n = v->uses[0];
+    const int64_t *perm;
+    return node_is(n, "Transpose") && node_attr_ints(n, "perm", &perm) == 4 && perm[0] == 0 && perm[1] == 3 &&
+           perm[2] == 1 && perm[3] == 2 && info_of(p, n->out[0])->image;
+}
+
+const struct value *gpu_input_value(const struct lowered *p, int i)
+{
+    const struct value *v = p->graph->inputs[i];
+    return channels_last(p, v) ? v->uses[0]->out[0] : v;
+}
+
+// A picture is read as NHWC: where the caller has device memory, its kernels
+// write that, and the host's row-major input is brought to it before.
+static enum reel_err compile_inputs(struct lowered *p)
+{
+    for (int n = 0; n < p->graph->n_inputs; n++) {
+        const struct value *v = p->graph->inputs[n];
+        struct info *i = info_of(p, v);
+        struct ref at, image;
+        if (i->count < 0)
+            return reel_fail(REEL_ERR_INPUT, "could not compile graph input \"%s\": its shape is open", v->name);
+        enum reel_err err = gpu_make_form(p, v, FORM_PLAIN, &at);
+        p->in_staging[n] = at;
+        if (err) return err;
+        gpu_touch(p, at, 0);
+        if (!i->image || i->shape.ndim != 4) continue;
+        const struct value *first = gpu_input_value(p, n);
+        if (first != v) {
+            // the transposed value's image straight from the staged rows
+            struct info *t = info_of(p, first);
+            struct view dst;
+            err = gpu_make_view(p, first, FORM_IMAGE, &dst);
+            struct move m = MOVE_NONE;
+            m.n = 4;
+            const int64_t dims[4] = {t->n, t->h, t->w, t->c};
+            const int64_t from[4] = {(int64_t)t->h * t->w * t->c, (int64_t)t->w * t->c, t->c, 1};
+            const int64_t to[4] = {dst.stride[0], dst.stride[2], dst.stride[3], 1};
+            for (int d = 0; d < 4; d++) m.extent[d] = dims[d], m.src[d] = from[d], m.dst[d] = to[d];
+            gpu_move_pads(p, t, FORM_IMAGE, &m, 3);
+            if (!err) err = gpu_emit_move(p, NULL, "to nhwc", &m, at, GPU_ELEM_F32, dst.at, dst.elem);
+        } else {
+            err = gpu_need_form(p, v, FORM_IMAGE, &image);
+        }
+        if (err) return err;
+        // what else reads it must see what a device caller wrote
+        i->form[FORM_PLAIN] = REF_NONE;
+    }
+    // an input's buffers are written before the first step
+    for (int k = 0; k < p->n_bufs; k++)
+        if (p->bufs[k].kind == BUF_ARENA) p->bufs[k].first = 0;
+    p->main_begin = p->n_steps;
+    return REEL_OK;
+}
+
+static bool dynamic_node(const struct lowered *p, const struct node *node)
+{
+    for (int i = 0; i < node->n_in; i++)
+        if (node->in[i] && info_of(p, node->in[i])->count < 0) return true;
+    for (int i = 0; i < node->n_out; i++)
+        if (node->out[i] && info_of(p, node->out[i])->count < 0) return true;
+    return false;
+}
+
+// Empty tensors are left to the reference implementations.
+static bool empty_node(const struct lowered *p, const struct node *node)
+{
+    for (int i = 0; i < node->n_out; i++)
+        if (node->out[i] && info_of(p, node->out[i])->count == 0) return true;
+    return false;
+}
+
+static bool already_made(const struct lowered *p, const struct node *node)
+{
+    return node->n_out == 1 && node->out[0] && gpu_best_form(p, info_of(p, node->out[0])) == FORM_IMAGE;
+}
+
+static enum reel_err compile_node(struct lowered *p, const struct node *node)
+{
+    static lower_fn *const lower[] = {gpu_lower_conv,   gpu_lower_deconv, gpu_lower_pool,  gpu_lower_matmul,
+                                      gpu_lower_resize, gpu_lower_reduce, gpu_lower_norm,  gpu_lower_elementwise,
+                                      gpu_lower_view,   gpu_lower_move,   gpu_lower_gather};
+    bool done = already_made(p, node); // by its input (channels_last)
+    enum reel_err err = REEL_OK;
+    if (!dynamic_node(p, node) && !empty_node(p, node) && (!*node->domain || !strcmp(node->domain, "ai.onnx")))
+        for (size_t i = 0; !done && !err && i < sizeof lower / sizeof *lower; i++) err = lower[i](p, node, &done);
+    if (!err && !done) err = gpu_lower_host(p, node);
+    return err;
+}
+
+static enum reel_err compile_outputs(struct lowered *p)
+{
+    p->main_end = p->n_steps;
+    for (int n = 0; n < p->graph->n_outputs; n++) {
+        struct info *i = info_of(p, p->graph->outputs[n]);
+        p->out_staging[n] = REF_NONE;
+        if (i->count < 0) continue;
+        // a result that a host step made is there already
+        const bool on_host = gpu_has_form(i, FORM_HOST) && !gpu_has_form(i, gpu_best_form(p, i));
+        enum reel_err err = gpu_need_form(p, i->v, on_host ? FORM_HOST : FORM_PLAIN, &p->out_staging[n]);
+        if (err) return err;
+    }
+    for (int n = 0; n < p->graph->n_outputs; n++) {
+        const struct info *i = info_of(p, p->graph->outputs[n]);
+        gpu_touch(p, p->out_staging[n], p->n_steps);
+        for (int k = 0; k < FORMS; k++) gpu_touch(p, i->form[k], p->n_steps);
+    }
+    return REEL_OK;
+}
+
+static enum reel_err lower_graph(struct lowered *p)
+{
+    enum reel_err err = make_infos(p);
+    if (!err) err = compile_inputs(p);
+    for (const struct node *n = p->graph->first; n && !err; n = n->next) err = compile_node(p, n);
+    if (!err) err = compile_outputs(p);
+    if (!err) err = gpu_arena_place(p);
+    return err;
+}
+
+enum reel_err gpu_lowered_create(const struct graph *graph, enum precision precision, struct lowered **out_lowered)
+{
+    struct lowered *p = calloc(1, sizeof *p);
+    if (!p) return gpu_no_memory(NULL);
+    p->graph = graph;
+    p->low = precision == PRECISION_BF16                                  ? GPU_ELEM_BF16
+             : precision == PRECISION_FP32 || precision == PRECISION_TF32 ? GPU_ELEM_F32
+                                                                          : GPU_ELEM_F16;
+    p->allow_tf32 = precision == PRECISION_TF32;
+    p->in_staging = calloc((size_t)graph->n_inputs + 1, sizeof *p->in_staging);
+    p->out_staging = calloc((size_t)graph->n_outputs + 1, sizeof *p->out_staging);
+    enum reel_err err = p->in_staging && p->out_staging ? lower_graph(p) : gpu_no_memory(NULL);
+    if (err) {
+        gpu_lowered_destroy(&p);
+        return err;
+    }
+    *out_lowered = p;
+    return REEL_OK;
+}
+
+void gpu_lowered_destroy(struct lowered **lowered)
+{
+    struct lowered *p = *lowered;
+    *lowered = NULL;
+    if (!p) return;
+    for (int i = 0; p->info && i < p->n_info; i++) reel_tensor_fini(&p->info[i].dynamic);
+    for (int i = 0; i < p->n_owned; i++) free(p->owned[i]);
+    free(p->owned);
+    free(p->steps);
+    free(p->bufs);
+    free(p->info);
+    free(p->in_staging);
+    free(p->out_staging);
+    free(p);
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+//
+// Lowering a graph to the GPU executor's steps (steps.h). program.c drives it
+// and knows how values lie in memory; lower_*.c turn nodes into steps.
+//
+// A value may lie in several forms at once. A node asks for the one it wants
+// with gpu_need_form(), which adds the change of form when it is not there yet:
+//   PLAIN  row-major on the device, of the declared element type
+//   LOW    row-major on the device, of the program's float type (fp16); where
+//          that is float32, LOW is PLAIN
+//   IMAGE  NHWC on the device, of the program's float type, channels padded to
+//          16 bytes (from 8 channels on, and where a convolution reads it)
+//   HOST   row-major in host memory, for host steps
+//
+// The steps are in three ranges: before `main_begin` the host's inputs become
+// what the network reads, from `main_end` on its results become what the host
+// expects. A caller with device memory runs the middle alone.
+#ifndef REEL_WORKER_BACKEND_CUDNN_PROGRAM_H
+#define REEL_WORKER_BACKEND_CUDNN_PROGRAM_H
+
+#include <string.h>
+
+#include "worker/backend/backend.h"
+#include "worker/backend/cudnn/steps.h"
+#include "worker/onnx/op.h"
+
+enum form_kind {
+    FORM_PLAIN,
+    FORM_LOW,
+    FORM_IMAGE,
+    FORM_HOST,
+    FORMS,
+};
+
+struct info {
+    const struct value *v;
+    enum reel_dtype dtype; // declared
+    struct reel_shape shape;
+    int64_t count;         // -1: depends on data (then it lives in `dynamic` on the host)
+    bool image;            // float32 with 3 or 4 dimensions: may be an IMAGE
+    int n, c, h, w, pitch; // of an image; (N,C,L) counts as (N,C,1,L)
+    struct ref form[FORMS];
+    int uses;                   // reads by nodes and as a graph output
+    struct reel_tensor dynamic; // at run time, when count is -1
+};
+
+struct lowered {
+    const struct graph *graph;
+    enum gpu_elem low; // the program's float type
+    bool allow_tf32;
+    bool own_matmul;   // no cuDNN products
+    struct info *info; // by value id
+    int n_info;
+    struct step *steps;
+    int n_steps, cap_steps;
+    int main_begin, main_end;
+    struct buf *bufs;
+    int n_bufs, cap_bufs;
+    void **owned; // memory of constants and calls
+    int n_owned, cap_owned;
+    int n_host_steps;
+    size_t arena_bytes, const_bytes, host_bytes; // arena.c
+    struct ref *in_staging, *out_staging;        // PLAIN forms of the graph's inputs and outputs, for the host
+};
+
+// Lowers. precision: AUTO is fp16. Errors: UNSUPPORTED (node named), NOMEM.
+enum reel_err gpu_lowered_create(const struct graph *graph, enum precision precision, struct lowered **out_lowered);
+// Accepts &NULL, writes NULL.
+void gpu_lowered_destroy(struct lowered **lowered);
+// A line for the dump and for log messages.
+const char *gpu_step_text(const struct lowered *p, const struct step *s, char *buf, size_t buf_bytes);
+
+// The value whose IMAGE or PLAIN form a caller with device memory writes for
+// input i: the input, or its transpose where every reader takes it apart from
+// N,H,W,C at once.
+const struct value *gpu_input_value(const struct lowered *p, int i);
+
+// Places all buffers (arena.c); NOMEM, LIMIT.
+enum reel_err gpu_arena_place(struct lowered *p);
+
+// ---- for lower_*.c ----------------------------------------------------------------
+
+static inline struct info *info_of(const struct lowered *p, const struct value *v)
+{
+    return &p->info[v->id];
+}
+
+static inline bool node_is(const struct node *node, const char *op_type)
+{
+    return !strcmp(node->op_type, op_type);
+}
+
+// How a value's elements lie: offset of element (i0,i1,...) of its shape.
+struct view {
+    struct ref at;
+    enum gpu_elem elem;
+    int64_t stride[REEL_MAX_DIMS];
+};
+
+// Zeroed memory that lives as long as the program; NULL when there is none.
+void *gpu_lower_alloc(struct lowered *p, size_t bytes);
+enum reel_err gpu_no_memory(const struct node *node);
+// The element type of a declared type on the device, by size where it only moves
+// (16-bit integers as F16 bits...); exact tells whether arithmetic may read it.
+enum gpu_elem gpu_elem_of(enum reel_dtype dtype, bool *out_exact);
+// The element type of a value in a form.
+enum gpu_elem gpu_form_elem(const struct lowered *p, const struct info *i, enum form_kind kind);
+bool gpu_has_form(const struct info *i, enum form_kind kind);
+
+// A step with all references set to nowhere; NULL when out of memory.
+struct step *gpu_add_step(struct lowered *p, enum step_kind kind, const struct node *node, const char *label);
+// Marks every buffer that the last step refers to as used there.
+void gpu_touch_last(struct lowered *p);
+void gpu_touch(struct lowered *p, struct ref r, int step);
+
+// The value in that form. Errors: NOMEM, UNSUPPORTED.
+enum reel_err gpu_need_form(struct lowered *p, const struct value *v, enum form_kind kind, struct ref *out_ref);
+// A new buffer for v in that form, to be written by the step added next.
+enum reel_err gpu_make_form(struct lowered *p, const struct value *v, enum form_kind kind, struct ref *out_ref);
+enum reel_err gpu_make_temporary(struct lowered *p, size_t bytes, struct ref *out_ref);
+// Constant bytes on the device; copied.
+enum reel_err gpu_make_constant(struct lowered *p, const void *bytes, size_t count, struct ref *out_ref);
+// floats as constants of an element type; n of them, then zeros up to `whole`.
+enum reel_err gpu_make_constant_floats(struct lowered *p, const float *values, int64_t n, int64_t whole,
+                                       enum gpu_elem elem, struct ref *out_ref);
+// The form that v is in on the device by preference IMAGE, LOW, PLAIN; for what
+// is only on the host, PLAIN.
+enum form_kind gpu_best_form(const struct lowered *p, const struct info *i);
+// The value in its best form (constants: PLAIN).
+enum reel_err gpu_need_view(struct lowered *p, const struct value *v, struct view *out_view);
+// In that form.
+enum reel_err gpu_need_view_in(struct lowered *p, const struct value *v, enum form_kind kind, struct view *out_view);
+// Where a new result goes: IMAGE beside an IMAGE, LOW beside LOW, else PLAIN.
+enum form_kind gpu_result_form(const struct lowered *p, const struct info *out, enum form_kind beside);
+enum reel_err gpu_make_view(struct lowered *p, const struct value *v, enum form_kind kind, struct view *out_view);
+// v lies where r does.
+void gpu_set_form(struct lowered *p, const struct value *v, enum form_kind kind, struct ref r);
+
+// A constant float32 (or narrower) tensor's floats; NULL when v is none or no memory.
+const float *gpu_const_floats(struct lowered *p, const struct value *v);
+// Integers of a constant; NULL when v is none.
+const int64_t *gpu_const_ints(struct lowered *p, const struct value *v, int *out_n);
+bool gpu_const_scalar(struct lowered *p, const struct value *v, float *out);
+int64_t gpu_attr_at(const struct node *node, const char *name, int i, int64_t absent);
+
+// A moving step (gpu_copy) over logical dimensions; src and dst strides and
+// bases in elements. pad_to > 0: along dimension pad_dim zeros follow up to that.
+struct move {
+    int n;
+    int64_t extent[REEL_MAX_DIMS];
+    int64_t src[REEL_MAX_DIMS], dst[REEL_MAX_DIMS];
+    const int32_t *table[REEL_MAX_DIMS];
+    int64_t src_base, dst_base;
+    float fill;
+    int pad_dim;
+    int64_t pad_to;
+};
+#define MOVE_NONE ((struct move){.pad_dim = -1})
+enum reel_err gpu_emit_move(struct lowered *p, const struct node *node, const char *label, struct move *m,
+                            struct ref src, enum gpu_elem from, struct ref dst, enum gpu_elem to);
+// Sets pad_dim and pad_to when v in that form has padding lanes.
+void gpu_move_pads(const struct lowered *p, const struct info *i, enum form_kind kind, struct move *m, int channel_dim);
+
+// ---- lowering: true in *out_done when the node has become steps ---------------------
+
+typedef enum reel_err lower_fn(struct lowered *p, const struct node *node, bool *out_done);
+lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu_lower_resize, gpu_lower_reduce,
+    gpu_lower_norm, gpu_lower_elementwise, gpu_lower_view, gpu_lower_move, gpu_lower_gather;
+// The operator's reference implementation on the host; takes every node.
+enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
+// Runs a STEP_HOST; host_at gives the address of a place in host memory.
+enum reel_err gpu_run_host_call(struct lowered *p, const struct step *s, void *(*host_at)(void *exec, struct ref r),
+                                void *exec);
+
+// ---- epilogues (gpu_lower_elementwise.c) -------------------------------------------------
+
+// Turns the node's epilogue into a chain behind an image of out's extents in its
+// IMAGE form (or rows of channels with `columns`), as far as it goes; the first
+// step left over is *out_left. `bias` (may be NULL) comes first, behind a leading
+// residual. Operands are made ready: call it before adding the step.
+enum reel_err gpu_build_chain(struct lowered *p, const struct node *node, const struct info *out, bool columns,
+                              const float *bias, struct gpu_chain *chain, struct ref *operand, int *out_left);
+// The chain again as steps of cuDNN's pattern; false when one is none of its.
+bool gpu_pattern_chain(struct gpu_pattern *g, const struct gpu_chain *chain);
+// node->epilogue[from..] by elementwise steps in place.
+enum reel_err gpu_finish_epilogue(struct lowered *p, const struct node *node, int from);
+
+#endif

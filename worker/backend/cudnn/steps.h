@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+//
+// The steps of a lowered graph: what the GPU does, one after another, over
+// buffers of one arena. Built by program.c and lower_*.c, placed by arena.c,
+// run by exec_device.c (cuDNN and kernels on a stream) or by exec_host.c (the
+// kernels' C twins in host memory, so that everything up to the kernels is
+// proved without a GPU). Plain data: no pointer into any arena.
+#ifndef REEL_WORKER_BACKEND_CUDNN_STEPS_H
+#define REEL_WORKER_BACKEND_CUDNN_STEPS_H
+
+#include "kernels/gpu_ops.h"
+#include "worker/backend/cudnn/pattern.h"
+
+enum buf_kind {
+    BUF_ARENA, // device memory shared with buffers of other life times
+    BUF_CONST, // device memory, filled once from init
+    BUF_HOST,  // host memory: arguments and results of host steps
+};
+
+struct buf {
+    enum buf_kind kind;
+    size_t bytes;
+    int first, last;  // steps between which it is in use
+    const void *init; // BUF_CONST and constant BUF_HOST: its bytes, as long as the program
+    size_t offset;    // in its kind's memory (arena.c)
+};
+
+// A place in a buffer; buf -1: nowhere.
+struct ref {
+    int buf;
+    size_t offset;
+};
+#define REF_NONE ((struct ref){.buf = -1})
+
+enum step_kind {
+    STEP_PLAN, // a fused pattern: cuDNN, or conv / matmul where it refuses
+    STEP_CONV, // own kernels from here on
+    STEP_DEPTHWISE,
+    STEP_MATMUL,
+    STEP_COPY,
+    STEP_ELEMENTWISE,
+    STEP_POOL,
+    STEP_RESIZE,
+    STEP_REDUCE,
+    STEP_ARGMAX,
+    STEP_SOFTMAX,
+    STEP_NORM,
+    STEP_LAYER_NORM,
+    STEP_GATHER,
+    STEP_UPLOAD, // host buffer -> device buffer
+    STEP_DOWNLOAD,
+    STEP_HOST, // the operator's reference implementation, on host buffers
+};
+
+struct host_call; // gpu_lower_host.c
+
+struct step {
+    enum step_kind kind;
+    const struct node *node; // NULL for changes of form
+    const char *label;       // for the dump
+    struct ref x, y;
+    struct ref w;                     // weights; tables of COPY and RESIZE (indices)
+    struct ref extra[3];              // RESIZE: weights. REDUCE: mean. NORM: mean, var, scale... see exec.c
+    struct ref operand[GPU_OPERANDS]; // of the chain
+    size_t bytes;                     // UPLOAD, DOWNLOAD
+    struct gpu_pattern pattern;       // PLAN
+    union {
+        struct gpu_conv conv;     // CONV, DEPTHWISE, PLAN of a convolution
+        struct gpu_matmul matmul; // MATMUL, PLAN of a product
+        struct gpu_copy copy;
+        struct gpu_elementwise elementwise;
+        struct gpu_pool pool;
+        struct gpu_resize resize;
+        struct gpu_reduce reduce;
+        struct gpu_argmax argmax;
+        struct gpu_softmax softmax;
+        struct gpu_norm norm;
+        struct gpu_layer_norm layer_norm;
+        struct gpu_gather gather;
+        struct host_call *host;
+    } u;
+};
+
+// The chain of a step's epilogue and its operands; NULL for kinds without one.
+static inline struct gpu_chain *step_chain(struct step *s)
+{
+    switch (s->kind) {
+    case STEP_PLAN:
+        return s->pattern.kind == GPU_MATMUL ? &s->u.matmul.chain : &s->u.conv.chain;
+    case STEP_CONV:
+    case STEP_DEPTHWISE:
+        return &s->u.conv.chain;
+    case STEP_MATMUL:
+        return &s->u.matmul.chain;
+    case STEP_ELEMENTWISE:
+        return &s->u.elementwise.chain;
+    default:
+        return NULL;
+    }
+}
+
+#endif
