@@ -289,6 +289,7 @@ docs: $(BUILD)/tests/unit/worker/test_operators_doc
 CONFORMANCE_DIRS ?= $(firstword $(wildcard ../shared/testdata/onnx_node) \
                       $(shell $(PYTHON) -c 'import os, onnx; print(os.path.dirname(onnx.__file__) + "/backend/test/data/node")' 2>/dev/null))
 BACKEND ?= onednn
+PRECISION ?= auto
 
 .PHONY: conformance
 $(BUILD)/tests/conformance/conformance: $(OBJ)/tests/conformance/conformance.o $(OBJ)/libworker.a $(OBJ)/libkernels.a $(OBJ)/libcommon.a
@@ -297,7 +298,7 @@ $(BUILD)/tests/conformance/conformance: $(OBJ)/tests/conformance/conformance.o $
 conformance: $(BUILD)/tests/conformance/conformance
 	@$< --raw $(CONFORMANCE_DIRS) > $(BUILD)/conformance-raw.txt; raw=$$?; \
 	 echo "interpreter: $$(tail -1 $(BUILD)/conformance-raw.txt) (table in $(BUILD)/conformance-raw.txt)"; \
-	 $< --backend $(BACKEND) $(CONFORMANCE_DIRS) && exit $$raw
+	 $< --backend $(BACKEND) --precision $(PRECISION) $(CONFORMANCE_DIRS) && exit $$raw
 
 # Operators and small networks drawn at random, against ONNX Runtime. PYTHON
 # needs onnx and onnxruntime.

@@ -138,6 +138,8 @@ static bool plan_unary(struct lowered *p, const struct node *node, struct plan *
 {
     plan->main = node->in[0];
     if (node_is(node, "Clip")) return plan_clip(p, node, plan);
+    if (node_is(node, "Affine")) // deprecated, opset 1
+        return add_unary(plan, GPU_OP_AFFINE, node_attr_float(node, "alpha", 1), node_attr_float(node, "beta", 0));
     if (node_is(node, "Gelu")) {
         const bool tanh = !strcmp(node_attr_string(node, "approximate", "none"), "tanh");
         return add_unary(plan, tanh ? GPU_OP_GELU_TANH : GPU_OP_GELU_ERF, 0, 0);
@@ -188,24 +190,38 @@ static bool plan_where(struct lowered *p, const struct node *node, struct plan *
            add_binary(p, plan, GPU_OP_ELSE, node->in[2]);
 }
 
-// BatchNormalization that no convolution took: x * s + t with constants a channel.
-static enum reel_err plan_batch_norm(struct lowered *p, const struct node *node, struct ref *operand,
-                                     struct gpu_chain *chain, bool *out_ok)
+// x * s[c] + t[c] with constants a channel: BatchNormalization that no convolution
+// took, ImageScaler (deprecated, opset 1). s and t are 2 x c floats; NULL when the
+// node is neither, or something of it is not constant.
+static float *scale_and_shift(struct lowered *p, const struct node *node, int64_t c)
 {
-    const float *in[4];
-    const struct info *x = info_of(p, node->in[0]);
-    *out_ok = false;
-    if (node->n_in < 5 || x->shape.ndim < 2 || node_attr_int(node, "training_mode", 0)) return REEL_OK;
-    const int64_t c = x->shape.dim[1];
-    for (int i = 0; i < 4; i++)
-        if (!(in[i] = gpu_const_floats(p, node->in[i + 1])) || info_of(p, node->in[i + 1])->count != c) return REEL_OK;
     float *s = gpu_lower_alloc(p, 2 * (size_t)c * sizeof *s);
-    if (!s) return gpu_no_memory(node);
+    if (!s) return NULL;
+    if (node_is(node, "ImageScaler")) {
+        const float *bias = NULL;
+        const int n = node_attr_floats(node, "bias", &bias);
+        if (n != 0 && n != c) return NULL;
+        for (int64_t i = 0; i < c; i++) {
+            s[i] = node_attr_float(node, "scale", 1);
+            s[c + i] = n ? bias[i] : 0;
+        }
+        return s;
+    }
+    const float *in[4];
+    if (node->n_in < 5 || node_attr_int(node, "training_mode", 0)) return NULL;
+    for (int i = 0; i < 4; i++)
+        if (!(in[i] = gpu_const_floats(p, node->in[i + 1])) || info_of(p, node->in[i + 1])->count != c) return NULL;
     const float epsilon = node_attr_float(node, "epsilon", 1e-5f);
     for (int64_t i = 0; i < c; i++) {
         s[i] = (float)((double)in[0][i] / sqrt((double)in[3][i] + (double)epsilon));
         s[c + i] = (float)((double)in[1][i] - (double)in[2][i] * (double)s[i]);
     }
+    return s;
+}
+
+static enum reel_err scale_operands(struct lowered *p, const float *s, int64_t c, struct ref *operand,
+                                    struct gpu_chain *chain)
+{
     for (int i = 0; i < 2; i++) {
         enum reel_err err = gpu_make_constant_floats(p, s + i * c, c, c, GPU_ELEM_F32, &operand[i]);
         if (err) return err;
@@ -213,7 +229,6 @@ static enum reel_err plan_batch_norm(struct lowered *p, const struct node *node,
         chain->step[i] = (struct gpu_chain_step){i ? GPU_OP_ADD : GPU_OP_MUL, i, 0, 0};
     }
     chain->n = chain->n_operands = 2;
-    *out_ok = true;
     return REEL_OK;
 }
 
@@ -286,45 +301,108 @@ static bool fits(const struct reel_shape *s)
     return true;
 }
 
-// The chain of `plan` from its main operand to `to`. operands that are already
-// made (fixed) have references and strides in `ready`.
+// ---- deferred results (DepthToSpace, Resize) ----------------------------------------
+
+// What is read in the place of v.
+static const struct info *source_of(const struct lowered *p, const struct value *v)
+{
+    const struct info *i = info_of(p, v);
+    return i->deferred.from ? info_of(p, i->deferred.from) : i;
+}
+
+static enum form_kind form_beside(const struct lowered *p, const struct value *v)
+{
+    return v->constant ? FORM_PLAIN : gpu_best_form(p, source_of(p, v));
+}
+
+bool gpu_deferrable(const struct lowered *p, const struct node *node, int factor)
+{
+    const struct value *v = node->out[0];
+    const struct node *reader = node->n_epilogue ? NULL : graph_only_consumer(p->graph, v);
+    if (!reader || *reader->domain || reader->n_in != 2 || reader->n_epilogue || reader->opset < 7) return false;
+    if (!node_is(reader, "Add") && !node_is(reader, "Sub") && !node_is(reader, "Mul")) return false;
+    const struct info *out = info_of(p, v);
+    for (int i = 0; i < 2; i++) {
+        const struct info *in = info_of(p, reader->in[i]);
+        if (!full(p, reader->in[i], out) || !in->image || in->dtype != REEL_F32) return false;
+        if (in->deferred.from && in->deferred.factor != factor) return false;
+    }
+    return reader->in[0] != reader->in[1] && info_of(p, reader->out[0])->dtype == REEL_F32;
+}
+
+void gpu_defer(struct lowered *p, const struct node *node, int factor, int kind)
+{
+    info_of(p, node->out[0])->deferred = (struct deferred){.from = node->in[0], .factor = factor};
+    info_of(p, node->out[0])->deferred.kind = kind;
+}
+
+// Strides over (n, c, h, w) to those over (n, c, h / f, f, w / f, f).
+static void split(int64_t *s, int64_t factor)
+{
+    const int64_t h = s[2], w = s[3];
+    s[2] = h * factor, s[3] = h, s[4] = w * factor, s[5] = w;
+}
+
+// Strides of v seen through out, in the form `kind` where it has out's shape;
+// factor > 0: over the split dimensions.
+static enum reel_err operand_view(struct lowered *p, const struct value *v, const struct info *out, enum form_kind kind,
+                                  int factor, struct view *view, int64_t *to)
+{
+    const struct info *i = info_of(p, v);
+    enum reel_err err;
+    if (i->deferred.from) {
+        err = gpu_need_view(p, i->deferred.from, view);
+        const int64_t *s = view->stride, b = factor, c = i->shape.dim[1];
+        to[0] = s[0], to[2] = s[2], to[4] = s[3];
+        to[1] = i->deferred.kind == DEFER_CRD ? s[1] * b * b : s[1];
+        to[3] = i->deferred.kind == DEFER_CRD ? s[1] * b : i->deferred.kind == DEFER_DCR ? s[1] * c * b : 0;
+        to[5] = i->deferred.kind == DEFER_CRD ? s[1] : i->deferred.kind == DEFER_DCR ? s[1] * c : 0;
+        return err;
+    }
+    // a full operand in another form is brought into the result's, once for all
+    // its readers
+    const bool whole = full(p, v, out) && i->dtype == REEL_F32 && out->dtype == REEL_F32;
+    err = whole ? gpu_need_view_in(p, v, kind, view) : gpu_need_view(p, v, view);
+    through(&i->shape, view->stride, &out->shape, to);
+    if (factor) split(to, factor);
+    return err;
+}
+
+// The chain of `plan` from its main operand to `to`.
 static enum reel_err emit(struct lowered *p, const struct node *node, const char *label, const struct plan *plan,
                           const struct value *to)
 {
     const struct info *out = info_of(p, to);
     struct view x, y, other[GPU_OPERANDS];
-    enum form_kind beside = plan->main->constant ? FORM_PLAIN : gpu_best_form(p, info_of(p, plan->main));
+    enum form_kind beside = form_beside(p, plan->main);
+    int factor = info_of(p, plan->main)->deferred.factor;
     for (int k = 0; k < plan->chain.n_operands; k++) {
         const struct value *v = plan->operand[k];
-        if (beside != FORM_IMAGE && full(p, v, out) && info_of(p, v)->dtype == REEL_F32) {
-            const enum form_kind best = gpu_best_form(p, info_of(p, v));
-            if (best == FORM_IMAGE || beside == FORM_PLAIN) beside = gpu_has_form(info_of(p, v), best) ? best : beside;
-        }
+        if (info_of(p, v)->deferred.from) factor = info_of(p, v)->deferred.factor;
+        if (beside == FORM_IMAGE || !full(p, v, out) || info_of(p, v)->dtype != REEL_F32) continue;
+        const enum form_kind best = form_beside(p, v);
+        if (gpu_has_form(source_of(p, v), best) && (best == FORM_IMAGE || beside == FORM_PLAIN)) beside = best;
     }
     const enum form_kind kind = gpu_result_form(p, out, beside);
-    enum reel_err err = REEL_OK;
-    struct gpu_elementwise e = {.n_dims = out->shape.ndim, .chain = plan->chain};
-    // a full operand in another form is brought into the result's, once for all
-    // its readers
-    const bool same = full(p, plan->main, out) && info_of(p, plan->main)->dtype == REEL_F32 && out->dtype == REEL_F32;
-    err = same ? gpu_need_view_in(p, plan->main, kind, &x) : gpu_need_view(p, plan->main, &x);
-    for (int k = 0; k < plan->chain.n_operands && !err; k++) {
-        const struct value *v = plan->operand[k];
-        const bool whole = full(p, v, out) && info_of(p, v)->dtype == REEL_F32 && out->dtype == REEL_F32;
-        err = whole ? gpu_need_view_in(p, v, kind, &other[k]) : gpu_need_view(p, v, &other[k]);
-    }
+    struct gpu_elementwise e = {.n_dims = out->shape.ndim + (factor ? 2 : 0), .chain = plan->chain};
+    enum reel_err err = operand_view(p, plan->main, out, kind, factor, &x, e.x_stride);
+    for (int k = 0; k < plan->chain.n_operands && !err; k++)
+        err = operand_view(p, plan->operand[k], out, kind, factor, &other[k], e.operand_stride[k]);
     if (!err) err = gpu_make_view(p, to, kind, &y);
     struct step *s = err ? NULL : gpu_add_step(p, STEP_ELEMENTWISE, node, label);
     if (!s) return err ? err : gpu_no_memory(node);
     e.x_elem = x.elem;
     e.y_elem = y.elem;
-    for (int d = 0; d < e.n_dims; d++) {
+    for (int d = 0; d < out->shape.ndim; d++) {
         e.extent[d] = (int32_t)out->shape.dim[d];
         e.y_stride[d] = y.stride[d];
     }
-    through(&info_of(p, plan->main)->shape, x.stride, &out->shape, e.x_stride);
+    if (factor) {
+        const int32_t h = e.extent[2] / factor, w = e.extent[3] / factor;
+        e.extent[2] = h, e.extent[3] = factor, e.extent[4] = w, e.extent[5] = factor;
+        split(e.y_stride, factor);
+    }
     for (int k = 0; k < plan->chain.n_operands; k++) {
-        through(&info_of(p, plan->operand[k])->shape, other[k].stride, &out->shape, e.operand_stride[k]);
         e.chain.operand[k].elem = other[k].elem;
         s->operand[k] = other[k].at;
     }
@@ -336,19 +414,20 @@ static enum reel_err emit(struct lowered *p, const struct node *node, const char
     return REEL_OK;
 }
 
-static enum reel_err lower_batch_norm(struct lowered *p, const struct node *node, bool *out_done)
+static enum reel_err lower_scale(struct lowered *p, const struct node *node, bool *out_done)
 {
     struct ref operand[2];
     struct gpu_chain chain = {0};
-    bool ok;
     const struct info *out = info_of(p, node->out[0]);
-    enum reel_err err = plan_batch_norm(p, node, operand, &chain, &ok);
-    if (err || !ok) return err;
+    const float *numbers = out->shape.ndim >= 2 ? scale_and_shift(p, node, out->shape.dim[1]) : NULL;
+    if (!numbers) return REEL_OK;
+    enum reel_err err = scale_operands(p, numbers, out->shape.dim[1], operand, &chain);
+    if (err) return err;
     struct view x, y;
     err = gpu_need_view(p, node->in[0], &x);
     const enum form_kind kind = gpu_result_form(p, out, gpu_best_form(p, info_of(p, node->in[0])));
     if (!err) err = gpu_make_view(p, node->out[0], kind, &y);
-    struct step *s = err ? NULL : gpu_add_step(p, STEP_ELEMENTWISE, node, "batch norm");
+    struct step *s = err ? NULL : gpu_add_step(p, STEP_ELEMENTWISE, node, "scale");
     if (!s) return err ? err : gpu_no_memory(node);
     struct gpu_elementwise e = {.n_dims = out->shape.ndim, .chain = chain, .x_elem = x.elem, .y_elem = y.elem};
     for (int d = 0; d < e.n_dims; d++) {
@@ -378,10 +457,10 @@ enum reel_err gpu_lower_elementwise(struct lowered *p, const struct node *node, 
         if (!node->in[i]) continue;
         const struct info *in = info_of(p, node->in[i]);
         if (!readable(in) || in->count < 0) return REEL_OK;
-        device |= !node->in[i]->constant && gpu_has_form(in, gpu_best_form(p, in));
+        device |= !node->in[i]->constant && (in->deferred.from || gpu_has_form(in, gpu_best_form(p, in)));
     }
     if (!device) return REEL_OK; // what lies on the host only stays there
-    if (node_is(node, "BatchNormalization")) return lower_batch_norm(p, node, out_done);
+    if (node_is(node, "BatchNormalization") || node_is(node, "ImageScaler")) return lower_scale(p, node, out_done);
     struct plan plan = {0};
     bool ok = plan_unary(p, node, &plan);
     if (!ok) plan = (struct plan){0}, ok = plan_binary(p, node, out, &plan);

@@ -28,8 +28,10 @@ static bool open_matmul(const struct node *node, struct product *j)
     for (int d = 0; d < a->ndim - 2; d++) lead *= a->dim[d];
     for (int d = 0; d < b->ndim - 2; d++) w_lead *= b->dim[d];
     if (w_lead == 1 && b->ndim <= a->ndim) {
-        m *= lead;
-        lead = 1;
+        // one matrix for all images, which stay apart: the engine that cuDNN
+        // picks for one image serves every batch
+        m *= a->ndim > 2 ? lead / a->dim[0] : 1;
+        lead = a->ndim > 2 ? a->dim[0] : 1;
     } else if (lead != 1 || a->ndim > b->ndim) {
         if (a->ndim != b->ndim) return false;
         for (int d = 0; d < a->ndim - 2; d++)
@@ -91,13 +93,18 @@ static enum reel_err constant_w(struct lowered *p, struct product *j, enum gpu_e
     return err;
 }
 
+#define FEW_ROWS 64
+
 // Whether cuDNN gets it: whole vectors of 16 bytes in every row.
 static bool for_cudnn(const struct lowered *p, const struct product *j)
 {
     const int whole = 16 / (int)gpu_elem_bytes(p->low);
     const struct gpu_matmul *g = &j->g;
     const bool rows = g->x_col == 1 && (j->w->v->constant || g->w_col == 1);
-    return rows && g->c % whole == 0 && g->k % whole == 0 && !j->x_shared && (g->batches == 1 || g->w_batch) &&
+    // the rows of a flat matrix may be images: few of them are not given to an
+    // engine that was chosen by their number
+    const bool images = j->x->shape.ndim == 2 && g->m < FEW_ROWS;
+    return rows && !images && g->c % whole == 0 && g->k % whole == 0 && !j->x_shared &&
            (j->w->v->constant || g->alpha == 1);
 }
 
@@ -105,7 +112,7 @@ static struct gpu_pattern pattern_of(const struct lowered *p, const struct produ
 {
     struct gpu_pattern g = gpu_pattern_make(GPU_MATMUL, j->g.c, j->g.m, 1, j->g.k, 1, 1);
     g.n = j->g.batches;
-    g.w_batched = j->g.batches > 1;
+    g.w_batched = j->g.batches > 1 && j->g.w_batch;
     g.x_type = g.w_type = g.y_type = p->low == GPU_ELEM_F32 ? GPU_F32 : p->low == GPU_ELEM_F16 ? GPU_F16 : GPU_BF16;
     g.allow_tf32 = p->allow_tf32;
     return g;

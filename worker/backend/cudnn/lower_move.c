@@ -354,6 +354,11 @@ static enum reel_err move_depth(struct lowered *p, const struct node *node, bool
     const int64_t b = node_attr_int(node, "blocksize", 1);
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
     if (in->shape.ndim != 4 || b < 1) return REEL_OK;
+    if (to_space && b <= 16 && gpu_deferrable(p, node, (int)b)) {
+        gpu_defer(p, node, (int)b, strcmp(node_attr_string(node, "mode", "DCR"), "CRD") ? DEFER_DCR : DEFER_CRD);
+        *out_done = true;
+        return REEL_OK;
+    }
     struct mover v;
     enum reel_err err = begin(p, node, &v);
     if (err) return err;
@@ -489,8 +494,8 @@ enum reel_err gpu_lower_move(struct lowered *p, const struct node *node, bool *o
 
 // ---- views: the same bytes under another shape ---------------------------------------------
 
-// Row-major fp16 is enough for large maps; small ones (box decoding) are worth
-// float32's digits.
+// Elements of one image from which row-major fp16 is enough; small ones (box
+// decoding) are worth float32's digits.
 #define LARGE (1 << 22)
 
 static bool same_image(const struct info *a, const struct info *b)
@@ -516,7 +521,7 @@ enum reel_err gpu_lower_view(struct lowered *p, const struct node *node, bool *o
     }
     if (gpu_has_form(in, FORM_IMAGE) && same_image(in, out))
         gpu_set_form(p, node->out[0], FORM_IMAGE, in->form[FORM_IMAGE]);
-    const bool low = gpu_has_form(in, FORM_LOW) || (gpu_has_form(in, FORM_IMAGE) && in->count > LARGE);
+    const bool low = gpu_has_form(in, FORM_LOW) || (gpu_has_form(in, FORM_IMAGE) && in->count / in->n > LARGE);
     if (gpu_has_form(out, FORM_IMAGE)) return REEL_OK;
     struct ref r;
     const enum form_kind kind = low && !gpu_has_form(in, FORM_PLAIN) ? FORM_LOW : FORM_PLAIN;

@@ -39,12 +39,13 @@ static enum reel_err add_reduce(struct lowered *p, const struct node *node, cons
 
 #define LONG_SUM 4096 // elements of one result from which two stages pay
 #define MOST_PARTS 1024
-#define FEW_RESULTS 16384 // as many results fill a device by themselves
+#define FEW_RESULTS 16384 // as many results of one image fill a device by themselves
 
+// Never by the number of images: a frame's sums must not depend on its batch.
 static int64_t parts_of(const struct gpu_reduce *r)
 {
     const bool contiguous = r->outer == 1 || r->src_outer == r->reduce * r->src_reduce;
-    if (r->reduce < LONG_SUM || r->outer * r->inner >= FEW_RESULTS || !contiguous) return 1;
+    if (r->reduce < LONG_SUM || r->inner >= FEW_RESULTS || !contiguous) return 1;
     for (int64_t parts = MOST_PARTS; parts > 1; parts--)
         if (r->reduce % parts == 0 && r->reduce / parts >= 16) return parts;
     return 1;

@@ -189,6 +189,18 @@ static bool resize_taps(const struct node *node, bool old, struct taps *t)
     return t->taps && !(t->taps == 2 && t->exclude_outside);
 }
 
+// Every input pixel becomes a square of factor x factor equal ones.
+static bool repeats(const struct taps *t, const struct info *in, const struct info *out, const int32_t *index,
+                    int factor)
+{
+    if (t->taps != 1 || factor < 2 || out->h != in->h * factor || out->w != in->w * factor) return false;
+    for (int i = 0; i < out->h; i++)
+        if (index[i] != i / factor) return false;
+    for (int i = 0; i < out->w; i++)
+        if (index[out->h + i] != i / factor) return false;
+    return true;
+}
+
 enum reel_err gpu_lower_resize(struct lowered *p, const struct node *node, bool *out_done)
 {
     if ((!node_is(node, "Resize") && !node_is(node, "Upsample")) || !node->in[0] || !node->out[0]) return REEL_OK;
@@ -208,6 +220,12 @@ enum reel_err gpu_lower_resize(struct lowered *p, const struct node *node, bool 
     const struct axis y = {transform, scale[0], in->h, out->h}, x = {transform, scale[1], in->w, out->w};
     fill_tables(&y, &t, index, weight);
     fill_tables(&x, &t, index + (size_t)out->h * (size_t)t.taps, weight + (size_t)out->h * (size_t)t.taps);
+    const int factor = out->h / (in->h ? in->h : 1);
+    if (repeats(&t, in, out, index, factor) && gpu_deferrable(p, node, factor)) {
+        gpu_defer(p, node, factor, DEFER_NEAREST);
+        *out_done = true;
+        return REEL_OK;
+    }
     struct ref src, dst, table, weights;
     enum reel_err err = gpu_make_constant(p, index, n * sizeof *index, &table);
     if (!err) err = gpu_make_constant(p, weight, n * sizeof *weight, &weights);

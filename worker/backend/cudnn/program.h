@@ -32,6 +32,21 @@ enum form_kind {
     FORMS,
 };
 
+enum deferral {
+    DEFER_DCR, // DepthToSpace, by its mode
+    DEFER_CRD,
+    DEFER_NEAREST, // Resize
+};
+
+// A result that is not made: its one reader, a pointwise node, reads it through
+// strides from what it would have been made of. Extents H and W of the result are
+// split into (H / factor, factor, W / factor, factor).
+struct deferred {
+    const struct value *from; // NULL: made as usual
+    int factor;
+    int kind; // enum deferral
+};
+
 struct info {
     const struct value *v;
     enum reel_dtype dtype; // declared
@@ -40,6 +55,7 @@ struct info {
     bool image;            // float32 with 3 or 4 dimensions: may be an IMAGE
     int n, c, h, w, pitch; // of an image; (N,C,L) counts as (N,C,1,L)
     struct ref form[FORMS];
+    struct deferred deferred;
     int uses;                   // reads by nodes and as a graph output
     struct reel_tensor dynamic; // at run time, when count is -1
 };
@@ -171,6 +187,12 @@ enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
 // Runs a STEP_HOST; host_at gives the address of a place in host memory.
 enum reel_err gpu_run_host_call(struct lowered *p, const struct step *s, void *(*host_at)(void *exec, struct ref r),
                                 void *exec);
+
+// Whether the result of node may be deferred with this factor: its only reader
+// is an addition, subtraction or product with a tensor of equal shape.
+// gpu_defer() then says so in place of a step.
+bool gpu_deferrable(const struct lowered *p, const struct node *node, int factor);
+void gpu_defer(struct lowered *p, const struct node *node, int factor, int kind);
 
 // ---- epilogues (gpu_lower_elementwise.c) -------------------------------------------------
 
