@@ -14,6 +14,7 @@ import onnx
 import torch
 import torch.nn.functional as F
 from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 
 class Unsupported(Exception):
@@ -47,7 +48,7 @@ class Writer:
 
     def __init__(self, model):
         self.graph = model.graph
-        self.opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+        self.opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
         self.const = {t.name: numpy_helper.to_array(t) for t in self.graph.initializer}
         self.names, self.buffers, self.lines = {}, {}, []
 
@@ -75,12 +76,24 @@ class Writer:
                 self.const[node.output[0]] = (numpy_helper.to_array(a["value"]) if "value" in a else
                                               np.array(next(iter(a.values()))))
                 continue
+            if node.input and all(i in self.const for i in node.input if i):
+                self.fold(node)
+                continue
             method = getattr(self, "op_" + node.op_type, None)
             if method is None or node.domain not in ("", "ai.onnx"):
                 raise Unsupported(node.op_type)
-            expression = method(node, attributes(node))
+            try:
+                expression = method(node, attributes(node))
+            except (KeyError, IndexError, TypeError, ValueError) as e:
+                raise Unsupported(f"{node.op_type} as in this file ({e})") from e
             if expression is not None:
                 self.lines.append(f"{self.name(node.output[0])} = {expression}")
+
+    def fold(self, node):
+        """What constants alone decide is computed now, by onnx's own evaluator."""
+        feeds = {i: self.const[i] for i in node.input if i}
+        made = ReferenceEvaluator(node).run(None, feeds)
+        self.const.update(zip(node.output, map(np.asarray, made)))
 
     def x(self, node, i=0):
         return self.name(node.input[i])
@@ -106,6 +119,12 @@ class Writer:
         dil = list(a.get("dilations", [1] * spatial))
         return (f"F.conv_transpose{spatial}d({self.x(node)}, {self.x(node, 1)}, {bias}, {stride}, {p[:spatial]}, "
                 f"{out}, {a.get('group', 1)}, {dil})")
+
+    def op_Gemm(self, node, a):
+        if a.get("alpha", 1.0) != 1.0 or a.get("beta", 1.0) != 1.0 or a.get("transA", 0):
+            raise Unsupported("Gemm with alpha, beta or transA")
+        bias = self.x(node, 2) if len(node.input) > 2 else "None"
+        return f"F.linear({self.x(node)}, {self.x(node, 1)}{'' if a.get('transB', 0) else '.t()'}, {bias})"
 
     def op_BatchNormalization(self, node, a):
         s, b, m, v = (self.x(node, i) for i in range(1, 5))
@@ -196,8 +215,13 @@ class Writer:
         sizes = self.value(node, 3) if self.opset >= 11 else None
         mode = a.get("mode", b"nearest").decode()
         how = {"nearest": "nearest", "linear": "bilinear"}.get(mode)
-        if how is None:
-            raise Unsupported(f"Resize {mode}")
+        coordinates = a.get("coordinate_transformation_mode", b"half_pixel" if self.opset >= 11 else b"asymmetric")
+        # What F.interpolate computes: nearest by the floor of asymmetric coordinates
+        # (whole factors: any mode), linear by half pixels or aligned corners.
+        whole = scales is not None and scales.size and all(float(f).is_integer() for f in scales)
+        if how is None or (how == "nearest" and coordinates != b"asymmetric" and not whole) or \
+                (how == "bilinear" and coordinates == b"asymmetric"):
+            raise Unsupported(f"Resize {mode} {coordinates.decode()}")
         align = "" if how == "nearest" else \
             f", align_corners={a.get('coordinate_transformation_mode', b'') == b'align_corners'}"
         if scales is not None and scales.size:
