@@ -29,6 +29,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 LIMIT_S = 300  # for one command
+QUICK = ["control", "latency", "decode", "stages", "scaling", "start"]  # about a minute, on an idle machine
 BENCHES = {}  # name: (function, title), in the order of the table
 
 
@@ -175,6 +176,7 @@ def control(lab):
     decode, _ = slope(lab, lambda clip: lab.ffmpeg_null(clip)[:2], short, long)
     cases = [("as fast as it goes", ours(0, "--gpu_num", "1")), ("8 workers, as fast as it goes", ours(0, "--gpu_num", "8"))]
     if not lab.quick:
+        # The hard case: all processes sleep between the frames.
         cases.append(("one device of 2 ms", ours(2, "--gpu_num", "1")))
     for name, run in cases:
         s, l = (short, long) if "2 ms" not in name else (500, 3000)
@@ -186,7 +188,7 @@ def control(lab):
 
 @bench("latency", "latency: input slot written to TAKEN, model of no cost, one frame at a time")
 def latency(lab):
-    count = 100 if lab.quick else 250
+    count = 80 if lab.quick else 250
     hops, ours = [], []
     clip = lab.small(1000)
     for _ in range(lab.rounds(3, 2)):
@@ -210,9 +212,9 @@ def latency(lab):
 
 @bench("decode", "decode: 1080p H.264 through the rings to null:")
 def decode(lab):
-    clip = lab.h264("hd.mp4", "1920x1080", 150 if lab.quick else 300)
+    clip = lab.h264("hd.mp4", "1920x1080", 100 if lab.quick else 300)
     frames = ffmpeg_frames(clip)
-    for threads in (1, 2):
+    for threads in (1,) if lab.quick else (1, 2):
         ours, theirs = [], []
         for _ in range(lab.rounds(3, 2)):
             theirs.append(frames / lab.ffmpeg_null(clip, threads)[0])
@@ -491,8 +493,8 @@ def is_zombie(pid):
 
 @bench("verdict", "does the report name what bounds the run")
 def verdict(lab):
-    hd = lab.h264("hd.mp4", "1920x1080", 150 if lab.quick else 300)
-    sd = lab.h264("slow.mp4", "640x360", 100)
+    hd = lab.h264("hd.mp4", "1920x1080", 100 if lab.quick else 300)
+    sd = lab.h264("slow.mp4", "640x360", 50)
     out = os.path.join(lab.dir, "verdict.mp4")
     cases = [
         ("decoder", "--decoder", [hd, "-o", "null:", "--gpu_num", "1"], 0),
@@ -526,7 +528,7 @@ def main():
     p.add_argument("--json", metavar="FILE")
     p.add_argument("--strict", action="store_true")
     args = p.parse_args()
-    names = [n for n in args.only.split(",") if n] or list(BENCHES)
+    names = [n for n in args.only.split(",") if n] or (QUICK if args.quick else list(BENCHES))
     unknown = [n for n in names if n not in BENCHES]
     if unknown:
         p.error(f"unknown: {', '.join(unknown)}; there are {', '.join(BENCHES)}")
