@@ -95,8 +95,11 @@ static const struct backend_ops backend_interp = {
 
 static const struct backend_ops *const backends[] = {&backend_onednn, &backend_cudnn, &backend_sim, &backend_interp, &backend_cudnn_host};
 
+// With REELMILL_GPU_TWIN set, "onednn" is the GPU backend's host twin: whole runs
+// then go the way they go on a GPU, its worker's device path included.
 const struct backend_ops *backend_find(const char *name)
 {
+    if (!strcmp(name, "onednn") && getenv("REELMILL_GPU_TWIN")) name = "cudnn-host";
     for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++)
         if (!strcmp(backends[i]->name, name)) return backends[i];
     return NULL;

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# A whole run the way it goes on a GPU, without one: the network by the GPU
+# backend's host twin in fp16, the worker's device path, NHWC tensors. The
+# pictures are those of the CPU backend (50 dB and more), for any number of
+# workers the same bytes.
+source "$(dirname "$0")/lib.bash"
+need_ffmpeg
+
+model=$root/models/upscale2x.onnx
+ffmpeg -v error -y -f lavfi -i testsrc2=s=90x62:r=25:d=0.2 -c:v ffv1 -pix_fmt yuv420p "$work/a.mkv" </dev/null
+
+upscale() { # output workers
+    limit=240 reel "$work/a.mkv" -o "$1" -y --backend onednn --model "$model" --encoder ffv1 --gpu_num "$2"
+}
+
+upscale "$work/cpu.mkv" 1 || not_ok reference "exit code $?"
+export REELMILL_GPU_TWIN=1
+for workers in 1 2; do
+    upscale "$work/twin$workers.mkv" $workers || not_ok "twin_$workers" "exit code $?"
+done
+unset REELMILL_GPU_TWIN
+
+psnr=$(ffmpeg -v info -i "$work/cpu.mkv" -i "$work/twin1.mkv" -lavfi psnr -f null - 2>&1 </dev/null |
+    grep -o 'average:[0-9.inf]*' | tail -n 1 | cut -d: -f2)
+if [[ $psnr == inf ]] || { [[ $psnr =~ ^[0-9.]+$ ]] && ((${psnr%%.*} >= 50)); }; then
+    ok twin_pictures
+else
+    not_ok twin_pictures "PSNR ${psnr:-none} dB"
+fi
+# fp16 rounds somewhere: equal bytes would mean that the twin did not run
+if [[ $(sum "$work/cpu.mkv") == "$(sum "$work/twin1.mkv")" ]]; then not_ok twin_runs "the CPU backend's bytes"; else ok twin_runs; fi
+if [[ $(sum "$work/twin1.mkv") == "$(sum "$work/twin2.mkv")" ]]; then ok twin_workers; else not_ok twin_workers "other bytes"; fi
+finish
