@@ -208,6 +208,9 @@ test-long: tests
 PLAN_STUB := $(BUILD)/tests/planning/libcuda.so.1
 PLAN_DEVICES := $(foreach d,h200 h100 a100 b200 t4 rtx3090 rtx4090 rtx5090,tests/planning/devices/$(d).json)
 
+# The models whose patterns the second table shows.
+PLAN_MODELS  ?= models/upscale2x.onnx $(wildcard ../shared/testdata/models/*.onnx)
+
 .PHONY: plan-table
 $(PLAN_STUB): tests/planning/libcuda_stub.c
 	@mkdir -p $(@D)
@@ -218,6 +221,7 @@ $(BUILD)/tests/planning/plan_table: $(OBJ)/tests/planning/plan_table.o $(OBJ)/li
 	$(CC) $(LDALL) $^ $(LIBS_worker) -o $@
 plan-table: $(BUILD)/tests/planning/plan_table $(PLAN_STUB)
 	@$< $(PLAN_STUB) $(PLAN_DEVICES)
+	@$(if $(PLAN_MODELS),echo; $< $(PLAN_STUB) $(PLAN_DEVICES) -- $(PLAN_MODELS))
 
 # ---- upkeep ---------------------------------------------------------------
 

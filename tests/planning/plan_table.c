@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Prints which cuDNN engine every pattern gets on every GPU, as a table in
+// Prints which cuDNN engine every pattern gets on every GPU, as tables in
 // Markdown: `make plan-table`, kept in docs/gpu.md. Without a GPU: it plans for
 // the device properties in tests/planning/devices.
 //
-//   plan_table STUB DEVICE.json...   patterns of patterns.h
+//   plan_table STUB DEVICE.json... [-- MODEL.onnx...]
+//
+// Without models the patterns of patterns.h, with models a line each. What a
+// model leaves to the generic engine or to engines without tensor cores goes to
+// stderr, pattern by pattern.
 //
 // Exit codes: 0, 1 (a pattern without a plan), 77 (no cuDNN).
 #include <dlfcn.h>
@@ -12,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/planning/model_patterns.h"
 #include "tests/planning/patterns.h"
 #include "worker/backend/cudnn/plan.h"
 
@@ -54,17 +59,88 @@ static bool print_cell(struct gpu_planner *planner, const struct gpu_pattern *p)
     return true;
 }
 
-static void print_head(char **devices, int n)
+static void print_head(const char *first, char **devices, int n)
 {
-    printf("| pattern | shape |");
+    printf("%s", first);
     for (int i = 0; i < n; i++) {
         const char *base = strrchr(devices[i], '/');
         base = base ? base + 1 : devices[i];
         printf(" %.*s |", (int)strcspn(base, "."), base);
     }
-    printf("\n|---|---|");
+    printf("\n");
+    for (const char *c = first; *c; c++)
+        if (*c == '|') printf(c[1] ? "|---" : "|");
     for (int i = 0; i < n; i++) printf("---|");
     printf("\n");
+}
+
+static int named_table(struct gpu_planner **planner, int n)
+{
+    int bad = 0;
+    for (int j = 0; j < N_NAMED_PATTERNS; j++) {
+        const struct named_pattern *named = &named_patterns[j];
+        struct gpu_pattern p = named_pattern_make(named);
+        printf("| %s | %dx%dx%d -> %d, %dx%d |", named->name, p.c, p.h, p.w, p.k, p.r, p.s);
+        for (int i = 0; i < n; i++) bad += !print_cell(planner[i], &p);
+        printf("\n");
+        fflush(stdout);
+    }
+    return bad;
+}
+
+// How one device takes a model's patterns: "12 P 9 R" and what falls short.
+static int print_model_cell(struct gpu_planner *planner, const char *name, const char *device,
+                            const struct model_patterns *m)
+{
+    int precompiled = 0, runtime = 0, partly = 0, scalar = 0, generic = 0, refused = 0;
+    for (int i = 0; i < m->n; i++) {
+        const struct gpu_pattern *p = &m->pattern[i];
+        char text[GPU_PATTERN_TEXT_MAX];
+        struct gpu_plan *plan;
+        if (gpu_plan_create(planner, p, &plan)) {
+            refused++;
+            fprintf(stderr, "%s on %s: %s\n", name, device, reel_fail_text());
+            continue;
+        }
+        const struct gpu_plan_info *info = gpu_plan_info(plan);
+        *(info->generic ? &generic : info->runtime_compiled ? &runtime : &precompiled) += 1;
+        scalar += !info->generic && !info->tensor_core;
+        partly += info->fused_steps < p->n_steps;
+        if (info->generic || !info->tensor_core)
+            fprintf(stderr, "%s on %s: engine %d%s: %s\n", name, device, info->engine,
+                    info->generic ? ", the generic one" : " without tensor cores",
+                    gpu_pattern_text(p, text, sizeof text));
+        gpu_plan_destroy(&plan);
+    }
+    printf(" %d P %d R", precompiled, runtime);
+    if (partly) printf(", %d partly", partly);
+    if (scalar) printf(", %d no tc", scalar);
+    if (generic) printf(", %d G", generic);
+    if (refused) printf(", %d none", refused);
+    printf(" |");
+    return refused;
+}
+
+static int model_table(struct gpu_planner **planner, char **devices, int n, char **models, int n_models)
+{
+    int bad = 0;
+    for (int j = 0; j < n_models; j++) {
+        struct model_patterns m;
+        const char *name = strrchr(models[j], '/');
+        name = name ? name + 1 : models[j];
+        if (model_patterns_read(models[j], 544, 960, &m)) {
+            fprintf(stderr, "%s: %s\n", name, reel_fail_text());
+            continue;
+        }
+        if (m.n > 0) {
+            printf("| %.*s | %d (%d) | %d |", (int)strcspn(name, "."), name, m.n_plan, m.n, m.n_own);
+            for (int i = 0; i < n; i++) bad += print_model_cell(planner[i], name, devices[i], &m);
+            printf("\n");
+            fflush(stdout);
+        }
+        free(m.pattern);
+    }
+    return bad;
 }
 
 int main(int argc, char **argv)
@@ -78,18 +154,17 @@ int main(int argc, char **argv)
         printf("skipped: %s\n", reel_fail_text());
         return 77;
     }
-    int n = argc - 2, bad = 0;
+    int n = 0, bad;
+    while (n < 32 && 2 + n < argc && strcmp(argv[2 + n], "--")) n++;
     struct gpu_planner *planner[32] = {0};
-    for (int i = 0; i < n && i < 32; i++)
+    for (int i = 0; i < n; i++)
         if (!(planner[i] = open_planner(argv[2 + i]))) return 1;
-    print_head(argv + 2, n);
-    for (int j = 0; j < N_NAMED_PATTERNS; j++) {
-        const struct named_pattern *named = &named_patterns[j];
-        struct gpu_pattern p = named_pattern_make(named);
-        printf("| %s | %dx%dx%d -> %d, %dx%d |", named->name, p.c, p.h, p.w, p.k, p.r, p.s);
-        for (int i = 0; i < n; i++) bad += !print_cell(planner[i], &p);
-        printf("\n");
-        fflush(stdout);
+    if (2 + n == argc) {
+        print_head("| pattern | shape |", argv + 2, n);
+        bad = named_table(planner, n);
+    } else {
+        print_head("| model | for cuDNN (distinct) | own kernels |", argv + 2, n);
+        bad = model_table(planner, argv + 2, n, argv + 3 + n, argc - 3 - n);
     }
     for (int i = 0; i < n; i++) gpu_planner_destroy(&planner[i]);
     return bad ? 1 : 0;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/cuda.h"
 #include "common/log.h"
@@ -79,11 +80,23 @@ static enum reel_err upload_constants(struct exec *e)
     return err ? err : reel_cuda_stream_sync(e->stream);
 }
 
-static enum reel_err make_plans(struct exec *e)
+// Compiles what no earlier start has left in the cache, on all processors.
+static void prepare_plans(const struct lowered *p, const struct gpu_planner_params *params, int device)
+{
+    int n = 0;
+    const struct gpu_pattern **list = malloc((size_t)p->n_steps * sizeof *list + 1);
+    for (int i = 0; list && i < p->n_steps; i++)
+        if (p->steps[i].kind == STEP_PLAN) list[n++] = &p->steps[i].pattern;
+    gpu_plan_prepare(params, device, list, n, (int)sysconf(_SC_NPROCESSORS_ONLN));
+    free(list);
+}
+
+static enum reel_err make_plans(struct exec *e, int device)
 {
     struct lowered *p = e->p;
     char text[512];
     const struct gpu_planner_params params = GPU_PLANNER_DEFAULTS;
+    prepare_plans(p, &params, device);
     enum reel_err err = gpu_planner_create(&params, &e->planner);
     for (int i = 0; i < p->n_steps && !err; i++) {
         if (p->steps[i].kind != STEP_PLAN) continue;
@@ -128,7 +141,7 @@ static enum reel_err create(struct lowered *p, const struct backend_params *para
     if (!err) err = reel_cuda_stream_create(&e->stream);
     if (!err) err = make_memory(e);
     if (!err) err = upload_constants(e);
-    if (!err) err = make_plans(e);
+    if (!err) err = make_plans(e, params->device);
     if (err) {
         destroy(&e);
         return err;

@@ -179,11 +179,6 @@ const char *gpu_planner_device_json(const struct gpu_planner *planner)
     return planner->device_json;
 }
 
-bool gpu_planner_caches(const struct gpu_planner *planner)
-{
-    return planner->cache_dir[0] != 0;
-}
-
 // ---- choosing -----------------------------------------------------------------------
 
 static bool half_like(enum gpu_type type)
@@ -337,6 +332,17 @@ static bool read_meta(struct compiled *c, const char *body, const char **out_jso
     if (strcmp(c->knobs, " ") == 0) c->knobs[0] = 0;
     *out_json = end + 1;
     return got == 11 && info->fused_steps >= 0 && info->fused_steps <= GPU_MAX_STEPS && info->repeat >= 1;
+}
+
+bool gpu_planner_lacks(const struct gpu_planner *planner, const struct gpu_pattern *pattern)
+{
+    char key[KEY_BYTES], *body = NULL;
+    size_t bytes = 0;
+    if (!*planner->cache_dir) return false;
+    make_key(planner, pattern, key);
+    enum reel_err err = plan_cache_load(planner->cache_dir, key, &body, &bytes);
+    free(body);
+    return err != REEL_OK;
 }
 
 static enum reel_err load_json(struct gpu_planner *planner, struct compiled *c, const char *json)

@@ -76,14 +76,15 @@ void gpu_planner_destroy(struct gpu_planner **planner);
 // The device's properties in cuDNN's JSON; holds as long as the planner.
 const char *gpu_planner_device_json(const struct gpu_planner *planner);
 
-// False where no plan is kept (cache_dir "", no home folder, choose_only).
-bool gpu_planner_caches(const struct gpu_planner *planner);
+// Whether plans are kept at all (not with cache_dir "", no home folder,
+// choose_only) and this one is not there yet.
+bool gpu_planner_lacks(const struct gpu_planner *planner, const struct gpu_pattern *pattern);
 
 // Compiles into the cache, on several threads at once, what of the patterns is
 // not there yet; gpu_plan_create() then only loads. Equal ones count once. Call
 // it before making plans; device is the CUDA device of params (none with
-// device_json). Returns how many distinct patterns were looked after, 0 when
-// there is no cache. Failures are left to gpu_plan_create().
+// device_json). Returns how many distinct patterns were compiled, 0 when there is
+// no cache or nothing to gain. Failures are left to gpu_plan_create().
 int gpu_plan_prepare(const struct gpu_planner_params *params, int device, const struct gpu_pattern *const *patterns,
                      int n, int threads);
 

@@ -37,17 +37,18 @@ static void *work(void *arg)
     return NULL;
 }
 
-// The patterns without repetitions; returns how many, or -1 without memory.
-static int distinct(const struct gpu_pattern *const *pattern, int n, const struct gpu_pattern **out)
+// The patterns that are not kept yet, without repetitions; returns how many.
+static int missing(const struct gpu_planner *planner, const struct gpu_pattern *const *pattern, int n,
+                   const struct gpu_pattern **out)
 {
     int kept = 0;
     char(*text)[GPU_PATTERN_TEXT_MAX] = malloc((size_t)n * sizeof *text + 1);
-    if (!text) return -1;
+    if (!text) return 0;
     for (int i = 0; i < n; i++) {
         gpu_pattern_text(pattern[i], text[kept], sizeof *text);
         int j = 0;
         while (j < kept && strcmp(text[j], text[kept])) j++;
-        if (j == kept) out[kept++] = pattern[i];
+        if (j == kept && gpu_planner_lacks(planner, pattern[i])) out[kept++] = pattern[i];
     }
     free(text);
     return kept;
@@ -59,13 +60,16 @@ int gpu_plan_prepare(const struct gpu_planner_params *params, int device, const 
     enum { MAX_THREADS = 16 }; // a handle takes device memory of its own
     pthread_t thread[MAX_THREADS];
     struct gpu_planner *planner = NULL;
-    // Without a place to leave plans the work would be lost.
+    // The first planner also is the process's first cuDNN handle, made alone.
     if (n < 2 || gpu_planner_create(params, &planner)) return 0;
-    bool keeps = gpu_planner_caches(planner);
+    const struct gpu_pattern **list = malloc((size_t)n * sizeof *list);
+    int n_missing = list ? missing(planner, patterns, n, list) : 0;
     gpu_planner_destroy(&planner);
-    const struct gpu_pattern **list = keeps ? malloc((size_t)n * sizeof *list) : NULL;
-    if (!list) return 0;
-    struct crew crew = {params, device, list, distinct(patterns, n, list)};
+    if (n_missing < 2) {
+        free(list);
+        return 0;
+    }
+    struct crew crew = {params, device, list, n_missing};
     if (threads > MAX_THREADS) threads = MAX_THREADS;
     if (threads > crew.n) threads = crew.n;
     int started = 0;

@@ -34,7 +34,7 @@ const char *gpu_planner_device_json(const struct gpu_planner *planner)
     return NULL;
 }
 
-bool gpu_planner_caches(const struct gpu_planner *planner)
+bool gpu_planner_lacks(const struct gpu_planner *planner, const struct gpu_pattern *pattern)
 {
     return false;
 }
