@@ -50,9 +50,17 @@ static void release(struct job *job)
     job->lock_fd = -1;
 }
 
+// A folder without a single committed part is of no use to a resume.
+static void drop_useless_parts(const struct job *job)
+{
+    if (!job->n_committed && !job->old.n_segments && job->holder[0] == 0) rundir_remove_tree(job->spec->parts_dir);
+}
+
 void jobs_fini(struct run *run)
 {
     for (uint32_t i = 0; run->jobs && i < run->n_jobs; i++) {
+        // Begun, and then the run as a whole ended: the model was refused, or Ctrl-C.
+        if (run->jobs[i].lock_fd >= 0 && run->jobs[i].state != JOB_DONE) drop_useless_parts(&run->jobs[i]);
         release(&run->jobs[i]);
         poison_fini(&run->jobs[i].poison);
     }
@@ -85,8 +93,7 @@ void jobs_fail(struct run *run, struct job *job, enum reel_err code, const char 
     journal_close(&job->journal);
     if (job->lock_fd >= 0) close(job->lock_fd);
     job->lock_fd = -1;
-    // A folder without a single committed part is of no use to a resume.
-    if (!job->n_committed && !job->old.n_segments && job->holder[0] == 0) rundir_remove_tree(job->spec->parts_dir);
+    drop_useless_parts(job);
 }
 
 // ---- lock -----------------------------------------------------------------------

@@ -15,7 +15,8 @@ bad() { # name, code, word, arguments...
     check "$name" clean_failure "$@"
 }
 clean_failure() {
-    fails_with "$@" && nothing_left && { [[ ! -e $out ]] || { echo "there is an output"; return 1; }; }
+    fails_with "$@" && nothing_left && { [[ ! -e $out ]] || { echo "there is an output"; return 1; }; } &&
+        expect "parts folders" "" "$(find "$scratch" -name '.*.reelmill')"
 }
 
 : >"$scratch/empty.mp4"
