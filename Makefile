@@ -219,6 +219,7 @@ $(BUILD)/tests/unit/worker/test_cudnn_plan: | $(PLAN_STUB)
 $(BUILD)/tests/planning/plan_table: $(OBJ)/tests/planning/plan_table.o $(OBJ)/libworker.a $(OBJ)/libkernels.a $(OBJ)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(LDALL) $^ $(LIBS_worker) -o $@
+test-long: $(BUILD)/tests/planning/plan_table $(PLAN_STUB)
 plan-table: $(BUILD)/tests/planning/plan_table $(PLAN_STUB)
 	@$< $(PLAN_STUB) $(PLAN_DEVICES)
 	@$(if $(PLAN_MODELS),echo; $< $(PLAN_STUB) $(PLAN_DEVICES) -- $(PLAN_MODELS))
