@@ -11,7 +11,9 @@
 
 // ---- a backend with "device" tensors ----------------------------------------------------
 
-extern const struct backend_ops backend_onednn;
+extern const struct backend_ops backend_onednn, backend_cudnn_host;
+
+static const char *device_backend = "wrap";
 
 static bool direct; // slots lie on the device already
 static bool half;   // NHWC of 16 bits, padded to 8 channels; else as the graph has it
@@ -133,6 +135,7 @@ static struct backend_ops wrap;
 // In place of backend.c's list.
 const struct backend_ops *backend_find(const char *name)
 {
+    if (!strcmp(name, "cudnn-host")) return &backend_cudnn_host;
     if (strcmp(name, "wrap")) return &backend_onednn;
     wrap = backend_onednn;
     wrap.name = "wrap";
@@ -183,7 +186,7 @@ static void frames_through(const char *path, int w, int h, struct reel_pixel_for
     struct run cpu, dev;
     task_run_backend = "onednn";
     CHECK_MSG(!open_parts(&cpu, path, w, h, format, parts, band_h, 0), "%s: %s", path, reel_fail_text());
-    task_run_backend = "wrap";
+    task_run_backend = device_backend;
     CHECK_MSG(!open_parts(&dev, path, w, h, format, parts, band_h, 0), "%s: %s", path, reel_fail_text());
     struct device *device = NULL;
     CHECK_INT(device_create(&device_ops_host, 0, &device), REEL_OK);
@@ -221,7 +224,7 @@ static void frames_through(const char *path, int w, int h, struct reel_pixel_for
             CHECK_INT(f.n, i);
         }
     }
-    CHECK(runs > before);
+    CHECK(runs > before || strcmp(device_backend, "wrap"));
     for (int i = 0; i < DEVICE_FRAMES; i++) {
         struct difference d = compare(&cpu, want[i], got[i]);
         bool classes = cpu.model.task == REEL_TASK_SEGMENT;
@@ -270,6 +273,18 @@ static void slots_on_the_device(void)
     frames_through("models/upscale2x.onnx", 40, 30, p010, 0, 0);
     frames_through("models/upscale2x.onnx", 60, 203, yuv, 2, 160);
     direct = false;
+}
+
+// The GPU's own backend with its kernels' C twins: NHWC of 16 bits as on a GPU.
+static void twin_of_the_gpu(void)
+{
+    device_backend = "cudnn-host";
+    half = true;
+    reset();
+    frames_through("models/upscale2x.onnx", 61, 43, yuv, 0, 0);
+    frames_through("models/upscale2x.onnx", 42, 30, p010, 0, 0);
+    frames_through("models/upscale2x.onnx", 33, 30, gbr, 0, 0);
+    device_backend = "wrap";
 }
 
 static void tiles_and_parts(void)
@@ -331,5 +346,6 @@ static void residuals(void)
 }
 
 CHECK_MAIN({"device: whole frames", whole_frames}, {"device: slots on the device", slots_on_the_device},
+           {"device: the GPU backend's twin", twin_of_the_gpu},
            {"device: tiles and parts", tiles_and_parts}, {"device: resized frames", resized_frames},
            {"device: residuals", residuals}, {"device: other tasks", other_tasks})
