@@ -27,7 +27,7 @@ die() { # exit code, text
 # ---- setup --------------------------------------------------------------------
 
 packages=(build-essential pkg-config libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev libswscale-dev
-    libzmq3-dev libconfig-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev ffmpeg)
+    libzmq3-dev libconfig-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev ffmpeg procps)
 
 missing_packages() {
     local p

@@ -134,8 +134,9 @@ static struct reel_pixel_format image_wish(const struct plan *p, struct reel_pix
 }
 
 // The model's wish, completed with the input's depth and chroma.
-static struct reel_pixel_format complete_wish(const struct plan *p, struct reel_pixel_format wish)
+static struct reel_pixel_format complete_wish(const struct plan *p, const struct reel_rec_shaped *shaped)
 {
+    struct reel_pixel_format wish = shaped->format;
     struct reel_pixel_format have = p->media.format;
     struct reel_pixel_format want = {.layout = wish.layout, .depth = have.depth ? have.depth : 8};
     if (want.layout == REEL_PIX_NONE) want.layout = have.layout;
@@ -146,7 +147,7 @@ static struct reel_pixel_format complete_wish(const struct plan *p, struct reel_
         want.log2_chroma_w = from_gray ? 1 : have.layout == REEL_PIX_GBR ? 0 : have.log2_chroma_w;
         want.log2_chroma_h = from_gray ? 1 : have.layout == REEL_PIX_GBR ? 0 : have.log2_chroma_h;
     }
-    return p->job.kind == REEL_OUTPUT_IMAGES ? image_wish(p, want) : want;
+    return p->job.kind == REEL_OUTPUT_IMAGES && !shaped->luma_only ? image_wish(p, want) : want;
 }
 
 // The slot format for pictures that go to the encoder as `av`.
@@ -160,6 +161,15 @@ static struct reel_pixel_format slot_format_for(enum AVPixelFormat av)
     if (d->nb_components == 1) return (struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = depth};
     return (struct reel_pixel_format){
         .layout = REEL_PIX_YUV, .depth = depth, .log2_chroma_w = d->log2_chroma_w, .log2_chroma_h = d->log2_chroma_h};
+}
+
+// The same for a model's picture: one that is made of luma is YUV in the slot,
+// and becomes RGB on the way to the encoder where that takes nothing else.
+static struct reel_pixel_format slot_for(const struct reel_rec_shaped *shaped, enum AVPixelFormat av,
+                                         struct reel_pixel_format wish)
+{
+    struct reel_pixel_format f = slot_format_for(av);
+    return shaped->luma_only && f.layout == REEL_PIX_GBR ? wish : f;
 }
 
 static void source_from_slot(struct plan *p, const struct reel_geometry *g, const struct reel_colour *colour)
@@ -350,11 +360,11 @@ static enum reel_err choose_slot(struct plan *p, const struct reel_rec_shaped *s
         return reel_fail(REEL_ERR_PROTO, "could not plan the output: the model's picture has no size");
     *out_w = shaped->width;
     *out_h = shaped->height;
-    *out_format = complete_wish(p, shaped->format);
+    *out_format = complete_wish(p, shaped);
     if (p->job.kind != REEL_OUTPUT_VIDEO && p->job.kind != REEL_OUTPUT_IMAGES) return REEL_OK;
     struct encode_choice c;
     enum reel_err err = encode_choose(p->encoder_name, p->container, *out_format, (int)*out_w, (int)*out_h, 0, &c);
-    if (!err) *out_format = slot_format_for(c.format);
+    if (!err) *out_format = slot_for(shaped, c.format, *out_format);
     return err;
 }
 
@@ -376,7 +386,7 @@ static enum reel_err settle(struct plan *p, const struct reel_rec_shaped *shaped
     if (p->wants != PLAN_PICTURE) return REEL_OK;
     err = open_encoder(p, out_encoder);
     if (err || p->task != REEL_TASK_IMAGE || *p->settings->post_filter || !p->choice.codec) return err;
-    struct reel_pixel_format opened = slot_format_for(p->final_format);
+    struct reel_pixel_format opened = slot_for(shaped, p->final_format, format);
     p->colour = p->final_colour; // JPEG's range and matrix are the encoder's wish
     if (!memcmp(&opened, &format, sizeof format)) return REEL_OK;
     p->format = opened;
@@ -399,7 +409,7 @@ enum reel_err plan_prove(const struct reel_settings *settings, const struct reel
         struct encode_choice c;
         bool filtered = *settings->post_filter;
         if (task == REEL_TASK_IMAGE && !filtered &&
-            !encode_choose(p->encoder_name, p->container, complete_wish(p, prove->shaped.format), p->final_width,
+            !encode_choose(p->encoder_name, p->container, complete_wish(p, &prove->shaped), p->final_width,
                            p->final_height, 0, &c)) {
             p->choice.loses_depth = c.loses_depth;
             p->choice.loses_chroma = c.loses_chroma;

@@ -317,7 +317,7 @@ struct reel_rec_shaped {
     uint64_t memory_bytes;  // of one worker at this size
     uint32_t parts;         // that a frame can be worked on in, 1 to what was wished
     uint32_t reads_device, writes_device; // 1: frames may come from, results go to device memory
-    uint32_t reserved;
+    uint32_t luma_only; // 1: the model makes luma, which no RGB picture can take
 };
 
 struct reel_rec_ready {

@@ -42,7 +42,7 @@ vfr() {
 }
 
 ten_bits() {
-    make_clip "$scratch/ten.mkv" 1 -pix_fmt yuv420p10le -color_primaries bt709 -color_trc bt709 -colorspace bt709 -color_range tv || return 1
+    make_clip "$scratch/ten.mkv" 1 -vf setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709 -pix_fmt yuv420p10le -color_primaries bt709 -color_trc bt709 -colorspace bt709 -color_range tv || return 1
     reel --model "$model" "$scratch/ten.mkv" -o "$scratch/ten-out.mkv" || return 1
     expect format yuv420p10le "$(stream "$scratch/ten-out.mkv" v:0 pix_fmt)" &&
         expect colour "tv,bt709,bt709,bt709" "$(stream "$scratch/ten-out.mkv" v:0 color_range,color_space,color_transfer,color_primaries)"

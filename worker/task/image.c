@@ -62,6 +62,7 @@ static enum reel_err image_shape(const struct task *task, struct reel_rec_shaped
     shaped->width = (uint32_t)w, shaped->height = (uint32_t)h;
     shaped->format = task->in.format;
     bool luma = task->model->output.channels == 1;
+    shaped->luma_only = luma;
     if (shaped->format.layout == REEL_PIX_NV) shaped->format.layout = REEL_PIX_YUV;
     if (luma && shaped->format.layout == REEL_PIX_GBR)
         shaped->format = (struct reel_pixel_format){.layout = REEL_PIX_YUV, .depth = task->in.format.depth};

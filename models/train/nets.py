@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""The networks that train.py trains, and their way into ONNX files.
+
+All of them map luma in 0..1, (N, 1, H, W), to luma of twice the size and begin
+as exact bicubic interpolation, so that training is only asked for what bicubic
+lacks. Nothing here reads clips or knows how the networks are trained.
+"""
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+SLOPE = 0.1  # of negative features: plain ReLUs died by the dozen, and took whole layers with them
+TAIL = 0.05  # scale of the last layer while training
+
+
+def cubic(x, a=-0.5):
+    """Keys, Cubic convolution interpolation (1981), equation 4."""
+    x = abs(x)
+    if x < 1:
+        return (a + 2) * x**3 - (a + 3) * x**2 + 1
+    return a * (x**3 - 5 * x**2 + 8 * x - 4) if x < 2 else 0.0
+
+
+def bicubic_weights():
+    """(4, 1, 5, 5): one kernel per output phase, in DepthToSpace's order."""
+    taps = []
+    for phase in range(2):
+        centre = -0.25 if phase == 0 else 0.25
+        taps.append(np.array([cubic(k - 2 - centre) for k in range(5)]))
+    kernels = [np.outer(taps[y], taps[x]) for y in range(2) for x in range(2)]
+    return torch.tensor(np.stack(kernels), dtype=torch.float32).reshape(4, 1, 5, 5)
+
+
+def bicubic(x):
+    return F.pixel_shuffle(F.conv2d(F.pad(x, (2, 2, 2, 2), mode="replicate"), bicubic_weights()), 2)
+
+
+class Upscaler(nn.Module):
+    """A residual CNN that works at half the input's size on twice the channels.
+
+    The same arithmetic as at full size on half the channels, but each layer
+    sees twice as far, which is what compressed video needs.
+    """
+
+    def __init__(self, channels, hidden):
+        super().__init__()
+        self.skip = nn.Parameter(torch.zeros(4, 1, 5, 5))
+        self.head = nn.Conv2d(1, channels, 6, stride=2)
+        self.body = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(hidden))
+        self.tail = nn.Conv2d(channels, 16, 3, padding=1)
+        for layer in [self.head, *self.body, self.tail]:
+            nn.init.kaiming_normal_(layer.weight, SLOPE)
+            nn.init.zeros_(layer.bias)
+
+    def skip_weight(self):
+        """Learnt around bicubic; sums to 1, so that brightness stays."""
+        return bicubic_weights() + 0.1 * (self.skip - self.skip.mean((1, 2, 3), keepdim=True))
+
+    def head_weight(self):
+        """Sums to nothing: detail, not brightness, is what there is to say."""
+        return self.head.weight - self.head.weight.mean((1, 2, 3), keepdim=True)
+
+    def tail_weight(self):
+        """Small, so that the first steps do not shout bicubic down and kill the features that they come from."""
+        return TAIL * self.tail.weight, TAIL * self.tail.bias
+
+    def forward(self, x):
+        edge = F.pad(x, (2, 2, 2, 2), mode="replicate")
+        y = F.leaky_relu(F.conv2d(edge, self.head_weight(), self.head.bias, stride=2), SLOPE)
+        for layer in self.body:
+            y = F.leaky_relu(layer(y), SLOPE)
+        weight, bias = self.tail_weight()
+        y = F.conv2d(y, weight, bias, padding=1)
+        return F.pixel_shuffle(y, 4) + F.pixel_shuffle(F.conv2d(edge, self.skip_weight()), 2)
+
+    def shrink(self, factor):
+        """Pulls what was learnt back towards bicubic."""
+        with torch.no_grad():
+            for value in (self.skip, self.tail.weight, self.tail.bias):
+                value *= factor
+
+    def flops(self):
+        """Per input pixel; a multiply-add counts as two."""
+        half = [self.head, *self.body, self.tail]
+        return 2 * self.skip.numel() + sum(2 * m.weight.numel() for m in half) // 4
+
+
+class Fsrcnn(nn.Module):
+    """FSRCNN(56, 12, 4) for 2x: Dong, Loy, Tang, Accelerating the
+    Super-Resolution Convolutional Neural Network (2016), section 3. Here it
+    adds to bicubic, which it does not in the paper, so that it starts as well
+    as the others do. Only a yardstick: it is not exported."""
+
+    def __init__(self, d=56, s=12, m=4):
+        super().__init__()
+        layers = [nn.Conv2d(1, d, 5, padding=2), nn.PReLU(d), nn.Conv2d(d, s, 1), nn.PReLU(s)]
+        for _ in range(m):
+            layers += [nn.Conv2d(s, s, 3, padding=1), nn.PReLU(s)]
+        layers += [nn.Conv2d(s, d, 1), nn.PReLU(d)]
+        for layer in layers:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
+        self.layers = nn.Sequential(*layers)
+        # the paper's deconvolution of 9x9 and stride 2, as the four kernels that it consists of
+        self.up = nn.Conv2d(d, 4, 5, padding=2)
+        nn.init.normal_(self.up.weight, std=0.001)
+        nn.init.zeros_(self.up.bias)
+
+    def forward(self, x):
+        return F.pixel_shuffle(self.up(self.layers(x)), 2) + bicubic(x)
+
+    def flops(self):
+        """Per input pixel, with the deconvolution's own 9x9."""
+        convs = sum(m.weight.numel() for m in self.layers if isinstance(m, nn.Conv2d))
+        return 2 * (convs + 81 * self.up.in_channels)
+
+
+NETS = {
+    "base": lambda: Upscaler(32, 4),
+    "fast": lambda: Upscaler(16, 3),
+    "fsrcnn": Fsrcnn,
+}
