@@ -242,11 +242,11 @@ run_coordinator() {
 
 # ---- demo ---------------------------------------------------------------------
 
-# Half of a frame before (enlarged as players do, bicubic) beside the same half after.
+# A piece of a frame before (enlarged as players do, bicubic) beside the same piece after, each pixel four.
 demo_still() { # input, output, picture
+    local piece="crop=240:270:430:55,format=rgb24,scale=480:540:flags=neighbor"
     ffmpeg -v error -nostdin -y -ss 3 -i "$1" -ss 3 -i "$2" -frames:v 1 -filter_complex \
-        "[0:v]scale=iw*2:ih*2:flags=bicubic,crop=iw/2:ih:iw/2:0,format=rgb24[a];
-         [1:v]crop=iw/2-4:ih:iw/2:0,format=rgb24,pad=iw+4:ih:4:0:white[b];[a][b]hstack" "$3"
+        "[0:v]scale=iw*2:ih*2:flags=bicubic,${piece}[a];[1:v]${piece},pad=iw+4:ih:4:0:white[b];[a][b]hstack" "$3"
 }
 
 demo() {

@@ -15,6 +15,7 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 
@@ -73,6 +74,7 @@ def main():
     print("| clip | case | bicubic | " + " | ".join(f"{n} (gain)" for n in names) + " | flicker: bicubic, "
           + ", ".join(names) + " |\n|---|---|---|" + "---|" * len(names) + "---|")
     gains, worse = {n: [] for n in names}, 0
+    out = tempfile.TemporaryDirectory()
     for path in clips:
         base = os.path.basename(path)
         source = data.master(path, options.work, 1, data.SKIP.get(base, 0), options.frames)
@@ -80,10 +82,10 @@ def main():
         high = data.luma(source, width, height).astype(np.float32)
         for case in options.case or CASES:
             small = data.reduce_file(source, *CASES[case], options.work)
-            psnr, flicker = measure(bicubic(small, width, height, options.work), high)
+            psnr, flicker = measure(bicubic(small, width, height, out.name), high)
             cells, flickers = [], [f"{flicker:.2f}"]
             for name, model in zip(names, models):
-                ours, change = measure(upscale(model, small, options.work), high)
+                ours, change = measure(upscale(model, small, out.name), high)
                 gains[name].append(ours - psnr)
                 worse += ours < psnr or change > flicker
                 cells.append(f"{ours:.2f} ({ours - psnr:+.2f})")

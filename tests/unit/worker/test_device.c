@@ -255,12 +255,13 @@ static void whole_frames(void)
     for (int i = 0; i < 2; i++) {
         half = i;
         reset();
-        frames_through("models/upscale2x.onnx", 61, 43, yuv, 0, 0);
-        frames_through("models/upscale2x.onnx", 40, 30, deep, 0, 0);
+        frames_through("tests/models/rgb2x.onnx", 61, 43, yuv, 0, 0);
+        frames_through("tests/models/rgb2x.onnx", 40, 30, deep, 0, 0);
+        frames_through("tests/models/rgb2x.onnx", 40, 30, nv, 0, 0);
         frames_through("models/upscale2x.onnx", 40, 30, nv, 0, 0);
-        frames_through("models/upscale2x.onnx", 42, 30, p010, 0, 0);
-        frames_through("models/upscale2x.onnx", 33, 30, gbr, 0, 0);
-        frames_through("models/upscale2x.onnx", 33, 30, gray, 0, 0);
+        frames_through("tests/models/rgb2x.onnx", 42, 30, p010, 0, 0);
+        frames_through("tests/models/rgb2x.onnx", 33, 30, gbr, 0, 0);
+        frames_through("tests/models/rgb2x.onnx", 33, 30, gray, 0, 0);
     }
 }
 
@@ -269,9 +270,9 @@ static void slots_on_the_device(void)
     direct = true;
     half = false;
     reset();
-    frames_through("models/upscale2x.onnx", 61, 43, yuv, 0, 0);
-    frames_through("models/upscale2x.onnx", 40, 30, p010, 0, 0);
-    frames_through("models/upscale2x.onnx", 60, 203, yuv, 2, 160);
+    frames_through("tests/models/rgb2x.onnx", 61, 43, yuv, 0, 0);
+    frames_through("tests/models/rgb2x.onnx", 40, 30, p010, 0, 0);
+    frames_through("tests/models/rgb2x.onnx", 60, 203, yuv, 2, 160);
     direct = false;
 }
 
@@ -281,9 +282,10 @@ static void twin_of_the_gpu(void)
     device_backend = "cudnn-host";
     half = true;
     reset();
-    frames_through("models/upscale2x.onnx", 61, 43, yuv, 0, 0);
+    frames_through("tests/models/rgb2x.onnx", 61, 43, yuv, 0, 0);
+    frames_through("tests/models/rgb2x.onnx", 42, 30, p010, 0, 0);
+    frames_through("tests/models/rgb2x.onnx", 33, 30, gbr, 0, 0);
     frames_through("models/upscale2x.onnx", 42, 30, p010, 0, 0);
-    frames_through("models/upscale2x.onnx", 33, 30, gbr, 0, 0);
     device_backend = "wrap";
 }
 
@@ -292,9 +294,9 @@ static void tiles_and_parts(void)
     for (int i = 0; i < 2; i++) {
         half = i;
         reset();
-        frames_through("models/upscale2x.onnx", 60, 203, yuv, 2, 160);
+        frames_through("tests/models/rgb2x.onnx", 60, 203, yuv, 2, 160);
         snprintf(settings.tile, sizeof settings.tile, "48x48");
-        frames_through("models/upscale2x.onnx", 90, 70, yuv, 0, 0);
+        frames_through("tests/models/rgb2x.onnx", 90, 70, yuv, 0, 0);
     }
 }
 
@@ -305,9 +307,9 @@ static void resized_frames(void)
         reset();
         snprintf(settings.io.size, sizeof settings.io.size, "40x40");
         opt_set(reel_settings_table(), "io.resize", "stretch", &settings);
-        frames_through("models/upscale2x.onnx", 70, 50, yuv, 0, 0);
+        frames_through("tests/models/rgb2x.onnx", 70, 50, yuv, 0, 0);
         opt_set(reel_settings_table(), "io.resize", "letterbox", &settings);
-        frames_through("models/upscale2x.onnx", 70, 50, yuv, 0, 0);
+        frames_through("tests/models/rgb2x.onnx", 70, 50, yuv, 0, 0);
     }
 }
 
