@@ -124,8 +124,7 @@ static void test_playlists(void)
     static const char hls[] =
         "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n";
     static const char concat[] = "ffconcat version 1.0\nfile /etc/passwd\n";
-    refused(write_file("hls.m3u8", hls), "not a format");
-    refused(write_file("hls.mp4", hls), "could not read video"); // FFmpeg 7 does not even take it for a playlist
+    refused(write_file("hls.mp4", hls), "could not read video"); // FFmpeg 7.1 does not even take it for a playlist
     refused(write_file("concat.mp4", concat), "not a format");
 }
 
