@@ -68,14 +68,14 @@ installed() {
     local as=() dir="$scratch/some place" variant
     variant=${build##*/}
     make -s -C "$root" VARIANT="$variant" DESTDIR="$dir" PREFIX=/opt install >log 2>&1 || { cat log; return 1; }
-    mkdir -p "$dir/work" "$dir/tmp" && cp a.mp4 "$dir/work/"
+    mkdir -p "$dir/videos" "$dir/tmp" && cp a.mp4 "$dir/videos/"
     if ((EUID == 0)) && command -v setpriv >/dev/null; then
-        chmod 755 "$scratch" && chown -R 65534:65534 "$dir/work" "$dir/tmp"
+        chmod 755 "$scratch" && chown -R 65534:65534 "$dir/videos" "$dir/tmp"
         as=(setpriv --reuid 65534 --regid 65534 --clear-groups)
     fi
-    (cd "$dir/work" && env -u XDG_RUNTIME_DIR -u REELMILL_VARIANT TMPDIR="$dir/tmp" HOME=/nonexistent "${as[@]}" \
+    (cd "$dir/videos" && env -u XDG_RUNTIME_DIR -u REELMILL_VARIANT TMPDIR="$dir/tmp" HOME=/nonexistent "${as[@]}" \
         "$dir/opt/bin/reelmill" a.mp4 -o out.mkv) >log 2>&1 || { cat log; return 1; }
-    expect size 384,216 "$(stream "$dir/work/out.mkv" v:0 width,height)" &&
+    expect size 384,216 "$(stream "$dir/videos/out.mkv" v:0 width,height)" &&
         expect leftovers "" "$(find "$dir/tmp" "$dir/opt" -mindepth 1 -user 65534 | head -n 3)"
 }
 

@@ -5,6 +5,7 @@
 # SIGKILL, SIGSEGV and by being stopped; every pair of stages at once; the
 # coordinator at each commit. Each time the bytes are those of a quiet run, and
 # nothing is left. tests/process/test_kill.sh has the quick part of it.
+# shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/../process/lib.bash"
 need_ffmpeg
 export limit=600 # seconds for one run, read by reel(): the machine may be busy

@@ -4,6 +4,7 @@
 # A folder of 1000 small videos, one of them broken: the rest is done, the
 # report has a row for each, names are kept, and a run that is killed in the
 # middle does only what is missing.
+# shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/../process/lib.bash"
 need_ffmpeg
 

@@ -4,6 +4,7 @@
 # Identical bytes with real arithmetic on real clips: the bundled upscaler (and
 # a detector, where the test data is) over 1, 2 and 4 workers, 1 and 3 decoders,
 # 1 and 3 aggregators, 1 and 4 lanes, and with workers killed on the way.
+# shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/../process/lib.bash"
 need_ffmpeg
 

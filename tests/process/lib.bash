@@ -48,6 +48,7 @@ reel() {
 # start ARGS...: the same in the background; its output in $work/bg.err, its process in $coordinator.
 start() {
     "$bin/coordinator" --backend sim --progress off --segment_seconds 2 "$@" >"$work/bg.out" 2>"$work/bg.err" </dev/null &
+    # shellcheck disable=SC2034 # its callers use it
     coordinator=$!
 }
 

@@ -4,6 +4,7 @@
 # Frames in device rings, with host memory that stands for a device's: the same
 # bytes as through host rings, on machines with and without peer access, with a
 # full device, and whoever dies at whatever moment.
+# shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/lib.bash"
 need_ffmpeg
 

@@ -4,6 +4,7 @@
 # Which GPUs are used, over told tables of machines (REELMILL_DEVICES): all by
 # default, --gpu_num, --gpu_ids, CUDA_VISIBLE_DEVICES, and a clear answer where
 # it cannot be.
+# shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/lib.bash"
 
 : >"$work/in.mp4"

@@ -4,6 +4,7 @@
 # Full disks, small /dev/shm, read-only folders: one message, exit code 1, and
 # the same bytes when there is room again. Disks are tmpfs mounts in a mount
 # namespace of the test's own.
+# shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/lib.bash"
 need_ffmpeg
 

@@ -5,6 +5,7 @@
 # backend's host twin in fp16, the worker's device path, NHWC tensors. The
 # pictures are those of the CPU backend (50 dB and more), for any number of
 # workers the same bytes.
+# shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/lib.bash"
 need_ffmpeg
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Any process may die at any time: the bytes are the same, and nothing is left.
+# shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/lib.bash"
 need_ffmpeg
 

@@ -3,6 +3,7 @@
 #
 # A worker for which there is no memory: the others do its work, the bytes are
 # the same, no frame is suspected; without others the run fails and says why.
+# shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/lib.bash"
 need_ffmpeg
 

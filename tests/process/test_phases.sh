@@ -6,6 +6,7 @@
 # interrupted or killed, nobody is left, and the next run gives the same bytes.
 # And run.sh: it dies and everybody with it, the coordinator dies and it starts
 # it again.
+# shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/lib.bash"
 need_ffmpeg
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The output is complete and the same for any number of processes.
+# shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/lib.bash"
 need_ffmpeg
 

@@ -3,6 +3,7 @@
 #
 # What --setup installs where a GPU driver is, over a told /proc, with apt-get,
 # dpkg, curl and pip played by scripts that only write down what was asked.
+# shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/lib.bash"
 
 log=$work/log

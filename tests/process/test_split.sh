@@ -3,6 +3,7 @@
 #
 # One frame over several workers: the bytes of --split off, for any number of
 # workers, and when workers die at their parts.
+# shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/lib.bash"
 need_ffmpeg
 

@@ -4,6 +4,7 @@
 # Interrupted runs: exit code 130, nothing left but the parts, and a second
 # run that goes on and gives the same bytes. The same after kill -9 of the
 # coordinator, which also takes everybody with it within a second.
+# shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/lib.bash"
 need_ffmpeg
 

@@ -3,6 +3,7 @@
 #
 # Wrong usage and bad input: one clear message, the right exit code, nothing
 # started or left. And many inputs, of which one is broken.
+# shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/lib.bash"
 need_ffmpeg
 
