@@ -421,9 +421,9 @@ enum reel_err plan_prove(const struct reel_settings *settings, const struct reel
         out->memory_bytes = (uint64_t)bytes * (uint64_t)p->choice.traits->memory_frames;
     }
     const struct reel_pixel_format f = p->out.format;
-    out->on_device = nvenc_is(p->choice.codec) && nvenc_ready() && task == REEL_TASK_IMAGE &&
-                     !*settings->post_filter && f.layout == REEL_PIX_YUV && f.log2_chroma_w == 1 &&
-                     f.log2_chroma_h == 1 && p->final_width == p->width && p->final_height == p->height;
+    out->on_device = nvenc_is(p->choice.codec) && nvenc_ready() && task == REEL_TASK_IMAGE && !*settings->post_filter &&
+                     f.layout == REEL_PIX_YUV && f.log2_chroma_w == 1 && f.log2_chroma_h == 1 &&
+                     p->final_width == p->width && p->final_height == p->height;
     if (p->wants == PLAN_PICTURE) out->hold_frames++; // the last picture, for a frame that must be filled in
     say_losses(p);
     out->kept = p->kept;

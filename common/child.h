@@ -47,7 +47,7 @@ struct reel_child {
     struct reel_stat_page *stat;
     struct reel_stat_row *row; // this process's
     struct reel_bus *bus;
-    uint32_t part; // of the frame in work, for FAILED
+    uint32_t part;     // of the frame in work, for FAILED
     int collective_fd; // a worker's, -1 without
     uint32_t workers;
     uint32_t lanes;

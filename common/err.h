@@ -35,12 +35,10 @@ enum reel_err {
 // with `return reel_fail(REEL_ERR_IO, "could not open video \"%s\": %s", ...)`.
 // Form of the text: could not <do> <kind> "<name>": <reason>; a hint for the
 // user goes behind a '\n'. Thread-safe: the text is kept per thread.
-enum reel_err reel_fail(enum reel_err code, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+enum reel_err reel_fail(enum reel_err code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 // Puts context before the stored text ("job 3: " + text). Returns code.
-enum reel_err reel_fail_prefix(enum reel_err code, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+enum reel_err reel_fail_prefix(enum reel_err code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 // The text of this thread's last failure, "" when there was none. Holds until
 // the next reel_fail() of this thread.

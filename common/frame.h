@@ -27,8 +27,8 @@ enum reel_pixel_layout {
 // 9..16, value in the low bits; NV with depth > 8 has it in the high bits, as
 // P010 does).
 struct reel_pixel_format {
-    uint8_t layout;      // enum reel_pixel_layout
-    uint8_t depth;       // bits of a sample
+    uint8_t layout;        // enum reel_pixel_layout
+    uint8_t depth;         // bits of a sample
     uint8_t log2_chroma_w; // 1 for 4:2:0 and 4:2:2
     uint8_t log2_chroma_h; // 1 for 4:2:0
 };
@@ -39,8 +39,8 @@ struct reel_colour {
     uint8_t primaries;
     uint8_t transfer;
     uint8_t matrix;
-    uint8_t full_range; // 1: full (JPEG) range; 0: limited (also when unspecified)
-    uint8_t range_known; // 0: the file did not say
+    uint8_t full_range;      // 1: full (JPEG) range; 0: limited (also when unspecified)
+    uint8_t range_known;     // 0: the file did not say
     uint8_t chroma_location; // libav's AVChromaLocation numbers; 0 = unspecified
 };
 
@@ -127,9 +127,9 @@ enum reel_label_set {
 
 // In front of the results.
 struct reel_results {
-    uint32_t task;  // enum reel_task
-    uint32_t count; // items behind
-    uint32_t bytes; // of all items
+    uint32_t task;    // enum reel_task
+    uint32_t count;   // items behind
+    uint32_t bytes;   // of all items
     uint32_t dropped; // items that found no room
     uint32_t labels;  // enum reel_label_set
     uint32_t reserved;

@@ -30,9 +30,9 @@ void reel_log(enum reel_log_level level, const char *subsystem, const char *fmt,
 #define reel_warn(sub, ...) reel_log(REEL_LOG_WARN, sub, __VA_ARGS__)
 #define reel_info(sub, ...) reel_log(REEL_LOG_INFO, sub, __VA_ARGS__)
 #define reel_debug(sub, ...) reel_log(REEL_LOG_DEBUG, sub, __VA_ARGS__)
-#define reel_trace(sub, ...)                                                                                           \
-    do {                                                                                                               \
-        if (reel_log_level_get() >= REEL_LOG_TRACE) reel_log(REEL_LOG_TRACE, sub, __VA_ARGS__);                        \
+#define reel_trace(sub, ...)                                                                    \
+    do {                                                                                        \
+        if (reel_log_level_get() >= REEL_LOG_TRACE) reel_log(REEL_LOG_TRACE, sub, __VA_ARGS__); \
     } while (0)
 
 #endif

@@ -13,10 +13,10 @@ struct reel_rational {
 };
 
 enum reel_media_flag {
-    REEL_MEDIA_VFR = 1 << 0,         // distances between timestamps differ
-    REEL_MEDIA_NO_CUT = 1 << 1,      // timestamps or parameter sets forbid segments
-    REEL_MEDIA_MADE_PTS = 1 << 2,    // the file has no timestamps: made from the frame rate
-    REEL_MEDIA_INTERLACED = 1 << 3,  // woven fields; top_first tells which is first
+    REEL_MEDIA_VFR = 1 << 0,        // distances between timestamps differ
+    REEL_MEDIA_NO_CUT = 1 << 1,     // timestamps or parameter sets forbid segments
+    REEL_MEDIA_MADE_PTS = 1 << 2,   // the file has no timestamps: made from the frame rate
+    REEL_MEDIA_INTERLACED = 1 << 3, // woven fields; top_first tells which is first
     REEL_MEDIA_TOP_FIRST = 1 << 4,
     REEL_MEDIA_HAS_MASTERING = 1 << 5,
     REEL_MEDIA_HAS_LIGHT_LEVEL = 1 << 6,
@@ -30,16 +30,16 @@ struct reel_media {
     struct reel_pixel_format format; // of the slot
     uint32_t source_depth;           // bits of the coded video, for choosing the output's
     struct reel_colour colour;
-    struct reel_rational sar;       // 0/1 = unspecified
-    struct reel_rational time_base; // of every PTS of the job
+    struct reel_rational sar;        // 0/1 = unspecified
+    struct reel_rational time_base;  // of every PTS of the job
     struct reel_rational frame_rate; // average, for rate control and display; 0/1 = unknown
     int64_t first_pts;               // smallest PTS of a shown frame
     int64_t last_pts;
-    int64_t last_duration; // of the last frame, in time_base
-    int64_t n_frames;      // shown frames as the packets promise, for the ETA; -1 unknown
-    int64_t n_packets;     // of the video stream, scanned
-    uint32_t flags;        // enum reel_media_flag
-    int32_t rotation;      // degrees that were applied, for the log
+    int64_t last_duration;  // of the last frame, in time_base
+    int64_t n_frames;       // shown frames as the packets promise, for the ETA; -1 unknown
+    int64_t n_packets;      // of the video stream, scanned
+    uint32_t flags;         // enum reel_media_flag
+    int32_t rotation;       // degrees that were applied, for the log
     int32_t hidden_packets; // packets that the container marks as discarded
     uint8_t mastering[96];  // AVMasteringDisplayMetadata bytes of this build of libavutil
     uint32_t mastering_bytes;

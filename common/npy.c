@@ -110,8 +110,8 @@ static enum reel_err parse_header(const char *path, const char *header, enum ree
         if ((*descr == '\'' || *descr == '"') && !strncmp(descr + 1, descrs[i].text, 3) && descr[4] == *descr)
             *out_dtype = descrs[i].dtype;
     if (*out_dtype == REEL_DTYPE_NONE)
-        return reel_fail(REEL_ERR_UNSUPPORTED, "could not read tensor \"%s\": element type %.*s is not supported",
-                         path, (int)strcspn(descr, ",}"), descr);
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not read tensor \"%s\": element type %.*s is not supported", path,
+                         (int)strcspn(descr, ",}"), descr);
     enum reel_err err = parse_shape(path, dict_value(header, "shape"), out_shape);
     if (err) return err;
     *out_fortran = !strncmp(order, "True", 4) && out_shape->ndim > 1;

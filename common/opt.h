@@ -12,13 +12,13 @@
 #include "common/err.h"
 
 enum opt_type {
-    OPT_BOOL,   // bool
-    OPT_INT,    // int
-    OPT_DOUBLE, // double
-    OPT_STRING, // char[size]
-    OPT_ENUM,   // int; choices "a,b,c" give 0,1,2
+    OPT_BOOL,       // bool
+    OPT_INT,        // int
+    OPT_DOUBLE,     // double
+    OPT_STRING,     // char[size]
+    OPT_ENUM,       // int; choices "a,b,c" give 0,1,2
     OPT_COUNT_AUTO, // int; "auto" = 0, else a number >= 1
-    OPT_FLOATS, // struct opt_floats; "1,2,3" or (1.0, 2.0)
+    OPT_FLOATS,     // struct opt_floats; "1,2,3" or (1.0, 2.0)
 };
 
 #define OPT_MAX_FLOATS 64

@@ -32,9 +32,9 @@ struct reel_pack_side {
 #define REEL_PACK_MAX_TEXT 256
 
 struct reel_pack_stream {
-    uint32_t id;         // number of the stream in this pack, from 0
-    int32_t media_type;  // AVMediaType
-    uint32_t codec_id;   // AVCodecID
+    uint32_t id;        // number of the stream in this pack, from 0
+    int32_t media_type; // AVMediaType
+    uint32_t codec_id;  // AVCodecID
     uint32_t codec_tag;
     int32_t format, profile, level;
     int32_t width, height;

@@ -76,9 +76,9 @@
 #define REEL_TEXT_BYTES 1024
 #define REEL_NO_FRAME UINT32_MAX
 #define REEL_NO_JOB UINT32_MAX
-#define REEL_MAX_RECORDS 512 // per message
+#define REEL_MAX_RECORDS 512             // per message
 #define REEL_COLLECTIVE_BYTES (4u << 20) // of the object through which workers work together
-#define REEL_MAX_PARTS 8     // of a frame that several workers share
+#define REEL_MAX_PARTS 8                 // of a frame that several workers share
 
 enum reel_stage {
     REEL_COORDINATOR,
@@ -159,9 +159,9 @@ struct reel_rec_hello {
     uint32_t stage, index;
     int32_t pid;
     uint32_t reserved;
-    char version[32]; // REEL_VERSION: must equal the coordinator's
-    char build[256];  // library versions of this stage, for the journal: "libavcodec 59.37.100, x264 ..."
-    char device[96];  // "cpu avx512", "NVIDIA H200 #0"
+    char version[32];     // REEL_VERSION: must equal the coordinator's
+    char build[256];      // library versions of this stage, for the journal: "libavcodec 59.37.100, x264 ..."
+    char device[96];      // "cpu avx512", "NVIDIA H200 #0"
     char device_kind[96]; // what must be equal for equal bytes (DESIGN 6)
 };
 
@@ -217,13 +217,13 @@ struct reel_rec_open {
     uint32_t out_spares;
     uint32_t window_end; // the decoder may write frames below this
     struct reel_geometry in, out;
-    struct reel_media media;        // of the input
-    struct reel_colour out_colour;  // of the output picture
-    uint32_t task;                  // enum reel_task
-    uint32_t parts;                 // bands that each frame is worked on in; 1: whole
-    uint32_t has_entry;             // 0: decode from the file's start
-    uint32_t in_place, out_place;   // enum reel_place
-    uint32_t software;              // 1: decode on the processor, the GPU has failed here
+    struct reel_media media;       // of the input
+    struct reel_colour out_colour; // of the output picture
+    uint32_t task;                 // enum reel_task
+    uint32_t parts;                // bands that each frame is worked on in; 1: whole
+    uint32_t has_entry;            // 0: decode from the file's start
+    uint32_t in_place, out_place;  // enum reel_place
+    uint32_t software;             // 1: decode on the processor, the GPU has failed here
     struct reel_entry entry;
     int64_t start_pts; // frames of the segment: start_pts <= pts < end_pts
     int64_t end_pts;   // INT64_MAX for the last
@@ -233,7 +233,7 @@ struct reel_rec_open {
 
 // What became of the things beside the pictures. In `kept` of the report.
 enum reel_kept_state {
-    REEL_KEPT_NONE,    // the input had none
+    REEL_KEPT_NONE, // the input had none
     REEL_KEPT_ALL,
     REEL_KEPT_PART,    // some could not be kept: exit code 3, a NOTE says which
     REEL_KEPT_LOST,    // none could be kept
@@ -253,8 +253,8 @@ struct reel_rec_scanned {
     uint32_t job;
     uint32_t n_entries;
     struct reel_media media;
-    struct reel_kept kept;  // as far as the copy knows
-    uint64_t copy_bytes;    // of the committed copy part; 0: there is none
+    struct reel_kept kept; // as far as the copy knows
+    uint64_t copy_bytes;   // of the committed copy part; 0: there is none
     uint8_t copy_sha256[32];
     uint8_t input_sha256[32]; // identity: of size and the first and last MiB
     uint64_t input_bytes;
@@ -296,8 +296,8 @@ struct reel_rec_model {
     uint32_t lookback; // k of window models; 0 for frame models
     uint32_t batch;    // largest batch it takes
     uint32_t stateful;
-    uint64_t memory_bytes;    // of weights
-    uint8_t model_sha256[32]; // of the file
+    uint64_t memory_bytes;      // of weights
+    uint8_t model_sha256[32];   // of the file
     char text[REEL_TEXT_BYTES]; // what was guessed or configured, lines for the user
 };
 
@@ -312,12 +312,13 @@ struct reel_rec_shaped {
     uint32_t job;
     uint32_t task;
     uint32_t width, height; // of the picture made; 0: none (objects, scores)
-    struct reel_pixel_format format; // task IMAGE: layout GRAY or YUV class that the model makes (a wish; the aggregator decides)
-    uint32_t results_bytes; // of the output slot's aux
-    uint64_t memory_bytes;  // of one worker at this size
-    uint32_t parts;         // that a frame can be worked on in, 1 to what was wished
+    struct reel_pixel_format
+        format; // task IMAGE: layout GRAY or YUV class that the model makes (a wish; the aggregator decides)
+    uint32_t results_bytes;               // of the output slot's aux
+    uint64_t memory_bytes;                // of one worker at this size
+    uint32_t parts;                       // that a frame can be worked on in, 1 to what was wished
     uint32_t reads_device, writes_device; // 1: frames may come from, results go to device memory
-    uint32_t luma_only; // 1: the model makes luma, which no RGB picture can take
+    uint32_t luma_only;                   // 1: the model makes luma, which no RGB picture can take
 };
 
 struct reel_rec_ready {
@@ -380,7 +381,7 @@ struct reel_rec_finish {
 
 struct reel_rec_committed {
     uint32_t lane, epoch, job, segment;
-    uint32_t frames;  // shown by the part
+    uint32_t frames; // shown by the part
     uint32_t reserved;
     uint64_t bytes;
     uint8_t sha256[32];
@@ -398,7 +399,7 @@ struct reel_rec_mux {
     uint32_t job, segments;
     struct reel_media media;
     struct reel_kept kept; // what is known so far
-    uint64_t frames; // that all parts together must show
+    uint64_t frames;       // that all parts together must show
 };
 
 struct reel_rec_muxed {

@@ -94,7 +94,7 @@ struct reel_settings {
         int out_channels, out_range;
         struct opt_floats out_mean, out_std;
         char input[SET_WORD], output[SET_WORD]; // names, when there are several
-        bool residual; // the output is added to the (resized) input
+        bool residual;                          // the output is added to the (resized) input
     } io;
 
     struct {

@@ -68,8 +68,7 @@ const char *reel_shape_text(const struct reel_shape *shape, char *buf, size_t bu
 
 // Allocates zeroed memory for dtype and shape; sets owned. On failure returns
 // REEL_ERR_NOMEM or REEL_ERR_LIMIT and leaves *t empty.
-enum reel_err reel_tensor_init(struct reel_tensor *t, enum reel_dtype dtype,
-                               const struct reel_shape *shape);
+enum reel_err reel_tensor_init(struct reel_tensor *t, enum reel_dtype dtype, const struct reel_shape *shape);
 // Frees owned memory and zeroes *t. Accepts a zeroed tensor.
 void reel_tensor_fini(struct reel_tensor *t);
 // Deep copy into an empty tensor.
@@ -85,8 +84,7 @@ uint16_t reel_f32_to_bf16(float f);
 // Array conversions between any two numeric types; float to integer truncates
 // and saturates nothing (ONNX Cast leaves out of range undefined; ours wraps as
 // the CPU does), anything to BOOL is x != 0.
-void reel_convert(void *dst, enum reel_dtype dst_dtype, const void *src, enum reel_dtype src_dtype,
-                  int64_t count);
+void reel_convert(void *dst, enum reel_dtype dst_dtype, const void *src, enum reel_dtype src_dtype, int64_t count);
 
 // NumPy .npy files (format 1.0-3.0, C order, little endian; bf16 is written as
 // '<V2' like ml_dtypes do). Errors: INPUT, IO, UNSUPPORTED.

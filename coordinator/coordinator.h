@@ -132,11 +132,11 @@ struct run {
     struct supervise sup;
     uint32_t workers, decoders, aggregators;
     uint32_t cores;
-    int worker_devices[LANE_MAX_WORKERS]; // numbers of gpus, or of CPU workers
-    struct reel_gpu_table gpus;           // empty: no devices
-    enum reel_mem_kind mem_kind;          // of device rings; NONE: there are none
+    int worker_devices[LANE_MAX_WORKERS];                                  // numbers of gpus, or of CPU workers
+    struct reel_gpu_table gpus;                                            // empty: no devices
+    enum reel_mem_kind mem_kind;                                           // of device rings; NONE: there are none
     int decoder_devices[SUPERVISE_MAX], aggregator_devices[SUPERVISE_MAX]; // -1 none
-    uint64_t rings_off; // bit i: rings on GPU i have failed
+    uint64_t rings_off;                                                    // bit i: rings on GPU i have failed
     enum reel_shm_kind shm_kind;
     uint64_t ring_bytes; // of each sparse object
     int in_fds[RUN_MAX_LANES], out_fds[RUN_MAX_LANES];
@@ -158,7 +158,7 @@ struct run {
     uint32_t n_active, max_active;
 
     int64_t start_us, first_dispatch_us, last_commit_us, tick_us;
-    uint64_t busy_at_first[SUPERVISE_MAX]; // busy_us of each process at the first dispatch
+    uint64_t busy_at_first[SUPERVISE_MAX];                  // busy_us of each process at the first dispatch
     int64_t cpu_at_first[REEL_STAGES], cpu_us[REEL_STAGES]; // CPU time of each stage, then, and from then on
     int64_t cpu_until_us;                                   // when the latter was read
     uint64_t frames_taken, frames_given;

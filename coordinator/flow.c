@@ -14,11 +14,11 @@
 
 _Static_assert(LANE_MAX_PARTS == REEL_MAX_PARTS, "lanes.h includes no message");
 
-#define LEAST_WINDOW 8    // frames in a lane's window beside those the workers hold
+#define LEAST_WINDOW 8                  // frames in a lane's window beside those the workers hold
 #define EASY_BYTES (UINT64_C(64) << 20) // of a lane's rings, that are taken for longer queues and fewer messages
-#define OUT_SPARES 2      // for second tries of late frames
-#define NO_MEMORY_FRAMES 3 // in a row without memory: the worker is left out
-#define DECODER_FRAMES 20 // a codec's own pictures: 16 references and some on the way
+#define OUT_SPARES 2                    // for second tries of late frames
+#define NO_MEMORY_FRAMES 3              // in a row without memory: the worker is left out
+#define DECODER_FRAMES 20               // a codec's own pictures: 16 references and some on the way
 
 // ---- finding things -------------------------------------------------------------
 
@@ -307,7 +307,9 @@ static bool open_lane(struct run *run, uint32_t l, struct job *job, uint32_t seg
     s->state = SEGMENT_ACTIVE;
     if (io->rings.place.gpu >= 0)
         reel_debug("flow", "lane %u: %s on GPU %d", l,
-                   !io->rings.place.in ? "results" : !io->rings.place.out ? "frames" : "frames and results",
+                   !io->rings.place.in    ? "results"
+                   : !io->rings.place.out ? "frames"
+                                          : "frames and results",
                    io->rings.place.gpu);
     reel_debug("flow", "lane %u: job %u segment %u, epoch %u, decoder %u, aggregator %u, %u + %u slots", l,
                job->spec->id, segment, run->last_epoch, io->decoder, io->aggregator, grant.in_slots, grant.out_slots);

@@ -19,7 +19,7 @@ struct decode_params {
     AVRational time_base; // of the packets
     int threads;          // 0: libavcodec's choice
     int64_t max_pixels;
-    const char *name; // of the input, for messages
+    const char *name;    // of the input, for messages
     struct nvdec *nvdec; // the GPU to decode on, or NULL
 };
 

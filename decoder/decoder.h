@@ -26,7 +26,7 @@ struct nvdec;
 struct decoder {
     struct reel_child child;
     struct lane **lanes;     // [child.lanes]; NULL: closed
-    struct nvdec *nvdec; // this process's GPU, or NULL
+    struct nvdec *nvdec;     // this process's GPU, or NULL
     struct demux_pool *pool; // open inputs that wait for the job's next segment
     uint32_t *scans;         // jobs that wait for their scan, in order
     uint32_t n_scans, room_scans;

@@ -6,8 +6,8 @@
 
 #include <stdlib.h>
 
-#include "common/life.h"
 #include "common/child_rings.h"
+#include "common/life.h"
 #include "common/log.h"
 #include "decoder/nvdec.h"
 #include "decoder/segment.h"
@@ -24,8 +24,8 @@ struct lane {
     int64_t pts, duration;
     uint32_t next, window_end; // frames below next are written
     bool told_fitted, told_software, wants_gpu;
-    AVFrame *fetched;  // of the GPU's, in main memory
-    uint8_t *staging;  // a slot's picture on its way to a device
+    AVFrame *fetched; // of the GPU's, in main memory
+    uint8_t *staging; // a slot's picture on its way to a device
     int side_lost;
     int64_t run_us; // of the segment, already in the statistics
 };

@@ -22,53 +22,53 @@ struct check_state {
 };
 static struct check_state check_now;
 
-#define CHECK_FAIL_(...)                                                                                               \
-    do {                                                                                                               \
-        fprintf(stderr, "%s:%d: ", __FILE__, __LINE__);                                                                \
-        fprintf(stderr, __VA_ARGS__);                                                                                  \
-        fputc('\n', stderr);                                                                                           \
-        check_now.failed = true;                                                                                       \
-        return;                                                                                                        \
+#define CHECK_FAIL_(...)                                \
+    do {                                                \
+        fprintf(stderr, "%s:%d: ", __FILE__, __LINE__); \
+        fprintf(stderr, __VA_ARGS__);                   \
+        fputc('\n', stderr);                            \
+        check_now.failed = true;                        \
+        return;                                         \
     } while (0)
 
-#define CHECK(cond)                                                                                                    \
-    do {                                                                                                               \
-        if (!(cond)) CHECK_FAIL_("check failed: %s", #cond);                                                           \
+#define CHECK(cond)                                          \
+    do {                                                     \
+        if (!(cond)) CHECK_FAIL_("check failed: %s", #cond); \
     } while (0)
-#define CHECK_INT(a, b)                                                                                                \
-    do {                                                                                                               \
-        long long check_a = (long long)(a), check_b = (long long)(b);                                                  \
-        if (check_a != check_b) CHECK_FAIL_("%s is %lld, %s is %lld", #a, check_a, #b, check_b);                       \
+#define CHECK_INT(a, b)                                                                          \
+    do {                                                                                         \
+        long long check_a = (long long)(a), check_b = (long long)(b);                            \
+        if (check_a != check_b) CHECK_FAIL_("%s is %lld, %s is %lld", #a, check_a, #b, check_b); \
     } while (0)
-#define CHECK_STR(a, b)                                                                                                \
-    do {                                                                                                               \
-        const char *check_a = (a), *check_b = (b);                                                                     \
-        if (!check_a || !check_b || strcmp(check_a, check_b))                                                          \
-            CHECK_FAIL_("%s is \"%s\", %s is \"%s\"", #a, check_a ? check_a : "(null)", #b,                            \
-                        check_b ? check_b : "(null)");                                                                 \
+#define CHECK_STR(a, b)                                                                     \
+    do {                                                                                    \
+        const char *check_a = (a), *check_b = (b);                                          \
+        if (!check_a || !check_b || strcmp(check_a, check_b))                               \
+            CHECK_FAIL_("%s is \"%s\", %s is \"%s\"", #a, check_a ? check_a : "(null)", #b, \
+                        check_b ? check_b : "(null)");                                      \
     } while (0)
 // text must contain part
-#define CHECK_HAS(text, part)                                                                                          \
-    do {                                                                                                               \
-        const char *check_a = (text), *check_b = (part);                                                               \
-        if (!check_a || !strstr(check_a, check_b))                                                                     \
-            CHECK_FAIL_("\"%s\" does not contain \"%s\"", check_a ? check_a : "(null)", check_b);                      \
+#define CHECK_HAS(text, part)                                                                     \
+    do {                                                                                          \
+        const char *check_a = (text), *check_b = (part);                                          \
+        if (!check_a || !strstr(check_a, check_b))                                                \
+            CHECK_FAIL_("\"%s\" does not contain \"%s\"", check_a ? check_a : "(null)", check_b); \
     } while (0)
-#define CHECK_NEAR(a, b, tolerance)                                                                                    \
-    do {                                                                                                               \
-        double check_a = (a), check_b = (b), check_t = (tolerance);                                                    \
-        if (!(fabs(check_a - check_b) <= check_t))                                                                     \
-            CHECK_FAIL_("%s is %.9g, %s is %.9g, apart by more than %g", #a, check_a, #b, check_b, check_t);           \
+#define CHECK_NEAR(a, b, tolerance)                                                                          \
+    do {                                                                                                     \
+        double check_a = (a), check_b = (b), check_t = (tolerance);                                          \
+        if (!(fabs(check_a - check_b) <= check_t))                                                           \
+            CHECK_FAIL_("%s is %.9g, %s is %.9g, apart by more than %g", #a, check_a, #b, check_b, check_t); \
     } while (0)
 // Fails the case with a message of its own (give the parameters).
-#define CHECK_MSG(cond, ...)                                                                                           \
-    do {                                                                                                               \
-        if (!(cond)) CHECK_FAIL_(__VA_ARGS__);                                                                         \
+#define CHECK_MSG(cond, ...)                   \
+    do {                                       \
+        if (!(cond)) CHECK_FAIL_(__VA_ARGS__); \
     } while (0)
-#define SKIP(why)                                                                                                      \
-    do {                                                                                                               \
-        check_now.skip_why = (why);                                                                                    \
-        return;                                                                                                        \
+#define SKIP(why)                   \
+    do {                            \
+        check_now.skip_why = (why); \
+        return;                     \
     } while (0)
 
 struct check_case {
@@ -104,11 +104,11 @@ static inline int check_main(const struct check_case *cases, int count, int argc
     return failed ? 1 : 0;
 }
 
-#define CHECK_MAIN(...)                                                                                                \
-    int main(int argc, char **argv)                                                                                    \
-    {                                                                                                                  \
-        static const struct check_case cases[] = {__VA_ARGS__};                                                        \
-        return check_main(cases, (int)(sizeof cases / sizeof cases[0]), argc, argv);                                   \
+#define CHECK_MAIN(...)                                                              \
+    int main(int argc, char **argv)                                                  \
+    {                                                                                \
+        static const struct check_case cases[] = {__VA_ARGS__};                      \
+        return check_main(cases, (int)(sizeof cases / sizeof cases[0]), argc, argv); \
     }
 
 #endif

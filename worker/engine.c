@@ -35,7 +35,7 @@ struct engines {
     char *path;
     const struct backend_ops *ops;
     struct engine idle[MAX_PARTS]; // of a backend without a model: for frames in i + 1 parts
-    struct net *first;       // for facts and shapes; never prepared
+    struct net *first;             // for facts and shapes; never prepared
     struct model_facts facts;
     struct net_io *io;
     struct engine *list[MAX_ENGINES];

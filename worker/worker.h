@@ -33,10 +33,10 @@ struct worker {
     struct worker_lane *lanes; // [child.lanes]
     struct reel_rec_work queue[WORKER_CREDITS];
     uint32_t queue_first, queue_count;
-    uint32_t credits_back; // to be given back with the next READY
-    int64_t untold_us;     // when the oldest DONE that was not sent yet was done; 0: none
-    int64_t frame_us;      // of the last frame
-    struct device *device;  // frames go through it; NULL: one by one, on the host
+    uint32_t credits_back;                       // to be given back with the next READY
+    int64_t untold_us;                           // when the oldest DONE that was not sent yet was done; 0: none
+    int64_t frame_us;                            // of the last frame
+    struct device *device;                       // frames go through it; NULL: one by one, on the host
     struct reel_rec_work in_work[DEVICE_FRAMES]; // by token
     uint64_t tokens;
     bool quit;

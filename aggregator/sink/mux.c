@@ -441,11 +441,13 @@ static enum reel_err set_chapters(const struct mux *m, AVFormatContext *oc)
 static bool ts_names(const struct copied *c)
 {
     static const enum AVCodecID ids[] = {
-        AV_CODEC_ID_MP2,          AV_CODEC_ID_MP3,          AV_CODEC_ID_AAC,        AV_CODEC_ID_AAC_LATM,
-        AV_CODEC_ID_AC3,          AV_CODEC_ID_EAC3,         AV_CODEC_ID_DTS,        AV_CODEC_ID_TRUEHD,
-        AV_CODEC_ID_OPUS,         AV_CODEC_ID_S302M,        AV_CODEC_ID_H264,       AV_CODEC_ID_HEVC,
-        AV_CODEC_ID_MPEG1VIDEO,   AV_CODEC_ID_MPEG2VIDEO,   AV_CODEC_ID_MPEG4,      AV_CODEC_ID_DVB_SUBTITLE,
-        AV_CODEC_ID_DVB_TELETEXT, AV_CODEC_ID_HDMV_PGS_SUBTITLE, AV_CODEC_ID_TIMED_ID3, AV_CODEC_ID_SMPTE_KLV};
+        AV_CODEC_ID_MP2,          AV_CODEC_ID_MP3,          AV_CODEC_ID_AAC,
+        AV_CODEC_ID_AAC_LATM,     AV_CODEC_ID_AC3,          AV_CODEC_ID_EAC3,
+        AV_CODEC_ID_DTS,          AV_CODEC_ID_TRUEHD,       AV_CODEC_ID_OPUS,
+        AV_CODEC_ID_S302M,        AV_CODEC_ID_H264,         AV_CODEC_ID_HEVC,
+        AV_CODEC_ID_MPEG1VIDEO,   AV_CODEC_ID_MPEG2VIDEO,   AV_CODEC_ID_MPEG4,
+        AV_CODEC_ID_DVB_SUBTITLE, AV_CODEC_ID_DVB_TELETEXT, AV_CODEC_ID_HDMV_PGS_SUBTITLE,
+        AV_CODEC_ID_TIMED_ID3,    AV_CODEC_ID_SMPTE_KLV};
     if (c->disposition & AV_DISPOSITION_ATTACHED_PIC) return false;
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
         if (c->par->codec_id == ids[i]) return true;

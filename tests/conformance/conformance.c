@@ -154,7 +154,8 @@ static bool compare(const struct options *options, const struct reel_tensor *hav
         for (int64_t i = 0; i < count; i++) {
             double x = element(have, i), y = element(want, i);
             double allowed = fixed >= 0 ? fixed : ATOL + RTOL * fabs(y);
-            if (fixed >= 0 && want->dtype != REEL_F32 && want->dtype != REEL_F64) allowed += step_of(want->dtype) * fabs(y);
+            if (fixed >= 0 && want->dtype != REEL_F32 && want->dtype != REEL_F64)
+                allowed += step_of(want->dtype) * fabs(y);
             bool same = (isnan(x) && isnan(y)) || x == y || fabs(x - y) <= allowed;
             if (options->of_max > 0 && fabs(x - y) > worst) worst = fabs(x - y);
             if (!same) {

@@ -14,7 +14,8 @@ extern "C" uint16_t reel_f32_to_f16(float f);
 struct __half {
     uint16_t bits;
 };
-struct __align__(4) __half2 {
+struct __align__(4) __half2
+{
     __half x, y;
 };
 typedef __half half;

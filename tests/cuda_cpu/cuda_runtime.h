@@ -26,7 +26,9 @@
 
 struct dim3 {
     unsigned x, y, z;
-    dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+    dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_)
+    {
+    }
 };
 
 #define threadIdx cuda_cpu_thread
@@ -35,13 +37,31 @@ struct dim3 {
 #define gridDim cuda_cpu_grid_size
 #define warpSize 32
 
-#define CUDA_CPU_VECTOR(type, name)                                                             \
-    struct __align__(2 * sizeof(type)) name##2 { type x, y; };                                  \
-    struct name##3 { type x, y, z; };                                                           \
-    struct __align__(4 * sizeof(type)) name##4 { type x, y, z, w; };                            \
-    static inline name##2 make_##name##2(type x, type y) { return name##2{x, y}; }              \
-    static inline name##3 make_##name##3(type x, type y, type z) { return name##3{x, y, z}; }   \
-    static inline name##4 make_##name##4(type x, type y, type z, type w) { return name##4{x, y, z, w}; }
+#define CUDA_CPU_VECTOR(type, name)                                      \
+    struct __align__(2 * sizeof(type)) name##2                           \
+    {                                                                    \
+        type x, y;                                                       \
+    };                                                                   \
+    struct name##3                                                       \
+    {                                                                    \
+        type x, y, z;                                                    \
+    };                                                                   \
+    struct __align__(4 * sizeof(type)) name##4                           \
+    {                                                                    \
+        type x, y, z, w;                                                 \
+    };                                                                   \
+    static inline name##2 make_##name##2(type x, type y)                 \
+    {                                                                    \
+        return name##2 {x, y};                                           \
+    }                                                                    \
+    static inline name##3 make_##name##3(type x, type y, type z)         \
+    {                                                                    \
+        return name##3 {x, y, z};                                        \
+    }                                                                    \
+    static inline name##4 make_##name##4(type x, type y, type z, type w) \
+    {                                                                    \
+        return name##4 {x, y, z, w};                                     \
+    }
 typedef unsigned char cuda_cpu_uchar;
 typedef unsigned short cuda_cpu_ushort;
 typedef unsigned int cuda_cpu_uint;
@@ -90,7 +110,8 @@ static inline cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t byt
 static inline cudaError_t cudaMemcpy2DAsync(void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
                                             size_t row_bytes, size_t rows, cudaMemcpyKind, cudaStream_t)
 {
-    for (size_t y = 0; y < rows; y++) memmove((char *)dst + y * dst_pitch, (const char *)src + y * src_pitch, row_bytes);
+    for (size_t y = 0; y < rows; y++)
+        memmove((char *)dst + y * dst_pitch, (const char *)src + y * src_pitch, row_bytes);
     return cudaSuccess;
 }
 static inline cudaError_t cudaMemsetAsync(void *p, int byte, size_t bytes, cudaStream_t)
@@ -107,8 +128,9 @@ enum { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 // A launch: the call's arguments are bound once, as a GPU copies them.
 template <typename F> static inline void cuda_cpu_launch_with(dim3 grid, dim3 block, size_t shared, F f)
 {
-    const int error = cuda_cpu_launch(cuda_cpu_dim{grid.x, grid.y, grid.z}, cuda_cpu_dim{block.x, block.y, block.z},
-                                      shared, [](void *arg) { (*(F *)arg)(); }, &f);
+    const int error = cuda_cpu_launch(
+        cuda_cpu_dim{grid.x, grid.y, grid.z}, cuda_cpu_dim{block.x, block.y, block.z}, shared,
+        [](void *arg) { (*(F *)arg)(); }, &f);
     if (error) cuda_cpu_error = cudaErrorInvalidConfiguration;
 }
 

@@ -112,7 +112,8 @@ unsigned long long cuda_cpu_exchange(unsigned long long value, int lane)
     const unsigned me = current->thread, other = me / WARP * WARP + (unsigned)lane;
     handed[me] = value;
     cuda_cpu_sync_warp();
-    const unsigned long long got = lane >= 0 && lane < WARP && other < n_threads && !ended[other] ? handed[other] : value;
+    const unsigned long long got =
+        lane >= 0 && lane < WARP && other < n_threads && !ended[other] ? handed[other] : value;
     cuda_cpu_sync_warp();
     return got;
 }

@@ -93,7 +93,8 @@ static const struct backend_ops backend_interp = {
     .destroy = interp_destroy,
 };
 
-static const struct backend_ops *const backends[] = {&backend_onednn, &backend_cudnn, &backend_sim, &backend_interp, &backend_cudnn_host};
+static const struct backend_ops *const backends[] = {&backend_onednn, &backend_cudnn, &backend_sim, &backend_interp,
+                                                     &backend_cudnn_host};
 
 // With REELMILL_GPU_TWIN set, "onednn" is the GPU backend's host twin: whole runs
 // then go the way they go on a GPU, its worker's device path included.

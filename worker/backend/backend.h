@@ -30,10 +30,10 @@ enum backend_cap {
 };
 
 struct backend_params {
-    int device;              // GPU number; ignored on CPUs
-    int threads;             // compute threads of a CPU backend
+    int device;  // GPU number; ignored on CPUs
+    int threads; // compute threads of a CPU backend
     enum precision precision;
-    double sim_ms;           // sim: cost of a frame in ms
+    double sim_ms; // sim: cost of a frame in ms
 };
 
 struct program; // a compiled graph: one per shape; owned by the caller
@@ -96,7 +96,6 @@ const struct backend_ops *backend_find(const char *name);
 // resolved at run time: the yardstick of every backend, the runner of control
 // flow bodies, and what folds constants. out tensors are allocated and owned
 // by the caller. Errors carry the node's name.
-enum reel_err interp_run(const struct graph *graph, const struct reel_tensor *const *in,
-                         struct reel_tensor *out);
+enum reel_err interp_run(const struct graph *graph, const struct reel_tensor *const *in, struct reel_tensor *out);
 
 #endif

@@ -674,9 +674,10 @@ static void dump(const struct program *p, void *stdio_file)
 const struct backend_ops backend_onednn = {
     .name = "onednn",
     .caps = BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL,
-    .own_ops = "Abs Add AveragePool BatchNormalization Clip Concat Conv ConvTranspose DepthToSpace Div Elu Gelu Gemm "
-               "GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish InstanceNormalization LeakyRelu MatMul Max MaxPool "
-               "Min Mish Mul Neg PRelu Pad ReduceMean Relu Resize Sigmoid Slice Split Sqrt Sub Tanh Transpose Upsample",
+    .own_ops =
+        "Abs Add AveragePool BatchNormalization Clip Concat Conv ConvTranspose DepthToSpace Div Elu Gelu Gemm "
+        "GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish InstanceNormalization LeakyRelu MatMul Max MaxPool "
+        "Min Mish Mul Neg PRelu Pad ReduceMean Relu Resize Sigmoid Slice Split Sqrt Sub Tanh Transpose Upsample",
     .probe = probe,
     .compile = compile,
     .run = run,

@@ -56,18 +56,18 @@ struct op_call {
 #define TYPES_ALL (TYPES_NUM | T_(REEL_BOOL))
 
 enum op_flag {
-    OP_ELEMENTWISE = 1 << 0,    // out[0][i] depends on in[*][i] alone (after broadcasting)
-    OP_VIEW = 1 << 1,           // same bytes, other shape (Reshape, Squeeze, Flatten...)
-    OP_DATA_SHAPE = 1 << 2,     // output shape depends on input data (NonZero, NMS...)
-    OP_CONTROL = 1 << 3,        // has bodies
-    OP_RANDOM = 1 << 4,         // not deterministic: refused for video
-    OP_INFERENCE_NOP = 1 << 5,  // identity at inference (Dropout, Identity)
+    OP_ELEMENTWISE = 1 << 0,   // out[0][i] depends on in[*][i] alone (after broadcasting)
+    OP_VIEW = 1 << 1,          // same bytes, other shape (Reshape, Squeeze, Flatten...)
+    OP_DATA_SHAPE = 1 << 2,    // output shape depends on input data (NonZero, NMS...)
+    OP_CONTROL = 1 << 3,       // has bodies
+    OP_RANDOM = 1 << 4,        // not deterministic: refused for video
+    OP_INFERENCE_NOP = 1 << 5, // identity at inference (Dropout, Identity)
 };
 
 struct op_def {
     const char *domain; // "" = ai.onnx, "com.microsoft", ...
     const char *name;
-    int since, until; // opsets handled, both included; the importer refuses others
+    int since, until;   // opsets handled, both included; the importer refuses others
     int min_in, max_in; // max_in < 0: variadic
     int min_out, max_out;
     uint32_t types; // element types of in[0] that eval takes
@@ -99,8 +99,7 @@ enum reel_err op_infer(const struct node *node, const struct reel_tensor *const 
 
 // Makes out[i] a fresh tensor when its data is NULL, and checks that it has
 // this type and shape otherwise.
-enum reel_err op_alloc_out(const struct op_call *call, int i, enum reel_dtype dtype,
-                           const struct reel_shape *shape);
+enum reel_err op_alloc_out(const struct op_call *call, int i, enum reel_dtype dtype, const struct reel_shape *shape);
 // numpy-style broadcasting of two shapes; unknown extents stay unknown.
 enum reel_err op_broadcast(const struct reel_shape *a, const struct reel_shape *b, struct reel_shape *out_shape);
 // axis in [-ndim, ndim) -> [0, ndim); INPUT error otherwise.
@@ -110,8 +109,8 @@ enum reel_err op_axis(int64_t axis, int ndim, int *out_axis);
 bool op_const_ints(const struct op_call *call, int i, int64_t *out_values, int max, int *out_n);
 // Axes from an attribute (old opsets) or a constant input (new ones), in that
 // order; *out_known is false when they come from data not yet there.
-enum reel_err op_axes(const struct op_call *call, const char *attr_name, int input, int ndim, int *out_axes,
-                      int *out_n, bool *out_known);
+enum reel_err op_axes(const struct op_call *call, const char *attr_name, int input, int ndim, int *out_axes, int *out_n,
+                      bool *out_known);
 // out[0] gets in[0]'s type and shape.
 enum reel_err op_infer_same(const struct op_call *call);
 // Elements i of any numeric tensor as double / int64 (slow; for parameters).
@@ -120,18 +119,18 @@ int64_t op_scalar_int(const struct reel_tensor *t, int64_t i);
 
 // Families. Each file defines `const struct op_def ops_<family>[]` and
 // `const int ops_<family>_count`; op.c lists them.
-#define OP_FAMILIES(X)                                                                                                  \
-    X(elementwise) /* unary and binary arithmetic, comparison, logic, activations, Where, Clip, Cast, bitwise */       \
-    X(reduce)      /* Reduce*, ArgMax/Min, CumSum, Softmax family, TopK, Hardmax, Sum/Mean/Max/Min variadic */         \
-    X(shape)       /* Reshape, Squeeze, Transpose, Concat, Split, Slice, Pad, Tile, Expand, Shape, Size, Range... */   \
-    X(gather)      /* Gather*, Scatter*, OneHot, NonZero, Compress, Unique, Trilu, EyeLike, Where-like indexing */     \
-    X(conv)        /* Conv, ConvTranspose, ConvInteger, DeformConv, Col2Im, pooling, LRN, Unpool */                    \
-    X(norm)        /* BatchNormalization, InstanceNorm, LayerNorm, GroupNorm, RMSNorm, LpNorm, MVN */                  \
-    X(matmul)      /* MatMul, Gemm, Einsum, MatMulInteger, Det, Attention, com.microsoft fused attention */            \
-    X(image)       /* Resize, Upsample, GridSample, AffineGrid, DepthToSpace, SpaceToDepth, RoiAlign, NMS, CenterCropPad */ \
-    X(rnn)         /* RNN, GRU, LSTM */                                                                                \
-    X(control)     /* If, Loop, Scan, Constant, ConstantOfShape, Identity, Dropout, sequences where they fold away */  \
-    X(quant)       /* QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, QLinearConv, QLinearMatMul, QLinear* */ \
-    X(signal)      /* windows, DFT, STFT, MelWeightMatrix */
+#define OP_FAMILIES(X)                                                                                                \
+    X(elementwise) /* unary and binary arithmetic, comparison, logic, activations, Where, Clip, Cast, bitwise */      \
+    X(reduce)      /* Reduce*, ArgMax/Min, CumSum, Softmax family, TopK, Hardmax, Sum/Mean/Max/Min variadic */        \
+    X(shape)       /* Reshape, Squeeze, Transpose, Concat, Split, Slice, Pad, Tile, Expand, Shape, Size, Range... */  \
+    X(gather)      /* Gather*, Scatter*, OneHot, NonZero, Compress, Unique, Trilu, EyeLike, Where-like indexing */    \
+    X(conv)        /* Conv, ConvTranspose, ConvInteger, DeformConv, Col2Im, pooling, LRN, Unpool */                   \
+    X(norm)        /* BatchNormalization, InstanceNorm, LayerNorm, GroupNorm, RMSNorm, LpNorm, MVN */                 \
+    X(matmul)      /* MatMul, Gemm, Einsum, MatMulInteger, Det, Attention, com.microsoft fused attention */           \
+    X(image) /* Resize, Upsample, GridSample, AffineGrid, DepthToSpace, SpaceToDepth, RoiAlign, NMS, CenterCropPad */ \
+    X(rnn)   /* RNN, GRU, LSTM */                                                                                     \
+    X(control) /* If, Loop, Scan, Constant, ConstantOfShape, Identity, Dropout, sequences where they fold away */     \
+    X(quant)   /* QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, QLinearConv, QLinearMatMul, QLinear* */    \
+    X(signal)  /* windows, DFT, STFT, MelWeightMatrix */
 
 #endif

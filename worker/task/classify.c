@@ -53,4 +53,5 @@ static enum reel_err classify_finish(struct task *task, struct engine *engine, s
     return REEL_OK;
 }
 
-const struct task_ops task_classify = {.name = "classify", .shape = classify_shape, .run = task_run_plain, .finish = classify_finish};
+const struct task_ops task_classify = {
+    .name = "classify", .shape = classify_shape, .run = task_run_plain, .finish = classify_finish};

@@ -81,4 +81,5 @@ static enum reel_err detect_finish(struct task *task, struct engine *engine, str
     return err;
 }
 
-const struct task_ops task_detect = {.name = "detect", .shape = detect_shape, .run = task_run_plain, .finish = detect_finish};
+const struct task_ops task_detect = {
+    .name = "detect", .shape = detect_shape, .run = task_run_plain, .finish = detect_finish};

@@ -167,4 +167,5 @@ static enum reel_err segment_finish(struct task *task, struct engine *engine, st
     return err;
 }
 
-const struct task_ops task_segment = {.name = "segment", .shape = segment_shape, .run = task_run_plain, .finish = segment_finish};
+const struct task_ops task_segment = {
+    .name = "segment", .shape = segment_shape, .run = task_run_plain, .finish = segment_finish};

@@ -35,7 +35,7 @@ struct task {
     const char *output_names[MODEL_MAX_OUTPUTS];     // hold as long as the worker's engines
     float *scratch;                                  // for kernels; scratch_floats of it
     size_t scratch_floats;
-    void *state; // the task's own
+    void *state;                 // the task's own
     struct device_image *device; // its tables and buffers on a device (worker/device.h), NULL without
     uint64_t device_engine;      // engine_serial() of the engine they were made with
 };
@@ -43,7 +43,7 @@ struct task {
 struct task_frame {
     const uint8_t *in; // what the geometry's plane offsets count from: a slot, or its pixels on a device
     uint8_t *out;
-    uint8_t *aux; // of the output slot, in host memory
+    uint8_t *aux;               // of the output slot, in host memory
     bool in_on_gpu, out_on_gpu; // only the device reaches them there
     uint32_t n;
     uint32_t part; // of task->view.parts: only its rows of the output are written; results by part 0 alone

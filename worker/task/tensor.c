@@ -58,4 +58,5 @@ static enum reel_err tensor_finish(struct task *task, struct engine *engine, str
     return REEL_OK;
 }
 
-const struct task_ops task_tensor = {.name = "tensor", .shape = tensor_shape, .run = task_run_plain, .finish = tensor_finish};
+const struct task_ops task_tensor = {
+    .name = "tensor", .shape = tensor_shape, .run = task_run_plain, .finish = tensor_finish};

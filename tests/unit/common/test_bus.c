@@ -173,5 +173,4 @@ static void record_sizes(void)
 }
 
 CHECK_MAIN({"bus batches in order", batches}, {"bus incarnations", incarnations}, {"bus absent peer", absent_peer},
-           {"bus paced", paced}, {"bus open messages", open_messages},
-           {"bus record sizes", record_sizes})
+           {"bus paced", paced}, {"bus open messages", open_messages}, {"bus record sizes", record_sizes})

@@ -140,5 +140,5 @@ static void on_device(void)
     free(pixels);
 }
 
-CHECK_MAIN({"ring on a device", on_device}, {"ring geometry", geometry}, {"ring geometry refused", geometry_refused}, {"ring stamps", stamps},
-           {"shm sparse, nameless, sealed", sparse})
+CHECK_MAIN({"ring on a device", on_device}, {"ring geometry", geometry}, {"ring geometry refused", geometry_refused},
+           {"ring stamps", stamps}, {"shm sparse, nameless, sealed", sparse})

@@ -231,8 +231,8 @@ static void failure_texts(void)
 static const struct check_case cases[] = {
     {"every_half", every_half},         {"rounding_to_half", rounding_to_half},
     {"conversions", conversions},       {"counts_do_not_overflow", counts_do_not_overflow},
-    {"npy_round_trip", npy_round_trip}, {"hostile_npy", hostile_npy}, {"fortran_order", fortran_order},
-    {"failure_texts", failure_texts},
+    {"npy_round_trip", npy_round_trip}, {"hostile_npy", hostile_npy},
+    {"fortran_order", fortran_order},   {"failure_texts", failure_texts},
 };
 
 int main(int argc, char **argv)

@@ -89,13 +89,10 @@ static double run_parts(uint32_t workers, const double *frame_us, uint32_t lanes
         dispatch_on_ready(&b.d, i, 16);
     }
     for (uint32_t l = 0; l < lanes; l++)
-        lane_open(&b.lane[l], &(struct lane_params){
-                                  .epoch = 1,
-                                  .in_slots = slots,
-                                  .out_slots = slots,
-                                  .out_spares = 2,
-                                  .parts = parts,
-                                  .order = l + 1});
+        lane_open(
+            &b.lane[l],
+            &(struct lane_params){
+                .epoch = 1, .in_slots = slots, .out_slots = slots, .out_spares = 2, .parts = parts, .order = l + 1});
     give();
     while (b.done < total && b.n_answers) {
         uint32_t next = 0;
@@ -104,8 +101,8 @@ static double run_parts(uint32_t workers, const double *frame_us, uint32_t lanes
         b.now = b.answer[next].at;
         uint32_t w = b.answer[next].worker;
         bool first;
-        if (lane_on_done(&b.lane[b.answer[next].lane], 1, b.answer[next].n, b.answer[next].part, w,
-                         b.answer[next].slot, &first) == LANE_OK) {
+        if (lane_on_done(&b.lane[b.answer[next].lane], 1, b.answer[next].n, b.answer[next].part, w, b.answer[next].slot,
+                         &first) == LANE_OK) {
             b.done += first;
             if (first) b.latency_us += (b.now - b.given_at[b.answer[next].n % 512]) / (double)total;
             dispatch_on_done(&b.d, w, (uint32_t)(b.dev[w].frame_us / b.parts));
@@ -156,7 +153,8 @@ static void parts_shorten_the_way_of_a_frame(void)
     run_parts(4, us, 1, wished_slots(4), 400, 1);
     double whole_us = b.latency_us;
     double share = run_parts(4, us, 1, 10, 400, 4);
-    CHECK_MSG(b.latency_us < 0.35 * whole_us, "a frame takes %.0f us in 4 parts, %.0f us whole", b.latency_us, whole_us);
+    CHECK_MSG(b.latency_us < 0.35 * whole_us, "a frame takes %.0f us in 4 parts, %.0f us whole", b.latency_us,
+              whole_us);
     CHECK_MSG(share >= 0.95, "4 devices reach %.4f of their sum in parts", share);
 }
 
@@ -292,8 +290,8 @@ static void limited_lanes(void)
     for (uint32_t l = 0; l < 2; l++) {
         uint32_t end;
         lane_init(&lane[l]);
-        lane_open(&lane[l],
-                  &(struct lane_params){.epoch = l + 1, .in_slots = 8, .out_slots = 8, .out_spares = 1, .order = l + 1});
+        lane_open(&lane[l], &(struct lane_params){
+                                .epoch = l + 1, .in_slots = 8, .out_slots = 8, .out_spares = 1, .order = l + 1});
         lane_limit(&lane[l]);
         CHECK(lane_next_window(&lane[l], &end));
         for (uint32_t n = 0; n < end; n++) CHECK_INT(lane_on_decoded(&lane[l], l + 1, n, 0, 0, 1), LANE_OK);
@@ -328,8 +326,10 @@ static void limited_lanes(void)
     CHECK(!lane_may_serve(&lane[1], 2) && lane_may_serve(&lane[1], 0));
 }
 
-CHECK_MAIN({"limited_lanes", limited_lanes}, {"parts_shorten_the_way_of_a_frame", parts_shorten_the_way_of_a_frame}, {"equal_devices", equal_devices}, {"mixed_devices", mixed_devices},
+CHECK_MAIN({"limited_lanes", limited_lanes}, {"parts_shorten_the_way_of_a_frame", parts_shorten_the_way_of_a_frame},
+           {"equal_devices", equal_devices}, {"mixed_devices", mixed_devices},
            {"nothing_waits_for_a_slow_one_at_the_end", nothing_waits_for_a_slow_one_at_the_end},
            {"no_more_than_credit", no_more_than_credit},
-           {"quick_frames_are_queued_deeper", quick_frames_are_queued_deeper}, {"batches_keep_to_one_shape", batches_keep_to_one_shape},
+           {"quick_frames_are_queued_deeper", quick_frames_are_queued_deeper},
+           {"batches_keep_to_one_shape", batches_keep_to_one_shape},
            {"suspected_frames_go_alone", suspected_frames_go_alone})

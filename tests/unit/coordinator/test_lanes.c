@@ -412,7 +412,7 @@ static void coordinate(struct world *w)
             if (lane->p.shape != w->lanes[b.item[0].lane].p.shape) BAD(w, "a batch of two shapes");
             w->parts_given += lane->p.parts > 1;
             s->queue[(s->first + s->count++) % 64] =
-                (struct work){b.item[i].lane,      lane->p.epoch,   b.item[i].n, b.item[i].n % lane->p.in_slots,
+                (struct work){b.item[i].lane,     lane->p.epoch,  b.item[i].n,  b.item[i].n % lane->p.in_slots,
                               b.item[i].out_slot, b.item[i].part, lane->p.parts};
         }
         if (s->count > 60) BAD(w, "more work than was asked for");

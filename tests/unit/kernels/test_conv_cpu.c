@@ -294,7 +294,8 @@ static void far_out(void)
                           k->name, kind, from, x[i], want);
             }
             // ONNX leaves what Relu and Clip make of it open
-            if (kind != CONV_RELU) CHECK_MSG(isnan(x[COUNT - 1]), "%s, step %d: NaN became %g", k->name, kind, x[COUNT - 1]);
+            if (kind != CONV_RELU)
+                CHECK_MSG(isnan(x[COUNT - 1]), "%s, step %d: NaN became %g", k->name, kind, x[COUNT - 1]);
         }
     }
 }

@@ -63,8 +63,8 @@ static void test_too_large_is_refused(void)
     CHECK(selftest_too_large(NULL) != 0);
 }
 
-CHECK_MAIN({"threads of blocks, 16-bit floats", test_scale},                                //
-           {"shuffles, shared memory, barriers, atomics, threads that end", test_sums},     //
-           {"two-dimensional blocks and static shared memory", test_transpose},             //
-           {"a divergent barrier aborts", test_divergent_aborts},                           //
+CHECK_MAIN({"threads of blocks, 16-bit floats", test_scale},                            //
+           {"shuffles, shared memory, barriers, atomics, threads that end", test_sums}, //
+           {"two-dimensional blocks and static shared memory", test_transpose},         //
+           {"a divergent barrier aborts", test_divergent_aborts},                       //
            {"a block of 2048 threads is refused", test_too_large_is_refused})

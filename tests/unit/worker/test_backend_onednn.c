@@ -45,7 +45,8 @@ static double backend_difference(struct maker *m, int threads, char *dump)
             fprintf(stderr, "%s\n", reel_fail_text());
             worst = 1e9;
         }
-        for (int i = 0; i < m->graph->n_outputs && worst < 1e9; i++) worst = fmax(worst, tensor_difference(&want[i], &got[i]));
+        for (int i = 0; i < m->graph->n_outputs && worst < 1e9; i++)
+            worst = fmax(worst, tensor_difference(&want[i], &got[i]));
         for (int i = 0; i < m->graph->n_inputs; i++) reel_tensor_fini(&in[i]);
         for (int i = 0; i < m->graph->n_outputs; i++) reel_tensor_fini(&want[i]), reel_tensor_fini(&got[i]);
     }
@@ -56,12 +57,12 @@ static double backend_difference(struct maker *m, int threads, char *dump)
 
 static char steps[8192];
 
-#define CHECK_BACKEND(m)                                                                                  \
-    do {                                                                                                  \
-        for (int threads_ = 1; threads_ <= 2; threads_++) {                                               \
-            double d_ = backend_difference(m, threads_, steps);                                           \
-            CHECK_MSG(d_ <= 1e-5, "%d threads: apart by %g of the largest\n%s", threads_, d_, steps);     \
-        }                                                                                                 \
+#define CHECK_BACKEND(m)                                                                              \
+    do {                                                                                              \
+        for (int threads_ = 1; threads_ <= 2; threads_++) {                                           \
+            double d_ = backend_difference(m, threads_, steps);                                       \
+            CHECK_MSG(d_ <= 1e-5, "%d threads: apart by %g of the largest\n%s", threads_, d_, steps); \
+        }                                                                                             \
     } while (0)
 
 static struct value *conv(struct maker *m, struct value *x, int64_t from, int64_t to)
@@ -141,8 +142,12 @@ static void concat_along_other_axes_and_of_several_images(void)
     for (int kind = 0; kind < 4; kind++) {
         struct maker m = maker();
         struct value *x = make_input(&m, "x", kind == 3 ? DIMS(2, 16, 6, 5) : DIMS(1, 16, 6, 5));
-        struct value *y = concat(&m, kind == 3 ? 1 : kind == 0 ? 2 : kind == 1 ? -1 : 0, conv(&m, x, 16, 16),
-                                 relu(&m, conv(&m, x, 16, 16)), x);
+        struct value *y = concat(&m,
+                                 kind == 3   ? 1
+                                 : kind == 0 ? 2
+                                 : kind == 1 ? -1
+                                             : 0,
+                                 conv(&m, x, 16, 16), relu(&m, conv(&m, x, 16, 16)), x);
         make_output(&m, relu(&m, y));
         CHECK_BACKEND(&m);
         graph_destroy(&m.graph);
@@ -171,7 +176,8 @@ static void batch_norm_follows_the_step_before(void)
             y = batch_norm(&m, relu(&m, conv(&m, x, 19, 19)), 19);
         }
         if (kind == 1) y = make_node(&m, "Add", y, batch_norm(&m, relu(&m, y), 19), NULL);
-        if (kind == 2) y = batch_norm(&m, make_node(&m, "Mul", x, make_weights(&m, DIMS(1, 19, 1, 1), -1, 1), NULL), 19);
+        if (kind == 2)
+            y = batch_norm(&m, make_node(&m, "Mul", x, make_weights(&m, DIMS(1, 19, 1, 1), -1, 1), NULL), 19);
         if (kind == 3) y = batch_norm(&m, make_node(&m, "Tanh", x, NULL, NULL), 19);
         make_output(&m, y);
         CHECK_BACKEND(&m);
@@ -182,10 +188,10 @@ static void batch_norm_follows_the_step_before(void)
 
 static void slopes_and_sums_that_are_no_constants(void)
 {
-    static const struct reel_shape shapes[] = {
-        {.ndim = 3, .dim = {19, 1, 1}}, {.ndim = 4, .dim = {1, 19, 1, 1}}, {.ndim = 1, .dim = {1}},
-        {.ndim = 4, .dim = {1, 1, 1, 1}}, {.ndim = 4, .dim = {2, 19, 1, 1}}, {.ndim = 1, .dim = {5}},
-        {.ndim = 2, .dim = {6, 5}}, {.ndim = 3, .dim = {19, 6, 5}}};
+    static const struct reel_shape shapes[] = {{.ndim = 3, .dim = {19, 1, 1}},    {.ndim = 4, .dim = {1, 19, 1, 1}},
+                                               {.ndim = 1, .dim = {1}},           {.ndim = 4, .dim = {1, 1, 1, 1}},
+                                               {.ndim = 4, .dim = {2, 19, 1, 1}}, {.ndim = 1, .dim = {5}},
+                                               {.ndim = 2, .dim = {6, 5}},        {.ndim = 3, .dim = {19, 6, 5}}};
     static const char *const ops[] = {"PRelu", "Add", "Mul", "Div"};
     for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++)
         for (int kind = 0; kind < 8; kind++) {
@@ -234,7 +240,8 @@ static void few_channels_are_pooled_and_normalised(void)
         ATTR_LIST(&m, y, "kernel_shape", 3, 3);
         ATTR_LIST(&m, y, "pads", 1, 1, 1, 1);
         y = make_node(&m, "Add", y, make_node(&m, "GlobalAveragePool", x, NULL, NULL), NULL);
-        y = make_node(&m, "InstanceNormalization", y, make_weights(&m, DIMS(c), -1, 1), make_weights(&m, DIMS(c), -1, 1));
+        y = make_node(&m, "InstanceNormalization", y, make_weights(&m, DIMS(c), -1, 1),
+                      make_weights(&m, DIMS(c), -1, 1));
         make_output(&m, y);
         CHECK_BACKEND(&m);
         graph_destroy(&m.graph);

@@ -348,6 +348,6 @@ static void residuals(void)
 }
 
 CHECK_MAIN({"device: whole frames", whole_frames}, {"device: slots on the device", slots_on_the_device},
-           {"device: the GPU backend's twin", twin_of_the_gpu},
-           {"device: tiles and parts", tiles_and_parts}, {"device: resized frames", resized_frames},
-           {"device: residuals", residuals}, {"device: other tasks", other_tasks})
+           {"device: the GPU backend's twin", twin_of_the_gpu}, {"device: tiles and parts", tiles_and_parts},
+           {"device: resized frames", resized_frames}, {"device: residuals", residuals},
+           {"device: other tasks", other_tasks})

@@ -72,19 +72,22 @@ static void print_doc(FILE *f)
     if (!sorted) abort();
     memcpy(sorted, list, (size_t)count * sizeof(*sorted));
     qsort(sorted, (size_t)count, sizeof(*sorted), by_name);
-    fputs("# Operators\n\n"
-          "Made from the operator table by `make docs`; do not edit.\n\n"
-          "A model runs when every operator in it stands here at the model's opset. Anything else is refused at start,\n"
-          "with the node, the operator and the opset.\n\n"
-          "- **opsets**: the operator-set versions handled, both included; `7-` has no upper end.\n"
-          "- **types**: element types of the first input. `float` is float16, bfloat16, float32 and float64, `int` and `uint`\n"
-          "  are those of 8 to 64 bits, `all` is these and bool.\n"
-          "- **onednn, cudnn**: `own` is a kernel of the backend's own, taken for float32 (16-bit floats are computed in\n"
-          "  float32 on the CPU) and the usual attributes; other calls, and operators marked `reference`, run by the\n"
-          "  reference implementation on the CPU.\n"
-          "- **limits**: what of the operator's definition is not supported.\n\n"
-          "| operator | opsets | types | onednn | cudnn | limits |\n|---|---|---|---|---|---|\n",
-          f);
+    fputs(
+        "# Operators\n\n"
+        "Made from the operator table by `make docs`; do not edit.\n\n"
+        "A model runs when every operator in it stands here at the model's opset. Anything else is refused at start,\n"
+        "with the node, the operator and the opset.\n\n"
+        "- **opsets**: the operator-set versions handled, both included; `7-` has no upper end.\n"
+        "- **types**: element types of the first input. `float` is float16, bfloat16, float32 and float64, `int` and "
+        "`uint`\n"
+        "  are those of 8 to 64 bits, `all` is these and bool.\n"
+        "- **onednn, cudnn**: `own` is a kernel of the backend's own, taken for float32 (16-bit floats are computed "
+        "in\n"
+        "  float32 on the CPU) and the usual attributes; other calls, and operators marked `reference`, run by the\n"
+        "  reference implementation on the CPU.\n"
+        "- **limits**: what of the operator's definition is not supported.\n\n"
+        "| operator | opsets | types | onednn | cudnn | limits |\n|---|---|---|---|---|---|\n",
+        f);
     for (int i = 0; i < count; i++) print_row(f, sorted[i]);
     fprintf(f, "\n%d entries.\n", count);
     free(sorted);
@@ -117,7 +120,8 @@ static void declared_kernels_are_used(void)
     const struct op_def *const *list = op_list(&count);
     for (int i = 0; i < count; i++) {
         const struct op_def *op = list[i];
-        if (*op->domain || op->min_in != 1 || op->min_out != 1 || !(op->types & T_(REEL_F32)) || op->until < 20) continue;
+        if (*op->domain || op->min_in != 1 || op->min_out != 1 || !(op->types & T_(REEL_F32)) || op->until < 20)
+            continue;
         if (op->flags & (OP_VIEW | OP_CONTROL | OP_DATA_SHAPE | OP_RANDOM | OP_INFERENCE_NOP)) continue;
         bool skip = op_find("", op->name, 20, NULL) != op;
         for (size_t k = 0; k < sizeof none / sizeof none[0]; k++) skip |= !strcmp(op->name, none[k]);

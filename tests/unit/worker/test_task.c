@@ -160,8 +160,8 @@ static void parts_of_one(const char *path, struct reel_pixel_format format, int 
 static void parts_as_whole(void)
 {
     static const char upscale[] = "tests/models/rgb2x.onnx";
-    struct reel_pixel_format yuv = {REEL_PIX_YUV, 8, 1, 1}, deep = {REEL_PIX_YUV, 10, 0, 0}, wide = {REEL_PIX_YUV, 8, 1, 0},
-                             gbr = {REEL_PIX_GBR, 8, 0, 0};
+    struct reel_pixel_format yuv = {REEL_PIX_YUV, 8, 1, 1}, deep = {REEL_PIX_YUV, 10, 0, 0},
+                             wide = {REEL_PIX_YUV, 8, 1, 0}, gbr = {REEL_PIX_GBR, 8, 0, 0};
     parts_of_one(upscale, yuv, 0, 2, 90, 200, 160);
     parts_of_one(upscale, yuv, 3, 3, 90, 301, 170);
     parts_of_one(upscale, yuv, 6, 2, 61, 250, 170);
