@@ -246,8 +246,10 @@ install: all
 lint:
 	tools/lint
 
+# Version 14, as tools/lint checks: others break lines otherwise.
+CLANG_FORMAT ?= $(shell command -v clang-format-14 || echo clang-format)
 format:
-	clang-format -i $(OURS) # not the .inc: bodies whose macros it cannot read
+	$(CLANG_FORMAT) -i $(OURS) # not the .inc: bodies whose macros it cannot read
 
 # Quality of the bundled upscalers as they are used (models/README.md).
 eval-upscaler: all
@@ -270,7 +272,7 @@ help:
 	@echo "make bench           speed beside ffmpeg, bare ZeroMQ, each stage alone: a table (BENCH=quick: one minute)"
 	@echo "make deps            install what is needed (Debian, Ubuntu)"
 	@echo "make install PREFIX= install to PREFIX/lib/reelmill and PREFIX/bin"
-	@echo "make lint            dependency rules, headers, shell scripts"
+	@echo "make lint            dependency rules, headers, shell scripts, format"
 	@echo "make format          clang-format on all sources"
 	@echo "make eval-upscaler   the bundled upscalers through run.sh against bicubic"
 	@echo "make docs            docs/operators.md from the operator table"
