@@ -124,7 +124,11 @@ $(OBJ)/common/cuda.o $(OBJ)/common/mem_cuda.o $(OBJ)/worker/%.o: INC = $(CUDA_IN
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -c $< -o $@
-$(OBJ)/%.cu.o: %.cu
+# Kernels are made anew when they are asked for other compute capabilities.
+ARCH_MARK := $(OBJ)/cuda-archs-$(subst $(eval) ,-,$(strip $(CUDA_ARCHS)))
+$(ARCH_MARK):
+	@mkdir -p $(@D); rm -f $(OBJ)/cuda-archs-*; touch $@
+$(OBJ)/%.cu.o: %.cu $(ARCH_MARK)
 	@mkdir -p $(@D)
 	$(NVCC) $(NVCC_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 

@@ -186,14 +186,33 @@ need_build() {
         -newer "$build/coordinator" \( -name '*.[ch]' -o -name '*.inc' -o -name Makefile \) -print -quit) ]]
 }
 
+# Compute capabilities to build kernels for: those of the GPUs here, which
+# takes a fraction of the time of all. Without a GPU the oldest alone: its PTX
+# runs on every later one. Nothing: make decides.
+cuda_archs() {
+    local nvcc=${REELMILL_ROOT-}/usr/local/cuda/bin/nvcc known archs
+    [[ -x $nvcc ]] || nvcc=$(command -v nvcc) || return 0
+    known=$("$nvcc" --list-gpu-code 2>/dev/null | tr '\n' ' ')
+    if [[ ! -e $proc/driver/nvidia/version ]]; then
+        [[ $known =~ sm_([0-9]+) ]] && printf '%s\n' "${BASH_REMATCH[1]}"
+        return 0
+    fi
+    archs=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | tr -d '. ' | sort -nu) || return 0
+    local a
+    for a in $archs; do [[ " $known " == *" sm_$a "* ]] || return 0; done
+    printf '%s\n' "$archs" | xargs
+}
+
 ensure_built() {
     need_build || return 0
     command -v make >/dev/null && command -v cc >/dev/null && pkg-config --exists libavcodec 2>/dev/null ||
         die 2 "could not build: packages are missing; install them with: ./run.sh --setup"
-    say "reelmill: building (once, about two minutes)"
-    local log
+    say "reelmill: building (once, some minutes)"
+    local log archs options=(VARIANT="${REELMILL_VARIANT:-release}")
     log=$(mktemp)
-    if ! make -C "$root" -j"$(nproc)" VARIANT="${REELMILL_VARIANT:-release}" all >"$log" 2>&1; then
+    archs=${CUDA_ARCHS-$(cuda_archs)}
+    [[ -z $archs ]] || options+=(CUDA_ARCHS="$archs")
+    if ! make -C "$root" -j"$(nproc)" "${options[@]}" all >"$log" 2>&1; then
         tail -n 30 "$log" >&2
         rm -f "$log"
         die 1 "could not build; the log's end is above; ./run.sh --setup installs missing packages"

@@ -57,4 +57,27 @@ setup_on bundle 0 "pip install -q nvidia-cudnn-cu13"
 rm -r "$work/proc/driver"
 setup_on no_driver 0
 [[ -s $log ]] && not_ok no_driver_nothing "$(cat "$log")" || ok no_driver_nothing
+
+# What run.sh asks make for: kernels for the GPUs that are here, the oldest alone without one, all where one is too new.
+: >"$work/tree/Makefile"
+printf '#!/bin/bash\necho "make $*" >>"%s"; exit 1\n' "$log" >"$work/bin/make"
+printf '#!/bin/bash\n' | tee "$work/bin/cc" >"$work/bin/pkg-config"
+printf '#!/bin/bash\nprintf "sm_%%s\\n" 75 80 90 120\n' >"$work/root/usr/local/cuda/bin/nvcc"
+chmod +x "$work"/bin/*
+builds_for() { # name capabilities-told-by-nvidia-smi expected-CUDA_ARCHS (none: no such word)
+    local name=$1 asked
+    printf '#!/bin/bash\nprintf "%s"\n' "$2" >"$work/bin/nvidia-smi" && chmod +x "$work/bin/nvidia-smi"
+    : >"$log"
+    PATH=$work/bin:/usr/bin:/bin REELMILL_PROC=$work/proc REELMILL_ROOT=$work/root timeout 20 \
+        bash "$work/tree/run.sh" --version >"$work/out" 2>"$work/err" </dev/null
+    asked=$(grep -o 'CUDA_ARCHS=[0-9 ]* all' "$log")
+    if ! grep -q '^make ' "$log"; then not_ok "$name" "make was not called: $(cat "$work/err")"
+    elif [[ ${asked% all} != "${3:+CUDA_ARCHS=$3}" ]]; then not_ok "$name" "asked for \"$(cat "$log")\""
+    else ok "$name"; fi
+}
+builds_for archs_without_gpu '' 75
+mkdir -p "$work/proc/driver/nvidia" && driver 580.65.06
+builds_for archs_of_the_gpus '12.0\\n8.0\\n8.0\\n' '80 120'
+builds_for archs_of_a_newer_gpu '8.0\\n13.1\\n' ''
+rm "$work/root/usr/local/cuda/bin/nvcc"
 finish
