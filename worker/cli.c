@@ -378,10 +378,11 @@ int cli_dump_graph(const struct cli_params *p)
     if (!err) {
         printf("\n# after the passes\n");
         net_dump(net, true, stdout);
-        int h, w;
-        net_receptive_field(net, &h, &w);
-        printf("\nreceptive radius %d x %d pixels (-1: unbounded), sizes must be multiples of %d\n", h, w,
-               net_size_multiple(net));
+        struct field_reach values = net_reach(net, false), bits = net_reach(net, true);
+        printf("\nreceptive radius %d x %d pixels (-1: unbounded), of bits %d x %d with cuts at multiples of %d, sizes "
+               "must "
+               "be multiples of %d\n",
+               values.h, values.w, bits.h, bits.w, bits.step, net_size_multiple(net));
     }
     free(shapes);
     net_close(&net);

@@ -142,8 +142,7 @@ static enum reel_err make_tiles(struct device_image *d)
 {
     const struct task *task = d->task;
     const struct view *v = &task->view;
-    int in_w = v->src_w > v->net_w ? v->src_w : v->net_w, in_h = v->src_h > v->net_h ? v->src_h : v->net_h;
-    enum reel_err err = own_canvas(d, in_w, in_h, task->model->input.channels, &d->in_canvas);
+    enum reel_err err = own_canvas(d, v->pad_w, v->pad_h, task->model->input.channels, &d->in_canvas);
     size_t w = (size_t)d->made_w, h = (size_t)d->made_h, n_x = (size_t)v->n_x, n_y = (size_t)v->n_y;
     float *weights = malloc((w * n_x + h * n_y) * sizeof *weights);
     if (!err && !weights) err = reel_fail(REEL_ERR_NOMEM, "could not join tiles: out of memory");

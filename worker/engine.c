@@ -9,7 +9,6 @@
 
 #include "common/life.h"
 #include "common/proto.h"
-#include "worker/model_graph.h"
 
 // Prepared sizes held at once: inputs of a run rarely mix more, and each holds
 // its own weights.
@@ -158,15 +157,9 @@ enum reel_err engines_infer(struct engines *e, const struct model *model, int w,
     return net_infer_shapes(e->first, &in, out_shapes);
 }
 
-void engines_field(struct engines *e, int *out_radius_w, int *out_radius_h, bool *out_steps)
+struct field_reach engines_reach(struct engines *e, bool of_bits)
 {
-    net_receptive_field(e->first, out_radius_h, out_radius_w);
-    *out_steps = model_steps(net_graph(e->first));
-}
-
-void engines_bit_field(struct engines *e, int *out_radius_w, int *out_radius_h, int *out_step)
-{
-    net_bit_field(e->first, out_radius_h, out_radius_w, out_step);
+    return net_reach(e->first, of_bits);
 }
 
 // ---- preparing --------------------------------------------------------------

@@ -6,6 +6,7 @@
 #ifndef REEL_WORKER_ENGINE_H
 #define REEL_WORKER_ENGINE_H
 
+#include "worker/graph/field.h"
 #include "worker/model.h"
 
 struct engine;
@@ -27,11 +28,8 @@ const struct model_facts *engines_facts(const struct engines *engines);
 // Output shapes for a picture of w x h.
 enum reel_err engines_infer(struct engines *engines, const struct model *model, int w, int h,
                             struct reel_shape *out_shapes);
-// Receptive radius, and whether the network sees its input in steps, for tiles.
-void engines_field(struct engines *engines, int *out_radius_w, int *out_radius_h, bool *out_steps);
-// The radius within which an output's bits depend on pixels, and the multiple
-// of pixels that frames may be cut at without changing them.
-void engines_bit_field(struct engines *engines, int *out_radius_w, int *out_radius_h, int *out_step);
+// net_reach().
+struct field_reach engines_reach(struct engines *engines, bool of_bits);
 // The engine for a network input of w x h, compiled when it is new (the one
 // unused for longest goes). Holds until the next call. Of a backend without a
 // model w is the number of parts that a frame is done in, and a run stands for

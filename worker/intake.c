@@ -7,88 +7,19 @@
 
 #include "common/child_rings.h"
 #include "common/log.h"
+#include "worker/tiling.h"
 #include "worker/worker.h"
 
 // ---- tasks ----------------------------------------------------------------
 
-// Pictures of more pixels than this go through networks of any size in tiles,
-// where that changes no pixel: activations of 64 channels take 256 bytes a
-// pixel, several times.
-#define WHOLE_PIXELS (1920 * 1088)
-#define TILE_SIDE 1024
-
-// A part that takes more than this share of the whole frame's rows is not worth
-// its worker.
-#define PART_WORTH 0.85
-#define PART_ROWS 16 // least height of a band
-
-// The smallest tile with which n of them cover src.
-static int side_of(int src, int n, int overlap)
-{
-    return (src + (n - 1) * overlap + n - 1) / n;
-}
-
-// The smallest tile with which as many tiles as TILE_SIDE needs cover src.
-static int tile_side(int src, int radius)
-{
-    int overlap = 2 * radius,
-        n = src <= TILE_SIDE ? 1 : (src - overlap + TILE_SIDE - overlap - 1) / (TILE_SIDE - overlap);
-    return side_of(src, n, overlap);
-}
-
-// Likewise; the last tile begins at a multiple of align.
-static int part_side(int src, int n, int overlap, int align)
-{
-    if (n == 1) return src;
-    int side = side_of(src, n, overlap);
-    return side + (src - side) % align;
-}
-
-// A frame over several workers: bands of whole tile rows that overlap by all
-// that an output's bits depend on, computed again on both sides of a seam. The
-// least work that keeps tiles under WHOLE_PIXELS. Leaves p as it is where there
-// is no gain.
-static void settle_parts(struct view_params *p, int radius, int align)
-{
-    int overlap = view_part_overlap(radius, align), wished = p->parts, best_w = 0, best_h = 0;
-    int64_t frame = (int64_t)p->src_w * p->src_h, best = INT64_MAX;
-    for (int parts = wished; parts > 1 && !best_w; parts--) {
-        if ((p->src_h - overlap) / parts < PART_ROWS) continue;
-        for (int i = 0; i < 64; i++) {
-            int n_x = 1 + i % 8, n_y = parts * (1 + i / 8);
-            int w = part_side(p->src_w, n_x, overlap, align), h = part_side(p->src_h, n_y, overlap, align);
-            int64_t work = (int64_t)w * h * n_x * n_y;
-            if ((int64_t)w * h > WHOLE_PIXELS || work >= best || (double)work > PART_WORTH * parts * (double)frame)
-                continue;
-            best = work, best_w = w, best_h = h;
-            p->parts = parts;
-        }
-    }
-    if (!best_w) return;
-    p->fit = MODEL_TILES;
-    p->net_w = best_w, p->net_h = best_h;
-    p->radius_w = p->radius_h = radius;
-    p->align = align;
-}
-
 static void settle_tiles(struct worker *w, struct view_params *p)
 {
-    bool dynamic = p->net_w <= 0 || p->net_h <= 0;
-    bool large = (int64_t)p->src_w * p->src_h > WHOLE_PIXELS && !strcmp(w->child.settings.tile, "auto");
-    bool may = w->model.task == REEL_TASK_IMAGE && dynamic && p->size_multiple <= 1;
-    if (p->fit != MODEL_TILES && !((large || p->parts > 1) && may)) return;
-    engines_field(w->engines, &p->radius_w, &p->radius_h, &p->steps);
-    int radius = p->radius_w > p->radius_h ? p->radius_w : p->radius_h;
-    if (p->fit == MODEL_TILES || p->steps || p->radius_w < 0 || p->radius_h < 0) return;
-    if (p->parts > 1) {
-        int bits_w, bits_h, align;
-        engines_bit_field(w->engines, &bits_w, &bits_h, &align);
-        settle_parts(p, bits_w > bits_h ? bits_w : bits_h, align);
-    }
-    if (p->fit == MODEL_TILES || !large || radius > TILE_SIDE / 8) return;
-    p->fit = MODEL_TILES;
-    p->net_w = tile_side(p->src_w, radius);
-    p->net_h = tile_side(p->src_h, radius);
+    bool dynamic = p->net_w <= 0 || p->net_h <= 0, large = (int64_t)p->src_w * p->src_h > TILING_WHOLE_PIXELS;
+    bool may = !strcmp(w->child.settings.tile, "auto");
+    if (p->fit == MODEL_TILES)
+        tiling_reach(p, engines_reach(w->engines, false));
+    else if (dynamic && w->model.task == REEL_TASK_IMAGE && ((large && may) || p->parts > 1))
+        tiling_choose(p, engines_reach(w->engines, false), engines_reach(w->engines, true), may);
 }
 
 // Settles where pictures of this size go; ops->open comes later, when the
@@ -147,13 +78,24 @@ static void say_parts(struct worker *w, uint32_t job, const struct view *v)
                         v->src_w, v->src_h);
 }
 
+// What tiles are to the uncut picture. Tiles of a stated size may end behind it:
+// then its edge pixels are repeated where uncut the network pads.
+static const char *tiles_are(const struct view *v, int multiple)
+{
+    if (!v->exact) return "blended where they overlap: the model's field is not bounded by the overlap";
+    if (v->bits) return "overlapping by the network's whole field: the same pixels as uncut";
+    if (v->pad_w - v->src_w < multiple && v->pad_h - v->src_h < multiple)
+        return "overlapping by the network's whole field: the same pixels as uncut, but for rounding";
+    return "overlapping by the network's whole field: the same pixels as uncut, but for rounding and the right and "
+           "lower edges";
+}
+
 static void say_tiles(struct worker *w, uint32_t job, const struct view *v)
 {
     if (v->fit != MODEL_TILES || v->n_x * v->n_y < 2) return;
+    int multiple = w->model.input.size_multiple > 1 ? w->model.input.size_multiple : 1;
     reel_child_note(&w->child, REEL_LOG_INFO, job, "frames of %dx%d are cut into %d x %d tiles of %dx%d, %s", v->src_w,
-                    v->src_h, v->n_x, v->n_y, v->net_w, v->net_h,
-                    v->exact ? "overlapping by the network's whole field: the same pixels as uncut, but for rounding"
-                             : "blended where they overlap: the model's field is not bounded by the overlap");
+                    v->src_h, v->n_x, v->n_y, v->net_w, v->net_h, tiles_are(v, multiple));
 }
 
 static enum reel_err shape_of(struct worker *w, const struct reel_rec_shape *rec, struct reel_rec_shaped *out_shaped)

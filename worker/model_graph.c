@@ -3,7 +3,6 @@
 // model_graph.h.
 #include "worker/model_graph.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static bool is_one_of(const char *op, const char *const *list)
@@ -81,54 +80,6 @@ bool model_has_op(const struct graph *g, const char *op_type)
     for (const struct node *n = g ? g->first : NULL; n; n = n->next)
         if (!strcmp(n->op_type, op_type)) return true;
     return false;
-}
-
-// A Resize or Upsample that is known to enlarge.
-static bool enlarges(const struct node *n)
-{
-    double scale[8];
-    const float *attr;
-    int from = strcmp(n->op_type, "Upsample") ? 2 : 1;
-    int k = n->n_in > from ? model_constants(n->in[from], scale, 8) : 0;
-    if (!k) {
-        k = node_attr_floats(n, "scales", &attr);
-        for (int i = 0; i < k && i < 8; i++) scale[i] = (double)attr[i];
-    }
-    for (int i = 0; i < k && i < 8; i++)
-        if (scale[i] < 1) return false;
-    return k > 0;
-}
-
-// Whether a node moves the picture in steps.
-static bool node_steps(const struct node *n)
-{
-    static const char *const strided[] = {"Conv", "MaxPool", "AveragePool", "LpPool", NULL};
-    static const char *const always[] = {"SpaceToDepth", "Slice", "GridSample", "Gather", NULL};
-    const int64_t *stride;
-    int k = is_one_of(n->op_type, strided) ? node_attr_ints(n, "strides", &stride) : 0;
-    for (int i = 0; i < k; i++)
-        if (stride[i] > 1) return true;
-    if (is_one_of(n->op_type, always)) return true;
-    return (!strcmp(n->op_type, "Resize") || !strcmp(n->op_type, "Upsample")) && !enlarges(n);
-}
-
-bool model_steps(const struct graph *g)
-{
-    // Only what the picture's values reach counts, not arithmetic on shapes.
-    bool *reached = g ? calloc((size_t)g->n_values + 1, sizeof *reached) : NULL;
-    if (!reached) return true;
-    bool steps = false;
-    for (int i = 0; i < g->n_inputs; i++) reached[g->inputs[i]->id] = true;
-    for (const struct node *n = g->first; n && !steps; n = n->next) {
-        bool on_path = n->n_in > 0 && n->in[0] && reached[n->in[0]->id] && strcmp(n->op_type, "Shape");
-        for (int i = 1; i < n->n_in && !on_path; i++) on_path = n->in[i] && reached[n->in[i]->id];
-        if (!on_path) continue;
-        steps = node_steps(n);
-        for (int i = 0; i < n->n_out; i++)
-            if (n->out[i]) reached[n->out[i]->id] = true;
-    }
-    free(reached);
-    return steps;
 }
 
 int model_constants(const struct value *v, double *out, int most)

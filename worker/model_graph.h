@@ -19,10 +19,6 @@ const struct node *model_first_node(const struct graph *graph, const char *input
 // values aside; "" when unknown.
 const char *model_last_op(const struct graph *graph, const char *output);
 const struct node *model_last_node(const struct graph *graph, const char *output);
-// Whether the network looks at its input in steps of more than one pixel
-// (strides, poolings, space to depth): then a picture moved by one pixel does
-// not give the same output moved.
-bool model_steps(const struct graph *graph);
 bool model_has_op(const struct graph *graph, const char *op_type);
 // One number, or one a channel, of a constant operand; returns the count (0:
 // none).

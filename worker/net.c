@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/graph/field.h"
 #include "worker/graph/pass.h"
 #include "worker/graph/shape.h"
 #include "worker/onnx/import.h"
@@ -274,24 +273,16 @@ static struct graph *trial(struct net *net, int64_t h, int64_t w)
     return graph;
 }
 
-void net_receptive_field(struct net *net, int *out_radius_h, int *out_radius_w)
-{
-    *out_radius_h = *out_radius_w = -1;
-    struct graph *graph = trial(net, TRIAL, TRIAL);
-    if (graph) field_radius(graph, out_radius_h, out_radius_w);
-    graph_destroy(&graph);
-}
-
 // Winograd F(4x4) of kernels/conv_cpu.h; no backend makes larger blocks.
 #define CONV_BLOCK 4
 
-void net_bit_field(struct net *net, int *out_radius_h, int *out_radius_w, int *out_step)
+struct field_reach net_reach(struct net *net, bool of_bits)
 {
-    *out_radius_h = *out_radius_w = -1;
-    *out_step = 1;
+    struct field_reach reach = {.h = -1, .w = -1, .step = 1};
     struct graph *graph = trial(net, TRIAL, TRIAL);
-    if (graph) field_radius_of_bits(graph, CONV_BLOCK, out_radius_h, out_radius_w, out_step);
+    if (graph) reach = field_reach_of(graph, of_bits ? CONV_BLOCK : 1);
     graph_destroy(&graph);
+    return reach;
 }
 
 // Whether pictures of `side` pixels go through, and come out as much larger as

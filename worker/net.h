@@ -8,6 +8,7 @@
 #define REEL_WORKER_NET_H
 
 #include "worker/backend/backend.h"
+#include "worker/graph/field.h"
 
 struct net;
 
@@ -66,13 +67,10 @@ struct program *net_program(struct net *net);
 // not even fix the rank.
 struct reel_shape net_default_shape(const struct net *net, int i, int64_t h, int64_t w);
 
-// Receptive radius in input pixels of output 0 along (H, W) computed from the
-// graph; -1 when unbounded or unknown. And the factor that input sizes must be
-// a multiple of (1 when any size works).
-void net_receptive_field(struct net *net, int *out_radius_h, int *out_radius_w);
-// The radius within which pixels may differ in their last bits, too, and the
-// multiple of pixels at which pictures must be cut for that; -1 as above.
-void net_bit_field(struct net *net, int *out_radius_h, int *out_radius_w, int *out_step);
+// How far an output pixel sees, or its bits (graph/field.h), and where pictures
+// may be cut.
+struct field_reach net_reach(struct net *net, bool of_bits);
+// What input sizes must be a multiple of; 1 when any size works.
 int net_size_multiple(struct net *net);
 
 size_t net_memory_bytes(const struct net *net);

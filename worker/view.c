@@ -21,58 +21,63 @@ static int tiles_for(int src, int net, int overlap)
     return (src - overlap + step - 1) / step;
 }
 
-int view_tile_at(int i, int n, int net, int src)
+// Rounding tiles down to multiples may take align - 1 from an overlap.
+int view_overlap(int radius, int align)
+{
+    return 2 * (radius + VIEW_MARGIN) + align - 1;
+}
+
+static int tile_at(int i, int n, int net, int pad, int align)
 {
     if (n == 1) return 0;
-    return (int)((int64_t)(src - net) * i / (n - 1));
-}
-
-// Rounding tiles down to multiples may take align - 1 from an overlap.
-int view_part_overlap(int radius, int align)
-{
-    return 2 * (radius + VIEW_PART_MARGIN) + align - 1;
-}
-
-static int aligned_at(const struct view *v, int i, int n, int net, int src)
-{
-    int at = view_tile_at(i, n, net, src);
-    return i < n - 1 ? at - at % v->align : at;
+    int at = (int)((int64_t)(pad - net) * i / (n - 1));
+    return at - at % align; // of the last one nothing, pad - net is a multiple
 }
 
 int view_column_at(const struct view *v, int i)
 {
-    return aligned_at(v, i, v->n_x, v->net_w, v->src_w);
+    return tile_at(i, v->n_x, v->net_w, v->pad_w, v->align);
 }
 
 int view_row_at(const struct view *v, int i)
 {
-    return aligned_at(v, i, v->n_y, v->net_h, v->src_h);
+    return tile_at(i, v->n_y, v->net_h, v->pad_h, v->align);
+}
+
+// The picture's extent with the edge pixels repeated behind it, so that the last
+// tile begins at a multiple, too.
+static int padded(int src, int net, int align)
+{
+    return src <= net ? net : net + round_up(src - net, align);
 }
 
 static enum reel_err init_tiles(struct view *v, const struct view_params *p)
 {
-    int radius = p->radius_w > p->radius_h ? p->radius_w : p->radius_h;
     int least = p->net_w < p->net_h ? p->net_w : p->net_h;
     bool whole = p->src_w <= p->net_w && p->src_h <= p->net_h;
-    bool bounded = p->radius_w >= 0 && p->radius_h >= 0, parts = p->parts > 1;
-    v->align = parts && p->align > 1 ? p->align : 1;
+    int align = p->align > 1 ? p->align : 1;
+    v->overlap = view_overlap(p->radius, align);
+    // A field that eats more than half of a tile of stated size costs more than it gains.
+    int room = p->bits ? v->overlap + 1 : 2 * v->overlap;
+    v->exact = !whole && p->radius >= 0 && (p->src_w <= p->net_w || room <= p->net_w) &&
+               (p->src_h <= p->net_h || room <= p->net_h);
+    if (v->exact) v->align = align;
+    v->bits = v->exact && p->bits;
     // Without a bounded field a tile sees only itself: overlap more, so that
     // the blend hides the steps.
-    v->overlap = !bounded ? least / 4 : parts ? view_part_overlap(radius, v->align) : 2 * radius;
-    // A field that eats more than half of a tile costs more than it gains,
-    // except in time.
-    bool room = (p->net_w >= p->src_w || v->overlap < p->net_w) && (p->net_h >= p->src_h || v->overlap < p->net_h);
-    v->exact = !whole && bounded && !p->steps && (parts ? room : 4 * radius <= least);
+    if (!v->exact && p->radius < 0) v->overlap = least / 4;
     if (!v->exact && v->overlap < BLEND_OVERLAP) v->overlap = BLEND_OVERLAP;
     if (!v->exact && v->overlap > least / 4) v->overlap = least / 4;
-    v->n_x = tiles_for(p->src_w, p->net_w, v->overlap);
-    v->n_y = tiles_for(p->src_h, p->net_h, v->overlap);
+    v->pad_w = padded(p->src_w, p->net_w, v->align);
+    v->pad_h = padded(p->src_h, p->net_h, v->align);
+    v->n_x = tiles_for(v->pad_w, p->net_w, v->overlap);
+    v->n_y = tiles_for(v->pad_h, p->net_h, v->overlap);
     if (v->n_x * v->n_y > VIEW_MAX_TILES)
         return reel_fail(REEL_ERR_LIMIT,
                          "could not cut picture \"%dx%d\" into tiles of %dx%d: more than %d tiles\n"
                          "state a larger size in io.size or tile",
                          p->src_w, p->src_h, p->net_w, p->net_h, VIEW_MAX_TILES);
-    if (parts && v->exact) v->parts = p->parts < v->n_y ? p->parts : v->n_y;
+    if (p->parts > 1 && v->exact) v->parts = p->parts < v->n_y ? p->parts : v->n_y;
     return REEL_OK;
 }
 
@@ -115,7 +120,7 @@ enum reel_err view_init(struct view *v, const struct view_params *p)
                        .n_y = 1,
                        .parts = 1,
                        .align = 1};
-    v->pic_w = v->net_w, v->pic_h = v->net_h;
+    v->pic_w = v->pad_w = v->net_w, v->pic_h = v->pad_h = v->net_h;
     switch (v->fit) {
     case MODEL_WHOLE:
         return REEL_OK;

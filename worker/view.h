@@ -17,20 +17,24 @@ struct view {
     double scale_x, scale_y, shift_x, shift_y;
     // Network pixels that hold picture (letterbox); all of it otherwise.
     int pic_x, pic_y, pic_w, pic_h;
-    // Tiles: upper left corners on the source, evenly spread.
+    // What the network sees of a picture uncut, or in tiles of any number: the
+    // source, and edge pixels repeated to the right and below.
+    int pad_w, pad_h;
+    // Tiles: upper left corners on the padded source, evenly spread.
     int n_x, n_y;
     int overlap; // at least, in source pixels
     bool exact;  // overlap covers the receptive field: cut, not blended; same pixels but for rounding
+    bool bits;   // and the same bytes
     int parts;   // bands of whole tile rows that workers may do apart; 1: none
-    int align;   // tiles begin at multiples of this, except the last
+    int align;   // tiles begin at multiples of this
 };
 
-// Source rows beyond the receptive field that tiles of a frame in parts overlap
-// by, on each side of a seam: chroma rows are not cut, and neither are the rows
-// that chroma sited on a row is averaged from.
-#define VIEW_PART_MARGIN 4
-// Their overlap in all, with cuts at multiples of align.
-int view_part_overlap(int radius, int align);
+// Source rows beyond the receptive field that exact tiles overlap by, on each
+// side of a seam: chroma rows are not cut, and neither are the rows that chroma
+// sited on a row is averaged from.
+#define VIEW_MARGIN 4
+// The overlap of exact tiles in all, with cuts at multiples of align.
+int view_overlap(int radius, int align);
 
 #define VIEW_MAX_TILES 4096
 
@@ -39,17 +43,15 @@ struct view_params {
     int src_w, src_h;
     int net_w, net_h; // 0: as large as the source
     int size_multiple;
-    int radius_w, radius_h; // receptive radius, -1 unknown or unbounded
-    bool steps;             // the network sees its input in steps: tiles never give the same pixels
-    int parts;              // wished; 0 or 1: none
-    int align;              // of parts: cuts at these multiples change no bits
+    int radius; // receptive radius in both directions, -1 unknown or unbounded
+    int align;  // cuts at these multiples change nothing; 0 = 1
+    bool bits;  // radius and align are those of bits, net_w and net_h were chosen for them
+    int parts;  // wished; 0 or 1: none
 };
 
 // Errors: LIMIT (more than VIEW_MAX_TILES tiles).
 enum reel_err view_init(struct view *view, const struct view_params *params);
-// Corner of tile i on one axis (n tiles, of size net, on a source of src).
-int view_tile_at(int i, int n, int net, int src);
-// Left and upper edge of tile column and row i.
+// Left and upper edge of tile column and row i, on the padded source.
 int view_column_at(const struct view *view, int i);
 int view_row_at(const struct view *view, int i);
 // Tile rows first <= i < end of a part.

@@ -53,19 +53,24 @@ killed_workers() {
 }
 killed_workers
 
-# The bundled network: same picture, and each worker with less than the whole.
-network() {
-    local rc=0 extra
-    ffmpeg -v error -y -f lavfi -i testsrc2=s=192x400:r=25:d=0.12 -c:v ffv1 -pix_fmt yuv420p "$work/n.mkv" </dev/null
-    for extra in "off 1" "spatial 2" "spatial 3"; do
-        # shellcheck disable=SC2086 # two words
-        set -- $extra
-        limit=120 reel "$work/n.mkv" -o "$work/n$2.mkv" --backend onednn --model "$root/models/upscale2x.onnx" \
-            --encoder ffv1 --split "$1" --gpu_num "$2" || { not_ok split_network "exit code $?"; return; }
+# The bundled network: the bytes of --split off and of frames uncut, with odd and even sizes and both kinds of chroma.
+network() { # name size pix_fmt note options, once for each run...
+    local name=$1 size=$2 format=$3 note=$4 words rc=0
+    shift 4
+    ffmpeg -v error -y -f lavfi -i "testsrc2=s=$size:r=25:d=0.08" -c:v ffv1 -pix_fmt "$format" "$work/n.mkv" </dev/null
+    want=''
+    for words in "$@"; do
+        # shellcheck disable=SC2086 # words
+        limit=120 reel "$work/n.mkv" -o "$work/o.mkv" -y --backend onednn --model "$root/models/upscale2x-fast.onnx" \
+            --encoder ffv1 --progress plain $words || rc=$?
+        [[ -n $want ]] || { want=$(sum "$work/o.mkv"); continue; } # the first run is the reference
+        grep -q "$note" "$work/err" || { not_ok "$name $words" "its frames were not cut"; return; }
+        check "$name $words" $rc
     done
-    [[ $(sum "$work/n1.mkv") == "$(sum "$work/n2.mkv")" ]] || { not_ok split_network_2 "other bytes"; return; }
-    [[ $(sum "$work/n1.mkv") == "$(sum "$work/n3.mkv")" ]] || { not_ok split_network_3 "other bytes"; return; }
-    ok split_network
 }
-network
+split="each frame is split over . workers"
+network split_network_odd 191x333 yuv420p "$split" '--gpu_num 1' '--gpu_num 2 --split spatial' '--gpu_num 3 --split spatial'
+network split_network_444 96x402 yuv444p "$split" '--gpu_num 1' '--gpu_num 2 --split spatial'
+network tiles_of_large_frames 2049x1301 yuv420p "cut into [0-9 x]* tiles of .*: the same pixels as uncut$" \
+    '--gpu_num 1 --tile off' '--gpu_num 1' '--gpu_num 2'
 finish

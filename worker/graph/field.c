@@ -97,12 +97,15 @@ static struct field through_resize(const struct node *node, struct field f)
 {
     const struct reel_shape *in = &node->in[0]->shape, *out = &node->out[0]->shape;
     const char *mode = node_attr_string(node, "mode", "nearest");
+    const char *place = node_attr_string(node, "coordinate_transformation_mode", "half_pixel");
+    bool of_whole = !strcmp(place, "align_corners") || !strcmp(place, "tf_crop_and_resize");
     double support = !strcmp(mode, "cubic") ? 2 : !strcmp(mode, "linear") ? 1 : 0;
     for (int d = 0; d < 2; d++) {
         int axis = f.axis[d];
         if (in->dim[axis] <= 0 || out->dim[axis] <= 0) return unbounded;
         if (in->dim[axis] == out->dim[axis]) continue;
-        if (in->dim[axis] == 1) return unbounded; // one element spread over the picture
+        // One element spread over the picture, or positions that depend on its size.
+        if (in->dim[axis] == 1 || of_whole) return unbounded;
         double up = (double)out->dim[axis] / (double)in->dim[axis];
         struct span *s = &f.span[d];
         // Source positions of the coordinate modes differ by less than one
@@ -305,7 +308,7 @@ static struct field of_input(const struct value *v)
     return f;
 }
 
-#define MOST_STEP 4096
+#define MOST_STEP 4096 // cuts so far apart are of no use
 
 static int common_multiple(int a, int b)
 {
@@ -315,6 +318,16 @@ static int common_multiple(int a, int b)
         x = y, y = rest;
     }
     return a / x > MOST_STEP / b ? MOST_STEP : a / x * b;
+}
+
+// The least shift of the picture that moves a value by whole elements.
+static int step_of(double stride)
+{
+    for (int k = 1; k < MOST_STEP; k++) {
+        double elements = k / stride;
+        if (elements > 0.5 && fabs(elements - rint(elements)) < 1e-6) return k;
+    }
+    return MOST_STEP;
 }
 
 // Beyond what a dense convolution of 3 x 3 with step 1 sees, its block's edge.
@@ -330,7 +343,7 @@ static void widen_by_block(const struct node *node, const struct field *in, int 
         double more = in->span[d].stride * (block - 1) * w[d].dilation;
         f->span[d].lo -= more;
         f->span[d].hi += more;
-        *step = common_multiple(*step, block * (int)w[d].dilation * (int)ceil(in->span[d].stride - 1e-9));
+        *step = common_multiple(*step, step_of(in->span[d].stride * block * w[d].dilation));
     }
 }
 
@@ -348,6 +361,7 @@ static bool follow(const struct graph *graph, int block, struct field *fields, i
         for (int i = 0; i < node->n_in; i++)
             args[i] = node->in[i] ? fields[node->in[i]->id] : (struct field){.state = CONSTANT};
         struct field f = control || node->n_out < 1 || !node->out[0] ? unbounded : through_node(node, args);
+        for (int d = 0; d < 2 && f.state == PICTURE; d++) *step = common_multiple(*step, step_of(f.span[d].stride));
         if (block > 1) widen_by_block(node, args, block, &f, step);
         for (int i = 0; i < node->n_out; i++)
             if (node->out[i]) fields[node->out[i]->id] = f;
@@ -356,23 +370,17 @@ static bool follow(const struct graph *graph, int block, struct field *fields, i
     return true;
 }
 
-void field_radius(const struct graph *graph, int *out_radius_h, int *out_radius_w)
+struct field_reach field_reach_of(const struct graph *graph, int block)
 {
-    int step;
-    field_radius_of_bits(graph, 1, out_radius_h, out_radius_w, &step);
-}
-
-void field_radius_of_bits(const struct graph *graph, int block, int *out_radius_h, int *out_radius_w, int *out_step)
-{
-    *out_radius_h = *out_radius_w = -1;
-    *out_step = 1;
+    struct field_reach reach = {.h = -1, .w = -1, .step = 1};
     struct field *fields = calloc((size_t)graph->n_values + 1, sizeof *fields);
-    if (fields && graph->n_outputs && graph->n_inputs && follow(graph, block, fields, out_step)) {
+    if (fields && graph->n_outputs && graph->n_inputs && follow(graph, block, fields, &reach.step)) {
         const struct field *f = &fields[graph->outputs[0]->id];
-        if (f->state == PICTURE) {
-            *out_radius_h = (int)ceil(fmax(fmax(-f->span[0].lo, f->span[0].hi), 0) - 1e-9);
-            *out_radius_w = (int)ceil(fmax(fmax(-f->span[1].lo, f->span[1].hi), 0) - 1e-9);
+        if (f->state == PICTURE && reach.step < MOST_STEP) {
+            reach.h = (int)ceil(fmax(fmax(-f->span[0].lo, f->span[0].hi), 0) - 1e-9);
+            reach.w = (int)ceil(fmax(fmax(-f->span[1].lo, f->span[1].hi), 0) - 1e-9);
         }
     }
     free(fields);
+    return reach;
 }

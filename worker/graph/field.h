@@ -8,15 +8,20 @@
 
 #include "worker/graph/graph.h"
 
-// Receptive radius of output 0 in pixels of the first input along H and W: the
-// output pixel at position y (in input pixels) depends on rows y - radius ..
-// y + radius only. -1 when it is unbounded (global pooling, attention, a dense
-// layer...) or unknown. Pictures are NCHW, or NHWC when the last extent says so.
-void field_radius(const struct graph *graph, int *out_radius_h, int *out_radius_w);
-// The same for bits: convolutions that make block x block elements at a time
-// (Winograd) round each element by all that its block reads. Within this radius
-// of other pixels an element has the same bits only where the cut is at a
-// multiple of *out_step input pixels (blocks of dilated convolutions lie apart).
-void field_radius_of_bits(const struct graph *graph, int block, int *out_radius_h, int *out_radius_w, int *out_step);
+struct field_reach {
+    // Receptive radius of output 0 in pixels of the first input: the output pixel
+    // at position y (in input pixels) depends on rows y - h .. y + h only. -1 when
+    // it is unbounded (global pooling, attention, a dense layer...) or unknown.
+    int h, w;
+    // A picture cut at multiples of this many pixels gives the same values beyond
+    // the radius: a shift by it moves all values by whole elements.
+    int step;
+};
+
+// Pictures are NCHW, or NHWC when the last extent says so. block 1: of values.
+// Else of bits: convolutions that make block x block elements at a time
+// (Winograd) round each element by all that its block reads, and only blocks that
+// begin at the same pixels are rounded alike.
+struct field_reach field_reach_of(const struct graph *graph, int block);
 
 #endif

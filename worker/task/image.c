@@ -18,7 +18,7 @@
 
 struct image_state {
     int planes;      // 1 or 3, of the network's output
-    int in_w, in_h;  // of the input canvas: the source, at least a tile
+    int in_w, in_h;  // of the input canvas: the padded source
     float *in, *out; // canvases, planar R G B or Y; NULL where not needed
     size_t in_plane, out_plane;
 };
@@ -104,8 +104,7 @@ static enum reel_err image_open(struct task *task)
     task->state = s;
     const struct view *v = &task->view;
     s->planes = task->model->output.channels == 1 ? 1 : 3;
-    s->in_w = v->src_w > v->net_w ? v->src_w : v->net_w;
-    s->in_h = v->src_h > v->net_h ? v->src_h : v->net_h;
+    s->in_w = v->pad_w, s->in_h = v->pad_h;
     s->in_plane = (size_t)s->in_w * (size_t)s->in_h;
     s->out_plane = (size_t)w * (size_t)h;
     if (v->fit == MODEL_TILES) s->in = malloc(sizeof(float) * s->in_plane * (size_t)task->model->input.channels);
@@ -147,15 +146,15 @@ static enum reel_err output_view(const struct task *task, const struct engine *e
 // ---- parts ----------------------------------------------------------------------
 
 // The output row where tile row i begins: in the middle of the overlap, on a
-// whole chroma row.
+// whole chroma row, so that parts can be written apart.
 static int seam_at(const struct task *task, int i)
 {
     const struct view *v = &task->view;
     if (i == 0) return 0;
     if (i == v->n_y) return (int)task->out.height;
-    int begin = view_row_at(v, i), end = view_row_at(v, i - 1);
+    int begin = view_row_at(v, i), end = view_row_at(v, i - 1) + v->net_h;
     int scale = (int)task->out.height / v->src_h, f = 1 << task->out.format.log2_chroma_h;
-    return (begin + end + v->net_h) / 2 * scale / f * f;
+    return (begin + end) / 2 * scale / f * f;
 }
 
 struct image_band image_band_of(const struct task *task, uint32_t part)
@@ -342,23 +341,41 @@ static void cut_tile(const struct task *task, struct engine *engine, int x0, int
     }
 }
 
-// Weights of tile i's pixels along one axis: 1, falling to 0 towards its
-// neighbours (those of first <= i < end) around the middle of the overlap; both
-// sides of a seam sum to 1. All in output pixels; scale is a whole number.
-static void tile_weights(const struct view *v, int i, int first, int end_tile, int net,
-                         int (*tile_at)(const struct view *, int), int scale, float *weight)
+// One axis of the tiles of a band: tiles first <= i < end.
+struct tile_axis {
+    const struct task *task;
+    bool rows;
+    int first, end;
+    int net, scale; // output pixels a source pixel, a whole number
+};
+
+static int corner_at(const struct tile_axis *a, int i)
 {
-    int at = tile_at(v, i);
-    double ramp = v->exact ? 0 : (double)v->overlap * scale;
-    for (int x = 0; x < net * scale; x++) weight[x] = 1;
+    return a->rows ? view_row_at(&a->task->view, i) : view_column_at(&a->task->view, i);
+}
+
+// The output pixel where tile i takes over from tile i - 1.
+static double middle_at(const struct tile_axis *a, int i)
+{
+    if (a->rows && a->task->view.exact) return seam_at(a->task, i);
+    int begin = corner_at(a, i), end = corner_at(a, i - 1) + a->net;
+    return (begin + end) / 2 * (double)a->scale;
+}
+
+// Weights of tile i's pixels: 1, falling to 0 towards its neighbours around the
+// middle of the overlap; both sides of a seam sum to 1.
+static void tile_weights(const struct tile_axis *a, int i, float *weight)
+{
+    const struct view *v = &a->task->view;
+    int at = corner_at(a, i), n = a->net * a->scale;
+    double ramp = v->exact ? 0 : (double)v->overlap * a->scale;
+    for (int x = 0; x < n; x++) weight[x] = 1;
     for (int side = 0; side < 2; side++) {
         int other = side ? i + 1 : i - 1;
-        if (other < first || other >= end_tile) continue;
-        int low = side ? i : other, high = low + 1; // of the two tiles at this seam
-        int begin = tile_at(v, high), end = tile_at(v, low) + net;
-        double middle = (begin + end) / 2 * (double)scale;
-        for (int x = 0; x < net * scale; x++) {
-            double p = (double)at * scale + x + 0.5; // position on the canvas
+        if (other < a->first || other >= a->end) continue;
+        double middle = middle_at(a, side ? other : i);
+        for (int x = 0; x < n; x++) {
+            double p = (double)at * a->scale + x + 0.5; // position on the canvas
             double up = ramp > 0 ? (p - middle) / ramp + 0.5 : p > middle ? 1 : 0;
             up = up < 0 ? 0 : up > 1 ? 1 : up;
             weight[x] *= (float)(side ? 1 - up : up);
@@ -373,15 +390,17 @@ void image_tile_weights(const struct task *task, const struct image_band *band, 
     image_output_size(task, &w, &h);
     // A single tile may be of any size; its scale is not asked for.
     bool many = v->n_x > 1 || v->n_y > 1;
+    struct tile_axis columns = {task, false, 0, v->n_x, v->net_w, w / v->net_w};
+    struct tile_axis rows = {task, true, band->tile_first, band->tile_end, v->net_h, h / v->net_h};
     for (int i = 0; i < v->n_x; i++) {
         float *to = wx + (size_t)i * (size_t)w;
         for (int x = 0; x < w; x++) to[x] = 1;
-        if (many) tile_weights(v, i, 0, v->n_x, v->net_w, view_column_at, w / v->net_w, to);
+        if (many) tile_weights(&columns, i, to);
     }
     for (int i = band->tile_first; i < band->tile_end; i++) {
         float *to = wy + (size_t)i * (size_t)h;
         for (int y = 0; y < h; y++) to[y] = 1;
-        if (many) tile_weights(v, i, band->tile_first, band->tile_end, v->net_h, view_row_at, h / v->net_h, to);
+        if (many) tile_weights(&rows, i, to);
     }
 }
 

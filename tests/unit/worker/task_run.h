@@ -9,6 +9,7 @@
 
 #include "tests/check.h"
 #include "worker/task/task.h"
+#include "worker/tiling.h"
 
 static struct reel_settings settings;
 static const char *task_run_backend = "onednn";
@@ -19,9 +20,15 @@ struct run {
     struct task task;
 };
 
-// parts, radius, align: of a frame over several workers; parts 0: whole.
+static int task_run_up(int v, int multiple)
+{
+    return multiple > 1 ? (v + multiple - 1) / multiple * multiple : v;
+}
+
+// parts: of a frame over several workers, in tiles of about tile_w (0: as wide
+// as the frame) x tile_h that keep all bits; 1: in tiles for one; 0: whole.
 static enum reel_err open_parts(struct run *r, const char *path, int w, int h, struct reel_pixel_format format,
-                                int parts, int band_h, int location)
+                                int parts, int tile_w, int tile_h, int location)
 {
     struct engine_params ep = {.path = path, .backend = task_run_backend, .backend_params = {.threads = 1}};
     struct reel_shape shapes[MODEL_MAX_OUTPUTS];
@@ -45,11 +52,15 @@ static enum reel_err open_parts(struct run *r, const char *path, int w, int h, s
                             .net_w = r->model.input.width,
                             .net_h = r->model.input.height,
                             .size_multiple = r->model.input.size_multiple};
-    if (p.fit == MODEL_TILES) engines_field(r->engines, &p.radius_w, &p.radius_h, &p.steps);
-    if (parts) {
-        p.fit = MODEL_TILES, p.parts = parts, p.net_w = w;
-        engines_bit_field(r->engines, &p.radius_w, &p.radius_h, &p.align);
-        p.net_h = band_h + (h - band_h) % p.align;
+    if (p.fit == MODEL_TILES) {
+        p.parts = parts;
+        tiling_reach(&p, engines_reach(r->engines, false));
+    } else if (parts) {
+        p.fit = MODEL_TILES, p.parts = parts, p.bits = true;
+        tiling_reach(&p, engines_reach(r->engines, true));
+        int pad_w = task_run_up(w, p.size_multiple), pad_h = task_run_up(h, p.size_multiple);
+        p.net_w = tile_w ? tile_w + (pad_w - tile_w) % p.align : pad_w;
+        p.net_h = tile_h + (pad_h - tile_h) % p.align;
     }
     if ((err = view_init(&t->view, &p))) return err;
     if ((err = engines_infer(r->engines, &r->model, t->view.net_w, t->view.net_h, t->out_shapes))) return err;
@@ -63,7 +74,7 @@ static enum reel_err open_parts(struct run *r, const char *path, int w, int h, s
 __attribute__((unused)) static enum reel_err open_run(struct run *r, const char *path, int w, int h,
                                                       struct reel_pixel_format format)
 {
-    return open_parts(r, path, w, h, format, 0, 0, 0);
+    return open_parts(r, path, w, h, format, 0, 0, 0, 0);
 }
 
 static void close_run(struct run *r)

@@ -185,9 +185,9 @@ static void frames_through(const char *path, int w, int h, struct reel_pixel_for
 {
     struct run cpu, dev;
     task_run_backend = "onednn";
-    CHECK_MSG(!open_parts(&cpu, path, w, h, format, parts, band_h, 0), "%s: %s", path, reel_fail_text());
+    CHECK_MSG(!open_parts(&cpu, path, w, h, format, parts, 0, band_h, 0), "%s: %s", path, reel_fail_text());
     task_run_backend = device_backend;
-    CHECK_MSG(!open_parts(&dev, path, w, h, format, parts, band_h, 0), "%s: %s", path, reel_fail_text());
+    CHECK_MSG(!open_parts(&dev, path, w, h, format, parts, 0, band_h, 0), "%s: %s", path, reel_fail_text());
     struct device *device = NULL;
     CHECK_INT(device_create(&device_ops_host, 0, &device), REEL_OK);
     struct engine *engine;

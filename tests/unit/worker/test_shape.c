@@ -98,11 +98,10 @@ static void check_radius(struct maker *m, struct value *y, int h, int w)
 {
     make_output(m, y);
     CHECK_INT(shape_infer(m->graph, NULL), REEL_OK);
-    int got_h, got_w;
-    field_radius(m->graph, &got_h, &got_w);
+    struct field_reach got = field_reach_of(m->graph, 1);
     graph_destroy(&m->graph);
-    CHECK_INT(got_h, h);
-    CHECK_INT(got_w, w);
+    CHECK_INT(got.h, h);
+    CHECK_INT(got.w, w);
 }
 
 static void radius_of_convolutions(void)
@@ -140,9 +139,10 @@ static void radius_is_true(void)
     make_attr(&m, y, (struct attr){.name = "blocksize", .type = ATTR_INT, .u.i = 2});
     make_output(&m, y);
     CHECK_INT(shape_infer(m.graph, NULL), REEL_OK);
-    int h, w;
-    field_radius(m.graph, &h, &w);
-    CHECK_MSG(h > 0 && h < 40 && w == h, "radius %d x %d", h, w);
+    struct field_reach reach = field_reach_of(m.graph, 1);
+    int h = reach.h;
+    CHECK_MSG(h > 0 && h < 40 && reach.w == h, "radius %d x %d", h, reach.w);
+    CHECK_INT(reach.step, 4); // two convolutions of stride 2
     struct reel_tensor in, a, b;
     CHECK_INT(reel_tensor_init(&in, REEL_F32, &x->shape), REEL_OK);
     for (int i = 0; i < 96 * 96; i++) ((float *)in.data)[i] = (float)make_random(&m, -1, 1);
@@ -162,9 +162,44 @@ static void radius_is_true(void)
     graph_destroy(&m.graph);
 }
 
+// Where a picture may be cut: at whole elements of every value between.
+static void steps_of_strides(void)
+{
+    struct maker m = maker();
+    struct value *x = make_input(&m, "x", DIMS(1, 1, 96, 96));
+    struct value *y = conv(&m, conv(&m, x, 1, 4, 6, 2, 2), 4, 16, 3, 1, 1);
+    y = make_node(&m, "DepthToSpace", y, NULL, NULL);
+    make_attr(&m, y, (struct attr){.name = "blocksize", .type = ATTR_INT, .u.i = 4});
+    make_output(&m, y);
+    CHECK_INT(shape_infer(m.graph, NULL), REEL_OK);
+    struct field_reach values = field_reach_of(m.graph, 1), bits = field_reach_of(m.graph, 4);
+    CHECK_INT(values.step, 2);
+    CHECK_INT(bits.step, 8); // blocks of four elements, each of two pixels
+    CHECK_MSG(bits.h == values.h + 6 && bits.w == bits.h, "radius %d, of bits %d", values.h, bits.h);
+    graph_destroy(&m.graph);
+}
+
+static void resize_to_corners_is_unbounded(void)
+{
+    for (int corners = 0; corners < 2; corners++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(1, 1, 96, 96));
+        struct value *scales = make_weights(&m, DIMS(4), 1, 1);
+        ((float *)scales->constant->data)[2] = ((float *)scales->constant->data)[3] = 2;
+        struct value *y = make_node(&m, "Resize", x, NULL, scales);
+        make_attr(&m, y, (struct attr){.name = "mode", .type = ATTR_STRING, .u.s = "linear"});
+        if (corners)
+            make_attr(
+                &m, y,
+                (struct attr){.name = "coordinate_transformation_mode", .type = ATTR_STRING, .u.s = "align_corners"});
+        check_radius(&m, y, corners ? -1 : 2, corners ? -1 : 2);
+    }
+}
+
 CHECK_MAIN({"shape_arithmetic_is_folded", shape_arithmetic_is_folded},
            {"refusals_name_the_node", refusals_name_the_node},
            {"large_constants_are_not_made", large_constants_are_not_made},
            {"data_dependent_extents_stay_open", data_dependent_extents_stay_open},
            {"constant_weights_are_folded", constant_weights_are_folded},
-           {"radius_of_convolutions", radius_of_convolutions}, {"radius_is_true", radius_is_true})
+           {"radius_of_convolutions", radius_of_convolutions}, {"radius_is_true", radius_is_true},
+           {"steps_of_strides", steps_of_strides}, {"resize_to_corners_is_unbounded", resize_to_corners_is_unbounded})

@@ -34,19 +34,20 @@ static void tiles_cover(void)
                                     .src_h = 100,
                                     .net_w = 128,
                                     .net_h = 128,
-                                    .radius_w = radius,
-                                    .radius_h = radius};
+                                    .radius = radius,
+                                    .align = 1 + src % 5};
             struct view v;
             CHECK_INT(view_init(&v, &p), REEL_OK);
             int end = 0;
             for (int i = 0; i < v.n_x; i++) {
-                int at = view_tile_at(i, v.n_x, 128, src);
-                CHECK_MSG(i == 0 ? at == 0 : at + v.overlap <= end, "width %d, radius %d: tile %d begins at %d", src,
-                          radius, i, at);
+                int at = view_column_at(&v, i);
+                CHECK_MSG(i == 0 ? at == 0 : at + v.overlap - (v.align - 1) <= end && at % v.align == 0,
+                          "width %d, radius %d: tile %d begins at %d", src, radius, i, at);
                 end = at + 128;
             }
-            CHECK_MSG(end >= src && (v.n_x == 1 || end == src), "width %d: tiles end at %d", src, end);
-            if (v.exact) CHECK(v.overlap >= 2 * radius);
+            CHECK_MSG(end == v.pad_w && end >= src && (v.n_x == 1 || end < src + v.align), "width %d: tiles end at %d",
+                      src, end);
+            if (v.exact) CHECK(v.overlap - (v.align - 1) >= 2 * radius);
         }
 }
 
@@ -117,13 +118,13 @@ static void sim_stamps(void)
 // Each part writes its own rows and no others, and all together the bytes of
 // the whole frame.
 static void parts_of_one(const char *path, struct reel_pixel_format format, int location, int parts, int w, int h,
-                         int band_h)
+                         int tile_w, int tile_h)
 {
     struct run whole, split;
     opt_defaults(reel_settings_table(), &settings);
     CHECK_MSG(!open_run(&whole, path, w, h, format), "%s", reel_fail_text());
     whole.task.media.colour.chroma_location = whole.task.out_colour.chroma_location = (uint8_t)location;
-    CHECK_MSG(!open_parts(&split, path, w, h, format, parts, band_h, location), "%s", reel_fail_text());
+    CHECK_MSG(!open_parts(&split, path, w, h, format, parts, tile_w, tile_h, location), "%s", reel_fail_text());
     CHECK_INT(split.task.view.parts, parts);
     size_t bytes = whole.task.out.slot_bytes;
     uint8_t *in = calloc(1, whole.task.in.slot_bytes), *a = calloc(1, bytes), *b = calloc(1, bytes);
@@ -162,12 +163,49 @@ static void parts_as_whole(void)
     static const char upscale[] = "tests/models/rgb2x.onnx";
     struct reel_pixel_format yuv = {REEL_PIX_YUV, 8, 1, 1}, deep = {REEL_PIX_YUV, 10, 0, 0},
                              wide = {REEL_PIX_YUV, 8, 1, 0}, gbr = {REEL_PIX_GBR, 8, 0, 0};
-    parts_of_one(upscale, yuv, 0, 2, 90, 200, 160);
-    parts_of_one(upscale, yuv, 3, 3, 90, 301, 170);
-    parts_of_one(upscale, yuv, 6, 2, 61, 250, 170);
-    parts_of_one(upscale, wide, 1, 2, 62, 203, 160);
-    parts_of_one(upscale, deep, 0, 2, 40, 203, 160);
-    parts_of_one(upscale, gbr, 0, 2, 40, 203, 160);
+    parts_of_one(upscale, yuv, 0, 2, 90, 200, 0, 160);
+    parts_of_one(upscale, yuv, 3, 3, 90, 301, 0, 170);
+    parts_of_one(upscale, yuv, 6, 2, 61, 250, 0, 170);
+    parts_of_one(upscale, wide, 1, 2, 62, 203, 0, 160);
+    parts_of_one(upscale, deep, 0, 2, 40, 203, 0, 160);
+    parts_of_one(upscale, gbr, 0, 2, 40, 203, 0, 160);
+}
+
+// The bundled network moves in steps of two pixels and wants even sizes; its
+// blocks begin at multiples of eight.
+static void parts_of_stepping_network(void)
+{
+    static const char upscale[] = "models/upscale2x-fast.onnx";
+    struct reel_pixel_format yuv = {REEL_PIX_YUV, 8, 1, 1}, full = {REEL_PIX_YUV, 8, 0, 0},
+                             deep = {REEL_PIX_YUV, 10, 1, 1};
+    parts_of_one(upscale, yuv, 0, 2, 90, 260, 0, 180);
+    parts_of_one(upscale, yuv, 3, 3, 61, 351, 0, 190);
+    parts_of_one(upscale, full, 0, 2, 33, 253, 0, 180);
+    parts_of_one(upscale, deep, 1, 1, 283, 255, 180, 172);
+    parts_of_one(upscale, yuv, 0, 2, 280, 254, 170, 180);
+}
+
+// Tiles of a stated size keep no bits, but parts cut them where one worker does.
+static void parts_of_stated_tiles(void)
+{
+    static const char upscale[] = "models/upscale2x-fast.onnx";
+    struct reel_pixel_format yuv = {REEL_PIX_YUV, 8, 1, 1};
+    struct run one, two;
+    opt_defaults(reel_settings_table(), &settings);
+    snprintf(settings.tile, sizeof settings.tile, "97x101");
+    CHECK_MSG(!open_parts(&one, upscale, 131, 203, yuv, 0, 0, 0, 0), "%s", reel_fail_text());
+    CHECK_MSG(!open_parts(&two, upscale, 131, 203, yuv, 2, 0, 0, 0), "%s", reel_fail_text());
+    CHECK(one.task.view.exact && one.task.view.parts == 1);
+    CHECK_INT(two.task.view.parts, 2);
+    uint8_t *in = calloc(1, one.task.in.slot_bytes), *a = calloc(1, one.task.out.slot_bytes);
+    uint8_t *b = calloc(1, one.task.out.slot_bytes);
+    fill_picture(&one, in);
+    CHECK_INT(run_frame(&one, in, a), REEL_OK);
+    for (uint32_t part = 0; part < 2; part++) CHECK_INT(run_part(&two, in, b, part), REEL_OK);
+    CHECK(!memcmp(a, b, one.task.out.aux_offset));
+    free(in), free(a), free(b);
+    close_run(&one);
+    close_run(&two);
 }
 
 static void parts_as_whole_dilated(void)
@@ -177,7 +215,7 @@ static void parts_as_whole_dilated(void)
     snprintf(path, sizeof path, "%s/models/denoise_ircnn_medium_fp16.onnx", root ? root : "../shared/testdata");
     if (access(path, R_OK)) SKIP("no test data");
     struct reel_pixel_format yuv = {REEL_PIX_YUV, 8, 1, 1};
-    parts_of_one(path, yuv, 0, 2, 64, 460, 320);
+    parts_of_one(path, yuv, 0, 2, 64, 460, 0, 320);
 }
 
 static void tiles_as_whole(void)
@@ -214,5 +252,7 @@ static void tiles_as_whole(void)
 CHECK_MAIN({"task letterbox there and back", letterbox_there_and_back}, {"task tiles cover", tiles_cover},
            {"task too many tiles", too_many_tiles}, {"task sim stamps", sim_stamps},
            {"task parts as the whole frame", parts_as_whole},
+           {"task parts of a network that steps", parts_of_stepping_network},
+           {"task parts of stated tiles", parts_of_stated_tiles},
            {"task parts of a dilated network", parts_as_whole_dilated},
            {"task tiles as the whole frame", tiles_as_whole})
