@@ -132,8 +132,9 @@ $(OBJ)/%.cu.o: %.cu $(ARCH_MARK)
 	@mkdir -p $(@D)
 	$(NVCC) $(NVCC_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 
-# Objects say REEL_CUDA, archives hold one half or the other: switching between
-# CUDA=0 and CUDA=1 in one folder makes them anew.
+# Archives hold one half or the other, and command.o is the one object in both
+# builds that says REEL_CUDA: switching between CUDA=0 and CUDA=1 in one folder
+# makes them anew.
 CUDA_MARK := $(OBJ)/cuda-$(CUDA)
 $(CUDA_MARK):
 	@mkdir -p $(@D); rm -f $(OBJ)/cuda-[01]; touch $@

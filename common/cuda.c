@@ -74,6 +74,16 @@ enum reel_err reel_cuda_check(int cuda_error, const char *what)
     return reel_fail(class_of(e), "could not %s: %s (%s)", what, cudaGetErrorString(e), cudaGetErrorName(e));
 }
 
+void reel_cuda_look(void)
+{
+    cudaError_t last = cudaGetLastError();
+    // The driver's own errors are no runtime call's last one: a context that
+    // met a fault answers every call with it. Harmless while a stream captures.
+    cudaError_t now = cudaStreamQuery(NULL);
+    cudaGetLastError();
+    if (is_sticky(last) || is_sticky(now)) atomic_store(&device_lost, true);
+}
+
 bool reel_cuda_lost(void)
 {
     return atomic_load(&device_lost);

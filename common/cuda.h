@@ -114,6 +114,9 @@ void reel_cuda_graph_destroy(void **graph);
 // Turns the result of a kernel launcher or runtime call into an error with a
 // text: "could not <what>: <CUDA's text>". 0 is OK. Clears CUDA's last error.
 enum reel_err reel_cuda_check(int cuda_error, const char *what);
+// After a failure of another library (cuDNN, FFmpeg): takes note of a fault that
+// it met, and clears CUDA's last error, which the next launch would report.
+void reel_cuda_look(void);
 // True once a call met a fault after which this process cannot use its device.
 bool reel_cuda_lost(void);
 

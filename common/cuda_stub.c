@@ -188,6 +188,10 @@ enum reel_err reel_cuda_check(int cuda_error, const char *what)
     return cuda_error ? refuse() : REEL_OK;
 }
 
+void reel_cuda_look(void)
+{
+}
+
 bool reel_cuda_lost(void)
 {
     return false;

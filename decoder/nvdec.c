@@ -27,6 +27,7 @@ static enum reel_err refused(int code, const char *what)
 {
     char reason[AV_ERROR_MAX_STRING_SIZE];
     av_strerror(code, reason, sizeof reason);
+    reel_cuda_look();
     return reel_fail(code == AVERROR(ENOMEM) ? REEL_ERR_NOMEM : REEL_ERR_FAULT, "could not %s: %s", what, reason);
 }
 

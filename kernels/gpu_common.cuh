@@ -34,6 +34,19 @@
 // Threads in a block where nothing speaks for another number.
 #define GPU_BLOCK 256
 
+// Most blocks along the second and third side of a grid (CUDA programming guide,
+// technical specifications): kernels with more to do go on in a loop. And most
+// elements of a kernel that counts them in 32 bits, whose last block may reach
+// beyond: more are done by several launches. Small on the CPU, so that the tests
+// come there.
+#ifdef REEL_CUDA_CPU
+#define GPU_GRID_MOST 5
+#define GPU_COUNT_MOST 600u
+#else
+#define GPU_GRID_MOST 65535
+#define GPU_COUNT_MOST 0xffff0000u
+#endif
+
 static inline unsigned gpu_blocks(long long count, int per_block)
 {
     return (unsigned)((count + per_block - 1) / per_block);

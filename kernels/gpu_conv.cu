@@ -137,48 +137,39 @@ extern "C" int gpu_conv(const struct gpu_conv *p, const void *x, const void *w, 
 
 #define TILE 16
 
+// Rows lie along the grid's first side, which has room for 2^31 blocks.
 static __global__ void matmul(const struct gpu_matmul p, const void *x, const void *w,
                               const struct gpu_pointers operand, void *y)
 {
     __shared__ float xs[TILE][TILE + 1], ws[TILE][TILE + 1];
-    const int k = (int)(blockIdx.x * TILE + threadIdx.x), m = (int)(blockIdx.y * TILE + threadIdx.y);
-    const long long b = blockIdx.z;
-    float acc = 0;
-    for (int c0 = 0; c0 < p.c; c0 += TILE) {
-        const int xc = c0 + (int)threadIdx.x, wc = c0 + (int)threadIdx.y;
-        xs[threadIdx.y][threadIdx.x] =
-            m < p.m && xc < p.c ? gpu_any_load(p.x_elem, x, b * p.x_batch + m * p.x_row + xc * p.x_col) : 0;
-        ws[threadIdx.y][threadIdx.x] =
-            k < p.k && wc < p.c ? gpu_any_load(p.w_elem, w, b * p.w_batch + wc * p.w_row + k * p.w_col) : 0;
-        __syncthreads();
+    const int k = (int)(blockIdx.y * TILE + threadIdx.x), m = (int)(blockIdx.x * TILE + threadIdx.y);
+    for (long long b = blockIdx.z; b < p.batches; b += gridDim.z) {
+        float acc = 0;
+        for (int c0 = 0; c0 < p.c; c0 += TILE) {
+            const int xc = c0 + (int)threadIdx.x, wc = c0 + (int)threadIdx.y;
+            xs[threadIdx.y][threadIdx.x] =
+                m < p.m && xc < p.c ? gpu_any_load(p.x_elem, x, b * p.x_batch + m * p.x_row + xc * p.x_col) : 0;
+            ws[threadIdx.y][threadIdx.x] =
+                k < p.k && wc < p.c ? gpu_any_load(p.w_elem, w, b * p.w_batch + wc * p.w_row + k * p.w_col) : 0;
+            __syncthreads();
 #pragma unroll
-        for (int c = 0; c < TILE; c++) acc += xs[threadIdx.y][c] * ws[c][threadIdx.x];
-        __syncthreads();
+            for (int c = 0; c < TILE; c++) acc += xs[threadIdx.y][c] * ws[c][threadIdx.x];
+            __syncthreads();
+        }
+        if (m >= p.m || k >= p.k) continue;
+        acc *= p.alpha;
+        gpu_chain_apply<float, 1>(p.chain, 0, operand, &acc, b, b * p.m + m, k, p.k);
+        gpu_any_store(p.y_elem, y, b * p.y_batch + (long long)m * p.k + k, acc);
     }
-    if (m >= p.m || k >= p.k) return;
-    acc *= p.alpha;
-    gpu_chain_apply<float, 1>(p.chain, 0, operand, &acc, b, b * p.m + m, k, p.k);
-    gpu_any_store(p.y_elem, y, b * p.y_batch + (long long)m * p.k + k, acc);
 }
 
 extern "C" int gpu_matmul(const struct gpu_matmul *p, const void *x, const void *w, const void *const *operand, void *y,
                           void *stream)
 {
     const struct gpu_pointers o = gpu_pointers_of(&p->chain, operand);
-    // the grid's second and third sides end at 65535
-    for (int b = 0; b < p->batches; b += 65535)
-        for (int m = 0; m < p->m; m += 65535 * TILE) {
-            struct gpu_matmul part = *p;
-            part.batches = p->batches - b < 65535 ? p->batches - b : 65535;
-            part.m = p->m - m < 65535 * TILE ? p->m - m : 65535 * TILE;
-            if ((b || m || part.m < p->m) && p->chain.n_operands)
-                return cudaErrorInvalidValue; // rows would be miscounted
-            const size_t x_at = (size_t)(b * p->x_batch + m * p->x_row) * gpu_elem_bytes((enum gpu_elem)p->x_elem);
-            const size_t w_at = (size_t)(b * p->w_batch) * gpu_elem_bytes((enum gpu_elem)p->w_elem);
-            const size_t y_at = (size_t)(b * p->y_batch + (int64_t)m * p->k) * gpu_elem_bytes((enum gpu_elem)p->y_elem);
-            REEL_LAUNCH(matmul, dim3(gpu_blocks(p->k, TILE), gpu_blocks(part.m, TILE), (unsigned)part.batches),
-                        dim3(TILE, TILE), 0, stream, part, (const char *)x + x_at, (const char *)w + w_at, o,
-                        (char *)y + y_at);
-        }
+    const dim3 grid(gpu_blocks(p->m, TILE), gpu_blocks(p->k, TILE),
+                    (unsigned)(p->batches < GPU_GRID_MOST ? p->batches : GPU_GRID_MOST));
+    if (grid.y > GPU_GRID_MOST) return cudaErrorInvalidValue; // a million columns
+    REEL_LAUNCH(matmul, grid, dim3(TILE, TILE), 0, stream, *p, x, w, o, y);
     return cudaGetLastError();
 }

@@ -101,13 +101,36 @@ static int launch_elementwise(const struct gpu_elementwise *p, const void *x, co
     return cudaGetLastError();
 }
 
+// Half of the longest dimension but the last (whose end is padding), then the rest.
+static int in_halves(const struct gpu_elementwise *p, const void *x, const void *const *operand, void *y, void *stream)
+{
+    int d = 0;
+    for (int k = 1; k < p->n_dims - 1; k++)
+        if (p->extent[k] > p->extent[d]) d = k;
+    if (p->n_dims < 2 || p->extent[d] < 2) return cudaErrorInvalidValue;
+    struct gpu_elementwise part = *p;
+    const int64_t half = p->extent[d] / 2;
+    part.extent[d] = (int32_t)half;
+    const int error = gpu_elementwise(&part, x, operand, y, stream);
+    if (error) return error;
+    const void *moved[GPU_OPERANDS] = {};
+    for (int o = 0; o < p->chain.n_operands; o++)
+        moved[o] = (const char *)operand[o] +
+                   half * p->operand_stride[o][d] * (int64_t)gpu_elem_bytes((enum gpu_elem)p->chain.operand[o].elem);
+    part.extent[d] = p->extent[d] - (int32_t)half;
+    return gpu_elementwise(
+        &part, (const char *)x + half * p->x_stride[d] * (int64_t)gpu_elem_bytes((enum gpu_elem)p->x_elem), moved,
+        (char *)y + half * p->y_stride[d] * (int64_t)gpu_elem_bytes((enum gpu_elem)p->y_elem), stream);
+}
+
 extern "C" int gpu_elementwise(const struct gpu_elementwise *p, const void *x, const void *const *operand, void *y,
                                void *stream)
 {
     unsigned long long count = 1;
     for (int d = 0; d < p->n_dims; d++) count *= (unsigned long long)p->extent[d];
     if (!count) return cudaSuccess;
-    if (count > 0xffffffffull) return cudaErrorInvalidValue;
+    if (count > GPU_COUNT_MOST && p->n_dims > 1) return in_halves(p, x, operand, y, stream);
+    if (count > 0xffff0000ull) return cudaErrorInvalidValue;
     const struct gpu_pointers o = gpu_pointers_of(&p->chain, operand);
     const int last = p->extent[p->n_dims - 1];
     if (last % 8 == 0 && p->y_elem == GPU_ELEM_F16)

@@ -160,8 +160,9 @@ static void launch_float(const struct gpu_copy *p, const A *src, B *dst, const i
         return;
     }
     const unsigned others = count / (unsigned)p->extent[a] / (unsigned)p->extent[b];
-    const dim3 grid(gpu_blocks(p->extent[a], TILE), gpu_blocks(p->extent[b], TILE), others < 65535 ? others : 65535);
-    if (grid.y > 65535)
+    const dim3 grid(gpu_blocks(p->extent[a], TILE), gpu_blocks(p->extent[b], TILE),
+                    others < GPU_GRID_MOST ? others : GPU_GRID_MOST);
+    if (grid.y > GPU_GRID_MOST)
         REEL_LAUNCH((copy_float<A, B>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, src, dst, tables,
                     count);
     else
@@ -235,12 +236,35 @@ static int copy_equal(const struct gpu_copy *p, const void *src, void *dst, cons
     return launch_raw(p, src, dst, tables, count, (uint8_t)p->fill, stream);
 }
 
+// Cuts the longest dimension in two.
+static void halves(const struct gpu_copy *p, struct gpu_copy *low, struct gpu_copy *high)
+{
+    int d = 0;
+    for (int k = 1; k < p->n_dims; k++)
+        if (p->extent[k] > p->extent[d]) d = k;
+    const int half = p->extent[d] / 2;
+    *low = *high = *p;
+    low->extent[d] = half;
+    high->extent[d] -= half;
+    high->dst_base += half * p->dst_stride[d];
+    if (p->table[d] >= 0)
+        high->table[d] += half;
+    else
+        high->src_base += half * p->src_stride[d];
+    if (p->pad_dim == d) high->pad_from = p->pad_from > half ? p->pad_from - half : 0;
+}
+
 extern "C" int gpu_copy(const struct gpu_copy *p, const void *src, void *dst, const int32_t *tables, void *stream)
 {
     unsigned long long count = 1;
     for (int d = 0; d < p->n_dims; d++) count *= (unsigned long long)p->extent[d];
     if (!count) return cudaSuccess;
-    if (count > 0xffffffffull) return cudaErrorInvalidValue;
+    if (count > GPU_COUNT_MOST) {
+        struct gpu_copy low, high;
+        halves(p, &low, &high);
+        const int error = gpu_copy(&low, src, dst, tables, stream);
+        return error ? error : gpu_copy(&high, src, dst, tables, stream);
+    }
     if (p->from == p->to) return copy_equal(p, src, dst, tables, (unsigned)count, stream);
     if (p->from <= GPU_ELEM_BF16 && p->to <= GPU_ELEM_BF16)
         GPU_BY_ELEM(p->from, return launch_from(p, (const T *)src, dst, tables, (unsigned)count, stream));

@@ -111,11 +111,9 @@ static __global__ void reduce_columns(const struct gpu_reduce p, const void *src
     }
 }
 
-#define MOST_BLOCKS 65535
-
 static unsigned capped(long long blocks)
 {
-    return (unsigned)(blocks < MOST_BLOCKS ? blocks : MOST_BLOCKS);
+    return (unsigned)(blocks < GPU_GRID_MOST ? blocks : GPU_GRID_MOST);
 }
 
 extern "C" int gpu_reduce(const struct gpu_reduce *p, const void *src, const float *mean, void *dst, void *stream)

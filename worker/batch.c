@@ -134,7 +134,7 @@ void batch_drop_lane(struct worker *w, uint32_t lane)
     if (any) reel_debug("batch", "lane %u: waited for the device", lane);
 }
 
-static enum reel_err drain(struct worker *w)
+enum reel_err batch_drain(struct worker *w)
 {
     enum reel_err err = REEL_OK;
     while (!err && batch_in_work(w)) err = take_back(w, true);
@@ -165,7 +165,7 @@ enum reel_err batch_next(struct worker *w)
     struct reel_rec_work work = w->queue[w->queue_first];
     struct worker_lane *l = &w->lanes[work.lane];
     enum reel_err err = REEL_OK;
-    if (other_engine(w, l) && (err = drain(w))) return err;
+    if (other_engine(w, l) && (err = batch_drain(w))) return err;
     w->queue_first = (w->queue_first + 1) % WORKER_CREDITS;
     w->queue_count--;
     begin_stat(w, &work, l->rec.job);
@@ -179,9 +179,9 @@ enum reel_err batch_next(struct worker *w)
         err = reel_fail(REEL_ERR_NOMEM, "could not run the network: a fault point says that memory is used up");
     if (!err && w->device && device_takes(w->device, &l->task, engine)) {
         if (!(err = start(w, &work, engine, &frame))) return REEL_OK;
-        if (device_lost(w->device)) return err;
     } else if (!err) {
         err = run_here(w, &work, engine, &frame);
     }
+    if (err && w->device && device_lost(w->device)) return err;
     return answer(w, &work, err, &frame, reel_now_us() - begin_us);
 }

@@ -62,9 +62,8 @@ static const struct nccl_table *table(void)
     if (loaded) return &t;
     void *lib = load();
     if (!lib) {
-        reel_fail(REEL_ERR_UNSUPPORTED,
-                  "could not load \"" LIBRARY "\": there is none\n"
-                  "install it with pip install nvidia-nccl-cu12, or go without --split over GPUs");
+        reel_fail(REEL_ERR_UNSUPPORTED, "could not load \"" LIBRARY "\": there is none\n"
+                                        "install it with ./run.sh --setup (or pip install nvidia-nccl-cu13)");
         return NULL;
     }
 #define NCCL_SYMBOL(type, name, args)                                                           \

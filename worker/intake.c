@@ -113,8 +113,10 @@ static enum reel_err shape_of(struct worker *w, const struct reel_rec_shape *rec
     if (!w->has_model) return REEL_OK;
     if (rec->parts > 1) say_parts(w, rec->job, &task.view);
     say_tiles(w, rec->job, &task.view);
-    // Compiling here is the memory trial, and the first frame finds it done.
+    // Compiling here is the memory trial, and the first frame finds it done. It may
+    // take the place of an engine that frames under way are computed by.
     struct engine *engine;
+    if ((err = batch_drain(w))) return err;
     if ((err = engines_get(w->engines, &w->model, task.view.net_w, task.view.net_h, &engine))) return err;
     if (reel_child_on_gpu(&w->child) && w->device && device_takes(w->device, &task, engine)) {
         out_shaped->reads_device = 1;

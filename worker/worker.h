@@ -52,6 +52,8 @@ void intake_close_all(struct worker *worker);
 enum reel_err batch_next(struct worker *worker);
 // Whether frames are with the device; they are answered by batch_next().
 bool batch_in_work(const struct worker *worker);
+// Answers for all frames that are with the device: engines may come and go then.
+enum reel_err batch_drain(struct worker *worker);
 // Waits for a lane's frames on the device and forgets them: their slots are no
 // longer touched.
 void batch_drop_lane(struct worker *worker, uint32_t lane);

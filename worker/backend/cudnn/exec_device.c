@@ -185,6 +185,7 @@ static enum reel_err run_plan(struct exec *e, const struct step *s, struct gpu_p
         if (chain->step[i].op < GPU_OP_WITH_OPERAND && chain->step[i].operand >= 0)
             io.operand[i] = operand[chain->step[i].operand];
     enum reel_err err = gpu_plan_run(plan, &io, e->workspace, e->stream);
+    if (err) reel_cuda_look(); // cuDNN's status does not tell a refusal from a fault
     if (!err && fused < chain->n) err = reel_cuda_check(finish(s, fused, operand, y, e->stream), "run an epilogue");
     return err;
 }
