@@ -71,6 +71,7 @@ gone() { # a zombie that nobody reaped yet is gone as well
     state=$(sed -n 's/^.*) \(.\) .*/\1/p' "/proc/$1/stat" 2>/dev/null)
     [[ -z $state || $state == Z ]]
 }
+all_gone() { local p; for p; do gone "$p" || return 1; done; }
 # What a run may leave behind: no process of ours, no run directory, no shared memory.
 no_run_dir() { [[ -z $(ls -A "$XDG_RUNTIME_DIR") ]]; }
 no_process() { ! pgrep -f "^(decoder|worker|aggregator) --child .*$XDG_RUNTIME_DIR" >/dev/null; }

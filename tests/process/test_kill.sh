@@ -37,7 +37,7 @@ done
 by_pid() { # stage times
     local name=kill_$1 rc=0 killed=0 pid
     rm -f "$work/o.mkv"
-    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms 4
+    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms 12
     while ((killed < $2)) && ! gone $coordinator; do
         pid=$(children $coordinator "$1" 2 | tail -n 1)
         if [[ -n $pid ]] && kill -9 "$pid" 2>/dev/null; then killed=$((killed + 1)); fi

@@ -49,11 +49,10 @@ signalled TERM
 killed() {
     local pids
     begin || { not_ok killed "no segment was committed"; return; }
-    pids=$(pgrep -P $coordinator)
+    mapfile -t pids < <(pgrep -P $coordinator)
     kill -9 $coordinator
     wait $coordinator 2>/dev/null
-    everybody_gone() { local p; for p in $pids; do gone "$p" || return 1; done; }
-    if ! wait_for 2 everybody_gone; then not_ok killed "lived on: $(ps -o pid,stat,comm -p "$(tr '\n' , <<<"$pids")1")"; return; fi
+    if ! wait_for 2 all_gone "${pids[@]}"; then not_ok killed "lived on: $(ps -o pid,stat,comm -p "${pids[*]}")"; return; fi
     if ! nothing_left; then not_ok killed "left: $(ls "$XDG_RUNTIME_DIR")"; return; fi
     resume killed
 }
@@ -145,11 +144,14 @@ locked
 # A directory that a dead run left (its guard was killed as well) is swept.
 swept() {
     begin || { not_ok swept "no segment was committed"; return; }
-    local guard
-    guard=$(pgrep -P $coordinator -f . | while read -r p; do [[ $(cat "/proc/$p/comm") == reelmill-guard ]] && echo "$p"; done)
-    kill -9 $guard $coordinator
+    local pids guard
+    mapfile -t pids < <(pgrep -P $coordinator)
+    guard=$(for p in "${pids[@]}"; do [[ $(cat "/proc/$p/comm") == reelmill-guard ]] && echo "$p"; done)
+    [[ -n $guard ]] || { not_ok swept "there is no guard"; return; }
+    kill -9 "$guard" $coordinator
     wait $coordinator 2>/dev/null
-    wait_for 2 no_process
+    # Their locks are held until the last file is closed.
+    wait_for 5 all_gone "${pids[@]}" || { not_ok swept "lived on: ${pids[*]}"; return; }
     if no_run_dir; then not_ok swept "nothing was left to sweep"; return; fi
     "$bin/coordinator" --gc >"$work/out"
     if ! no_run_dir; then not_ok swept "--gc left $(ls "$XDG_RUNTIME_DIR")"
