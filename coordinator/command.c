@@ -136,7 +136,9 @@ bool command_once(const struct reel_settings *s, char **argv, int *out_code)
     *out_code = EXIT_DONE;
     if (s->help) {
         struct winsize size;
-        printf("usage: ./run.sh [options] INPUT... -o OUTPUT\n\n");
+        printf("usage: ./run.sh [options] INPUT... -o OUTPUT\n\n"
+               "Runs a neural network (ONNX) over every frame of videos, on all GPUs or cores. Without --model\n"
+               "the bundled network makes them twice as wide and tall.\n");
         opt_help(table, stdout, !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 100);
     } else if (s->version) {
         printf("reelmill %s\n", REEL_VERSION);

@@ -326,14 +326,19 @@ static enum reel_err make_job(const struct reel_settings *s, const struct found 
     return check_output(s, job, many);
 }
 
-enum reel_err inputs_collect(const struct reel_settings *s, const char *const *words, int n_words, const char *run_dir,
-                             struct inputs *out)
+enum reel_err inputs_given(const struct reel_settings *s, int n_words)
 {
-    *out = (struct inputs){0};
     if (!n_words)
         return reel_fail(REEL_ERR_CONFIG,
                          "no input was given\nusage: ./run.sh [options] INPUT... -o OUTPUT (--help lists the options)");
     if (!s->output[0]) return reel_fail(REEL_ERR_CONFIG, "no output was given\nsay where the result goes: -o OUTPUT");
+    return REEL_OK;
+}
+
+enum reel_err inputs_collect(const struct reel_settings *s, const char *const *words, int n_words, const char *run_dir,
+                             struct inputs *out)
+{
+    *out = (struct inputs){0};
     struct list list = {0};
     enum reel_err err = REEL_OK;
     for (int i = 0; !err && i < n_words; i++) err = add_word(&list, words[i]);

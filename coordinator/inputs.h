@@ -16,7 +16,9 @@ struct inputs {
     bool many; // the output is a folder
 };
 
-// run_dir holds the parts of jobs with the output null:. Errors: CONFIG, IO.
+// Whether the command line has inputs and an output at all. Errors: CONFIG.
+enum reel_err inputs_given(const struct reel_settings *settings, int n_words);
+// Both are there. run_dir holds the parts of jobs with the output null:. Errors: CONFIG, IO.
 enum reel_err inputs_collect(const struct reel_settings *settings, const char *const *words, int n_words,
                              const char *run_dir, struct inputs *out);
 void inputs_fini(struct inputs *inputs);

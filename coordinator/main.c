@@ -31,7 +31,8 @@ static bool follow_parent(void)
 
 static int work(struct run *run, const char **words, int n_words)
 {
-    enum reel_err err = command_check_files(&run->settings);
+    enum reel_err err = inputs_given(&run->settings, n_words);
+    if (!err) err = command_check_files(&run->settings);
     if (!err) err = command_scale(run);
     if (err) return refuse(err);
     reel_log_init("coordinator", -1, (enum reel_log_level)run->settings.log_level, run->settings.log_dir);

@@ -29,6 +29,7 @@ printf 'nonsense = 1;\n' >"$work/bad.cfg"
 
 refused no_input 2 "no input was given" -o "$work/o.mkv"
 refused no_output 2 "no output was given" "$work/a.mp4"
+refused no_output_nor_model 2 "no output was given" --backend onednn "$work/a.mp4"
 refused missing_input 2 "No such file" "$work/none.mp4" -o "$work/o.mkv"
 refused unknown_option 2 "nonsense" --nonsense 3 "$work/a.mp4" -o "$work/o.mkv"
 refused unknown_key 2 "bad.cfg:1" --config "$work/bad.cfg" "$work/a.mp4" -o "$work/o.mkv"

@@ -111,7 +111,10 @@ static void single(void)
 static void refused(void)
 {
     begin("");
-    REFUSED(at("v/b.mp4"), "no output was given");
+    CHECK_INT(inputs_given(&settings, 0), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "no input was given");
+    CHECK_INT(inputs_given(&settings, 1), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "no output was given");
     snprintf(settings.output, sizeof settings.output, "%s", at("o.xyz"));
     REFUSED(at("v/b.mp4"), ".mp4 .mkv");
     snprintf(settings.output, sizeof settings.output, "%s", at("o.mp4"));
