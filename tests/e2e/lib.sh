@@ -11,6 +11,7 @@ scratch=$(mktemp -d)
 export XDG_RUNTIME_DIR=$scratch/run
 mkdir -m 700 "$XDG_RUNTIME_DIR"
 trap 'rm -rf "$scratch"' EXIT
+slow=${REELMILL_TEST_SLOW:-1} # times are so many times longer: under sanitizers
 
 reel() { "$build/coordinator" --progress off "$@"; }
 
@@ -54,9 +55,19 @@ expect() {
 fails_with() { # code, word, arguments...
     local code=$1 word=$2 rc=0 text
     shift 2
-    text=$(timeout 60 "$build/coordinator" --progress off "$@" 2>&1 </dev/null) || rc=$?
+    text=$(timeout "$((60 * slow))" "$build/coordinator" --progress off "$@" 2>&1 </dev/null) || rc=$?
     expect "exit code of $*" "$code" "$rc" || { echo "$text"; return 1; }
     grep -qi -- "$word" <<<"$text" || { echo "no \"$word\" in: $text"; return 1; }
+}
+
+# $runsh: run.sh without its sources, as in a bundle: it does not build in the
+# middle of a test because somebody has touched one.
+make_home() {
+    mkdir "$scratch/home" "$scratch/home/build" && cp "$root/run.sh" "$scratch/home/" && ln -s "$root/models" "$root/configs" "$scratch/home/" &&
+        ln -s "$build" "$scratch/home/build/release" || exit 1
+    unset REELMILL_VARIANT
+    # shellcheck disable=SC2034 # its callers use it
+    runsh=$scratch/home/run.sh
 }
 
 # No process of ours, no run folder, no part is left.

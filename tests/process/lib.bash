@@ -12,6 +12,7 @@ mkdir -m 700 "$XDG_RUNTIME_DIR"
 unset REELMILL_CRASH REELMILL_PARENT
 failed=0
 trap 'rm -rf "$work"' EXIT
+slow=${REELMILL_TEST_SLOW:-1} # times are so many times longer: under sanitizers
 
 ok() { printf 'ok - %s\n' "$1"; }
 not_ok() { # name why...
@@ -41,12 +42,13 @@ clip() {
 
 # reel ARGS...: runs the coordinator with simulated workers; output in $work/out, $work/err.
 reel() {
-    timeout --kill-after=5 "${limit:-60}" "$bin/coordinator" --backend sim --progress off --segment_seconds 2 "$@" \
+    timeout --kill-after=5 "$((${limit:-60} * slow))" "$bin/coordinator" --backend sim --progress off --segment_seconds 2 "$@" \
         >"$work/out" 2>"$work/err" </dev/null
 }
 
 # start ARGS...: the same in the background; its output in $work/bg.err, its process in $coordinator.
 start() {
+    rm -f "$work/bg.err" # nobody waits for a line of the run before
     "$bin/coordinator" --backend sim --progress off --segment_seconds 2 "$@" >"$work/bg.out" 2>"$work/bg.err" </dev/null &
     # shellcheck disable=SC2034 # its callers use it
     coordinator=$!
@@ -56,14 +58,49 @@ sum() { sha256sum <"$1" | cut -c1-64; }
 frames() { ffprobe -v error -count_packets -select_streams v:0 -show_entries stream=nb_read_packets -of csv=p=0 "$1" | tr -d ,; }
 children() { pgrep -P "$1" -x "$2" | head -n "${3:-1}"; } # parent name
 
+pause() { read -rt "$1" <> <(:) || true; } # seconds, without a process
+
 # wait_for SECONDS COMMAND...: polls until it holds.
 wait_for() {
-    local until=$((SECONDS + $1))
+    local until=$((${EPOCHREALTIME/[.,]/} + $1 * slow * 1000000))
     shift
     while ! "$@"; do
-        ((SECONDS < until)) || return 1
-        read -rt 0.02 <> <(:) || true
+        ((${EPOCHREALTIME/[.,]/} < until)) || return 1
+        pause 0.02
     done
+}
+
+# in_time NAME WHY COMMAND...: what is tried on a run must meet it while it
+# lasts. The command returns 1 when it came too late, and is called again with
+# frames that cost more ($cost, in ms).
+in_time() {
+    local name=$1 why=$2
+    shift 2
+    # shellcheck disable=SC2034 # the command uses it
+    for cost in 1 8 40; do "$@" && return; done
+    not_ok "$name" "$why"
+}
+
+# Kills processes of a stage of $coordinator, one after the other; false when it
+# ended before all were.
+kill_again_and_again() { # stage times
+    local killed=0 pid
+    while ((killed < $2)) && ! gone "$coordinator"; do
+        pid=$(children "$coordinator" "$1" 3 | tail -n 1)
+        if [[ -n $pid ]] && kill -9 "$pid" 2>/dev/null; then killed=$((killed + 1)); fi
+        pause 0.1
+    done
+    ((killed == $2))
+}
+
+# $runsh: run.sh without its sources, as in a bundle: it does not build in the
+# middle of a test because somebody has touched one.
+make_home() {
+    mkdir "$work/home" "$work/home/build" && cp "$root/run.sh" "$work/home/" && ln -s "$root/models" "$root/configs" "$work/home/" &&
+        ln -s "$bin" "$work/home/build/release" || exit 1
+    unset REELMILL_VARIANT
+    # shellcheck disable=SC2034 # its callers use it
+    runsh=$work/home/run.sh
 }
 
 gone() { # a zombie that nobody reaped yet is gone as well
@@ -75,4 +112,5 @@ all_gone() { local p; for p; do gone "$p" || return 1; done; }
 # What a run may leave behind: no process of ours, no run directory, no shared memory.
 no_run_dir() { [[ -z $(ls -A "$XDG_RUNTIME_DIR") ]]; }
 no_process() { ! pgrep -f "^(decoder|worker|aggregator) --child .*$XDG_RUNTIME_DIR" >/dev/null; }
-nothing_left() { wait_for "${1:-2}" no_run_dir && wait_for 2 no_process && ! compgen -G '/dev/shm/reelmill-*' >/dev/null; }
+no_memory_left() { ! compgen -G '/dev/shm/reelmill-*' >/dev/null; } # a run beside us has one for a moment
+nothing_left() { wait_for "${1:-2}" no_run_dir && wait_for 2 no_process && wait_for 2 no_memory_left; }

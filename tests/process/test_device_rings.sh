@@ -25,11 +25,14 @@ check() { # name rc
 }
 
 placed() { # name line ARGS...: the run's log has the line
+    in_time "$1" "the log lacks \"$2\"" placed_in "$@"
+}
+placed_in() {
     local name=$1 line=$2 rc=0
     shift 2
     rm -f "$work/o.mkv"
-    reel "$work/a.mp4" -o "$work/o.mkv" --sim_ms 1 --log_level debug "$@" || rc=$?
-    if ! grep -q -- "$line" "$work/err"; then not_ok "$name" "the log lacks \"$line\""; return; fi
+    reel "$work/a.mp4" -o "$work/o.mkv" --sim_ms "$cost" --log_level debug "$@" || rc=$?
+    grep -q -- "$line" "$work/err" || return
     check "$name" "$rc"
 }
 
@@ -37,10 +40,9 @@ machine < <(gpu a 900000000 '')
 placed one_gpu "frames and results on GPU 0" --gpu_num 1
 placed more_workers "frames and results on GPU 0" --gpu_num 3 --aggregators 2
 machine < <(gpu a 900000000 1 && gpu b 900000000 0)
-# Both workers must be up before the last lane opens.
-placed peers "frames and results on GPU 1" --gpu_num 2 --sim_ms 20
+placed peers "frames and results on GPU 1" --gpu_num 2
 machine < <(gpu a 900000000 '' && gpu b 900000000 '')
-placed no_peers "frames and results on GPU 1" --gpu_num 2 --sim_ms 20
+placed no_peers "frames and results on GPU 1" --gpu_num 2
 machine < <(gpu a 3500000 '')
 placed little_memory "results on GPU 0" --gpu_num 1
 machine < <(gpu a 100000 '')
@@ -52,58 +54,49 @@ grep -q "on GPU" "$work/err" && not_ok off_is_off "rings on a device" || ok off_
 # Allocation fails in the middle of the run: one line, and on through host memory.
 REELMILL_HOST_DEVICE_BYTES=1000000 placed device_full "frames go through host memory on GPU 0: .*the device is full" --gpu_num 1 --progress plain
 
-at_point() { # point:hit:signal [options]
-    local rc=0 at=$1 point=${1%%:*}
-    shift
+at_point() { # point:hit:signal
+    local rc=0 point=${1%%:*}
     rm -f "$work/o.mkv"
-    REELMILL_CRASH=$at reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms 1 "$@" || rc=$?
-    if ! grep -q "crash point \"${point#*/}\"" "$work/err"; then not_ok "crash_$at" "the point was not passed"; return; fi
-    check "crash_$at" "$rc"
+    REELMILL_CRASH=$1 reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms "$cost" || rc=$?
+    grep -q "crash point \"${point#*/}\"" "$work/err" || return
+    check "crash_$1" "$rc"
 }
 machine < <(gpu a 900000000 1 && gpu b 900000000 0)
-for point in decoder.0/ring.made:1:9 worker.0/ring.opened:1:9 \
+for point in decoder.0/ring.made:1:9 aggregator.0/ring.made:2:11 worker.0/ring.opened:1:9 worker.1/ring.opened:3:11 \
     aggregator.0/ring.opened:1:9 decoder.mid_slot:40:9 worker.mid_slot:15:9 worker.before_done:25:9 \
     aggregator.before_taken:30:9 aggregator.before_commit:1:9; do
-    at_point "$point"
+    in_time "crash_$point" "the point was not passed" at_point "$point"
 done
 
-# Those that a process passes again and again only in a run that lasts until all are up.
-at_point aggregator.0/ring.made:2:11 --aggregators 1 --sim_ms 10
-at_point worker.1/ring.opened:3:11 --sim_ms 10
-
 by_pid() { # stage times
-    local name=kill_$1 rc=0 killed=0 pid
+    local rc=0 all=0
     rm -f "$work/o.mkv"
-    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms 12
-    while ((killed < $2)) && ! gone $coordinator; do
-        pid=$(children $coordinator "$1" 2 | tail -n 1)
-        if [[ -n $pid ]] && kill -9 "$pid" 2>/dev/null; then killed=$((killed + 1)); fi
-        read -rt 0.1 <> <(:) || true
-    done
+    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms $((4 * cost))
+    kill_again_and_again "$@" || all=1
     wait $coordinator || rc=$?
-    ((killed == $2)) || { not_ok "$name" "only $killed kills"; return; }
-    check "$name" $rc
+    ((all == 0 || rc)) || return
+    check "kill_$1" $rc
 }
-by_pid worker 4
-by_pid decoder 3
-by_pid aggregator 3
+in_time kill_worker "too few kills" by_pid worker 4
+in_time kill_decoder "too few kills" by_pid decoder 3
+in_time kill_aggregator "too few kills" by_pid aggregator 3
 
 # Stopped for good before it has opened a ring: it makes no progress and is replaced.
 stopped_at_ring() { # stage
     local rc=0
     rm -f "$work/o.mkv"
-    REELMILL_CRASH=$1.0/ring.opened:1:19 reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --sim_ms 1 --hang_seconds 4 || rc=$?
-    if ! grep -q "makes no progress: killed" "$work/err"; then not_ok "stopped_$1" "nothing was killed"; return; fi
+    REELMILL_CRASH=$1.0/ring.opened:1:19 reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --sim_ms "$cost" --hang_seconds 4 || rc=$?
+    grep -q "makes no progress: killed" "$work/err" || return
     check "stopped_$1" "$rc"
 }
-stopped_at_ring worker
-stopped_at_ring aggregator
+in_time stopped_worker "nothing was killed" stopped_at_ring worker
+in_time stopped_aggregator "nothing was killed" stopped_at_ring aggregator
 
 killed_coordinator() {
     local rc=0
     rm -f "$work/o.mkv"
-    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --sim_ms 20
-    wait_for 10 test -e "$work/.o.mkv.reelmill/journal"
+    REELMILL_CRASH=aggregator.before_publish:1:19 start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --sim_ms 20
+    wait_for 20 grep -qs ' SEGMENT ' "$work/.o.mkv.reelmill/journal" || not_ok killed_coordinator "no segment was committed"
     kill -9 $coordinator
     wait $coordinator 2>/dev/null || true
     reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --sim_ms 1 || rc=$?

@@ -4,18 +4,17 @@
 # Full disks, small /dev/shm, read-only folders: one message, exit code 1, and
 # the same bytes when there is room again. Disks are tmpfs mounts in a mount
 # namespace of the test's own.
-# shellcheck source=tests/process/lib.bash
-source "$(dirname "$0")/lib.bash"
-need_ffmpeg
-
-if ! unshare -m true 2>/dev/null; then
-    skip disk "no mount namespaces here"
-    exit 0
-fi
 if [[ -z ${REELMILL_IN_NAMESPACE-} ]]; then
+    if ! unshare -m true 2>/dev/null; then
+        echo "ok - disk # SKIP no mount namespaces here"
+        exit 0
+    fi
     export REELMILL_IN_NAMESPACE=1
     exec unshare -m "$0"
 fi
+# shellcheck source=tests/process/lib.bash
+source "$(dirname "$0")/lib.bash"
+need_ffmpeg
 
 clip "$work/a.mp4" 9
 reel "$work/a.mp4" -o "$work/want.mkv" --gpu_num 2 || not_ok reference "exit code $?"

@@ -5,6 +5,7 @@
 # codes and texts of what a user gets wrong, and the line of JSON.
 # shellcheck source=tests/process/lib.bash
 source "$(dirname "${BASH_SOURCE[0]}")/lib.bash"
+make_home
 
 model=$work/relu.onnx # y/z:0 = Relu(a/x:0), float32 (N,3), opset 13
 shape='\x12\x0f\x0a\x0d\x08\x01\x12\x09\x0a\x03\x12\x01N\x0a\x02\x08\x03'
@@ -20,7 +21,7 @@ npy "$work/a.npy" '2, 3' "$minus$one$zero$one$minus$one"
 
 eval_model() { # inputs [further options]: exit code in rc, texts in out and err
     rc=0
-    "$root/run.sh" --backend onednn --eval_model "${model_now:-$model}" --eval_inputs "$1" --eval_outputs "$work/out" "${@:2}" \
+    "$runsh" --backend onednn --eval_model "${model_now:-$model}" --eval_inputs "$1" --eval_outputs "$work/out" "${@:2}" \
         >"$work/out.txt" 2>"$work/err" || rc=$?
 }
 refused() { # name, exit code, text
@@ -51,14 +52,14 @@ model_now=$work/op.onnx eval_model "a/x:0=$work/a.npy" && refused "an unknown op
 eval_model "a/x:0=$work/a.npy" --precision bf16 && refused "a precision that CPUs do not have" 2 'use --precision fp32'
 
 rc=0
-"$root/run.sh" --backend onednn --bench_model "$model" --shape 4x3 >"$work/out.txt" 2>"$work/err" || rc=$?
+"$runsh" --backend onednn --bench_model "$model" --shape 4x3 >"$work/out.txt" 2>"$work/err" || rc=$?
 json='^\{"ms_median": [0-9.]+, "ms_min": [0-9.]+, "setup_ms": [0-9.]+, "peak_mb": [0-9.]+\}$'
 if ((rc)); then not_ok "the last line of bench_model is JSON" "exit code $rc"
 elif ! tail -n 1 "$work/out.txt" | grep -qE "$json"; then not_ok "the last line of bench_model is JSON" "$(tail -n 1 "$work/out.txt")"
 else ok "the last line of bench_model is JSON"; fi
 for bad in 4x4 4xq 4x3,4x3 ''; do
     rc=0
-    "$root/run.sh" --backend onednn --bench_model "$model" --shape "$bad" >"$work/out.txt" 2>"$work/err" || rc=$?
+    "$runsh" --backend onednn --bench_model "$model" --shape "$bad" >"$work/out.txt" 2>"$work/err" || rc=$?
     [[ -z $bad ]] && continue # none is given: one is chosen
     if ((rc != 2)); then not_ok "shape $bad is refused" "exit code $rc"; else ok "shape $bad is refused"; fi
 done

@@ -21,8 +21,8 @@ check() { # name rc
 at_point() { # point:hit:signal
     local rc=0
     rm -f "$work/o.mkv"
-    REELMILL_CRASH=$1 reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms 1 || rc=$?
-    if ! grep -q "crash point \"${1%%:*}\"" "$work/err"; then not_ok "crash_$1" "the point was not passed"; return; fi
+    REELMILL_CRASH=$1 reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms "$cost" || rc=$?
+    grep -q "crash point \"${1%%:*}\"" "$work/err" || return
     check "crash_$1" "$rc"
 }
 
@@ -30,41 +30,37 @@ for point in decoder.scan:1:9 decoder.mid_slot:1:11 decoder.mid_slot:40:9 decode
     decoder.before_lane_end:1:9 worker.before_run:1:9 worker.before_run:20:6 worker.mid_slot:15:9 worker.mid_slot:30:11 \
     worker.before_done:25:9 'worker.before_done:20*:9' aggregator.before_taken:30:9 aggregator.before_taken:1:11 \
     aggregator.before_commit:1:9 aggregator.after_rename:1:9 aggregator.mid_mux:1:6 aggregator.before_publish:1:9; do
-    at_point "$point"
+    in_time "crash_$point" "the point was not passed" at_point "$point"
 done
 
 # Killed from outside, again and again.
 by_pid() { # stage times
-    local name=kill_$1 rc=0 killed=0 pid
+    local rc=0 all=0
     rm -f "$work/o.mkv"
-    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms 12
-    while ((killed < $2)) && ! gone $coordinator; do
-        pid=$(children $coordinator "$1" 2 | tail -n 1)
-        if [[ -n $pid ]] && kill -9 "$pid" 2>/dev/null; then killed=$((killed + 1)); fi
-        read -rt 0.1 <> <(:) || true
-    done
+    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms $((4 * cost))
+    kill_again_and_again "$@" || all=1
     wait $coordinator || rc=$?
-    ((killed == $2)) || { not_ok "$name" "only $killed kills"; return; }
-    check "$name" $rc
+    ((all == 0 || rc)) || return
+    check "kill_$1" $rc
 }
-by_pid worker 4
-by_pid decoder 3
-by_pid aggregator 3
+in_time kill_worker "too few kills" by_pid worker 4
+in_time kill_decoder "too few kills" by_pid decoder 3
+in_time kill_aggregator "too few kills" by_pid aggregator 3
 
 # A process that is stopped makes no progress: it is replaced.
 stopped() {
     local name=stopped_$1 rc=0
     rm -f "$work/o.mkv"
-    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --sim_ms 4 --hang_seconds 1
+    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --sim_ms $((4 * cost)) --hang_seconds 1
     wait_for 10 test -e "$work/.o.mkv.reelmill/journal"
-    kill -STOP "$(children $coordinator "$1")" || true
+    kill -STOP "$(children $coordinator "$1")" 2>/dev/null
     wait $coordinator || rc=$?
-    if [[ $1 != none ]] && ! grep -q "makes no progress: killed" "$work/bg.err"; then not_ok "$name" "nothing was killed"; return; fi
+    grep -q "makes no progress: killed" "$work/bg.err" || return
     check "$name" $rc
 }
-stopped worker
-stopped decoder
-stopped aggregator
+in_time stopped_worker "nothing was killed" stopped worker
+in_time stopped_decoder "nothing was killed" stopped decoder
+in_time stopped_aggregator "nothing was killed" stopped aggregator
 
 # It cannot start, or crashes at once each time: an end with a reason, soon.
 hopeless() {

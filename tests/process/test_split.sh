@@ -30,28 +30,24 @@ done
 at_point() { # point:hit:signal
     local rc=0
     rm -f "$work/o.mkv"
-    REELMILL_CRASH=$1 reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 3 --split spatial --sim_ms 2 || rc=$?
-    if ! grep -q "crash point \"${1%%:*}\"" "$work/err"; then not_ok "split_crash_$1" "the point was not passed"; return; fi
+    REELMILL_CRASH=$1 reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 3 --split spatial --sim_ms $((2 * cost)) || rc=$?
+    grep -q "crash point \"${1%%:*}\"" "$work/err" || return
     check "split_crash_$1" "$rc"
 }
 for point in worker.before_run:1:9 worker.mid_slot:15:11 worker.before_done:25:9 'worker.before_done:20*:9'; do
-    at_point "$point"
+    in_time "split_crash_$point" "the point was not passed" at_point "$point"
 done
 
 killed_workers() {
-    local rc=0 killed=0 pid
+    local rc=0 all=0
     rm -f "$work/o.mkv"
-    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 3 --split spatial --sim_ms 12
-    while ((killed < 4)) && ! gone $coordinator; do
-        pid=$(children $coordinator worker 3 | tail -n 1)
-        if [[ -n $pid ]] && kill -9 "$pid" 2>/dev/null; then killed=$((killed + 1)); fi
-        read -rt 0.1 <> <(:) || true
-    done
+    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 3 --split spatial --sim_ms $((12 * cost))
+    kill_again_and_again worker 4 || all=1
     wait $coordinator || rc=$?
-    ((killed == 4)) || { not_ok split_killed "only $killed kills"; return; }
+    ((all == 0 || rc)) || return
     check split_killed $rc
 }
-killed_workers
+in_time split_killed "too few kills" killed_workers
 
 # The bundled network: the bytes of --split off and of frames uncut, with odd and even sizes and both kinds of chroma.
 network() { # name size pix_fmt note options, once for each run...
