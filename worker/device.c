@@ -39,6 +39,12 @@ struct device {
 
 // ---- making ----------------------------------------------------------------------
 
+const struct device_ops *device_ops_of(unsigned backend_caps)
+{
+    if (!(backend_caps & BACKEND_DEVICE_MEMORY)) return NULL;
+    return backend_caps & BACKEND_DEVICE_IS_HOST ? &device_ops_host : device_ops_cuda();
+}
+
 enum reel_err device_create(const struct device_ops *ops, int number, struct device **out_device)
 {
     struct device *d = calloc(1, sizeof *d);

@@ -49,5 +49,7 @@ struct device_ops {
 extern const struct device_ops device_ops_host;
 // NULL in a build without CUDA.
 const struct device_ops *device_ops_cuda(void);
+// What belongs to a backend of these capabilities; NULL: it has no device memory.
+const struct device_ops *device_ops_of(unsigned backend_caps);
 
 #endif

@@ -94,9 +94,7 @@ static enum reel_err guess_model(struct worker *w, char *text, size_t text_bytes
 // A backend with device memory has its frames fed and read there.
 static enum reel_err open_device(struct worker *w)
 {
-    const struct backend_ops *backend = backend_find(w->backend);
-    if (!w->has_model || !(backend->caps & BACKEND_DEVICE_MEMORY)) return REEL_OK;
-    const struct device_ops *ops = backend->caps & BACKEND_DEVICE_IS_HOST ? &device_ops_host : device_ops_cuda();
+    const struct device_ops *ops = w->has_model ? device_ops_of(backend_find(w->backend)->caps) : NULL;
     return ops ? device_create(ops, w->params.device, &w->device) : REEL_OK;
 }
 

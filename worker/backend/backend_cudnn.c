@@ -246,11 +246,24 @@ static void dump(const struct program *p, void *stdio_file)
 
 extern const struct backend_ops backend_cudnn, backend_cudnn_host;
 
+// Steps of cudnn/lower_*.c. What changes a shape alone (Reshape, Identity) is no
+// step at all.
+static const char own_ops[] =
+    "Abs Add Affine And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Celu Clip Concat Conv "
+    "ConvTranspose Cos Crop DepthToSpace Div Elu Equal Erf Exp Expand Floor Gather Gelu Gemm "
+    "GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish "
+    "ImageScaler InstanceNormalization LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax "
+    "MatMul Max MaxPool Min Mish Mul Neg Not Or PRelu Pad Pow RMSNormalization Reciprocal ReduceL1 "
+    "ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Resize Round Selu "
+    "Sigmoid Sign Sin Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Sub Sum Tanh "
+    "ThresholdedRelu Tile Transpose Upsample Where";
+
 #define CUDNN_CAPS (BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL)
 
 const struct backend_ops backend_cudnn = {
     .name = "cudnn",
     .caps = CUDNN_CAPS | BACKEND_DEVICE_MEMORY,
+    .own_ops = own_ops,
     .probe = probe_device,
     .compile = compile_device,
     .run = run,
@@ -266,6 +279,7 @@ const struct backend_ops backend_cudnn = {
 const struct backend_ops backend_cudnn_host = {
     .name = "cudnn-host",
     .caps = CUDNN_CAPS | BACKEND_DEVICE_MEMORY | BACKEND_DEVICE_IS_HOST,
+    .own_ops = own_ops,
     .probe = probe_host,
     .compile = compile_host,
     .run = run,

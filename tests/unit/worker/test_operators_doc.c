@@ -111,11 +111,11 @@ static void file_is_up_to_date(void)
 }
 
 // Every operator that takes one picture and no attributes.
-static void declared_kernels_are_used(void)
+static void check_declared(const char *backend, const char *host_label)
 {
     // Split and Transpose have kernels, but none for what the defaults mean
     static const char *const none[] = {"Constant", "Shape", "Size", "Split", "Transpose"};
-    const struct backend_ops *b = backend_find("onednn");
+    const struct backend_ops *b = backend_find(backend);
     int count, tried = 0;
     const struct op_def *const *list = op_list(&count);
     for (int i = 0; i < count; i++) {
@@ -149,7 +149,7 @@ static void declared_kernels_are_used(void)
         if (!line) continue; // needs attributes, or the passes made it another operator
         tried++;
         const char *kernel = line + strlen(row) + strspn(line + strlen(row), " ");
-        const bool reference = !strncmp(kernel, "reference", 9);
+        const bool reference = !strncmp(kernel, host_label, strlen(host_label));
         if (strcmp(op->name, "ReduceMean")) // has one over the picture, not over everything
             CHECK_MSG(reference != listed(b->own_ops, op->name), "%s: declared %d\n%s", op->name,
                       listed(b->own_ops, op->name), text);
@@ -157,10 +157,22 @@ static void declared_kernels_are_used(void)
     CHECK_MSG(tried > 20, "only %d operators were tried", tried);
 }
 
+static void declared_kernels_are_used(void)
+{
+    check_declared("onednn", "reference");
+}
+
+// The GPU's steps are those of its host twin.
+static void declared_steps_are_used(void)
+{
+    check_declared("cudnn-host", "on the host");
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {{"file_is_up_to_date", file_is_up_to_date},
-                                              {"declared_kernels_are_used", declared_kernels_are_used}};
+                                              {"declared_kernels_are_used", declared_kernels_are_used},
+                                              {"declared_steps_are_used", declared_steps_are_used}};
     if (argc > 1 && !strcmp(argv[1], "--print")) {
         print_doc(stdout);
         return 0;
