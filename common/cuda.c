@@ -147,8 +147,7 @@ static void uuid_text(const struct cudaDeviceProp *prop, bool mig, char *out, si
              u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
 }
 
-// A driver function by name; NULL: this driver has none.
-static void *driver_function(const char *name)
+void *reel_cuda_driver_function(const char *name)
 {
     void *f = NULL;
     enum cudaDriverEntryPointQueryResult found;
@@ -163,9 +162,9 @@ static void *driver_function(const char *name)
 
 static bool has_vmm(int device)
 {
-    CUresult (*get)(CUdevice *, int) = (CUresult(*)(CUdevice *, int))driver_function("cuDeviceGet");
+    CUresult (*get)(CUdevice *, int) = (CUresult(*)(CUdevice *, int))reel_cuda_driver_function("cuDeviceGet");
     CUresult (*attribute)(int *, CUdevice_attribute, CUdevice) =
-        (CUresult(*)(int *, CUdevice_attribute, CUdevice))driver_function("cuDeviceGetAttribute");
+        (CUresult(*)(int *, CUdevice_attribute, CUdevice))reel_cuda_driver_function("cuDeviceGetAttribute");
     CUdevice d;
     int yes = 0;
     if (!get || !attribute || get(&d, device)) return false;
@@ -218,7 +217,7 @@ enum reel_err reel_cuda_mem_info(size_t *out_free_bytes, size_t *out_total_bytes
 enum reel_err reel_cuda_context(void **out_context)
 {
     *out_context = NULL;
-    CUresult (*get)(CUcontext *) = (CUresult(*)(CUcontext *))driver_function("cuCtxGetCurrent");
+    CUresult (*get)(CUcontext *) = (CUresult(*)(CUcontext *))reel_cuda_driver_function("cuCtxGetCurrent");
     CUcontext context = NULL;
     if (!get || get(&context) || !context)
         return reel_fail(REEL_ERR_FAULT, "could not find the context of a GPU: none is open in this thread");

@@ -61,6 +61,10 @@ enum reel_err reel_cuda_mem_info(size_t *out_free_bytes, size_t *out_total_bytes
 // (FFmpeg); holds as long as the process.
 enum reel_err reel_cuda_context(void **out_context);
 
+// A function of the driver by its name, for CUDA's own modules of common/; NULL:
+// this driver has none. Nothing links to a driver.
+void *reel_cuda_driver_function(const char *name);
+
 // ---- memory -----------------------------------------------------------------
 
 // *out is aligned to 256 bytes at least. free takes NULL.

@@ -57,6 +57,11 @@ enum reel_err reel_cuda_context(void **out_context)
     return refuse();
 }
 
+void *reel_cuda_driver_function(const char *name)
+{
+    return NULL;
+}
+
 enum reel_err reel_cuda_malloc(size_t bytes, void **out)
 {
     *out = NULL;

@@ -84,25 +84,12 @@ static struct {
 #undef X
 } driver;
 
-static void *entry(const char *name)
-{
-    void *f = NULL;
-    enum cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
-#if CUDART_VERSION >= 12050
-    cudaError_t e = cudaGetDriverEntryPointByVersion(name, &f, 12000, cudaEnableDefault, &found);
-#else
-    cudaError_t e = cudaGetDriverEntryPoint(name, &f, cudaEnableDefault, &found);
-#endif
-    cudaGetLastError();
-    return !e && found == cudaDriverEntryPointSuccess ? f : NULL;
-}
-
 static enum reel_err load(void)
 {
     if (driver.cuMemSetAccess) return REEL_OK;
     const char *missing = NULL;
-#define X(name, args)                      \
-    *(void **)&driver.name = entry(#name); \
+#define X(name, args)                                          \
+    *(void **)&driver.name = reel_cuda_driver_function(#name); \
     if (!driver.name) missing = missing ? missing : #name;
     FUNCTIONS(X)
 #undef X

@@ -140,14 +140,6 @@ struct gpu_tail {
     struct gpu_picture dst;
     struct gpu_image made;
     struct gpu_coding coding;
-    // made holds block x block pixels in its channels (depth-to-space of the
-    // ONNX operator): made.channels counts colours, 1 without. crd: its order.
-    int block;
-    bool crd;
-    // Added to the stored value before it is decoded: the network's own input,
-    // every pixel repeated `base_scale` times (data NULL: none).
-    struct gpu_image base;
-    int base_scale;
     // Added to the decoded colours: (C, H, W) float32 of dst's size (data NULL: none).
     struct gpu_image residual;
     bool neutral; // made is luma: chroma becomes neutral; else it is left alone

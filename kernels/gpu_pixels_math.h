@@ -254,15 +254,12 @@ GPU_FN void gpu_blend_pixel(const struct gpu_blend *b, int x, int y)
 
 // ---- the tail -----------------------------------------------------------------------------------
 
-// Colours of pixel (x, y), clipped; depth-to-space: ONNX DepthToSpace-13.
+// Colours of pixel (x, y), clipped.
 GPU_FN void gpu_made_at(const struct gpu_tail *t, int x, int y, float rgb[3])
 {
-    int b = t->block, bx = x / b, by = y / b, phase = (y - by * b) * b + (x - bx * b), n = t->made.channels;
-    for (int c = 0; c < n; c++) {
+    for (int c = 0; c < t->made.channels; c++) {
         int i = t->coding.order[c];
-        float v = gpu_get(&t->made, bx, by, t->crd ? c * b * b + phase : phase * n + c);
-        if (t->base.data) v = GPU_ADD(v, gpu_get(&t->base, x / t->base_scale, y / t->base_scale, c));
-        v = GPU_ADD(GPU_MUL(v, t->coding.gain[i]), t->coding.bias[i]);
+        float v = GPU_ADD(GPU_MUL(gpu_get(&t->made, x, y, c), t->coding.gain[i]), t->coding.bias[i]);
         if (t->residual.data) v = GPU_ADD(v, gpu_get(&t->residual, x, y, i));
         rgb[i] = gpu_clip01(v);
     }

@@ -380,7 +380,6 @@ static enum reel_err write_picture(struct device_image *d, const struct device_f
     struct gpu_tail t = {.dst = gpu_picture_of(&p),
                          .made = canvas ? d->out_canvas : d->net_out,
                          .coding = canvas ? d->plain : d->out,
-                         .block = 1,
                          .neutral = !keeps_chroma(task),
                          .y0 = band->y0,
                          .y1 = band->y1};

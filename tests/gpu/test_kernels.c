@@ -4,7 +4,7 @@
 // CPU tests/unit/kernels/test_gpu_pixels.c compares more of them, and the twins
 // with the CPU path.) float32 results must be the same bits, 16-bit ones too.
 #include "common/cuda.h"
-#include "kernels/gpu_detect.h"
+#include "kernels/gpu_pixels.h"
 #include "tests/check.h"
 
 #define W 333
@@ -201,7 +201,6 @@ static void tails(void)
             up(&planes);
             struct gpu_tail a = {.dst = picture(f, &planes, false, W, H),
                                  .coding = {{1, 1, 1}, {0, 0, 0}, {0, 1, 2}},
-                                 .block = 1,
                                  .made = gpu_image_nhwc(made.host, half ? GPU_PIXEL_F16 : GPU_PIXEL_F32, W, H, 3, 4)},
                             b = a;
             b.dst = picture(f, &planes, true, W, H), b.made.data = made.device;
@@ -212,27 +211,5 @@ static void tails(void)
     drop(&planes), drop(&made);
 }
 
-static void suppression(void)
-{
-    if (!open_gpu()) SKIP("no GPU");
-    enum { N = 3000 };
-    struct both boxes = make(N * sizeof(struct nms_box)), order = make(N * 4), kept = make(N * 4), count = make(4);
-    for (int i = 0; i < N; i++) {
-        float r[5];
-        for (int k = 0; k < 5; k++) r[k] = (float)(check_rand(&seed) >> 40) / 16777216.0f;
-        ((struct nms_box *)boxes.host)[i] = (struct nms_box){
-            r[0] * 900, r[1] * 900, r[0] * 900 + r[2] * 80, r[1] * 900 + r[3] * 80, i % 50 ? r[4] : 0.5f, i % 4, i};
-    }
-    up(&boxes);
-    struct gpu_nms a = {boxes.host, N, 0.45f, N, order.host, kept.host, count.host};
-    struct gpu_nms b = {boxes.device, N, 0.45f, N, order.device, kept.device, count.device};
-    gpu_nms_ref(&a);
-    CHECK_INT(gpu_nms(&b, NULL), 0);
-    CHECK(same(&count));
-    kept.bytes = (size_t) * (int32_t *)count.host * 4;
-    CHECK(kept.bytes > 400 && same(&kept));
-    drop(&boxes), drop(&order), drop(&kept), drop(&count);
-}
-
 CHECK_MAIN({"gpu: feeds as their twins", feeds}, {"gpu: resizes as their twins", resizes},
-           {"gpu: tails as their twins", tails}, {"gpu: suppression as its twin", suppression})
+           {"gpu: tails as their twins", tails})

@@ -11,6 +11,21 @@
 
 struct exec;
 
+// What arena.c has divided.
+struct exec_memory {
+    char *arena, *constants, *host;
+};
+
+// The address of a place; NULL for nowhere.
+static inline void *exec_place(const struct lowered *p, const struct exec_memory *m, struct ref r)
+{
+    if (r.buf < 0) return NULL;
+    const struct buf *b = &p->bufs[r.buf];
+    if (b->kind == BUF_HOST && b->init) return (char *)b->init + r.offset;
+    char *base = b->kind == BUF_ARENA ? m->arena : b->kind == BUF_CONST ? m->constants : m->host;
+    return base + b->offset + r.offset;
+}
+
 struct exec_ops {
     // lowered stays alive and unchanged until destroy. Errors: NOMEM, FAULT,
     // UNSUPPORTED.

@@ -20,7 +20,7 @@
 
 struct exec {
     struct lowered *p;
-    char *arena, *constants, *host; // device, device, pinned
+    struct exec_memory memory; // device, device, pinned
     void *workspace;
     size_t workspace_bytes;
     void *stream, *graph;
@@ -32,17 +32,7 @@ struct exec {
 
 static void *at(struct exec *e, struct ref r)
 {
-    if (r.buf < 0) return NULL;
-    const struct buf *b = &e->p->bufs[r.buf];
-    switch (b->kind) {
-    case BUF_ARENA:
-        return e->arena + b->offset + r.offset;
-    case BUF_CONST:
-        return e->constants + b->offset + r.offset;
-    case BUF_HOST:
-        break;
-    }
-    return b->init ? (char *)b->init + r.offset : e->host + b->offset + r.offset;
+    return exec_place(e->p, &e->memory, r);
 }
 
 static void *host_at(void *exec, struct ref r)
@@ -61,10 +51,10 @@ static void destroy(struct exec **exec)
     reel_cuda_graph_destroy(&e->graph);
     for (int i = 0; e->plans && i < e->p->n_steps; i++) gpu_plan_destroy(&e->plans[i]);
     gpu_planner_destroy(&e->planner);
-    reel_cuda_free(e->arena);
-    reel_cuda_free(e->constants);
+    reel_cuda_free(e->memory.arena);
+    reel_cuda_free(e->memory.constants);
     reel_cuda_free(e->workspace);
-    reel_cuda_host_free(e->host);
+    reel_cuda_host_free(e->memory.host);
     reel_cuda_stream_destroy(&e->stream);
     free(e->plans);
     free(e);
@@ -76,7 +66,8 @@ static enum reel_err upload_constants(struct exec *e)
     enum reel_err err = REEL_OK;
     for (int i = 0; i < p->n_bufs && !err; i++)
         if (p->bufs[i].kind == BUF_CONST)
-            err = reel_cuda_upload(e->constants + p->bufs[i].offset, p->bufs[i].init, p->bufs[i].bytes, e->stream);
+            err =
+                reel_cuda_upload(e->memory.constants + p->bufs[i].offset, p->bufs[i].init, p->bufs[i].bytes, e->stream);
     return err ? err : reel_cuda_stream_sync(e->stream);
 }
 
@@ -122,11 +113,11 @@ static enum reel_err make_memory(struct exec *e)
     enum reel_err err = reel_cuda_malloc(p->arena_bytes + 256, &m[0]);
     if (!err) err = reel_cuda_malloc(p->const_bytes + 256, &m[1]);
     if (!err && p->host_bytes) err = reel_cuda_host_alloc(p->host_bytes, &m[2]);
-    e->arena = m[0];
-    e->constants = m[1];
-    e->host = m[2];
+    e->memory.arena = m[0];
+    e->memory.constants = m[1];
+    e->memory.host = m[2];
     // lanes nobody wrote must not be NaN for products with zero weights
-    if (!err) err = reel_cuda_memset(e->arena, 0, p->arena_bytes + 256, e->stream);
+    if (!err) err = reel_cuda_memset(e->memory.arena, 0, p->arena_bytes + 256, e->stream);
     return err;
 }
 

@@ -11,22 +11,12 @@
 
 struct exec {
     struct lowered *p;
-    char *arena, *constants, *host;
+    struct exec_memory memory;
 };
 
 static void *at(struct exec *e, struct ref r)
 {
-    if (r.buf < 0) return NULL;
-    const struct buf *b = &e->p->bufs[r.buf];
-    switch (b->kind) {
-    case BUF_ARENA:
-        return e->arena + b->offset + r.offset;
-    case BUF_CONST:
-        return e->constants + b->offset + r.offset;
-    case BUF_HOST:
-        break;
-    }
-    return b->init ? (char *)b->init + r.offset : e->host + b->offset + r.offset;
+    return exec_place(e->p, &e->memory, r);
 }
 
 static void *host_at(void *exec, struct ref r)
@@ -39,9 +29,9 @@ static void destroy(struct exec **exec)
     struct exec *e = *exec;
     *exec = NULL;
     if (!e) return;
-    free(e->arena);
-    free(e->constants);
-    free(e->host);
+    free(e->memory.arena);
+    free(e->memory.constants);
+    free(e->memory.host);
     free(e);
 }
 
@@ -51,16 +41,17 @@ static enum reel_err create(struct lowered *p, const struct backend_params *para
     struct exec *e = calloc(1, sizeof *e);
     if (!e) return gpu_no_memory(NULL);
     e->p = p;
-    e->arena = malloc(p->arena_bytes + 1);
-    e->constants = malloc(p->const_bytes + 1);
-    e->host = malloc(p->host_bytes + 1);
-    if (!e->arena || !e->constants || !e->host) {
+    e->memory.arena = malloc(p->arena_bytes + 1);
+    e->memory.constants = malloc(p->const_bytes + 1);
+    e->memory.host = malloc(p->host_bytes + 1);
+    if (!e->memory.arena || !e->memory.constants || !e->memory.host) {
         destroy(&e);
         return reel_fail(REEL_ERR_NOMEM, "could not compile graph: no memory for %zu MB of intermediate results",
                          p->arena_bytes >> 20);
     }
     for (int i = 0; i < p->n_bufs; i++)
-        if (p->bufs[i].kind == BUF_CONST) memcpy(e->constants + p->bufs[i].offset, p->bufs[i].init, p->bufs[i].bytes);
+        if (p->bufs[i].kind == BUF_CONST)
+            memcpy(e->memory.constants + p->bufs[i].offset, p->bufs[i].init, p->bufs[i].bytes);
     *out_exec = e;
     return REEL_OK;
 }
@@ -132,7 +123,7 @@ static void poison(struct exec *e, int step)
 {
     for (int i = 0; step > 0 && i < e->p->n_bufs; i++) {
         const struct buf *b = &e->p->bufs[i];
-        if (b->kind == BUF_ARENA && b->first == step) memset(e->arena + b->offset, 0xff, b->bytes);
+        if (b->kind == BUF_ARENA && b->first == step) memset(e->memory.arena + b->offset, 0xff, b->bytes);
     }
 }
 
