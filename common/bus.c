@@ -18,6 +18,9 @@
 #define ID_BYTES 9 // routing ids must not begin with a zero byte: 'R' and the packed peer
 #define MAX_MESSAGE (sizeof(struct reel_msg_head) + REEL_MAX_RECORDS * sizeof(struct reel_rec_open))
 #define FIRST_ROOM 2048 // of a link's open message; grows
+// A peer in the midst of its work looks for messages no closer than this: each
+// look in vain is a system call.
+#define LOOK_US 100
 
 struct link {
     reel_peer peer;
@@ -43,6 +46,7 @@ struct reel_bus {
     int64_t open_us;  // since when
     int64_t paced_us; // of the last paced flush, sent or not; 0: after a wait
     int64_t gap_us;   // between paced flushes, smoothed
+    int64_t empty_us; // a peer's: when no message was there; 0: after a wait
 
     zmq_msg_t in;
     uint8_t *in_aligned; // copy for records when libzmq's buffer is not aligned
@@ -288,8 +292,10 @@ static enum reel_err check_message(struct link *link, const uint8_t *data, size_
 
 enum reel_err reel_bus_recv(struct reel_bus *bus, struct reel_msg *out_msg)
 {
+    if (bus->empty_us && reel_now_us() - bus->empty_us < LOOK_US) return REEL_AGAIN;
     for (;;) {
         enum reel_err err = receive_frame(bus, ZMQ_DONTWAIT);
+        if (err == REEL_AGAIN && !bus->hub) bus->empty_us = reel_now_us();
         if (err) return err;
         struct link *link = &bus->links[0];
         reel_peer from = REEL_BUS_HUB;
@@ -327,7 +333,7 @@ static bool message_waits(struct reel_bus *bus)
 enum reel_err reel_bus_wait(struct reel_bus *bus, const int *fds, bool *out_ready, int n_fds, int timeout_ms)
 {
     enum reel_err err = reel_bus_flush(bus);
-    bus->paced_us = 0;
+    bus->paced_us = bus->empty_us = 0;
     if (err) return err;
     for (int i = 0; i < n_fds; i++) out_ready[i] = false;
     if (message_waits(bus)) return REEL_OK;
@@ -338,8 +344,7 @@ enum reel_err reel_bus_wait(struct reel_bus *bus, const int *fds, bool *out_read
     for (int i = 0; i < n_fds; i++) polls[i + 1] = (struct pollfd){.fd = fds[i], .events = POLLIN};
     int rc = poll(polls, (nfds_t)(n_fds + 1), timeout_ms);
     if (rc < 0 && errno != EINTR) return reel_fail(REEL_ERR_IO, "could not wait: %s", strerror(errno));
-    bool any = false;
-    for (int i = 0; rc > 0 && i < n_fds; i++) any |= out_ready[i] = polls[i + 1].revents != 0;
-    // ZMQ_FD is edge-triggered: only ZMQ_EVENTS tells.
-    return any || message_waits(bus) ? REEL_OK : REEL_AGAIN;
+    for (int i = 0; rc > 0 && i < n_fds; i++) out_ready[i] = polls[i + 1].revents != 0;
+    // ZMQ_FD tells of ZeroMQ's own news as well: reel_bus_recv() finds out.
+    return rc > 0 ? REEL_OK : REEL_AGAIN;
 }

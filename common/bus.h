@@ -71,15 +71,16 @@ enum reel_err reel_bus_flush(struct reel_bus *bus);
 // reel_bus_wait() sends what this held back.
 enum reel_err reel_bus_flush_paced(struct reel_bus *bus, int64_t most_us);
 
-// The next message. AGAIN when there is none at once; GONE when out_msg->from
+// The next message. AGAIN when there is none at once (a peer that has not waited
+// since the last AGAIN asks again after 100 us); GONE when out_msg->from
 // broke the sequence or the protocol (the text says how); IO.
 enum reel_err reel_bus_recv(struct reel_bus *bus, struct reel_msg *out_msg);
 
 // Flushes, then waits for a message or one of fds to be readable, at most
 // timeout_ms (-1: for ever). It sleeps at once: spinning before would burn more
 // than a frame's budget at 500 frames a second, to save a wake-up of 25 us.
-// out_ready[i] is set for fds[i]. OK when anything is there, AGAIN at the time limit or a
-// signal.
+// out_ready[i] is set for fds[i]. OK when anything may be there, AGAIN at the time limit or
+// a signal.
 enum reel_err reel_bus_wait(struct reel_bus *bus, const int *fds, bool *out_ready, int n_fds, int timeout_ms);
 
 // ZeroMQ's version, for --version.

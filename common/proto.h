@@ -72,7 +72,7 @@
 #include "common/media.h"
 
 #define REEL_PROTO_MAGIC 0x4c454552u // "REEL"
-#define REEL_PROTO_VERSION 2
+#define REEL_PROTO_VERSION 3
 #define REEL_TEXT_BYTES 1024
 #define REEL_NO_FRAME UINT32_MAX
 #define REEL_NO_JOB UINT32_MAX
@@ -339,7 +339,8 @@ struct reel_rec_done {
     uint32_t out_slot; // as in WORK
     uint32_t run_us;   // network, per frame
     uint32_t total_us; // with conversion, per frame
-    uint32_t part, reserved;
+    uint32_t part;
+    uint32_t credits; // as in READY, which a worker that has something to say saves
 };
 
 // ---- aggregator -----------------------------------------------------------

@@ -5,11 +5,12 @@
 
 #include <string.h>
 
-#define SMOOTHING 0.2       // weight of the newest measurement
-#define RETRY_FACTOR 50     // frames' times after which a worker that was left out is tried again
-#define AHEAD_US 12000.0    // of work that a worker may hold: quick frames go and come in groups
-#define LATE_FACTOR 3       // times the usual time before a second worker gets the head
-#define LATE_LEAST_US 20000 // and never sooner: the load of the machine is no lateness
+#define SMOOTHING 0.2          // weight of the newest measurement
+#define RETRY_FACTOR 50        // frames' times after which a worker that was left out is tried again
+#define AHEAD_US 40000.0       // of work that a worker may hold: quick frames go and come in groups
+#define AHEAD_PARTS_US 12000.0 // of frames in parts, which are wanted soon
+#define LATE_FACTOR 3          // times the usual time before a second worker gets the head
+#define LATE_LEAST_US 40000    // and never sooner: the load of the machine is no lateness
 
 void dispatch_init(struct dispatch *d, uint32_t workers)
 {
@@ -77,6 +78,13 @@ static uint32_t frames_in_window(const struct lane *lanes, uint32_t n_lanes)
     return frames;
 }
 
+static double ahead_us(const struct lane *lanes, uint32_t n_lanes)
+{
+    for (uint32_t i = 0; i < n_lanes; i++)
+        if (lanes[i].state == LANE_OPEN && lanes[i].p.parts > 1) return AHEAD_PARTS_US;
+    return AHEAD_US;
+}
+
 // Whether the others would wait longer for one frame of w than it is worth:
 // they work through all that the windows hold before it is done.
 static bool holds_up_others(const struct dispatch_worker *w, double rate, uint32_t window, int64_t now_us)
@@ -86,7 +94,8 @@ static bool holds_up_others(const struct dispatch_worker *w, double rate, uint32
 }
 
 // How many more frames worker may get now.
-static uint32_t room(const struct dispatch_worker *w, double rate, uint32_t window, int64_t now_us)
+static uint32_t room(const struct dispatch *d, const struct dispatch_worker *w, double rate, uint32_t window,
+                     int64_t now_us)
 {
     if (!w->up || w->alone || !w->credits) return 0;
     if (w->held == 0 && holds_up_others(w, rate, window, now_us)) return 0;
@@ -94,7 +103,7 @@ static uint32_t room(const struct dispatch_worker *w, double rate, uint32_t wind
     // A second batch hides the way of the messages, but its last frame comes
     // two batches from now: it must not be the one that a window waits for.
     if (w->frame_us <= 0) return 0;
-    double ahead = AHEAD_US / w->frame_us, most = 2.0 * w->batch;
+    double ahead = d->ahead_us / w->frame_us, most = 2.0 * w->batch;
     if (ahead > most) most = ahead;
     double fits = rate > 0 ? 0.5 * window / (rate * w->frame_us) : most;
     if (fits < 2.0 * w->batch) return 0;
@@ -139,7 +148,7 @@ static uint32_t choose_worker(const struct dispatch *d, double rate, uint32_t wi
     for (uint32_t i = 0; i < d->n; i++) {
         const struct dispatch_worker *w = &d->worker[i];
         if ((except->bits[i / 64] >> i % 64 & 1) || (lane && !lane_may_serve(lane, i))) continue;
-        if ((idle_only && w->held) || !room(w, rate, window, now_us) || too_slow_for_rest(d, w, rate)) continue;
+        if ((idle_only && w->held) || !room(d, w, rate, window, now_us) || too_slow_for_rest(d, w, rate)) continue;
         double ready_us = (w->held + 1) * (w->frame_us > 0 ? w->frame_us : 1);
         if (best < d->n && ready_us >= best_us) continue;
         best = i;
@@ -230,6 +239,7 @@ bool dispatch_next(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, int
 {
     double rate = dispatch_rate(d);
     uint32_t window = frames_in_window(lanes, n_lanes);
+    d->ahead_us = ahead_us(lanes, n_lanes);
     for (uint32_t i = 0; i < d->n; i++) {
         struct dispatch_worker *w = &d->worker[i];
         if (w->held)
@@ -249,7 +259,7 @@ bool dispatch_next(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, int
             if (limited) break; // a second try may still be due
             return false;
         }
-        collect(d, lanes, n_lanes, room(&d->worker[out_batch->worker], rate, window, now_us), now_us, out_batch);
+        collect(d, lanes, n_lanes, room(d, &d->worker[out_batch->worker], rate, window, now_us), now_us, out_batch);
         // Only suspected frames wait, and this one is not empty-handed: an idle one may take one.
         crew_add(&skip, out_batch->worker);
     }

@@ -35,6 +35,7 @@ struct dispatch {
     uint32_t n;
     struct dispatch_worker worker[LANE_MAX_WORKERS];
     int64_t remaining; // frames of the run not yet given, -1 unknown
+    double ahead_us;   // of work that a worker may hold now
     int late_factor;   // a head frame is late after this many times the usual time
 };
 

@@ -206,6 +206,7 @@ static void take_record(struct run *run, struct proc *p, enum reel_msg_type type
         dispatch_on_ready(&run->dispatch, p->index, ((const struct reel_rec_ready *)rec)->credits);
         break;
     case REEL_MSG_DONE:
+        dispatch_on_ready(&run->dispatch, p->index, ((const struct reel_rec_done *)rec)->credits);
         flow_on_done(run, p, rec);
         break;
     case REEL_MSG_PROVEN:

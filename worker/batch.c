@@ -82,7 +82,9 @@ static enum reel_err answer(struct worker *w, const struct reel_rec_work *work, 
                                  .out_slot = work->out_slot,
                                  .run_us = (uint32_t)frame->run_us,
                                  .total_us = (uint32_t)total_us,
-                                 .part = work->part};
+                                 .part = work->part,
+                                 .credits = w->credits_back};
+    w->credits_back = 0;
     reel_crash_point("worker.before_done");
     return reel_bus_post(w->child.bus, REEL_BUS_HUB, REEL_MSG_DONE, &done);
 }
@@ -170,6 +172,7 @@ enum reel_err batch_next(struct worker *w)
     w->queue_count--;
     begin_stat(w, &work, l->rec.job);
     w->child.part = work.part;
+    w->in_parts = l->task.view.parts > 1;
     int64_t begin_us = reel_now_us();
     struct task_frame frame = {0};
     struct engine *engine = NULL;

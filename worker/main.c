@@ -164,11 +164,13 @@ static enum reel_err give_credits(struct worker *w)
 
 // DONE of quick frames goes out in groups, while more wait here than the next
 // one: none of them is held back for longer than this.
-#define TELL_US 6000
+#define TELL_US 20000
+#define TELL_PARTS_US 6000 // of frames in parts, which are wanted soon
 
 static bool may_wait(const struct worker *w)
 {
-    return w->queue_count >= 2 && (!w->untold_us || reel_now_us() - w->untold_us + w->frame_us < TELL_US);
+    int64_t most_us = w->in_parts ? TELL_PARTS_US : TELL_US;
+    return w->queue_count >= 2 && (!w->untold_us || reel_now_us() - w->untold_us + w->frame_us < most_us);
 }
 
 static enum reel_err tell(struct worker *w)
@@ -197,7 +199,10 @@ static enum reel_err serve(struct worker *w)
     while (!w->quit) {
         enum reel_err err = w->queue_count || batch_in_work(w) ? batch_next(w) : REEL_OK;
         if (!err) err = take_messages(w);
-        if (!err && !may_wait(w)) err = tell(w);
+        if (!err && !may_wait(w))
+            err = tell(w);
+        else if (!err && w->untold_us)
+            reel_crash_point("worker.untold");
         if (err) return err;
         if (w->queue_count || batch_in_work(w)) continue;
         if (w->quit) break;

@@ -13,7 +13,7 @@
 
 // Frames the coordinator may have promised to this worker at once. It gives
 // fewer where the worker is slow; this only bounds the queue.
-#define WORKER_CREDITS 16
+#define WORKER_CREDITS 32
 
 struct worker_lane {
     bool open;
@@ -33,9 +33,10 @@ struct worker {
     struct worker_lane *lanes; // [child.lanes]
     struct reel_rec_work queue[WORKER_CREDITS];
     uint32_t queue_first, queue_count;
-    uint32_t credits_back;                       // to be given back with the next READY
+    uint32_t credits_back;                       // to be given back with the next DONE or READY
     int64_t untold_us;                           // when the oldest DONE that was not sent yet was done; 0: none
     int64_t frame_us;                            // of the last frame
+    bool in_parts;                               // the last frame was one
     struct device *device;                       // frames go through it; NULL: one by one, on the host
     struct reel_rec_work in_work[DEVICE_FRAMES]; // by token
     uint64_t tokens;

@@ -28,7 +28,7 @@ at_point() { # point:hit:signal
 
 for point in decoder.scan:1:9 decoder.mid_slot:1:11 decoder.mid_slot:40:9 decoder.before_decoded:20:6 \
     decoder.before_lane_end:1:9 worker.before_run:1:9 worker.before_run:20:6 worker.mid_slot:15:9 worker.mid_slot:30:11 \
-    worker.before_done:25:9 'worker.before_done:20*:9' aggregator.before_taken:30:9 aggregator.before_taken:1:11 \
+    worker.before_done:25:9 worker.untold:4:9 'worker.before_done:20*:9' aggregator.before_taken:30:9 aggregator.before_taken:1:11 \
     aggregator.before_commit:1:9 aggregator.after_rename:1:9 aggregator.mid_mux:1:6 aggregator.before_publish:1:9; do
     in_time "crash_$point" "the point was not passed" at_point "$point"
 done

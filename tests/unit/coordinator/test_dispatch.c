@@ -212,9 +212,9 @@ static void quick_frames_are_queued_deeper(void)
     for (uint32_t i = 0; i < 24; i++) lane_on_decoded(lane, 1, i, 0, i, 1);
     dispatch_up(&d, 0, 1);
     dispatch_on_ready(&d, 0, 24);
-    d.worker[0].frame_us = 2000;
+    d.worker[0].frame_us = 5000;
     while (dispatch_next(&d, lane, 1, 0, &batch)) CHECK_INT(batch.count, 1);
-    CHECK_INT(d.worker[0].held, 6); // 12 ms
+    CHECK_INT(d.worker[0].held, 8); // 40 ms
     d.worker[0].frame_us = 100;
     while (dispatch_next(&d, lane, 1, 0, &batch)) CHECK_INT(batch.count, 1);
     CHECK_INT(d.worker[0].held, 12); // half the window
