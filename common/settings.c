@@ -64,7 +64,7 @@ static const struct opt_def defs[] = {
     INT("threads", threads, "1", 1, 256, "N", 0, "Devices", "compute threads of one CPU worker"),
     INT("decoder_threads", decoder_threads, "1", 1, 64, "N", 0, "Devices", "threads of one decoder's codec"),
     INT("encoder_threads", encoder_threads, "4", 1, 64, "N", 0, "Devices", "threads of one encoder"),
-    COUNT("batch", batch, 256, "N", 0, "Devices", "frames of one run of the network"),
+    COUNT("batch", batch, 8, "N", 0, "Devices", "frames of one run of the network on a GPU; on CPUs one"),
     ENUM("precision", precision, "auto", "auto,fp32,tf32,fp16,bf16,fp8", 0, "Devices", "arithmetic of the network"),
     TEXT("tile", 0, tile, "auto", "WxH", 0, "Devices", "cut frames into tiles: auto, off or a size"),
     TEXT("memory", 0, memory, "", "SIZE", FREE, "Devices", "limit for rings and models (8G, 50%)"),

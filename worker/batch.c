@@ -14,6 +14,51 @@
 #include "common/log.h"
 #include "worker/worker.h"
 
+static int at_once(const struct worker *w, const struct task *task)
+{
+    return task->batch < w->batch_most ? task->batch : w->batch_most;
+}
+
+static void say_less(struct worker *w, int batch, int less)
+{
+    w->batch_most = less;
+    reel_child_note(&w->child, REEL_LOG_INFO, REEL_NO_JOB,
+                    "runs of %d frames at once have no room: %d from now on (%s)", batch, less, reel_fail_text());
+}
+
+enum reel_err batch_engine(struct worker *w, const struct task *task, struct engine **out_engine)
+{
+    const struct view *v = &task->view;
+    for (bool alone = false;;) {
+        int batch = at_once(w, task);
+        enum reel_err err = engines_get(w->engines, &w->model, v->net_w, v->net_h, batch, out_engine);
+        // Runs of many are of the device's path alone.
+        if (!err && batch > 1 && !device_takes(w->device, task, *out_engine)) {
+            w->batch_most = 1;
+            continue;
+        }
+        if (err != REEL_ERR_NOMEM || (alone && batch <= 1)) return err;
+        if (alone) {
+            say_less(w, batch, batch / 2);
+        } else { // those of other sizes go first
+            if ((err = batch_drain(w))) return err;
+            engines_drop(w->engines);
+            alone = true;
+        }
+    }
+}
+
+// Out of memory beside a run of several frames: with fewer there may be enough.
+static bool shrink(struct worker *w, const struct task *task)
+{
+    int batch = at_once(w, task);
+    if (!w->device || !w->has_model || batch < 2) return false;
+    say_less(w, batch, batch / 2);
+    if (batch_drain(w)) return false;
+    engines_drop(w->engines);
+    return true;
+}
+
 // Checks the slot and finds the engine; nothing has begun yet.
 static enum reel_err prepare(struct worker *w, struct worker_lane *l, const struct reel_rec_work *work,
                              struct engine **out_engine, struct task_frame *out_frame)
@@ -26,9 +71,9 @@ static enum reel_err prepare(struct worker *w, struct worker_lane *l, const stru
     if (work->part && work->part >= (uint32_t)parts)
         return reel_fail(REEL_ERR_PROTO, "work names part %u of %d", work->part, parts);
     if (w->has_model)
-        err = engines_get(w->engines, &w->model, l->task.view.net_w, l->task.view.net_h, out_engine);
+        err = batch_engine(w, &l->task, out_engine);
     else
-        err = engines_get(w->engines, NULL, parts, 0, out_engine);
+        err = engines_get(w->engines, NULL, parts, 0, 1, out_engine);
     *out_frame = (struct task_frame){.in = reel_ring_pixels(in, work->in_slot),
                                      .out = reel_ring_pixels(out, work->out_slot),
                                      .aux = reel_ring_aux(out, work->out_slot),
@@ -157,13 +202,14 @@ static enum reel_err start(struct worker *w, const struct reel_rec_work *work, s
 static bool other_engine(const struct worker *w, const struct worker_lane *l)
 {
     if (!batch_in_work(w)) return false;
-    const struct view *have = &w->lanes[w->in_work[(w->tokens - 1) % DEVICE_FRAMES].lane].task.view;
-    return have->net_w != l->task.view.net_w || have->net_h != l->task.view.net_h;
+    const struct task *have = &w->lanes[w->in_work[(w->tokens - 1) % DEVICE_FRAMES].lane].task;
+    return have->view.net_w != l->task.view.net_w || have->view.net_h != l->task.view.net_h ||
+           have->batch != l->task.batch;
 }
 
 enum reel_err batch_next(struct worker *w)
 {
-    if (batch_in_work(w) && (!w->queue_count || device_in_work(w->device) == DEVICE_FRAMES)) return take_back(w, true);
+    if (batch_in_work(w) && !w->queue_count) return take_back(w, true);
     struct reel_rec_work work = w->queue[w->queue_first];
     struct worker_lane *l = &w->lanes[work.lane];
     enum reel_err err = REEL_OK;
@@ -176,15 +222,22 @@ enum reel_err batch_next(struct worker *w)
     int64_t begin_us = reel_now_us();
     struct task_frame frame = {0};
     struct engine *engine = NULL;
+again:
     err = prepare(w, l, &work, &engine, &frame);
     reel_crash_point("worker.before_run");
-    if (!err && reel_fault_point("worker.memory"))
+    if (!err && (reel_fault_point("worker.memory") || (at_once(w, &l->task) > 1 && reel_fault_point("worker.room"))))
         err = reel_fail(REEL_ERR_NOMEM, "could not run the network: a fault point says that memory is used up");
     if (!err && w->device && device_takes(w->device, &l->task, engine)) {
+        // The oldest one makes room; it is another frame than this one, and answered as that.
+        while (device_full(w->device, engine))
+            if ((err = take_back(w, true))) return err;
+        begin_stat(w, &work, l->rec.job);
+        w->child.part = work.part;
         if (!(err = start(w, &work, engine, &frame))) return REEL_OK;
     } else if (!err) {
         err = run_here(w, &work, engine, &frame);
     }
     if (err && w->device && device_lost(w->device)) return err;
+    if (err == REEL_ERR_NOMEM && shrink(w, &l->task)) goto again;
     return answer(w, &work, err, &frame, reel_now_us() - begin_us);
 }

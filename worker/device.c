@@ -4,6 +4,7 @@
 // streams. Kernels are enqueued by device_image.c on the program's own stream.
 #include "worker/device.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,9 @@ struct device_slot {
     size_t output_at[MODEL_MAX_OUTPUTS]; // offsets in it
     struct backend_device_tensor output[MODEL_MAX_OUTPUTS];
     void *uploaded, *computed, *done; // events
+    int image;                        // of its batch
+    enum reel_err err;                // of its batch's run
+    char text[256];                   // then
     int64_t begin_us;
 };
 
@@ -34,8 +38,16 @@ struct device {
     void *upload, *download; // streams; the program has its own
     struct device_slot slot[DEVICE_FRAMES];
     int first, count; // in work: slot[first], ... in order
+    int open;         // the last ones of them: fed, the network's run is to come
     int64_t last_end_us;
 };
+
+static void run_open(struct device *d);
+
+static struct device_slot *slot_at(struct device *d, int i)
+{
+    return &d->slot[(d->first + i) % DEVICE_FRAMES];
+}
 
 // ---- making ----------------------------------------------------------------------
 
@@ -69,7 +81,8 @@ void device_destroy(struct device **device)
 {
     struct device *d = *device;
     if (!d) return;
-    for (int i = 0; i < d->count; i++) d->ops->event_sync(d->slot[(d->first + i) % DEVICE_FRAMES].done);
+    run_open(d);
+    for (int i = 0; i < d->count; i++) d->ops->event_sync(slot_at(d, i)->done);
     for (int i = 0; i < DEVICE_FRAMES; i++) {
         struct device_slot *s = &d->slot[i];
         if (s->in.p) d->ops->free(s->in.p);
@@ -100,7 +113,7 @@ void device_unpin(struct device *d, void *p)
     d->ops->unpin(p);
 }
 
-bool device_takes(const struct device *d, struct task *task, struct engine *engine)
+bool device_takes(const struct device *d, const struct task *task, struct engine *engine)
 {
     return device_image_can(task) && engine_has_device(engine);
 }
@@ -128,15 +141,15 @@ static enum reel_err grow(struct device *d, struct buffer *b, size_t bytes, bool
     return err;
 }
 
-// The network's outputs to the host, on the program's stream: the next run
-// waits for it.
+// The frame's part of the network's outputs to the host, on the program's
+// stream: the next run waits for it.
 static enum reel_err fetch_outputs(struct device *d, struct device_slot *s, void *stream)
 {
     size_t bytes = 0, size[MODEL_MAX_OUTPUTS];
     int n = engine_output_count(s->engine);
     enum reel_err err = REEL_OK;
     for (int i = 0; i < n && !err; i++) {
-        if ((err = engine_device_output(s->engine, i, &s->output[i]))) break;
+        if ((err = engine_device_image(s->engine, i, s->image, &s->output[i]))) break;
         const struct backend_device_tensor *t = &s->output[i];
         size_t elements = (size_t)t->n * (size_t)t->h * (size_t)t->w * (t->nhwc ? t->pixel_stride : (size_t)t->c);
         s->output_at[i] = bytes;
@@ -180,7 +193,7 @@ static enum reel_err bring_in(struct device *d, struct device_slot *s, void *str
     return err ? err : d->ops->stream_wait(stream, s->uploaded);
 }
 
-// A picture's kernels, and its way to the output slot.
+// The picture behind the network, and its way to the output slot.
 static enum reel_err enqueue_picture(struct device *d, struct device_slot *s, struct device_frame *f)
 {
     const struct device_ops *ops = d->ops;
@@ -188,7 +201,7 @@ static enum reel_err enqueue_picture(struct device *d, struct device_slot *s, st
     bool direct = s->frame.out_on_gpu;
     enum reel_err err = direct ? REEL_OK : grow(d, &s->out, s->task->out.aux_offset, false);
     f->out = direct ? s->frame.out : s->out.p;
-    if (!err) err = device_image_run(s->task->device, s->engine, f, &y0, &y1);
+    if (!err) err = device_image_write(s->task->device, s->engine, f, &y0, &y1);
     if (!err) err = ops->event_record(direct ? s->done : s->computed, f->stream);
     if (err || direct) return err;
     err = ops->stream_wait(d->download, s->computed);
@@ -196,41 +209,91 @@ static enum reel_err enqueue_picture(struct device *d, struct device_slot *s, st
     return err ? err : ops->event_record(s->done, d->download);
 }
 
-static enum reel_err enqueue(struct device *d, struct device_slot *s)
+static struct device_frame frame_of(const struct device_slot *s)
+{
+    return (struct device_frame){.in = s->frame.in_on_gpu ? s->frame.in : s->in.p,
+                                 .part = s->frame.part,
+                                 .image = s->image,
+                                 .stream = engine_stream(s->engine)};
+}
+
+// What comes after the network.
+static enum reel_err enqueue_rest(struct device *d, struct device_slot *s)
+{
+    struct device_frame f = frame_of(s);
+    if (!s->task->ops->finish) return enqueue_picture(d, s, &f);
+    enum reel_err err = fetch_outputs(d, s, f.stream);
+    return err ? err : d->ops->event_record(s->done, f.stream);
+}
+
+// Nothing of the slot outlives this.
+static void let_be(struct device *d, struct device_slot *s)
+{
+    if (!d->ops->event_record(s->uploaded, d->upload)) d->ops->event_sync(s->uploaded);
+    if (!d->ops->event_record(s->computed, engine_stream(s->engine))) d->ops->event_sync(s->computed);
+    if (!d->ops->event_record(s->done, d->download)) d->ops->event_sync(s->done);
+}
+
+// The run of the frames that have been fed, and what follows for each. A
+// failure is theirs: device_finish() tells.
+static void run_open(struct device *d)
+{
+    if (!d->open) return;
+    int from = d->count - d->open;
+    struct device_slot *first = slot_at(d, from);
+    enum reel_err err = device_image_tiled(first->task->device) ? REEL_OK : engine_enqueue(first->engine);
+    for (int i = from; i < d->count; i++) {
+        struct device_slot *s = slot_at(d, i);
+        if (!err) s->err = enqueue_rest(d, s);
+        if (err) s->err = err;
+        if (!s->err) continue;
+        snprintf(s->text, sizeof s->text, "%s", reel_fail_text());
+        let_be(d, s);
+    }
+    d->open = 0;
+}
+
+// The picture on the device and in the network's input.
+static enum reel_err feed(struct device *d, struct device_slot *s)
 {
     struct task *task = s->task;
     if (task->device_engine != engine_serial(s->engine)) device_image_destroy(&task->device);
     enum reel_err err = task->device ? REEL_OK : device_image_create(d->ops, task, s->engine, &task->device);
     if (err) return err;
     task->device_engine = engine_serial(s->engine);
-    struct device_frame f = {.part = s->frame.part, .stream = engine_stream(s->engine)};
-    if ((err = bring_in(d, s, f.stream, &f.in))) return err;
-    if (!task->ops->finish) return enqueue_picture(d, s, &f);
-    err = device_image_feed(task->device, s->engine, &f);
-    if (!err) err = fetch_outputs(d, s, f.stream);
-    return err ? err : d->ops->event_record(s->done, f.stream);
+    const uint8_t *in;
+    if ((err = bring_in(d, s, engine_stream(s->engine), &in))) return err;
+    struct device_frame f = frame_of(s);
+    return device_image_feed(task->device, &f);
+}
+
+bool device_full(const struct device *d, const struct engine *engine)
+{
+    return d->count >= DEVICE_BATCHES * engine_batch(engine);
 }
 
 enum reel_err device_submit(struct device *d, struct task *task, struct engine *engine, const struct task_frame *frame,
                             uint64_t token)
 {
-    if (d->count == DEVICE_FRAMES) return reel_fail(REEL_ERR_FAULT, "could not start a frame: the device is full");
-    struct device_slot *s = &d->slot[(d->first + d->count) % DEVICE_FRAMES];
+    if (d->count >= DEVICE_FRAMES || device_full(d, engine))
+        return reel_fail(REEL_ERR_FAULT, "could not start a frame: the device is full");
+    if (d->open && slot_at(d, d->count - 1)->engine != engine) run_open(d);
+    struct device_slot *s = slot_at(d, d->count);
     s->task = task;
     s->engine = engine;
     s->frame = *frame;
     s->token = token;
+    s->image = d->open;
+    s->err = REEL_OK;
     s->begin_us = reel_now_us();
-    enum reel_err err = enqueue(d, s);
-    if (!err) {
-        d->count++;
-        return REEL_OK;
+    enum reel_err err = feed(d, s);
+    if (err) {
+        let_be(d, s); // parts of it may be under way
+        return err;
     }
-    // Parts of it may be under way: they must not outlive this call.
-    if (!d->ops->event_record(s->uploaded, d->upload)) d->ops->event_sync(s->uploaded);
-    if (!d->ops->event_record(s->computed, engine_stream(engine))) d->ops->event_sync(s->computed);
-    if (!d->ops->event_record(s->done, d->download)) d->ops->event_sync(s->done);
-    return err;
+    d->count++;
+    if (++d->open == engine_batch(engine)) run_open(d);
+    return REEL_OK;
 }
 
 // ---- and out --------------------------------------------------------------------------------
@@ -253,8 +316,9 @@ static enum reel_err finish(struct device_slot *s)
 enum reel_err device_finish(struct device *d, struct task_frame *out_frame, uint64_t *out_token)
 {
     if (!d->count) return reel_fail(REEL_ERR_FAULT, "could not finish a frame: the device has none");
+    if (d->open == d->count) run_open(d); // nothing else is under way: no fuller one to wait for
     struct device_slot *s = &d->slot[d->first];
-    enum reel_err err = d->ops->event_sync(s->done);
+    enum reel_err err = s->err ? reel_fail(s->err, "%s", s->text) : d->ops->event_sync(s->done);
     int64_t end_us = reel_now_us(), begin_us = s->begin_us > d->last_end_us ? s->begin_us : d->last_end_us;
     // What the frame cost beside those in front of it.
     s->frame.run_us = end_us - begin_us;

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
-// Frames through a device, several at once: while one is computed the next is
-// uploaded and the last one downloaded, on three streams. The worker's batch.c
+// Frames through a device, several at once: while some are computed the next are
+// uploaded and the last ones downloaded, on three streams. The worker's batch.c
 // submits frames and takes them back in order.
 //
 //   slot (pinned host) --upload--> picture --feed--> network --tail--> picture --download--> slot
+//
+// Frames that an engine computes at once (engine_batch()) are fed one by one as
+// they come; the network runs when they are all there, or when somebody waits
+// for the oldest of them. Whichever frames share a run, each gets the same
+// bytes: no kernel's choice depends on the others (docs/gpu.md).
 //
 // A frame is finished only when the host has seen its last event: until then
 // nobody is told, and its slots are still the worker's. A lane is let go only
@@ -16,7 +21,9 @@
 
 #include "worker/task/task.h"
 
-#define DEVICE_FRAMES 3 // in work at once: one uploaded, one computed, one downloaded
+#define DEVICE_BATCHES 3 // in work at once: one uploaded, one computed, one downloaded
+#define DEVICE_BATCH 8   // most frames of one run
+#define DEVICE_FRAMES (DEVICE_BATCHES * DEVICE_BATCH)
 
 struct device;
 struct device_ops;
@@ -27,13 +34,15 @@ enum reel_err device_create(const struct device_ops *ops, int number, struct dev
 void device_destroy(struct device **device);
 
 // Whether this task's frames can go through the device with this engine.
-bool device_takes(const struct device *device, struct task *task, struct engine *engine);
+bool device_takes(const struct device *device, const struct task *task, struct engine *engine);
 // Pins a lane's slots; that it fails costs speed only.
 void device_pin(struct device *device, void *p, size_t bytes);
 void device_unpin(struct device *device, void *p);
 int device_in_work(const struct device *device); // frames submitted and not finished
-// Starts a frame; at most DEVICE_FRAMES may be in work. token is given back by
-// device_finish(). Errors leave nothing in work of this frame.
+// Whether one has to be finished before another one of this engine may start.
+bool device_full(const struct device *device, const struct engine *engine);
+// Starts a frame. token is given back by device_finish(). Errors leave nothing
+// in work of this frame.
 enum reel_err device_submit(struct device *device, struct task *task, struct engine *engine,
                             const struct task_frame *frame, uint64_t token);
 // Waits for the oldest frame in work and does what is left on the host. The

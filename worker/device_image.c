@@ -15,9 +15,10 @@ struct device_image {
     const struct device_ops *ops;
     struct task *task;
     struct gpu_coding in, out, plain; // plain: colours as they are
-    struct gpu_image net_in, net_out;
-    struct gpu_axis feed_x, feed_y; // picture to network
-    struct gpu_axis back_x, back_y; // network's picture to output
+    struct gpu_image net_in, net_out; // of the batch's first image
+    size_t in_bytes, out_bytes;       // from one image to the next
+    struct gpu_axis feed_x, feed_y;   // picture to network
+    struct gpu_axis back_x, back_y;   // network's picture to output
     struct gpu_axis residual_x, residual_y;
     struct gpu_axis chroma_x, chroma_y; // of luma-only networks
     struct gpu_image in_canvas, out_canvas, residual;
@@ -86,17 +87,19 @@ static enum reel_err own_canvas(struct device_image *d, int w, int h, int channe
 
 // ---- the network's tensors ---------------------------------------------------------------
 
-// A picture of w x h as the program has it. nhwc: of the model.
-static bool as_image(const struct backend_device_tensor *t, bool nhwc, int w, int h, int channels,
-                     struct gpu_image *out)
+// A picture of w x h as the program has it. nhwc: of the model. *out_bytes: of one
+// of the batch's images.
+static bool as_image(const struct backend_device_tensor *t, int batch, bool nhwc, int w, int h, int channels,
+                     struct gpu_image *out, size_t *out_bytes)
 {
     enum gpu_pixel_type type = t->dtype == REEL_F16    ? GPU_PIXEL_F16
                                : t->dtype == REEL_BF16 ? GPU_PIXEL_BF16
                                                        : GPU_PIXEL_F32;
     if (t->dtype != REEL_F32 && t->dtype != REEL_F16 && t->dtype != REEL_BF16) return false;
-    if ((int64_t)t->n * t->c * t->h * t->w != (int64_t)w * h * channels) return false;
+    if ((int64_t)t->n * t->c * t->h * t->w != (int64_t)batch * w * h * channels) return false;
+    *out_bytes = (size_t)w * (size_t)h * (t->nhwc ? t->pixel_stride : (size_t)channels) * reel_dtype_bytes(t->dtype);
     if (t->nhwc) {
-        if (nhwc || t->n != 1 || t->c != channels || t->w != w || t->h != h) return false;
+        if (nhwc || t->n != batch || t->c != channels || t->w != w || t->h != h) return false;
         *out = gpu_image_nhwc(t->data, type, w, h, channels, t->pixel_stride);
     } else if (nhwc) {
         *out = gpu_image_nhwc(t->data, type, w, h, channels, (size_t)channels);
@@ -200,7 +203,7 @@ static enum reel_err make_picture(struct device_image *d, struct engine *engine)
     enum reel_err err = image_output_size(task, &d->made_w, &d->made_h);
     if (!err) err = engine_device_output(engine, o->index, &t);
     if (err) return err;
-    if (!as_image(&t, o->nhwc, d->made_w, d->made_h, o->channels, &d->net_out))
+    if (!as_image(&t, engine_batch(engine), o->nhwc, d->made_w, d->made_h, o->channels, &d->net_out, &d->out_bytes))
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not read the network's picture on the device");
     d->out = coding_of(o->gain, o->bias, o->bgr && o->channels == 3);
     bool canvas = task->view.fit != MODEL_WHOLE;
@@ -223,7 +226,8 @@ enum reel_err device_image_create(const struct device_ops *ops, struct task *tas
     d->in = coding_of(in->gain, in->bias, in->bgr && in->channels == 3);
     struct backend_device_tensor t;
     enum reel_err err = engine_device_input(engine, &t);
-    if (!err && !as_image(&t, in->nhwc, v->net_w, v->net_h, in->channels, &d->net_in))
+    if (!err &&
+        !as_image(&t, engine_batch(engine), in->nhwc, v->net_w, v->net_h, in->channels, &d->net_in, &d->in_bytes))
         err = reel_fail(REEL_ERR_UNSUPPORTED, "could not feed the network on the device");
     if (!err && v->fit != MODEL_WHOLE && v->fit != MODEL_TILES) {
         struct resize_axis x, y;
@@ -280,23 +284,31 @@ static enum reel_err resize_source(struct device_image *d, const struct device_f
     return err ? err : d->ops->columns(&c, f->stream);
 }
 
-static enum reel_err feed(struct device_image *d, const struct device_frame *f)
+static struct gpu_image image_of(const struct gpu_image *first, size_t bytes, int n)
 {
-    const struct view *v = &d->task->view;
-    struct gpu_picture src = source_of(d, f);
-    if (v->fit == MODEL_WHOLE) return d->ops->feed(&src, &d->net_in, &d->in, f->stream);
-    enum reel_err err = REEL_OK;
-    if (v->pic_w != v->net_w || v->pic_h != v->net_h)
-        err = d->ops->borders(&d->net_in, &d->in, v->pic_x, v->pic_y, v->pic_w, v->pic_h, d->task->model->input.fill,
-                              f->stream);
-    if (err) return err;
-    return resize_source(d, f, d->net_in.channels, &d->feed_x, &d->feed_y, &d->net_in, &d->in, v->pic_x, v->pic_y);
+    struct gpu_image m = *first;
+    m.data = (uint8_t *)m.data + (size_t)n * bytes;
+    return m;
 }
 
-enum reel_err device_image_feed(struct device_image *d, struct engine *engine, const struct device_frame *f)
+bool device_image_tiled(const struct device_image *d)
 {
-    enum reel_err err = feed(d, f);
-    return err ? err : engine_enqueue(engine);
+    return makes_pictures(d->task) && d->task->view.fit == MODEL_TILES;
+}
+
+enum reel_err device_image_feed(struct device_image *d, const struct device_frame *f)
+{
+    if (device_image_tiled(d)) return REEL_OK;
+    const struct view *v = &d->task->view;
+    struct gpu_picture src = source_of(d, f);
+    struct gpu_image to = image_of(&d->net_in, d->in_bytes, f->image);
+    if (v->fit == MODEL_WHOLE) return d->ops->feed(&src, &to, &d->in, f->stream);
+    enum reel_err err = REEL_OK;
+    if (v->pic_w != v->net_w || v->pic_h != v->net_h)
+        err =
+            d->ops->borders(&to, &d->in, v->pic_x, v->pic_y, v->pic_w, v->pic_h, d->task->model->input.fill, f->stream);
+    if (err) return err;
+    return resize_source(d, f, to.channels, &d->feed_x, &d->feed_y, &to, &d->in, v->pic_x, v->pic_y);
 }
 
 static enum reel_err run_tiles(struct device_image *d, struct engine *engine, const struct device_frame *f,
@@ -326,11 +338,12 @@ static enum reel_err run_tiles(struct device_image *d, struct engine *engine, co
     return err;
 }
 
-static enum reel_err run_resized(struct device_image *d, struct engine *engine, const struct device_frame *f)
+// The network's picture at the output's size.
+static enum reel_err resize_back(struct device_image *d, const struct device_frame *f)
 {
     int planes = d->net_out.channels;
     struct gpu_rows r = {.what = GPU_ROWS_IMAGE,
-                         .image = d->net_out,
+                         .image = image_of(&d->net_out, d->out_bytes, f->image),
                          .coding = d->out,
                          .x0 = d->back_x0,
                          .y0 = d->back_y0,
@@ -344,8 +357,7 @@ static enum reel_err run_resized(struct device_image *d, struct engine *engine, 
                             .x = d->back_x,
                             .dst = d->out_canvas,
                             .coding = d->plain};
-    enum reel_err err = device_image_feed(d, engine, f);
-    if (!err) err = d->ops->rows(&r, f->stream);
+    enum reel_err err = d->ops->rows(&r, f->stream);
     return err ? err : d->ops->columns(&c, f->stream);
 }
 
@@ -378,7 +390,7 @@ static enum reel_err write_picture(struct device_image *d, const struct device_f
     bool canvas = task->view.fit != MODEL_WHOLE;
     struct yuv_picture p = task_picture(&task->out, &task->out_colour, f->out);
     struct gpu_tail t = {.dst = gpu_picture_of(&p),
-                         .made = canvas ? d->out_canvas : d->net_out,
+                         .made = canvas ? d->out_canvas : image_of(&d->net_out, d->out_bytes, f->image),
                          .coding = canvas ? d->plain : d->out,
                          .neutral = !keeps_chroma(task),
                          .y0 = band->y0,
@@ -392,17 +404,15 @@ static enum reel_err write_picture(struct device_image *d, const struct device_f
     return err || !keeps_chroma(task) ? err : write_chroma(d, f, &t.dst, band);
 }
 
-enum reel_err device_image_run(struct device_image *d, struct engine *engine, const struct device_frame *f, int *out_y0,
-                               int *out_y1)
+enum reel_err device_image_write(struct device_image *d, struct engine *engine, const struct device_frame *f,
+                                 int *out_y0, int *out_y1)
 {
     struct image_band band = image_band_of(d->task, f->part);
-    enum reel_err err;
-    if (d->task->view.fit == MODEL_TILES)
+    enum reel_err err = REEL_OK;
+    if (device_image_tiled(d))
         err = run_tiles(d, engine, f, &band);
-    else if (d->task->view.fit == MODEL_WHOLE)
-        err = device_image_feed(d, engine, f);
-    else
-        err = run_resized(d, engine, f);
+    else if (d->task->view.fit != MODEL_WHOLE)
+        err = resize_back(d, f);
     *out_y0 = band.y0, *out_y1 = band.y1;
     return err ? err : write_picture(d, f, &band);
 }

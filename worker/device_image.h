@@ -21,14 +21,17 @@ struct device_frame {
     const uint8_t *in; // slots' planes in device memory, at their offsets
     uint8_t *out;
     uint32_t part;
+    int image; // of the network's batch that the frame is
     void *stream;
 };
 
-// Enqueues feeding and the network. Not for tiles.
-enum reel_err device_image_feed(struct device_image *image, struct engine *engine, const struct device_frame *frame);
-// Enqueues all of a picture task: feed, network, tail into frame->out. out_y0,
+// Whether the network runs several times a frame: device_image_write() enqueues it.
+bool device_image_tiled(const struct device_image *image);
+// Enqueues feeding the frame's image of the network's input; of tiles nothing.
+enum reel_err device_image_feed(struct device_image *image, const struct device_frame *frame);
+// Enqueues what a picture task does behind the network, into frame->out. out_y0,
 // out_y1: the rows of the output that are written.
-enum reel_err device_image_run(struct device_image *image, struct engine *engine, const struct device_frame *frame,
-                               int *out_y0, int *out_y1);
+enum reel_err device_image_write(struct device_image *image, struct engine *engine, const struct device_frame *frame,
+                                 int *out_y0, int *out_y1);
 
 #endif

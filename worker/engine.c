@@ -19,7 +19,7 @@ struct engine {
     struct net *net;         // NULL: a backend without a model
     struct program *program; // then
     const struct engines *owner;
-    int w, h;
+    int w, h, batch;
     uint64_t last_use, serial;
     int picture;               // index of the picture input
     struct reel_tensor input;  // float32
@@ -164,17 +164,18 @@ struct field_reach engines_reach(struct engines *e, bool of_bits)
 
 // ---- preparing --------------------------------------------------------------
 
-static enum reel_err create_engine(struct engines *e, const struct model *model, int w, int h,
+static enum reel_err create_engine(struct engines *e, const struct model *model, int w, int h, int batch,
                                    struct engine **out_engine)
 {
     struct engine *g = calloc(1, sizeof *g);
     if (!g) return reel_fail(REEL_ERR_NOMEM, "could not prepare model: out of memory");
-    g->w = w, g->h = h;
+    g->w = w, g->h = h, g->batch = batch;
     g->serial = ++e->serials;
     g->picture = model->input.index;
     g->n_out = e->facts.n_out;
     struct reel_shape shape;
     model_input_shape(model, &e->facts, w, h, &shape);
+    if (batch > 1) shape.dim[0] = batch;
     enum reel_err err = open_net(e, &g->net);
     if (!err) err = net_prepare(g->net, &shape);
     if (!err) err = reel_tensor_init(&g->input, REEL_F32, &shape);
@@ -196,17 +197,39 @@ static enum reel_err get_idle(struct engines *e, int parts, struct engine **out_
     if (parts > 1) params.sim_ms /= parts;
     enum reel_err err = g->program ? REEL_OK : e->ops->compile(NULL, &params, &g->program);
     g->owner = e;
+    g->batch = 1;
     *out_engine = g;
     return err;
 }
 
-enum reel_err engines_get(struct engines *e, const struct model *model, int w, int h, struct engine **out_engine)
+int engines_batch(struct engines *e, const struct model *model, int w, int h, int wish)
+{
+    const struct net_io *in = e->first ? net_input(e->first, model->input.index) : NULL;
+    if (wish < 2 || !in || !(e->ops->caps & BACKEND_DEVICE_MEMORY) || net_input_count(e->first) != 1) return 1;
+    if (model->input.no_batch || in->shape.ndim < 1 || in->shape.dim[0] >= 0) return 1;
+    struct reel_shape shape, out[MODEL_MAX_OUTPUTS];
+    model_input_shape(model, &e->facts, w, h, &shape);
+    shape.dim[0] = wish;
+    if (net_infer_shapes(e->first, &shape, out)) return 1;
+    for (int i = 0; i < e->facts.n_out; i++)
+        if (out[i].ndim < 2 || out[i].dim[0] != wish || reel_shape_count(&out[i]) <= 0) return 1;
+    return wish;
+}
+
+int engine_batch(const struct engine *g)
+{
+    return g->batch;
+}
+
+enum reel_err engines_get(struct engines *e, const struct model *model, int w, int h, int batch,
+                          struct engine **out_engine)
 {
     if (e->idle[0].program) return get_idle(e, w, out_engine);
     int oldest = 0;
+    if (batch < 1) batch = 1;
     for (int i = 0; i < MAX_ENGINES; i++) {
         struct engine *g = e->list[i];
-        if (g && g->w == w && g->h == h) {
+        if (g && g->w == w && g->h == h && g->batch == batch) {
             g->last_use = ++e->clock;
             *out_engine = g;
             return REEL_OK;
@@ -214,11 +237,16 @@ enum reel_err engines_get(struct engines *e, const struct model *model, int w, i
         if (!g || (e->list[oldest] && g->last_use < e->list[oldest]->last_use)) oldest = i;
     }
     destroy_engine(&e->list[oldest]);
-    enum reel_err err = create_engine(e, model, w, h, &e->list[oldest]);
+    enum reel_err err = create_engine(e, model, w, h, batch, &e->list[oldest]);
     if (err) return err;
     e->list[oldest]->last_use = ++e->clock;
     *out_engine = e->list[oldest];
     return REEL_OK;
+}
+
+void engines_drop(struct engines *e)
+{
+    for (int i = 0; i < MAX_ENGINES; i++) destroy_engine(&e->list[i]);
 }
 
 size_t engine_memory_bytes(const struct engine *g)
@@ -320,6 +348,18 @@ enum reel_err engine_device_output(struct engine *g, int i, struct backend_devic
     return net_backend(g->net)->device_output(net_program(g->net), i, out);
 }
 
+enum reel_err engine_device_image(struct engine *g, int i, int image, struct backend_device_tensor *t)
+{
+    enum reel_err err = engine_device_output(g, i, t);
+    if (err || g->batch == 1) return err;
+    // What is no picture is a row of all images' numbers.
+    int *images = t->n == g->batch ? &t->n : &t->w;
+    *images /= g->batch;
+    size_t elements = (size_t)t->n * (size_t)t->h * (size_t)t->w * (t->nhwc ? t->pixel_stride : (size_t)t->c);
+    t->data = (uint8_t *)t->data + (size_t)image * elements * reel_dtype_bytes(t->dtype);
+    return REEL_OK;
+}
+
 void *engine_stream(struct engine *g)
 {
     return net_backend(g->net)->stream(net_program(g->net));
@@ -335,7 +375,9 @@ enum reel_err engine_put_output(struct engine *g, int i, const struct backend_de
     struct reel_tensor *t = &g->out[i];
     reel_tensor_fini(t);
     reel_tensor_fini(&g->raw[i]);
-    enum reel_err err = reel_tensor_init(t, REEL_F32, &net_output(g->net, i)->shape);
+    struct reel_shape shape = net_output(g->net, i)->shape;
+    if (g->batch > 1) shape.dim[0] = 1;
+    enum reel_err err = reel_tensor_init(t, REEL_F32, &shape);
     if (err) return err;
     int64_t count = reel_tensor_count(t);
     if (!like->nhwc) {

@@ -34,7 +34,17 @@ struct field_reach engines_reach(struct engines *engines, bool of_bits);
 // unused for longest goes). Holds until the next call. Of a backend without a
 // model w is the number of parts that a frame is done in, and a run stands for
 // one of them. Errors: as net_prepare().
-enum reel_err engines_get(struct engines *engines, const struct model *model, int w, int h, struct engine **out_engine);
+// batch: images of one run (engines_batch() has agreed); 0 and 1: one.
+enum reel_err engines_get(struct engines *engines, const struct model *model, int w, int h, int batch,
+                          struct engine **out_engine);
+// As many of `wish` images of w x h as one run may take: more than one with a
+// backend of device memory, for a network with one input whose number of images
+// is open, and all outputs of which have theirs along the first dimension.
+int engines_batch(struct engines *engines, const struct model *model, int w, int h, int wish);
+int engine_batch(const struct engine *engine);
+// Lets go of all prepared engines: their memory is free. None of them has a run
+// under way.
+void engines_drop(struct engines *engines);
 size_t engine_memory_bytes(const struct engine *engine);
 
 // The picture input as float32, row-major in the network's layout; to be
@@ -57,9 +67,11 @@ uint64_t engine_serial(const struct engine *engine);
 unsigned engine_caps(const struct engine *engine);
 enum reel_err engine_device_input(struct engine *engine, struct backend_device_tensor *out);
 enum reel_err engine_device_output(struct engine *engine, int i, struct backend_device_tensor *out);
+// That of one image of the batch.
+enum reel_err engine_device_image(struct engine *engine, int i, int image, struct backend_device_tensor *out);
 void *engine_stream(struct engine *engine);
 enum reel_err engine_enqueue(struct engine *engine);
-// Output i of a run as float32, from its bytes (host memory) in the layout of
+// Output i of one image as float32, from its bytes (host memory) in the layout of
 // `like`: what engine_output() gives then. Errors: NOMEM.
 enum reel_err engine_put_output(struct engine *engine, int i, const struct backend_device_tensor *like,
                                 const void *bytes);

@@ -22,6 +22,18 @@ static void settle_tiles(struct worker *w, struct view_params *p)
         tiling_choose(p, engines_reach(w->engines, false), engines_reach(w->engines, true), may);
 }
 
+// Pixels that keep a GPU busy in one run: smaller pictures go several at once.
+#define BUSY_PIXELS (1 << 20)
+
+static int settle_batch(struct worker *w, const struct view *v)
+{
+    int wish = w->child.settings.batch;
+    if (!w->device || v->fit == MODEL_TILES || v->parts > 1) return 1; // a frame is several runs, or a part of one
+    if (!wish)
+        for (wish = DEVICE_BATCH; wish > 1 && (int64_t)wish * v->net_w * v->net_h > BUSY_PIXELS;) wish /= 2;
+    return engines_batch(w->engines, &w->model, v->net_w, v->net_h, wish < DEVICE_BATCH ? wish : DEVICE_BATCH);
+}
+
 // Settles where pictures of this size go; ops->open comes later, when the
 // output's geometry is known.
 static enum reel_err setup_task(struct worker *w, const struct reel_media *media, const struct reel_geometry *in,
@@ -52,6 +64,7 @@ static enum reel_err setup_task(struct worker *w, const struct reel_media *media
     settle_tiles(w, &p);
     enum reel_err err = view_init(&out_task->view, &p);
     if (err) return err;
+    out_task->batch = settle_batch(w, &out_task->view);
     return engines_infer(w->engines, &w->model, out_task->view.net_w, out_task->view.net_h, out_task->out_shapes);
 }
 
@@ -117,7 +130,7 @@ static enum reel_err shape_of(struct worker *w, const struct reel_rec_shape *rec
     // take the place of an engine that frames under way are computed by.
     struct engine *engine;
     if ((err = batch_drain(w))) return err;
-    if ((err = engines_get(w->engines, &w->model, task.view.net_w, task.view.net_h, &engine))) return err;
+    if ((err = batch_engine(w, &task, &engine))) return err;
     if (reel_child_on_gpu(&w->child) && w->device && device_takes(w->device, &task, engine)) {
         out_shaped->reads_device = 1;
         out_shaped->writes_device = w->model.task == REEL_TASK_IMAGE; // results of other tasks are finished on the host

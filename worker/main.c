@@ -126,6 +126,15 @@ static enum reel_err hash_model(const struct worker *w, uint8_t out_hash[32], ui
     return REEL_OK;
 }
 
+// Frames for which the coordinator makes room: twice as many are promised, so that
+// the device never waits for the next ones. Of networks for any size the batch is
+// known with the first shape alone, and their pictures are large, mostly.
+static uint32_t promised(const struct worker *w)
+{
+    int wish = w->child.settings.batch, most = wish ? wish : w->model.input.width ? DEVICE_BATCH : 2;
+    return most < 2 ? 2 : most < DEVICE_BATCH ? (uint32_t)most : DEVICE_BATCH;
+}
+
 static enum reel_err load_model(struct worker *w)
 {
     struct reel_rec_model rec = {.task = REEL_TASK_IMAGE, .batch = 1};
@@ -138,9 +147,10 @@ static enum reel_err load_model(struct worker *w)
     if (err) return err;
     w->has_model = engines_facts(w->engines) != NULL;
     if ((err = open_device(w))) return err;
-    if (w->device) rec.batch = 2; // four frames promised: the device never waits for the next
+    w->batch_most = w->device ? DEVICE_BATCH : 1;
     if (w->has_model) {
         if ((err = guess_model(w, rec.text, sizeof rec.text))) return err;
+        if (w->device) rec.batch = promised(w);
         uint64_t bytes;
         if ((err = hash_model(w, rec.model_sha256, &bytes))) return err;
         rec.task = w->model.task;

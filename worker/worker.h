@@ -40,6 +40,7 @@ struct worker {
     struct device *device;                       // frames go through it; NULL: one by one, on the host
     struct reel_rec_work in_work[DEVICE_FRAMES]; // by token
     uint64_t tokens;
+    int batch_most; // frames of one run for which there was memory
     bool quit;
 };
 
@@ -53,6 +54,9 @@ void intake_close_all(struct worker *worker);
 enum reel_err batch_next(struct worker *worker);
 // Whether frames are with the device; they are answered by batch_next().
 bool batch_in_work(const struct worker *worker);
+// The engine of a task's frames, compiled when it is new. Without the memory for
+// a batch it is halved, for this worker's life: the bytes are the same.
+enum reel_err batch_engine(struct worker *worker, const struct task *task, struct engine **out_engine);
 // Answers for all frames that are with the device: engines may come and go then.
 enum reel_err batch_drain(struct worker *worker);
 // Waits for a lane's frames on the device and forgets them: their slots are no

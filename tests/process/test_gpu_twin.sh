@@ -12,8 +12,8 @@ need_ffmpeg
 model=$root/models/upscale2x.onnx
 ffmpeg -v error -y -f lavfi -i testsrc2=s=90x62:r=25:d=0.2 -c:v ffv1 -pix_fmt yuv420p "$work/a.mkv" </dev/null
 
-upscale() { # output workers
-    limit=240 reel "$work/a.mkv" -o "$1" -y --backend onednn --model "$model" --encoder ffv1 --gpu_num "$2"
+upscale() { # output workers [options]
+    limit=240 reel "$work/a.mkv" -o "$1" -y --backend onednn --model "$model" --encoder ffv1 --gpu_num "$2" "${@:3}"
 }
 
 upscale "$work/cpu.mkv" 1 || not_ok reference "exit code $?"
@@ -21,6 +21,23 @@ export REELMILL_GPU_TWIN=1
 for workers in 1 2; do
     upscale "$work/twin$workers.mkv" $workers || not_ok "twin_$workers" "exit code $?"
 done
+# Several frames a run, and on a device that has no room for so many.
+rc=0
+upscale "$work/twin4.mkv" 1 --batch 4 || rc=$?
+if ((rc)); then not_ok batch "exit code $rc"
+elif [[ $(sum "$work/twin4.mkv") != "$(sum "$work/twin1.mkv")" ]]; then not_ok batch "other bytes"
+else ok batch; fi
+REELMILL_HOST_DEVICE_BYTES=900000 upscale "$work/twin_less.mkv" 1 --batch 4 --progress plain || rc=$?
+if ((rc)); then not_ok batch_without_room "exit code $rc"
+elif ! grep -q "runs of 4 frames at once have no room: 2 from now on" "$work/err"; then not_ok batch_without_room "nobody said so"
+elif [[ $(sum "$work/twin_less.mkv") != "$(sum "$work/twin1.mkv")" ]]; then not_ok batch_without_room "other bytes"
+else ok batch_without_room; fi
+rc=0
+REELMILL_CRASH='worker.room:2:0' upscale "$work/twin_later.mkv" 1 --batch 4 --progress plain || rc=$?
+if ((rc)); then not_ok batch_shrinks "exit code $rc"
+elif ! grep -q "runs of 2 frames at once have no room: 1 from now on" "$work/err"; then not_ok batch_shrinks "nobody said so"
+elif [[ $(sum "$work/twin_later.mkv") != "$(sum "$work/twin1.mkv")" ]]; then not_ok batch_shrinks "other bytes"
+else ok batch_shrinks; fi
 unset REELMILL_GPU_TWIN
 
 psnr=$(ffmpeg -v info -i "$work/cpu.mkv" -i "$work/twin1.mkv" -lavfi psnr -f null - 2>&1 </dev/null |

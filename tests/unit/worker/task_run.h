@@ -87,7 +87,7 @@ static void close_run(struct run *r)
 static enum reel_err run_part(struct run *r, const uint8_t *in, uint8_t *out, uint32_t part)
 {
     struct engine *engine;
-    enum reel_err err = engines_get(r->engines, &r->model, r->task.view.net_w, r->task.view.net_h, &engine);
+    enum reel_err err = engines_get(r->engines, &r->model, r->task.view.net_w, r->task.view.net_h, 1, &engine);
     struct task_frame f = {.in = in, .out = out, .aux = out + r->task.out.aux_offset, .part = part};
     return err ? err : r->task.ops->run(&r->task, engine, &f);
 }

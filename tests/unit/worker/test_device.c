@@ -5,6 +5,7 @@
 // the kernels) and the backend the CPU's, behind device tensors: once as float32
 // planes, where the bytes must be equal, once as padded NHWC of 16 bits, where
 // they may differ by one in 8 bits.
+#include "common/hash.h"
 #include "tests/unit/worker/task_run.h"
 #include "worker/device.h"
 #include "worker/device_ops.h"
@@ -18,6 +19,11 @@ static const char *device_backend = "wrap";
 static bool direct; // slots lie on the device already
 static bool half;   // NHWC of 16 bits, padded to 8 channels; else as the graph has it
 static int runs;
+
+#define FRAMES 8
+static int at_once = 1; // images of one run
+static int frames = 3;  // through the device
+static uint32_t made;   // of all bytes that came out
 
 struct program {
     struct program *inner;
@@ -181,6 +187,29 @@ static bool same_results(const struct run *r, const uint8_t *a, const uint8_t *b
     return ra->task == rb->task && abs((int)ra->count - (int)rb->count) <= 1;
 }
 
+// Samples and results: what lies between rows is nobody's.
+static uint32_t add_bytes(const struct run *r, uint32_t sum, const uint8_t *slot)
+{
+    const struct reel_geometry *g = &r->task.out;
+    for (int i = 0; i < reel_format_planes(g->format); i++) {
+        uint32_t w, h, bytes = reel_format_bytes(g->format) * (g->format.layout == REEL_PIX_NV && i ? 2 : 1);
+        reel_plane_size(g, i, &w, &h);
+        for (uint32_t y = 0; y < h; y++)
+            sum = reel_crc32c(sum, slot + g->plane_offset[i] + (size_t)y * g->plane_stride[i], (size_t)w * bytes);
+    }
+    const struct reel_results *results = (const void *)(slot + g->aux_offset);
+    return reel_crc32c(sum, results, sizeof *results + results->bytes);
+}
+
+static void finish_next(struct device *device, int n)
+{
+    struct task_frame f;
+    uint64_t token;
+    CHECK_MSG(!device_finish(device, &f, &token), "%s", reel_fail_text());
+    CHECK_INT(token, n);
+    CHECK_INT(f.n, n);
+}
+
 static void frames_through(const char *path, int w, int h, struct reel_pixel_format format, int parts, int band_h)
 {
     struct run cpu, dev;
@@ -191,11 +220,14 @@ static void frames_through(const char *path, int w, int h, struct reel_pixel_for
     struct device *device = NULL;
     CHECK_INT(device_create(&device_ops_host, 0, &device), REEL_OK);
     struct engine *engine;
-    CHECK_INT(engines_get(dev.engines, &dev.model, dev.task.view.net_w, dev.task.view.net_h, &engine), REEL_OK);
+    CHECK_INT(engines_get(dev.engines, &dev.model, dev.task.view.net_w, dev.task.view.net_h, at_once, &engine),
+              REEL_OK);
     CHECK_MSG(device_takes(device, &dev.task, engine), "%s does not go to the device", path);
-    uint8_t *in[DEVICE_FRAMES], *want[DEVICE_FRAMES], *got[DEVICE_FRAMES];
+    if (at_once > 1)
+        CHECK_INT(engines_batch(dev.engines, &dev.model, dev.task.view.net_w, dev.task.view.net_h, at_once), at_once);
+    uint8_t *in[FRAMES], *want[FRAMES], *got[FRAMES];
     int n_parts = parts ? parts : 1, before = runs;
-    for (int i = 0; i < DEVICE_FRAMES; i++) {
+    for (int i = 0; i < frames; i++) {
         in[i] = calloc(1, cpu.task.in.slot_bytes);
         want[i] = calloc(1, cpu.task.out.slot_bytes), got[i] = calloc(1, cpu.task.out.slot_bytes);
         fill_picture(&cpu, in[i]);
@@ -204,7 +236,8 @@ static void frames_through(const char *path, int w, int h, struct reel_pixel_for
         for (int part = 0; part < n_parts; part++) CHECK_INT(run_part(&cpu, in[i], want[i], (uint32_t)part), REEL_OK);
     }
     for (int part = 0; part < n_parts; part++) {
-        for (int i = 0; i < DEVICE_FRAMES; i++) {
+        int done = 0;
+        for (int i = 0; i < frames; i++) {
             struct task_frame f = {.in = in[i],
                                    .out = got[i],
                                    .aux = got[i] + dev.task.out.aux_offset,
@@ -212,20 +245,18 @@ static void frames_through(const char *path, int w, int h, struct reel_pixel_for
                                    .out_on_gpu = direct && cpu.model.task == REEL_TASK_IMAGE,
                                    .n = (uint32_t)i,
                                    .part = (uint32_t)part};
+            while (device_full(device, engine)) {
+                CHECK(device_submit(device, &dev.task, engine, &f, 99));
+                finish_next(device, done++);
+            }
             CHECK_MSG(!device_submit(device, &dev.task, engine, &f, (uint64_t)i), "%s", reel_fail_text());
+            CHECK_INT(device_in_work(device), i + 1 - done);
         }
-        CHECK_INT(device_in_work(device), DEVICE_FRAMES);
-        struct task_frame f = {.in = in[0], .out = got[0]};
-        CHECK(device_submit(device, &dev.task, engine, &f, 9)); // full
-        for (int i = 0; i < DEVICE_FRAMES; i++) {
-            uint64_t token;
-            CHECK_MSG(!device_finish(device, &f, &token), "%s", reel_fail_text());
-            CHECK_INT(token, i);
-            CHECK_INT(f.n, i);
-        }
+        while (done < frames) finish_next(device, done++);
+        CHECK_INT(device_in_work(device), 0);
     }
     CHECK(runs > before || strcmp(device_backend, "wrap"));
-    for (int i = 0; i < DEVICE_FRAMES; i++) {
+    for (int i = 0; i < frames; i++) {
         struct difference d = compare(&cpu, want[i], got[i]);
         bool classes = cpu.model.task == REEL_TASK_SEGMENT;
         CHECK_MSG(half ? classes ? d.bytes < (size_t)(w * h / 50) : d.worst <= 1 : d.bytes == 0,
@@ -233,6 +264,7 @@ static void frames_through(const char *path, int w, int h, struct reel_pixel_for
                   d.bytes);
         CHECK_MSG(same_results(&cpu, want[i], got[i], !half), "%s, frame %d, %s: other results", path, i,
                   half ? "16 bits" : "32 bits");
+        made = add_bytes(&cpu, made, got[i]);
         free(in[i]), free(want[i]), free(got[i]);
     }
     device_forget(device, &dev.task);
@@ -347,7 +379,36 @@ static void residuals(void)
     }
 }
 
+// Three frames a run, eight frames: the last run is a short one. The bytes are
+// those of frames that run alone.
+static void check_several(const char *path, int w, int h, struct reel_pixel_format format)
+{
+    uint32_t sums[2] = {0, 0};
+    device_backend = "cudnn-host", half = true, frames = FRAMES;
+    for (int i = 0; i < 2; i++) {
+        at_once = i ? 3 : 1;
+        made = 0;
+        frames_through(path, w, h, format, 0, 0);
+        sums[i] = made;
+    }
+    device_backend = "wrap", at_once = 1, frames = 3;
+    CHECK_MSG(sums[0] == sums[1], "%s: other bytes beside other frames", path);
+}
+
+static void several_at_once(void)
+{
+    char path[1024];
+    reset();
+    check_several("tests/models/rgb2x.onnx", 41, 33, yuv);
+    snprintf(settings.io.size, sizeof settings.io.size, "40x40");
+    opt_set(reel_settings_table(), "io.resize", "letterbox", &settings);
+    check_several("tests/models/rgb2x.onnx", 70, 50, yuv);
+    reset();
+    if (model_path("cls_cifar_pt.onnx", path, sizeof path)) check_several(path, 64, 50, yuv);
+    if (model_path("face_yunet_s_dynamic.onnx", path, sizeof path)) check_several(path, 96, 64, yuv);
+}
+
 CHECK_MAIN({"device: whole frames", whole_frames}, {"device: slots on the device", slots_on_the_device},
            {"device: the GPU backend's twin", twin_of_the_gpu}, {"device: tiles and parts", tiles_and_parts},
            {"device: resized frames", resized_frames}, {"device: residuals", residuals},
-           {"device: other tasks", other_tasks})
+           {"device: other tasks", other_tasks}, {"device: several frames a run", several_at_once})

@@ -78,7 +78,7 @@ static void sim_one(struct reel_pixel_format in_format, struct reel_pixel_format
     struct engines *engines = NULL;
     CHECK_INT(engines_open(&ep, &engines), REEL_OK);
     struct engine *engine;
-    CHECK_INT(engines_get(engines, NULL, 0, 0, &engine), REEL_OK);
+    CHECK_INT(engines_get(engines, NULL, 0, 0, 1, &engine), REEL_OK);
     struct task t = {.ops = &task_sim, .settings = &settings};
     t.media.colour.matrix = t.out_colour.matrix = 1;
     CHECK_INT(reel_geometry_init(&t.in, in_format, 200, 150, 64), REEL_OK);

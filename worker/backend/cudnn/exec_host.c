@@ -38,6 +38,12 @@ static void destroy(struct exec **exec)
 static enum reel_err create(struct lowered *p, const struct backend_params *params, struct exec **out_exec)
 {
     (void)params;
+    // The device that is played has as much memory as the one of common/mem_host.c.
+    const char *room = getenv("REELMILL_HOST_DEVICE_BYTES");
+    const unsigned long long most = room ? strtoull(room, NULL, 10) : 0;
+    if (most && p->arena_bytes + p->const_bytes > most)
+        return reel_fail(REEL_ERR_NOMEM, "could not compile graph: no memory for %zu MB of intermediate results",
+                         p->arena_bytes >> 20);
     struct exec *e = calloc(1, sizeof *e);
     if (!e) return gpu_no_memory(NULL);
     e->p = p;
