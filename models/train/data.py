@@ -17,11 +17,15 @@ import scenes
 # Clips whose licence allows training (see models/README.md for the credits).
 TRAIN = ["flower_960x540.mp4", "friday_faces_bw_640x480.mp4", "bottles_h264.mp4", "cars_topview_h264.mp4",
          "people_one_by_one_h264.mp4", "vp9_bbb_642x642.webm", "h264_bbb_bpyramid.mp4"]
-# Clips that are only measured on.
-HELD_OUT = ["stream_of_water_480x360.mp4", "person_signing_fullrange.mkv", "dog_848x464.mp4",
-            "traffic_motorbike_720p.mp4", "chaplin_people_bw.mp4", "h264_face_bt601_640x428.mov",
-            "mpeg4_sintel_like_960x400.avi"]
-SKIP = {"mpeg4_sintel_like_960x400.avi": 60}  # first frames that are black
+# Clips that networks and settings were chosen on: (file, scale, first frame; 60 are black).
+VALIDATION = [("stream_of_water_480x360.mp4", 1, 0), ("person_signing_fullrange.mkv", 1, 0), ("dog_848x464.mp4", 1, 0),
+              ("traffic_motorbike_720p.mp4", 1, 0), ("chaplin_people_bw.mp4", 1, 0),
+              ("h264_face_bt601_640x428.mov", 1, 0), ("mpeg4_sintel_like_960x400.avi", 1, 60)]
+# Clips and scenes that nothing was chosen on: measured once all was settled.
+TEST = [("fire_phone_vfr_rot180.mp4", 1, 0), ("no_duration.webm", 1, 0), ("hevc_8k24_300ms.mp4", 1 / 6, 0),
+        ("hevc_main10_hlg_vfr_bframes_rot90_editlist.mp4", 0.5, 0), ("hevc_main10_hlg_color_chart.mp4", 0.5, 0),
+        ("av1_hdr10_1080p60_mdcv_clli.mp4", 0.5, 0), ("prores_422_10bit_180x144.mov", 1, 0),
+        ("security_person_178x100.mp4", 1, 0), ("rot0_keyboard.mov", 1, 0), ("scene:101", 1, 0), ("scene:102", 1, 0)]
 
 X264 = ["-c:v", "libx264", "-preset", "medium", "-threads", "1"]
 X265 = ["-c:v", "libx265", "-preset", "fast", "-x265-params", "log-level=error:pools=1:frame-threads=1"]
@@ -31,6 +35,7 @@ VARIANTS = [("bicubic", X264, 23), ("bicubic", X264, 19), ("area", X264, 23), ("
             ("bicubic", X265, 26), ("bicubic", VP9, 33), ("area", X264, 18)]
 PAIRS = 24   # pairs of neighbouring frames taken from a source
 FRAMES = 150  # of a clip that is trained on
+MEASURED = 16  # frames of a clip that is measured on
 
 
 def run(command, **more):
@@ -75,7 +80,7 @@ def master(path, work, shrink, skip, frames):
     crop = f"crop={int(w / shrink) // 2 * 2}:{int(h / shrink) // 2 * 2}:0:0"
     out = os.path.join(work, f"{os.path.basename(path)}.{w}x{h}.{frames}.mkv")
     if not os.path.exists(out):
-        run(["-y", "-i", path, "-an", "-vf", f"trim=start_frame={skip},setpts=N/30/TB,{crop},"
+        run(["-y", "-noautorotate", "-i", path, "-an", "-vf", f"trim=start_frame={skip},setpts=N/30/TB,{crop},"
              f"scale={w}:{h}:flags=lanczos:out_range=tv,format=yuv420p", "-r", "30", "-frames:v", str(frames),
              "-c:v", "ffv1", out + ".part.mkv"])
         os.rename(out + ".part.mkv", out)
@@ -129,12 +134,18 @@ def training_set(clips, work):
     return out
 
 
-def validation_set(clips, work, frames=16):
+def measured(item, clips, work, frames=MEASURED):
+    """The lossless file of an item of VALIDATION or TEST."""
+    name, scale, skip = item
+    if name.startswith("scene:"):
+        return rendered(int(name[6:]), work)
+    return master(os.path.join(clips, name), work, scale, skip, frames)
+
+
+def validation_set(clips, work, frames=MEASURED):
     """{name: (low, high)}, (N, H, W) and (N, 2H, 2W) uint8: neighbouring frames after x264 at CRF 23."""
     out = {}
-    for name in HELD_OUT:
-        path = master(os.path.join(clips, name), work, 1, SKIP.get(name, 0), 40)
-        high = luma(path, *size(path))
-        low = reduce(path, *VARIANTS[0], work)
-        out[name] = (low[:frames], high[:frames])
+    for item in VALIDATION:
+        path = measured(item, clips, work)
+        out[item[0]] = (reduce(path, *VARIANTS[0], work)[:frames], luma(path, *size(path))[:frames])
     return out
