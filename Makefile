@@ -402,7 +402,8 @@ GPU_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/gpu/test_*.c
 $(BUILD)/tests/gpu/%: $(OBJ)/tests/gpu/%.o $(OBJ)/libworker.a $(OBJ)/libkernels.a $(OBJ)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(LDALL) $^ $(LIBS_worker) -o $@
-test-gpu-programs: $(GPU_TESTS)
+# With the conformance program: whole operators through cuDNN.
+test-gpu-programs: $(GPU_TESTS) $(BUILD)/tests/conformance/conformance
 test-gpu: all $(GPU_TESTS)
 	@tests/run --build $(BUILD) --only gpu
 

@@ -133,6 +133,19 @@ static void one_and_three_workers(void)
     CHECK(equal("one.mkv", "again.mkv"));
 }
 
+// A frame's bytes do not depend on those beside it in a run of the network.
+static void batches(void)
+{
+    NEED_GPU();
+    CHECK(RUN("alone.mkv", "--backend", "cudnn", "--batch", "1"));
+    CHECK(equal("one.mkv", "alone.mkv"));
+    static const char *const sizes[] = {"2", "3", "4", "8"};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        CHECK(RUN("batch.mkv", "--backend", "cudnn", "--batch", sizes[i]));
+        CHECK_MSG(equal("alone.mkv", "batch.mkv"), "%s frames a run: other bytes", sizes[i]);
+    }
+}
+
 static void host_and_device_rings(void)
 {
     NEED_GPU();
@@ -204,6 +217,6 @@ static void split_over_workers(void)
             equal("one.mkv", "two.mkv") ? "the same" : "other", equal("one.mkv", "four.mkv") ? "the same" : "other");
 }
 
-CHECK_MAIN({"gpu: one and three workers", one_and_three_workers}, {"gpu: host and device rings", host_and_device_rings},
-           {"gpu: killed on the way", killed_on_the_way}, {"gpu: crashes on the way", crashes_on_the_way},
-           {"gpu: split over workers", split_over_workers})
+CHECK_MAIN({"gpu: one and three workers", one_and_three_workers}, {"gpu: batches", batches},
+           {"gpu: host and device rings", host_and_device_rings}, {"gpu: killed on the way", killed_on_the_way},
+           {"gpu: crashes on the way", crashes_on_the_way}, {"gpu: split over workers", split_over_workers})

@@ -3,10 +3,17 @@
 // The GPU executor's kernels, executed on the CPU (tests/cuda_cpu), against
 // their twins on random data: odd sizes, channels that are no whole vectors,
 // strides, edges, every float type. A failure prints the case's seed.
+// tests/gpu/test_ops.c is this file once more, on a GPU.
 #include <stdlib.h>
 
 #include "kernels/gpu_ops.h"
 #include "tests/check.h"
+
+#ifndef OPS_ON_GPU
+#define OPS_ALLOC(bytes) aligned_alloc(64, bytes)
+#define OPS_FREE(p) free(p)
+#define OPS_SETTLE() (void)0 // until the kernels are through
+#endif
 
 static uint64_t seed;
 
@@ -30,7 +37,7 @@ struct mem {
 
 static struct mem make(enum gpu_elem e, int64_t n, float lo, float hi)
 {
-    struct mem m = {e, n, aligned_alloc(64, (size_t)(n + 2 * GUARD) * 8 / 64 * 64 + 64)};
+    struct mem m = {e, n, OPS_ALLOC((size_t)(n + 2 * GUARD) * 8 / 64 * 64 + 64)};
     if (!m.p) abort();
     memset((char *)m.p + (size_t)n * gpu_elem_bytes(e), 0x5a, GUARD);
     for (int64_t i = 0; i < n; i++)
@@ -41,7 +48,7 @@ static struct mem make(enum gpu_elem e, int64_t n, float lo, float hi)
 static struct mem copy_of(const struct mem *m)
 {
     struct mem c = *m;
-    c.p = aligned_alloc(64, (size_t)(m->n + 2 * GUARD) * 8 / 64 * 64 + 64);
+    c.p = OPS_ALLOC((size_t)(m->n + 2 * GUARD) * 8 / 64 * 64 + 64);
     if (!c.p) abort();
     memcpy(c.p, m->p, (size_t)m->n * gpu_elem_bytes(m->e) + GUARD);
     return c;
@@ -65,6 +72,7 @@ static double tolerance(enum gpu_elem e)
 
 static bool same(const struct mem *have, const struct mem *want, const char *what)
 {
+    OPS_SETTLE();
     for (int64_t i = 0; i < want->n; i++) {
         const double a = (double)gpu_elem_load(have->e, have->p, i), b = (double)gpu_elem_load(want->e, want->p, i);
         if (a == b || (a != a && b != b) || fabs(a - b) <= tolerance(want->e) * fmax(1, fabs(b))) continue;
@@ -78,8 +86,16 @@ static bool same(const struct mem *have, const struct mem *want, const char *wha
 
 static void drop(struct mem *m)
 {
-    free(m->p);
+    OPS_FREE(m->p);
     m->p = NULL;
+}
+
+// Numbers beside the elements that a kernel reads: 8 KB each, made once.
+static void *table(int i)
+{
+    static void *tables[2];
+    if (!tables[i] && !(tables[i] = OPS_ALLOC(8192))) abort();
+    return tables[i];
 }
 
 #define CASES(count) \
@@ -133,7 +149,7 @@ static void random_copy(struct gpu_copy *p, int32_t *tables, int64_t *out_src, i
 
 static void test_copy(void)
 {
-    static int32_t tables[1024];
+    int32_t *tables = table(0);
     CASES(300)
     {
         struct gpu_copy p = {.from = pick(0, GPU_ELEM_COUNT - 1), .pad_dim = -1};
@@ -182,7 +198,7 @@ static void test_gather(void)
                                .n_index = pick(1, 30)};
         struct mem src = make(GPU_ELEM_U8, p.outer * p.axis * p.inner * p.elem_bytes, 0, 255);
         struct mem dst = make(GPU_ELEM_U8, p.outer * p.n_index * p.inner * p.elem_bytes, 0, 1), want = copy_of(&dst);
-        int64_t index[30];
+        int64_t *index = table(0);
         for (int i = 0; i < 30; i++) index[i] = pick(-(int)p.axis - 1, (int)p.axis);
         gpu_gather_ref(&p, src.p, index, want.p);
         CHECK_INT(gpu_gather(&p, src.p, index, dst.p, NULL), 0);
@@ -450,8 +466,8 @@ static void test_resize(void)
                                .taps_h = pick(1, 4),
                                .taps_w = pick(1, 4)};
         p.x_pitch = pick(0, 1) ? p.c : (p.c + 7) / 8 * 8, p.y_pitch = pick(0, 3) ? p.x_pitch : p.c;
-        int32_t index[9 * 4 * 2];
-        float weight[9 * 4 * 2];
+        int32_t *index = table(0);
+        float *weight = table(1);
         for (int i = 0; i < p.p * p.taps_h; i++) index[i] = pick(0, p.h - 1), weight[i] = 0.25f * (float)pick(-2, 4);
         for (int i = p.p * p.taps_h; i < p.p * p.taps_h + p.q * p.taps_w; i++)
             index[i] = pick(0, p.w - 1), weight[i] = 0.25f * (float)pick(-2, 4);
@@ -576,9 +592,12 @@ static void test_layer_norm(void)
     }
 }
 
-CHECK_MAIN({"copy: any strides, tables, types", test_copy}, {"copy: layouts by tiles", test_layouts}, //
-           {"gather", test_gather}, {"elementwise", test_elementwise}, {"every pointwise step", test_every_op},
-           {"rest of an epilogue", test_finish}, {"convolution, plain and transposed", test_conv},
-           {"depthwise convolution", test_depthwise}, {"matrix product", test_matmul}, {"pooling", test_pool},
-           {"resize", test_resize}, {"reduce", test_reduce}, {"argmax", test_argmax}, {"softmax", test_softmax},
-           {"instance and group normalisation", test_norm}, {"layer normalisation", test_layer_norm})
+#ifndef OPS_MAIN
+#define OPS_MAIN CHECK_MAIN
+#endif
+OPS_MAIN({"copy: any strides, tables, types", test_copy}, {"copy: layouts by tiles", test_layouts}, //
+         {"gather", test_gather}, {"elementwise", test_elementwise}, {"every pointwise step", test_every_op},
+         {"rest of an epilogue", test_finish}, {"convolution, plain and transposed", test_conv},
+         {"depthwise convolution", test_depthwise}, {"matrix product", test_matmul}, {"pooling", test_pool},
+         {"resize", test_resize}, {"reduce", test_reduce}, {"argmax", test_argmax}, {"softmax", test_softmax},
+         {"instance and group normalisation", test_norm}, {"layer normalisation", test_layer_norm})
