@@ -104,9 +104,33 @@ static void weigh_next(const float *restrict s, float *restrict d, int n, float 
     for (int i = 0; i < n; i++) d[i] += s[i] * w;
 }
 
+// The taps of both interpolations that do not shrink, several outputs at once;
+// each sum in the same order as below.
+KERN_CLONES
+static void row_of_3(const int *restrict first, const float *restrict w, const float *restrict s, float *restrict d,
+                     int n)
+{
+    for (int i = 0; i < n; i++) {
+        const float *at = s + first[i], *v = w + 3 * (size_t)i;
+        d[i] = at[0] * v[0] + at[1] * v[1] + at[2] * v[2];
+    }
+}
+
+KERN_CLONES
+static void row_of_5(const int *restrict first, const float *restrict w, const float *restrict s, float *restrict d,
+                     int n)
+{
+    for (int i = 0; i < n; i++) {
+        const float *at = s + first[i], *v = w + 5 * (size_t)i;
+        d[i] = at[0] * v[0] + at[1] * v[1] + at[2] * v[2] + at[3] * v[3] + at[4] * v[4];
+    }
+}
+
 void resize_row(const struct resize_axis *x, const float *s, float *d)
 {
     int taps = x->taps;
+    if (taps == 3) return row_of_3(x->first, x->weight, s, d, x->n_out);
+    if (taps == 5) return row_of_5(x->first, x->weight, s, d, x->n_out);
     for (int i = 0; i < x->n_out; i++) {
         const float *w = x->weight + (size_t)i * (size_t)taps, *at = s + x->first[i];
         float sum = 0.0f;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/child_rings.h"
+#include "common/life.h"
 #include "common/log.h"
 #include "worker/tiling.h"
 #include "worker/worker.h"
@@ -216,13 +217,33 @@ static enum reel_err open_lane(struct worker *w, const struct reel_rec_open *rec
     return REEL_OK;
 }
 
+#define FRAMES_EACH 8 // of a job, for a worker, for which it compiles ahead: single pictures go to one worker alone
+
+// The worker that answered SHAPE has the network; the others make it while the
+// decoder makes the first frame. What fails fails again with a frame, and is told then.
+static void prepare_ahead(struct worker *w, const struct worker_lane *l)
+{
+    bool idle = !w->queue_count && !batch_in_work(w);
+    int64_t frames = l->rec.media.n_frames;
+    if (!w->has_model || !idle || (frames >= 0 && frames < FRAMES_EACH * (int64_t)w->child.workers)) return;
+    const struct view *v = &l->task.view;
+    int64_t begin_us = reel_now_us();
+    struct engine *engine;
+    if (batch_engine(w, &l->task, &engine)) return;
+    reel_debug("intake", "lane %u: the network for %dx%d was there in %.1f ms, before any frame", l->rec.lane, v->net_w,
+               v->net_h, (double)(reel_now_us() - begin_us) / 1e3);
+}
+
 static enum reel_err take_open(struct worker *w, const struct reel_rec_open *rec)
 {
     if (rec->lane >= w->child.lanes)
         return reel_fail(REEL_ERR_PROTO, "could not open lane %u: there are %u", rec->lane, w->child.lanes);
     drop_lane(w, rec->lane);
     enum reel_err err = open_lane(w, rec);
-    if (!err) return REEL_OK;
+    if (!err) {
+        prepare_ahead(w, &w->lanes[rec->lane]);
+        return REEL_OK;
+    }
     fini_task(w, &w->lanes[rec->lane].task);
     return reel_child_failed(&w->child, REEL_SCOPE_LANE, err, rec->job, rec->lane, rec->epoch, REEL_NO_FRAME);
 }
