@@ -3,6 +3,7 @@
 // Births and deaths. See life.h.
 #include "common/life.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -126,6 +127,34 @@ int64_t reel_cpu_us_of(pid_t pid)
     clockid_t clock;
     if (clock_getcpuclockid(pid, &clock)) return -1;
     return clock_us(clock);
+}
+
+// 'R', 'S', 'T'...; 0 when unknown.
+static char state_of(pid_t pid, const char *thread)
+{
+    char path[320], text[512];
+    snprintf(path, sizeof path, "/proc/%d/task/%s/stat", (int)pid, thread);
+    FILE *f = fopen(path, "re");
+    if (!f) return 0;
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = 0;
+    char *close = strrchr(text, ')');
+    return close && close[1] == ' ' ? close[2] : 0;
+}
+
+bool reel_life_would_run(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *dir = opendir(path);
+    bool any = false;
+    for (struct dirent *e; dir && !any && (e = readdir(dir));) {
+        char state = e->d_name[0] == '.' ? 0 : state_of(pid, e->d_name);
+        any = state == 'R' || state == 'D';
+    }
+    if (dir) closedir(dir);
+    return any;
 }
 
 // ---- crash points -----------------------------------------------------------

@@ -20,7 +20,7 @@
 #define MOST_DELAY_US INT64_C(1000000)
 #define IDLE_CRASHES 5    // restarts without progress: its own crashes,
 #define IDLE_DEATHS 30    // and with kills from outside
-#define STARVED_FACTOR 10 // a runnable process without CPU is not hung, up to so many times the limit
+#define STARVED_FACTOR 10 // who would run but gets no CPU is not hung, up to so many times the limit
 
 const char *supervise_stage_name(enum reel_stage stage)
 {
@@ -202,18 +202,11 @@ void supervise_kill(struct proc *p)
     if (p->pidfd >= 0) reel_life_kill(p->pidfd, SIGKILL);
 }
 
-// 'R', 'S', 'T'...; 0 when unknown.
-static char run_state(pid_t pid)
+bool supervise_is_hang(const struct hang_look *look)
 {
-    char path[64], text[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *f = fopen(path, "re");
-    if (!f) return 0;
-    size_t n = fread(text, 1, sizeof text - 1, f);
-    fclose(f);
-    text[n] = 0;
-    char *close = strrchr(text, ')');
-    return close && close[1] == ' ' ? close[2] : 0;
+    if (look->waited_us < look->limit_us) return false;
+    if (look->used_us >= look->limit_us * 9 / 10 || look->waited_us >= STARVED_FACTOR * look->limit_us) return true;
+    return !look->would_run && look->used_lately_us * 100 < look->lately_us;
 }
 
 static bool is_hung(struct supervise *s, struct proc *p, int64_t now_us)
@@ -227,13 +220,18 @@ static bool is_hung(struct supervise *s, struct proc *p, int64_t now_us)
         p->seen_cpu_us = -1;
         return false;
     }
-    if (p->seen_cpu_us < 0) p->seen_cpu_us = reel_cpu_us_of(p->pid);
-    int64_t waited = now_us - p->seen_us;
-    if (waited < s->hang_us) return false;
-    // On starved cores wall time lies: it must have had the CPU, or not want it.
-    int64_t used = reel_cpu_us_of(p->pid) - p->seen_cpu_us;
-    if (used >= s->hang_us * 9 / 10 || waited >= STARVED_FACTOR * s->hang_us) return true;
-    return run_state(p->pid) != 'R';
+    int64_t cpu_us = reel_cpu_us_of(p->pid); // of all its threads
+    if (p->seen_cpu_us < 0) p->seen_cpu_us = p->look_cpu_us = cpu_us, p->look_us = now_us;
+    struct hang_look look = {.limit_us = s->hang_us,
+                             .waited_us = now_us - p->seen_us,
+                             .used_us = cpu_us - p->seen_cpu_us,
+                             .lately_us = now_us - p->look_us,
+                             .used_lately_us = cpu_us - p->look_cpu_us};
+    p->look_us = now_us;
+    p->look_cpu_us = cpu_us;
+    if (look.waited_us < s->hang_us) return false;
+    look.would_run = reel_life_would_run(p->pid);
+    return supervise_is_hang(&look);
 }
 
 void supervise_tick(struct supervise *s, int64_t now_us)

@@ -49,7 +49,17 @@ struct proc {
     bool hung;   // was killed for no progress: counts as its own fault
     bool broken; // was killed for breaking the protocol: the same
     uint64_t seen_progress;
-    int64_t seen_us, seen_cpu_us;
+    int64_t seen_us, seen_cpu_us; // when it last changed
+    int64_t look_us, look_cpu_us; // of the look before
+};
+
+// What is known of a process that has made no progress for a while. CPU time is
+// that of all its threads: the main one may sleep while those of a codec work.
+struct hang_look {
+    int64_t limit_us;                  // --hang_seconds
+    int64_t waited_us, used_us;        // since its last progress; CPU time in that
+    int64_t lately_us, used_lately_us; // since the look before; CPU time in that
+    bool would_run;                    // reel_life_would_run()
 };
 
 struct supervise {
@@ -85,6 +95,9 @@ enum reel_err supervise_start(struct supervise *s, int64_t now_us);
 bool supervise_next_death(struct supervise *s, int64_t now_us, struct supervise_death *out_death);
 // False with a text when the budget of restarts without progress is used up.
 bool supervise_may_restart(const struct supervise *s, const struct proc *p, char *out_why, size_t bytes);
+// On starved cores wall time lies: a process is hung when it had the CPU for
+// about the limit, or wants none of it; and in any case after ten times the limit.
+bool supervise_is_hang(const struct hang_look *look);
 // Kills the hung and the late.
 void supervise_tick(struct supervise *s, int64_t now_us);
 // Something was finished by p: its budget is whole again.

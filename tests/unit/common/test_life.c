@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -71,5 +72,46 @@ static void crash_points(void)
     }
 }
 
+static void *spin(void *stop)
+{
+    while (!*(volatile int *)stop) continue;
+    return NULL;
+}
+
+// The main thread's state says nothing about the others.
+static void threads_that_would_run(void)
+{
+    int ready[2];
+    CHECK(!pipe(ready));
+    for (int spins = 0; spins < 2; spins++) {
+        pid_t pid = fork();
+        if (!pid) {
+            int stop = 0;
+            pthread_t thread;
+            if (spins && pthread_create(&thread, NULL, spin, &stop)) _exit(1);
+            if (write(ready[1], "x", 1) != 1) _exit(1);
+            for (;;) pause();
+        }
+        char byte;
+        CHECK_INT(read(ready[0], &byte, 1), 1);
+        // It may still be on its way into pause().
+        for (int i = 0; !spins && reel_life_would_run(pid) && i < 1000; i++) usleep(1000);
+        CHECK_INT(reel_life_would_run(pid), spins);
+        if (spins) {
+            int64_t cpu = reel_cpu_us_of(pid);
+            for (int i = 0; reel_cpu_us_of(pid) == cpu && i < 10000; i++) usleep(1000);
+            CHECK(reel_cpu_us_of(pid) > cpu);
+            kill(pid, SIGSTOP);
+            waitpid(pid, NULL, WUNTRACED);
+            for (int i = 0; reel_life_would_run(pid) && i < 1000; i++) usleep(1000);
+            CHECK(!reel_life_would_run(pid)); // stopped
+        }
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        CHECK(!reel_life_would_run(pid));
+    }
+    close(ready[0]), close(ready[1]);
+}
+
 CHECK_MAIN({"life exit status", status}, {"life descriptors", descriptors}, {"life missing program", missing_program},
-           {"life crash points", crash_points})
+           {"life crash points", crash_points}, {"life threads that would run", threads_that_would_run})
