@@ -150,7 +150,7 @@ GPU_FN float gpu_weigh(const struct gpu_picture *g, const float rgb[3])
 
 GPU_FN float gpu_luma_at(const struct gpu_picture *g, int x, int y)
 {
-    if (g->p.layout != YUV_GBR) return gpu_clip01(gpu_luma(g, 0, x, y));
+    if (g->p.layout != YUV_GBR) return gpu_luma(g, 0, x, y);
     float rgb[3] = {0, 0, 0};
     gpu_rgb_at(g, x, y, rgb);
     return gpu_weigh(g, rgb);
@@ -254,14 +254,14 @@ GPU_FN void gpu_blend_pixel(const struct gpu_blend *b, int x, int y)
 
 // ---- the tail -----------------------------------------------------------------------------------
 
-// Colours of pixel (x, y), clipped.
+// Colours of pixel (x, y), clipped, or its luma as it is.
 GPU_FN void gpu_made_at(const struct gpu_tail *t, int x, int y, float rgb[3])
 {
     for (int c = 0; c < t->made.channels; c++) {
         int i = t->coding.order[c];
         float v = GPU_ADD(GPU_MUL(gpu_get(&t->made, x, y, c), t->coding.gain[i]), t->coding.bias[i]);
         if (t->residual.data) v = GPU_ADD(v, gpu_get(&t->residual, x, y, i));
-        rgb[i] = gpu_clip01(v);
+        rgb[i] = t->made.channels == 1 ? v : gpu_clip01(v);
     }
 }
 

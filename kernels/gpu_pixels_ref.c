@@ -77,7 +77,7 @@ struct gpu_picture gpu_picture_of(const struct yuv_picture *p)
     g.y_scale = 1.0f / y_step, g.y_offset = p->full ? 0.0f : -16.0f * unit / y_step;
     g.c_scale = 1.0f / c_step, g.c_offset = -128.0f * unit / c_step;
     g.y_mul = y_step, g.y_add = p->full ? 0.0f : 16.0f * unit;
-    g.y_low = g.y_add, g.y_high = p->full ? top : 235.0f * unit;
+    g.y_low = 0.0f, g.y_high = top; // of luma; colours come clipped
     g.c_mul = c_step, g.c_add = 128.0f * unit;
     g.c_low = p->full ? 0.0f : 16.0f * unit, g.c_high = p->full ? top : 240.0f * unit;
     double kr, kb;

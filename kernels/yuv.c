@@ -180,11 +180,10 @@ static void store_row(const struct yuv_picture *p, int plane, int y, const float
     uint8_t *d = p->plane[plane] + (size_t)y * p->stride[plane];
     float unit = (float)(1 << (p->depth - 8)), top = (float)((1 << p->depth) - 1);
     float mul = p->full ? top : 219.0f * unit, add = p->full ? 0.0f : 16.0f * unit;
-    float low = p->full ? 0.0f : 16.0f * unit, high = p->full ? top : 235.0f * unit;
     if (p->depth > 8)
-        store16(s, (uint16_t *)d, n, p->shift, mul, add, low, high);
+        store16(s, (uint16_t *)d, n, p->shift, mul, add, 0.0f, top);
     else
-        store8(s, d, n, mul, add, low, high);
+        store8(s, d, n, mul, add, 0.0f, top);
 }
 
 void yuv_write_chroma_row(const struct yuv_picture *p, int which, int cy, const float *c)
@@ -352,7 +351,6 @@ void yuv_read_luma_row(const struct yuv_picture *p, int y, float *out_y, float *
 {
     if (p->layout != YUV_GBR) {
         load_row(p, 0, y, out_y, p->width, luma_quant(p));
-        clip_row(out_y, p->width);
         return;
     }
     size_t step = row_floats(p->width);
@@ -643,7 +641,7 @@ void yuv_from_luma_rows(const struct yuv_picture *dst, const struct luma_view *s
     assert(src->width >= dst->width && src->height >= dst->height && dst->layout != YUV_GBR);
     assert(y0 >= 0 && y1 <= dst->height);
     for (int y = y0; y < y1; y++) {
-        take_row(src->c + (size_t)y * src->row, scratch, dst->width, src->gain, src->bias);
+        scale_row(src->c + (size_t)y * src->row, scratch, dst->width, src->gain, src->bias);
         store_row(dst, 0, y, scratch, dst->width);
     }
 }

@@ -72,7 +72,8 @@ int yuv_chroma_height(const struct yuv_picture *p);
 
 // Row y (0 <= y < height) as R, G, B in 0..1.
 void yuv_read_row(const struct yuv_picture *p, int y, float *r, float *g, float *b, float *scratch);
-// Row y as luma in 0..1 (of GBR: computed by the matrix).
+// Row y as luma (of GBR: computed by the matrix). 0 is black and 1 is white, but
+// limited range has values beyond both, which cameras use: they stay.
 void yuv_read_luma_row(const struct yuv_picture *p, int y, float *out_y, float *scratch);
 // Row cy of chroma plane 0 (Cb) or 1 (Cr) in -0.5..0.5, at chroma resolution.
 // Not for GRAY and GBR.
@@ -89,7 +90,7 @@ void yuv_to_luma_rows(const struct yuv_picture *src, const struct luma_view *dst
 
 // The upper left part of src as the picture dst (src must cover it).
 void yuv_from_rgb(const struct yuv_picture *dst, const struct rgb_view *src, float *scratch);
-// Luma plane alone (GRAY, PLANAR, NV).
+// Luma plane alone (GRAY, PLANAR, NV). Values beyond 0..1 are kept as far as samples reach.
 void yuv_from_luma(const struct yuv_picture *dst, const struct luma_view *src, float *scratch);
 // Rows y0 <= y < y1 of dst alone, with their chroma: y0 and y1 are whole groups
 // of rows under one chroma row (y1 may be the height). Where chroma is sited on

@@ -94,7 +94,7 @@ static void put_luma(const struct yuv_picture *p, int plane, int x, int y, doubl
     if (p->full)
         put(p, plane, x, y, v * top, 0, top);
     else
-        put(p, plane, x, y, (16 + 219 * v) * unit, 16 * unit, 235 * unit);
+        put(p, plane, x, y, (16 + 219 * v) * unit, 0, top);
 }
 
 static void put_chroma(const struct yuv_picture *p, int which, int x, int y, double v)

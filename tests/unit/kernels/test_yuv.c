@@ -189,6 +189,35 @@ static void flat_colours(void)
     CHECK_NEAR(data[45 + 22], 0, 0.01);
 }
 
+// Cameras put highlights above 235: every sample comes back from luma as it was.
+static void luma_beyond_white(void)
+{
+    for (int depth = 8; depth <= 10; depth += 2) {
+        int n = 1 << depth;
+        struct buffers from = {.p = {.layout = YUV_PLANAR, .depth = depth, .width = n, .height = 1, .matrix = 1}},
+                       to = from;
+        allocate(&from), allocate(&to);
+        for (int x = 0; x < n; x++) {
+            if (depth == 8)
+                from.p.plane[0][x] = (uint8_t)x;
+            else
+                ((uint16_t *)from.p.plane[0])[x] = (uint16_t)x;
+        }
+        float *data = calloc((size_t)n, sizeof *data), *scratch = calloc(yuv_scratch_floats(n), sizeof *scratch);
+        struct luma_view v = {.c = data, .row = (size_t)n, .width = n, .height = 1, .gain = 1};
+        yuv_to_luma(&from.p, &v, scratch);
+        CHECK_NEAR(data[n - 1], (255.75 - (depth == 8 ? 0.75 : 0) - 16) / 219, 1e-5);
+        yuv_from_luma(&to.p, &v, scratch);
+        CHECK(!memcmp(to.p.plane[0], from.p.plane[0], from.p.stride[0]));
+        data[0] = -9, data[1] = 9;
+        yuv_from_luma(&to.p, &v, scratch);
+        int top = depth == 8 ? to.p.plane[0][1] : ((uint16_t *)to.p.plane[0])[1];
+        CHECK_INT(to.p.plane[0][0], 0);
+        CHECK_INT(top, n - 1);
+        free(data), free(scratch), free(from.memory), free(to.memory);
+    }
+}
+
 static double now_ms(void)
 {
     struct timespec t;
@@ -242,6 +271,7 @@ int main(int argc, char **argv)
     static const struct check_case cases[] = {{"yuv reads as reference", reads_as_reference},
                                               {"yuv writes as reference", writes_as_reference},
                                               {"yuv round trip", round_trip},
-                                              {"yuv flat colours", flat_colours}};
-    return check_main(cases, 4, argc, argv);
+                                              {"yuv flat colours", flat_colours},
+                                              {"yuv luma beyond white", luma_beyond_white}};
+    return check_main(cases, 5, argc, argv);
 }
