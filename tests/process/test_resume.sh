@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# What a second run makes of the first one's folder: who still works there,
+# frames that were filled in, an output that was cut off, a live run beside --gc.
+# shellcheck source=tests/process/lib.bash
+source "$(dirname "$0")/lib.bash"
+need_ffmpeg
+
+clip "$work/a.mp4" 5
+reel "$work/a.mp4" -o "$work/want.mkv" --gpu_num 1 || not_ok reference "exit code $?"
+want=$(sum "$work/want.mkv")
+
+# The coordinator's lock is free, but a child of it lives and holds the run's.
+child_lives() {
+    local rc=0
+    mkdir -p "$work/.o.mkv.reelmill"
+    : >"$work/held"
+    printf '4711 %s\n' "$work/held" >"$work/.o.mkv.reelmill/lock"
+    exec 7>"$work/held"
+    flock 7
+    reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 1 7>&- || rc=$?
+    exec 7>&-
+    if ((rc != 2)); then not_ok child_lives "exit code $rc"
+    elif ! grep -q "process 4711 is working on it" "$work/err"; then not_ok child_lives "the holder was not named"
+    elif [[ -e $work/o.mkv ]]; then not_ok child_lives "there is an output"
+    else
+        rc=0
+        reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 1 || rc=$?
+        if ((rc)); then not_ok child_lives "exit code $rc when it was gone"
+        elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok child_lives "other bytes"
+        else ok child_lives; fi
+    fi
+    rm -f "$work/o.mkv"
+}
+child_lives
+
+# A frame was filled in and its segment committed; then the coordinator died. The next run still says so.
+filled_in() {
+    local rc=0
+    REELMILL_CRASH='worker.before_run:1:6,commit.after_journal:1:9' \
+        reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 1 --lanes 1 --poison_tries 1 && not_ok filled_in "it did not die"
+    grep -q ' QUARANTINE ' "$work/.o.mkv.reelmill/journal" || not_ok filled_in "nothing was quarantined"
+    reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 1 --poison_tries 1 --report "$work/r.json" || rc=$?
+    if ((rc != 3)); then not_ok filled_in "exit code $rc"
+    elif ! grep -q '"out": 125, "quarantined": 1' "$work/r.json"; then not_ok filled_in "report: $(grep '"frames": {' "$work/r.json")"
+    else ok filled_in; fi
+    rm -f "$work/o.mkv"
+}
+filled_in
+
+# A frame is filled in as --poison says: by the input's picture, or by the one before.
+hashes() { ffmpeg -v error -i "$1" -f framemd5 - </dev/null | sed '/^#/d; s/.*, *//'; }
+filled_by() { # policy
+    local n i same='' hash
+    rm -f "$work/p.mkv"
+    REELMILL_CRASH='worker.1/worker.before_run:1:6' reel "$work/a.mkv" -o "$work/p.mkv" --encoder ffv1 --gpu_num 2 --segment_seconds 60 \
+        --sim_ms "$cost" --poison_tries 1 --poison "$1"
+    n=$(sed -n 's/.* frame \([0-9]*\) of segment 0 crashes a process: it is filled in/\1/p' "$work/err")
+    ((n > 0)) || return # the first has none before it
+    mapfile -t hash < <(hashes "$work/p.mkv")
+    for ((i = 1; i < 125; i++)); do
+        if [[ $1 == passthrough && ${hash[i]} == "${in_hash[i]}" ]]; then same+=" $i"; fi
+        if [[ $1 == repeat && ${hash[i]} == "${hash[i - 1]}" ]]; then same+=" $i"; fi
+    done
+    if [[ $same == " $n" ]]; then ok "filled_by_$1"; else not_ok "filled_by_$1" "frame $n was filled in, but these are so:${same:- none}"; fi
+}
+ffmpeg -v error -y -i "$work/a.mp4" -c:v ffv1 "$work/a.mkv" </dev/null
+mapfile -t in_hash < <(hashes "$work/a.mkv")
+in_time filled_by_passthrough "no frame but the first was filled in" filled_by passthrough
+in_time filled_by_repeat "no frame but the first was filled in" filled_by repeat
+
+# A run that lives: --gc leaves its directory alone; and its report, when it is interrupted.
+live_run() {
+    local rc=0
+    REELMILL_CRASH=aggregator.before_publish:1:19 start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 1 --report "$work/r.json"
+    wait_for 20 grep -qs 'crash point "aggregator.before_publish"' "$work/bg.err" || { kill -9 $coordinator; not_ok live_run "it did not come so far"; return; }
+    "$bin/coordinator" --gc >"$work/out"
+    if no_run_dir; then not_ok gc_of_a_live_run "it was removed: $(cat "$work/out")"; else ok gc_of_a_live_run; fi
+    kill -INT $coordinator
+    wait $coordinator || rc=$?
+    if ((rc != 130)); then not_ok report_of_an_interrupted_run "exit code $rc"
+    elif ! grep -q '"status": "interrupted", "error": null' "$work/r.json"; then not_ok report_of_an_interrupted_run "$(grep '"status"' "$work/r.json")"
+    else ok report_of_an_interrupted_run; fi
+    # The same when the coordinator's number went to another process, as its children may live on.
+    rm -rf "$work/o.mkv" "$work/.o.mkv.reelmill"
+    mkdir -p "$XDG_RUNTIME_DIR/reelmill-99999999-00000001"
+    exec 7>"$XDG_RUNTIME_DIR/reelmill-99999999-00000001/lock"
+    flock 7
+    "$bin/coordinator" --gc >"$work/out" 7>&-
+    if no_run_dir; then not_ok gc_of_a_held_directory "it was removed"; else ok gc_of_a_held_directory; fi
+    exec 7>&-
+    "$bin/coordinator" --gc >"$work/out"
+    no_run_dir || not_ok gc_of_a_held_directory "it was left when it was free"
+}
+live_run
+
+# Of several inputs one was finished, and then its output was cut off: it is done again.
+cut_output() {
+    local rc=0
+    mkdir "$work/in"
+    clip "$work/in/1.mp4" 2
+    clip "$work/in/2.mp4" 2
+    REELMILL_CRASH=aggregator.before_publish:2:19 start "$work/in" -o "$work/many" --gpu_num 1 --lanes 1 --aggregators 1
+    wait_for 60 grep -qs ' DONE ' "$work/many/.1.mp4.reelmill/journal" || { kill -9 $coordinator; not_ok cut_output "nothing was finished"; return; }
+    kill -INT $coordinator
+    wait $coordinator
+    truncate -s 5000 "$work/many/1.mp4"
+    reel "$work/in" -o "$work/many" --gpu_num 1 || rc=$?
+    if ((rc)); then not_ok cut_output "exit code $rc"
+    elif [[ $(frames "$work/many/1.mp4") != 50 ]]; then not_ok cut_output "the stump was left"
+    else ok cut_output; fi
+}
+cut_output
+finish
