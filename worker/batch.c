@@ -165,6 +165,8 @@ static enum reel_err take_back(struct worker *w, bool tell)
         return REEL_OK;
     }
     if (!err) publish(w, work, &frame);
+    int batch = at_once(w, &w->lanes[work->lane].task);
+    if (err == REEL_ERR_NOMEM && batch > 1) say_less(w, batch, batch / 2); // it comes again, here or elsewhere
     return answer(w, work, err, &frame, frame.run_us);
 }
 
