@@ -168,6 +168,14 @@ enum reel_err op_run(const struct node *node, const struct reel_tensor *const *i
     return err ? name_node(err, node) : REEL_OK;
 }
 
+enum reel_err op_eval(const struct node *node, int n_in, const struct reel_tensor *const *in, int n_out,
+                      struct reel_tensor *const *out)
+{
+    struct op_call call = {.node = node, .opset = node->opset, .n_in = n_in, .n_out = n_out, .in = in, .out = out};
+    enum reel_err err = node->op->eval(&call);
+    return err ? name_node(err, node) : REEL_OK;
+}
+
 // ---- helpers for the families -----------------------------------------------
 
 enum reel_err op_alloc_out(const struct op_call *call, int i, enum reel_dtype dtype, const struct reel_shape *shape)

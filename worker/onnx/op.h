@@ -92,6 +92,10 @@ enum reel_err op_run(const struct node *node, const struct reel_tensor *const *i
                      enum reel_err (*run_body)(void *scope, struct graph *body, const struct reel_tensor *const *in,
                                                int n_in, struct reel_tensor *out, int n_out),
                      void *scope);
+// The same where nothing is left to find out: inputs were checked when the graph
+// was compiled, outputs have their shapes and data. n_in, n_out: of the lists.
+enum reel_err op_eval(const struct node *node, int n_in, const struct reel_tensor *const *in, int n_out,
+                      struct reel_tensor *const *out);
 // Infers one node (struct op_call above), with the same checks and error texts.
 enum reel_err op_infer(const struct node *node, const struct reel_tensor *const *in, struct reel_tensor *const *out);
 

@@ -104,15 +104,8 @@ static enum reel_err bind(struct lowered *p, const struct node *node, struct arg
 
 static enum reel_err call_operator(const struct node *node, struct host_call *c)
 {
-    if (!c->known) return op_run(node, c->in_tensors, c->out_tensors, NULL, NULL);
-    struct op_call call = {.node = node,
-                           .opset = node->opset,
-                           .n_in = c->n_in,
-                           .n_out = c->n_out,
-                           .in = c->in_tensors,
-                           .out = c->out_tensors};
-    enum reel_err err = node->op->eval(&call);
-    return err ? reel_fail_prefix(err, "could not run node \"%s\" (%s): ", node->name, node->op_type) : REEL_OK;
+    return c->known ? op_eval(node, c->n_in, c->in_tensors, c->n_out, c->out_tensors)
+                    : op_run(node, c->in_tensors, c->out_tensors, NULL, NULL);
 }
 
 // A result that only points into something else is copied.

@@ -114,15 +114,8 @@ static enum reel_err epilogue_dynamic(struct program *p, const struct node *node
 
 static enum reel_err call_operator(const struct node *node, struct reference *r)
 {
-    if (!r->known) return op_run(node, r->in_tensors, r->out_tensors, NULL, NULL);
-    struct op_call call = {.node = node,
-                           .opset = node->opset,
-                           .n_in = r->n_in,
-                           .n_out = r->n_out,
-                           .in = r->in_tensors,
-                           .out = r->out_tensors};
-    enum reel_err err = node->op->eval(&call);
-    return err ? reel_fail_prefix(err, "could not run node \"%s\" (%s): ", node->name, node->op_type) : REEL_OK;
+    return r->known ? op_eval(node, r->n_in, r->in_tensors, r->n_out, r->out_tensors)
+                    : op_run(node, r->in_tensors, r->out_tensors, NULL, NULL);
 }
 
 static enum reel_err run_reference(struct program *p, struct step *s)
