@@ -426,11 +426,19 @@ static int exit_code_of(const struct run *run)
     return code;
 }
 
-// The folders of finished jobs were kept for a resume of the others (jobs.c).
+static uint32_t done_jobs(const struct run *run)
+{
+    uint32_t done = 0;
+    for (uint32_t i = 0; i < run->n_jobs; i++) done += run->jobs[i].state == JOB_DONE;
+    return done;
+}
+
+// The journals of finished jobs are kept until all are done (jobs.c): the same
+// command then goes on with the others, and needs no -y.
 static void drop_done_parts(struct run *run)
 {
-    for (uint32_t i = 0; i < run->n_jobs; i++)
-        if (run->jobs[i].state == JOB_DONE) rundir_remove_tree(run->jobs[i].spec->parts_dir);
+    if (done_jobs(run) < run->n_jobs) return;
+    for (uint32_t i = 0; i < run->n_jobs; i++) rundir_remove_tree(run->jobs[i].spec->parts_dir);
 }
 
 static void say_verdict(const struct run *run, int code)
@@ -444,10 +452,9 @@ static void say_verdict(const struct run *run, int code)
         fprintf(stderr, "reelmill: %s\n", run->failure);
         return;
     }
-    uint32_t done = 0;
+    uint32_t done = done_jobs(run);
     uint64_t frames = 0, quarantined = 0;
     for (uint32_t i = 0; i < run->n_jobs; i++) {
-        done += run->jobs[i].state == JOB_DONE;
         frames += run->jobs[i].frames_out;
         quarantined += jobs_quarantined(&run->jobs[i]);
     }
@@ -455,7 +462,9 @@ static void say_verdict(const struct run *run, int code)
         fprintf(stderr, "reelmill: %s\n", run->jobs[0].error);
         return;
     }
-    if (done < run->n_jobs) fprintf(stderr, "reelmill: %u of %u inputs failed\n", run->n_jobs - done, run->n_jobs);
+    if (done < run->n_jobs)
+        fprintf(stderr, "reelmill: %u of %u inputs failed%s\n", run->n_jobs - done, run->n_jobs,
+                done ? "; the same command tries them again and leaves alone what is done" : "");
     if (quarantined) fprintf(stderr, "reelmill: %llu frames were filled in\n", (unsigned long long)quarantined);
     if (quiet) return;
     struct bottleneck bottleneck;
