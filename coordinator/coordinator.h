@@ -248,6 +248,16 @@ struct bottleneck {
     char stage[32];
     char text[512];
 };
+// What is known of a run's stages, from the first dispatch to the last commit.
+struct shares {
+    double busy[REEL_STAGES];       // of the time, 0 to 1, the mean of a stage's processes
+    double cores_used[REEL_STAGES]; // CPU time of all its processes / time
+    uint32_t processes[REEL_STAGES];
+    uint32_t cores;
+    uint64_t segments; // of all jobs
+};
+// Pure: which stage bounded the run, and a line for a person with what would help.
+void report_judge(const struct shares *in, struct bottleneck *out);
 void report_bottleneck(const struct run *run, struct bottleneck *out);
 // Frames per second, from the first dispatch to the last commit.
 double report_fps(const struct run *run);

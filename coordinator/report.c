@@ -53,27 +53,15 @@ void report_read_cpu(const struct run *run, int64_t out_us[REEL_STAGES])
     }
 }
 
-static const char *const people[REEL_STAGES] = {"coordination", "decoding", "the model", "encoding"};
+// ---- what bounded it --------------------------------------------------------------
 
-// Whether all cores were busy with this run; *out_most: with which stage mostly.
-static bool is_cpu_bound(const struct run *run, enum reel_stage *out_most)
-{
-    int64_t used = run->cpu_us[REEL_COORDINATOR], us = run->cpu_until_us - run->first_dispatch_us;
-    *out_most = REEL_WORKER;
-    for (int s = REEL_DECODER; s < REEL_STAGES; s++) {
-        used += run->cpu_us[s];
-        if (run->cpu_us[s] > run->cpu_us[*out_most]) *out_most = (enum reel_stage)s;
-    }
-    return us > 0 && (double)used >= BUSY_ENOUGH * run->cores * (double)us;
-}
+static const char *const people[REEL_STAGES] = {"coordination", "decoding", "the model", "encoding"};
 
 // The option that makes a stage faster, where cores or devices are left for it.
 // More processes help where there are segments for them.
-static const char *help_of(const struct run *run, enum reel_stage stage)
+static const char *help_of(const struct shares *in, enum reel_stage stage)
 {
-    uint64_t segments = 0;
-    for (uint32_t i = 0; i < run->n_jobs; i++) segments += run->jobs[i].n_segments;
-    bool more = segments > run->sup.count[stage];
+    bool more = in->segments > in->processes[stage];
     if (stage == REEL_DECODER)
         return more ? "more --decoders" : "--decoder_threads, or a smaller --segment_seconds with more --decoders";
     if (stage == REEL_AGGREGATOR)
@@ -88,37 +76,55 @@ static const char *cpu_help_of(enum reel_stage stage)
     return stage == REEL_WORKER ? "a GPU, or more cores," : "more cores";
 }
 
-void report_bottleneck(const struct run *run, struct bottleneck *out)
+// The stage with the largest share; the model of equals.
+static enum reel_stage largest(const double share[REEL_STAGES])
 {
-    *out = (struct bottleneck){"none", "nothing was run"};
-    if (!run->stat || window_us(run) <= 0) return;
-    double busy[REEL_STAGES] = {0};
-    enum reel_stage most = REEL_WORKER, most_cpu;
-    for (int s = REEL_DECODER; s < REEL_STAGES; s++) {
-        busy[s] = stage_busy(run, (enum reel_stage)s);
-        if (busy[s] > busy[most]) most = (enum reel_stage)s;
-    }
-    bool cpu_bound = is_cpu_bound(run, &most_cpu);
-    if (cpu_bound) most = most_cpu;
+    enum reel_stage most = REEL_WORKER;
+    for (int s = REEL_DECODER; s < REEL_STAGES; s++)
+        if (share[s] > share[most]) most = (enum reel_stage)s;
+    return most;
+}
+
+void report_judge(const struct shares *in, struct bottleneck *out)
+{
+    double cpu = 0;
+    for (int s = REEL_COORDINATOR; s < REEL_STAGES; s++) cpu += in->cores_used[s];
+    bool cpu_bound = cpu >= BUSY_ENOUGH * in->cores;
+    enum reel_stage most = largest(cpu_bound ? in->cores_used : in->busy);
     snprintf(out->stage, sizeof out->stage, "%s", supervise_stage_name(most));
     char idle[128];
     size_t at = 0;
     for (int s = REEL_DECODER; s < REEL_STAGES; s++)
         if (s != (int)most)
             at += (size_t)snprintf(idle + at, sizeof idle - at, "%s%s %.0f%% idle", at ? ", " : "", people[s],
-                                   100 * (1 - busy[s]));
+                                   100 * (1 - in->busy[s]));
     if (cpu_bound)
         snprintf(out->text, sizeof out->text,
-                 "bound by the CPU: all %u cores were busy, mostly with %s (%.0f%% busy; %s): %s would help",
-                 run->cores, people[most], 100 * busy[most], idle, cpu_help_of(most));
-    else if (busy[most] >= BUSY_ENOUGH)
+                 "bound by the CPU: all %u cores were busy, mostly with %s (%.0f%% busy; %s): %s would help", in->cores,
+                 people[most], 100 * in->busy[most], idle, cpu_help_of(most));
+    else if (in->busy[most] >= BUSY_ENOUGH)
         snprintf(out->text, sizeof out->text, "bound by %s (%.0f%% busy; %s): %s would help", people[most],
-                 100 * busy[most], idle, help_of(run, most));
+                 100 * in->busy[most], idle, help_of(in, most));
     else
         snprintf(out->text, sizeof out->text,
                  "bound by nothing for long: %s was busiest (%.0f%%; %s); short inputs, or waits between stages: "
                  "more --lanes may help",
-                 people[most], 100 * busy[most], idle);
+                 people[most], 100 * in->busy[most], idle);
+}
+
+void report_bottleneck(const struct run *run, struct bottleneck *out)
+{
+    *out = (struct bottleneck){"none", "nothing was run"};
+    if (!run->stat || window_us(run) <= 0) return;
+    struct shares in = {.cores = run->cores};
+    double cpu_us = (double)(run->cpu_until_us - run->first_dispatch_us);
+    for (int s = REEL_COORDINATOR; s < REEL_STAGES; s++) {
+        in.processes[s] = run->sup.count[s];
+        if (s != REEL_COORDINATOR) in.busy[s] = stage_busy(run, (enum reel_stage)s);
+        if (cpu_us > 0) in.cores_used[s] = (double)run->cpu_us[s] / cpu_us;
+    }
+    for (uint32_t i = 0; i < run->n_jobs; i++) in.segments += run->jobs[i].n_segments;
+    report_judge(&in, out);
 }
 
 // ---- JSON -----------------------------------------------------------------------

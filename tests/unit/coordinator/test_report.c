@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+//
+// What is said to have bounded a run: a table of busy shares.
+#include "tests/check.h"
+
+#include "coordinator/coordinator.h"
+
+struct row {
+    double busy[REEL_STAGES], cores_used[REEL_STAGES];
+    uint32_t cores, processes;
+    uint64_t segments;
+    const char *stage, *says, *advises;
+};
+
+static const struct row rows[] = {
+    // A device that works all the time, cores to spare.
+    {{0, 0.2, 0.99, 0.3}, {0, 0.2, 0.1, 0.3}, 8, 1, 4, "worker", "bound by the model (99% busy", "--gpu_num"},
+    {{0, 0.97, 0.4, 0.3}, {0, 1, 0.1, 0.3}, 8, 1, 4, "decoder", "bound by decoding (97% busy", "more --decoders would"},
+    // More decoders would have nothing to do.
+    {{0, 0.97, 0.4, 0.3},
+     {0, 1, 0.1, 0.3},
+     8,
+     4,
+     4,
+     "decoder",
+     "model 60% idle, encoding 70% idle",
+     "--decoder_threads"},
+    {{0, 0.1, 0.4, 0.93}, {0, 0.1, 0.1, 4}, 8, 1, 4, "aggregator", "bound by encoding (93% busy", "more --aggregators"},
+    {{0, 0.1, 0.4, 0.93},
+     {0, 0.1, 0.1, 4},
+     8,
+     4,
+     4,
+     "aggregator",
+     "decoding 90% idle",
+     "a faster preset in --encoder_opts"},
+    // All cores: whoever takes most of them, however busy its process looks.
+    {{0, 0.1, 0.99, 0.9},
+     {0.02, 0.1, 1.1, 0.7},
+     2,
+     1,
+     9,
+     "worker",
+     "bound by the CPU: all 2 cores",
+     "a GPU, or more cores"},
+    {{0, 0.1, 0.99, 0.5},
+     {0.02, 0.1, 0.5, 3.2},
+     4,
+     1,
+     9,
+     "aggregator",
+     "mostly with encoding (50% busy",
+     "faster preset"},
+    {{0, 0.99, 0.5, 0.5}, {0.02, 1.6, 0.2, 0.1}, 2, 2, 9, "decoder", "mostly with decoding", "more cores would help"},
+    // Nobody was busy enough.
+    {{0, 0.3, 0.6, 0.2}, {0, 0.3, 0.1, 0.2}, 8, 1, 1, "worker", "bound by nothing for long: the model", "--lanes"},
+    {{0, 0, 0, 0}, {0, 0, 0, 0}, 8, 1, 1, "worker", "bound by nothing for long", "--lanes"},
+    // The limit itself: 85% is busy.
+    {{0, 0.85, 0.1, 0.1}, {0, 0.5, 0.1, 0.1}, 8, 1, 4, "decoder", "bound by decoding (85% busy", "--decoders"},
+    {{0, 0.84, 0.1, 0.1}, {0, 0.5, 0.1, 0.1}, 8, 1, 4, "decoder", "bound by nothing for long: decoding", "--lanes"},
+};
+
+static void verdicts(void)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct row *r = &rows[i];
+        struct shares in = {.cores = r->cores, .segments = r->segments};
+        for (int s = 0; s < REEL_STAGES; s++)
+            in.busy[s] = r->busy[s], in.cores_used[s] = r->cores_used[s], in.processes[s] = r->processes;
+        struct bottleneck out;
+        report_judge(&in, &out);
+        CHECK_STR(out.stage, r->stage);
+        CHECK_HAS(out.text, r->says);
+        CHECK_HAS(out.text, r->advises);
+    }
+}
+
+CHECK_MAIN({"report: verdicts", verdicts})
