@@ -259,6 +259,17 @@ enum reel_err reel_bus_post(struct reel_bus *bus, reel_peer to, enum reel_msg_ty
     return REEL_OK;
 }
 
+uint32_t reel_bus_sent(const struct reel_bus *bus)
+{
+    return bus->links[0].sent;
+}
+
+uint32_t reel_bus_received(struct reel_bus *bus, reel_peer peer)
+{
+    const struct link *link = find_link(bus, peer);
+    return link ? link->received : 0;
+}
+
 // Reads one frame of a ZeroMQ message into bus->in. AGAIN when none.
 static enum reel_err receive_frame(struct reel_bus *bus, int flags)
 {

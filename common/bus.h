@@ -71,6 +71,11 @@ enum reel_err reel_bus_flush(struct reel_bus *bus);
 // reel_bus_wait() sends what this held back.
 enum reel_err reel_bus_flush_paced(struct reel_bus *bus, int64_t most_us);
 
+// How many messages a peer has sent, or the hub has taken from one of its peers
+// (0: of none such): what is still on its way.
+uint32_t reel_bus_sent(const struct reel_bus *bus);
+uint32_t reel_bus_received(struct reel_bus *bus, reel_peer peer);
+
 // The next message. AGAIN when there is none at once (a peer that has not waited
 // since the last AGAIN asks again after 100 us); GONE when out_msg->from
 // broke the sequence or the protocol (the text says how); IO.

@@ -108,6 +108,9 @@ enum reel_err reel_child_open(int argc, char **argv, struct reel_child *out_chil
 
 void reel_child_close(struct reel_child *child)
 {
+    // Who ends by itself is listened to until here (the close waits for its messages to go).
+    if (child->bus && child->row && !reel_bus_flush(child->bus))
+        atomic_store(&child->row->said, reel_bus_sent(child->bus));
     reel_bus_close(&child->bus);
     reel_child_rings_fini(child);
     for (uint32_t i = 0; i < child->lanes; i++) {

@@ -35,6 +35,7 @@ struct reel_stat_row {
     _Atomic uint64_t bytes_out; // aggregator: written
     _Atomic uint32_t job;       // being worked on
     _Atomic uint32_t frame;
+    _Atomic uint32_t said; // messages sent in all, when it ends by itself; 0 before
 };
 _Static_assert(sizeof(struct reel_stat_row) == 128, "a row is two cache lines");
 

@@ -4,7 +4,6 @@
 // A turn: take all messages, see deaths, step jobs and lanes, send, wait.
 #include "coordinator/coordinator.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +12,11 @@
 #include "common/life.h"
 #include "common/log.h"
 
-#define TICK_US INT64_C(50000)       // deadlines and estimates are looked at this often
-#define END_US INT64_C(1500000)      // for children to end by themselves
-#define STOP_END_US INT64_C(1000000) // the same after Ctrl-C
-#define LAST_WORDS_MS 5              // a dead process's messages are waited for
+#define TICK_US INT64_C(50000)         // deadlines and estimates are looked at this often
+#define END_US INT64_C(1500000)        // for children to end by themselves
+#define STOP_END_US INT64_C(1000000)   // the same after Ctrl-C
+#define KILLED_WORDS_MS 5              // messages of a dead process are waited for
+#define LAST_WORDS_US INT64_C(1000000) // and all of who ended by itself
 
 void run_post(struct run *run, const struct proc *p, enum reel_msg_type type, const void *record)
 {
@@ -268,15 +268,25 @@ static void take_messages(struct run *run)
 
 // ---- deaths ---------------------------------------------------------------------
 
+// The last words of the dead may still be on their way through the socket. Of
+// who was killed nobody knows how many there are: what is lost is done again.
+static void hear_out(struct run *run, const struct proc *p)
+{
+    int64_t until_us = reel_now_us() + LAST_WORDS_US;
+    reel_bus_wait(run->bus, NULL, NULL, 0, KILLED_WORDS_MS);
+    take_messages(run);
+    while (!run->failed && supervise_has_more_to_say(&run->sup, p) && reel_now_us() < until_us) {
+        reel_bus_wait(run->bus, NULL, NULL, 0, 10);
+        take_messages(run);
+    }
+}
+
 static void see_deaths(struct run *run, int64_t now_us)
 {
     struct supervise_death death;
-    struct pollfd any = {.fd = run->sup.epoll_fd, .events = POLLIN};
-    if (poll(&any, 1, 0) != 1) return;
-    // The last words of the dead may still be on their way through the socket.
-    reel_bus_wait(run->bus, NULL, NULL, 0, LAST_WORDS_MS);
-    take_messages(run);
-    while (supervise_next_death(&run->sup, now_us, &death)) {
+    for (struct proc *dead; (dead = supervise_dead(&run->sup));) {
+        hear_out(run, dead);
+        if (!supervise_next_death(&run->sup, now_us, &death)) return;
         struct proc *p = death.proc;
         progress_pause(run->progress);
         if (!run->interrupted && !run->failed && !p->left_out)

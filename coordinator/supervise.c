@@ -106,6 +106,7 @@ static enum reel_err spawn(struct supervise *s, struct proc *p, int64_t now_us)
     struct reel_stat_row *row = &s->stat->row[p->row];
     atomic_store(&row->state, REEL_STATE_START);
     atomic_store(&row->incarnation, p->incarnation);
+    atomic_store(&row->said, 0);
     if (!err) err = reel_life_spawn(path, argv, keep, n, &p->pid, &p->pidfd);
     if (ends[1] >= 0) close(ends[1]);
     if (err) {
@@ -159,11 +160,21 @@ static void describe(const struct proc *p, int status, char *out, size_t bytes)
         snprintf(out, bytes, "ended with exit code %d", status);
 }
 
-bool supervise_next_death(struct supervise *s, int64_t now_us, struct supervise_death *out)
+struct proc *supervise_dead(struct supervise *s)
 {
     struct epoll_event event;
-    if (epoll_wait(s->epoll_fd, &event, 1, 0) != 1) return false;
-    struct proc *p = &s->proc[event.data.u32];
+    return epoll_wait(s->epoll_fd, &event, 1, 0) == 1 ? &s->proc[event.data.u32] : NULL;
+}
+
+bool supervise_has_more_to_say(const struct supervise *s, const struct proc *p)
+{
+    return reel_bus_received(s->bus, p->peer) < atomic_load(&s->stat->row[p->row].said);
+}
+
+bool supervise_next_death(struct supervise *s, int64_t now_us, struct supervise_death *out)
+{
+    struct proc *p = supervise_dead(s);
+    if (!p) return false;
     epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, p->pidfd, NULL);
     int status = reel_life_reap(p->pidfd);
     close(p->pidfd);

@@ -90,6 +90,11 @@ void supervise_fini(struct supervise *s);
 
 // Starts whom it is time for. Errors: IO (a program is missing).
 enum reel_err supervise_start(struct supervise *s, int64_t now_us);
+// Who is dead and was not reported yet; NULL: nobody.
+struct proc *supervise_dead(struct supervise *s);
+// Whether p, dead, ended by itself and messages of it have not come yet: why it
+// ended may be among them.
+bool supervise_has_more_to_say(const struct supervise *s, const struct proc *p);
 // The next death that was not reported yet; false: none. The process is
 // reaped, expelled from the bus and will be started again by its budget.
 bool supervise_next_death(struct supervise *s, int64_t now_us, struct supervise_death *out_death);
