@@ -26,13 +26,13 @@ static void settle_tiles(struct worker *w, struct view_params *p)
 // Pixels that keep a GPU busy in one run: smaller pictures go several at once.
 #define BUSY_PIXELS (1 << 20)
 
-static int settle_batch(struct worker *w, const struct view *v)
+int intake_batch(struct worker *w, int net_w, int net_h)
 {
     int wish = w->child.settings.batch;
-    if (!w->device || v->fit == MODEL_TILES || v->parts > 1) return 1; // a frame is several runs, or a part of one
+    if (!w->device) return 1;
     if (!wish)
-        for (wish = DEVICE_BATCH; wish > 1 && (int64_t)wish * v->net_w * v->net_h > BUSY_PIXELS;) wish /= 2;
-    return engines_batch(w->engines, &w->model, v->net_w, v->net_h, wish < DEVICE_BATCH ? wish : DEVICE_BATCH);
+        for (wish = DEVICE_BATCH; wish > 1 && (int64_t)wish * net_w * net_h > BUSY_PIXELS;) wish /= 2;
+    return engines_batch(w->engines, &w->model, net_w, net_h, wish < DEVICE_BATCH ? wish : DEVICE_BATCH);
 }
 
 // Settles where pictures of this size go; ops->open comes later, when the
@@ -65,7 +65,9 @@ static enum reel_err setup_task(struct worker *w, const struct reel_media *media
     settle_tiles(w, &p);
     enum reel_err err = view_init(&out_task->view, &p);
     if (err) return err;
-    out_task->batch = settle_batch(w, &out_task->view);
+    // Of tiles a frame is several runs, of bands it is a part of one.
+    const struct view *v = &out_task->view;
+    out_task->batch = v->fit == MODEL_TILES || v->parts > 1 ? 1 : intake_batch(w, v->net_w, v->net_h);
     return engines_infer(w->engines, &w->model, out_task->view.net_w, out_task->view.net_h, out_task->out_shapes);
 }
 

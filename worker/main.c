@@ -129,10 +129,12 @@ static enum reel_err hash_model(const struct worker *w, uint8_t out_hash[32], ui
 // Frames for which the coordinator makes room: twice as many are promised, so that
 // the device never waits for the next ones. Of networks for any size the batch is
 // known with the first shape alone, and their pictures are large, mostly.
-static uint32_t promised(const struct worker *w)
+static uint32_t promised(struct worker *w)
 {
-    int wish = w->child.settings.batch, most = wish ? wish : w->model.input.width ? DEVICE_BATCH : 2;
-    return most < 2 ? 2 : most < DEVICE_BATCH ? (uint32_t)most : DEVICE_BATCH;
+    const struct model_input *in = &w->model.input;
+    int wish = w->child.settings.batch, batch = wish < DEVICE_BATCH ? wish : DEVICE_BATCH;
+    if (in->width) batch = intake_batch(w, in->width, in->height);
+    return batch < 2 ? 2 : (uint32_t)batch;
 }
 
 static enum reel_err load_model(struct worker *w)

@@ -47,6 +47,9 @@ struct worker {
 // intake.c: takes one message. Errors end the process.
 enum reel_err intake_take(struct worker *worker, const struct reel_msg *msg);
 void intake_close_all(struct worker *worker);
+// Frames of one run of the network for inputs of this size: --batch, or as many
+// as keep a GPU busy, where the network takes them.
+int intake_batch(struct worker *worker, int net_w, int net_h);
 
 // batch.c: does the oldest frame of the queue and answers; with a device, starts
 // it, or waits for the oldest one there. Errors end the
