@@ -402,8 +402,8 @@ GPU_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/gpu/test_*.c
 $(BUILD)/tests/gpu/%: $(OBJ)/tests/gpu/%.o $(OBJ)/libworker.a $(OBJ)/libkernels.a $(OBJ)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(LDALL) $^ $(LIBS_worker) -o $@
-# With the conformance program: whole operators through cuDNN.
-test-gpu-programs: $(GPU_TESTS) $(BUILD)/tests/conformance/conformance
+# With whole operators through cuDNN, and what cuDNN makes of the GPU.
+test-gpu-programs: $(GPU_TESTS) $(BUILD)/tests/conformance/conformance $(BUILD)/tests/planning/plan_table
 test-gpu: all $(GPU_TESTS)
 	@tests/run --build $(BUILD) --only gpu
 

@@ -5,17 +5,22 @@
 // the device properties in tests/planning/devices.
 //
 //   plan_table STUB DEVICE.json... [-- MODEL.onnx...]
+//   plan_table --device
+//
+// The second form plans on GPU 0 and prints the properties that cuDNN has of it
+// first: the file to keep in tests/planning/devices.
 //
 // Without models the patterns of patterns.h, with models a line each. What a
 // model leaves to the generic engine or to engines without tensor cores goes to
 // stderr, pattern by pattern.
 //
-// Exit codes: 0, 1 (a pattern without a plan), 77 (no cuDNN).
+// Exit codes: 0, 1 (a pattern without a plan), 77 (no cuDNN, or no GPU).
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cuda.h"
 #include "tests/planning/model_patterns.h"
 #include "tests/planning/patterns.h"
 #include "worker/backend/cudnn/plan.h"
@@ -143,8 +148,26 @@ static int model_table(struct gpu_planner **planner, char **devices, int n, char
     return bad;
 }
 
+static int on_device(void)
+{
+    struct gpu_planner *planner = NULL;
+    const struct gpu_planner_params params = GPU_PLANNER_DEFAULTS;
+    int n;
+    if (reel_cuda_count(&n) || reel_cuda_open(0) || gpu_plan_probe() || gpu_planner_create(&params, &planner)) {
+        printf("skipped: %s\n", reel_fail_text());
+        return 77;
+    }
+    printf("%s\n\n", gpu_planner_device_json(planner));
+    char device[] = "device", *column[] = {device};
+    print_head("| pattern | shape |", column, 1);
+    int bad = named_table(&planner, 1);
+    gpu_planner_destroy(&planner);
+    return bad ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && !strcmp(argv[1], "--device")) return on_device();
     if (argc < 3) {
         fprintf(stderr, "usage: plan_table STUB DEVICE.json...\n");
         return 2;
