@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Decompositions that exporters write become the operators they stand for:
-// hard sigmoid and hard swish, GELU, Mish, depth-to-space; additions with the
+// hard sigmoid and hard swish, GELU, Mish, squares, depth-to-space; additions with the
 // broadcast attribute of opsets below 7 get the shape that today's rules need.
 // The nodes that are passed over stay for pass_clean. Every pattern is matched
 // from its last node backwards.
@@ -221,6 +221,24 @@ static enum reel_err mish(struct graph *graph, struct node **node)
     return REEL_OK;
 }
 
+// ---- powers -----------------------------------------------------------------
+
+// x^2 = x x, to the last bit: a correctly rounded product is what pow() of two
+// gives.
+static enum reel_err square(struct graph *graph, struct node **node)
+{
+    double power;
+    struct value *x = (*node)->n_in == 2 ? (*node)->in[0] : NULL;
+    if (!x || x->owner != graph || x->dtype != REEL_F32 || !scalar((*node)->in[1], &power) || power != 2 ||
+        !same_type_and_shape(x, (*node)->out[0]))
+        return REEL_OK;
+    struct value *in[2] = {x, x};
+    struct node *made;
+    enum reel_err err = replace(graph, *node, "Mul", 14, in, 2, NULL, 0, &made);
+    if (made) *node = made;
+    return err;
+}
+
 // ---- depth to space ---------------------------------------------------------
 
 // (N, C r r, H, W) -> (N, C, r, r, H, W) -> (N, C, H, r, W, r) -> (N, C, H r, W r)
@@ -288,6 +306,7 @@ enum reel_err pass_rewrite(struct graph *graph, const struct pass_params *params
         if (!err && (is(node, "Mul") || is(node, "Div"))) err = hard_swish(graph, &node);
         if (!err && (is(node, "Mul") || is(node, "Div"))) err = gelu(graph, &node);
         if (!err && is(node, "Mul")) err = mish(graph, &node);
+        if (!err && is(node, "Pow")) err = square(graph, &node);
         if (!err && is(node, "Reshape")) err = depth_to_space(graph, &node);
         if (err) return err;
     }

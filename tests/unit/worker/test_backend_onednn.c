@@ -248,6 +248,28 @@ static void few_channels_are_pooled_and_normalised(void)
     }
 }
 
+// Curves of a few channels each, as networks for dark pictures apply them one
+// after the other: views of the plain result, and no blocked form of them.
+static void few_channels_are_views(void)
+{
+    for (int64_t images = 1; images <= 2; images++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(images, 3, 9, 21)), *y = x, *all = conv(&m, x, 3, 24);
+        for (int64_t from = 0; from < 24; from += 3) {
+            struct value *part =
+                make_node(&m, "Slice", all, INTS(&m, 0, from, 0, 0), INTS(&m, images, from + 3, 9, 21));
+            struct value *rise = make_node(&m, "Sub", make_node(&m, "Pow", y, make_scalar(&m, 2), NULL), y, NULL);
+            y = make_node(&m, "Add", y, make_node(&m, "Mul", make_node(&m, "Tanh", part, NULL, NULL), rise, NULL),
+                          NULL);
+        }
+        make_output(&m, y);
+        CHECK_BACKEND(&m);
+        CHECK_MSG(!strstr(steps, "elementwise blocked"), "%s", steps);
+        if (images == 1) CHECK_MSG(!strstr(steps, "cut channels"), "%s", steps);
+        graph_destroy(&m.graph);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
@@ -258,6 +280,7 @@ int main(int argc, char **argv)
         {"slopes_and_sums_that_are_no_constants", slopes_and_sums_that_are_no_constants},
         {"transposes", transposes},
         {"few_channels_are_pooled_and_normalised", few_channels_are_pooled_and_normalised},
+        {"few_channels_are_views", few_channels_are_views},
     };
     return check_main(cases, (int)(sizeof cases / sizeof cases[0]), argc, argv);
 }

@@ -234,6 +234,20 @@ static void near_misses_are_left(void)
     graph_destroy(&m.graph);
 }
 
+static void squares_are_products(void)
+{
+    struct maker m = maker();
+    struct value *x = make_input(&m, "x", DIMS(1, 3, 6, 5));
+    struct value *y = make_node(&m, "Pow", x, make_scalar(&m, 2), NULL);
+    make_output(&m, make_node(&m, "Pow", y, make_scalar(&m, 3), NULL));
+    struct graph *after;
+    CHECK_SAME(&m, ALL_CAPS, after);
+    CHECK_INT(count_nodes(after, "Mul"), 1);
+    CHECK_INT(count_nodes(after, "Pow"), 1);
+    graph_destroy(&after);
+    graph_destroy(&m.graph);
+}
+
 static void pixel_shuffle_becomes_depth_to_space(void)
 {
     struct maker m = maker();
@@ -338,7 +352,7 @@ CHECK_MAIN({"conv_and_each_activation", conv_and_each_activation},
            {"scale_before_a_convolution_goes_into_weights", scale_before_a_convolution_goes_into_weights},
            {"zero_padding_goes_into_the_convolution", zero_padding_goes_into_the_convolution},
            {"residual_additions", residual_additions}, {"decompositions_are_recognised", decompositions_are_recognised},
-           {"near_misses_are_left", near_misses_are_left},
+           {"near_misses_are_left", near_misses_are_left}, {"squares_are_products", squares_are_products},
            {"pixel_shuffle_becomes_depth_to_space", pixel_shuffle_becomes_depth_to_space},
            {"transposes_cancel_and_views_join", transposes_cancel_and_views_join},
            {"equal_nodes_are_done_once", equal_nodes_are_done_once}, {"outputs_have_nodes", outputs_have_nodes},

@@ -449,7 +449,8 @@ static enum reel_err emit(struct program *p, const struct node *node, const stru
     struct info *m = info_of(p, plan->main);
     struct elementwise w = {.n = 1, .channels = 1, .count = (size_t)out->count};
     const bool other_blocked = plan->other && form_exists(&info_of(p, plan->other)->form[LAYOUT_BLOCKED]);
-    const bool blocked = m->image && out->image && (form_exists(&m->form[LAYOUT_BLOCKED]) || other_blocked);
+    const bool blocked =
+        m->image && out->image && !few_channels(out) && (form_exists(&m->form[LAYOUT_BLOCKED]) || other_blocked);
     w.tail.layout = blocked ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
     // plain tensors are one long row unless a step knows channels
     bool ok = true, channels = false;

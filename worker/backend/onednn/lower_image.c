@@ -389,21 +389,24 @@ static enum reel_err lower_concat(struct program *p, const struct node *node, bo
 }
 
 // Output `out` is channels [from, ...) of the blocked input: a view when whole
-// blocks of one image are cut, else a copy.
+// blocks of one image are cut, a plain view when they are few, else a copy.
 static enum reel_err cut_channels(struct program *p, const struct node *node, const struct value *out_value, int from)
 {
     struct info *in = info_of(p, node->in[0]), *out = info_of(p, out_value);
     struct form src;
-    enum reel_err err = need_form(p, node->in[0], LAYOUT_BLOCKED, &src);
+    const bool few = in->bs.n == 1 && few_channels(out);
+    const enum layout layout = few ? LAYOUT_PLAIN : LAYOUT_BLOCKED;
+    enum reel_err err = need_form(p, node->in[0], layout, &src);
     if (err) return err;
-    if (in->bs.n == 1 && from % in->bs.lanes == 0 && src.buf >= 0) {
+    if (in->bs.n == 1 && (few || from % in->bs.lanes == 0) && src.buf >= 0) {
         src.offset += (size_t)from * (size_t)in->bs.h * (size_t)in->bs.w * sizeof(float);
-        set_form(p, out_value, LAYOUT_BLOCKED, src);
+        set_form(p, out_value, layout, src);
         out->made = in->made;
         return REEL_OK;
     }
-    struct part *part = program_alloc(p, sizeof *part);
-    if (!part) return no_memory(node);
+    err = need_form(p, node->in[0], LAYOUT_BLOCKED, &src);
+    struct part *part = err ? NULL : program_alloc(p, sizeof *part);
+    if (!part) return err ? err : no_memory(node);
     *part = (struct part){.src_shape = in->bs, .dst_shape = out->bs, .src = src, .src_c = from, .count = out->bs.c};
     err = make_form(p, out_value, LAYOUT_BLOCKED, &part->dst);
     return err ? err : emit_parts(p, node, part, 1, "cut channels");

@@ -118,6 +118,12 @@ struct program {
     long long runs;
 };
 
+// So few channels that vectors of the blocked form hold more zeros than data.
+static inline bool few_channels(const struct info *image)
+{
+    return 2 * image->bs.c < image->bs.lanes;
+}
+
 static inline void *form_at(const struct program *p, const struct form *f)
 {
     return f->constant ? (void *)f->constant : p->bufs[f->buf].base + f->offset;

@@ -170,6 +170,41 @@ static void grid_taps(const struct grid *g, const double *grid, int64_t n, enum 
     }
 }
 
+// One axis of bilinear sampling without reflection: the lower place, both
+// weights, of which those outside are zero.
+static int32_t linear_axis(const struct grid *g, double normal, int64_t n, double weight[2])
+{
+    double last = (double)(n - 1);
+    double x = g->align ? (normal + 1.0) / 2.0 * last : ((normal + 1.0) * (double)n - 1.0) / 2.0;
+    x = x >= -1e9 ? x : -1e9; // also for NaN
+    x = x <= 1e9 ? x : 1e9;
+    if (g->padding == PADDING_BORDER) x = x < 0.0 ? 0.0 : x > last ? last : x;
+    int32_t base = (int32_t)x;
+    base -= x < (double)base;
+    double t = x - (double)base;
+    weight[0] = base >= 0 && base < n ? 1.0 - t : 0.0;
+    weight[1] = base >= -1 && base < n - 1 ? t : 0.0;
+    return base;
+}
+
+// As grid_taps for the most usual case: pictures, bilinear, no reflection.
+static void grid_taps_bilinear(const struct grid *g, const double *grid, int64_t n, int32_t *index, float *weight)
+{
+    const int32_t w = (int32_t)g->in[1];
+    const int64_t last_x = g->in[1] - 1, last_y = g->in[0] - 1;
+    for (int64_t i = 0; i < n; i++) {
+        double wx[2], wy[2];
+        int32_t x0 = linear_axis(g, grid[2 * i], g->in[1], wx), y0 = linear_axis(g, grid[2 * i + 1], g->in[0], wy);
+        int32_t x1 = x0 + 1, y1 = y0 + 1;
+        x0 = x0 < 0 ? 0 : x0 > last_x ? (int32_t)last_x : x0, x1 = x1 < 0 ? 0 : x1 > last_x ? (int32_t)last_x : x1;
+        y0 = y0 < 0 ? 0 : y0 > last_y ? (int32_t)last_y : y0, y1 = y1 < 0 ? 0 : y1 > last_y ? (int32_t)last_y : y1;
+        index[i] = y0 * w + x0, weight[i] = (float)(wy[0] * wx[0]);
+        index[n + i] = y0 * w + x1, weight[n + i] = (float)(wy[0] * wx[1]);
+        index[2 * n + i] = y1 * w + x0, weight[2 * n + i] = (float)(wy[1] * wx[0]);
+        index[3 * n + i] = y1 * w + x1, weight[3 * n + i] = (float)(wy[1] * wx[1]);
+    }
+}
+
 static enum reel_err grid_run(const struct grid *g, const struct reel_shape *out, const struct work *x,
                               const double *grid, struct work *y)
 {
@@ -179,10 +214,14 @@ static enum reel_err grid_run(const struct grid *g, const struct reel_shape *out
     int32_t *index = work_alloc((int64_t)g->taps * GRID_BLOCK, sizeof *index);
     double *weight = work_alloc((int64_t)g->taps * GRID_BLOCK, sizeof *weight);
     enum reel_err err = index && weight ? REEL_OK : REEL_ERR_NOMEM;
+    bool pictures = g->nd == 2 && g->mode == GRID_LINEAR && g->padding != PADDING_REFLECTION && y->dtype != REEL_F64;
     for (int64_t b = 0; !err && b < out->dim[0]; b++)
         for (int64_t p = 0; p < points; p += GRID_BLOCK) {
             int64_t n = points - p < GRID_BLOCK ? points - p : GRID_BLOCK;
-            grid_taps(g, grid + (b * points + p) * g->nd, n, y->dtype, index, weight);
+            if (pictures)
+                grid_taps_bilinear(g, grid + (b * points + p) * 2, n, index, (float *)(void *)weight);
+            else
+                grid_taps(g, grid + (b * points + p) * g->nd, n, y->dtype, index, weight);
             for (int64_t c = b * out->dim[1]; c < (b + 1) * out->dim[1]; c++) {
                 if (y->dtype == REEL_F64)
                     sample_points_f64((double *)y->p + c * points + p, (const double *)x->p + c * plane, index, weight,
