@@ -89,6 +89,30 @@ static void incarnations(void)
     reel_bus_close(&a);
 }
 
+// A gap in a sender's numbers is its end: here the hub has forgotten the first one.
+static void lost_message(void)
+{
+    reel_peer self = reel_peer_make(REEL_WORKER, 4, 1);
+    struct reel_bus *a = hub(), *b = NULL;
+    CHECK(a);
+    reel_bus_admit(a, self);
+    CHECK_INT(reel_bus_open_peer(path, self, &b), REEL_OK);
+    struct reel_msg msg;
+    struct reel_rec_ready ready = {.credits = 1};
+    CHECK_INT(reel_bus_post(b, REEL_BUS_HUB, REEL_MSG_READY, &ready), REEL_OK);
+    CHECK_INT(reel_bus_flush(b), REEL_OK);
+    CHECK_INT(next(a, &msg), REEL_OK);
+    reel_bus_expel(a, self);
+    reel_bus_admit(a, self);
+    CHECK_INT(reel_bus_post(b, REEL_BUS_HUB, REEL_MSG_READY, &ready), REEL_OK);
+    CHECK_INT(reel_bus_flush(b), REEL_OK);
+    CHECK_INT(next(a, &msg), REEL_GONE);
+    CHECK(msg.from == self);
+    CHECK_HAS(reel_fail_text(), "message 1 was lost");
+    reel_bus_close(&b);
+    reel_bus_close(&a);
+}
+
 // Sending to one that is not there neither fails nor blocks.
 static void absent_peer(void)
 {
@@ -172,5 +196,6 @@ static void record_sizes(void)
     }
 }
 
-CHECK_MAIN({"bus batches in order", batches}, {"bus incarnations", incarnations}, {"bus absent peer", absent_peer},
-           {"bus paced", paced}, {"bus open messages", open_messages}, {"bus record sizes", record_sizes})
+CHECK_MAIN({"bus batches in order", batches}, {"bus incarnations", incarnations}, {"bus lost message", lost_message},
+           {"bus absent peer", absent_peer}, {"bus paced", paced}, {"bus open messages", open_messages},
+           {"bus record sizes", record_sizes})

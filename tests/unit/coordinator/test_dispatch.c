@@ -197,6 +197,32 @@ static void no_more_than_credit(void)
     CHECK_INT(d.worker[0].held, 8);
 }
 
+static void credit_is_spent(void)
+{
+    static struct dispatch d;
+    static struct lane lane[1];
+    struct dispatch_batch batch;
+    uint32_t end;
+    bool first;
+    dispatch_init(&d, 1);
+    lane_init(lane);
+    lane_open(lane, &(struct lane_params){.epoch = 1, .in_slots = 40, .out_slots = 40});
+    lane_next_window(lane, &end);
+    for (uint32_t i = 0; i < 8; i++) lane_on_decoded(lane, 1, i, 0, i, 1);
+    dispatch_up(&d, 0, 4);
+    dispatch_on_ready(&d, 0, 3);
+    CHECK(dispatch_next(&d, lane, 1, 0, &batch));
+    CHECK_INT(batch.count, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK_INT(lane_on_done(lane, 1, i, 0, 0, i, &first), LANE_OK);
+        dispatch_on_done(&d, 0, 5000);
+    }
+    CHECK(!dispatch_next(&d, lane, 1, 0, &batch)); // idle, but it asked for no more
+    dispatch_on_ready(&d, 0, 1);
+    CHECK(dispatch_next(&d, lane, 1, 0, &batch));
+    CHECK_INT(batch.count, 1);
+}
+
 // Where frames are quick the messages are what costs: a queue of some
 // milliseconds lets them go and come in groups, within half the window.
 static void quick_frames_are_queued_deeper(void)
@@ -329,7 +355,7 @@ static void limited_lanes(void)
 CHECK_MAIN({"limited_lanes", limited_lanes}, {"parts_shorten_the_way_of_a_frame", parts_shorten_the_way_of_a_frame},
            {"equal_devices", equal_devices}, {"mixed_devices", mixed_devices},
            {"nothing_waits_for_a_slow_one_at_the_end", nothing_waits_for_a_slow_one_at_the_end},
-           {"no_more_than_credit", no_more_than_credit},
+           {"no_more_than_credit", no_more_than_credit}, {"credit_is_spent", credit_is_spent},
            {"quick_frames_are_queued_deeper", quick_frames_are_queued_deeper},
            {"batches_keep_to_one_shape", batches_keep_to_one_shape},
            {"suspected_frames_go_alone", suspected_frames_go_alone})

@@ -136,6 +136,14 @@ static void other_runs_are_refused(void)
     CHECK_INT(journal_match(&a, &b), REEL_ERR_CONFIG);
     CHECK_HAS(reel_fail_text(), "another input");
     b = a;
+    b.build = (char *)"reelmill 0.0.9";
+    CHECK_INT(journal_match(&a, &b), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "another build");
+    b = a;
+    b.model = (char *)"cd";
+    CHECK_INT(journal_match(&a, &b), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "another model");
+    b = a;
     b.segments = 4;
     CHECK_INT(journal_match(&a, &b), REEL_ERR_CONFIG);
 }

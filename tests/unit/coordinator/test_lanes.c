@@ -608,6 +608,85 @@ static void impossible_events_are_refused(void)
     CHECK_INT(lane_next_work(&lane, 0), 0);
 }
 
+// A worker's answer about the segment before must not free what it holds now.
+static void answers_of_the_epoch_before_are_stale(void)
+{
+    static struct lane lane;
+    uint32_t end;
+    bool first;
+    lane_init(&lane);
+    lane_open(&lane, &(struct lane_params){.epoch = 1, .in_slots = 4, .out_slots = 4});
+    lane_close(&lane);
+    CHECK(lane_next_idle(&lane));
+    lane_open(&lane, &(struct lane_params){.epoch = 2, .in_slots = 4, .out_slots = 4});
+    lane_next_window(&lane, &end);
+    CHECK_INT(lane_on_decoded(&lane, 1, 0, 0, 0, 1), LANE_STALE);
+    CHECK_INT(lane_on_decoded(&lane, 2, 0, 0, 0, 1), LANE_OK);
+    uint32_t slot = lane_give(&lane, 0, 3, 0);
+    CHECK_INT(lane_on_done(&lane, 1, 0, 0, 3, slot, &first), LANE_STALE);
+    CHECK(!first);
+    CHECK_INT(lane_held_by(&lane, 3), 1);
+    CHECK_INT(lane_on_refused(&lane, 1, 0, 0, 3), LANE_STALE);
+    CHECK_INT(lane_held_by(&lane, 3), 1);
+    CHECK_INT(lane_on_end(&lane, 1, 1), LANE_STALE);
+    CHECK_INT(lane_on_done(&lane, 2, 0, 0, 3, slot, &first), LANE_OK);
+    CHECK(first);
+    uint32_t n;
+    CHECK(lane_next_frame(&lane, &n) != NULL);
+    CHECK_INT(lane_on_taken(&lane, 1, 0), LANE_STALE);
+    CHECK_INT(lane_on_taken(&lane, 2, 0), LANE_OK);
+}
+
+// A commit is of all frames of the segment, and each was taken.
+static void commit_counts_every_frame(void)
+{
+    static struct lane lane;
+    uint32_t end, n, frames;
+    bool first;
+    lane_init(&lane);
+    lane_open(&lane, &(struct lane_params){.epoch = 1, .in_slots = 4, .out_slots = 4});
+    lane_next_window(&lane, &end);
+    for (uint32_t i = 0; i < 2; i++) {
+        lane_on_decoded(&lane, 1, i, 0, i, 1);
+        CHECK_INT(lane_on_done(&lane, 1, i, 0, 0, lane_give(&lane, i, 0, 0), &first), LANE_OK);
+        CHECK(lane_next_frame(&lane, &n) != NULL);
+    }
+    CHECK_INT(lane_on_taken(&lane, 1, 0), LANE_OK);
+    CHECK_INT(lane_on_end(&lane, 1, 2), LANE_OK);
+    CHECK(lane_next_finish(&lane, &frames));
+    CHECK_INT(lane_on_committed(&lane, 1, 2), LANE_BAD); // frame 1 is still held
+    CHECK_INT(lane_on_taken(&lane, 1, 1), LANE_OK);
+    CHECK_INT(lane_on_committed(&lane, 1, 1), LANE_BAD);
+    CHECK_INT(lane_on_committed(&lane, 1, 3), LANE_BAD);
+    CHECK_INT(lane_on_committed(&lane, 1, 2), LANE_OK);
+    CHECK_INT(lane_on_committed(&lane, 1, 2), LANE_STALE);
+}
+
+static void spare_slots_come_back(void)
+{
+    static struct lane lane;
+    uint32_t end, n;
+    bool first;
+    lane_init(&lane);
+    lane_open(&lane, &(struct lane_params){.epoch = 1, .in_slots = 4, .out_slots = 4, .out_spares = 1});
+    for (uint32_t i = 0; i < 3; i++) {
+        lane_next_window(&lane, &end);
+        lane_on_decoded(&lane, 1, i, 0, i, 1);
+        uint32_t slot = lane_give(&lane, i, 0, 0);
+        CHECK_INT(lane_late_head(&lane, 10), i);
+        CHECK_INT(lane_give_second(&lane, i, 1), 4);
+        CHECK_INT(lane_late_head(&lane, 10), UINT32_MAX); // the only spare is in use
+        CHECK_INT(lane_on_done(&lane, 1, i, 0, 1, 4, &first), LANE_OK);
+        CHECK(first);
+        CHECK(lane_next_frame(&lane, &n) != NULL);
+        CHECK_INT(lane_on_taken(&lane, 1, i), LANE_OK);
+        CHECK_INT(lane.low, i); // the first worker may still write
+        CHECK_INT(lane_on_done(&lane, 1, i, 0, 0, slot, &first), LANE_OK);
+        CHECK(!first);
+        CHECK_INT(lane.low, i + 1);
+    }
+}
+
 static void quarantined_frame_is_passed_on(void)
 {
     static struct lane lane;
@@ -628,4 +707,6 @@ CHECK_MAIN({"undisturbed", undisturbed}, {"repeated_messages", repeated_messages
            {"parts_under_deaths", parts_under_deaths},
            {"only_the_dead_ones_parts_go_back", only_the_dead_ones_parts_go_back},
            {"quarantine_waits_for_other_parts", quarantine_waits_for_other_parts},
+           {"answers_of_the_epoch_before_are_stale", answers_of_the_epoch_before_are_stale},
+           {"commit_counts_every_frame", commit_counts_every_frame}, {"spare_slots_come_back", spare_slots_come_back},
            {"quarantined_frame_is_passed_on", quarantined_frame_is_passed_on})
