@@ -221,8 +221,9 @@ static enum reel_err check_folder(const char *output, bool may_make)
         if (!access(folder, F_OK))
             return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": \"%s\" is not a folder", output, folder);
         if (!may_make)
-            return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": there is no folder \"%s\"", output,
-                             folder);
+            return reel_fail(REEL_ERR_CONFIG,
+                             "could not write output \"%s\": there is no folder \"%s\"\nto make it: mkdir -p \"%s\"",
+                             output, folder, folder);
     }
     if (access(folder, W_OK | X_OK))
         return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": folder \"%s\": %s", output, folder,
@@ -240,7 +241,8 @@ static enum reel_err check_output(const struct reel_settings *s, struct reel_job
         return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it is a folder", job->output);
     if (same_file(job->input, job->output) || !strcmp(job->input, job->output))
         return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it is the input", job->output);
-    enum reel_err err = check_folder(job->output, many);
+    // a folder of pictures is made like one of videos
+    enum reel_err err = check_folder(job->output, many || job->kind == REEL_OUTPUT_IMAGES);
     if (err) return err;
     char path[REEL_PATH_BYTES], first[PATH_MAX];
     if (job->kind == REEL_OUTPUT_IMAGES)

@@ -480,8 +480,9 @@ static void say_verdict(const struct run *run, int code)
     struct bottleneck bottleneck;
     report_bottleneck(run, &bottleneck);
     const char *where = run->n_jobs > 1 ? run->settings.output : run->jobs[0].spec->output;
-    fprintf(stderr, "%s %s: %llu frames, %.1f fps; %s\n", code == EXIT_LOSSY ? "done, not all could be kept," : "done,",
-            where, (unsigned long long)frames, report_fps(run), bottleneck.text);
+    bool nowhere = run->jobs[0].spec->kind == REEL_OUTPUT_NULL;
+    fprintf(stderr, "done%s%s%s: %llu frames, %.1f fps; %s\n", code == EXIT_LOSSY ? ", not all could be kept" : "",
+            nowhere ? "" : ", ", nowhere ? "" : where, (unsigned long long)frames, report_fps(run), bottleneck.text);
 }
 
 int run_all(struct run *run)

@@ -86,6 +86,12 @@ many_again many_still_broken 1
 clip "$work/in/broken.mp4" 1
 many_again many_repaired 0
 
+# The folder of an image pattern is made; null: has no name in the last line.
+if reel "$work/a.mp4" -o "$work/new/deep/%03d.png" && [[ $(find "$work/new/deep" -name '???.png' | wc -l) == "$(frames "$work/a.mp4")" ]]; then ok pattern_folder
+else not_ok pattern_folder "$(ls -R "$work/new")"; fi
+if reel "$work/a.mp4" -o null: --progress plain && grep -q '^done: [0-9]* frames' "$work/err"; then ok null_summary
+else not_ok null_summary "$(tail -n 1 "$work/err")"; fi
+
 one_shot() { # name text ARGS...
     local name=$1 text=$2 rc=0
     shift 2
