@@ -341,8 +341,12 @@ static void loop(struct run *run)
         }
         take_messages(run);
         int64_t now_us = reel_now_us();
+        // Frames go on at once; what is seldom comes after.
+        flow_step(run, now_us);
+        enum reel_err err = reel_bus_flush(run->bus);
+        if (err) run_fail(run, err, reel_fail_text());
         see_deaths(run, now_us);
-        enum reel_err err = supervise_start(&run->sup, now_us);
+        err = supervise_start(&run->sup, now_us);
         if (err) run_fail(run, err, reel_fail_text());
         if (run->failed) return;
         jobs_step(run, now_us);
