@@ -56,6 +56,14 @@ try_codec "prores" prores_ks mov
 try_codec "mjpeg" mjpeg mov -pix_fmt yuvj420p
 try_codec "ffv1" ffv1 mkv
 
+repeated_times() { # every frame is kept, a repeated time moves by one tick, and it is said
+    moving -vf "setpts='if(eq(mod(N,5),3),N-1,N)/25/TB'" -fps_mode passthrough -c:v ffv1 "$scratch/repeated.mkv" || return 1
+    expect "exit code" 3 "$(code_of "$scratch/repeated.mkv" -o "$scratch/o.mkv")" && said "6 timestamps repeat and 0 go back" &&
+        expect frames 30 "$(frames "$scratch/o.mkv")" && expect "times of their own" 30 "$(times "$scratch/o.mkv" | uniq | wc -l)" &&
+        expect "the fourth" 0.081 "$(times "$scratch/o.mkv" | sed -n 4p | sed 's/0*$//')"
+}
+check "repeated timestamps" repeated_times
+
 # ---- encoders and containers out ------------------------------------------------
 
 moving -f lavfi -i sine=duration=1.2 -c:v libx264 -preset ultrafast -g 10 -bf 2 -c:a aac "$scratch/a.mp4"

@@ -57,6 +57,11 @@ static void limits_of_this_machine(void)
     CHECK(l.available > 0 && l.budget > 0 && l.budget <= l.available / 2);
     CHECK_INT(memory_limits("1M", &l), REEL_OK);
     CHECK_INT(l.budget, 1 << 20);
+    // More than half of what is free is not to be had by asking for it.
+    char most[32];
+    snprintf(most, sizeof most, "%llu", (unsigned long long)l.available / 4 * 3);
+    CHECK_INT(memory_limits(most, &l), REEL_OK);
+    CHECK(l.budget <= l.available / 2);
     CHECK_INT(memory_limits("lots", &l), REEL_ERR_CONFIG);
 }
 

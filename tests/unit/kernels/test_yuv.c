@@ -262,6 +262,21 @@ static void bench(void)
     }
 }
 
+// H.273 table 4; the reference above takes the same function's.
+static void matrix_weights(void)
+{
+    static const struct {
+        int matrix;
+        double kr, kb;
+    } known[] = {{1, 0.2126, 0.0722}, {4, 0.30, 0.11},     {5, 0.299, 0.114},   {6, 0.299, 0.114},
+                 {7, 0.212, 0.087},   {9, 0.2627, 0.0593}, {10, 0.2627, 0.0593}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        double kr, kb;
+        yuv_matrix_weights(known[i].matrix, &kr, &kb);
+        CHECK_MSG(kr == known[i].kr && kb == known[i].kb, "matrix %d: %g and %g", known[i].matrix, kr, kb);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "bench")) {
@@ -272,6 +287,7 @@ int main(int argc, char **argv)
                                               {"yuv writes as reference", writes_as_reference},
                                               {"yuv round trip", round_trip},
                                               {"yuv flat colours", flat_colours},
-                                              {"yuv luma beyond white", luma_beyond_white}};
-    return check_main(cases, 5, argc, argv);
+                                              {"yuv luma beyond white", luma_beyond_white},
+                                              {"yuv matrix weights", matrix_weights}};
+    return check_main(cases, 6, argc, argv);
 }

@@ -249,7 +249,36 @@ static void tiles_as_whole(void)
     CHECK_MSG(worst <= 1 && differ < 40, "off by %d, %d bytes differ", worst, differ);
 }
 
-CHECK_MAIN({"task letterbox there and back", letterbox_there_and_back}, {"task tiles cover", tiles_cover},
+// What AVChromaLocation's values mean (H.264 annex E), and which matrix stands
+// for one that is not told.
+static void colours_of_a_picture(void)
+{
+    static const struct {
+        int location;
+        enum yuv_site x, y;
+    } known[] = {{0, YUV_SITE_FIRST, YUV_SITE_CENTER},  {1, YUV_SITE_FIRST, YUV_SITE_CENTER},
+                 {2, YUV_SITE_CENTER, YUV_SITE_CENTER}, {3, YUV_SITE_FIRST, YUV_SITE_FIRST},
+                 {4, YUV_SITE_CENTER, YUV_SITE_FIRST},  {5, YUV_SITE_FIRST, YUV_SITE_LAST},
+                 {6, YUV_SITE_CENTER, YUV_SITE_LAST}};
+    struct reel_pixel_format yuv = {REEL_PIX_YUV, 8, 1, 1};
+    struct reel_geometry g;
+    uint8_t slot[1] = {0};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        struct reel_colour c = {.matrix = 2, .chroma_location = (uint8_t)known[i].location};
+        CHECK_INT(reel_geometry_init(&g, yuv, 1280, 720, 0), REEL_OK);
+        struct yuv_picture p = task_picture(&g, &c, slot);
+        CHECK_MSG(p.site_x == known[i].x && p.site_y == known[i].y, "location %d: %d, %d", known[i].location, p.site_x,
+                  p.site_y);
+        CHECK_INT(p.matrix, 1);
+        CHECK_INT(reel_geometry_init(&g, yuv, 720, 576, 0), REEL_OK);
+        CHECK_INT(task_picture(&g, &c, slot).matrix, 6);
+        c.matrix = 9;
+        CHECK_INT(task_picture(&g, &c, slot).matrix, 9);
+    }
+}
+
+CHECK_MAIN({"task colours of a picture", colours_of_a_picture},
+           {"task letterbox there and back", letterbox_there_and_back}, {"task tiles cover", tiles_cover},
            {"task too many tiles", too_many_tiles}, {"task sim stamps", sim_stamps},
            {"task parts as the whole frame", parts_as_whole},
            {"task parts of a network that steps", parts_of_stepping_network},
