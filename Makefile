@@ -168,11 +168,10 @@ $(foreach s,$(STAGES),$(eval $(call binary,$(s))))
 TEST_SRC  := $(wildcard tests/unit/*/test_*.c)
 TEST_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
-.PHONY: tests tests-control tests-threads test test-long
+.PHONY: tests tests-threads test test-long
 tests: all $(TEST_BINS)
-tests-control: $(filter $(BUILD)/tests/unit/common/% $(BUILD)/tests/unit/coordinator/%,$(TEST_BINS))
 # Those whose code has threads, for TSan.
-tests-threads: $(addprefix $(BUILD)/tests/unit/,common/test_bus common/test_ring worker/test_backend_onednn \
+tests-threads: $(addprefix $(BUILD)/tests/unit/,common/test_bus common/test_ring worker/test_pool worker/test_backend_onednn \
                  aggregator/test_encode aggregator/test_lane)
 
 # The .cu files compiled for the CPU by tests/cuda_cpu: linked by the tests of

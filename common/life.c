@@ -203,6 +203,7 @@ void reel_crash_point(const char *point)
         struct crash *c = &crashes[i];
         if (!c->signal || strcmp(c->point, point) || ++c->passed != c->hit) continue;
         reel_warn("crash", "crash point \"%s\", hit %d: raising signal %d", point, c->hit, c->signal);
+        if (c->signal != SIGSTOP && c->signal != SIGKILL) signal(c->signal, SIG_DFL); // a sanitizer has handlers
         raise(c->signal);
     }
 }
