@@ -319,51 +319,23 @@ static void jsonl_abandon(struct sink *sink)
 
 // ---- join -------------------------------------------------------------------
 
-static enum reel_err append_part(const struct sink_join *join, uint32_t segment, struct sink_text *out,
-                                 uint64_t *frames)
+// The frame's number counts through the segments.
+static enum reel_err append_line(struct sink_text *out, uint32_t segment, const char *line, size_t n, uint64_t *frames)
 {
     static const char begin[] = "{\"frame\":";
-    char path[REEL_PATH_BYTES];
-    FILE *f = fopen(reel_part_path(join->job, segment, path), "re");
-    if (!f) return reel_fail(REEL_ERR_IO, "could not open part \"%s\": %s", path, strerror(errno));
-    char *line = NULL, number[32];
-    size_t room = 0;
-    ssize_t n;
-    enum reel_err err = REEL_OK;
-    while (!err && (n = getline(&line, &room, f)) > 0) {
-        char *rest = n > (ssize_t)sizeof begin ? line + sizeof begin - 1 : line;
-        if (rest == line || strncmp(line, begin, sizeof begin - 1) || line[n - 1] != '\n') {
-            err = reel_fail(REEL_ERR_INPUT, "could not read part \"%s\": a line is no frame", path);
-            break;
-        }
-        rest += strspn(rest, "0123456789");
-        int digits = snprintf(number, sizeof number, "%s%llu", begin, (unsigned long long)(*frames)++);
-        err = sink_text_write(out, number, (size_t)digits);
-        if (!err) err = sink_text_write(out, rest, (size_t)(line + n - rest));
-    }
-    free(line);
-    fclose(f);
-    if (!err && !join->tick(join->ctx, 0)) err = REEL_GONE;
-    return err;
+    char number[32];
+    if (n < sizeof begin || strncmp(line, begin, sizeof begin - 1) || line[n - 1] != '\n')
+        return reel_fail(REEL_ERR_INPUT, "a line is no frame");
+    const char *rest = line + sizeof begin - 1;
+    rest += strspn(rest, "0123456789");
+    int digits = snprintf(number, sizeof number, "%s%llu", begin, (unsigned long long)(*frames)++);
+    enum reel_err err = sink_text_write(out, number, (size_t)digits);
+    return err ? err : sink_text_write(out, rest, (size_t)(line + n - rest));
 }
 
 static enum reel_err jsonl_join(const struct sink_join *join, struct reel_rec_muxed *out)
 {
-    struct sink_text text;
-    enum reel_err err = sink_text_create(&text, join->job->output);
-    *out = (struct reel_rec_muxed){.job = join->job->id, .kept = join->mux->kept};
-    for (uint32_t i = 0; !err && i < join->mux->segments; i++) err = append_part(join, i, &text, &out->frames);
-    if (!err && out->frames != join->mux->frames)
-        err = reel_fail(REEL_ERR_INPUT, "could not join \"%s\": the parts have %llu frames of %llu", join->job->output,
-                        (unsigned long long)out->frames, (unsigned long long)join->mux->frames);
-    if (!err) fchmod(fileno(text.file), sink_output_mode());
-    struct sink_done done;
-    if (!err)
-        err = sink_text_commit(&text, &done);
-    else
-        sink_text_abandon(&text);
-    if (!err) out->bytes = done.bytes;
-    return err;
+    return sink_text_join(join, append_line, out);
 }
 
 const struct sink_ops sink_jsonl = {

@@ -98,44 +98,16 @@ static void md5_abandon(struct sink *sink)
 }
 
 // The head of the first part, the lines of all.
-static enum reel_err append_part(const struct sink_join *join, uint32_t segment, struct sink_text *out,
-                                 uint64_t *frames)
+static enum reel_err append_line(struct sink_text *out, uint32_t segment, const char *line, size_t n, uint64_t *frames)
 {
-    char path[REEL_PATH_BYTES];
-    FILE *f = fopen(reel_part_path(join->job, segment, path), "re");
-    if (!f) return reel_fail(REEL_ERR_IO, "could not open part \"%s\": %s", path, strerror(errno));
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t n;
-    enum reel_err err = REEL_OK;
-    while (!err && (n = getline(&line, &room, f)) > 0) {
-        bool head = *line == '#';
-        if (!head || segment == 0) err = sink_text_write(out, line, (size_t)n);
-        *frames += !head;
-    }
-    free(line);
-    fclose(f);
-    if (!err && !join->tick(join->ctx, 0)) err = REEL_GONE;
-    return err;
+    bool head = *line == '#';
+    *frames += !head;
+    return head && segment ? REEL_OK : sink_text_write(out, line, n);
 }
 
 static enum reel_err md5_join(const struct sink_join *join, struct reel_rec_muxed *out)
 {
-    struct sink_text text;
-    enum reel_err err = sink_text_create(&text, join->job->output);
-    *out = (struct reel_rec_muxed){.job = join->job->id, .kept = join->mux->kept};
-    for (uint32_t i = 0; !err && i < join->mux->segments; i++) err = append_part(join, i, &text, &out->frames);
-    if (!err && out->frames != join->mux->frames)
-        err = reel_fail(REEL_ERR_INPUT, "could not join \"%s\": the parts have %llu frames of %llu", join->job->output,
-                        (unsigned long long)out->frames, (unsigned long long)join->mux->frames);
-    if (!err) fchmod(fileno(text.file), sink_output_mode());
-    struct sink_done done;
-    if (!err)
-        err = sink_text_commit(&text, &done);
-    else
-        sink_text_abandon(&text);
-    if (!err) out->bytes = done.bytes;
-    return err;
+    return sink_text_join(join, append_line, out);
 }
 
 const struct sink_ops sink_md5 = {

@@ -143,3 +143,39 @@ void sink_text_abandon(struct sink_text *t)
     unlink(t->temporary); // after a commit there is none
     t->file = NULL;
 }
+
+static enum reel_err append_part(const struct sink_join *join, uint32_t segment, sink_append_line *append,
+                                 struct sink_text *out, uint64_t *frames)
+{
+    char path[REEL_PATH_BYTES], *line = NULL;
+    FILE *f = fopen(reel_part_path(join->job, segment, path), "re");
+    if (!f) return reel_fail(REEL_ERR_IO, "could not open part \"%s\": %s", path, strerror(errno));
+    size_t room = 0;
+    ssize_t n;
+    enum reel_err err = REEL_OK;
+    while (!err && (n = getline(&line, &room, f)) > 0) err = append(out, segment, line, (size_t)n, frames);
+    if (err == REEL_ERR_INPUT) err = reel_fail(err, "could not read part \"%s\": %s", path, reel_fail_text());
+    free(line);
+    fclose(f);
+    if (!err && !join->tick(join->ctx, 0)) err = REEL_GONE;
+    return err;
+}
+
+enum reel_err sink_text_join(const struct sink_join *join, sink_append_line *append, struct reel_rec_muxed *out)
+{
+    struct sink_text text;
+    enum reel_err err = sink_text_create(&text, join->job->output);
+    *out = (struct reel_rec_muxed){.job = join->job->id, .kept = join->mux->kept};
+    for (uint32_t i = 0; !err && i < join->mux->segments; i++) err = append_part(join, i, append, &text, &out->frames);
+    if (!err && out->frames != join->mux->frames)
+        err = reel_fail(REEL_ERR_INPUT, "could not join \"%s\": the parts have %llu frames of %llu", join->job->output,
+                        (unsigned long long)out->frames, (unsigned long long)join->mux->frames);
+    if (!err) fchmod(fileno(text.file), sink_output_mode());
+    struct sink_done done;
+    if (!err)
+        err = sink_text_commit(&text, &done);
+    else
+        sink_text_abandon(&text);
+    if (!err) out->bytes = done.bytes;
+    return err;
+}

@@ -104,4 +104,12 @@ enum reel_err sink_text_write(struct sink_text *text, const char *data, size_t n
 enum reel_err sink_text_commit(struct sink_text *text, struct sink_done *out_done);
 void sink_text_abandon(struct sink_text *text);
 
+// Puts one line of a segment's part (n bytes, with its end) behind what out has,
+// and counts the frames.
+typedef enum reel_err sink_append_line(struct sink_text *out, uint32_t segment, const char *line, size_t n,
+                                       uint64_t *frames);
+// Joins the parts of a text output, line by line. Errors: INPUT (a part that is
+// none), IO, GONE.
+enum reel_err sink_text_join(const struct sink_join *join, sink_append_line *append, struct reel_rec_muxed *out_muxed);
+
 #endif
