@@ -76,7 +76,6 @@ wait_for() {
 in_time() {
     local name=$1 why=$2
     shift 2
-    # shellcheck disable=SC2034 # the command uses it
     for cost in 1 8 40; do "$@" && return; done
     not_ok "$name" "$why"
 }
@@ -114,3 +113,41 @@ no_run_dir() { [[ -z $(ls -A "$XDG_RUNTIME_DIR") ]]; }
 no_process() { ! pgrep -f "^(decoder|worker|aggregator) --child .*$XDG_RUNTIME_DIR" >/dev/null; }
 no_memory_left() { ! compgen -G '/dev/shm/reelmill-*' >/dev/null; } # a run beside us has one for a moment
 nothing_left() { wait_for "${1:-2}" no_run_dir && wait_for 2 no_process && wait_for 2 no_memory_left; }
+
+# ---- the same bytes, whoever dies ----------------------------------------------
+
+want='' # the sum of the right output; set by the tests
+
+# check NAME RC: the run ended well, $work/o.mkv has the sum $want, nothing is left.
+check() {
+    if (($2)); then not_ok "$1" "exit code $2"
+    elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok "$1" "other bytes"
+    elif ! nothing_left; then not_ok "$1" "left: $(ls "$XDG_RUNTIME_DIR")"
+    else ok "$1"; fi
+}
+
+# crash_at POINT:HIT:SIGNAL ARGS...: $work/a.mp4 to $work/o.mkv. A point that is
+# never passed would prove nothing: its line must be there.
+crash_at() { in_time "crash_$1" "the point was not passed" crash_once "$@"; }
+crash_once() {
+    local rc=0 at=$1 point=${1%%:*}
+    shift
+    rm -f "$work/o.mkv"
+    REELMILL_CRASH=$at reel "$work/a.mp4" -o "$work/o.mkv" --sim_ms "$cost" "$@" || rc=$?
+    grep -q "crash point \"${point#*/}\"" "$work/err" || return
+    check "crash_$at" "$rc"
+}
+
+# kill_many STAGE TIMES ARGS...: the same run, whose processes of that stage are
+# killed from outside, one after the other.
+kill_many() { in_time "kill_$1" "too few kills" kill_many_once "$@"; }
+kill_many_once() {
+    local stage=$1 times=$2 rc=0 all=0
+    shift 2
+    rm -f "$work/o.mkv"
+    start "$work/a.mp4" -o "$work/o.mkv" --sim_ms $((4 * cost)) "$@"
+    kill_again_and_again "$stage" "$times" || all=1
+    wait $coordinator || rc=$?
+    ((all == 0 || rc)) || return
+    check "kill_$stage" $rc
+}

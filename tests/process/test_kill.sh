@@ -10,42 +10,18 @@ clip "$work/a.mp4" 9
 reel "$work/a.mp4" -o "$work/want.mkv" --gpu_num 2 --sim_ms 1 || not_ok reference "exit code $?"
 want=$(sum "$work/want.mkv")
 
-check() { # name rc
-    if (($2)); then not_ok "$1" "exit code $2"
-    elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok "$1" "other bytes"
-    elif ! nothing_left; then not_ok "$1" "left: $(ls "$XDG_RUNTIME_DIR")"
-    else ok "$1"; fi
-}
-
-# A crash point that is never passed would prove nothing: its line must be there.
-at_point() { # point:hit:signal
-    local rc=0
-    rm -f "$work/o.mkv"
-    REELMILL_CRASH=$1 reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms "$cost" || rc=$?
-    grep -q "crash point \"${1%%:*}\"" "$work/err" || return
-    check "crash_$1" "$rc"
-}
-
+two=(--gpu_num 2 --decoders 2 --aggregators 2)
 for point in decoder.scan:1:9 decoder.mid_slot:1:11 decoder.mid_slot:40:9 decoder.before_decoded:20:6 \
     decoder.before_lane_end:1:9 worker.before_run:1:9 worker.before_run:20:6 worker.mid_slot:15:9 worker.mid_slot:30:11 \
     worker.before_done:25:9 worker.untold:4:9 'worker.before_done:20*:9' aggregator.before_taken:30:9 aggregator.before_taken:1:11 \
     aggregator.before_commit:1:9 aggregator.after_rename:1:9 aggregator.mid_mux:1:6 aggregator.before_publish:1:9; do
-    in_time "crash_$point" "the point was not passed" at_point "$point"
+    crash_at "$point" "${two[@]}"
 done
 
 # Killed from outside, again and again.
-by_pid() { # stage times
-    local rc=0 all=0
-    rm -f "$work/o.mkv"
-    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --decoders 2 --aggregators 2 --sim_ms $((4 * cost))
-    kill_again_and_again "$@" || all=1
-    wait $coordinator || rc=$?
-    ((all == 0 || rc)) || return
-    check "kill_$1" $rc
-}
-in_time kill_worker "too few kills" by_pid worker 4
-in_time kill_decoder "too few kills" by_pid decoder 3
-in_time kill_aggregator "too few kills" by_pid aggregator 3
+kill_many worker 4 "${two[@]}"
+kill_many decoder 3 "${two[@]}"
+kill_many aggregator 3 "${two[@]}"
 
 # A process that is stopped makes no progress: it is replaced.
 stopped() {

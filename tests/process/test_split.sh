@@ -11,13 +11,6 @@ clip "$work/a.mp4" 5
 reel "$work/a.mp4" -o "$work/want.mkv" --gpu_num 2 || not_ok reference "exit code $?"
 want=$(sum "$work/want.mkv")
 
-check() { # name rc
-    if (($2)); then not_ok "$1" "exit code $2"
-    elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok "$1" "other bytes"
-    elif ! nothing_left; then not_ok "$1" "left: $(ls "$XDG_RUNTIME_DIR")"
-    else ok "$1"; fi
-}
-
 for workers in 1 2 3 8; do
     rc=0
     reel "$work/a.mp4" -o "$work/o.mkv" -y --gpu_num $workers --split spatial --report "$work/r.json" || rc=$?
@@ -27,27 +20,11 @@ for workers in 1 2 3 8; do
     [[ $((shares)) == $((125 * workers)) ]] || not_ok "parts_of_$workers" "workers did $shares parts"
 done
 
-at_point() { # point:hit:signal
-    local rc=0
-    rm -f "$work/o.mkv"
-    REELMILL_CRASH=$1 reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 3 --split spatial --sim_ms $((2 * cost)) || rc=$?
-    grep -q "crash point \"${1%%:*}\"" "$work/err" || return
-    check "split_crash_$1" "$rc"
-}
 for point in worker.before_run:1:9 worker.mid_slot:15:11 worker.before_done:25:9 'worker.before_done:20*:9'; do
-    in_time "split_crash_$point" "the point was not passed" at_point "$point"
+    crash_at "$point" --gpu_num 3 --split spatial
 done
 
-killed_workers() {
-    local rc=0 all=0
-    rm -f "$work/o.mkv"
-    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 3 --split spatial --sim_ms $((12 * cost))
-    kill_again_and_again worker 4 || all=1
-    wait $coordinator || rc=$?
-    ((all == 0 || rc)) || return
-    check split_killed $rc
-}
-in_time split_killed "too few kills" killed_workers
+kill_many worker 4 --gpu_num 3 --split spatial
 
 # The bundled network: the bytes of --split off and of frames uncut, with odd and even sizes and both kinds of chroma.
 network() { # name size pix_fmt note options, once for each run...
