@@ -112,7 +112,7 @@ all_gone() { local p; for p; do gone "$p" || return 1; done; }
 no_run_dir() { [[ -z $(ls -A "$XDG_RUNTIME_DIR") ]]; }
 no_process() { ! pgrep -f "^(decoder|worker|aggregator) --child .*$XDG_RUNTIME_DIR" >/dev/null; }
 no_memory_left() { ! compgen -G '/dev/shm/reelmill-*' >/dev/null; } # a run beside us has one for a moment
-nothing_left() { wait_for "${1:-2}" no_run_dir && wait_for 2 no_process && wait_for 2 no_memory_left; }
+nothing_left() { wait_for 2 no_run_dir && wait_for 2 no_process && wait_for 2 no_memory_left; }
 
 # ---- the same bytes, whoever dies ----------------------------------------------
 
