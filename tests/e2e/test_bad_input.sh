@@ -128,7 +128,7 @@ lists() {
     local rc=0 text
     text=$(cd "$scratch" && reel --backend sim @list.txt -o listed --report listed.json 2>&1) || rc=$?
     expect "exit code" 1 "$rc" && grep -q "missing.mp4" <<<"$text" || { echo "$text"; return 1; }
-    expect files "a.mov tree/sub/b.mp4 " "$(cd "$scratch/listed" && find . -type f -printf '%P\n' | sort | tr '\n' ' ')" &&
+    expect files "a.mov tree/sub/b.mp4 " "$(cd "$scratch/listed" && find . -type f ! -path '*/.*' -printf '%P\n' | sort | tr '\n' ' ')" &&
         expect rows 3 "$(grep -c '"input"' "$scratch/listed.json")"
 }
 check "${names[0]}" existing

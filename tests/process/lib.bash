@@ -112,7 +112,7 @@ all_gone() { local p; for p; do gone "$p" || return 1; done; }
 no_run_dir() { [[ -z $(ls -A "$XDG_RUNTIME_DIR") ]]; }
 no_process() { ! pgrep -f "^(decoder|worker|aggregator) --child .*$XDG_RUNTIME_DIR" >/dev/null; }
 no_memory_left() { ! compgen -G '/dev/shm/reelmill-*' >/dev/null; } # a run beside us has one for a moment
-nothing_left() { wait_for 2 no_run_dir && wait_for 2 no_process && wait_for 2 no_memory_left; }
+nothing_left() { wait_for "${1:-2}" no_run_dir && wait_for 2 no_process && wait_for 2 no_memory_left; }
 
 # ---- the same bytes, whoever dies ----------------------------------------------
 
@@ -122,7 +122,7 @@ want='' # the sum of the right output; set by the tests
 check() {
     if (($2)); then not_ok "$1" "exit code $2"
     elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok "$1" "other bytes"
-    elif ! nothing_left; then not_ok "$1" "left: $(ls "$XDG_RUNTIME_DIR")"
+    elif ! nothing_left 2; then not_ok "$1" "left: $(ls "$XDG_RUNTIME_DIR")"
     else ok "$1"; fi
 }
 
