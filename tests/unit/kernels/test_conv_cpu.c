@@ -135,7 +135,11 @@ static void rand_geometry(struct conv_geometry *g, bool unit_stride)
     g->ow = out_size(g->iw, g->kw, g->sw, g->dw, g->pad_left, rand_int(0, g->kw));
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#define TRIALS 30 // each takes six times as long there
+#else
 #define TRIALS 60
+#endif
 
 static void trials(enum conv_method method)
 {
