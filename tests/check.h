@@ -15,6 +15,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+// A new folder in $TMPDIR, which its caller removes.
+#define CHECK_FOLDER_BYTES 128
+static inline void check_folder(char out[static CHECK_FOLDER_BYTES])
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(out, CHECK_FOLDER_BYTES, "%s/reelmill-test.XXXXXX", base && *base ? base : "/tmp");
+    if (mkdtemp(out)) return;
+    perror(out);
+    exit(1);
+}
 
 struct check_state {
     bool failed;

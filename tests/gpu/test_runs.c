@@ -16,7 +16,7 @@
 #include "tests/check.h"
 #include "worker/backend/backend.h"
 
-static char folder[64] = "/tmp/reelmill-test-gpu.XXXXXX";
+static char folder[CHECK_FOLDER_BYTES];
 static const char *build;
 
 static int can_run(void)
@@ -40,19 +40,18 @@ static int asked(void)
     return answer = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-#define NEED_GPU()                                                       \
-    do {                                                                 \
-        if (asked() == 1) SKIP("no GPU");                                \
-        if (asked()) SKIP("no cuDNN backend");                           \
-        if (!prepare()) SKIP("no folder for tests, or no bundled clip"); \
+#define NEED_GPU()                               \
+    do {                                         \
+        if (asked() == 1) SKIP("no GPU");        \
+        if (asked()) SKIP("no cuDNN backend");   \
+        if (!prepare()) SKIP("no bundled clip"); \
     } while (0)
 
 static bool prepare(void)
 {
-    static bool made;
     build = getenv("REELMILL_BUILD") ? getenv("REELMILL_BUILD") : "build/release";
-    if (!made) made = mkdtemp(folder) != NULL;
-    return made && !access("models/upscale2x.onnx", R_OK) && !access("models/demo/demo.mp4", R_OK);
+    if (!*folder) check_folder(folder);
+    return !access("models/upscale2x.onnx", R_OK) && !access("models/demo/demo.mp4", R_OK);
 }
 
 static pid_t start(const char *name, const char *const *more)

@@ -19,7 +19,7 @@
 
 struct lab {
     struct reel_settings settings;
-    char folder[64], parts[96], output[160];
+    char folder[CHECK_FOLDER_BYTES], parts[CHECK_FOLDER_BYTES + 16], output[CHECK_FOLDER_BYTES + 96];
     struct reel_job job;
     struct reel_stat_row row;
     struct release *release;
@@ -41,8 +41,7 @@ static inline void lab_init(struct lab *l, enum reel_output_kind kind, const cha
 {
     *l = (struct lab){0};
     opt_defaults(reel_settings_table(), &l->settings);
-    snprintf(l->folder, sizeof l->folder, "/tmp/reel_lab.XXXXXX");
-    if (!mkdtemp(l->folder)) abort();
+    check_folder(l->folder);
     snprintf(l->parts, sizeof l->parts, "%s/parts", l->folder);
     if (mkdir(l->parts, 0700)) abort();
     if (kind == REEL_OUTPUT_NULL)

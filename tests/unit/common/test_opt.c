@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/check.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "common/settings.h"
@@ -63,8 +64,10 @@ static void refused(void)
 
 static void file(void)
 {
-    char path[] = "/tmp/reel-test-opt-XXXXXX";
-    int fd = mkstemp(path);
+    char folder[CHECK_FOLDER_BYTES], path[CHECK_FOLDER_BYTES + 16];
+    check_folder(folder);
+    snprintf(path, sizeof path, "%s/a.cfg", folder);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
     const char *text =
         "gpu_num = 2;\nmodel = \"m.onnx\";\nio = {\n  mean = (0.5, 0.25, 1);\n};\nsegment_seconds = 4;\n";
     CHECK_INT(write(fd, text, strlen(text)), (long)strlen(text));
@@ -73,6 +76,7 @@ static void file(void)
     CHECK_INT(PARSE("--gpu_num", "3"), REEL_OK);
     enum reel_err err = opt_load_file(reel_settings_table(), path, &settings, set);
     unlink(path);
+    rmdir(folder);
     CHECK_MSG(!err, "%s", reel_fail_text());
     CHECK_INT(settings.gpu_num, 3); // the command line wins
     CHECK_STR(settings.model, "m.onnx");

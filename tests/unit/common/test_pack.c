@@ -9,13 +9,12 @@
 
 #include "tests/check.h"
 
-static char folder[64];
-static char path[128];
+static char folder[CHECK_FOLDER_BYTES];
+static char path[CHECK_FOLDER_BYTES + 16];
 
 static void in_folder(void)
 {
-    snprintf(folder, sizeof folder, "/tmp/test_pack.XXXXXX");
-    if (!mkdtemp(folder)) abort();
+    check_folder(folder);
     snprintf(path, sizeof path, "%s/a.part", folder);
 }
 

@@ -118,7 +118,7 @@ static void counts_do_not_overflow(void)
 
 // ---- files ------------------------------------------------------------------
 
-static char folder[] = "/tmp/reelmill-test-tensor-XXXXXX";
+static char folder[CHECK_FOLDER_BYTES];
 
 static const char *file(const char *name)
 {
@@ -237,7 +237,7 @@ static const struct check_case cases[] = {
 
 int main(int argc, char **argv)
 {
-    if (!mkdtemp(folder)) return 1;
+    check_folder(folder);
     int code = check_main(cases, (int)(sizeof cases / sizeof cases[0]), argc, argv);
     rmdir(folder);
     return code;

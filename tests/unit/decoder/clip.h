@@ -16,7 +16,7 @@
 #include "decoder/upload.h"
 #include "tests/check.h"
 
-static char clip_dir[64];
+static char clip_dir[CHECK_FOLDER_BYTES];
 static struct reel_settings clip_settings;
 static char clip_said[4096]; // notes of the last scan, one a line
 
@@ -32,8 +32,7 @@ static inline void clip_begin(void)
     reel_log_init("test", 0, REEL_LOG_ERROR, NULL);
     if (!getenv("CLIP_LOG")) av_log_set_level(AV_LOG_QUIET);
     opt_defaults(reel_settings_table(), &clip_settings);
-    snprintf(clip_dir, sizeof clip_dir, "/tmp/reel-decoder-XXXXXX");
-    if (!mkdtemp(clip_dir)) exit(1);
+    check_folder(clip_dir);
 }
 
 static inline void clip_end(void)

@@ -4,6 +4,7 @@
 // halos as a single process would have them, ranks that die, stop or never
 // come), and the NCCL side on functions that stand for the library's, which
 // answer at once, late, with an error or never.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -178,8 +179,10 @@ static void halos_as_one_picture(void)
 
 static void a_file_is_read_once(void)
 {
-    char path[] = "/tmp/reelmill-collective.XXXXXX";
-    int fd = mkstemp(path), codes[8] = {0};
+    char folder[CHECK_FOLDER_BYTES], path[CHECK_FOLDER_BYTES + 16];
+    check_folder(folder);
+    snprintf(path, sizeof path, "%s/model", folder);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600), codes[8] = {0};
     CHECK(fd >= 0);
     uint8_t *data = malloc(3000000);
     for (size_t i = 0; i < 3000000; i++) data[i] = content(i, 5);
@@ -190,6 +193,7 @@ static void a_file_is_read_once(void)
     for (int r = 0; r < 3; r++) CHECK_MSG(codes[r] == 0, "file: rank %d ended with %d", r, codes[r]);
     close(fd);
     unlink(path);
+    rmdir(folder);
     // A file that is not there: all are told, at once.
     run_ranks(reads_file, 3, -1, codes);
     for (int r = 0; r < 3; r++) CHECK_INT(codes[r], 9);

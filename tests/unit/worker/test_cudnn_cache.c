@@ -11,14 +11,7 @@
 #include "tests/check.h"
 #include "worker/backend/cudnn/plan_cache.h"
 
-static char dir[256];
-
-static void make_dir(void)
-{
-    const char *base = getenv("TMPDIR");
-    snprintf(dir, sizeof dir, "%s/reelmill-plans-XXXXXX", base ? base : "/tmp");
-    if (!mkdtemp(dir)) dir[0] = 0;
-}
+static char dir[CHECK_FOLDER_BYTES];
 
 static int count_files(void)
 {
@@ -73,7 +66,7 @@ static void test_default_dir(void)
 
 static void test_stores_and_loads(void)
 {
-    make_dir();
+    check_folder(dir);
     CHECK(!loads("key", "body"));
     CHECK_INT(plan_cache_store(dir, "key", "body", 4), REEL_OK);
     CHECK_INT(plan_cache_store(dir, "key 2", "", 0), REEL_OK);
@@ -89,7 +82,7 @@ static void test_stores_and_loads(void)
 // A file cut anywhere, or with any byte changed, is absent.
 static void test_damage_is_absence(void)
 {
-    make_dir();
+    check_folder(dir);
     const char *key = "cudnn 91900 sm 900", *body = "{\"cudnnVersion\":91900}";
     char path[600], whole[600], other[600];
     CHECK_INT(plan_cache_store(dir, key, body, strlen(body)), REEL_OK);
@@ -124,7 +117,7 @@ static void test_damage_is_absence(void)
 // Workers that start together store the same plans: a reader sees one or none.
 static void test_writers_at_once(void)
 {
-    make_dir();
+    check_folder(dir);
     enum { WRITERS = 4, ROUNDS = 60, BYTES = 40000 };
     static char body[BYTES + 1];
     memset(body, 'p', BYTES);
@@ -158,7 +151,7 @@ static void test_writers_at_once(void)
 
 static void test_no_place(void)
 {
-    make_dir();
+    check_folder(dir);
     char file[300], below[400];
     snprintf(file, sizeof file, "%s/file", dir);
     fclose(fopen(file, "wb"));

@@ -328,8 +328,8 @@ static void test_fp8(void)
 static void test_cache(void)
 {
     NO_CUDNN();
-    char dir[64] = "/tmp/reelmill-plan-XXXXXX";
-    CHECK(mkdtemp(dir) != NULL);
+    char dir[CHECK_FOLDER_BYTES];
+    check_folder(dir);
     struct gpu_planner_params params = {.cache_dir = dir};
     struct gpu_pattern p = named("ircnn d2"), rtc = named("yolox silu 3x3");
     struct gpu_planner *planner = planner_for("h200", params);
@@ -391,8 +391,8 @@ static void test_cache(void)
 static void test_prepare(void)
 {
     NO_CUDNN();
-    char dir[64] = "/tmp/reelmill-plan-XXXXXX", path[400];
-    CHECK(mkdtemp(dir) != NULL);
+    char dir[CHECK_FOLDER_BYTES], path[400];
+    check_folder(dir);
     static char json[4096];
     snprintf(json, sizeof json, "%s", device_json("h200"));
     struct gpu_planner_params params = {.cache_dir = dir, .device_json = json};

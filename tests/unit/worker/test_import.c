@@ -502,7 +502,7 @@ static void long_chains(void)
 
 // ---- external data ----------------------------------------------------------
 
-static char folder[] = "/tmp/reelmill-test-import-XXXXXX";
+static char folder[CHECK_FOLDER_BYTES];
 
 static void entry(struct pb *t, const char *key, const char *value)
 {
@@ -629,7 +629,7 @@ static const struct check_case cases[] = {
 
 int main(int argc, char **argv)
 {
-    if (!mkdtemp(folder)) return 1;
+    check_folder(folder);
     int code = check_main(cases, (int)(sizeof cases / sizeof cases[0]), argc, argv);
     static const char *const made[] = {"in/link.bin", "in/linkdir",  "in/w.bin", "in/sub/w.bin", "in/sub",
                                        "in",          "outside.bin", "fifo",     "big.onnx",     ""};
