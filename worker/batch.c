@@ -220,6 +220,7 @@ enum reel_err batch_next(struct worker *w)
     w->queue_count--;
     begin_stat(w, &work, l->rec.job);
     w->child.part = work.part;
+    w->in_parts = l->task.view.parts > 1;
     int64_t begin_us = reel_now_us();
     struct task_frame frame = {0};
     struct engine *engine = NULL;

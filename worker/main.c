@@ -175,12 +175,16 @@ static enum reel_err give_credits(struct worker *w)
 }
 
 // DONE of quick frames goes out in groups, while more wait here than the next
-// one: none of them is held back for longer than this.
-#define TELL_US 6000
+// one: none of them is held back for longer than this. A worker in a dead one's
+// place may die as soon itself, with all that it held back: it holds back none.
+#define TELL_US 20000
+#define TELL_PARTS_US 6000 // of frames in parts, which are wanted soon
 
 static bool may_wait(const struct worker *w)
 {
-    return w->queue_count >= 2 && (!w->untold_us || reel_now_us() - w->untold_us + w->frame_us < TELL_US);
+    if (w->child.incarnation > 1) return false;
+    int64_t most_us = w->in_parts ? TELL_PARTS_US : TELL_US;
+    return w->queue_count >= 2 && (!w->untold_us || reel_now_us() - w->untold_us + w->frame_us < most_us);
 }
 
 static enum reel_err tell(struct worker *w)

@@ -36,6 +36,7 @@ struct worker {
     uint32_t credits_back;                       // to be given back with the next DONE or READY
     int64_t untold_us;                           // when the oldest DONE that was not sent yet was done; 0: none
     int64_t frame_us;                            // of the last frame
+    bool in_parts;                               // the last frame was one
     struct device *device;                       // frames go through it; NULL: one by one, on the host
     struct reel_rec_work in_work[DEVICE_FRAMES]; // by token
     uint64_t tokens;
