@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,27 +154,4 @@ const char *reel_journal_path(const struct reel_job *job, char *buf)
 {
     snprintf(buf, REEL_PATH_BYTES, "%s/journal", job->parts_dir);
     return buf;
-}
-
-const char *reel_temporary_path(const char *path, char *buf)
-{
-    snprintf(buf, REEL_PATH_BYTES, "%s.tmp", path);
-    return buf;
-}
-
-enum reel_err reel_commit_file(int fd, const char *temporary, const char *path)
-{
-    if (fsync(fd)) return reel_fail(REEL_ERR_IO, "could not write file \"%s\" to disk: %s", temporary, strerror(errno));
-    if (rename(temporary, path))
-        return reel_fail(REEL_ERR_IO, "could not rename file \"%s\": %s", temporary, strerror(errno));
-    char folder[REEL_PATH_BYTES];
-    snprintf(folder, sizeof folder, "%s", path);
-    int dir = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0) return reel_fail(REEL_ERR_IO, "could not open the folder of \"%s\": %s", path, strerror(errno));
-    int rc = fsync(dir), error = errno;
-    close(dir);
-    // Some file systems cannot sync folders (EINVAL): nothing to be had there.
-    if (rc && error != EINVAL)
-        return reel_fail(REEL_ERR_IO, "could not write the folder of \"%s\" to disk: %s", path, strerror(error));
-    return REEL_OK;
 }

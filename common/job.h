@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "common/files.h"
 
 enum reel_output_kind {
     REEL_OUTPUT_VIDEO,  // .mp4 .mkv .mov .webm .ts: the file name tells the container
@@ -46,13 +47,8 @@ bool reel_output_kind_of(const char *output, enum reel_output_kind *out_kind, co
 
 // Paths inside the parts folder; buf of at least REEL_PATH_BYTES. For
 // REEL_OUTPUT_IMAGES a segment's part is a folder of files 0.png, 1.png, ...
-#define REEL_PATH_BYTES 4352
 const char *reel_part_path(const struct reel_job *job, uint32_t segment, char *buf);
 const char *reel_copy_part_path(const struct reel_job *job, char *buf);
 const char *reel_journal_path(const struct reel_job *job, char *buf);
-// The name under which a file is written before it is renamed to `path`.
-const char *reel_temporary_path(const char *path, char *buf);
-// fsync(file), rename, fsync(folder). D3: a failed fsync is final. Errors: IO.
-enum reel_err reel_commit_file(int fd, const char *temporary, const char *path);
 
 #endif

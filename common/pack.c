@@ -156,7 +156,7 @@ enum reel_err reel_pack_create(const char *path, struct reel_pack_writer **out_w
     if (!w) return reel_fail(REEL_ERR_NOMEM, "could not create file \"%s\": out of memory", path);
     enum reel_err err = REEL_OK;
     snprintf(w->path, sizeof w->path, "%s", path);
-    reel_temporary_path(path, w->temporary);
+    reel_part_begin(path, w->temporary);
     reel_sha256_init(&w->sha);
     if (!grow(&w->scratch, 4096))
         err = reel_fail(REEL_ERR_NOMEM, "could not create file \"%s\": out of memory", path);

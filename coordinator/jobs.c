@@ -53,7 +53,7 @@ static void release(struct job *job)
 // A folder without a single committed part is of no use to a resume.
 static void drop_useless_parts(const struct job *job)
 {
-    if (!job->n_committed && !job->old.n_segments && job->holder[0] == 0) rundir_remove_tree(job->spec->parts_dir);
+    if (!job->n_committed && !job->old.n_segments && job->holder[0] == 0) reel_remove_tree(job->spec->parts_dir);
 }
 
 void jobs_fini(struct run *run)
@@ -438,10 +438,10 @@ void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed 
         enum reel_err err = journal_put_done(job->journal, rec->bytes, packed);
         if (err) reel_warn("jobs", "%s", reel_fail_text());
         char path[REEL_PATH_BYTES];
-        for (uint32_t i = 0; i < job->n_segments; i++) rundir_remove_tree(reel_part_path(job->spec, i, path));
+        for (uint32_t i = 0; i < job->n_segments; i++) reel_remove_tree(reel_part_path(job->spec, i, path));
         unlink(reel_copy_part_path(job->spec, path));
     } else {
-        rundir_remove_tree(job->spec->parts_dir);
+        reel_remove_tree(job->spec->parts_dir);
     }
     uint32_t n = job->n_segments;
     finish(run, job, JOB_DONE);

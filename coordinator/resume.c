@@ -83,7 +83,7 @@ void resume_wipe(const struct job *job)
     for (uint32_t i = 0; i < 1u << 20; i++) {
         reel_part_path(job->spec, i, path);
         if (!is_file(path)) break;
-        rundir_remove_tree(path);
+        reel_remove_tree(path);
     }
 }
 

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/files.h"
 #include "common/life.h"
 #include "common/log.h"
 
@@ -29,26 +30,6 @@ static const char *base_dir(void)
     const char *dir = getenv("XDG_RUNTIME_DIR");
     // A socket's path must fit sockaddr_un (108 bytes).
     return dir && dir[0] == '/' && strlen(dir) < 48 && !access(dir, W_OK | X_OK) ? dir : "/tmp";
-}
-
-static void remove_at(int parent, const char *name, int depth)
-{
-    if (!unlinkat(parent, name, 0) || depth > 64) return;
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
-        if (fd >= 0) close(fd);
-        return;
-    }
-    for (struct dirent *e = readdir(dir); e; e = readdir(dir))
-        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) remove_at(fd, e->d_name, depth + 1);
-    closedir(dir);
-    unlinkat(parent, name, AT_REMOVEDIR);
-}
-
-void rundir_remove_tree(const char *path)
-{
-    remove_at(AT_FDCWD, path, 0);
 }
 
 // The guard: waits for the pipe's end, then for the children (who hold the
@@ -72,7 +53,7 @@ static void guard(const struct rundir *r, int pipe_fd)
     } while (n < 0 && errno == EINTR);
     if (n > 0) _exit(0); // removed already
     rundir_wait_free(r->lock_path, 5000);
-    rundir_remove_tree(r->path);
+    reel_remove_tree(r->path);
     _exit(0);
 }
 
@@ -118,7 +99,7 @@ enum reel_err rundir_create(struct rundir *out)
 
 void rundir_destroy(struct rundir *r)
 {
-    if (r->path[0]) rundir_remove_tree(r->path);
+    if (r->path[0]) reel_remove_tree(r->path);
     if (r->guard_fd >= 0) {
         // A byte: nothing is left to do. The guard ends at once.
         if (write(r->guard_fd, "d", 1) != 1) reel_debug("rundir", "the guard is gone");
@@ -163,7 +144,7 @@ int rundir_sweep(void)
         struct stat st;
         if (lstat(path, &st) || !S_ISDIR(st.st_mode) || st.st_uid != getuid()) continue;
         if (rundir_wait_free(lock, 0)) continue;
-        rundir_remove_tree(path);
+        reel_remove_tree(path);
         removed++;
     }
     closedir(dir);

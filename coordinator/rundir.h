@@ -31,7 +31,5 @@ int rundir_sweep(void);
 // Waits at most wait_ms for the lock file at path to be free, or gone. AGAIN
 // when it is still held.
 enum reel_err rundir_wait_free(const char *lock_path, int wait_ms);
-// Removes a tree: plain files and folders, follows no links.
-void rundir_remove_tree(const char *path);
 
 #endif

@@ -4,7 +4,6 @@
 // "frames" with their number; the join moves them to their names in the
 // output, counted over the whole job. Each move is repeatable: a file that is
 // not in the part any more is in the output already.
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -29,18 +28,6 @@ struct images {
 };
 
 // ---- folders ----------------------------------------------------------------
-
-// Removes a part's folder of ours: plain files, no folders inside.
-static void remove_folder(const char *path)
-{
-    DIR *dir = opendir(path);
-    if (!dir) return;
-    struct dirent *e;
-    while ((e = readdir(dir)))
-        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) unlinkat(dirfd(dir), e->d_name, 0);
-    closedir(dir);
-    rmdir(path);
-}
 
 static enum reel_err sync_folder(const char *path)
 {
@@ -85,7 +72,7 @@ static void images_close(struct images *s)
 static void images_abandon(struct sink *sink)
 {
     struct images *s = (struct images *)sink;
-    if (*s->temporary) remove_folder(s->temporary);
+    if (*s->temporary) reel_remove_tree(s->temporary);
     images_close(s);
 }
 
@@ -108,9 +95,9 @@ static enum reel_err images_open(const struct sink_params *params, struct sink *
     set_ending(params->plan->job.output, s->ending, sizeof s->ending);
     reel_part_path(&params->plan->job, params->segment, s->path);
     char temporary[REEL_PATH_BYTES];
-    reel_temporary_path(s->path, temporary);
+    reel_part_begin(s->path, temporary);
     enum reel_err err = s->packet ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not open a part: out of memory");
-    remove_folder(temporary); // of an earlier attempt that was killed
+    reel_remove_tree(temporary); // of a dead process of this number
     if (!err && mkdir(temporary, 0700))
         err = reel_fail(REEL_ERR_IO, "could not create folder \"%s\": %s", temporary, strerror(errno));
     if (err) {
@@ -152,7 +139,7 @@ static enum reel_err commit_folder(struct images *s)
     enum reel_err err = write_file(path, count, (size_t)n);
     if (!err) err = sync_folder(s->temporary);
     if (err) return err;
-    remove_folder(s->path); // an earlier commit whose journal line was lost
+    reel_remove_tree(s->path); // an earlier commit whose journal line was lost
     if (rename(s->temporary, s->path))
         return reel_fail(REEL_ERR_IO, "could not rename folder \"%s\": %s", s->temporary, strerror(errno));
     *s->temporary = 0;

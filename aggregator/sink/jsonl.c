@@ -259,12 +259,11 @@ static enum reel_err jsonl_open(const struct sink_params *params, struct sink **
     s->plan = params->plan;
     const struct reel_settings *set = params->plan->settings;
     enum reel_task task = params->plan->task;
-    char path[REEL_PATH_BYTES];
     enum reel_err err = labels_load(task == REEL_TASK_DETECT     ? set->detect.labels
                                     : task == REEL_TASK_CLASSIFY ? set->classify.labels
                                                                  : set->segment.labels,
                                     &s->labels);
-    if (!err) err = sink_text_create(&s->text, reel_part_path(&params->plan->job, params->segment, path));
+    if (!err) err = sink_text_begin(&s->text, &params->plan->job, params->segment);
     if (err)
         jsonl_close(s);
     else

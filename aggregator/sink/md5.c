@@ -45,9 +45,8 @@ static enum reel_err md5_open(const struct sink_params *params, struct sink **ou
     s->base.ops = &sink_md5;
     s->plan = params->plan;
     s->md5 = av_md5_alloc();
-    char path[REEL_PATH_BYTES];
     enum reel_err err = s->md5 ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not open a part: out of memory");
-    if (!err) err = sink_text_create(&s->text, reel_part_path(&params->plan->job, params->segment, path));
+    if (!err) err = sink_text_begin(&s->text, &params->plan->job, params->segment);
     if (!err) err = put_head(s);
     if (err)
         md5_close(s);

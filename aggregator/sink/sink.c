@@ -105,15 +105,20 @@ enum reel_err sink_publish(const char *temporary, const char *output)
 
 // ---- text ---------------------------------------------------------------------
 
-enum reel_err sink_text_create(struct sink_text *t, const char *path)
+static enum reel_err open_text(struct sink_text *t)
 {
-    *t = (struct sink_text){0};
-    snprintf(t->path, sizeof t->path, "%s", path);
-    reel_temporary_path(path, t->temporary);
     reel_sha256_init(&t->sha);
     t->file = fopen(t->temporary, "we");
     if (!t->file) return reel_fail(REEL_ERR_IO, "could not create file \"%s\": %s", t->temporary, strerror(errno));
     return REEL_OK;
+}
+
+enum reel_err sink_text_begin(struct sink_text *t, const struct reel_job *job, uint32_t segment)
+{
+    *t = (struct sink_text){0};
+    reel_part_path(job, segment, t->path);
+    reel_part_begin(t->path, t->temporary);
+    return open_text(t);
 }
 
 enum reel_err sink_text_write(struct sink_text *t, const char *data, size_t n)
@@ -163,8 +168,10 @@ static enum reel_err append_part(const struct sink_join *join, uint32_t segment,
 
 enum reel_err sink_text_join(const struct sink_join *join, sink_append_line *append, struct reel_rec_muxed *out)
 {
-    struct sink_text text;
-    enum reel_err err = sink_text_create(&text, join->job->output);
+    struct sink_text text = {0};
+    snprintf(text.path, sizeof text.path, "%s", join->job->output);
+    reel_temporary_path(text.path, text.temporary);
+    enum reel_err err = open_text(&text);
     *out = (struct reel_rec_muxed){.job = join->job->id, .kept = join->mux->kept};
     for (uint32_t i = 0; !err && i < join->mux->segments; i++) err = append_part(join, i, append, &text, &out->frames);
     if (!err && out->frames != join->mux->frames)

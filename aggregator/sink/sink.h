@@ -92,14 +92,15 @@ enum reel_err sink_write_failed(const char *path, int error);
 // mux.c
 enum reel_err mux_join(const struct sink_join *join, struct reel_rec_muxed *out_muxed);
 
-// A text file that becomes a part: lines under a temporary name, hashed.
+// A text file, a part or an output: lines under a temporary name, hashed.
 struct sink_text {
     FILE *file;
     struct reel_sha256 sha;
     uint64_t bytes;
     char path[REEL_PATH_BYTES], temporary[REEL_PATH_BYTES];
 };
-enum reel_err sink_text_create(struct sink_text *text, const char *path);
+// Begins a segment's part. Errors: IO.
+enum reel_err sink_text_begin(struct sink_text *text, const struct reel_job *job, uint32_t segment);
 enum reel_err sink_text_write(struct sink_text *text, const char *data, size_t n);
 enum reel_err sink_text_commit(struct sink_text *text, struct sink_done *out_done);
 void sink_text_abandon(struct sink_text *text);

@@ -203,7 +203,7 @@ static void disk_full(void)
     struct reel_media media = lab_media(640, 360, LAB_YUV420);
     CHECK_INT(lab_prove(&l, REEL_TASK_IMAGE, &media, 1, 0), REEL_OK);
     char path[REEL_PATH_BYTES], temporary[REEL_PATH_BYTES];
-    reel_temporary_path(reel_part_path(&l.job, 0, path), temporary);
+    reel_part_begin(reel_part_path(&l.job, 0, path), temporary);
     CHECK_INT(symlink("/dev/full", temporary), 0);
     enum reel_err err = lab_open(&l, 0);
     for (int i = 0; !err && i < 40; i++) err = lab_frame(&l, i * 512);

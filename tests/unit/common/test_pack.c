@@ -5,8 +5,10 @@
 #include "common/pack.h"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/files.h"
 #include "tests/check.h"
 
 static char folder[CHECK_FOLDER_BYTES];
@@ -224,8 +226,8 @@ static void disk_full(void)
 {
     // /dev/full takes no byte: the buffered writes come out at the commit.
     in_folder();
-    char temporary[160];
-    snprintf(temporary, sizeof temporary, "%s.tmp", path);
+    char temporary[REEL_PATH_BYTES];
+    reel_part_begin(path, temporary);
     CHECK_INT(symlink("/dev/full", temporary), 0);
     uint64_t bytes;
     uint8_t sha[32];
@@ -235,5 +237,40 @@ static void disk_full(void)
     out_of_folder();
 }
 
-CHECK_MAIN({"round_trip", round_trip}, {"cut_at_every_byte", cut_at_every_byte}, {"flip_every_bit", flip_every_bit},
-           {"nothing_left", nothing_left}, {"disk_full", disk_full})
+static void given_to_another(void)
+{
+    // A process that is late to hear that its part was given to another drops
+    // it, and lastly commits it, while the other writes.
+    in_folder();
+    struct reel_pack_writer *w;
+    uint64_t bytes;
+    uint8_t sha[32];
+    for (int commits = 0; commits < 2; commits++) {
+        int begun[2], opened[2];
+        CHECK_INT(pipe(begun) | pipe(opened), 0);
+        char byte = 0;
+        pid_t late = fork();
+        if (!late) {
+            bool good = !reel_pack_create(path, &w) && write(begun[1], &byte, 1) == 1 && read(opened[0], &byte, 1) == 1;
+            if (good && commits) reel_pack_commit(&w, &bytes, sha); // may fail: its file is gone
+            if (good) reel_pack_abandon(&w);
+            _exit(good ? 0 : 1);
+        }
+        CHECK_INT(read(begun[0], &byte, 1), 1);
+        CHECK_INT(reel_pack_create(path, &w), REEL_OK);
+        CHECK_INT(write(opened[1], &byte, 1), 1);
+        int status;
+        CHECK_INT(waitpid(late, &status, 0), late);
+        CHECK_INT(status, 0);
+        CHECK_INT(reel_pack_commit(&w, &bytes, sha), REEL_OK);
+        CHECK_INT(access(path, F_OK), 0);
+        CHECK_INT(unlink(path), 0);
+        CHECK_INT(rmdir(folder), 0); // nothing else is in it
+        CHECK_INT(mkdir(folder, 0700), 0);
+        for (int i = 0; i < 2; i++) close(begun[i]), close(opened[i]);
+    }
+    out_of_folder();
+}
+
+CHECK_MAIN({"given_to_another", given_to_another}, {"round_trip", round_trip}, {"cut_at_every_byte", cut_at_every_byte},
+           {"flip_every_bit", flip_every_bit}, {"nothing_left", nothing_left}, {"disk_full", disk_full})

@@ -31,7 +31,7 @@ static void touch(const char *name, const char *text)
 static void begin(const char *output)
 {
     snprintf(root, sizeof root, "/tmp/reelmill-test-inputs-%d", (int)getpid());
-    rundir_remove_tree(root);
+    reel_remove_tree(root);
     mkdir(root, 0755);
     mkdir(at("v"), 0755);
     mkdir(at("v/sub"), 0755);
@@ -142,7 +142,7 @@ static void refused(void)
 static void clean(void)
 {
     inputs_fini(&in);
-    rundir_remove_tree(root);
+    reel_remove_tree(root);
     CHECK(access(root, F_OK));
 }
 
