@@ -11,6 +11,7 @@
 #include "common/life.h"
 #include "common/log.h"
 #include "worker/device_image.h"
+#include "worker/device_pick.h"
 
 struct buffer {
     void *p;
@@ -23,7 +24,9 @@ struct device_slot {
     struct task_frame frame;
     uint64_t token;
     struct buffer in, out;               // on the device, laid out as the host's slots
-    struct buffer outputs;               // host: the network's outputs, for tasks that finish here
+    struct buffer outputs;               // host: the network's outputs or picked cells, for tasks that finish here
+    struct buffer count;                 // on the device: of picked cells
+    enum device_rest rest;               // how it goes on behind the network
     size_t output_at[MODEL_MAX_OUTPUTS]; // offsets in it
     struct backend_device_tensor output[MODEL_MAX_OUTPUTS];
     void *uploaded, *computed, *done; // events
@@ -87,6 +90,7 @@ void device_destroy(struct device **device)
         struct device_slot *s = &d->slot[i];
         if (s->in.p) d->ops->free(s->in.p);
         if (s->out.p) d->ops->free(s->out.p);
+        if (s->count.p) d->ops->free(s->count.p);
         if (s->outputs.p) d->ops->host_free(s->outputs.p);
         if (s->uploaded) d->ops->event_destroy(&s->uploaded);
         if (s->computed) d->ops->event_destroy(&s->computed);
@@ -115,7 +119,7 @@ void device_unpin(struct device *d, void *p)
 
 bool device_takes(const struct device *d, const struct task *task, struct engine *engine)
 {
-    return device_image_can(task) && engine_has_device(engine);
+    return engine_has_device(engine) && device_image_can(task, engine);
 }
 
 int device_in_work(const struct device *d)
@@ -193,7 +197,7 @@ static enum reel_err bring_in(struct device *d, struct device_slot *s, void *str
     return err ? err : d->ops->stream_wait(stream, s->uploaded);
 }
 
-// The picture behind the network, and its way to the output slot.
+// The picture or mask behind the network, and its way to the output slot.
 static enum reel_err enqueue_picture(struct device *d, struct device_slot *s, struct device_frame *f)
 {
     const struct device_ops *ops = d->ops;
@@ -217,12 +221,22 @@ static struct device_frame frame_of(const struct device_slot *s)
                                  .stream = engine_stream(s->engine)};
 }
 
+// Cells of high scores, by the program's stream into host memory.
+static enum reel_err pick_cells(struct device *d, struct device_slot *s, const struct device_frame *f)
+{
+    struct device_image *image = s->task->device;
+    enum reel_err err = grow(d, &s->outputs, device_pick_bytes(device_image_pick(image)), true);
+    if (!err) err = grow(d, &s->count, sizeof(uint32_t), false);
+    return err ? err : device_image_pick_cells(image, s->engine, f, s->count.p, s->outputs.p);
+}
+
 // What comes after the network.
 static enum reel_err enqueue_rest(struct device *d, struct device_slot *s)
 {
     struct device_frame f = frame_of(s);
-    if (!s->task->ops->finish) return enqueue_picture(d, s, &f);
-    enum reel_err err = fetch_outputs(d, s, f.stream);
+    s->rest = device_image_rest(s->task->device);
+    if (s->rest == DEVICE_REST_PLANES) return enqueue_picture(d, s, &f);
+    enum reel_err err = s->rest == DEVICE_REST_CELLS ? pick_cells(d, s, &f) : fetch_outputs(d, s, f.stream);
     return err ? err : d->ops->event_record(s->done, f.stream);
 }
 
@@ -301,10 +315,12 @@ enum reel_err device_submit(struct device *d, struct task *task, struct engine *
 static enum reel_err finish(struct device_slot *s)
 {
     struct task *task = s->task;
-    if (!task->ops->finish) {
-        if (!s->frame.part) task_put_results(task, &s->frame, REEL_TASK_IMAGE, NULL, 0, 1);
+    if (s->rest == DEVICE_REST_PLANES) {
+        if (!s->frame.part) task_put_results(task, &s->frame, task->model->task, NULL, 0, 1);
         return REEL_OK;
     }
+    if (s->rest == DEVICE_REST_CELLS)
+        return device_pick_finish(device_image_pick(task->device), task, &s->frame, s->outputs.p);
     for (int i = 0; i < engine_output_count(s->engine); i++) {
         enum reel_err err =
             engine_put_output(s->engine, i, &s->output[i], (const uint8_t *)s->outputs.p + s->output_at[i]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // A GPU behind device_ops.h: common/cuda.h and the launchers of
-// kernels/gpu_pixels.h. Builds without CUDA have device_cuda_stub.c.
+// kernels/gpu_pixels.h and kernels/gpu_results.h. Builds without CUDA have device_cuda_stub.c.
 #include "common/cuda.h"
 #include "worker/device_ops.h"
 
@@ -52,6 +52,16 @@ static enum reel_err tail(const struct gpu_tail *t, void *stream)
     return reel_cuda_check(gpu_tail(t, stream), "write the picture");
 }
 
+static enum reel_err mask(const struct gpu_mask *m, void *stream)
+{
+    return reel_cuda_check(gpu_mask(m, stream), "make a mask");
+}
+
+static enum reel_err pick(const struct gpu_pick *p, void *stream)
+{
+    return reel_cuda_check(gpu_pick(p, stream), "pick detections");
+}
+
 static const struct device_ops ops = {
     .name = "cuda",
     .open = reel_cuda_open,
@@ -80,6 +90,8 @@ static const struct device_ops ops = {
     .cut = cut,
     .blend = blend,
     .tail = tail,
+    .mask = mask,
+    .pick = pick,
 };
 
 const struct device_ops *device_ops_cuda(void)

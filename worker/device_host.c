@@ -117,6 +117,18 @@ static enum reel_err host_tail(const struct gpu_tail *t, void *stream)
     return REEL_OK;
 }
 
+static enum reel_err host_mask(const struct gpu_mask *m, void *stream)
+{
+    gpu_mask_ref(m);
+    return REEL_OK;
+}
+
+static enum reel_err host_pick(const struct gpu_pick *p, void *stream)
+{
+    gpu_pick_ref(p);
+    return REEL_OK;
+}
+
 const struct device_ops device_ops_host = {
     .name = "host",
     .open = host_open,
@@ -145,4 +157,6 @@ const struct device_ops device_ops_host = {
     .cut = host_cut,
     .blend = host_blend,
     .tail = host_tail,
+    .mask = host_mask,
+    .pick = host_pick,
 };

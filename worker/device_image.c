@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/device_mask.h"
+#include "worker/device_pick.h"
+#include "worker/device_tables.h"
 #include "worker/task/image.h"
-
-#define MOST_OWNED 32
 
 struct device_image {
     const struct device_ops *ops;
+    struct device_tables tables;
     struct task *task;
     struct gpu_coding in, out, plain; // plain: colours as they are
     struct gpu_image net_in, net_out; // of the batch's first image
@@ -22,54 +24,24 @@ struct device_image {
     struct gpu_axis residual_x, residual_y;
     struct gpu_axis chroma_x, chroma_y; // of luma-only networks
     struct gpu_image in_canvas, out_canvas, residual;
-    float *rows;          // between the passes of a resize
-    size_t rows_floats;   // asked for so far
-    float *wx, *wy;       // weights of each tile column and row
-    int made_w, made_h;   // network's output
-    int back_x0, back_y0; // picture's corner on it
-    void *owned[MOST_OWNED];
-    int n_owned;
+    float *rows;              // between the passes of a resize
+    size_t rows_floats;       // asked for so far
+    float *wx, *wy;           // weights of each tile column and row
+    int made_w, made_h;       // network's output
+    int back_x0, back_y0;     // picture's corner on it
+    struct device_mask *mask; // of tasks that make no pictures, NULL without
+    struct device_pick *pick;
 };
 
 // ---- memory ------------------------------------------------------------------------
-
-static enum reel_err own(struct device_image *d, size_t bytes, void **out)
-{
-    enum reel_err err = d->n_owned < MOST_OWNED ? d->ops->alloc(bytes ? bytes : 1, out)
-                                                : reel_fail(REEL_ERR_LIMIT, "could not hold more tables on a device");
-    if (!err) d->owned[d->n_owned++] = *out;
-    return err;
-}
-
-// Uploads and waits: the source may go.
-static enum reel_err put(struct device_image *d, const void *from, size_t bytes, void **out)
-{
-    void *event = NULL;
-    enum reel_err err = own(d, bytes, out);
-    if (!err) err = d->ops->event_create(&event);
-    if (!err) err = d->ops->upload(*out, from, bytes, NULL);
-    if (!err) err = d->ops->event_record(event, NULL);
-    if (!err) err = d->ops->event_sync(event);
-    d->ops->event_destroy(&event);
-    return err;
-}
-
-static enum reel_err put_axis(struct device_image *d, const struct resize_axis *a, struct gpu_axis *out)
-{
-    void *first = NULL, *weight = NULL;
-    enum reel_err err = put(d, a->first, (size_t)a->n_out * sizeof *a->first, &first);
-    if (!err) err = put(d, a->weight, (size_t)a->n_out * (size_t)a->taps * sizeof *a->weight, &weight);
-    *out = (struct gpu_axis){a->n_in, a->n_out, a->taps, first, weight};
-    return err;
-}
 
 // Takes both axes to the device; ok false: they could not be made.
 static enum reel_err put_axes(struct device_image *d, bool ok, struct resize_axis *x, struct resize_axis *y,
                               struct gpu_axis *out_x, struct gpu_axis *out_y)
 {
     enum reel_err err = ok ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not resize a picture: out of memory");
-    if (!err) err = put_axis(d, x, out_x);
-    if (!err) err = put_axis(d, y, out_y);
+    if (!err) err = device_tables_put_axis(&d->tables, x, out_x);
+    if (!err) err = device_tables_put_axis(&d->tables, y, out_y);
     size_t floats = 3 * (size_t)y->n_out * (size_t)x->n_in;
     if (floats > d->rows_floats) d->rows_floats = floats;
     resize_axis_fini(x);
@@ -80,7 +52,7 @@ static enum reel_err put_axes(struct device_image *d, bool ok, struct resize_axi
 static enum reel_err own_canvas(struct device_image *d, int w, int h, int channels, struct gpu_image *out)
 {
     void *data = NULL;
-    enum reel_err err = own(d, (size_t)w * (size_t)h * (size_t)channels * sizeof(float), &data);
+    enum reel_err err = device_tables_own(&d->tables, (size_t)w * (size_t)h * (size_t)channels * sizeof(float), &data);
     *out = gpu_image_planar(data, GPU_PIXEL_F32, w, h, channels);
     return err;
 }
@@ -99,7 +71,8 @@ static bool as_image(const struct backend_device_tensor *t, int batch, bool nhwc
     if ((int64_t)t->n * t->c * t->h * t->w != (int64_t)batch * w * h * channels) return false;
     *out_bytes = (size_t)w * (size_t)h * (t->nhwc ? t->pixel_stride : (size_t)channels) * reel_dtype_bytes(t->dtype);
     if (t->nhwc) {
-        if (nhwc || t->n != batch || t->c != channels || t->w != w || t->h != h) return false;
+        // Declared as N,H,W,C: the program has turned it, or took its rows for channels.
+        if (t->n != batch || t->c != channels || t->w != w || t->h != h) return false;
         *out = gpu_image_nhwc(t->data, type, w, h, channels, t->pixel_stride);
     } else if (nhwc) {
         *out = gpu_image_nhwc(t->data, type, w, h, channels, (size_t)channels);
@@ -128,7 +101,24 @@ static bool keeps_chroma(const struct task *task)
            task->out.format.layout != REEL_PIX_GRAY && task->in.format.layout != REEL_PIX_GRAY;
 }
 
-bool device_image_can(const struct task *task)
+static bool read_input(const struct task *task, struct engine *engine, struct gpu_image *out, size_t *out_bytes)
+{
+    const struct model_input *in = &task->model->input;
+    struct backend_device_tensor t;
+    return !engine_device_input(engine, &t) && as_image(&t, engine_batch(engine), in->nhwc, task->view.net_w,
+                                                        task->view.net_h, in->channels, out, out_bytes);
+}
+
+static bool read_output(const struct task *task, struct engine *engine, int w, int h, struct gpu_image *out,
+                        size_t *out_bytes)
+{
+    const struct model_output *o = &task->model->output;
+    struct backend_device_tensor t;
+    return !engine_device_output(engine, o->index, &t) &&
+           as_image(&t, engine_batch(engine), o->nhwc, w, h, o->channels, out, out_bytes);
+}
+
+static bool can(const struct task *task)
 {
     if (!task->model || (!makes_pictures(task) && !task->ops->finish)) return false;
     int in = task->model->input.channels;
@@ -137,6 +127,16 @@ bool device_image_can(const struct task *task)
     if (!makes_pictures(task)) return task->view.fit != MODEL_TILES;
     int out = task->model->output.channels;
     return (out == 1 || out == 3) && !(keeps_chroma(task) && task->in.format.layout == REEL_PIX_GBR);
+}
+
+bool device_image_can(const struct task *task, struct engine *engine)
+{
+    struct gpu_image image;
+    size_t bytes;
+    int w, h;
+    if (!can(task) || !read_input(task, engine, &image, &bytes)) return false;
+    return !makes_pictures(task) ||
+           (!image_output_size(task, &w, &h) && read_output(task, engine, w, h, &image, &bytes));
 }
 
 // ---- making ----------------------------------------------------------------------------------
@@ -155,8 +155,8 @@ static enum reel_err make_tiles(struct device_image *d)
             image_tile_weights(task, &band, weights, weights + w * n_x);
         }
         void *x = NULL, *y = NULL;
-        err = put(d, weights, w * n_x * sizeof *weights, &x);
-        if (!err) err = put(d, weights + w * n_x, h * n_y * sizeof *weights, &y);
+        err = device_tables_put(&d->tables, weights, w * n_x * sizeof *weights, &x);
+        if (!err) err = device_tables_put(&d->tables, weights + w * n_x, h * n_y * sizeof *weights, &y);
         d->wx = x, d->wy = y;
     }
     free(weights);
@@ -199,11 +199,9 @@ static enum reel_err make_picture(struct device_image *d, struct engine *engine)
 {
     const struct task *task = d->task;
     const struct model_output *o = &task->model->output;
-    struct backend_device_tensor t;
     enum reel_err err = image_output_size(task, &d->made_w, &d->made_h);
-    if (!err) err = engine_device_output(engine, o->index, &t);
     if (err) return err;
-    if (!as_image(&t, engine_batch(engine), o->nhwc, d->made_w, d->made_h, o->channels, &d->net_out, &d->out_bytes))
+    if (!read_output(task, engine, d->made_w, d->made_h, &d->net_out, &d->out_bytes))
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not read the network's picture on the device");
     d->out = coding_of(o->gain, o->bias, o->bgr && o->channels == 3);
     bool canvas = task->view.fit != MODEL_WHOLE;
@@ -220,14 +218,13 @@ enum reel_err device_image_create(const struct device_ops *ops, struct task *tas
 {
     struct device_image *d = calloc(1, sizeof *d);
     if (!d) return reel_fail(REEL_ERR_NOMEM, "could not prepare a device: out of memory");
-    *d = (struct device_image){.ops = ops, .task = task, .plain = {{1, 1, 1}, {0, 0, 0}, {0, 1, 2}}};
+    *d = (struct device_image){
+        .ops = ops, .tables = {.ops = ops}, .task = task, .plain = {{1, 1, 1}, {0, 0, 0}, {0, 1, 2}}};
     const struct model_input *in = &task->model->input;
     const struct view *v = &task->view;
     d->in = coding_of(in->gain, in->bias, in->bgr && in->channels == 3);
-    struct backend_device_tensor t;
-    enum reel_err err = engine_device_input(engine, &t);
-    if (!err &&
-        !as_image(&t, engine_batch(engine), in->nhwc, v->net_w, v->net_h, in->channels, &d->net_in, &d->in_bytes))
+    enum reel_err err = REEL_OK;
+    if (!read_input(task, engine, &d->net_in, &d->in_bytes))
         err = reel_fail(REEL_ERR_UNSUPPORTED, "could not feed the network on the device");
     if (!err && v->fit != MODEL_WHOLE && v->fit != MODEL_TILES) {
         struct resize_axis x, y;
@@ -235,8 +232,10 @@ enum reel_err device_image_create(const struct device_ops *ops, struct task *tas
         err = put_axes(d, ok, &x, &y, &d->feed_x, &d->feed_y);
     }
     if (!err && makes_pictures(task)) err = make_picture(d, engine);
+    if (!err && task->ops == &task_segment) err = device_mask_create(ops, task, engine, &d->mask);
+    if (!err && task->ops->layout) err = device_pick_create(ops, task, engine, &d->pick);
     void *rows = NULL;
-    if (!err && d->rows_floats) err = own(d, d->rows_floats * sizeof(float), &rows);
+    if (!err && d->rows_floats) err = device_tables_own(&d->tables, d->rows_floats * sizeof(float), &rows);
     d->rows = rows;
     if (err)
         device_image_destroy(&d);
@@ -249,7 +248,9 @@ void device_image_destroy(struct device_image **image)
 {
     struct device_image *d = *image;
     if (!d) return;
-    for (int i = 0; i < d->n_owned; i++) d->ops->free(d->owned[i]);
+    device_mask_destroy(&d->mask);
+    device_pick_destroy(&d->pick);
+    device_tables_fini(&d->tables);
     free(d);
     *image = NULL;
 }
@@ -289,6 +290,17 @@ static struct gpu_image image_of(const struct gpu_image *first, size_t bytes, in
     struct gpu_image m = *first;
     m.data = (uint8_t *)m.data + (size_t)n * bytes;
     return m;
+}
+
+enum device_rest device_image_rest(const struct device_image *d)
+{
+    if (makes_pictures(d->task) || d->mask) return DEVICE_REST_PLANES;
+    return d->pick ? DEVICE_REST_CELLS : DEVICE_REST_OUTPUTS;
+}
+
+const struct device_pick *device_image_pick(const struct device_image *d)
+{
+    return d->pick;
 }
 
 bool device_image_tiled(const struct device_image *d)
@@ -407,12 +419,20 @@ static enum reel_err write_picture(struct device_image *d, const struct device_f
 enum reel_err device_image_write(struct device_image *d, struct engine *engine, const struct device_frame *f,
                                  int *out_y0, int *out_y1)
 {
-    struct image_band band = image_band_of(d->task, f->part);
+    struct image_band band = {.y0 = 0, .y1 = (int)d->task->out.height};
     enum reel_err err = REEL_OK;
+    if (!d->mask) band = image_band_of(d->task, f->part);
+    *out_y0 = band.y0, *out_y1 = band.y1;
+    if (d->mask) return device_mask_write(d->mask, engine, f);
     if (device_image_tiled(d))
         err = run_tiles(d, engine, f, &band);
     else if (d->task->view.fit != MODEL_WHOLE)
         err = resize_back(d, f);
-    *out_y0 = band.y0, *out_y1 = band.y1;
     return err ? err : write_picture(d, f, &band);
+}
+
+enum reel_err device_image_pick_cells(struct device_image *d, struct engine *engine, const struct device_frame *f,
+                                      void *count, void *to)
+{
+    return device_pick_enqueue(d->pick, engine, f, count, to);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What the device path asks of a device: memory, copies, order, and the pixel
-// kernels. device_cuda.c is a GPU; device_host.c does the same at once in host
+// What the device path asks of a device: memory, copies, order, and the
+// kernels around a network. device_cuda.c is a GPU; device_host.c does the same at once in host
 // memory with the kernels' C twins, for a backend that stands for a GPU's.
 // Called by device.c and device_image.c only.
 #ifndef REEL_WORKER_DEVICE_OPS_H
@@ -9,6 +9,7 @@
 
 #include "common/err.h"
 #include "kernels/gpu_pixels.h"
+#include "kernels/gpu_results.h"
 
 // Streams and events are opaque; a stream runs what it is given in order.
 struct device_ops {
@@ -17,7 +18,7 @@ struct device_ops {
     enum reel_err (*open)(int n);
     enum reel_err (*alloc)(size_t bytes, void **out);
     void (*free)(void *p);
-    enum reel_err (*host_alloc)(size_t bytes, void **out); // that copies read at full speed
+    enum reel_err (*host_alloc)(size_t bytes, void **out); // that copies read at full speed, and kernels reach
     void (*host_free)(void *p);
     enum reel_err (*pin)(void *p, size_t bytes); // likewise, of a mapping that is there
     void (*unpin)(void *p);
@@ -44,6 +45,9 @@ struct device_ops {
     enum reel_err (*cut)(const struct gpu_image *src, const struct gpu_image *dst, int x0, int y0, void *stream);
     enum reel_err (*blend)(const struct gpu_blend *b, void *stream);
     enum reel_err (*tail)(const struct gpu_tail *t, void *stream);
+    // kernels/gpu_results.h
+    enum reel_err (*mask)(const struct gpu_mask *m, void *stream);
+    enum reel_err (*pick)(const struct gpu_pick *p, void *stream);
 };
 
 extern const struct device_ops device_ops_host;

@@ -63,17 +63,23 @@ done:
     return err;
 }
 
+static struct head_params params_of(const struct task *task)
+{
+    const struct model *m = task->model;
+    return (struct head_params){.head = m->head,
+                                .classes = m->classes,
+                                .decoded = m->decoded,
+                                .net_w = task->view.net_w,
+                                .net_h = task->view.net_h,
+                                .score = (float)task->settings->detect.score};
+}
+
 static enum reel_err detect_finish(struct task *task, struct engine *engine, struct task_frame *frame)
 {
     const struct model *m = task->model;
-    const struct reel_tensor *out[12];
+    const struct reel_tensor *out[HEAD_OUTPUTS];
     for (int i = 0; i < m->n_head_outputs; i++) out[i] = engine_output(engine, m->head_output[i]);
-    struct head_params p = {.head = m->head,
-                            .classes = m->classes,
-                            .decoded = m->decoded,
-                            .net_w = task->view.net_w,
-                            .net_h = task->view.net_h,
-                            .score = (float)task->settings->detect.score};
+    struct head_params p = params_of(task);
     struct head_list list = {0};
     enum reel_err err = head_decode(&p, out, m->n_head_outputs, &list);
     if (!err) err = put_objects(task, frame, &list);
@@ -81,5 +87,29 @@ static enum reel_err detect_finish(struct task *task, struct engine *engine, str
     return err;
 }
 
-const struct task_ops task_detect = {
-    .name = "detect", .shape = detect_shape, .run = task_run_plain, .finish = detect_finish};
+static enum reel_err detect_layout(const struct task *task, struct head_layout *out)
+{
+    const struct model *m = task->model;
+    const struct reel_shape *shape[HEAD_OUTPUTS];
+    for (int i = 0; i < m->n_head_outputs; i++) shape[i] = &task->out_shapes[m->head_output[i]];
+    struct head_params p = params_of(task);
+    return head_layout_init(&p, shape, m->n_head_outputs, out);
+}
+
+static enum reel_err detect_finish_picked(struct task *task, struct task_frame *frame, const struct head_layout *layout,
+                                          const struct head_picked *picked)
+{
+    struct head_params p = params_of(task);
+    struct head_list list = {0};
+    enum reel_err err = head_decode_picked(&p, layout, picked, &list);
+    if (!err) err = put_objects(task, frame, &list);
+    free(list.box);
+    return err;
+}
+
+const struct task_ops task_detect = {.name = "detect",
+                                     .shape = detect_shape,
+                                     .run = task_run_plain,
+                                     .finish = detect_finish,
+                                     .layout = detect_layout,
+                                     .finish_picked = detect_finish_picked};

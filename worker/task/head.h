@@ -8,6 +8,7 @@
 
 #include "common/frame.h"
 #include "common/tensor.h"
+#include "kernels/gpu_results.h"
 #include "worker/model.h"
 
 struct head_box {
@@ -32,6 +33,8 @@ struct head_params {
     float score; // boxes below are left out
 };
 
+#define HEAD_OUTPUTS 12
+
 // out: the head's outputs in its own order (model.head_output), float32.
 // Appends to list. Errors: UNSUPPORTED (shapes that are not the head's), NOMEM.
 enum reel_err head_decode(const struct head_params *params, const struct reel_tensor *const *out, int n_out,
@@ -39,5 +42,45 @@ enum reel_err head_decode(const struct head_params *params, const struct reel_te
 
 // How many boxes an UltraFace network makes at this size.
 int64_t head_ultraface_priors(int w, int h);
+
+// ---- a few cells of many -----------------------------------------------------------
+
+// A family's outputs as cells, numbered through its groups: element (cell i of
+// the group, channel c) of a part stands at i * cell_step + c * channel_step of
+// the output, row-major. Cells of a score below the threshold give no box.
+struct head_part {
+    int output; // of the head's own order
+    int channels;
+    int64_t cells;
+    size_t cell_step, channel_step;
+};
+struct head_group {
+    int64_t first, cells; // number of its first one
+    int n_parts;
+    struct head_part part[GPU_PICK_PARTS];
+};
+struct head_layout {
+    int n_groups; // the same channels in each
+    struct head_group group[3];
+    int64_t cells;
+    int row;  // channels of all parts
+    int cols; // FastestDet: cells of a line
+    enum gpu_pick_score score;
+    struct gpu_pick_term a, b;
+};
+// Errors: UNSUPPORTED, as head_decode().
+enum reel_err head_layout_init(const struct head_params *params, const struct reel_shape *const *shape, int n_out,
+                               struct head_layout *out);
+
+// Cells in any order, the channels of a cell's parts side by side.
+struct head_picked {
+    uint32_t n;
+    const uint32_t *id; // [n] number of the cell
+    const float *row;   // [n][layout.row]
+};
+// What head_decode() makes when these are all the cells that pass the threshold,
+// or more. Errors: NOMEM, FAULT (cells that are not there).
+enum reel_err head_decode_picked(const struct head_params *params, const struct head_layout *layout,
+                                 const struct head_picked *picked, struct head_list *list);
 
 #endif

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/mask.h"
-#include "worker/task/task.h"
+#include "worker/task/segment.h"
 
 static enum reel_err segment_shape(const struct task *task, struct reel_rec_shaped *shaped)
 {
@@ -34,6 +33,56 @@ static enum reel_err no_memory(void)
     return reel_fail(REEL_ERR_NOMEM, "could not make a mask: out of memory");
 }
 
+static enum reel_err as_scores(const struct task *task, const struct reel_shape *shape, struct mask_scores *out)
+{
+    const struct model_output *o = &task->model->output;
+    int rank = shape->ndim;
+    bool flat = rank == 3 && task->model->classes == 0; // class numbers without a channel
+    const int64_t *d = shape->dim + rank - 3;
+    int64_t c = 0, h = 0, w = 0;
+    if (rank >= 3) {
+        c = flat ? 1 : o->nhwc ? d[2] : d[0], h = flat ? d[1] : o->nhwc ? d[0] : d[1];
+        w = flat ? d[2] : o->nhwc ? d[1] : d[2];
+    }
+    char text[96];
+    if (c != o->channels || h < 1 || w < 1 || h > 32768 || w > 32768 || c * h * w > reel_shape_count(shape))
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not make a mask: the output has shape %s",
+                         reel_shape_text(shape, text, sizeof text));
+    *out = (struct mask_scores){.n = (int)c, .w = (int)w, .h = (int)h};
+    out->step_c = o->nhwc && !flat ? 1 : (size_t)(h * w);
+    out->step_x = o->nhwc && !flat ? (size_t)c : 1;
+    out->step_y = (size_t)w * out->step_x;
+    return REEL_OK;
+}
+
+enum reel_err segment_plan_init(const struct task *task, const struct reel_shape *shape, struct segment_plan *out)
+{
+    const struct reel_geometry *g = &task->out;
+    *out = (struct segment_plan){.sigmoid = task->model->output.sigmoid,
+                                 .threshold = (float)task->settings->segment.threshold};
+    if (g->format.layout != REEL_PIX_GRAY || g->format.depth != 8 || g->width != task->in.width ||
+        g->height != task->in.height)
+        return reel_fail(REEL_ERR_PROTO,
+                         "could not make a mask: the output slot is no 8-bit plane of the input's size");
+    enum reel_err err = as_scores(task, shape, &out->scores);
+    if (err) return err;
+    const struct mask_scores *s = &out->scores;
+    out->kind = task->model->classes == 0              ? GPU_MASK_NUMBERS
+                : s->n > 1                             ? GPU_MASK_CLASSES
+                : task->model->task == REEL_TASK_MATTE ? GPU_MASK_BYTES
+                                                       : GPU_MASK_ABOVE;
+    enum resize_filter filter = out->kind == GPU_MASK_NUMBERS ? RESIZE_NEAREST : RESIZE_LINEAR;
+    if (make_axes(task, s->w, s->h, filter, &out->x, &out->y)) return REEL_OK;
+    segment_plan_fini(out);
+    return no_memory();
+}
+
+void segment_plan_fini(struct segment_plan *plan)
+{
+    resize_axis_fini(&plan->x);
+    resize_axis_fini(&plan->y);
+}
+
 struct plane {
     uint8_t *data;
     size_t stride;
@@ -41,57 +90,42 @@ struct plane {
 
 // ---- many classes -------------------------------------------------------------
 
-static enum reel_err put_classes(const struct task *task, const struct mask_scores *s, struct plane to)
+static enum reel_err put_classes(const struct segment_plan *p, struct plane to)
 {
-    struct resize_axis x, y;
+    const struct mask_scores *s = &p->scores;
     uint16_t *best = malloc((size_t)s->w * (size_t)s->h * sizeof *best);
-    enum reel_err err = REEL_OK;
-    if (!make_axes(task, s->w, s->h, RESIZE_LINEAR, &x, &y) || !best)
-        err = no_memory();
-    else {
-        mask_best(s, best);
-        mask_classes(s, best, &x, &y, to.data, to.stride);
-    }
+    if (!best) return no_memory();
+    mask_best(s, best);
+    mask_classes(s, best, &p->x, &p->y, to.data, to.stride);
     free(best);
-    resize_axis_fini(&x);
-    resize_axis_fini(&y);
-    return err;
+    return REEL_OK;
 }
 
 // The network gives class numbers itself: the nearest counts.
-static enum reel_err put_numbers(const struct task *task, const struct mask_scores *s, struct plane to)
+static void put_numbers(const struct segment_plan *p, struct plane to)
 {
-    struct resize_axis x, y;
-    enum reel_err err = REEL_OK;
-    if (!make_axes(task, s->w, s->h, RESIZE_NEAREST, &x, &y)) {
-        err = no_memory();
-        goto done;
-    }
-    for (int j = 0; j < y.n_out; j++)
-        for (int i = 0; i < x.n_out; i++) {
-            float v = s->data[(size_t)y.first[j] * s->step_y + (size_t)x.first[i] * s->step_x];
+    const struct mask_scores *s = &p->scores;
+    for (int j = 0; j < p->y.n_out; j++)
+        for (int i = 0; i < p->x.n_out; i++) {
+            float v = s->data[(size_t)p->y.first[j] * s->step_y + (size_t)p->x.first[i] * s->step_x];
             to.data[(size_t)j * to.stride + (size_t)i] = (uint8_t)(v > 0 ? v < 255 ? (int)v : 255 : 0);
         }
-done:
-    resize_axis_fini(&x);
-    resize_axis_fini(&y);
-    return err;
 }
 
 // ---- one weight -----------------------------------------------------------------
 
 struct weights {
-    const struct mask_scores *s;
-    const struct task *task;
+    const struct segment_plan *p;
     struct plane to;
 };
 
 static void read_weights(void *user, int y, float *const *rows)
 {
     const struct weights *w = user;
-    for (int x = 0; x < w->s->w; x++) {
-        float v = w->s->data[(size_t)y * w->s->step_y + (size_t)x * w->s->step_x];
-        rows[0][x] = w->task->model->output.sigmoid ? 1.0f / (1.0f + expf(-v)) : v;
+    const struct mask_scores *s = &w->p->scores;
+    for (int x = 0; x < s->w; x++) {
+        float v = s->data[(size_t)y * s->step_y + (size_t)x * s->step_x];
+        rows[0][x] = w->p->sigmoid ? 1.0f / (1.0f + expf(-v)) : v;
     }
 }
 
@@ -99,70 +133,38 @@ static void write_weights(void *user, int y, float *const *rows)
 {
     const struct weights *w = user;
     uint8_t *row = w->to.data + (size_t)y * w->to.stride;
-    int n = w->task->view.src_w;
-    if (w->task->model->task == REEL_TASK_MATTE) {
+    int n = w->p->x.n_out;
+    if (w->p->kind == GPU_MASK_BYTES) {
         mask_bytes(rows[0], row, n);
         return;
     }
-    float threshold = (float)w->task->settings->segment.threshold;
-    for (int x = 0; x < n; x++) row[x] = rows[0][x] > threshold;
+    for (int x = 0; x < n; x++) row[x] = rows[0][x] > w->p->threshold;
 }
 
-static enum reel_err put_weights(struct task *task, const struct mask_scores *s, struct plane to)
+static enum reel_err put_weights(struct task *task, const struct segment_plan *p, struct plane to)
 {
-    struct weights w = {s, task, to};
-    struct resize_axis x, y;
-    enum reel_err err = REEL_OK;
-    float *scratch = NULL;
-    if (make_axes(task, s->w, s->h, RESIZE_LINEAR, &x, &y))
-        scratch = task_scratch(task, resize_scratch_floats(&x, &y, 1));
-    if (scratch)
-        resize_rows(&x, &y, 1, read_weights, write_weights, &w, scratch);
-    else
-        err = no_memory();
-    resize_axis_fini(&x);
-    resize_axis_fini(&y);
-    return err;
+    struct weights w = {p, to};
+    float *scratch = task_scratch(task, resize_scratch_floats(&p->x, &p->y, 1));
+    if (!scratch) return no_memory();
+    resize_rows(&p->x, &p->y, 1, read_weights, write_weights, &w, scratch);
+    return REEL_OK;
 }
 
 // ---- a frame ----------------------------------------------------------------------
 
-static enum reel_err as_scores(const struct task *task, const struct reel_tensor *t, struct mask_scores *out)
-{
-    const struct model_output *o = &task->model->output;
-    int rank = t->shape.ndim;
-    bool flat = rank == 3 && task->model->classes == 0; // class numbers without a channel
-    const int64_t *d = t->shape.dim + rank - 3;
-    int64_t c = flat ? 1 : o->nhwc ? d[2] : d[0], h = flat ? d[1] : o->nhwc ? d[0] : d[1];
-    int64_t w = flat ? d[2] : o->nhwc ? d[1] : d[2];
-    char text[96];
-    if (rank < 3 || c != o->channels || h < 1 || w < 1 || h > 32768 || w > 32768 || c * h * w > reel_tensor_count(t))
-        return reel_fail(REEL_ERR_UNSUPPORTED, "could not make a mask: the output has shape %s",
-                         reel_shape_text(&t->shape, text, sizeof text));
-    *out = (struct mask_scores){.data = t->data, .n = (int)c, .w = (int)w, .h = (int)h};
-    out->step_c = o->nhwc && !flat ? 1 : (size_t)(h * w);
-    out->step_x = o->nhwc && !flat ? (size_t)c : 1;
-    out->step_y = (size_t)w * out->step_x;
-    return REEL_OK;
-}
-
 static enum reel_err segment_finish(struct task *task, struct engine *engine, struct task_frame *frame)
 {
-    const struct reel_geometry *g = &task->out;
-    if (g->format.layout != REEL_PIX_GRAY || g->format.depth != 8 || g->width != task->in.width ||
-        g->height != task->in.height)
-        return reel_fail(REEL_ERR_PROTO,
-                         "could not make a mask: the output slot is no 8-bit plane of the input's size");
-    struct mask_scores scores;
-    enum reel_err err = as_scores(task, engine_output(engine, task->model->output.index), &scores);
+    const struct reel_tensor *t = engine_output(engine, task->model->output.index);
+    struct segment_plan p;
+    enum reel_err err = segment_plan_init(task, &t->shape, &p);
     if (err) return err;
-    struct plane to = {frame->out + g->plane_offset[0], g->plane_stride[0]};
-    if (task->model->classes == 0)
-        err = put_numbers(task, &scores, to);
-    else if (scores.n == 1)
-        err = put_weights(task, &scores, to);
+    p.scores.data = t->data;
+    struct plane to = {frame->out + task->out.plane_offset[0], task->out.plane_stride[0]};
+    if (p.kind == GPU_MASK_NUMBERS)
+        put_numbers(&p, to);
     else
-        err = put_classes(task, &scores, to);
+        err = p.kind == GPU_MASK_CLASSES ? put_classes(&p, to) : put_weights(task, &p, to);
+    segment_plan_fini(&p);
     if (!err) task_put_results(task, frame, task->model->task, NULL, 0, 1);
     return err;
 }

@@ -19,6 +19,8 @@
 
 struct task_ops;
 struct device_image;
+struct head_layout;
+struct head_picked;
 
 // Everything that is fixed for one size and format of input and output. Owned
 // by the lane.
@@ -66,6 +68,11 @@ struct task_ops {
     // What run does after the network, where that is all that happens to its
     // outputs (task_run_plain); NULL where pictures go back to pictures.
     enum reel_err (*finish)(struct task *task, struct engine *engine, struct task_frame *frame);
+    // Of detectors: the outputs as cells (task/head.h), and finish from those of
+    // them that a device has picked.
+    enum reel_err (*layout)(const struct task *task, struct head_layout *out);
+    enum reel_err (*finish_picked)(struct task *task, struct task_frame *frame, const struct head_layout *layout,
+                                   const struct head_picked *picked);
 };
 
 extern const struct task_ops task_image, task_detect, task_classify, task_segment, task_tensor, task_sim;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Detection heads on made-up tensors: one object is planted where the family's
-// formulas say, and must come out there; wrong shapes are refused.
+// formulas say, and must come out there; wrong shapes are refused. Cells that were
+// picked by their score give the boxes that all of them give.
 #include "worker/task/head.h"
 
 #include <math.h>
@@ -176,6 +177,124 @@ static void hostile_numbers(void)
     reel_tensor_fini(&t);
 }
 
+// ---- some of the cells ----------------------------------------------------------
+
+static uint64_t seed = 5;
+
+static void fill(struct reel_tensor *t)
+{
+    for (int64_t i = 0; i < reel_tensor_count(t); i++) {
+        uint64_t r = check_rand(&seed);
+        *at(t, i) = r % 997 == 0 ? NAN : r % 997 == 1 ? INFINITY : (float)(r >> 40) / (float)(1 << 24) * 1.2f - 0.1f;
+    }
+}
+
+// As a device picks them, in another order.
+static struct head_picked pick(const struct head_layout *l, const struct reel_tensor *t, float score)
+{
+    uint32_t n = 0, *id = malloc(((size_t)l->cells + 1) * sizeof *id);
+    float *row = malloc(((size_t)l->cells * (size_t)l->row + 1) * sizeof *row);
+    for (int g = l->n_groups - 1; g >= 0; g--) {
+        struct gpu_pick p = {.n_parts = l->group[g].n_parts,
+                             .cells = l->group[g].cells,
+                             .first = (uint32_t)l->group[g].first,
+                             .score = l->score,
+                             .a = l->a,
+                             .b = l->b,
+                             .least = score - 1e-4f,
+                             .count = &n,
+                             .id = id,
+                             .row = row,
+                             .row_floats = l->row};
+        for (int k = 0; k < p.n_parts; k++) {
+            const struct head_part *part = &l->group[g].part[k];
+            p.part[k] = (struct gpu_pick_part){t[part->output].data, GPU_ELEM_F32, part->channels, part->cell_step,
+                                               part->channel_step};
+        }
+        gpu_pick_ref(&p);
+    }
+    return (struct head_picked){n, id, row};
+}
+
+static void same_from_picked(struct head_params p, struct reel_tensor *t, int n)
+{
+    const struct reel_tensor *out[HEAD_OUTPUTS];
+    const struct reel_shape *shape[HEAD_OUTPUTS];
+    for (int i = 0; i < n; i++) {
+        fill(&t[i]);
+        out[i] = &t[i], shape[i] = &t[i].shape;
+    }
+    struct head_layout l;
+    CHECK_INT(head_layout_init(&p, shape, n, &l), REEL_OK);
+    for (p.score = 0.1f; p.score < 1; p.score += 0.4f) {
+        struct head_list all = {0}, some = {0};
+        struct head_picked picked = pick(&l, t, p.score);
+        CHECK_INT(head_decode(&p, out, n, &all), REEL_OK);
+        CHECK_MSG(all.n > 0 && (int64_t)picked.n >= all.n && (int64_t)picked.n < l.cells,
+                  "head %d, score %g: %u of %lld cells for %d boxes", p.head, (double)p.score, picked.n,
+                  (long long)l.cells, all.n);
+        CHECK_INT(head_decode_picked(&p, &l, &picked, &some), REEL_OK);
+        CHECK_INT(some.n, all.n);
+        CHECK_MSG(some.n == all.n && !memcmp(some.box, all.box, (size_t)all.n * sizeof *all.box),
+                  "head %d, score %g: other boxes", p.head, (double)p.score);
+        ((uint32_t *)picked.id)[0] = (uint32_t)l.cells;
+        CHECK_INT(head_decode_picked(&p, &l, &picked, &some), REEL_ERR_FAULT);
+        free(all.box), free(some.box);
+        free((void *)picked.id), free((void *)picked.row);
+    }
+    for (int i = 0; i < n; i++) reel_tensor_fini(&t[i]);
+}
+
+static void from_picked_cells(void)
+{
+    struct head_params p = {.head = MODEL_HEAD_YOLOV5, .classes = 80, .net_w = 160, .net_h = 128};
+    struct reel_tensor t[HEAD_OUTPUTS] = {TENSOR(3, 1, 500, 85)};
+    same_from_picked(p, t, 1);
+    p.head = MODEL_HEAD_YOLOX;
+    t[0] = TENSOR(3, 1, 20 * 16 + 10 * 8 + 5 * 4, 11);
+    same_from_picked(p, t, 1);
+    p.decoded = true;
+    t[0] = TENSOR(3, 1, 77, 11);
+    same_from_picked(p, t, 1);
+    p.head = MODEL_HEAD_SSD;
+    t[0] = TENSOR(3, 1, 600, 4), t[1] = TENSOR(3, 1, 600, 4);
+    same_from_picked(p, t, 2);
+    p.decoded = false;
+    int64_t n = head_ultraface_priors(160, 128);
+    t[0] = TENSOR(3, 1, n, 2), t[1] = TENSOR(3, 1, n, 4);
+    same_from_picked(p, t, 2);
+    p.head = MODEL_HEAD_YOLOV8, p.classes = 3;
+    t[0] = TENSOR(3, 1, 4 + 3 + 51, 420);
+    same_from_picked(p, t, 1);
+    p.head = MODEL_HEAD_FASTESTDET;
+    t[0] = TENSOR(4, 1, 5 + 6, 22, 31);
+    same_from_picked(p, t, 1);
+    p.head = MODEL_HEAD_NMS;
+    t[0] = TENSOR(3, 1, 300, 6);
+    same_from_picked(p, t, 1);
+    t[0] = TENSOR(2, 300, 7);
+    same_from_picked(p, t, 1);
+}
+
+static void from_picked_faces(void)
+{
+    struct head_params p = {.head = MODEL_HEAD_YUNET, .classes = 1, .net_w = 160, .net_h = 128};
+    struct reel_tensor t[HEAD_OUTPUTS];
+    static const int widths[4] = {1, 1, 4, 10};
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < 3; i++) t[3 * k + i] = TENSOR(3, 1, (160 >> (3 + i)) * (128 >> (3 + i)), widths[k]);
+    same_from_picked(p, t, 12);
+    p.head = MODEL_HEAD_RETINAFACE;
+    int64_t n = 2 * (20 * 16 + 10 * 8 + 5 * 4);
+    t[0] = TENSOR(3, 1, n, 4), t[1] = TENSOR(3, 1, n, 2), t[2] = TENSOR(3, 1, n, 10);
+    same_from_picked(p, t, 3);
+    p.head = MODEL_HEAD_YUNET_2021;
+    n = 20 * 16 * 3 + 10 * 8 * 2 + 5 * 4 * 2 + 2 * 2 * 3;
+    t[0] = TENSOR(3, 1, n, 14), t[1] = TENSOR(3, 1, n, 2), t[2] = TENSOR(3, 1, n, 1);
+    same_from_picked(p, t, 3);
+}
+
 CHECK_MAIN({"head yolov5", yolov5}, {"head yolov8 and pose", yolov8}, {"head yolox", yolox},
            {"head finished boxes", finished_boxes}, {"head ssd", ssd}, {"head ssd offsets", ssd_offsets},
-           {"head hostile numbers", hostile_numbers})
+           {"head hostile numbers", hostile_numbers}, {"head from picked cells", from_picked_cells},
+           {"head from picked cells of faces", from_picked_faces})
