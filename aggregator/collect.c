@@ -20,13 +20,13 @@
 
 enum reel_err aggregator_init(struct aggregator *a)
 {
+    encode_begin();
     a->lanes = calloc(a->child.lanes ? a->child.lanes : 1, sizeof *a->lanes);
     if (!a->lanes) return reel_fail(REEL_ERR_NOMEM, "could not start the aggregator: out of memory");
     a->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (a->bell_fd < 0) return reel_fail(REEL_ERR_IO, "could not make an event descriptor: %s", strerror(errno));
     enum reel_err err = release_create(a->bell_fd, &a->release);
     if (!err) err = chores_create(a->bell_fd, a->child.row, &a->chores);
-    if (!err) encode_log_begin();
     if (reel_child_on_gpu(&a->child) && a->child.device >= 0) nvenc_use(a->child.device);
     return err;
 }

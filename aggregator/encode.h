@@ -92,8 +92,9 @@ const char *encode_alternatives(const AVOutputFormat *container, char *buf, size
 // "libx264 core 164, ..." of the codec libraries, for the journal.
 const char *encode_libraries(char *buf, size_t bytes);
 
-// Routes libav's log lines to ours and keeps the last errors for messages.
-void encode_log_begin(void);
+// A process that will encode calls it first: memory reads the same in every run,
+// libav's log lines go to ours, the last errors are kept for messages.
+void encode_begin(void);
 // What libav said (errors of this thread since the last clear), or fallback.
 const char *encode_log_text(const char *fallback);
 void encode_log_clear(void);

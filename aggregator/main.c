@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
 // The aggregator's story: attach, say hello, serve until told to end.
-#include <malloc.h>
 #include <stdio.h>
 
 #include "aggregator/aggregator.h"
@@ -10,9 +9,6 @@
 
 int main(int argc, char **argv)
 {
-    // libx264's macroblock tree reads memory that it never wrote (seen with 0.164):
-    // fill what malloc gives with zeros, or two runs differ in bytes.
-    mallopt(M_PERTURB, 0xff);
     struct aggregator a = {0};
     enum reel_err err = reel_child_open(argc, argv, &a.child);
     if (err) {

@@ -172,6 +172,9 @@ enum reel_err command_check_files(const struct reel_settings *s)
 {
     if (s->log_dir[0] && ((mkdir(s->log_dir, 0777) && errno != EEXIST) || access(s->log_dir, W_OK | X_OK)))
         return reel_fail(REEL_ERR_CONFIG, "could not write logs to folder \"%s\": %s", s->log_dir, strerror(errno));
+    struct stat st;
+    if (s->report[0] && !stat(s->report, &st) && S_ISDIR(st.st_mode))
+        return reel_fail(REEL_ERR_CONFIG, "could not write report \"%s\": it is a folder", s->report);
     if (!s->report[0] || !access(s->report, W_OK)) return REEL_OK;
     int why = errno;
     char folder[SET_PATH + 2];

@@ -63,9 +63,29 @@ static enum reel_err add(struct list *list, const char *path, const char *name)
     return REEL_OK;
 }
 
-static enum reel_err add_folder(struct list *list, const char *path, const char *name, int depth)
+// A folder that is being read, and those it lies in.
+struct nest {
+    const struct nest *outer;
+    dev_t device;
+    ino_t inode;
+    int depth;
+};
+
+// A link to a folder that it lies in leads around for ever.
+static bool leads_back(const struct nest *n)
 {
-    if (depth > MAX_DEPTH)
+    for (const struct nest *o = n->outer; o; o = o->outer)
+        if (o->device == n->device && o->inode == n->inode) return true;
+    return false;
+}
+
+static enum reel_err add_folder(struct list *list, const char *path, const char *name, const struct nest *outer)
+{
+    struct stat here;
+    if (stat(path, &here)) return reel_fail(REEL_ERR_CONFIG, "could not read folder \"%s\": %s", path, strerror(errno));
+    struct nest nest = {outer, here.st_dev, here.st_ino, outer ? outer->depth + 1 : 0};
+    if (leads_back(&nest)) return REEL_OK;
+    if (nest.depth > MAX_DEPTH)
         return reel_fail(REEL_ERR_LIMIT, "could not read folder \"%s\": more than %d deep", path, MAX_DEPTH);
     struct dirent **entries;
     int n = scandir(path, &entries, NULL, alphasort);
@@ -80,7 +100,7 @@ static enum reel_err add_folder(struct list *list, const char *path, const char 
                     snprintf(below, sizeof below, "%s%s%s", name, *name ? "/" : "", entry) < (int)sizeof below;
         if (!err && entry[0] != '.' && fits && !stat(full, &st)) {
             if (S_ISDIR(st.st_mode))
-                err = add_folder(list, full, below, depth + 1);
+                err = add_folder(list, full, below, &nest);
             else if (S_ISREG(st.st_mode) && is_media(entry))
                 err = add(list, full, below);
         }
@@ -115,7 +135,7 @@ static enum reel_err add_list(struct list *list, const char *path)
         while (plain && !strncmp(p, "./", 2)) p += 2;
         struct stat st;
         if (!stat(p, &st) && S_ISDIR(st.st_mode))
-            err = add_folder(list, p, plain ? p : base_name(p), 0);
+            err = add_folder(list, p, plain ? p : base_name(p), NULL);
         else
             err = add(list, p, plain ? p : base_name(p)); // a missing one fails as a job of its own
     }
@@ -146,7 +166,7 @@ static enum reel_err add_word(struct list *list, const char *word)
     if (!S_ISDIR(st.st_mode)) return add(list, word, base_name(word));
     list->folder = true;
     uint32_t before = list->n;
-    enum reel_err err = add_folder(list, word, "", 0);
+    enum reel_err err = add_folder(list, word, "", NULL);
     if (!err && list->n == before) return reel_fail(REEL_ERR_CONFIG, "could not find a video in folder \"%s\"", word);
     return err;
 }
@@ -168,11 +188,17 @@ static char *absolute(const char *path)
     return asprintf(&out, "%s/%s", cwd, path) < 0 ? NULL : out;
 }
 
+// Nothing is written; "nullable.mp4" is a file like any other.
+static bool is_null(const char *output)
+{
+    return !strcmp(output, "null:") || !strcmp(output, "null");
+}
+
 // Parts lie beside the output, so that the final rename stays on one disk.
 static char *parts_dir_of(const char *output, const char *run_dir, uint32_t id)
 {
     char *out = NULL;
-    if (!strncmp(output, "null", 4)) return asprintf(&out, "%s/job-%u", run_dir, id) < 0 ? NULL : out;
+    if (is_null(output)) return asprintf(&out, "%s/job-%u", run_dir, id) < 0 ? NULL : out;
     const char *name = base_name(output);
     if (asprintf(&out, "%.*s.%s.reelmill", (int)(name - output), output, name) < 0) return NULL;
     // Image muxers would read a pattern in a folder's name as one.
@@ -234,6 +260,8 @@ static enum reel_err check_folder(const char *output, bool may_make)
 static enum reel_err check_output(const struct reel_settings *s, struct reel_job *job, bool many)
 {
     const char *why;
+    if (s->report[0] && same_file(job->input, s->report))
+        return reel_fail(REEL_ERR_CONFIG, "could not write report \"%s\": it is the input", s->report);
     if (!reel_output_kind_of(job->output, &job->kind, &why))
         return reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": %s", job->output, why);
     if (job->kind == REEL_OUTPUT_NULL) return REEL_OK;
@@ -303,7 +331,7 @@ static enum reel_err check_collisions(const struct inputs *in)
 static bool output_is_folder(const struct reel_settings *s, const struct list *list)
 {
     const char *o = s->output;
-    if (!strncmp(o, "null", 4) && (!o[4] || !strcmp(o + 4, ":"))) return false;
+    if (is_null(o)) return false;
     size_t n = strlen(o);
     return list->folder || list->n > 1 || (n && o[n - 1] == '/') || is_folder(o);
 }
@@ -315,8 +343,7 @@ static enum reel_err make_job(const struct reel_settings *s, const struct found 
     if (many && asprintf(&joined, "%s%s%s", s->output, s->output[strlen(s->output) - 1] == '/' ? "" : "/", name) < 0)
         joined = NULL;
     const char *output = many ? joined : s->output;
-    bool null = !strncmp(s->output, "null", 4) && !many;
-    job->output = null ? strdup("null:") : output ? absolute(output) : NULL;
+    job->output = is_null(s->output) ? strdup("null:") : output ? absolute(output) : NULL;
     job->input = strdup(f->path);
     job->parts_dir = job->output ? parts_dir_of(job->output, run_dir, job->id) : NULL;
     free(name);
@@ -347,10 +374,8 @@ enum reel_err inputs_collect(const struct reel_settings *s, const char *const *w
     if (!err && !list.n) err = reel_fail(REEL_ERR_CONFIG, "could not find an input: the list is empty");
     if (!err) {
         out->many = output_is_folder(s, &list);
-        if (list.n > 1 && !out->many && strncmp(s->output, "null", 4))
-            err = reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": several inputs need a folder", s->output);
         struct stat st;
-        if (!err && out->many && !stat(s->output, &st) && !S_ISDIR(st.st_mode))
+        if (out->many && !stat(s->output, &st) && !S_ISDIR(st.st_mode))
             err = reel_fail(REEL_ERR_CONFIG,
                             "could not use output \"%s\": several inputs need a folder, this is a file", s->output);
         out->jobs = calloc(list.n, sizeof *out->jobs);

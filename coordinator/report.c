@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json.h"
 #include "common/life.h"
 #include "coordinator/coordinator.h"
 
@@ -131,18 +132,9 @@ void report_bottleneck(const struct run *run, struct bottleneck *out)
 
 static void put_text(FILE *f, const char *s)
 {
+    char next[REEL_JSON_NEXT];
     fputc('"', f);
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            fprintf(f, "\\%c", c);
-        else if (c == '\n')
-            fputs("\\n", f);
-        else if (c < 32 || c == 127)
-            fprintf(f, "\\u%04x", c);
-        else
-            fputc(c, f);
-    }
+    for (size_t n; (n = reel_json_next(&s, next));) fwrite(next, 1, n, f);
     fputc('"', f);
 }
 

@@ -494,7 +494,7 @@ enum reel_err demux_rewind(struct demux *d)
 
 static enum reel_err hash_range(const char *path, struct reel_sha256 *sha, uint64_t *io_bytes)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
     uint8_t *buf = malloc(IDENTITY_BYTES);
     enum reel_err err = REEL_OK;

@@ -199,7 +199,7 @@ enum reel_err images_read(struct images *im, int64_t no, AVPacket *packet)
 {
     if (no >= im->n) return REEL_EOF;
     const char *path = images_path(im, no);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe of that name holds up nobody
     if (fd < 0) return reel_fail(REEL_ERR_IO, "could not open image \"%s\": %s", path, strerror(errno));
     struct stat st;
     enum reel_err err = REEL_OK;

@@ -10,6 +10,7 @@
 
 #include "aggregator/post/masks.h"
 #include "aggregator/sink/sink.h"
+#include "common/json.h"
 
 #define MATTE_LEVEL 128 // from here on a matte's pixel is foreground
 
@@ -70,31 +71,11 @@ static void put_number(struct jsonl *s, double v, int digits)
     put_bytes(s, strcmp(text, "-0.0") ? text : "0.0", strcmp(text, "-0.0") ? (size_t)n : 3);
 }
 
-// Length of the UTF-8 sequence at p, 0 when it is none (RFC 3629, without the
-// finer rules for the second byte).
-static int utf8_length(const unsigned char *p)
-{
-    int n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
-    for (int i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80) return 0;
-    return n;
-}
-
 static void put_string(struct jsonl *s, const char *text)
 {
+    char next[REEL_JSON_NEXT];
     put(s, "\"");
-    for (const unsigned char *p = (const unsigned char *)text; *p;) {
-        int n = utf8_length(p);
-        if (*p == '"' || *p == '\\')
-            put(s, "\\%c", *p);
-        else if (*p < 0x20)
-            put(s, "\\u%04x", *p);
-        else if (n)
-            put_bytes(s, (const char *)p, (size_t)n);
-        else
-            put(s, "\\ufffd");
-        p += n ? n : 1;
-    }
+    for (size_t n; (n = reel_json_next(&text, next));) put_bytes(s, next, n);
     put(s, "\"");
 }
 

@@ -49,6 +49,23 @@ signalled() { # signal
 }
 signalled INT
 signalled TERM
+signalled HUP
+
+# As nohup starts it: a terminal that closes ends nothing.
+ignored_hup() {
+    local rc=0
+    rm -rf "$work/o.mkv" "$work/.o.mkv.reelmill"
+    trap '' HUP
+    start "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2 --sim_ms 2
+    trap - HUP
+    wait_for 20 pgrep -P $coordinator -x aggregator >/dev/null || not_ok ignored_hup "it did not start"
+    kill -HUP $coordinator
+    wait $coordinator || rc=$?
+    if ((rc)); then not_ok ignored_hup "exit code $rc"
+    elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok ignored_hup "other bytes"
+    else ok ignored_hup; fi
+}
+ignored_hup
 
 killed() {
     local pids

@@ -50,7 +50,7 @@ static inline void lab_init(struct lab *l, enum reel_output_kind kind, const cha
         snprintf(l->output, sizeof l->output, "%s/%s", l->folder, name);
     l->job = (struct reel_job){0, kind, "in.mp4", l->output, l->parts};
     if (release_create(eventfd(0, EFD_NONBLOCK), &l->release)) abort();
-    encode_log_begin();
+    encode_begin();
 }
 
 static inline void lab_remove(const char *path)

@@ -2,6 +2,8 @@
 //
 // Segments through lanes and encoders into parts, joined, and read back by
 // libavformat: frames, timestamps, order, copied streams, chapters, texts.
+#include <malloc.h>
+
 #include "tests/unit/aggregator/lab.h"
 
 #include "aggregator/sink/timeline.h"
@@ -166,6 +168,7 @@ static void containers(void)
     }
 }
 
+// Whatever the memory held before: libx264 reads some that it never wrote.
 static void same_bytes_twice(void)
 {
     uint8_t hash[2][3][32];
@@ -173,6 +176,7 @@ static void same_bytes_twice(void)
     for (int i = 0; i < 3; i++)
         for (int k = 0; k < 2; k++) {
             struct lab l;
+            if (k) mallopt(M_PERTURB, 0x5a);
             lab_init(&l, REEL_OUTPUT_VIDEO, names[i]);
             struct reel_media media = lab_media(160, 96, LAB_YUV420);
             int64_t pts[60];

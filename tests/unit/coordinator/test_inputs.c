@@ -101,6 +101,34 @@ static void single(void)
     CHECK_STR(in.jobs[0].output, at("v/c.mkv"));
 }
 
+// "null:" is no output; a name that begins so is a file.
+static void null_is_a_word(void)
+{
+    begin("nullable.mp4");
+    CHECK_INT(collect(at("v/b.mp4")), REEL_OK);
+    CHECK_INT(in.jobs[0].kind, REEL_OUTPUT_VIDEO);
+    CHECK_HAS(in.jobs[0].output, "/nullable.mp4");
+    CHECK_HAS(in.jobs[0].parts_dir, "/.nullable.mp4.reelmill");
+    snprintf(settings.output, sizeof settings.output, "null");
+    CHECK_INT(collect(at("v")), REEL_OK); // several inputs as well
+    CHECK_INT(in.n, 3);
+    CHECK_INT(in.jobs[2].kind, REEL_OUTPUT_NULL);
+    CHECK_STR(in.jobs[2].parts_dir, "/run/x/job-2");
+}
+
+// A link to a folder that it lies in: each file is taken once.
+static void links_that_lead_back(void)
+{
+    begin("");
+    snprintf(settings.output, sizeof settings.output, "%s", at("out"));
+    CHECK_INT(symlink("..", at("v/sub/up")), 0);
+    CHECK_INT(symlink(".", at("v/here")), 0);
+    CHECK_INT(symlink("sub", at("v/twin")), 0); // another name of a folder beside it is another folder
+    CHECK_INT(collect(at("v")), REEL_OK);
+    CHECK_INT(in.n, 4);
+    CHECK_STR(in.jobs[3].output, at("out/twin/c.mkv"));
+}
+
 #define REFUSED(word, part)                        \
     do {                                           \
         CHECK_INT(collect(word), REEL_ERR_CONFIG); \
@@ -146,4 +174,5 @@ static void clean(void)
     CHECK(access(root, F_OK));
 }
 
-CHECK_MAIN({"folder", folder}, {"list", list}, {"single", single}, {"refused", refused}, {"clean", clean})
+CHECK_MAIN({"null_is_a_word", null_is_a_word}, {"links_that_lead_back", links_that_lead_back}, {"folder", folder},
+           {"list", list}, {"single", single}, {"refused", refused}, {"clean", clean})
