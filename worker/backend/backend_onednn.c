@@ -15,7 +15,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "kernels/quant8.h"
 #include "worker/backend/backend.h"
+#include "worker/backend/onednn/lower_quant.h"
 #include "worker/backend/onednn/program.h"
 #include "worker/onnx/op.h"
 
@@ -131,8 +133,8 @@ enum reel_err make_form(struct program *p, const struct value *v, enum layout la
         return REEL_OK;
     }
     if (layout == LAYOUT_BLOCKED && i->home) return make_at_home(p, i, out_form);
-    size_t bytes = layout == LAYOUT_BLOCKED ? blocked_floats(&i->bs) * sizeof(float)
-                                            : (size_t)i->count * reel_dtype_bytes(i->dtype);
+    const size_t elements = layout == LAYOUT_BLOCKED ? blocked_floats(&i->bs) : (size_t)i->count;
+    const size_t bytes = elements * reel_dtype_bytes(i->dtype);
     int buf = add_buf(p, BUF_ARENA, bytes, p->n_steps);
     if (buf < 0) return no_memory(NULL);
     p->bufs[buf].padded = layout == LAYOUT_BLOCKED;
@@ -157,18 +159,23 @@ struct reorder {
     struct blocked_shape s;
     struct form src, dst;
     enum layout to;
+    bool bytes;
+    int flip; // of plain bytes
 };
 
 struct reorder_job {
     const struct reorder *r;
-    const float *src;
-    float *dst;
+    const void *src;
+    void *dst;
 };
 
 static void reorder_units(void *job, int begin, int end, int thread)
 {
     const struct reorder_job *j = job;
-    (j->r->to == LAYOUT_BLOCKED ? blocked_from_plain : blocked_to_plain)(&j->r->s, j->src, j->dst, begin, end);
+    if (j->r->bytes)
+        (j->r->to == LAYOUT_BLOCKED ? q8_block : q8_unblock)(&j->r->s, j->r->flip, j->src, j->dst, begin, end);
+    else
+        (j->r->to == LAYOUT_BLOCKED ? blocked_from_plain : blocked_to_plain)(&j->r->s, j->src, j->dst, begin, end);
 }
 
 static enum reel_err run_reorder(struct program *p, struct step *s)
@@ -182,14 +189,18 @@ static enum reel_err run_reorder(struct program *p, struct step *s)
 // A pixel per image in one vector run: both layouts have the same bytes.
 static bool same_bytes(const struct info *i)
 {
-    return i->bs.h * i->bs.w == 1 && (i->bs.n == 1 || i->bs.c % i->bs.lanes == 0);
+    return i->dtype != REEL_I8 && i->bs.h * i->bs.w == 1 && (i->bs.n == 1 || i->bs.c % i->bs.lanes == 0);
 }
 
 static enum reel_err constant_form(struct program *p, struct info *i, enum layout layout)
 {
-    float *m = program_alloc(p, blocked_floats(&i->bs) * sizeof(float));
+    const int units = i->bs.n * blocked_count(&i->bs);
+    void *m = program_alloc(p, blocked_floats(&i->bs) * reel_dtype_bytes(i->dtype));
     if (!m) return no_memory(NULL);
-    blocked_from_plain(&i->bs, i->form[LAYOUT_PLAIN].constant, m, 0, i->bs.n * blocked_count(&i->bs));
+    if (i->bytes_image)
+        q8_block(&i->bs, memory_flip(i, LAYOUT_PLAIN), i->form[LAYOUT_PLAIN].constant, m, 0, units);
+    else
+        blocked_from_plain(&i->bs, i->form[LAYOUT_PLAIN].constant, m, 0, units);
     i->form[layout] = (struct form){.buf = -1, .constant = m};
     return REEL_OK;
 }
@@ -199,6 +210,9 @@ enum reel_err need_form(struct program *p, const struct value *v, enum layout la
     struct info *i = info_of(p, v);
     const enum layout other = layout == LAYOUT_PLAIN ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
     enum reel_err err = REEL_OK;
+    if (i->dequantize && !form_exists(&i->form[layout]) && !form_exists(&i->form[other]))
+        err = make_dequantized(p, i, layout);
+    if (err) return err;
     if (!form_exists(&i->form[layout])) {
         const struct form from = i->form[other];
         if (!form_exists(&from))
@@ -219,7 +233,12 @@ enum reel_err need_form(struct program *p, const struct value *v, enum layout la
                                  : add_step(p, NULL, layout == LAYOUT_BLOCKED ? "to blocked" : "to plain", run_reorder,
                                             sizeof(struct reorder));
             if (!s) return no_memory(NULL);
-            *(struct reorder *)s->data = (struct reorder){.s = i->bs, .src = from, .dst = to, .to = layout};
+            *(struct reorder *)s->data = (struct reorder){.s = i->bs,
+                                                          .src = from,
+                                                          .dst = to,
+                                                          .to = layout,
+                                                          .bytes = i->bytes_image,
+                                                          .flip = memory_flip(i, LAYOUT_PLAIN)};
             touch(p, &from, p->n_steps - 1);
             touch(p, &to, p->n_steps - 1);
         }
@@ -250,10 +269,11 @@ static enum reel_err constant_info(struct program *p, struct info *i)
 static void image_info(struct program *p, struct info *i)
 {
     const int nd = i->shape.ndim;
-    if (i->dtype != REEL_F32 || i->count <= 0 || (nd != 4 && nd != 3)) return;
+    if ((i->dtype != REEL_F32 && !is_byte(i->dtype)) || i->count <= 0 || (nd != 4 && nd != 3)) return;
     for (int d = 0; d < nd; d++)
         if (i->shape.dim[d] > (1 << 24)) return;
-    i->image = true;
+    i->image = i->dtype == REEL_F32;
+    i->bytes_image = !i->image;
     i->bs = (struct blocked_shape){.n = (int)i->shape.dim[0],
                                    .c = (int)i->shape.dim[1],
                                    .h = nd == 4 ? (int)i->shape.dim[2] : 1,
@@ -389,7 +409,10 @@ static enum reel_err compile_node(struct program *p, const struct node *node)
     };
     bool done = false;
     enum reel_err err = REEL_OK;
-    if (!dynamic_node(p, node) && (!*node->domain || !strcmp(node->domain, "ai.onnx")))
+    const bool known = !dynamic_node(p, node) && (!*node->domain || !strcmp(node->domain, "ai.onnx"));
+    if (known) err = lower_quant(p, node, &done);
+    if (!err && !done) err = dequantize_operands(p, node);
+    if (known)
         for (size_t i = 0; !done && !err && i < sizeof lower / sizeof *lower; i++) err = lower[i](p, node, &done);
     if (!err && !done) err = lower_reference(p, node);
     for (int i = 0; i < node->n_in; i++) {
@@ -536,6 +559,7 @@ static enum reel_err compile(const struct graph *graph, const struct backend_par
     if (!p) return no_memory(NULL);
     p->graph = graph;
     p->k = conv_kernels_get(CPU_ISA_AVX512);
+    p->k8 = conv8_kernels_get(CONV8_ISA_VNNI, p->k->lanes);
     p->interpret = has_control(graph);
     err = pool_create(params->threads > 0 ? params->threads : 1, &p->pool);
     if (!err && !p->interpret) {
@@ -673,7 +697,7 @@ static void dump(const struct program *p, void *stdio_file)
 
 const struct backend_ops backend_onednn = {
     .name = "onednn",
-    .caps = BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL,
+    .caps = BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL | BACKEND_INT8,
     .own_ops =
         "Abs Add AveragePool BatchNormalization Clip Concat Conv ConvTranspose DepthToSpace Div Elu Gelu Gemm "
         "GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish InstanceNormalization LeakyRelu MatMul Max MaxPool "

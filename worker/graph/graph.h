@@ -129,6 +129,9 @@ struct graph {
     int n_outputs;
 
     int opset; // of ai.onnx
+    // constant 8-bit weights of convolutions and products stay behind their
+    // DequantizeLinear: the backend computes with them
+    bool keep_quantized;
     struct arena *arena;
 
     // From the file's metadata, for people and for guessing what it is; NULL

@@ -5,10 +5,12 @@
 
 #include <stdio.h>
 
+#include "worker/backend/backend.h"
 #include "worker/graph/shape.h"
 
 static enum reel_err pass_shapes(struct graph *graph, const struct pass_params *params)
 {
+    graph->keep_quantized = params->caps & BACKEND_INT8;
     return shape_infer(graph, params->in_shapes);
 }
 
@@ -16,6 +18,7 @@ static const struct pass passes[] = {
     {"float", "16-bit floats in float32", pass_float},
     {"shapes", "types and shapes of all values; shape arithmetic folded", pass_shapes},
     {"clean", "identities, repeated and unread nodes removed", pass_clean},
+    {"quant", "operators on 8-bit tensors in one form", pass_quant},
     {"fold", "constants evaluated", pass_fold},
     {"rewrite", "decompositions become the operators they stand for", pass_rewrite},
     {"clean", "identities, repeated and unread nodes removed", pass_clean},

@@ -56,9 +56,22 @@ static void describe(const struct value *v, struct reel_tensor *t)
     t->owned = false;
 }
 
+// 8-bit weights of an operator whose other operand is dequantised too.
+static bool is_quantized_weight(const struct node *node)
+{
+    if (strcmp(node->op_type, "DequantizeLinear") || !node->in[0]->constant || !node->out[0]) return false;
+    const enum reel_dtype t = node->in[0]->constant->dtype;
+    const struct node *reader = node->out[0]->n_use_nodes == 1 ? node->out[0]->uses[0] : NULL;
+    if ((t != REEL_I8 && t != REEL_U8) || !reader || reader->n_in < 2 || reader->in[1] != node->out[0]) return false;
+    if (strcmp(reader->op_type, "Conv") && strcmp(reader->op_type, "MatMul") && strcmp(reader->op_type, "Gemm")) return false;
+    const struct node *other = reader->in[0] ? reader->in[0]->producer : NULL;
+    return other && !strcmp(other->op_type, "DequantizeLinear");
+}
+
 enum reel_err shape_fold_node(struct graph *graph, struct node *node, uint64_t max_bytes, bool *out_done)
 {
     *out_done = false;
+    if (graph->keep_quantized && is_quantized_weight(node)) return REEL_OK;
     if (!is_known(node) || !fits(node, max_bytes)) return REEL_OK;
     size_t n = (size_t)(node->n_in + node->n_out) + 1;
     struct reel_tensor *t = calloc(n, sizeof *t);

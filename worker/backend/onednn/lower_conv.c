@@ -60,10 +60,8 @@ static int64_t pad_before(const struct node *node, int axis, int axes, int64_t i
     return attr_at(node, "pads", axis, 0);
 }
 
-// Fills the geometry of a Conv over 1 or 2 axes; false when it is none the
-// kernels know or a number is out of their range.
-static bool geometry(const struct node *node, const struct info *in, const struct info *w, const struct info *out,
-                     struct conv_geometry *g)
+bool conv_geometry_of(const struct node *node, const struct info *in, const struct info *w, const struct info *out,
+                      struct conv_geometry *g)
 {
     const int axes = in->shape.ndim - 2, h = axes == 2 ? 0 : -1, x = axes - 1;
     int64_t k[2] = {1, 1}, s[2] = {1, 1}, d[2] = {1, 1}, pad[2] = {0, 0};
@@ -143,7 +141,7 @@ enum reel_err lower_conv(struct program *p, const struct node *node, bool *out_d
         return REEL_OK;
     if (b && (!b->form[LAYOUT_PLAIN].constant || b->dtype != REEL_F32 || b->count != out->bs.c)) return REEL_OK;
     struct conv_geometry g;
-    if (!geometry(node, in, w, out, &g)) return REEL_OK;
+    if (!conv_geometry_of(node, in, w, out, &g)) return REEL_OK;
     bool plain;
     const enum conv_method method = pick(p, &g, in, &plain);
     if (method == CONV_METHOD_NONE) return REEL_OK;
@@ -179,10 +177,8 @@ enum reel_err lower_conv(struct program *p, const struct node *node, bool *out_d
 
 // ---- pooling ---------------------------------------------------------------------
 
-// The window of a pool; false when a number is out of range. *out_over tells
-// whether a window reaches beyond the padding (ceil_mode).
-static bool window(const struct node *node, const struct info *in, const struct info *out, struct conv_geometry *g,
-                   bool *out_over)
+bool pool_window(const struct node *node, const struct info *in, const struct info *out, struct conv_geometry *g,
+                 bool *out_over)
 {
     const int axes = in->shape.ndim - 2;
     const bool global = !strncmp(node->op_type, "Global", 6);
@@ -251,7 +247,7 @@ enum reel_err lower_pool(struct program *p, const struct node *node, bool *out_d
     if (node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->uses) return REEL_OK; // indices
     struct conv_geometry g;
     bool over;
-    if (!window(node, in, out, &g, &over)) return REEL_OK;
+    if (!pool_window(node, in, out, &g, &over)) return REEL_OK;
     const bool all = average && node_attr_int(node, "count_include_pad", 0);
     if (all && (over || !strncmp(node_attr_string(node, "auto_pad", "NOTSET"), "SAME", 4))) return REEL_OK;
     const enum conv_method method = all ? CONV_METHOD_AVERAGE_ALL : average ? CONV_METHOD_AVERAGE : CONV_METHOD_MAX;

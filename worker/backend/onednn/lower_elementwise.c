@@ -24,7 +24,7 @@ static enum operand classify(const struct info *other, const struct reel_shape *
                              bool lone_vector_is_channel)
 {
     if (other->count < 1 || other->dtype != REEL_F32) return OPERAND_NONE;
-    if (other->count == 1) return other->form[LAYOUT_PLAIN].constant ? OPERAND_SCALAR : OPERAND_NONE;
+    if (other->count == 1) return other->v->constant || other->shape.ndim <= 1 ? OPERAND_SCALAR : OPERAND_NONE;
     const int shift = out->ndim - other->shape.ndim;
     if (shift < 0) return OPERAND_NONE;
     if (other->count == out_count) {
@@ -77,6 +77,36 @@ static const float *channel_constant(struct program *p, const float *src, int64_
     return m;
 }
 
+struct spread {
+    struct form src, dst;
+    int64_t count;
+};
+
+static enum reel_err run_spread(struct program *p, struct step *s)
+{
+    const struct spread *w = s->data;
+    const float x = *(const float *)form_at(p, &w->src);
+    float *to = form_at(p, &w->dst);
+    for (int64_t i = 0; i < w->count; i++) to[i] = x;
+    return REEL_OK;
+}
+
+// One computed number as one for each channel; a step.
+static enum reel_err spread_scalar(struct program *p, const struct value *v, int64_t channels, struct form *out_form)
+{
+    const int64_t lanes = p->k->lanes;
+    struct spread w = {.count = (channels + lanes - 1) / lanes * lanes};
+    enum reel_err err = need_form(p, v, LAYOUT_PLAIN, &w.src);
+    if (!err) err = make_temporary(p, (size_t)w.count * sizeof(float), &w.dst);
+    struct step *s = err ? NULL : add_step(p, NULL, "spread", run_spread, sizeof w);
+    if (!s) return err ? err : no_memory(NULL);
+    *(struct spread *)s->data = w;
+    touch(p, &w.src, p->n_steps - 1);
+    touch(p, &w.dst, p->n_steps - 1);
+    *out_form = w.dst;
+    return REEL_OK;
+}
+
 // Adds a step with operand `other` to the tail. *out_ok stays false when the
 // operand cannot be read in this layout.
 static enum reel_err add_operand(struct program *p, struct tail *t, const struct info *out, enum conv_step_kind kind,
@@ -101,6 +131,8 @@ static enum reel_err add_operand(struct program *p, struct tail *t, const struct
             const float *m = channel_constant(p, o->form[LAYOUT_PLAIN].constant, o->count, channels > 0 ? channels : 1);
             if (!m) return no_memory(NULL);
             data->constant = m;
+        } else if (how == OPERAND_SCALAR) {
+            err = spread_scalar(p, other, channels > 0 ? channels : 1, data);
         } else if (t->columns || !o->image || o->shape.ndim != out->shape.ndim || o->bs.c != channels) {
             return REEL_OK; // (C,1,1) counts as C images
         } else {
@@ -408,6 +440,7 @@ static bool there_before(struct program *p, const struct value *other, enum layo
 {
     const struct info *o = info_of(p, other);
     if (o->form[LAYOUT_PLAIN].constant) return true; // converted while compiling
+    if (o->count == 1) return false;                 // spread by a step of its own
     if (!form_exists(&o->form[layout]) || p->bufs[o->form[layout].buf].first >= step) return false;
     return o->made < step;
 }

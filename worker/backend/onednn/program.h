@@ -12,6 +12,7 @@
 #define REEL_WORKER_BACKEND_ONEDNN_PROGRAM_H
 
 #include "kernels/blocked.h"
+#include "kernels/conv8.h"
 #include "kernels/conv_cpu.h"
 #include "worker/backend/backend.h"
 #include "worker/backend/onednn/pool.h"
@@ -59,6 +60,7 @@ struct info {
     struct reel_shape shape;
     int64_t count;           // -1: depends on data
     bool image;              // float32 and 3 or 4 dimensions: may be blocked
+    bool bytes_image;        // 8-bit and 3 or 4 dimensions: may be blocked, biased (kernels/conv8.h)
     struct blocked_shape bs; // of an image; (N,C,L) counts as (N,C,1,L)
     struct form form[LAYOUTS];
     int pending; // reads by nodes not yet compiled, and as a graph output
@@ -70,6 +72,8 @@ struct info {
     // channel on; it is written there at once
     const struct value *home;
     int home_channel;
+    // float32 without a form: what this DequantizeLinear makes, not made yet
+    const struct node *dequantize;
     struct reel_tensor dynamic; // at run time, when count is -1
 };
 
@@ -99,6 +103,7 @@ struct tail {
 struct program {
     const struct graph *graph;
     const struct conv_kernels *k;
+    const struct conv8_kernels *k8; // of as many lanes
     struct pool *pool;
     struct info *info; // by value id
     int n_info;
@@ -173,8 +178,21 @@ enum reel_err lower_matmul(struct program *p, const struct node *node, bool *out
 enum reel_err lower_elementwise(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_image(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_view(struct program *p, const struct node *node, bool *out_done);
+// Quantised operators (lower_quant.c).
+enum reel_err lower_quant(struct program *p, const struct node *node, bool *out_done);
 // The operator's reference implementation; takes every node.
 enum reel_err lower_reference(struct program *p, const struct node *node);
+
+// ---- geometry (lower_conv.c) -----------------------------------------------------
+
+// Fills the geometry of a Conv over 1 or 2 axes; false when it is none the
+// kernels know or a number is out of their range.
+bool conv_geometry_of(const struct node *node, const struct info *in, const struct info *w, const struct info *out,
+                      struct conv_geometry *g);
+// The window of a pool; false when a number is out of range. *out_over tells
+// whether a window reaches beyond the padding (ceil_mode).
+bool pool_window(const struct node *node, const struct info *in, const struct info *out, struct conv_geometry *g,
+                 bool *out_over);
 
 // ---- epilogues (lower_elementwise.c) -------------------------------------------------
 

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+//
+// Convolutions and matrix products of 8-bit integers with exact 32-bit sums, and
+// what becomes of the sums: rounded to 8 bits again, or float32. Called by the
+// executor's CPU backend for quantised networks.
+//
+// Activations are unsigned ("biased": of a signed tensor 128 more, which is the
+// top bit turned over), in the blocked layout of conv_cpu.h with bytes for
+// floats and the same number of lanes. Lanes beyond C hold anything. Weights are
+// differences to their zero point, -255..255. Sums wrap around at 32 bits, as
+// ONNX's reference does; nothing saturates before.
+//
+// Integer sums have no order, so that neither threads nor instruction sets
+// change them; rounding back to 8 bits uses one multiply-add in float32, which
+// the plain kernels do in two roundings.
+#ifndef REEL_KERNELS_CONV8_H
+#define REEL_KERNELS_CONV8_H
+
+#include "kernels/conv_cpu.h"
+
+// Four input channels of one tap and where they lie.
+struct conv8_tap {
+    ptrdiff_t src; // bytes from the first input of an output pixel
+    int groups;    // of four channels
+};
+
+enum conv8_method {
+    CONV8_NONE,      // these kernels do not cover it
+    CONV8_DIRECT,    // blocked -> blocked; any kernel, stride, dilation
+    CONV8_DEPTHWISE, // blocked -> blocked
+    CONV8_MATMUL,    // rows -> rows
+};
+
+// A prepared convolution: constant afterwards, may be run from many threads.
+struct conv8_plan {
+    struct conv_geometry g;
+    enum conv8_method method;
+    int lanes;
+    bool flat;   // 1x1, stride 1, no padding: the image is one long row
+    bool padded; // units copy their input with what lies around it
+    void *w;     // packed
+    size_t w_bytes;
+    int32_t *sums; // of the weights, per output channel (whole vectors)
+    struct conv8_tap *taps;
+    int n_taps;
+    ptrdiff_t chunk_bytes;         // of the weights of one vector of output channels
+    int in_rows, in_width;         // of a unit's copy
+    int unit_rows, parts, chunks;  // units of an image: parts of rows x sets of output channels
+    int chunk_vectors, units;      // vectors in a set
+    size_t scratch_bytes;          // per thread
+};
+
+enum conv8_kind {
+    CONV8_BYTES,
+    CONV8_FLOATS,
+};
+
+// What becomes of the sums: v = sum * factor + shift, per output channel, then
+// the epilogue; of bytes then v / scale, a clamp to [lo, hi], rounding to nearest
+// even, + zero. lo and hi are whole numbers within -255..255.
+struct conv8_result {
+    enum conv8_kind kind;
+    const int32_t *start;         // of the sums: bias - zero point x sums of weights
+    const float *factor, *shift;  // whole vectors
+    float scale;                  // 1 without an epilogue: it is in factor and shift then
+    float lo, hi;
+    int zero;
+    int pad; // biased zero point of the input: what lies around an image
+    struct conv_epilogue e; // n 0: none
+};
+
+struct conv8_kernels {
+    const char *name; // "vnni", "avx512", "avx2", "base"
+    int lanes;
+    enum conv8_method (*choose)(const struct conv_geometry *g);
+    // weights (O,I/groups,KH,KW), less their zero points. CONV8_MATMUL: (n,k),
+    // with g->oc = n and g->ic = k, g->oh the rows. False when out of memory.
+    bool (*prepare)(struct conv8_plan *p, const struct conv_geometry *g, enum conv8_method method,
+                    const int16_t *weights);
+    // Runs units [begin, end). scratch: p->scratch_bytes of 64-byte aligned memory of this thread.
+    void (*run)(const struct conv8_plan *p, const struct conv8_result *r, const struct conv_kernels *k,
+                const uint8_t *src, void *dst, int begin, int end, void *scratch);
+    // Rows of a (k bytes, turned by flip: 0 or 128) times the packed weights to
+    // dst (n a row); of bytes zero, lo and hi are those of the stored type.
+    // *_CHAN data of the epilogue is indexed by column; bytes take none.
+    void (*matmul)(const struct conv8_plan *p, const struct conv8_result *r, const struct conv_kernels *k,
+                   const uint8_t *a, int flip, void *dst, int begin, int end, void *scratch);
+};
+
+enum conv8_isa {
+    CONV8_ISA_BASE,
+    CONV8_ISA_AVX2,
+    CONV8_ISA_AVX512,
+    CONV8_ISA_VNNI,
+};
+
+// The best table for this CPU that is not above `most` and has that many lanes;
+// NULL when none has.
+const struct conv8_kernels *conv8_kernels_get(enum conv8_isa most, int lanes);
+
+void conv8_plan_fini(struct conv8_plan *p);
+
+// ---- plain C twin -------------------------------------------------------------
+
+// Plain layouts; sums (N,O,OH,OW) of (src - zero) * weights.
+void conv8_ref(const struct conv_geometry *g, const uint8_t *src, int zero, const int16_t *weights, int32_t *sums);
+
+#endif

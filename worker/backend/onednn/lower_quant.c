@@ -1,0 +1,646 @@
+// SPDX-License-Identifier: MIT
+//
+// Quantised networks (graph/pass_quant.c has put all of them into the form
+// DequantizeLinear -> operator -> QuantizeLinear) -> 8-bit kernels.
+//
+// DequantizeLinear is lazy: its result only remembers what it is the dequantised
+// form of, and operators that have 8-bit kernels read that. Where one reads
+// float32, need_form() makes it. QuantizeLinear behind a convolution or product
+// changes the step that is there already: it rounds its sums at once; behind an
+// operator on bytes (tables, sums, pooling) the operator is compiled as one step
+// with it. lower_quant_conv.c has the convolutions and products.
+#include "worker/backend/onednn/lower_quant.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/quant8.h"
+#include "worker/onnx/op.h"
+
+// Elements done at a time by one thread.
+#define PIECE 16384
+
+static int pieces(size_t count)
+{
+    return (int)((count + PIECE - 1) / PIECE);
+}
+
+// ---- scales ----------------------------------------------------------------------
+
+bool is_byte(enum reel_dtype t)
+{
+    return t == REEL_I8 || t == REEL_U8;
+}
+
+static bool is(const struct node *node, const char *op_type)
+{
+    return node && !*node->domain && !strcmp(node->op_type, op_type);
+}
+
+int memory_flip(const struct info *bytes, enum layout layout)
+{
+    return layout == LAYOUT_PLAIN && bytes->dtype == REEL_I8 ? 128 : 0;
+}
+
+// The scale and biased zero point of a (De)QuantizeLinear of `bytes`, when they
+// are one constant for the tensor.
+static bool one_scale(struct program *p, const struct node *node, const struct info *bytes, struct q8_scale *out)
+{
+    if (node->n_in < 2 || !node->in[1] || !is_byte(bytes->dtype)) return false;
+    const struct info *s = info_of(p, node->in[1]);
+    const struct info *z = node->n_in > 2 && node->in[2] ? info_of(p, node->in[2]) : NULL;
+    if (s->count != 1 || s->v->dtype != REEL_F32 || !s->v->constant || node_attr_int(node, "block_size", 0)) return false;
+    if (z && (z->count != 1 || z->dtype != bytes->dtype || !z->v->constant)) return false;
+    const int zero = z ? (int)op_scalar_int(z->v->constant, 0) : 0;
+    *out = (struct q8_scale){.scale = (float)op_scalar(s->v->constant, 0), .zero = zero + (bytes->dtype == REEL_I8 ? 128 : 0)};
+    return true;
+}
+
+// The QuantizeLinear that alone reads v.
+static const struct node *quantizer(struct program *p, const struct value *v, struct q8_scale *out)
+{
+    const struct node *q = graph_only_consumer(p->graph, v);
+    if (!is(q, "QuantizeLinear") || q->in[0] != v || !q->out[0]) return NULL;
+    const enum reel_dtype precision = (enum reel_dtype)node_attr_int(q, "precision", 0);
+    return !precision && one_scale(p, q, info_of(p, q->out[0]), out) ? q : NULL;
+}
+
+bool dequantized_from(struct program *p, const struct value *v, const struct info **out_bytes, struct q8_scale *out)
+{
+    const struct info *i = v ? info_of(p, v) : NULL;
+    if (!i || !i->dequantize) return false;
+    *out_bytes = info_of(p, i->dequantize->in[0]);
+    return !(*out_bytes)->v->constant && one_scale(p, i->dequantize, *out_bytes, out);
+}
+
+// ---- DequantizeLinear --------------------------------------------------------------
+
+struct convert {
+    struct form src, dst;
+    struct q8_scale scale;
+    size_t count;
+    uint8_t table[256];
+};
+
+struct convert_job {
+    const struct convert *c;
+    const void *src;
+    void *dst;
+};
+
+static size_t piece_of(const struct convert *c, int u)
+{
+    const size_t left = c->count - (size_t)u * PIECE;
+    return left < PIECE ? left : PIECE;
+}
+
+static void dequantize_units(void *job, int begin, int end, int thread)
+{
+    const struct convert_job *j = job;
+    for (int u = begin; u < end; u++)
+        q8_dequantize((float *)j->dst + (size_t)u * PIECE, (const uint8_t *)j->src + (size_t)u * PIECE,
+                      piece_of(j->c, u), j->c->scale);
+}
+
+static void quantize_units(void *job, int begin, int end, int thread)
+{
+    const struct convert_job *j = job;
+    for (int u = begin; u < end; u++)
+        q8_quantize((uint8_t *)j->dst + (size_t)u * PIECE, (const float *)j->src + (size_t)u * PIECE, piece_of(j->c, u),
+                    j->c->scale);
+}
+
+static void lookup_units(void *job, int begin, int end, int thread)
+{
+    const struct convert_job *j = job;
+    for (int u = begin; u < end; u++)
+        q8_lookup((uint8_t *)j->dst + (size_t)u * PIECE, (const uint8_t *)j->src + (size_t)u * PIECE, piece_of(j->c, u),
+                  j->c->table);
+}
+
+static enum reel_err run_convert(struct program *p, struct step *s, void (*units)(void *, int, int, int))
+{
+    const struct convert *c = s->data;
+    struct convert_job job = {c, form_at(p, &c->src), form_at(p, &c->dst)};
+    pool_run(p->pool, units, &job, pieces(c->count));
+    return REEL_OK;
+}
+
+static enum reel_err run_dequantize(struct program *p, struct step *s)
+{
+    return run_convert(p, s, dequantize_units);
+}
+
+static enum reel_err run_quantize(struct program *p, struct step *s)
+{
+    return run_convert(p, s, quantize_units);
+}
+
+static enum reel_err run_lookup(struct program *p, struct step *s)
+{
+    return run_convert(p, s, lookup_units);
+}
+
+// Elements in memory of a value in that layout.
+static size_t count_in(const struct info *i, enum layout layout)
+{
+    return layout == LAYOUT_BLOCKED ? blocked_floats(&i->bs) : (size_t)i->count;
+}
+
+static struct step *add_convert(struct program *p, const struct node *node, const char *kernel,
+                                enum reel_err (*run)(struct program *, struct step *), const struct convert *c)
+{
+    struct step *s = add_step(p, node, kernel, run, sizeof *c);
+    if (!s) return NULL;
+    *(struct convert *)s->data = *c;
+    touch(p, &c->src, p->n_steps - 1);
+    touch(p, &c->dst, p->n_steps - 1);
+    return s;
+}
+
+// Weights: evaluated while compiling.
+static enum reel_err dequantize_constant(struct program *p, struct info *i)
+{
+    const struct node *node = i->dequantize;
+    const struct reel_tensor *in[3] = {0};
+    struct reel_tensor out = {.shape.ndim = -1}, *outs[1] = {&out};
+    for (int k = 0; k < node->n_in && k < 3; k++) in[k] = node->in[k] ? node->in[k]->constant : NULL;
+    enum reel_err err = op_run(node, in, outs, NULL, NULL);
+    float *m = err ? NULL : program_alloc(p, (size_t)i->count * sizeof(float));
+    if (m) memcpy(m, out.data, (size_t)i->count * sizeof(float));
+    reel_tensor_fini(&out);
+    if (err) return err;
+    if (!m) return no_memory(node);
+    i->form[LAYOUT_PLAIN] = (struct form){.buf = -1, .constant = m};
+    return REEL_OK;
+}
+
+enum reel_err make_dequantized(struct program *p, struct info *i, enum layout layout)
+{
+    const struct node *node = i->dequantize;
+    const struct info *bytes = info_of(p, node->in[0]);
+    if (bytes->v->constant) return dequantize_constant(p, i);
+    if (!i->image || !bytes->bytes_image) layout = LAYOUT_PLAIN;
+    struct convert c = {.count = count_in(i, layout)};
+    one_scale(p, node, bytes, &c.scale);
+    c.scale.flip = memory_flip(bytes, layout);
+    enum reel_err err = need_form(p, bytes->v, layout, &c.src);
+    if (!err) err = make_form(p, i->v, layout, &c.dst);
+    if (!err && !add_convert(p, node, "dequantize", run_dequantize, &c)) err = no_memory(node);
+    return err;
+}
+
+static enum reel_err lower_dequantize(struct program *p, const struct node *node, bool *out_done)
+{
+    struct info *bytes = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
+    struct q8_scale scale;
+    if (!is_byte(bytes->dtype) || out->v->dtype != REEL_F32 || out->count < 1) return REEL_OK;
+    bool constant = true;
+    for (int i = 0; i < node->n_in; i++) constant &= !node->in[i] || node->in[i]->constant;
+    if (!constant && (bytes->v->constant || !one_scale(p, node, bytes, &scale))) return REEL_OK;
+    out->dequantize = node;
+    *out_done = true;
+    return REEL_OK;
+}
+
+enum reel_err dequantize_operands(struct program *p, const struct node *node)
+{
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < node->n_in + node->n_epilogue && !err; i++) {
+        const struct value *v = i < node->n_in ? node->in[i] : node->epilogue[i - node->n_in].other;
+        if (!v) continue;
+        struct info *in = info_of(p, v);
+        if (!in->dequantize || form_exists(&in->form[0]) || form_exists(&in->form[1])) continue;
+        const struct info *bytes = info_of(p, in->dequantize->in[0]);
+        struct form f;
+        const bool blocked = in->image && form_exists(&bytes->form[LAYOUT_BLOCKED]);
+        err = need_form(p, v, blocked ? LAYOUT_BLOCKED : LAYOUT_PLAIN, &f);
+    }
+    return err;
+}
+
+// ---- QuantizeLinear ------------------------------------------------------------------
+
+static enum reel_err lower_quantize(struct program *p, const struct node *node, bool *out_done)
+{
+    struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
+    struct convert c = {0};
+    if (form_exists(&out->form[0]) || form_exists(&out->form[1])) { // made by the operator before it
+        *out_done = true;
+        return REEL_OK;
+    }
+    if (in->v->dtype != REEL_F32 || in->count < 1 || node_attr_int(node, "precision", 0) ||
+        !one_scale(p, node, out, &c.scale))
+        return REEL_OK;
+    enum reel_err err = quantize_behind(p, node, in, out, c.scale, out_done);
+    if (err || *out_done) return err;
+    const struct info *bytes = in->dequantize ? info_of(p, in->dequantize->in[0]) : NULL;
+    const bool blocked =
+        out->bytes_image && in->image &&
+        (form_exists(&in->form[LAYOUT_BLOCKED]) || (bytes && form_exists(&bytes->form[LAYOUT_BLOCKED])));
+    const enum layout layout = blocked ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
+    c.count = count_in(in, layout);
+    c.scale.flip = memory_flip(out, layout);
+    err = need_form(p, node->in[0], layout, &c.src);
+    if (!err) err = make_form(p, node->out[0], layout, &c.dst);
+    if (!err && !add_convert(p, node, blocked ? "quantize blocked" : "quantize", run_quantize, &c)) err = no_memory(node);
+    *out_done = true;
+    return err;
+}
+
+// ---- one operand: tables --------------------------------------------------------------
+
+static bool is_table(const struct node *node)
+{
+    static const char *const ops[] = {"Relu",  "LeakyRelu", "Sigmoid",     "Tanh",      "HardSigmoid", "HardSwish",
+                                      "Elu",   "Selu",      "Celu",        "Softplus",  "Softsign",    "Mish",
+                                      "Gelu",  "Erf",       "Exp",         "Log",       "Sqrt",        "Reciprocal",
+                                      "Abs",   "Neg",       "Clip",        "Floor",     "Ceil",        "Round",
+                                      "Sign",  "Sin",       "Cos",         "Identity",  "ThresholdedRelu"};
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        if (is(node, ops[i])) return true;
+    return false;
+}
+
+// What the operator makes of all 256 bytes.
+static enum reel_err make_table(struct program *p, const struct node *node, const struct info *in,
+                                const struct q8_scale *from, const struct info *out, const struct q8_scale *to,
+                                enum layout layout, uint8_t table[256])
+{
+    uint8_t bytes[256];
+    float x[256], y[256];
+    for (int i = 0; i < 256; i++) bytes[i] = (uint8_t)i;
+    struct q8_scale a = *from, b = *to;
+    a.flip = memory_flip(in, layout), b.flip = memory_flip(out, layout);
+    q8_dequantize(x, bytes, 256, a);
+    const struct reel_shape shape = {.ndim = 1, .dim = {256}};
+    struct reel_tensor tx = {.dtype = REEL_F32, .shape = shape, .data = x}, ty = tx, *outs[1] = {&ty};
+    const struct reel_tensor *ins[8] = {&tx};
+    ty.data = y;
+    for (int i = 1; i < node->n_in && i < 8; i++) ins[i] = node->in[i] ? node->in[i]->constant : NULL;
+    enum reel_err err = op_run(node, ins, outs, NULL, NULL);
+    if (!err) q8_quantize(table, y, 256, b);
+    return err;
+}
+
+static enum reel_err lower_table(struct program *p, const struct node *node, bool *out_done)
+{
+    const struct info *bytes;
+    struct q8_scale from, to;
+    if (!is_table(node) || node->n_epilogue || node->n_in > 8 || !dequantized_from(p, node->in[0], &bytes, &from))
+        return REEL_OK;
+    for (int i = 1; i < node->n_in; i++)
+        if (node->in[i] && !node->in[i]->constant) return REEL_OK;
+    const struct node *q = quantizer(p, node->out[0], &to);
+    if (!q) return REEL_OK;
+    const enum layout layout = form_exists(&bytes->form[LAYOUT_BLOCKED]) ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
+    struct info *out = info_of(p, q->out[0]);
+    struct convert c = {.count = count_in(bytes, layout)};
+    enum reel_err err = make_table(p, node, bytes, &from, out, &to, layout, c.table);
+    if (!err) err = need_form(p, bytes->v, layout, &c.src);
+    if (!err) err = make_form(p, out->v, layout, &c.dst);
+    if (!err && !add_convert(p, node, "table", run_lookup, &c)) err = no_memory(node);
+    *out_done = true;
+    return err;
+}
+
+// ---- two operands -----------------------------------------------------------------------
+
+struct binary8 {
+    struct form a, b, dst;
+    struct q8_scale from_a, from_b, to;
+    bool product;
+    size_t count;
+};
+
+struct binary8_job {
+    const struct binary8 *w;
+    const uint8_t *a, *b;
+    uint8_t *dst;
+};
+
+static void binary8_units(void *job, int begin, int end, int thread)
+{
+    const struct binary8_job *j = job;
+    for (int u = begin; u < end; u++) {
+        const size_t at = (size_t)u * PIECE, left = j->w->count - at, n = left < PIECE ? left : PIECE;
+        (j->w->product ? q8_multiply : q8_add)(j->dst + at, j->a + at, j->b + at, n, j->w->from_a, j->w->from_b,
+                                               j->w->to);
+    }
+}
+
+static enum reel_err run_binary8(struct program *p, struct step *s)
+{
+    const struct binary8 *w = s->data;
+    struct binary8_job job = {w, form_at(p, &w->a), form_at(p, &w->b), form_at(p, &w->dst)};
+    pool_run(p->pool, binary8_units, &job, pieces(w->count));
+    return REEL_OK;
+}
+
+static enum reel_err lower_binary8(struct program *p, const struct node *node, bool *out_done)
+{
+    const bool product = is(node, "Mul");
+    const struct info *a, *b;
+    struct binary8 w = {.product = product};
+    if ((!product && !is(node, "Add")) || node->n_in != 2 || node->n_epilogue) return REEL_OK;
+    if (!dequantized_from(p, node->in[0], &a, &w.from_a) || !dequantized_from(p, node->in[1], &b, &w.from_b))
+        return REEL_OK;
+    const struct node *q = quantizer(p, node->out[0], &w.to);
+    if (!q || !reel_shape_equal(&a->shape, &b->shape)) return REEL_OK;
+    const bool blocked = form_exists(&a->form[LAYOUT_BLOCKED]) || form_exists(&b->form[LAYOUT_BLOCKED]);
+    const enum layout layout = blocked ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
+    const struct info *out = info_of(p, q->out[0]);
+    w.count = count_in(a, layout);
+    w.from_a.flip = memory_flip(a, layout), w.from_b.flip = memory_flip(b, layout), w.to.flip = memory_flip(out, layout);
+    enum reel_err err = need_form(p, a->v, layout, &w.a);
+    if (!err) err = need_form(p, b->v, layout, &w.b);
+    if (!err) err = make_form(p, out->v, layout, &w.dst);
+    struct step *s = err ? NULL : add_step(p, node, product ? "product of bytes" : "sum of bytes", run_binary8, sizeof w);
+    if (!s) return err ? err : no_memory(node);
+    *(struct binary8 *)s->data = w;
+    touch(p, &w.a, p->n_steps - 1);
+    touch(p, &w.b, p->n_steps - 1);
+    touch(p, &w.dst, p->n_steps - 1);
+    *out_done = true;
+    return REEL_OK;
+}
+
+// ---- pooling ----------------------------------------------------------------------------
+
+struct pool8 {
+    struct blocked_shape in, out;
+    struct q8_window w;
+    struct form src, dst;
+    struct q8_scale from, to; // of a mean
+};
+
+struct pool8_job {
+    const struct pool8 *w;
+    const uint8_t *src;
+    uint8_t *dst;
+};
+
+static void max_units(void *job, int begin, int end, int thread)
+{
+    const struct pool8_job *j = job;
+    q8_max_pool(&j->w->in, &j->w->out, &j->w->w, j->src, j->dst, begin, end);
+}
+
+static void mean_units(void *job, int begin, int end, int thread)
+{
+    const struct pool8_job *j = job;
+    const double plane = (double)j->w->in.h * j->w->in.w;
+    const int v = j->w->in.lanes;
+    for (int u = begin; u < end; u++) {
+        int32_t sums[16];
+        float means[16];
+        q8_sum(&j->w->in, j->w->from.zero, j->src + (size_t)u * (size_t)j->w->in.h * (size_t)j->w->in.w * (size_t)v, sums, 0,
+               1);
+        for (int c = 0; c < v; c++) means[c] = (float)(sums[c] * (double)j->w->from.scale / plane);
+        q8_quantize(j->dst + (size_t)u * (size_t)v, means, (size_t)v, j->w->to);
+    }
+}
+
+static enum reel_err run_pool8(struct program *p, struct step *s, void (*units)(void *, int, int, int))
+{
+    const struct pool8 *w = s->data;
+    struct pool8_job job = {w, form_at(p, &w->src), form_at(p, &w->dst)};
+    pool_run(p->pool, units, &job, w->in.n * blocked_count(&w->in));
+    return REEL_OK;
+}
+
+static enum reel_err run_max8(struct program *p, struct step *s)
+{
+    return run_pool8(p, s, max_units);
+}
+
+static enum reel_err run_mean8(struct program *p, struct step *s)
+{
+    return run_pool8(p, s, mean_units);
+}
+
+static enum reel_err emit_pool8(struct program *p, const struct node *node, const char *kernel, struct pool8 *w,
+                                const struct info *in, const struct info *out,
+                                enum reel_err (*run)(struct program *, struct step *))
+{
+    w->in = in->bs, w->out = out->bs;
+    enum reel_err err = need_form(p, in->v, LAYOUT_BLOCKED, &w->src);
+    if (!err) err = make_form(p, out->v, LAYOUT_BLOCKED, &w->dst);
+    struct step *s = err ? NULL : add_step(p, node, kernel, run, sizeof *w);
+    if (!s) return err ? err : no_memory(node);
+    *(struct pool8 *)s->data = *w;
+    touch(p, &w->src, p->n_steps - 1);
+    touch(p, &w->dst, p->n_steps - 1);
+    return REEL_OK;
+}
+
+// MaxPool of bytes, as pass_quant leaves it.
+static enum reel_err lower_max8(struct program *p, const struct node *node, bool *out_done)
+{
+    if (!is(node, "MaxPool") || node->n_epilogue) return REEL_OK;
+    const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
+    struct conv_geometry g;
+    bool over;
+    if (!in->bytes_image || !out->bytes_image || in->bs.c != out->bs.c || in->bs.n != out->bs.n) return REEL_OK;
+    if (node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->uses) return REEL_OK;
+    if (!pool_window(node, in, out, &g, &over)) return REEL_OK;
+    struct pool8 w = {.w = {g.kh, g.kw, g.sh, g.sw, g.dh, g.dw, g.pad_top, g.pad_left}};
+    *out_done = true;
+    return emit_pool8(p, node, "max pool of bytes", &w, in, out, run_max8);
+}
+
+static enum reel_err lower_mean8(struct program *p, const struct node *node, bool *out_done)
+{
+    const struct info *in;
+    struct pool8 w = {0};
+    if (!is(node, "GlobalAveragePool") || node->n_epilogue || !dequantized_from(p, node->in[0], &in, &w.from)) return REEL_OK;
+    const struct node *q = quantizer(p, node->out[0], &w.to);
+    if (!q || !in->bytes_image || !form_exists(&in->form[LAYOUT_BLOCKED])) return REEL_OK;
+    const struct info *out = info_of(p, q->out[0]);
+    if (!out->bytes_image || out->bs.h * out->bs.w != 1) return REEL_OK;
+    *out_done = true;
+    return emit_pool8(p, node, "mean of bytes", &w, in, out, run_mean8);
+}
+
+// ---- Concat ---------------------------------------------------------------------------------
+
+// A part: `rows` runs of `bytes` bytes each, which follow `from_step` and
+// `to_step` apart.
+struct part8 {
+    struct form src;
+    size_t bytes, to; // of a run, and where it begins in a row of the result
+    bool same;        // the scales are equal: the table changes nothing
+    uint8_t table[256];
+};
+
+struct concat8 {
+    struct form dst;
+    size_t rows, row_bytes;
+    int n;
+    struct part8 *part;
+};
+
+struct concat8_job {
+    struct program *p;
+    const struct concat8 *w;
+    uint8_t *dst;
+};
+
+static void concat8_units(void *job, int begin, int end, int thread)
+{
+    const struct concat8_job *j = job;
+    for (int u = begin; u < end; u++) {
+        const struct part8 *part = &j->w->part[u % j->w->n];
+        const size_t row = (size_t)(u / j->w->n);
+        const uint8_t *src = (const uint8_t *)form_at(j->p, &part->src) + row * part->bytes;
+        uint8_t *dst = j->dst + row * j->w->row_bytes + part->to;
+        if (part->same)
+            memcpy(dst, src, part->bytes);
+        else
+            q8_lookup(dst, src, part->bytes, part->table);
+    }
+}
+
+static enum reel_err run_concat8(struct program *p, struct step *s)
+{
+    const struct concat8 *w = s->data;
+    struct concat8_job job = {p, w, form_at(p, &w->dst)};
+    pool_run(p->pool, concat8_units, &job, w->n * (int)w->rows);
+    return REEL_OK;
+}
+
+// Whether whole blocks of channels are put together.
+static bool concat_blocked(struct program *p, const struct node *node, int axis, const struct info *out)
+{
+    if (!out->bytes_image || axis != 1) return false;
+    bool any = false;
+    for (int i = 0; i < node->n_in; i++) {
+        const struct info *in = info_of(p, info_of(p, node->in[i])->dequantize->in[0]);
+        if (!in->bytes_image || in->shape.ndim != out->shape.ndim) return false;
+        if (i + 1 < node->n_in && in->bs.c % in->bs.lanes) return false;
+        any |= form_exists(&in->form[LAYOUT_BLOCKED]);
+    }
+    return any;
+}
+
+static enum reel_err concat_parts(struct program *p, const struct node *node, int axis, const struct info *out,
+                                  const struct q8_scale *to, enum layout layout, struct concat8 *w)
+{
+    w->rows = 1;
+    for (int d = 0; d < axis; d++) w->rows *= (size_t)out->shape.dim[d];
+    uint8_t all[256];
+    for (int i = 0; i < 256; i++) all[i] = (uint8_t)i;
+    for (int i = 0; i < node->n_in; i++) {
+        const struct info *in = NULL;
+        struct q8_scale from, turned = *to;
+        float x[256];
+        if (!dequantized_from(p, node->in[i], &in, &from)) return no_memory(node); // asked before
+
+        struct part8 *part = &w->part[i];
+        part->bytes = count_in(in, layout) / w->rows;
+        part->to = w->row_bytes;
+        w->row_bytes += part->bytes;
+        from.flip = memory_flip(in, layout), turned.flip = memory_flip(out, layout);
+        q8_dequantize(x, all, 256, from);
+        q8_quantize(part->table, x, 256, turned);
+        part->same = !memcmp(part->table, all, 256);
+        enum reel_err err = need_form(p, in->v, layout, &part->src);
+        if (err) return err;
+    }
+    return REEL_OK;
+}
+
+static enum reel_err lower_concat8(struct program *p, const struct node *node, bool *out_done)
+{
+    struct q8_scale to, from;
+    const struct info *in;
+    if (!is(node, "Concat") || node->n_epilogue || node->n_in < 1) return REEL_OK;
+    for (int i = 0; i < node->n_in; i++)
+        if (!dequantized_from(p, node->in[i], &in, &from)) return REEL_OK;
+    const struct node *q = quantizer(p, node->out[0], &to);
+    if (!q) return REEL_OK;
+    const struct info *out = info_of(p, q->out[0]);
+    int axis = 0;
+    if (out->count < 1 || op_axis(node_attr_int(node, "axis", 1), out->shape.ndim, &axis)) return REEL_OK;
+    const enum layout layout = concat_blocked(p, node, axis, out) ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
+    struct concat8 w = {.n = node->n_in, .part = program_alloc(p, sizeof *w.part * (size_t)node->n_in)};
+    if (!w.part) return no_memory(node);
+    enum reel_err err = concat_parts(p, node, axis, out, &to, layout, &w);
+    if (!err && w.rows * (size_t)w.n > INT32_MAX / 2) return REEL_OK;
+    if (!err) err = make_form(p, out->v, layout, &w.dst);
+    struct step *s = err ? NULL : add_step(p, node, "concat of bytes", run_concat8, sizeof w);
+    if (!s) return err ? err : no_memory(node);
+    *(struct concat8 *)s->data = w;
+    for (int i = 0; i < w.n; i++) touch(p, &w.part[i].src, p->n_steps - 1);
+    touch(p, &w.dst, p->n_steps - 1);
+    *out_done = true;
+    return REEL_OK;
+}
+
+// ---- DynamicQuantizeLinear ------------------------------------------------------------------
+
+struct dynamic8 {
+    struct form src, dst, scale, zero;
+    size_t count;
+};
+
+static void dynamic8_units(void *job, int begin, int end, int thread)
+{
+    quantize_units(job, begin, end, thread);
+}
+
+static enum reel_err run_dynamic8(struct program *p, struct step *s)
+{
+    const struct dynamic8 *d = s->data;
+    struct convert c = {.count = d->count};
+    const float *src = form_at(p, &d->src);
+    float low = 0, high = 0;
+    q8_range(src, d->count, &low, &high);
+    // ONNX DynamicQuantizeLinear (11), as the reference computes it
+    c.scale.scale = high == low ? 1.0f : (high - low) / 255.0f;
+    c.scale.zero = (int)rintf(fminf(fmaxf(0.0f - low / c.scale.scale, 0.0f), 255.0f));
+    struct convert_job job = {&c, src, form_at(p, &d->dst)};
+    pool_run(p->pool, dynamic8_units, &job, pieces(c.count));
+    *(float *)form_at(p, &d->scale) = c.scale.scale;
+    *(uint8_t *)form_at(p, &d->zero) = (uint8_t)c.scale.zero;
+    return REEL_OK;
+}
+
+static enum reel_err lower_dynamic8(struct program *p, const struct node *node, bool *out_done)
+{
+    if (!is(node, "DynamicQuantizeLinear") || node->n_out < 3) return REEL_OK;
+    const struct info *in = info_of(p, node->in[0]);
+    if (in->count < 1 || in->v->dtype != REEL_F32 || !node->out[0] || !node->out[1] || !node->out[2]) return REEL_OK;
+    struct dynamic8 d = {.count = (size_t)in->count};
+    enum reel_err err = need_form(p, node->in[0], LAYOUT_PLAIN, &d.src);
+    if (!err) err = make_form(p, node->out[0], LAYOUT_PLAIN, &d.dst);
+    if (!err) err = make_form(p, node->out[1], LAYOUT_PLAIN, &d.scale);
+    if (!err) err = make_form(p, node->out[2], LAYOUT_PLAIN, &d.zero);
+    struct step *s = err ? NULL : add_step(p, node, "quantize by range", run_dynamic8, sizeof d);
+    if (!s) return err ? err : no_memory(node);
+    *(struct dynamic8 *)s->data = d;
+    const struct form *all[] = {&d.src, &d.dst, &d.scale, &d.zero};
+    for (int i = 0; i < 4; i++) touch(p, all[i], p->n_steps - 1);
+    *out_done = true;
+    return REEL_OK;
+}
+
+enum reel_err lower_quant(struct program *p, const struct node *node, bool *out_done)
+{
+    static enum reel_err (*const lower[])(struct program *, const struct node *, bool *) = {
+        lower_conv8, lower_matmul8, lower_table, lower_binary8, lower_max8, lower_mean8, lower_concat8, lower_dynamic8,
+    };
+    if (node->n_in < 1 || !node->in[0] || node->n_out < 1 || !node->out[0]) return REEL_OK;
+    if (!strcmp(node->op_type, "DequantizeLinear")) return lower_dequantize(p, node, out_done);
+    if (!strcmp(node->op_type, "QuantizeLinear")) return lower_quantize(p, node, out_done);
+    // made by the integer product before it
+    const struct info *out = info_of(p, node->out[0]);
+    if (is(node, "Cast") && (form_exists(&out->form[0]) || form_exists(&out->form[1]))) {
+        *out_done = true;
+        return REEL_OK;
+    }
+    enum reel_err err = REEL_OK;
+    for (size_t i = 0; !*out_done && !err && i < sizeof lower / sizeof *lower; i++) err = lower[i](p, node, out_done);
+    return err;
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+//
+// Quantised networks in one form. Files have three: QDQ (DequantizeLinear ->
+// operator in float32 -> QuantizeLinear), QOperator (QLinearConv, QLinearMatMul,
+// com.microsoft's QLinear* and QGemm) and integer operators (ConvInteger,
+// MatMulInteger). For backends with 8-bit kernels the second becomes the first:
+// the arithmetic is the same, and the backend fuses it again. What only moves
+// elements between equal scales is done on the bytes.
+//
+// What it is not: it quantises nothing that the file does not.
+#include <string.h>
+
+#include "worker/backend/backend.h"
+#include "worker/graph/pass.h"
+#include "worker/onnx/op.h"
+
+static enum reel_err out_of_memory(void)
+{
+    return reel_fail(REEL_ERR_NOMEM, "could not rewrite quantised nodes: out of memory");
+}
+
+static bool is(const struct node *node, const char *op_type)
+{
+    return node && !*node->domain && !strcmp(node->op_type, op_type);
+}
+
+// ---- building --------------------------------------------------------------
+
+// A node before `before` whose result, of that type and shape, is returned; NULL
+// when out of memory. The opset is one whose semantics are used here.
+static struct value *insert(struct graph *graph, struct node *before, const char *op_type, struct value *const *in,
+                            int n_in, enum reel_dtype dtype, const struct reel_shape *shape)
+{
+    enum { OPSET = 13 }; // the first with scales per axis
+    struct value *out = graph_add_value(graph, NULL);
+    struct node *node = out ? graph_add_node(graph, before, op_type, NULL, in, n_in, &out, 1) : NULL;
+    if (!node) return NULL;
+    node->op = op_find("", op_type, OPSET, NULL);
+    node->opset = OPSET;
+    out->dtype = dtype;
+    out->shape = *shape;
+    return node->op ? out : NULL;
+}
+
+static bool set_attributes(struct graph *graph, struct node *node, const struct node *from, int axis)
+{
+    const int n = (from ? from->n_attr : 0) + (axis >= 0);
+    struct attr *attr = graph_alloc(graph, sizeof *attr * (size_t)(n + 1));
+    if (!attr) return false;
+    if (from && from->n_attr) memcpy(attr, from->attr, sizeof *attr * (size_t)from->n_attr);
+    if (axis >= 0) attr[n - 1] = (struct attr){.name = "axis", .type = ATTR_INT, .u.i = axis};
+    node->attr = attr;
+    node->n_attr = n;
+    return true;
+}
+
+// in[i], in[i + 1] (scale), in[i + 2] (zero point) of node, dequantised.
+static struct value *dequantized(struct graph *graph, struct node *node, int i, int axis)
+{
+    struct value *in[3] = {node->in[i], node->in[i + 1], i + 2 < node->n_in ? node->in[i + 2] : NULL};
+    struct value *out = insert(graph, node, "DequantizeLinear", in, in[2] ? 3 : 2, REEL_F32, &in[0]->shape);
+    return out && set_attributes(graph, out->producer, NULL, axis) ? out : NULL;
+}
+
+// node's result becomes that of QuantizeLinear(float result of op_type(in)).
+static enum reel_err replace(struct graph *graph, struct node *node, const char *op_type, struct value *const *in,
+                             int n_in, struct value *scale, struct value *zero)
+{
+    struct value *old = node->out[0];
+    struct value *y = insert(graph, node, op_type, in, n_in, REEL_F32, &old->shape);
+    if (!y || !set_attributes(graph, y->producer, node, -1)) return out_of_memory();
+    struct value *q_in[3] = {y, scale, zero};
+    struct value *q = insert(graph, node, "QuantizeLinear", q_in, zero ? 3 : 2, old->dtype, &old->shape);
+    if (!q) return out_of_memory();
+    struct node *quantize = q->producer;
+    graph_set_output(graph, node, 0, NULL);
+    graph_remove_node(graph, node);
+    graph_set_output(graph, quantize, 0, old);
+    return REEL_OK;
+}
+
+// ---- QOperator -> QDQ -------------------------------------------------------------
+
+static bool one(const struct value *v)
+{
+    return !v || (v->constant && reel_tensor_count(v->constant) == 1);
+}
+
+static bool fixed(const struct value *v)
+{
+    return v && v->constant;
+}
+
+// The int32 bias with the scale that its steps have: input's times weights'.
+static enum reel_err bias_value(struct graph *graph, const struct value *bias, const struct value *xs,
+                                const struct value *ws, struct value **out_value)
+{
+    const int64_t n = reel_tensor_count(bias->constant), scales = reel_tensor_count(ws->constant);
+    struct reel_tensor t;
+    enum reel_err err = reel_tensor_init(&t, REEL_F32, &(struct reel_shape){.ndim = 1, .dim = {n}});
+    if (err) return err;
+    for (int64_t i = 0; i < n; i++) {
+        const float step = (float)op_scalar(xs->constant, 0) * (float)op_scalar(ws->constant, scales > 1 ? i : 0);
+        ((float *)t.data)[i] = (float)((double)op_scalar_int(bias->constant, i) * step);
+    }
+    *out_value = graph_add_constant(graph, NULL, &t);
+    if (*out_value) return REEL_OK;
+    reel_tensor_fini(&t);
+    return out_of_memory();
+}
+
+// QLinearConv (x, xs, xz, w, ws, wz, ys, yz, bias).
+static enum reel_err from_conv(struct graph *graph, struct node *node)
+{
+    struct value **in = node->in, *bias = node->n_in > 8 ? in[8] : NULL;
+    if (node->n_in < 8 || !in[1] || !one(in[1]) || !one(in[2]) || !fixed(in[3]) || !fixed(in[4]) || !one(in[6]) ||
+        !one(in[7]) || (in[5] && !fixed(in[5])) || (bias && !fixed(bias)) || !in[7])
+        return REEL_OK;
+    const int64_t scales = reel_tensor_count(in[4]->constant), zeros = in[5] ? reel_tensor_count(in[5]->constant) : scales;
+    if (zeros != scales) return REEL_OK;
+    // sums beyond 24 bits are not the same in float32
+    for (int64_t i = 0; bias && i < reel_tensor_count(bias->constant); i++)
+        if (op_scalar_int(bias->constant, i) > 1 << 24 || op_scalar_int(bias->constant, i) < -(1 << 24)) return REEL_OK;
+    struct value *scale = in[6], *zero = in[7], *args[3] = {0};
+    args[0] = dequantized(graph, node, 0, -1);
+    args[1] = dequantized(graph, node, 3, 0);
+    if (!args[0] || !args[1]) return out_of_memory();
+    enum reel_err err = bias ? bias_value(graph, bias, node->in[1], node->in[4], &args[2]) : REEL_OK;
+    return err ? err : replace(graph, node, "Conv", args, bias ? 3 : 2, scale, zero);
+}
+
+// QLinearMatMul (a, as, az, b, bs, bz, ys, yz).
+static enum reel_err from_matmul(struct graph *graph, struct node *node)
+{
+    struct value **in = node->in;
+    if (node->n_in < 8 || !one(in[1]) || !one(in[2]) || !one(in[6]) || !one(in[7]) || !fixed(in[3]) || !fixed(in[4]))
+        return REEL_OK;
+    if ((in[5] && !fixed(in[5])) || in[3]->shape.ndim != 2 || in[4]->shape.ndim > 1 || (in[5] && in[5]->shape.ndim > 1))
+        return REEL_OK;
+    if (in[5] && reel_tensor_count(in[5]->constant) != reel_tensor_count(in[4]->constant)) return REEL_OK;
+    struct value *scale = in[6], *zero = in[7];
+    struct value *args[2] = {dequantized(graph, node, 0, -1), dequantized(graph, node, 3, 1)};
+    return args[0] && args[1] ? replace(graph, node, "MatMul", args, 2, scale, zero) : out_of_memory();
+}
+
+// com.microsoft QGemm (a, as, az, b, bs, bz, c, ys, yz).
+static enum reel_err from_gemm(struct graph *graph, struct node *node)
+{
+    struct value **in = node->in, *bias = node->n_in > 6 ? in[6] : NULL;
+    if (node->n_in < 9 || !in[7] || !in[8] || !one(in[1]) || !one(in[2]) || !fixed(in[3]) || !fixed(in[4]) ||
+        !one(in[7]) || !one(in[8]) || (bias && !fixed(bias)) || (in[5] && !fixed(in[5])))
+        return REEL_OK;
+    if (in[5] && reel_tensor_count(in[5]->constant) != reel_tensor_count(in[4]->constant)) return REEL_OK;
+    struct value *scale = in[7], *zero = in[8], *args[3] = {0};
+    args[0] = dequantized(graph, node, 0, -1);
+    args[1] = dequantized(graph, node, 3, node_attr_int(node, "transB", 0) ? 0 : 1);
+    if (!args[0] || !args[1]) return out_of_memory();
+    enum reel_err err = bias ? bias_value(graph, bias, node->in[1], node->in[4], &args[2]) : REEL_OK;
+    return err ? err : replace(graph, node, "Gemm", args, bias ? 3 : 2, scale, zero);
+}
+
+// (a, as, az, b, bs, bz, ys, yz) and (x, xs, xz, ys, yz).
+static enum reel_err from_arithmetic(struct graph *graph, struct node *node, const char *op_type, int operands)
+{
+    struct value **in = node->in;
+    if (node->n_in < 3 * operands + 1) return REEL_OK;
+    for (int i = 0; i < node->n_in; i++)
+        if (i % 3 != 0 || i == 3 * operands) {
+            if (!one(in[i])) return REEL_OK;
+        } else if (!in[i]) {
+            return REEL_OK;
+        }
+    struct value *scale = in[3 * operands], *zero = node->n_in > 3 * operands + 1 ? in[3 * operands + 1] : NULL;
+    if (!scale || (!zero && node->out[0]->dtype != REEL_U8)) return REEL_OK;
+    struct value *args[2];
+    for (int i = 0; i < operands; i++)
+        if (!(args[i] = dequantized(graph, node, 3 * i, -1))) return out_of_memory();
+    return replace(graph, node, op_type, args, operands, scale, zero);
+}
+
+// com.microsoft QLinearConcat (ys, yz, then triples).
+static enum reel_err from_concat(struct graph *graph, struct node *node)
+{
+    const int n = (node->n_in - 2) / 3;
+    if (n < 1 || !node->in[0] || !node->in[1] || !one(node->in[0]) || !one(node->in[1])) return REEL_OK;
+    for (int i = 0; i < n; i++)
+        if (!node->in[2 + 3 * i + 1] || !one(node->in[2 + 3 * i + 1]) || !one(node->in[2 + 3 * i + 2])) return REEL_OK;
+    struct value *scale = node->in[0], *zero = node->in[1];
+    struct value **args = graph_alloc(graph, sizeof(*args) * (size_t)n);
+    if (!args) return out_of_memory();
+    for (int i = 0; i < n; i++)
+        if (!(args[i] = dequantized(graph, node, 2 + 3 * i, -1))) return out_of_memory();
+    return replace(graph, node, "Concat", args, n, scale, zero);
+}
+
+static enum reel_err from_operator(struct graph *graph, struct node *node)
+{
+    static const struct {
+        const char *name, *op_type;
+        int operands;
+    } plain[] = {
+        {"QLinearAdd", "Add", 2},           {"QLinearMul", "Mul", 2},
+        {"QLinearSigmoid", "Sigmoid", 1},   {"QLinearLeakyRelu", "LeakyRelu", 1},
+        {"QLinearAveragePool", "AveragePool", 1}, {"QLinearGlobalAveragePool", "GlobalAveragePool", 1},
+    };
+    if (node->n_out < 1 || !node->out[0] || !node->in[0] || node->n_epilogue) return REEL_OK;
+    if (is(node, "QLinearConv")) return from_conv(graph, node);
+    if (is(node, "QLinearMatMul")) return from_matmul(graph, node);
+    if (strcmp(node->domain, "com.microsoft") || node_attr_int(node, "channels_last", 0)) return REEL_OK;
+    if (!strcmp(node->op_type, "QGemm")) return from_gemm(graph, node);
+    if (!strcmp(node->op_type, "QLinearConcat")) return from_concat(graph, node);
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        if (!strcmp(node->op_type, plain[i].name)) return from_arithmetic(graph, node, plain[i].op_type, plain[i].operands);
+    return REEL_OK;
+}
+
+// ---- moves ----------------------------------------------------------------------------
+
+// Operators whose results are elements of their first input; other inputs say
+// where. MaxPool is one, as a scale above 0 keeps the order.
+static bool is_move(const struct node *node)
+{
+    static const char *const ops[] = {"Reshape", "Flatten", "Squeeze",      "Unsqueeze",    "Transpose", "Slice",
+                                      "Gather",  "Expand",  "DepthToSpace", "SpaceToDepth", "MaxPool",   "Identity"};
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        if (is(node, ops[i])) return true;
+    return false;
+}
+
+static bool same_constant(const struct value *a, const struct value *b)
+{
+    if (a == b) return true;
+    if (!a || !b || !a->constant || !b->constant || a->constant->dtype != b->constant->dtype) return false;
+    const int64_t n = reel_tensor_count(a->constant);
+    return n == 1 && reel_tensor_count(b->constant) == 1 &&
+           !memcmp(a->constant->data, b->constant->data, reel_dtype_bytes(a->constant->dtype));
+}
+
+static bool same_scale(const struct node *d, const struct node *q)
+{
+    const struct value *dz = d->n_in > 2 ? d->in[2] : NULL, *qz = q->n_in > 2 ? q->in[2] : NULL;
+    return d->in[1] && d->in[1]->constant && reel_tensor_count(d->in[1]->constant) == 1 &&
+           op_scalar(d->in[1]->constant, 0) > 0 && same_constant(d->in[1], q->in[1]) && same_constant(dz, qz) &&
+           !node_attr_int(d, "block_size", 0) && !node_attr_int(q, "block_size", 0);
+}
+
+// DequantizeLinear -> move -> QuantizeLinear of the same scale: the move alone.
+static enum reel_err move_bytes(struct graph *graph, struct node *q)
+{
+    struct node *move = q->in[0] ? q->in[0]->producer : NULL;
+    if (!move || !is_move(move) || move->n_epilogue || move->out[0] != q->in[0] || !move->in[0]) return REEL_OK;
+    for (int i = 1; i < move->n_out; i++)
+        if (move->out[i] && move->out[i]->n_uses) return REEL_OK;
+    struct node *d = move->in[0]->producer;
+    if (!is(d, "DequantizeLinear") || graph_only_consumer(graph, move->out[0]) != q || !same_scale(d, q)) return REEL_OK;
+    struct value *bytes = d->in[0], *out = q->out[0];
+    if (!out || bytes->dtype != out->dtype || (bytes->dtype != REEL_I8 && bytes->dtype != REEL_U8)) return REEL_OK;
+    if (!(move->op->types >> bytes->dtype & 1)) return REEL_OK;
+    for (int i = 1; i < move->n_in; i++)
+        if (move->in[i] == move->in[0]) return REEL_OK;
+    graph_set_input(graph, move, 0, bytes);
+    graph_set_output(graph, q, 0, NULL);
+    struct value *y = move->out[0];
+    graph_remove_node(graph, q);
+    graph_set_output(graph, move, 0, out);
+    (void)y;
+    return REEL_OK;
+}
+
+enum reel_err pass_quant(struct graph *graph, const struct pass_params *params)
+{
+    if (!(params->caps & BACKEND_INT8)) return REEL_OK;
+    for (struct node *node = graph->first, *next; node; node = next) {
+        next = node->next;
+        enum reel_err err = from_operator(graph, node);
+        if (err) return err;
+    }
+    for (struct node *node = graph->first, *next; node; node = next) {
+        next = node->next;
+        if (!is(node, "QuantizeLinear")) continue;
+        enum reel_err err = move_bytes(graph, node);
+        if (err) return err;
+    }
+    graph_renumber(graph);
+    return REEL_OK;
+}
