@@ -57,6 +57,5 @@ void conv8_ref(const struct conv_geometry *g, const uint8_t *src, int zero, cons
         for (int o = 0; o < g->oc; o++)
             for (int y = 0; y < g->oh; y++)
                 for (int x = 0; x < g->ow; x++)
-                    *sums++ =
-                        (int32_t)ref_pixel(g, src + (size_t)n * g->ic * g->ih * g->iw, zero, weights, o, y, x);
+                    *sums++ = (int32_t)ref_pixel(g, src + (size_t)n * g->ic * g->ih * g->iw, zero, weights, o, y, x);
 }

@@ -43,11 +43,11 @@ struct conv8_plan {
     int32_t *sums; // of the weights, per output channel (whole vectors)
     struct conv8_tap *taps;
     int n_taps;
-    ptrdiff_t chunk_bytes;         // of the weights of one vector of output channels
-    int in_rows, in_width;         // of a unit's copy
-    int unit_rows, parts, chunks;  // units of an image: parts of rows x sets of output channels
-    int chunk_vectors, units;      // vectors in a set
-    size_t scratch_bytes;          // per thread
+    ptrdiff_t chunk_bytes;        // of the weights of one vector of output channels
+    int in_rows, in_width;        // of a unit's copy
+    int unit_rows, parts, chunks; // units of an image: parts of rows x sets of output channels
+    int chunk_vectors, units;     // vectors in a set
+    size_t scratch_bytes;         // per thread
 };
 
 enum conv8_kind {
@@ -60,12 +60,12 @@ enum conv8_kind {
 // even, + zero. lo and hi are whole numbers within -255..255.
 struct conv8_result {
     enum conv8_kind kind;
-    const int32_t *start;         // of the sums: bias - zero point x sums of weights
-    const float *factor, *shift;  // whole vectors
-    float scale;                  // 1 without an epilogue: it is in factor and shift then
+    const int32_t *start;        // of the sums: bias - zero point x sums of weights
+    const float *factor, *shift; // whole vectors
+    float scale;                 // 1 without an epilogue: it is in factor and shift then
     float lo, hi;
     int zero;
-    int pad; // biased zero point of the input: what lies around an image
+    int pad;                // biased zero point of the input: what lies around an image
     struct conv_epilogue e; // n 0: none
 };
 

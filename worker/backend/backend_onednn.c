@@ -699,9 +699,14 @@ const struct backend_ops backend_onednn = {
     .name = "onednn",
     .caps = BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL | BACKEND_INT8,
     .own_ops =
-        "Abs Add AveragePool BatchNormalization Clip Concat Conv ConvTranspose DepthToSpace Div Elu Gelu Gemm "
-        "GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish InstanceNormalization LeakyRelu MatMul Max MaxPool "
-        "Min Mish Mul Neg PRelu Pad ReduceMean Relu Resize Sigmoid Slice Split Sqrt Sub Tanh Transpose Upsample",
+        "Abs Add AveragePool BatchNormalization Clip Concat Conv ConvInteger ConvTranspose DepthToSpace "
+        "DequantizeLinear Div DynamicQuantizeLinear Elu Gelu Gemm GlobalAveragePool GlobalMaxPool HardSigmoid "
+        "HardSwish "
+        "InstanceNormalization LeakyRelu MatMul MatMulInteger Max MaxPool Min Mish Mul Neg PRelu Pad QLinearConv "
+        "QLinearMatMul QuantizeLinear ReduceMean Relu Resize Sigmoid Slice Split Sqrt Sub Tanh Transpose Upsample "
+        "com.microsoft.QGemm com.microsoft.QLinearAdd com.microsoft.QLinearAveragePool com.microsoft.QLinearConcat "
+        "com.microsoft.QLinearGlobalAveragePool com.microsoft.QLinearLeakyRelu com.microsoft.QLinearMul "
+        "com.microsoft.QLinearSigmoid",
     .probe = probe,
     .compile = compile,
     .run = run,

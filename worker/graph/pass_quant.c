@@ -116,7 +116,8 @@ static enum reel_err from_conv(struct graph *graph, struct node *node)
     if (node->n_in < 8 || !in[1] || !one(in[1]) || !one(in[2]) || !fixed(in[3]) || !fixed(in[4]) || !one(in[6]) ||
         !one(in[7]) || (in[5] && !fixed(in[5])) || (bias && !fixed(bias)) || !in[7])
         return REEL_OK;
-    const int64_t scales = reel_tensor_count(in[4]->constant), zeros = in[5] ? reel_tensor_count(in[5]->constant) : scales;
+    const int64_t scales = reel_tensor_count(in[4]->constant),
+                  zeros = in[5] ? reel_tensor_count(in[5]->constant) : scales;
     if (zeros != scales) return REEL_OK;
     // sums beyond 24 bits are not the same in float32
     for (int64_t i = 0; bias && i < reel_tensor_count(bias->constant); i++)
@@ -199,9 +200,12 @@ static enum reel_err from_operator(struct graph *graph, struct node *node)
         const char *name, *op_type;
         int operands;
     } plain[] = {
-        {"QLinearAdd", "Add", 2},           {"QLinearMul", "Mul", 2},
-        {"QLinearSigmoid", "Sigmoid", 1},   {"QLinearLeakyRelu", "LeakyRelu", 1},
-        {"QLinearAveragePool", "AveragePool", 1}, {"QLinearGlobalAveragePool", "GlobalAveragePool", 1},
+        {"QLinearAdd", "Add", 2},
+        {"QLinearMul", "Mul", 2},
+        {"QLinearSigmoid", "Sigmoid", 1},
+        {"QLinearLeakyRelu", "LeakyRelu", 1},
+        {"QLinearAveragePool", "AveragePool", 1},
+        {"QLinearGlobalAveragePool", "GlobalAveragePool", 1},
     };
     if (node->n_out < 1 || !node->out[0] || !node->in[0] || node->n_epilogue) return REEL_OK;
     if (is(node, "QLinearConv")) return from_conv(graph, node);
@@ -210,7 +214,8 @@ static enum reel_err from_operator(struct graph *graph, struct node *node)
     if (!strcmp(node->op_type, "QGemm")) return from_gemm(graph, node);
     if (!strcmp(node->op_type, "QLinearConcat")) return from_concat(graph, node);
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
-        if (!strcmp(node->op_type, plain[i].name)) return from_arithmetic(graph, node, plain[i].op_type, plain[i].operands);
+        if (!strcmp(node->op_type, plain[i].name))
+            return from_arithmetic(graph, node, plain[i].op_type, plain[i].operands);
     return REEL_OK;
 }
 
@@ -252,7 +257,8 @@ static enum reel_err move_bytes(struct graph *graph, struct node *q)
     for (int i = 1; i < move->n_out; i++)
         if (move->out[i] && move->out[i]->n_uses) return REEL_OK;
     struct node *d = move->in[0]->producer;
-    if (!is(d, "DequantizeLinear") || graph_only_consumer(graph, move->out[0]) != q || !same_scale(d, q)) return REEL_OK;
+    if (!is(d, "DequantizeLinear") || graph_only_consumer(graph, move->out[0]) != q || !same_scale(d, q))
+        return REEL_OK;
     struct value *bytes = d->in[0], *out = q->out[0];
     if (!out || bytes->dtype != out->dtype || (bytes->dtype != REEL_I8 && bytes->dtype != REEL_U8)) return REEL_OK;
     if (!(move->op->types >> bytes->dtype & 1)) return REEL_OK;

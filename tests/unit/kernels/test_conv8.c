@@ -118,7 +118,8 @@ static void describe(const struct trial *t, const char *isa, char *text, size_t 
 
 static struct conv8_result result_for(const struct trial *t, const struct conv8_plan *plan)
 {
-    for (int o = 0; o < t->g.oc; o++) start[o] = (int32_t)((uint32_t)start[o] - (uint32_t)t->zero * (uint32_t)plan->sums[o]);
+    for (int o = 0; o < t->g.oc; o++)
+        start[o] = (int32_t)((uint32_t)start[o] - (uint32_t)t->zero * (uint32_t)plan->sums[o]);
     struct conv8_result r = {.kind = t->kind, .start = start, .factor = factor, .shift = shift, .scale = 1};
     r.lo = (float)-t->out_zero, r.hi = (float)(255 - t->out_zero), r.zero = t->out_zero, r.pad = t->zero;
     if (t->relu) r.e = (struct conv_epilogue){.n = 1, .step = {{.kind = CONV_RELU}}};
@@ -127,7 +128,8 @@ static struct conv8_result result_for(const struct trial *t, const struct conv8_
 
 static void undo_start(const struct trial *t, const struct conv8_plan *plan)
 {
-    for (int o = 0; o < t->g.oc; o++) start[o] = (int32_t)((uint32_t)start[o] + (uint32_t)t->zero * (uint32_t)plan->sums[o]);
+    for (int o = 0; o < t->g.oc; o++)
+        start[o] = (int32_t)((uint32_t)start[o] + (uint32_t)t->zero * (uint32_t)plan->sums[o]);
 }
 
 // Those that apply epilogues, of as many lanes.
@@ -164,7 +166,8 @@ static void check_conv(const struct conv8_kernels *k, const struct trial *t)
                 bool tie;
                 const double w = result_of(t, ((size_t)n * g->oc + o) * out_plane + p, o, &tie);
                 const double got = t->kind == CONV8_BYTES ? dst[at] : ((float *)dst)[at];
-                if (!near(got, w, tie) && bad++ == 0) CHECK_MSG(false, "%s: channel %d pixel %d: %g, not %g", text, o, p, got, w);
+                if (!near(got, w, tie) && bad++ == 0)
+                    CHECK_MSG(false, "%s: channel %d pixel %d: %g, not %g", text, o, p, got, w);
             }
     CHECK(bad == 0);
     free(src), free(dst), free(scratch);
@@ -264,7 +267,8 @@ static void convolutions_of_all_kinds_are_exact(void)
             g->groups = 1, g->ic = rand_int(1, 40), g->oc = rand_int(1, 90);
             break;
         default: // groups of whole vectors, or none
-            g->groups = rand_int(1, 2), g->ic = 16 * g->groups * rand_int(1, 2), g->oc = 16 * g->groups * rand_int(1, 3);
+            g->groups = rand_int(1, 2), g->ic = 16 * g->groups * rand_int(1, 2),
+            g->oc = 16 * g->groups * rand_int(1, 3);
         }
         g->oh = out_size(g->ih, g->kh, g->sh, g->dh, g->pad_top, i % 8 ? bottom : 0);
         g->ow = out_size(g->iw, g->kw, g->sw, g->dw, g->pad_left, i % 8 ? right : 0);
@@ -281,8 +285,22 @@ static void many_channels_are_exact(void)
     for (int i = 0; i < 3; i++) {
         struct trial t = {0};
         draw_kind(&t);
-        t.g = (struct conv_geometry){.n = 1, .ic = 240, .oc = 272, .ih = 5, .iw = 4, .oh = 5, .ow = 4, .kh = 3, .kw = 3,
-                                     .sh = 1, .sw = 1, .dh = 1, .dw = 1, .pad_top = 1, .pad_left = 1, .groups = 1};
+        t.g = (struct conv_geometry){.n = 1,
+                                     .ic = 240,
+                                     .oc = 272,
+                                     .ih = 5,
+                                     .iw = 4,
+                                     .oh = 5,
+                                     .ow = 4,
+                                     .kh = 3,
+                                     .kw = 3,
+                                     .sh = 1,
+                                     .sw = 1,
+                                     .dh = 1,
+                                     .dw = 1,
+                                     .pad_top = 1,
+                                     .pad_left = 1,
+                                     .groups = 1};
         over_all(&t, false);
     }
 }
@@ -294,8 +312,20 @@ static void matrix_products_are_exact(void)
         draw_kind(&t);
         t.relu = t.kind == CONV8_FLOATS && i % 3 == 0;
         const int m = rand_int(1, i % 4 ? 20 : 130), k = rand_int(1, 90), n = rand_int(1, i % 5 ? 70 : 300);
-        t.g = (struct conv_geometry){.n = 1, .ic = k, .oc = n, .ih = 1, .iw = m, .oh = 1, .ow = m, .kh = 1, .kw = 1,
-                                     .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1};
+        t.g = (struct conv_geometry){.n = 1,
+                                     .ic = k,
+                                     .oc = n,
+                                     .ih = 1,
+                                     .iw = m,
+                                     .oh = 1,
+                                     .ow = m,
+                                     .kh = 1,
+                                     .kw = 1,
+                                     .sh = 1,
+                                     .sw = 1,
+                                     .dh = 1,
+                                     .dw = 1,
+                                     .groups = 1};
         over_all(&t, true);
     }
 }
@@ -304,8 +334,20 @@ static void matrix_products_are_exact(void)
 static void sums_wrap_around(void)
 {
     struct trial t = {.kind = CONV8_FLOATS, .w_lo = 255, .w_hi = 255, .zero = 0};
-    t.g = (struct conv_geometry){.n = 1, .ic = 34000, .oc = 3, .ih = 1, .iw = 2, .oh = 1, .ow = 2, .kh = 1, .kw = 1,
-                                 .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1};
+    t.g = (struct conv_geometry){.n = 1,
+                                 .ic = 34000,
+                                 .oc = 3,
+                                 .ih = 1,
+                                 .iw = 2,
+                                 .oh = 1,
+                                 .ow = 2,
+                                 .kh = 1,
+                                 .kw = 1,
+                                 .sh = 1,
+                                 .sw = 1,
+                                 .dh = 1,
+                                 .dw = 1,
+                                 .groups = 1};
     make_numbers(&t);
     memset(inputs, 255, (size_t)t.g.ic * 2);
     conv8_ref(&t.g, inputs, 0, weights, want);
@@ -327,18 +369,31 @@ static void bench(void)
 {
     static const struct {
         int ic, oc, size, k, s, groups;
-    } shapes[] = {{64, 64, 56, 3, 1, 1}, {64, 256, 56, 1, 1, 1}, {256, 256, 14, 3, 1, 1}, {512, 512, 7, 3, 1, 1},
-                  {96, 96, 56, 3, 1, 96}, {96, 24, 56, 1, 1, 1}, {3, 64, 112, 7, 2, 1},   {48, 48, 180, 3, 1, 1}};
+    } shapes[] = {{64, 64, 56, 3, 1, 1},  {64, 256, 56, 1, 1, 1}, {256, 256, 14, 3, 1, 1}, {512, 512, 7, 3, 1, 1},
+                  {96, 96, 56, 3, 1, 96}, {96, 24, 56, 1, 1, 1},  {3, 64, 112, 7, 2, 1},   {48, 48, 180, 3, 1, 1}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const int size = shapes[i].size, k = shapes[i].k;
         struct trial t = {.kind = CONV8_BYTES, .w_lo = -127, .w_hi = 127, .zero = 128, .out_zero = 128};
-        t.g = (struct conv_geometry){.n = 1, .ic = shapes[i].ic, .oc = shapes[i].oc, .ih = size * shapes[i].s,
-                                     .iw = size * shapes[i].s, .oh = size, .ow = size, .kh = k, .kw = k,
-                                     .sh = shapes[i].s, .sw = shapes[i].s, .dh = 1, .dw = 1, .pad_top = k / 2,
-                                     .pad_left = k / 2, .groups = shapes[i].groups};
+        t.g = (struct conv_geometry){.n = 1,
+                                     .ic = shapes[i].ic,
+                                     .oc = shapes[i].oc,
+                                     .ih = size * shapes[i].s,
+                                     .iw = size * shapes[i].s,
+                                     .oh = size,
+                                     .ow = size,
+                                     .kh = k,
+                                     .kw = k,
+                                     .sh = shapes[i].s,
+                                     .sw = shapes[i].s,
+                                     .dh = 1,
+                                     .dw = 1,
+                                     .pad_top = k / 2,
+                                     .pad_left = k / 2,
+                                     .groups = shapes[i].groups};
         const size_t in = (size_t)(t.g.ic + 16) * t.g.ih * t.g.iw, out = (size_t)(t.g.oc + 16) * size * size;
         weights = room((size_t)t.g.oc * t.g.ic * k * k * 2);
-        for (size_t w = 0; w < (size_t)t.g.oc * (t.g.ic / t.g.groups) * k * k; w++) weights[w] = (int16_t)rand_int(-127, 127);
+        for (size_t w = 0; w < (size_t)t.g.oc * (t.g.ic / t.g.groups) * k * k; w++)
+            weights[w] = (int16_t)rand_int(-127, 127);
         start = room(sizeof *start * (size_t)(t.g.oc + 64));
         factor = room(sizeof *factor * (size_t)(t.g.oc + 64));
         memset(start, 0, sizeof *start * (size_t)(t.g.oc + 64));
@@ -368,10 +423,11 @@ static void bench(void)
 
 int main(int argc, char **argv)
 {
-    static const struct check_case cases[] = {{"convolutions_of_all_kinds_are_exact", convolutions_of_all_kinds_are_exact},
-                                              {"many_channels_are_exact", many_channels_are_exact},
-                                              {"matrix_products_are_exact", matrix_products_are_exact},
-                                              {"sums_wrap_around", sums_wrap_around}};
+    static const struct check_case cases[] = {
+        {"convolutions_of_all_kinds_are_exact", convolutions_of_all_kinds_are_exact},
+        {"many_channels_are_exact", many_channels_are_exact},
+        {"matrix_products_are_exact", matrix_products_are_exact},
+        {"sums_wrap_around", sums_wrap_around}};
     if (argc > 1 && !strcmp(argv[1], "bench")) {
         bench();
         return 0;

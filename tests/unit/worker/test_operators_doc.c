@@ -59,7 +59,9 @@ static void print_row(FILE *f, const struct op_def *op)
     print_types(f, op->types);
     for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
         const struct backend_ops *b = backend_find(backends[i]);
-        fprintf(f, " | %s", b && !*op->domain && listed(b->own_ops, op->name) ? "own" : "reference");
+        char name[128];
+        snprintf(name, sizeof name, "%s%s%s", op->domain, *op->domain ? "." : "", op->name);
+        fprintf(f, " | %s", b && listed(b->own_ops, name) ? "own" : "reference");
     }
     fprintf(f, " | %s |\n", op->limits ? op->limits : "");
 }
@@ -83,8 +85,8 @@ static void print_doc(FILE *f)
         "  are those of 8 to 64 bits, `all` is these and bool.\n"
         "- **onednn, cudnn**: `own` is a kernel of the backend's own, taken for float32 (16-bit floats are computed "
         "in\n"
-        "  float32 on the CPU) and the usual attributes; other calls, and operators marked `reference`, run by the\n"
-        "  reference implementation on the CPU.\n"
+        "  float32 on the CPU), of quantised operators for int8 and uint8, and the usual attributes; other calls, and\n"
+        "  operators marked `reference`, run by the reference implementation on the CPU.\n"
         "- **limits**: what of the operator's definition is not supported.\n\n"
         "| operator | opsets | types | onednn | cudnn | limits |\n|---|---|---|---|---|---|\n",
         f);

@@ -50,10 +50,12 @@ static bool one_scale(struct program *p, const struct node *node, const struct i
     if (node->n_in < 2 || !node->in[1] || !is_byte(bytes->dtype)) return false;
     const struct info *s = info_of(p, node->in[1]);
     const struct info *z = node->n_in > 2 && node->in[2] ? info_of(p, node->in[2]) : NULL;
-    if (s->count != 1 || s->v->dtype != REEL_F32 || !s->v->constant || node_attr_int(node, "block_size", 0)) return false;
+    if (s->count != 1 || s->v->dtype != REEL_F32 || !s->v->constant || node_attr_int(node, "block_size", 0))
+        return false;
     if (z && (z->count != 1 || z->dtype != bytes->dtype || !z->v->constant)) return false;
     const int zero = z ? (int)op_scalar_int(z->v->constant, 0) : 0;
-    *out = (struct q8_scale){.scale = (float)op_scalar(s->v->constant, 0), .zero = zero + (bytes->dtype == REEL_I8 ? 128 : 0)};
+    *out = (struct q8_scale){.scale = (float)op_scalar(s->v->constant, 0),
+                             .zero = zero + (bytes->dtype == REEL_I8 ? 128 : 0)};
     return true;
 }
 
@@ -244,7 +246,8 @@ static enum reel_err lower_quantize(struct program *p, const struct node *node, 
     c.scale.flip = memory_flip(out, layout);
     err = need_form(p, node->in[0], layout, &c.src);
     if (!err) err = make_form(p, node->out[0], layout, &c.dst);
-    if (!err && !add_convert(p, node, blocked ? "quantize blocked" : "quantize", run_quantize, &c)) err = no_memory(node);
+    if (!err && !add_convert(p, node, blocked ? "quantize blocked" : "quantize", run_quantize, &c))
+        err = no_memory(node);
     *out_done = true;
     return err;
 }
@@ -253,11 +256,11 @@ static enum reel_err lower_quantize(struct program *p, const struct node *node, 
 
 static bool is_table(const struct node *node)
 {
-    static const char *const ops[] = {"Relu",  "LeakyRelu", "Sigmoid",     "Tanh",      "HardSigmoid", "HardSwish",
-                                      "Elu",   "Selu",      "Celu",        "Softplus",  "Softsign",    "Mish",
-                                      "Gelu",  "Erf",       "Exp",         "Log",       "Sqrt",        "Reciprocal",
-                                      "Abs",   "Neg",       "Clip",        "Floor",     "Ceil",        "Round",
-                                      "Sign",  "Sin",       "Cos",         "Identity",  "ThresholdedRelu"};
+    static const char *const ops[] = {"Relu", "LeakyRelu", "Sigmoid", "Tanh",     "HardSigmoid",    "HardSwish",
+                                      "Elu",  "Selu",      "Celu",    "Softplus", "Softsign",       "Mish",
+                                      "Gelu", "Erf",       "Exp",     "Log",      "Sqrt",           "Reciprocal",
+                                      "Abs",  "Neg",       "Clip",    "Floor",    "Ceil",           "Round",
+                                      "Sign", "Sin",       "Cos",     "Identity", "ThresholdedRelu"};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         if (is(node, ops[i])) return true;
     return false;
@@ -352,11 +355,13 @@ static enum reel_err lower_binary8(struct program *p, const struct node *node, b
     const enum layout layout = blocked ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
     const struct info *out = info_of(p, q->out[0]);
     w.count = count_in(a, layout);
-    w.from_a.flip = memory_flip(a, layout), w.from_b.flip = memory_flip(b, layout), w.to.flip = memory_flip(out, layout);
+    w.from_a.flip = memory_flip(a, layout), w.from_b.flip = memory_flip(b, layout),
+    w.to.flip = memory_flip(out, layout);
     enum reel_err err = need_form(p, a->v, layout, &w.a);
     if (!err) err = need_form(p, b->v, layout, &w.b);
     if (!err) err = make_form(p, out->v, layout, &w.dst);
-    struct step *s = err ? NULL : add_step(p, node, product ? "product of bytes" : "sum of bytes", run_binary8, sizeof w);
+    struct step *s =
+        err ? NULL : add_step(p, node, product ? "product of bytes" : "sum of bytes", run_binary8, sizeof w);
     if (!s) return err ? err : no_memory(node);
     *(struct binary8 *)s->data = w;
     touch(p, &w.a, p->n_steps - 1);
@@ -395,8 +400,8 @@ static void mean_units(void *job, int begin, int end, int thread)
     for (int u = begin; u < end; u++) {
         int32_t sums[16];
         float means[16];
-        q8_sum(&j->w->in, j->w->from.zero, j->src + (size_t)u * (size_t)j->w->in.h * (size_t)j->w->in.w * (size_t)v, sums, 0,
-               1);
+        q8_sum(&j->w->in, j->w->from.zero, j->src + (size_t)u * (size_t)j->w->in.h * (size_t)j->w->in.w * (size_t)v,
+               sums, 0, 1);
         for (int c = 0; c < v; c++) means[c] = (float)(sums[c] * (double)j->w->from.scale / plane);
         q8_quantize(j->dst + (size_t)u * (size_t)v, means, (size_t)v, j->w->to);
     }
@@ -454,7 +459,8 @@ static enum reel_err lower_mean8(struct program *p, const struct node *node, boo
 {
     const struct info *in;
     struct pool8 w = {0};
-    if (!is(node, "GlobalAveragePool") || node->n_epilogue || !dequantized_from(p, node->in[0], &in, &w.from)) return REEL_OK;
+    if (!is(node, "GlobalAveragePool") || node->n_epilogue || !dequantized_from(p, node->in[0], &in, &w.from))
+        return REEL_OK;
     const struct node *q = quantizer(p, node->out[0], &w.to);
     if (!q || !in->bytes_image || !form_exists(&in->form[LAYOUT_BLOCKED])) return REEL_OK;
     const struct info *out = info_of(p, q->out[0]);
@@ -602,21 +608,21 @@ static enum reel_err run_dynamic8(struct program *p, struct step *s)
     c.scale.zero = (int)rintf(fminf(fmaxf(0.0f - low / c.scale.scale, 0.0f), 255.0f));
     struct convert_job job = {&c, src, form_at(p, &d->dst)};
     pool_run(p->pool, dynamic8_units, &job, pieces(c.count));
-    *(float *)form_at(p, &d->scale) = c.scale.scale;
-    *(uint8_t *)form_at(p, &d->zero) = (uint8_t)c.scale.zero;
+    if (form_exists(&d->scale)) *(float *)form_at(p, &d->scale) = c.scale.scale;
+    if (form_exists(&d->zero)) *(uint8_t *)form_at(p, &d->zero) = (uint8_t)c.scale.zero;
     return REEL_OK;
 }
 
 static enum reel_err lower_dynamic8(struct program *p, const struct node *node, bool *out_done)
 {
-    if (!is(node, "DynamicQuantizeLinear") || node->n_out < 3) return REEL_OK;
+    if (!is(node, "DynamicQuantizeLinear")) return REEL_OK;
     const struct info *in = info_of(p, node->in[0]);
-    if (in->count < 1 || in->v->dtype != REEL_F32 || !node->out[0] || !node->out[1] || !node->out[2]) return REEL_OK;
-    struct dynamic8 d = {.count = (size_t)in->count};
+    if (in->count < 1 || in->v->dtype != REEL_F32) return REEL_OK;
+    struct dynamic8 d = {.count = (size_t)in->count, .scale = FORM_NONE, .zero = FORM_NONE};
     enum reel_err err = need_form(p, node->in[0], LAYOUT_PLAIN, &d.src);
     if (!err) err = make_form(p, node->out[0], LAYOUT_PLAIN, &d.dst);
-    if (!err) err = make_form(p, node->out[1], LAYOUT_PLAIN, &d.scale);
-    if (!err) err = make_form(p, node->out[2], LAYOUT_PLAIN, &d.zero);
+    if (!err && node->n_out > 1 && node->out[1]) err = make_form(p, node->out[1], LAYOUT_PLAIN, &d.scale);
+    if (!err && node->n_out > 2 && node->out[2]) err = make_form(p, node->out[2], LAYOUT_PLAIN, &d.zero);
     struct step *s = err ? NULL : add_step(p, node, "quantize by range", run_dynamic8, sizeof d);
     if (!s) return err ? err : no_memory(node);
     *(struct dynamic8 *)s->data = d;

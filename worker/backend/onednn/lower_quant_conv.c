@@ -195,7 +195,10 @@ static enum reel_err emit8(struct program *p, const struct node *node, struct co
     s->fini = fini_conv8;
     s->tail = &((struct conv8 *)s->data)->tail;
     s->mflop = 2e-6 * g->n * g->oc * g->oh * g->ow * (g->ic / g->groups) * g->kh * g->kw;
-    s->kernel = method == CONV8_MATMUL ? "matmul8" : method == CONV8_DEPTHWISE ? "depthwise8" : c->plan.flat ? "1x1 8" : "direct8";
+    s->kernel = method == CONV8_MATMUL      ? "matmul8"
+                : method == CONV8_DEPTHWISE ? "depthwise8"
+                : c->plan.flat              ? "1x1 8"
+                                            : "direct8";
     p->constant_bytes += c->plan.w_bytes;
     want_scratch(p, c->plan.scratch_bytes);
     touch(p, &c->src, p->n_steps - 1);
@@ -282,7 +285,8 @@ static enum reel_err conv_integer8(struct program *p, const struct node *node, b
     enum reel_err err = REEL_OK;
     if (!out->image || !integer_weights(p, node, 0, &c, &w, &err) || err) return err;
     const struct info *shape_of_w = info_of(p, node->in[1]);
-    if (shape_of_w->shape.ndim != bytes->shape.ndim || !conv_geometry_of(node, bytes, shape_of_w, out, &g)) return REEL_OK;
+    if (shape_of_w->shape.ndim != bytes->shape.ndim || !conv_geometry_of(node, bytes, shape_of_w, out, &g))
+        return REEL_OK;
     const enum conv8_method method = p->k8->choose(&g);
     if (method == CONV8_NONE) return REEL_OK;
     struct step *s;
@@ -326,7 +330,8 @@ static enum reel_err matmul_float8(struct program *p, const struct node *node, b
     if (gemm && (node_attr_int(node, "transA", 0) || node_attr_float(node, "alpha", 1) != 1 ||
                  node_attr_float(node, "beta", 1) != 1))
         return REEL_OK;
-    if (!dequantized_from(p, node->in[0], &bytes, &from) || !dequantized_weights(p, node->in[1], axis, &w)) return REEL_OK;
+    if (!dequantized_from(p, node->in[0], &bytes, &from) || !dequantized_weights(p, node->in[1], axis, &w))
+        return REEL_OK;
     if (w.w->shape.ndim != 2 || !rows_of(bytes, w.inputs, w.outputs, &g)) return REEL_OK;
     struct info *out = info_of(p, node->out[0]);
     bool ok = true;
@@ -390,7 +395,8 @@ static bool only_clamps(const struct conv_epilogue *e, float scale, float *lo, f
     for (int i = 0; i < e->n; i++) {
         const struct conv_step *s = &e->step[i];
         if (s->kind != CONV_RELU && s->kind != CONV_CLIP) return false;
-        const float low = s->kind == CONV_RELU ? 0 : s->alpha / scale, high = s->kind == CONV_RELU ? INFINITY : s->beta / scale;
+        const float low = s->kind == CONV_RELU ? 0 : s->alpha / scale,
+                    high = s->kind == CONV_RELU ? INFINITY : s->beta / scale;
         if (!(low <= high)) return false;
         const float was = *lo;
         *lo = fminf(fmaxf(was, low), *hi);

@@ -455,6 +455,89 @@ static enum reel_err qlinear_matmul_eval(const struct op_call *call)
 
 // ---- com.microsoft ------------------------------------------------------
 
+// QGemm: a, scale, zero; b, scale, zero; bias (int32, scale a b); scale, zero of
+// the result, or none for float32.
+static enum reel_err qgemm_sizes(const struct op_call *call, struct mat *a, struct mat *b, int64_t *m, int64_t *n,
+                                 int64_t *k)
+{
+    if (!inputs_given(call, 6)) return REEL_ERR_INPUT;
+    const struct reel_shape *sa = &call->in[0]->shape, *sb = &call->in[3]->shape;
+    if (sa->ndim != 2 || sb->ndim != 2) return reel_fail(REEL_ERR_INPUT, "the operands must be matrices");
+    const bool ta = node_attr_int(call->node, "transA", 0), tb = node_attr_int(call->node, "transB", 0);
+    *m = sa->dim[ta ? 1 : 0], *k = sa->dim[ta ? 0 : 1], *n = sb->dim[tb ? 0 : 1];
+    if (*k >= 0 && sb->dim[tb ? 1 : 0] >= 0 && sb->dim[tb ? 1 : 0] != *k)
+        return reel_fail(REEL_ERR_INPUT, "the operands' extents differ");
+    *a = (struct mat){NULL, ta ? 1 : sa->dim[1], ta ? sa->dim[1] : 1};
+    *b = (struct mat){NULL, tb ? 1 : sb->dim[1], tb ? sb->dim[1] : 1};
+    return REEL_OK;
+}
+
+static enum reel_err qgemm_infer(const struct op_call *call)
+{
+    struct mat a, b;
+    struct reel_shape shape = {.ndim = 2};
+    int64_t k = 0;
+    enum reel_err err = qgemm_sizes(call, &a, &b, &shape.dim[0], &shape.dim[1], &k);
+    if (err) return err;
+    infer_out(call, 0, call_in(call, 7) ? call_in(call, 8) ? call->in[8]->dtype : call->in[0]->dtype : REEL_F32,
+              &shape);
+    return REEL_OK;
+}
+
+// The row of sums with the bias, as the result has it.
+static void qgemm_store(const struct op_call *call, int32_t *acc, int64_t row, int64_t n)
+{
+    const struct reel_tensor *bias = call_in(call, 6), *ys = call_in(call, 7), *yz = call_in(call, 8);
+    const float alpha = node_attr_float(call->node, "alpha", 1);
+    const int64_t scales = reel_tensor_count(call->in[4]), biases = bias ? reel_tensor_count(bias) : 0;
+    for (int64_t c = 0; c < n; c++) {
+        if (bias)
+            acc[c] = (int32_t)((uint32_t)acc[c] + (uint32_t)((const int32_t *)bias->data)[biases == 1   ? 0
+                                                                                          : biases == n ? c
+                                                                                                        : row * n + c]);
+        float factor = alpha * (float)op_scalar(call->in[1], 0) * (float)op_scalar(call->in[4], scales > 1 ? c : 0);
+        if (!ys)
+            ((float *)call->out[0]->data)[row * n + c] = (float)acc[c] * factor;
+        else
+            requantize(acc + c, 1, factor / (float)op_scalar(ys, 0), yz ? (float)op_scalar(yz, 0) : 0,
+                       call->out[0]->dtype, call->out[0]->data, row * n + c);
+    }
+}
+
+static enum reel_err qgemm_eval(const struct op_call *call)
+{
+    struct mat a, b;
+    struct reel_shape shape = {.ndim = 2};
+    int64_t k = 0;
+    enum reel_err err = qgemm_sizes(call, &a, &b, &shape.dim[0], &shape.dim[1], &k);
+    if (err || !call_out(call, 0)) return err;
+    const int64_t m = shape.dim[0], n = shape.dim[1], scales = reel_tensor_count(call->in[4]);
+    const struct reel_tensor *bias = call_in(call, 6);
+    const bool tb = node_attr_int(call->node, "transB", 0);
+    err = one_element(call, 1, "the scale of a");
+    if (!err && reel_tensor_count(call->in[2]) != 1) err = one_element(call, 2, "the zero point of a");
+    if (!err && call_in(call, 7)) err = one_element(call, 7, "the output's scale");
+    if (!err && scales != 1 && scales != n) err = reel_fail(REEL_ERR_INPUT, "a scale does not fit its operand");
+    const int64_t biases = bias ? reel_tensor_count(bias) : 1;
+    if (!err && bias && (bias->dtype != REEL_I32 || (biases != 1 && biases != n && biases != m * n)))
+        err = reel_fail(REEL_ERR_INPUT, "the bias must be %lld of int32", (long long)n);
+    if (!err) {
+        const enum reel_dtype quantized = call_in(call, 8) ? call->in[8]->dtype : call->in[0]->dtype;
+        err = op_alloc_out(call, 0, call_in(call, 7) ? quantized : REEL_F32, &shape);
+    }
+    int32_t *pa = NULL, *pb = NULL, *acc = NULL;
+    if (!err) err = centre(call->in[0], call->in[2], 1, 1, true, &pa);
+    if (!err) err = centre(call->in[3], call->in[5], tb ? n : k, tb ? k : n, tb, &pb);
+    if (!err && !(acc = work_alloc(m * n, sizeof *acc))) err = REEL_ERR_NOMEM;
+    a.p = pa, b.p = pb;
+    if (!err) err = mat_mul(REEL_I32, m, n, k, a, b, acc, n, false);
+    for (int64_t i = 0; !err && i < m; i++) qgemm_store(call, acc + i * n, i, n);
+    free(pa);
+    free(pb);
+    free(acc);
+    return err;
+}
+
 // in[i], in[i+1] (scale), in[i+2] (zero point, optional) as floats.
 static enum reel_err dequantized(const struct op_call *call, int i, struct work *out_w)
 {
@@ -710,6 +793,7 @@ const struct op_def ops_quant[] = {
      "one scale per tensor, channels first"},
     {MS, "QLinearAveragePool", 1, 1, 4, 5, 1, 1, TYPES_Q8, 0, qlinear_pool_infer, qlinear_pool_eval,
      "one scale per tensor, channels first"},
+    {MS, "QGemm", 1, 1, 6, 9, 1, 1, TYPES_Q8, 0, qgemm_infer, qgemm_eval, NULL},
     {MS, "QLinearConcat", 1, 1, 5, -1, 1, 1, T_(REEL_F32), 0, qlinear_concat_infer, qlinear_concat_eval, PER_TENSOR},
     {MS, "QuantizeLinear", 1, 1, 2, 3, 1, 1, T_(REEL_F32) | T_(REEL_F16), 0, quantize_infer, quantize_eval, PER_TENSOR},
     {MS, "DequantizeLinear", 1, 1, 2, 3, 1, 1, TYPES_Q | T_(REEL_I32), 0, dequantize_infer, dequantize_eval,

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MIT
+//
+// Quantised networks on the CPU backend: the 8-bit kernels against the
+// interpreter's float32 operators on the graph as it was, over QDQ, QOperator
+// and integer forms. Results are multiples of a scale, so that they are equal or
+// (where rounding has a tie) one step apart in a few places; the dump tells that
+// no operator ran by another road.
+#include "tests/unit/worker/graph_make.h"
+
+struct qtype {
+    enum reel_dtype dtype;
+    int zero;
+    float scale;
+};
+
+static struct value *make_bytes(struct maker *m, struct reel_shape shape, enum reel_dtype dtype, double lo, double hi)
+{
+    struct reel_tensor t;
+    if (reel_tensor_init(&t, dtype, &shape)) abort();
+    const size_t item = reel_dtype_bytes(dtype);
+    for (int64_t i = 0; i < reel_tensor_count(&t); i++) {
+        const double x = lo == hi ? lo : floor(make_random(m, lo, hi + 1));
+        reel_convert((char *)t.data + (size_t)i * item, dtype, &x, REEL_F64, 1);
+    }
+    return graph_add_constant(m->graph, NULL, &t);
+}
+
+static struct value *scale_of(struct maker *m, struct qtype q)
+{
+    return make_scalar(m, (double)q.scale);
+}
+
+static struct value *zero_of(struct maker *m, struct qtype q)
+{
+    return make_bytes(m, (struct reel_shape){0}, q.dtype, q.zero, q.zero);
+}
+
+static struct value *quantize(struct maker *m, struct value *x, struct qtype q)
+{
+    return make_node(m, "QuantizeLinear", x, scale_of(m, q), zero_of(m, q));
+}
+
+static struct value *dequantize(struct maker *m, struct value *x, struct qtype q)
+{
+    return make_node(m, "DequantizeLinear", x, scale_of(m, q), zero_of(m, q));
+}
+
+static struct value *through(struct maker *m, struct value *x, struct qtype q)
+{
+    return dequantize(m, quantize(m, x, q), q);
+}
+
+// Weights dequantised along an axis; channels 0: one scale.
+static struct value *weights8(struct maker *m, struct reel_shape shape, enum reel_dtype dtype, int axis, bool many)
+{
+    const bool sign = dtype == REEL_I8;
+    const int64_t n = many ? shape.dim[axis] : 1;
+    struct reel_shape row = {.ndim = many ? 1 : 0, .dim = {n}};
+    struct value *w = make_bytes(m, shape, dtype, sign ? -128 : 0, sign ? 127 : 255);
+    struct value *zero = make_bytes(m, row, dtype, sign ? 0 : 90, sign ? 0 : 150);
+    struct value *y = make_node(m, "DequantizeLinear", w, make_weights(m, row, 0.002, 0.01), zero);
+    make_attr(m, y, (struct attr){.name = "axis", .type = ATTR_INT, .u.i = axis});
+    return y;
+}
+
+static char steps[16384];
+
+// Runs both; the number of elements that are apart by more than `allowed`
+// steps, or that are apart at all beyond one in a hundred; -1 on failure.
+static int compare(struct maker *m, int threads, double step)
+{
+    const struct backend_ops *b = backend_find("onednn");
+    struct graph *after = after_passes(m->graph, b->caps);
+    struct program *program = NULL;
+    const struct backend_params params = {.threads = threads};
+    if (!after || b->compile(after, &params, &program)) {
+        fprintf(stderr, "%s\n", reel_fail_text());
+        return -1;
+    }
+    FILE *f = fmemopen(steps, sizeof steps, "w");
+    b->dump(program, f);
+    fclose(f);
+    int bad = 0;
+    struct maker random = {.seed = 7};
+    for (int run = 0; run < 2; run++) {
+        struct reel_tensor in[4], want[4] = {0}, got[4] = {0};
+        const struct reel_tensor *in_p[4];
+        for (int i = 0; i < m->graph->n_inputs; i++) {
+            if (reel_tensor_init(&in[i], REEL_F32, &m->graph->inputs[i]->shape)) abort();
+            for (int64_t k = 0; k < reel_tensor_count(&in[i]); k++)
+                ((float *)in[i].data)[k] = (float)make_random(&random, -3, 3);
+            in_p[i] = &in[i];
+        }
+        if (interp_run(m->graph, in_p, want) || b->run(program, in_p, got, false)) {
+            fprintf(stderr, "%s\n", reel_fail_text());
+            return -1;
+        }
+        for (int i = 0; i < m->graph->n_outputs; i++) {
+            int64_t apart = 0, n = reel_tensor_count(&want[i]);
+            for (int64_t k = 0; k < n; k++) {
+                const double d = fabs(op_scalar(&got[i], k) - op_scalar(&want[i], k));
+                if (!(d <= 1.01 * step)) bad++;
+                if (d > 0.01 * step) apart++;
+            }
+            if (apart > 1 + n / 100) bad++;
+            reel_tensor_fini(&want[i]), reel_tensor_fini(&got[i]);
+        }
+        for (int i = 0; i < m->graph->n_inputs; i++) reel_tensor_fini(&in[i]);
+    }
+    b->destroy(&program);
+    graph_destroy(&after);
+    return bad;
+}
+
+#define CHECK_QUANT(m, step, ...)                                                                 \
+    do {                                                                                          \
+        for (int threads_ = 1; threads_ <= 3; threads_ += 2) {                                    \
+            int bad_ = compare(m, threads_, step);                                                \
+            CHECK_MSG(bad_ == 0, "%d threads: %d elements are apart\n%s", threads_, bad_, steps); \
+        }                                                                                         \
+        static const char *const kernels_[] = {__VA_ARGS__};                                      \
+        for (size_t k_ = 0; k_ < sizeof kernels_ / sizeof *kernels_; k_++)                        \
+            CHECK_MSG(strstr(steps, kernels_[k_]), "no step %s:\n%s", kernels_[k_], steps);       \
+        CHECK_MSG(!strstr(steps, "reference"), "a step by the reference:\n%s", steps);            \
+    } while (0)
+
+static const struct qtype u8 = {REEL_U8, 117, 0.0235f}, s8 = {REEL_I8, -11, 0.0241f}, out8 = {REEL_U8, 128, 0.11f},
+                          outs8 = {REEL_I8, 3, 0.13f}, relu8 = {REEL_U8, 0, 0.06f};
+
+static struct value *conv(struct maker *m, struct value *x, struct value *w, struct value *bias, int pad, int stride,
+                          int group)
+{
+    struct value *y = make_node(m, "Conv", x, w, bias);
+    if (pad) ATTR_LIST(m, y, "pads", pad, pad, pad, pad);
+    if (stride > 1) ATTR_LIST(m, y, "strides", stride, stride);
+    make_attr(m, y, (struct attr){.name = "group", .type = ATTR_INT, .u.i = group});
+    return y;
+}
+
+static void convolutions_between_scales(void)
+{
+    for (int kind = 0; kind < 16; kind++) {
+        struct maker m = maker();
+        const struct qtype in = kind & 1 ? s8 : u8, out = kind & 2 ? outs8 : out8;
+        const enum reel_dtype wt = kind & 4 ? REEL_U8 : REEL_I8;
+        struct value *x = through(&m, make_input(&m, "x", DIMS(2, 19, 11, 9)), in);
+        struct value *bias = kind & 8 ? make_weights(&m, DIMS(37), -1, 1) : NULL;
+        x = conv(&m, x, weights8(&m, DIMS(37, 19, 3, 3), wt, 0, kind & 1), bias, 1, 1 + (kind & 1), 1);
+        x = through(&m, x, out);
+        x = conv(&m, x, weights8(&m, DIMS(37, 1, 3, 3), wt, 0, true), bias, 1, 1, 37);
+        x = through(&m, x, in);
+        x = conv(&m, x, weights8(&m, DIMS(21, 37, 1, 1), wt, 0, false), NULL, 0, 1, 1);
+        make_output(&m, through(&m, x, out));
+        CHECK_QUANT(&m, (double)out.scale, "direct8", "depthwise8", "1x1 8");
+        CHECK_MSG(!strstr(steps, "QuantizeLinear quantize blocked"), "a rounding of its own is left:\n%s", steps);
+        graph_destroy(&m.graph);
+    }
+}
+
+static void clamps_and_sums_are_part_of_the_step(void)
+{
+    for (int kind = 0; kind < 6; kind++) {
+        struct maker m = maker();
+        struct value *x = through(&m, make_input(&m, "x", DIMS(1, 32, 7, 8)), u8);
+        struct value *y = conv(&m, x, weights8(&m, DIMS(32, 32, 3, 3), REEL_I8, 0, true), NULL, 1, 1, 1);
+        struct qtype out = kind == 0 ? relu8 : out8;
+        if (kind <= 1) y = make_node(&m, "Relu", y, NULL, NULL);
+        if (kind == 2) y = make_node(&m, "Clip", y, make_scalar(&m, -0.73), make_scalar(&m, 2.1));
+        if (kind == 3) y = make_node(&m, "Relu", make_node(&m, "Add", y, x, NULL), NULL, NULL);
+        if (kind == 4) y = make_node(&m, "HardSwish", y, NULL, NULL);
+        if (kind == 5) y = make_node(&m, "Clip", y, make_scalar(&m, -900), make_scalar(&m, -800));
+        make_output(&m, through(&m, y, out));
+        CHECK_QUANT(&m, (double)out.scale, "direct8");
+        CHECK_MSG(!strstr(steps, "quantize blocked"), "a rounding of its own is left:\n%s", steps);
+        graph_destroy(&m.graph);
+    }
+}
+
+static void products_of_matrices(void)
+{
+    for (int kind = 0; kind < 8; kind++) {
+        struct maker m = maker();
+        const struct qtype in = kind & 1 ? s8 : u8, out = kind & 2 ? outs8 : out8;
+        struct value *x = through(&m, make_input(&m, "x", kind & 4 ? DIMS(7, 45) : DIMS(2, 5, 45)), in), *y;
+        if (kind & 4) {
+            y = make_node(&m, "Gemm", x, weights8(&m, DIMS(51, 45), REEL_I8, 0, true),
+                          make_weights(&m, DIMS(51), -1, 1));
+            make_attr(&m, y, (struct attr){.name = "transB", .type = ATTR_INT, .u.i = 1});
+        } else {
+            y = make_node(&m, "MatMul", x, weights8(&m, DIMS(45, 51), REEL_U8, 1, kind & 1), NULL);
+            y = make_node(&m, "Add", y, make_weights(&m, DIMS(51), -1, 1), NULL);
+            if (kind == 2) y = make_node(&m, "Gelu", y, NULL, NULL);
+        }
+        make_output(&m, through(&m, y, out));
+        CHECK_QUANT(&m, (double)out.scale, "matmul8");
+        graph_destroy(&m.graph);
+    }
+}
+
+static void bytes_stay_bytes(void)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        struct maker m = maker();
+        const struct qtype in = kind & 1 ? s8 : u8, out = kind & 2 ? outs8 : out8;
+        struct value *x = through(&m, make_input(&m, "x", DIMS(2, 32, 8, 6)), in);
+        x = through(&m, conv(&m, x, weights8(&m, DIMS(32, 32, 1, 1), REEL_I8, 0, true), NULL, 0, 1, 1), out);
+        struct value *s = through(&m, make_node(&m, "Sigmoid", x, NULL, NULL), (struct qtype){REEL_U8, 0, 1 / 255.0f});
+        struct value *p = through(&m, make_node(&m, "Mul", x, s, NULL), in);
+        struct value *a = through(&m, make_node(&m, "Add", x, p, NULL), out);
+        struct value *pool = make_node(&m, "MaxPool", a, NULL, NULL);
+        ATTR_LIST(&m, pool, "kernel_shape", 3, 3);
+        ATTR_LIST(&m, pool, "pads", 1, 1, 1, 1);
+        pool = through(&m, pool, out);
+        struct value *both = make_node(&m, "Concat", pool, x, p);
+        make_attr(&m, both, (struct attr){.name = "axis", .type = ATTR_INT, .u.i = 1});
+        both = through(&m, both, out);
+        make_output(&m, through(&m, make_node(&m, "GlobalAveragePool", both, NULL, NULL), out));
+        CHECK_QUANT(&m, (double)out.scale, "table", "sum of bytes", "max pool of bytes", "concat of bytes",
+                    "mean of bytes");
+        const char *last = strstr(steps, " dequantize ");
+        CHECK_MSG(last && !strstr(last + 1, " dequantize "), "bytes were made floats on the way:\n%s", steps);
+        graph_destroy(&m.graph);
+    }
+}
+
+static struct value *operator_of(struct maker *m, const char *domain, const char *op_type, int n,
+                                 struct value *const *in)
+{
+    struct value *out = graph_add_value(m->graph, NULL);
+    struct node *node = graph_add_node(m->graph, NULL, op_type, NULL, in, n, &out, 1);
+    node->domain = domain;
+    node->op = op_find(domain, op_type, *domain ? 1 : m->graph->opset, NULL);
+    if (!node->op) abort();
+    return out;
+}
+
+// The operators of the QOperator form become the same steps.
+static void operators_on_bytes(void)
+{
+    struct maker m = maker();
+    struct value *x = quantize(&m, make_input(&m, "x", DIMS(1, 16, 9, 10)), s8);
+    struct value *w = make_bytes(&m, DIMS(16, 16, 3, 3), REEL_I8, -128, 127),
+                 *bias = make_bytes(&m, DIMS(16), REEL_I32, -5000, 5000);
+    struct value *ws = make_weights(&m, DIMS(16), 0.002, 0.01), *wz = make_bytes(&m, DIMS(16), REEL_I8, 0, 0);
+    struct value *c = operator_of(&m, "", "QLinearConv", 9,
+                                  (struct value *[]){x, scale_of(&m, s8), zero_of(&m, s8), w, ws, wz,
+                                                     scale_of(&m, outs8), zero_of(&m, outs8), bias});
+    const char *ms = "com.microsoft";
+    // padding is missing: the sum's operands are both the convolution's
+    struct value *sum =
+        operator_of(&m, ms, "QLinearAdd", 8,
+                    (struct value *[]){c, scale_of(&m, outs8), zero_of(&m, outs8), c, scale_of(&m, outs8),
+                                       zero_of(&m, outs8), scale_of(&m, s8), zero_of(&m, s8)});
+    struct value *mean =
+        operator_of(&m, ms, "QLinearGlobalAveragePool", 5,
+                    (struct value *[]){sum, scale_of(&m, s8), zero_of(&m, s8), scale_of(&m, s8), zero_of(&m, s8)});
+    struct value *flat = make_node(&m, "Flatten", mean, NULL, NULL);
+    struct value *b = make_bytes(&m, DIMS(16, 9), REEL_I8, -128, 127);
+    struct value *bs = make_scalar(&m, 0.01), *bz = make_bytes(&m, (struct reel_shape){0}, REEL_I8, 0, 0);
+    struct value *y = operator_of(&m, ms, "QGemm", 9,
+                                  (struct value *[]){flat, scale_of(&m, s8), zero_of(&m, s8), b, bs, bz,
+                                                     make_bytes(&m, DIMS(9), REEL_I32, -900, 900), scale_of(&m, outs8),
+                                                     zero_of(&m, outs8)});
+    y = operator_of(&m, "", "QLinearMatMul", 8,
+                    (struct value *[]){y, scale_of(&m, outs8), zero_of(&m, outs8),
+                                       make_bytes(&m, DIMS(9, 5), REEL_I8, -128, 127), bs, bz, scale_of(&m, s8),
+                                       zero_of(&m, s8)});
+    make_output(&m, dequantize(&m, y, s8));
+    CHECK_QUANT(&m, (double)s8.scale, "direct8", "sum of bytes", "mean of bytes", "matmul8");
+    graph_destroy(&m.graph);
+}
+
+// What quantize_dynamic writes: scales known at run time only.
+static void scales_of_the_run(void)
+{
+    for (int kind = 0; kind < 2; kind++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", kind ? DIMS(3, 4, 21) : DIMS(1, 21, 6, 7));
+        struct value *q[3] = {graph_add_value(m.graph, NULL), graph_add_value(m.graph, NULL),
+                              graph_add_value(m.graph, NULL)};
+        struct node *node = graph_add_node(m.graph, NULL, "DynamicQuantizeLinear", NULL, &x, 1, q, 3);
+        node->op = op_find("", "DynamicQuantizeLinear", m.graph->opset, NULL);
+        struct value *w = make_bytes(&m, kind ? DIMS(21, 18) : DIMS(18, 21, 3, 3), REEL_I8, -128, 127);
+        struct value *in[4] = {q[0], w, q[2], make_bytes(&m, (struct reel_shape){0}, REEL_I8, 5, 5)};
+        struct value *y = operator_of(&m, "", kind ? "MatMulInteger" : "ConvInteger", 4, in);
+        if (!kind) ATTR_LIST(&m, y, "pads", 1, 1, 1, 1);
+        y = make_node(&m, "Cast", y, NULL, NULL);
+        make_attr(&m, y, (struct attr){.name = "to", .type = ATTR_INT, .u.i = 1});
+        y = make_node(&m, "Mul", y, make_node(&m, "Mul", q[1], make_scalar(&m, 0.003), NULL), NULL);
+        make_output(&m, make_node(&m, "Relu", y, NULL, NULL));
+        CHECK_QUANT(&m, 1e-4, "quantize by range");
+        CHECK(strstr(steps, kind ? "matmul8" : "direct8"));
+        graph_destroy(&m.graph);
+    }
+}
+
+// What has no 8-bit kernel reads the dequantised form.
+static void floats_between(void)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        struct maker m = maker();
+        struct value *x = through(&m, make_input(&m, "x", DIMS(1, 24, 6, 5)), u8);
+        x = through(&m, conv(&m, x, weights8(&m, DIMS(24, 24, 3, 3), REEL_I8, 0, true), NULL, 1, 1, 1), out8);
+        switch (kind) {
+        case 0: // grouped, not in whole vectors
+            x = conv(&m, x, weights8(&m, DIMS(24, 8, 3, 3), REEL_I8, 0, true), NULL, 1, 1, 3);
+            break;
+        case 1: // two readers of one value, one of them of floats
+            x = make_node(&m, "Add", make_node(&m, "Tanh", x, NULL, NULL), x, NULL);
+            break;
+        case 2:
+            x = make_node(&m, "Mul", make_node(&m, "GlobalAveragePool", x, NULL, NULL), x, NULL);
+            break;
+        default:
+            make_output(&m, x); // a graph output in the middle
+            x = make_node(&m, "Transpose", x, NULL, NULL);
+        }
+        make_output(&m, through(&m, x, out8));
+        int bad = compare(&m, 2, (double)out8.scale);
+        CHECK_MSG(bad == 0, "kind %d: %d elements are apart\n%s", kind, bad, steps);
+        CHECK(strstr(steps, "direct8"));
+        graph_destroy(&m.graph);
+    }
+}
+
+CHECK_MAIN({"convolutions_between_scales", convolutions_between_scales},
+           {"clamps_and_sums_are_part_of_the_step", clamps_and_sums_are_part_of_the_step},
+           {"products_of_matrices", products_of_matrices}, {"bytes_stay_bytes", bytes_stay_bytes},
+           {"operators_on_bytes", operators_on_bytes}, {"scales_of_the_run", scales_of_the_run},
+           {"floats_between", floats_between})
