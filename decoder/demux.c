@@ -270,6 +270,7 @@ static enum reel_err open_file(struct demux *d, const struct reel_settings *sett
     if ((err = check_video(d))) return err;
     d->made_pts = d->fmt->iformat->flags & AVFMT_NOTIMESTAMPS;
     d->estimates_dts = strstr(d->fmt->iformat->name, "matroska");
+    d->may_splice = !strcmp(d->fmt->iformat->name, "mpegts") || !strcmp(d->fmt->iformat->name, "mpeg");
     d->frame_rate = rate_of(d, st, settings);
     d->time_base = d->made_pts ? av_inv_q(d->frame_rate) : st->time_base;
     return open_clocks(d);
@@ -301,6 +302,7 @@ static void release(struct demux *d)
     d->packet_no = 0;
     d->moved = false;
     d->io_errno = 0;
+    d->splices = d->shift = d->shift_before = 0;
 }
 
 static enum reel_err open_input(struct demux *d, const struct reel_settings *settings)
@@ -358,17 +360,79 @@ static int64_t unwrap(int64_t ts, int64_t near, int bits)
     return ts + turns * period;
 }
 
+// MPEG streams that were put together (cat a.ts b.ts) begin their clock anew in
+// the middle. The video says where: there all streams are shifted so that it
+// goes on one picture later. It depends on the video's packets alone, so that a
+// lane, which reads no others, comes to the same.
+#define SPLICE_BACK_MS 100      // DTS that go back less are damage
+#define SPLICE_AHEAD_MS 3600000 // what goes on later than that is no pause
+#define BESIDE_MS 10000         // packets of one time lie so close in the file
+
+static int64_t ticks(AVRational time_base, int ms)
+{
+    return av_rescale_q(ms, (AVRational){1, 1000}, time_base);
+}
+
+static bool is_spliced(const struct demux_clock *clock, AVRational time_base, int64_t ts)
+{
+    if (clock->last == AV_NOPTS_VALUE) return false;
+    return ts < clock->last - ticks(time_base, SPLICE_BACK_MS) || ts > clock->last + ticks(time_base, SPLICE_AHEAD_MS);
+}
+
+static int64_t shifted(const struct demux_clock *clock, int64_t ts, int bits, int64_t shift)
+{
+    return unwrap(ts, clock->last == AV_NOPTS_VALUE ? clock->last : clock->last - shift, bits) + shift;
+}
+
+static int64_t place_video(struct demux *d, struct demux_clock *clock, int64_t dts, int bits)
+{
+    int64_t ts = shifted(clock, dts, bits, d->shift);
+    if (!d->may_splice || !is_spliced(clock, d->time_base, ts)) return ts;
+    int64_t step = clock->duration;
+    if (step <= 0 && d->frame_rate.num > 0) step = av_rescale_q(1, av_inv_q(d->frame_rate), d->time_base);
+    if (step <= 0) step = 1;
+    d->splices++;
+    d->shift_before = d->shift;
+    d->shift += clock->last + step - ts;
+    return clock->last + step;
+}
+
+// Other streams meet a splice sooner or later than the video: each packet is of
+// the side that lies beside the video's last one.
+static int64_t place_other(const struct demux *d, struct demux_clock *clock, AVRational time_base, int64_t dts,
+                           int bits)
+{
+    int64_t ts = shifted(clock, dts, bits, d->shift), video = d->clocks[d->video].last;
+    if (!d->may_splice || video == AV_NOPTS_VALUE) return ts;
+    video = av_rescale_q(video, d->time_base, time_base);
+    int64_t beside = ticks(time_base, BESIDE_MS), before = shifted(clock, dts, bits, d->shift_before);
+    bool is_late = d->splices && llabs(ts - video) > beside && llabs(before - video) <= beside;
+    if (llabs(ts - video) <= beside || is_late || !is_spliced(clock, time_base, ts)) {
+        clock->ahead = false;
+        return is_late ? before : ts;
+    }
+    if (!clock->ahead) clock->own = clock->last + clock->duration - ts;
+    clock->ahead = true;
+    return ts + clock->own;
+}
+
 // Stream timestamps -> the job's timeline.
 static void place(struct demux *d, AVPacket *packet)
 {
     struct demux_clock *clock = &d->clocks[packet->stream_index];
-    int bits = d->fmt->streams[packet->stream_index]->pts_wrap_bits;
-    if (packet->dts != AV_NOPTS_VALUE) packet->dts = clock->last = unwrap(packet->dts, clock->last, bits);
-    if (packet->pts != AV_NOPTS_VALUE) {
-        packet->pts = unwrap(packet->pts, clock->last, bits);
-        if (packet->dts == AV_NOPTS_VALUE) clock->last = packet->pts;
-        packet->pts -= clock->start;
+    const AVStream *st = d->fmt->streams[packet->stream_index];
+    int bits = st->pts_wrap_bits;
+    if (packet->dts != AV_NOPTS_VALUE) {
+        int64_t ts = packet->stream_index == d->video ? place_video(d, clock, packet->dts, bits)
+                                                      : place_other(d, clock, st->time_base, packet->dts, bits);
+        int64_t shift = ts - packet->dts;
+        clock->last = packet->dts = ts;
+        if (packet->pts != AV_NOPTS_VALUE) packet->pts = shifted(clock, packet->pts, bits, shift);
+    } else if (packet->pts != AV_NOPTS_VALUE) {
+        clock->last = packet->pts = shifted(clock, packet->pts, bits, d->shift);
     }
+    clock->duration = packet->duration;
+    if (packet->pts != AV_NOPTS_VALUE) packet->pts -= clock->start;
     if (packet->dts != AV_NOPTS_VALUE) packet->dts -= clock->start;
 }
 

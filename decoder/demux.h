@@ -2,7 +2,7 @@
 //
 // An open input: a media file read through one descriptor, or a sequence of
 // numbered images. Gives packets with timestamps on the job's timeline (start
-// subtracted, wraps undone), in each stream's own time base.
+// subtracted, wraps undone, splices joined), in each stream's own time base.
 //
 // Hostile input is expected: the demuxer gets one descriptor and can open
 // nothing else (no protocols, no playlists, no references to other files), and
@@ -18,8 +18,11 @@
 #include "decoder/decoder.h"
 
 struct demux_clock {
-    int64_t start; // subtracted from every timestamp, in the stream's time base
-    int64_t last;  // DTS (or PTS) of the packet before, unwrapped, start not subtracted
+    int64_t start;    // subtracted from every timestamp, in the stream's time base
+    int64_t last;     // DTS (or PTS) of the packet before, unwrapped and shifted, start not subtracted
+    int64_t duration; // of the packet before
+    bool ahead;       // behind a splice that the video has not reached,
+    int64_t own;      // where this is added to its timestamps
 };
 
 // Plain data for the other parts; written by demux.c and images.c alone.
@@ -41,6 +44,11 @@ struct demux {
     unsigned n_streams;         // known at the start; streams that appear later are ignored
     struct demux_clock *clocks; // [n_streams]
     bool moved;                 // something was read: no longer at the start
+
+    // Splices: places where the clock begins anew (recordings put together).
+    bool may_splice;
+    int64_t splices;             // so far
+    int64_t shift, shift_before; // of timestamps behind the last one, and before it
 
     // an image sequence
     struct images *images;

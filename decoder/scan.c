@@ -319,8 +319,14 @@ static uint8_t fill_times(struct scan *s)
     AVRational rate = measured_rate(s, &t, tb);
     m->frame_rate = (struct reel_rational){rate.num, rate.den > 0 ? rate.den : 1};
     if (t.variable) m->flags |= REEL_MEDIA_VFR;
-    if (s->timing.missing || s->timing.dts_back || t.repeated) m->flags |= REEL_MEDIA_NO_CUT;
-    if (!s->timing.dts_back && !t.repeated) return REEL_KEPT_ALL;
+    bool moved = s->timing.dts_back || t.repeated;
+    if (s->timing.missing || moved || s->demux->splices) m->flags |= REEL_MEDIA_NO_CUT;
+    if (s->demux->splices)
+        notes_say(s->notes, REEL_LOG_WARN,
+                  "\"%s\" begins its clock anew %lld times, as recordings do that were put together: there it goes on "
+                  "without a gap",
+                  s->job.input, (long long)s->demux->splices);
+    if (!moved) return s->demux->splices ? REEL_KEPT_PART : REEL_KEPT_ALL;
     notes_say(s->notes, REEL_LOG_WARN,
               "\"%s\": %lld timestamps repeat and %lld go back; where they do, frames are moved by one tick each",
               s->job.input, (long long)t.repeated, (long long)s->timing.dts_back);

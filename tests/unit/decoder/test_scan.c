@@ -189,6 +189,57 @@ static void test_wrap(void)
     free(scan.entries);
 }
 
+// Two recordings put together: the second goes on where the first ends, sound
+// too, whichever way their clocks jump; a lane, which sees the video alone, and
+// the copy, which sees all, agree.
+static void test_splices(void)
+{
+    static const char *const joins[][3] = {
+        {"one", "one", "twice.ts"}, {"later", "one", "back.ts"}, {"one", "later", "ahead.ts"}};
+    char path[256], command[1024];
+    if (!clip_have_ffmpeg()) SKIP("there is no ffmpeg command to make clips with");
+#define SOURCES \
+    "-f lavfi -i testsrc2=s=64x64:r=25:d=1 -f lavfi -i sine=d=1 -c:v mpeg2video -g 12 -bf 2 -c:a mp2 -f mpegts "
+    if (!clip_make(SOURCES, "one", path, sizeof path) ||
+        !clip_make(SOURCES "-output_ts_offset 30000", "later", path, sizeof path))
+        SKIP("this ffmpeg cannot make the clip");
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(command, sizeof command, "cd '%s' && cat %s %s >%s", clip_dir, joins[i][0], joins[i][1], joins[i][2]);
+        snprintf(path, sizeof path, "%s/%s", clip_dir, joins[i][2]);
+        CHECK_INT(system(command), 0);
+        struct clip_scan scan = clip_scan(path, "out.mkv", REEL_OUTPUT_VIDEO);
+        CHECK_MSG(!scan.err, "%s", scan.text);
+        const struct reel_media *m = &scan.scanned.media;
+        CHECK_INT(m->last_pts - m->first_pts, 49 * 3600);
+        CHECK_INT(m->flags & (REEL_MEDIA_NO_CUT | REEL_MEDIA_VFR), REEL_MEDIA_NO_CUT);
+        CHECK_INT(scan.scanned.kept.timestamps, REEL_KEPT_PART);
+        CHECK_HAS(clip_said, "begins its clock anew 1 times");
+        struct demux_pool *pool = demux_pool_create(NULL);
+        struct clip_frames frames = {0};
+        CHECK_INT(clip_segment(&scan, pool, NULL, INT64_MIN, INT64_MAX, &frames), REEL_OK);
+        CHECK_INT(frames.n, 50);
+        for (int k = 1; k < frames.n; k++) CHECK_INT(frames.at[k].pts - frames.at[k - 1].pts, 3600);
+        CHECK_INT(frames.ledger.moved, 0);
+        free(frames.at);
+        demux_pool_destroy(&pool);
+
+        static struct reel_pack_record rec;
+        struct reel_pack_reader *copy;
+        char part[REEL_PATH_BYTES];
+        CHECK_INT(reel_pack_open(reel_copy_part_path(&scan.job, part), &copy), REEL_OK);
+        int64_t last = INT64_MIN;
+        while (!reel_pack_read(copy, &rec)) {
+            if (rec.type != REEL_PACK_PACKET) continue;
+            int64_t step = last == INT64_MIN ? 0 : rec.u.packet.pts - last;
+            CHECK_MSG(step >= 0 && step < 9000, "sound goes on %lld ticks later", (long long)step);
+            last = rec.u.packet.pts;
+        }
+        reel_pack_close(&copy);
+        CHECK(llabs(last - m->last_pts) < 9000);
+        free(scan.entries);
+    }
+}
+
 static void test_formats(void)
 {
     static const struct {
@@ -390,12 +441,19 @@ static void test_copy_unasked(void)
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
-        {"bad files", test_bad_files},       {"playlists", test_playlists},
-        {"audio only", test_audio_only},     {"max_pixels", test_max_pixels},
-        {"timeline", test_timeline},         {"33 bit wrap", test_wrap},
-        {"pixel formats", test_formats},     {"pre_filter", test_pre_filter},
-        {"copy into mkv", test_copy_mkv},    {"copy into mp4", test_copy_mp4},
-        {"copy unasked", test_copy_unasked}, {"manifest of the test data", test_manifest},
+        {"bad files", test_bad_files},
+        {"playlists", test_playlists},
+        {"audio only", test_audio_only},
+        {"max_pixels", test_max_pixels},
+        {"timeline", test_timeline},
+        {"33 bit wrap", test_wrap},
+        {"splices", test_splices},
+        {"pixel formats", test_formats},
+        {"pre_filter", test_pre_filter},
+        {"copy into mkv", test_copy_mkv},
+        {"copy into mp4", test_copy_mp4},
+        {"copy unasked", test_copy_unasked},
+        {"manifest of the test data", test_manifest},
     };
     clip_begin();
     int rc = check_main(cases, (int)(sizeof cases / sizeof cases[0]), argc, argv);
