@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Messages over ZeroMQ. See bus.h.
+// Messages over ZeroMQ and through boxes. See bus.h.
 #include "common/bus.h"
 
 #include <errno.h>
@@ -18,13 +18,14 @@
 #define ID_BYTES 9 // routing ids must not begin with a zero byte: 'R' and the packed peer
 #define MAX_MESSAGE (sizeof(struct reel_msg_head) + REEL_MAX_RECORDS * sizeof(struct reel_rec_open))
 #define FIRST_ROOM 2048 // of a link's open message; grows
-// A peer in the midst of its work looks for messages no closer than this: each
+// Who is in the midst of its work looks at the socket no closer than this: each
 // look in vain is a system call.
 #define LOOK_US 100
 
 struct link {
     reel_peer peer;
     uint32_t sent, received; // sequence numbers, from 1
+    struct reel_box *box;    // NULL: everything goes by the socket
 
     // The open message: records of one type that wait for a flush.
     enum reel_msg_type out_type; // REEL_MSG_NONE: there is none
@@ -35,7 +36,8 @@ struct link {
 
 struct reel_bus {
     void *context, *socket;
-    int fd;
+    int fd;   // ZeroMQ's
+    int bell; // rung for this end's boxes; a peer's is not its own
     bool hub;
     reel_peer self;
     char path[128]; // the hub's socket, removed at the end
@@ -46,10 +48,14 @@ struct reel_bus {
     int64_t open_us;  // since when
     int64_t paced_us; // of the last paced flush, sent or not; 0: after a wait
     int64_t gap_us;   // between paced flushes, smoothed
-    int64_t empty_us; // a peer's: when no message was there; 0: after a wait
+    int64_t empty_us; // when no message was at the socket; 0: look
 
     zmq_msg_t in;
-    uint8_t *in_aligned; // copy for records when libzmq's buffer is not aligned
+    uint8_t *in_aligned; // the present message of the socket
+    size_t in_bytes;
+    struct link *held;   // whose message of the socket waits for what is in the box before it
+    struct link *peeked; // whose box has the present message; NULL: none
+    int next_box;        // the link to look at first
 };
 
 const char *reel_bus_library(void)
@@ -69,6 +75,22 @@ static struct link *find_link(struct reel_bus *bus, reel_peer peer)
     return NULL;
 }
 
+static bool goes_with_frames(enum reel_msg_type type)
+{
+    switch (type) {
+    case REEL_MSG_WINDOW:
+    case REEL_MSG_DECODED:
+    case REEL_MSG_READY:
+    case REEL_MSG_WORK:
+    case REEL_MSG_DONE:
+    case REEL_MSG_FRAME:
+    case REEL_MSG_TAKEN:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void pack_id(reel_peer peer, uint8_t id[ID_BYTES])
 {
     id[0] = 'R';
@@ -79,6 +101,7 @@ static enum reel_err open_socket(int type, struct reel_bus **out_bus)
 {
     struct reel_bus *bus = calloc(1, sizeof *bus);
     if (!bus) return reel_fail(REEL_ERR_NOMEM, "could not open bus: out of memory");
+    bus->bell = -1;
     bus->in_aligned = malloc(MAX_MESSAGE);
     bus->context = zmq_ctx_new();
     if (bus->context) bus->socket = zmq_socket(bus->context, type);
@@ -114,6 +137,10 @@ enum reel_err reel_bus_open_hub(const char *path, struct reel_bus **out_bus)
     enum reel_err err = open_socket(ZMQ_ROUTER, out_bus);
     if (err) return err;
     (*out_bus)->hub = true;
+    if ((err = reel_bell_create(&(*out_bus)->bell))) {
+        reel_bus_close(out_bus);
+        return err;
+    }
     snprintf((*out_bus)->path, sizeof(*out_bus)->path, "%s", path);
     int one = 1;
     zmq_setsockopt((*out_bus)->socket, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
@@ -122,13 +149,19 @@ enum reel_err reel_bus_open_hub(const char *path, struct reel_bus **out_bus)
     return finish_open(out_bus, path, "bind", zmq_bind((*out_bus)->socket, endpoint));
 }
 
-enum reel_err reel_bus_open_peer(const char *path, reel_peer self, struct reel_bus **out_bus)
+enum reel_err reel_bus_open_peer(const char *path, reel_peer self, const struct reel_box_fds *fds,
+                                 struct reel_bus **out_bus)
 {
     enum reel_err err = open_socket(ZMQ_DEALER, out_bus);
     if (err) return err;
     (*out_bus)->self = self;
     (*out_bus)->n_links = 1;
     (*out_bus)->links[0].peer = self;
+    if (fds && (err = reel_box_attach(fds, &(*out_bus)->links[0].box))) {
+        reel_bus_close(out_bus);
+        return err;
+    }
+    if (fds) (*out_bus)->bell = fds->child_bell;
     // The last words of a process that ends (FAILED) must still go out.
     int linger_ms = 1000;
     zmq_setsockopt((*out_bus)->socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
@@ -148,20 +181,28 @@ void reel_bus_close(struct reel_bus **bus)
     if (b->socket) zmq_close(b->socket);
     if (b->context) zmq_ctx_term(b->context);
     if (*b->path) unlink(b->path);
-    for (int i = 0; i < b->n_links; i++) free(b->links[i].out);
+    for (int i = 0; i < b->n_links; i++) {
+        free(b->links[i].out);
+        reel_box_close(&b->links[i].box);
+    }
+    if (b->hub && b->bell >= 0) close(b->bell);
     free(b->in_aligned);
     free(b);
     *bus = NULL;
 }
 
-void reel_bus_admit(struct reel_bus *bus, reel_peer peer)
+enum reel_err reel_bus_admit(struct reel_bus *bus, reel_peer peer, struct reel_box_fds *out_fds)
 {
-    if (find_link(bus, peer)) return;
-    if (bus->n_links == MAX_PEERS) {
-        reel_error("bus", "more than %d peers", MAX_PEERS);
-        abort();
+    if (bus->n_links == MAX_PEERS)
+        return reel_fail(REEL_ERR_LIMIT, "could not talk to more than %d processes", MAX_PEERS);
+    struct link link = {.peer = peer};
+    if (out_fds) {
+        enum reel_err err = reel_box_create(bus->bell, &link.box);
+        if (err) return err;
+        *out_fds = reel_box_fds(link.box);
     }
-    bus->links[bus->n_links++] = (struct link){.peer = peer};
+    bus->links[bus->n_links++] = link;
+    return REEL_OK;
 }
 
 void reel_bus_expel(struct reel_bus *bus, reel_peer peer)
@@ -170,7 +211,11 @@ void reel_bus_expel(struct reel_bus *bus, reel_peer peer)
     if (!link) return;
     bus->n_open -= link->out_type != REEL_MSG_NONE; // nobody is there to read it
     free(link->out);
-    *link = bus->links[--bus->n_links];
+    reel_box_close(&link->box);
+    struct link *last = &bus->links[--bus->n_links];
+    bus->held = bus->held == link ? NULL : bus->held == last ? link : bus->held;
+    bus->peeked = bus->peeked == link ? NULL : bus->peeked == last ? link : bus->peeked;
+    *link = *last;
 }
 
 // Sends a link's open message.
@@ -187,6 +232,7 @@ static enum reel_err send_open(struct reel_bus *bus, struct link *link)
                                    .incarnation = reel_peer_incarnation(link->peer),
                                    .count = link->out_count,
                                    .record_bytes = (uint32_t)reel_msg_record_bytes(type)};
+    if (link->box && goes_with_frames(type) && reel_box_put(link->box, link->out, link->out_bytes)) return REEL_OK;
     if (bus->hub) {
         uint8_t id[ID_BYTES];
         pack_id(link->peer, id);
@@ -301,61 +347,141 @@ static enum reel_err check_message(struct link *link, const uint8_t *data, size_
     return REEL_OK;
 }
 
-enum reel_err reel_bus_recv(struct reel_bus *bus, struct reel_msg *out_msg)
+// Reads one message of the socket into in_aligned. *out_link NULL: of nobody who
+// is admitted.
+static enum reel_err receive_message(struct reel_bus *bus, struct link **out_link)
 {
-    if (bus->empty_us && reel_now_us() - bus->empty_us < LOOK_US) return REEL_AGAIN;
-    for (;;) {
-        enum reel_err err = receive_frame(bus, ZMQ_DONTWAIT);
-        if (err == REEL_AGAIN && !bus->hub) bus->empty_us = reel_now_us();
-        if (err) return err;
-        struct link *link = &bus->links[0];
-        reel_peer from = REEL_BUS_HUB;
-        if (bus->hub) {
-            link = NULL;
-            if (zmq_msg_size(&bus->in) == ID_BYTES) {
-                memcpy(&from, (uint8_t *)zmq_msg_data(&bus->in) + 1, sizeof from);
-                link = find_link(bus, from);
-            }
-            if (!zmq_msg_more(&bus->in)) continue;
-            if ((err = receive_frame(bus, 0))) return err;
+    enum reel_err err = receive_frame(bus, ZMQ_DONTWAIT);
+    if (err) return err;
+    *out_link = bus->hub ? NULL : &bus->links[0];
+    if (bus->hub) {
+        if (zmq_msg_size(&bus->in) == ID_BYTES) {
+            reel_peer from;
+            memcpy(&from, (uint8_t *)zmq_msg_data(&bus->in) + 1, sizeof from);
+            *out_link = find_link(bus, from);
         }
-        bool more = zmq_msg_more(&bus->in);
-        size_t bytes = zmq_msg_size(&bus->in);
-        if (bytes <= MAX_MESSAGE) memcpy(bus->in_aligned, zmq_msg_data(&bus->in), bytes);
-        while (more) { // surplus parts: malformed, read over them
-            if ((err = receive_frame(bus, 0))) return err;
-            more = zmq_msg_more(&bus->in);
-            bytes = 0;
+        if (!zmq_msg_more(&bus->in)) {
+            *out_link = NULL;
+            return REEL_OK;
         }
-        if (!link) continue; // not admitted, or expelled
-        err = bytes > MAX_MESSAGE ? REEL_GONE : check_message(link, bus->in_aligned, bytes, out_msg);
-        out_msg->from = from;
-        return err;
+        if ((err = receive_frame(bus, 0))) return err;
     }
+    bool more = zmq_msg_more(&bus->in);
+    bus->in_bytes = zmq_msg_size(&bus->in);
+    if (bus->in_bytes <= MAX_MESSAGE) memcpy(bus->in_aligned, zmq_msg_data(&bus->in), bus->in_bytes);
+    while (more) { // surplus parts: malformed, read over them
+        if ((err = receive_frame(bus, 0))) return err;
+        more = zmq_msg_more(&bus->in);
+        bus->in_bytes = 0;
+    }
+    return REEL_OK;
 }
 
-static bool message_waits(struct reel_bus *bus)
+// A link's next message in its box, if it is the next of the link. AGAIN: it is
+// not, or there is none.
+static enum reel_err take_from_box(struct reel_bus *bus, struct link *link, struct reel_msg *out_msg)
+{
+    const void *data;
+    size_t bytes;
+    if (!link->box) return REEL_AGAIN;
+    enum reel_err err = reel_box_peek(link->box, &data, &bytes);
+    if (err == REEL_AGAIN) return err;
+    const struct reel_msg_head *head = data;
+    // One that went by the socket comes before it.
+    if (!err && bytes >= sizeof *head && head->seq > link->received + 1) return REEL_AGAIN;
+    if (!err) err = check_message(link, data, bytes, out_msg);
+    bus->peeked = link;
+    out_msg->from = bus->hub ? link->peer : REEL_BUS_HUB;
+    return err;
+}
+
+static enum reel_err take_from_boxes(struct reel_bus *bus, struct reel_msg *out_msg)
+{
+    for (int i = 0; i < bus->n_links; i++) {
+        int k = (bus->next_box + i) % bus->n_links;
+        enum reel_err err = take_from_box(bus, &bus->links[k], out_msg);
+        if (err == REEL_AGAIN) continue;
+        bus->next_box = k;
+        return err;
+    }
+    return REEL_AGAIN;
+}
+
+enum reel_err reel_bus_recv(struct reel_bus *bus, struct reel_msg *out_msg)
+{
+    if (bus->peeked) reel_box_drop(bus->peeked->box);
+    bus->peeked = NULL;
+    enum reel_err err = REEL_AGAIN;
+    struct link *link = bus->held;
+    if (!link) {
+        if ((err = take_from_boxes(bus, out_msg)) != REEL_AGAIN) return err;
+        if (bus->empty_us && reel_now_us() - bus->empty_us < LOOK_US) return REEL_AGAIN;
+        do { // over those of who is not admitted, or expelled
+            err = receive_message(bus, &link);
+        } while (!err && !link);
+        if (err == REEL_AGAIN) bus->empty_us = reel_now_us();
+        if (err) return err;
+        bus->held = link;
+    }
+    // What was put into the box before this was sent is there to be seen by now.
+    if ((err = take_from_box(bus, link, out_msg)) != REEL_AGAIN) return err;
+    bus->held = NULL;
+    err = bus->in_bytes <= MAX_MESSAGE ? check_message(link, bus->in_aligned, bus->in_bytes, out_msg)
+                                       : reel_fail(REEL_GONE, "peer sent a message of %zu bytes", bus->in_bytes);
+    out_msg->from = bus->hub ? link->peer : REEL_BUS_HUB;
+    return err;
+}
+
+static bool socket_has_one(struct reel_bus *bus)
 {
     int events = 0;
     size_t size = sizeof events;
-    return !zmq_getsockopt(bus->socket, ZMQ_EVENTS, &events, &size) && (events & ZMQ_POLLIN);
+    return bus->held || (!zmq_getsockopt(bus->socket, ZMQ_EVENTS, &events, &size) && (events & ZMQ_POLLIN));
+}
+
+static bool boxes_have_one(struct reel_bus *bus)
+{
+    const void *data;
+    size_t bytes;
+    for (int i = 0; i < bus->n_links; i++) {
+        struct link *link = &bus->links[i];
+        if (!link->box || reel_box_peek(link->box, &data, &bytes)) continue;
+        const struct reel_msg_head *head = data;
+        if (bytes < sizeof *head || head->seq <= link->received + 1) return true;
+    }
+    return false;
+}
+
+static void set_asleep(struct reel_bus *bus, bool asleep)
+{
+    for (int i = 0; i < bus->n_links; i++)
+        if (bus->links[i].box) reel_box_set_asleep(bus->links[i].box, asleep);
 }
 
 enum reel_err reel_bus_wait(struct reel_bus *bus, const int *fds, bool *out_ready, int n_fds, int timeout_ms)
 {
     enum reel_err err = reel_bus_flush(bus);
-    bus->paced_us = bus->empty_us = 0;
+    bus->paced_us = 0;
     if (err) return err;
+    if (bus->peeked) reel_box_drop(bus->peeked->box);
+    bus->peeked = NULL;
     for (int i = 0; i < n_fds; i++) out_ready[i] = false;
-    if (message_waits(bus)) return REEL_OK;
-    struct pollfd polls[1 + REEL_STAGES * 256];
-    int limit = (int)(sizeof polls / sizeof polls[0]) - 1;
+    struct pollfd polls[2 + REEL_STAGES * 256];
+    int limit = (int)(sizeof polls / sizeof polls[0]) - 2;
     if (n_fds > limit) return reel_fail(REEL_ERR_LIMIT, "could not wait for %d descriptors: at most %d", n_fds, limit);
     polls[0] = (struct pollfd){.fd = bus->fd, .events = POLLIN};
-    for (int i = 0; i < n_fds; i++) polls[i + 1] = (struct pollfd){.fd = fds[i], .events = POLLIN};
-    int rc = poll(polls, (nfds_t)(n_fds + 1), timeout_ms);
-    if (rc < 0 && errno != EINTR) return reel_fail(REEL_ERR_IO, "could not wait: %s", strerror(errno));
-    for (int i = 0; rc > 0 && i < n_fds; i++) out_ready[i] = polls[i + 1].revents != 0;
+    polls[1] = (struct pollfd){.fd = bus->bell, .events = POLLIN}; // -1 is passed over
+    for (int i = 0; i < n_fds; i++) polls[i + 2] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    set_asleep(bus, true);
+    bool at_socket = socket_has_one(bus);
+    int rc = at_socket || boxes_have_one(bus) ? 1 : poll(polls, (nfds_t)(n_fds + 2), timeout_ms);
+    int error = errno;
+    set_asleep(bus, false);
+    if (rc < 0 && error != EINTR) return reel_fail(REEL_ERR_IO, "could not wait: %s", strerror(error));
+    if (rc > 0 && polls[1].revents) reel_bell_silence(bus->bell);
     // ZMQ_FD tells of ZeroMQ's own news as well: reel_bus_recv() finds out.
+    at_socket |= rc > 0 && polls[0].revents;
+    bus->empty_us = at_socket ? 0 : reel_now_us();
+    for (int i = 0; rc > 0 && i < n_fds; i++) out_ready[i] = polls[i + 2].revents != 0;
     return rc > 0 ? REEL_OK : REEL_AGAIN;
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // The control plane's transport: ZeroMQ ROUTER in the coordinator (the hub),
-// one DEALER in each child. This is the only module that includes zmq.h.
+// one DEALER in each child. This is the only module that includes zmq.h. What
+// goes with every frame takes the short way through shared memory (box.h), or
+// the socket when there is no room in it; a link's numbers keep the order of
+// what came by the two ways.
 //
 // Sending gathers: reel_bus_post() appends a record to the open message of
 // that peer when the type is the same, and sends it when another type follows,
@@ -13,6 +16,7 @@
 #ifndef REEL_COMMON_BUS_H
 #define REEL_COMMON_BUS_H
 
+#include "common/box.h"
 #include "common/proto.h"
 
 struct reel_bus;
@@ -47,15 +51,18 @@ struct reel_msg {
 
 // Binds path (a socket in the run directory). Errors: IO.
 enum reel_err reel_bus_open_hub(const char *path, struct reel_bus **out_bus);
-// Connects as (stage, index, incarnation). Errors: IO.
-enum reel_err reel_bus_open_peer(const char *path, reel_peer self, struct reel_bus **out_bus);
+// Connects as (stage, index, incarnation); fds NULL: by the socket alone.
+// Errors: IO, PROTO.
+enum reel_err reel_bus_open_peer(const char *path, reel_peer self, const struct reel_box_fds *fds,
+                                 struct reel_bus **out_bus);
 // The hub drops unsent messages; a peer waits up to a second for them to go.
 // Accepts &NULL, writes NULL.
 void reel_bus_close(struct reel_bus **bus);
 
 // Hub only: from now on messages of peer are expected (its sequence begins at
-// 1), or are dropped silently.
-void reel_bus_admit(struct reel_bus *bus, reel_peer peer);
+// 1), or are dropped silently. out_fds (the bus's, until the peer is expelled)
+// are for the peer to inherit; NULL: it gets no box. Errors: IO, NOMEM.
+enum reel_err reel_bus_admit(struct reel_bus *bus, reel_peer peer, struct reel_box_fds *out_fds);
 void reel_bus_expel(struct reel_bus *bus, reel_peer peer);
 
 // Appends a record (record NULL for types without) to the peer's open message,

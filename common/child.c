@@ -78,7 +78,10 @@ static enum reel_err attach(char **argv, struct reel_child *c)
     err =
         map_rings(c, argv[ARG_RINGS], strtoull(argv[ARG_IN_BYTES], NULL, 10), strtoull(argv[ARG_OUT_BYTES], NULL, 10));
     if (err) return err;
-    return reel_bus_open_peer(argv[ARG_BUS], reel_peer_make(c->stage, c->index, c->incarnation), &c->bus);
+    struct reel_box_fds box;
+    if (sscanf(argv[ARG_BOX], "%d,%d,%d", &box.memory, &box.child_bell, &box.hub_bell) != 3)
+        return reel_fail(REEL_ERR_PROTO, "could not open bus: bad list of descriptors");
+    return reel_bus_open_peer(argv[ARG_BUS], reel_peer_make(c->stage, c->index, c->incarnation), &box, &c->bus);
 }
 
 enum reel_err reel_child_open(int argc, char **argv, struct reel_child *out_child)

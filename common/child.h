@@ -23,6 +23,7 @@ struct reel_child_params {
     enum reel_mem_kind mem_kind; // of device rings; NONE: there are none
     int wire_fd;                 // this child's end
     const char *bus_path;
+    struct reel_box_fds box;
     int settings_fd, jobs_fd, stat_fd;
     uint32_t stat_row;
     uint32_t lanes;

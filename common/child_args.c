@@ -33,6 +33,7 @@ enum reel_err reel_child_argv(const struct reel_child_params *p, char *buf, size
     ADD("%d", (int)p->mem_kind);
     ADD("%d", p->wire_fd);
     ADD("%s", p->bus_path);
+    ADD("%d,%d,%d", p->box.memory, p->box.child_bell, p->box.hub_bell);
     ADD("%d", p->settings_fd);
     ADD("%d", p->jobs_fd);
     ADD("%d", p->stat_fd);

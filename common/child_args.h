@@ -17,6 +17,7 @@ enum {
     ARG_MEM,
     ARG_WIRE,
     ARG_BUS,
+    ARG_BOX,
     ARG_SETTINGS,
     ARG_JOBS,
     ARG_STAT,

@@ -4,7 +4,7 @@
 // touch a slot when.
 //
 // Messages are a head and `count` equal records, little structs of this file.
-// They travel over ZeroMQ (common/bus.h); pixels never do. Each link numbers
+// They travel through rings and ZeroMQ (common/bus.h); pixels never do. Each link numbers
 // its messages: a gap means a lost message and counts as the peer's death.
 // Every record names (lane, epoch, n); what belongs to another epoch than the
 // lane's present one is dropped by its receiver.

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/life.h"
@@ -17,6 +18,7 @@
 #define STOP_END_US INT64_C(1000000)   // the same after Ctrl-C
 #define KILLED_WORDS_MS 5              // messages of a dead process are waited for
 #define LAST_WORDS_US INT64_C(1000000) // and all of who ended by itself
+#define MOST_FILES 8192
 
 void run_post(struct run *run, const struct proc *p, enum reel_msg_type type, const void *record)
 {
@@ -388,8 +390,18 @@ static void make_collective(struct run *run)
     if (err) reel_debug("run", "each worker reads the model by itself: %s", reel_fail_text());
 }
 
+// Some four descriptors for each process, and shells give 1024 by default.
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= MOST_FILES) return;
+    limit.rlim_cur = limit.rlim_max < MOST_FILES ? limit.rlim_max : MOST_FILES;
+    setrlimit(RLIMIT_NOFILE, &limit); // refused: processes beyond it will not start, and say so
+}
+
 static enum reel_err setup(struct run *run)
 {
+    raise_file_limit();
     enum reel_err err = memory_limits(run->settings.memory, &run->memory);
     if (!err) err = publish_settings(run);
     if (!err) err = reel_jobs_publish(run->inputs.jobs, run->inputs.n, &run->jobs_fd);

@@ -89,9 +89,14 @@ static enum reel_err spawn(struct supervise *s, struct proc *p, int64_t now_us)
         if (err) return err;
     }
     params.wire_fd = ends[1];
+    p->peer = reel_peer_make(p->stage, p->index, p->incarnation);
     char *argv[REEL_CHILD_MAX_ARGS], buf[8192], path[4200];
-    enum reel_err err = reel_child_argv(&params, buf, sizeof buf, argv);
-    int keep[3 + 2 * 64 + 9], n = 0;
+    enum reel_err err = reel_bus_admit(s->bus, p->peer, &params.box);
+    if (!err) err = reel_child_argv(&params, buf, sizeof buf, argv);
+    int keep[6 + 2 * 64 + 9], n = 0;
+    keep[n++] = params.box.memory;
+    keep[n++] = params.box.child_bell;
+    keep[n++] = params.box.hub_bell;
     if (ends[1] >= 0) keep[n++] = ends[1];
     keep[n++] = params.settings_fd;
     keep[n++] = params.jobs_fd;
@@ -111,14 +116,13 @@ static enum reel_err spawn(struct supervise *s, struct proc *p, int64_t now_us)
     if (ends[1] >= 0) close(ends[1]);
     if (err) {
         if (ends[0] >= 0) close(ends[0]);
+        reel_bus_expel(s->bus, p->peer);
         return err;
     }
     p->wire = ends[0];
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = p->row};
     if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, p->pidfd, &event))
         return reel_fail(REEL_ERR_IO, "could not watch process %d: %s", (int)p->pid, strerror(errno));
-    p->peer = reel_peer_make(p->stage, p->index, p->incarnation);
-    reel_bus_admit(s->bus, p->peer);
     p->state = PROC_STARTING;
     p->started_us = p->seen_us = now_us;
     p->seen_cpu_us = 0;

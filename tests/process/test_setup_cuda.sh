@@ -6,6 +6,7 @@
 # shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/lib.bash"
 
+unset CUDA_ARCHS # a user's own choice goes before ours
 log=$work/log
 mkdir -p "$work/bin" "$work/proc/driver/nvidia" "$work/root/etc" "$work/tree"
 for tool in apt-get dpkg curl; do printf '#!/bin/bash\necho "%s $*" >>"%s"\n' "$tool" "$log" >"$work/bin/$tool"; done

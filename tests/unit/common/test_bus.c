@@ -32,8 +32,8 @@ static void batches(void)
     reel_peer self = reel_peer_make(REEL_WORKER, 3, 1);
     struct reel_bus *a = hub(), *b = NULL;
     CHECK(a);
-    reel_bus_admit(a, self);
-    CHECK_INT(reel_bus_open_peer(path, self, &b), REEL_OK);
+    CHECK_INT(reel_bus_admit(a, self, NULL), REEL_OK);
+    CHECK_INT(reel_bus_open_peer(path, self, NULL, &b), REEL_OK);
     struct reel_msg msg;
     struct reel_rec_ready ready = {.credits = 2};
     CHECK_INT(reel_bus_post(b, REEL_BUS_HUB, REEL_MSG_READY, &ready), REEL_OK);
@@ -70,14 +70,14 @@ static void incarnations(void)
     reel_peer old = reel_peer_make(REEL_DECODER, 0, 1), new = reel_peer_make(REEL_DECODER, 0, 2);
     struct reel_bus *a = hub(), *b = NULL, *c = NULL;
     CHECK(a);
-    reel_bus_admit(a, old);
-    CHECK_INT(reel_bus_open_peer(path, old, &b), REEL_OK);
+    CHECK_INT(reel_bus_admit(a, old, NULL), REEL_OK);
+    CHECK_INT(reel_bus_open_peer(path, old, NULL, &b), REEL_OK);
     reel_bus_expel(a, old);
-    reel_bus_admit(a, new);
+    CHECK_INT(reel_bus_admit(a, new, NULL), REEL_OK);
     struct reel_rec_lane lane = {.lane = 1};
     CHECK_INT(reel_bus_post(b, REEL_BUS_HUB, REEL_MSG_LANE_CLOSED, &lane), REEL_OK);
     CHECK_INT(reel_bus_flush(b), REEL_OK);
-    CHECK_INT(reel_bus_open_peer(path, new, &c), REEL_OK);
+    CHECK_INT(reel_bus_open_peer(path, new, NULL, &c), REEL_OK);
     lane.lane = 2;
     CHECK_INT(reel_bus_post(c, REEL_BUS_HUB, REEL_MSG_LANE_CLOSED, &lane), REEL_OK);
     CHECK_INT(reel_bus_flush(c), REEL_OK);
@@ -95,20 +95,42 @@ static void lost_message(void)
     reel_peer self = reel_peer_make(REEL_WORKER, 4, 1);
     struct reel_bus *a = hub(), *b = NULL;
     CHECK(a);
-    reel_bus_admit(a, self);
-    CHECK_INT(reel_bus_open_peer(path, self, &b), REEL_OK);
+    CHECK_INT(reel_bus_admit(a, self, NULL), REEL_OK);
+    CHECK_INT(reel_bus_open_peer(path, self, NULL, &b), REEL_OK);
     struct reel_msg msg;
     struct reel_rec_ready ready = {.credits = 1};
     CHECK_INT(reel_bus_post(b, REEL_BUS_HUB, REEL_MSG_READY, &ready), REEL_OK);
     CHECK_INT(reel_bus_flush(b), REEL_OK);
     CHECK_INT(next(a, &msg), REEL_OK);
     reel_bus_expel(a, self);
-    reel_bus_admit(a, self);
+    CHECK_INT(reel_bus_admit(a, self, NULL), REEL_OK);
     CHECK_INT(reel_bus_post(b, REEL_BUS_HUB, REEL_MSG_READY, &ready), REEL_OK);
     CHECK_INT(reel_bus_flush(b), REEL_OK);
     CHECK_INT(next(a, &msg), REEL_GONE);
     CHECK(msg.from == self);
     CHECK_HAS(reel_fail_text(), "message 1 was lost");
+    reel_bus_close(&b);
+    reel_bus_close(&a);
+}
+
+// Nonsense in a box is the end of who has it.
+static void nonsense_in_a_box(void)
+{
+    reel_peer self = reel_peer_make(REEL_WORKER, 4, 1);
+    struct reel_bus *a = hub(), *b = NULL;
+    struct reel_box *box = NULL;
+    struct reel_box_fds fds;
+    CHECK(a);
+    CHECK_INT(reel_bus_admit(a, self, &fds), REEL_OK);
+    CHECK_INT(reel_bus_open_peer(path, self, &fds, &b), REEL_OK);
+    CHECK_INT(reel_box_attach(&fds, &box), REEL_OK); // a second hand in the same ring
+    struct reel_msg msg;
+    uint8_t nonsense[64] = {0};
+    CHECK(reel_box_put(box, nonsense, sizeof nonsense));
+    CHECK_INT(next(a, &msg), REEL_GONE);
+    CHECK(msg.from == self);
+    CHECK_HAS(reel_fail_text(), "no message of this version");
+    reel_box_close(&box);
     reel_bus_close(&b);
     reel_bus_close(&a);
 }
@@ -119,7 +141,7 @@ static void absent_peer(void)
     reel_peer gone = reel_peer_make(REEL_WORKER, 9, 1);
     struct reel_bus *a = hub();
     CHECK(a);
-    reel_bus_admit(a, gone);
+    CHECK_INT(reel_bus_admit(a, gone, NULL), REEL_OK);
     struct reel_rec_lane lane = {0};
     CHECK_INT(reel_bus_post(a, gone, REEL_MSG_CLOSE_LANE, &lane), REEL_OK);
     CHECK_INT(reel_bus_flush(a), REEL_OK);
@@ -134,8 +156,8 @@ static void paced(void)
     reel_peer self = reel_peer_make(REEL_DECODER, 1, 1);
     struct reel_bus *a = hub(), *b = NULL;
     CHECK(a);
-    reel_bus_admit(a, self);
-    CHECK_INT(reel_bus_open_peer(path, self, &b), REEL_OK);
+    CHECK_INT(reel_bus_admit(a, self, NULL), REEL_OK);
+    CHECK_INT(reel_bus_open_peer(path, self, NULL, &b), REEL_OK);
     struct reel_msg msg;
     struct reel_rec_decoded rec = {.lane = 1};
     for (uint32_t i = 0; i < 3; i++, rec.n++) { // far apart, measured by a most_us of nothing
@@ -163,10 +185,10 @@ static void open_messages(void)
     reel_peer one = reel_peer_make(REEL_WORKER, 0, 1), two = reel_peer_make(REEL_WORKER, 1, 1);
     struct reel_bus *a = hub(), *b = NULL, *c = NULL;
     CHECK(a);
-    reel_bus_admit(a, one);
-    reel_bus_admit(a, two);
-    CHECK_INT(reel_bus_open_peer(path, one, &b), REEL_OK);
-    CHECK_INT(reel_bus_open_peer(path, two, &c), REEL_OK);
+    CHECK_INT(reel_bus_admit(a, one, NULL), REEL_OK);
+    CHECK_INT(reel_bus_admit(a, two, NULL), REEL_OK);
+    CHECK_INT(reel_bus_open_peer(path, one, NULL, &b), REEL_OK);
+    CHECK_INT(reel_bus_open_peer(path, two, NULL, &c), REEL_OK);
     struct reel_msg msg;
     struct reel_rec_ready ready = {.credits = 1};
     CHECK_INT(reel_bus_post(c, REEL_BUS_HUB, REEL_MSG_READY, &ready), REEL_OK);
@@ -186,6 +208,94 @@ static void open_messages(void)
     reel_bus_close(&a);
 }
 
+// What goes with frames takes the box, the rest and what finds no room the
+// socket; the order is that of the posts, whatever is quicker.
+static void two_ways(void)
+{
+    reel_peer self = reel_peer_make(REEL_WORKER, 5, 1), other = reel_peer_make(REEL_WORKER, 6, 1);
+    struct reel_bus *a = hub(), *b = NULL, *c = NULL;
+    struct reel_box_fds fds, other_fds;
+    CHECK(a);
+    CHECK_INT(reel_bus_admit(a, other, &other_fds), REEL_OK);
+    CHECK_INT(reel_bus_admit(a, self, &fds), REEL_OK);
+    CHECK_INT(reel_bus_open_peer(path, other, &other_fds, &c), REEL_OK);
+    CHECK_INT(reel_bus_open_peer(path, self, &fds, &b), REEL_OK);
+    struct reel_msg msg;
+    struct reel_rec_ready ready = {.credits = 1};
+    struct reel_rec_lane closed = {.lane = 0};
+    CHECK_INT(reel_bus_post(b, REEL_BUS_HUB, REEL_MSG_LANE_CLOSED, &closed), REEL_OK);
+    CHECK_INT(reel_bus_flush(b), REEL_OK);
+    CHECK_INT(next(a, &msg), REEL_OK); // connected
+    // The first link goes, the second moves to its place.
+    CHECK_INT(reel_bus_post(c, REEL_BUS_HUB, REEL_MSG_READY, &ready), REEL_OK);
+    CHECK_INT(reel_bus_flush(c), REEL_OK);
+    CHECK_INT(next(a, &msg), REEL_OK);
+    CHECK(msg.from == other);
+    reel_bus_expel(a, other);
+    uint32_t posted = 0, seen = 0;
+    for (uint32_t i = 0; i < 3000; i++, posted++) {
+        struct reel_rec_work work = {.n = posted};
+        struct reel_rec_lane lane = {.lane = posted};
+        bool seldom = i % 7 == 3 || i % 300 < 2;
+        CHECK_INT(reel_bus_post(a, self, seldom ? REEL_MSG_CLOSE_LANE : REEL_MSG_WORK, seldom ? (void *)&lane : &work),
+                  REEL_OK);
+        if (i % 5 == 0) CHECK_INT(reel_bus_flush(a), REEL_OK);
+        while (i % 1000 > 700 && !reel_bus_recv(b, &msg)) // before: the ring runs over
+            for (uint32_t k = 0; k < msg.count; k++, seen++)
+                CHECK_INT(msg.type == REEL_MSG_WORK ? ((const struct reel_rec_work *)msg.records)[k].n
+                                                    : ((const struct reel_rec_lane *)msg.records)[k].lane,
+                          seen);
+    }
+    CHECK_INT(reel_bus_flush(a), REEL_OK);
+    while (seen < posted) {
+        CHECK_INT(next(b, &msg), REEL_OK);
+        for (uint32_t k = 0; k < msg.count; k++, seen++)
+            CHECK_INT(msg.type == REEL_MSG_WORK ? ((const struct reel_rec_work *)msg.records)[k].n
+                                                : ((const struct reel_rec_lane *)msg.records)[k].lane,
+                      seen);
+    }
+    // And the other way.
+    CHECK_INT(reel_bus_post(b, REEL_BUS_HUB, REEL_MSG_READY, &ready), REEL_OK);
+    CHECK_INT(reel_bus_flush(b), REEL_OK);
+    CHECK_INT(next(a, &msg), REEL_OK);
+    CHECK(msg.from == self);
+    reel_bus_close(&c);
+    reel_bus_close(&b);
+    reel_bus_close(&a);
+}
+
+// Who waits without end is woken by either way, and by nothing else.
+static void woken(void)
+{
+    reel_peer self = reel_peer_make(REEL_WORKER, 7, 1);
+    struct reel_bus *a = hub(), *b = NULL;
+    struct reel_box_fds fds;
+    CHECK(a);
+    CHECK_INT(reel_bus_admit(a, self, &fds), REEL_OK);
+    CHECK_INT(reel_bus_open_peer(path, self, &fds, &b), REEL_OK);
+    struct reel_msg msg;
+    for (uint32_t i = 0; i < 20; i++) {
+        struct reel_rec_ready ready = {.credits = i};
+        struct reel_rec_lane closed = {.lane = i};
+        CHECK_INT(reel_bus_wait(a, NULL, NULL, 0, 0), REEL_AGAIN);
+        CHECK_INT(reel_bus_post(b, REEL_BUS_HUB, i % 2 ? REEL_MSG_READY : REEL_MSG_LANE_CLOSED,
+                                i % 2 ? (void *)&ready : &closed),
+                  REEL_OK);
+        CHECK_INT(reel_bus_flush(b), REEL_OK);
+        int64_t until = reel_now_us() + 5000000;
+        enum reel_err err;
+        do { // ZeroMQ wakes for its own news as well
+            CHECK_INT(reel_bus_wait(a, NULL, NULL, 0, 5000), REEL_OK);
+            err = reel_bus_recv(a, &msg);
+        } while (err == REEL_AGAIN && reel_now_us() < until);
+        CHECK_INT(err, REEL_OK);
+        CHECK_INT(msg.type, i % 2 ? REEL_MSG_READY : REEL_MSG_LANE_CLOSED);
+        CHECK_INT(reel_bus_recv(a, &msg), REEL_AGAIN);
+    }
+    reel_bus_close(&b);
+    reel_bus_close(&a);
+}
+
 static void record_sizes(void)
 {
     for (int t = 1; t < REEL_MSG_TYPES; t++) {
@@ -197,5 +307,6 @@ static void record_sizes(void)
 }
 
 CHECK_MAIN({"bus batches in order", batches}, {"bus incarnations", incarnations}, {"bus lost message", lost_message},
-           {"bus absent peer", absent_peer}, {"bus paced", paced}, {"bus open messages", open_messages},
+           {"bus nonsense in a box", nonsense_in_a_box}, {"bus absent peer", absent_peer}, {"bus paced", paced},
+           {"bus open messages", open_messages}, {"bus two ways", two_ways}, {"bus woken", woken},
            {"bus record sizes", record_sizes})

@@ -72,8 +72,10 @@ static bool start(struct rig *r, const char *const *inputs, uint32_t n)
              !reel_shm_create(REEL_SHM_MEMFD, 4096, &out_fds[i]) &&
              !reel_ring_init(&r->rings[i], in_fds[i], RING_BYTES);
     if (!ok) return false;
-    reel_bus_admit(r->bus, r->peer);
+    struct reel_box_fds box;
+    if (reel_bus_admit(r->bus, r->peer, &box)) return false;
     struct reel_child_params p = {
+        .box = box,
         .stage = REEL_DECODER,
         .incarnation = 1,
         .parent = getpid(),
@@ -91,11 +93,13 @@ static bool start(struct rig *r, const char *const *inputs, uint32_t n)
     char buf[4096], path[4096], dir[4096], *argv[REEL_CHILD_MAX_ARGS];
     snprintf(dir, sizeof dir, "%s", program);
     snprintf(path, sizeof path, "%.4000s/../../../decoder", dirname(dir));
-    int keep[3 + 2 * LANES] = {settings_fd, jobs_fd, stat_fd};
+    int keep[6 + 2 * LANES] = {settings_fd, jobs_fd, stat_fd};
     for (int i = 0; i < LANES; i++) keep[3 + 2 * i] = in_fds[i], keep[4 + 2 * i] = out_fds[i];
+    int *boxes = keep + 3 + 2 * LANES; // the bus's own
+    boxes[0] = box.memory, boxes[1] = box.child_bell, boxes[2] = box.hub_bell;
     pid_t pid;
     if (reel_child_argv(&p, buf, sizeof buf, argv) ||
-        reel_life_spawn(path, argv, keep, 3 + 2 * LANES, &pid, &r->pidfd)) {
+        reel_life_spawn(path, argv, keep, 6 + 2 * LANES, &pid, &r->pidfd)) {
         fprintf(stderr, "%s\n", reel_fail_text());
         return false;
     }
