@@ -151,7 +151,7 @@ static __device__ __forceinline__ void gpu_chain_apply(const struct gpu_chain &c
             for (int k = 0; k < V; k++) b[k] = s.alpha;
         } else {
             const struct gpu_chain_operand o = chain.operand[s.operand];
-            const long long at = o.per_channel ? image * o.image_stride + c : pixel * pitch + c;
+            const long long at = o.per_channel ? image * o.image_stride + c : pixel * (o.pitch ? o.pitch : pitch) + c;
             gpu_load_any_vec<T, V>(o.elem, operand.p[s.operand], at, 1, V, b);
         }
 #pragma unroll

@@ -20,7 +20,7 @@ static inline float gpu_chain_ref(const struct gpu_chain *chain, int from, const
         float b = s->alpha;
         if (s->operand >= 0) {
             const struct gpu_chain_operand *o = &chain->operand[s->operand];
-            const int64_t at = o->per_channel ? image * o->image_stride + c : pixel * pitch + c;
+            const int64_t at = o->per_channel ? image * o->image_stride + c : pixel * (o->pitch ? o->pitch : pitch) + c;
             b = gpu_elem_load((enum gpu_elem)o->elem, operand[s->operand], at);
         }
         x = gpu_op_binary(s->op, x, b);

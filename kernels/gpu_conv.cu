@@ -111,22 +111,22 @@ static __global__ void conv(const struct gpu_conv p, const T *x, const T *w, con
 {
     const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
-    const int k = (int)(i % p.y_pitch);
-    const long long pixel = i / p.y_pitch, n = pixel / p.q / p.p;
+    const int k = (int)(i % p.y_lanes);
+    const long long pixel = i / p.y_lanes, n = pixel / p.q / p.p;
     float v = 0;
     if (k < p.k) {
         const int py = (int)(pixel / p.q % p.p), px = (int)(pixel % p.q);
         v = p.transposed ? deconv_sum(p, x, w, n, py, px, k) : conv_sum(p, x, w, n, py, px, k);
         gpu_chain_apply<T, 1>(p.chain, 0, operand, &v, n, pixel, k, p.y_pitch);
     }
-    gpu_store(&y[i], v);
+    gpu_store(&y[pixel * p.y_pitch + k], v);
 }
 
 extern "C" int gpu_conv(const struct gpu_conv *p, const void *x, const void *w, const void *const *operand, void *y,
                         void *stream)
 {
     const struct gpu_pointers o = gpu_pointers_of(&p->chain, operand);
-    const long long count = (long long)p->n * p->p * p->q * p->y_pitch;
+    const long long count = (long long)p->n * p->p * p->q * p->y_lanes;
     if (!count) return cudaSuccess;
     GPU_BY_ELEM(p->elem, REEL_LAUNCH((conv<T>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, (const T *)x,
                                      (const T *)w, o, (T *)y, count));

@@ -29,7 +29,7 @@ static void store_pixel(const struct gpu_conv *p, const float *acc, const void *
     for (int k = 0; k < p->k; k++)
         gpu_elem_store(e, y, pixel * p->y_pitch + k,
                        gpu_chain_ref(&p->chain, 0, operand, acc[k], image, pixel, k, p->y_pitch));
-    for (int k = p->k; k < p->y_pitch; k++) gpu_elem_store(e, y, pixel * p->y_pitch + k, 0);
+    for (int k = p->k; k < p->y_lanes; k++) gpu_elem_store(e, y, pixel * p->y_pitch + k, 0);
 }
 
 // Weights as (g,R,S,C/g,K/g) in float.
@@ -89,7 +89,9 @@ static void deconv_image(const struct gpu_conv *p, const float *x, const float *
 void gpu_conv_ref(const struct gpu_conv *p, const void *x, const void *w, const void *const *operand, void *y)
 {
     const int64_t pixels = (int64_t)p->p * p->q;
-    float *xf = to_float((enum gpu_elem)p->elem, x, (int64_t)p->n * p->h * p->w * p->x_pitch);
+    // of the last pixel nothing behind its channels: that is another's, or beyond the memory
+    const int64_t x_pixels = (int64_t)p->n * p->h * p->w;
+    float *xf = to_float((enum gpu_elem)p->elem, x, x_pixels ? (x_pixels - 1) * p->x_pitch + p->c : 0);
     float *wf = ordered_weights(p, w);
     float *acc = malloc((size_t)(p->transposed ? pixels : 1) * (size_t)p->k * sizeof *acc);
     if (!xf || !wf || !acc) abort(); // a twin has no way to report it

@@ -116,11 +116,12 @@ struct gpu_chain_step {
 };
 
 // An operand of a chain behind an image: one element a channel, or an image of
-// the same extents and pitch as the result. (Elementwise kernels have strides
-// instead and read neither field but `elem`.)
+// the same extents as the result. (Elementwise kernels have strides instead and
+// read no field but `elem`.)
 struct gpu_chain_operand {
     int elem; // enum gpu_elem
     bool per_channel;
+    int pitch;            // of an image; 0: the result's
     int64_t image_stride; // per_channel: elements from one image's row to the next's; 0: all the same
 };
 
@@ -191,6 +192,7 @@ struct gpu_conv {
     int stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w;
     int groups;
     int x_pitch, y_pitch;
+    int y_lanes;     // that are written of a pixel: k and padding; what is beyond is another's (not of depthwise)
     bool transposed; // w is (C,R,S,K/g); else (K,R,S,C/g)
     struct gpu_chain chain;
 };

@@ -38,7 +38,7 @@ static inline enum reel_err model_patterns_lower(const struct net *net, const st
     if (!graph) return reel_fail(REEL_ERR_NOMEM, "out of memory");
     struct pass_params params = {.caps = backend_find("cudnn-host")->caps, .in_shapes = shapes};
     enum reel_err err = pass_run_all(graph, &params, NULL);
-    if (!err) err = gpu_lowered_create(graph, PRECISION_FP16, &lowered);
+    if (!err) err = gpu_lowered_create(graph, PRECISION_FP16, true, &lowered);
     for (int i = 0; !err && i < lowered->n_steps; i++) {
         const struct step *s = &lowered->steps[i];
         if (s->kind == STEP_PLAN) {

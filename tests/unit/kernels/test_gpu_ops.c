@@ -222,16 +222,21 @@ static void random_chain(struct gpu_chain *c, bool behind_image)
         const int op = ops[pick(0, (int)(sizeof ops / sizeof *ops) - 1)];
         c->step[i] = (struct gpu_chain_step){op, -1, op == GPU_OP_CLIP ? -0.5f : 0.25f, 0.75f};
         if (op >= GPU_OP_WITH_OPERAND || c->n_operands == GPU_OPERANDS || !pick(0, 3)) continue;
-        c->operand[c->n_operands] = (struct gpu_chain_operand){any_float(), behind_image && pick(0, 1), 0};
+        c->operand[c->n_operands] =
+            (struct gpu_chain_operand){.elem = any_float(), .per_channel = behind_image && pick(0, 1)};
         c->step[i].operand = c->n_operands++;
     }
 }
 
-// Operands of a chain behind an image of that many elements.
-static void make_operands(const struct gpu_chain *c, struct mem *m, const void **p, int64_t elements, int pitch)
+// Operands of a chain behind an image of that many elements; some with a pitch of
+// their own.
+static void make_operands(struct gpu_chain *c, struct mem *m, const void **p, int64_t elements, int pitch)
 {
     for (int i = 0; i < c->n_operands; i++) {
-        m[i] = make((enum gpu_elem)c->operand[i].elem, c->operand[i].per_channel ? pitch : elements, -1, 1);
+        struct gpu_chain_operand *o = &c->operand[i];
+        if (!o->per_channel && pick(0, 1)) o->pitch = pitch + pick(0, 9);
+        const int64_t image = o->pitch ? elements / pitch * o->pitch : elements;
+        m[i] = make((enum gpu_elem)o->elem, o->per_channel ? pitch : image, -1, 1);
         p[i] = m[i].p;
     }
 }
@@ -348,6 +353,8 @@ static bool random_conv(struct gpu_conv *p, bool depthwise)
     p->x_pitch = pick(0, 1) ? p->c : (p->c + 7) / 8 * 8;
     p->y_pitch = pick(0, 1) ? p->k : (p->k + 7) / 8 * 8;
     if (depthwise) p->y_pitch = p->x_pitch;
+    p->y_lanes = p->y_pitch;
+    if (!depthwise && pick(0, 1)) p->y_pitch += pick(0, 20); // beside the channels of others
     const int span_h = (p->r - 1) * p->dilation_h + 1, span_w = (p->s - 1) * p->dilation_w + 1;
     p->p = p->transposed ? p->stride_h * (p->h - 1) + span_h - p->pad_top
                          : (p->h + 2 * p->pad_top - span_h) / p->stride_h + 1;
@@ -370,8 +377,12 @@ static void check_conv(bool depthwise)
         struct mem y = make(e, (int64_t)p.n * p.p * p.q * p.y_pitch, 0, 1), want = copy_of(&y), m[GPU_OPERANDS];
         const void *o[GPU_OPERANDS];
         make_operands(&p.chain, m, o, y.n, p.y_pitch);
+        const struct mem before = copy_of(&y);
         (depthwise ? gpu_depthwise_ref : gpu_conv_ref)(&p, x.p, w.p, o, want.p);
         CHECK_INT((depthwise ? gpu_depthwise : gpu_conv)(&p, x.p, w.p, o, y.p, NULL), 0);
+        for (int64_t i = 0; i < y.n; i++) // those stay as they are
+            if (i % p.y_pitch >= p.y_lanes) CHECK(gpu_elem_load(e, y.p, i) == gpu_elem_load(e, before.p, i));
+        drop((struct mem *)&before);
         SAME(y, want, depthwise ? "depthwise" : "conv");
         drop(&x), drop(&w), drop(&y), drop(&want), drop_operands(&p.chain, m);
     }

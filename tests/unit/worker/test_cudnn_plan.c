@@ -285,6 +285,14 @@ static void test_pitch(void)
         CHECK_INT(info.fused_steps, 2);
         CHECK_INT(info.tensor_core, true);
         CHECK_INT(info.workspace_bytes, 0);
+        // The block's end, and its residual from between other channels.
+        p = named("rrdb dense 5");
+        p.x_pitch = p.y_pitch = p.step[p.n_steps - 1].pitch = 192;
+        info = choose(planner, &p);
+        CHECK_INT(info.fused_steps, p.n_steps);
+        CHECK_INT(info.tensor_core, true);
+        CHECK_INT(info.workspace_bytes, 0);
+        CHECK(info.engine != 0);
         // A ReLU alone has precompiled engines, but those would copy.
         p = named("ircnn d2");
         p.x_pitch = 192;

@@ -27,8 +27,8 @@ static inline void *exec_place(const struct lowered *p, const struct exec_memory
 }
 
 struct exec_ops {
-    // lowered stays alive and unchanged until destroy. Errors: NOMEM, FAULT,
-    // UNSUPPORTED.
+    // lowered stays alive and unchanged until destroy. AGAIN: lower it without
+    // joining in place. Errors: NOMEM, FAULT, UNSUPPORTED.
     enum reel_err (*create)(struct lowered *lowered, const struct backend_params *params, struct exec **out_exec);
     void (*destroy)(struct exec **exec);
     // Copies into or out of a buffer, in order with the steps; src and dst must

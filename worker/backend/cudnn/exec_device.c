@@ -82,6 +82,14 @@ static void prepare_plans(const struct lowered *p, const struct gpu_planner_para
     free(list);
 }
 
+static bool has_pitch(const struct gpu_pattern *p)
+{
+    bool any = p->x_pitch || p->y_pitch;
+    for (int i = 0; i < p->n_steps; i++) any |= p->step[i].pitch != 0;
+    return any;
+}
+
+// AGAIN: cuDNN has nothing good for parts of joined tensors here.
 static enum reel_err make_plans(struct exec *e, int device)
 {
     struct lowered *p = e->p;
@@ -92,6 +100,9 @@ static enum reel_err make_plans(struct exec *e, int device)
     for (int i = 0; i < p->n_steps && !err; i++) {
         if (p->steps[i].kind != STEP_PLAN) continue;
         err = gpu_plan_create(e->planner, &p->steps[i].pattern, &e->plans[i]);
+        if (has_pitch(&p->steps[i].pattern) &&
+            (err == REEL_ERR_UNSUPPORTED || (!err && gpu_plan_info(e->plans[i])->engine == 0)))
+            return REEL_AGAIN;
         if (err == REEL_ERR_UNSUPPORTED) {
             reel_debug("backend", "own kernel for %s: %s", gpu_step_text(p, &p->steps[i], text, sizeof text),
                        reel_fail_text());

@@ -155,6 +155,8 @@ bool gpu_pattern_chain(struct gpu_pattern *g, const struct gpu_chain *chain)
                   : chain->operand[s->operand].per_channel ? GPU_OPERAND_CHANNEL
                                                            : GPU_OPERAND_TENSOR;
         if (!gpu_pattern_add(g, table[k].kind, how, s->alpha, s->beta)) return false;
+        const int pitch = how == GPU_OPERAND_TENSOR ? chain->operand[s->operand].pitch : 0;
+        g->step[g->n_steps - 1].pitch = pitch == g->k ? 0 : pitch;
     }
     return true;
 }
@@ -209,7 +211,38 @@ static struct gpu_conv conv_of(const struct lowered *p, const struct job *j, boo
                              .groups = j->groups,
                              .x_pitch = j->in->pitch,
                              .y_pitch = j->out->pitch,
+                             .y_lanes = j->out->pitch,
                              .transposed = j->transposed};
+}
+
+// The places of x and y: between other channels where they can be.
+struct places {
+    struct ref x, y;
+    int x_pitch, y_pitch;
+};
+
+static enum reel_err find_x(struct lowered *p, const struct job *j, struct places *at)
+{
+    const bool part = gpu_is_part(j->in) && j->groups == 1 && !j->transposed;
+    at->x_pitch = part ? j->in->part.pitch : j->in->pitch;
+    return gpu_need_form(p, j->node->in[0], part ? FORM_PART : FORM_IMAGE, &at->x);
+}
+
+// whole: no step of the epilogue is left for a kernel of its own.
+static enum reel_err find_y(struct lowered *p, const struct job *j, bool whole, struct places *at)
+{
+    const struct value *y = j->node->out[0];
+    at->y_pitch = j->out->pitch;
+    if (!j->out->part.root || j->groups != 1 || j->transposed || !whole) return gpu_make_form(p, y, FORM_IMAGE, &at->y);
+    enum reel_err err = gpu_make_part(p, y, &at->y);
+    at->y_pitch = j->out->part.pitch;
+    return err;
+}
+
+static void set_pitches(struct gpu_pattern *g, const struct places *at)
+{
+    g->x_pitch = at->x_pitch == g->c ? 0 : at->x_pitch;
+    g->y_pitch = at->y_pitch == g->k ? 0 : at->y_pitch;
 }
 
 static enum reel_err lower(struct lowered *p, struct job *j, bool *out_done)
@@ -221,12 +254,15 @@ static enum reel_err lower(struct lowered *p, struct job *j, bool *out_done)
     const bool packed = j->groups == 1 || (j->in->pitch == j->in->c && j->out->pitch == j->out->c);
     bool plan = packed && !gpu_pattern_wants_own_kernel(&g);
     struct gpu_chain chain;
-    struct ref x, w, operand[GPU_OPERANDS];
+    struct ref w, operand[GPU_OPERANDS];
+    struct places at;
     int left = 0;
     for (int i = 0; i < GPU_OPERANDS; i++) operand[i] = REF_NONE;
-    enum reel_err err = gpu_need_form(p, j->node->in[0], FORM_IMAGE, &x);
+    enum reel_err err = find_x(p, j, &at);
     if (!err) err = gpu_build_chain(p, j->node, j->out, false, j->bias, &chain, operand, &left);
+    if (!err) err = find_y(p, j, left == j->node->n_epilogue, &at);
     if (err) return err;
+    set_pitches(&g, &at);
     plan = plan && gpu_pattern_chain(&g, &chain);
     if (plan && gpu_pattern_check(&g)) plan = false;
     const bool padded = j->groups == 1;
@@ -240,8 +276,6 @@ static enum reel_err lower(struct lowered *p, struct job *j, bool *out_done)
                               padded ? (j->transposed ? j->out->pitch : j->in->pitch)
                                      : (j->transposed ? j->out->c : j->in->c) / j->groups,
                               &w);
-    struct ref y;
-    if (!err) err = gpu_make_form(p, j->node->out[0], FORM_IMAGE, &y);
     struct step *s = err ? NULL
                          : gpu_add_step(p,
                                         plan        ? STEP_PLAN
@@ -255,9 +289,10 @@ static enum reel_err lower(struct lowered *p, struct job *j, bool *out_done)
     s->pattern = g;
     s->u.conv = conv_of(p, j, padded);
     s->u.conv.chain = chain;
-    s->x = x;
+    s->u.conv.x_pitch = at.x_pitch, s->u.conv.y_pitch = at.y_pitch;
+    s->x = at.x;
     s->w = w;
-    s->y = y;
+    s->y = at.y;
     memcpy(s->operand, operand, sizeof operand);
     gpu_touch_last(p);
     *out_done = true;

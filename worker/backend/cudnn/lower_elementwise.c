@@ -457,7 +457,7 @@ enum reel_err gpu_lower_elementwise(struct lowered *p, const struct node *node, 
         if (!node->in[i]) continue;
         const struct info *in = info_of(p, node->in[i]);
         if (!readable(in) || in->count < 0) return REEL_OK;
-        device |= !node->in[i]->constant && (in->deferred.from || gpu_has_form(in, gpu_best_form(p, in)));
+        device |= !node->in[i]->constant && (in->deferred.from || gpu_on_device(p, in));
     }
     if (!device) return REEL_OK; // what lies on the host only stays there
     if (node_is(node, "BatchNormalization") || node_is(node, "ImageScaler")) return lower_scale(p, node, out_done);
@@ -500,8 +500,10 @@ static enum reel_err chain_step(struct lowered *p, const struct epilogue *e, con
             chain->operand[k] = (struct gpu_chain_operand){.elem = p->low, .per_channel = true};
         } else if (*out_ok && o->dtype == REEL_F32 && reel_shape_equal(&o->shape, &out->shape) &&
                    (columns || (o->image && o->pitch == out->pitch))) {
-            err = gpu_need_form(p, e->other, columns ? FORM_LOW : FORM_IMAGE, &operand[k]);
+            const bool part = !columns && gpu_is_part(o);
+            err = gpu_need_form(p, e->other, part ? FORM_PART : columns ? FORM_LOW : FORM_IMAGE, &operand[k]);
             chain->operand[k] = (struct gpu_chain_operand){.elem = p->low};
+            if (!columns) chain->operand[k].pitch = part ? o->part.pitch : o->pitch;
         } else {
             *out_ok = false;
         }

@@ -409,7 +409,7 @@ static enum reel_err move_concat(struct lowered *p, const struct node *node, boo
         if (in->dtype != out->dtype) return REEL_OK;
         if (node->in[i]->constant) continue;
         const enum form_kind k = gpu_best_form(p, in);
-        if (gpu_has_form(in, k) && (beside == FORM_PLAIN || k == FORM_IMAGE)) beside = k;
+        if (gpu_on_device(p, in) && (beside == FORM_PLAIN || k == FORM_IMAGE)) beside = k;
     }
     const enum form_kind kind = gpu_result_form(p, out, beside);
     struct view dst;
@@ -476,8 +476,7 @@ enum reel_err gpu_lower_move(struct lowered *p, const struct node *node, bool *o
     if (node_is(node, "Concat")) return move_concat(p, node, out_done);
     // what lies on the host only is cheaper to move there
     const struct info *in = info_of(p, node->in[0]);
-    if (!node->in[0]->constant && gpu_has_form(in, FORM_HOST) && !gpu_has_form(in, gpu_best_form(p, in)))
-        return REEL_OK;
+    if (!node->in[0]->constant && gpu_has_form(in, FORM_HOST) && !gpu_on_device(p, in)) return REEL_OK;
     if (node_is(node, "Split")) return move_split(p, node, out_done);
     if (node_is(node, "Transpose")) return move_transpose(p, node, out_done);
     if (node_is(node, "Expand")) return move_expand(p, node, out_done);
@@ -513,8 +512,7 @@ enum reel_err gpu_lower_view(struct lowered *p, const struct node *node, bool *o
     for (int i = 1; i < node->n_out; i++)
         if (node->out[i] && info_of(p, node->out[i])->uses) return REEL_OK; // Dropout's mask
     *out_done = true;
-    const bool host_only =
-        !node->in[0]->constant && gpu_has_form(in, FORM_HOST) && !gpu_has_form(in, gpu_best_form(p, in));
+    const bool host_only = !node->in[0]->constant && gpu_has_form(in, FORM_HOST) && !gpu_on_device(p, in);
     if (host_only) {
         gpu_set_form(p, node->out[0], FORM_HOST, in->form[FORM_HOST]);
         return REEL_OK;

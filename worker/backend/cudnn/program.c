@@ -138,7 +138,7 @@ enum gpu_elem gpu_elem_of(enum reel_dtype dtype, bool *out_exact)
 enum gpu_elem gpu_form_elem(const struct lowered *p, const struct info *i, enum form_kind kind)
 {
     bool exact;
-    return kind == FORM_LOW || kind == FORM_IMAGE ? p->low : gpu_elem_of(i->dtype, &exact);
+    return kind == FORM_LOW || kind == FORM_IMAGE || kind == FORM_PART ? p->low : gpu_elem_of(i->dtype, &exact);
 }
 
 bool gpu_has_form(const struct info *i, enum form_kind kind)
@@ -178,8 +178,9 @@ enum reel_err gpu_make_form(struct lowered *p, const struct value *v, enum form_
 
 static void view_strides(const struct info *i, enum form_kind kind, int64_t *stride)
 {
-    if (kind == FORM_IMAGE) {
-        const int64_t image[4] = {(int64_t)i->h * i->w * i->pitch, 1, (int64_t)i->w * i->pitch, i->pitch};
+    if (kind == FORM_IMAGE || kind == FORM_PART) {
+        const int64_t pitch = kind == FORM_PART ? i->part.pitch : i->pitch;
+        const int64_t image[4] = {(int64_t)i->h * i->w * pitch, 1, (int64_t)i->w * pitch, pitch};
         for (int d = 0; d < i->shape.ndim; d++) stride[d] = image[i->shape.ndim == 3 && d == 2 ? 3 : d];
         return;
     }
@@ -292,7 +293,7 @@ enum reel_err gpu_need_form(struct lowered *p, const struct value *v, enum form_
             err = gpu_need_form(p, v, FORM_PLAIN, &plain);
             if (!err) err = host_copy(p, v, FORM_HOST);
         } else {
-            const enum form_kind from = gpu_best_form(p, i);
+            const enum form_kind from = gpu_is_part(i) ? FORM_PART : gpu_best_form(p, i);
             if (!gpu_has_form(i, from)) {
                 if (!gpu_has_form(i, FORM_HOST))
                     return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": it is read before it is made",
@@ -313,7 +314,9 @@ enum reel_err gpu_need_form(struct lowered *p, const struct value *v, enum form_
 enum form_kind gpu_best_form(const struct lowered *p, const struct info *i)
 {
     (void)p;
-    return gpu_has_form(i, FORM_IMAGE) ? FORM_IMAGE : gpu_has_form(i, FORM_LOW) ? FORM_LOW : FORM_PLAIN;
+    if (gpu_has_form(i, FORM_IMAGE) || gpu_has_form(i, FORM_PART))
+        return FORM_IMAGE; // of a part: copied when asked for
+    return gpu_has_form(i, FORM_LOW) ? FORM_LOW : FORM_PLAIN;
 }
 
 enum reel_err gpu_need_view_in(struct lowered *p, const struct value *v, enum form_kind kind, struct view *out_view)
@@ -430,6 +433,7 @@ static enum reel_err make_infos(struct lowered *p)
         *i = (struct info){.v = v, .shape = *shape, .count = shape->ndim < 0 ? -1 : reel_shape_count(shape)};
         i->dtype = v->constant ? v->constant->dtype : v->dtype;
         for (int k = 0; k < FORMS; k++) i->form[k] = REF_NONE;
+        i->joined = REF_NONE;
         image_info(p, i);
     }
     for (const struct node *n = g->first; n; n = n->next) {
@@ -527,9 +531,9 @@ static bool already_made(const struct lowered *p, const struct node *node)
 
 static enum reel_err compile_node(struct lowered *p, const struct node *node)
 {
-    static lower_fn *const lower[] = {gpu_lower_conv,   gpu_lower_deconv, gpu_lower_pool,  gpu_lower_matmul,
-                                      gpu_lower_resize, gpu_lower_reduce, gpu_lower_norm,  gpu_lower_elementwise,
-                                      gpu_lower_view,   gpu_lower_move,   gpu_lower_gather};
+    static lower_fn *const lower[] = {gpu_lower_conv,   gpu_lower_deconv, gpu_lower_pool, gpu_lower_matmul,
+                                      gpu_lower_resize, gpu_lower_reduce, gpu_lower_norm, gpu_lower_elementwise,
+                                      gpu_lower_view,   gpu_lower_join,   gpu_lower_move, gpu_lower_gather};
     bool done = already_made(p, node); // by its input (channels_last)
     enum reel_err err = REEL_OK;
     if (!dynamic_node(p, node) && !empty_node(p, node) && (!*node->domain || !strcmp(node->domain, "ai.onnx")))
@@ -546,7 +550,7 @@ static enum reel_err compile_outputs(struct lowered *p)
         p->out_staging[n] = REF_NONE;
         if (i->count < 0) continue;
         // a result that a host step made is there already
-        const bool on_host = gpu_has_form(i, FORM_HOST) && !gpu_has_form(i, gpu_best_form(p, i));
+        const bool on_host = gpu_has_form(i, FORM_HOST) && !gpu_on_device(p, i);
         enum reel_err err = gpu_need_form(p, i->v, on_host ? FORM_HOST : FORM_PLAIN, &p->out_staging[n]);
         if (err) return err;
     }
@@ -558,9 +562,10 @@ static enum reel_err compile_outputs(struct lowered *p)
     return REEL_OK;
 }
 
-static enum reel_err lower_graph(struct lowered *p)
+static enum reel_err lower_graph(struct lowered *p, bool join)
 {
     enum reel_err err = make_infos(p);
+    if (!err && join) gpu_plan_parts(p);
     if (!err) err = compile_inputs(p);
     for (const struct node *n = p->graph->first; n && !err; n = n->next) err = compile_node(p, n);
     if (!err) err = compile_outputs(p);
@@ -568,7 +573,8 @@ static enum reel_err lower_graph(struct lowered *p)
     return err;
 }
 
-enum reel_err gpu_lowered_create(const struct graph *graph, enum precision precision, struct lowered **out_lowered)
+enum reel_err gpu_lowered_create(const struct graph *graph, enum precision precision, bool join,
+                                 struct lowered **out_lowered)
 {
     struct lowered *p = calloc(1, sizeof *p);
     if (!p) return gpu_no_memory(NULL);
@@ -579,7 +585,7 @@ enum reel_err gpu_lowered_create(const struct graph *graph, enum precision preci
     p->allow_tf32 = precision == PRECISION_TF32;
     p->in_staging = calloc((size_t)graph->n_inputs + 1, sizeof *p->in_staging);
     p->out_staging = calloc((size_t)graph->n_outputs + 1, sizeof *p->out_staging);
-    enum reel_err err = p->in_staging && p->out_staging ? lower_graph(p) : gpu_no_memory(NULL);
+    enum reel_err err = p->in_staging && p->out_staging ? lower_graph(p, join) : gpu_no_memory(NULL);
     if (err) {
         gpu_lowered_destroy(&p);
         return err;

@@ -28,6 +28,7 @@ enum form_kind {
     FORM_PLAIN,
     FORM_LOW,
     FORM_IMAGE,
+    FORM_PART, // as IMAGE, but between the channels of others, in a joined tensor (lower_parts.c)
     FORM_HOST,
     FORMS,
 };
@@ -47,6 +48,13 @@ struct deferred {
     int kind; // enum deferral
 };
 
+// Where a value stands in a joined tensor: channels at.. of root's image.
+struct part {
+    const struct value *root; // NULL: on its own
+    int at;
+    int pitch; // of the joined tensor, once the value is there
+};
+
 struct info {
     const struct value *v;
     enum reel_dtype dtype; // declared
@@ -56,6 +64,8 @@ struct info {
     int n, c, h, w, pitch; // of an image; (N,C,L) counts as (N,C,1,L)
     struct ref form[FORMS];
     struct deferred deferred;
+    struct part part;           // planned
+    struct ref joined;          // of a part's root: the tensor, from the first part on
     int uses;                   // reads by nodes and as a graph output
     struct reel_tensor dynamic; // at run time, when count is -1
 };
@@ -79,8 +89,11 @@ struct lowered {
     struct ref *in_staging, *out_staging;        // PLAIN forms of the graph's inputs and outputs, for the host
 };
 
-// Lowers. precision: AUTO is fp16. Errors: UNSUPPORTED (node named), NOMEM.
-enum reel_err gpu_lowered_create(const struct graph *graph, enum precision precision, struct lowered **out_lowered);
+// Lowers. precision: AUTO is fp16; join: results are joined in place (of sm_80
+// and later, where cuDNN has engines for it). Errors: UNSUPPORTED (node named),
+// NOMEM.
+enum reel_err gpu_lowered_create(const struct graph *graph, enum precision precision, bool join,
+                                 struct lowered **out_lowered);
 // Accepts &NULL, writes NULL.
 void gpu_lowered_destroy(struct lowered **lowered);
 // A line for the dump and for log messages.
@@ -122,6 +135,14 @@ enum gpu_elem gpu_elem_of(enum reel_dtype dtype, bool *out_exact);
 // The element type of a value in a form.
 enum gpu_elem gpu_form_elem(const struct lowered *p, const struct info *i, enum form_kind kind);
 bool gpu_has_form(const struct info *i, enum form_kind kind);
+// Whether it has been made in any of the device's forms.
+bool gpu_on_device(const struct lowered *p, const struct info *i);
+// Whether it is there as a PART and not as an IMAGE: for who reads with a pitch.
+bool gpu_is_part(const struct info *i);
+// Plans which values become parts.
+void gpu_plan_parts(struct lowered *p);
+// v's place in its joined tensor, to be written by the step added next.
+enum reel_err gpu_make_part(struct lowered *p, const struct value *v, struct ref *out_ref);
 
 // A step with all references set to nowhere; NULL when out of memory.
 struct step *gpu_add_step(struct lowered *p, enum step_kind kind, const struct node *node, const char *label);
@@ -181,7 +202,7 @@ void gpu_move_pads(const struct lowered *p, const struct info *i, enum form_kind
 
 typedef enum reel_err lower_fn(struct lowered *p, const struct node *node, bool *out_done);
 lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu_lower_resize, gpu_lower_reduce,
-    gpu_lower_norm, gpu_lower_elementwise, gpu_lower_view, gpu_lower_move, gpu_lower_gather;
+    gpu_lower_norm, gpu_lower_elementwise, gpu_lower_view, gpu_lower_join, gpu_lower_move, gpu_lower_gather;
 // The operator's reference implementation on the host; takes every node.
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
 // Runs a STEP_HOST; host_at gives the address of a place in host memory.
