@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// The pixel kernels on a GPU against their C twins, on random pictures. (On the
-// CPU tests/unit/kernels/test_gpu_pixels.c compares more of them, and the twins
-// with the CPU path.) float32 results must be the same bits, 16-bit ones too.
+// The kernels around a network on a GPU against their C twins, on random pictures,
+// maps and cells. (On the CPU tests/unit/kernels/test_gpu_pixels.c and
+// test_gpu_results.c compare more of them, and the twins with the CPU path.)
+// float32 results must be the same bits, 16-bit ones too.
 #include "common/cuda.h"
 #include "kernels/gpu_pixels.h"
+#include "kernels/gpu_results.h"
 #include "tests/check.h"
 
 #define W 333
@@ -129,16 +131,21 @@ struct axis_pair {
     struct both first, weight;
 };
 
-static struct axis_pair make_axis(int n_in, int n_out)
+static struct axis_pair make_axis_of(enum resize_filter filter, int n_in, int n_out)
 {
     struct axis_pair a;
-    if (!resize_axis_fit(&a.host, RESIZE_BICUBIC, n_in, n_out)) abort();
+    if (!resize_axis_fit(&a.host, filter, n_in, n_out)) abort();
     a.first = make((size_t)n_out * sizeof(int));
     a.weight = make((size_t)n_out * (size_t)a.host.taps * sizeof(float));
     memcpy(a.first.host, a.host.first, a.first.bytes);
     memcpy(a.weight.host, a.host.weight, a.weight.bytes);
     up(&a.first), up(&a.weight);
     return a;
+}
+
+static struct axis_pair make_axis(int n_in, int n_out)
+{
+    return make_axis_of(RESIZE_BICUBIC, n_in, n_out);
 }
 
 static struct gpu_axis axis_of(const struct axis_pair *a, bool device)
@@ -211,5 +218,107 @@ static void tails(void)
     drop(&planes), drop(&made);
 }
 
+// Numbers of -2..2 in 16 bits.
+static void fill_halves(const struct both *b)
+{
+    for (size_t i = 0; i < b->bytes / 2; i++)
+        ((uint16_t *)b->host)[i] = (uint16_t)((check_rand(&seed) & 0x8000) | (check_rand(&seed) % 0x4000));
+    up(b);
+}
+
+// Only a sigmoid may round otherwise: then bytes are off by one at most.
+static bool same_mask(const struct both *out, bool exact)
+{
+    uint8_t *got = malloc(out->bytes);
+    if (reel_cuda_download(got, out->device, out->bytes, NULL) || reel_cuda_stream_sync(NULL)) abort();
+    bool ok = true;
+    for (size_t i = 0; i < out->bytes; i++) ok &= abs(got[i] - ((uint8_t *)out->host)[i]) <= (exact ? 0 : 1);
+    free(got);
+    return ok;
+}
+
+static void masks(void)
+{
+    if (!open_gpu()) SKIP("no GPU");
+    enum { N = 21, MAP_W = 65, MAP_H = 49, PIXEL = 24 };
+    struct both maps = make((size_t)MAP_W * MAP_H * PIXEL * 2), out = make((size_t)W * H);
+    struct both scratch = make((size_t)MAP_W * H * sizeof(float));
+    struct axis_pair x = make_axis_of(RESIZE_LINEAR, MAP_W, W), y = make_axis_of(RESIZE_LINEAR, MAP_H, H);
+    for (int k = 0; k < 6; k++) {
+        fill_halves(&maps);
+        struct gpu_mask a = {.kind = k < 4 ? (enum gpu_mask_kind)k : GPU_MASK_BYTES,
+                             .scores = {.data = maps.host,
+                                        .elem = GPU_ELEM_F16,
+                                        .n = k == 0 ? N : 1,
+                                        .w = MAP_W,
+                                        .h = MAP_H,
+                                        .step_c = 1,
+                                        .step_y = (size_t)MAP_W * PIXEL,
+                                        .step_x = PIXEL},
+                             .x = axis_of(&x, false),
+                             .y = axis_of(&y, false),
+                             .sigmoid = k >= 4,
+                             .threshold = 0.25f,
+                             .scratch = scratch.host,
+                             .out = out.host,
+                             .stride = W},
+                        b = a;
+        b.scores.data = maps.device, b.x = axis_of(&x, true), b.y = axis_of(&y, true);
+        b.scratch = scratch.device, b.out = out.device;
+        gpu_mask_ref(&a);
+        CHECK_INT(gpu_mask(&b, NULL), 0);
+        CHECK_MSG(same_mask(&out, k < 4), "mask %d: GPU and twin differ", k);
+    }
+    resize_axis_fini(&x.host), resize_axis_fini(&y.host);
+    drop(&maps), drop(&out), drop(&scratch);
+    drop(&x.first), drop(&x.weight), drop(&y.first), drop(&y.weight);
+}
+
+// The rows go into pinned host memory, as in the worker.
+static void cells(void)
+{
+    if (!open_gpu()) SKIP("no GPU");
+    enum { CELLS = 8400, CHANNELS = 84 };
+    struct both data = make((size_t)CELLS * CHANNELS * 2), count = make(sizeof(uint32_t));
+    uint32_t *want_id = malloc(CELLS * sizeof *want_id), *where = calloc(CELLS, sizeof *where);
+    float *want_row = malloc(sizeof(float) * CELLS * CHANNELS);
+    void *id, *row;
+    CHECK(!reel_cuda_host_alloc(CELLS * sizeof(uint32_t), &id));
+    CHECK(!reel_cuda_host_alloc(sizeof(float) * CELLS * CHANNELS, &row));
+    for (int planes = 0; planes < 2; planes++) {
+        fill_halves(&data);
+        memset(count.host, 0, count.bytes);
+        up(&count);
+        struct gpu_pick a = {.part = {{data.host, GPU_ELEM_F16, CHANNELS, planes ? 1 : CHANNELS, planes ? CELLS : 1}},
+                             .n_parts = 1,
+                             .cells = CELLS,
+                             .score = GPU_PICK_ONE,
+                             .a = {0, 4, 4},
+                             .least = 1.5f,
+                             .count = count.host,
+                             .id = want_id,
+                             .row = want_row,
+                             .row_floats = CHANNELS},
+                        b = a;
+        b.part[0].data = data.device, b.count = count.device, b.id = id, b.row = row;
+        gpu_pick_ref(&a);
+        CHECK_INT(gpu_pick(&b, NULL), 0);
+        CHECK(same(&count)); // waits
+        uint32_t n = *(uint32_t *)count.host, found = 0;
+        for (uint32_t i = 0; i < n; i++) where[((uint32_t *)id)[i] % CELLS] = i;
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t at = where[want_id[i]];
+            found += ((uint32_t *)id)[at] == want_id[i] &&
+                     !memcmp((float *)row + (size_t)at * CHANNELS, want_row + (size_t)i * CHANNELS, CHANNELS * 4);
+        }
+        CHECK(n > 0 && n < CELLS);
+        CHECK_INT(found, n);
+    }
+    reel_cuda_host_free(id), reel_cuda_host_free(row);
+    free(want_id), free(where), free(want_row);
+    drop(&data), drop(&count);
+}
+
 CHECK_MAIN({"gpu: feeds as their twins", feeds}, {"gpu: resizes as their twins", resizes},
-           {"gpu: tails as their twins", tails})
+           {"gpu: tails as their twins", tails}, {"gpu: masks as their twins", masks},
+           {"gpu: picked cells as their twins", cells})
