@@ -577,6 +577,11 @@ void flow_on_gone(struct run *run, const struct supervise_death *death)
         bound_stage_gone(run, death);
 }
 
+bool flow_is_present(const struct run *run, uint32_t lane, uint32_t epoch)
+{
+    return lane < run->n_lanes && run->lanes[lane].state == LANE_OPEN && run->lanes[lane].p.epoch == epoch;
+}
+
 void flow_on_lane_failed(struct run *run, struct proc *p, const struct reel_rec_failed *rec)
 {
     struct lane *lane = lane_of(run, p, rec->lane);

@@ -101,6 +101,8 @@ static void on_failed(struct run *run, struct proc *p, const struct reel_rec_fai
     reel_debug("run", "%s %u failed (%u): %s", supervise_stage_name(p->stage), p->index, rec.scope, rec.text);
     if (rec.scope == REEL_SCOPE_JOB) {
         if (rec.job >= run->n_jobs) return;
+        // Of an epoch that was given up: it may be nothing but that (the part is another's now).
+        if (rec.epoch && !flow_is_present(run, rec.lane, rec.epoch)) return;
         supervise_on_progress(p);
         jobs_fail(run, &run->jobs[rec.job], (enum reel_err)rec.err, rec.text);
         return;

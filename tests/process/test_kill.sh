@@ -23,6 +23,28 @@ kill_many worker 4 "${two[@]}"
 kill_many decoder 3 "${two[@]}"
 kill_many aggregator 3 "${two[@]}"
 
+# Stopped just before it commits, while its decoder dies: another writes the
+# segment, and what the first one says when it goes on is of a time gone by.
+late='' part='' # the stopped process and its file
+stopped_writer() {
+    late=$(pgrep -P "$coordinator" -x aggregator -r T) && part=$(compgen -G "$work/.o.mkv.reelmill/segment-*.part.$late.tmp")
+}
+late_commit() {
+    local rc=0
+    rm -f "$work/o.mkv"
+    REELMILL_CRASH='aggregator.0/aggregator.before_commit:1:19' start "$work/a.mp4" -o "$work/o.mkv" --sim_ms $((4 * cost)) "${two[@]}" \
+        --lanes 3 --hang_seconds 30
+    wait_for 10 stopped_writer || part=
+    # shellcheck disable=SC2046 # two numbers
+    kill -9 $(children $coordinator decoder 2) 2>/dev/null
+    [[ -n $part ]] && wait_for 10 test -e "${part%".$late.tmp"}"
+    kill -CONT "$late" 2>/dev/null || rc=7
+    wait $coordinator || rc=$?
+    [[ -n $part ]] && ((rc != 7)) || return
+    check late_commit $rc
+}
+in_time late_commit "nobody was stopped before a commit" late_commit
+
 # A process that is stopped makes no progress: it is replaced.
 stopped() {
     local name=stopped_$1 rc=0
