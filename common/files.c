@@ -34,12 +34,6 @@ void reel_remove_tree(const char *path)
     remove_at(AT_FDCWD, path, 0);
 }
 
-const char *reel_temporary_path(const char *path, char *buf)
-{
-    snprintf(buf, REEL_PATH_BYTES, "%s.tmp", path);
-    return buf;
-}
-
 // "segment-000003.part.4711.tmp" is one of "segment-000003.part".
 static bool is_temporary_of(const char *name, const char *part)
 {

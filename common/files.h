@@ -9,10 +9,8 @@
 
 #define REEL_PATH_BYTES 4352
 
-// The name under which an output is written before it is renamed to `path`;
-// buf of at least REEL_PATH_BYTES.
-const char *reel_temporary_path(const char *path, char *buf);
-// The same of a part, a name of this process alone: one that has yet to hear
+// The name under which a part is written before it is renamed, in a buf of at
+// least REEL_PATH_BYTES: a name of this process alone. One that has yet to hear
 // that its part was given to another goes on writing, and removes what is its
 // own. What others began of this part is removed here; a file of this name, left
 // by a dead process of the same number, is not.

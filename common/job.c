@@ -108,10 +108,10 @@ enum reel_err reel_jobs_get(const struct reel_jobs *jobs, uint32_t id, struct re
     return REEL_OK;
 }
 
-// One "%d" or "%0Nd" and no other conversion.
+// One "%d" or "%0Nd" and no other conversion in the file's name.
 static bool is_pattern(const char *s)
 {
-    const char *p = strchr(s, '%');
+    const char *slash = strrchr(s, '/'), *p = strchr(slash ? slash : s, '%');
     if (!p) return false;
     p++;
     while (*p >= '0' && *p <= '9') p++;
@@ -153,5 +153,11 @@ const char *reel_copy_part_path(const struct reel_job *job, char *buf)
 const char *reel_journal_path(const struct reel_job *job, char *buf)
 {
     snprintf(buf, REEL_PATH_BYTES, "%s/journal", job->parts_dir);
+    return buf;
+}
+
+const char *reel_unfinished_path(const struct reel_job *job, char *buf)
+{
+    snprintf(buf, REEL_PATH_BYTES, "%s/output.tmp", job->parts_dir);
     return buf;
 }

@@ -50,5 +50,7 @@ bool reel_output_kind_of(const char *output, enum reel_output_kind *out_kind, co
 const char *reel_part_path(const struct reel_job *job, uint32_t segment, char *buf);
 const char *reel_copy_part_path(const struct reel_job *job, char *buf);
 const char *reel_journal_path(const struct reel_job *job, char *buf);
+// Where the output is written until it is whole: nothing of ours lies beside it.
+const char *reel_unfinished_path(const struct reel_job *job, char *buf);
 
 #endif

@@ -13,8 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/hash.h"
+
 #define MAX_DEPTH 64
 #define MAX_JOBS 1000000u
+#define PARTS_MORE 10 // letters that the name of a parts folder has more than its output's
 
 // One found input: where it is, and its name below the folder it was found in.
 struct found {
@@ -39,10 +42,16 @@ static bool is_media(const char *name)
     return false;
 }
 
-// One "%d" or "%0Nd".
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+// One "%d" or "%0Nd" in the file's name.
 static bool is_pattern(const char *path)
 {
-    const char *p = strchr(path, '%');
+    const char *p = strchr(base_name(path), '%');
     if (!p) return false;
     for (p++; *p >= '0' && *p <= '9'; p++) {
     }
@@ -108,12 +117,6 @@ static enum reel_err add_folder(struct list *list, const char *path, const char 
     }
     free(entries);
     return err;
-}
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
 }
 
 static enum reel_err add_list(struct list *list, const char *path)
@@ -200,7 +203,13 @@ static char *parts_dir_of(const char *output, const char *run_dir, uint32_t id)
     char *out = NULL;
     if (is_null(output)) return asprintf(&out, "%s/job-%u", run_dir, id) < 0 ? NULL : out;
     const char *name = base_name(output);
-    if (asprintf(&out, "%.*s.%s.reelmill", (int)(name - output), output, name) < 0) return NULL;
+    char mark[16] = "";
+    int bytes = (int)strlen(name);
+    if (bytes > NAME_MAX - PARTS_MORE) { // too long for more: its begin, and what tells it from others
+        snprintf(mark, sizeof mark, "-%08x", reel_crc32c(0, name, (size_t)bytes));
+        bytes = NAME_MAX - PARTS_MORE - (int)strlen(mark);
+    }
+    if (asprintf(&out, "%.*s.%.*s%s.reelmill", (int)(name - output), output, bytes, name, mark) < 0) return NULL;
     // Image muxers would read a pattern in a folder's name as one.
     for (char *p = out + (name - output); *p; p++)
         if (*p == '%') *p = '_';
@@ -273,10 +282,13 @@ static enum reel_err check_output(const struct reel_settings *s, struct reel_job
     enum reel_err err = check_folder(job->output, many || job->kind == REEL_OUTPUT_IMAGES);
     if (err) return err;
     char path[REEL_PATH_BYTES], first[PATH_MAX];
-    if (job->kind == REEL_OUTPUT_IMAGES)
-        snprintf(first, sizeof first, job->output, 0); // the kind was checked: one %d
-    else
+    const char *name = base_name(job->output);
+    if (job->kind == REEL_OUTPUT_IMAGES) { // the kind was checked: one %d in the name
+        int n = snprintf(first, sizeof first, "%.*s", (int)(name - job->output), job->output);
+        snprintf(first + n, sizeof first - (size_t)n, name, 0);
+    } else {
         snprintf(first, sizeof first, "%s", job->output);
+    }
     // A journal beside it: an interrupted run of ours goes on.
     bool resumes = s->resume == SET_RESUME_AUTO && !access(reel_journal_path(job, path), F_OK);
     if (!s->overwrite && !resumes && !access(first, F_OK))

@@ -41,11 +41,12 @@ static const struct {
     {"jp2", AV_CODEC_ID_JPEG2000}, {"j2k", AV_CODEC_ID_JPEG2000}, {"qoi", AV_CODEC_ID_QOI},
 };
 
-// Finds the one %d or %0Nd. Returns its length, 0 when there is not exactly one.
+// Finds the one %d or %0Nd of the file's name. Returns its length, 0 when there is not exactly one.
 static size_t find_number(const char *path, size_t *out_at, int *out_digits)
 {
     size_t found = 0;
-    for (size_t i = 0; path[i]; i++) {
+    const char *slash = strrchr(path, '/');
+    for (size_t i = slash ? (size_t)(slash - path) : 0; path[i]; i++) {
         if (path[i] != '%') continue;
         size_t k = i + 1;
         int digits = 0;
@@ -129,7 +130,7 @@ enum reel_err images_open(const char *pattern, struct images **out_images)
     size_t at;
     int digits;
     size_t len = find_number(pattern, &at, &digits);
-    if (!len || strchr(pattern + at, '/') || strlen(pattern) + 24 > PATH_MAX)
+    if (!len || strlen(pattern) + 24 > PATH_MAX)
         return reel_fail(REEL_ERR_INPUT,
                          "could not open images \"%s\": the name needs one %%d or %%0Nd in the file's part", pattern);
     struct images *im = calloc(1, sizeof *im);

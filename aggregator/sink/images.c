@@ -214,7 +214,7 @@ static bool images_verify(const struct reel_job *job, const struct reel_rec_veri
 // The output's name of frame n: one %d or %0Nd, read by hand.
 static enum reel_err expand(const char *pattern, uint64_t n, char *buf, size_t bytes)
 {
-    const char *at = strchr(pattern, '%');
+    const char *name = strrchr(pattern, '/'), *at = strchr(name ? name : pattern, '%');
     const char *end = at;
     unsigned width = 0;
     if (at)

@@ -834,7 +834,7 @@ enum reel_err mux_join(const struct sink_join *join, struct reel_rec_muxed *out)
     m.packet = av_packet_alloc();
     m.copy_record = malloc(sizeof *m.copy_record);
     m.part_record = malloc(sizeof *m.part_record);
-    reel_temporary_path(join->job->output, m.temporary);
+    reel_unfinished_path(join->job, m.temporary);
     enum reel_err err = REEL_OK;
     if (!m.format)
         err = reel_fail(REEL_ERR_UNSUPPORTED, "could not write \"%s\": this FFmpeg has no writer for it",

@@ -170,7 +170,7 @@ enum reel_err sink_text_join(const struct sink_join *join, sink_append_line *app
 {
     struct sink_text text = {0};
     snprintf(text.path, sizeof text.path, "%s", join->job->output);
-    reel_temporary_path(text.path, text.temporary);
+    reel_unfinished_path(join->job, text.temporary);
     enum reel_err err = open_text(&text);
     *out = (struct reel_rec_muxed){.job = join->job->id, .kept = join->mux->kept};
     for (uint32_t i = 0; !err && i < join->mux->segments; i++) err = append_part(join, i, append, &text, &out->frames);

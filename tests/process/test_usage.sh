@@ -52,6 +52,20 @@ refused no_memory 1 "could not fit one lane into memory" "$work/a.mp4" -o "$work
 [[ ! -e $work/o.mkv ]] && ok no_output_left || not_ok no_output_left "there is an output"
 [[ $(cat "$work/exists.mkv") == x ]] && ok existing_is_untouched || not_ok existing_is_untouched "it was changed"
 
+hard_names() { # as long as a file system takes them; a % in a folder's name
+    local rc=0 long
+    long=$(printf 'n%.0s' {1..251}).mkv
+    mkdir "$work/50%d"
+    reel "$work/a.mp4" -o "$work/$long" || rc=$?
+    reel "$work/a.mp4" -o "$work/50%d/%03d.png" || rc=$?
+    reel "$work/50%d/%03d.png" -o "$work/50%d/back.mkv" || rc=$?
+    if ((rc)); then not_ok hard_names "exit code $rc"
+    elif [[ $(frames "$work/$long") != 75 || $(frames "$work/50%d/back.mkv") != 75 || ! -e $work/50%d/074.png ]]; then not_ok hard_names "frames are missing"
+    elif [[ -n $(find "$work" -maxdepth 2 -name '.*.reelmill') ]]; then not_ok hard_names "parts were left"
+    else ok hard_names; fi
+}
+hard_names
+
 many() {
     local rc=0
     mkdir -p "$work/in/deep"

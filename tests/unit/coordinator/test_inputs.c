@@ -129,6 +129,32 @@ static void links_that_lead_back(void)
     CHECK_STR(in.jobs[3].output, at("out/twin/c.mkv"));
 }
 
+// Names as long as a file system takes them, and a % in a folder's name.
+static void hard_names(void)
+{
+    begin("");
+    char name[2][260];
+    for (int i = 0; i < 2; i++) {
+        memset(name[i], 'n', 250);
+        snprintf(name[i] + 250, 10, "%d.mp4", i);
+        snprintf(settings.output, sizeof settings.output, "%s/%s", root, name[i]);
+        CHECK_INT(collect(at("v/b.mp4")), REEL_OK);
+        const char *folder = strrchr(in.jobs[0].parts_dir, '/') + 1;
+        CHECK_INT(strlen(folder), 255);
+        CHECK_HAS(folder, ".reelmill");
+        if (i) CHECK(strcmp(folder, name[0]));
+        snprintf(name[0], sizeof name[0], "%s", folder);
+    }
+    mkdir(at("50%d"), 0755);
+    touch("50%d/07.png", "x");
+    snprintf(settings.output, sizeof settings.output, "%s", at("50%d/%02d.jpg"));
+    CHECK_INT(collect(at("50%d/%02d.png")), REEL_OK);
+    CHECK_INT(in.jobs[0].kind, REEL_OUTPUT_IMAGES);
+    touch("50%d/00.jpg", "x");
+    CHECK_INT(collect(at("50%d/%02d.png")), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "50%d/00.jpg\": it exists");
+}
+
 #define REFUSED(word, part)                        \
     do {                                           \
         CHECK_INT(collect(word), REEL_ERR_CONFIG); \
@@ -174,5 +200,6 @@ static void clean(void)
     CHECK(access(root, F_OK));
 }
 
-CHECK_MAIN({"null_is_a_word", null_is_a_word}, {"links_that_lead_back", links_that_lead_back}, {"folder", folder},
-           {"list", list}, {"single", single}, {"refused", refused}, {"clean", clean})
+CHECK_MAIN({"hard_names", hard_names}, {"null_is_a_word", null_is_a_word},
+           {"links_that_lead_back", links_that_lead_back}, {"folder", folder}, {"list", list}, {"single", single},
+           {"refused", refused}, {"clean", clean})
