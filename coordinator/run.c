@@ -288,10 +288,9 @@ static void hear_out(struct run *run, const struct proc *p)
 static void see_deaths(struct run *run, int64_t now_us)
 {
     struct supervise_death death;
-    for (struct proc *dead; (dead = supervise_dead(&run->sup));) {
-        hear_out(run, dead);
-        if (!supervise_next_death(&run->sup, now_us, &death)) return;
-        struct proc *p = death.proc;
+    for (struct proc *p; (p = supervise_dead(&run->sup));) {
+        hear_out(run, p);
+        supervise_bury(&run->sup, p, now_us, &death);
         progress_pause(run->progress);
         if (!run->interrupted && !run->failed && !p->left_out)
             reel_warn("supervise", "%s %u %s%s%s: starting it again", supervise_stage_name(p->stage), p->index,
@@ -432,7 +431,7 @@ static enum reel_err setup(struct run *run)
                                        [REEL_WORKER] = run->worker_devices,
                                        [REEL_AGGREGATOR] = run->aggregator_devices};
     return supervise_init(&run->sup, &params, counts, devices, &run->dir.lock_fd, 1, run->bus, run->stat,
-                          run->settings.hang_seconds);
+                          run->settings.hang_seconds, (uint32_t)run->settings.poison_tries);
 }
 
 static int exit_code_of(const struct run *run)

@@ -18,7 +18,7 @@
 #define HELLO_US INT64_C(60000000)    // from spawn to HELLO: a library load on a starved machine
 #define FIRST_DELAY_US INT64_C(20000) // doubled with each death without progress
 #define MOST_DELAY_US INT64_C(1000000)
-#define IDLE_CRASHES 5    // restarts without progress: its own crashes,
+#define IDLE_CRASHES 5    // restarts without progress, at least: its own crashes,
 #define IDLE_DEATHS 30    // and with kills from outside
 #define STARVED_FACTOR 10 // who would run but gets no CPU is not hung, up to so many times the limit
 
@@ -38,7 +38,7 @@ static void find_bin_dir(char *out, size_t bytes)
 
 enum reel_err supervise_init(struct supervise *s, const struct reel_child_params *params, const uint32_t *counts,
                              const int *const *devices, const int *extra_fds, int n_extra, struct reel_bus *bus,
-                             struct reel_stat_page *stat, double hang_seconds)
+                             struct reel_stat_page *stat, double hang_seconds, uint32_t tries)
 {
     memset(s, 0, sizeof *s);
     s->params = *params;
@@ -47,6 +47,8 @@ enum reel_err supervise_init(struct supervise *s, const struct reel_child_params
     s->bus = bus;
     s->stat = stat;
     s->hang_us = (int64_t)(hang_seconds * 1e6);
+    // Two bad frames in a row are given up before their process is.
+    s->most_crashes = 2 * tries + 1 > IDLE_CRASHES ? 2 * tries + 1 : IDLE_CRASHES;
     find_bin_dir(s->bin_dir, sizeof s->bin_dir);
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (s->epoll_fd < 0) return reel_fail(REEL_ERR_IO, "could not watch processes: %s", strerror(errno));
@@ -175,10 +177,8 @@ bool supervise_has_more_to_say(const struct supervise *s, const struct proc *p)
     return reel_bus_received(s->bus, p->peer) < atomic_load(&s->stat->row[p->row].said);
 }
 
-bool supervise_next_death(struct supervise *s, int64_t now_us, struct supervise_death *out)
+void supervise_bury(struct supervise *s, struct proc *p, int64_t now_us, struct supervise_death *out)
 {
-    struct proc *p = supervise_dead(s);
-    if (!p) return false;
     epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, p->pidfd, NULL);
     int status = reel_life_reap(p->pidfd);
     close(p->pidfd);
@@ -196,12 +196,11 @@ bool supervise_next_death(struct supervise *s, int64_t now_us, struct supervise_
     int64_t delay = p->idle_deaths == 1 ? 0 : FIRST_DELAY_US << doublings;
     p->retry_us = now_us + (delay < MOST_DELAY_US ? delay : MOST_DELAY_US);
     reel_debug("supervise", "%s %u %s", supervise_stage_name(p->stage), p->index, out->why);
-    return true;
 }
 
 bool supervise_may_restart(const struct supervise *s, const struct proc *p, char *out_why, size_t bytes)
 {
-    if (p->idle_crashes < IDLE_CRASHES && p->idle_deaths < IDLE_DEATHS) return true;
+    if (p->idle_crashes < s->most_crashes && p->idle_deaths < IDLE_DEATHS + s->most_crashes) return true;
     snprintf(out_why, bytes, "could not keep %s %u running: it died %u times without getting anything done%s%s",
              supervise_stage_name(p->stage), p->index, p->idle_deaths, p->text[0] ? ": " : "", p->text);
     return false;
@@ -285,8 +284,7 @@ void supervise_end(struct supervise *s, int64_t wait_us)
     bool killed = false;
     for (;;) {
         struct supervise_death death;
-        while (supervise_next_death(s, 0, &death)) {
-        }
+        for (struct proc *p; (p = supervise_dead(s));) supervise_bury(s, p, 0, &death);
         uint32_t alive = 0;
         for (uint32_t i = 0; i < s->n; i++) alive += s->proc[i].pidfd >= 0;
         if (!alive) return;

@@ -73,6 +73,7 @@ struct supervise {
     struct reel_stat_page *stat;
     int epoll_fd; // readable when any child is dead
     int64_t hang_us;
+    uint32_t most_crashes; // of one process by itself, without progress
 };
 
 struct supervise_death {
@@ -82,10 +83,11 @@ struct supervise_death {
 };
 
 // counts[stage] processes; devices[stage] maps an index to its device (NULL: none).
-// params, extra_fds, bus and stat are borrowed. Errors: IO, LIMIT.
+// params, extra_fds, bus and stat are borrowed; tries: crashes that one frame may
+// cause before it is given up. Errors: IO, LIMIT.
 enum reel_err supervise_init(struct supervise *s, const struct reel_child_params *params, const uint32_t *counts,
                              const int *const *devices, const int *extra_fds, int n_extra, struct reel_bus *bus,
-                             struct reel_stat_page *stat, double hang_seconds);
+                             struct reel_stat_page *stat, double hang_seconds, uint32_t tries);
 void supervise_fini(struct supervise *s);
 
 // Starts whom it is time for. Errors: IO (a program is missing).
@@ -95,9 +97,9 @@ struct proc *supervise_dead(struct supervise *s);
 // Whether p, dead, ended by itself and messages of it have not come yet: why it
 // ended may be among them.
 bool supervise_has_more_to_say(const struct supervise *s, const struct proc *p);
-// The next death that was not reported yet; false: none. The process is
-// reaped, expelled from the bus and will be started again by its budget.
-bool supervise_next_death(struct supervise *s, int64_t now_us, struct supervise_death *out_death);
+// Reaps p, dead (from supervise_dead()), and expels it from the bus; it will be
+// started again by its budget.
+void supervise_bury(struct supervise *s, struct proc *p, int64_t now_us, struct supervise_death *out_death);
 // False with a text when the budget of restarts without progress is used up.
 bool supervise_may_restart(const struct supervise *s, const struct proc *p, char *out_why, size_t bytes);
 // On starved cores wall time lies: a process is hung when it had the CPU for
