@@ -17,6 +17,7 @@
 #define REEL_KERNELS_CONV8_H
 
 #include "kernels/conv_cpu.h"
+#include "kernels/quant8.h"
 
 // Four input channels of one tap and where they lie.
 struct conv8_tap {
@@ -85,6 +86,17 @@ struct conv8_kernels {
     // *_CHAN data of the epilogue is indexed by column; bytes take none.
     void (*matmul)(const struct conv8_plan *p, const struct conv8_result *r, const struct conv_kernels *k,
                    const uint8_t *a, int flip, void *dst, int begin, int end, void *scratch);
+
+    // As q8_quantize and q8_dequantize (quant8.h), but for ties.
+    void (*quantize)(uint8_t *dst, const float *src, size_t n, struct q8_scale to);
+    void (*dequantize)(float *dst, const uint8_t *src, size_t n, struct q8_scale from);
+    // table is indexed by the byte in memory.
+    void (*lookup)(uint8_t *dst, const uint8_t *src, size_t n, const uint8_t table[256]);
+    // Of dequantised numbers, quantised again; computed in steps of the result.
+    void (*add)(uint8_t *dst, const uint8_t *a, const uint8_t *b, size_t n, struct q8_scale sa, struct q8_scale sb,
+                struct q8_scale to);
+    void (*multiply)(uint8_t *dst, const uint8_t *a, const uint8_t *b, size_t n, struct q8_scale sa, struct q8_scale sb,
+                     struct q8_scale to);
 };
 
 enum conv8_isa {

@@ -50,31 +50,6 @@ KERN_CLONES void q8_range(const float *src, size_t n, float *in_out_low, float *
     }
 }
 
-void q8_lookup(uint8_t *dst, const uint8_t *src, size_t n, const uint8_t table[256])
-{
-    for (size_t i = 0; i < n; i++) dst[i] = table[src[i]];
-}
-
-#define BINARY(NAME, OP)                                                                                  \
-    KERN_CLONES void NAME(uint8_t *dst, const uint8_t *a, const uint8_t *b, size_t n, struct q8_scale sa, \
-                          struct q8_scale sb, struct q8_scale to)                                         \
-    {                                                                                                     \
-        const int za = sa.zero, zb = sb.zero;                                                             \
-        const float fa = sa.scale, fb = sb.scale, scale = to.scale, zero = (float)to.zero;                \
-        const uint8_t ta = (uint8_t)sa.flip, tb = (uint8_t)sb.flip, flip = (uint8_t)to.flip;              \
-        KERN_INDEPENDENT                                                                                  \
-        for (size_t i = 0; i < n; i++) {                                                                  \
-            const float x = (float)((int)(uint8_t)(a[i] ^ ta) - za) * fa;                                 \
-            const float y = (float)((int)(uint8_t)(b[i] ^ tb) - zb) * fb;                                 \
-            float v = rintf((x OP y) / scale) + zero;                                                     \
-            v = v > 0.0f ? v : 0.0f;                                                                      \
-            v = v < 255.0f ? v : 255.0f;                                                                  \
-            dst[i] = (uint8_t)((uint8_t)(int32_t)v ^ flip);                                               \
-        }                                                                                                 \
-    }
-BINARY(q8_add, +)
-BINARY(q8_multiply, *)
-
 // ---- layout --------------------------------------------------------------------
 
 // Pixels turned at a time: within the first-level cache on both sides.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Everything but convolutions and products on 8-bit tensors: from and to
-// float32, tables, sums, pooling, changes of layout. Called by the executor's CPU
+// float32, pooling, changes of layout. Called by the executor's CPU
 // backend for quantised networks. The arithmetic is that of the dequantised
 // operators in float32, step by step, so that results are those of ONNX's
 // reference to the bit.
@@ -26,13 +26,6 @@ void q8_quantize(uint8_t *dst, const float *src, size_t n, struct q8_scale to);
 void q8_dequantize(float *dst, const uint8_t *src, size_t n, struct q8_scale from);
 // The lowest and the highest of n floats and 0 (DynamicQuantizeLinear).
 void q8_range(const float *src, size_t n, float *in_out_low, float *in_out_high);
-// table is indexed by the byte in memory.
-void q8_lookup(uint8_t *dst, const uint8_t *src, size_t n, const uint8_t table[256]);
-void q8_add(uint8_t *dst, const uint8_t *a, const uint8_t *b, size_t n, struct q8_scale sa, struct q8_scale sb,
-            struct q8_scale to);
-void q8_multiply(uint8_t *dst, const uint8_t *a, const uint8_t *b, size_t n, struct q8_scale sa, struct q8_scale sb,
-                 struct q8_scale to);
-
 // (N,C,H,W) bytes, turned by flip, to blocked biased ones and back; units: n *
 // blocks. Lanes beyond C become 0.
 void q8_block(const struct blocked_shape *s, int flip, const uint8_t *src, uint8_t *dst, int begin, int end);

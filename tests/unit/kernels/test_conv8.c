@@ -370,7 +370,7 @@ static void bench(void)
     static const struct {
         int ic, oc, size, k, s, groups;
     } shapes[] = {{64, 64, 56, 3, 1, 1},  {64, 256, 56, 1, 1, 1}, {256, 256, 14, 3, 1, 1}, {512, 512, 7, 3, 1, 1},
-                  {96, 96, 56, 3, 1, 96}, {96, 24, 56, 1, 1, 1},  {3, 64, 112, 7, 2, 1},   {48, 48, 180, 3, 1, 1}};
+                  {96, 96, 56, 3, 1, 96}, {96, 24, 56, 1, 1, 1},  {3, 64, 112, 7, 2, 1},   {48, 48, 180, 3, 1, 1},   {512, 256, 33, 1, 1, 1}, {480, 80, 33, 1, 1, 1}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const int size = shapes[i].size, k = shapes[i].k;
         struct trial t = {.kind = CONV8_BYTES, .w_lo = -127, .w_hi = 127, .zero = 128, .out_zero = 128};

@@ -86,6 +86,7 @@ struct convert {
 };
 
 struct convert_job {
+    const struct conv8_kernels *k;
     const struct convert *c;
     const void *src;
     void *dst;
@@ -101,7 +102,7 @@ static void dequantize_units(void *job, int begin, int end, int thread)
 {
     const struct convert_job *j = job;
     for (int u = begin; u < end; u++)
-        q8_dequantize((float *)j->dst + (size_t)u * PIECE, (const uint8_t *)j->src + (size_t)u * PIECE,
+        j->k->dequantize((float *)j->dst + (size_t)u * PIECE, (const uint8_t *)j->src + (size_t)u * PIECE,
                       piece_of(j->c, u), j->c->scale);
 }
 
@@ -109,7 +110,7 @@ static void quantize_units(void *job, int begin, int end, int thread)
 {
     const struct convert_job *j = job;
     for (int u = begin; u < end; u++)
-        q8_quantize((uint8_t *)j->dst + (size_t)u * PIECE, (const float *)j->src + (size_t)u * PIECE, piece_of(j->c, u),
+        j->k->quantize((uint8_t *)j->dst + (size_t)u * PIECE, (const float *)j->src + (size_t)u * PIECE, piece_of(j->c, u),
                     j->c->scale);
 }
 
@@ -117,14 +118,14 @@ static void lookup_units(void *job, int begin, int end, int thread)
 {
     const struct convert_job *j = job;
     for (int u = begin; u < end; u++)
-        q8_lookup((uint8_t *)j->dst + (size_t)u * PIECE, (const uint8_t *)j->src + (size_t)u * PIECE, piece_of(j->c, u),
+        j->k->lookup((uint8_t *)j->dst + (size_t)u * PIECE, (const uint8_t *)j->src + (size_t)u * PIECE, piece_of(j->c, u),
                   j->c->table);
 }
 
 static enum reel_err run_convert(struct program *p, struct step *s, void (*units)(void *, int, int, int))
 {
     const struct convert *c = s->data;
-    struct convert_job job = {c, form_at(p, &c->src), form_at(p, &c->dst)};
+    struct convert_job job = {p->k8, c, form_at(p, &c->src), form_at(p, &c->dst)};
     pool_run(p->pool, units, &job, pieces(c->count));
     return REEL_OK;
 }
@@ -318,6 +319,7 @@ struct binary8 {
 };
 
 struct binary8_job {
+    const struct conv8_kernels *k;
     const struct binary8 *w;
     const uint8_t *a, *b;
     uint8_t *dst;
@@ -328,7 +330,7 @@ static void binary8_units(void *job, int begin, int end, int thread)
     const struct binary8_job *j = job;
     for (int u = begin; u < end; u++) {
         const size_t at = (size_t)u * PIECE, left = j->w->count - at, n = left < PIECE ? left : PIECE;
-        (j->w->product ? q8_multiply : q8_add)(j->dst + at, j->a + at, j->b + at, n, j->w->from_a, j->w->from_b,
+        (j->w->product ? j->k->multiply : j->k->add)(j->dst + at, j->a + at, j->b + at, n, j->w->from_a, j->w->from_b,
                                                j->w->to);
     }
 }
@@ -336,7 +338,7 @@ static void binary8_units(void *job, int begin, int end, int thread)
 static enum reel_err run_binary8(struct program *p, struct step *s)
 {
     const struct binary8 *w = s->data;
-    struct binary8_job job = {w, form_at(p, &w->a), form_at(p, &w->b), form_at(p, &w->dst)};
+    struct binary8_job job = {p->k8, w, form_at(p, &w->a), form_at(p, &w->b), form_at(p, &w->dst)};
     pool_run(p->pool, binary8_units, &job, pieces(w->count));
     return REEL_OK;
 }
@@ -504,7 +506,7 @@ static void concat8_units(void *job, int begin, int end, int thread)
         if (part->same)
             memcpy(dst, src, part->bytes);
         else
-            q8_lookup(dst, src, part->bytes, part->table);
+            j->p->k8->lookup(dst, src, part->bytes, part->table);
     }
 }
 
@@ -606,7 +608,7 @@ static enum reel_err run_dynamic8(struct program *p, struct step *s)
     // ONNX DynamicQuantizeLinear (11), as the reference computes it
     c.scale.scale = high == low ? 1.0f : (high - low) / 255.0f;
     c.scale.zero = (int)rintf(fminf(fmaxf(0.0f - low / c.scale.scale, 0.0f), 255.0f));
-    struct convert_job job = {&c, src, form_at(p, &d->dst)};
+    struct convert_job job = {p->k8, &c, src, form_at(p, &d->dst)};
     pool_run(p->pool, dynamic8_units, &job, pieces(c.count));
     if (form_exists(&d->scale)) *(float *)form_at(p, &d->scale) = c.scale.scale;
     if (form_exists(&d->zero)) *(uint8_t *)form_at(p, &d->zero) = (uint8_t)c.scale.zero;
