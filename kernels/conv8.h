@@ -92,7 +92,7 @@ struct conv8_kernels {
     void (*dequantize)(float *dst, const uint8_t *src, size_t n, struct q8_scale from);
     // table is indexed by the byte in memory.
     void (*lookup)(uint8_t *dst, const uint8_t *src, size_t n, const uint8_t table[256]);
-    // Of dequantised numbers, quantised again; computed in steps of the result.
+    // Of dequantised numbers, quantised again.
     void (*add)(uint8_t *dst, const uint8_t *a, const uint8_t *b, size_t n, struct q8_scale sa, struct q8_scale sb,
                 struct q8_scale to);
     void (*multiply)(uint8_t *dst, const uint8_t *a, const uint8_t *b, size_t n, struct q8_scale sa, struct q8_scale sb,

@@ -90,26 +90,49 @@ void q8_unblock(const struct blocked_shape *s, int flip, const uint8_t *src, uin
 
 // ---- pooling -------------------------------------------------------------------
 
-KERN_CLONES static void larger(uint8_t *restrict to, const uint8_t *restrict x, size_t lanes)
+// to[i] = the larger of it and x, `pixels` times `lanes` of them; x steps by
+// `step` bytes.
+KERN_CLONES static void larger(uint8_t *restrict to, const uint8_t *restrict x, size_t pixels, size_t lanes,
+                               size_t step)
 {
-    if (lanes == 16) {
-        for (size_t i = 0; i < 16; i++) to[i] = x[i] > to[i] ? x[i] : to[i];
-        return;
+    if (step == lanes) {
+        for (size_t i = 0; i < pixels * lanes; i++) to[i] = x[i] > to[i] ? x[i] : to[i];
+    } else if (lanes == 16) {
+        for (size_t p = 0; p < pixels; p++)
+            for (size_t i = 0; i < 16; i++)
+                to[p * 16 + i] = x[p * step + i] > to[p * 16 + i] ? x[p * step + i] : to[p * 16 + i];
+    } else {
+        for (size_t p = 0; p < pixels; p++)
+            for (size_t i = 0; i < lanes; i++)
+                to[p * lanes + i] = x[p * step + i] > to[p * lanes + i] ? x[p * step + i] : to[p * lanes + i];
     }
-    for (size_t i = 0; i < lanes; i++) to[i] = x[i] > to[i] ? x[i] : to[i];
 }
 
-static void max_pixel(const struct blocked_shape *in, const struct q8_window *w, const uint8_t *plane, int y, int x,
-                      uint8_t *to)
+// Output columns [*first, *last) whose input at kernel column kx is inside.
+static void columns_inside(const struct blocked_shape *in, const struct blocked_shape *out, const struct q8_window *w,
+                           int kx, int *first, int *last)
+{
+    const int at = kx * w->dw - w->pad_left; // of output column 0
+    *first = at < 0 ? (-at + w->sw - 1) / w->sw : 0;
+    *last = at > in->w - 1 ? 0 : (in->w - 1 - at) / w->sw + 1;
+    if (*last > out->w) *last = out->w;
+}
+
+static void max_row(const struct blocked_shape *in, const struct blocked_shape *out, const struct q8_window *w,
+                    const uint8_t *plane, int y, uint8_t *to)
 {
     const size_t v = (size_t)in->lanes;
-    memset(to, 0, v);
+    memset(to, 0, (size_t)out->w * v);
     for (int ky = 0; ky < w->kh; ky++) {
         const int iy = y * w->sh - w->pad_top + ky * w->dh;
         if (iy < 0 || iy >= in->h) continue;
         for (int kx = 0; kx < w->kw; kx++) {
-            const int ix = x * w->sw - w->pad_left + kx * w->dw;
-            if (ix >= 0 && ix < in->w) larger(to, plane + ((size_t)iy * (size_t)in->w + (size_t)ix) * v, v);
+            int first, last;
+            columns_inside(in, out, w, kx, &first, &last);
+            if (first >= last) continue;
+            const ptrdiff_t x = (ptrdiff_t)first * w->sw + kx * w->dw - w->pad_left;
+            larger(to + (size_t)first * v, plane + ((size_t)iy * (size_t)in->w + (size_t)x) * v, (size_t)(last - first),
+                   v, (size_t)w->sw * v);
         }
     }
 }
@@ -121,8 +144,7 @@ void q8_max_pool(const struct blocked_shape *in, const struct blocked_shape *out
     for (int u = begin; u < end; u++) {
         const uint8_t *plane = src + (size_t)u * (size_t)in->h * (size_t)in->w * v;
         uint8_t *to = dst + (size_t)u * (size_t)out->h * (size_t)out->w * v;
-        for (int y = 0; y < out->h; y++)
-            for (int x = 0; x < out->w; x++, to += v) max_pixel(in, w, plane, y, x, to);
+        for (int y = 0; y < out->h; y++, to += (size_t)out->w * v) max_row(in, out, w, plane, y, to);
     }
 }
 

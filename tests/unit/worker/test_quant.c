@@ -215,7 +215,7 @@ static void bytes_stay_bytes(void)
         make_attr(&m, both, (struct attr){.name = "axis", .type = ATTR_INT, .u.i = 1});
         both = through(&m, both, out);
         make_output(&m, through(&m, make_node(&m, "GlobalAveragePool", both, NULL, NULL), out));
-        CHECK_QUANT(&m, (double)out.scale, "table", "sum of bytes", "max pool of bytes", "concat of bytes",
+        CHECK_QUANT(&m, (double)out.scale, "table of a gate", "sum of bytes", "max pool of bytes", "concat of bytes",
                     "mean of bytes");
         const char *last = strstr(steps, " dequantize ");
         CHECK_MSG(last && !strstr(last + 1, " dequantize "), "bytes were made floats on the way:\n%s", steps);
@@ -294,6 +294,42 @@ static void scales_of_the_run(void)
     }
 }
 
+// Squeeze and excite: one byte a channel times a picture, on either side.
+static void gates_by_channel(void)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        struct maker m = maker();
+        const struct qtype in = kind & 1 ? s8 : u8, gate = {REEL_U8, 0, 1 / 255.0f};
+        struct value *x = through(&m, make_input(&m, "x", DIMS(2, 21, 9, 13)), in);
+        x = through(&m, conv(&m, x, weights8(&m, DIMS(21, 21, 1, 1), REEL_I8, 0, true), NULL, 0, 1, 1), out8);
+        struct value *g = through(&m, make_node(&m, "GlobalAveragePool", x, NULL, NULL), in);
+        g = through(&m, make_node(&m, "HardSigmoid", g, NULL, NULL), gate);
+        x = kind & 2 ? make_node(&m, "Mul", g, x, NULL) : make_node(&m, "Mul", x, g, NULL);
+        make_output(&m, through(&m, x, outs8));
+        CHECK_QUANT(&m, (double)outs8.scale, "product of bytes", "mean of bytes", "table");
+        graph_destroy(&m.graph);
+    }
+}
+
+// Windows, strides and padding of all kinds on bytes.
+static void pools_of_bytes(void)
+{
+    static const int kinds[][8] = {{3, 3, 1, 1, 1, 1, 1, 1}, {5, 5, 1, 1, 2, 2, 2, 2}, {2, 2, 2, 2, 0, 0, 0, 0},
+                                   {3, 3, 2, 2, 1, 1, 1, 1}, {1, 4, 1, 3, 0, 3, 0, 0}, {4, 2, 3, 1, 0, 0, 2, 1}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const int *k = kinds[i];
+        struct maker m = maker();
+        struct value *x = through(&m, make_input(&m, "x", DIMS(1, 35, 10, 11)), s8);
+        x = make_node(&m, "MaxPool", x, NULL, NULL);
+        ATTR_LIST(&m, x, "kernel_shape", k[0], k[1]);
+        ATTR_LIST(&m, x, "strides", k[2], k[3]);
+        ATTR_LIST(&m, x, "pads", k[4], k[5], k[6], k[7]);
+        make_output(&m, through(&m, x, s8));
+        CHECK_QUANT(&m, (double)s8.scale, "max pool of bytes");
+        graph_destroy(&m.graph);
+    }
+}
+
 // What has no 8-bit kernel reads the dequantised form.
 static void floats_between(void)
 {
@@ -327,4 +363,5 @@ CHECK_MAIN({"convolutions_between_scales", convolutions_between_scales},
            {"clamps_and_sums_are_part_of_the_step", clamps_and_sums_are_part_of_the_step},
            {"products_of_matrices", products_of_matrices}, {"bytes_stay_bytes", bytes_stay_bytes},
            {"operators_on_bytes", operators_on_bytes}, {"scales_of_the_run", scales_of_the_run},
+           {"gates_by_channel", gates_by_channel}, {"pools_of_bytes", pools_of_bytes},
            {"floats_between", floats_between})

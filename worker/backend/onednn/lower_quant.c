@@ -103,23 +103,23 @@ static void dequantize_units(void *job, int begin, int end, int thread)
     const struct convert_job *j = job;
     for (int u = begin; u < end; u++)
         j->k->dequantize((float *)j->dst + (size_t)u * PIECE, (const uint8_t *)j->src + (size_t)u * PIECE,
-                      piece_of(j->c, u), j->c->scale);
+                         piece_of(j->c, u), j->c->scale);
 }
 
 static void quantize_units(void *job, int begin, int end, int thread)
 {
     const struct convert_job *j = job;
     for (int u = begin; u < end; u++)
-        j->k->quantize((uint8_t *)j->dst + (size_t)u * PIECE, (const float *)j->src + (size_t)u * PIECE, piece_of(j->c, u),
-                    j->c->scale);
+        j->k->quantize((uint8_t *)j->dst + (size_t)u * PIECE, (const float *)j->src + (size_t)u * PIECE,
+                       piece_of(j->c, u), j->c->scale);
 }
 
 static void lookup_units(void *job, int begin, int end, int thread)
 {
     const struct convert_job *j = job;
     for (int u = begin; u < end; u++)
-        j->k->lookup((uint8_t *)j->dst + (size_t)u * PIECE, (const uint8_t *)j->src + (size_t)u * PIECE, piece_of(j->c, u),
-                  j->c->table);
+        j->k->lookup((uint8_t *)j->dst + (size_t)u * PIECE, (const uint8_t *)j->src + (size_t)u * PIECE,
+                     piece_of(j->c, u), j->c->table);
 }
 
 static enum reel_err run_convert(struct program *p, struct step *s, void (*units)(void *, int, int, int))
@@ -229,7 +229,7 @@ static enum reel_err lower_quantize(struct program *p, const struct node *node, 
 {
     struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
     struct convert c = {0};
-    if (form_exists(&out->form[0]) || form_exists(&out->form[1])) { // made by the operator before it
+    if (out->absorbed || form_exists(&out->form[0]) || form_exists(&out->form[1])) { // made by the operator before it
         *out_done = true;
         return REEL_OK;
     }
@@ -288,6 +288,25 @@ static enum reel_err make_table(struct program *p, const struct node *node, cons
     return err;
 }
 
+// x * f(x) with f(x) rounded between, as quantised SiLU and HardSwish are: the
+// product behind f, whose other operand is dequantised from the same bytes.
+struct gate {
+    const struct node *q; // behind the product
+    struct q8_scale x, f, to;
+};
+
+static bool gate_behind(struct program *p, const struct info *bytes, const struct node *q, struct gate *g)
+{
+    const struct node *d = graph_only_consumer(p->graph, q->out[0]);
+    const struct node *mul = is(d, "DequantizeLinear") ? graph_only_consumer(p->graph, d->out[0]) : NULL;
+    if (!is(mul, "Mul") || mul->n_in != 2 || mul->n_epilogue || mul->in[0] == mul->in[1]) return false;
+    const struct value *x = mul->in[mul->in[0] == d->out[0] ? 1 : 0];
+    const struct node *from = x ? x->producer : NULL;
+    if (!is(from, "DequantizeLinear") || from->in[0] != bytes->v) return false;
+    g->q = quantizer(p, mul->out[0], &g->to);
+    return g->q && one_scale(p, d, info_of(p, q->out[0]), &g->f) && one_scale(p, from, bytes, &g->x);
+}
+
 static enum reel_err lower_table(struct program *p, const struct node *node, bool *out_done)
 {
     const struct info *bytes;
@@ -302,9 +321,21 @@ static enum reel_err lower_table(struct program *p, const struct node *node, boo
     struct info *out = info_of(p, q->out[0]);
     struct convert c = {.count = count_in(bytes, layout)};
     enum reel_err err = make_table(p, node, bytes, &from, out, &to, layout, c.table);
+    struct gate g;
+    const bool gated = !err && gate_behind(p, bytes, q, &g);
+    if (gated) {
+        uint8_t all[256], f[256];
+        for (int i = 0; i < 256; i++) all[i] = (uint8_t)i;
+        memcpy(f, c.table, sizeof f);
+        g.x.flip = memory_flip(bytes, layout), g.f.flip = memory_flip(out, layout);
+        out->absorbed = true;
+        out = info_of(p, g.q->out[0]);
+        g.to.flip = memory_flip(out, layout);
+        p->k8->multiply(c.table, all, f, 256, g.x, g.f, g.to);
+    }
     if (!err) err = need_form(p, bytes->v, layout, &c.src);
     if (!err) err = make_form(p, out->v, layout, &c.dst);
-    if (!err && !add_convert(p, node, "table", run_lookup, &c)) err = no_memory(node);
+    if (!err && !add_convert(p, node, gated ? "table of a gate" : "table", run_lookup, &c)) err = no_memory(node);
     *out_done = true;
     return err;
 }
@@ -316,6 +347,7 @@ struct binary8 {
     struct q8_scale from_a, from_b, to;
     bool product;
     size_t count;
+    size_t plane; // of a: b has one element a channel, blocked
 };
 
 struct binary8_job {
@@ -331,7 +363,26 @@ static void binary8_units(void *job, int begin, int end, int thread)
     for (int u = begin; u < end; u++) {
         const size_t at = (size_t)u * PIECE, left = j->w->count - at, n = left < PIECE ? left : PIECE;
         (j->w->product ? j->k->multiply : j->k->add)(j->dst + at, j->a + at, j->b + at, n, j->w->from_a, j->w->from_b,
-                                               j->w->to);
+                                                     j->w->to);
+    }
+}
+
+// The channels' elements are repeated, so that the same loop does it.
+#define REPEAT_BYTES 1024
+
+static void gate8_units(void *job, int begin, int end, int thread)
+{
+    const struct binary8_job *j = job;
+    const size_t v = (size_t)j->k->lanes;
+    for (int u = begin; u < end; u++) {
+        uint8_t row[REPEAT_BYTES];
+        for (size_t i = 0; i < REPEAT_BYTES; i += v) memcpy(row + i, j->b + (size_t)u * v, v);
+        for (size_t i = 0; i < j->w->plane; i += REPEAT_BYTES) {
+            const size_t left = j->w->plane - i, at = (size_t)u * j->w->plane + i;
+            (j->w->product ? j->k->multiply : j->k->add)(j->dst + at, j->a + at, row,
+                                                         left < REPEAT_BYTES ? left : REPEAT_BYTES, j->w->from_a,
+                                                         j->w->from_b, j->w->to);
+        }
     }
 }
 
@@ -339,8 +390,18 @@ static enum reel_err run_binary8(struct program *p, struct step *s)
 {
     const struct binary8 *w = s->data;
     struct binary8_job job = {p->k8, w, form_at(p, &w->a), form_at(p, &w->b), form_at(p, &w->dst)};
-    pool_run(p->pool, binary8_units, &job, pieces(w->count));
+    if (w->plane)
+        pool_run(p->pool, gate8_units, &job, (int)(w->count / w->plane));
+    else
+        pool_run(p->pool, binary8_units, &job, pieces(w->count));
     return REEL_OK;
+}
+
+// Whether b has one element for each channel of the image a.
+static bool one_a_channel(const struct info *a, const struct info *b)
+{
+    return a->bytes_image && b->bytes_image && a->shape.ndim == b->shape.ndim && a->bs.n == b->bs.n &&
+           a->bs.c == b->bs.c && b->bs.h * b->bs.w == 1;
 }
 
 static enum reel_err lower_binary8(struct program *p, const struct node *node, bool *out_done)
@@ -352,11 +413,25 @@ static enum reel_err lower_binary8(struct program *p, const struct node *node, b
     if (!dequantized_from(p, node->in[0], &a, &w.from_a) || !dequantized_from(p, node->in[1], &b, &w.from_b))
         return REEL_OK;
     const struct node *q = quantizer(p, node->out[0], &w.to);
-    if (!q || !reel_shape_equal(&a->shape, &b->shape)) return REEL_OK;
-    const bool blocked = form_exists(&a->form[LAYOUT_BLOCKED]) || form_exists(&b->form[LAYOUT_BLOCKED]);
-    const enum layout layout = blocked ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
+    if (!q) return REEL_OK;
     const struct info *out = info_of(p, q->out[0]);
+    if (form_exists(&out->form[0]) || form_exists(&out->form[1])) { // a gate, made with its table
+        *out_done = true;
+        return REEL_OK;
+    }
+    const bool same = reel_shape_equal(&a->shape, &b->shape);
+    if (!same && one_a_channel(b, a)) {
+        const struct info *swap = a;
+        const struct q8_scale scale = w.from_a;
+        a = b, w.from_a = w.from_b;
+        b = swap, w.from_b = scale;
+    } else if (!same && !one_a_channel(a, b)) {
+        return REEL_OK;
+    }
+    const bool blocked = !same || form_exists(&a->form[LAYOUT_BLOCKED]) || form_exists(&b->form[LAYOUT_BLOCKED]);
+    const enum layout layout = blocked ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
     w.count = count_in(a, layout);
+    if (!same) w.plane = (size_t)a->bs.h * (size_t)a->bs.w * (size_t)a->bs.lanes;
     w.from_a.flip = memory_flip(a, layout), w.from_b.flip = memory_flip(b, layout),
     w.to.flip = memory_flip(out, layout);
     enum reel_err err = need_form(p, a->v, layout, &w.a);
@@ -427,20 +502,19 @@ static enum reel_err run_mean8(struct program *p, struct step *s)
     return run_pool8(p, s, mean_units);
 }
 
-static enum reel_err emit_pool8(struct program *p, const struct node *node, const char *kernel, struct pool8 *w,
-                                const struct info *in, const struct info *out,
+static enum reel_err emit_pool8(struct program *p, const struct node *node, const char *kernel, const struct pool8 *w,
                                 enum reel_err (*run)(struct program *, struct step *))
 {
-    w->in = in->bs, w->out = out->bs;
-    enum reel_err err = need_form(p, in->v, LAYOUT_BLOCKED, &w->src);
-    if (!err) err = make_form(p, out->v, LAYOUT_BLOCKED, &w->dst);
-    struct step *s = err ? NULL : add_step(p, node, kernel, run, sizeof *w);
-    if (!s) return err ? err : no_memory(node);
+    struct step *s = add_step(p, node, kernel, run, sizeof *w);
+    if (!s) return no_memory(node);
     *(struct pool8 *)s->data = *w;
     touch(p, &w->src, p->n_steps - 1);
     touch(p, &w->dst, p->n_steps - 1);
     return REEL_OK;
 }
+
+// A large window over both axes costs less as two passes, one an axis.
+#define SPLIT_WINDOW 9
 
 // MaxPool of bytes, as pass_quant leaves it.
 static enum reel_err lower_max8(struct program *p, const struct node *node, bool *out_done)
@@ -452,9 +526,21 @@ static enum reel_err lower_max8(struct program *p, const struct node *node, bool
     if (!in->bytes_image || !out->bytes_image || in->bs.c != out->bs.c || in->bs.n != out->bs.n) return REEL_OK;
     if (node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->uses) return REEL_OK;
     if (!pool_window(node, in, out, &g, &over)) return REEL_OK;
-    struct pool8 w = {.w = {g.kh, g.kw, g.sh, g.sw, g.dh, g.dw, g.pad_top, g.pad_left}};
+    struct pool8 w = {.w = {g.kh, g.kw, g.sh, g.sw, g.dh, g.dw, g.pad_top, g.pad_left}, .in = in->bs, .out = out->bs};
     *out_done = true;
-    return emit_pool8(p, node, "max pool of bytes", &w, in, out, run_max8);
+    enum reel_err err = need_form(p, in->v, LAYOUT_BLOCKED, &w.src);
+    if (!err && g.kh > 1 && g.kw > 1 && g.kh * g.kw >= SPLIT_WINDOW) { // along the rows first
+        struct pool8 rows = w;
+        rows.w = (struct q8_window){1, g.kw, 1, g.sw, 1, g.dw, 0, g.pad_left};
+        rows.out.h = in->bs.h;
+        err = make_temporary(p, blocked_floats(&rows.out), &rows.dst);
+        if (!err) err = emit_pool8(p, node, "max pool of bytes", &rows, run_max8);
+        w.src = rows.dst;
+        w.in = rows.out;
+        w.w = (struct q8_window){g.kh, 1, g.sh, 1, g.dh, 1, g.pad_top, 0};
+    }
+    if (!err) err = make_form(p, node->out[0], LAYOUT_BLOCKED, &w.dst);
+    return err ? err : emit_pool8(p, node, "max pool of bytes", &w, run_max8);
 }
 
 static enum reel_err lower_mean8(struct program *p, const struct node *node, bool *out_done)
@@ -468,7 +554,10 @@ static enum reel_err lower_mean8(struct program *p, const struct node *node, boo
     const struct info *out = info_of(p, q->out[0]);
     if (!out->bytes_image || out->bs.h * out->bs.w != 1) return REEL_OK;
     *out_done = true;
-    return emit_pool8(p, node, "mean of bytes", &w, in, out, run_mean8);
+    w.in = in->bs, w.out = out->bs;
+    enum reel_err err = need_form(p, in->v, LAYOUT_BLOCKED, &w.src);
+    if (!err) err = make_form(p, out->v, LAYOUT_BLOCKED, &w.dst);
+    return err ? err : emit_pool8(p, node, "mean of bytes", &w, run_mean8);
 }
 
 // ---- Concat ---------------------------------------------------------------------------------
