@@ -74,7 +74,7 @@ struct info {
     int home_channel;
     // float32 without a form: what this DequantizeLinear makes, not made yet
     const struct node *dequantize;
-    bool absorbed; // bytes that only an operator reads which was compiled with their maker
+    bool absorbed;              // bytes that only an operator reads which was compiled with their maker
     struct reel_tensor dynamic; // at run time, when count is -1
 };
 
