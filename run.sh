@@ -271,7 +271,11 @@ demo_still() { # input, output, picture
 demo() {
     local out=${TMPDIR:-/tmp}/reelmill-demo.mp4 clip=$root/models/demo/demo.mp4 rc=0 i words=("$@")
     for ((i = 0; i < ${#words[@]}; i++)); do # -o FILE puts it elsewhere
-        if [[ ${words[i]} == -o || ${words[i]} == --output ]]; then out=${words[i + 1]-}; fi
+        case ${words[i]} in
+        -o | --output) out=${words[i + 1]-} ;;
+        --output=*) out=${words[i]#*=} ;;
+        -o?*) out=${words[i]#-o} ;;
+        esac
     done
     if command -v dpkg-query >/dev/null && [[ -n $(missing_packages) ]]; then setup; fi
     ensure_built
@@ -279,6 +283,7 @@ demo() {
     say "reelmill: the bundled clip, twice as large (--demo)"
     run_coordinator --config "$root/configs/upscale.cfg" "$clip" -o "$out" -y "$@" || rc=$?
     if ((rc == 0)); then
+        [[ -f $out ]] || return 0 # null:, or what is no one file
         say "reelmill: the video is $out"
         if command -v ffmpeg >/dev/null && demo_still "$clip" "$out" "${out%.*}.png"; then
             say "reelmill: before | after is ${out%.*}.png"
