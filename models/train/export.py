@@ -8,6 +8,10 @@ from onnx import helper, numpy_helper
 
 import nets
 
+# Channels of DepthToSpace by 4 in the order in which two by 2 have them.
+TWICE = np.arange(16).reshape(2, 2, 2, 2).transpose(1, 3, 0, 2).ravel()
+
+
 class Graph:
     def __init__(self):
         self.nodes, self.weights = [], []
@@ -42,12 +46,17 @@ def save(net, path):
     x = g.act("head", edge, net.head_weight(), net.head.bias, strides=[2, 2])
     for i, layer in enumerate(net.body):
         x = g.act(f"body{i}", x, layer.weight, layer.bias, pads=[1] * 4)
-    weight, bias = net.tail_weight()
-    tail = g.conv("tail", x, numpy(weight), numpy(bias), pads=[1] * 4)
-    detail = g.add("DepthToSpace", [tail], "detail", blocksize=4, mode="CRD")
-    skip = g.conv("skip", edge, numpy(net.skip_weight()))
-    smooth = g.add("DepthToSpace", [skip], "smooth", blocksize=2, mode="CRD")
-    g.add("Add", [smooth, detail], "output")
+    weight, bias = (numpy(v)[TWICE] for v in net.tail_weight())
+    tail = g.conv("tail", x, weight, bias, pads=[1] * 4)
+    detail = g.add("DepthToSpace", [tail], "detail", blocksize=2, mode="CRD")
+    skip = numpy(net.skip_weight())
+    # Both of these are a convolution and its epilogue: sharp - calm, within bounds, and sharp less of that.
+    beyond = g.add("Add", [g.conv("beyond", edge, skip - numpy(nets.kernels(nets.spline))), detail], "beyond.all")
+    bounds = [g.constant(name, np.float32(value)) for name, value in (("low", -net.calm), ("high", net.calm))]
+    beyond = g.add("Clip", [beyond, *bounds], "beyond.clip")
+    beyond = g.add("Mul", [beyond, g.constant("less", np.float32(-1))], "beyond.less")
+    sharp = g.add("Add", [g.conv("sharp", edge, skip), detail], "sharp.all")
+    g.add("DepthToSpace", [g.add("Add", [sharp, beyond], "settled")], "output", blocksize=2, mode="CRD")
     graph = helper.make_graph(
         g.nodes, "upscale2x", [helper.make_tensor_value_info("input", 1, ["N", 1, "H", "W"])],
         [helper.make_tensor_value_info("output", 1, ["N", 1, "2H", "2W"])], g.weights)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 SLOPE = 0.1  # of negative features: plain ReLUs died by the dozen, and took whole layers with them
 TAIL = 0.05  # scale of the last layer while training
+SKIP = 0.1   # and of the kernel beside the network
 
 
 def cubic(x, a=-0.5):
@@ -23,18 +24,25 @@ def cubic(x, a=-0.5):
     return a * (x**3 - 5 * x**2 + 8 * x - 4) if x < 2 else 0.0
 
 
-def bicubic_weights():
+def linear(x):
+    return max(0.0, 1 - abs(x))
+
+
+def spline(x):
+    """The quadratic B-spline: smooths more than it interpolates."""
+    x = abs(x)
+    return 0.75 - x**2 if x < 0.5 else 0.5 * max(0.0, 1.5 - x)**2
+
+
+def kernels(of=cubic):
     """(4, 1, 5, 5): one kernel per output phase, in DepthToSpace's order."""
-    taps = []
-    for phase in range(2):
-        centre = -0.25 if phase == 0 else 0.25
-        taps.append(np.array([cubic(k - 2 - centre) for k in range(5)]))
-    kernels = [np.outer(taps[y], taps[x]) for y in range(2) for x in range(2)]
-    return torch.tensor(np.stack(kernels), dtype=torch.float32).reshape(4, 1, 5, 5)
+    taps = [np.array([of(k - 2 - centre) for k in range(5)]) for centre in (-0.25, 0.25)]
+    planes = [np.outer(taps[y], taps[x]) for y in range(2) for x in range(2)]
+    return torch.tensor(np.stack(planes), dtype=torch.float32).reshape(4, 1, 5, 5)
 
 
 def bicubic(x):
-    return F.pixel_shuffle(F.conv2d(F.pad(x, (2, 2, 2, 2), mode="replicate"), bicubic_weights()), 2)
+    return F.pixel_shuffle(F.conv2d(F.pad(x, (2, 2, 2, 2), mode="replicate"), kernels()), 2)
 
 
 class Upscaler(nn.Module):
@@ -50,13 +58,14 @@ class Upscaler(nn.Module):
         self.head = nn.Conv2d(1, channels, 6, stride=2)
         self.body = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(hidden))
         self.tail = nn.Conv2d(channels, 16, 3, padding=1)
+        self.calm = 0.0
         for layer in [self.head, *self.body, self.tail]:
             nn.init.kaiming_normal_(layer.weight, SLOPE)
             nn.init.zeros_(layer.bias)
 
     def skip_weight(self):
         """Learnt around bicubic; sums to 1, so that brightness stays."""
-        return bicubic_weights() + 0.1 * (self.skip - self.skip.mean((1, 2, 3), keepdim=True))
+        return kernels() + SKIP * (self.skip - self.skip.mean((1, 2, 3), keepdim=True))
 
     def head_weight(self):
         """Sums to nothing: detail, not brightness, is what there is to say."""
@@ -73,18 +82,25 @@ class Upscaler(nn.Module):
             y = F.leaky_relu(layer(y), SLOPE)
         weight, bias = self.tail_weight()
         y = F.conv2d(y, weight, bias, padding=1)
-        return F.pixel_shuffle(y, 4) + F.pixel_shuffle(F.conv2d(edge, self.skip_weight()), 2)
+        sharp = F.pixel_shuffle(y, 4) + F.pixel_shuffle(F.conv2d(edge, self.skip_weight()), 2)
+        if not self.calm:
+            return sharp
+        calm = F.pixel_shuffle(F.conv2d(edge, kernels(spline)), 2)
+        return sharp + torch.clamp(calm - sharp, -self.calm, self.calm)
 
-    def shrink(self, factor):
-        """Pulls what was learnt back towards bicubic."""
+    def settle(self, shrink, smooth, calm):
+        """What is done against flicker once all is learnt: it is pulled back towards bicubic, that is mixed with linear
+        interpolation, and the result goes towards a spline by at most `calm` (of 0..1)."""
         with torch.no_grad():
             for value in (self.skip, self.tail.weight, self.tail.bias):
-                value *= factor
+                value *= shrink
+            self.skip += smooth * (kernels(linear) - kernels()) / SKIP
+        self.calm = calm
 
     def flops(self):
         """Per input pixel; a multiply-add counts as two."""
         half = [self.head, *self.body, self.tail]
-        return 2 * self.skip.numel() + sum(2 * m.weight.numel() for m in half) // 4
+        return 4 * self.skip.numel() + sum(2 * m.weight.numel() for m in half) // 4
 
 
 class Fsrcnn(nn.Module):
