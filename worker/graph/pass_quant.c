@@ -91,6 +91,15 @@ static bool fixed(const struct value *v)
     return v && v->constant;
 }
 
+// Scales and zero points of weights: one, or one for each of `outputs`.
+static bool fits_outputs(const struct value *scale, const struct value *zero, const struct value *bias, int64_t outputs)
+{
+    const int64_t scales = reel_tensor_count(scale->constant);
+    if (outputs < 1 || (scales != 1 && scales != outputs)) return false;
+    if (bias && (bias->constant->dtype != REEL_I32 || reel_tensor_count(bias->constant) != outputs)) return false;
+    return !zero || reel_tensor_count(zero->constant) == scales;
+}
+
 // The int32 bias with the scale that its steps have: input's times weights'.
 static enum reel_err bias_value(struct graph *graph, const struct value *bias, const struct value *xs,
                                 const struct value *ws, struct value **out_value)
@@ -116,9 +125,7 @@ static enum reel_err from_conv(struct graph *graph, struct node *node)
     if (node->n_in < 8 || !in[1] || !one(in[1]) || !one(in[2]) || !fixed(in[3]) || !fixed(in[4]) || !one(in[6]) ||
         !one(in[7]) || (in[5] && !fixed(in[5])) || (bias && !fixed(bias)) || !in[7])
         return REEL_OK;
-    const int64_t scales = reel_tensor_count(in[4]->constant),
-                  zeros = in[5] ? reel_tensor_count(in[5]->constant) : scales;
-    if (zeros != scales) return REEL_OK;
+    if (in[3]->shape.ndim < 3 || !fits_outputs(in[4], in[5], bias, in[3]->shape.dim[0])) return REEL_OK;
     // sums beyond 24 bits are not the same in float32
     for (int64_t i = 0; bias && i < reel_tensor_count(bias->constant); i++)
         if (op_scalar_int(bias->constant, i) > 1 << 24 || op_scalar_int(bias->constant, i) < -(1 << 24)) return REEL_OK;
@@ -138,7 +145,7 @@ static enum reel_err from_matmul(struct graph *graph, struct node *node)
         return REEL_OK;
     if ((in[5] && !fixed(in[5])) || in[3]->shape.ndim != 2 || in[4]->shape.ndim > 1 || (in[5] && in[5]->shape.ndim > 1))
         return REEL_OK;
-    if (in[5] && reel_tensor_count(in[5]->constant) != reel_tensor_count(in[4]->constant)) return REEL_OK;
+    if (!fits_outputs(in[4], in[5], NULL, in[3]->shape.dim[1])) return REEL_OK;
     struct value *scale = in[6], *zero = in[7];
     struct value *args[2] = {dequantized(graph, node, 0, -1), dequantized(graph, node, 3, 1)};
     return args[0] && args[1] ? replace(graph, node, "MatMul", args, 2, scale, zero) : out_of_memory();
@@ -151,10 +158,11 @@ static enum reel_err from_gemm(struct graph *graph, struct node *node)
     if (node->n_in < 9 || !in[7] || !in[8] || !one(in[1]) || !one(in[2]) || !fixed(in[3]) || !fixed(in[4]) ||
         !one(in[7]) || !one(in[8]) || (bias && !fixed(bias)) || (in[5] && !fixed(in[5])))
         return REEL_OK;
-    if (in[5] && reel_tensor_count(in[5]->constant) != reel_tensor_count(in[4]->constant)) return REEL_OK;
+    const int columns = node_attr_int(node, "transB", 0) ? 0 : 1;
+    if (in[3]->shape.ndim != 2 || !fits_outputs(in[4], in[5], bias, in[3]->shape.dim[columns])) return REEL_OK;
     struct value *scale = in[7], *zero = in[8], *args[3] = {0};
     args[0] = dequantized(graph, node, 0, -1);
-    args[1] = dequantized(graph, node, 3, node_attr_int(node, "transB", 0) ? 0 : 1);
+    args[1] = dequantized(graph, node, 3, columns);
     if (!args[0] || !args[1]) return out_of_memory();
     enum reel_err err = bias ? bias_value(graph, bias, node->in[1], node->in[4], &args[2]) : REEL_OK;
     return err ? err : replace(graph, node, "Gemm", args, bias ? 3 : 2, scale, zero);

@@ -59,7 +59,8 @@ static void describe(const struct value *v, struct reel_tensor *t)
 // 8-bit weights of an operator whose other operand is dequantised too.
 static bool is_quantized_weight(const struct node *node)
 {
-    if (strcmp(node->op_type, "DequantizeLinear") || !node->in[0]->constant || !node->out[0]) return false;
+    if (strcmp(node->op_type, "DequantizeLinear") || !node->in[0] || !node->in[0]->constant || !node->out[0])
+        return false;
     const enum reel_dtype t = node->in[0]->constant->dtype;
     const struct node *reader = node->out[0]->n_use_nodes == 1 ? node->out[0]->uses[0] : NULL;
     if ((t != REEL_I8 && t != REEL_U8) || !reader || reader->n_in < 2 || reader->in[1] != node->out[0]) return false;

@@ -122,6 +122,7 @@ static bool dequantized_weights(struct program *p, const struct value *v, int ax
     if (!w->scale || w->scale->dtype != REEL_F32 || !is_byte(w->w->dtype)) return false;
     if (node_attr_int(d, "block_size", 0) || axis >= w->w->shape.ndim) return false;
     w->outputs = w->w->shape.dim[axis];
+    if (w->outputs < 1) return false;
     if (!count_fits(w->scale, w->outputs) || !count_fits(w->zero, w->outputs)) return false;
     int64_t along = node_attr_int(d, "axis", 1);
     if (along < 0) along += w->w->shape.ndim;
