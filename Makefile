@@ -121,6 +121,7 @@ banner:
 
 $(OBJ)/decoder/%.o $(OBJ)/aggregator/%.o: INC = $(AV_CFLAGS) $(CUDA_INC-$(CUDA))
 $(OBJ)/common/cuda.o $(OBJ)/common/mem_cuda.o $(OBJ)/worker/%.o: INC = $(CUDA_INC-$(CUDA))
+$(OBJ)/kernels/%_base.o: WARN += -Wno-psabi # GCC's notes on vectors, none of which crosses a file
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -c $< -o $@

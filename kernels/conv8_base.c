@@ -5,7 +5,6 @@
 #include "kernels/conv8.h"
 
 // 8 lanes are two registers here; no vector crosses a file.
-#pragma GCC diagnostic ignored "-Wpsabi"
 #define VL 8
 #define DOT_PLAIN
 #define R1 2

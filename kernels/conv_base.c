@@ -5,7 +5,6 @@
 #include "kernels/conv_cpu.h"
 
 // 8 lanes are two registers here; no vector crosses a file.
-#pragma GCC diagnostic ignored "-Wpsabi"
 #define VL 8
 #define R1 4
 #define R2 2

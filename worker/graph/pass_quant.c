@@ -274,10 +274,8 @@ static enum reel_err move_bytes(struct graph *graph, struct node *q)
         if (move->in[i] == move->in[0]) return REEL_OK;
     graph_set_input(graph, move, 0, bytes);
     graph_set_output(graph, q, 0, NULL);
-    struct value *y = move->out[0];
     graph_remove_node(graph, q);
     graph_set_output(graph, move, 0, out);
-    (void)y;
     return REEL_OK;
 }
 
