@@ -26,6 +26,7 @@ struct link {
     reel_peer peer;
     uint32_t sent, received; // sequence numbers, from 1
     struct reel_box *box;    // NULL: everything goes by the socket
+    bool broken;             // what its box has is read no more
 
     // The open message: records of one type that wait for a flush.
     enum reel_msg_type out_type; // REEL_MSG_NONE: there is none
@@ -383,14 +384,17 @@ static enum reel_err take_from_box(struct reel_bus *bus, struct link *link, stru
 {
     const void *data;
     size_t bytes;
-    if (!link->box) return REEL_AGAIN;
+    if (!link->box || link->broken) return REEL_AGAIN;
     enum reel_err err = reel_box_peek(link->box, &data, &bytes);
     if (err == REEL_AGAIN) return err;
     const struct reel_msg_head *head = data;
     // One that went by the socket comes before it.
     if (!err && bytes >= sizeof *head && head->seq > link->received + 1) return REEL_AGAIN;
     if (!err) err = check_message(link, data, bytes, out_msg);
-    bus->peeked = link;
+    if (err)
+        link->broken = true;
+    else
+        bus->peeked = link;
     out_msg->from = bus->hub ? link->peer : REEL_BUS_HUB;
     return err;
 }
@@ -445,7 +449,7 @@ static bool boxes_have_one(struct reel_bus *bus)
     size_t bytes;
     for (int i = 0; i < bus->n_links; i++) {
         struct link *link = &bus->links[i];
-        if (!link->box || reel_box_peek(link->box, &data, &bytes)) continue;
+        if (!link->box || link->broken || reel_box_peek(link->box, &data, &bytes)) continue;
         const struct reel_msg_head *head = data;
         if (bytes < sizeof *head || head->seq <= link->received + 1) return true;
     }

@@ -5,6 +5,7 @@
 
 #include "common/bus.h"
 #include "common/life.h"
+#include "common/shm.h"
 
 static char path[64];
 
@@ -130,6 +131,23 @@ static void nonsense_in_a_box(void)
     CHECK_INT(next(a, &msg), REEL_GONE);
     CHECK(msg.from == self);
     CHECK_HAS(reel_fail_text(), "no message of this version");
+    CHECK_INT(reel_bus_recv(a, &msg), REEL_AGAIN); // once is enough
+    reel_box_close(&box);
+    reel_bus_close(&b);
+    reel_bus_expel(a, self);
+
+    CHECK_INT(reel_bus_admit(a, self, &fds), REEL_OK);
+    void *base = NULL;
+    off_t bytes = lseek(fds.memory, 0, SEEK_END);
+    CHECK_INT(reel_shm_map(fds.memory, (uint64_t)bytes, &base), REEL_OK);
+    ((uint64_t *)base)[(size_t)bytes / 16] = UINT64_MAX / 2; // the second ring's head
+    CHECK_INT(next(a, &msg), REEL_GONE);
+    CHECK_HAS(reel_fail_text(), "broke its ring");
+    CHECK_INT(reel_bus_recv(a, &msg), REEL_AGAIN);
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < 50 && !err; i++) err = reel_bus_wait(a, NULL, NULL, 0, 1); // old news are over some time
+    CHECK_INT(err, REEL_AGAIN);
+    reel_shm_unmap(base, (uint64_t)bytes);
     reel_box_close(&box);
     reel_bus_close(&b);
     reel_bus_close(&a);
