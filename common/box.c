@@ -108,9 +108,7 @@ struct reel_box_fds reel_box_fds(const struct reel_box *box)
 
 static void ring_bell(struct reel_box *b)
 {
-    atomic_thread_fence(memory_order_seq_cst); // head was written before the look at asleep
-    if (!atomic_load_explicit(&b->out->asleep, memory_order_relaxed)) return;
-    if (!atomic_exchange_explicit(&b->out->asleep, 0, memory_order_seq_cst)) return;
+    if (!atomic_load(&b->out->asleep) || !atomic_exchange(&b->out->asleep, 0)) return;
     uint64_t one = 1;
     ssize_t n;
     do {
@@ -136,7 +134,7 @@ bool reel_box_put(struct reel_box *b, const void *data, size_t bytes)
     memcpy(r->data + at, &length, sizeof length);
     memcpy(r->data + at + HEAD_BYTES, data, bytes);
     b->head += skip + need;
-    atomic_store_explicit(&r->head, b->head, memory_order_release);
+    atomic_store(&r->head, b->head);
     ring_bell(b);
     return true;
 }
@@ -144,7 +142,7 @@ bool reel_box_put(struct reel_box *b, const void *data, size_t bytes)
 enum reel_err reel_box_peek(struct reel_box *b, const void **out_data, size_t *out_bytes)
 {
     struct ring *r = b->in;
-    uint64_t waits = atomic_load_explicit(&r->head, memory_order_acquire) - b->tail;
+    uint64_t waits = atomic_load(&r->head) - b->tail;
     if (!waits) return REEL_AGAIN;
     uint64_t length = SKIP;
     size_t at = b->tail % REEL_BOX_BYTES, skip = 0;
@@ -172,6 +170,5 @@ void reel_box_drop(struct reel_box *b)
 
 void reel_box_set_asleep(struct reel_box *b, bool asleep)
 {
-    atomic_store_explicit(&b->in->asleep, asleep, memory_order_relaxed);
-    if (asleep) atomic_thread_fence(memory_order_seq_cst); // before the last look at head
+    atomic_store(&b->in->asleep, asleep);
 }

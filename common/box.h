@@ -10,11 +10,11 @@
 //
 //   field   writer  reader  order
 //   data    sender  reader  written before head, read before tail
-//   head    sender  reader  release / acquire: bytes written, ever
+//   head    sender  reader  sequentially consistent: bytes written, ever
 //   tail    reader  sender  release / acquire: bytes read, ever
-//   asleep  both    both    fences on both sides: the reader sets it before its
-//                           last look at head, the sender looks at it after
-//                           head; one of the two sees the other
+//   asleep  both    both    sequentially consistent: the reader sets it before
+//                           its last look at head, the sender looks at it after
+//                           writing head; one of the two sees the other
 //
 // What a peer has written is believed by nobody: numbers are checked against
 // the ring, contents by bus.c. Not a queue of any length: who finds no room sends

@@ -25,9 +25,9 @@ kill_many aggregator 3 "${two[@]}"
 
 # Stopped just before it commits, while its decoder dies: another writes the
 # segment, and what the first one says when it goes on is of a time gone by.
-late='' part='' # the stopped process and its file
+late='' part='' # the stopped process and its first file
 stopped_writer() {
-    late=$(pgrep -P "$coordinator" -x aggregator -r T) && part=$(compgen -G "$work/.o.mkv.reelmill/segment-*.part.$late.tmp")
+    late=$(pgrep -P "$coordinator" -x aggregator -r T) && part=$(compgen -G "$work/.o.mkv.reelmill/segment-*.part.$late.tmp" | head -n 1)
 }
 late_commit() {
     local rc=0
