@@ -74,7 +74,7 @@ enum reel_err reel_bus_post(struct reel_bus *bus, reel_peer to, enum reel_msg_ty
 enum reel_err reel_bus_flush(struct reel_bus *bus);
 // For a caller in the midst of its work: where its calls follow each other
 // closely, records are gathered for most_us at most, because messages cost by
-// the piece (a wake-up of two threads on either side), not by the byte.
+// the piece (a wake-up of their reader, if not more), not by the byte.
 // reel_bus_wait() sends what this held back.
 enum reel_err reel_bus_flush_paced(struct reel_bus *bus, int64_t most_us);
 
@@ -83,9 +83,9 @@ enum reel_err reel_bus_flush_paced(struct reel_bus *bus, int64_t most_us);
 uint32_t reel_bus_sent(const struct reel_bus *bus);
 uint32_t reel_bus_received(struct reel_bus *bus, reel_peer peer);
 
-// The next message. AGAIN when there is none at once (a peer that has not waited
-// since the last AGAIN asks again after 100 us); GONE when out_msg->from
-// broke the sequence or the protocol (the text says how); IO.
+// The next message. AGAIN when there is none at once (at the socket it looks
+// again only after 100 us, or a wait); GONE when out_msg->from broke the
+// sequence or the protocol (the text says how); IO.
 enum reel_err reel_bus_recv(struct reel_bus *bus, struct reel_msg *out_msg);
 
 // Flushes, then waits for a message or one of fds to be readable, at most

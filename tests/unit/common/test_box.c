@@ -103,14 +103,33 @@ static void there_and_back(void)
     close(bell);
 }
 
+// Both ends of a box in one process.
+struct pair {
+    int bell;
+    struct reel_box *hub, *child;
+    struct reel_box_fds fds;
+};
+
+static bool pair_open(struct pair *p)
+{
+    *p = (struct pair){0};
+    if (reel_bell_create(&p->bell) || reel_box_create(p->bell, &p->hub)) return false;
+    p->fds = reel_box_fds(p->hub);
+    return !reel_box_attach(&p->fds, &p->child);
+}
+
+static void pair_close(struct pair *p)
+{
+    reel_box_close(&p->child);
+    reel_box_close(&p->hub);
+    close(p->bell);
+}
+
 static void no_room(void)
 {
-    int bell;
-    struct reel_box *hub = NULL, *child = NULL;
-    CHECK_INT(reel_bell_create(&bell), REEL_OK);
-    CHECK_INT(reel_box_create(bell, &hub), REEL_OK);
-    struct reel_box_fds fds = reel_box_fds(hub);
-    CHECK_INT(reel_box_attach(&fds, &child), REEL_OK);
+    struct pair p;
+    CHECK(pair_open(&p));
+    struct reel_box *hub = p.hub, *child = p.child;
     static uint8_t data[REEL_BOX_BYTES + 8];
     CHECK(!reel_box_put(hub, data, REEL_BOX_BYTES + 1));
     CHECK(!reel_box_put(hub, data, REEL_BOX_BYTES)); // its length needs room as well
@@ -131,9 +150,7 @@ static void no_room(void)
         }
         CHECK_INT(k, n);
     }
-    reel_box_close(&child);
-    reel_box_close(&hub);
-    close(bell);
+    pair_close(&p);
 }
 
 // Whatever stands in a ring that the other end has scribbled over: an answer,
@@ -142,17 +159,14 @@ static void scribbled(void)
 {
     srand(7);
     for (int turn = 0; turn < 300; turn++) {
-        int bell;
-        struct reel_box *hub = NULL, *child = NULL;
-        CHECK_INT(reel_bell_create(&bell), REEL_OK);
-        CHECK_INT(reel_box_create(bell, &hub), REEL_OK);
-        struct reel_box_fds fds = reel_box_fds(hub);
-        CHECK_INT(reel_box_attach(&fds, &child), REEL_OK);
+        struct pair p;
+        CHECK(pair_open(&p));
+        struct reel_box *hub = p.hub, *child = p.child;
         uint8_t data[64] = {0};
         for (int i = 0; i < 5; i++) CHECK(reel_box_put(child, data, sizeof data));
-        off_t size = lseek(fds.memory, 0, SEEK_END);
+        off_t size = lseek(p.fds.memory, 0, SEEK_END);
         void *base = NULL;
-        CHECK_INT(reel_shm_map(fds.memory, (uint64_t)size, &base), REEL_OK);
+        CHECK_INT(reel_shm_map(p.fds.memory, (uint64_t)size, &base), REEL_OK);
         uint64_t *words = base;
         for (int i = 0; i < 4000; i++)
             words[(size_t)rand() % ((size_t)size / 8)] =
@@ -172,9 +186,7 @@ static void scribbled(void)
         CHECK(err == REEL_GONE || err == REEL_AGAIN || err == REEL_OK);
         reel_box_put(hub, data, sizeof data);
         reel_shm_unmap(base, (uint64_t)size);
-        reel_box_close(&child);
-        reel_box_close(&hub);
-        close(bell);
+        pair_close(&p);
     }
 }
 

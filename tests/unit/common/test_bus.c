@@ -282,6 +282,32 @@ static void two_ways(void)
     reel_bus_close(&a);
 }
 
+// The short way is taken, and only by what goes with frames.
+static void short_way(void)
+{
+    reel_peer self = reel_peer_make(REEL_WORKER, 8, 1);
+    struct reel_bus *a = hub();
+    struct reel_box *box = NULL;
+    struct reel_box_fds fds;
+    CHECK(a);
+    CHECK_INT(reel_bus_admit(a, self, &fds), REEL_OK);
+    CHECK_INT(reel_box_attach(&fds, &box), REEL_OK);
+    for (int t = 1; t < REEL_MSG_TYPES; t++) {
+        static const uint64_t record[1024];
+        bool frames = t == REEL_MSG_WINDOW || t == REEL_MSG_DECODED || t == REEL_MSG_READY || t == REEL_MSG_WORK ||
+                      t == REEL_MSG_DONE || t == REEL_MSG_FRAME || t == REEL_MSG_TAKEN;
+        CHECK(reel_msg_record_bytes(t) <= sizeof record);
+        CHECK_INT(reel_bus_post(a, self, t, record), REEL_OK);
+        CHECK_INT(reel_bus_flush(a), REEL_OK);
+        const void *data;
+        size_t bytes;
+        CHECK_INT(reel_box_peek(box, &data, &bytes), frames ? REEL_OK : REEL_AGAIN);
+        if (frames) reel_box_drop(box);
+    }
+    reel_box_close(&box);
+    reel_bus_close(&a);
+}
+
 // Who waits without end is woken by either way, and by nothing else.
 static void woken(void)
 {
@@ -326,5 +352,5 @@ static void record_sizes(void)
 
 CHECK_MAIN({"bus batches in order", batches}, {"bus incarnations", incarnations}, {"bus lost message", lost_message},
            {"bus nonsense in a box", nonsense_in_a_box}, {"bus absent peer", absent_peer}, {"bus paced", paced},
-           {"bus open messages", open_messages}, {"bus two ways", two_ways}, {"bus woken", woken},
-           {"bus record sizes", record_sizes})
+           {"bus open messages", open_messages}, {"bus two ways", two_ways}, {"bus short way", short_way},
+           {"bus woken", woken}, {"bus record sizes", record_sizes})
