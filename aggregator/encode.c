@@ -305,8 +305,9 @@ static void on_log(void *ctx, int level, const char *fmt, va_list args)
 
 void encode_begin(void)
 {
-    // libx264's macroblock tree reads memory that it never wrote (seen with 0.164):
-    // fill what malloc gives with zeros, or two runs differ in bytes.
+    // Once in some hundred processes the bytes were others, the same others each time
+    // (libx264 0.164, which reads a few bytes beyond a block of the heap); never since
+    // malloc gives zeros. That this is the cause is not proved.
     mallopt(M_PERTURB, 0xff);
     av_log_set_callback(on_log);
     setenv("SVT_LOG", "1", 0); // SVT-AV1 prints by itself: errors alone
