@@ -49,4 +49,14 @@ few_descriptors() {
     else ok few_descriptors; fi
 }
 few_descriptors
+# What lies beside the output is nobody's to write over, whatever its name.
+neighbours_stay() {
+    local rc=0
+    echo mine >"$work/other.mkv.tmp"
+    reel "$work/a.mp4" -o "$work/other.mkv" -y --gpu_num 1 || rc=$?
+    if ((rc)); then not_ok neighbours_stay "exit code $rc"
+    elif [[ $(cat "$work/other.mkv.tmp" 2>&1) != mine ]]; then not_ok neighbours_stay "other.mkv.tmp is another"
+    else ok neighbours_stay; fi
+}
+neighbours_stay
 finish
