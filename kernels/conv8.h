@@ -92,6 +92,8 @@ struct conv8_kernels {
     void (*dequantize)(float *dst, const uint8_t *src, size_t n, struct q8_scale from);
     // table is indexed by the byte in memory.
     void (*lookup)(uint8_t *dst, const uint8_t *src, size_t n, const uint8_t table[256]);
+    // `pixels` of `have` channels (at most V), `step` bytes apart, of both.
+    void (*lines)(uint8_t *dst, const uint8_t *src, size_t pixels, size_t step, int have, const struct q8_lines *l);
     // Of dequantised numbers, quantised again.
     void (*add)(uint8_t *dst, const uint8_t *a, const uint8_t *b, size_t n, struct q8_scale sa, struct q8_scale sb,
                 struct q8_scale to);

@@ -20,6 +20,17 @@ struct q8_scale {
     int flip;
 };
 
+// A function of a byte for each of up to V channels: y = x * factor + shift from
+// x = turn on and another line below, rounded, within lo..hi; x and y as biased
+// bytes. Vectors are whole. With a table, y = table[c * 256 + x] instead.
+struct q8_lines {
+    const float *factor, *shift, *below_factor, *below_shift;
+    const uint8_t *table;
+    bool bent; // the line below is another
+    int turn, lo, hi;
+    int flip_in, flip_out; // of the bytes in memory
+};
+
 // x / scale to the nearest, ties to even, + zero, within the type; NaN becomes
 // the lowest.
 void q8_quantize(uint8_t *dst, const float *src, size_t n, struct q8_scale to);

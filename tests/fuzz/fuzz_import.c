@@ -55,6 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     if (copy && shapes && count % 2) fix_inputs(copy, shapes);
     struct pass_params params = {.caps = BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU,
                                  .in_shapes = shapes};
+    if (count % 4 < 2) params.caps |= BACKEND_INT8;
     if (copy && shapes) pass_run_all(copy, &params, NULL);
     free(shapes);
     graph_destroy(&copy);

@@ -532,6 +532,7 @@ static void destroy(struct program **program)
     free(p->info);
     free(p->arena);
     free(p->scratch);
+    free(p->weights16);
     free(p->step_us);
     pool_destroy(&p->pool);
     free(p);
@@ -568,6 +569,8 @@ static enum reel_err compile(const struct graph *graph, const struct backend_par
         if (!err) err = compile_inputs(p);
         for (const struct node *n = graph->first; n && !err; n = n->next) err = compile_node(p, n);
         if (!err) err = compile_outputs(p);
+        free(p->weights16);
+        p->weights16 = NULL;
         if (!err) err = plan_memory(p);
         // for people who look for the slow step in a dump
         if (!err && getenv("REELMILL_PROFILE")) p->step_us = calloc((size_t)p->n_steps + 1, sizeof *p->step_us);

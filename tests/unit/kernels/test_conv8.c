@@ -356,6 +356,47 @@ static void sums_wrap_around(void)
     free(inputs), free(weights), free(want), free(start), free(factor), free(shift);
 }
 
+// Lines of every kernel against doubles, but where they lie at a tie.
+static void lines_are_rounded_to_bytes(void)
+{
+    for (int i = 0, n = find_tables(); i < n; i++)
+        for (int kind = 0; kind < 16; kind++) {
+            const int v = tables[i]->lanes, have = kind & 8 ? v - 3 : v, pixels = 37;
+            const size_t step = (size_t)(kind & 4 ? v + 5 : v);
+            float numbers[4][16];
+            for (int k = 0; k < 4; k++)
+                for (int c = 0; c < 16; c++)
+                    numbers[k][c] = k & 1 ? (float)rand_int(-90000, 90000) / 1000 : (float)rand_int(-3000, 3000) / 1000;
+            const struct q8_lines l = {numbers[0],
+                                       numbers[1],
+                                       numbers[2],
+                                       numbers[3],
+                                       .bent = kind & 1,
+                                       .turn = 131,
+                                       .lo = 17,
+                                       .hi = 201,
+                                       .flip_in = kind & 2 ? 128 : 0,
+                                       .flip_out = kind & 1 ? 128 : 0};
+            uint8_t src[64 * 24], dst[64 * 24];
+            for (size_t b = 0; b < sizeof src; b++) src[b] = (uint8_t)rand_int(0, 255), dst[b] = 77;
+            tables[i]->lines(dst, src, (size_t)pixels, step, have, &l);
+            int wrong = 0;
+            for (int p = 0; p < pixels; p++)
+                for (int c = 0; c < (int)step; c++) {
+                    const size_t at = (size_t)p * step + (size_t)c;
+                    if (c >= have) {
+                        wrong += dst[at] != 77;
+                        continue;
+                    }
+                    const int x = src[at] ^ l.flip_in, below = l.bent && x < l.turn ? 2 : 0;
+                    const double y =
+                        fmin(fmax((double)x * (double)numbers[below][c] + (double)numbers[below + 1][c], 17), 201);
+                    wrong += fabs(y - (dst[at] ^ l.flip_out)) > 0.5001;
+                }
+            CHECK_MSG(!wrong, "%s, kind %d: %d wrong", tables[i]->name, kind, wrong);
+        }
+}
+
 // ---- speed -----------------------------------------------------------------------
 
 static double now_ms(void)
@@ -428,7 +469,8 @@ int main(int argc, char **argv)
         {"convolutions_of_all_kinds_are_exact", convolutions_of_all_kinds_are_exact},
         {"many_channels_are_exact", many_channels_are_exact},
         {"matrix_products_are_exact", matrix_products_are_exact},
-        {"sums_wrap_around", sums_wrap_around}};
+        {"sums_wrap_around", sums_wrap_around},
+        {"lines_are_rounded_to_bytes", lines_are_rounded_to_bytes}};
     if (argc > 1 && !strcmp(argv[1], "bench")) {
         bench();
         return 0;

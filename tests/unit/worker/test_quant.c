@@ -334,6 +334,67 @@ static void gates_by_channel(void)
     }
 }
 
+// Functions of a byte and a channel: slopes, normalisation, arithmetic with
+// constants, alone and in a row, on images and on rows; exact where one line a
+// channel would not be.
+static void functions_of_a_channel(void)
+{
+    for (int kind = 0; kind < 14; kind++) {
+        struct maker m = maker();
+        const struct qtype in = kind & 1 ? s8 : u8, out = kind & 2 ? outs8 : out8;
+        const bool rows = kind == 10 || kind == 11;
+        const struct reel_shape channel = rows ? DIMS(37) : DIMS(37, 1, 1);
+        struct value *x = through(&m, make_input(&m, "x", rows ? DIMS(67, 37) : DIMS(2, 37, 9, 7)), in), *y;
+        struct value *a = make_weights(&m, channel, kind == 5 ? -1.5 : 0.3, 1.7), *b = make_weights(&m, channel, -2, 2);
+        struct value *one = make_weights(&m, DIMS(37), -1, 1), *var = make_weights(&m, DIMS(37), 0.2, 3);
+        switch (kind) {
+        case 0:
+        case 1: // on the blocked form
+            x = make_node(&m, "MaxPool", x, NULL, NULL);
+            ATTR_LIST(&m, x, "kernel_shape", 3, 3);
+            x = through(&m, x, in);
+            y = make_node(&m, "PRelu", x, b, NULL);
+            break;
+        case 2:
+        case 3:
+        case 10:
+            y = operator_of(&m, "", "BatchNormalization", 5, (struct value *[]){x, one, one, one, var});
+            break;
+        case 4:
+        case 5:
+        case 11:
+            y = make_node(&m, "Add", b, make_node(&m, "Mul", x, a, NULL), NULL);
+            break;
+        case 6: // a slope behind a shift: more than two lines
+            y = make_node(&m, "PRelu", make_node(&m, "Add", x, b, NULL), b, NULL);
+            break;
+        case 7:
+            y = make_node(&m, "Relu", make_node(&m, "Sub", b, x, NULL), NULL, NULL);
+            break;
+        case 8: // no line at all
+            y = make_node(&m, "Mul", make_node(&m, "Tanh", make_node(&m, "Mul", x, a, NULL), NULL, NULL), b, NULL);
+            break;
+        case 9: // the same for all channels
+            y = make_node(&m, "Clip", make_node(&m, "Div", x, make_scalar(&m, 0.7), NULL), make_scalar(&m, -0.4),
+                          make_scalar(&m, 1.3));
+            break;
+        case 12: // ties everywhere
+            y = make_node(&m, "Mul", x, make_scalar(&m, 0.5), NULL);
+            break;
+        default: // clamped on both sides
+            y = make_node(&m, "Clip", make_node(&m, "Mul", x, make_node(&m, "Mul", a, make_scalar(&m, 40), NULL), NULL),
+                          make_scalar(&m, -3), make_scalar(&m, 2.7));
+        }
+        make_output(&m, through(&m, y, kind == 12 ? in : out));
+        CHECK_QUANT(&m, 1e-9, "dequantize");
+        CHECK_MSG(strstr(steps, kind == 9 || kind == 12  ? " table "
+                                : kind == 6 || kind == 8 ? "lines and tables"
+                                                         : "lines of bytes"),
+                  "kind %d:\n%s", kind, steps);
+        graph_destroy(&m.graph);
+    }
+}
+
 // Windows, strides and padding of all kinds on bytes.
 static void pools_of_bytes(void)
 {
@@ -387,4 +448,5 @@ CHECK_MAIN({"convolutions_between_scales", convolutions_between_scales},
            {"products_of_matrices", products_of_matrices}, {"bytes_stay_bytes", bytes_stay_bytes},
            {"operators_on_bytes", operators_on_bytes}, {"scales_that_do_not_fit", scales_that_do_not_fit},
            {"scales_of_the_run", scales_of_the_run}, {"gates_by_channel", gates_by_channel},
-           {"pools_of_bytes", pools_of_bytes}, {"floats_between", floats_between})
+           {"functions_of_a_channel", functions_of_a_channel}, {"pools_of_bytes", pools_of_bytes},
+           {"floats_between", floats_between})

@@ -7,8 +7,9 @@
 // form of, and operators that have 8-bit kernels read that. Where one reads
 // float32, need_form() makes it. QuantizeLinear behind a convolution or product
 // changes the step that is there already: it rounds its sums at once; behind an
-// operator on bytes (tables, sums, pooling) the operator is compiled as one step
-// with it. lower_quant_conv.c has the convolutions and products.
+// operator on bytes the operator is compiled as one step with it.
+// lower_quant_conv.c has the convolutions and products, lower_quant_table.c what
+// has one operand, lower_quant_image.c pooling and concatenation.
 #include "worker/backend/onednn/lower_quant.h"
 
 #include <math.h>
@@ -18,10 +19,9 @@
 #include "kernels/quant8.h"
 #include "worker/onnx/op.h"
 
-// Elements done at a time by one thread.
-#define PIECE 16384
+#define PIECE QUANT_PIECE
 
-static int pieces(size_t count)
+int quant_pieces(size_t count)
 {
     return (int)((count + PIECE - 1) / PIECE);
 }
@@ -43,9 +43,7 @@ int memory_flip(const struct info *bytes, enum layout layout)
     return layout == LAYOUT_PLAIN && bytes->dtype == REEL_I8 ? 128 : 0;
 }
 
-// The scale and biased zero point of a (De)QuantizeLinear of `bytes`, when they
-// are one constant for the tensor.
-static bool one_scale(struct program *p, const struct node *node, const struct info *bytes, struct q8_scale *out)
+bool one_scale(struct program *p, const struct node *node, const struct info *bytes, struct q8_scale *out)
 {
     if (node->n_in < 2 || !node->in[1] || !is_byte(bytes->dtype)) return false;
     const struct info *s = info_of(p, node->in[1]);
@@ -59,8 +57,7 @@ static bool one_scale(struct program *p, const struct node *node, const struct i
     return true;
 }
 
-// The QuantizeLinear that alone reads v.
-static const struct node *quantizer(struct program *p, const struct value *v, struct q8_scale *out)
+const struct node *quantizer(struct program *p, const struct value *v, struct q8_scale *out)
 {
     const struct node *q = graph_only_consumer(p->graph, v);
     if (!is(q, "QuantizeLinear") || q->in[0] != v || !q->out[0]) return NULL;
@@ -82,7 +79,6 @@ struct convert {
     struct form src, dst;
     struct q8_scale scale;
     size_t count;
-    uint8_t table[256];
 };
 
 struct convert_job {
@@ -114,19 +110,11 @@ static void quantize_units(void *job, int begin, int end, int thread)
                        piece_of(j->c, u), j->c->scale);
 }
 
-static void lookup_units(void *job, int begin, int end, int thread)
-{
-    const struct convert_job *j = job;
-    for (int u = begin; u < end; u++)
-        j->k->lookup((uint8_t *)j->dst + (size_t)u * PIECE, (const uint8_t *)j->src + (size_t)u * PIECE,
-                     piece_of(j->c, u), j->c->table);
-}
-
 static enum reel_err run_convert(struct program *p, struct step *s, void (*units)(void *, int, int, int))
 {
     const struct convert *c = s->data;
     struct convert_job job = {p->k8, c, form_at(p, &c->src), form_at(p, &c->dst)};
-    pool_run(p->pool, units, &job, pieces(c->count));
+    pool_run(p->pool, units, &job, quant_pieces(c->count));
     return REEL_OK;
 }
 
@@ -140,13 +128,7 @@ static enum reel_err run_quantize(struct program *p, struct step *s)
     return run_convert(p, s, quantize_units);
 }
 
-static enum reel_err run_lookup(struct program *p, struct step *s)
-{
-    return run_convert(p, s, lookup_units);
-}
-
-// Elements in memory of a value in that layout.
-static size_t count_in(const struct info *i, enum layout layout)
+size_t count_in(const struct info *i, enum layout layout)
 {
     return layout == LAYOUT_BLOCKED ? blocked_floats(&i->bs) : (size_t)i->count;
 }
@@ -253,93 +235,6 @@ static enum reel_err lower_quantize(struct program *p, const struct node *node, 
     return err;
 }
 
-// ---- one operand: tables --------------------------------------------------------------
-
-static bool is_table(const struct node *node)
-{
-    static const char *const ops[] = {"Relu", "LeakyRelu", "Sigmoid", "Tanh",     "HardSigmoid",    "HardSwish",
-                                      "Elu",  "Selu",      "Celu",    "Softplus", "Softsign",       "Mish",
-                                      "Gelu", "Erf",       "Exp",     "Log",      "Sqrt",           "Reciprocal",
-                                      "Abs",  "Neg",       "Clip",    "Floor",    "Ceil",           "Round",
-                                      "Sign", "Sin",       "Cos",     "Identity", "ThresholdedRelu"};
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
-        if (is(node, ops[i])) return true;
-    return false;
-}
-
-// What the operator makes of all 256 bytes.
-static enum reel_err make_table(struct program *p, const struct node *node, const struct info *in,
-                                const struct q8_scale *from, const struct info *out, const struct q8_scale *to,
-                                enum layout layout, uint8_t table[256])
-{
-    uint8_t bytes[256];
-    float x[256], y[256];
-    for (int i = 0; i < 256; i++) bytes[i] = (uint8_t)i;
-    struct q8_scale a = *from, b = *to;
-    a.flip = memory_flip(in, layout), b.flip = memory_flip(out, layout);
-    q8_dequantize(x, bytes, 256, a);
-    const struct reel_shape shape = {.ndim = 1, .dim = {256}};
-    struct reel_tensor tx = {.dtype = REEL_F32, .shape = shape, .data = x}, ty = tx, *outs[1] = {&ty};
-    const struct reel_tensor *ins[8] = {&tx};
-    ty.data = y;
-    for (int i = 1; i < node->n_in && i < 8; i++) ins[i] = node->in[i] ? node->in[i]->constant : NULL;
-    enum reel_err err = op_run(node, ins, outs, NULL, NULL);
-    if (!err) q8_quantize(table, y, 256, b);
-    return err;
-}
-
-// x * f(x) with f(x) rounded between, as quantised SiLU and HardSwish are: the
-// product behind f, whose other operand is dequantised from the same bytes.
-struct gate {
-    const struct node *q; // behind the product
-    struct q8_scale x, f, to;
-};
-
-static bool gate_behind(struct program *p, const struct info *bytes, const struct node *q, struct gate *g)
-{
-    const struct node *d = graph_only_consumer(p->graph, q->out[0]);
-    const struct node *mul = is(d, "DequantizeLinear") ? graph_only_consumer(p->graph, d->out[0]) : NULL;
-    if (!is(mul, "Mul") || mul->n_in != 2 || mul->n_epilogue || mul->in[0] == mul->in[1]) return false;
-    const struct value *x = mul->in[mul->in[0] == d->out[0] ? 1 : 0];
-    const struct node *from = x ? x->producer : NULL;
-    if (!is(from, "DequantizeLinear") || from->in[0] != bytes->v) return false;
-    g->q = quantizer(p, mul->out[0], &g->to);
-    return g->q && one_scale(p, d, info_of(p, q->out[0]), &g->f) && one_scale(p, from, bytes, &g->x);
-}
-
-static enum reel_err lower_table(struct program *p, const struct node *node, bool *out_done)
-{
-    const struct info *bytes;
-    struct q8_scale from, to;
-    if (!is_table(node) || node->n_epilogue || node->n_in > 8 || !dequantized_from(p, node->in[0], &bytes, &from))
-        return REEL_OK;
-    for (int i = 1; i < node->n_in; i++)
-        if (node->in[i] && !node->in[i]->constant) return REEL_OK;
-    const struct node *q = quantizer(p, node->out[0], &to);
-    if (!q) return REEL_OK;
-    const enum layout layout = form_exists(&bytes->form[LAYOUT_BLOCKED]) ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
-    struct info *out = info_of(p, q->out[0]);
-    struct convert c = {.count = count_in(bytes, layout)};
-    enum reel_err err = make_table(p, node, bytes, &from, out, &to, layout, c.table);
-    struct gate g;
-    const bool gated = !err && gate_behind(p, bytes, q, &g);
-    if (gated) {
-        uint8_t all[256], f[256];
-        for (int i = 0; i < 256; i++) all[i] = (uint8_t)i;
-        memcpy(f, c.table, sizeof f);
-        g.x.flip = memory_flip(bytes, layout), g.f.flip = memory_flip(out, layout);
-        out->absorbed = true;
-        out = info_of(p, g.q->out[0]);
-        g.to.flip = memory_flip(out, layout);
-        p->k8->multiply(c.table, all, f, 256, g.x, g.f, g.to);
-    }
-    if (!err) err = need_form(p, bytes->v, layout, &c.src);
-    if (!err) err = make_form(p, out->v, layout, &c.dst);
-    if (!err && !add_convert(p, node, gated ? "table of a gate" : "table", run_lookup, &c)) err = no_memory(node);
-    *out_done = true;
-    return err;
-}
-
 // ---- two operands -----------------------------------------------------------------------
 
 struct binary8 {
@@ -393,7 +288,7 @@ static enum reel_err run_binary8(struct program *p, struct step *s)
     if (w->plane)
         pool_run(p->pool, gate8_units, &job, (int)(w->count / w->plane));
     else
-        pool_run(p->pool, binary8_units, &job, pieces(w->count));
+        pool_run(p->pool, binary8_units, &job, quant_pieces(w->count));
     return REEL_OK;
 }
 
@@ -448,233 +343,6 @@ static enum reel_err lower_binary8(struct program *p, const struct node *node, b
     return REEL_OK;
 }
 
-// ---- pooling ----------------------------------------------------------------------------
-
-struct pool8 {
-    struct blocked_shape in, out;
-    struct q8_window w;
-    struct form src, dst;
-    struct q8_scale from, to; // of a mean
-};
-
-struct pool8_job {
-    const struct pool8 *w;
-    const uint8_t *src;
-    uint8_t *dst;
-};
-
-static void max_units(void *job, int begin, int end, int thread)
-{
-    const struct pool8_job *j = job;
-    q8_max_pool(&j->w->in, &j->w->out, &j->w->w, j->src, j->dst, begin, end);
-}
-
-static void mean_units(void *job, int begin, int end, int thread)
-{
-    const struct pool8_job *j = job;
-    const double plane = (double)j->w->in.h * j->w->in.w;
-    const int v = j->w->in.lanes;
-    for (int u = begin; u < end; u++) {
-        int32_t sums[16];
-        float means[16];
-        q8_sum(&j->w->in, j->w->from.zero, j->src + (size_t)u * (size_t)j->w->in.h * (size_t)j->w->in.w * (size_t)v,
-               sums, 0, 1);
-        for (int c = 0; c < v; c++) means[c] = (float)(sums[c] * (double)j->w->from.scale / plane);
-        q8_quantize(j->dst + (size_t)u * (size_t)v, means, (size_t)v, j->w->to);
-    }
-}
-
-static enum reel_err run_pool8(struct program *p, struct step *s, void (*units)(void *, int, int, int))
-{
-    const struct pool8 *w = s->data;
-    struct pool8_job job = {w, form_at(p, &w->src), form_at(p, &w->dst)};
-    pool_run(p->pool, units, &job, w->in.n * blocked_count(&w->in));
-    return REEL_OK;
-}
-
-static enum reel_err run_max8(struct program *p, struct step *s)
-{
-    return run_pool8(p, s, max_units);
-}
-
-static enum reel_err run_mean8(struct program *p, struct step *s)
-{
-    return run_pool8(p, s, mean_units);
-}
-
-static enum reel_err emit_pool8(struct program *p, const struct node *node, const char *kernel, const struct pool8 *w,
-                                enum reel_err (*run)(struct program *, struct step *))
-{
-    struct step *s = add_step(p, node, kernel, run, sizeof *w);
-    if (!s) return no_memory(node);
-    *(struct pool8 *)s->data = *w;
-    touch(p, &w->src, p->n_steps - 1);
-    touch(p, &w->dst, p->n_steps - 1);
-    return REEL_OK;
-}
-
-// A large window over both axes costs less as two passes, one an axis.
-#define SPLIT_WINDOW 9
-
-// MaxPool of bytes, as pass_quant leaves it.
-static enum reel_err lower_max8(struct program *p, const struct node *node, bool *out_done)
-{
-    if (!is(node, "MaxPool") || node->n_epilogue) return REEL_OK;
-    const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
-    struct conv_geometry g;
-    bool over;
-    if (!in->bytes_image || !out->bytes_image || in->bs.c != out->bs.c || in->bs.n != out->bs.n) return REEL_OK;
-    if (node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->uses) return REEL_OK;
-    if (!pool_window(node, in, out, &g, &over)) return REEL_OK;
-    struct pool8 w = {.w = {g.kh, g.kw, g.sh, g.sw, g.dh, g.dw, g.pad_top, g.pad_left}, .in = in->bs, .out = out->bs};
-    *out_done = true;
-    enum reel_err err = need_form(p, in->v, LAYOUT_BLOCKED, &w.src);
-    if (!err && g.kh > 1 && g.kw > 1 && g.kh * g.kw >= SPLIT_WINDOW) { // along the rows first
-        struct pool8 rows = w;
-        rows.w = (struct q8_window){1, g.kw, 1, g.sw, 1, g.dw, 0, g.pad_left};
-        rows.out.h = in->bs.h;
-        err = make_temporary(p, blocked_floats(&rows.out), &rows.dst);
-        if (!err) err = emit_pool8(p, node, "max pool of bytes", &rows, run_max8);
-        w.src = rows.dst;
-        w.in = rows.out;
-        w.w = (struct q8_window){g.kh, 1, g.sh, 1, g.dh, 1, g.pad_top, 0};
-    }
-    if (!err) err = make_form(p, node->out[0], LAYOUT_BLOCKED, &w.dst);
-    return err ? err : emit_pool8(p, node, "max pool of bytes", &w, run_max8);
-}
-
-static enum reel_err lower_mean8(struct program *p, const struct node *node, bool *out_done)
-{
-    const struct info *in;
-    struct pool8 w = {0};
-    if (!is(node, "GlobalAveragePool") || node->n_epilogue || !dequantized_from(p, node->in[0], &in, &w.from))
-        return REEL_OK;
-    const struct node *q = quantizer(p, node->out[0], &w.to);
-    if (!q || !in->bytes_image || !form_exists(&in->form[LAYOUT_BLOCKED])) return REEL_OK;
-    const struct info *out = info_of(p, q->out[0]);
-    if (!out->bytes_image || out->bs.h * out->bs.w != 1) return REEL_OK;
-    *out_done = true;
-    w.in = in->bs, w.out = out->bs;
-    enum reel_err err = need_form(p, in->v, LAYOUT_BLOCKED, &w.src);
-    if (!err) err = make_form(p, out->v, LAYOUT_BLOCKED, &w.dst);
-    return err ? err : emit_pool8(p, node, "mean of bytes", &w, run_mean8);
-}
-
-// ---- Concat ---------------------------------------------------------------------------------
-
-// A part: `rows` runs of `bytes` bytes each, which follow `from_step` and
-// `to_step` apart.
-struct part8 {
-    struct form src;
-    size_t bytes, to; // of a run, and where it begins in a row of the result
-    bool same;        // the scales are equal: the table changes nothing
-    uint8_t table[256];
-};
-
-struct concat8 {
-    struct form dst;
-    size_t rows, row_bytes;
-    int n;
-    struct part8 *part;
-};
-
-struct concat8_job {
-    struct program *p;
-    const struct concat8 *w;
-    uint8_t *dst;
-};
-
-static void concat8_units(void *job, int begin, int end, int thread)
-{
-    const struct concat8_job *j = job;
-    for (int u = begin; u < end; u++) {
-        const struct part8 *part = &j->w->part[u % j->w->n];
-        const size_t row = (size_t)(u / j->w->n);
-        const uint8_t *src = (const uint8_t *)form_at(j->p, &part->src) + row * part->bytes;
-        uint8_t *dst = j->dst + row * j->w->row_bytes + part->to;
-        if (part->same)
-            memcpy(dst, src, part->bytes);
-        else
-            j->p->k8->lookup(dst, src, part->bytes, part->table);
-    }
-}
-
-static enum reel_err run_concat8(struct program *p, struct step *s)
-{
-    const struct concat8 *w = s->data;
-    struct concat8_job job = {p, w, form_at(p, &w->dst)};
-    pool_run(p->pool, concat8_units, &job, w->n * (int)w->rows);
-    return REEL_OK;
-}
-
-// Whether whole blocks of channels are put together.
-static bool concat_blocked(struct program *p, const struct node *node, int axis, const struct info *out)
-{
-    if (!out->bytes_image || axis != 1) return false;
-    bool any = false;
-    for (int i = 0; i < node->n_in; i++) {
-        const struct info *in = info_of(p, info_of(p, node->in[i])->dequantize->in[0]);
-        if (!in->bytes_image || in->shape.ndim != out->shape.ndim) return false;
-        if (i + 1 < node->n_in && in->bs.c % in->bs.lanes) return false;
-        any |= form_exists(&in->form[LAYOUT_BLOCKED]);
-    }
-    return any;
-}
-
-static enum reel_err concat_parts(struct program *p, const struct node *node, int axis, const struct info *out,
-                                  const struct q8_scale *to, enum layout layout, struct concat8 *w)
-{
-    w->rows = 1;
-    for (int d = 0; d < axis; d++) w->rows *= (size_t)out->shape.dim[d];
-    uint8_t all[256];
-    for (int i = 0; i < 256; i++) all[i] = (uint8_t)i;
-    for (int i = 0; i < node->n_in; i++) {
-        const struct info *in = NULL;
-        struct q8_scale from, turned = *to;
-        float x[256];
-        if (!dequantized_from(p, node->in[i], &in, &from)) return no_memory(node); // asked before
-
-        struct part8 *part = &w->part[i];
-        part->bytes = count_in(in, layout) / w->rows;
-        part->to = w->row_bytes;
-        w->row_bytes += part->bytes;
-        from.flip = memory_flip(in, layout), turned.flip = memory_flip(out, layout);
-        q8_dequantize(x, all, 256, from);
-        q8_quantize(part->table, x, 256, turned);
-        part->same = !memcmp(part->table, all, 256);
-        enum reel_err err = need_form(p, in->v, layout, &part->src);
-        if (err) return err;
-    }
-    return REEL_OK;
-}
-
-static enum reel_err lower_concat8(struct program *p, const struct node *node, bool *out_done)
-{
-    struct q8_scale to, from;
-    const struct info *in;
-    if (!is(node, "Concat") || node->n_epilogue || node->n_in < 1) return REEL_OK;
-    for (int i = 0; i < node->n_in; i++)
-        if (!dequantized_from(p, node->in[i], &in, &from)) return REEL_OK;
-    const struct node *q = quantizer(p, node->out[0], &to);
-    if (!q) return REEL_OK;
-    const struct info *out = info_of(p, q->out[0]);
-    int axis = 0;
-    if (out->count < 1 || op_axis(node_attr_int(node, "axis", 1), out->shape.ndim, &axis)) return REEL_OK;
-    const enum layout layout = concat_blocked(p, node, axis, out) ? LAYOUT_BLOCKED : LAYOUT_PLAIN;
-    struct concat8 w = {.n = node->n_in, .part = program_alloc(p, sizeof *w.part * (size_t)node->n_in)};
-    if (!w.part) return no_memory(node);
-    enum reel_err err = concat_parts(p, node, axis, out, &to, layout, &w);
-    if (!err && w.rows * (size_t)w.n > INT32_MAX / 2) return REEL_OK;
-    if (!err) err = make_form(p, out->v, layout, &w.dst);
-    struct step *s = err ? NULL : add_step(p, node, "concat of bytes", run_concat8, sizeof w);
-    if (!s) return err ? err : no_memory(node);
-    *(struct concat8 *)s->data = w;
-    for (int i = 0; i < w.n; i++) touch(p, &w.part[i].src, p->n_steps - 1);
-    touch(p, &w.dst, p->n_steps - 1);
-    *out_done = true;
-    return REEL_OK;
-}
-
 // ---- DynamicQuantizeLinear ------------------------------------------------------------------
 
 struct dynamic8 {
@@ -698,7 +366,7 @@ static enum reel_err run_dynamic8(struct program *p, struct step *s)
     c.scale.scale = high == low ? 1.0f : (high - low) / 255.0f;
     c.scale.zero = (int)rintf(fminf(fmaxf(0.0f - low / c.scale.scale, 0.0f), 255.0f));
     struct convert_job job = {p->k8, &c, src, form_at(p, &d->dst)};
-    pool_run(p->pool, dynamic8_units, &job, pieces(c.count));
+    pool_run(p->pool, dynamic8_units, &job, quant_pieces(c.count));
     if (form_exists(&d->scale)) *(float *)form_at(p, &d->scale) = c.scale.scale;
     if (form_exists(&d->zero)) *(uint8_t *)form_at(p, &d->zero) = (uint8_t)c.scale.zero;
     return REEL_OK;
@@ -726,13 +394,17 @@ static enum reel_err lower_dynamic8(struct program *p, const struct node *node, 
 enum reel_err lower_quant(struct program *p, const struct node *node, bool *out_done)
 {
     static enum reel_err (*const lower[])(struct program *, const struct node *, bool *) = {
-        lower_conv8, lower_matmul8, lower_table, lower_binary8, lower_max8, lower_mean8, lower_concat8, lower_dynamic8,
+        lower_conv8, lower_matmul8, lower_table8, lower_binary8, lower_max8, lower_mean8, lower_concat8, lower_dynamic8,
     };
     if (node->n_in < 1 || !node->in[0] || node->n_out < 1 || !node->out[0]) return REEL_OK;
     if (!strcmp(node->op_type, "DequantizeLinear")) return lower_dequantize(p, node, out_done);
     if (!strcmp(node->op_type, "QuantizeLinear")) return lower_quantize(p, node, out_done);
-    // made by the integer product before it
     const struct info *out = info_of(p, node->out[0]);
+    if (out->absorbed) { // by the step that the chain's first operator became
+        *out_done = true;
+        return REEL_OK;
+    }
+    // made by the integer product before it
     if (is(node, "Cast") && (form_exists(&out->form[0]) || form_exists(&out->form[1]))) {
         *out_done = true;
         return REEL_OK;

@@ -132,10 +132,16 @@ static bool dequantized_weights(struct program *p, const struct value *v, int ax
     return true;
 }
 
-// Less their zero points, (outputs, inputs). The caller frees; NULL: no memory.
-static int16_t *centred(const struct weights8 *w)
+// Less their zero points, (outputs, inputs), until the next call; NULL: no memory.
+static int16_t *centred(struct program *p, const struct weights8 *w)
 {
-    int16_t *out = malloc(sizeof *out * (size_t)(w->outputs * w->inputs));
+    const size_t bytes = sizeof *p->weights16 * (size_t)(w->outputs * w->inputs);
+    if (bytes > p->weights16_bytes) {
+        free(p->weights16);
+        p->weights16 = malloc(bytes);
+        p->weights16_bytes = p->weights16 ? bytes : 0;
+    }
+    int16_t *out = p->weights16;
     const bool many = w->zero && reel_tensor_count(w->zero) > 1;
     for (int64_t o = 0; out && o < w->outputs; o++) {
         const int zero = w->zero ? (int)op_scalar_int(w->zero, many ? o : 0) : 0;
@@ -173,12 +179,11 @@ static enum reel_err emit8(struct program *p, const struct node *node, struct co
                            const float *bias, struct step **out_step)
 {
     const size_t room = ((size_t)g->oc + 64) * sizeof(float);
-    int16_t *weights = centred(w);
+    const int16_t *weights = centred(p, w);
     int32_t *whole = malloc(room);
     c->start = program_alloc(p, room), c->factor = program_alloc(p, room), c->shift = program_alloc(p, room);
     bool ok = weights && whole && c->start && c->factor && c->shift;
     ok = ok && p->k8->prepare(&c->plan, g, method, weights);
-    free(weights);
     struct step *s = ok ? add_step(p, node, "", method == CONV8_MATMUL ? run_matmul8 : run_conv8, sizeof *c) : NULL;
     if (!s) {
         conv8_plan_fini(&c->plan);

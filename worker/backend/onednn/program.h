@@ -119,6 +119,8 @@ struct program {
     size_t arena_bytes;
     float *scratch; // threads x scratch_bytes
     size_t scratch_bytes;
+    int16_t *weights16; // room for one convolution's, while compiling
+    size_t weights16_bytes;
     bool interpret;  // control flow that did not fold away: the interpreter runs the graph
     double *step_us; // fastest time of each step, when REELMILL_PROFILE asked for it
     long long runs;
