@@ -58,7 +58,7 @@ if ((rc)); then not_ok "the last line of bench_model is JSON" "exit code $rc"
 elif ! tail -n 1 "$work/out.txt" | grep -qE "$json"; then not_ok "the last line of bench_model is JSON" "$(tail -n 1 "$work/out.txt")"
 else ok "the last line of bench_model is JSON"; fi
 rc=0
-REELMILL_GPU_TWIN=1 "$root/run.sh" --backend onednn --bench_model "$model" --shape 4x3 >"$work/out.txt" 2>"$work/err" || rc=$?
+REELMILL_GPU_TWIN=1 "$runsh" --backend onednn --bench_model "$model" --shape 4x3 >"$work/out.txt" 2>"$work/err" || rc=$?
 if ((rc)) || ! tail -n 1 "$work/out.txt" | grep -qE ", \"ms_device\": [0-9.]+, "; then
     not_ok "a backend with device memory is timed there too" "exit code $rc: $(tail -n 1 "$work/out.txt")"
 else ok "a backend with device memory is timed there too"; fi

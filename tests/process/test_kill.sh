@@ -23,6 +23,27 @@ kill_many worker 4 "${two[@]}"
 kill_many decoder 3 "${two[@]}"
 kill_many aggregator 3 "${two[@]}"
 
+# Several die while the coordinator does not look: it sees all these deaths at
+# once, and each is one restart.
+at_once() { # name stages...
+    local rc=0 name=$1 stage restarts pids=()
+    shift
+    rm -f "$work/o.mkv"
+    start "$work/a.mp4" -o "$work/o.mkv" --sim_ms $((4 * cost)) "${two[@]}" --lanes 3 --report "$work/r.json"
+    wait_for 10 test -e "$work/.o.mkv.reelmill/journal"
+    kill -STOP "$coordinator"
+    for stage; do mapfile -t -O ${#pids[@]} pids < <(children "$coordinator" "$stage" 2); done
+    kill -9 "${pids[@]}" 2>/dev/null && wait_for 10 all_gone "${pids[@]}" || rc=7
+    kill -CONT "$coordinator"
+    wait "$coordinator" || rc=$?
+    ((rc != 7)) || return
+    check "$name" $rc
+    restarts=$(grep -o '"restarts": 1' "$work/r.json" | wc -l)
+    ((restarts == 2 * $#)) || not_ok "$name restarts" "$restarts processes were started again, $((2 * $#)) had died"
+}
+in_time at_once_workers "too late" at_once at_once_workers worker
+in_time at_once_all "too late" at_once at_once_all aggregator worker decoder
+
 # Stopped just before it commits, while its decoder dies: another writes the
 # segment, and what the first one says when it goes on is of a time gone by.
 late='' part='' # the stopped process and its first file

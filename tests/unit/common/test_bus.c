@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/check.h"
 
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include "common/bus.h"
@@ -340,6 +341,95 @@ static void woken(void)
     reel_bus_close(&a);
 }
 
+// Stands before ZeroMQ's own: what a test has to happen between the look at the
+// boxes and that at the socket happens here, once.
+static void (*before_socket)(void *socket);
+int zmq_msg_recv(void *msg, void *socket, int flags);
+int zmq_poll(void *items, int n, long timeout_ms);
+int zmq_msg_recv(void *msg, void *socket, int flags)
+{
+    static int (*real)(void *, void *, int);
+    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "zmq_msg_recv");
+    void (*hook)(void *) = before_socket;
+    before_socket = NULL;
+    if (hook) hook(socket);
+    return real(msg, socket, flags);
+}
+
+static struct reel_bus *late_bus;
+static void say_late(void *socket)
+{
+    struct reel_rec_ready ready = {.credits = 5};
+    struct reel_rec_lane closed = {.lane = 6};
+    reel_bus_post(late_bus, REEL_BUS_HUB, REEL_MSG_READY, &ready); // to the box
+    reel_bus_post(late_bus, REEL_BUS_HUB, REEL_MSG_LANE_CLOSED, &closed);
+    reel_bus_flush(late_bus);
+    struct { // zmq_pollitem_t
+        void *socket;
+        int fd;
+        short events, revents;
+    } item = {.socket = socket, .events = 1};
+    zmq_poll(&item, 1, 2000);
+}
+
+// A box that is filled just after it was looked at: the message of the socket,
+// which is there first, waits for what was put into the box before it. Whoever
+// goes meanwhile takes nothing but its own along.
+static void overtaken(void)
+{
+    enum { STAYS, OTHER_GOES, LAST_GOES, SELF_GOES, CASES };
+    for (int what = STAYS; what < CASES; what++) {
+        reel_peer first = reel_peer_make(REEL_WORKER, 10, 1), self = reel_peer_make(REEL_WORKER, 11, 1),
+                  last = reel_peer_make(REEL_WORKER, 12, 1);
+        struct reel_bus *a = hub(), *b = NULL;
+        struct reel_box_fds fds;
+        CHECK(a);
+        // As the last of the links it moves when another goes; else it stays.
+        if (what == OTHER_GOES) CHECK_INT(reel_bus_admit(a, first, NULL), REEL_OK);
+        CHECK_INT(reel_bus_admit(a, self, &fds), REEL_OK);
+        if (what == LAST_GOES || what == SELF_GOES) CHECK_INT(reel_bus_admit(a, last, NULL), REEL_OK);
+        CHECK_INT(reel_bus_open_peer(path, self, &fds, &b), REEL_OK);
+        struct reel_msg msg;
+        struct reel_rec_lane closed = {.lane = 1};
+        CHECK_INT(reel_bus_post(b, REEL_BUS_HUB, REEL_MSG_LANE_CLOSED, &closed), REEL_OK);
+        CHECK_INT(reel_bus_flush(b), REEL_OK);
+        CHECK_INT(next(a, &msg), REEL_OK); // connected
+
+        late_bus = b;
+        int64_t until = reel_now_us() + 2000000;
+        enum reel_err err;
+        do { // until the socket is looked at, however long after the last look
+            before_socket = say_late;
+            err = reel_bus_recv(a, &msg);
+        } while (before_socket && reel_now_us() < until);
+        CHECK_INT(err, REEL_OK);
+        CHECK_INT(msg.type, REEL_MSG_READY);
+        CHECK_INT(((const struct reel_rec_ready *)msg.records)->credits, 5);
+        CHECK(msg.from == self);
+        CHECK_INT(reel_bus_wait(a, NULL, NULL, 0, 0), REEL_OK); // nobody sleeps over the one that waits
+
+        if (what == OTHER_GOES) reel_bus_expel(a, first);
+        if (what == LAST_GOES) reel_bus_expel(a, last);
+        if (what == SELF_GOES) {
+            reel_bus_expel(a, self);
+            CHECK_INT(reel_bus_recv(a, &msg), REEL_AGAIN);
+        } else {
+            CHECK_INT(reel_bus_recv(a, &msg), REEL_OK);
+            CHECK_INT(msg.type, REEL_MSG_LANE_CLOSED);
+            CHECK_INT(((const struct reel_rec_lane *)msg.records)->lane, 6);
+            CHECK(msg.from == self);
+            CHECK_INT(reel_bus_recv(a, &msg), REEL_AGAIN);
+            struct reel_rec_ready ready = {.credits = 7};
+            CHECK_INT(reel_bus_post(b, REEL_BUS_HUB, REEL_MSG_READY, &ready), REEL_OK);
+            CHECK_INT(reel_bus_flush(b), REEL_OK);
+            CHECK_INT(next(a, &msg), REEL_OK);
+            CHECK_INT(((const struct reel_rec_ready *)msg.records)->credits, 7);
+        }
+        reel_bus_close(&b);
+        reel_bus_close(&a);
+    }
+}
+
 static void record_sizes(void)
 {
     for (int t = 1; t < REEL_MSG_TYPES; t++) {
@@ -353,4 +443,4 @@ static void record_sizes(void)
 CHECK_MAIN({"bus batches in order", batches}, {"bus incarnations", incarnations}, {"bus lost message", lost_message},
            {"bus nonsense in a box", nonsense_in_a_box}, {"bus absent peer", absent_peer}, {"bus paced", paced},
            {"bus open messages", open_messages}, {"bus two ways", two_ways}, {"bus short way", short_way},
-           {"bus woken", woken}, {"bus record sizes", record_sizes})
+           {"bus woken", woken}, {"bus overtaken", overtaken}, {"bus record sizes", record_sizes})
