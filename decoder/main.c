@@ -8,6 +8,7 @@
 #include "common/life.h"
 #include "common/log.h"
 #include "decoder/decoder.h"
+#include "decoder/nvdec.h"
 
 // DECODED of small pictures goes out in groups no closer than this.
 #define TELL_US 250
@@ -42,7 +43,8 @@ int main(int argc, char **argv)
 
     char build[256];
     enum reel_err err = decoder_init(&d);
-    if (!err) err = reel_child_hello(&d.child, decoder_build(build, sizeof build), "cpu", "cpu");
+    const char *device = d.nvdec ? nvdec_name(d.nvdec) : "cpu";
+    if (!err) err = reel_child_hello(&d.child, decoder_build(build, sizeof build), device, device);
     if (!err) err = serve(&d);
 
     // The coordinator's death is no failure of ours; everything else is told.

@@ -3,6 +3,7 @@
 // NVDEC through FFmpeg. See nvdec.h.
 #include "decoder/nvdec.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@
 struct nvdec {
     void *stream;
     AVBufferRef *device;
+    char name[96];
 };
 
 // ---- the device ---------------------------------------------------------------
@@ -55,11 +57,19 @@ enum reel_err nvdec_create(int device, struct nvdec **out_nvdec)
     if (!err) err = reel_cuda_context(&context);
     if (!err) err = reel_cuda_stream_create(&n->stream);
     if (!err) err = open_device(n, context);
+    struct reel_cuda_device gpu;
+    bool known = !err && !reel_cuda_device(device, &gpu);
+    snprintf(n->name, sizeof n->name, "%s #%d (NVDEC)", known ? gpu.name : "GPU", device);
     if (err)
         nvdec_destroy(&n);
     else
         *out_nvdec = n;
     return err;
+}
+
+const char *nvdec_name(const struct nvdec *n)
+{
+    return n->name;
 }
 
 void nvdec_destroy(struct nvdec **nvdec)

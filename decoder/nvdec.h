@@ -19,6 +19,8 @@ struct nvdec;
 // FAULT.
 enum reel_err nvdec_create(int device, struct nvdec **out_nvdec);
 void nvdec_destroy(struct nvdec **nvdec);
+// "NVIDIA H200 #0 (NVDEC)", for reports; lives as long as nvdec.
+const char *nvdec_name(const struct nvdec *nvdec);
 // Whether FFmpeg has a decoder for the stream that gives pictures on a GPU, in
 // a format that slots carry. What the GPU itself can shows when it is opened.
 bool nvdec_can(const AVCodecParameters *par);

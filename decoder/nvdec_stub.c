@@ -18,6 +18,11 @@ void nvdec_destroy(struct nvdec **nvdec)
 {
 }
 
+const char *nvdec_name(const struct nvdec *nvdec)
+{
+    return "cpu";
+}
+
 bool nvdec_can(const AVCodecParameters *par)
 {
     return false;

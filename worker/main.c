@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cuda.h"
 #include "common/hash.h"
 #include "common/life.h"
 #include "common/log.h"
 #include "kernels/conv_cpu.h"
+#include "worker/backend/cudnn/plan.h"
 #include "worker/cli.h"
 #include "worker/collective.h"
 #include "worker/device_ops.h"
@@ -58,17 +60,33 @@ static void choose_backend(struct worker *w)
                                         .sim_ms = sim_ms_of(s->sim_ms, device)};
 }
 
+// Where this worker computes, for reports, and what decides its sums (DESIGN 6),
+// for the journal: engines are chosen by model and multiprocessors of a GPU and by
+// cuDNN's version, on CPUs by instruction set and threads.
+static void describe_device(const struct worker *w, char device[96], char kind[96])
+{
+    const char *level = conv_kernels_get(CPU_ISA_AVX512)->name;
+    struct reel_cuda_device gpu;
+    if (!strcmp(w->backend, "sim")) {
+        snprintf(device, 96, "sim %s", w->child.settings.sim_ms);
+        snprintf(kind, 96, "sim");
+    } else if (!strcmp(w->backend, "cudnn")) {
+        int number = w->params.device < 0 ? 0 : w->params.device;
+        bool known = !reel_cuda_device(number, &gpu);
+        size_t cudnn = gpu_plan_cudnn_version();
+        snprintf(device, 96, "%.80s #%d", known ? gpu.name : "GPU", number);
+        snprintf(kind, 96, "%.48s, %d SM, cuDNN %zu.%zu", known ? gpu.name : "GPU", known ? gpu.sm_count : 0,
+                 cudnn / 10000, cudnn / 100 % 100);
+    } else {
+        snprintf(device, 96, "cpu %s", level);
+        snprintf(kind, 96, "cpu %s, %d thread%s", level, w->params.threads, w->params.threads == 1 ? "" : "s");
+    }
+}
+
 static enum reel_err say_hello(struct worker *w)
 {
     char device[96], kind[96];
-    bool sim = !strcmp(w->backend, "sim");
-    // The convolutions' instruction set decides the order of sums.
-    const char *level = conv_kernels_get(CPU_ISA_AVX512)->name;
-    snprintf(device, sizeof device, "%s %s", sim ? "sim" : "cpu", sim ? w->child.settings.sim_ms : level);
-    if (sim)
-        snprintf(kind, sizeof kind, "sim");
-    else
-        snprintf(kind, sizeof kind, "cpu %s, %d thread%s", level, w->params.threads, w->params.threads == 1 ? "" : "s");
+    describe_device(w, device, kind);
     // Heads use the C library's exp and pow.
     char build[256];
     snprintf(build, sizeof build, "%s, glibc %s", cli_libraries(), gnu_get_libc_version());
