@@ -71,6 +71,7 @@ struct job_segment {
 // One input and its output.
 struct job {
     const struct reel_job *spec;
+    const char *done_path; // of its journal when it is finished and others are not; NULL: the output is no folder
     enum job_state state;
     int64_t began_us, ended_us, lock_until_us;
     int lock_fd;

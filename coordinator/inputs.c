@@ -266,7 +266,7 @@ static enum reel_err check_folder(const char *output, bool may_make)
     return REEL_OK;
 }
 
-static enum reel_err check_output(const struct reel_settings *s, struct reel_job *job, bool many)
+static enum reel_err check_output(const struct reel_settings *s, struct reel_job *job, const char *done_path, bool many)
 {
     const char *why;
     if (s->report[0] && same_file(job->input, s->report))
@@ -290,7 +290,8 @@ static enum reel_err check_output(const struct reel_settings *s, struct reel_job
         snprintf(first, sizeof first, "%s", job->output);
     }
     // A journal beside it: an interrupted run of ours goes on.
-    bool resumes = s->resume == SET_RESUME_AUTO && !access(reel_journal_path(job, path), F_OK);
+    bool begun = !access(reel_journal_path(job, path), F_OK) || (done_path && !access(done_path, F_OK));
+    bool resumes = s->resume == SET_RESUME_AUTO && begun;
     if (!s->overwrite && !resumes && !access(first, F_OK))
         return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it exists\nto replace it use: -y", first);
     return REEL_OK;
@@ -349,22 +350,25 @@ static bool output_is_folder(const struct reel_settings *s, const struct list *l
 }
 
 static enum reel_err make_job(const struct reel_settings *s, const struct found *f, bool many, const char *run_dir,
-                              struct reel_job *job)
+                              struct reel_job *job, char **out_done_path)
 {
-    char *name = many ? mapped_name(s, f->name) : NULL, *joined = NULL;
-    if (many && asprintf(&joined, "%s%s%s", s->output, s->output[strlen(s->output) - 1] == '/' ? "" : "/", name) < 0)
-        joined = NULL;
+    char *name = many ? mapped_name(s, f->name) : NULL, *joined = NULL, *done = NULL;
+    const char *slash = many && s->output[strlen(s->output) - 1] == '/' ? "" : "/";
+    if (many && asprintf(&joined, "%s%s%s", s->output, slash, name) < 0) joined = NULL;
+    if (many && asprintf(&done, "%s%s.reelmill/%s.done", s->output, slash, name) < 0) done = NULL;
+    if (done) *out_done_path = absolute(done);
     const char *output = many ? joined : s->output;
     job->output = is_null(s->output) ? strdup("null:") : output ? absolute(output) : NULL;
     job->input = strdup(f->path);
     job->parts_dir = job->output ? parts_dir_of(job->output, run_dir, job->id) : NULL;
     free(name);
     free(joined);
-    if (!job->output || !job->input || !job->parts_dir)
+    free(done);
+    if (!job->output || !job->input || !job->parts_dir || (many && !*out_done_path))
         return reel_fail(REEL_ERR_NOMEM, "could not list inputs: out of memory");
     if (strlen(job->parts_dir) > PATH_MAX - 64)
         return reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": the path is too long", job->output);
-    return check_output(s, job, many);
+    return check_output(s, job, *out_done_path, many);
 }
 
 enum reel_err inputs_given(const struct reel_settings *s, int n_words)
@@ -391,12 +395,13 @@ enum reel_err inputs_collect(const struct reel_settings *s, const char *const *w
             err = reel_fail(REEL_ERR_CONFIG,
                             "could not use output \"%s\": several inputs need a folder, this is a file", s->output);
         out->jobs = calloc(list.n, sizeof *out->jobs);
-        if (!out->jobs) err = reel_fail(REEL_ERR_NOMEM, "could not list inputs: out of memory");
+        out->done_paths = calloc(list.n, sizeof *out->done_paths);
+        if (!out->jobs || !out->done_paths) err = reel_fail(REEL_ERR_NOMEM, "could not list inputs: out of memory");
     }
     for (uint32_t i = 0; !err && i < list.n; i++) {
         out->jobs[i].id = i;
         out->n = i + 1;
-        err = make_job(s, &list.item[i], out->many, run_dir, &out->jobs[i]);
+        err = make_job(s, &list.item[i], out->many, run_dir, &out->jobs[i], &out->done_paths[i]);
     }
     if (!err) err = check_collisions(out);
     for (uint32_t i = 0; i < list.n; i++) {
@@ -414,8 +419,10 @@ void inputs_fini(struct inputs *in)
         free((char *)in->jobs[i].input);
         free((char *)in->jobs[i].output);
         free((char *)in->jobs[i].parts_dir);
+        free(in->done_paths[i]);
     }
     free(in->jobs);
+    free(in->done_paths);
     *in = (struct inputs){0};
 }
 
@@ -441,4 +448,24 @@ enum reel_err inputs_make_folders(const struct reel_job *job)
 {
     // The parts folder lies in the output's folder.
     return make_folder(job->parts_dir, 0777);
+}
+
+enum reel_err inputs_make_done_folder(const char *done_path)
+{
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s", done_path);
+    *strrchr(folder, '/') = 0;
+    return make_folder(folder, 0777);
+}
+
+void inputs_drop_done(const char *done_path)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s", done_path);
+    if (unlink(path)) return;
+    for (char *slash; (slash = strrchr(path, '/'));) {
+        *slash = 0;
+        bool root = !strcmp(base_name(path), ".reelmill");
+        if (rmdir(path) || root) return;
+    }
 }

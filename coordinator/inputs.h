@@ -12,6 +12,9 @@
 
 struct inputs {
     struct reel_job *jobs; // strings are owned by the list
+    // [n] In the output folder, where the journal of a finished job lies until all
+    // are done: OUTPUT/.reelmill/NAME.done. NULL where the output is no folder.
+    char **done_paths;
     uint32_t n;
     bool many; // the output is a folder
 };
@@ -24,5 +27,9 @@ enum reel_err inputs_collect(const struct reel_settings *settings, const char *c
 void inputs_fini(struct inputs *inputs);
 // Makes the folders that job's output and parts lie in. Errors: IO.
 enum reel_err inputs_make_folders(const struct reel_job *job);
+// The same for the place of a finished job's journal.
+enum reel_err inputs_make_done_folder(const char *done_path);
+// Removes that journal, if it is there, and its folders as far as they are empty.
+void inputs_drop_done(const char *done_path);
 
 #endif

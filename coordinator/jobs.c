@@ -27,6 +27,7 @@ enum reel_err jobs_init(struct run *run)
     if (!run->jobs) return reel_fail(REEL_ERR_NOMEM, "could not set up %u jobs: out of memory", run->n_jobs);
     for (uint32_t i = 0; i < run->n_jobs; i++) {
         run->jobs[i].spec = &run->inputs.jobs[i];
+        run->jobs[i].done_path = run->inputs.done_paths[i];
         run->jobs[i].lock_fd = -1;
         run->jobs[i].asked_row = NO_ROW;
     }
@@ -110,15 +111,15 @@ static void step_lock(struct run *run, struct job *job, int64_t now_us)
         jobs_fail(run, job, REEL_ERR_CONFIG, text);
         return;
     }
-    char path[REEL_PATH_BYTES];
     if (!err && run->settings.resume == SET_RESUME_NEVER) resume_wipe(job);
-    if (!err) err = journal_read(reel_journal_path(job->spec, path), &job->old);
+    bool done = false;
+    if (!err) err = resume_read(job, &done);
     if (err) {
         snprintf(job->holder, sizeof job->holder, "-"); // keep the folder: it is not ours to judge
         jobs_fail(run, job, err, reel_fail_text());
         return;
     }
-    job->state = resume_is_done(job) ? JOB_DONE_BEFORE : JOB_SCAN;
+    job->state = done ? JOB_DONE_BEFORE : JOB_SCAN;
 }
 
 // ---- requests -------------------------------------------------------------------
@@ -207,11 +208,12 @@ static void step_done_before(struct run *run, struct job *job)
 {
     enum reel_err err = resume_take_over(run, job);
     if (err == REEL_AGAIN) return;
+    resume_keep_done(job); // for whom it fits
     if (!err) {
         finish(run, job, JOB_DONE);
         return;
     }
-    snprintf(job->holder, sizeof job->holder, "-"); // its folder stays for whom it fits
+    snprintf(job->holder, sizeof job->holder, "-");
     jobs_fail(run, job, err, reel_fail_text());
 }
 
@@ -430,7 +432,7 @@ void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed 
     job->frames_out = rec->frames;
     if (rec->kept.audio == 0 && job->scanned.kept.audio) merge_kept(&job->kept, &job->scanned.kept);
     say_unreadable(run, job);
-    if (run->n_jobs > 1 && job->spec->kind != REEL_OUTPUT_NULL && job->spec->kind != REEL_OUTPUT_IMAGES) {
+    if (job->done_path && job->spec->kind != REEL_OUTPUT_NULL) {
         // The others go on: a run that is killed later need not do this one again.
         uint64_t packed;
         _Static_assert(sizeof packed == sizeof job->kept, "kept fits into a number");
@@ -440,6 +442,7 @@ void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed 
         char path[REEL_PATH_BYTES];
         for (uint32_t i = 0; i < job->n_segments; i++) reel_remove_tree(reel_part_path(job->spec, i, path));
         unlink(reel_copy_part_path(job->spec, path));
+        resume_keep_done(job);
     } else {
         reel_remove_tree(job->spec->parts_dir);
     }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/hash.h"
+#include "common/life.h"
 #include "common/log.h"
 
 static bool is_file(const char *path)
@@ -80,6 +81,7 @@ void resume_wipe(const struct job *job)
     journal_content_fini((struct journal_content *)&job->old);
     unlink(reel_journal_path(job->spec, path));
     unlink(reel_copy_part_path(job->spec, path));
+    if (job->done_path) inputs_drop_done(job->done_path);
     for (uint32_t i = 0; i < 1u << 20; i++) {
         reel_part_path(job->spec, i, path);
         if (!is_file(path)) break;
@@ -123,14 +125,73 @@ static enum reel_err make_header(struct run *run, const struct job *job, struct 
 
 // ---- done before ---------------------------------------------------------------------
 
-bool resume_is_done(const struct job *job)
+static bool is_older(struct timespec a, struct timespec b)
+{
+    return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec < b.tv_nsec);
+}
+
+// All images of an output: their bytes, and when the oldest was written.
+static bool look_at_images(const struct job *job, uint64_t *out_bytes, struct timespec *out_time)
+{
+    const char *output = job->spec->output, *name = strrchr(output, '/') + 1;
+    char path[REEL_PATH_BYTES];
+    int folder = snprintf(path, sizeof path, "%.*s", (int)(name - output), output);
+    uint64_t frames = 0;
+    for (uint32_t i = 0; i < job->old.n_segments; i++) frames += job->old.segments[i].frames;
+    *out_bytes = 0;
+    for (uint64_t k = 0; k < frames; k++) {
+        struct stat st;
+        snprintf(path + folder, sizeof path - (size_t)folder, name, (int)k); // one %d: inputs.c has checked it
+        if (stat(path, &st)) return false;
+        *out_bytes += (uint64_t)st.st_size;
+        if (!k || is_older(st.st_mtim, *out_time)) *out_time = st.st_mtim;
+    }
+    return frames > 0;
+}
+
+static bool is_done(const struct job *job)
 {
     struct stat in, out;
-    if (!job->old.done || !job->old.has_header || stat(job->spec->output, &out)) return false;
-    bool newer = !stat(job->spec->input, &in) &&
-                 (in.st_mtim.tv_sec > out.st_mtim.tv_sec ||
-                  (in.st_mtim.tv_sec == out.st_mtim.tv_sec && in.st_mtim.tv_nsec > out.st_mtim.tv_nsec));
-    return !newer && (uint64_t)out.st_size == job->old.done_bytes;
+    if (!job->old.done || !job->old.has_header) return false;
+    uint64_t bytes;
+    struct timespec time;
+    if (job->spec->kind == REEL_OUTPUT_IMAGES) {
+        if (!look_at_images(job, &bytes, &time)) return false;
+    } else {
+        if (stat(job->spec->output, &out)) return false;
+        bytes = (uint64_t)out.st_size;
+        time = out.st_mtim;
+    }
+    bool newer = !stat(job->spec->input, &in) && is_older(time, in.st_mtim);
+    return !newer && bytes == job->old.done_bytes;
+}
+
+enum reel_err resume_read(struct job *job, bool *out_done)
+{
+    char path[REEL_PATH_BYTES];
+    enum reel_err err = journal_read(reel_journal_path(job->spec, path), &job->old);
+    if (!err && !job->old.has_header && job->done_path && is_file(job->done_path)) {
+        journal_content_fini(&job->old);
+        err = journal_read(job->done_path, &job->old);
+    }
+    *out_done = !err && is_done(job);
+    if (!err && job->old.done && !*out_done) journal_content_fini(&job->old); // done anew
+    return err;
+}
+
+void resume_keep_done(struct job *job)
+{
+    char path[REEL_PATH_BYTES];
+    journal_close(&job->journal);
+    reel_journal_path(job->spec, path);
+    if (!is_file(path)) { // it is there already
+        reel_remove_tree(job->spec->parts_dir);
+        return;
+    }
+    reel_crash_point("done.before_move");
+    // Where that cannot be it stays, and is found there as well.
+    if (!job->done_path || inputs_make_done_folder(job->done_path) || rename(path, job->done_path)) return;
+    reel_remove_tree(job->spec->parts_dir);
 }
 
 static bool stages_are_known(const struct run *run)
@@ -162,7 +223,7 @@ enum reel_err resume_take_over(struct run *run, struct job *job)
     struct journal_header now;
     enum reel_err err = make_header(run, job, &now);
     if (err) return err;
-    // Its input was not scanned again: resume_is_done() looked at its age.
+    // Its input was not scanned again: resume_read() looked at its age.
     free(now.input);
     now.input = strdup(job->old.header.input);
     now.segments = job->old.header.segments;

@@ -13,9 +13,13 @@
 enum reel_err resume_lock(struct run *run, struct job *job);
 // Removes all parts and the journal, but not the lock.
 void resume_wipe(const struct job *job);
-// An earlier run finished this job (job->old), and neither its input nor its
-// output was written since.
-bool resume_is_done(const struct job *job);
+// Reads the journal into job->old: that of an unfinished run, else that of a
+// finished one. *out_done: an earlier run finished this job, and neither its
+// input nor its output was written since. Errors: as journal_read().
+enum reel_err resume_read(struct job *job, bool *out_done);
+// A finished job's journal leaves the parts folder, which is removed, for its
+// place in the output folder.
+void resume_keep_done(struct job *job);
 // Of such a job: matches it with this command and takes its account over.
 // AGAIN: model and stages are not known yet. Errors: CONFIG (another command's).
 enum reel_err resume_take_over(struct run *run, struct job *job);

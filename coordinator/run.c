@@ -465,7 +465,10 @@ static uint32_t done_jobs(const struct run *run)
 static void drop_done_parts(struct run *run)
 {
     if (done_jobs(run) < run->n_jobs) return;
-    for (uint32_t i = 0; i < run->n_jobs; i++) reel_remove_tree(run->jobs[i].spec->parts_dir);
+    for (uint32_t i = 0; i < run->n_jobs; i++) {
+        reel_remove_tree(run->jobs[i].spec->parts_dir);
+        if (run->jobs[i].done_path) inputs_drop_done(run->jobs[i].done_path);
+    }
 }
 
 static void say_verdict(const struct run *run, int code)

@@ -30,7 +30,8 @@ thousand() {
     elif [[ $(grep -c '"status": "done"' "$work/r.json") != 999 || $(grep -c '"status": "failed"' "$work/r.json") != 1 ]]; then not_ok $name "rows of the report"
     elif ! grep -q 'broken.mp4' "$work/err"; then not_ok $name "the broken one is not named"
     elif ! grep -q '"out": 4995' "$work/r.json"; then not_ok $name "$(grep '"frames": {' "$work/r.json")"
-    elif [[ -n $(find "$work/out-folder" -name '.*' | head -n 1) ]]; then not_ok $name "left: $(find "$work/out-folder" -name '.*' | head -n 3)"
+    elif [[ $(find "$work/out-folder" -name '.*') != "$work/out-folder/.reelmill" || $(find "$work/out-folder/.reelmill" -name '*.done' | wc -l) != 999 ]]; then
+        not_ok $name "left: $(find "$work/out-folder" -name '.*' | head -n 3)"
     elif ((done_before < 300)); then not_ok $name "only $done_before were done before"
     else ok $name; fi
 }

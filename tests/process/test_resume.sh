@@ -102,7 +102,7 @@ cut_output() {
     clip "$work/in/1.mp4" 2
     clip "$work/in/2.mp4" 2
     REELMILL_CRASH=aggregator.before_publish:2:19 start "$work/in" -o "$work/many" --gpu_num 1 --lanes 1 --aggregators 1
-    wait_for 60 grep -qs ' DONE ' "$work/many/.1.mp4.reelmill/journal" || { kill -9 $coordinator; not_ok cut_output "nothing was finished"; return; }
+    wait_for 60 grep -qs ' DONE ' "$work/many/.reelmill/1.mp4.done" || { kill -9 $coordinator; not_ok cut_output "nothing was finished"; return; }
     kill -INT $coordinator
     wait $coordinator
     truncate -s 5000 "$work/many/1.mp4"
@@ -112,4 +112,38 @@ cut_output() {
     else ok cut_output; fi
 }
 cut_output
+
+# The coordinator dies when the first is done, and its journal not yet in its place.
+done_unmoved() {
+    local rc=0 before
+    REELMILL_CRASH=done.before_move:1:9 reel "$work/in" -o "$work/unmoved" --gpu_num 1 --lanes 1 --aggregators 1
+    before=$(stat -c %i "$work/unmoved/1.mp4")
+    [[ -e $work/unmoved/.1.mp4.reelmill/journal && ! -e $work/unmoved/.reelmill/1.mp4.done ]] || not_ok done_unmoved "it did not die there"
+    reel "$work/in" -o "$work/unmoved" --gpu_num 1 || rc=$?
+    if ((rc)); then not_ok done_unmoved "exit code $rc"
+    elif [[ $(stat -c %i "$work/unmoved/1.mp4") != "$before" ]]; then not_ok done_unmoved "it was done again"
+    elif [[ $(ls -A "$work/unmoved") != $'1.mp4\n2.mp4' ]]; then not_ok done_unmoved "left: $(ls -A "$work/unmoved")"
+    else ok done_unmoved; fi
+}
+done_unmoved
+
+# Pictures of several inputs: those of the first are there and stay, until one is missing.
+picture_folders() { # what is done to the first output, whether it is kept
+    local name=picture_folders_$2 rc=0 before
+    rm -rf "$work/pictures"
+    REELMILL_CRASH=aggregator.mid_mux:60:19 start "$work/in" -o "$work/pictures" --output_format %03d.png --gpu_num 1 --lanes 1 --aggregators 1
+    wait_for 60 grep -qs ' DONE ' "$work/pictures/.reelmill/1.%03d.png.done" || { kill -9 $coordinator; not_ok "$name" "nothing was finished"; return; }
+    kill -INT $coordinator
+    wait $coordinator
+    before=$(stat -c %i "$work/pictures/1.000.png")
+    $1
+    reel "$work/in" -o "$work/pictures" --output_format %03d.png --gpu_num 1 || rc=$?
+    if ((rc)); then not_ok "$name" "exit code $rc"
+    elif [[ $([[ $(stat -c %i "$work/pictures/1.000.png") == "$before" ]] && echo kept || echo anew) != "$2" ]]; then not_ok "$name" "it was not $2"
+    elif [[ $(cd "$work/pictures" && ls -A) != "$(printf '%s\n' {1,2}.{000..049}.png)" ]]; then
+        not_ok "$name" "there are: $(ls -A "$work/pictures" | tr '\n' ' ')"
+    else ok "$name"; fi
+}
+picture_folders true kept
+picture_folders "rm $work/pictures/1.007.png" anew
 finish

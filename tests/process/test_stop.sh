@@ -122,7 +122,7 @@ begin_many() {
     rm -rf "$work/many"
     # Nobody publishes the third before the first is done.
     REELMILL_CRASH=aggregator.before_publish:3:19 start "$work/in" -o "$work/many" --gpu_num 1 --lanes 1 --aggregators 1
-    wait_for 60 grep -qs ' DONE ' "$work/many/.1.mp4.reelmill/journal"
+    wait_for 60 grep -qs ' DONE ' "$work/many/.reelmill/1.mp4.done"
     kill -INT $coordinator
     wait $coordinator
     [[ -e $work/many/1.mp4 && ! -e $work/many/3.mp4 ]]

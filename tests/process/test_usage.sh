@@ -80,7 +80,8 @@ many() {
     elif [[ $(grep -c '"status": "done"' "$work/r.json") != 3 || $(grep -c '"status": "failed"' "$work/r.json") != 1 ]]; then
         not_ok many "report: $(cat "$work/r.json")"
     elif ! grep -q "broken.mp4" "$work/err"; then not_ok many "the broken one was not named"
-    elif [[ -n $(find "$work/many" -path '*.reelmill/*' ! -name journal ! -name lock) ]]; then not_ok many "parts were left"
+    elif [[ $(find "$work/many" -path '*.reelmill*' ! -type d -printf '%P\n' | sort) != $'.reelmill/deep/two.mkv.done\n.reelmill/one.mp4.done\n.reelmill/three.mp4.done' ]]; then
+        not_ok many "left beside the outputs: $(find "$work/many" -path '*.reelmill*')"
     elif ! nothing_left; then not_ok many "left: $(ls "$XDG_RUNTIME_DIR")"
     else ok many; fi
 }
