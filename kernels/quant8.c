@@ -9,6 +9,10 @@
 
 #include "kernels/simd.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 KERN_CLONES void q8_quantize(uint8_t *dst, const float *src, size_t n, struct q8_scale to)
 {
     const float zero = (float)to.zero, scale = to.scale;
@@ -52,8 +56,53 @@ KERN_CLONES void q8_range(const float *src, size_t n, float *in_out_low, float *
 
 // ---- layout --------------------------------------------------------------------
 
-// Pixels turned at a time: within the first-level cache on both sides.
-#define TURN 256
+// Sixteen rows of sixteen bytes to columns: four times every row of the upper
+// half is interleaved with one of the lower.
+#if defined(__SSE2__)
+static inline __attribute__((always_inline)) void turn16(__m128i x[16])
+{
+#pragma GCC unroll 4
+    for (int round = 0; round < 4; round++) {
+        __m128i y[16];
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++) {
+            y[2 * i] = _mm_unpacklo_epi8(x[i], x[i + 8]);
+            y[2 * i + 1] = _mm_unpackhi_epi8(x[i], x[i + 8]);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < 16; i++) x[i] = y[i];
+    }
+}
+
+// Sixteen pixels of up to sixteen channels, `plane` apart, to `v` bytes a pixel.
+static void block16(const uint8_t *from, size_t plane, int have, uint8_t *to, size_t v, int flip)
+{
+    __m128i x[16];
+    const __m128i turned = _mm_set1_epi8((char)flip);
+    for (int c = 0; c < 16; c++)
+        x[c] = c < have ? _mm_xor_si128(_mm_loadu_si128((const __m128i *)(from + (size_t)c * plane)), turned)
+                        : _mm_setzero_si128();
+    turn16(x);
+    for (int p = 0; p < 16; p++, to += v)
+        if (v == 16)
+            _mm_storeu_si128((__m128i *)to, x[p]);
+        else
+            _mm_storel_epi64((__m128i *)to, x[p]);
+}
+
+static void unblock16(const uint8_t *from, size_t v, uint8_t *to, size_t plane, int have, int flip)
+{
+    __m128i x[16];
+    for (int p = 0; p < 16; p++, from += v)
+        x[p] = v == 16 ? _mm_loadu_si128((const __m128i *)from) : _mm_loadl_epi64((const __m128i *)from);
+    turn16(x);
+    const __m128i turned = _mm_set1_epi8((char)flip);
+    for (int c = 0; c < have; c++) _mm_storeu_si128((__m128i *)(to + (size_t)c * plane), _mm_xor_si128(x[c], turned));
+}
+#define TURN 16
+#else
+#define TURN 0
+#endif
 
 void q8_block(const struct blocked_shape *s, int flip, const uint8_t *src, uint8_t *dst, int begin, int end)
 {
@@ -63,12 +112,12 @@ void q8_block(const struct blocked_shape *s, int flip, const uint8_t *src, uint8
         const int c0 = u % nb * s->lanes, have = s->c - c0 < s->lanes ? s->c - c0 : s->lanes;
         const uint8_t *from = src + ((size_t)(u / nb) * (size_t)s->c + (size_t)c0) * plane;
         uint8_t *to = dst + (size_t)u * plane * v;
-        for (size_t p0 = 0; p0 < plane; p0 += TURN) {
-            const size_t p1 = p0 + TURN < plane ? p0 + TURN : plane;
-            if ((size_t)have < v) memset(to + p0 * v, 0, (p1 - p0) * v);
-            for (int c = 0; c < have; c++)
-                for (size_t p = p0; p < p1; p++) to[p * v + (size_t)c] = from[(size_t)c * plane + p] ^ (uint8_t)flip;
-        }
+        size_t p = 0;
+#if TURN
+        for (; p + TURN <= plane; p += TURN) block16(from + p, plane, have, to + p * v, v, flip);
+#endif
+        for (; p < plane; p++)
+            for (size_t c = 0; c < v; c++) to[p * v + c] = (int)c < have ? from[c * plane + p] ^ (uint8_t)flip : 0;
     }
 }
 
@@ -80,11 +129,121 @@ void q8_unblock(const struct blocked_shape *s, int flip, const uint8_t *src, uin
         const int c0 = u % nb * s->lanes, have = s->c - c0 < s->lanes ? s->c - c0 : s->lanes;
         const uint8_t *from = src + (size_t)u * plane * v;
         uint8_t *to = dst + ((size_t)(u / nb) * (size_t)s->c + (size_t)c0) * plane;
-        for (size_t p0 = 0; p0 < plane; p0 += TURN) {
-            const size_t p1 = p0 + TURN < plane ? p0 + TURN : plane;
-            for (int c = 0; c < have; c++)
-                for (size_t p = p0; p < p1; p++) to[(size_t)c * plane + p] = from[p * v + (size_t)c] ^ (uint8_t)flip;
+        size_t p = 0;
+#if TURN
+        for (; p + TURN <= plane; p += TURN) unblock16(from + p * v, v, to + p, plane, have, flip);
+#endif
+        for (int c = 0; c < have; c++)
+            for (size_t q = p; q < plane; q++) to[(size_t)c * plane + q] = from[q * v + (size_t)c] ^ (uint8_t)flip;
+    }
+}
+
+// ---- moves --------------------------------------------------------------------
+
+static void gather_row(const uint8_t *src, uint8_t *dst, const int *map_x, int width, const size_t v, int fill)
+{
+    for (int x = 0; x < width; x++, dst += v)
+        if (map_x[x] >= 0)
+            memcpy(dst, src + (size_t)map_x[x] * v, v);
+        else
+            memset(dst, fill, v);
+}
+
+void q8_gather(const struct blocked_shape *in, const struct blocked_shape *out, const int *map_y, const int *map_x,
+               int fill, const uint8_t *src, uint8_t *dst, int begin, int end)
+{
+    const size_t v = (size_t)in->lanes, row = (size_t)out->w * v;
+    for (int u = begin; u < end; u++) {
+        const uint8_t *from = src + (size_t)u * (size_t)in->h * (size_t)in->w * v;
+        uint8_t *to = dst + (size_t)u * (size_t)out->h * row;
+        for (int y = 0; y < out->h; y++, to += row) {
+            if (map_y[y] < 0)
+                memset(to, fill, row);
+            else if (y && map_y[y] == map_y[y - 1])
+                memcpy(to, to - row, row);
+            else if (v == 16)
+                gather_row(from + (size_t)map_y[y] * (size_t)in->w * v, to, map_x, out->w, 16, fill);
+            else
+                gather_row(from + (size_t)map_y[y] * (size_t)in->w * v, to, map_x, out->w, v, fill);
         }
+    }
+}
+
+void q8_gather_plain(const struct blocked_shape *in, const struct blocked_shape *out, const int *map_y,
+                     const int *map_x, const uint8_t *src, uint8_t *dst, int begin, int end)
+{
+    const size_t row = (size_t)out->w;
+    for (int u = begin; u < end; u++) {
+        const uint8_t *from = src + (size_t)u * (size_t)in->h * (size_t)in->w;
+        uint8_t *to = dst + (size_t)u * (size_t)out->h * row;
+        for (int y = 0; y < out->h; y++, to += row) {
+            const uint8_t *line = from + (size_t)map_y[y] * (size_t)in->w;
+            if (y && map_y[y] == map_y[y - 1])
+                memcpy(to, to - row, row);
+            else
+                for (int x = 0; x < out->w; x++) to[x] = line[map_x[x]];
+        }
+    }
+}
+
+void q8_copy_channels(const struct blocked_shape *s_src, const uint8_t *src, int src_c,
+                      const struct blocked_shape *s_dst, uint8_t *dst, int dst_c, int count, int begin, int end)
+{
+    const size_t plane = (size_t)s_src->h * (size_t)s_src->w, v = (size_t)s_src->lanes;
+    for (int u = begin; u < end; u++) {
+        const uint8_t *from = src + (size_t)u * (size_t)blocked_count(s_src) * plane * v;
+        uint8_t *to = dst + (size_t)u * (size_t)blocked_count(s_dst) * plane * v;
+        for (int i = 0, n; i < count; i += n) {
+            // a run of channels that ends in neither tensor's block
+            const size_t a = (size_t)(src_c + i), z = (size_t)(dst_c + i);
+            const size_t left_a = v - a % v, left_z = v - z % v;
+            n = count - i;
+            if ((size_t)n > left_a) n = (int)left_a;
+            if ((size_t)n > left_z) n = (int)left_z;
+            const uint8_t *p = from + a / v * plane * v + a % v;
+            uint8_t *q = to + z / v * plane * v + z % v;
+            if ((size_t)n == v) {
+                memcpy(q, p, plane * v);
+                continue;
+            }
+            for (size_t x = 0; x < plane; x++, p += v, q += v)
+                for (int k = 0; k < n; k++) q[k] = p[k];
+        }
+    }
+}
+
+// One row of pixels: `b` neighbours of each to where they lie b apart.
+static void spread_row(const uint8_t *q, uint8_t *to, int width, size_t v, const size_t b, uint8_t flip)
+{
+    for (int x = 0; x < width; x++, q += v, to += b)
+        for (size_t k = 0; k < b; k++) to[k] = q[k] ^ flip;
+}
+
+void q8_depth_to_space(const struct blocked_shape *s, int b, bool crd, int flip, const uint8_t *src, uint8_t *dst,
+                       int begin, int end)
+{
+    const int co = s->c / (b * b), nb = blocked_count(s), v = s->lanes;
+    const size_t plane = (size_t)s->h * (size_t)s->w, wide = (size_t)s->w * (size_t)b;
+    for (int u = begin; u < end; u++) {
+        const int c = u % co;
+        const uint8_t *from = src + (size_t)(u / co) * (size_t)nb * plane * (size_t)v;
+        uint8_t *to = dst + (size_t)u * plane * (size_t)(b * b);
+        for (int y = 0; y < s->h; y++)
+            for (int by = 0; by < b; by++, to += wide) {
+                const int first = crd ? c * b * b + by * b : by * b * co + c;
+                const uint8_t *row = from + (size_t)y * (size_t)s->w * (size_t)v;
+                const uint8_t *q = row + (size_t)(first / v) * plane * (size_t)v + first % v;
+                if (crd && (b == 2 || b == 4) && v % b == 0) {
+                    if (b == 2) spread_row(q, to, s->w, (size_t)v, 2, (uint8_t)flip);
+                    if (b == 4) spread_row(q, to, s->w, (size_t)v, 4, (uint8_t)flip);
+                    continue;
+                }
+                for (int bx = 0; bx < b; bx++) {
+                    const int ch = first + bx * (crd ? 1 : co);
+                    q = row + (size_t)(ch / v) * plane * (size_t)v + ch % v;
+                    for (int x = 0; x < s->w; x++) to[x * b + bx] = q[(size_t)x * (size_t)v] ^ (uint8_t)flip;
+                }
+            }
     }
 }
 

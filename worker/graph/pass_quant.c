@@ -233,8 +233,12 @@ static enum reel_err from_operator(struct graph *graph, struct node *node)
 // where. MaxPool is one, as a scale above 0 keeps the order.
 static bool is_move(const struct node *node)
 {
-    static const char *const ops[] = {"Reshape", "Flatten", "Squeeze",      "Unsqueeze",    "Transpose", "Slice",
-                                      "Gather",  "Expand",  "DepthToSpace", "SpaceToDepth", "MaxPool",   "Identity"};
+    static const char *const ops[] = {"Reshape", "Flatten",  "Squeeze", "Unsqueeze",    "Transpose",
+                                      "Slice",   "Gather",   "Expand",  "DepthToSpace", "SpaceToDepth",
+                                      "MaxPool", "Identity", "Pad"};
+    if (is(node, "Resize") || is(node, "Upsample"))
+        return !strcmp(node_attr_string(node, "mode", "nearest"), "nearest") &&
+               strcmp(node_attr_string(node, "coordinate_transformation_mode", ""), "tf_crop_and_resize");
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         if (is(node, ops[i])) return true;
     return false;
@@ -257,6 +261,25 @@ static bool same_scale(const struct node *d, const struct node *q)
            !node_attr_int(d, "block_size", 0) && !node_attr_int(q, "block_size", 0);
 }
 
+// What a Pad of bytes fills in: a Pad whose constant is 0 pads with the zero
+// point. False when it is another.
+static bool pad_of_bytes(struct graph *graph, struct node *pad, const struct node *q)
+{
+    if (pad->opset < 11 || pad->n_in < 2) return false;
+    if (strcmp(node_attr_string(pad, "mode", "constant"), "constant")) {
+        if (pad->n_in > 2) graph_set_input(graph, pad, 2, NULL); // a float that nobody reads
+        return true;
+    }
+    const struct value *fill = pad->n_in > 2 ? pad->in[2] : NULL;
+    if (fill && (!fill->constant || reel_tensor_count(fill->constant) != 1 || op_scalar(fill->constant, 0) != 0))
+        return false;
+    struct value *zero = q->n_in > 2 ? q->in[2] : NULL;
+    if (!zero) return !fill;
+    if (pad->n_in < 3) return false;
+    graph_set_input(graph, pad, 2, zero);
+    return true;
+}
+
 // DequantizeLinear -> move -> QuantizeLinear of the same scale: the move alone.
 static enum reel_err move_bytes(struct graph *graph, struct node *q)
 {
@@ -272,10 +295,35 @@ static enum reel_err move_bytes(struct graph *graph, struct node *q)
     if (!(move->op->types >> bytes->dtype & 1)) return REEL_OK;
     for (int i = 1; i < move->n_in; i++)
         if (move->in[i] == move->in[0]) return REEL_OK;
+    if (is(move, "Pad") && !pad_of_bytes(graph, move, q)) return REEL_OK;
     graph_set_input(graph, move, 0, bytes);
     graph_set_output(graph, q, 0, NULL);
     graph_remove_node(graph, q);
     graph_set_output(graph, move, 0, out);
+    return REEL_OK;
+}
+
+// DequantizeLinear -> Split -> QuantizeLinear of the same scale behind each part.
+static enum reel_err split_bytes(struct graph *graph, struct node *split)
+{
+    struct node *d = split->in[0] ? split->in[0]->producer : NULL;
+    if (!is(d, "DequantizeLinear") || split->n_epilogue || split->n_out < 1) return REEL_OK;
+    struct value *bytes = d->in[0];
+    if ((bytes->dtype != REEL_I8 && bytes->dtype != REEL_U8) || !(split->op->types >> bytes->dtype & 1)) return REEL_OK;
+    for (int i = 0; i < split->n_out; i++) {
+        const struct node *q = split->out[i] ? graph_only_consumer(graph, split->out[i]) : NULL;
+        if (!is(q, "QuantizeLinear") || q->in[0] != split->out[i] || !q->out[0] || !same_scale(d, q) ||
+            q->out[0]->dtype != bytes->dtype)
+            return REEL_OK;
+    }
+    graph_set_input(graph, split, 0, bytes);
+    for (int i = 0; i < split->n_out; i++) {
+        struct node *q = graph_only_consumer(graph, split->out[i]);
+        struct value *out = q->out[0];
+        graph_set_output(graph, q, 0, NULL);
+        graph_remove_node(graph, q);
+        graph_set_output(graph, split, i, out);
+    }
     return REEL_OK;
 }
 
@@ -291,6 +339,10 @@ enum reel_err pass_quant(struct graph *graph, const struct pass_params *params)
         next = node->next;
         if (!is(node, "QuantizeLinear")) continue;
         enum reel_err err = move_bytes(graph, node);
+        if (err) return err;
+    }
+    for (struct node *node = graph->first; node; node = node->next) {
+        enum reel_err err = is(node, "Split") ? split_bytes(graph, node) : REEL_OK;
         if (err) return err;
     }
     graph_renumber(graph);

@@ -334,6 +334,65 @@ static void gates_by_channel(void)
     }
 }
 
+#define STRING(attribute, text) ((struct attr){.name = attribute, .type = ATTR_STRING, .u.s = text})
+
+// Elements that only move do so as bytes, in either layout.
+static void moves_of_bytes(void)
+{
+    for (int kind = 0; kind < 20; kind++) {
+        struct maker m = maker();
+        const struct qtype t = kind & 1 ? s8 : u8;
+        const bool blocked = kind & 2;
+        static const char *const names[] = {"resize nearest", "cut channels", "crop", "depth to space", "pad"};
+        struct value *x = through(&m, make_input(&m, "x", DIMS(2, 36, 6, 5)), t), *y = NULL;
+        if (blocked) {
+            x = make_node(&m, "MaxPool", x, NULL, NULL);
+            ATTR_LIST(&m, x, "kernel_shape", 3, 3);
+            ATTR_LIST(&m, x, "pads", 1, 1, 1, 1);
+            x = through(&m, x, t);
+        }
+        switch (kind / 4) {
+        case 0: {
+            struct value *scales = make_weights(&m, DIMS(4), 1, 1), *in[3] = {x, NULL, scales};
+            ((float *)scales->constant->data)[2] = 2, ((float *)scales->constant->data)[3] = 3;
+            y = operator_of(&m, "", "Resize", 3, in);
+            make_attr(&m, y, STRING("coordinate_transformation_mode", "asymmetric"));
+            make_attr(&m, y, STRING("nearest_mode", "floor"));
+            break;
+        }
+        case 1: {
+            struct value *out[2] = {graph_add_value(m.graph, NULL), graph_add_value(m.graph, NULL)};
+            struct value *in[2] = {x, INTS(&m, 15, 21)};
+            struct node *split = graph_add_node(m.graph, NULL, "Split", NULL, in, 2, out, 2);
+            split->op = op_find("", "Split", m.graph->opset, NULL);
+            make_attr(&m, out[0], (struct attr){.name = "axis", .type = ATTR_INT, .u.i = 1});
+            make_output(&m, through(&m, out[0], t));
+            y = out[1];
+            break;
+        }
+        case 2:
+            y = operator_of(&m, "", "Slice", 4, (struct value *[]){x, INTS(&m, 1, 0), INTS(&m, 6, 4), INTS(&m, 2, 3)});
+            break;
+        case 3:
+            y = make_node(&m, "DepthToSpace", x, NULL, NULL);
+            make_attr(&m, y, (struct attr){.name = "blocksize", .type = ATTR_INT, .u.i = kind & 1 ? 2 : 3});
+            if (kind & 1) make_attr(&m, y, STRING("mode", "CRD"));
+            break;
+        default:
+            y = operator_of(&m, "", "Pad", 3,
+                            (struct value *[]){x, INTS(&m, 0, 0, 1, 2, 0, 0, 3, 1), make_scalar(&m, 0)});
+            if (kind & 1) make_attr(&m, y, STRING("mode", "reflect"));
+        }
+        make_output(&m, through(&m, y, t));
+        const int bad = compare(&m, 2, 1e-9);
+        CHECK_MSG(!bad, "kind %d: %d elements are apart\n%s", kind, bad, steps);
+        CHECK_MSG(!blocked || strstr(steps, names[kind / 4]), "kind %d:\n%s", kind, steps);
+        const char *last = strstr(steps, " dequantize ");
+        CHECK_MSG(last && (kind / 4 == 1 || !strstr(last + 1, " dequantize ")), "kind %d: by floats:\n%s", kind, steps);
+        graph_destroy(&m.graph);
+    }
+}
+
 // Functions of a byte and a channel: slopes, normalisation, arithmetic with
 // constants, alone and in a row, on images and on rows; exact where one line a
 // channel would not be.
@@ -448,5 +507,5 @@ CHECK_MAIN({"convolutions_between_scales", convolutions_between_scales},
            {"products_of_matrices", products_of_matrices}, {"bytes_stay_bytes", bytes_stay_bytes},
            {"operators_on_bytes", operators_on_bytes}, {"scales_that_do_not_fit", scales_that_do_not_fit},
            {"scales_of_the_run", scales_of_the_run}, {"gates_by_channel", gates_by_channel},
-           {"functions_of_a_channel", functions_of_a_channel}, {"pools_of_bytes", pools_of_bytes},
-           {"floats_between", floats_between})
+           {"moves_of_bytes", moves_of_bytes}, {"functions_of_a_channel", functions_of_a_channel},
+           {"pools_of_bytes", pools_of_bytes}, {"floats_between", floats_between})

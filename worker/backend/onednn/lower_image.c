@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Operators on images that stay blocked: means, resizing, padding, cropping,
+// Operators on images that stay blocked (moves also of 8-bit ones): means, resizing, padding, cropping,
 // concatenation and splitting of channels, normalisation, and the ways out of
 // the blocked layout (DepthToSpace, Transpose to N,H,W,C).
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/quant8.h"
+#include "worker/backend/onednn/lower_quant.h"
 #include "worker/backend/onednn/program.h"
 
 enum image_op {
@@ -30,6 +32,9 @@ struct image {
     const float *scale, *shift;
     int block;
     bool crd;
+    bool bytes;
+    int flip;   // of plain bytes
+    bool plain; // GATHER of bytes that are not blocked
 };
 
 struct image_job {
@@ -40,9 +45,23 @@ struct image_job {
     float *dst;
 };
 
+static void move_bytes(const struct image *m, const void *src, void *dst, int u)
+{
+    if (m->op == IMAGE_DEPTH_TO_SPACE)
+        q8_depth_to_space(&m->in, m->block, m->crd, m->flip, src, dst, u, u + 1);
+    else if (m->plain)
+        q8_gather_plain(&m->in, &m->out, m->map_y, m->map_x, src, dst, u, u + 1);
+    else
+        q8_gather(&m->in, &m->out, m->map_y, m->map_x, (int)m->value, src, dst, u, u + 1);
+}
+
 static void image_unit(const struct image_job *j, int u)
 {
     const struct image *m = j->m;
+    if (m->bytes) {
+        move_bytes(m, j->src, j->dst, u);
+        return;
+    }
     switch (m->op) {
     case IMAGE_MEAN:
         blocked_mean(&m->in, j->src, j->dst, u, u + 1);
@@ -92,7 +111,7 @@ static enum reel_err run_image(struct program *p, struct step *s)
     const struct image *m = s->data;
     struct image_job job = {m, p->k, bind_tail(p, &m->tail), form_at(p, &m->src), form_at(p, &m->dst)};
     int units = m->out.n * blocked_count(&m->out);
-    if (m->op == IMAGE_DEPTH_TO_SPACE) units = m->out.n * m->out.c;
+    if (m->op == IMAGE_DEPTH_TO_SPACE || m->plain) units = m->out.n * m->out.c;
     if (m->op == IMAGE_TO_NHWC) units = m->in.n * m->in.h;
     if (m->op == IMAGE_FROM_NHWC) units = m->out.n * m->out.h;
     pool_run(p->pool, image_units, &job, units);
@@ -103,15 +122,18 @@ static enum reel_err run_image(struct program *p, struct step *s)
 static enum reel_err emit(struct program *p, const struct node *node, struct image *m, const char *kernel,
                           bool *out_done)
 {
-    const bool from_plain = m->op == IMAGE_FROM_NHWC;
-    const bool to_plain = m->op == IMAGE_DEPTH_TO_SPACE || m->op == IMAGE_TO_NHWC;
+    const struct info *in = info_of(p, node->in[0]);
+    const bool from_plain = m->op == IMAGE_FROM_NHWC || m->plain;
+    const bool to_plain = m->op == IMAGE_DEPTH_TO_SPACE || m->op == IMAGE_TO_NHWC || m->plain;
+    m->bytes = in->bytes_image;
+    m->flip = memory_flip(in, LAYOUT_PLAIN);
     m->tail.layout = to_plain ? LAYOUT_PLAIN : LAYOUT_BLOCKED;
     enum reel_err err = need_form(p, node->in[0], from_plain ? LAYOUT_PLAIN : LAYOUT_BLOCKED, &m->src);
     if (!err) err = make_form(p, node->out[0], m->tail.layout, &m->dst);
     struct step *s = err ? NULL : add_step(p, node, kernel, run_image, sizeof *m);
     if (!s) return err ? err : no_memory(node);
     *(struct image *)s->data = *m;
-    if (m->op != IMAGE_TO_NHWC && m->op != IMAGE_FROM_NHWC) s->tail = &((struct image *)s->data)->tail;
+    if (m->op != IMAGE_TO_NHWC && m->op != IMAGE_FROM_NHWC && !m->bytes) s->tail = &((struct image *)s->data)->tail;
     touch(p, &m->src, p->n_steps - 1);
     touch(p, &m->dst, p->n_steps - 1);
     *out_done = true;
@@ -184,9 +206,11 @@ static enum reel_err lower_pad(struct program *p, const struct node *node, const
     if (pads[0] || pads[1] || pads[4] || pads[5]) return REEL_OK;
     if (node->n_in > 2 && node->in[2]) {
         const struct info *v = info_of(p, node->in[2]);
-        if (v->count != 1 || v->dtype != REEL_F32 || !v->form[LAYOUT_PLAIN].constant) return REEL_OK;
-        m.value = *(const float *)v->form[LAYOUT_PLAIN].constant;
+        if (v->count != 1 || v->dtype != in->dtype || !v->form[LAYOUT_PLAIN].constant) return REEL_OK;
+        const void *value = v->form[LAYOUT_PLAIN].constant;
+        m.value = in->bytes_image ? *(const uint8_t *)value : *(const float *)value;
     }
+    if (in->bytes_image) m.value = (float)((int)m.value ^ memory_flip(in, LAYOUT_PLAIN)); // biased
     const char *mode = node_attr_string(node, "mode", "constant");
     int *y = identity_map(p, out->bs.h), *x = identity_map(p, out->bs.w);
     if (!y || !x) return no_memory(node);
@@ -287,7 +311,9 @@ static enum reel_err lower_resize(struct program *p, const struct node *node, co
     const struct axis_map y = {transform, scale[0], in->bs.h, out->bs.h},
                           x = {transform, scale[1], in->bs.w, out->bs.w};
     struct image m = {.op = nearest ? IMAGE_GATHER : IMAGE_LINEAR, .in = in->bs, .out = out->bs};
+    m.plain = in->bytes_image && in->form[LAYOUT_BLOCKED].buf < 0;
     if (linear) {
+        if (in->bytes_image) return REEL_OK;
         struct blocked_linear *l = &m.linear;
         if (!linear_maps(p, &y, &l->y0, &l->y1, &l->wy) || !linear_maps(p, &x, &l->x0, &l->x1, &l->wx))
             return no_memory(node);
@@ -313,6 +339,7 @@ struct part {
 struct parts {
     struct part *part;
     int n, images;
+    bool bytes;
 };
 
 struct parts_job {
@@ -326,8 +353,13 @@ static void part_units(void *job, int begin, int end, int thread)
     for (int u = begin; u < end; u++) {
         const struct part *q = &j->parts->part[u / j->parts->images];
         const int image = u % j->parts->images;
-        blocked_copy_channels(&q->src_shape, form_at(j->p, &q->src), q->src_c, &q->dst_shape, form_at(j->p, &q->dst),
-                              q->dst_c, q->count, image, image + 1);
+        const void *src = form_at(j->p, &q->src);
+        void *dst = form_at(j->p, &q->dst);
+        if (j->parts->bytes)
+            q8_copy_channels(&q->src_shape, src, q->src_c, &q->dst_shape, dst, q->dst_c, q->count, image, image + 1);
+        else
+            blocked_copy_channels(&q->src_shape, src, q->src_c, &q->dst_shape, dst, q->dst_c, q->count, image,
+                                  image + 1);
     }
 }
 
@@ -343,7 +375,7 @@ static enum reel_err emit_parts(struct program *p, const struct node *node, stru
 {
     struct step *s = add_step(p, node, kernel, run_parts, sizeof(struct parts));
     if (!s) return no_memory(node);
-    *(struct parts *)s->data = (struct parts){part, n, part[0].src_shape.n};
+    *(struct parts *)s->data = (struct parts){part, n, part[0].src_shape.n, info_of(p, node->in[0])->bytes_image};
     for (int i = 0; i < n; i++) {
         touch(p, &part[i].src, p->n_steps - 1);
         touch(p, &part[i].dst, p->n_steps - 1);
@@ -399,7 +431,7 @@ static enum reel_err cut_channels(struct program *p, const struct node *node, co
     enum reel_err err = need_form(p, node->in[0], layout, &src);
     if (err) return err;
     if (in->bs.n == 1 && (few || from % in->bs.lanes == 0) && src.buf >= 0) {
-        src.offset += (size_t)from * (size_t)in->bs.h * (size_t)in->bs.w * sizeof(float);
+        src.offset += (size_t)from * (size_t)in->bs.h * (size_t)in->bs.w * reel_dtype_bytes(in->dtype);
         set_form(p, out_value, layout, src);
         out->made = in->made;
         return REEL_OK;
@@ -420,7 +452,8 @@ static enum reel_err lower_split(struct program *p, const struct node *node, con
     int from = 0;
     enum reel_err err = REEL_OK;
     for (int i = 0; i < node->n_out && !err; i++) {
-        if (!node->out[i] || !info_of(p, node->out[i])->image) return REEL_OK;
+        const struct info *out = node->out[i] ? info_of(p, node->out[i]) : NULL;
+        if (!out || (!out->image && !out->bytes_image)) return REEL_OK;
         err = cut_channels(p, node, node->out[i], from);
         from += info_of(p, node->out[i])->bs.c;
     }
@@ -617,11 +650,15 @@ enum reel_err lower_image(struct program *p, const struct node *node, bool *out_
         enum reel_err err = in->image && out->image ? lower_transpose(p, node, in, out, out_done) : REEL_OK;
         return err || *out_done ? err : lower_swap(p, node, out_done);
     }
-    if (!in->image || !out->image) return REEL_OK;
+    const bool bytes = in->bytes_image && out->bytes_image && in->dtype == out->dtype && !node->n_epilogue;
+    if (bytes && (is(node, "Resize") || is(node, "Upsample")) && !in->v->constant)
+        return lower_resize(p, node, in, out, out_done);
+    if (!bytes && (!in->image || !out->image)) return REEL_OK;
     // a few channels in plain form would fill a vector with nothing
     if (in->form[LAYOUT_BLOCKED].buf < 0 && in->bs.c < FEW_CHANNELS) return REEL_OK;
-    if (is(node, "GlobalAveragePool") || mean_over_image(p, node, in)) return lower_global(p, node, in, out, out_done);
-    if (is(node, "InstanceNormalization")) return lower_norm(p, node, in, out, out_done);
+    if (!bytes && (is(node, "GlobalAveragePool") || mean_over_image(p, node, in)))
+        return lower_global(p, node, in, out, out_done);
+    if (!bytes && is(node, "InstanceNormalization")) return lower_norm(p, node, in, out, out_done);
     // worth it only where the input is blocked already
     if (in->form[LAYOUT_BLOCKED].buf < 0) return REEL_OK;
     if (is(node, "Resize") || is(node, "Upsample")) return lower_resize(p, node, in, out, out_done);
