@@ -51,6 +51,7 @@ struct reel_settings {
     int threads, decoder_threads, encoder_threads;
     int batch; // 0 = auto
     int precision;
+    char plans[SET_PATH];
     char tile[SET_WORD];
     char memory[SET_WORD];
 
@@ -82,7 +83,7 @@ struct reel_settings {
 
     // one-shot commands
     bool setup, doctor, gc, dry_run, list_gpus, dump_config, dump_graph, verify, version, help, demo;
-    char bench_model[SET_PATH], shape[SET_WORD];
+    char bench_model[SET_PATH], autotune[SET_PATH], shape[SET_WORD];
     char eval_model[SET_PATH], eval_inputs[SET_PATH], eval_outputs[SET_PATH];
 
     // io: what the network's input and output mean

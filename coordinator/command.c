@@ -157,7 +157,7 @@ bool command_once(const struct reel_settings *s, char **argv, int *out_code)
         fprintf(stderr, "reelmill: --setup and --demo are commands of run.sh: ./run.sh %s\n",
                 s->setup ? "--setup" : "--demo");
         *out_code = EXIT_USAGE;
-    } else if (s->eval_model[0] || s->bench_model[0] || s->dump_graph) {
+    } else if (s->eval_model[0] || s->bench_model[0] || s->autotune[0] || s->dump_graph) {
         *out_code = exec_beside("worker", argv);
     } else {
         return false;

@@ -387,6 +387,26 @@ int cli_bench_model(const struct cli_params *p)
     return exit_code(err);
 }
 
+// ---- autotune -----------------------------------------------------------------
+
+int cli_autotune(const struct cli_params *p)
+{
+    struct cli_params tuned = *p;
+    struct net *net;
+    tuned.backend_params.autotune = p->autotune;
+    if (strcmp(p->backend, "cudnn") != 0)
+        return exit_code(reel_fail(REEL_ERR_CONFIG, "could not autotune: only --backend cudnn has engines to choose"));
+    enum reel_err err = open_net(&tuned, &net);
+    if (err) return exit_code(err);
+    struct reel_shape *shapes = calloc((size_t)net_input_count(net) + 1, sizeof *shapes);
+    err = shapes ? choose_shapes(net, p->shape, shapes) : out_of_memory();
+    if (!err) err = prepare(net, &tuned, shapes);
+    if (!err) printf("written to \"%s\": use it with --plans\n", p->autotune);
+    free(shapes);
+    net_close(&net);
+    return exit_code(err);
+}
+
 // ---- dump -------------------------------------------------------------------
 
 static enum reel_err dump_passes(const struct net *net, const char *backend, const struct reel_shape *shapes)
@@ -452,8 +472,13 @@ int cli_main(int argc, char **argv)
         goto done;
     }
     struct cli_params p = {
-        .backend = s->backend == SET_BACKEND_CUDNN ? "cudnn" : "onednn",
-        .backend_params = {.threads = s->threads > 0 ? s->threads : 1, .precision = (enum precision)s->precision},
+        .backend =
+            s->backend == SET_BACKEND_CUDNN || (*s->autotune && s->backend == SET_BACKEND_AUTO) ? "cudnn" : "onednn",
+        .backend_params = {.device = atoi(s->gpu_ids), // the first of them
+                           .threads = s->threads > 0 ? s->threads : 1,
+                           .precision = (enum precision)s->precision,
+                           .plans = s->plans},
+        .autotune = s->autotune,
         .eval_inputs = s->eval_inputs,
         .eval_outputs = s->eval_outputs,
         .shape = s->shape};
@@ -466,6 +491,8 @@ int cli_main(int argc, char **argv)
         code = cli_eval_model(&p);
     else if (*s->bench_model)
         code = cli_bench_model(&p);
+    else if (*s->autotune)
+        code = cli_autotune(&p);
     else
         code = cli_dump_graph(&p);
 done:

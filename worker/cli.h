@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The worker's one-process commands: --eval_model, --bench_model, --dump_graph.
+// The worker's one-process commands: --eval_model, --bench_model, --autotune,
+// --dump_graph.
 // They read a model, run the network alone and print; no frame, no ring and no
 // coordinator takes part. main.c calls cli_main() when the process was not
 // started as a child.
@@ -15,6 +16,7 @@ struct cli_params {
     struct backend_params backend_params;
     const char *eval_inputs;  // "NAME=file.npy,NAME=file.npy"
     const char *eval_outputs; // folder, made when missing
+    const char *autotune;     // file to write
     const char *shape;        // "1x3x360x640[,1x1]": one for each input; "" for a sensible one
 };
 
@@ -22,6 +24,8 @@ struct cli_params {
 int cli_eval_model(const struct cli_params *params);
 // The last line of stdout is JSON: ms_median, ms_min, setup_ms, peak_mb.
 int cli_bench_model(const struct cli_params *params);
+// Measures the engines of a network on a GPU and writes them (cudnn/pins.h).
+int cli_autotune(const struct cli_params *params);
 // The graph as imported, the passes, the graph after them and the steps.
 int cli_dump_graph(const struct cli_params *params);
 

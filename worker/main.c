@@ -57,7 +57,20 @@ static void choose_backend(struct worker *w)
     w->params = (struct backend_params){.device = w->child.device,
                                         .threads = s->threads > 0 ? s->threads : 1,
                                         .precision = (enum precision)s->precision,
+                                        .plans = s->plans,
                                         .sim_ms = sim_ms_of(s->sim_ms, device)};
+}
+
+// Measured engines decide sums too; a file that cannot be read fails later, with
+// its reason.
+static void describe_plans(const struct worker *w, char *buf, size_t bytes)
+{
+    struct gpu_pins *pins = NULL;
+    uint8_t hash[32];
+    if (!*w->child.settings.plans || gpu_pins_read(w->child.settings.plans, &pins)) return;
+    gpu_pins_hash(pins, hash);
+    gpu_pins_destroy(&pins);
+    snprintf(buf, bytes, ", plans %02x%02x%02x%02x", hash[0], hash[1], hash[2], hash[3]);
 }
 
 // Where this worker computes, for reports, and what decides its sums (DESIGN 6),
@@ -75,8 +88,9 @@ static void describe_device(const struct worker *w, char device[96], char kind[9
         bool known = !reel_cuda_device(number, &gpu);
         size_t cudnn = gpu_plan_cudnn_version();
         snprintf(device, 96, "%.80s #%d", known ? gpu.name : "GPU", number);
-        snprintf(kind, 96, "%.48s, %d SM, cuDNN %zu.%zu", known ? gpu.name : "GPU", known ? gpu.sm_count : 0,
-                 cudnn / 10000, cudnn / 100 % 100);
+        int n = snprintf(kind, 96, "%.48s, %d SM, cuDNN %zu.%zu", known ? gpu.name : "GPU", known ? gpu.sm_count : 0,
+                         cudnn / 10000, cudnn / 100 % 100);
+        describe_plans(w, kind + n, 96 - (size_t)n);
     } else {
         snprintf(device, 96, "cpu %s", level);
         snprintf(kind, 96, "cpu %s, %d thread%s", level, w->params.threads, w->params.threads == 1 ? "" : "s");

@@ -157,6 +157,31 @@ static void host_and_device_rings(void)
     unsetenv("REELMILL_DEVICE_MEMORY");
 }
 
+static bool file_has(const char *name, const char *text)
+{
+    char path[128];
+    static char content[1 << 16];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "r");
+    size_t n = f ? fread(content, 1, sizeof content - 1, f) : 0;
+    if (f) fclose(f);
+    content[n] = 0;
+    return strstr(content, text) != NULL;
+}
+
+// Pictures of NVDEC and of the processor's decoder are the same: H.264 leaves no
+// choice. A filter before the network keeps decoding on the processor.
+static void decoded_by_either(void)
+{
+    NEED_GPU();
+    char report[128];
+    snprintf(report, sizeof report, "%s/report.json", folder);
+    CHECK(RUN("nvdec.mkv", "--backend", "cudnn", "--report", report));
+    if (!file_has("report.json", "(NVDEC)")) SKIP("no NVDEC");
+    CHECK(RUN("software.mkv", "--backend", "cudnn", "--pre_filter", "null"));
+    CHECK(equal("nvdec.mkv", "software.mkv"));
+}
+
 // The name of a process is its stage's.
 static pid_t a_child(pid_t parent, const char *stage)
 {
@@ -217,5 +242,6 @@ static void split_over_workers(void)
 }
 
 CHECK_MAIN({"gpu: one and three workers", one_and_three_workers}, {"gpu: batches", batches},
-           {"gpu: host and device rings", host_and_device_rings}, {"gpu: killed on the way", killed_on_the_way},
-           {"gpu: crashes on the way", crashes_on_the_way}, {"gpu: split over workers", split_over_workers})
+           {"gpu: host and device rings", host_and_device_rings}, {"gpu: decoded by either", decoded_by_either},
+           {"gpu: killed on the way", killed_on_the_way}, {"gpu: crashes on the way", crashes_on_the_way},
+           {"gpu: split over workers", split_over_workers})

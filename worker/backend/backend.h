@@ -34,7 +34,9 @@ struct backend_params {
     int device;  // GPU number; ignored on CPUs
     int threads; // compute threads of a CPU backend
     enum precision precision;
-    double sim_ms; // sim: cost of a frame in ms
+    double sim_ms;        // sim: cost of a frame in ms
+    const char *plans;    // cudnn: file of measured engines (--plans); NULL or "": none
+    const char *autotune; // cudnn: measure engines while compiling, write them to this file; NULL: no
 };
 
 struct program; // a compiled graph: one per shape; owned by the caller

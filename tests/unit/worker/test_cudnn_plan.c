@@ -105,6 +105,48 @@ static struct gpu_plan_info choose(struct gpu_planner *planner, const struct gpu
     return info;
 }
 
+// ---- measured engines --------------------------------------------------------------
+
+// A table's choice stands in place of the heuristics', for every batch; what this
+// cuDNN does not list is passed over.
+static void test_measured(void)
+{
+    NO_CUDNN();
+    struct gpu_pattern p = named("srvgg last");
+    struct gpu_planner *planner = planner_for("h200", (struct gpu_planner_params){.choose_only = true});
+    struct gpu_pin pin[4], wrong;
+    struct gpu_pins *pins;
+    CHECK(planner != NULL);
+    CHECK_INT(gpu_planner_sm(planner), 90);
+    CHECK_INT(gpu_plan_choices(planner, &p, 1, pin, 4), 4);
+    gpu_planner_destroy(&planner);
+    CHECK(!gpu_pins_create(&pins) && !gpu_pins_set(pins, 90, &p, &pin[2]));
+
+    const struct gpu_planner_params params = {.choose_only = true, .pins = pins};
+    planner = planner_for("h200", params);
+    struct gpu_plan_info info = choose(planner, &p);
+    CHECK(info.pinned && info.rank == 2);
+    CHECK_INT(info.engine, pin[2].engine);
+    p.n = 4;
+    info = choose(planner, &p);
+    CHECK(info.pinned && info.rank == 2);
+    gpu_planner_destroy(&planner);
+
+    planner = planner_for("t4", params); // another GPU's
+    info = choose(planner, &p);
+    CHECK(info.engine >= 0 && !info.pinned);
+    gpu_planner_destroy(&planner);
+
+    wrong = pin[2];
+    wrong.engine = 4711;
+    CHECK(!gpu_pins_set(pins, 90, &p, &wrong));
+    planner = planner_for("h200", params);
+    info = choose(planner, &p);
+    CHECK(info.engine >= 0 && info.engine != 4711 && !info.pinned);
+    gpu_planner_destroy(&planner);
+    gpu_pins_destroy(&pins);
+}
+
 // ---- the library ----------------------------------------------------------------
 
 // In a child, since the library is looked for once a process.
@@ -468,6 +510,7 @@ int main(int argc, char **argv)
     static const struct check_case cases[] = {
         {"missing library", test_missing_library},
         {"bad device", test_bad_device},
+        {"measured engines", test_measured},
         {"patterns fuse", test_patterns_fuse},
         {"precompiled where possible", test_precompiled_where_possible},
         {"choice ignores batch", test_choice_ignores_batch},

@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "worker/backend/cudnn/exec.h"
 #include "worker/backend/cudnn/plan.h"
+#include "worker/backend/cudnn/tune.h"
 
 struct exec {
     struct lowered *p;
@@ -26,8 +27,10 @@ struct exec {
     void *stream, *graph;
     struct gpu_planner *planner;
     struct gpu_plan **plans; // by step, NULL for own kernels
+    struct gpu_pins *pins;   // of --plans
     int main_runs;           // of the whole middle part
     bool no_graph;
+    double *step_us; // REELMILL_PROFILE: the fastest run of each step so far
 };
 
 static void *at(struct exec *e, struct ref r)
@@ -56,6 +59,8 @@ static void destroy(struct exec **exec)
     reel_cuda_free(e->workspace);
     reel_cuda_host_free(e->memory.host);
     reel_cuda_stream_destroy(&e->stream);
+    gpu_pins_destroy(&e->pins);
+    free(e->step_us);
     free(e->plans);
     free(e);
 }
@@ -94,7 +99,7 @@ static enum reel_err make_plans(struct exec *e, int device)
 {
     struct lowered *p = e->p;
     char text[512];
-    const struct gpu_planner_params params = GPU_PLANNER_DEFAULTS;
+    const struct gpu_planner_params params = {.pins = e->pins};
     prepare_plans(p, &params, device);
     enum reel_err err = gpu_planner_create(&params, &e->planner);
     for (int i = 0; i < p->n_steps && !err; i++) {
@@ -132,6 +137,8 @@ static enum reel_err make_memory(struct exec *e)
     return err;
 }
 
+static enum reel_err autotune(struct exec *e, const struct backend_params *params);
+
 static enum reel_err create(struct lowered *p, const struct backend_params *params, struct exec **out_exec)
 {
     struct exec *e = calloc(1, sizeof *e);
@@ -139,11 +146,14 @@ static enum reel_err create(struct lowered *p, const struct backend_params *para
     e->p = p;
     e->no_graph = p->n_host_steps > 0;
     e->plans = calloc((size_t)p->n_steps + 1, sizeof(*e->plans));
+    if (getenv("REELMILL_PROFILE")) e->step_us = calloc((size_t)p->n_steps + 1, sizeof *e->step_us);
     enum reel_err err = e->plans ? reel_cuda_open(params->device) : gpu_no_memory(NULL);
+    if (!err && params->plans && *params->plans) err = gpu_pins_read(params->plans, &e->pins);
     if (!err) err = reel_cuda_stream_create(&e->stream);
     if (!err) err = make_memory(e);
     if (!err) err = upload_constants(e);
     if (!err) err = make_plans(e, params->device);
+    if (!err && params->autotune) err = autotune(e, params);
     if (err) {
         destroy(&e);
         return err;
@@ -267,6 +277,123 @@ static enum reel_err run_steps(struct exec *e, int begin, int end)
     return err;
 }
 
+// ---- measuring ---------------------------------------------------------------------------
+
+struct stopwatch {
+    void *from, *to; // events
+};
+
+static enum reel_err stopwatch_init(struct stopwatch *w)
+{
+    *w = (struct stopwatch){0};
+    enum reel_err err = reel_cuda_event_create(&w->from);
+    return err ? err : reel_cuda_event_create(&w->to);
+}
+
+static void stopwatch_fini(struct stopwatch *w)
+{
+    if (w->from) reel_cuda_event_destroy(&w->from);
+    if (w->to) reel_cuda_event_destroy(&w->to);
+}
+
+static enum reel_err stopwatch_stop(struct stopwatch *w, void *stream, double *out_us)
+{
+    enum reel_err err = reel_cuda_event_record(w->to, stream);
+    if (!err) err = reel_cuda_event_sync(w->to);
+    return err ? err : reel_cuda_event_elapsed_us(w->from, w->to, out_us);
+}
+
+// The steps one by one, each waited for.
+static enum reel_err run_profiled(struct exec *e, int begin, int end)
+{
+    struct stopwatch w;
+    enum reel_err err = stopwatch_init(&w);
+    for (int i = begin; i < end && !err; i++) {
+        double us;
+        err = reel_cuda_event_record(w.from, e->stream);
+        if (!err) err = run_step(e, i);
+        if (!err) err = stopwatch_stop(&w, e->stream, &us);
+        if (!err && (e->step_us[i] == 0 || us < e->step_us[i])) e->step_us[i] = us;
+    }
+    stopwatch_fini(&w);
+    return err;
+}
+
+enum { TUNE_RUNS = 10, TUNE_ROUNDS = 4 };
+
+// A row of runs as a graph, so that launching costs nothing.
+static enum reel_err capture_row(struct exec *e, int step, struct gpu_plan *plan, void **out_graph)
+{
+    const struct step *s = &e->p->steps[step];
+    const void *operand[GPU_OPERANDS];
+    for (int k = 0; k < GPU_OPERANDS; k++) operand[k] = at(e, s->operand[k]);
+    enum reel_err err = run_plan(e, s, plan, operand); // libraries load their kernels
+    if (!err) err = reel_cuda_stream_sync(e->stream);
+    if (!err) err = reel_cuda_capture_begin(e->stream);
+    if (err) return err;
+    for (int i = 0; i < TUNE_RUNS && !err; i++) err = run_plan(e, s, plan, operand);
+    const enum reel_err ended = reel_cuda_capture_end(e->stream, out_graph);
+    return err ? err : ended;
+}
+
+static enum reel_err time_plan(void *ctx, int step, struct gpu_plan *plan, double *out_us)
+{
+    struct exec *e = ctx;
+    struct stopwatch w;
+    void *graph = NULL;
+    const size_t bytes = gpu_plan_info(plan)->workspace_bytes;
+    if (bytes > e->workspace_bytes) {
+        reel_cuda_free(e->workspace);
+        e->workspace = NULL, e->workspace_bytes = 0;
+        if (reel_cuda_malloc(bytes, &e->workspace)) return REEL_ERR_NOMEM;
+        e->workspace_bytes = bytes;
+    }
+    enum reel_err err = stopwatch_init(&w);
+    if (!err) err = capture_row(e, step, plan, &graph);
+    for (int round = 0; round < TUNE_ROUNDS && !err; round++) {
+        double us = 0;
+        err = reel_cuda_event_record(w.from, e->stream);
+        if (!err) err = reel_cuda_graph_launch(graph, e->stream);
+        if (!err) err = stopwatch_stop(&w, e->stream, &us);
+        if (!err && (round == 0 || us / TUNE_RUNS < *out_us)) *out_us = us / TUNE_RUNS;
+    }
+    reel_cuda_graph_destroy(&graph);
+    stopwatch_fini(&w);
+    return err;
+}
+
+// Halves between -1 and 1 all over the arena.
+static enum reel_err fill_arena(struct exec *e)
+{
+    const size_t piece = (size_t)16 << 20, all = e->p->arena_bytes;
+    uint16_t *noise = malloc(piece);
+    uint32_t seed = 1;
+    if (!noise) return gpu_no_memory(NULL);
+    for (size_t i = 0; i < piece / 2; i++) {
+        seed = seed * 1664525 + 1013904223;
+        noise[i] = (uint16_t)((seed >> 16 & 0x83ff) | 0x3400 | (seed >> 4 & 0x0400));
+    }
+    enum reel_err err = REEL_OK;
+    for (size_t done = 0; done < all && !err; done += piece)
+        err = reel_cuda_upload(e->memory.arena + done, noise, all - done < piece ? all - done : piece, e->stream);
+    if (!err) err = reel_cuda_stream_sync(e->stream);
+    free(noise);
+    return err;
+}
+
+static enum reel_err autotune(struct exec *e, const struct backend_params *params)
+{
+    struct gpu_pins *pins = NULL;
+    enum reel_err err = gpu_pins_create(&pins);
+    if (!err) err = fill_arena(e);
+    if (!err) err = gpu_tune(e->p, params->device, time_plan, e, pins, stdout);
+    if (!err) err = gpu_pins_write(pins, params->autotune);
+    gpu_pins_destroy(&pins);
+    return err;
+}
+
+// ---- the middle part ---------------------------------------------------------------------
+
 // Records the middle part; a driver that cannot leaves the steps one by one.
 static enum reel_err capture(struct exec *e)
 {
@@ -280,6 +407,7 @@ static enum reel_err capture(struct exec *e)
 static enum reel_err run(struct exec *e, int begin, int end)
 {
     const bool whole = begin == e->p->main_begin && end == e->p->main_end && begin < end;
+    if (e->step_us) return run_profiled(e, begin, end);
     if (!whole || e->no_graph || e->main_runs++ == 0) return run_steps(e, begin, end);
     if (!e->graph && capture(e)) {
         if (reel_cuda_lost()) return REEL_ERR_FAULT;
@@ -324,13 +452,18 @@ static size_t memory_bytes(const struct exec *e)
 static const char *note(const struct exec *e, int step, char *buf, size_t buf_bytes)
 {
     const struct step *s = &e->p->steps[step];
+    int n = 0;
     *buf = '\0';
+    if (e->step_us) n = snprintf(buf, buf_bytes, " %.1f us", e->step_us[step]);
     if (s->kind != STEP_PLAN) return buf;
-    if (!e->plans[step]) return snprintf(buf, buf_bytes, " [own kernel]") > 0 ? buf : "";
+    if (!e->plans[step]) {
+        snprintf(buf + n, buf_bytes - (size_t)n, " [own kernel]");
+        return buf;
+    }
     const struct gpu_plan_info *i = gpu_plan_info(e->plans[step]);
-    snprintf(buf, buf_bytes, " [engine %d%s%s%s, fused %d, workspace %zu KB, %d of %d]", i->engine,
+    snprintf(buf + n, buf_bytes - (size_t)n, " [engine %d%s%s%s%s, fused %d, workspace %zu KB, %d of %d]", i->engine,
              i->tensor_core ? " tensor cores" : "", i->runtime_compiled ? " rtc" : "", i->from_cache ? " cached" : "",
-             i->fused_steps, i->workspace_bytes >> 10, i->rank + 1, i->listed);
+             i->pinned ? " measured" : "", i->fused_steps, i->workspace_bytes >> 10, i->rank + 1, i->listed);
     return buf;
 }
 

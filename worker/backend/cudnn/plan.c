@@ -17,7 +17,7 @@
 // Below this no workspace counts as a hidden copy: engines want a little for
 // their own bookkeeping, 1.4 MB at most as seen on sm_75 and sm_89.
 #define REPACK_FLOOR ((size_t)2 << 20)
-#define KEY_BYTES (GPU_PATTERN_TEXT_MAX + 256)
+#define KEY_BYTES (GPU_PATTERN_TEXT_MAX + GPU_PIN_TEXT_MAX + 256)
 
 struct compiled {
     struct compiled *next;
@@ -39,6 +39,7 @@ struct gpu_planner {
     int sm_version, sm_count;
     size_t workspace_cap_bytes;
     bool no_runtime_compile, choose_only;
+    const struct gpu_pins *pins, *builtin;
     char cache_dir[1024];
     void *stream; // of the handle
     struct compiled *compiled;
@@ -138,6 +139,8 @@ enum reel_err gpu_planner_create(const struct gpu_planner_params *params, struct
     planner->workspace_cap_bytes = params->workspace_cap_bytes ? params->workspace_cap_bytes : DEFAULT_WORKSPACE_CAP;
     planner->no_runtime_compile = params->no_runtime_compile;
     planner->choose_only = params->choose_only;
+    planner->pins = params->pins;
+    planner->builtin = params->no_builtin_pins ? NULL : gpu_pins_builtin();
     if (params->choose_only)
         planner->cache_dir[0] = 0;
     else if (params->cache_dir)
@@ -177,6 +180,11 @@ void gpu_planner_destroy(struct gpu_planner **planner)
 const char *gpu_planner_device_json(const struct gpu_planner *planner)
 {
     return planner->device_json;
+}
+
+int gpu_planner_sm(const struct gpu_planner *planner)
+{
+    return planner->sm_version / 10;
 }
 
 // ---- choosing -----------------------------------------------------------------------
@@ -283,12 +291,67 @@ static enum reel_err try_engines(struct gpu_planner *planner, const struct gpu_p
     return REEL_AGAIN;
 }
 
+// ---- measured engines ---------------------------------------------------------------
+
+static void pin_of(const struct plan_choice *choice, int steps, struct gpu_pin *out)
+{
+    *out = (struct gpu_pin){.steps = steps, .engine = choice->engine, .n_knobs = choice->n_knobs};
+    for (int i = 0; i < choice->n_knobs; i++) {
+        out->knob[i].type = (int)choice->knob[i].type;
+        out->knob[i].value = choice->knob[i].value;
+    }
+}
+
+static bool is_pin(const struct plan_choice *choice, const struct gpu_pin *pin)
+{
+    if (choice->engine != pin->engine || choice->n_knobs != pin->n_knobs) return false;
+    for (int i = 0; i < pin->n_knobs; i++)
+        if ((int)choice->knob[i].type != pin->knob[i].type || choice->knob[i].value != pin->knob[i].value) return false;
+    return true;
+}
+
+static bool find_pin(const struct gpu_planner *planner, const struct gpu_pattern *pattern, struct gpu_pin *out)
+{
+    return gpu_pins_find(planner->pins, gpu_planner_sm(planner), pattern, out) ||
+           gpu_pins_find(planner->builtin, gpu_planner_sm(planner), pattern, out);
+}
+
+// AGAIN: none is pinned, or this cuDNN does not list it.
+static enum reel_err try_pinned(struct gpu_planner *planner, const struct gpu_pattern *pattern,
+                                struct plan_candidates *list, struct compiled *c)
+{
+    struct gpu_pin pin;
+    if (!find_pin(planner, pattern, &pin) || pin.steps > gpu_pattern_fusable(pattern)) return REEL_AGAIN;
+    const struct attempt a = {.steps = pin.steps};
+    enum reel_err err = list_engines(planner, pattern, a.steps, a.fallback, list);
+    if (err) return err;
+    for (int i = 0; i < list->n; i++) {
+        if (!is_pin(&list->choice[i], &pin) || build_choice(planner, pattern, a.steps, &list->choice[i], c)) continue;
+        describe(c, &list->choice[i], a, list->listed);
+        c->info.pinned = true;
+        return REEL_OK;
+    }
+    return REEL_AGAIN;
+}
+
+int gpu_plan_choices(struct gpu_planner *planner, const struct gpu_pattern *pattern, int steps,
+                     struct gpu_pin *out_pins, int most)
+{
+    struct plan_candidates *list = malloc(sizeof *list);
+    int n = 0;
+    if (list && !list_engines(planner, pattern, steps, false, list))
+        for (int i = 0; i < list->n && n < most && !list->choice[i].generic; i++)
+            pin_of(&list->choice[i], steps, &out_pins[n++]);
+    free(list);
+    return n;
+}
+
 // As many steps as a good engine takes; without one, as many as any takes.
 static enum reel_err build(struct gpu_planner *planner, const struct gpu_pattern *pattern, struct compiled *c)
 {
     struct plan_candidates *list = malloc(sizeof *list);
     if (!list) return reel_fail(REEL_ERR_NOMEM, "could not plan: out of memory");
-    enum reel_err err = REEL_AGAIN;
+    enum reel_err err = try_pinned(planner, pattern, list, c);
     reel_fail(REEL_ERR_UNSUPPORTED, "cuDNN lists no engine");
     for (enum floor floor = FLOOR_GOOD; err == REEL_AGAIN && floor <= FLOOR_ANY; floor++) {
         for (int steps = gpu_pattern_fusable(pattern); err == REEL_AGAIN && steps >= 0; steps--) {
@@ -308,30 +371,33 @@ static enum reel_err build(struct gpu_planner *planner, const struct gpu_pattern
 
 static void make_key(const struct gpu_planner *planner, const struct gpu_pattern *pattern, char *key)
 {
-    char text[GPU_PATTERN_TEXT_MAX];
-    snprintf(key, KEY_BYTES, "cudnn %zu sm %d count %d cap %zu rtc %d %s", planner->api->cudnnGetVersion(),
+    char text[GPU_PATTERN_TEXT_MAX], pinned[GPU_PIN_TEXT_MAX] = "";
+    struct gpu_pin pin;
+    if (find_pin(planner, pattern, &pin)) gpu_pin_text(&pin, pinned, sizeof pinned);
+    snprintf(key, KEY_BYTES, "cudnn %zu sm %d count %d cap %zu rtc %d %s %s", planner->api->cudnnGetVersion(),
              planner->sm_version, planner->sm_count, planner->workspace_cap_bytes, !planner->no_runtime_compile,
-             gpu_pattern_text(pattern, text, sizeof text));
+             gpu_pattern_text(pattern, text, sizeof text), pinned);
 }
 
 // First line of a cached body; the plan's JSON follows.
-#define META_FORMAT                                                                                           \
-    "steps %d fallback %d engine %d rtc %d tc %d generic %d rank %d listed %d repeat %d workspace %zu knobs " \
-    "[%255[^]]]"
+#define META_FORMAT                                                                                               \
+    "steps %d fallback %d engine %d rtc %d tc %d generic %d pinned %d rank %d listed %d repeat %d workspace %zu " \
+    "knobs [%255[^]]]"
 
 static bool read_meta(struct compiled *c, const char *body, const char **out_json)
 {
-    int fallback = 0, rtc = 0, tc = 0, generic = 0;
+    int fallback = 0, rtc = 0, tc = 0, generic = 0, pinned = 0;
     struct gpu_plan_info *info = &c->info;
     const char *end = strchr(body, '\n');
     if (!end) return false;
     // A choice without knobs has a blank between the brackets.
-    int got = sscanf(body, META_FORMAT, &info->fused_steps, &fallback, &info->engine, &rtc, &tc, &generic, &info->rank,
-                     &info->listed, &info->repeat, &info->workspace_bytes, c->knobs);
+    int got = sscanf(body, META_FORMAT, &info->fused_steps, &fallback, &info->engine, &rtc, &tc, &generic, &pinned,
+                     &info->rank, &info->listed, &info->repeat, &info->workspace_bytes, c->knobs);
     info->fallback = fallback, info->runtime_compiled = rtc, info->tensor_core = tc, info->generic = generic;
+    info->pinned = pinned;
     if (strcmp(c->knobs, " ") == 0) c->knobs[0] = 0;
     *out_json = end + 1;
-    return got == 11 && info->fused_steps >= 0 && info->fused_steps <= GPU_MAX_STEPS && info->repeat >= 1;
+    return got == 12 && info->fused_steps >= 0 && info->fused_steps <= GPU_MAX_STEPS && info->repeat >= 1;
 }
 
 bool gpu_planner_lacks(const struct gpu_planner *planner, const struct gpu_pattern *pattern)
@@ -397,9 +463,10 @@ static void store(struct gpu_planner *planner, const struct compiled *c)
     if (!body) return;
     int at = snprintf(
         body, 1024,
-        "steps %d fallback %d engine %d rtc %d tc %d generic %d rank %d listed %d repeat %d workspace %zu knobs [%s]\n",
-        i->fused_steps, i->fallback, i->engine, i->runtime_compiled, i->tensor_core, i->generic, i->rank, i->listed,
-        i->repeat, i->workspace_bytes, *c->knobs ? c->knobs : " ");
+        "steps %d fallback %d engine %d rtc %d tc %d generic %d pinned %d rank %d listed %d repeat %d workspace %zu "
+        "knobs [%s]\n",
+        i->fused_steps, i->fallback, i->engine, i->runtime_compiled, i->tensor_core, i->generic, i->pinned, i->rank,
+        i->listed, i->repeat, i->workspace_bytes, *c->knobs ? c->knobs : " ");
     if (!api->cudnnBackendGetAttribute(c->plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, bytes,
                                        &bytes, body + at)) {
         body[at + bytes] = 0;

@@ -5,9 +5,10 @@
 // A planner belongs to one thread: it holds that thread's cuDNN handle (or, for
 // tests, the properties of a GPU that is not there) and the plan cache. The
 // choice follows a fixed rule, never a clock: of the engines that heuristics
-// mode A lists for the pattern with ONE image, the first that is not the generic
-// engine 0, keeps to the wanted arithmetic and asks for no more workspace than
-// the cap; its knobs are pinned with it. Plans for more images reuse that choice,
+// mode A lists for the pattern with ONE image, the one that a table of measured
+// engines names (pins.h), else the first that is not the generic engine 0, keeps
+// to the wanted arithmetic and asks for no more workspace than the cap; its knobs
+// are pinned with it. Plans for more images reuse that choice,
 // so a frame's bytes do not depend on the batch it travels in. (An engine that
 // refuses N images runs them one at a time.)
 //
@@ -19,6 +20,7 @@
 #define REEL_WORKER_BACKEND_CUDNN_PLAN_H
 
 #include "worker/backend/cudnn/pattern.h"
+#include "worker/backend/cudnn/pins.h"
 
 // One thread's; not thread-safe.
 struct gpu_planner;
@@ -32,9 +34,11 @@ struct gpu_planner_params {
     // Folder of cached plans, or NULL: $REELMILL_CACHE, $XDG_CACHE_HOME/reelmill
     // or ~/.cache/reelmill. "" caches nothing.
     const char *cache_dir;
-    size_t workspace_cap_bytes; // 0: 32 MiB
-    bool no_runtime_compile;    // only engines that need no run-time compiler
-    bool choose_only;           // say what would be chosen, compile nothing; plans cannot run
+    const struct gpu_pins *pins; // measured engines beside the built-in ones; stays alive. NULL: none
+    bool no_builtin_pins;        // the heuristics' choice
+    size_t workspace_cap_bytes;  // 0: 32 MiB
+    bool no_runtime_compile;     // only engines that need no run-time compiler
+    bool choose_only;            // say what would be chosen, compile nothing; plans cannot run
 };
 #define GPU_PLANNER_DEFAULTS ((struct gpu_planner_params){0})
 
@@ -47,6 +51,7 @@ struct gpu_plan_info {
     bool generic;          // the engine of last resort
     bool from_cache;
     bool fallback; // from heuristics mode FALLBACK: A offered nothing
+    bool pinned;   // named by a table of measured engines
     int rank;      // place in the heuristics' list, 0 the first
     int listed;    // engines in the list
     int repeat;    // > 1: images run one at a time
@@ -96,6 +101,14 @@ enum reel_err gpu_plan_create(struct gpu_planner *planner, const struct gpu_patt
                               struct gpu_plan **out_plan);
 void gpu_plan_destroy(struct gpu_plan **plan);
 const struct gpu_plan_info *gpu_plan_info(const struct gpu_plan *plan);
+
+// What could be pinned for a pattern of one image with so many steps fused: of the
+// engines that keep to plan.h's rule, best first by the heuristics, at most most
+// of them. Returns how many.
+int gpu_plan_choices(struct gpu_planner *planner, const struct gpu_pattern *pattern, int steps,
+                     struct gpu_pin *out_pins, int most);
+// 90 for compute capability 9.0.
+int gpu_planner_sm(const struct gpu_planner *planner);
 
 // Enqueues on stream (a cudaStream_t); may be called while that stream is being
 // captured. workspace holds info->workspace_bytes, 16-byte aligned; plans on one
