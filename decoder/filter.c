@@ -3,7 +3,6 @@
 // The filter graph in front of the slots. See filter.h.
 #include "decoder/filter.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,100 +23,6 @@ struct filter {
     AVFrame *held; // of a new shape, waits until the old graph is empty
     bool draining; // the old graph
 };
-
-// Filters whose output frame depends on its input frame alone. Sorted by use.
-static const char *const spatial[] = {
-    "scale",
-    "crop",
-    "pad",
-    "transpose",
-    "hflip",
-    "vflip",
-    "rotate",
-    "format",
-    "noformat",
-    "null",
-    "copy",
-    "eq",
-    "hue",
-    "colorspace",
-    "colormatrix",
-    "setsar",
-    "setdar",
-    "unsharp",
-    "gblur",
-    "boxblur",
-    "avgblur",
-    "curves",
-    "lut",
-    "lutyuv",
-    "lutrgb",
-    "lut3d",
-    "colorlevels",
-    "colorbalance",
-    "colorchannelmixer",
-    "negate",
-    "drawbox",
-    "fillborders",
-    "setparams",
-    "setfield",
-    "setrange",
-    "zscale",
-    "il",
-    "sobel",
-    "cas",
-    "smartblur",
-    "vibrance",
-    "exposure",
-    "zoneplate",
-    "swapuv",
-    "shuffleplanes",
-    "extractplanes",
-    "lenscorrection",
-    "v360",
-    "perspective",
-    "bilateral",
-    "median",
-    "deband",
-    "limiter",
-    "grayworld",
-};
-
-static bool name_is_spatial(const char *name, size_t len)
-{
-    for (size_t i = 0; i < sizeof spatial / sizeof spatial[0]; i++)
-        if (strlen(spatial[i]) == len && !strncmp(spatial[i], name, len)) return true;
-    return false;
-}
-
-// Expressions may count frames ("n") or read time ("t"), which moves with the
-// segment or is the same; only the first is a problem.
-static bool counts_frames(const char *args, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (args[i] != 'n' && args[i] != 'N') continue;
-        bool left = i && (isalnum((unsigned char)args[i - 1]) || args[i - 1] == '_');
-        bool right = i + 1 < len && (isalnum((unsigned char)args[i + 1]) || args[i + 1] == '_' || args[i + 1] == '=');
-        if (!left && !right) return true;
-    }
-    return false;
-}
-
-bool filter_is_spatial(const char *pre_filter)
-{
-    if (strpbrk(pre_filter, "[];\\")) return false; // labels and escapes: not read here
-    const char *p = pre_filter;
-    while (*p) {
-        p += strspn(p, " \t\n,");
-        size_t name = strcspn(p, "=@, \t\n"), len = 0;
-        if (!name) break;
-        bool quoted = false;
-        while (p[len] && (quoted || p[len] != ',')) quoted ^= p[len++] == '\'';
-        if (!name_is_spatial(p, name) || counts_frames(p + name, len - name)) return false;
-        p += len;
-    }
-    return true;
-}
 
 // ---- upright --------------------------------------------------------------
 

@@ -33,8 +33,4 @@ AVRational filter_time_base(const struct filter *filter);
 bool filter_passes(const struct filter *filter);
 int filter_rotation(const struct filter *filter);
 
-// Whether a filter string works on each frame by itself, so that a job may be
-// cut into segments. False for filters not known to.
-bool filter_is_spatial(const char *pre_filter);
-
 #endif

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/filters.h"
 #include "common/hash.h"
 #include "common/life.h"
 #include "common/log.h"
@@ -296,7 +297,7 @@ static uint8_t fill_times(struct scan *s)
     m->n_packets = s->packets;
     m->hidden_packets = (int32_t)(s->discarded < INT32_MAX ? s->discarded : INT32_MAX);
     m->n_frames = s->packets - s->discarded - s->hidden;
-    bool temporal = !filter_is_spatial(s->settings->pre_filter);
+    bool temporal = !reel_filter_is_spatial(s->settings->pre_filter);
     struct timing_result t;
     AVRational tb = s->demux->time_base;
     timing_finish(&s->timing, 1 / av_q2d(tb), &t);
@@ -305,6 +306,8 @@ static uint8_t fill_times(struct scan *s)
         m->flags |= REEL_MEDIA_NO_CUT;
         m->n_frames = -1;
     }
+    // A filter behind the model that looks at several pictures sees no cut either.
+    if (!reel_filter_is_spatial(s->settings->post_filter)) m->flags |= REEL_MEDIA_NO_CUT;
     if (s->sets_changed) m->flags |= REEL_MEDIA_NO_CUT;
     if (s->demux->made_pts || !s->with_time) {
         fill_made_times(s);

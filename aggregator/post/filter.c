@@ -9,6 +9,10 @@
 
 #include "aggregator/picture.h"
 
+// Pictures that may be in a filter: beyond, it waits for the end of the video,
+// which memory is not made for.
+#define MOST_HELD 64
+
 struct filter {
     AVFilterGraph *graph;
     AVFilterContext *source, *sink;
@@ -159,6 +163,11 @@ enum reel_err filter_receive(struct filter *f, AVFrame **out_frame)
     static const char text[] = "could not use --post_filter: it does not give one picture for each\nfilters that "
                                "change the number of pictures cannot be used here";
     if (rc >= 0 || (rc == AVERROR_EOF && f->from < f->used)) return reel_fail(REEL_ERR_CONFIG, "%s", text);
+    if (rc == AVERROR(EAGAIN) && f->used - f->from > MOST_HELD)
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use --post_filter: it holds back more than %d pictures\nfilters that need the "
+                         "whole video cannot be used here, but on the output (ffmpeg -vf)",
+                         MOST_HELD);
     if (rc == AVERROR(EAGAIN)) return REEL_AGAIN;
     if (rc == AVERROR_EOF) return REEL_EOF;
     char why[AV_ERROR_MAX_STRING_SIZE];

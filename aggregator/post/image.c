@@ -9,6 +9,7 @@
 #include "aggregator/picture.h"
 #include "aggregator/post/boxes.h"
 #include "aggregator/post/masks.h"
+#include "common/filters.h"
 
 #define FILL_IN (REEL_FRAME_REPEAT | REEL_FRAME_PASS)
 
@@ -30,6 +31,8 @@ enum reel_err image_create(const struct image_params *params, struct image **out
     if (!im) return reel_fail(REEL_ERR_NOMEM, "could not open a lane: out of memory");
     im->p = *params;
     const struct plan *plan = params->plan;
+    // A filter may keep pictures longer than a lane can do without their slots.
+    if (!reel_filter_is_spatial(plan->settings->post_filter)) im->p.max_loans = 0;
     const char *path = plan->task == REEL_TASK_DETECT     ? plan->settings->detect.labels
                        : plan->task == REEL_TASK_CLASSIFY ? plan->settings->classify.labels
                                                           : "";

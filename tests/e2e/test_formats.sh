@@ -56,6 +56,17 @@ try_codec "prores" prores_ks mov
 try_codec "mjpeg" mjpeg mov -pix_fmt yuvj420p
 try_codec "ffv1" ffv1 mkv
 
+# A filter behind the model that mixes pictures sees the whole video, whatever the segments.
+mixed() {
+    moving -c:v libx264 -preset ultrafast -g 5 "$scratch/mixed.mp4" || return 1
+    local filter=crop=iw-128:ih:128:0,tmix=frames=3
+    sim --lanes 2 --post_filter "$filter" "$scratch/mixed.mp4" -o "$scratch/mixed.md5" || return 1
+    expect "the filter's pictures over all" \
+        "$(ffmpeg -v error -threads 1 -i "$scratch/mixed.mp4" -vf "$filter" -f framemd5 - | sed '/^#/d; s/.*, *//')" \
+        "$(sed '/^#/d; s/.*, *//' "$scratch/mixed.md5")"
+}
+check "a filter of several pictures sees no cuts" mixed
+
 repeated_times() { # every frame is kept, a repeated time moves by one tick, and it is said
     moving -vf "setpts='if(eq(mod(N,5),3),N-1,N)/25/TB'" -fps_mode passthrough -c:v ffv1 "$scratch/repeated.mkv" || return 1
     expect "exit code" 3 "$(code_of "$scratch/repeated.mkv" -o "$scratch/o.mkv")" && said "6 timestamps repeat and 0 go back" &&
@@ -98,6 +109,8 @@ check "unknown encoder option" refused "preste" --backend sim "$scratch/a.mp4" -
 check "wrong value of an encoder option" refused "preset" --backend sim "$scratch/a.mp4" -o "$scratch/no.mp4" --encoder_opts preset=quickest
 check "encoder that the container does not hold" refused "webm" --backend sim "$scratch/a.mp4" -o "$scratch/no.webm" --encoder libx264
 check "unknown filter" refused "nosuchfilter" --backend sim "$scratch/a.mp4" -o "$scratch/no.mp4" --post_filter nosuchfilter
+ffmpeg -v error -y -f lavfi -i testsrc2=size=192x108:rate=25:duration=3 -c:v libx264 -preset ultrafast -g 25 "$scratch/long.mp4"
+check "filter that needs the whole video" refused "holds back more than 64 pictures" --backend sim "$scratch/long.mp4" -o "$scratch/no.mp4" --post_filter reverse
 
 # ---- other streams ----------------------------------------------------------------
 

@@ -151,18 +151,35 @@ static void post_filter(void)
     lab_fini(&l);
 
     static const char *const bad[][2] = {
-        {"fps=5", "one picture for each"}, {"nosuch=3", "nosuch"}, {"scale=0x", "filter"}};
-    for (int i = 0; i < 3; i++) {
+        {"fps=5", "one picture for each"}, {"nosuch=3", "nosuch"}, {"scale=0x", "filter"}, {"reverse", "holds back"}};
+    for (int i = 0; i < 4; i++) {
         lab_init(&l, REEL_OUTPUT_MD5, "a.md5");
         snprintf(l.settings.post_filter, sizeof l.settings.post_filter, "%s", bad[i][0]);
         enum reel_err err = lab_prove(&l, REEL_TASK_IMAGE, &media, 1, 0);
         if (!err) err = lab_open(&l, 0);
-        for (int k = 0; !err && k < 9; k++) err = lab_frame(&l, k * 512);
+        for (int k = 0; !err && k < 70; k++) err = lab_frame(&l, k * 512);
         if (!err) err = lab_commit(&l);
         CHECK_MSG(err == REEL_ERR_CONFIG, "%s: %s", bad[i][0], reel_err_name(err));
         CHECK_HAS(reel_fail_text(), bad[i][1]);
         lab_fini(&l);
     }
+}
+
+// A filter that keeps pictures, the last ones to its end, keeps no slot with them.
+static void keeping_filter(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_MD5, "a.md5");
+    snprintf(l.settings.post_filter, sizeof l.settings.post_filter, "tmix=frames=20");
+    struct reel_media media = lab_media(64, 48, LAB_YUV420);
+    CHECK_INT(lab_prove(&l, REEL_TASK_IMAGE, &media, 1, 0), REEL_OK);
+    CHECK_INT(lab_open(&l, 0), REEL_OK);
+    for (int i = 0; i < 30; i++) {
+        CHECK_INT(lab_frame(&l, i * 512), REEL_OK);
+        CHECK_INT(l.taken, i + 1);
+    }
+    CHECK_INT(lab_commit(&l), REEL_OK);
+    lab_fini(&l);
 }
 
 static void given_up(void)
@@ -410,7 +427,7 @@ static void images(void)
 
 CHECK_MAIN({"order_and_stamps", order_and_stamps}, {"null_counts", null_counts},
            {"md5_of_known_samples", md5_of_known_samples}, {"filled_in_frames", filled_in_frames},
-           {"post_filter", post_filter}, {"given_up", given_up}, {"unwritable_folder", unwritable_folder},
-           {"disk_full", disk_full}, {"jsonl_objects", jsonl_objects},
+           {"post_filter", post_filter}, {"keeping_filter", keeping_filter}, {"given_up", given_up},
+           {"unwritable_folder", unwritable_folder}, {"disk_full", disk_full}, {"jsonl_objects", jsonl_objects},
            {"jsonl_classes_and_labels", jsonl_classes_and_labels}, {"jsonl_masks", jsonl_masks},
            {"boxes_on_video", boxes_on_video}, {"images", images})

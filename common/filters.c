@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+//
+// Which of FFmpeg's filters see one picture at a time. See filters.h.
+#include "common/filters.h"
+
+#include <ctype.h>
+#include <string.h>
+
+// Filters whose output frame depends on its input frame alone. Sorted by use.
+static const char *const spatial[] = {
+    "scale",
+    "crop",
+    "pad",
+    "transpose",
+    "hflip",
+    "vflip",
+    "rotate",
+    "format",
+    "noformat",
+    "null",
+    "copy",
+    "eq",
+    "hue",
+    "colorspace",
+    "colormatrix",
+    "setsar",
+    "setdar",
+    "unsharp",
+    "gblur",
+    "boxblur",
+    "avgblur",
+    "curves",
+    "lut",
+    "lutyuv",
+    "lutrgb",
+    "lut3d",
+    "colorlevels",
+    "colorbalance",
+    "colorchannelmixer",
+    "negate",
+    "drawbox",
+    "fillborders",
+    "setparams",
+    "setfield",
+    "setrange",
+    "zscale",
+    "il",
+    "sobel",
+    "cas",
+    "smartblur",
+    "vibrance",
+    "exposure",
+    "zoneplate",
+    "swapuv",
+    "shuffleplanes",
+    "extractplanes",
+    "lenscorrection",
+    "v360",
+    "perspective",
+    "bilateral",
+    "median",
+    "deband",
+    "limiter",
+    "grayworld",
+};
+
+static bool name_is_spatial(const char *name, size_t len)
+{
+    for (size_t i = 0; i < sizeof spatial / sizeof spatial[0]; i++)
+        if (strlen(spatial[i]) == len && !strncmp(spatial[i], name, len)) return true;
+    return false;
+}
+
+// Expressions may count frames ("n") or read time ("t"), which moves with the
+// segment or is the same; only the first is a problem.
+static bool counts_frames(const char *args, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (args[i] != 'n' && args[i] != 'N') continue;
+        bool left = i && (isalnum((unsigned char)args[i - 1]) || args[i - 1] == '_');
+        bool right = i + 1 < len && (isalnum((unsigned char)args[i + 1]) || args[i + 1] == '_' || args[i + 1] == '=');
+        if (!left && !right) return true;
+    }
+    return false;
+}
+
+bool reel_filter_is_spatial(const char *filters)
+{
+    if (strpbrk(filters, "[];\\")) return false; // labels and escapes: not read here
+    const char *p = filters;
+    while (*p) {
+        p += strspn(p, " \t\n,");
+        size_t name = strcspn(p, "=@, \t\n"), len = 0;
+        if (!name) break;
+        bool quoted = false;
+        while (p[len] && (quoted || p[len] != ',')) quoted ^= p[len++] == '\'';
+        if (!name_is_spatial(p, name) || counts_frames(p + name, len - name)) return false;
+        p += len;
+    }
+    return true;
+}
