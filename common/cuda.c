@@ -347,6 +347,14 @@ enum reel_err reel_cuda_event_record(void *event, void *stream)
     return CHECK(cudaEventRecord(event, stream), "record an event");
 }
 
+enum reel_err reel_cuda_event_query(void *event)
+{
+    cudaError_t e = cudaEventQuery(event);
+    if (e != cudaErrorNotReady) return CHECK(e, "ask for a GPU's progress");
+    cudaGetLastError();
+    return REEL_AGAIN;
+}
+
 enum reel_err reel_cuda_event_sync(void *event)
 {
     return CHECK(cudaEventSynchronize(event), "wait for a GPU");

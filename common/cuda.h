@@ -101,6 +101,8 @@ enum reel_err reel_cuda_stream_wait(void *stream, void *event);
 enum reel_err reel_cuda_event_create(void **out_event);
 void reel_cuda_event_destroy(void **event);
 enum reel_err reel_cuda_event_record(void *event, void *stream);
+// OK: it has happened; AGAIN: not yet.
+enum reel_err reel_cuda_event_query(void *event);
 // Sleeps until the event has happened.
 enum reel_err reel_cuda_event_sync(void *event);
 // Time between two events that have happened.

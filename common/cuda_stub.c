@@ -157,6 +157,11 @@ enum reel_err reel_cuda_event_record(void *event, void *stream)
     return refuse();
 }
 
+enum reel_err reel_cuda_event_query(void *event)
+{
+    return refuse();
+}
+
 enum reel_err reel_cuda_event_sync(void *event)
 {
     return refuse();

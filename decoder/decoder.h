@@ -32,7 +32,8 @@ struct decoder {
     uint32_t n_scans, room_scans;
     struct scan *scan; // of scans[0], when it has begun
     struct notes scan_notes;
-    uint32_t turn; // the lane that is served first next time
+    uint32_t turn;   // the lane that is served first next time
+    uint64_t copies; // into slots, all lanes
     bool quit;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // One lane's frames into its ring. See lane.h. Called by serve.c in turn with
-// the other lanes; waits for nothing.
+// the other lanes; waits for nothing: what a GPU copies is told later.
 #include "decoder/lane.h"
 
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "common/child_rings.h"
 #include "common/life.h"
 #include "common/log.h"
+#include "decoder/flight.h"
 #include "decoder/nvdec.h"
 #include "decoder/segment.h"
 #include "decoder/upload.h"
@@ -20,15 +21,22 @@ struct lane {
     struct reel_media media;
     struct upload upload;
     AVFrame *frame; // decoded, waits for its slot when has_frame
-    bool has_frame, ended;
+    bool has_frame, decoded_all, ended;
     int64_t pts, duration;
-    uint32_t next, window_end; // frames below next are written
+    uint32_t next, window_end; // frames below next are written, or on their way
+    struct flight *flight;     // on their way
     bool told_fitted, told_software, wants_gpu;
     AVFrame *fetched; // of the GPU's, in main memory
     uint8_t *staging; // a slot's picture on its way to a device
     int side_lost;
     int64_t run_us; // of the segment, already in the statistics
 };
+
+static enum reel_err open_flight(struct decoder *d, struct lane *l)
+{
+    if (l->ring->on_gpu && d->nvdec) return flight_create(&flight_cuda, nvdec_stream(d->nvdec), &l->flight);
+    return flight_create(l->ring->on_device && !l->ring->on_gpu ? &flight_host : NULL, NULL, &l->flight);
+}
 
 enum reel_err lane_open(struct decoder *d, const struct reel_rec_open *r, struct lane **out_lane)
 {
@@ -58,6 +66,7 @@ enum reel_err lane_open(struct decoder *d, const struct reel_rec_open *r, struct
     l->ring = &d->child.in[r->lane];
     if (upload_av_format(r->in.format) == AV_PIX_FMT_NONE)
         err = reel_fail(REEL_ERR_PROTO, "could not open lane %u: the decoder does not write this slot format", r->lane);
+    if (!err) err = open_flight(d, l);
     if (!err) err = segment_open(&p, d->pool, &l->segment);
     if (err) lane_close(d, &l);
     *out_lane = l;
@@ -68,6 +77,7 @@ void lane_close(struct decoder *d, struct lane **lane)
 {
     struct lane *l = *lane;
     if (!l) return;
+    flight_destroy(&l->flight);
     segment_close(&l->segment, d->pool);
     upload_fini(&l->upload);
     av_frame_free(&l->frame);
@@ -127,14 +137,19 @@ static enum reel_err put_host_frame(struct decoder *d, struct lane *l, const AVF
     return err || !away ? err : nvdec_upload(d->nvdec, g, slot, pixels);
 }
 
-static enum reel_err put_picture(struct decoder *d, struct lane *l, uint8_t *pixels)
+// *out_under_way: a device is still copying.
+static enum reel_err put_picture(struct decoder *d, struct lane *l, uint8_t *pixels, bool *out_under_way)
 {
+    *out_under_way = false;
     if (l->frame->format != AV_PIX_FMT_CUDA) {
         say_software(d, l);
+        // Memory that stands for a device's is written at once, and told as a device would.
+        *out_under_way = l->ring->on_device && !l->ring->on_gpu;
         return put_host_frame(d, l, l->frame, pixels);
     }
-    if (l->ring->on_device) {
+    if (l->ring->on_gpu) {
         enum reel_err err = nvdec_to_slot(d->nvdec, l->frame, &l->ring->geometry, pixels);
+        *out_under_way = !err;
         if (err != REEL_ERR_UNSUPPORTED) return err; // else of another size or format: by way of the processor
     }
     if (!l->fetched && !(l->fetched = av_frame_alloc()))
@@ -143,29 +158,47 @@ static enum reel_err put_picture(struct decoder *d, struct lane *l, uint8_t *pix
     return err ? err : put_host_frame(d, l, l->fetched, pixels);
 }
 
-// Writes the waiting frame into its slot and says so.
+// Brings the waiting frame on its way into its slot.
 static enum reel_err write_slot(struct decoder *d, struct lane *l)
 {
     uint32_t slot_id = reel_ring_slot_of(l->ring, l->next);
     const struct reel_geometry *g = &l->ring->geometry;
-    enum reel_err err = put_picture(d, l, reel_ring_pixels(l->ring, slot_id));
+    bool under_way;
+    enum reel_err err = put_picture(d, l, reel_ring_pixels(l->ring, slot_id), &under_way);
     if (err) return err;
     reel_crash_point("decoder.mid_slot");
     int lost = 0;
-    uint32_t aux = upload_side(l->frame, reel_ring_aux(l->ring, slot_id), g->aux_bytes, &lost);
+    struct flight_frame frame = {.n = l->next,
+                                 .slot_id = slot_id,
+                                 .aux_bytes =
+                                     upload_side(l->frame, reel_ring_aux(l->ring, slot_id), g->aux_bytes, &lost),
+                                 .pts = l->pts,
+                                 .duration = l->duration,
+                                 .serial = d->copies++};
     if (lost && !l->side_lost++) reel_warn("lane", "side data of a frame finds no room in its slot and is dropped");
-    reel_ring_publish(l->ring, slot_id, l->next, l->pts, aux);
-    reel_crash_point("decoder.before_decoded");
-    struct reel_rec_decoded decoded = {
-        .lane = l->lane, .epoch = l->epoch, .n = l->next, .pts = l->pts, .duration = l->duration};
-    err = reel_bus_post(d->child.bus, REEL_BUS_HUB, REEL_MSG_DECODED, &decoded);
-    if (err) return err;
-    reel_crash_point("decoder.after_decoded");
-    reel_stat_add(&d->child.row->frames, 1);
-    av_frame_unref(l->frame);
     l->has_frame = false;
+    if ((err = flight_add(l->flight, &frame, l->frame, under_way))) return err;
+    if (under_way) reel_crash_point("decoder.copying");
     l->next++;
     return REEL_OK;
+}
+
+// Says of the frames whose pictures have come to their slots that they are there.
+static enum reel_err tell(struct decoder *d, struct lane *l, bool *out_worked)
+{
+    struct flight_frame f;
+    enum reel_err err;
+    while (!(err = flight_next(l->flight, &f))) {
+        *out_worked = true;
+        reel_ring_publish(l->ring, f.slot_id, f.n, f.pts, f.aux_bytes);
+        reel_crash_point("decoder.before_decoded");
+        struct reel_rec_decoded decoded = {
+            .lane = l->lane, .epoch = l->epoch, .n = f.n, .pts = f.pts, .duration = f.duration};
+        if ((err = reel_bus_post(d->child.bus, REEL_BUS_HUB, REEL_MSG_DECODED, &decoded))) return err;
+        reel_crash_point("decoder.after_decoded");
+        reel_stat_add(&d->child.row->frames, 1);
+    }
+    return err == REEL_AGAIN ? REEL_OK : err;
 }
 
 static enum reel_err end_lane(struct decoder *d, struct lane *l)
@@ -196,21 +229,49 @@ static enum reel_err fetch(struct decoder *d, struct lane *l)
     reel_stat_add(&d->child.row->run_us, (uint64_t)(run_us - l->run_us));
     l->run_us = run_us;
     if (!err) l->has_frame = true;
-    if (err == REEL_AGAIN) return REEL_OK;
-    return err == REEL_EOF ? end_lane(d, l) : err;
+    if (err == REEL_EOF) l->decoded_all = true;
+    return err == REEL_AGAIN || err == REEL_EOF ? REEL_OK : err;
+}
+
+// Whether there is room for the frame that waits, or for the one to come.
+static bool may_write(const struct lane *l)
+{
+    return l->next < l->window_end && !flight_full(l->flight);
+}
+
+uint64_t lane_oldest_copy(const struct lane *l)
+{
+    const struct flight_frame *oldest = flight_oldest(l->flight);
+    return oldest ? oldest->serial : UINT64_MAX;
+}
+
+bool lane_is_held(const struct lane *l)
+{
+    return flight_oldest(l->flight) && (l->decoded_all || l->next < l->window_end);
+}
+
+enum reel_err lane_wait_copy(struct lane *l)
+{
+    return flight_wait(l->flight);
 }
 
 enum reel_err lane_step(struct decoder *d, struct lane *l, bool *out_worked)
 {
     *out_worked = false;
     if (l->ended) return REEL_OK;
-    if (l->has_frame && l->next >= l->window_end) return REEL_OK;
+    enum reel_err err = tell(d, l, out_worked);
+    if (err) return err;
+    if (l->decoded_all) {
+        if (flight_oldest(l->flight)) return REEL_OK;
+        *out_worked = true;
+        return end_lane(d, l);
+    }
+    if (l->has_frame && !may_write(l)) return REEL_OK;
     *out_worked = true;
     atomic_store_explicit(&d->child.row->job, l->job, memory_order_relaxed);
     atomic_store_explicit(&d->child.row->frame, l->next, memory_order_relaxed);
-    if (!l->has_frame) {
-        enum reel_err err = fetch(d, l);
-        if (err) return err;
-    }
-    return l->has_frame && l->next < l->window_end ? write_slot(d, l) : REEL_OK;
+    if (!l->has_frame && (err = fetch(d, l))) return err;
+    if (!l->has_frame || !may_write(l)) return REEL_OK;
+    err = write_slot(d, l);
+    return err ? err : tell(d, l, out_worked);
 }

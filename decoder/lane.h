@@ -18,7 +18,14 @@ uint32_t lane_job(const struct lane *lane);
 uint32_t lane_next(const struct lane *lane);
 void lane_window(struct lane *lane, uint32_t end);
 // One bounded step; *out_worked is false when the lane waits for its window or
-// has ended. Posts DECODED and LANE_END.
+// for a copy, or has ended. Posts DECODED and LANE_END.
 enum reel_err lane_step(struct decoder *d, struct lane *lane, bool *out_worked);
+// The lane's oldest copy under way, UINT64_MAX without one: the least of all
+// lanes is the next to be complete.
+uint64_t lane_oldest_copy(const struct lane *lane);
+// Whether the lane would go on if that copy were complete.
+bool lane_is_held(const struct lane *lane);
+// Sleeps until it is; lane_step() tells.
+enum reel_err lane_wait_copy(struct lane *lane);
 
 #endif

@@ -11,11 +11,12 @@
 #include <libavutil/hwcontext_cuda.h>
 
 #include "common/cuda.h"
+#include "decoder/flight.h"
 #include "kernels/gpu_planes.h"
 
-// Surfaces beyond those that the codec needs: one waits for its slot, one in
-// the filter, and the codec goes on meanwhile.
-#define EXTRA_SURFACES 4
+// Surfaces beyond those that the codec needs: one waits for its slot, the
+// others are being copied, and the codec goes on meanwhile.
+#define EXTRA_SURFACES (FLIGHT_MAX + 1)
 
 struct nvdec {
     void *stream;
@@ -70,6 +71,11 @@ enum reel_err nvdec_create(int device, struct nvdec **out_nvdec)
 const char *nvdec_name(const struct nvdec *n)
 {
     return n->name;
+}
+
+void *nvdec_stream(const struct nvdec *n)
+{
+    return n->stream;
 }
 
 void nvdec_destroy(struct nvdec **nvdec)
@@ -185,35 +191,55 @@ static int shift_of(const AVFrame *frame, const struct reel_geometry *g)
     return -1;
 }
 
-enum reel_err nvdec_to_slot(struct nvdec *n, const AVFrame *frame, const struct reel_geometry *g, uint8_t *pixels)
+// Samples as they are need no kernel. A copy is not bound to the turns in which
+// the GPU runs the kernels of several processes, where it is done by a copy
+// engine (the driver's choice).
+static enum reel_err put_luma(struct nvdec *n, const AVFrame *frame, const struct reel_geometry *g, uint8_t *pixels,
+                              int shift)
 {
-    int shift = shift_of(frame, g);
-    if (shift < 0 || frame->width != (int)g->width || frame->height != (int)g->height)
-        return reel_fail(REEL_ERR_UNSUPPORTED, "could not take a picture from the GPU: it is not of the job's format");
     int bytes = (int)reel_format_bytes(g->format);
+    uint8_t *to = pixels + g->plane_offset[0];
+    if (!shift)
+        return reel_cuda_copy_2d(to, g->plane_stride[0], frame->data[0], (size_t)frame->linesize[0],
+                                 (size_t)g->width * (size_t)bytes, g->height, n->stream);
     struct gpu_planes luma = {.interleaved = frame->data[0],
                               .interleaved_pitch = (size_t)frame->linesize[0],
-                              .plane = {pixels + g->plane_offset[0]},
+                              .plane = {to},
                               .plane_pitch = {g->plane_stride[0]},
                               .n = 1,
                               .width = (int)g->width,
                               .height = (int)g->height,
                               .sample_bytes = bytes,
                               .shift = shift};
-    uint32_t chroma_w, chroma_h;
-    reel_plane_size(g, 1, &chroma_w, &chroma_h);
+    return reel_cuda_check(gpu_planes_split(&luma, n->stream), "copy a decoded picture");
+}
+
+static enum reel_err put_chroma(struct nvdec *n, const AVFrame *frame, const struct reel_geometry *g, uint8_t *pixels,
+                                int shift)
+{
+    uint32_t w, h;
+    reel_plane_size(g, 1, &w, &h);
     struct gpu_planes chroma = {.interleaved = frame->data[1],
                                 .interleaved_pitch = (size_t)frame->linesize[1],
                                 .plane = {pixels + g->plane_offset[1], pixels + g->plane_offset[2]},
                                 .plane_pitch = {g->plane_stride[1], g->plane_stride[2]},
                                 .n = 2,
-                                .width = (int)chroma_w,
-                                .height = (int)chroma_h,
-                                .sample_bytes = bytes,
+                                .width = (int)w,
+                                .height = (int)h,
+                                .sample_bytes = (int)reel_format_bytes(g->format),
                                 .shift = shift};
-    enum reel_err err = reel_cuda_check(gpu_planes_split(&luma, n->stream), "copy a decoded picture");
-    if (!err) err = reel_cuda_check(gpu_planes_split(&chroma, n->stream), "copy a decoded picture");
-    return err ? err : reel_cuda_stream_sync(n->stream);
+    return reel_cuda_check(gpu_planes_split(&chroma, n->stream), "copy a decoded picture");
+}
+
+enum reel_err nvdec_to_slot(struct nvdec *n, const AVFrame *frame, const struct reel_geometry *g, uint8_t *pixels)
+{
+    int shift = shift_of(frame, g);
+    if (shift < 0 || frame->width != (int)g->width || frame->height != (int)g->height)
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not take a picture from the GPU: it is not of the job's format");
+    enum reel_err err = put_luma(n, frame, g, pixels, shift);
+    if (!err) err = put_chroma(n, frame, g, pixels, shift);
+    if (err && reel_cuda_stream_sync(n->stream)) reel_cuda_look(); // the caller lets the surface go
+    return err;
 }
 
 enum reel_err nvdec_download(struct nvdec *n, const AVFrame *frame, AVFrame *out_frame)

@@ -4,8 +4,8 @@
 // context and stream, and the ways of pictures between its surfaces, device
 // rings and main memory. nvdec.c needs CUDA; nvdec_stub.c says so.
 //
-// Surfaces are few: a picture is copied out, the copy is complete when a
-// function returns, and then the frame may go.
+// Surfaces are few: a picture is copied out, and when the copy is complete the
+// frame may go.
 #ifndef REEL_DECODER_NVDEC_H
 #define REEL_DECODER_NVDEC_H
 
@@ -28,10 +28,14 @@ bool nvdec_can(const AVCodecParameters *par);
 // in software. Its frames say which: AV_PIX_FMT_CUDA or not.
 extern const struct decode_ops decode_nvdec;
 
-// A surface into the planes of a slot on the device. UNSUPPORTED when size or
-// format are not the slot's.
+// The stream that all of a process's copies are on.
+void *nvdec_stream(const struct nvdec *nvdec);
+
+// Enqueues the copy of a surface into the planes of a slot on the device; the
+// frame must stay until the stream has done it. UNSUPPORTED when size or format
+// are not the slot's: nothing is under way then.
 enum reel_err nvdec_to_slot(struct nvdec *nvdec, const AVFrame *frame, const struct reel_geometry *g, uint8_t *pixels);
-// A surface into a new frame in main memory.
+// A surface into a new frame in main memory; complete on return, as below.
 enum reel_err nvdec_download(struct nvdec *nvdec, const AVFrame *frame, AVFrame *out_frame);
 // A whole slot's planes from main memory to the device; nvdec may be NULL.
 enum reel_err nvdec_upload(struct nvdec *nvdec, const struct reel_geometry *g, const uint8_t *slot, uint8_t *pixels);

@@ -23,6 +23,11 @@ const char *nvdec_name(const struct nvdec *nvdec)
     return "cpu";
 }
 
+void *nvdec_stream(const struct nvdec *nvdec)
+{
+    return NULL;
+}
+
 bool nvdec_can(const AVCodecParameters *par)
 {
     return false;

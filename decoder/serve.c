@@ -226,13 +226,9 @@ static enum reel_err step_scan(struct decoder *d, bool *out_worked)
     return err;
 }
 
-static enum reel_err step_lane(struct decoder *d, uint32_t i, bool *out_worked)
+static enum reel_err fail_lane(struct decoder *d, uint32_t i, enum reel_err err)
 {
     struct lane *lane = d->lanes[i];
-    bool worked = false;
-    enum reel_err err = lane_step(d, lane, &worked);
-    *out_worked |= worked;
-    if (!err) return REEL_OK;
     enum reel_err sent = report_lane(d, err, lane_job(lane), i, lane_epoch(lane), lane_next(lane));
     // A lost GPU stays lost in this process: another life goes on.
     if (!sent && reel_cuda_lost()) return err;
@@ -240,9 +236,38 @@ static enum reel_err step_lane(struct decoder *d, uint32_t i, bool *out_worked)
     return sent;
 }
 
+static enum reel_err step_lane(struct decoder *d, uint32_t i, bool *out_worked)
+{
+    bool worked = false;
+    enum reel_err err = lane_step(d, d->lanes[i], &worked);
+    *out_worked |= worked;
+    return err ? fail_lane(d, i, err) : REEL_OK;
+}
+
+// Nothing is left to do but to wait for copies: for the next one that ends, which
+// is the oldest. What is open for the coordinator goes out before.
+static enum reel_err await_copy(struct decoder *d, bool *out_waited, bool *out_held)
+{
+    uint32_t oldest = 0;
+    uint64_t serial = UINT64_MAX;
+    for (uint32_t i = 0; i < d->child.lanes; i++) {
+        if (!d->lanes[i]) continue;
+        uint64_t of_lane = lane_oldest_copy(d->lanes[i]);
+        if (of_lane < serial) serial = of_lane, oldest = i;
+        *out_held |= lane_is_held(d->lanes[i]);
+    }
+    *out_waited = serial != UINT64_MAX;
+    if (!*out_waited) return REEL_OK;
+    enum reel_err err = reel_bus_flush(d->child.bus);
+    if (err) return err;
+    err = lane_wait_copy(d->lanes[oldest]);
+    return err ? fail_lane(d, oldest, err) : REEL_OK;
+}
+
 enum reel_err decoder_step(struct decoder *d, bool *out_worked)
 {
     *out_worked = false;
+    bool waited = false, held = false; // by copies
     int64_t begin = reel_now_us();
     enum reel_err err = step_scan(d, out_worked);
     for (uint32_t k = 0; k < d->child.lanes && !err; k++) {
@@ -250,7 +275,10 @@ enum reel_err decoder_step(struct decoder *d, bool *out_worked)
         if (d->lanes[i]) err = step_lane(d, i, out_worked);
     }
     if (d->child.lanes) d->turn = (d->turn + 1) % d->child.lanes;
-    if (*out_worked) {
+    if (!err && !*out_worked) err = await_copy(d, &waited, &held);
+    bool busy = *out_worked || held;
+    *out_worked |= waited;
+    if (busy) {
         reel_stat_add(&d->child.row->busy_us, (uint64_t)(reel_now_us() - begin));
         reel_stat_add(&d->child.row->progress, 1);
     }

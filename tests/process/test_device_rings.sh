@@ -49,7 +49,7 @@ REELMILL_HOST_DEVICE_BYTES=1000000 placed device_full "frames go through host me
 
 machine < <(gpu a 900000000 1 && gpu b 900000000 0)
 two=(--gpu_num 2 --decoders 2 --aggregators 2)
-for point in worker.0/ring.opened:1:9 worker.1/ring.opened:3:11 decoder.mid_slot:40:9 worker.mid_slot:15:9 \
+for point in worker.0/ring.opened:1:9 worker.1/ring.opened:3:11 decoder.mid_slot:40:9 decoder.copying:20:9 worker.mid_slot:15:9 \
     worker.before_done:25:9 aggregator.before_taken:30:9 aggregator.before_commit:1:9; do
     crash_at "$point" "${two[@]}"
 done

@@ -39,6 +39,7 @@ static void nothing_held(void)
     CHECK(!stream);
     CHECK_INT(reel_cuda_event_create(&event), REEL_ERR_UNSUPPORTED);
     CHECK(!event);
+    CHECK(reel_cuda_event_query(event) != REEL_OK && reel_cuda_event_query(event) != REEL_AGAIN);
     CHECK(reel_cuda_capture_end(NULL, &graph) != REEL_OK);
     CHECK(!graph);
     size_t free_bytes = 1, total_bytes = 1;
