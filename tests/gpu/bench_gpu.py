@@ -3,7 +3,7 @@
 """Networks alone on a GPU: ours beside PyTorch and beside what the GPU can do.
 
     bench_gpu.py --worker build/release/worker [--device 0] [--precision fp16]
-                 [--budget 600] [--json FILE] [--only NAME,...] MODEL.onnx|FOLDER ...
+                 [--budget 600] [--plans FILE] [--json FILE] [--only NAME,...] MODEL.onnx|FOLDER ...
 
 For every network and size, in one run on one GPU:
   ours      worker --bench_model, backend cudnn
@@ -224,6 +224,8 @@ def median_ms(run, seconds):
 def ours_ms(args, path, shape):
     command = [args.worker, "--bench_model", path, "--backend", "cudnn", "--precision", args.precision,
                "--gpu_ids", str(args.device), "--shape", "x".join(map(str, shape))]
+    if args.plans:
+        command += ["--plans", args.plans]
     r = subprocess.run(command, capture_output=True, text=True, timeout=300)
     if r.returncode:
         return None, (r.stderr or r.stdout).strip().splitlines()[-1:]
@@ -346,6 +348,7 @@ def main():
     p.add_argument("--precision", default="fp16")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--seconds", type=float, default=0.5, help="of one PyTorch measurement")
+    p.add_argument("--plans", default="", help="engines that --autotune has measured")
     p.add_argument("--budget", type=float, default=600)
     p.add_argument("--only", default="", help="parts of file names")
     p.add_argument("--json", default="")

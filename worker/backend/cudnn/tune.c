@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// See tune.h. In rounds: in round r every pattern's r-th candidate is compiled,
-// side by side on all processors, then each is timed with the GPU to itself.
+// See tune.h. All candidates are compiled first, side by side on all processors;
+// then each is timed with the GPU to itself.
 #include "worker/backend/cudnn/tune.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +30,7 @@ struct subject {
 
 struct tuning {
     const struct lowered *program;
-    int device;
+    int device, sm;
     char cache[64]; // candidates are kept there until the end
     tune_time_fn *time;
     void *ctx;
@@ -54,6 +56,7 @@ static enum reel_err collect(struct tuning *t)
     t->subject = calloc((size_t)p->n_steps + 1, sizeof *t->subject);
     if (!t->subject) return reel_fail(REEL_ERR_NOMEM, "could not tune: out of memory");
     enum reel_err err = gpu_planner_create(&params, &planner);
+    if (!err) t->sm = gpu_planner_sm(planner);
     for (int i = 0; i < p->n_steps && !err; i++) {
         if (p->steps[i].kind != STEP_PLAN || !is_new(t, &p->steps[i].pattern)) continue;
         struct subject *s = &t->subject[t->n++];
@@ -69,60 +72,103 @@ static enum reel_err collect(struct tuning *t)
     return err;
 }
 
-// The planner's parameters under which every pattern takes its candidate r.
-static enum reel_err pins_of_round(const struct tuning *t, int sm, int r, struct gpu_pins **out)
+// ---- compiling --------------------------------------------------------------------
+
+// Candidates are numbered pattern by pattern; what cuDNN refuses is left out, and
+// refused again when it is to be timed.
+struct crew {
+    struct tuning *t;
+    int all;
+    atomic_int next;
+};
+
+static const struct gpu_pin *candidate_at(const struct tuning *t, int number, struct subject **out)
 {
-    enum reel_err err = gpu_pins_create(out);
-    for (int i = 0; i < t->n && !err; i++)
-        if (r < t->subject[i].n) err = gpu_pins_set(*out, sm, t->subject[i].pattern, &t->subject[i].candidate[r]);
-    return err;
+    int i = 0;
+    for (; number >= t->subject[i].n; i++) number -= t->subject[i].n;
+    *out = &t->subject[i];
+    return &t->subject[i].candidate[number];
 }
 
-static enum reel_err time_round(struct tuning *t, const struct gpu_planner_params *params, int r)
+// A planner of its own, whose table names one candidate after the other.
+static void *compile_some(void *arg)
 {
+    struct crew *crew = arg;
+    struct gpu_pins *pins = NULL;
     struct gpu_planner *planner = NULL;
-    enum reel_err err = gpu_planner_create(params, &planner);
-    for (int i = 0; i < t->n && !err; i++) {
-        struct subject *s = &t->subject[i];
+    if (reel_cuda_open(crew->t->device) || gpu_pins_create(&pins)) return NULL;
+    const struct gpu_planner_params params = {.cache_dir = crew->t->cache, .pins = pins, .no_builtin_pins = true};
+    if (!gpu_planner_create(&params, &planner)) {
+        for (int i; (i = atomic_fetch_add(&crew->next, 1)) < crew->all;) {
+            struct subject *s;
+            struct gpu_plan *plan = NULL;
+            const struct gpu_pin *pin = candidate_at(crew->t, i, &s);
+            if (!gpu_pins_set(pins, crew->t->sm, s->pattern, pin) && !gpu_plan_create(planner, s->pattern, &plan))
+                gpu_plan_destroy(&plan);
+        }
+        gpu_planner_destroy(&planner);
+    }
+    gpu_pins_destroy(&pins);
+    return NULL;
+}
+
+// Into the cache, on all processors.
+static void compile_all(struct tuning *t)
+{
+    enum { MOST_THREADS = 16 }; // a handle takes device memory of its own
+    pthread_t thread[MOST_THREADS];
+    struct crew crew = {.t = t};
+    for (int i = 0; i < t->n; i++) crew.all += t->subject[i].n;
+    long threads = sysconf(_SC_NPROCESSORS_ONLN);
+    if (threads > MOST_THREADS) threads = MOST_THREADS;
+    int started = 0;
+    while (started < threads && !pthread_create(&thread[started], NULL, compile_some, &crew)) started++;
+    for (int i = 0; i < started; i++) pthread_join(thread[i], NULL);
+}
+
+// ---- timing -----------------------------------------------------------------------
+
+static enum reel_err time_subject(struct tuning *t, struct gpu_planner *planner, struct gpu_pins *pins,
+                                  struct subject *s)
+{
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < s->n && !err; i++) {
         struct gpu_plan *plan = NULL;
         double us;
-        if (r >= s->n || gpu_plan_create(planner, s->pattern, &plan)) continue;
+        err = gpu_pins_set(pins, t->sm, s->pattern, &s->candidate[i]);
+        if (err || gpu_plan_create(planner, s->pattern, &plan)) continue;
         // An engine that cannot be built or run is none.
         if (gpu_plan_info(plan)->pinned && !t->time(t->ctx, s->step, plan, &us)) {
             if (s->best < 0) s->first_us = us;
-            if (s->best < 0 || us < s->best_us) s->best = r, s->best_us = us;
+            if (s->best < 0 || us < s->best_us) s->best = i, s->best_us = us;
         }
         gpu_plan_destroy(&plan);
         if (reel_cuda_lost()) err = REEL_ERR_FAULT;
     }
-    gpu_planner_destroy(&planner);
     return err;
 }
 
-static enum reel_err run_round(struct tuning *t, int sm, int r)
+static enum reel_err time_all(struct tuning *t)
 {
     struct gpu_pins *pins = NULL;
-    const struct gpu_pattern **list = malloc((size_t)t->n * sizeof *list + 1);
-    enum reel_err err = list ? pins_of_round(t, sm, r, &pins) : reel_fail(REEL_ERR_NOMEM, "could not tune: no memory");
+    struct gpu_planner *planner = NULL;
+    enum reel_err err = gpu_pins_create(&pins);
     const struct gpu_planner_params params = {.cache_dir = t->cache, .pins = pins, .no_builtin_pins = true};
-    int n = 0;
-    for (int i = 0; i < t->n && !err; i++)
-        if (r < t->subject[i].n) list[n++] = t->subject[i].pattern;
-    if (!err) gpu_plan_prepare(&params, t->device, list, n, (int)sysconf(_SC_NPROCESSORS_ONLN));
-    if (!err) err = time_round(t, &params, r);
+    if (!err) err = gpu_planner_create(&params, &planner);
+    for (int i = 0; i < t->n && !err; i++) err = time_subject(t, planner, pins, &t->subject[i]);
+    gpu_planner_destroy(&planner);
     gpu_pins_destroy(&pins);
-    free(list);
     return err;
 }
 
-static enum reel_err keep(struct tuning *t, int sm, struct gpu_pins *pins)
+static enum reel_err keep(struct tuning *t, struct gpu_pins *pins)
 {
     char text[GPU_PATTERN_TEXT_MAX], pin[GPU_PIN_TEXT_MAX];
     enum reel_err err = REEL_OK;
     for (int i = 0; i < t->n && !err; i++) {
         const struct subject *s = &t->subject[i];
         if (s->best < 0) continue;
-        err = gpu_pins_set(pins, sm, s->pattern, &s->candidate[s->best]);
+        err = gpu_pins_set(pins, t->sm, s->pattern, &s->candidate[s->best]);
         fprintf(t->out, "%8.1f us -> %8.1f us, %4.0f TFLOP/s  candidate %d of %d: %s for %s\n", s->first_us, s->best_us,
                 gpu_pattern_flop(s->pattern) / s->best_us / 1e6, s->best + 1, s->n,
                 gpu_pin_text(&s->candidate[s->best], pin, sizeof pin), gpu_pattern_text(s->pattern, text, sizeof text));
@@ -136,17 +182,10 @@ enum reel_err gpu_tune(const struct lowered *program, int device, tune_time_fn *
     struct tuning t = {.program = program, .device = device, .time = time, .ctx = ctx, .out = stdio_file};
     snprintf(t.cache, sizeof t.cache, "/tmp/reelmill-tune-XXXXXX");
     if (!mkdtemp(t.cache)) return reel_fail(REEL_ERR_IO, "could not make folder \"%s\": %s", t.cache, strerror(errno));
-    struct gpu_planner *planner = NULL;
-    const struct gpu_planner_params params = GPU_PLANNER_DEFAULTS;
-    enum reel_err err = gpu_planner_create(&params, &planner);
-    const int sm = err ? 0 : gpu_planner_sm(planner);
-    gpu_planner_destroy(&planner);
-    if (!err) err = collect(&t);
-    int rounds = 0;
-    for (int i = 0; i < t.n; i++)
-        if (t.subject[i].n > rounds) rounds = t.subject[i].n;
-    for (int r = 0; r < rounds && !err; r++) err = run_round(&t, sm, r);
-    if (!err) err = keep(&t, sm, pins);
+    enum reel_err err = collect(&t);
+    if (!err) compile_all(&t);
+    if (!err) err = time_all(&t);
+    if (!err) err = keep(&t, pins);
     free(t.subject);
     reel_remove_tree(t.cache);
     return err;
