@@ -323,6 +323,8 @@ fuzz-ops: $(BUILD)/tests/conformance/conformance
 	    --keep build/fuzz-ops
 	@$(PYTHON) tests/conformance/fuzz_ops.py --conformance $< --cases $(FUZZ_OPS_CASES) --seed $(FUZZ_OPS_SEED) --nets \
 	    --keep build/fuzz-ops
+	@$(PYTHON) tests/conformance/fuzz_quant.py --conformance $< --cases $(FUZZ_OPS_CASES) --seed $(FUZZ_OPS_SEED) \
+	    --keep build/fuzz-ops
 
 # ---- fuzz -----------------------------------------------------------------
 # libFuzzer over import and passes, FUZZ_SECONDS long, from the models of the

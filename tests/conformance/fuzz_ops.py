@@ -886,7 +886,8 @@ def describe(case):
     return f"{case.op} opset {case.opset} {case.attrs} ({given}) outputs {case.n_out}"
 
 
-def main():
+def main(draw=None):
+    """draw: makes the networks of (seed, number) instead of --nets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--conformance", required=True)
     parser.add_argument("--cases", type=int, default=2000)
@@ -901,8 +902,8 @@ def main():
     cases, refused, seen = {}, {}, {}
     with tempfile.TemporaryDirectory() as top:
         for number in range(args.first, args.first + args.cases):
-            if args.nets:
-                case, model, feeds = make_net(args.seed, number)
+            if args.nets or draw:
+                case, model, feeds = (draw or make_net)(args.seed, number)
             else:
                 case = make_case(args.seed, number, only)
                 if case is None:

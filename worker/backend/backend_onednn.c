@@ -449,10 +449,14 @@ static enum reel_err compile_outputs(struct program *p)
         struct form f;
         enum reel_err err = need_form(p, i->v, LAYOUT_PLAIN, &f);
         if (err) return err;
-        touch(p, &f, p->n_steps);
     }
-    for (int n = 0; n < p->graph->n_outputs; n++)
-        if (info_of(p, p->graph->outputs[n])->count >= 0) claim_output(p, n);
+    // only now: making one output plain is a step that may not take the place of another
+    for (int n = 0; n < p->graph->n_outputs; n++) {
+        const struct info *i = info_of(p, p->graph->outputs[n]);
+        if (i->count < 0) continue;
+        touch(p, &i->form[LAYOUT_PLAIN], p->n_steps);
+        claim_output(p, n);
+    }
     return REEL_OK;
 }
 

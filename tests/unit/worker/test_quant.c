@@ -84,7 +84,7 @@ static int compare(struct maker *m, int threads, double step)
     int bad = 0;
     struct maker random = {.seed = 7};
     for (int run = 0; run < 2 && bad >= 0; run++) {
-        struct reel_tensor in[4], want[4] = {0}, got[4] = {0};
+        struct reel_tensor in[4], want[8] = {0}, got[8] = {0};
         const struct reel_tensor *in_p[4];
         for (int i = 0; i < m->graph->n_inputs; i++) {
             if (reel_tensor_init(&in[i], REEL_F32, &m->graph->inputs[i]->shape)) abort();
@@ -334,6 +334,23 @@ static void gates_by_channel(void)
     }
 }
 
+// An output of one pixel that lies where it was made, and others that are made
+// plain behind the last operator.
+static void outputs_stay_apart(void)
+{
+    struct maker m = maker();
+    struct value *x = through(&m, make_input(&m, "x", DIMS(1, 4, 4, 16)), u8);
+    struct value *y = through(&m, make_node(&m, "GlobalAveragePool", x, NULL, NULL), s8);
+    make_output(&m, y);
+    make_output(&m, through(&m, conv(&m, y, weights8(&m, DIMS(8, 4, 1, 1), REEL_I8, 0, true), NULL, 0, 1, 1), out8));
+    make_output(&m, through(&m, conv(&m, y, weights8(&m, DIMS(16, 4, 1, 1), REEL_I8, 0, true), NULL, 0, 1, 1), outs8));
+    make_output(&m, through(&m, conv(&m, x, weights8(&m, DIMS(20, 4, 3, 3), REEL_I8, 0, true), NULL, 1, 2, 1), out8));
+    make_output(&m, through(&m, make_node(&m, "Max", y, y, NULL), u8));
+    const int bad = compare(&m, 1, 0.2);
+    CHECK_MSG(!bad, "%d elements are apart\n%s", bad, steps);
+    graph_destroy(&m.graph);
+}
+
 #define STRING(attribute, text) ((struct attr){.name = attribute, .type = ATTR_STRING, .u.s = text})
 
 // Elements that only move do so as bytes, in either layout.
@@ -507,5 +524,6 @@ CHECK_MAIN({"convolutions_between_scales", convolutions_between_scales},
            {"products_of_matrices", products_of_matrices}, {"bytes_stay_bytes", bytes_stay_bytes},
            {"operators_on_bytes", operators_on_bytes}, {"scales_that_do_not_fit", scales_that_do_not_fit},
            {"scales_of_the_run", scales_of_the_run}, {"gates_by_channel", gates_by_channel},
-           {"moves_of_bytes", moves_of_bytes}, {"functions_of_a_channel", functions_of_a_channel},
-           {"pools_of_bytes", pools_of_bytes}, {"floats_between", floats_between})
+           {"outputs_stay_apart", outputs_stay_apart}, {"moves_of_bytes", moves_of_bytes},
+           {"functions_of_a_channel", functions_of_a_channel}, {"pools_of_bytes", pools_of_bytes},
+           {"floats_between", floats_between})
