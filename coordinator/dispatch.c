@@ -203,6 +203,7 @@ static bool second_try(struct dispatch *d, struct lane *lanes, uint32_t n_lanes,
         if (lanes[l].state != LANE_OPEN || lanes[l].p.parts > 1 || lanes[l].sent >= lanes[l].decoded) continue;
         const struct lane_frame *f = lane_frame_of(&lanes[l], lanes[l].sent);
         if (!f || f->state != SLOT_GIVEN || f->suspicion) continue;
+        if (lane_late_head(&lanes[l], now_us - LATE_LEAST_US) == UINT32_MAX) continue; // mostly: look no further
         uint32_t holder = f->holder[0].worker != LANE_NO_WORKER ? f->holder[0].worker : f->holder[1].worker;
         struct crew except = {{0}};
         crew_add(&except, holder);
@@ -255,10 +256,7 @@ bool dispatch_next(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, int
     if (limited) rate = 0;
     for (uint32_t attempt = 0; attempt < (limited ? d->n : 2) && !out_batch->count; attempt++) {
         out_batch->worker = choose_worker(d, rate, window, attempt > 0 && !limited, &skip, NULL, now_us);
-        if (out_batch->worker == d->n) {
-            if (limited) break; // a second try may still be due
-            return false;
-        }
+        if (out_batch->worker == d->n) break; // a second try may still be due
         collect(d, lanes, n_lanes, room(d, &d->worker[out_batch->worker], rate, window, now_us), now_us, out_batch);
         // Only suspected frames wait, and this one is not empty-handed: an idle one may take one.
         crew_add(&skip, out_batch->worker);

@@ -352,10 +352,149 @@ static void limited_lanes(void)
     CHECK(!lane_may_serve(&lane[1], 2) && lane_may_serve(&lane[1], 0));
 }
 
+// ---- one decision at a time ---------------------------------------------------
+
+// One lane with `frames` decoded frames and workers of known speed (0: not yet).
+static struct dispatch one;
+static struct lane one_lane[1];
+static void one_job(uint32_t frames, uint32_t slots, uint32_t batch, const double *frame_us, uint32_t workers)
+{
+    uint32_t end;
+    dispatch_init(&one, workers);
+    lane_init(one_lane);
+    lane_open(one_lane, &(struct lane_params){.epoch = 1, .in_slots = slots, .out_slots = slots, .out_spares = 1});
+    lane_next_window(one_lane, &end);
+    for (uint32_t i = 0; i < frames; i++) lane_on_decoded(one_lane, 1, i, 0, i, 1);
+    for (uint32_t i = 0; i < workers; i++) {
+        dispatch_up(&one, i, batch);
+        dispatch_on_ready(&one, i, 100);
+        one.worker[i].frame_us = frame_us[i];
+    }
+}
+
+static bool next_at(int64_t now_us, struct dispatch_batch *batch)
+{
+    return dispatch_next(&one, one_lane, 1, now_us, batch);
+}
+
+// Who has a suspected frame gets no other beside it, and who has another no suspected one.
+static void suspected_frames_wait_for_empty_hands(void)
+{
+    struct dispatch_batch batch;
+    bool first;
+    one_job(2, 40, 1, (double[]){1000}, 1);
+    lane_frame_of(one_lane, 1)->suspicion = 1;
+    CHECK(next_at(0, &batch));
+    CHECK_INT(batch.item[0].n, 0);
+    CHECK(!next_at(0, &batch));
+    CHECK_INT(lane_on_done(one_lane, 1, 0, 0, 0, 0, &first), LANE_OK);
+    dispatch_on_done(&one, 0, 1000);
+    CHECK(next_at(0, &batch));
+    CHECK_INT(batch.item[0].n, 1);
+    CHECK_INT(lane_on_decoded(one_lane, 1, 2, 0, 0, 1), LANE_OK);
+    CHECK(!next_at(0, &batch));
+    CHECK_INT(lane_on_done(one_lane, 1, 1, 0, 0, 1, &first), LANE_OK);
+    dispatch_on_done(&one, 0, 1000);
+    CHECK(next_at(0, &batch));
+    CHECK_INT(batch.item[0].n, 2);
+}
+
+// A second batch is for wide windows: its last frame comes two batches from now.
+static void narrow_windows_are_not_given_ahead(void)
+{
+    struct dispatch_batch batch;
+    one_job(15, 15, 2, (double[]){1000, 1000}, 2); // 7.5 frames of time each, half of that: fewer than 4
+    CHECK(next_at(0, &batch));
+    CHECK(next_at(0, &batch));
+    CHECK(!next_at(0, &batch));
+    one_job(16, 16, 2, (double[]){1000, 1000}, 2);
+    CHECK(next_at(0, &batch));
+    CHECK(next_at(0, &batch));
+    CHECK(next_at(0, &batch));
+}
+
+// A first frame that sets up a device says little; after it changes are smoothed.
+static void speeds_are_learned(void)
+{
+    struct dispatch_batch batch;
+    one_job(4, 40, 4, (double[]){0}, 1);
+    one.remaining = 9;
+    CHECK(next_at(0, &batch));
+    CHECK_INT(one.remaining, 5);
+    dispatch_on_done(&one, 0, 400000);
+    CHECK_INT(one.worker[0].frame_us, 400000);
+    dispatch_on_done(&one, 0, 5000);
+    CHECK_INT(one.worker[0].frame_us, 5000);
+    dispatch_on_done(&one, 0, 6000);
+    CHECK_INT(one.worker[0].frame_us, 5200);
+    dispatch_on_gone(&one, 0);
+    dispatch_up(&one, 0, 4);
+    CHECK_INT(one.worker[0].frame_us, 5200);
+}
+
+// A slow worker gets none of the last frames, when the others are through sooner.
+static void the_rest_is_for_the_fast(void)
+{
+    struct dispatch_batch batch;
+    static const struct {
+        int64_t remaining;
+        bool slow_too;
+    } rows[] = {{6, false}, {60, true}};
+    for (int i = 0; i < 2; i++) {
+        one_job(40, 40, 1, (double[]){10000, 100000}, 2);
+        one.remaining = rows[i].remaining;
+        bool slow_too = false;
+        while (next_at(0, &batch)) slow_too |= batch.worker == 1;
+        CHECK_MSG(slow_too == rows[i].slow_too, "with %" PRId64 " frames left the slow one got %s", rows[i].remaining,
+                  slow_too ? "one" : "none");
+    }
+}
+
+// Who would hold up a whole window is left out, and tried again after a while:
+// it may have had a bad time.
+static void the_left_out_are_tried_again(void)
+{
+    struct dispatch_batch batch;
+    one_job(8, 8, 1, (double[]){1000, 100000}, 2);
+    CHECK(next_at(1, &batch) && batch.worker == 0);
+    while (next_at(1, &batch)) CHECK_INT(batch.worker, 0);
+    while (next_at(4999000, &batch)) CHECK_INT(batch.worker, 0);
+    CHECK(next_at(5001002, &batch));
+    CHECK_INT(batch.worker, 1);
+}
+
+// The head of the lane is late: an idle worker tries it as well, but not at once,
+// not a suspected one, and not what its holder has ready sooner.
+static void late_heads_are_tried_twice(void)
+{
+    struct dispatch_batch batch;
+    one_job(1, 8, 1, (double[]){0, 10000}, 2);
+    one.worker[1].credits = 0;
+    CHECK(next_at(1, &batch) && batch.worker == 0);
+    dispatch_on_ready(&one, 1, 4);
+    CHECK(!next_at(39000, &batch)); // 3 x 10 ms, but 40 ms at least
+    lane_frame_of(one_lane, 0)->suspicion = 1;
+    CHECK(!next_at(60000, &batch));
+    lane_frame_of(one_lane, 0)->suspicion = 0;
+    one.worker[0].frame_us = 65000;
+    CHECK(!next_at(60000, &batch)); // it has it in 5 ms, the other in 10
+    CHECK(next_at(66001, &batch));
+    CHECK_INT(batch.worker, 1);
+    CHECK_INT(batch.item[0].n, 0);
+    CHECK_INT(batch.item[0].out_slot, 8);
+    one.worker[1].held = 0;
+    CHECK(!next_at(99000000, &batch)); // two are enough
+}
+
 CHECK_MAIN({"limited_lanes", limited_lanes}, {"parts_shorten_the_way_of_a_frame", parts_shorten_the_way_of_a_frame},
            {"equal_devices", equal_devices}, {"mixed_devices", mixed_devices},
            {"nothing_waits_for_a_slow_one_at_the_end", nothing_waits_for_a_slow_one_at_the_end},
            {"no_more_than_credit", no_more_than_credit}, {"credit_is_spent", credit_is_spent},
            {"quick_frames_are_queued_deeper", quick_frames_are_queued_deeper},
            {"batches_keep_to_one_shape", batches_keep_to_one_shape},
-           {"suspected_frames_go_alone", suspected_frames_go_alone})
+           {"suspected_frames_go_alone", suspected_frames_go_alone},
+           {"suspected_frames_wait_for_empty_hands", suspected_frames_wait_for_empty_hands},
+           {"narrow_windows_are_not_given_ahead", narrow_windows_are_not_given_ahead},
+           {"speeds_are_learned", speeds_are_learned}, {"the_rest_is_for_the_fast", the_rest_is_for_the_fast},
+           {"the_left_out_are_tried_again", the_left_out_are_tried_again},
+           {"late_heads_are_tried_twice", late_heads_are_tried_twice})

@@ -582,6 +582,29 @@ static void quarantine_waits_for_other_parts(void)
     CHECK(f && f->flags == 2);
 }
 
+// A decoder with room to go on is not told of each slot that comes free; one
+// without is, at once.
+static void windows_move_in_steps(void)
+{
+    static struct lane lane;
+    uint32_t end, n;
+    bool first;
+    lane_init(&lane);
+    lane_open(&lane, &(struct lane_params){.epoch = 1, .in_slots = 16, .out_slots = 16});
+    CHECK(lane_next_window(&lane, &end));
+    for (uint32_t i = 0; i < 16; i++) CHECK_INT(lane_on_decoded(&lane, 1, i, 0, i, 1), LANE_OK);
+    uint32_t told = 0;
+    for (uint32_t i = 0; i < 12; i++) {
+        uint32_t slot = lane_give(&lane, lane_next_work(&lane, 0), 0, 0);
+        CHECK_INT(lane_on_done(&lane, 1, i, 0, 0, slot, &first), LANE_OK);
+        CHECK(lane_next_frame(&lane, &n));
+        CHECK_INT(lane_on_taken(&lane, 1, n), LANE_OK);
+        told += lane_next_window(&lane, &end);
+        CHECK_MSG(end - lane.low + 4 >= 16 || end - (i + 1) < 5, "after %u frames the window ends at %u", i + 1, end);
+    }
+    CHECK_MSG(told >= 2 && told <= 4, "the decoder was told %u times of 12 slots", told);
+}
+
 static void impossible_events_are_refused(void)
 {
     static struct lane lane;
@@ -635,6 +658,12 @@ static void answers_of_the_epoch_before_are_stale(void)
     CHECK(lane_next_frame(&lane, &n) != NULL);
     CHECK_INT(lane_on_taken(&lane, 1, 0), LANE_STALE);
     CHECK_INT(lane_on_taken(&lane, 2, 0), LANE_OK);
+    lane_join(&lane, LANE_MEMBER_DECODER);
+    lane_close(&lane);
+    CHECK_INT(lane_on_closed(&lane, 1, LANE_MEMBER_DECODER), LANE_STALE);
+    CHECK(!lane_next_idle(&lane)); // the decoder has this epoch still
+    CHECK_INT(lane_on_closed(&lane, 2, LANE_MEMBER_DECODER), LANE_OK);
+    CHECK(lane_next_idle(&lane));
 }
 
 // A commit is of all frames of the segment, and each was taken.
@@ -704,7 +733,7 @@ static void quarantined_frame_is_passed_on(void)
 
 CHECK_MAIN({"undisturbed", undisturbed}, {"repeated_messages", repeated_messages},
            {"deaths_everywhere", deaths_everywhere}, {"impossible_events_are_refused", impossible_events_are_refused},
-           {"parts_under_deaths", parts_under_deaths},
+           {"windows_move_in_steps", windows_move_in_steps}, {"parts_under_deaths", parts_under_deaths},
            {"only_the_dead_ones_parts_go_back", only_the_dead_ones_parts_go_back},
            {"quarantine_waits_for_other_parts", quarantine_waits_for_other_parts},
            {"answers_of_the_epoch_before_are_stale", answers_of_the_epoch_before_are_stale},

@@ -18,6 +18,7 @@ static void sums(void)
     CHECK_HAS(why, "2 of 3 segments");
     CHECK(!ledger_check(&l, 2, 101, 94, why, sizeof why));
     CHECK_HAS(why, "101 packets");
+    CHECK(!ledger_check(&l, 2, 99, 94, why, sizeof why));
     CHECK(!ledger_check(&l, 2, 100, 93, why, sizeof why));
     CHECK_HAS(why, "the output 93");
 }
