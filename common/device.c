@@ -33,19 +33,46 @@ static const struct {
 
 // ---- what a generation can do -------------------------------------------------
 
+// Where the name has the word: "RTX A1000" is no A100, "L40S" is an L40.
+static bool is_named(const struct reel_gpu *g, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = g->name; (at = strstr(at, word)); at += n) {
+        if (at != g->name && isalnum((unsigned char)at[-1])) continue;
+        if (at[n] == 'S' && !isalnum((unsigned char)at[n + 1])) return true;
+        if (!isalnum((unsigned char)at[n])) return true;
+    }
+    return false;
+}
+
 // Chips for computing: no display and no NVENC. T4, A10, L4, L40 have both.
 static bool is_compute_chip(const struct reel_gpu *g)
 {
     static const char *const names[] = {"A100",  "A30",  "A800", "H100", "H200",  "H800", "H20",
                                         "GH200", "B100", "B200", "B300", "GB200", "GB300"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const char *at = strstr(g->name, names[i]);
-        // A whole word: "RTX A1000" is no A100.
-        if (at && (at == g->name || !isalnum((unsigned char)at[-1])) && !isalnum((unsigned char)at[strlen(names[i])]))
-            return true;
-    }
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (is_named(g, names[i])) return true;
     // Chips without a name known here: 8.0, 9.0 and 10.x are computing chips only.
     return (g->cc_major == 8 && g->cc_minor == 0) || g->cc_major == 9 || g->cc_major == 10;
+}
+
+// A slice has a part of them, one at least where it decodes at all.
+static uint32_t engines_of(const struct reel_gpu *g)
+{
+    static const struct {
+        const char *name;
+        uint32_t engines;
+    } known[] = {{"A30", 4},       {"L4", 4},        {"RTX PRO 6000 Blackwell", 4},
+                 {"L40", 3},       {"L20", 3},       {"RTX 6000 Ada Generation", 3},
+                 {"A10", 2},       {"A10G", 2},      {"A16", 2},
+                 {"A2", 2},        {"A40", 2},       {"T4", 2},
+                 {"RTX A5000", 2}, {"RTX A6000", 2}, {"RTX 5080", 2},
+                 {"RTX 5090", 2}};
+    if (g->mig) return 1;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (is_named(g, known[i].name)) return known[i].engines;
+    int cc = g->cc_major * 10 + g->cc_minor;
+    return cc == 80 ? 5 : g->cc_major == 9 || g->cc_major == 10 ? 7 : 1;
 }
 
 void reel_gpu_codecs(struct reel_gpu *g)
@@ -55,6 +82,7 @@ void reel_gpu_codecs(struct reel_gpu *g)
                 REEL_GPU_MPEG4 | REEL_GPU_VC1 | REEL_GPU_MJPEG;
     // AV1 decoding came with Ampere's GA10x (8.6); GA100 and GH100 have none.
     if (cc == 86 || cc == 87 || cc == 89 || cc >= 100) g->decode |= REEL_GPU_AV1;
+    g->decode_engines = engines_of(g);
     g->encode = 0;
     g->encode_sessions = 0;
     if (is_compute_chip(g)) return;
@@ -104,6 +132,7 @@ static void put_gpu(struct text *t, const struct reel_gpu *g)
         g->cc_major, g->cc_minor, g->sm_count, (unsigned long long)g->total_bytes, (unsigned long long)g->free_bytes,
         g->numa_node);
     put_codecs(t, "decode", g->decode);
+    put(t, " nvdecs=%u", g->decode_engines);
     put_codecs(t, "encode", g->encode);
     put(t, " sessions=%d peers=", g->encode_sessions);
     const char *comma = "";
@@ -192,6 +221,8 @@ static bool take_gpu(struct reel_gpu *g, const char *key, const char *value)
         g->numa_node = atoi(value);
     else if (!strcmp(key, "decode"))
         g->decode = read_codecs(value);
+    else if (!strcmp(key, "nvdecs"))
+        g->decode_engines = (uint32_t)strtoul(value, NULL, 10);
     else if (!strcmp(key, "encode"))
         g->encode = read_codecs(value);
     else if (!strcmp(key, "sessions"))

@@ -44,6 +44,7 @@ struct reel_gpu {
     int numa_node; // -1 unknown
     uint64_t total_bytes, free_bytes;
     uint32_t decode, encode; // enum reel_gpu_codec bits: NVDEC, NVENC
+    uint32_t decode_engines; // NVDECs; 0: unknown or none
     int encode_sessions;     // most at a time; 0: no limit
     uint64_t peers;          // bit i: its kernels may read the memory of GPU i of the table
     bool mig;                // a slice of a GPU

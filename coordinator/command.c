@@ -15,8 +15,7 @@
 
 #include "common/log.h"
 #include "coordinator/devices.h"
-
-#define MOST_AUTO_LANES 16
+#include "coordinator/scale.h"
 
 // ---- options --------------------------------------------------------------------
 
@@ -301,6 +300,21 @@ static enum reel_err scale_cpu(struct run *run)
     return told_devices(run);
 }
 
+// Whether pictures are encoded, and by the processor. A folder of outputs, of
+// which nothing is known yet, is one of videos.
+static bool encodes_here(const struct reel_settings *s, const struct reel_gpu_table *gpus)
+{
+    enum reel_output_kind kind;
+    const char *why;
+    char format[SET_WORD + 4];
+    snprintf(format, sizeof format, "x%s%s", *s->output_format == '.' ? "" : ".", s->output_format);
+    bool known = reel_output_kind_of(s->output, &kind, &why) || reel_output_kind_of(format, &kind, &why);
+    if (known && kind != REEL_OUTPUT_VIDEO && kind != REEL_OUTPUT_IMAGES) return false;
+    uint32_t nvenc = 0;
+    for (uint32_t i = 0; i < gpus->n; i++) nvenc |= gpus->gpu[i].encode;
+    return !(nvenc && strstr(s->encoder, "_nvenc"));
+}
+
 enum reel_err command_scale(struct run *run)
 {
     struct reel_settings *s = &run->settings;
@@ -308,18 +322,6 @@ enum reel_err command_scale(struct run *run)
     enum reel_err err = settle_backend(s);
     if (!err) err = s->backend == SET_BACKEND_CUDNN ? scale_gpus(run) : scale_cpu(run);
     if (err) return err;
-    // One decoder keeps several CPU workers fed; on large machines a stage may be the bound.
-    uint32_t stages = run->cores / 8 ? run->cores / 8 : 1;
-    if (stages > 8) stages = 8;
-    if (run->settings.backend == SET_BACKEND_CUDNN && stages < 2 && run->cores >= 4) stages = 2;
-    run->decoders = s->decoders ? (uint32_t)s->decoders : stages;
-    run->aggregators = s->aggregators ? (uint32_t)s->aggregators : stages;
-    // One lane more than stages: a segment begins while another one is flushed.
-    uint32_t lanes = (run->decoders > run->aggregators ? run->decoders : run->aggregators) + 1;
-    if (lanes > MOST_AUTO_LANES) lanes = MOST_AUTO_LANES;
-    run->n_lanes = s->lanes ? (uint32_t)s->lanes : lanes;
-    if (run->n_lanes > RUN_MAX_LANES) run->n_lanes = RUN_MAX_LANES;
-    // Every GPU has a decoder and an aggregator beside it, and lanes for both.
     uint32_t n_gpus = 0;
     int gpus[LANE_MAX_WORKERS];
     for (uint32_t i = 0; i < run->workers && run->gpus.n; i++) {
@@ -327,9 +329,22 @@ enum reel_err command_scale(struct run *run)
         while (k < n_gpus && gpus[k] != run->worker_devices[i]) k++;
         if (k == n_gpus) gpus[n_gpus++] = run->worker_devices[i];
     }
-    if (!s->decoders && run->decoders < n_gpus) run->decoders = n_gpus;
-    if (!s->aggregators && run->aggregators < n_gpus) run->aggregators = n_gpus;
-    if (!s->lanes && run->n_lanes < 2 * n_gpus) run->n_lanes = 2 * n_gpus < RUN_MAX_LANES ? 2 * n_gpus : RUN_MAX_LANES;
+    struct scale_ask ask = {.cores = run->cores,
+                            .on_gpus = s->backend == SET_BACKEND_CUDNN,
+                            .gpus = gpus,
+                            .n_gpus = n_gpus,
+                            .gpu = run->gpus.gpu,
+                            .encodes = encodes_here(s, &run->gpus),
+                            .encoder_threads = (uint32_t)s->encoder_threads,
+                            .decoders = (uint32_t)s->decoders,
+                            .aggregators = (uint32_t)s->aggregators,
+                            .lanes = (uint32_t)s->lanes,
+                            .most_lanes = RUN_MAX_LANES};
+    struct scale scale;
+    scale_decide(&ask, &scale);
+    run->decoders = scale.decoders;
+    run->aggregators = scale.aggregators;
+    run->n_lanes = scale.lanes;
     for (uint32_t i = 0; i < SUPERVISE_MAX; i++)
         run->decoder_devices[i] = run->aggregator_devices[i] = n_gpus ? gpus[i % n_gpus] : -1;
     run->mem_kind = n_gpus ? rings_kind(&run->gpus) : REEL_MEM_NONE;

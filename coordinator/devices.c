@@ -178,7 +178,9 @@ void devices_print(const struct reel_gpu_table *t, FILE *out)
                 g->mig ? ", a MIG slice" : "", g->pci);
         if (g->numa_node >= 0) fprintf(out, ", NUMA node %d", g->numa_node);
         fprintf(out, ", %s%s\n", g->uuid, devices_usable(g) ? "" : " (too old: not used)");
-        fprintf(out, "   NVDEC: %s", reel_gpu_codec_text(g->decode, codecs, sizeof codecs));
+        char engines[16] = "";
+        if (g->decode && g->decode_engines > 1) snprintf(engines, sizeof engines, " x%u", g->decode_engines);
+        fprintf(out, "   NVDEC%s: %s", engines, reel_gpu_codec_text(g->decode, codecs, sizeof codecs));
         fprintf(out, "; NVENC: %s", reel_gpu_codec_text(g->encode, codecs, sizeof codecs));
         if (g->encode_sessions) fprintf(out, " (%d at a time)", g->encode_sessions);
         print_peers(t, i, out);

@@ -21,7 +21,7 @@ static void drop_missing_codecs(struct reel_gpu *g)
 {
     void *dec = dlopen("libnvcuvid.so.1", RTLD_LAZY | RTLD_LOCAL);
     void *enc = dlopen("libnvidia-encode.so.1", RTLD_LAZY | RTLD_LOCAL);
-    if (!dec) g->decode = 0;
+    if (!dec) g->decode = g->decode_engines = 0;
     if (!enc) g->encode = 0;
     if (dec) dlclose(dec);
     if (enc) dlclose(enc);

@@ -62,12 +62,12 @@ else
 fi
 
 export REELMILL_DEVICES=$work/devices
-machine 91900 < <(gpu "NVIDIA H200" 9.0 GPU-aaaaaaa0 decode=h264,hevc,hevc10,vp9 peers=1 vmm=1
+machine 91900 < <(gpu "NVIDIA H200" 9.0 GPU-aaaaaaa0 decode=h264,hevc,hevc10,vp9 nvdecs=7 peers=1 vmm=1
     gpu "NVIDIA H200" 9.0 GPU-bbbbbbb1 decode=h264,hevc,hevc10,vp9 peers=0 vmm=1
     gpu "NVIDIA GeForce RTX 4090" 8.9 GPU-ccccccc2 decode=h264,av1 encode=h264,hevc,av1 sessions=8
     gpu "NVIDIA GeForce GTX 1080" 6.1 GPU-ddddddd3 decode=h264)
 shows list "0: NVIDIA H200, 140 GB (139 GB free), 132 SM, compute capability 9.0, 0000:00:00.0, NUMA node 0, GPU-aaaaaaa0" \
-    "NVDEC: h264, hevc 10 bit, vp9; NVENC: none; peer access to 1" "NVENC: h264, hevc, av1 (8 at a time); peer access to none" \
+    "NVDEC x7: h264, hevc 10 bit, vp9; NVENC: none; peer access to 1" "NVDEC: h264, hevc 10 bit, vp9; NVENC: none" "NVENC: h264, hevc, av1 (8 at a time); peer access to none" \
     "too old: not used" "driver for CUDA 13.0" "cuDNN 9.19.0"
 planned all_by_default "3 workers"
 planned gpu_num "2 workers" --gpu_num 2

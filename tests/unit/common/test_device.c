@@ -11,7 +11,7 @@ static const char text[] =
     "cuda runtime=13000 driver=13010 cudnn=91900\n"
     "# a comment\n"
     "gpu name=\"NVIDIA A\" uuid=GPU-11111111-0 pci=0000:01:00.0 cc=9.0 sm=132 total=1000 free=900 numa=1 "
-    "decode=h264,hevc encode= sessions=0 peers=1,2 mig=0 vmm=1 host=0\n"
+    "decode=h264,hevc nvdecs=7 encode= sessions=0 peers=1,2 mig=0 vmm=1 host=0\n"
     "gpu name=\"B\" uuid=GPU-22222222-0 cc=8.9 sm=10 peers=0\n"
     "gpu name=\"C MIG 1g.10gb\" uuid=MIG-33333333-0 cc=9.0 sm=16 mig=1 peers=0,1\n";
 
@@ -24,6 +24,8 @@ static void round_trip(void)
     CHECK_INT(a.cudnn, 91900);
     CHECK_STR(a.gpu[0].name, "NVIDIA A");
     CHECK_INT(a.gpu[0].decode, REEL_GPU_H264 | REEL_GPU_HEVC);
+    CHECK_INT(a.gpu[0].decode_engines, 7);
+    CHECK_INT(a.gpu[1].decode_engines, 0);
     CHECK_INT(a.gpu[0].encode, 0);
     CHECK_INT(a.gpu[0].peers, 6);
     CHECK(a.gpu[0].vmm && !a.gpu[0].mig && a.gpu[2].mig);
@@ -78,6 +80,7 @@ static struct reel_gpu gpu_of(const char *name, int major, int minor)
 {
     struct reel_gpu g = {.cc_major = major, .cc_minor = minor};
     snprintf(g.name, sizeof g.name, "%s", name);
+    g.mig = strstr(name, "MIG ") != NULL;
     reel_gpu_codecs(&g);
     return g;
 }
@@ -86,19 +89,22 @@ static void codecs(void)
 {
     static const struct {
         const char *name;
-        int major, minor, av1_decode, encode, av1_encode, sessions;
+        int major, minor, av1_decode, encode, av1_encode, sessions, engines;
     } cases[] = {
-        {"NVIDIA A100-SXM4-80GB", 8, 0, 0, 0, 0, 0},
-        {"NVIDIA H100 80GB HBM3", 9, 0, 0, 0, 0, 0},
-        {"NVIDIA H200", 9, 0, 0, 0, 0, 0},
-        {"NVIDIA B200", 10, 0, 1, 0, 0, 0},
-        {"Tesla T4", 7, 5, 0, 1, 0, 0},
-        {"NVIDIA A10", 8, 6, 1, 1, 0, 0},
-        {"NVIDIA RTX A1000", 8, 6, 1, 1, 0, 0},
-        {"NVIDIA L4", 8, 9, 1, 1, 1, 0},
-        {"NVIDIA GeForce RTX 3090", 8, 6, 1, 1, 0, 8},
-        {"NVIDIA GeForce RTX 5090", 12, 0, 1, 1, 1, 8},
-        {"NVIDIA GeForce RTX 2080", 7, 5, 0, 1, 0, 8},
+        {"NVIDIA A100-SXM4-80GB", 8, 0, 0, 0, 0, 0, 5},
+        {"NVIDIA H100 80GB HBM3", 9, 0, 0, 0, 0, 0, 7},
+        {"NVIDIA H200", 9, 0, 0, 0, 0, 0, 7},
+        {"NVIDIA B200", 10, 0, 1, 0, 0, 0, 7},
+        {"Tesla T4", 7, 5, 0, 1, 0, 0, 2},
+        {"NVIDIA A10", 8, 6, 1, 1, 0, 0, 2},
+        {"NVIDIA RTX A1000", 8, 6, 1, 1, 0, 0, 1},
+        {"NVIDIA L4", 8, 9, 1, 1, 1, 0, 4},
+        {"NVIDIA L40S", 8, 9, 1, 1, 1, 0, 3},
+        {"NVIDIA A100-SXM4-40GB MIG 3g.20gb", 8, 0, 0, 0, 0, 0, 1},
+        {"NVIDIA H300", 9, 0, 0, 0, 0, 0, 7}, // not known by name
+        {"NVIDIA GeForce RTX 3090", 8, 6, 1, 1, 0, 8, 1},
+        {"NVIDIA GeForce RTX 5090", 12, 0, 1, 1, 1, 8, 2},
+        {"NVIDIA GeForce RTX 2080", 7, 5, 0, 1, 0, 8, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct reel_gpu g = gpu_of(cases[i].name, cases[i].major, cases[i].minor);
@@ -106,6 +112,7 @@ static void codecs(void)
         CHECK_MSG(!!(g.decode & REEL_GPU_AV1) == cases[i].av1_decode, "%s: AV1 decoding", g.name);
         CHECK_MSG(!!(g.encode & REEL_GPU_HEVC) == cases[i].encode, "%s: encoding", g.name);
         CHECK_MSG(!!(g.encode & REEL_GPU_AV1) == cases[i].av1_encode, "%s: AV1 encoding", g.name);
+        CHECK_MSG((int)g.decode_engines == cases[i].engines, "%s: %u NVDECs", g.name, g.decode_engines);
         CHECK_MSG(g.encode_sessions == cases[i].sessions, "%s: %d sessions", g.name, g.encode_sessions);
     }
     char buf[128];
