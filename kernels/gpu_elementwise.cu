@@ -3,6 +3,7 @@
 // Chains of pointwise steps with broadcasting, and the rest of an epilogue in
 // place. See gpu_ops.h; the twins are in gpu_move_ref.c.
 #include "kernels/gpu_chain.cuh"
+#include "kernels/gpu_enlarge.h"
 
 // The operand of a step, as V numbers.
 template <typename T, int V>
@@ -129,6 +130,8 @@ extern "C" int gpu_elementwise(const struct gpu_elementwise *p, const void *x, c
     unsigned long long count = 1;
     for (int d = 0; d < p->n_dims; d++) count *= (unsigned long long)p->extent[d];
     if (!count) return cudaSuccess;
+    int error;
+    if (gpu_enlarge(p, x, operand, y, stream, &error)) return error;
     if (count > GPU_COUNT_MOST && p->n_dims > 1) return in_halves(p, x, operand, y, stream);
     if (count > 0xffff0000ull) return cudaErrorInvalidValue;
     const struct gpu_pointers o = gpu_pointers_of(&p->chain, operand);

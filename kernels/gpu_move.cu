@@ -3,6 +3,7 @@
 // Copies with strides, tables and changes of type; gathering. See gpu_ops.h;
 // the twins are in gpu_move_ref.c.
 #include "kernels/gpu_chain.cuh"
+#include "kernels/gpu_enlarge.h"
 
 // Where thread `i`'s element comes from and goes to; -1: filled, -2: zero.
 static __device__ __forceinline__ long long locate(const struct gpu_copy &p, const int32_t *tables, unsigned i,
@@ -236,6 +237,22 @@ static int copy_equal(const struct gpu_copy *p, const void *src, void *dst, cons
     return launch_raw(p, src, dst, tables, count, (uint8_t)p->fill, stream);
 }
 
+// Depth to space: elementwise without a step.
+static bool as_enlargement(const struct gpu_copy *p, const void *src, void *dst, void *stream, int *out_error)
+{
+    struct gpu_elementwise e = {};
+    if (p->from != p->to || p->from > GPU_ELEM_BF16 || p->n_dims < 3 || p->pad_dim >= 0) return false;
+    e.x_elem = p->from, e.y_elem = p->to, e.n_dims = p->n_dims;
+    for (int d = 0; d < p->n_dims; d++) {
+        if (p->table[d] >= 0) return false;
+        e.extent[d] = e.last = p->extent[d];
+        e.x_stride[d] = p->src_stride[d], e.y_stride[d] = p->dst_stride[d];
+    }
+    const int64_t bytes = p->from == GPU_ELEM_F32 ? 4 : 2;
+    return gpu_enlarge(&e, (const char *)src + p->src_base * bytes, NULL, (char *)dst + p->dst_base * bytes, stream,
+                       out_error);
+}
+
 // Cuts the longest dimension in two.
 static void halves(const struct gpu_copy *p, struct gpu_copy *low, struct gpu_copy *high)
 {
@@ -259,10 +276,12 @@ extern "C" int gpu_copy(const struct gpu_copy *p, const void *src, void *dst, co
     unsigned long long count = 1;
     for (int d = 0; d < p->n_dims; d++) count *= (unsigned long long)p->extent[d];
     if (!count) return cudaSuccess;
+    int error;
+    if (as_enlargement(p, src, dst, stream, &error)) return error;
     if (count > GPU_COUNT_MOST) {
         struct gpu_copy low, high;
         halves(p, &low, &high);
-        const int error = gpu_copy(&low, src, dst, tables, stream);
+        error = gpu_copy(&low, src, dst, tables, stream);
         return error ? error : gpu_copy(&high, src, dst, tables, stream);
     }
     if (p->from == p->to) return copy_equal(p, src, dst, tables, (unsigned)count, stream);
