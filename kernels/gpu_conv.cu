@@ -4,6 +4,7 @@
 // in a group), and a plain one for whatever it refuses; matrix products likewise.
 // See gpu_ops.h; the twins are in gpu_conv_ref.c.
 #include "kernels/gpu_chain.cuh"
+#include "kernels/gpu_conv_few.cuh"
 
 // ---- depthwise --------------------------------------------------------------------------
 //
@@ -128,6 +129,7 @@ extern "C" int gpu_conv(const struct gpu_conv *p, const void *x, const void *w, 
     const struct gpu_pointers o = gpu_pointers_of(&p->chain, operand);
     const long long count = (long long)p->n * p->p * p->q * p->y_lanes;
     if (!count) return cudaSuccess;
+    if (gpu_conv_few_fits(p, y)) return gpu_conv_few(p, x, w, o, y, stream);
     GPU_BY_ELEM(p->elem, REEL_LAUNCH((conv<T>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, (const T *)x,
                                      (const T *)w, o, (T *)y, count));
     return cudaGetLastError();

@@ -349,6 +349,7 @@ static bool random_conv(struct gpu_conv *p, bool depthwise)
     p->transposed = !depthwise && pick(0, 1);
     p->c = p->groups * pick(1, 5);
     p->k = p->groups * pick(1, 5);
+    p->c_used = pick(0, 1) ? p->c : 0;
     if (depthwise) p->c = p->k = p->groups = pick(2, 20);
     p->x_pitch = pick(0, 1) ? p->c : (p->c + 7) / 8 * 8;
     p->y_pitch = pick(0, 1) ? p->k : (p->k + 7) / 8 * 8;
@@ -391,6 +392,44 @@ static void check_conv(bool depthwise)
 static void test_conv(void)
 {
     check_conv(false);
+}
+
+// Pictures of few channels between padding: their own kernel, which must neither
+// read padding of x nor leave any of y unwritten.
+static void test_few_channels(void)
+{
+    CASES(120)
+    {
+        struct gpu_conv p;
+        if (!random_conv(&p, false)) continue;
+        const enum gpu_elem e = (enum gpu_elem)p.elem;
+        p.transposed = false, p.groups = 1;
+        p.c_used = pick(1, 4);
+        p.x_pitch = pick(0, 1) ? p.c_used : 8;
+        p.c = p.x_pitch;
+        p.k = pick(4, 20);
+        p.y_lanes = (p.k + 7) / 8 * 8;
+        if (pick(0, 1)) p.k = p.y_lanes = p.k / 4 * 4;
+        p.y_pitch = p.y_lanes + 8 * pick(0, 2);
+        p.p = (p.h + 2 * p.pad_top - (p.r - 1) * p.dilation_h - 1) / p.stride_h + 1;
+        p.q = (p.w + 2 * p.pad_left - (p.s - 1) * p.dilation_w - 1) / p.stride_w + 1;
+        if (p.p < 1 || p.q < 1 || !gpu_conv_is_few(&p)) continue;
+        const int64_t taps = (int64_t)p.r * p.s;
+        struct mem x = make(e, (int64_t)p.n * p.h * p.w * p.x_pitch, -1, 1);
+        struct mem w = make(e, taps * p.c * p.k, -0.3f, 0.3f);
+        struct mem y = make(e, (int64_t)p.n * p.p * p.q * p.y_pitch, 0, 1), m[GPU_OPERANDS];
+        const void *o[GPU_OPERANDS];
+        for (int64_t i = 0; i < w.n; i++)
+            if (i % p.c >= p.c_used) gpu_elem_store(e, w.p, i, 0);
+        make_operands(&p.chain, m, o, y.n, p.y_pitch);
+        struct mem want = copy_of(&y);
+        gpu_conv_ref(&p, x.p, w.p, o, want.p);
+        for (int64_t i = 0; i < x.n; i++) // padding that is read shows
+            if (i % p.x_pitch >= p.c_used) gpu_elem_store(e, x.p, i, NAN);
+        CHECK_INT(gpu_conv(&p, x.p, w.p, o, y.p, NULL), 0);
+        SAME(y, want, "few channels");
+        drop(&x), drop(&w), drop(&y), drop(&want), drop_operands(&p.chain, m);
+    }
 }
 
 static void test_depthwise(void)
@@ -609,6 +648,7 @@ static void test_layer_norm(void)
 OPS_MAIN({"copy: any strides, tables, types", test_copy}, {"copy: layouts by tiles", test_layouts}, //
          {"gather", test_gather}, {"elementwise", test_elementwise}, {"every pointwise step", test_every_op},
          {"rest of an epilogue", test_finish}, {"convolution, plain and transposed", test_conv},
-         {"depthwise convolution", test_depthwise}, {"matrix product", test_matmul}, {"pooling", test_pool},
-         {"resize", test_resize}, {"reduce", test_reduce}, {"argmax", test_argmax}, {"softmax", test_softmax},
-         {"instance and group normalisation", test_norm}, {"layer normalisation", test_layer_norm})
+         {"convolution of few channels", test_few_channels}, {"depthwise convolution", test_depthwise},
+         {"matrix product", test_matmul}, {"pooling", test_pool}, {"resize", test_resize}, {"reduce", test_reduce},
+         {"argmax", test_argmax}, {"softmax", test_softmax}, {"instance and group normalisation", test_norm},
+         {"layer normalisation", test_layer_norm})

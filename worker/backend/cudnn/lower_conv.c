@@ -212,7 +212,8 @@ static struct gpu_conv conv_of(const struct lowered *p, const struct job *j, boo
                              .x_pitch = j->in->pitch,
                              .y_pitch = j->out->pitch,
                              .y_lanes = j->out->pitch,
-                             .transposed = j->transposed};
+                             .transposed = j->transposed,
+                             .c_used = j->groups == 1 ? j->in->c : 0};
 }
 
 // The places of x and y: between other channels where they can be.
@@ -263,9 +264,13 @@ static enum reel_err lower(struct lowered *p, struct job *j, bool *out_done)
     if (!err) err = find_y(p, j, left == j->node->n_epilogue, &at);
     if (err) return err;
     set_pitches(&g, &at);
-    plan = plan && gpu_pattern_chain(&g, &chain);
-    if (plan && gpu_pattern_check(&g)) plan = false;
     const bool padded = j->groups == 1;
+    struct gpu_conv conv = conv_of(p, j, padded);
+    conv.x_pitch = at.x_pitch, conv.y_pitch = at.y_pitch;
+    // Vectors of the result: four channels, or whole padded pixels.
+    const bool few = gpu_conv_is_few(&conv) && conv.y_lanes % 4 == 0 && conv.y_pitch % 4 == 0;
+    plan = plan && !few && gpu_pattern_chain(&g, &chain);
+    if (plan && gpu_pattern_check(&g)) plan = false;
     if (depthwise && !plan)
         err = depthwise_weights(p, j, &w);
     else
@@ -284,12 +289,12 @@ static enum reel_err lower(struct lowered *p, struct job *j, bool *out_done)
                                         j->node,
                                         plan        ? "plan"
                                         : depthwise ? "depthwise"
+                                        : few       ? "few channels"
                                                     : "direct");
     if (!s) return err ? err : gpu_no_memory(j->node);
     s->pattern = g;
-    s->u.conv = conv_of(p, j, padded);
+    s->u.conv = conv;
     s->u.conv.chain = chain;
-    s->u.conv.x_pitch = at.x_pitch, s->u.conv.y_pitch = at.y_pitch;
     s->x = at.x;
     s->w = w;
     s->y = at.y;
