@@ -129,7 +129,8 @@ static void residual_and_activation_are_one_step(void)
     // cuDNN's order: the residual before the bias; odd channels are padded
     CHECK_HAS(dump, "+add:tensor +add:channel +relu");
     CHECK_HAS(dump, "+add:channel +prelu:channel");
-    CHECK_HAS(dump, "2x4x9x7 k16 3x3");
+    CHECK_HAS(dump, "2x16x9x7 k16 3x3");
+    CHECK_HAS(dump, "few channels   2x3x9x7 -> 2x13x9x7"); // a picture
 }
 
 static void kinds_of_convolution(void)
@@ -138,9 +139,9 @@ static void kinds_of_convolution(void)
         int64_t from, to, k, group, stride, dilation;
         const char *label;
     } kinds[] = {
-        {8, 16, 3, 1, 2, 1, "plan"},        {16, 16, 3, 2, 1, 1, "plan"},  {12, 12, 3, 12, 2, 1, "depthwise"},
-        {6, 12, 3, 6, 1, 1, "direct"},      {12, 9, 3, 3, 1, 2, "direct"}, {5, 7, 1, 1, 1, 1, "plan"},
-        {16, 16, 5, 16, 1, 2, "depthwise"},
+        {8, 16, 3, 1, 2, 1, "plan"},         {16, 16, 3, 2, 1, 1, "plan"},       {12, 12, 3, 12, 2, 1, "depthwise"},
+        {6, 12, 3, 6, 1, 1, "direct"},       {12, 9, 3, 3, 1, 2, "direct"},      {5, 7, 1, 1, 1, 1, "plan"},
+        {3, 16, 3, 1, 2, 1, "few channels"}, {1, 4, 5, 1, 1, 2, "few channels"}, {16, 16, 5, 16, 1, 2, "depthwise"},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         struct maker m = maker();
