@@ -70,6 +70,25 @@ mapfile -t in_hash < <(hashes "$work/a.mkv")
 in_time filled_by_passthrough "no frame but the first was filled in" filled_by passthrough
 in_time filled_by_repeat "no frame but the first was filled in" filled_by repeat
 
+# A frame was given up, and the coordinator died before its segment was committed:
+# the next run fills it in without another crash.
+still_given_up() {
+    local rc=0 first run=("$work/a.mkv" -o "$work/p.mkv" --encoder ffv1 --gpu_num 1 --lanes 1 --poison_tries 1 --poison passthrough) hash
+    rm -rf "$work/p.mkv" "$work/.p.mkv.reelmill"
+    REELMILL_CRASH=commit.after_journal:1:9 reel "${run[@]}"
+    REELMILL_CRASH='worker.before_run:1:6,commit.before_journal:1:9' reel "${run[@]}" # the first frame that is left
+    first=$(sed -n 's/.* SEGMENT n=0 frames=\([0-9]*\) .*/\1/p' "$work/.p.mkv.reelmill/journal")
+    grep -q ' QUARANTINE segment=1 n=0$' "$work/.p.mkv.reelmill/journal" || not_ok still_given_up "nothing was given up"
+    [[ $(grep -c ' SEGMENT ' "$work/.p.mkv.reelmill/journal") == 1 ]] || not_ok still_given_up "its segment was committed"
+    reel "${run[@]}" || rc=$?
+    mapfile -t hash < <(hashes "$work/p.mkv")
+    if ((rc != 3)); then not_ok still_given_up "exit code $rc"
+    elif [[ ${hash[first]} != "${in_hash[first]}" ]]; then not_ok still_given_up "frame $first was not filled in"
+    elif [[ ${hash[first + 1]} == "${in_hash[first + 1]}" ]]; then not_ok still_given_up "frame $((first + 1)) was filled in"
+    else ok still_given_up; fi
+}
+still_given_up
+
 # A run that lives: --gc leaves its directory alone; and its report, when it is interrupted.
 live_run() {
     local rc=0
