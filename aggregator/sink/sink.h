@@ -2,7 +2,7 @@
 //
 // Where frames end: one implementation per kind of output. A sink writes one
 // segment's part; join puts the parts of a job together. sink.c: the list, and
-// what several of them need; part.c + mux.c: video; images.c, jsonl.c, md5.c,
+// what several of them need; part.c + mux*.c: video; images.c, jsonl.c, md5.c,
 // null.c.
 #ifndef REEL_AGGREGATOR_SINK_SINK_H
 #define REEL_AGGREGATOR_SINK_SINK_H

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+//
+// The header of the final file: which streams the container takes, as what,
+// under which tags, texts and options. See mux.h. Not its packets.
+#include <stdlib.h>
+
+#include "aggregator/sink/mux.h"
+
+static enum reel_err add_video(struct mux *m, AVFormatContext *oc)
+{
+    AVStream *st = avformat_new_stream(oc, NULL);
+    AVCodecParameters *par = st ? mux_make_par(m->video) : NULL;
+    if (!par) return mux_no_memory();
+    int rc = avcodec_parameters_copy(st->codecpar, par);
+    avcodec_parameters_free(&par);
+    if (rc < 0) return mux_no_memory();
+    par = st->codecpar;
+    par->codec_tag = 0;
+    bool iso = mux_is_format(m, "mp4") || mux_is_format(m, "mov");
+    // Players of Apple's take HEVC under this tag alone.
+    if (iso && par->codec_id == AV_CODEC_ID_HEVC) par->codec_tag = MKTAG('h', 'v', 'c', '1');
+    par->video_delay = (int)m->timeline.depth;
+    st->time_base = (AVRational){m->video->time_base.num, m->video->time_base.den};
+    st->sample_aspect_ratio = par->sample_aspect_ratio;
+    st->disposition = AV_DISPOSITION_DEFAULT;
+    const struct reel_media *media = &m->join->mux->media;
+    if (media->frame_rate.num > 0 && media->frame_rate.den > 0 && !(media->flags & REEL_MEDIA_VFR))
+        st->avg_frame_rate = (AVRational){media->frame_rate.num, media->frame_rate.den};
+    if (media->flags & REEL_MEDIA_INTERLACED)
+        par->field_order = media->flags & REEL_MEDIA_TOP_FIRST ? AV_FIELD_TT : AV_FIELD_BB;
+    else
+        par->field_order = AV_FIELD_PROGRESSIVE;
+    for (uint32_t i = 0; i < m->video->n_side; i++)
+        if (!av_stream_put_side(st, (enum AVPacketSideDataType)m->video->side[i].type, m->video->side[i].data,
+                                m->video->side[i].bytes))
+            return mux_no_memory();
+    return REEL_OK;
+}
+
+// A cover picture as Matroska has it: an attached file.
+static bool turn_into_attachment(const struct copied *c, AVStream *st)
+{
+    bool png = c->par->codec_id == AV_CODEC_ID_PNG;
+    st->codecpar->codec_type = AVMEDIA_TYPE_ATTACHMENT;
+    av_freep(&st->codecpar->extradata);
+    st->codecpar->extradata = mux_copy_bytes(c->cover, c->cover_bytes);
+    st->codecpar->extradata_size = st->codecpar->extradata ? (int)c->cover_bytes : 0;
+    av_dict_set(&st->metadata, "filename", png ? "cover.png" : "cover.jpg", AV_DICT_DONT_OVERWRITE);
+    av_dict_set(&st->metadata, "mimetype", png ? "image/png" : "image/jpeg", AV_DICT_DONT_OVERWRITE);
+    st->disposition = 0;
+    return st->codecpar->extradata != NULL;
+}
+
+static enum reel_err add_copied(struct mux *m, const struct copied *c, AVFormatContext *oc)
+{
+    AVStream *st = avformat_new_stream(oc, NULL);
+    if (!st || avcodec_parameters_copy(st->codecpar, c->par) < 0) return mux_no_memory();
+    st->time_base = c->time_base;
+    st->disposition = c->disposition;
+    av_dict_copy(&st->metadata, c->text, 0);
+    if (c->par->codec_type == AVMEDIA_TYPE_VIDEO) st->sample_aspect_ratio = c->par->sample_aspect_ratio;
+    // A tag of another container means nothing here.
+    unsigned tag = c->par->codec_tag;
+    if (m->format->codec_tag && av_codec_get_id(m->format->codec_tag, tag) != c->par->codec_id)
+        st->codecpar->codec_tag = 0;
+    for (uint32_t i = 0; i < c->n_side; i++)
+        if (!av_stream_put_side(st, (enum AVPacketSideDataType)c->side[i].type, c->side[i].data, c->side[i].bytes))
+            return mux_no_memory();
+    if (c->cover && !turn_into_attachment(c, st)) return mux_no_memory();
+    return REEL_OK;
+}
+
+// Whether mp4's usual boxes know the key: others need the free-form ones.
+static bool usual_key(const char *key)
+{
+    static const char *const keys[] = {"title",
+                                       "artist",
+                                       "album_artist",
+                                       "composer",
+                                       "album",
+                                       "date",
+                                       "encoder",
+                                       "comment",
+                                       "genre",
+                                       "copyright",
+                                       "grouping",
+                                       "lyrics",
+                                       "description",
+                                       "synopsis",
+                                       "show",
+                                       "episode_id",
+                                       "network",
+                                       "keywords",
+                                       "media_type",
+                                       "hd_video",
+                                       "gapless_playback",
+                                       "compilation",
+                                       "episode_sort",
+                                       "season_number",
+                                       "track",
+                                       "disc",
+                                       "creation_time",
+                                       "sort_name",
+                                       "sort_artist",
+                                       "sort_album",
+                                       "sort_album_artist",
+                                       "sort_composer",
+                                       "sort_show",
+                                       "rating",
+                                       "podcast",
+                                       "category",
+                                       "account_type"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!strcmp(key, keys[i])) return true;
+    return false;
+}
+
+static void container_options(const struct mux *m, AVDictionary **options)
+{
+    if (!mux_is_format(m, "mp4") && !mux_is_format(m, "mov")) return;
+    // Exact timestamps; small denominators libavformat multiplies by itself.
+    if (m->video->time_base.den > 1000) av_dict_set_int(options, "video_track_timescale", m->video->time_base.den, 0);
+    bool free_form = false;
+    const AVDictionaryEntry *e = NULL;
+    // libavformat writes either free-form keys or a cover.
+    for (int i = 0; i < m->n_copied && mux_is_format(m, "mp4"); i++)
+        if (m->copied[i].to >= 0 && mux_is_cover(&m->copied[i])) {
+            av_dict_set(options, "movflags", "+faststart", 0);
+            return;
+        }
+    while ((e = av_dict_get(m->globals, "", e, AV_DICT_IGNORE_SUFFIX))) free_form |= !usual_key(e->key);
+    av_dict_set(options, "movflags", free_form ? "+faststart+use_metadata_tags" : "+faststart", 0);
+}
+
+static enum reel_err set_chapters(const struct mux *m, AVFormatContext *oc)
+{
+    if (!m->n_chapters) return REEL_OK;
+    oc->chapters = av_calloc((size_t)m->n_chapters, sizeof *oc->chapters);
+    if (!oc->chapters) return mux_no_memory();
+    for (int i = 0; i < m->n_chapters; i++) {
+        const struct reel_pack_chapter *k = &m->chapters[i];
+        AVChapter *c = av_mallocz(sizeof *c);
+        if (!c) return mux_no_memory();
+        c->id = k->id;
+        c->time_base = (AVRational){k->time_base.num, k->time_base.den > 0 ? k->time_base.den : 1};
+        c->start = k->start;
+        c->end = k->end;
+        mux_put_texts(&c->metadata, k->text, k->n_text);
+        oc->chapters[oc->nb_chapters++] = c;
+    }
+    return REEL_OK;
+}
+
+// What a transport stream names; its muxer would write anything else as data
+// that nobody recognises.
+static bool ts_names(const struct copied *c)
+{
+    static const enum AVCodecID ids[] = {
+        AV_CODEC_ID_MP2,          AV_CODEC_ID_MP3,          AV_CODEC_ID_AAC,
+        AV_CODEC_ID_AAC_LATM,     AV_CODEC_ID_AC3,          AV_CODEC_ID_EAC3,
+        AV_CODEC_ID_DTS,          AV_CODEC_ID_TRUEHD,       AV_CODEC_ID_OPUS,
+        AV_CODEC_ID_S302M,        AV_CODEC_ID_H264,         AV_CODEC_ID_HEVC,
+        AV_CODEC_ID_MPEG1VIDEO,   AV_CODEC_ID_MPEG2VIDEO,   AV_CODEC_ID_MPEG4,
+        AV_CODEC_ID_DVB_SUBTITLE, AV_CODEC_ID_DVB_TELETEXT, AV_CODEC_ID_HDMV_PGS_SUBTITLE,
+        AV_CODEC_ID_TIMED_ID3,    AV_CODEC_ID_SMPTE_KLV};
+    if (c->disposition & AV_DISPOSITION_ATTACHED_PIC) return false;
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        if (c->par->codec_id == ids[i]) return true;
+    return false;
+}
+
+// Whether a copied stream can stand beside the video: tried on a header that
+// goes nowhere.
+static bool can_hold(struct mux *m, const struct copied *c)
+{
+    if (mux_is_format(m, "mpegts") && !ts_names(c)) return false;
+    AVFormatContext *oc = NULL;
+    if (avformat_alloc_output_context2(&oc, m->format, NULL, NULL) < 0) return false;
+    AVDictionary *options = NULL;
+    uint8_t *nothing = NULL;
+    oc->flags |= AVFMT_FLAG_BITEXACT;
+    bool ok = !add_video(m, oc) && !add_copied(m, c, oc) && avio_open_dyn_buf(&oc->pb) >= 0;
+    if (ok) {
+        encode_log_clear();
+        ok = avformat_write_header(oc, &options) >= 0;
+        avio_close_dyn_buf(oc->pb, &nothing);
+        av_free(nothing);
+        oc->pb = NULL;
+    }
+    av_dict_free(&options);
+    avformat_free_context(oc);
+    return ok;
+}
+
+// What a lost stream means for the report.
+void mux_count_lost(struct mux *m, const struct copied *c, bool others_kept)
+{
+    enum reel_kept_state state = others_kept ? REEL_KEPT_PART : REEL_KEPT_LOST;
+    switch (c->par->codec_type) {
+    case AVMEDIA_TYPE_AUDIO:
+        m->kept.audio = (uint8_t)state;
+        break;
+    case AVMEDIA_TYPE_SUBTITLE:
+        m->kept.subtitles = (uint8_t)state;
+        break;
+    case AVMEDIA_TYPE_ATTACHMENT:
+        m->kept.attachments = (uint8_t)state;
+        break;
+    default:
+        m->kept.other = (uint8_t)state;
+    }
+}
+
+void mux_choose_streams(struct mux *m)
+{
+    int at = 1; // 0 is the video
+    for (int i = 0; i < m->n_copied; i++)
+        if (can_hold(m, &m->copied[i])) m->copied[i].to = at++;
+    for (int i = 0; i < m->n_copied; i++) {
+        struct copied *c = &m->copied[i];
+        if (c->to >= 0) continue;
+        bool others = false;
+        for (int k = 0; k < m->n_copied; k++)
+            others |= m->copied[k].to >= 0 && m->copied[k].par->codec_type == c->par->codec_type;
+        mux_count_lost(m, c, others);
+        const char *kind = av_get_media_type_string(c->par->codec_type);
+        mux_note(m, "could not keep %s stream (%s): the output's format cannot hold it", kind ? kind : "a",
+                 avcodec_get_name(c->par->codec_id));
+    }
+    if (m->n_chapters && mux_is_format(m, "mpegts")) {
+        m->kept.chapters = REEL_KEPT_LOST;
+        mux_note(m, "could not keep %d chapters: a .ts file has none", m->n_chapters);
+    }
+}
+
+enum reel_err mux_write_header(struct mux *m)
+{
+    int rc = avformat_alloc_output_context2(&m->oc, m->format, NULL, m->temporary);
+    if (rc < 0) return mux_no_memory();
+    m->oc->flags |= AVFMT_FLAG_BITEXACT;
+    enum reel_err err = add_video(m, m->oc);
+    for (int i = 0; !err && i < m->n_copied; i++)
+        if (m->copied[i].to >= 0) err = add_copied(m, &m->copied[i], m->oc);
+    if (!err) err = set_chapters(m, m->oc);
+    if (err) return err;
+    av_dict_copy(&m->oc->metadata, m->globals, 0);
+    if ((rc = avio_open(&m->oc->pb, m->temporary, AVIO_FLAG_WRITE)) < 0) return mux_failed(m, "create", rc);
+    AVDictionary *options = NULL;
+    container_options(m, &options);
+    encode_log_clear();
+    rc = avformat_write_header(m->oc, &options);
+    av_dict_free(&options);
+    return rc < 0 ? mux_failed(m, "begin", rc) : REEL_OK;
+}
