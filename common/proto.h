@@ -224,6 +224,8 @@ struct reel_rec_open {
     uint32_t has_entry;            // 0: decode from the file's start
     uint32_t in_place, out_place;  // enum reel_place
     uint32_t software;             // 1: decode on the processor, the GPU has failed here
+    uint32_t memory;               // changes when the lane's slots in host memory are other pages than before
+    uint32_t reserved;
     struct reel_entry entry;
     int64_t start_pts; // frames of the segment: start_pts <= pts < end_pts
     int64_t end_pts;   // INT64_MAX for the last

@@ -109,6 +109,7 @@ struct job {
 struct lane_io {
     int in_fd, out_fd;
     uint64_t in_reserved, out_reserved;
+    uint32_t memory; // of reel_rec_open
     uint64_t granted_bytes;
     uint32_t decoder, aggregator; // indices
     bool alone;                   // its stages serve no other lane

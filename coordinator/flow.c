@@ -197,6 +197,7 @@ static uint64_t granted_bytes(const struct run *run)
 
 static void release_ring(struct lane_io *io)
 {
+    if (io->in_reserved || io->out_reserved) io->memory++;
     if (io->in_reserved) reel_shm_punch(io->in_fd, io->in_reserved);
     if (io->out_reserved) reel_shm_punch(io->out_fd, io->out_reserved);
     io->in_reserved = io->out_reserved = 0;
@@ -241,6 +242,7 @@ static void fill_open(const struct run *run, uint32_t l, const struct job *job, 
                                   .parts = job->shaped.parts,
                                   .in_place = run->io[l].rings.place.in ? REEL_PLACE_DEVICE : REEL_PLACE_HOST,
                                   .out_place = run->io[l].rings.place.out ? REEL_PLACE_DEVICE : REEL_PLACE_HOST,
+                                  .memory = run->io[l].memory,
                                   .software = job->segments[segment].crashes[REEL_DECODER] > 0,
                                   .has_entry = plan->has_entry,
                                   .entry = plan->entry,

@@ -30,26 +30,37 @@ struct device_slot {
     size_t output_at[MODEL_MAX_OUTPUTS]; // offsets in it
     struct backend_device_tensor output[MODEL_MAX_OUTPUTS];
     void *uploaded, *computed, *done; // events
+    void *begun, *ran;                // before its feed, behind its batch's run; with times alone
     int image;                        // of its batch
     enum reel_err err;                // of its batch's run
     char text[256];                   // then
     int64_t begin_us;
 };
 
+// Sums over frames, for one line of the log where it is asked for.
+struct times {
+    int frames;
+    double run_us, rest_us, download_us; // on the device
+    int64_t begin_us, waited_us;         // the host's clock
+};
+
 struct device {
     const struct device_ops *ops;
     void *upload, *download; // streams; the program has its own
     struct device_slot slot[DEVICE_FRAMES];
+    int room;         // slots that are in use: each has its own buffers
     int first, count; // in work: slot[first], ... in order
     int open;         // the last ones of them: fed, the network's run is to come
     int64_t last_end_us;
+    bool timed;
+    struct times times;
 };
 
 static void run_open(struct device *d);
 
 static struct device_slot *slot_at(struct device *d, int i)
 {
-    return &d->slot[(d->first + i) % DEVICE_FRAMES];
+    return &d->slot[(d->first + i) % d->room];
 }
 
 // ---- making ----------------------------------------------------------------------
@@ -65,6 +76,8 @@ enum reel_err device_create(const struct device_ops *ops, int number, struct dev
     struct device *d = calloc(1, sizeof *d);
     if (!d) return reel_fail(REEL_ERR_NOMEM, "could not open a device: out of memory");
     d->ops = ops;
+    d->room = DEVICE_FRAMES;
+    d->timed = reel_log_level_get() >= REEL_LOG_DEBUG;
     enum reel_err err = ops->open(number);
     if (!err) err = ops->stream_create(&d->upload);
     if (!err) err = ops->stream_create(&d->download);
@@ -72,6 +85,8 @@ enum reel_err device_create(const struct device_ops *ops, int number, struct dev
         err = ops->event_create(&d->slot[i].uploaded);
         if (!err) err = ops->event_create(&d->slot[i].computed);
         if (!err) err = ops->event_create(&d->slot[i].done);
+        if (!err && d->timed) err = ops->event_create(&d->slot[i].begun);
+        if (!err && d->timed) err = ops->event_create(&d->slot[i].ran);
     }
     if (err)
         device_destroy(&d);
@@ -95,6 +110,8 @@ void device_destroy(struct device **device)
         if (s->uploaded) d->ops->event_destroy(&s->uploaded);
         if (s->computed) d->ops->event_destroy(&s->computed);
         if (s->done) d->ops->event_destroy(&s->done);
+        if (s->begun) d->ops->event_destroy(&s->begun);
+        if (s->ran) d->ops->event_destroy(&s->ran);
     }
     if (d->upload) d->ops->stream_destroy(&d->upload);
     if (d->download) d->ops->stream_destroy(&d->download);
@@ -107,14 +124,20 @@ bool device_lost(const struct device *d)
     return d->ops->lost();
 }
 
-void device_pin(struct device *d, void *p, size_t bytes)
+void device_pin(struct device *d, const struct device_pin *want, struct device_pin *have)
 {
-    if (d->ops->pin(p, bytes)) reel_debug("device", "slots are not pinned: %s", reel_fail_text());
-}
-
-void device_unpin(struct device *d, void *p)
-{
-    d->ops->unpin(p);
+    if (want->p == have->p && want->bytes == have->bytes && want->memory == have->memory) return;
+    if (have->p) d->ops->unpin(have->p);
+    *have = (struct device_pin){0};
+    if (!want->p) return;
+    int64_t begin_us = reel_now_us();
+    if (d->ops->pin(want->p, want->bytes)) {
+        reel_warn("device", "slots are not pinned, copies are slow: %s", reel_fail_text());
+        return;
+    }
+    *have = *want;
+    reel_debug("device", "pinned %.1f MB in %.1f ms", (double)want->bytes / 1e6,
+               (double)(reel_now_us() - begin_us) / 1e3);
 }
 
 bool device_takes(const struct device *d, const struct task *task, struct engine *engine)
@@ -127,8 +150,39 @@ int device_in_work(const struct device *d)
     return d->count;
 }
 
+// Where the device's time goes, over the frames since the last line.
+static void say_times(struct device *d)
+{
+    const struct times *t = &d->times;
+    double n = 1e3 * t->frames;
+    if (t->frames)
+        reel_debug(
+            "device",
+            "%d frames, ms each: %.2f from one to the next, %.2f on the program's stream (feed and network %.2f, "
+            "behind it %.2f), download %.2f; the host waited %.2f",
+            t->frames, (double)(d->last_end_us - t->begin_us) / n, (t->run_us + t->rest_us) / n, t->run_us / n,
+            t->rest_us / n, t->download_us / n, (double)t->waited_us / n);
+    d->times = (struct times){0};
+}
+
+// A frame that is over; the host waited for it since from_us.
+static void add_times(struct device *d, const struct device_slot *s, int64_t from_us)
+{
+    struct times *t = &d->times;
+    bool fetched = s->rest == DEVICE_REST_PLANES && !s->frame.out_on_gpu;
+    double run_us = 0, rest_us = 0, download_us = 0;
+    if (!t->frames++) t->begin_us = s->begin_us;
+    t->waited_us += reel_now_us() - from_us;
+    // A batch's run counts once.
+    enum reel_err err = s->image ? REEL_OK : d->ops->event_elapsed_us(s->begun, s->ran, &run_us);
+    if (!err) err = d->ops->event_elapsed_us(s->ran, fetched ? s->computed : s->done, &rest_us);
+    if (!err && fetched) err = d->ops->event_elapsed_us(s->computed, s->done, &download_us);
+    t->run_us += run_us, t->rest_us += rest_us, t->download_us += download_us;
+}
+
 void device_forget(struct device *d, struct task *task)
 {
+    if (d->timed) say_times(d);
     device_image_destroy(&task->device);
 }
 
@@ -258,6 +312,7 @@ static void run_open(struct device *d)
     enum reel_err err = device_image_tiled(first->task->device) ? REEL_OK : engine_enqueue(first->engine);
     for (int i = from; i < d->count; i++) {
         struct device_slot *s = slot_at(d, i);
+        if (!err && d->timed) err = d->ops->event_record(s->ran, engine_stream(s->engine));
         if (!err) s->err = enqueue_rest(d, s);
         if (err) s->err = err;
         if (!s->err) continue;
@@ -277,13 +332,14 @@ static enum reel_err feed(struct device *d, struct device_slot *s)
     task->device_engine = engine_serial(s->engine);
     const uint8_t *in;
     if ((err = bring_in(d, s, engine_stream(s->engine), &in))) return err;
+    if (d->timed && (err = d->ops->event_record(s->begun, engine_stream(s->engine)))) return err;
     struct device_frame f = frame_of(s);
     return device_image_feed(task->device, &f);
 }
 
 bool device_full(const struct device *d, const struct engine *engine)
 {
-    return d->count >= DEVICE_BATCHES * engine_batch(engine);
+    return d->count >= DEVICE_BATCHES * engine_batch(engine) || (d->count && d->count >= d->room);
 }
 
 enum reel_err device_submit(struct device *d, struct task *task, struct engine *engine, const struct task_frame *frame,
@@ -292,6 +348,8 @@ enum reel_err device_submit(struct device *d, struct task *task, struct engine *
     if (d->count >= DEVICE_FRAMES || device_full(d, engine))
         return reel_fail(REEL_ERR_FAULT, "could not start a frame: the device is full");
     if (d->open && slot_at(d, d->count - 1)->engine != engine) run_open(d);
+    // No more buffers than can be in use: large pictures fill a GPU.
+    if (!d->count) d->room = DEVICE_BATCHES * engine_batch(engine), d->first = 0;
     struct device_slot *s = slot_at(d, d->count);
     s->task = task;
     s->engine = engine;
@@ -334,7 +392,9 @@ enum reel_err device_finish(struct device *d, struct task_frame *out_frame, uint
     if (!d->count) return reel_fail(REEL_ERR_FAULT, "could not finish a frame: the device has none");
     if (d->open == d->count) run_open(d); // nothing else is under way: no fuller one to wait for
     struct device_slot *s = &d->slot[d->first];
+    int64_t from_us = reel_now_us();
     enum reel_err err = s->err ? reel_fail(s->err, "%s", s->text) : d->ops->event_sync(s->done);
+    if (!err && d->timed) add_times(d, s, from_us);
     int64_t end_us = reel_now_us(), begin_us = s->begin_us > d->last_end_us ? s->begin_us : d->last_end_us;
     // What the frame cost beside those in front of it.
     s->frame.run_us = end_us - begin_us;
@@ -342,7 +402,7 @@ enum reel_err device_finish(struct device *d, struct task_frame *out_frame, uint
     if (!err) err = finish(s);
     *out_frame = s->frame;
     *out_token = s->token;
-    d->first = (d->first + 1) % DEVICE_FRAMES;
+    d->first = (d->first + 1) % d->room;
     d->count--;
     return err;
 }

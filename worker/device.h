@@ -28,6 +28,14 @@
 struct device;
 struct device_ops;
 
+// Slots as they are pinned: while their lane is open, and until its next
+// segment, which mostly has the same.
+struct device_pin {
+    void *p; // NULL: none
+    size_t bytes;
+    uint32_t memory; // of reel_rec_open: other pages have another
+};
+
 // number: of the device. Errors: FAULT, NOMEM, UNSUPPORTED.
 enum reel_err device_create(const struct device_ops *ops, int number, struct device **out_device);
 // Waits for what is under way. Accepts &NULL.
@@ -35,9 +43,10 @@ void device_destroy(struct device **device);
 
 // Whether this task's frames can go through the device with this engine.
 bool device_takes(const struct device *device, const struct task *task, struct engine *engine);
-// Pins a lane's slots; that it fails costs speed only.
-void device_pin(struct device *device, void *p, size_t bytes);
-void device_unpin(struct device *device, void *p);
+// Pins the slots `want` (p NULL: none) in place of `have`, which it may be: that
+// costs tenths of a millisecond for each MB, and a frame waits for it. That it
+// fails costs speed only; `have` is none then.
+void device_pin(struct device *device, const struct device_pin *want, struct device_pin *have);
 int device_in_work(const struct device *device); // frames submitted and not finished
 // Whether one has to be finished before another one of this engine may start.
 bool device_full(const struct device *device, const struct engine *engine);

@@ -62,6 +62,12 @@ static enum reel_err host_sync(void *event)
     return REEL_OK;
 }
 
+static enum reel_err host_elapsed_us(void *from, void *to, double *out_us)
+{
+    *out_us = 0;
+    return REEL_OK;
+}
+
 static bool host_lost(void)
 {
     return false;
@@ -147,6 +153,7 @@ const struct device_ops device_ops_host = {
     .event_destroy = host_unhandle,
     .event_record = host_record,
     .event_sync = host_sync,
+    .event_elapsed_us = host_elapsed_us,
     .stream_wait = host_record,
     .lost = host_lost,
     .feed = host_feed,

@@ -152,28 +152,34 @@ static enum reel_err take_shape(struct worker *w, const struct reel_rec_shape *r
 
 // ---- lanes ----------------------------------------------------------------
 
-static void pin_ring(struct worker *w, const struct reel_ring *ring, bool pin)
+static void pin_ring(struct worker *w, const struct reel_ring *ring, uint32_t memory, struct device_pin *pin)
 {
-    if (ring->on_device) return; // in host memory are stamps alone
-    if (pin)
-        device_pin(w->device, ring->base, ring->slots * ring->geometry.slot_bytes);
-    else
-        device_unpin(w->device, ring->base);
+    struct device_pin want = {0};
+    if (!ring->on_device) // of device rings only stamps are in host memory
+        want = (struct device_pin){ring->base, (size_t)ring->slots * ring->geometry.slot_bytes, memory};
+    device_pin(w->device, &want, pin);
 }
 
-// Slots are memory only while their lane is open: the coordinator takes it away after.
 static void pin_lane(struct worker *w, uint32_t lane)
 {
+    struct worker_lane *l = &w->lanes[lane];
     if (!w->device) return;
-    pin_ring(w, &w->child.in[lane], true);
-    pin_ring(w, &w->child.out[lane], true);
+    pin_ring(w, &w->child.in[lane], l->rec.memory, &l->pin[REEL_RING_IN]);
+    pin_ring(w, &w->child.out[lane], l->rec.memory, &l->pin[REEL_RING_OUT]);
 }
 
-static void unpin_lane(struct worker *w, uint32_t lane)
+bool intake_keeps_pins(const struct worker *w)
 {
-    if (!w->device) return;
-    pin_ring(w, &w->child.in[lane], false);
-    pin_ring(w, &w->child.out[lane], false);
+    for (uint32_t i = 0; w->device && i < w->child.lanes; i++)
+        if (!w->lanes[i].open && (w->lanes[i].pin[0].p || w->lanes[i].pin[1].p)) return true;
+    return false;
+}
+
+void intake_unpin_idle(struct worker *w)
+{
+    for (uint32_t i = 0; w->device && i < w->child.lanes; i++)
+        for (int d = 0; d < 2 && !w->lanes[i].open; d++)
+            device_pin(w->device, &(struct device_pin){0}, &w->lanes[i].pin[d]);
 }
 
 static void drop_lane(struct worker *w, uint32_t lane)
@@ -189,10 +195,7 @@ static void drop_lane(struct worker *w, uint32_t lane)
             w->queue[(w->queue_first + kept++) % WORKER_CREDITS] = item;
     }
     w->queue_count = kept;
-    if (l->open) {
-        unpin_lane(w, lane);
-        fini_task(w, &l->task);
-    }
+    if (l->open) fini_task(w, &l->task);
     l->open = false;
     reel_child_ring_drop(&w->child, lane, REEL_RING_IN);
     reel_child_ring_drop(&w->child, lane, REEL_RING_OUT);
@@ -262,6 +265,7 @@ static enum reel_err take_close(struct worker *w, const struct reel_rec_lane *re
 void intake_close_all(struct worker *w)
 {
     for (uint32_t i = 0; i < w->child.lanes; i++) drop_lane(w, i);
+    intake_unpin_idle(w);
 }
 
 // ---- work -----------------------------------------------------------------

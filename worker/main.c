@@ -211,6 +211,7 @@ static enum reel_err give_credits(struct worker *w)
 // place may die as soon itself, with all that it held back: it holds back none.
 #define TELL_US 20000
 #define TELL_PARTS_US 6000 // of frames in parts, which are wanted soon
+#define KEEP_PINS_MS 1000  // slots of closed lanes stay pinned, where nothing comes
 
 static bool may_wait(const struct worker *w)
 {
@@ -253,8 +254,10 @@ static enum reel_err serve(struct worker *w)
         if (w->queue_count || batch_in_work(w)) continue;
         if (w->quit) break;
         atomic_store_explicit(&w->child.row->state, REEL_STATE_IDLE, memory_order_relaxed);
-        err = reel_bus_wait(w->child.bus, NULL, NULL, 0, -1);
+        bool keeps = intake_keeps_pins(w);
+        err = reel_bus_wait(w->child.bus, NULL, NULL, 0, keeps ? KEEP_PINS_MS : -1);
         if (err && err != REEL_AGAIN) return err;
+        if (err && keeps) intake_unpin_idle(w);
     }
     return reel_bus_flush(w->child.bus);
 }

@@ -17,6 +17,7 @@
 
 struct worker_lane {
     bool open;
+    struct device_pin pin[2]; // by enum reel_direction
     struct reel_rec_open rec;
     struct task task;
 };
@@ -47,6 +48,10 @@ struct worker {
 // intake.c: takes one message. Errors end the process.
 enum reel_err intake_take(struct worker *worker, const struct reel_msg *msg);
 void intake_close_all(struct worker *worker);
+// Lets go of the slots of lanes that are closed: the memory is wanted elsewhere.
+void intake_unpin_idle(struct worker *worker);
+// Whether there are such.
+bool intake_keeps_pins(const struct worker *worker);
 // Frames of one run of the network for inputs of this size: --batch, or as many
 // as keep a GPU busy, where the network takes them.
 int intake_batch(struct worker *worker, int net_w, int net_h);

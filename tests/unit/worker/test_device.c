@@ -6,6 +6,7 @@
 // planes, where the bytes must be equal, once as padded NHWC of 16 bits, where
 // they may differ by one in 8 bits.
 #include "common/hash.h"
+#include "common/log.h"
 #include "tests/unit/worker/task_run.h"
 #include "worker/device.h"
 #include "worker/device_image.h"
@@ -235,6 +236,38 @@ static void as_on_the_host(struct run *r, struct engine *engine, const uint8_t *
     free(slot);
 }
 
+// The host's operations, counted.
+static struct device_ops counted;
+static int allocated, pinned, unpinned;
+static bool no_pins;
+
+static enum reel_err count_alloc(size_t bytes, void **out)
+{
+    allocated++;
+    return device_ops_host.alloc(bytes, out);
+}
+
+static enum reel_err count_pin(void *p, size_t bytes)
+{
+    if (no_pins) return reel_fail(REEL_ERR_NOMEM, "could not pin shared memory");
+    pinned++;
+    return REEL_OK;
+}
+
+static void count_unpin(void *p)
+{
+    unpinned++;
+}
+
+static const struct device_ops *counted_ops(void)
+{
+    counted = device_ops_host;
+    counted.alloc = count_alloc, counted.pin = count_pin, counted.unpin = count_unpin;
+    allocated = pinned = unpinned = 0;
+    no_pins = false;
+    return &counted;
+}
+
 static void frames_through(const char *path, int w, int h, struct reel_pixel_format format, int parts, int band_h)
 {
     struct run cpu, dev;
@@ -243,7 +276,7 @@ static void frames_through(const char *path, int w, int h, struct reel_pixel_for
     task_run_backend = device_backend;
     CHECK_MSG(!open_parts(&dev, path, w, h, format, parts, 0, band_h, 0), "%s: %s", path, reel_fail_text());
     struct device *device = NULL;
-    CHECK_INT(device_create(&device_ops_host, 0, &device), REEL_OK);
+    CHECK_INT(device_create(counted_ops(), 0, &device), REEL_OK);
     struct engine *engine;
     CHECK_INT(engines_get(dev.engines, &dev.model, dev.task.view.net_w, dev.task.view.net_h, at_once, &engine),
               REEL_OK);
@@ -450,7 +483,54 @@ static void several_at_once(void)
     if (model_path("face_yunet_s_dynamic.onnx", path, sizeof path)) check_several(path, 96, 64, yuv);
 }
 
+// As many buffers as frames can be under way, however many go through.
+static void buffers(void)
+{
+    reset();
+    frames_through("tests/models/rgb2x.onnx", 41, 33, yuv, 0, 0);
+    int few = allocated;
+    frames = FRAMES;
+    reel_log_init("test", 0, REEL_LOG_DEBUG, NULL); // with times taken, too
+    frames_through("tests/models/rgb2x.onnx", 41, 33, yuv, 0, 0);
+    reel_log_init("test", 0, REEL_LOG_WARN, NULL);
+    frames = 3;
+    CHECK(few > 0);
+    CHECK_INT(allocated, few);
+}
+
+// Slots stay pinned as long as they are the same pages.
+static void pins(void)
+{
+    struct device *device;
+    CHECK_INT(device_create(counted_ops(), 0, &device), REEL_OK);
+    char slots[64];
+    struct device_pin have = {0}, a = {slots, 64, 1}, other_pages = {slots, 64, 2}, fewer = {slots, 32, 2}, none = {0};
+    device_pin(device, &none, &have);
+    CHECK_INT(pinned + unpinned, 0);
+    device_pin(device, &a, &have);
+    device_pin(device, &a, &have);
+    CHECK_INT(pinned, 1);
+    device_pin(device, &other_pages, &have);
+    CHECK_INT(pinned, 2);
+    CHECK_INT(unpinned, 1);
+    device_pin(device, &fewer, &have);
+    CHECK_INT(unpinned, 2);
+    device_pin(device, &none, &have);
+    device_pin(device, &none, &have);
+    CHECK_INT(pinned, 3);
+    CHECK_INT(unpinned, 3);
+    CHECK(!have.p);
+    no_pins = true; // and tried again with the next segment
+    device_pin(device, &a, &have);
+    CHECK(!have.p);
+    no_pins = false;
+    device_pin(device, &a, &have);
+    CHECK_INT(pinned, 4);
+    device_destroy(&device);
+}
+
 CHECK_MAIN({"device: whole frames", whole_frames}, {"device: slots on the device", slots_on_the_device},
            {"device: the GPU backend's twin", twin_of_the_gpu}, {"device: tiles and parts", tiles_and_parts},
            {"device: resized frames", resized_frames}, {"device: residuals", residuals},
-           {"device: other tasks", other_tasks}, {"device: several frames a run", several_at_once})
+           {"device: other tasks", other_tasks}, {"device: several frames a run", several_at_once},
+           {"device: buffers", buffers}, {"device: pinned slots", pins})
