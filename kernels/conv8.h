@@ -49,6 +49,10 @@ struct conv8_plan {
     int unit_rows, parts, chunks; // units of an image: parts of rows x sets of output channels
     int chunk_vectors, units;     // vectors in a set
     size_t scratch_bytes;         // per thread
+    // of g.spread, set by the caller: where the output's pixels lie when they are
+    // spread over a larger image, in elements; without an epilogue
+    ptrdiff_t out_begin, out_pixel, out_row;
+    size_t out_plane;
 };
 
 enum conv8_kind {

@@ -153,7 +153,8 @@ class QuantNet(Net):
         if op == "silu" and x in self.q:
             f = self.round(self.node("Sigmoid", [x], self.shape[x]), self.shape[x], (U8, F32(2.0 ** -8), 0))
             return self.node("Mul", [x, f], self.shape[x])
-        op = "Relu" if op == "silu" else op
+        # of sums behind a convolution the last digit of a transcendental function decides now and then
+        op = "Relu" if op == "silu" or (op in ("Sigmoid", "Tanh") and x not in self.q) else op
         more = [self.constant(F32(pick(rng, 0, -1))), self.constant(F32(2))] if op == "Clip" else [
             self.constant((rng.integers(-8, 9, pick(rng, [c, 1, 1], [1, 1, 1])) / 8).astype(F32))] if op == "PRelu" else []
         return self.node(op, [x, *more], self.shape[x], **({"alpha": 0.125} if op == "LeakyRelu" else {}))

@@ -64,7 +64,8 @@ static bool is_quantized_weight(const struct node *node)
     const enum reel_dtype t = node->in[0]->constant->dtype;
     const struct node *reader = node->out[0]->n_use_nodes == 1 ? node->out[0]->uses[0] : NULL;
     if ((t != REEL_I8 && t != REEL_U8) || !reader || reader->n_in < 2 || reader->in[1] != node->out[0]) return false;
-    if (strcmp(reader->op_type, "Conv") && strcmp(reader->op_type, "MatMul") && strcmp(reader->op_type, "Gemm"))
+    if (strcmp(reader->op_type, "Conv") && strcmp(reader->op_type, "ConvTranspose") &&
+        strcmp(reader->op_type, "MatMul") && strcmp(reader->op_type, "Gemm"))
         return false;
     const struct node *other = reader->in[0] ? reader->in[0]->producer : NULL;
     return other && !strcmp(other->op_type, "DequantizeLinear");

@@ -334,6 +334,26 @@ static void gates_by_channel(void)
     }
 }
 
+static void transposed_convolutions(void)
+{
+    static const int kinds[][3] = {{2, 2, 0}, {4, 2, 1}, {3, 2, 1}, {3, 1, 1}, {5, 3, 2}};
+    for (int kind = 0; kind < 20; kind++) {
+        const int *k = kinds[kind % 5];
+        struct maker m = maker();
+        const struct qtype in = kind & 1 ? s8 : u8, out = kind & 2 ? outs8 : out8;
+        struct value *x = through(&m, make_input(&m, "x", DIMS(2, 19, 6, 9)), in);
+        struct value *w = weights8(&m, DIMS(19, 21, k[0], k[0]), kind & 4 ? REEL_U8 : REEL_I8, 1, kind & 8);
+        struct value *y = make_node(&m, "ConvTranspose", x, w, kind % 3 ? make_weights(&m, DIMS(21), -1, 1) : NULL);
+        ATTR_LIST(&m, y, "strides", k[1], k[1]);
+        ATTR_LIST(&m, y, "pads", k[2], k[2], k[2], k[2]);
+        if (kind & 2) y = make_node(&m, "Relu", y, NULL, NULL);
+        make_output(&m, through(&m, y, out));
+        CHECK_QUANT(&m, (double)out.scale, "direct8 phases");
+        CHECK_MSG(!strstr(steps, "quantize blocked"), "a rounding of its own is left:\n%s", steps);
+        graph_destroy(&m.graph);
+    }
+}
+
 // An output of one pixel that lies where it was made, and others that are made
 // plain behind the last operator.
 static void outputs_stay_apart(void)
@@ -524,6 +544,6 @@ CHECK_MAIN({"convolutions_between_scales", convolutions_between_scales},
            {"products_of_matrices", products_of_matrices}, {"bytes_stay_bytes", bytes_stay_bytes},
            {"operators_on_bytes", operators_on_bytes}, {"scales_that_do_not_fit", scales_that_do_not_fit},
            {"scales_of_the_run", scales_of_the_run}, {"gates_by_channel", gates_by_channel},
-           {"outputs_stay_apart", outputs_stay_apart}, {"moves_of_bytes", moves_of_bytes},
-           {"functions_of_a_channel", functions_of_a_channel}, {"pools_of_bytes", pools_of_bytes},
-           {"floats_between", floats_between})
+           {"transposed_convolutions", transposed_convolutions}, {"outputs_stay_apart", outputs_stay_apart},
+           {"moves_of_bytes", moves_of_bytes}, {"functions_of_a_channel", functions_of_a_channel},
+           {"pools_of_bytes", pools_of_bytes}, {"floats_between", floats_between})

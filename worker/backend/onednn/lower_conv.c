@@ -281,7 +281,7 @@ enum reel_err lower_pool(struct program *p, const struct node *node, bool *out_d
 // remainder by s see the same taps: each such phase is a convolution of stride
 // 1 whose results lie s apart.
 
-#define MAX_PHASES 64
+#define MAX_PHASES DECONV_MAX_PHASES
 
 struct deconv {
     struct tail tail;
@@ -307,14 +307,9 @@ static enum reel_err run_deconv(struct program *p, struct step *s)
     return REEL_OK;
 }
 
-// One axis of a phase: taps, first output, number of outputs, padding before.
-struct phase {
-    int taps, first, count, pad;
-};
-
-static struct phase phase_of(int remainder, int kernel, int stride, int pad, int out)
+struct deconv_phase deconv_phase_of(int remainder, int kernel, int stride, int pad, int out)
 {
-    struct phase f = {.taps = (kernel - remainder + stride - 1) / stride};
+    struct deconv_phase f = {.taps = (kernel - remainder + stride - 1) / stride};
     const int t0 = pad > remainder ? (pad - remainder + stride - 1) / stride : 0;
     f.first = stride * t0 + remainder - pad;
     f.count = f.first < out ? (out - f.first + stride - 1) / stride : 0;
@@ -324,7 +319,7 @@ static struct phase phase_of(int remainder, int kernel, int stride, int pad, int
 
 // Weights (C,M,kh,kw) of a transposed convolution -> (M,C,..) of a phase.
 static void phase_weights(const float *w, int ic, int oc, const int k[2], const int s[2], const int r[2],
-                          const struct phase f[2], float *out)
+                          const struct deconv_phase f[2], float *out)
 {
     for (int o = 0; o < oc; o++)
         for (int i = 0; i < ic; i++)
@@ -335,13 +330,9 @@ static void phase_weights(const float *w, int ic, int oc, const int k[2], const 
                 }
 }
 
-struct deconv_shape {
-    int k[2], s[2], pad[2];
-};
-
-// ONNX ConvTranspose; false for what the phases do not cover.
-static bool deconv_shape(const struct node *node, const struct info *in, const struct info *w, const struct info *out,
-                         struct deconv_shape *d)
+// ONNX ConvTranspose.
+bool deconv_shape_of(const struct node *node, const struct info *in, const struct info *w, const struct info *out,
+                     struct deconv_shape *d)
 {
     const int axes = in->shape.ndim - 2;
     const char *mode = node_attr_string(node, "auto_pad", "NOTSET");
@@ -378,8 +369,8 @@ static enum reel_err prepare_phases(struct program *p, const struct node *node, 
     enum reel_err err = REEL_OK;
     for (int i = 0; i < d->s[0] * d->s[1] && !err; i++) {
         const int r[2] = {i / d->s[1], i % d->s[1]};
-        const struct phase f[2] = {phase_of(r[0], d->k[0], d->s[0], d->pad[0], out->bs.h),
-                                   phase_of(r[1], d->k[1], d->s[1], d->pad[1], out->bs.w)};
+        const struct deconv_phase f[2] = {deconv_phase_of(r[0], d->k[0], d->s[0], d->pad[0], out->bs.h),
+                                          deconv_phase_of(r[1], d->k[1], d->s[1], d->pad[1], out->bs.w)};
         if (f[0].count <= 0 || f[1].count <= 0) continue;
         phase_weights(w, in->bs.c, out->bs.c, d->k, d->s, r, f, phase_w);
         const struct conv_geometry g = {
@@ -428,7 +419,7 @@ enum reel_err lower_deconv(struct program *p, const struct node *node, bool *out
         w->shape.ndim != in->shape.ndim)
         return REEL_OK;
     if (b && (!b->form[LAYOUT_PLAIN].constant || b->dtype != REEL_F32 || b->count != out->bs.c)) return REEL_OK;
-    if (!deconv_shape(node, in, w, out, &shape)) return REEL_OK;
+    if (!deconv_shape_of(node, in, w, out, &shape)) return REEL_OK;
     const bool plain = !form_exists(&in->form[LAYOUT_BLOCKED]);
     struct tail tail = {.layout = LAYOUT_BLOCKED};
     struct form src, dst;

@@ -394,7 +394,8 @@ static enum reel_err lower_dynamic8(struct program *p, const struct node *node, 
 enum reel_err lower_quant(struct program *p, const struct node *node, bool *out_done)
 {
     static enum reel_err (*const lower[])(struct program *, const struct node *, bool *) = {
-        lower_conv8, lower_matmul8, lower_table8, lower_binary8, lower_max8, lower_mean8, lower_concat8, lower_dynamic8,
+        lower_conv8, lower_deconv8, lower_matmul8, lower_table8,   lower_binary8,
+        lower_max8,  lower_mean8,   lower_concat8, lower_dynamic8,
     };
     if (node->n_in < 1 || !node->in[0] || node->n_out < 1 || !node->out[0]) return REEL_OK;
     if (!strcmp(node->op_type, "DequantizeLinear")) return lower_dequantize(p, node, out_done);

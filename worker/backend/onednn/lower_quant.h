@@ -39,9 +39,10 @@ enum reel_err lower_max8(struct program *p, const struct node *node, bool *out_d
 enum reel_err lower_mean8(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_concat8(struct program *p, const struct node *node, bool *out_done);
 
-// lower_quant_conv.c. Conv; MatMul and Gemm by constant weights; ConvInteger and
+// lower_quant_conv.c. Conv; ConvTranspose; MatMul and Gemm by constant weights; ConvInteger and
 // MatMulInteger by constant weights.
 enum reel_err lower_conv8(struct program *p, const struct node *node, bool *out_done);
+enum reel_err lower_deconv8(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_matmul8(struct program *p, const struct node *node, bool *out_done);
 // QuantizeLinear of the result of a step of theirs: the step makes bytes.
 enum reel_err quantize_behind(struct program *p, const struct node *node, struct info *in, struct info *out,

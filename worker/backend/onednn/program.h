@@ -197,6 +197,20 @@ bool conv_geometry_of(const struct node *node, const struct info *in, const stru
 bool pool_window(const struct node *node, const struct info *in, const struct info *out, struct conv_geometry *g,
                  bool *out_over);
 
+// A transposed convolution without groups, as phases: see lower_conv.c.
+#define DECONV_MAX_PHASES 64
+struct deconv_shape {
+    int k[2], s[2], pad[2];
+};
+// One axis of a phase: taps, first output, number of outputs, padding before.
+struct deconv_phase {
+    int taps, first, count, pad;
+};
+// False for what the phases do not cover.
+bool deconv_shape_of(const struct node *node, const struct info *in, const struct info *w, const struct info *out,
+                     struct deconv_shape *d);
+struct deconv_phase deconv_phase_of(int remainder, int kernel, int stride, int pad, int out);
+
 // ---- epilogues (lower_elementwise.c) -------------------------------------------------
 
 // Puts the node's epilogue into tail as far as it can be done in one pass; the
