@@ -132,11 +132,11 @@ static inline struct gpu_pointers gpu_pointers_of(const struct gpu_chain *chain,
 }
 
 // Steps from.. on V channels c.. of one pixel; T is the result's type, which
-// operands mostly have.
+// operands mostly have. wide: a bit an operand that may be read as a vector.
 template <typename T, int V>
 static __device__ __forceinline__ void gpu_chain_apply(const struct gpu_chain &chain, int from,
                                                        const struct gpu_pointers &operand, float *x, long long image,
-                                                       long long pixel, int c, int pitch)
+                                                       long long pixel, int c, int pitch, unsigned wide = 0)
 {
     for (int i = from; i < chain.n; i++) {
         const struct gpu_chain_step s = chain.step[i];
@@ -152,11 +152,28 @@ static __device__ __forceinline__ void gpu_chain_apply(const struct gpu_chain &c
         } else {
             const struct gpu_chain_operand o = chain.operand[s.operand];
             const long long at = o.per_channel ? image * o.image_stride + c : pixel * (o.pitch ? o.pitch : pitch) + c;
-            gpu_load_any_vec<T, V>(o.elem, operand.p[s.operand], at, 1, V, b);
+            if (wide >> s.operand & 1)
+                gpu_load_vec<T, V>((const T *)operand.p[s.operand] + at, b);
+            else
+                gpu_load_any_vec<T, V>(o.elem, operand.p[s.operand], at, 1, V, b);
         }
 #pragma unroll
         for (int k = 0; k < V; k++) x[k] = gpu_op_binary(s.op, x[k], b[k]);
     }
+}
+
+// Operands behind an image of which whole vectors of V may be read.
+template <typename T, int V>
+static unsigned gpu_wide_operands(const struct gpu_chain *chain, const struct gpu_pointers *operand, int pitch)
+{
+    unsigned wide = 0;
+    for (int i = 0; i < chain->n_operands; i++) {
+        const struct gpu_chain_operand *o = &chain->operand[i];
+        const long long step = o->per_channel ? o->image_stride : o->pitch ? o->pitch : pitch;
+        if (o->elem == gpu_elem_of<T>::value && step % V == 0 && gpu_aligned(operand->p[i], V * sizeof(T)))
+            wide |= 1u << i;
+    }
+    return V > 1 ? wide : 0;
 }
 
 // Calls a launcher template for the float types.

@@ -52,6 +52,32 @@ static inline unsigned gpu_blocks(long long count, int per_block)
     return (unsigned)((count + per_block - 1) / per_block);
 }
 
+// Division by a number known at the launch, exact for every 32-bit dividend
+// (Granlund and Montgomery 1994, figure 4.1): a GPU has no instruction for it.
+struct gpu_divisor {
+    unsigned by, factor, shift1, shift2;
+};
+
+static inline gpu_divisor gpu_divisor_of(unsigned by)
+{
+    unsigned bits = 0; // of by - 1
+    while (bits < 32 && by > 1ull << bits) bits++;
+    const unsigned long long factor = ((1ull << bits) - by) * (1ull << 32) / by + 1;
+    return {by, (unsigned)factor, bits > 0, bits > 0 ? bits - 1 : 0};
+}
+
+static __device__ __forceinline__ unsigned gpu_quotient(unsigned n, const gpu_divisor &d)
+{
+    const unsigned t = __umulhi(n, d.factor);
+    return (t + ((n - t) >> d.shift1)) >> d.shift2;
+}
+
+// Mostly by the above: the longer division is for tensors of 2^32 elements.
+static __device__ __forceinline__ long long gpu_quotient(long long n, const gpu_divisor &d)
+{
+    return n >> 32 ? n / d.by : (long long)gpu_quotient((unsigned)n, d);
+}
+
 static __device__ __forceinline__ float gpu_load(const float *p)
 {
     return *p;

@@ -5,15 +5,33 @@
 #include "kernels/gpu_chain.cuh"
 #include "kernels/gpu_enlarge.h"
 
+// How a launch goes about it: divisors of the extents (the last one in vectors),
+// and where whole vectors of T may be accessed.
+struct paths {
+    gpu_divisor extent[GPU_DIMS];
+    bool x, y, operand[GPU_OPERANDS];
+};
+
 // The operand of a step, as V numbers.
 template <typename T, int V>
 static __device__ __forceinline__ void operand_at(const struct gpu_elementwise &p, const struct gpu_chain_step &step,
-                                                  const struct gpu_pointers &operand, const long long *at, int inside,
-                                                  float *out)
+                                                  const struct paths &way, const struct gpu_pointers &operand,
+                                                  const long long *at, int inside, float *out)
 {
     const int o = step.operand;
+    const long long from = o == 0 ? at[0] : o == 1 ? at[1] : o == 2 ? at[2] : at[3]; // no indexed registers
+    if (o >= 0 && way.operand[o]) {
+        gpu_load_vec<T, V>((const T *)operand.p[o] + from, out);
+        return;
+    }
+    if (o >= 0 && p.operand_stride[o][p.n_dims - 1] == 0) {
+        const float same = gpu_any_load_call(p.chain.operand[o].elem, operand.p[o], from);
+#pragma unroll
+        for (int k = 0; k < V; k++) out[k] = same;
+        return;
+    }
     if (o >= 0) {
-        gpu_load_any_vec<T, V>(p.chain.operand[o].elem, operand.p[o], at[o], p.operand_stride[o][p.n_dims - 1], inside,
+        gpu_load_any_vec<T, V>(p.chain.operand[o].elem, operand.p[o], from, p.operand_stride[o][p.n_dims - 1], inside,
                                out);
         return;
     }
@@ -21,11 +39,10 @@ static __device__ __forceinline__ void operand_at(const struct gpu_elementwise &
     for (int k = 0; k < V; k++) out[k] = step.alpha;
 }
 
-// V neighbours along the last dimension. vector_x, vector_y: whole vectors of T
-// may be accessed there.
+// V neighbours along the last dimension.
 template <typename T, int V>
-static __global__ void elementwise(const struct gpu_elementwise p, const void *x, const struct gpu_pointers operand,
-                                   void *y, unsigned count, bool vector_x, bool vector_y)
+static __global__ void elementwise(const struct gpu_elementwise p, const struct paths way, const void *x,
+                                   const struct gpu_pointers operand, void *y, unsigned count)
 {
     unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
@@ -33,18 +50,19 @@ static __global__ void elementwise(const struct gpu_elementwise p, const void *x
     const int last = p.n_dims - 1;
     int first = 0;
     for (int d = last; d >= 0; d--) {
-        const unsigned extent = d == last ? (unsigned)p.extent[d] / V : (unsigned)p.extent[d];
-        const long long k = (long long)(i % extent) * (d == last ? V : 1);
-        i /= extent;
+        const unsigned above = d ? gpu_quotient(i, way.extent[d]) : 0;
+        const unsigned k = (i - above * way.extent[d].by) * (d == last ? V : 1);
+        i = above;
         if (d == last) first = (int)k;
         from += k * p.x_stride[d];
         to += k * p.y_stride[d];
 #pragma unroll
-        for (int o = 0; o < GPU_OPERANDS; o++) at[o] += k * p.operand_stride[o][d];
+        for (int o = 0; o < GPU_OPERANDS; o++)
+            if (o < p.chain.n_operands) at[o] += k * p.operand_stride[o][d];
     }
     float v[V];
     const int inside = p.last - first;
-    if (vector_x)
+    if (way.x)
         gpu_load_vec<T, V>((const T *)x + from, v);
     else
         gpu_load_any_vec<T, V>(p.x_elem, x, from, p.x_stride[last], inside, v);
@@ -56,8 +74,8 @@ static __global__ void elementwise(const struct gpu_elementwise p, const void *x
             continue;
         }
         float b[V], other[V];
-        operand_at<T, V>(p, step, operand, at, inside, b);
-        if (step.op == GPU_OP_SELECT) operand_at<T, V>(p, p.chain.step[s + 1], operand, at, inside, other);
+        operand_at<T, V>(p, step, way, operand, at, inside, b);
+        if (step.op == GPU_OP_SELECT) operand_at<T, V>(p, p.chain.step[s + 1], way, operand, at, inside, other);
         if (step.op == GPU_OP_SELECT) {
 #pragma unroll
             for (int k = 0; k < V; k++) v[k] = b[k] != 0 ? v[k] : other[k];
@@ -70,7 +88,7 @@ static __global__ void elementwise(const struct gpu_elementwise p, const void *x
 #pragma unroll
     for (int k = 0; k < V; k++)
         if (k >= inside) v[k] = 0;
-    if (vector_y)
+    if (way.y)
         gpu_store_vec<T, V>((T *)y + to, v);
     else
 #pragma unroll 1
@@ -87,19 +105,48 @@ static bool whole_vectors(const struct gpu_elementwise *p, const int64_t *stride
     return true;
 }
 
+// Whether all of a vector may be read: where the last one reaches beyond what is
+// computed, the tensor has padding lanes of its own there.
+static bool readable_vectors(const struct gpu_elementwise *p, const int64_t *stride, const void *base, int v,
+                             size_t bytes)
+{
+    const int last = p->n_dims - 1;
+    if (v == 1 || !whole_vectors(p, stride, base, v, bytes)) return false;
+    return p->last % v == 0 || (last > 0 && stride[last - 1] >= p->extent[last] && p->extent[last] - p->last < v);
+}
+
 template <typename T, int V>
 static int launch_elementwise(const struct gpu_elementwise *p, const void *x, const struct gpu_pointers operand,
                               void *y, unsigned count, void *stream)
 {
     const int last = p->n_dims - 1;
-    // vectors of x may reach into padding lanes of x itself only where it has them
-    const bool vector_x =
-        V > 1 && p->x_elem == p->y_elem && p->last % V == 0 && whole_vectors(p, p->x_stride, x, V, sizeof(T));
-    const bool vector_y = V > 1 && whole_vectors(p, p->y_stride, y, V, sizeof(T));
-    if (V > 1 && p->extent[last] % V) return cudaErrorInvalidValue;
-    REEL_LAUNCH((elementwise<T, V>), gpu_blocks(count / V, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, x, operand, y,
-                count / V, vector_x, vector_y);
+    if (p->extent[last] % V) return cudaErrorInvalidValue;
+    struct paths way = {};
+    for (int d = 0; d <= last; d++) way.extent[d] = gpu_divisor_of((unsigned)p->extent[d] / (d == last ? V : 1));
+    way.x = p->x_elem == p->y_elem && readable_vectors(p, p->x_stride, x, V, sizeof(T));
+    way.y = V > 1 && whole_vectors(p, p->y_stride, y, V, sizeof(T));
+    for (int o = 0; o < p->chain.n_operands; o++)
+        way.operand[o] = p->chain.operand[o].elem == p->y_elem &&
+                         readable_vectors(p, p->operand_stride[o], operand.p[o], V, sizeof(T));
+    REEL_LAUNCH((elementwise<T, V>), gpu_blocks(count / V, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, way, x, operand, y,
+                count / V);
     return cudaGetLastError();
+}
+
+// `n` indices of dimension d from `from` on.
+static int part(const struct gpu_elementwise *p, int d, int from, int n, const void *x, const void *const *operand,
+                void *y, void *stream)
+{
+    struct gpu_elementwise part = *p;
+    part.extent[d] = n;
+    if (d == p->n_dims - 1) part.last = p->last - from < n ? p->last - from : n;
+    const void *moved[GPU_OPERANDS] = {};
+    for (int o = 0; o < p->chain.n_operands; o++)
+        moved[o] = (const char *)operand[o] +
+                   from * p->operand_stride[o][d] * (int64_t)gpu_elem_bytes((enum gpu_elem)p->chain.operand[o].elem);
+    return gpu_elementwise(
+        &part, (const char *)x + from * p->x_stride[d] * (int64_t)gpu_elem_bytes((enum gpu_elem)p->x_elem), moved,
+        (char *)y + from * p->y_stride[d] * (int64_t)gpu_elem_bytes((enum gpu_elem)p->y_elem), stream);
 }
 
 // Half of the longest dimension but the last (whose end is padding), then the rest.
@@ -109,19 +156,9 @@ static int in_halves(const struct gpu_elementwise *p, const void *x, const void 
     for (int k = 1; k < p->n_dims - 1; k++)
         if (p->extent[k] > p->extent[d]) d = k;
     if (p->n_dims < 2 || p->extent[d] < 2) return cudaErrorInvalidValue;
-    struct gpu_elementwise part = *p;
-    const int64_t half = p->extent[d] / 2;
-    part.extent[d] = (int32_t)half;
-    const int error = gpu_elementwise(&part, x, operand, y, stream);
-    if (error) return error;
-    const void *moved[GPU_OPERANDS] = {};
-    for (int o = 0; o < p->chain.n_operands; o++)
-        moved[o] = (const char *)operand[o] +
-                   half * p->operand_stride[o][d] * (int64_t)gpu_elem_bytes((enum gpu_elem)p->chain.operand[o].elem);
-    part.extent[d] = p->extent[d] - (int32_t)half;
-    return gpu_elementwise(
-        &part, (const char *)x + half * p->x_stride[d] * (int64_t)gpu_elem_bytes((enum gpu_elem)p->x_elem), moved,
-        (char *)y + half * p->y_stride[d] * (int64_t)gpu_elem_bytes((enum gpu_elem)p->y_elem), stream);
+    const int half = p->extent[d] / 2;
+    const int error = part(p, d, 0, half, x, operand, y, stream);
+    return error ? error : part(p, d, half, p->extent[d] - half, x, operand, y, stream);
 }
 
 extern "C" int gpu_elementwise(const struct gpu_elementwise *p, const void *x, const void *const *operand, void *y,
@@ -135,7 +172,12 @@ extern "C" int gpu_elementwise(const struct gpu_elementwise *p, const void *x, c
     if (count > GPU_COUNT_MOST && p->n_dims > 1) return in_halves(p, x, operand, y, stream);
     if (count > 0xffff0000ull) return cudaErrorInvalidValue;
     const struct gpu_pointers o = gpu_pointers_of(&p->chain, operand);
-    const int last = p->extent[p->n_dims - 1];
+    const int last = p->extent[p->n_dims - 1], rest = last % 8;
+    if (p->n_dims == 1 && rest && last > 8 && p->last == last &&
+        p->y_elem <= GPU_ELEM_BF16) { // dense tensors: vectors, then what is left
+        error = part(p, 0, 0, last - rest, x, operand, y, stream);
+        return error ? error : part(p, 0, last - rest, rest, x, operand, y, stream);
+    }
     if (last % 8 == 0 && p->y_elem == GPU_ELEM_F16)
         return launch_elementwise<__half, 8>(p, x, o, y, (unsigned)count, stream);
     if (last % 8 == 0 && p->y_elem == GPU_ELEM_BF16)
@@ -148,16 +190,16 @@ extern "C" int gpu_elementwise(const struct gpu_elementwise *p, const void *x, c
 // ---- the rest of an epilogue ------------------------------------------------------------
 
 template <typename T, int V>
-static __global__ void finish(const struct gpu_finish p, const struct gpu_pointers operand, T *y, long long count)
+static __global__ void finish(const struct gpu_finish p, const struct gpu_pointers operand, T *y, long long count,
+                              gpu_divisor per_pixel, gpu_divisor image_pixels, unsigned wide)
 {
     const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
-    const int per_pixel = p.channels / V;
-    const long long pixel = i / per_pixel;
-    const int c = (int)(i % per_pixel) * V;
+    const long long pixel = gpu_quotient(i, per_pixel);
+    const int c = (int)(i - pixel * per_pixel.by) * V;
     float v[V];
     gpu_load_vec<T, V>(y + pixel * p.pitch + c, v);
-    gpu_chain_apply<T, V>(p.chain, p.from, operand, v, pixel / p.image_pixels, pixel, c, p.pitch);
+    gpu_chain_apply<T, V>(p.chain, p.from, operand, v, gpu_quotient(pixel, image_pixels), pixel, c, p.pitch, wide);
     gpu_store_vec<T, V>(y + pixel * p.pitch + c, v);
 }
 
@@ -165,7 +207,9 @@ template <typename T, int V>
 static void launch_finish(const struct gpu_finish *p, const struct gpu_pointers operand, T *y, void *stream)
 {
     const long long count = p->pixels * (p->channels / V);
-    REEL_LAUNCH((finish<T, V>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, operand, y, count);
+    REEL_LAUNCH((finish<T, V>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, operand, y, count,
+                gpu_divisor_of((unsigned)(p->channels / V)), gpu_divisor_of((unsigned)p->image_pixels),
+                (gpu_wide_operands<T, V>(&p->chain, &operand, p->pitch)));
 }
 
 extern "C" int gpu_finish(const struct gpu_finish *p, const void *const *operand, void *y, void *stream)
@@ -176,6 +220,8 @@ extern "C" int gpu_finish(const struct gpu_finish *p, const void *const *operand
         const int v = 16 / (int)sizeof(T);
         if (p->channels % v == 0 && p->pitch % v == 0 && gpu_aligned(y, 16))
             launch_finish<T, 16 / (int)sizeof(T)>(p, o, (T *)y, stream);
+        else if (p->channels % 4 == 0 && p->pitch % 4 == 0 && gpu_aligned(y, 4 * sizeof(T)))
+            launch_finish<T, 4>(p, o, (T *)y, stream);
         else
             launch_finish<T, 1>(p, o, (T *)y, stream);
     });

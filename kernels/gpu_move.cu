@@ -5,15 +5,26 @@
 #include "kernels/gpu_chain.cuh"
 #include "kernels/gpu_enlarge.h"
 
+struct divisors {
+    gpu_divisor extent[GPU_DIMS];
+};
+
+static struct divisors divisors_of(const struct gpu_copy *p)
+{
+    struct divisors by = {};
+    for (int d = 0; d < p->n_dims; d++) by.extent[d] = gpu_divisor_of((unsigned)p->extent[d]);
+    return by;
+}
+
 // Where thread `i`'s element comes from and goes to; -1: filled, -2: zero.
-static __device__ __forceinline__ long long locate(const struct gpu_copy &p, const int32_t *tables, unsigned i,
-                                                   long long *out_to)
+static __device__ __forceinline__ long long locate(const struct gpu_copy &p, const struct divisors &by,
+                                                   const int32_t *tables, unsigned i, long long *out_to)
 {
     long long from = p.src_base, to = p.dst_base;
     bool filled = false, zero = false;
     for (int d = p.n_dims - 1; d >= 0; d--) {
-        const unsigned extent = (unsigned)p.extent[d], at = i % extent;
-        i /= extent;
+        const unsigned above = d ? gpu_quotient(i, by.extent[d]) : 0, at = i - above * by.extent[d].by;
+        i = above;
         const int k = p.table[d] < 0 ? (int)at : tables[p.table[d] + (int)at];
         filled |= k < 0;
         zero |= d == p.pad_dim && (int)at >= p.pad_from;
@@ -25,13 +36,13 @@ static __device__ __forceinline__ long long locate(const struct gpu_copy &p, con
 }
 
 template <typename T>
-static __global__ void copy_raw(const struct gpu_copy p, const T *src, T *dst, const int32_t *tables, unsigned count,
-                                T fill)
+static __global__ void copy_raw(const struct gpu_copy p, const struct divisors by, const T *src, T *dst,
+                                const int32_t *tables, unsigned count, T fill)
 {
     const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
     long long to;
-    const long long from = locate(p, tables, i, &to);
+    const long long from = locate(p, by, tables, i, &to);
     T v = {};
     if (from >= 0)
         v = src[from];
@@ -41,12 +52,13 @@ static __global__ void copy_raw(const struct gpu_copy p, const T *src, T *dst, c
 }
 
 template <typename A, typename B>
-static __global__ void copy_float(const struct gpu_copy p, const A *src, B *dst, const int32_t *tables, unsigned count)
+static __global__ void copy_float(const struct gpu_copy p, const struct divisors by, const A *src, B *dst,
+                                  const int32_t *tables, unsigned count)
 {
     const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
     long long to;
-    const long long from = locate(p, tables, i, &to);
+    const long long from = locate(p, by, tables, i, &to);
     gpu_store(&dst[to], from >= 0 ? gpu_load(&src[from]) : from == -1 ? p.fill : 0.0f);
 }
 
@@ -82,13 +94,13 @@ static __device__ void store_int(int elem, void *p, long long i, long long v)
     }
 }
 
-static __global__ void copy_any(const struct gpu_copy p, const void *src, void *dst, const int32_t *tables,
-                                unsigned count)
+static __global__ void copy_any(const struct gpu_copy p, const struct divisors by, const void *src, void *dst,
+                                const int32_t *tables, unsigned count)
 {
     const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
     long long to;
-    const long long from = locate(p, tables, i, &to);
+    const long long from = locate(p, by, tables, i, &to);
     if (from < 0)
         gpu_any_store(p.to, dst, to, from == -1 ? p.fill : 0.0f);
     else if (p.from >= GPU_ELEM_U8 && p.to >= GPU_ELEM_U8)
@@ -156,16 +168,16 @@ static void launch_float(const struct gpu_copy *p, const A *src, B *dst, const i
 {
     int a, b;
     if (!tiled(p, &a, &b)) {
-        REEL_LAUNCH((copy_float<A, B>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, src, dst, tables,
-                    count);
+        REEL_LAUNCH((copy_float<A, B>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, divisors_of(p), src,
+                    dst, tables, count);
         return;
     }
     const unsigned others = count / (unsigned)p->extent[a] / (unsigned)p->extent[b];
     const dim3 grid(gpu_blocks(p->extent[a], TILE), gpu_blocks(p->extent[b], TILE),
                     others < GPU_GRID_MOST ? others : GPU_GRID_MOST);
     if (grid.y > GPU_GRID_MOST)
-        REEL_LAUNCH((copy_float<A, B>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, src, dst, tables,
-                    count);
+        REEL_LAUNCH((copy_float<A, B>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, divisors_of(p), src,
+                    dst, tables, count);
     else
         REEL_LAUNCH((copy_tiles<A, B>), grid, dim3(TILE, TILE_ROWS), 0, stream, *p, src, dst, a, b, others);
 }
@@ -184,8 +196,8 @@ template <typename T>
 static int launch_raw(const struct gpu_copy *p, const void *src, void *dst, const int32_t *tables, unsigned count,
                       T fill, void *stream)
 {
-    REEL_LAUNCH((copy_raw<T>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, (const T *)src, (T *)dst, tables,
-                count, fill);
+    REEL_LAUNCH((copy_raw<T>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, divisors_of(p), (const T *)src,
+                (T *)dst, tables, count, fill);
     return cudaGetLastError();
 }
 
@@ -287,8 +299,8 @@ extern "C" int gpu_copy(const struct gpu_copy *p, const void *src, void *dst, co
     if (p->from == p->to) return copy_equal(p, src, dst, tables, (unsigned)count, stream);
     if (p->from <= GPU_ELEM_BF16 && p->to <= GPU_ELEM_BF16)
         GPU_BY_ELEM(p->from, return launch_from(p, (const T *)src, dst, tables, (unsigned)count, stream));
-    REEL_LAUNCH(copy_any, gpu_blocks((long long)count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, src, dst, tables,
-                (unsigned)count);
+    REEL_LAUNCH(copy_any, gpu_blocks((long long)count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, divisors_of(p), src, dst,
+                tables, (unsigned)count);
     return cudaGetLastError();
 }
 

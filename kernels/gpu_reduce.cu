@@ -111,9 +111,79 @@ static __global__ void reduce_columns(const struct gpu_reduce p, const void *src
     }
 }
 
+// The same sums in the same order with V columns a thread, read as one vector;
+// SIDE sets of columns in a block.
+#define SIDE 8
+
+template <typename T, int V>
+static __global__ void reduce_vectors(const struct gpu_reduce p, const T *src, const float *mean, void *dst,
+                                      long long sets, gpu_divisor across)
+{
+    __shared__ float scratch[SIDE][ROWS][COLS];
+    const int x = (int)threadIdx.x * V, side = (int)threadIdx.z;
+    for (long long first = (long long)blockIdx.x * SIDE; first < sets; first += (long long)gridDim.x * SIDE) {
+        const long long q = first + side, o = gpu_quotient(q, across), i = (q - o * across.by) * COLS + x;
+        const bool mine = q < sets && i < p.inner;
+        float v[V], m[V], sum[V];
+#pragma unroll
+        for (int k = 0; k < V; k++) {
+            sum[k] = start(p.kind);
+            m[k] = mine && i + k < p.inner ? mean_at(p, mean, o, i + k) : 0;
+        }
+        if (mine) {
+            const T *from = src + o * p.src_outer + i;
+#pragma unroll 4
+            for (long long r = threadIdx.y; r < p.reduce; r += ROWS) {
+                gpu_load_vec<T, V>(from + r * p.src_reduce, v);
+#pragma unroll
+                for (int k = 0; k < V; k++) sum[k] = fold(p.kind, sum[k], v[k], m[k]);
+            }
+        }
+#pragma unroll
+        for (int k = 0; k < V; k++) scratch[side][threadIdx.y][x + k] = sum[k];
+        __syncthreads();
+        // a thread a result: COLS of them in every set
+        for (int c = (int)(threadIdx.x + COLS / V * threadIdx.y); c < COLS; c += COLS / V * ROWS) {
+            const long long at = i - x + c;
+            if (q >= sets || at >= p.inner) continue;
+            float all = scratch[side][0][c];
+            for (int r = 1; r < ROWS; r++) all = join(p.kind, all, scratch[side][r][c]);
+            store_result(p, dst, o, at, all);
+        }
+        __syncthreads();
+    }
+}
+
 static unsigned capped(long long blocks)
 {
     return (unsigned)(blocks < GPU_GRID_MOST ? blocks : GPU_GRID_MOST);
+}
+
+// False where no whole vectors lie in the source (padding lanes may be read).
+template <typename T>
+static bool launch_vectors(const struct gpu_reduce *p, const void *src, const float *mean, void *dst, void *stream)
+{
+    constexpr int V = 16 / (int)sizeof(T);
+    const long long across = (p->inner + COLS - 1) / COLS, sets = p->outer * across;
+    if (p->src_reduce % V || p->src_outer % V || p->src_reduce < (p->inner + V - 1) / V * V || !gpu_aligned(src, 16))
+        return false;
+    REEL_LAUNCH((reduce_vectors<T, V>), capped((sets + SIDE - 1) / SIDE), dim3(COLS / V, ROWS, SIDE), 0, stream, *p,
+                (const T *)src, mean, dst, sets, gpu_divisor_of((unsigned)across));
+    return true;
+}
+
+static bool in_vectors(const struct gpu_reduce *p, const void *src, const float *mean, void *dst, void *stream)
+{
+    switch (p->src_elem) {
+    case GPU_ELEM_F32:
+        return launch_vectors<float>(p, src, mean, dst, stream);
+    case GPU_ELEM_F16:
+        return launch_vectors<__half>(p, src, mean, dst, stream);
+    case GPU_ELEM_BF16:
+        return launch_vectors<__nv_bfloat16>(p, src, mean, dst, stream);
+    default:
+        return false;
+    }
 }
 
 extern "C" int gpu_reduce(const struct gpu_reduce *p, const void *src, const float *mean, void *dst, void *stream)
@@ -121,6 +191,7 @@ extern "C" int gpu_reduce(const struct gpu_reduce *p, const void *src, const flo
     const long long results = p->outer * p->inner;
     if (!results) return cudaSuccess;
     if (p->inner >= COLS / 2 && p->src_inner == 1) {
+        if (in_vectors(p, src, mean, dst, stream)) return cudaGetLastError();
         const long long blocks = p->outer * ((p->inner + COLS - 1) / COLS);
         REEL_LAUNCH(reduce_columns, capped(blocks), dim3(COLS, ROWS), 0, stream, *p, src, mean, dst, blocks);
     } else {
@@ -209,29 +280,53 @@ extern "C" int gpu_softmax(const struct gpu_softmax *p, const void *src, void *d
 
 // ---- normalisation ---------------------------------------------------------------------------
 
-template <typename T>
-static __global__ void norm(const struct gpu_norm p, const T *x, const float *mean, const float *var,
-                            const float *scale, const float *shift, T *y, long long count)
+// V channels of a pixel: vectors a pixel, pixels an image, channels a group.
+struct norm_places {
+    gpu_divisor vectors, pixels, group;
+};
+
+template <typename T, int V>
+static __global__ void norm(const struct gpu_norm p, const struct norm_places by, const T *x, const float *mean,
+                            const float *var, const float *scale, const float *shift, T *y, long long count)
 {
     const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
-    const int c = (int)(i % p.y_pitch);
-    const long long pixel = i / p.y_pitch;
-    float v = 0;
-    if (c < p.c) {
-        const long long g = pixel / p.pixels * p.groups + c / (p.c / p.groups);
-        v = (gpu_load(&x[pixel * p.x_pitch + c]) - mean[g]) / sqrtf(var[g] + p.epsilon) * scale[c] + shift[c];
+    const long long pixel = gpu_quotient(i, by.vectors), groups = gpu_quotient(pixel, by.pixels) * p.groups;
+    const int first = (int)(i - pixel * by.vectors.by) * V;
+    float v[V] = {};
+    if (first < p.c) gpu_load_vec<T, V>(&x[pixel * p.x_pitch + first], v);
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+        const int c = first + k;
+        const long long g = groups + gpu_quotient((unsigned)c, by.group);
+        v[k] = c < p.c ? (v[k] - mean[g]) / sqrtf(var[g] + p.epsilon) * scale[c] + shift[c] : 0.0f;
     }
-    gpu_store(&y[i], v);
+    gpu_store_vec<T, V>(&y[pixel * p.y_pitch + first], v);
 }
 
+template <typename T, int V>
+static void launch_norm(const struct gpu_norm *p, const T *x, const float *mean, const float *var, const float *scale,
+                        const float *shift, T *y, void *stream)
+{
+    const long long count = p->images * p->pixels * (p->y_pitch / V);
+    const struct norm_places by = {gpu_divisor_of((unsigned)(p->y_pitch / V)), gpu_divisor_of((unsigned)p->pixels),
+                                   gpu_divisor_of((unsigned)(p->c / p->groups))};
+    REEL_LAUNCH((norm<T, V>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, by, x, mean, var, scale, shift, y,
+                count);
+}
+
+// Vectors reach into padding lanes of x, where it has as many as y.
 extern "C" int gpu_norm(const struct gpu_norm *p, const void *x, const float *mean, const float *var,
                         const float *scale, const float *shift, void *y, void *stream)
 {
-    const long long count = p->images * p->pixels * p->y_pitch;
-    if (!count) return cudaSuccess;
-    GPU_BY_ELEM(p->elem, REEL_LAUNCH((norm<T>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, (const T *)x,
-                                     mean, var, scale, shift, (T *)y, count));
+    if (!p->images || !p->pixels || !p->y_pitch) return cudaSuccess;
+    GPU_BY_ELEM(p->elem, {
+        const int v = 16 / (int)sizeof(T);
+        if (p->x_pitch == p->y_pitch && p->y_pitch % v == 0 && gpu_aligned(x, 16) && gpu_aligned(y, 16))
+            launch_norm<T, 16 / (int)sizeof(T)>(p, (const T *)x, mean, var, scale, shift, (T *)y, stream);
+        else
+            launch_norm<T, 1>(p, (const T *)x, mean, var, scale, shift, (T *)y, stream);
+    });
     return cudaGetLastError();
 }
 

@@ -4,13 +4,37 @@
 // of one output pixel. See gpu_ops.h; the twins are in gpu_conv_ref.c.
 #include "kernels/gpu_chain.cuh"
 
-template <typename T, int V> static __global__ void pool(const struct gpu_pool p, const T *x, T *y, long long count)
+// Divisors of a thread's number: vectors a pixel, pixels a row, rows an image.
+struct places {
+    gpu_divisor vectors, columns, rows;
+};
+
+// Where thread i's vector is: the number of its pixel, its column, row and image.
+static __device__ __forceinline__ long long place(const struct places &by, long long i, int *out_vector,
+                                                  int *out_column, int *out_row, long long *out_image)
+{
+    const long long pixel = gpu_quotient(i, by.vectors), row = gpu_quotient(pixel, by.columns);
+    *out_image = gpu_quotient(row, by.rows);
+    *out_vector = (int)(i - pixel * by.vectors.by);
+    *out_column = (int)(pixel - row * by.columns.by);
+    *out_row = (int)(row - *out_image * by.rows.by);
+    return pixel;
+}
+
+static struct places places_of(int vectors, int columns, int rows)
+{
+    return {gpu_divisor_of((unsigned)vectors), gpu_divisor_of((unsigned)columns), gpu_divisor_of((unsigned)rows)};
+}
+
+template <typename T, int V>
+static __global__ void pool(const struct gpu_pool p, const struct places by, const T *x, T *y, long long count)
 {
     const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
-    const int per_pixel = p.y_pitch / V, c = (int)(i % per_pixel) * V;
-    const long long pixel = i / per_pixel, n = pixel / p.q / p.p;
-    const int y0 = (int)(pixel / p.q % p.p) * p.stride_h - p.pad_top, x0 = (int)(pixel % p.q) * p.stride_w - p.pad_left;
+    int vector, column, line;
+    long long n;
+    const long long pixel = place(by, i, &vector, &column, &line, &n);
+    const int c = vector * V, y0 = line * p.stride_h - p.pad_top, x0 = column * p.stride_w - p.pad_left;
     float acc[V];
     int counted = 0;
 #pragma unroll
@@ -40,7 +64,8 @@ template <typename T, int V> static __global__ void pool(const struct gpu_pool p
 template <typename T, int V> static void launch_pool(const struct gpu_pool *p, const T *x, T *y, void *stream)
 {
     const long long count = (long long)p->n * p->p * p->q * (p->y_pitch / V);
-    REEL_LAUNCH((pool<T, V>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, x, y, count);
+    REEL_LAUNCH((pool<T, V>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p,
+                places_of(p->y_pitch / V, p->q, p->p), x, y, count);
 }
 
 // Vectors of 16 bytes where both pitches hold whole ones.
@@ -59,14 +84,15 @@ extern "C" int gpu_pool(const struct gpu_pool *p, const void *x, void *y, void *
 }
 
 template <typename T, int V>
-static __global__ void resize(const struct gpu_resize p, const T *x, const int32_t *index, const float *weight, T *y,
-                              long long count)
+static __global__ void resize(const struct gpu_resize p, const struct places by, const T *x, const int32_t *index,
+                              const float *weight, T *y, long long count)
 {
     const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
-    const int per_pixel = p.y_pitch / V, c = (int)(i % per_pixel) * V;
-    const long long pixel = i / per_pixel, n = pixel / p.q / p.p;
-    const long long rows = pixel / p.q % p.p * p.taps_h, cols = (long long)p.p * p.taps_h + pixel % p.q * p.taps_w;
+    int vector, column, row_at;
+    long long n;
+    const long long pixel = place(by, i, &vector, &column, &row_at, &n);
+    const int c = vector * V, rows = row_at * p.taps_h, cols = p.p * p.taps_h + column * p.taps_w;
     float acc[V];
 #pragma unroll
     for (int k = 0; k < V; k++) acc[k] = 0;
@@ -97,7 +123,8 @@ static void launch_resize(const struct gpu_resize *p, const T *x, const int32_t 
                           void *stream)
 {
     const long long count = (long long)p->n * p->p * p->q * (p->y_pitch / V);
-    REEL_LAUNCH((resize<T, V>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, x, index, weight, y, count);
+    REEL_LAUNCH((resize<T, V>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p,
+                places_of(p->y_pitch / V, p->q, p->p), x, index, weight, y, count);
 }
 
 extern "C" int gpu_resize(const struct gpu_resize *p, const void *x, const int32_t *index, const float *weight, void *y,

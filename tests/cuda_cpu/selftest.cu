@@ -76,3 +76,15 @@ extern "C" int selftest_too_large(void *stream)
     REEL_LAUNCH(divergent, 1, 2048, 0, stream);
     return cudaGetLastError();
 }
+
+static __global__ void divide(const uint32_t *x, long long *y, int n, gpu_divisor by, int wide)
+{
+    const int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+    if (i < n) y[i] = wide ? gpu_quotient(x[i] + (1ll << 32), by) : (long long)gpu_quotient((unsigned)x[i], by);
+}
+
+extern "C" int selftest_divide(const uint32_t *x, long long *y, int n, uint32_t by, int wide, void *stream)
+{
+    REEL_LAUNCH(divide, gpu_blocks(n, GPU_BLOCK), GPU_BLOCK, 0, stream, x, y, n, gpu_divisor_of(by), wide);
+    return cudaGetLastError();
+}

@@ -15,6 +15,8 @@ int selftest_sum_rows(const float *x, float *sums, int rows, int columns, unsign
 int selftest_transpose(const float *x, float *y, int w, int h, void *stream);
 int selftest_divergent(void *stream); // half of a warp waits where the other half does not
 int selftest_too_large(void *stream);
+// y[i] = x[i] / by, by multiplication; wide: as 64-bit numbers x[i] + 2^32.
+int selftest_divide(const uint32_t *x, long long *y, int n, uint32_t by, int wide, void *stream);
 
 #ifdef __cplusplus
 }

@@ -63,8 +63,36 @@ static void test_too_large_is_refused(void)
     CHECK(selftest_too_large(NULL) != 0);
 }
 
-CHECK_MAIN({"threads of blocks, 16-bit floats", test_scale},                            //
-           {"shuffles, shared memory, barriers, atomics, threads that end", test_sums}, //
-           {"two-dimensional blocks and static shared memory", test_transpose},         //
-           {"a divergent barrier aborts", test_divergent_aborts},                       //
+// Where a multiplication could go wrong first: beside multiples of the divisor,
+// and most at the largest ones.
+static void test_division(void)
+{
+    uint64_t seed = 1;
+    static uint32_t x[4096];
+    static long long y[4096];
+    for (uint32_t c = 0; c < 300; c++) {
+        const uint32_t power = 1u << (c % 32), random = (uint32_t)(check_rand(&seed) >> (32 + c % 32));
+        const uint32_t by = c < 100 ? c + 1 : c < 200 ? power - 1 + c % 3 : random;
+        if (!by) continue;
+        const uint32_t most = UINT32_MAX / by; // the largest quotient
+        for (uint32_t i = 0; i < 4096; i++) {
+            const uint32_t far = (uint32_t)(check_rand(&seed) >> 32);
+            const uint32_t q = i < 1024             ? most - (i / 2 <= most ? i / 2 : 0)
+                               : most == UINT32_MAX ? far
+                                                    : far % (most + 1);
+            x[i] = q * by - (i & 1 && q);
+        }
+        for (int wide = 0; wide < 2; wide++) {
+            CHECK_INT(selftest_divide(x, y, 4096, by, wide, NULL), 0);
+            int wrong = 0;
+            for (int i = 0; i < 4096; i++) wrong += y[i] != (long long)((x[i] + ((uint64_t)wide << 32)) / by);
+            CHECK_MSG(!wrong, "%d quotients by %u, wide %d", wrong, by, wide);
+        }
+    }
+}
+
+CHECK_MAIN({"division by multiplication", test_division}, {"threads of blocks, 16-bit floats", test_scale}, //
+           {"shuffles, shared memory, barriers, atomics, threads that end", test_sums},                     //
+           {"two-dimensional blocks and static shared memory", test_transpose},                             //
+           {"a divergent barrier aborts", test_divergent_aborts},                                           //
            {"a block of 2048 threads is refused", test_too_large_is_refused})
