@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: MIT
 //
 // Convolutions of pictures: 1 to 4 input channels, few taps. Matrix units want
-// channels in eights, so that three quarters of their work there would be zeros,
-// and cuDNN leaves a PReLU behind it to a kernel of its own (measured on an H200,
-// 3 -> 64 channels, 3x3 at 540p: 69 us and 31 us for the PReLU, or 161 us fused).
-// Here the epilogue is in the kernel, and padding lanes are neither read nor
-// multiplied. gpu_conv() comes here where it fits; the twin is gpu_conv_ref().
+// channels in eights, so that half of their work there would be zeros and more, and
+// cuDNN takes a PReLU behind it only into slow kernels (measured on an H200, 3 -> 64
+// channels, 3x3 at 540p: 161 us fused; the bare convolution 69 us, and 31 us for a
+// PReLU of its own). Here the epilogue is in the kernel, and padding lanes are
+// neither read nor multiplied. gpu_conv() comes here where it fits; the twin is
+// gpu_conv_ref().
 #include "kernels/gpu_chain.cuh"
 #include "kernels/gpu_conv_few.cuh"
 
-// A thread computes KV channels of PIXELS neighbours in a row. Threads beside each
-// other have other channels of the same pixels: their loads of x are one, their
-// stores lie side by side. Weights lie in shared memory as float, (tap, channel, k).
+// A thread computes KV channels of PIXELS pixels of a row, `apart` from each other.
+// Threads beside each other have the other channels of a pixel, then those of the
+// next: loads of x are one or lie side by side (with a thread's pixels side by side
+// instead, an H200's L1 was the bound: 143 us for 5x5, 1 -> 4 channels at 1080p),
+// stores too. Weights lie in shared memory as float, (tap, channel, k).
 #define PIXELS 4
+
+// Pixels that threads beside each other have.
+static __host__ __device__ __forceinline__ int apart_of(int k_groups)
+{
+    return k_groups >= 4 ? 8 : 32 / k_groups;
+}
 
 template <typename T, int C> static __device__ __forceinline__ void load_pixel(const T *x, bool vector, float *out)
 {
@@ -29,16 +38,16 @@ template <typename T, int C> static __device__ __forceinline__ void load_pixel(c
 
 // One tap of PIXELS sums; w points at the tap's first channel and the thread's first k.
 template <typename T, int C, int KV>
-static __device__ __forceinline__ void add_tap(const struct gpu_conv &p, const T *row, int x0, bool vector,
+static __device__ __forceinline__ void add_tap(const struct gpu_conv &p, const T *row, int x0, int step, bool vector,
                                                const float *w, int k_lanes, float acc[PIXELS][KV])
 {
     float a[PIXELS][C];
 #pragma unroll
     for (int j = 0; j < PIXELS; j++) {
-        const int ix = x0 + j * p.stride_w;
+        const int ix = x0 + j * step;
 #pragma unroll
         for (int c = 0; c < C; c++) a[j][c] = 0;
-        if (ix >= 0 && ix < p.w) load_pixel<T, C>(row + (long long)ix * p.x_pitch, vector, a[j]);
+        if (ix >= 0 && ix < p.w) load_pixel<T, C>(row + ix * p.x_pitch, vector, a[j]);
     }
 #pragma unroll
     for (int c = 0; c < C; c++) {
@@ -65,10 +74,13 @@ static __global__ void conv_few(const struct gpu_conv p, const T *x, const T *w,
     __syncthreads();
     unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
-    const unsigned k_groups = (unsigned)p.y_lanes / KV, x_groups = ((unsigned)p.q + PIXELS - 1) / PIXELS;
+    const unsigned k_groups = (unsigned)p.y_lanes / KV, apart = (unsigned)apart_of((int)k_groups);
+    const unsigned x_groups = ((unsigned)p.q + PIXELS * apart - 1) / (PIXELS * apart);
     const int k0 = (int)(i % k_groups) * KV;
     i /= k_groups;
-    const int px = (int)(i % x_groups) * PIXELS;
+    const unsigned beside = i % apart;
+    i /= apart;
+    const int px = (int)(i % x_groups * PIXELS * apart + beside);
     i /= x_groups;
     const int py = (int)(i % (unsigned)p.p);
     const long long n = i / (unsigned)p.p;
@@ -82,26 +94,33 @@ static __global__ void conv_few(const struct gpu_conv p, const T *x, const T *w,
         if (iy < 0 || iy >= p.h) continue;
         const T *row = x + (n * p.h + iy) * p.w * p.x_pitch;
         for (int s = 0; s < p.s; s++)
-            add_tap<T, C, KV>(p, row, px * p.stride_w - p.pad_left + s * p.dilation_w, vector,
+            add_tap<T, C, KV>(p, row, px * p.stride_w - p.pad_left + s * p.dilation_w, (int)apart * p.stride_w, vector,
                               ws + (r * p.s + s) * C * p.y_lanes + k0, p.y_lanes, acc);
     }
     const long long pixel = (n * p.p + py) * p.q + px;
 #pragma unroll
     for (int j = 0; j < PIXELS; j++) {
-        if (px + j >= p.q) break;
-        gpu_chain_apply<T, KV>(p.chain, 0, operand, acc[j], n, pixel + j, k0, p.y_pitch);
+        const int beyond = j * (int)apart;
+        if (px + beyond >= p.q) break;
+        gpu_chain_apply<T, KV>(p.chain, 0, operand, acc[j], n, pixel + beyond, k0, p.y_pitch);
 #pragma unroll
         for (int k = 0; k < KV; k++)
             if (k0 + k >= p.k) acc[j][k] = 0;
-        gpu_store_vec<T, KV>(y + (pixel + j) * p.y_pitch + k0, acc[j]);
+        gpu_store_vec<T, KV>(y + (pixel + beyond) * p.y_pitch + k0, acc[j]);
     }
+}
+
+static long long threads_of(const struct gpu_conv *p, int kv)
+{
+    const int k_groups = p->y_lanes / kv, apart = apart_of(k_groups);
+    return (long long)p->n * p->p * gpu_blocks(p->q, PIXELS * apart) * apart * k_groups;
 }
 
 template <typename T, int C, int KV>
 static int launch(const struct gpu_conv *p, const T *x, const T *w, const struct gpu_pointers operand, T *y,
                   void *stream)
 {
-    const long long count = (long long)p->n * p->p * ((p->q + PIXELS - 1) / PIXELS) * (p->y_lanes / KV);
+    const long long count = threads_of(p, KV);
     const size_t shared = sizeof(float) * (size_t)(p->r * p->s * C * p->y_lanes);
     const bool vector = p->x_pitch % 4 == 0 && gpu_aligned(x, 4 * sizeof(T));
     REEL_LAUNCH((conv_few<T, C, KV>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, shared, stream, *p, x, w, operand, y,
@@ -128,9 +147,8 @@ static int by_channels(const struct gpu_conv *p, const T *x, const T *w, const s
 bool gpu_conv_few_fits(const struct gpu_conv *p, const void *y)
 {
     const size_t bytes = gpu_elem_bytes((enum gpu_elem)p->elem);
-    const long long count = (long long)p->n * p->p * ((p->q + PIXELS - 1) / PIXELS) * (p->y_lanes / 4);
     return gpu_conv_is_few(p) && p->y_lanes % 4 == 0 && p->y_pitch % 4 == 0 && gpu_aligned(y, 4 * bytes) &&
-           count < 0xffff0000ll;
+           threads_of(p, 4) < 0xffff0000ll && (long long)p->w * p->x_pitch < 0x7fffffff;
 }
 
 int gpu_conv_few(const struct gpu_conv *p, const void *x, const void *w, const struct gpu_pointers &operand, void *y,

@@ -197,15 +197,15 @@ struct gpu_conv {
     int c_used;      // channels of x whose weights are not all zero: c without padding; 0: all
     struct gpu_chain chain;
 };
-// Of a picture: at most this many channels and products a pixel, for which there is
-// a kernel that is faster than a matrix unit's (gpu_conv_few.cu). Beyond 64 products
-// cuDNN's came out ahead.
+// Of a picture: at most this many channels, products and results a pixel, for which
+// there is a kernel beside the matrix units' (gpu_conv_few.cu).
 #define GPU_FEW_CHANNELS 4
 #define GPU_FEW_PRODUCTS 64
+#define GPU_FEW_RESULTS 64
 static inline bool gpu_conv_is_few(const struct gpu_conv *p)
 {
     return p->groups == 1 && !p->transposed && p->c_used >= 1 && p->c_used <= GPU_FEW_CHANNELS &&
-           p->r * p->s * p->c_used <= GPU_FEW_PRODUCTS && p->k >= 4 && p->y_lanes <= 64;
+           p->r * p->s * p->c_used <= GPU_FEW_PRODUCTS && p->k >= 4 && p->y_lanes <= GPU_FEW_RESULTS;
 }
 // Any convolution: slow where there are many channels, right everywhere.
 int gpu_conv(const struct gpu_conv *p, const void *x, const void *w, const void *const *operand, void *y, void *stream);
