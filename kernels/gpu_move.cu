@@ -162,11 +162,56 @@ static bool tiled(const struct gpu_copy *p, int *out_a, int *out_b)
     return b >= 0 && p->src_stride[a] != 1 && p->extent[a] >= 4;
 }
 
+// ---- pixels of few channels -------------------------------------------------------------
+//
+// The result's pixels are one vector each, some channels and padding: a thread
+// writes a pixel.
+
+template <typename A, typename B, int V>
+static __global__ void copy_pixels(const struct gpu_copy p, const struct divisors by, const A *src, B *dst,
+                                   const int32_t *tables, unsigned count, int channels, long long channel_stride)
+{
+    const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    long long to;
+    const long long from = locate(p, by, tables, i, &to);
+    float v[V];
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+        v[k] = 0;
+        if (k < channels) v[k] = from >= 0 ? gpu_load(&src[from + k * channel_stride]) : p.fill;
+    }
+    gpu_store_vec<B, V>(&dst[to], v);
+}
+
+// The copy of whole pixels; false when it is none.
+static bool of_pixels(const struct gpu_copy *p, int lanes, const void *dst, size_t bytes, struct gpu_copy *out)
+{
+    const int last = p->n_dims - 1;
+    if (last < 1 || p->pad_dim != last || p->extent[last] != lanes || p->dst_stride[last] != 1 || p->table[last] >= 0)
+        return false;
+    if (p->dst_base % lanes || !gpu_aligned(dst, bytes)) return false;
+    for (int d = 0; d < last; d++)
+        if (p->dst_stride[d] % lanes) return false;
+    *out = *p;
+    out->n_dims = last;
+    out->pad_dim = -1;
+    return true;
+}
+
 template <typename A, typename B>
 static void launch_float(const struct gpu_copy *p, const A *src, B *dst, const int32_t *tables, unsigned count,
                          void *stream)
 {
+    constexpr int LANES = 16 / (int)sizeof(B);
+    struct gpu_copy pixels;
     int a, b;
+    if (of_pixels(p, LANES, dst, 16, &pixels)) {
+        REEL_LAUNCH((copy_pixels<A, B, LANES>), gpu_blocks(count / LANES, GPU_BLOCK), GPU_BLOCK, 0, stream, pixels,
+                    divisors_of(&pixels), src, dst, tables, count / LANES, p->pad_from,
+                    (long long)p->src_stride[p->n_dims - 1]);
+        return;
+    }
     if (!tiled(p, &a, &b)) {
         REEL_LAUNCH((copy_float<A, B>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, divisors_of(p), src,
                     dst, tables, count);
@@ -239,6 +284,8 @@ static int copy_equal(const struct gpu_copy *p, const void *src, void *dst, cons
         return launch_raw(p, src, dst, tables, count, p->fill, stream);
     }
     if (p->from == GPU_ELEM_F16) {
+        struct gpu_copy pixels;
+        if (of_pixels(p, 8, dst, 16, &pixels)) return launch_from(p, (const __half *)src, dst, tables, count, stream);
         if (tiled(p, &a, &b) && p->fill == 0) return launch_from(p, (const __half *)src, dst, tables, count, stream);
         if (p->fill == 0) return launch_raw(p, src, dst, tables, count, (uint16_t)0, stream);
         return launch_from(p, (const __half *)src, dst, tables, count, stream);

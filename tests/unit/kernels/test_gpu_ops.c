@@ -92,6 +92,33 @@ static void test_layouts(void)
     }
 }
 
+// Edges repeated around a picture whose pixels are a vector of few channels and
+// padding (Pad before a first convolution), and pictures that become such.
+static void test_pixels(void)
+{
+    int32_t *tables = table(0);
+    CASES(60)
+    {
+        const int c = pick(1, 4), h = pick(1, 9), w = pick(1, 20), add = pick(0, 3), wide = pick(0, 1);
+        struct gpu_copy p = {.from = any_float(), .n_dims = 3, .pad_dim = 2, .pad_from = c};
+        p.to = pick(0, 1) ? p.from : (int)any_float();
+        const int pitch = p.to == GPU_ELEM_F32 ? 4 : 8, from_pitch = wide ? 8 : c;
+        p.extent[0] = h + 2 * add, p.extent[1] = w + 2 * add, p.extent[2] = pitch;
+        p.src_stride[0] = w * from_pitch, p.src_stride[1] = from_pitch, p.src_stride[2] = 1;
+        p.dst_stride[0] = p.extent[1] * pitch, p.dst_stride[1] = pitch, p.dst_stride[2] = 1;
+        p.table[0] = 0, p.table[1] = p.extent[0], p.table[2] = -1;
+        for (int i = 0; i < p.extent[0]; i++) tables[i] = i < add ? 0 : i - add < h ? i - add : h - 1;
+        for (int i = 0; i < p.extent[1]; i++) tables[p.extent[0] + i] = i < add ? -1 : i - add < w ? i - add : w - 1;
+        struct mem src = make((enum gpu_elem)p.from, h * w * from_pitch, -2, 2);
+        struct mem dst = make((enum gpu_elem)p.to, (int64_t)p.extent[0] * p.extent[1] * pitch, 0, 1);
+        struct mem want = copy_of(&dst);
+        gpu_copy_ref(&p, src.p, want.p, tables);
+        CHECK_INT(gpu_copy(&p, src.p, dst.p, tables, NULL), 0);
+        SAME(dst, want, "pixels");
+        drop(&src), drop(&dst), drop(&want);
+    }
+}
+
 static void test_gather(void)
 {
     CASES(40)
@@ -547,7 +574,8 @@ static void test_layer_norm(void)
     }
 }
 
-OPS_MAIN({"copy: any strides, tables, types", test_copy}, {"copy: layouts by tiles", test_layouts}, //
+OPS_MAIN({"copy: any strides, tables, types", test_copy}, {"copy: layouts by tiles", test_layouts},
+         {"copy: pixels of few channels", test_pixels}, //
          {"gather", test_gather}, {"elementwise", test_elementwise}, {"every pointwise step", test_every_op},
          {"rest of an epilogue", test_finish}, {"convolution, plain and transposed", test_conv},
          {"convolution of few channels", test_few_channels}, {"depthwise convolution", test_depthwise},
