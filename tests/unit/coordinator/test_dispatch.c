@@ -166,17 +166,24 @@ static void nothing_waits_for_a_slow_one_at_the_end(void)
     CHECK_MSG(b.done == 600 && b.now < 850000, "%" PRIu64 " frames of 600 took %.0f us", b.done, b.now);
 }
 
+// A lane of its first epoch, of whose frames some are decoded, and workers who
+// have not said anything.
+static void lane_with(struct dispatch *d, uint32_t workers, struct lane *lane, uint32_t slots, uint32_t decoded)
+{
+    uint32_t end;
+    dispatch_init(d, workers);
+    lane_init(lane);
+    lane_open(lane, &(struct lane_params){.epoch = 1, .in_slots = slots, .out_slots = slots});
+    lane_next_window(lane, &end);
+    for (uint32_t i = 0; i < decoded; i++) lane_on_decoded(lane, 1, i, 0, i, 1);
+}
+
 static void no_more_than_credit(void)
 {
     static struct dispatch d;
     static struct lane lane[1];
     struct dispatch_batch batch;
-    uint32_t end;
-    dispatch_init(&d, 1);
-    lane_init(lane);
-    lane_open(lane, &(struct lane_params){.epoch = 1, .in_slots = 40, .out_slots = 40});
-    lane_next_window(lane, &end);
-    for (uint32_t i = 0; i < 8; i++) lane_on_decoded(lane, 1, i, 0, i, 1);
+    lane_with(&d, 1, lane, 40, 8);
     CHECK(!dispatch_next(&d, lane, 1, 0, &batch)); // not up
     dispatch_up(&d, 0, 4);
     CHECK(!dispatch_next(&d, lane, 1, 0, &batch)); // no credit
@@ -202,13 +209,8 @@ static void credit_is_spent(void)
     static struct dispatch d;
     static struct lane lane[1];
     struct dispatch_batch batch;
-    uint32_t end;
     bool first;
-    dispatch_init(&d, 1);
-    lane_init(lane);
-    lane_open(lane, &(struct lane_params){.epoch = 1, .in_slots = 40, .out_slots = 40});
-    lane_next_window(lane, &end);
-    for (uint32_t i = 0; i < 8; i++) lane_on_decoded(lane, 1, i, 0, i, 1);
+    lane_with(&d, 1, lane, 40, 8);
     dispatch_up(&d, 0, 4);
     dispatch_on_ready(&d, 0, 3);
     CHECK(dispatch_next(&d, lane, 1, 0, &batch));
@@ -230,12 +232,7 @@ static void quick_frames_are_queued_deeper(void)
     static struct dispatch d;
     static struct lane lane[1];
     struct dispatch_batch batch;
-    uint32_t end;
-    dispatch_init(&d, 1);
-    lane_init(lane);
-    lane_open(lane, &(struct lane_params){.epoch = 1, .in_slots = 24, .out_slots = 24});
-    lane_next_window(lane, &end);
-    for (uint32_t i = 0; i < 24; i++) lane_on_decoded(lane, 1, i, 0, i, 1);
+    lane_with(&d, 1, lane, 24, 24);
     dispatch_up(&d, 0, 1);
     dispatch_on_ready(&d, 0, 24);
     d.worker[0].frame_us = 5000;
@@ -273,13 +270,8 @@ static void suspected_frames_go_alone(void)
     static struct dispatch d;
     static struct lane lane[1];
     struct dispatch_batch batch;
-    uint32_t end;
     bool first;
-    dispatch_init(&d, 2);
-    lane_init(lane);
-    lane_open(lane, &(struct lane_params){.epoch = 1, .in_slots = 8, .out_slots = 8});
-    lane_next_window(lane, &end);
-    for (uint32_t i = 0; i < 8; i++) lane_on_decoded(lane, 1, i, 0, i, 1);
+    lane_with(&d, 2, lane, 8, 8);
     lane_frame_of(lane, 1)->suspicion = 1;
     dispatch_up(&d, 0, 2);
     dispatch_on_ready(&d, 0, 16);
