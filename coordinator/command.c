@@ -171,6 +171,8 @@ enum reel_err command_check_files(const struct reel_settings *s)
 {
     if (s->log_dir[0] && ((mkdir(s->log_dir, 0777) && errno != EEXIST) || access(s->log_dir, W_OK | X_OK)))
         return reel_fail(REEL_ERR_CONFIG, "could not write logs to folder \"%s\": %s", s->log_dir, strerror(errno));
+    if (s->plans[0] && access(s->plans, R_OK))
+        return reel_fail(REEL_ERR_CONFIG, "could not read plans \"%s\": %s", s->plans, strerror(errno));
     struct stat st;
     if (s->report[0] && !stat(s->report, &st) && S_ISDIR(st.st_mode))
         return reel_fail(REEL_ERR_CONFIG, "could not write report \"%s\": it is a folder", s->report);
@@ -320,6 +322,9 @@ enum reel_err command_scale(struct run *run)
     struct reel_settings *s = &run->settings;
     run->cores = count_cores();
     enum reel_err err = settle_backend(s);
+    if (!err && s->plans[0] && s->backend != SET_BACKEND_CUDNN)
+        err = reel_fail(REEL_ERR_CONFIG, "could not use plans \"%s\": only --backend cudnn has engines to choose",
+                        s->plans);
     if (!err) err = s->backend == SET_BACKEND_CUDNN ? scale_gpus(run) : scale_cpu(run);
     if (err) return err;
     uint32_t n_gpus = 0;

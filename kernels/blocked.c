@@ -144,13 +144,15 @@ void blocked_depth_to_space(const struct blocked_shape *s, int b, bool crd, cons
     }
 }
 
-void blocked_copy_channels(const struct blocked_shape *s_src, const float *src, int src_c,
-                           const struct blocked_shape *s_dst, float *dst, int dst_c, int count, int begin, int end)
+// e: bytes of an element, known when compiled.
+INLINE void copy_channels(const struct blocked_shape *s_src, const char *src, int src_c,
+                          const struct blocked_shape *s_dst, char *dst, int dst_c, int count, int begin, int end,
+                          const size_t e)
 {
     const size_t plane = (size_t)s_src->h * s_src->w, v = (size_t)s_src->lanes;
     for (int u = begin; u < end; u++) {
-        const float *from = src + (size_t)u * blocked_count(s_src) * plane * v;
-        float *to = dst + (size_t)u * blocked_count(s_dst) * plane * v;
+        const char *from = src + (size_t)u * blocked_count(s_src) * plane * v * e;
+        char *to = dst + (size_t)u * blocked_count(s_dst) * plane * v * e;
         for (int i = 0, n; i < count; i += n) {
             // a run of channels that ends in neither tensor's block
             const size_t a = (size_t)(src_c + i), z = (size_t)(dst_c + i);
@@ -158,16 +160,28 @@ void blocked_copy_channels(const struct blocked_shape *s_src, const float *src, 
             n = count - i;
             if ((size_t)n > left_a) n = (int)left_a;
             if ((size_t)n > left_z) n = (int)left_z;
-            const float *p = from + a / v * plane * v + a % v;
-            float *q = to + z / v * plane * v + z % v;
+            const char *p = from + (a / v * plane * v + a % v) * e;
+            char *q = to + (z / v * plane * v + z % v) * e;
             if ((size_t)n == v) {
-                memcpy(q, p, sizeof(float) * plane * v);
+                memcpy(q, p, plane * v * e);
                 continue;
             }
-            for (size_t x = 0; x < plane; x++, p += v, q += v)
-                for (int k = 0; k < n; k++) q[k] = p[k];
+            for (size_t x = 0; x < plane; x++, p += v * e, q += v * e)
+                for (int k = 0; k < n; k++) memcpy(q + (size_t)k * e, p + (size_t)k * e, e);
         }
     }
+}
+
+void blocked_copy_channels(const struct blocked_shape *s_src, const float *src, int src_c,
+                           const struct blocked_shape *s_dst, float *dst, int dst_c, int count, int begin, int end)
+{
+    copy_channels(s_src, (const char *)src, src_c, s_dst, (char *)dst, dst_c, count, begin, end, sizeof(float));
+}
+
+void blocked_copy_channels8(const struct blocked_shape *s_src, const uint8_t *src, int src_c,
+                            const struct blocked_shape *s_dst, uint8_t *dst, int dst_c, int count, int begin, int end)
+{
+    copy_channels(s_src, (const char *)src, src_c, s_dst, (char *)dst, dst_c, count, begin, end, 1);
 }
 
 // ---- sampling -------------------------------------------------------------------

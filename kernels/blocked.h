@@ -47,6 +47,9 @@ void blocked_depth_to_space(const struct blocked_shape *s, int b, bool crd, cons
 // in c only; count channels from channel src_c to channel dst_c. Units: n.
 void blocked_copy_channels(const struct blocked_shape *s_src, const float *src, int src_c,
                            const struct blocked_shape *s_dst, float *dst, int dst_c, int count, int begin, int end);
+// The same for elements of one byte.
+void blocked_copy_channels8(const struct blocked_shape *s_src, const uint8_t *src, int src_c,
+                            const struct blocked_shape *s_dst, uint8_t *dst, int dst_c, int count, int begin, int end);
 
 // ---- sampling -------------------------------------------------------
 

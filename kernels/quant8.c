@@ -186,32 +186,6 @@ void q8_gather_plain(const struct blocked_shape *in, const struct blocked_shape 
     }
 }
 
-void q8_copy_channels(const struct blocked_shape *s_src, const uint8_t *src, int src_c,
-                      const struct blocked_shape *s_dst, uint8_t *dst, int dst_c, int count, int begin, int end)
-{
-    const size_t plane = (size_t)s_src->h * (size_t)s_src->w, v = (size_t)s_src->lanes;
-    for (int u = begin; u < end; u++) {
-        const uint8_t *from = src + (size_t)u * (size_t)blocked_count(s_src) * plane * v;
-        uint8_t *to = dst + (size_t)u * (size_t)blocked_count(s_dst) * plane * v;
-        for (int i = 0, n; i < count; i += n) {
-            // a run of channels that ends in neither tensor's block
-            const size_t a = (size_t)(src_c + i), z = (size_t)(dst_c + i);
-            const size_t left_a = v - a % v, left_z = v - z % v;
-            n = count - i;
-            if ((size_t)n > left_a) n = (int)left_a;
-            if ((size_t)n > left_z) n = (int)left_z;
-            const uint8_t *p = from + a / v * plane * v + a % v;
-            uint8_t *q = to + z / v * plane * v + z % v;
-            if ((size_t)n == v) {
-                memcpy(q, p, plane * v);
-                continue;
-            }
-            for (size_t x = 0; x < plane; x++, p += v, q += v)
-                for (int k = 0; k < n; k++) q[k] = p[k];
-        }
-    }
-}
-
 // One row of pixels: `b` neighbours of each to where they lie b apart.
 static void spread_row(const uint8_t *q, uint8_t *to, int width, size_t v, const size_t b, uint8_t flip)
 {

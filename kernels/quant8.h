@@ -42,13 +42,10 @@ void q8_range(const float *src, size_t n, float *in_out_low, float *in_out_high)
 void q8_block(const struct blocked_shape *s, int flip, const uint8_t *src, uint8_t *dst, int begin, int end);
 void q8_unblock(const struct blocked_shape *s, int flip, const uint8_t *src, uint8_t *dst, int begin, int end);
 
-// Elements moved, by nothing but copies: as blocked_gather (fill is biased),
-// blocked_copy_channels and blocked_depth_to_space (blocked.h) for floats. flip
-// is of the plain result.
+// Elements moved, by nothing but copies: as blocked_gather (fill is biased)
+// and blocked_depth_to_space (blocked.h) for floats. flip is of the plain result.
 void q8_gather(const struct blocked_shape *in, const struct blocked_shape *out, const int *map_y, const int *map_x,
                int fill, const uint8_t *src, uint8_t *dst, int begin, int end);
-void q8_copy_channels(const struct blocked_shape *s_src, const uint8_t *src, int src_c,
-                      const struct blocked_shape *s_dst, uint8_t *dst, int dst_c, int count, int begin, int end);
 void q8_depth_to_space(const struct blocked_shape *s, int b, bool crd, int flip, const uint8_t *src, uint8_t *dst,
                        int begin, int end);
 // (N,C,H,W) of in to that of out, as q8_gather without a fill. Units: n * c.

@@ -451,6 +451,18 @@ int cli_dump_graph(const struct cli_params *p)
     return exit_code(err);
 }
 
+// Why there is nothing to do with what was asked for.
+static enum reel_err no_model(const struct reel_settings *s)
+{
+    if (s->backend == SET_BACKEND_SIM)
+        return reel_fail(REEL_ERR_CONFIG, "could not run model: backend \"sim\" runs none");
+    if (*s->autotune || s->dump_graph)
+        return reel_fail(REEL_ERR_CONFIG, "could not %s: no model is given\nname it with --model",
+                         *s->autotune ? "autotune" : "dump a graph");
+    return reel_fail(REEL_ERR_CONFIG, "could not start worker: no model is given\n"
+                                      "it is started by the coordinator: use ./run.sh");
+}
+
 // ---- the command line -------------------------------------------------------
 
 int cli_main(int argc, char **argv)
@@ -484,9 +496,7 @@ int cli_main(int argc, char **argv)
         .shape = s->shape};
     p.model = *s->eval_model ? s->eval_model : *s->bench_model ? s->bench_model : s->model;
     if (s->backend == SET_BACKEND_SIM || !*p.model)
-        code = exit_code(reel_fail(REEL_ERR_CONFIG, !*p.model ? "could not start worker: no model is given\n"
-                                                                "it is started by the coordinator: use ./run.sh"
-                                                              : "could not run model: backend \"sim\" runs none"));
+        code = exit_code(no_model(s));
     else if (*s->eval_model)
         code = cli_eval_model(&p);
     else if (*s->bench_model)

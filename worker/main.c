@@ -61,8 +61,8 @@ static void choose_backend(struct worker *w)
                                         .sim_ms = sim_ms_of(s->sim_ms, device)};
 }
 
-// Measured engines decide sums too; a file that cannot be read fails later, with
-// its reason.
+// Measured engines decide sums too; a file that cannot be read fails in
+// load_model(), with its reason.
 static void describe_plans(const struct worker *w, char *buf, size_t bytes)
 {
     struct gpu_pins *pins = NULL;
@@ -177,7 +177,11 @@ static enum reel_err load_model(struct worker *w)
     p.bytes = w->model_bytes, p.n_bytes = w->n_model_bytes;
     if (reel_fault_point("worker.load"))
         return reel_fail(REEL_ERR_NOMEM, "could not load the network: a fault point says that memory is used up");
-    enum reel_err err = engines_open(&p, &w->engines);
+    // Before any frame: each network reads the file again.
+    struct gpu_pins *pins = NULL;
+    enum reel_err err = *w->child.settings.plans ? gpu_pins_read(w->child.settings.plans, &pins) : REEL_OK;
+    gpu_pins_destroy(&pins);
+    if (!err) err = engines_open(&p, &w->engines);
     if (err) return err;
     w->has_model = engines_facts(w->engines) != NULL;
     if ((err = open_device(w))) return err;

@@ -177,6 +177,7 @@ static void decoded_by_either(void)
     char report[128];
     snprintf(report, sizeof report, "%s/report.json", folder);
     CHECK(RUN("nvdec.mkv", "--backend", "cudnn", "--report", report));
+    CHECK(!file_has("report.json", "\"device\": \"cpu avx")); // the worker's name is the GPU's
     if (!file_has("report.json", "(NVDEC)")) SKIP("no NVDEC");
     CHECK(RUN("software.mkv", "--backend", "cudnn", "--pre_filter", "null"));
     CHECK(equal("nvdec.mkv", "software.mkv"));

@@ -36,6 +36,9 @@ refused unknown_key 2 "bad.cfg:1" --config "$work/bad.cfg" "$work/a.mp4" -o "$wo
 refused unknown_extension 2 ".mp4 .mkv" "$work/a.mp4" -o "$work/o.xyz"
 refused existing_output 2 "-y" "$work/a.mp4" -o "$work/exists.mkv"
 refused same_file 2 "it is the input" "$work/a.mp4" -o "$work/a.mp4" -y
+refused missing_plans 2 "could not read plans" "$work/a.mp4" -o "$work/o.mkv" --plans "$work/none.plans"
+refused plans_of_no_gpu 2 "only --backend cudnn" "$work/a.mp4" -o "$work/o.mkv" --plans "$work/bad.cfg"
+refused autotune_what 2 "name it with --model" --autotune "$work/o.plans" --backend cudnn
 refused report_on_input 2 "it is the input" "$work/a.mp4" -o "$work/o.mkv" --report "$work/a.mp4"
 refused report_on_folder 2 "it is a folder" "$work/a.mp4" -o "$work/o.mkv" --report "$work"
 refused no_folder 2 "there is no folder" "$work/a.mp4" -o "$work/no/o.mkv"

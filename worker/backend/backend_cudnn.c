@@ -112,6 +112,10 @@ static enum reel_err compile_device(const struct graph *graph, const struct back
         reel_debug("backend", "cuDNN has no engine for joining in place: what Concat joins is copied");
         err = compile_with(&exec_device, graph, params, false, out_program);
     }
+    if (!err && params->autotune && (*out_program)->exec) {
+        err = exec_device.autotune((*out_program)->exec, params->autotune);
+        if (err) destroy(out_program);
+    }
     if (err) return err;
     if (!(*out_program)->lowered)
         reel_log(REEL_LOG_WARN, "backend", "the network has control flow that depends on data: it runs on the CPU");

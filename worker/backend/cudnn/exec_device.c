@@ -30,6 +30,7 @@ struct exec {
     struct gpu_pins *pins;   // of --plans
     int main_runs;           // of the whole middle part
     bool no_graph;
+    int device;
     double *step_us; // REELMILL_PROFILE: the fastest run of each step so far
 };
 
@@ -137,13 +138,12 @@ static enum reel_err make_memory(struct exec *e)
     return err;
 }
 
-static enum reel_err autotune(struct exec *e, const struct backend_params *params);
-
 static enum reel_err create(struct lowered *p, const struct backend_params *params, struct exec **out_exec)
 {
     struct exec *e = calloc(1, sizeof *e);
     if (!e) return gpu_no_memory(NULL);
     e->p = p;
+    e->device = params->device;
     e->no_graph = p->n_host_steps > 0;
     e->plans = calloc((size_t)p->n_steps + 1, sizeof(*e->plans));
     if (getenv("REELMILL_PROFILE")) e->step_us = calloc((size_t)p->n_steps + 1, sizeof *e->step_us);
@@ -153,7 +153,6 @@ static enum reel_err create(struct lowered *p, const struct backend_params *para
     if (!err) err = make_memory(e);
     if (!err) err = upload_constants(e);
     if (!err) err = make_plans(e, params->device);
-    if (!err && params->autotune) err = autotune(e, params);
     if (err) {
         destroy(&e);
         return err;
@@ -381,13 +380,13 @@ static enum reel_err fill_arena(struct exec *e)
     return err;
 }
 
-static enum reel_err autotune(struct exec *e, const struct backend_params *params)
+static enum reel_err autotune(struct exec *e, const char *file)
 {
     struct gpu_pins *pins = NULL;
     enum reel_err err = gpu_pins_create(&pins);
     if (!err) err = fill_arena(e);
-    if (!err) err = gpu_tune(e->p, params->device, time_plan, e, pins, stdout);
-    if (!err) err = gpu_pins_write(pins, params->autotune);
+    if (!err) err = gpu_tune(e->p, e->device, time_plan, e, pins, stdout);
+    if (!err) err = gpu_pins_write(pins, file);
     gpu_pins_destroy(&pins);
     return err;
 }
@@ -474,6 +473,7 @@ const struct exec_ops exec_device = {
     .read = read_buffer,
     .run = run,
     .wait = wait_stream,
+    .autotune = autotune,
     .at = at,
     .stream = stream_of,
     .memory_bytes = memory_bytes,

@@ -31,7 +31,7 @@ struct subject {
 struct tuning {
     const struct lowered *program;
     int device, sm;
-    char cache[64]; // candidates are kept there until the end
+    char cache[512]; // candidates are kept there until the end
     tune_time_fn *time;
     void *ctx;
     FILE *out;
@@ -180,7 +180,8 @@ enum reel_err gpu_tune(const struct lowered *program, int device, tune_time_fn *
                        void *stdio_file)
 {
     struct tuning t = {.program = program, .device = device, .time = time, .ctx = ctx, .out = stdio_file};
-    snprintf(t.cache, sizeof t.cache, "/tmp/reelmill-tune-XXXXXX");
+    const char *base = getenv("TMPDIR");
+    snprintf(t.cache, sizeof t.cache, "%s/reelmill-tune-XXXXXX", base && *base ? base : "/tmp");
     if (!mkdtemp(t.cache)) return reel_fail(REEL_ERR_IO, "could not make folder \"%s\": %s", t.cache, strerror(errno));
     enum reel_err err = collect(&t);
     if (!err) compile_all(&t);

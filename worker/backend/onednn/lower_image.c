@@ -356,7 +356,8 @@ static void part_units(void *job, int begin, int end, int thread)
         const void *src = form_at(j->p, &q->src);
         void *dst = form_at(j->p, &q->dst);
         if (j->parts->bytes)
-            q8_copy_channels(&q->src_shape, src, q->src_c, &q->dst_shape, dst, q->dst_c, q->count, image, image + 1);
+            blocked_copy_channels8(&q->src_shape, src, q->src_c, &q->dst_shape, dst, q->dst_c, q->count, image,
+                                   image + 1);
         else
             blocked_copy_channels(&q->src_shape, src, q->src_c, &q->dst_shape, dst, q->dst_c, q->count, image,
                                   image + 1);
