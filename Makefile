@@ -282,6 +282,7 @@ help:
 	@echo "make eval-upscaler   the bundled upscalers through run.sh against bicubic"
 	@echo "make docs            docs/operators.md from the operator table"
 	@echo "make conformance     ONNX's backend node tests (CONFORMANCE_DIRS=\"dir ...\" for others)"
+	@echo "make conformance-cases  cases of our own against ONNX's reference implementation"
 	@echo "make fuzz-ops        operators and networks drawn at random, against ONNX Runtime"
 	@echo "make fuzz            libFuzzer over model import (FUZZ_SECONDS=600)"
 	@echo "make compare-models  whole models and their detections against ONNX Runtime"
@@ -316,6 +317,12 @@ conformance: $(BUILD)/tests/conformance/conformance
 # needs onnx and onnxruntime.
 FUZZ_OPS_CASES ?= 2000
 FUZZ_OPS_SEED  ?= 1
+
+# Cases that ONNX's set leaves out, by the onnx package's reference implementation.
+.PHONY: conformance-cases
+conformance-cases: $(BUILD)/tests/conformance/conformance
+	@rm -rf $(BUILD)/conformance-cases
+	@$(PYTHON) tests/conformance/make_cases.py $(BUILD)/conformance-cases && $< $(BUILD)/conformance-cases
 
 .PHONY: fuzz-ops
 fuzz-ops: $(BUILD)/tests/conformance/conformance

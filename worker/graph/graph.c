@@ -384,6 +384,30 @@ static bool adopt_value(struct graph *graph, struct value *v)
     return true;
 }
 
+bool graph_count_body_reads(struct graph *graph, struct node *node)
+{
+    struct use_arg arg = {.graph = graph, .node = node};
+    for (int i = 0; i < node->n_attr; i++) {
+        if (node->attr[i].type != ATTR_GRAPH) continue;
+        struct graph *body = node->attr[i].u.g;
+        for (struct node *n = body->first; n; n = n->next)
+            if (!each_read(graph, n, count_one, &arg)) return false;
+        for (int k = 0; k < body->n_outputs; k++)
+            if (body->outputs[k]->owner == graph && !count_one(&arg, &body->outputs[k])) return false;
+        graph_count_uses(body);
+    }
+    return true;
+}
+
+bool graph_hoist_constants(struct graph *graph, struct graph *body)
+{
+    for (int i = 0; i < body->n_values; i++) {
+        struct value *v = body->values[i];
+        if (v->owner == body && v->constant && !v->is_input && !adopt_value(graph, v)) return false;
+    }
+    return true;
+}
+
 bool graph_inline_body(struct graph *graph, struct node *node, struct graph *body)
 {
     struct node *before = node->next;
@@ -405,121 +429,6 @@ bool graph_inline_body(struct graph *graph, struct node *node, struct graph *bod
     body->first = body->last = NULL;
     body->n_nodes = body->n_values = 0;
     return true;
-}
-
-// ---- copies -----------------------------------------------------------------
-
-static struct graph *clone_into(const struct graph *src, struct graph *parent, struct value ***maps,
-                                const struct graph **owners, int depth);
-
-#define MAX_CLONE_DEPTH 80 // above the importer's limit on nested bodies
-
-// The copy of a value that src or a graph around it owns.
-static struct value *mapped(struct value ***maps, const struct graph **owners, int depth, const struct value *v)
-{
-    for (int i = depth; i >= 0; i--)
-        if (owners[i] == v->owner) return maps[i][v->id];
-    return NULL;
-}
-
-static bool clone_values(const struct graph *src, struct graph *dst, struct value **map)
-{
-    for (int i = 0; i < src->n_values; i++) {
-        const struct value *v = src->values[i];
-        struct value *copy = graph_add_value(dst, v->name);
-        if (!copy) return false;
-        copy->dtype = v->dtype;
-        copy->shape = v->shape;
-        memcpy(copy->dim_param, v->dim_param, sizeof copy->dim_param);
-        copy->is_input = v->is_input;
-        for (int d = 0; d < REEL_MAX_DIMS; d++)
-            if (v->dim_param[d] && !(copy->dim_param[d] = graph_strdup(dst, v->dim_param[d]))) return false;
-        map[i] = copy;
-        if (!v->constant) continue;
-        copy->constant = graph_alloc(dst, sizeof *copy->constant);
-        if (!copy->constant) return false;
-        *copy->constant = *v->constant;
-        copy->constant->owned = false;
-    }
-    return true;
-}
-
-static bool clone_attrs(struct node *copy, const struct node *node, struct graph *dst, struct value ***maps,
-                        const struct graph **owners, int depth)
-{
-    copy->n_attr = node->n_attr;
-    copy->attr = graph_alloc(dst, (size_t)(node->n_attr ? node->n_attr : 1) * sizeof(*copy->attr));
-    if (!copy->attr) return false;
-    for (int i = 0; i < node->n_attr; i++) {
-        // Names, numbers and tensors are never changed: the copy reads the
-        // original's. Bodies are rewritten, so they are copied.
-        copy->attr[i] = node->attr[i];
-        if (node->attr[i].type != ATTR_GRAPH) continue;
-        copy->attr[i].u.g = clone_into(node->attr[i].u.g, dst, maps, owners, depth + 1);
-        if (!copy->attr[i].u.g) return false;
-    }
-    return true;
-}
-
-static bool clone_node(const struct node *node, struct graph *dst, struct value ***maps, const struct graph **owners,
-                       int depth)
-{
-    int n = node->n_in + node->n_out;
-    struct value **args = graph_alloc(dst, (size_t)(n ? n : 1) * sizeof(*args));
-    if (!args) return false;
-    for (int i = 0; i < node->n_in; i++) args[i] = node->in[i] ? mapped(maps, owners, depth, node->in[i]) : NULL;
-    for (int i = 0; i < node->n_out; i++)
-        args[node->n_in + i] = node->out[i] ? mapped(maps, owners, depth, node->out[i]) : NULL;
-    struct node *copy =
-        graph_add_node(dst, NULL, node->op_type, node->name, args, node->n_in, args + node->n_in, node->n_out);
-    if (!copy) return false;
-    copy->domain = node->domain;
-    copy->op = node->op;
-    copy->opset = node->opset;
-    for (int i = 0; i < node->n_epilogue; i++) {
-        const struct epilogue *e = &node->epilogue[i];
-        graph_add_epilogue(dst, copy, e->kind, e->alpha, e->beta,
-                           e->other ? mapped(maps, owners, depth, e->other) : NULL);
-    }
-    return clone_attrs(copy, node, dst, maps, owners, depth);
-}
-
-static struct graph *clone_into(const struct graph *src, struct graph *parent, struct value ***maps,
-                                const struct graph **owners, int depth)
-{
-    if (depth >= MAX_CLONE_DEPTH) return NULL;
-    struct graph *dst = graph_create(parent);
-    struct value **map = calloc((size_t)src->n_values + 1, sizeof(*map));
-    if (!dst || !map) goto fail;
-    maps[depth] = map;
-    owners[depth] = src;
-    if (!clone_values(src, dst, map)) goto fail;
-    for (const struct node *node = src->first; node; node = node->next)
-        if (!clone_node(node, dst, maps, owners, depth)) goto fail;
-    dst->name = src->name;
-    dst->opset = src->opset;
-    dst->n_inputs = src->n_inputs;
-    dst->n_outputs = src->n_outputs;
-    dst->inputs = graph_alloc(dst, (size_t)(src->n_inputs + 1) * sizeof(*dst->inputs));
-    dst->outputs = graph_alloc(dst, (size_t)(src->n_outputs + 1) * sizeof(*dst->outputs));
-    if (!dst->inputs || !dst->outputs) goto fail;
-    for (int i = 0; i < src->n_inputs; i++) dst->inputs[i] = map[src->inputs[i]->id];
-    for (int i = 0; i < src->n_outputs; i++) dst->outputs[i] = mapped(maps, owners, depth, src->outputs[i]);
-    free(map);
-    return dst;
-fail:
-    free(map);
-    if (!parent) graph_destroy(&dst);
-    return NULL;
-}
-
-struct graph *graph_clone(const struct graph *graph)
-{
-    struct value **maps[MAX_CLONE_DEPTH];
-    const struct graph *owners[MAX_CLONE_DEPTH];
-    struct graph *copy = clone_into(graph, NULL, maps, owners, 0);
-    if (copy) graph_count_uses(copy);
-    return copy;
 }
 
 // ---- attributes -------------------------------------------------------------

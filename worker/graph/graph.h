@@ -50,12 +50,22 @@ struct attr {
 
 // ---- values and nodes ---------------------------------------------------
 
+// What a value of ONNX's types sequence(tensor) and optional holds, once
+// sequence.c has found it out: the tensors, which are values of this graph or of
+// one around it.
+struct sequence {
+    struct value **items;
+    int count;
+    bool none; // an optional without an element
+};
+
 struct value {
     const char *name; // unique in its graph, never NULL
     enum reel_dtype dtype;
     struct reel_shape shape;              // -1 extents until shape inference
     const char *dim_param[REEL_MAX_DIMS]; // symbolic names of a graph input's extents, or NULL
     struct reel_tensor *constant;         // data, or NULL when computed at run time
+    const struct sequence *sequence;      // during shape inference: it is no tensor; else NULL
     struct node *producer;                // NULL for inputs and constants
     int n_uses;                           // reads by nodes (bodies and epilogues too) + 1 for each graph output
     struct node **uses;                   // the reading nodes of this graph, one entry a read; a control node
@@ -110,6 +120,7 @@ struct node {
     int n_epilogue;
     struct epilogue epilogue[NODE_MAX_EPILOGUE];
 
+    struct peel *peel;        // of a Loop that is being unrolled (unroll.c)
     struct node *prev, *next; // topological order
     int id;                   // dense number for side tables; graph_renumber()
 };
@@ -185,6 +196,19 @@ bool graph_inline_body(struct graph *graph, struct node *node, struct graph *bod
 // A deep copy that borrows the constants' data: it must be destroyed before the
 // original. NULL on out of memory.
 struct graph *graph_clone(const struct graph *graph);
+// Copies the nodes of a body before `before`, which must be there, with in[i] in
+// the place of the body's inputs; out[i] are set to the values of its outputs.
+// tag goes in front of the copies' names. The body is left as it is. False: out
+// of memory.
+bool graph_copy_body(struct graph *graph, struct node *before, const struct graph *body, const char *tag,
+                     struct value *const *in, struct value **out);
+// A body's own constants become values of the graph around it, so that copies of
+// the body share them. The body must be copied and dropped after this. False: out
+// of memory.
+bool graph_hoist_constants(struct graph *graph, struct graph *body);
+// Adds what the bodies of a control node read to the lists of uses, and makes
+// those of the bodies' own values. False: out of memory.
+bool graph_count_body_reads(struct graph *graph, struct node *node);
 struct value *graph_find_value(const struct graph *graph, const char *name);
 void graph_count_uses(struct graph *graph);
 void graph_renumber(struct graph *graph);

@@ -8,12 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/graph/sequence.h"
+#include "worker/graph/unroll.h"
 #include "worker/onnx/op.h"
 
 // Results up to this size are folded here; larger ones wait for pass_fold.
 #define SMALL_BYTES 65536
 
-static enum reel_err infer_nodes(struct graph *graph, bool fold);
+// What may be done on the way: nothing in the turns of a loop whose shapes are
+// still being found, sequences in bodies, everything in the outermost graph.
+enum freedom { SHAPES_ONLY, SEQUENCES, FOLDING };
+
+static enum reel_err infer_nodes(struct graph *graph, enum freedom freedom);
 
 // ---- folding ----------------------------------------------------------------
 
@@ -31,7 +37,7 @@ static bool is_known(const struct node *node)
         if (v->constant && v->constant->dtype != REEL_STRING) continue;
         if (!reads_shape_only(node) || reel_shape_count(&v->shape) < 0) return false;
     }
-    return node->n_epilogue == 0 && !(node->op->flags & (OP_CONTROL | OP_RANDOM));
+    return node->n_epilogue == 0 && !(node->op->flags & (OP_CONTROL | OP_RANDOM | OP_SEQUENCE));
 }
 
 static bool fits(const struct node *node, uint64_t max_bytes)
@@ -108,11 +114,13 @@ enum reel_err shape_fold_node(struct graph *graph, struct node *node, uint64_t m
 
 static enum reel_err infer_node(struct node *node)
 {
+    enum reel_err err = sequence_refuse(node);
+    if (err) return err;
     size_t n = (size_t)(node->n_in + node->n_out) + 1;
     struct reel_tensor small[16], *small_p[16];
     struct reel_tensor *t = n <= 16 ? small : malloc(n * sizeof *t);
     struct reel_tensor **p = n <= 16 ? small_p : malloc(n * sizeof(*p));
-    enum reel_err err = t && p ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not infer shapes: out of memory");
+    if (!t || !p) err = reel_fail(REEL_ERR_NOMEM, "could not infer shapes: out of memory");
     for (int i = 0; !err && i < node->n_in; i++) {
         p[i] = node->in[i] ? &t[i] : NULL;
         if (p[i]) describe(node->in[i], &t[i]);
@@ -161,9 +169,9 @@ static bool widen(struct reel_shape *a, const struct reel_shape *b)
 
 // A branch or body may be one that never runs: what is wrong in it is found
 // when it does, so errors end in unknown shapes here.
-static void infer_body(struct graph *body)
+static void infer_body(struct graph *body, enum freedom freedom)
 {
-    if (infer_nodes(body, false) == REEL_OK) return;
+    if (infer_nodes(body, freedom == FOLDING ? SEQUENCES : freedom) == REEL_OK) return;
     for (int i = 0; i < body->n_outputs; i++)
         if (body->outputs[i]->owner == body && !body->outputs[i]->constant) body->outputs[i]->shape.ndim = -1;
 }
@@ -178,14 +186,14 @@ static void infer_loop(const struct node *node, struct graph *body)
     // A carried value keeps only the extents that no turn changes; each round
     // makes some unknown, so few are needed.
     for (int round = 0; round < 3; round++) {
-        infer_body(body);
+        infer_body(body, SHAPES_ONLY);
         bool changed = false;
         for (int i = 2; i < node->n_in && i < body->n_inputs && i - 1 < body->n_outputs; i++)
             if (widen(&body->inputs[i]->shape, &body->outputs[i - 1]->shape)) changed = true;
         if (!changed) return;
     }
     for (int i = 2; i < body->n_inputs; i++) body->inputs[i]->shape.ndim = -1;
-    infer_body(body);
+    infer_body(body, SHAPES_ONLY);
 }
 
 static void infer_scan(const struct node *node, struct graph *body)
@@ -210,20 +218,19 @@ static void infer_scan(const struct node *node, struct graph *body)
         }
         set_input(body, i, v->dtype, &shape);
     }
-    infer_body(body);
+    infer_body(body, SHAPES_ONLY);
 }
 
-static void infer_bodies(const struct node *node)
+static void infer_bodies(const struct node *node, enum freedom freedom)
 {
     for (int i = 0; i < node->n_attr; i++) {
         if (node->attr[i].type != ATTR_GRAPH) continue;
         struct graph *body = node->attr[i].u.g;
-        if (!strcmp(node->op_type, "Loop"))
-            infer_loop(node, body);
-        else if (!strcmp(node->op_type, "Scan"))
-            infer_scan(node, body);
-        else
-            infer_body(body);
+        const bool loop = !strcmp(node->op_type, "Loop"), scan = !strcmp(node->op_type, "Scan");
+        if (loop) infer_loop(node, body);
+        if (scan) infer_scan(node, body);
+        // Sequences when the shapes are those of every turn.
+        if ((!loop && !scan) || (freedom != SHAPES_ONLY && sequence_is_used(body))) infer_body(body, freedom);
     }
 }
 
@@ -244,28 +251,48 @@ static enum reel_err resolve_if(struct graph *graph, struct node *node, bool *ou
 
 // ---- graphs -----------------------------------------------------------------
 
-static enum reel_err infer_nodes(struct graph *graph, bool fold)
+// Gives a node's place to others, which are then to be inferred.
+static enum reel_err replace_node(struct graph *graph, struct node *node, enum freedom freedom, bool *out_done)
+{
+    *out_done = false;
+    if (freedom != SHAPES_ONLY && sequence_is_node(node)) {
+        *out_done = true;
+        return sequence_resolve(graph, node);
+    }
+    if (freedom != FOLDING || !(node->op->flags & OP_CONTROL)) return REEL_OK;
+    if (!strcmp(node->op_type, "Loop")) return unroll_loop(graph, node, out_done);
+    return resolve_if(graph, node, out_done);
+}
+
+static enum reel_err infer_nodes(struct graph *graph, enum freedom freedom)
 {
     struct node *node = graph->first;
     while (node) {
         struct node *prev = node->prev, *next = node->next;
         bool done = false;
         enum reel_err err = REEL_OK;
-        if (node->op->flags & OP_CONTROL) {
-            if (fold) err = resolve_if(graph, node, &done);
+        if (node->op->flags & (OP_CONTROL | OP_SEQUENCE | OP_INFERENCE_NOP)) {
+            err = replace_node(graph, node, freedom, &done);
             if (err) return err;
-            if (done) { // go on with the branch's first node
+            if (done) { // go on with what is there now
                 node = prev ? prev->next : graph->first;
                 continue;
             }
-            infer_bodies(node);
+            if (node->op->flags & OP_CONTROL) infer_bodies(node, freedom);
         }
-        err = infer_node(node);
-        if (!err && fold) err = shape_fold_node(graph, node, SMALL_BYTES, &done);
+        if (!(node->op->flags & OP_SEQUENCE)) err = infer_node(node);
+        if (!err && freedom == FOLDING) err = shape_fold_node(graph, node, SMALL_BYTES, &done);
         if (err) return err;
         node = next;
     }
     return REEL_OK;
+}
+
+static bool has_bodies_or_sequences(const struct graph *graph)
+{
+    for (const struct node *node = graph->first; node; node = node->next)
+        if (node->op->flags & (OP_CONTROL | OP_SEQUENCE)) return true;
+    return false;
 }
 
 enum reel_err shape_infer(struct graph *graph, const struct reel_shape *in_shapes)
@@ -274,5 +301,10 @@ enum reel_err shape_infer(struct graph *graph, const struct reel_shape *in_shape
         if (in_shapes) graph->inputs[i]->shape = in_shapes[i];
         if (graph->inputs[i]->dtype == REEL_DTYPE_NONE) graph->inputs[i]->dtype = REEL_F32;
     }
-    return infer_nodes(graph, true);
+    const bool rewritten = has_bodies_or_sequences(graph);
+    enum reel_err err = infer_nodes(graph, FOLDING);
+    if (!err && rewritten) err = sequence_check(graph);
+    // Bodies may read other values of the graphs around them than before.
+    if (!err && rewritten) graph_count_uses(graph);
+    return err;
 }

@@ -161,9 +161,18 @@ static struct value *declare(struct scope *scope, const char *name)
     return v && names_put(&scope->names, name, v) ? v : NULL;
 }
 
+// Within bodies sequences and optionals may come and go: what they hold is found
+// out later (graph/sequence.c).
+static bool is_sequence(const Onnx__TypeProto *type)
+{
+    return type->value_case == ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE ||
+           type->value_case == ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE;
+}
+
 static enum reel_err set_type(struct value *v, const Onnx__TypeProto *type)
 {
     if (!type || type->value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET) return REEL_OK;
+    if (is_sequence(type) && v->owner->parent) return REEL_OK;
     if (type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !type->tensor_type)
         return reel_fail(REEL_ERR_UNSUPPORTED, "\"%.200s\" is no dense tensor (sequence, optional, map or sparse)",
                          v->name);

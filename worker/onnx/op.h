@@ -62,6 +62,7 @@ enum op_flag {
     OP_CONTROL = 1 << 3,       // has bodies
     OP_RANDOM = 1 << 4,        // not deterministic: refused for video
     OP_INFERENCE_NOP = 1 << 5, // identity at inference (Dropout, Identity)
+    OP_SEQUENCE = 1 << 6,      // on sequences or optionals: graph/sequence.c resolves it before the run
 };
 
 struct op_def {
@@ -133,8 +134,9 @@ int64_t op_scalar_int(const struct reel_tensor *t, int64_t i);
     X(matmul)      /* MatMul, Gemm, Einsum, MatMulInteger, Det, Attention, com.microsoft fused attention */           \
     X(image) /* Resize, Upsample, GridSample, AffineGrid, DepthToSpace, SpaceToDepth, RoiAlign, NMS, CenterCropPad */ \
     X(rnn)   /* RNN, GRU, LSTM */                                                                                     \
-    X(control) /* If, Loop, Scan, Constant, ConstantOfShape, Identity, Dropout, sequences where they fold away */     \
-    X(quant)   /* QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, QLinearConv, QLinearMatMul, QLinear* */    \
-    X(signal)  /* windows, DFT, STFT, MelWeightMatrix */
+    X(control)  /* If, Loop, Scan, Constant, ConstantOfShape, Identity, Dropout */                                    \
+    X(sequence) /* sequences and optionals, which graph/sequence.c resolves */                                        \
+    X(quant)    /* QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, QLinearConv, QLinearMatMul, QLinear* */   \
+    X(signal)   /* windows, DFT, STFT, MelWeightMatrix */
 
 #endif

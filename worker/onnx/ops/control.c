@@ -5,9 +5,8 @@
 //
 // Called through the operator table. Bodies are run by call->run_body, which
 // resolves names of the enclosing scope; a body's outputs belong to this file
-// until they are handed on. What it is not: sequences and optionals are not
-// carried by the executor, so their operators have no entries and are refused
-// by name.
+// until they are handed on. What it is not: sequences and optionals never come
+// here (ops/sequence.c).
 #include "worker/onnx/ops/work.h"
 
 // A body that never ends must not hang a worker: no real network loops more
@@ -796,12 +795,13 @@ const struct op_def ops_control[] = {
     {"", "ConstantOfShape", 9, OPSET_LAST, 1, 1, 1, 1, T_(REEL_I64), OP_DATA_SHAPE, constant_of_shape_infer,
      constant_of_shape_eval, NULL},
     {"", "Identity", 1, OPSET_LAST, 1, 1, 1, 1, TYPES_ALL, OP_VIEW | OP_INFERENCE_NOP, op_infer_same, identity_eval,
-     "tensors only"},
+     NULL},
     {"", "Dropout", 1, OPSET_LAST, 1, 3, 1, 2, TYPES_FLOAT, OP_INFERENCE_NOP, dropout_infer, dropout_eval,
      "inference, or ratio 0"},
-    {"", "If", 1, OPSET_LAST, 1, 1, 1, -1, T_(REEL_BOOL), OP_CONTROL, if_infer, if_eval, "tensors only"},
+    {"", "If", 1, OPSET_LAST, 1, 1, 1, -1, T_(REEL_BOOL), OP_CONTROL, if_infer, if_eval,
+     "sequences where the condition is known before the run"},
     {"", "Loop", 1, OPSET_LAST, 0, -1, 1, -1, TYPES_ALL, OP_CONTROL | OP_DATA_SHAPE, loop_infer, loop_eval,
-     "tensors only"},
+     "sequences where its turns are known before the run"},
     {"", "Scan", 8, 8, 0, -1, 1, -1, TYPES_ALL, OP_CONTROL, scan_infer, scan_eval, "tensors only"},
     {"", "Scan", 9, OPSET_LAST, 0, -1, 1, -1, TYPES_ALL, OP_CONTROL, scan_infer, scan_eval, "tensors only"},
 };
