@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Everything but convolution and pooling on blocked tensors (N, ceil(C/V), H, W, V), see
-// conv_cpu.h: changes of layout, means, resampling, padding, normalisation.
+// conv_cpu.h: changes of layout, means, resampling, padding (normalisation: norm.h).
 // Called by the executor's CPU backend.
 //
 // All work is cut into units (mostly one channel block of one image) that write
@@ -67,9 +67,5 @@ struct blocked_linear {
 };
 void blocked_linear(const struct blocked_shape *in, const struct blocked_shape *out, const struct blocked_linear *map,
                     const float *src, float *dst, int begin, int end);
-// (x - mean) / sqrt(var + eps) * scale[c] + shift[c] over H and W; scale and
-// shift have whole vectors. Means are summed in double. Units: n * blocks.
-void blocked_instance_norm(const struct blocked_shape *s, const float *scale, const float *shift, float eps,
-                           const float *src, float *dst, int begin, int end);
 
 #endif

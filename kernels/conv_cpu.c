@@ -35,6 +35,62 @@ void conv_plan_fini(struct conv_plan *p)
     memset(p, 0, sizeof *p);
 }
 
+// ---- cutting ---------------------------------------------------------------------
+
+static int blocks_of(int channels, int lanes)
+{
+    return (channels + lanes - 1) / lanes;
+}
+
+int conv_plan_cut(struct conv_plan *p, int unit_rows, bool chunk_outer)
+{
+    const bool direct = p->method == CONV_METHOD_DIRECT;
+    const int parts = (p->g.oh + unit_rows - 1) / unit_rows;
+    p->chunk_outer = chunk_outer && direct;
+    const int chunks = p->chunk_outer                       ? p->n_chunks * p->g.groups
+                       : p->method == CONV_METHOD_DEPTHWISE ? blocks_of(p->g.oc, p->lanes)
+                                                            : 1;
+    p->unit_rows = unit_rows;
+    p->units_per_image = parts * chunks;
+    p->units = p->units_per_image * p->g.n;
+    return chunks;
+}
+
+void conv_plan_chunk(const struct conv_plan *p, int chunk, int *out_begin, int *out_end)
+{
+    if (p->method == CONV_METHOD_DEPTHWISE) {
+        *out_begin = chunk, *out_end = chunk + 1;
+        return;
+    }
+    // pairs of blocks, the last three together when their number is odd
+    const int of_group = blocks_of(p->g.oc / p->g.groups, p->lanes), group = chunk / p->n_chunks;
+    const int within = chunk % p->n_chunks;
+    *out_begin = group * of_group + 2 * within;
+    *out_end = within + 1 == p->n_chunks ? (group + 1) * of_group : *out_begin + 2;
+}
+
+// ---- groups that fill no vectors ----------------------------------------------------
+
+int conv_merge_groups(const struct conv_geometry *g, int lanes, bool src_plain)
+{
+    const int icg = g->ic / g->groups, ocg = g->oc / g->groups;
+    for (int m = 1; m <= lanes && m <= g->groups; m *= 2)
+        if (g->groups % m == 0 && m * ocg % lanes == 0 && (src_plain || m * icg % lanes == 0)) return m;
+    // all together need no vectors to be whole
+    return g->groups <= CONV_MERGE_ALL ? g->groups : 0;
+}
+
+void conv_merge_weights(const struct conv_geometry *g, int merge, const float *weights, float *out)
+{
+    const size_t icg = (size_t)(g->ic / g->groups), ocg = (size_t)(g->oc / g->groups);
+    const size_t taps = (size_t)g->kh * (size_t)g->kw, from = icg * taps, to = from * (size_t)merge;
+    memset(out, 0, sizeof(float) * to * (size_t)g->oc);
+    for (size_t o = 0; o < (size_t)g->oc; o++)
+        memcpy(out + o * to + o / ocg % (size_t)merge * from, weights + o * from, sizeof(float) * from);
+}
+
+// ---- twins -----------------------------------------------------------------------
+
 static double ref_pixel(const struct conv_geometry *g, const float *image, const float *weights, int o, int y, int x)
 {
     const int icg = g->ic / g->groups, group = o / (g->oc / g->groups);

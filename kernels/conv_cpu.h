@@ -108,6 +108,9 @@ struct conv_geometry {
     bool spread; // the caller sets out_pixel and its kind in the plan
 };
 
+// CONV_METHOD_DOT computes so many output channels at a time.
+#define CONV_DOT_CHANNELS 4
+
 enum conv_method {
     CONV_METHOD_NONE,        // these kernels do not cover it
     CONV_METHOD_DIRECT,      // plain or blocked -> blocked
@@ -131,9 +134,10 @@ struct conv_plan {
     float *bias; // one per output channel, whole vectors
     size_t w_bytes;
 
-    // Direct only: where the output's pixels lie when they are spread over a
-    // larger image (a phase of a transposed convolution). Set after prepare, in
-    // floats; 0: side by side.
+    // Direct, depthwise and dot (which then leaves the epilogue to the caller):
+    // where the output's pixels lie when they are spread over a larger image (a
+    // phase of a transposed convolution). Set after prepare, in floats; 0: side
+    // by side.
     ptrdiff_t out_begin, out_pixel, out_row;
     size_t out_plane;
 
@@ -188,6 +192,22 @@ struct conv_kernels {
 const struct conv_kernels *conv_kernels_get(enum cpu_isa most);
 
 void conv_plan_fini(struct conv_plan *p);
+
+// Direct, depthwise and dot, after prepare: units of that many rows, so that
+// several plans (phases) can be run side by side. chunk_outer (direct only):
+// each unit is one chunk of output channels, so that its weights stay in the
+// cache. Returns the chunks of an image; its units are [chunk][rows].
+int conv_plan_cut(struct conv_plan *p, int unit_rows, bool chunk_outer);
+// The blocks of output channels of a chunk, where there are several.
+void conv_plan_chunk(const struct conv_plan *p, int chunk, int *out_begin, int *out_end);
+
+// Groups whose channels fill no vectors: how many to take together, with
+// weights of 0 between them, for CONV_METHOD_DIRECT; 1 when they do, 0 when it
+// would not pay.
+#define CONV_MERGE_ALL 4
+int conv_merge_groups(const struct conv_geometry *g, int lanes, bool src_plain);
+// (O,I/groups,KH,KW) -> (O,merge I/groups,KH,KW).
+void conv_merge_weights(const struct conv_geometry *g, int merge, const float *weights, float *out);
 
 // ---- plain C twins ----------------------------------------------------------------
 

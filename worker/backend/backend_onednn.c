@@ -706,7 +706,7 @@ const struct backend_ops backend_onednn = {
     .name = "onednn",
     .caps = BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL | BACKEND_INT8,
     .own_ops =
-        "Abs Add AveragePool BatchNormalization Clip Concat Conv ConvInteger ConvTranspose DepthToSpace "
+        "Abs Add AveragePool BatchNormalization Clip Concat Conv ConvInteger ConvTranspose Crop DepthToSpace "
         "DequantizeLinear Div DynamicQuantizeLinear Elu Gelu Gemm GlobalAveragePool GlobalMaxPool HardSigmoid "
         "HardSwish "
         "InstanceNormalization LeakyRelu MatMul MatMulInteger Max MaxPool Min Mish Mul Neg PRelu Pad QLinearConv "

@@ -160,7 +160,7 @@ static void trials(enum conv_method method)
                 }
             }
             if (method == CONV_METHOD_DEPTHWISE) g->groups = g->oc = g->ic;
-            if (method == CONV_METHOD_DOT) g->ic = k->lanes * rand_int(1, 3), g->oc = rand_int(1, 6);
+            if (method == CONV_METHOD_DOT) g->ic = rand_int(1, 3 * k->lanes), g->oc = rand_int(1, 6);
             if (method == CONV_METHOD_ROWS) t.src_plain = true, g->ic = rand_int(1, 4), g->oc = rand_int(1, 9);
             if (method == CONV_METHOD_WINOGRAD) {
                 g->kh = g->kw = 3;

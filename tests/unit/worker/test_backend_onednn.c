@@ -4,66 +4,7 @@
 // memory: parts of a Concat written at their place, steps behind steps, results
 // in place. On 1 and on 2 threads, twice, so that what a run leaves in the
 // arena is seen by the next.
-#include "tests/unit/worker/graph_make.h"
-
-static struct reel_tensor random_tensor(const struct value *v, struct maker *random)
-{
-    struct reel_tensor t;
-    if (reel_tensor_init(&t, v->dtype, &v->shape)) abort();
-    for (int64_t k = 0; k < reel_tensor_count(&t); k++) {
-        const double x = make_random(random, -3, 3);
-        reel_convert((char *)t.data + (size_t)k * reel_dtype_bytes(t.dtype), t.dtype, &x, REEL_F64, 1);
-    }
-    return t;
-}
-
-// The largest difference of any output in two runs; 1e9 when something failed.
-// *out_dump (of the caller, 8 KB) gets the list of steps.
-static double backend_difference(struct maker *m, int threads, char *dump)
-{
-    const struct backend_ops *b = backend_find("onednn");
-    struct graph *after = after_passes(m->graph, b->caps);
-    struct program *program = NULL;
-    const struct backend_params params = {.threads = threads};
-    if (!after || b->compile(after, &params, &program)) {
-        fprintf(stderr, "%s\n", reel_fail_text());
-        return 1e9;
-    }
-    FILE *f = fmemopen(dump, 8192, "w");
-    b->dump(program, f);
-    fclose(f);
-    struct maker random = {.seed = 11};
-    double worst = 0;
-    for (int run = 0; run < 2; run++) {
-        struct reel_tensor in[8], want[8] = {0}, got[8] = {0};
-        const struct reel_tensor *in_p[8];
-        for (int i = 0; i < m->graph->n_inputs; i++) {
-            in[i] = random_tensor(m->graph->inputs[i], &random);
-            in_p[i] = &in[i];
-        }
-        if (interp_run(m->graph, in_p, want) || b->run(program, in_p, got, false)) {
-            fprintf(stderr, "%s\n", reel_fail_text());
-            worst = 1e9;
-        }
-        for (int i = 0; i < m->graph->n_outputs && worst < 1e9; i++)
-            worst = fmax(worst, tensor_difference(&want[i], &got[i]));
-        for (int i = 0; i < m->graph->n_inputs; i++) reel_tensor_fini(&in[i]);
-        for (int i = 0; i < m->graph->n_outputs; i++) reel_tensor_fini(&want[i]), reel_tensor_fini(&got[i]);
-    }
-    b->destroy(&program);
-    graph_destroy(&after);
-    return worst;
-}
-
-static char steps[8192];
-
-#define CHECK_BACKEND(m)                                                                              \
-    do {                                                                                              \
-        for (int threads_ = 1; threads_ <= 2; threads_++) {                                           \
-            double d_ = backend_difference(m, threads_, steps);                                       \
-            CHECK_MSG(d_ <= 1e-5, "%d threads: apart by %g of the largest\n%s", threads_, d_, steps); \
-        }                                                                                             \
-    } while (0)
+#include "tests/unit/worker/backend_case.h"
 
 static struct value *conv(struct maker *m, struct value *x, int64_t from, int64_t to)
 {
@@ -248,6 +189,49 @@ static void few_channels_are_pooled_and_normalised(void)
     }
 }
 
+// Plain and blocked, in place and beside a second reader, planes of several
+// chunks and of few pixels, with what is fused behind.
+static void instance_normalisation(void)
+{
+    static const struct reel_shape shapes[] = {
+        {.ndim = 4, .dim = {1, 19, 60, 70}},  {.ndim = 4, .dim = {2, 16, 9, 8}}, {.ndim = 4, .dim = {1, 35, 3, 1}},
+        {.ndim = 4, .dim = {1, 3, 200, 210}}, {.ndim = 3, .dim = {1, 20, 4097}}, {.ndim = 3, .dim = {2, 2, 40001}}};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        for (int kind = 0; kind < 8; kind++) {
+            struct maker m = maker();
+            const int64_t c = shapes[i].dim[1];
+            struct value *x = make_input(&m, "x", shapes[i]), *y;
+            const struct reel_shape one = {.ndim = shapes[i].ndim, .dim = {c, c, 1, 1}};
+            if (kind & 1) x = make_node(&m, "Conv", x, make_weights(&m, one, -1, 1), NULL);
+            y = make_node(&m, "InstanceNormalization", x, make_weights(&m, DIMS(c), -1, 1),
+                          make_weights(&m, DIMS(c), -1, 1));
+            if (kind & 2) y = make_node(&m, "Sigmoid", y, NULL, NULL);
+            if (kind & 4) y = make_node(&m, "Add", y, x, NULL);
+            make_output(&m, y);
+            CHECK_BACKEND(&m);
+            CHECK_MSG(strstr(steps, "instance norm"), "%s", steps);
+            graph_destroy(&m.graph);
+        }
+}
+
+// What only moves pixels stays blocked and takes what follows with it.
+static void crops(void)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        struct maker m = maker();
+        m.graph->opset = 9;
+        struct value *a = conv(&m, make_input(&m, "x", DIMS(1, 16, 9, 12)), 16, 19);
+        struct value *y = make_node(&m, "Crop", a, NULL, NULL);
+        ATTR_LIST(&m, y, "border", 1, 2, 3, 0);
+        if (kind & 1) ATTR_LIST(&m, y, "scale", 3, 4);
+        if (kind & 2) y = make_node(&m, "Add", relu(&m, y), y, NULL);
+        make_output(&m, y);
+        CHECK_BACKEND(&m);
+        CHECK_MSG(!strstr(steps, "reference"), "%s", steps);
+        graph_destroy(&m.graph);
+    }
+}
+
 // Curves of a few channels each, as networks for dark pictures apply them one
 // after the other: views of the plain result, and no blocked form of them.
 static void few_channels_are_views(void)
@@ -280,6 +264,8 @@ int main(int argc, char **argv)
         {"slopes_and_sums_that_are_no_constants", slopes_and_sums_that_are_no_constants},
         {"transposes", transposes},
         {"few_channels_are_pooled_and_normalised", few_channels_are_pooled_and_normalised},
+        {"instance_normalisation", instance_normalisation},
+        {"crops", crops},
         {"few_channels_are_views", few_channels_are_views},
     };
     return check_main(cases, (int)(sizeof cases / sizeof cases[0]), argc, argv);

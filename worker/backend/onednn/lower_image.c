@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Operators on images that stay blocked (moves also of 8-bit ones): means, resizing, padding, cropping,
-// concatenation and splitting of channels, normalisation, and the ways out of
-// the blocked layout (DepthToSpace, Transpose to N,H,W,C).
+// Operators on images that stay blocked (moves also of 8-bit ones): means,
+// resizing, padding, cropping, and the ways out of the blocked layout
+// (DepthToSpace, Transpose to N,H,W,C). Normalising, channels and plain
+// transposes are in files of their own; lower_image() calls them.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,6 @@ enum image_op {
     IMAGE_MEAN,
     IMAGE_GATHER,
     IMAGE_LINEAR,
-    IMAGE_NORM,
     IMAGE_DEPTH_TO_SPACE, // to plain
     IMAGE_TO_NHWC,        // to plain
     IMAGE_FROM_NHWC,
@@ -27,9 +27,8 @@ struct image {
     struct blocked_shape in, out;
     struct form src, dst;
     const int *map_y, *map_x;
-    float value; // GATHER: outside; NORM: epsilon
+    float value; // GATHER: outside
     struct blocked_linear linear;
-    const float *scale, *shift;
     int block;
     bool crd;
     bool bytes;
@@ -71,9 +70,6 @@ static void image_unit(const struct image_job *j, int u)
         break;
     case IMAGE_LINEAR:
         blocked_linear(&m->in, &m->out, &m->linear, j->src, j->dst, u, u + 1);
-        break;
-    case IMAGE_NORM:
-        blocked_instance_norm(&m->in, m->scale, m->shift, m->value, j->src, j->dst, u, u + 1);
         break;
     case IMAGE_DEPTH_TO_SPACE:
         blocked_depth_to_space(&m->in, m->block, m->crd, j->src, j->dst, u, u + 1);
@@ -328,139 +324,7 @@ static enum reel_err lower_resize(struct program *p, const struct node *node, co
     return emit(p, node, &m, "resize nearest", out_done);
 }
 
-// ---- channels: concatenating and cutting ----------------------------------------------
-
-struct part {
-    struct blocked_shape src_shape, dst_shape;
-    struct form src, dst;
-    int src_c, dst_c, count;
-};
-
-struct parts {
-    struct part *part;
-    int n, images;
-    bool bytes;
-};
-
-struct parts_job {
-    struct program *p;
-    const struct parts *parts;
-};
-
-static void part_units(void *job, int begin, int end, int thread)
-{
-    const struct parts_job *j = job;
-    for (int u = begin; u < end; u++) {
-        const struct part *q = &j->parts->part[u / j->parts->images];
-        const int image = u % j->parts->images;
-        const void *src = form_at(j->p, &q->src);
-        void *dst = form_at(j->p, &q->dst);
-        if (j->parts->bytes)
-            blocked_copy_channels8(&q->src_shape, src, q->src_c, &q->dst_shape, dst, q->dst_c, q->count, image,
-                                   image + 1);
-        else
-            blocked_copy_channels(&q->src_shape, src, q->src_c, &q->dst_shape, dst, q->dst_c, q->count, image,
-                                  image + 1);
-    }
-}
-
-static enum reel_err run_parts(struct program *p, struct step *s)
-{
-    struct parts_job job = {p, s->data};
-    pool_run(p->pool, part_units, &job, job.parts->n * job.parts->images);
-    return REEL_OK;
-}
-
-static enum reel_err emit_parts(struct program *p, const struct node *node, struct part *part, int n,
-                                const char *kernel)
-{
-    struct step *s = add_step(p, node, kernel, run_parts, sizeof(struct parts));
-    if (!s) return no_memory(node);
-    *(struct parts *)s->data = (struct parts){part, n, part[0].src_shape.n, info_of(p, node->in[0])->bytes_image};
-    for (int i = 0; i < n; i++) {
-        touch(p, &part[i].src, p->n_steps - 1);
-        touch(p, &part[i].dst, p->n_steps - 1);
-    }
-    return REEL_OK;
-}
-
-static enum reel_err lower_concat(struct program *p, const struct node *node, bool *out_done)
-{
-    struct info *out = info_of(p, node->out[0]);
-    int64_t axis = node_attr_int(node, "axis", 1);
-    if (axis < 0) axis += out->shape.ndim;
-    if (!out->image || axis != 1 || node->n_epilogue) return REEL_OK;
-    bool any = false;
-    for (int i = 0; i < node->n_in; i++) {
-        const struct info *in = info_of(p, node->in[i]);
-        if (!in->image || in->shape.ndim != out->shape.ndim) return REEL_OK;
-        any |= in->form[LAYOUT_BLOCKED].buf >= 0;
-    }
-    if (!any) return REEL_OK;
-    struct part *part = program_alloc(p, sizeof *part * (size_t)node->n_in);
-    if (!part) return no_memory(node);
-    int c = 0, n = 0;
-    for (int i = 0; i < node->n_in; i++) {
-        const struct info *in = info_of(p, node->in[i]);
-        part[i] = (struct part){.src_shape = in->bs, .dst_shape = out->bs, .dst_c = c, .count = in->bs.c};
-        enum reel_err err = need_form(p, node->in[i], LAYOUT_BLOCKED, &part[i].src);
-        if (err) return err;
-        c += in->bs.c;
-    }
-    struct form dst;
-    enum reel_err err = make_form(p, node->out[0], LAYOUT_BLOCKED, &dst);
-    for (int i = 0; i < node->n_in; i++) {
-        // what was written to its place at once needs no copy
-        const size_t place = dst.offset + (size_t)part[i].dst_c * (size_t)out->bs.h * (size_t)out->bs.w * sizeof(float);
-        if (part[i].src.buf == dst.buf && !part[i].src.constant && part[i].src.offset == place) continue;
-        part[n] = part[i];
-        part[n++].dst = dst;
-    }
-    *out_done = true;
-    if (!err && !n) out->step = -1; // made by several steps
-    return err || !n ? err : emit_parts(p, node, part, n, "concat");
-}
-
-// Output `out` is channels [from, ...) of the blocked input: a view when whole
-// blocks of one image are cut, a plain view when they are few, else a copy.
-static enum reel_err cut_channels(struct program *p, const struct node *node, const struct value *out_value, int from)
-{
-    struct info *in = info_of(p, node->in[0]), *out = info_of(p, out_value);
-    struct form src;
-    const bool few = in->bs.n == 1 && few_channels(out);
-    const enum layout layout = few ? LAYOUT_PLAIN : LAYOUT_BLOCKED;
-    enum reel_err err = need_form(p, node->in[0], layout, &src);
-    if (err) return err;
-    if (in->bs.n == 1 && (few || from % in->bs.lanes == 0) && src.buf >= 0) {
-        src.offset += (size_t)from * (size_t)in->bs.h * (size_t)in->bs.w * reel_dtype_bytes(in->dtype);
-        set_form(p, out_value, layout, src);
-        out->made = in->made;
-        return REEL_OK;
-    }
-    err = need_form(p, node->in[0], LAYOUT_BLOCKED, &src);
-    struct part *part = err ? NULL : program_alloc(p, sizeof *part);
-    if (!part) return err ? err : no_memory(node);
-    *part = (struct part){.src_shape = in->bs, .dst_shape = out->bs, .src = src, .src_c = from, .count = out->bs.c};
-    err = make_form(p, out_value, LAYOUT_BLOCKED, &part->dst);
-    return err ? err : emit_parts(p, node, part, 1, "cut channels");
-}
-
-static enum reel_err lower_split(struct program *p, const struct node *node, const struct info *in, bool *out_done)
-{
-    int64_t axis = node_attr_int(node, "axis", 0);
-    if (axis < 0) axis += in->shape.ndim;
-    if (axis != 1) return REEL_OK;
-    int from = 0;
-    enum reel_err err = REEL_OK;
-    for (int i = 0; i < node->n_out && !err; i++) {
-        const struct info *out = node->out[i] ? info_of(p, node->out[i]) : NULL;
-        if (!out || (!out->image && !out->bytes_image)) return REEL_OK;
-        err = cut_channels(p, node, node->out[i], from);
-        from += info_of(p, node->out[i])->bs.c;
-    }
-    *out_done = true;
-    return err;
-}
+// ---- slices -------------------------------------------------------------------------
 
 // A Slice with constant bounds, normalised: start and step of each axis.
 static bool slice_bounds(struct program *p, const struct node *node, const struct info *in, int64_t start[4],
@@ -493,6 +357,22 @@ static bool slice_bounds(struct program *p, const struct node *node, const struc
     return true;
 }
 
+// Crop (experimental, until opset 9): border = left, top, right, bottom.
+static enum reel_err lower_crop(struct program *p, const struct node *node, const struct info *in,
+                                const struct info *out, bool *out_done)
+{
+    const int64_t *border;
+    if (in->shape.ndim != 4 || node_attr_ints(node, "border", &border) < 2) return REEL_OK;
+    if (border[0] < 0 || border[1] < 0 || border[0] + out->bs.w > in->bs.w || border[1] + out->bs.h > in->bs.h)
+        return REEL_OK;
+    int *y = identity_map(p, out->bs.h), *x = identity_map(p, out->bs.w);
+    if (!y || !x) return no_memory(node);
+    for (int i = 0; i < out->bs.h; i++) y[i] += (int)border[1];
+    for (int i = 0; i < out->bs.w; i++) x[i] += (int)border[0];
+    struct image m = {.op = IMAGE_GATHER, .in = in->bs, .out = out->bs, .map_y = y, .map_x = x};
+    return emit(p, node, &m, "crop", out_done);
+}
+
 static enum reel_err lower_slice(struct program *p, const struct node *node, const struct info *in,
                                  const struct info *out, bool *out_done)
 {
@@ -518,108 +398,6 @@ static enum reel_err lower_slice(struct program *p, const struct node *node, con
 }
 
 // ---- the rest ------------------------------------------------------------------------
-
-static const float *padded_constant(struct program *p, const struct value *v, int channels)
-{
-    const struct info *c = v ? info_of(p, v) : NULL;
-    if (!c || c->dtype != REEL_F32 || c->count != channels || !c->form[LAYOUT_PLAIN].constant) return NULL;
-    float *m = program_alloc(p, ((size_t)channels + 16) * sizeof(float));
-    if (m) memcpy(m, c->form[LAYOUT_PLAIN].constant, (size_t)channels * sizeof(float));
-    return m;
-}
-
-static enum reel_err lower_norm(struct program *p, const struct node *node, const struct info *in,
-                                const struct info *out, bool *out_done)
-{
-    if (node->n_in < 3) return REEL_OK;
-    struct image m = {.op = IMAGE_NORM, .in = in->bs, .out = out->bs, .value = node_attr_float(node, "epsilon", 1e-5f)};
-    m.scale = padded_constant(p, node->in[1], in->bs.c);
-    m.shift = padded_constant(p, node->in[2], in->bs.c);
-    if (!m.scale || !m.shift) return REEL_OK;
-    return emit(p, node, &m, "instance norm", out_done);
-}
-
-// ---- plain transposes ------------------------------------------------------------------
-
-struct swap {
-    struct form src, dst;
-    int batches, rows, columns;
-};
-
-struct swap_job {
-    const struct swap *s;
-    const float *src;
-    float *dst;
-};
-
-static void swap_units(void *job, int begin, int end, int thread)
-{
-    const struct swap_job *j = job;
-    plain_transpose(j->s->rows, j->s->columns, j->src, j->dst, begin, end);
-}
-
-static enum reel_err run_swap(struct program *p, struct step *s)
-{
-    const struct swap *w = s->data;
-    struct swap_job job = {w, form_at(p, &w->src), form_at(p, &w->dst)};
-    pool_run(p->pool, swap_units, &job, w->batches * ((w->rows + 63) / 64));
-    return REEL_OK;
-}
-
-// A Transpose that, axes of extent 1 and axes that stay together apart, swaps
-// two axes behind a batch; false for others.
-static bool as_swap(const struct node *node, const struct info *in, struct swap *w)
-{
-    const int64_t *given;
-    const int nd = in->shape.ndim, n = node_attr_ints(node, "perm", &given);
-    int64_t perm[REEL_MAX_DIMS], size[REEL_MAX_DIMS];
-    int runs = 0, last = -2;
-    for (int i = 0; i < nd; i++) {
-        const int64_t axis = n ? given[i] : nd - 1 - i;
-        if (axis < 0 || axis >= nd) return false;
-        if (in->shape.dim[axis] == 1) continue;
-        // axes of extent 1 between two others do not part them
-        int next = last + 1;
-        while (last >= 0 && next < nd && in->shape.dim[next] == 1) next++;
-        if (last >= 0 && axis == next) {
-            size[runs - 1] *= in->shape.dim[axis];
-        } else {
-            perm[runs] = axis;
-            size[runs++] = in->shape.dim[axis];
-        }
-        last = (int)axis;
-    }
-    *w = (struct swap){.batches = 1};
-    int at = 0;
-    if (runs == 3 && perm[0] < perm[2] && perm[2] < perm[1]) {
-        if (size[0] > INT32_MAX / 64) return false;
-        w->batches = (int)size[0];
-        at = 1;
-    } else if (runs != 2 || perm[1] > perm[0]) {
-        return false;
-    }
-    if (size[at] > INT32_MAX / 2 || size[at + 1] > INT32_MAX / 2) return false;
-    w->columns = (int)size[at];
-    w->rows = (int)size[at + 1];
-    return (int64_t)w->batches * ((w->rows + 63) / 64) < INT32_MAX;
-}
-
-static enum reel_err lower_swap(struct program *p, const struct node *node, bool *out_done)
-{
-    const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
-    struct swap w;
-    if (in->dtype != REEL_F32 || out->dtype != REEL_F32 || in->count < 1 || node->n_epilogue || !as_swap(node, in, &w))
-        return REEL_OK;
-    enum reel_err err = need_form(p, node->in[0], LAYOUT_PLAIN, &w.src);
-    if (!err) err = make_form(p, node->out[0], LAYOUT_PLAIN, &w.dst);
-    struct step *s = err ? NULL : add_step(p, node, "swap axes", run_swap, sizeof w);
-    if (!s) return err ? err : no_memory(node);
-    *(struct swap *)s->data = w;
-    touch(p, &w.src, p->n_steps - 1);
-    touch(p, &w.dst, p->n_steps - 1);
-    *out_done = true;
-    return REEL_OK;
-}
 
 static enum reel_err lower_transpose(struct program *p, const struct node *node, const struct info *in,
                                      const struct info *out, bool *out_done)
@@ -655,17 +433,18 @@ enum reel_err lower_image(struct program *p, const struct node *node, bool *out_
     if (bytes && (is(node, "Resize") || is(node, "Upsample")) && !in->v->constant)
         return lower_resize(p, node, in, out, out_done);
     if (!bytes && (!in->image || !out->image)) return REEL_OK;
+    if (!bytes && is(node, "InstanceNormalization")) return lower_norm(p, node, out_done);
     // a few channels in plain form would fill a vector with nothing
     if (in->form[LAYOUT_BLOCKED].buf < 0 && in->bs.c < FEW_CHANNELS) return REEL_OK;
     if (!bytes && (is(node, "GlobalAveragePool") || mean_over_image(p, node, in)))
         return lower_global(p, node, in, out, out_done);
-    if (!bytes && is(node, "InstanceNormalization")) return lower_norm(p, node, in, out, out_done);
     // worth it only where the input is blocked already
     if (in->form[LAYOUT_BLOCKED].buf < 0) return REEL_OK;
     if (is(node, "Resize") || is(node, "Upsample")) return lower_resize(p, node, in, out, out_done);
     if (is(node, "Pad")) return lower_pad(p, node, in, out, out_done);
     if (is(node, "Split")) return lower_split(p, node, in, out_done);
     if (is(node, "Slice")) return lower_slice(p, node, in, out, out_done);
+    if (is(node, "Crop")) return lower_crop(p, node, in, out, out_done);
     if (is(node, "DepthToSpace")) {
         struct image m = {.op = IMAGE_DEPTH_TO_SPACE, .in = in->bs, .out = out->bs};
         m.block = (int)node_attr_int(node, "blocksize", 1);

@@ -456,14 +456,16 @@ enum reel_err quantize_behind(struct program *p, const struct node *node, struct
 // ---- ConvTranspose -----------------------------------------------------------------------------
 //
 // Between DequantizeLinear and QuantizeLinear (and clamps before it): a
-// convolution a phase, as in float32 (lower_conv.c), which writes its bytes
+// convolution a phase, as in float32 (lower_deconv.c), which writes its bytes
 // where they belong.
+
+#define DECONV8_PHASES 64
 
 struct deconv8 {
     struct form src, dst;
     int n;
-    struct conv8_plan plan[DECONV_MAX_PHASES];
-    struct conv8_result r[DECONV_MAX_PHASES];
+    struct conv8_plan plan[DECONV8_PHASES];
+    struct conv8_result r[DECONV8_PHASES];
 };
 
 struct deconv8_job {
@@ -496,7 +498,7 @@ static enum reel_err run_deconv8(struct program *p, struct step *s)
 }
 
 // Weights (C,M,kh,kw) less their zero points -> (M,C,..) of a phase.
-static void phase_weights8(const struct weights8 *w, int ic, const struct deconv_shape *d, const int r[2],
+static void phase_weights8(const struct weights8 *w, int ic, const struct deconv_shape *d,
                            const struct deconv_phase f[2], int16_t *out)
 {
     const bool many = w->zero && reel_tensor_count(w->zero) > 1;
@@ -505,7 +507,8 @@ static void phase_weights8(const struct weights8 *w, int ic, const struct deconv
         for (int i = 0; i < ic; i++)
             for (int y = 0; y < f[0].taps; y++)
                 for (int x = 0; x < f[1].taps; x++) {
-                    const int ky = r[0] + d->s[0] * (f[0].taps - 1 - y), kx = r[1] + d->s[1] * (f[1].taps - 1 - x);
+                    const int ky = f[0].from + f[0].step * (f[0].taps - 1 - y);
+                    const int kx = f[1].from + f[1].step * (f[1].taps - 1 - x);
                     const int64_t at = ((i * w->outputs + o) * d->k[0] + ky) * d->k[1] + kx;
                     const int v =
                         w->w->dtype == REEL_I8 ? ((const int8_t *)w->w->data)[at] : ((const uint8_t *)w->w->data)[at];
@@ -518,16 +521,17 @@ static bool prepare_phase8(struct program *p, struct deconv8 *d, const struct de
                            const struct blocked_shape *in, const struct blocked_shape *out, const struct weights8 *w,
                            int phase, int16_t *weights)
 {
-    const int r[2] = {phase / shape->s[1], phase % shape->s[1]}, v = p->k8->lanes;
-    const struct deconv_phase f[2] = {deconv_phase_of(r[0], shape->k[0], shape->s[0], shape->pad[0], out->h),
-                                      deconv_phase_of(r[1], shape->k[1], shape->s[1], shape->pad[1], out->w)};
+    const int v = p->k8->lanes;
+    const struct deconv_phase f[2] = {deconv_phase_of(shape, 0, phase / shape->s[1], out->h),
+                                      deconv_phase_of(shape, 1, phase % shape->s[1], out->w)};
     if (f[0].count <= 0 || f[1].count <= 0) return true;
     struct conv_geometry g = {.n = in->n, .ic = in->c, .ih = in->h, .iw = in->w, .oc = out->c};
     g.oh = f[0].count, g.ow = f[1].count, g.kh = f[0].taps, g.kw = f[1].taps;
     g.pad_top = f[0].pad, g.pad_left = f[1].pad;
-    g.sh = g.sw = g.dh = g.dw = g.groups = 1;
+    g.sh = g.sw = g.groups = 1;
+    g.dh = f[0].dilation, g.dw = f[1].dilation;
     g.spread = true;
-    phase_weights8(w, in->c, shape, r, f, weights);
+    phase_weights8(w, in->c, shape, f, weights);
     struct conv8_plan *plan = &d->plan[d->n];
     if (!p->k8->prepare(plan, &g, CONV8_DIRECT, weights)) return false;
     d->n++;
@@ -583,6 +587,16 @@ static bool phase_results(struct program *p, struct deconv8 *d, const struct wei
     return true;
 }
 
+// Each phase has taps, so that it is a convolution; no groups.
+static bool phases_have_taps(const struct deconv_shape *d)
+{
+    if (d->groups != 1 || d->s[0] * d->s[1] > DECONV8_PHASES) return false;
+    for (int axis = 0; axis < 2; axis++)
+        for (int r = 0; r < d->s[axis]; r++)
+            if (!deconv_phase_of(d, axis, r, 1).taps) return false;
+    return true;
+}
+
 enum reel_err lower_deconv8(struct program *p, const struct node *node, bool *out_done)
 {
     const struct info *bytes;
@@ -598,6 +612,7 @@ enum reel_err lower_deconv8(struct program *p, const struct node *node, bool *ou
     bool ok;
     const float *bias = constant_bias(p, node, out->bs.c, &ok);
     if (!ok || !deconv_shape_of(node, bytes, shape_of_w, out, &shape) || !clamped_result(node, to, &r)) return REEL_OK;
+    if (!phases_have_taps(&shape)) return REEL_OK;
     struct form src, dst;
     enum reel_err err = need_form(p, bytes->v, LAYOUT_BLOCKED, &src);
     if (!err) err = make_form(p, out->v, LAYOUT_BLOCKED, &dst);

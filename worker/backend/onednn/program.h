@@ -181,6 +181,14 @@ enum reel_err lower_matmul(struct program *p, const struct node *node, bool *out
 enum reel_err lower_elementwise(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_image(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_view(struct program *p, const struct node *node, bool *out_done);
+// Parts of lower_image: InstanceNormalization (lower_norm.c), Concat, Split and
+// channels [from, ...) of the first input as `out` (lower_channels.c), Transpose
+// of plain tensors (lower_swap.c).
+enum reel_err lower_norm(struct program *p, const struct node *node, bool *out_done);
+enum reel_err lower_concat(struct program *p, const struct node *node, bool *out_done);
+enum reel_err lower_split(struct program *p, const struct node *node, const struct info *in, bool *out_done);
+enum reel_err cut_channels(struct program *p, const struct node *node, const struct value *out, int from);
+enum reel_err lower_swap(struct program *p, const struct node *node, bool *out_done);
 // Quantised operators (lower_quant.c).
 enum reel_err lower_quant(struct program *p, const struct node *node, bool *out_done);
 // The operator's reference implementation; takes every node.
@@ -197,19 +205,25 @@ bool conv_geometry_of(const struct node *node, const struct info *in, const stru
 bool pool_window(const struct node *node, const struct info *in, const struct info *out, struct conv_geometry *g,
                  bool *out_over);
 
-// A transposed convolution without groups, as phases: see lower_conv.c.
-#define DECONV_MAX_PHASES 64
+// Element `axis` of an attribute of one number an axis.
+int64_t axis_attr(const struct node *node, const char *name, int axis, int64_t absent);
+
+// ---- transposed convolution as phases (lower_deconv.c) -----------------------------
+
 struct deconv_shape {
-    int k[2], s[2], pad[2];
+    int k[2], s[2], d[2], pad[2]; // height, width
+    int groups;
 };
-// One axis of a phase: taps, first output, number of outputs, padding before.
+// One axis of a phase: its taps are from, from + step, ...; first output, number
+// of outputs; padding before and dilation of the convolution that it is. No
+// taps: the phase is the bias alone.
 struct deconv_phase {
-    int taps, first, count, pad;
+    int taps, from, step, first, count, pad, dilation;
 };
-// False for what the phases do not cover.
+// False for what no kernel covers.
 bool deconv_shape_of(const struct node *node, const struct info *in, const struct info *w, const struct info *out,
                      struct deconv_shape *d);
-struct deconv_phase deconv_phase_of(int remainder, int kernel, int stride, int pad, int out);
+struct deconv_phase deconv_phase_of(const struct deconv_shape *shape, int axis, int remainder, int out);
 
 // ---- epilogues (lower_elementwise.c) -------------------------------------------------
 
