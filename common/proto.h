@@ -225,7 +225,7 @@ struct reel_rec_open {
     uint32_t in_place, out_place;  // enum reel_place
     uint32_t software;             // 1: decode on the processor, the GPU has failed here
     uint32_t memory;               // changes when the lane's slots in host memory are other pages than before
-    uint32_t reserved;
+    uint32_t tile_pixels;          // as SHAPED said
     struct reel_entry entry;
     int64_t start_pts; // frames of the segment: start_pts <= pts < end_pts
     int64_t end_pts;   // INT64_MAX for the last
@@ -305,7 +305,9 @@ struct reel_rec_model {
 
 struct reel_rec_shape {
     uint32_t job;
-    uint32_t parts; // wished: bands of a frame that several workers share
+    uint32_t parts;       // wished: bands of a frame that several workers share
+    uint32_t tile_pixels; // that an earlier run of the job settled on; 0: none
+    uint32_t reserved;
     struct reel_media media;
     struct reel_geometry in;
 };
@@ -321,6 +323,8 @@ struct reel_rec_shaped {
     uint32_t parts;                       // that a frame can be worked on in, 1 to what was wished
     uint32_t reads_device, writes_device; // 1: frames may come from, results go to device memory
     uint32_t luma_only;                   // 1: the model makes luma, which no RGB picture can take
+    uint32_t tile_pixels;                 // for want of memory frames are cut into tiles of at most so many; else 0
+    uint32_t reserved;
 };
 
 struct reel_rec_ready {

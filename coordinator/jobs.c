@@ -224,6 +224,8 @@ static void step_shape(struct run *run, struct job *job)
     bool split = run->settings.split == SET_SPLIT_SPATIAL;
     struct reel_rec_shape rec = {.job = job->spec->id, .media = job->scanned.media, .in = job->in};
     rec.parts = !split ? 1 : run->workers < LANE_MAX_PARTS ? run->workers : LANE_MAX_PARTS;
+    // What memory there was then is what the parts were made with.
+    if (job->old.n_segments && !job->old.done) rec.tile_pixels = job->old.header.tile_pixels;
     ask(run, job, REEL_WORKER, REEL_MSG_SHAPE, &rec);
 }
 

@@ -17,7 +17,7 @@
 #include "common/hash.h"
 #include "common/job.h"
 
-#define FORMAT 1
+#define FORMAT 2
 #define MAX_JOURNAL (256u << 20) // a longer file is no journal of ours
 #define CRC_CHARS 8
 
@@ -120,8 +120,9 @@ void journal_content_fini(struct journal_content *c)
 
 static bool read_header(const char *line, struct journal_content *c)
 {
-    uint64_t version, segments;
-    if (!number_of(line, "format", &version) || version != FORMAT || !number_of(line, "segments", &segments))
+    uint64_t version, segments, tiles;
+    if (!number_of(line, "format", &version) || version != FORMAT || !number_of(line, "segments", &segments) ||
+        !number_of(line, "tiles", &tiles))
         return false;
     journal_header_fini(&c->header);
     struct journal_header *h = &c->header;
@@ -131,6 +132,7 @@ static bool read_header(const char *line, struct journal_content *c)
     h->build = value_of(line, "build");
     h->device = value_of(line, "device");
     h->segments = (uint32_t)segments;
+    h->tile_pixels = (uint32_t)tiles;
     c->has_header = true;
     return h->input && h->model && h->config && h->build && h->device;
 }
@@ -291,6 +293,12 @@ enum reel_err journal_match(const struct journal_header *old, const struct journ
                          "could not resume: the parts were cut into %u segments, now there are %u\n"
                          "to begin anew use: --resume never",
                          old->segments, now->segments);
+    if (old->tile_pixels != now->tile_pixels)
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not resume: the parts were made of frames in tiles of at most %u pixels, for which "
+                         "there is no memory now (0: of whole frames)\n"
+                         "free memory, or to begin anew use: --resume never",
+                         old->tile_pixels);
     return REEL_OK;
 }
 
@@ -362,8 +370,8 @@ enum reel_err journal_put_header(struct journal *j, const struct journal_header 
     char *config = escape(h->config), *build = escape(h->build), *device = escape(h->device);
     enum reel_err err = REEL_ERR_NOMEM;
     if (config && build && device)
-        err = put(j, "HEADER format=%d segments=%u input=%s model=%s config=%s build=%s device=%s", FORMAT, h->segments,
-                  h->input, h->model, config, build, device);
+        err = put(j, "HEADER format=%d segments=%u tiles=%u input=%s model=%s config=%s build=%s device=%s", FORMAT,
+                  h->segments, h->tile_pixels, h->input, h->model, config, build, device);
     free(config);
     free(build);
     free(device);

@@ -28,6 +28,7 @@ struct journal_header {
     char *build;  // versions of all stages
     char *device; // kind of device
     uint32_t segments;
+    uint32_t tile_pixels; // of reel_rec_shaped: settled by the memory of the first run
 };
 
 struct journal_segment {

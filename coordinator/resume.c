@@ -107,7 +107,7 @@ static char *build_text(struct run *run)
 static enum reel_err make_header(struct run *run, const struct job *job, struct journal_header *out)
 {
     char hex[65];
-    *out = (struct journal_header){.segments = job->n_segments};
+    *out = (struct journal_header){.segments = job->n_segments, .tile_pixels = job->shaped.tile_pixels};
     out->input = strdup(reel_hex(job->scanned.input_sha256, 32, hex));
     out->model = strdup(reel_hex(run->model.model_sha256, 32, hex));
     out->config = strdup(run->config_text);
@@ -227,6 +227,7 @@ enum reel_err resume_take_over(struct run *run, struct job *job)
     free(now.input);
     now.input = strdup(job->old.header.input);
     now.segments = job->old.header.segments;
+    now.tile_pixels = job->old.header.tile_pixels;
     err = now.input ? journal_match(&job->old.header, &now)
                     : reel_fail(REEL_ERR_NOMEM, "could not read the journal: out of memory");
     journal_header_fini(&now);

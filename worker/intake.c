@@ -15,7 +15,8 @@
 
 static void settle_tiles(struct worker *w, struct view_params *p)
 {
-    bool dynamic = p->net_w <= 0 || p->net_h <= 0, large = (int64_t)p->src_w * p->src_h > TILING_WHOLE_PIXELS;
+    const int64_t most = p->tile_pixels ? p->tile_pixels : TILING_WHOLE_PIXELS;
+    bool dynamic = p->net_w <= 0 || p->net_h <= 0, large = (int64_t)p->src_w * p->src_h > most;
     bool may = !strcmp(w->child.settings.tile, "auto");
     if (p->fit == MODEL_TILES)
         tiling_reach(p, engines_reach(w->engines, false));
@@ -38,7 +39,7 @@ int intake_batch(struct worker *w, int net_w, int net_h)
 // Settles where pictures of this size go; ops->open comes later, when the
 // output's geometry is known.
 static enum reel_err setup_task(struct worker *w, const struct reel_media *media, const struct reel_geometry *in,
-                                uint32_t parts, struct task *out_task)
+                                uint32_t parts, uint32_t tile_pixels, struct task *out_task)
 {
     *out_task = (struct task){.settings = &w->child.settings, .media = *media, .in = *in};
     if (in->format.layout == REEL_PIX_NONE || !in->width || !in->height)
@@ -61,7 +62,8 @@ static enum reel_err setup_task(struct worker *w, const struct reel_media *media
                             .net_w = w->model.input.width,
                             .net_h = w->model.input.height,
                             .size_multiple = w->model.input.size_multiple,
-                            .parts = w->model.task == REEL_TASK_IMAGE ? (int)parts : 1};
+                            .parts = w->model.task == REEL_TASK_IMAGE ? (int)parts : 1,
+                            .tile_pixels = tile_pixels};
     settle_tiles(w, &p);
     enum reel_err err = view_init(&out_task->view, &p);
     if (err) return err;
@@ -106,34 +108,67 @@ static const char *tiles_are(const struct view *v, int multiple)
            "lower edges";
 }
 
-static void say_tiles(struct worker *w, uint32_t job, const struct view *v)
+static void say_tiles(struct worker *w, uint32_t job, const struct view *v, uint32_t tile_pixels)
 {
     if (v->fit != MODEL_TILES || v->n_x * v->n_y < 2) return;
     int multiple = w->model.input.size_multiple > 1 ? w->model.input.size_multiple : 1;
-    reel_child_note(&w->child, REEL_LOG_INFO, job, "frames of %dx%d are cut into %d x %d tiles of %dx%d, %s", v->src_w,
-                    v->src_h, v->n_x, v->n_y, v->net_w, v->net_h, tiles_are(v, multiple));
+    reel_child_note(&w->child, REEL_LOG_INFO, job, "frames of %dx%d are cut into %d x %d tiles of %dx%d%s, %s",
+                    v->src_w, v->src_h, v->n_x, v->n_y, v->net_w, v->net_h, tile_pixels ? " for want of memory" : "",
+                    tiles_are(v, multiple));
+}
+
+#define TILE_LEAST 4096 // pixels: smaller tiles are mostly overlap
+
+// Settles the task and compiles its network: that is the memory trial, and the
+// first frame finds it done. Frames for which there is no room whole are cut into
+// tiles, into smaller ones until they fit, where the field of the network makes
+// the same pixels of them. What is found here holds for all workers and resumes.
+static enum reel_err try_task(struct worker *w, const struct reel_rec_shape *rec, struct task *out_task,
+                              struct engine **out_engine, uint32_t *out_tile_pixels)
+{
+    // It may take the place of an engine that frames under way are computed by.
+    enum reel_err err = batch_drain(w);
+    if (err) return err;
+    uint32_t most = rec->tile_pixels;
+    char why[REEL_TEXT_BYTES] = "";
+    for (int64_t tried = INT64_MAX;;) {
+        err = setup_task(w, &rec->media, &rec->in, rec->parts, most, out_task);
+        if (err || !w->has_model) break;
+        const struct view *v = &out_task->view;
+        const int64_t pixels = (int64_t)v->net_w * v->net_h;
+        if (*why && (pixels >= tried || !v->exact)) { // nothing smaller gives the same pixels
+            err = reel_fail(REEL_ERR_NOMEM, "%s\nname a size with --tile WxH, or take fewer --workers_per_gpu", why);
+            break;
+        }
+        err = batch_engine(w, out_task, out_engine);
+        const bool may =
+            w->model.task == REEL_TASK_IMAGE && w->model.input.width <= 0 && !strcmp(w->child.settings.tile, "auto");
+        if (err != REEL_ERR_NOMEM || !may || rec->tile_pixels || pixels / 2 < TILE_LEAST) break;
+        snprintf(why, sizeof why, "%s", reel_fail_text());
+        tried = pixels;
+        most = (uint32_t)(pixels / 2);
+    }
+    *out_tile_pixels = most;
+    return err;
 }
 
 static enum reel_err shape_of(struct worker *w, const struct reel_rec_shape *rec, struct reel_rec_shaped *out_shaped)
 {
     struct task task;
+    struct engine *engine = NULL;
     if (rec->parts < 1 || rec->parts > REEL_MAX_PARTS)
         return reel_fail(REEL_ERR_PROTO, "could not work on frames in %u parts", rec->parts);
-    enum reel_err err = setup_task(w, &rec->media, &rec->in, rec->parts, &task);
+    *out_shaped = (struct reel_rec_shaped){.job = rec->job};
+    enum reel_err err = try_task(w, rec, &task, &engine, &out_shaped->tile_pixels);
     if (err) return err;
-    *out_shaped = (struct reel_rec_shaped){.job = rec->job, .task = task.model ? task.model->task : REEL_TASK_IMAGE};
+    out_shaped->task = task.model ? task.model->task : REEL_TASK_IMAGE;
     out_shaped->parts = (uint32_t)task.view.parts;
     if ((err = task.ops->shape(&task, out_shaped))) return err;
     // Device memory that is the host's is read and written like any other.
     out_shaped->reads_device = out_shaped->writes_device = w->child.mem_kind == REEL_MEM_HOST;
     if (!w->has_model) return REEL_OK;
     if (rec->parts > 1) say_parts(w, rec->job, &task.view);
-    say_tiles(w, rec->job, &task.view);
-    // Compiling here is the memory trial, and the first frame finds it done. It may
-    // take the place of an engine that frames under way are computed by.
-    struct engine *engine;
-    if ((err = batch_drain(w))) return err;
-    if ((err = batch_engine(w, &task, &engine))) return err;
+    say_tiles(w, rec->job, &task.view, out_shaped->tile_pixels);
     if (reel_child_on_gpu(&w->child) && w->device && device_takes(w->device, &task, engine)) {
         out_shaped->reads_device = 1;
         out_shaped->writes_device = w->model.task == REEL_TASK_IMAGE; // results of other tasks are finished on the host
@@ -208,7 +243,7 @@ static enum reel_err open_lane(struct worker *w, const struct reel_rec_open *rec
     if (!err) err = reel_child_ring_configure(&w->child, rec, REEL_RING_OUT);
     if (!err && (rec->parts < 1 || rec->parts > REEL_MAX_PARTS))
         err = reel_fail(REEL_ERR_PROTO, "could not work on frames in %u parts", rec->parts);
-    if (!err) err = setup_task(w, &rec->media, &rec->in, rec->parts, &l->task);
+    if (!err) err = setup_task(w, &rec->media, &rec->in, rec->parts, rec->tile_pixels, &l->task);
     if (!err && l->task.view.parts != (int)rec->parts)
         err = reel_fail(REEL_ERR_PROTO, "could not work on frames in %u parts: this network takes %d", rec->parts,
                         l->task.view.parts);

@@ -9,7 +9,8 @@
 #define PART_ROWS 16 // least height of a band
 // Tiles that make more work than this, of the frame's, are not worth their memory.
 #define TILES_WORTH 2.0
-#define MOST_TILES 64 // along one axis
+#define TILES_NEEDED 8.0 // where the whole frame has no room
+#define MOST_TILES 64    // along one axis
 
 static int multiple_of(const struct view_params *p, int align)
 {
@@ -43,7 +44,13 @@ void tiling_reach(struct view_params *p, struct field_reach r)
     p->align = multiple_of(p, r.step);
 }
 
-// The least work with tiles of TILING_WHOLE_PIXELS at the most, in `parts` bands
+// Frames and tiles of more pixels are cut.
+static int64_t most_of(const struct view_params *p)
+{
+    return p->tile_pixels ? p->tile_pixels : TILING_WHOLE_PIXELS;
+}
+
+// The least work with tiles of most_of() pixels at the most, in `parts` bands
 // of whole tile rows. False: there is none that is worth it.
 static bool choose(struct view_params *p, struct field_reach reach, bool bits, int parts)
 {
@@ -52,7 +59,8 @@ static bool choose(struct view_params *p, struct field_reach reach, bool bits, i
     if (q.radius < 0) return false;
     int overlap = view_overlap(q.radius, q.align);
     int pad_w = round_up(p->src_w, p->size_multiple), pad_h = round_up(p->src_h, p->size_multiple);
-    double frame = (double)pad_w * pad_h, best = frame * (parts > 1 ? PART_WORTH * parts : TILES_WORTH);
+    double frame = (double)pad_w * pad_h;
+    double best = frame * (parts > 1 ? PART_WORTH * parts : p->tile_pixels ? TILES_NEEDED : TILES_WORTH);
     if (parts > 1 && (pad_h - overlap) / parts < PART_ROWS) return false;
     q.fit = MODEL_TILES, q.bits = bits, q.parts = parts, q.net_w = 0;
     for (int n_x = 1; n_x <= MOST_TILES; n_x++)
@@ -61,7 +69,7 @@ static bool choose(struct view_params *p, struct field_reach reach, bool bits, i
             int least = bits ? overlap + 1 : 2 * overlap;
             if ((n_x > 1 && w < least) || (n_y > 1 && h < least)) break; // smaller ones are no better
             double work = (double)w * h * n_x * n_y;
-            if ((double)w * h > TILING_WHOLE_PIXELS || work > best) continue;
+            if ((double)w * h > (double)most_of(p) || work > best) continue;
             best = work, q.net_w = w, q.net_h = h;
         }
     if (!q.net_w) return false;
@@ -74,7 +82,7 @@ void tiling_choose(struct view_params *p, struct field_reach values, struct fiel
     for (int parts = p->parts; parts > 1; parts--)
         if (choose(p, bits, true, parts)) return;
     p->parts = 1;
-    bool large = (int64_t)p->src_w * p->src_h > TILING_WHOLE_PIXELS;
+    bool large = (int64_t)p->src_w * p->src_h > most_of(p);
     if (!large || !may_tile || choose(p, bits, true, 1)) return;
     choose(p, values, false, 1);
 }

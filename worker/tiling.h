@@ -14,7 +14,8 @@
 #include "worker/view.h"
 
 // Frames of more pixels than this are tiled, and no tile has more: activations
-// of 64 channels take 256 bytes a pixel, several times.
+// of 64 channels take 256 bytes a pixel, several times. Where that is too much for
+// the memory there is, view_params.tile_pixels says less.
 #define TILING_WHOLE_PIXELS (1920 * 1088)
 
 // p: a picture task's, of a network of any size, with parts as wished. Leaves it

@@ -43,10 +43,11 @@ struct view_params {
     int src_w, src_h;
     int net_w, net_h; // 0: as large as the source
     int size_multiple;
-    int radius; // receptive radius in both directions, -1 unknown or unbounded
-    int align;  // cuts at these multiples change nothing; 0 = 1
-    bool bits;  // radius and align are those of bits, net_w and net_h were chosen for them
-    int parts;  // wished; 0 or 1: none
+    int radius;           // receptive radius in both directions, -1 unknown or unbounded
+    int align;            // cuts at these multiples change nothing; 0 = 1
+    bool bits;            // radius and align are those of bits, net_w and net_h were chosen for them
+    int parts;            // wished; 0 or 1: none
+    uint32_t tile_pixels; // at most of a chosen tile; 0: TILING_WHOLE_PIXELS
 };
 
 // Errors: LIMIT (more than VIEW_MAX_TILES tiles).

@@ -38,6 +38,31 @@ if ((rc)); then not_ok batch_shrinks "exit code $rc"
 elif ! grep -q "runs of 2 frames at once have no room: 1 from now on" "$work/err"; then not_ok batch_shrinks "nobody said so"
 elif [[ $(sum "$work/twin_later.mkv") != "$(sum "$work/twin1.mkv")" ]]; then not_ok batch_shrinks "other bytes"
 else ok batch_shrinks; fi
+# Frames for which there is no room go through in tiles, and a resume keeps to them where there is room again.
+ffmpeg -v error -y -f lavfi -i testsrc2=s=320x64:r=20:d=0.2 -c:v ffv1 -pix_fmt yuv420p "$work/wide.mkv" </dev/null
+wide() { # output [options]
+    limit=240 reel "$work/wide.mkv" -o "$1" -y --backend onednn --model "$root/models/upscale2x-fast.onnx" --encoder ffv1 \
+        --gpu_num 1 --batch 1 --segment_seconds 0.1 --lanes 1 --progress plain "${@:2}"
+}
+cut="frames of 320x64 are cut into .* for want of memory, .*: the same pixels as uncut"
+rc=0
+wide "$work/whole.mkv" || not_ok whole "exit code $?"
+export REELMILL_HOST_DEVICE_BYTES=600000
+wide "$work/tiled.mkv" || rc=$?
+if ((rc)); then not_ok tiles_without_room "exit code $rc"
+elif ! grep -q "$cut" "$work/err"; then not_ok tiles_without_room "nobody said so"
+elif [[ $(sum "$work/tiled.mkv") != "$(sum "$work/whole.mkv")" ]]; then not_ok tiles_without_room "other bytes"
+else ok tiles_without_room; fi
+if wide "$work/none.mkv" --tile off; then not_ok tiles_off "it went through"
+elif ! grep -q "no memory for" "$work/err"; then not_ok tiles_off "$(tail -n 2 "$work/err")"
+else ok tiles_off; fi
+REELMILL_CRASH='commit.after_journal:1:9' wide "$work/later.mkv" && not_ok tiles_resumed "it did not die"
+unset REELMILL_HOST_DEVICE_BYTES
+wide "$work/later.mkv" || rc=$?
+if ((rc)); then not_ok tiles_resumed "exit code $rc"
+elif ! grep -q "$cut" "$work/err"; then not_ok tiles_resumed "the resume took whole frames"
+elif [[ $(sum "$work/later.mkv") != "$(sum "$work/whole.mkv")" ]]; then not_ok tiles_resumed "other bytes"
+else ok tiles_resumed; fi
 unset REELMILL_GPU_TWIN
 
 psnr=$(ffmpeg -v info -i "$work/cpu.mkv" -i "$work/twin1.mkv" -lavfi psnr -f null - 2>&1 </dev/null |

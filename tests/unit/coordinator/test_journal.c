@@ -17,7 +17,8 @@ static struct journal_header header_of(const char *config)
                                    .config = (char *)config,
                                    .build = (char *)"reelmill 1\ndecoder: libavcodec 59 100%",
                                    .device = (char *)"cpu avx2",
-                                   .segments = 3};
+                                   .segments = 3,
+                                   .tile_pixels = 65536};
 }
 
 static void write_journal(void)
@@ -146,6 +147,10 @@ static void other_runs_are_refused(void)
     b = a;
     b.segments = 4;
     CHECK_INT(journal_match(&a, &b), REEL_ERR_CONFIG);
+    b = a;
+    b.tile_pixels = 0;
+    CHECK_INT(journal_match(&a, &b), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "tiles of at most 65536 pixels");
 }
 
 CHECK_MAIN({"round_trip", round_trip}, {"torn_tail_is_ignored", torn_tail_is_ignored},

@@ -99,6 +99,24 @@ static void unbounded_fields_go_whole(void)
     CHECK(p.fit != MODEL_TILES);
 }
 
+// Where the memory allows less than TILING_WHOLE_PIXELS.
+static void less_room_takes_smaller_tiles(void)
+{
+    for (uint32_t most = 1 << 20; most >= 1 << 16; most /= 2) {
+        struct view_params p = {.src_w = 1280, .src_h = 720, .size_multiple = 2, .tile_pixels = most};
+        tiling_choose(&p, values, bits, true);
+        CHECK(p.fit == MODEL_TILES || most >= 1280 * 720);
+        if (p.fit != MODEL_TILES) continue;
+        check_view(&p, 2);
+        CHECK_MSG((int64_t)p.net_w * p.net_h <= most, "%dx%d", p.net_w, p.net_h);
+    }
+    // Less than the field leaves nothing to choose.
+    struct view_params p = {.src_w = 1280, .src_h = 720, .size_multiple = 2, .tile_pixels = 50 * 50};
+    tiling_choose(&p, values, bits, true);
+    CHECK(p.fit != MODEL_TILES);
+}
+
 CHECK_MAIN({"tiling: every size", every_size},
            {"tiling: even sizes are tiled and split", even_sizes_are_tiled_and_split},
-           {"tiling: unbounded fields go whole", unbounded_fields_go_whole})
+           {"tiling: unbounded fields go whole", unbounded_fields_go_whole},
+           {"tiling: less room takes smaller tiles", less_room_takes_smaller_tiles})
