@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/narrow.h"
+
 #define MAX_HEADER 65536
 
 struct descr {
@@ -28,6 +30,9 @@ static const struct descr descrs[] = {
     {"<i4", REEL_I32},  {"<i8", REEL_I64}, {"|u1", REEL_U8},  {"<u2", REEL_U16},  {"<u4", REEL_U32}, {"<u8", REEL_U64},
     {"|b1", REEL_BOOL}, {"<i1", REEL_I8},  {"<u1", REEL_U8},  {"|V2", REEL_BF16},
 };
+// Narrow types are written as ml_dtypes does, a byte an element; which of them it
+// is does not stand in the file, so that they are not read.
+#define NARROW_DESCR "|V1"
 
 static const char *skip_space(const char *p)
 {
@@ -191,6 +196,7 @@ enum reel_err reel_npy_write(const char *path, const struct reel_tensor *t)
     const char *descr = NULL;
     for (size_t i = 0; i < sizeof descrs / sizeof descrs[0] && !descr; i++)
         if (descrs[i].dtype == t->dtype) descr = descrs[i].text;
+    if (reel_is_narrow_float(t->dtype) || reel_is_narrow_int(t->dtype)) descr = NARROW_DESCR;
     if (!descr || reel_tensor_count(t) < 0)
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not write tensor \"%s\": element type %s", path,
                          reel_dtype_name(t->dtype));

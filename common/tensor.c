@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/narrow.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -25,11 +27,31 @@ struct dtype_info {
 };
 
 static const struct dtype_info dtypes[REEL_DTYPE_COUNT] = {
-    [REEL_DTYPE_NONE] = {"none", 0}, [REEL_F32] = {"float32", 4},   [REEL_F64] = {"float64", 8},
-    [REEL_F16] = {"float16", 2},     [REEL_BF16] = {"bfloat16", 2}, [REEL_I8] = {"int8", 1},
-    [REEL_I16] = {"int16", 2},       [REEL_I32] = {"int32", 4},     [REEL_I64] = {"int64", 8},
-    [REEL_U8] = {"uint8", 1},        [REEL_U16] = {"uint16", 2},    [REEL_U32] = {"uint32", 4},
-    [REEL_U64] = {"uint64", 8},      [REEL_BOOL] = {"bool", 1},     [REEL_STRING] = {"string", 0},
+    [REEL_DTYPE_NONE] = {"none", 0},
+    [REEL_F32] = {"float32", 4},
+    [REEL_F64] = {"float64", 8},
+    [REEL_F16] = {"float16", 2},
+    [REEL_BF16] = {"bfloat16", 2},
+    [REEL_I8] = {"int8", 1},
+    [REEL_I16] = {"int16", 2},
+    [REEL_I32] = {"int32", 4},
+    [REEL_I64] = {"int64", 8},
+    [REEL_U8] = {"uint8", 1},
+    [REEL_U16] = {"uint16", 2},
+    [REEL_U32] = {"uint32", 4},
+    [REEL_U64] = {"uint64", 8},
+    [REEL_BOOL] = {"bool", 1},
+    [REEL_STRING] = {"string", 0},
+    [REEL_F8E4M3FN] = {"float8e4m3fn", 1},
+    [REEL_F8E4M3FNUZ] = {"float8e4m3fnuz", 1},
+    [REEL_F8E5M2] = {"float8e5m2", 1},
+    [REEL_F8E5M2FNUZ] = {"float8e5m2fnuz", 1},
+    [REEL_F8E8M0] = {"float8e8m0", 1},
+    [REEL_F4E2M1] = {"float4e2m1", 1},
+    [REEL_I4] = {"int4", 1},
+    [REEL_U4] = {"uint4", 1},
+    [REEL_I2] = {"int2", 1},
+    [REEL_U2] = {"uint2", 1},
 };
 
 size_t reel_dtype_bytes(enum reel_dtype dtype)
@@ -202,7 +224,7 @@ uint16_t reel_f32_to_bf16(float f)
 
 // A double as a float whose last bit is set when anything was cut off (round to
 // odd): rounding that again to 16 bits gives the directly rounded result.
-static float f64_to_f32_odd(double d)
+float reel_f64_to_f32_odd(double d)
 {
     float f = (float)d;
     double back = f;
@@ -275,34 +297,34 @@ static uint64_t f64_to_u64(double x)
 
 // Each source type loads as one of three kinds (double, int64, uint64), which
 // each destination type stores; float32 from integers is rounded once.
-#define STORE_FROM_F64(X)                                       \
-    X(REEL_F32, float, (float)v)                                \
-    X(REEL_F64, double, v)                                      \
-    X(REEL_F16, uint16_t, reel_f32_to_f16(f64_to_f32_odd(v)))   \
-    X(REEL_BF16, uint16_t, reel_f32_to_bf16(f64_to_f32_odd(v))) \
-    X(REEL_I8, int8_t, (int8_t)f64_to_i64(v))                   \
-    X(REEL_I16, int16_t, (int16_t)f64_to_i64(v))                \
-    X(REEL_I32, int32_t, (int32_t)f64_to_i64(v))                \
-    X(REEL_I64, int64_t, f64_to_i64(v))                         \
-    X(REEL_U8, uint8_t, (uint8_t)f64_to_i64(v))                 \
-    X(REEL_U16, uint16_t, (uint16_t)f64_to_i64(v))              \
-    X(REEL_U32, uint32_t, (uint32_t)f64_to_i64(v))              \
-    X(REEL_U64, uint64_t, f64_to_u64(v))                        \
+#define STORE_FROM_F64(X)                                            \
+    X(REEL_F32, float, (float)v)                                     \
+    X(REEL_F64, double, v)                                           \
+    X(REEL_F16, uint16_t, reel_f32_to_f16(reel_f64_to_f32_odd(v)))   \
+    X(REEL_BF16, uint16_t, reel_f32_to_bf16(reel_f64_to_f32_odd(v))) \
+    X(REEL_I8, int8_t, (int8_t)f64_to_i64(v))                        \
+    X(REEL_I16, int16_t, (int16_t)f64_to_i64(v))                     \
+    X(REEL_I32, int32_t, (int32_t)f64_to_i64(v))                     \
+    X(REEL_I64, int64_t, f64_to_i64(v))                              \
+    X(REEL_U8, uint8_t, (uint8_t)f64_to_i64(v))                      \
+    X(REEL_U16, uint16_t, (uint16_t)f64_to_i64(v))                   \
+    X(REEL_U32, uint32_t, (uint32_t)f64_to_i64(v))                   \
+    X(REEL_U64, uint64_t, f64_to_u64(v))                             \
     X(REEL_BOOL, uint8_t, v != 0)
 
-#define STORE_FROM_INT(X)                                               \
-    X(REEL_F32, float, (float)v)                                        \
-    X(REEL_F64, double, (double)v)                                      \
-    X(REEL_F16, uint16_t, reel_f32_to_f16(f64_to_f32_odd((double)v)))   \
-    X(REEL_BF16, uint16_t, reel_f32_to_bf16(f64_to_f32_odd((double)v))) \
-    X(REEL_I8, int8_t, (int8_t)v)                                       \
-    X(REEL_I16, int16_t, (int16_t)v)                                    \
-    X(REEL_I32, int32_t, (int32_t)v)                                    \
-    X(REEL_I64, int64_t, (int64_t)v)                                    \
-    X(REEL_U8, uint8_t, (uint8_t)v)                                     \
-    X(REEL_U16, uint16_t, (uint16_t)v)                                  \
-    X(REEL_U32, uint32_t, (uint32_t)v)                                  \
-    X(REEL_U64, uint64_t, (uint64_t)v)                                  \
+#define STORE_FROM_INT(X)                                                    \
+    X(REEL_F32, float, (float)v)                                             \
+    X(REEL_F64, double, (double)v)                                           \
+    X(REEL_F16, uint16_t, reel_f32_to_f16(reel_f64_to_f32_odd((double)v)))   \
+    X(REEL_BF16, uint16_t, reel_f32_to_bf16(reel_f64_to_f32_odd((double)v))) \
+    X(REEL_I8, int8_t, (int8_t)v)                                            \
+    X(REEL_I16, int16_t, (int16_t)v)                                         \
+    X(REEL_I32, int32_t, (int32_t)v)                                         \
+    X(REEL_I64, int64_t, (int64_t)v)                                         \
+    X(REEL_U8, uint8_t, (uint8_t)v)                                          \
+    X(REEL_U16, uint16_t, (uint16_t)v)                                       \
+    X(REEL_U32, uint32_t, (uint32_t)v)                                       \
+    X(REEL_U64, uint64_t, (uint64_t)v)                                       \
     X(REEL_BOOL, uint8_t, v != 0)
 
 #define STORE_CASE(DTYPE, TYPE, EXPR)         \
@@ -359,11 +381,47 @@ DEFINE_CONVERT(convert_bool, uint8_t, STORE_FROM_INT)
 #undef LOAD
 #undef LOADED_TYPE
 
+// From or to a type that narrow.h describes: by way of float32, or of the byte
+// type behind a narrow integer.
+static void convert_narrow(void *dst, enum reel_dtype dst_dtype, const void *src, enum reel_dtype src_dtype,
+                           int64_t count)
+{
+    enum { CHUNK = 512 };
+    float part[CHUNK];
+    if (reel_is_narrow_int(src_dtype)) {
+        reel_convert(dst, dst_dtype, src, reel_narrow_int_base(src_dtype), count);
+        return;
+    }
+    if (reel_is_narrow_int(dst_dtype)) {
+        reel_convert(dst, reel_narrow_int_base(dst_dtype), src, src_dtype, count);
+        reel_narrow_int_wrap(dst_dtype, dst, count);
+        return;
+    }
+    for (int64_t i = 0; i < count; i += CHUNK) {
+        const int64_t n = count - i < CHUNK ? count - i : CHUNK;
+        const char *from = (const char *)src + (size_t)i * reel_dtype_bytes(src_dtype);
+        if (reel_is_narrow_float(src_dtype))
+            reel_narrow_to_f32_array(src_dtype, part, (const uint8_t *)from, n);
+        else if (src_dtype == REEL_F64)
+            for (int64_t k = 0; k < n; k++) part[k] = reel_f64_to_f32_odd(((const double *)(const void *)from)[k]);
+        else
+            reel_convert(part, REEL_F32, from, src_dtype, n);
+        if (!reel_is_narrow_float(dst_dtype))
+            reel_convert((char *)dst + (size_t)i * reel_dtype_bytes(dst_dtype), dst_dtype, part, REEL_F32, n);
+        else
+            for (int64_t k = 0; k < n; k++) ((uint8_t *)dst)[i + k] = reel_f32_to_narrow(dst_dtype, part[k], true);
+    }
+}
+
 void reel_convert(void *dst, enum reel_dtype dst_dtype, const void *src, enum reel_dtype src_dtype, int64_t count)
 {
     if (count <= 0) return;
     if (dst_dtype == src_dtype) {
         memmove(dst, src, (size_t)count * reel_dtype_bytes(src_dtype));
+        return;
+    }
+    if (src_dtype > REEL_STRING || dst_dtype > REEL_STRING) {
+        convert_narrow(dst, dst_dtype, src, src_dtype, count);
         return;
     }
     switch (src_dtype) {

@@ -31,6 +31,17 @@ enum reel_dtype {
     REEL_U64,
     REEL_BOOL,   // one byte, 0 or 1
     REEL_STRING, // carried through import, refused by every operator
+    // Narrow types (narrow.h): a byte for each element here, packed in files.
+    REEL_F8E4M3FN,
+    REEL_F8E4M3FNUZ,
+    REEL_F8E5M2,
+    REEL_F8E5M2FNUZ,
+    REEL_F8E8M0, // powers of two
+    REEL_F4E2M1,
+    REEL_I4, // sign extended to the byte
+    REEL_U4,
+    REEL_I2,
+    REEL_U2,
     REEL_DTYPE_COUNT,
 };
 
@@ -56,6 +67,7 @@ struct reel_tensor {
 size_t reel_dtype_bytes(enum reel_dtype dtype);
 // "float32", "int64", ...
 const char *reel_dtype_name(enum reel_dtype dtype);
+// Of 16 bits and more: what is computed in.
 bool reel_dtype_is_float(enum reel_dtype dtype);
 
 // Elements of a fully known shape, or -1 when an extent is unknown, negative
@@ -83,7 +95,8 @@ float reel_bf16_to_f32(uint16_t h);
 uint16_t reel_f32_to_bf16(float f);
 // Array conversions between any two numeric types; float to integer truncates
 // and saturates nothing (ONNX Cast leaves out of range undefined; ours wraps as
-// the CPU does), anything to BOOL is x != 0.
+// the CPU does, narrow integers keep the low bits), float to narrow float
+// saturates, anything to BOOL is x != 0.
 void reel_convert(void *dst, enum reel_dtype dst_dtype, const void *src, enum reel_dtype src_dtype, int64_t count);
 
 // NumPy .npy files (format 1.0-3.0, C order, little endian; bf16 is written as

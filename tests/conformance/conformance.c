@@ -27,6 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/narrow.h"
 #include "worker/net.h"
 #include "worker/onnx/import.h"
 
@@ -141,7 +142,7 @@ static bool compare(const struct options *options, const struct reel_tensor *hav
     }
     int64_t count = reel_tensor_count(want), bad = 0, first = -1;
     double worst = 0;
-    if (!reel_dtype_is_float(want->dtype)) {
+    if (!reel_dtype_is_float(want->dtype) && !reel_is_narrow_float(want->dtype)) {
         size_t item = reel_dtype_bytes(want->dtype);
         for (int64_t i = 0; i < count; i++)
             if (memcmp((char *)have->data + (size_t)i * item, (char *)want->data + (size_t)i * item, item)) {

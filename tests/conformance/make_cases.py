@@ -19,6 +19,7 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 import cases_sequence
+import cases_types
 
 
 def tensor_of(value, name):
@@ -59,7 +60,7 @@ def write_case(folder, name, case):
 def main():
     folder = sys.argv[1]
     made = 0
-    for module in (cases_sequence,):
+    for module in (cases_sequence, cases_types):
         for name, case in module.cases():
             write_case(folder, name, case)
             made += 1

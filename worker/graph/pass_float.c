@@ -38,7 +38,8 @@ static enum reel_err widen_attrs(struct graph *graph, struct node *node)
 {
     for (int i = 0; i < node->n_attr; i++) {
         struct attr *a = &node->attr[i];
-        bool type_name = !strcmp(a->name, "to") || !strcmp(a->name, "dtype") || !strcmp(a->name, "output_datatype");
+        bool type_name = !strcmp(a->name, "to") || !strcmp(a->name, "dtype") || !strcmp(a->name, "output_datatype") ||
+                         !strcmp(a->name, "output_dtype"); // of DequantizeLinear
         if (a->type == ATTR_INT && type_name && (a->u.i == ONNX_FLOAT16 || a->u.i == ONNX_BFLOAT16))
             a->u.i = ONNX_FLOAT;
         if (a->type == ATTR_TENSOR && is_half(a->u.t->dtype)) {

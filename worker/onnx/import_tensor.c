@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/narrow.h"
+
 // A sparse tensor of a few bytes must not become gigabytes.
 #define MAX_SPARSE_BYTES ((size_t)256 << 20)
 
@@ -66,16 +68,16 @@ static const struct {
     [14] = {"complex64", REEL_DTYPE_NONE},
     [15] = {"complex128", REEL_DTYPE_NONE},
     [16] = {"bfloat16", REEL_BF16},
-    [17] = {"float8e4m3fn", REEL_DTYPE_NONE},
-    [18] = {"float8e4m3fnuz", REEL_DTYPE_NONE},
-    [19] = {"float8e5m2", REEL_DTYPE_NONE},
-    [20] = {"float8e5m2fnuz", REEL_DTYPE_NONE},
-    [21] = {"uint4", REEL_DTYPE_NONE},
-    [22] = {"int4", REEL_DTYPE_NONE},
-    [23] = {"float4e2m1", REEL_DTYPE_NONE},
-    [24] = {"float8e8m0", REEL_DTYPE_NONE},
-    [25] = {"uint2", REEL_DTYPE_NONE},
-    [26] = {"int2", REEL_DTYPE_NONE},
+    [17] = {"float8e4m3fn", REEL_F8E4M3FN},
+    [18] = {"float8e4m3fnuz", REEL_F8E4M3FNUZ},
+    [19] = {"float8e5m2", REEL_F8E5M2},
+    [20] = {"float8e5m2fnuz", REEL_F8E5M2FNUZ},
+    [21] = {"uint4", REEL_U4},
+    [22] = {"int4", REEL_I4},
+    [23] = {"float4e2m1", REEL_F4E2M1},
+    [24] = {"float8e8m0", REEL_F8E8M0},
+    [25] = {"uint2", REEL_U2},
+    [26] = {"int2", REEL_I2},
 };
 #define N_ONNX_TYPES ((int)(sizeof onnx_types / sizeof onnx_types[0]))
 
@@ -138,6 +140,36 @@ static bool entry_number(const char *text, uint64_t *out_value)
     return !errno && end != text && !*end && *text != '-';
 }
 
+// ---- elements that share a byte ---------------------------------------------
+
+// Bytes of its elements in a file.
+static uint64_t stored_bytes(const struct reel_tensor *t)
+{
+    const uint64_t per = (uint64_t)reel_elements_a_byte(t->dtype);
+    return (reel_tensor_bytes(t) + per - 1) / per;
+}
+
+// Where what a file stores is put before unpack(): the end of the tensor, so
+// that unpacking from the front never overtakes it.
+static void *stored_place(struct reel_tensor *t)
+{
+    return (char *)t->data + (reel_tensor_bytes(t) - stored_bytes(t));
+}
+
+// The first element is in the lowest bits (onnx.proto, TensorProto.int32_data).
+static void unpack(struct reel_tensor *t)
+{
+    const int per = reel_elements_a_byte(t->dtype), bits = 8 / per;
+    if (per == 1) return;
+    const uint8_t *from = stored_place(t);
+    uint8_t *to = t->data;
+    for (int64_t i = 0, n = reel_tensor_count(t); i < n; i += per) {
+        const uint8_t byte = from[i / per];
+        for (int k = 0; k < per && i + k < n; k++) to[i + k] = (uint8_t)(byte >> (k * bits) & ((1 << bits) - 1));
+    }
+    if (reel_is_narrow_int(t->dtype)) reel_narrow_int_wrap(t->dtype, to, reel_tensor_count(t));
+}
+
 static enum reel_err read_at(int fd, void *data, uint64_t bytes, uint64_t offset)
 {
     for (uint64_t done = 0; done < bytes;) {
@@ -154,7 +186,7 @@ static enum reel_err from_external(const Onnx__TensorProto *proto, struct tensor
                                    struct reel_tensor *out_t)
 {
     const char *location = NULL;
-    uint64_t offset = 0, length = 0, bytes = reel_tensor_bytes(out_t);
+    uint64_t offset = 0, length = 0, bytes = stored_bytes(out_t);
     bool has_length = false;
     for (size_t i = 0; i < proto->n_external_data; i++) {
         const char *key = proto->external_data[i]->key, *value = proto->external_data[i]->value;
@@ -181,7 +213,8 @@ static enum reel_err from_external(const Onnx__TensorProto *proto, struct tensor
         err = reel_fail(REEL_ERR_INPUT, "external data \"%.200s\" has %lld bytes, too few for offset %" PRIu64,
                         location, (long long)st.st_size, offset);
     if (!err) err = reel_tensor_init(out_t, out_t->dtype, &out_t->shape);
-    if (!err) err = read_at(fd, out_t->data, bytes, offset);
+    if (!err) err = read_at(fd, stored_place(out_t), bytes, offset);
+    if (!err) unpack(out_t);
     if (!err) source->bytes_left -= bytes;
     close(fd);
     return err;
@@ -196,9 +229,9 @@ static enum reel_err wrong_length(uint64_t have, uint64_t want)
 
 static enum reel_err from_raw(Onnx__TensorProto *proto, bool keep, struct reel_tensor *out_t)
 {
-    size_t bytes = reel_tensor_bytes(out_t);
+    size_t bytes = stored_bytes(out_t);
     if (proto->raw_data.len != bytes) return wrong_length(proto->raw_data.len, bytes);
-    if (bytes >= PB_STEAL_BYTES && !keep) {
+    if (bytes >= PB_STEAL_BYTES && !keep && bytes == reel_tensor_bytes(out_t)) {
         out_t->data = proto->raw_data.data;
         out_t->owned = true;
         proto->raw_data.data = NULL;
@@ -206,7 +239,8 @@ static enum reel_err from_raw(Onnx__TensorProto *proto, bool keep, struct reel_t
         return REEL_OK;
     }
     enum reel_err err = reel_tensor_init(out_t, out_t->dtype, &out_t->shape);
-    if (!err && bytes) memcpy(out_t->data, proto->raw_data.data, bytes);
+    if (!err && bytes) memcpy(stored_place(out_t), proto->raw_data.data, bytes);
+    if (!err) unpack(out_t);
     return err;
 }
 
@@ -234,13 +268,16 @@ static enum reel_err from_fields(const Onnx__TensorProto *proto, struct reel_ten
         src = proto->int32_data, have = proto->n_int32_data, as = REEL_I32;
         break;
     }
-    int64_t count = reel_tensor_count(out_t);
-    if (have != (uint64_t)count) return wrong_length(have * reel_dtype_bytes(out_t->dtype), reel_tensor_bytes(out_t));
+    // One field an element, but one a byte of those that share it.
+    const int64_t count = (int64_t)(stored_bytes(out_t) / reel_dtype_bytes(out_t->dtype));
+    if (have != (uint64_t)count) return wrong_length(have * reel_dtype_bytes(out_t->dtype), stored_bytes(out_t));
     enum reel_err err = reel_tensor_init(out_t, out_t->dtype, &out_t->shape);
     if (err) return err;
-    // 16-bit floats are kept as their bits in int32_data.
+    // Floats of 16 bits and less are kept as their bits in int32_data.
     enum reel_dtype to = out_t->dtype == REEL_F16 || out_t->dtype == REEL_BF16 ? REEL_U16 : out_t->dtype;
-    reel_convert(out_t->data, to, src, as, count);
+    if (reel_is_narrow_float(to) || reel_is_narrow_int(to)) to = REEL_U8;
+    reel_convert(stored_place(out_t), to, src, as, count);
+    unpack(out_t);
     return REEL_OK;
 }
 

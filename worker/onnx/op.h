@@ -54,6 +54,11 @@ struct op_call {
 #define TYPES_INT (TYPES_SINT | TYPES_UINT)
 #define TYPES_NUM (TYPES_FLOAT | TYPES_INT)
 #define TYPES_ALL (TYPES_NUM | T_(REEL_BOOL))
+#define TYPES_FLOAT8 (T_(REEL_F8E4M3FN) | T_(REEL_F8E4M3FNUZ) | T_(REEL_F8E5M2) | T_(REEL_F8E5M2FNUZ))
+#define TYPES_NARROW_INT (T_(REEL_I4) | T_(REEL_U4) | T_(REEL_I2) | T_(REEL_U2))
+#define TYPES_NARROW (TYPES_FLOAT8 | T_(REEL_F8E8M0) | T_(REEL_F4E2M1) | TYPES_NARROW_INT)
+// What only moves elements, or converts them.
+#define TYPES_ANY (TYPES_ALL | TYPES_NARROW)
 
 enum op_flag {
     OP_ELEMENTWISE = 1 << 0,   // out[0][i] depends on in[*][i] alone (after broadcasting)

@@ -325,8 +325,8 @@ static void unknown_operators_are_named(void)
     CHECK_REFUSED(model(graph_around(g)), REEL_ERR_INPUT, "com.nobody");
     f = (struct pb){0};
     put_message(&f, 1, node("Relu", "x", NULL, "y"));
-    put_message(&f, 5, tensor("w", 17, 1, two, "ab", 2));
-    CHECK_REFUSED(model(graph_around(f)), REEL_ERR_UNSUPPORTED, "float8e4m3fn");
+    put_message(&f, 5, tensor("w", 14, 1, two, "abcdefghijklmnop", 16));
+    CHECK_REFUSED(model(graph_around(f)), REEL_ERR_UNSUPPORTED, "complex64");
 }
 
 static void tensors_that_lie(void)
@@ -500,6 +500,59 @@ static void long_chains(void)
     graph_destroy(&g);
 }
 
+// ---- elements that share a byte -----------------------------------------------
+
+// Element i of a tensor of `bits` bits an element: (i * 7 + 1) modulo what fits.
+static uint8_t packed_byte(int64_t count, int bits, int64_t at)
+{
+    unsigned byte = 0;
+    const int per = 8 / bits;
+    for (int k = 0; k < per && at * per + k < count; k++)
+        byte |= (unsigned)((at * per + k) * 7 + 1) % (1u << bits) << (k * bits);
+    return (uint8_t)byte;
+}
+
+static void check_packed(int type, int bits, bool is_signed, int64_t count, bool in_fields)
+{
+    uint8_t raw[600];
+    struct pb fields = {0};
+    const size_t n = (size_t)((count * bits + 7) / 8);
+    for (size_t i = 0; i < n; i++) {
+        raw[i] = packed_byte(count, bits, (int64_t)i);
+        put_varint(&fields, raw[i]);
+    }
+    struct pb t = tensor("t", type, 1, &count, in_fields ? NULL : raw, n);
+    if (in_fields) put_bytes(&t, 5, fields.bytes, fields.count); // int32_data
+    struct reel_tensor have;
+    CHECK_INT(import_tensor_bytes(t.bytes, t.count, &have, NULL, 0), REEL_OK);
+    CHECK_INT(reel_tensor_count(&have), count);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t want = (i * 7 + 1) % (1 << bits);
+        if (is_signed && want >= 1 << (bits - 1)) want -= 1 << bits;
+        CHECK_INT(op_scalar_int(&have, i), want);
+    }
+    reel_tensor_fini(&have);
+    free(t.bytes);
+    // a byte too few
+    t = tensor("t", type, 1, &count, in_fields ? NULL : raw, n - 1);
+    if (in_fields) put_bytes(&t, 5, fields.bytes, fields.count - (n > 1 && raw[n - 1] > 127 ? 2 : 1));
+    CHECK_INT(import_tensor_bytes(t.bytes, t.count, &have, NULL, 0), REEL_ERR_INPUT);
+    free(t.bytes);
+    free(fields.bytes);
+}
+
+static void packed_elements(void)
+{
+    static const struct {
+        int type, bits;
+        bool is_signed;
+    } types[] = {{21, 4, false}, {22, 4, true}, {25, 2, false}, {26, 2, true}};
+    for (size_t k = 0; k < sizeof types / sizeof types[0]; k++)
+        for (int64_t count = 1; count < 1200; count += count < 10 ? 1 : 397)
+            for (int in_fields = 0; in_fields < 2; in_fields++)
+                check_packed(types[k].type, types[k].bits, types[k].is_signed, count, in_fields);
+}
+
 // ---- external data ----------------------------------------------------------
 
 static char folder[CHECK_FOLDER_BYTES];
@@ -512,11 +565,12 @@ static void entry(struct pb *t, const char *key, const char *value)
     put_message(t, 13, e);
 }
 
-static enum reel_err import_external(const char *location, const char *offset, const char *length, double *out_first)
+static enum reel_err import_external_of(int type, const char *location, const char *offset, const char *length,
+                                        double *out_first)
 {
     struct pb f = {0}, t = {0};
-    put_int(&t, 1, 2);
-    put_int(&t, 2, FLOAT);
+    put_int(&t, 1, type == FLOAT ? 2 : 5);
+    put_int(&t, 2, type);
     put_text(&t, 8, "w");
     entry(&t, "location", location);
     if (offset) entry(&t, "offset", offset);
@@ -537,6 +591,11 @@ static enum reel_err import_external(const char *location, const char *offset, c
     graph_destroy(&g);
     unlink(path);
     return err;
+}
+
+static enum reel_err import_external(const char *location, const char *offset, const char *length, double *out_first)
+{
+    return import_external_of(FLOAT, location, offset, length, out_first);
 }
 
 static void write_floats(const char *name, int n)
@@ -570,6 +629,12 @@ static void external_data(void)
     CHECK_NEAR(first, 10, 0);
     CHECK_INT(import_external("sub/w.bin", "8", NULL, &first), REEL_OK);
     CHECK_NEAR(first, 2, 0);
+    enum { INT4 = 22 }; // five of them are three bytes; those of 1.0f are 00 00 80 3f
+    CHECK_INT(import_external_of(INT4, "w.bin", "6", "3", &first), REEL_OK);
+    CHECK(first == 0);
+    CHECK_INT(import_external_of(INT4, "w.bin", "7", NULL, &first), REEL_OK);
+    CHECK(first == -1);
+    CHECK_INT(import_external_of(INT4, "w.bin", "6", "5", &first), REEL_ERR_INPUT);
     static const char *const outside[] = {"../outside.bin",
                                           "sub/../../outside.bin",
                                           "link.bin",
@@ -624,6 +689,7 @@ static const struct check_case cases[] = {
     {"recursive_functions", recursive_functions},
     {"long_chains", long_chains},
     {"external_data", external_data},
+    {"packed_elements", packed_elements},
     {"odd_files", odd_files},
 };
 

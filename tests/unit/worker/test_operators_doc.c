@@ -27,7 +27,11 @@ static void print_types(FILE *f, uint32_t types)
     static const struct {
         uint32_t set;
         const char *text;
-    } sets[] = {{TYPES_FLOAT, "float"}, {TYPES_SINT, "int"}, {TYPES_UINT, "uint"}};
+    } sets[] = {{TYPES_FLOAT, "float"},
+                {TYPES_SINT, "int"},
+                {TYPES_UINT, "uint"},
+                {TYPES_NARROW, "narrow"},
+                {TYPES_FLOAT8, "float8"}};
     const char *comma = "";
     if ((types & TYPES_ALL) == TYPES_ALL) {
         fputs("all", f);
@@ -82,7 +86,9 @@ static void print_doc(FILE *f)
         "- **opsets**: the operator-set versions handled, both included; `7-` has no upper end.\n"
         "- **types**: element types of the first input. `float` is float16, bfloat16, float32 and float64, `int` and "
         "`uint`\n"
-        "  are those of 8 to 64 bits, `all` is these and bool.\n"
+        "  are those of 8 to 64 bits, `all` is these and bool. `float8` is float8e4m3fn, float8e4m3fnuz, float8e5m2 "
+        "and\n"
+        "  float8e5m2fnuz, `narrow` is these, float8e8m0, float4e2m1, int4, uint4, int2 and uint2.\n"
         "- **onednn, cudnn**: `own` is a kernel of the backend's own, taken for float32 (16-bit floats are computed "
         "in\n"
         "  float32 on the CPU), of quantised operators for int8 and uint8, and the usual attributes; other calls, and\n"

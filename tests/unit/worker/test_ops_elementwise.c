@@ -194,10 +194,15 @@ static void casts_of_special_types(void)
     op_attr_text(&c, "to", "INT32");
     CHECK(op_result(&c, REEL_I32, SHAPE(2), (double[]){-1, 1}));
 
-    c = op_case("Cast", 19); // float8
+    c = op_case("Cast", 19); // complex64
     op_input(&c, REEL_F32, SHAPE(1), (double[]){1});
+    op_attr_int(&c, "to", 14);
+    CHECK(op_refused(&c, "element type 14"));
+
+    c = op_case("Cast", 19); // float8e4m3fn: 9.7 is between 9 and 10, 448 is the largest
+    op_input(&c, REEL_F32, SHAPE(3), (double[]){9.7, -470, 1e30});
     op_attr_int(&c, "to", 17);
-    CHECK(op_refused(&c, "element type 17"));
+    CHECK(op_result(&c, REEL_F8E4M3FN, SHAPE(3), (double[]){10, -448, 448}));
 }
 
 static void where_broadcasts_three(void)

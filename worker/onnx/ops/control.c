@@ -790,19 +790,19 @@ static enum reel_err scan_eval(const struct op_call *call)
 // ---- table --------------------------------------------------------------
 
 const struct op_def ops_control[] = {
-    {"", "Constant", 1, OPSET_LAST, 0, 0, 1, 1, TYPES_ALL, 0, constant_infer, constant_eval,
+    {"", "Constant", 1, OPSET_LAST, 0, 0, 1, 1, TYPES_ANY, 0, constant_infer, constant_eval,
      "no sparse_value, value_string(s)"},
     {"", "ConstantOfShape", 9, OPSET_LAST, 1, 1, 1, 1, T_(REEL_I64), OP_DATA_SHAPE, constant_of_shape_infer,
      constant_of_shape_eval, NULL},
-    {"", "Identity", 1, OPSET_LAST, 1, 1, 1, 1, TYPES_ALL, OP_VIEW | OP_INFERENCE_NOP, op_infer_same, identity_eval,
+    {"", "Identity", 1, OPSET_LAST, 1, 1, 1, 1, TYPES_ANY, OP_VIEW | OP_INFERENCE_NOP, op_infer_same, identity_eval,
      NULL},
     {"", "Dropout", 1, OPSET_LAST, 1, 3, 1, 2, TYPES_FLOAT, OP_INFERENCE_NOP, dropout_infer, dropout_eval,
      "inference, or ratio 0"},
     {"", "If", 1, OPSET_LAST, 1, 1, 1, -1, T_(REEL_BOOL), OP_CONTROL, if_infer, if_eval,
      "sequences where the condition is known before the run"},
-    {"", "Loop", 1, OPSET_LAST, 0, -1, 1, -1, TYPES_ALL, OP_CONTROL | OP_DATA_SHAPE, loop_infer, loop_eval,
+    {"", "Loop", 1, OPSET_LAST, 0, -1, 1, -1, TYPES_ANY, OP_CONTROL | OP_DATA_SHAPE, loop_infer, loop_eval,
      "sequences where its turns are known before the run"},
-    {"", "Scan", 8, 8, 0, -1, 1, -1, TYPES_ALL, OP_CONTROL, scan_infer, scan_eval, "tensors only"},
-    {"", "Scan", 9, OPSET_LAST, 0, -1, 1, -1, TYPES_ALL, OP_CONTROL, scan_infer, scan_eval, "tensors only"},
+    {"", "Scan", 8, 8, 0, -1, 1, -1, TYPES_ANY, OP_CONTROL, scan_infer, scan_eval, "tensors only"},
+    {"", "Scan", 9, OPSET_LAST, 0, -1, 1, -1, TYPES_ANY, OP_CONTROL, scan_infer, scan_eval, "tensors only"},
 };
 const int ops_control_count = sizeof ops_control / sizeof ops_control[0];

@@ -7,6 +7,7 @@
 // of elements; typed.h's walk finds the runs under broadcasting. 16-bit floats
 // are computed in single precision and rounded once. Integers wrap. NaN is
 // passed on wherever ONNX's numpy reference does so.
+#include "common/narrow.h"
 #include "kernels/math.h"
 #include "worker/onnx/ops/typed.h"
 
@@ -334,6 +335,28 @@ static enum reel_err cast_target(const struct op_call *call, enum reel_dtype *ou
     return REEL_OK;
 }
 
+// To float8 (Cast-19: saturate) and float8e8m0 (Cast-24: round_mode).
+static enum reel_err cast_narrow(const struct op_call *call, enum reel_dtype dtype, int64_t n)
+{
+    const bool saturate = node_attr_int(call->node, "saturate", 1) != 0;
+    const char *mode = node_attr_string(call->node, "round_mode", "up");
+    const enum reel_e8m0_round round = !strcmp(mode, "down")      ? REEL_E8M0_DOWN
+                                       : !strcmp(mode, "nearest") ? REEL_E8M0_NEAREST
+                                                                  : REEL_E8M0_UP;
+    if (round == REEL_E8M0_UP && strcmp(mode, "up")) return reel_fail(REEL_ERR_INPUT, "round_mode is \"%.40s\"", mode);
+    uint8_t *out = call->out[0]->data;
+    const struct reel_tensor *in = call->in[0];
+    if (saturate && (dtype != REEL_F8E8M0 || round == REEL_E8M0_UP)) {
+        reel_convert(out, dtype, in->data, in->dtype, n);
+        return REEL_OK;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const float x = reel_f64_to_f32_odd(op_scalar(in, i));
+        out[i] = dtype == REEL_F8E8M0 ? reel_f32_to_e8m0(x, saturate, round) : reel_f32_to_narrow(dtype, x, saturate);
+    }
+    return REEL_OK;
+}
+
 static enum reel_err cast_to(const struct op_call *call, enum reel_dtype dtype)
 {
     const struct reel_tensor *in = call->in[0];
@@ -341,7 +364,9 @@ static enum reel_err cast_to(const struct op_call *call, enum reel_dtype dtype)
     if (!call->out[0]) return REEL_OK;
     enum reel_err err = op_alloc_out(call, 0, dtype, &in->shape);
     if (err) return err;
-    reel_convert(call->out[0]->data, dtype, in->data, in->dtype, reel_tensor_count(in));
+    const int64_t n = reel_tensor_count(in);
+    if (reel_is_narrow_float(dtype) && dtype != in->dtype) return cast_narrow(call, dtype, n);
+    reel_convert(call->out[0]->data, dtype, in->data, in->dtype, n);
     return REEL_OK;
 }
 
@@ -380,6 +405,8 @@ static enum reel_err infer_bit_cast(const struct op_call *call)
     enum reel_dtype dtype;
     enum reel_err err = cast_target(call, &dtype);
     if (err) return err;
+    if (reel_elements_a_byte(dtype) > 1)
+        return reel_fail(REEL_ERR_UNSUPPORTED, "%s is not supported", reel_dtype_name(dtype));
     if (call->in[0]->dtype && reel_dtype_bytes(dtype) != reel_dtype_bytes(call->in[0]->dtype))
         return reel_fail(REEL_ERR_INPUT, "%s and %s have elements of different sizes",
                          reel_dtype_name(call->in[0]->dtype), reel_dtype_name(dtype));
@@ -1160,7 +1187,7 @@ static enum reel_err eval_image_scaler(const struct op_call *call)
     }
 // Experimental operators went away with opset 10.
 #define EXPERIMENTAL_LAST 9
-#define NO_NARROW "no strings, no float8, no types of 4 bits and less"
+#define NO_STRINGS "no strings"
 
 const struct op_def ops_elementwise[] = {
     UNARY_DEF("", "Abs", 1, OPSET_LAST, TYPES_NUM, eval_abs),
@@ -1173,14 +1200,16 @@ const struct op_def ops_elementwise[] = {
     UNARY_DEF("", "Asinh", 9, OPSET_LAST, TYPES_FLOAT, eval_asinh),
     UNARY_DEF("", "Atan", 7, OPSET_LAST, TYPES_FLOAT, eval_atan),
     UNARY_DEF("", "Atanh", 9, OPSET_LAST, TYPES_FLOAT, eval_atanh),
-    {"", "BitCast", 26, OPSET_LAST, 1, 1, 1, 1, TYPES_ALL, OP_ELEMENTWISE, infer_bit_cast, eval_bit_cast, NO_NARROW},
+    {"", "BitCast", 26, OPSET_LAST, 1, 1, 1, 1, TYPES_ALL | TYPES_FLOAT8 | T_(REEL_F8E8M0), OP_ELEMENTWISE,
+     infer_bit_cast, eval_bit_cast, "no strings, no types of 4 bits and less"},
     BINARY_DEF("BitShift", 11, TYPES_INT, infer_binary, eval_bit_shift),
     BINARY_DEF("BitwiseAnd", 18, TYPES_INT, infer_binary, eval_bitwise_and),
     UNARY_DEF("", "BitwiseNot", 18, OPSET_LAST, TYPES_INT, eval_bitwise_not),
     BINARY_DEF("BitwiseOr", 18, TYPES_INT, infer_binary, eval_bitwise_or),
     BINARY_DEF("BitwiseXor", 18, TYPES_INT, infer_binary, eval_bitwise_xor),
-    {"", "Cast", 1, OPSET_LAST, 1, 1, 1, 1, TYPES_ALL, OP_ELEMENTWISE, infer_cast, eval_cast, NO_NARROW},
-    {"", "CastLike", 15, OPSET_LAST, 2, 2, 1, 1, TYPES_ALL, OP_ELEMENTWISE, infer_cast_like, eval_cast_like, NO_NARROW},
+    {"", "Cast", 1, OPSET_LAST, 1, 1, 1, 1, TYPES_ANY, OP_ELEMENTWISE, infer_cast, eval_cast, NO_STRINGS},
+    {"", "CastLike", 15, OPSET_LAST, 2, 2, 1, 1, TYPES_ANY, OP_ELEMENTWISE, infer_cast_like, eval_cast_like,
+     NO_STRINGS},
     UNARY_DEF("", "Ceil", 1, OPSET_LAST, TYPES_FLOAT, eval_ceil),
     UNARY_DEF("", "Celu", 12, OPSET_LAST, TYPES_FLOAT, eval_celu),
     UNARY_DEF("", "Clip", 1, 10, TYPES_FLOAT, eval_clip_attr),

@@ -1022,7 +1022,7 @@ static enum reel_err eval_eye_like(const struct op_call *call)
 const struct op_def ops_gather[] = {
     DEF("Compress", 9, 2, 2, 1, TYPES_ALL, OP_DATA_SHAPE, infer_compress, eval_compress),
     DEF("EyeLike", 9, 1, 1, 1, TYPES_ALL, 0, infer_eye_like, eval_eye_like),
-    DEF("Gather", 1, 2, 2, 1, TYPES_ALL, 0, infer_gather, eval_gather),
+    DEF("Gather", 1, 2, 2, 1, TYPES_ANY, 0, infer_gather, eval_gather),
     DEF("GatherElements", 11, 2, 2, 1, TYPES_ALL, 0, infer_gather_elements, eval_gather_elements),
     DEF("GatherND", 11, 2, 2, 1, TYPES_ALL, 0, infer_gather_nd, eval_gather_nd),
     DEF("NonZero", 9, 1, 1, 1, TYPES_ALL, OP_DATA_SHAPE, infer_nonzero, eval_nonzero),

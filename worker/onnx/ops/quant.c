@@ -5,13 +5,14 @@
 // computed on dequantised values.
 //
 // Called through the operator table. Rounding is to nearest even, saturation to
-// the stored type's range. What it is not: 4-bit and 8-bit floating types are
-// not carried by the executor.
+// the stored type's range; float8 and float4 are stored by common/narrow.h.
+#include "common/narrow.h"
 #include "worker/onnx/ops/matmul.h"
 #include "worker/onnx/ops/window.h"
 
 #define TYPES_Q8 (T_(REEL_I8) | T_(REEL_U8))
 #define TYPES_Q (TYPES_Q8 | T_(REEL_I16) | T_(REEL_U16))
+#define TYPES_Q_ALL (TYPES_Q | TYPES_NARROW_INT | TYPES_FLOAT8 | T_(REEL_F4E2M1))
 
 static enum reel_err quant_range(enum reel_dtype dtype, float *out_low, float *out_high)
 {
@@ -27,6 +28,18 @@ static enum reel_err quant_range(enum reel_dtype dtype, float *out_low, float *o
         return REEL_OK;
     case REEL_U16:
         *out_low = 0, *out_high = UINT16_MAX;
+        return REEL_OK;
+    case REEL_I4:
+        *out_low = -8, *out_high = 7;
+        return REEL_OK;
+    case REEL_U4:
+        *out_low = 0, *out_high = 15;
+        return REEL_OK;
+    case REEL_I2:
+        *out_low = -2, *out_high = 1;
+        return REEL_OK;
+    case REEL_U2:
+        *out_low = 0, *out_high = 3;
         return REEL_OK;
     default:
         return reel_fail(REEL_ERR_UNSUPPORTED, "quantising to %s is not supported", reel_dtype_name(dtype));
@@ -59,6 +72,7 @@ static void quantize_run(enum reel_dtype dtype, void *to, int64_t at, const floa
 {
     float low = 0, high = 0;
     quant_range(dtype, &low, &high);
+    if (reel_is_narrow_int(dtype)) dtype = reel_narrow_int_base(dtype); // within its own range
     if (dtype == REEL_I8)
         quantize_int8_t((int8_t *)to + at, x, n, scale, zero, low, high);
     else if (dtype == REEL_U8)
@@ -72,6 +86,12 @@ static void quantize_run(enum reel_dtype dtype, void *to, int64_t at, const floa
 static void dequantize_run(enum reel_dtype dtype, float *to, const void *x, int64_t at, int64_t n, float scale,
                            int32_t zero)
 {
+    if (reel_is_narrow_int(dtype)) dtype = reel_narrow_int_base(dtype);
+    if (reel_is_narrow_float(dtype)) { // whose zero point is 0
+        reel_narrow_to_f32_array(dtype, to, (const uint8_t *)x + at, n);
+        for (int64_t i = 0; i < n; i++) to[i] *= scale;
+        return;
+    }
     switch (dtype) {
     case REEL_I8:
         dequantize_int8_t(to, (const int8_t *)x + at, n, scale, zero);
@@ -153,6 +173,7 @@ static enum reel_err quantize_type(const struct op_call *call, enum reel_dtype *
     if (zero && wanted && dtype_of_onnx(wanted) != zero->dtype)
         return reel_fail(REEL_ERR_INPUT, "output_dtype and the zero point's type differ");
     float low, high;
+    if (reel_is_narrow_float(*out_dtype) && *out_dtype != REEL_F8E8M0) return REEL_OK;
     return quant_range(*out_dtype, &low, &high);
 }
 
@@ -183,6 +204,7 @@ static enum reel_err quantize_eval(const struct op_call *call)
     enum reel_err err = quantize_type(call, &dtype);
     if (err || !call_out(call, 0)) return err;
     err = grain_open(call, &g);
+    const bool saturate = node_attr_int(call->node, "saturate", 1) != 0; // of float8 only
     enum reel_dtype precision = dtype_of_onnx(node_attr_int(call->node, "precision", 0));
     if (precision == REEL_DTYPE_NONE) precision = call->in[1]->dtype;
     bool narrow = precision == REEL_F16 || precision == REEL_BF16;
@@ -202,7 +224,15 @@ static enum reel_err quantize_eval(const struct op_call *call)
         int64_t at = grain_at(&g, i, &run);
         float s = ((float *)scale.p)[at], z = zero.p ? ((float *)zero.p)[at] : 0.0f;
         if (narrow) round_quotients(values + i, run, s, precision);
-        quantize_run(dtype, call->out[0]->data, i, values + i, run, narrow ? 1.0f : s, z);
+        if (!reel_is_narrow_float(dtype)) {
+            quantize_run(dtype, call->out[0]->data, i, values + i, run, narrow ? 1.0f : s, z);
+            continue;
+        }
+        // The zero point of a float8 only tells its type (QuantizeLinear-19).
+        if (TYPES_FLOAT8 & T_(dtype)) z = 0.0f;
+        uint8_t *codes = (uint8_t *)call->out[0]->data + i;
+        for (int64_t k = 0; k < run; k++)
+            codes[k] = reel_f32_to_narrow(dtype, values[i + k] / (narrow ? 1.0f : s) + z, saturate);
     }
     work_fini(&x), work_fini(&scale), work_fini(&zero);
     reel_tensor_fini(&own);
@@ -774,13 +804,12 @@ static enum reel_err qlinear_concat_eval(const struct op_call *call)
 
 #define MS "com.microsoft"
 #define PER_TENSOR "one scale per tensor"
-#define NO_NARROW "no 4-bit integers, no 8-bit floats"
 
 const struct op_def ops_quant[] = {
     {"", "QuantizeLinear", 10, OPSET_LAST, 2, 3, 1, 1, T_(REEL_F32) | T_(REEL_F16) | T_(REEL_BF16) | T_(REEL_I32), 0,
-     quantize_infer, quantize_eval, NO_NARROW},
-    {"", "DequantizeLinear", 10, OPSET_LAST, 2, 3, 1, 1, TYPES_Q | T_(REEL_I32), 0, dequantize_infer, dequantize_eval,
-     NO_NARROW},
+     quantize_infer, quantize_eval, NULL},
+    {"", "DequantizeLinear", 10, OPSET_LAST, 2, 3, 1, 1, TYPES_Q_ALL | T_(REEL_I32), 0, dequantize_infer,
+     dequantize_eval, NULL},
     {"", "DynamicQuantizeLinear", 11, OPSET_LAST, 1, 1, 1, 3, T_(REEL_F32), 0, dynamic_infer, dynamic_eval, NULL},
     {"", "QLinearConv", 10, OPSET_LAST, 8, 9, 1, 1, TYPES_Q8, 0, qlinear_conv_infer, qlinear_conv_eval,
      "1 to 3 spatial axes"},

@@ -15,7 +15,7 @@ static enum reel_err unresolved(const struct op_call *call)
 #define STATIC "lengths and positions known before the run"
 #define ENTRY(NAME, SINCE, MIN_IN, MAX_IN, MAX_OUT, LIMITS)                                                      \
     {                                                                                                            \
-        "", NAME, SINCE, OPSET_LAST, MIN_IN, MAX_IN, 1, MAX_OUT, TYPES_ALL, OP_SEQUENCE, unresolved, unresolved, \
+        "", NAME, SINCE, OPSET_LAST, MIN_IN, MAX_IN, 1, MAX_OUT, TYPES_ANY, OP_SEQUENCE, unresolved, unresolved, \
             LIMITS                                                                                               \
     }
 

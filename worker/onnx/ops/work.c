@@ -88,9 +88,11 @@ enum reel_dtype dtype_of_onnx(int64_t onnx_type)
 {
     // onnx.proto, TensorProto.DataType
     static const enum reel_dtype map[] = {
-        [1] = REEL_F32,  [2] = REEL_U8,   [3] = REEL_I8,    [4] = REEL_U16,  [5] = REEL_I16,
-        [6] = REEL_I32,  [7] = REEL_I64,  [9] = REEL_BOOL,  [10] = REEL_F16, [11] = REEL_F64,
-        [12] = REEL_U32, [13] = REEL_U64, [16] = REEL_BF16,
+        [1] = REEL_F32,     [2] = REEL_U8,          [3] = REEL_I8,    [4] = REEL_U16,       [5] = REEL_I16,
+        [6] = REEL_I32,     [7] = REEL_I64,         [9] = REEL_BOOL,  [10] = REEL_F16,      [11] = REEL_F64,
+        [12] = REEL_U32,    [13] = REEL_U64,        [16] = REEL_BF16, [17] = REEL_F8E4M3FN, [18] = REEL_F8E4M3FNUZ,
+        [19] = REEL_F8E5M2, [20] = REEL_F8E5M2FNUZ, [21] = REEL_U4,   [22] = REEL_I4,       [23] = REEL_F4E2M1,
+        [24] = REEL_F8E8M0, [25] = REEL_U2,         [26] = REEL_I2,
     };
     if (onnx_type < 0 || onnx_type >= (int64_t)(sizeof map / sizeof map[0])) return REEL_DTYPE_NONE;
     return map[onnx_type];
