@@ -3,6 +3,7 @@
 // What the coordinator says to a worker: lanes open and close, shapes are
 // asked for, frames are queued. main.c calls it between frames, so that a lane
 // that closes holds no frame in work.
+#include <stdio.h>
 #include <string.h>
 
 #include "common/child_rings.h"

@@ -129,9 +129,9 @@ def quantised():
     # a network in halves with weights of 4 bits
     d = helper.make_node("DequantizeLinear", ["w", "s", "z"], ["f"], axis=0, block_size=4, output_dtype=T.FLOAT16)
     m = helper.make_node("MatMul", ["x", "f"], ["y"])
-    yield "half_int4_weights", model([d, m], {"x": random(3, 8).astype(np.float16)}, [("y", T.FLOAT16)],
+    yield "half_int4_weights", model([d, m], {"x": np.rint(random(3, 8)).astype(np.float16)}, [("y", T.FLOAT16)],
                                      [("w", codes("INT4", 8, 6)), ("z", codes("INT4", 2, 6, seed=4)),
-                                      ("s", np.abs(random(2, 6, seed=5)) + 0.1)], 23)
+                                      ("s", 2 ** np.rint(random(2, 6, seed=5)))], 23)
     q = helper.make_node("QuantizeLinear", ["x", "s", "z"], ["y"], saturate=0)
     for name in FLOAT8:
         yield f"quantize_no_saturate_{name}", model(
