@@ -405,7 +405,7 @@ static void find_homes(struct program *p)
 static enum reel_err compile_node(struct program *p, const struct node *node)
 {
     static enum reel_err (*const lower[])(struct program *, const struct node *, bool *) = {
-        lower_conv, lower_deconv, lower_pool, lower_matmul, lower_elementwise, lower_image, lower_view,
+        lower_conv, lower_deconv, lower_pool, lower_matmul, lower_elementwise, lower_image, lower_rows, lower_view,
     };
     bool done = false;
     enum reel_err err = REEL_OK;
@@ -709,8 +709,10 @@ const struct backend_ops backend_onednn = {
         "Abs Add AveragePool BatchNormalization Clip Concat Conv ConvInteger ConvTranspose Crop DepthToSpace "
         "DequantizeLinear Div DynamicQuantizeLinear Elu Gelu Gemm GlobalAveragePool GlobalMaxPool HardSigmoid "
         "HardSwish "
-        "InstanceNormalization LeakyRelu MatMul MatMulInteger Max MaxPool Min Mish Mul Neg PRelu Pad QLinearConv "
-        "QLinearMatMul QuantizeLinear ReduceMean Relu Resize Sigmoid Slice Split Sqrt Sub Tanh Transpose Upsample "
+        "InstanceNormalization LayerNormalization LeakyRelu MatMul MatMulInteger Max MaxPool Min Mish Mul Neg PRelu "
+        "Pad QLinearConv "
+        "QLinearMatMul QuantizeLinear ReduceMean Relu Resize Sigmoid Slice Softmax Split Sqrt Sub Tanh Transpose "
+        "Upsample "
         "com.microsoft.QGemm com.microsoft.QLinearAdd com.microsoft.QLinearAveragePool com.microsoft.QLinearConcat "
         "com.microsoft.QLinearGlobalAveragePool com.microsoft.QLinearLeakyRelu com.microsoft.QLinearMul "
         "com.microsoft.QLinearSigmoid",

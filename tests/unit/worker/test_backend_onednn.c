@@ -214,6 +214,75 @@ static void instance_normalisation(void)
         }
 }
 
+static void attr_int(struct maker *m, struct value *v, const char *name, int64_t i)
+{
+    make_attr(m, v, (struct attr){.name = name, .type = ATTR_INT, .count = 1, .u.i = i});
+}
+
+// LayerNormalization and Softmax over the last axes, in place and not.
+static void rows(void)
+{
+    static const struct reel_shape shapes[] = {{.ndim = 2, .dim = {300, 2}},
+                                               {.ndim = 3, .dim = {2, 70, 60}},
+                                               {.ndim = 4, .dim = {2, 16, 5, 40}},
+                                               {.ndim = 1, .dim = {33}}};
+    for (int64_t opset = 11; opset <= 20; opset += 9)
+        for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+            for (int kind = 0; kind < 4; kind++) {
+                struct maker m = maker();
+                const int nd = shapes[i].ndim;
+                const int64_t axis = kind & 1 && nd > 1 ? nd - 2 : -1;
+                const struct reel_shape n = {.ndim = nd - (int)(axis < 0 ? nd - 1 : axis),
+                                             .dim = {shapes[i].dim[axis < 0 ? nd - 1 : axis], shapes[i].dim[nd - 1]}};
+                struct value *x = make_input(&m, "x", shapes[i]), *y = relu(&m, x);
+                if (kind & 2)
+                    y = make_node(&m, "LayerNormalization", y, make_weights(&m, n, -1, 1),
+                                  opset == 20 ? make_weights(&m, n, -1, 1) : NULL),
+                    attr_int(&m, y, "axis", axis);
+                m.graph->opset = (int)opset;
+                y = make_node(&m, "Softmax", kind & 2 ? y : relu(&m, x), NULL, NULL);
+                y->producer->opset = (int)opset;
+                attr_int(&m, y, "axis", axis);
+                make_output(&m, make_node(&m, "Sigmoid", y, NULL, NULL));
+                CHECK_BACKEND(&m);
+                if (!(kind & 1)) CHECK_MSG(strstr(steps, " softmax "), "%s", steps);
+                if (kind & 2) CHECK_MSG(strstr(steps, " layer norm "), "%s", steps);
+                graph_destroy(&m.graph);
+            }
+}
+
+// Groups that fill no vectors, alone and together; epilogues behind products.
+static void groups_and_products(void)
+{
+    static const int64_t kinds[][3] = {{32, 32, 8}, {64, 128, 16}, {24, 12, 4}, {48, 48, 16}, {9, 6, 3}, {20, 40, 20}};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        for (int kind = 0; kind < 4; kind++) {
+            const int64_t from = kinds[i][0], to = kinds[i][1], group = kinds[i][2];
+            struct maker m = maker();
+            struct value *x = make_input(&m, "x", DIMS(2, from, 7, 9));
+            if (kind & 1) x = conv(&m, x, from, from);
+            struct value *y = make_node(&m, "Conv", x, make_weights(&m, DIMS(to, from / group, 3, 3), -0.3, 0.3),
+                                        make_weights(&m, DIMS(to), -1, 1));
+            attr_int(&m, y, "group", group);
+            make_output(&m, kind & 2 ? relu(&m, y) : y);
+            CHECK_BACKEND(&m);
+            if (group <= 4 || i < 2) CHECK_MSG(!strstr(steps, "reference"), "%s", steps);
+            graph_destroy(&m.graph);
+        }
+    for (int64_t n = 1; n <= 60; n += 7)
+        for (int kind = 0; kind < 3; kind++) {
+            struct maker m = maker();
+            struct value *x = make_input(&m, "x", DIMS(23, 19)), *other = make_input(&m, "other", DIMS(23, n));
+            struct value *y = make_node(&m, "MatMul", x, make_weights(&m, DIMS(19, n), -0.3, 0.3), NULL);
+            y = make_node(&m, "Add", y, make_weights(&m, DIMS(n), -1, 1), NULL);
+            if (kind) y = make_node(&m, "Gelu", y, NULL, NULL);
+            if (kind == 2) y = make_node(&m, "Add", y, other, NULL);
+            make_output(&m, y);
+            CHECK_BACKEND(&m);
+            graph_destroy(&m.graph);
+        }
+}
+
 // What only moves pixels stays blocked and takes what follows with it.
 static void crops(void)
 {
@@ -265,6 +334,8 @@ int main(int argc, char **argv)
         {"transposes", transposes},
         {"few_channels_are_pooled_and_normalised", few_channels_are_pooled_and_normalised},
         {"instance_normalisation", instance_normalisation},
+        {"rows", rows},
+        {"groups_and_products", groups_and_products},
         {"crops", crops},
         {"few_channels_are_views", few_channels_are_views},
     };

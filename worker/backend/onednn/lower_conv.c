@@ -116,10 +116,12 @@ static const char *method_name(enum conv_method m, bool flat, bool plain)
     }
 }
 
-// Which layout to read and by which method.
+// Which layout to read and by which method. *out_merge: how many groups are
+// taken together, where they fill no vectors one by one.
 static enum conv_method pick(const struct program *p, const struct conv_geometry *g, const struct info *in,
-                             bool *out_plain)
+                             bool *out_plain, int *out_merge)
 {
+    *out_merge = 1;
     const bool have_blocked = form_exists(&in->form[LAYOUT_BLOCKED]);
     enum conv_method rows = p->k->choose(g, true), blocked = p->k->choose(g, false);
     if (rows == CONV_METHOD_ROWS || rows == CONV_METHOD_DEPTHWISE) {
@@ -128,7 +130,26 @@ static enum conv_method pick(const struct program *p, const struct conv_geometry
     }
     *out_plain =
         !have_blocked && blocked != CONV_METHOD_WINOGRAD && blocked != CONV_METHOD_DOT && rows != CONV_METHOD_NONE;
-    return *out_plain ? rows : blocked;
+    const enum conv_method method = *out_plain ? rows : blocked;
+    if (method != CONV_METHOD_NONE || g->groups == 1) return method;
+    *out_plain = !have_blocked;
+    *out_merge = conv_merge_groups(g, p->k->lanes, *out_plain);
+    return *out_merge ? CONV_METHOD_DIRECT : CONV_METHOD_NONE;
+}
+
+// As k->prepare, with groups taken together.
+static bool prepare_conv(const struct program *p, struct conv_plan *plan, struct conv_geometry g,
+                         enum conv_method method, bool plain, int merge, const float *weights, const float *bias)
+{
+    if (merge == 1) return p->k->prepare(plan, &g, method, plain, weights, bias);
+    const size_t n = (size_t)g.oc * (size_t)(g.ic / g.groups * merge) * (size_t)g.kh * (size_t)g.kw;
+    float *merged = malloc(n * sizeof *merged);
+    if (!merged) return false;
+    conv_merge_weights(&g, merge, weights, merged);
+    g.groups /= merge;
+    const bool ok = p->k->prepare(plan, &g, method, plain, merged, bias);
+    free(merged);
+    return ok;
 }
 
 enum reel_err lower_conv(struct program *p, const struct node *node, bool *out_done)
@@ -143,7 +164,8 @@ enum reel_err lower_conv(struct program *p, const struct node *node, bool *out_d
     struct conv_geometry g;
     if (!conv_geometry_of(node, in, w, out, &g)) return REEL_OK;
     bool plain;
-    const enum conv_method method = pick(p, &g, in, &plain);
+    int merge;
+    const enum conv_method method = pick(p, &g, in, &plain, &merge);
     if (method == CONV_METHOD_NONE) return REEL_OK;
 
     struct conv c = {0};
@@ -155,8 +177,8 @@ enum reel_err lower_conv(struct program *p, const struct node *node, bool *out_d
     if (!err) err = make_form(p, node->out[0], c.tail.layout, &c.dst);
     struct step *s = err ? NULL : add_step(p, node, "", run_conv, sizeof c);
     if (!s) return err ? err : no_memory(node);
-    if (!p->k->prepare(&c.plan, &g, method, plain, w->form[LAYOUT_PLAIN].constant,
-                       b ? b->form[LAYOUT_PLAIN].constant : NULL))
+    if (!prepare_conv(p, &c.plan, g, method, plain, merge, w->form[LAYOUT_PLAIN].constant,
+                      b ? b->form[LAYOUT_PLAIN].constant : NULL))
         return no_memory(node);
     *(struct conv *)s->data = c;
     s->fini = fini_conv;

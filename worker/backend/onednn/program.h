@@ -180,6 +180,7 @@ enum reel_err lower_pool(struct program *p, const struct node *node, bool *out_d
 enum reel_err lower_matmul(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_elementwise(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_image(struct program *p, const struct node *node, bool *out_done);
+enum reel_err lower_rows(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_view(struct program *p, const struct node *node, bool *out_done);
 // Parts of lower_image: InstanceNormalization (lower_norm.c), Concat, Split and
 // channels [from, ...) of the first input as `out` (lower_channels.c), Transpose
