@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "worker/graph/pass.h"
+#include "worker/graph/sequence.h"
 #include "worker/graph/shape.h"
 #include "worker/onnx/import.h"
 
@@ -31,6 +32,40 @@ static void describe(struct net_io *io, const struct value *v)
     io->dtype = v->dtype;
     io->shape = v->shape;
     memcpy(io->dim_param, v->dim_param, sizeof io->dim_param);
+    io->list = v->list;
+}
+
+static enum reel_err describe_all(struct net *net)
+{
+    free(net->in);
+    free(net->out);
+    net->n_in = net->imported->n_inputs;
+    net->n_out = net->imported->n_outputs;
+    net->in = calloc((size_t)net->n_in + 1, sizeof *net->in);
+    net->out = calloc((size_t)net->n_out + 1, sizeof *net->out);
+    if (!net->in || !net->out)
+        return reel_fail(REEL_ERR_NOMEM, "could not open model \"%s\": out of memory", net->path);
+    for (int i = 0; i < net->n_in; i++) {
+        describe(&net->in[i], net->imported->inputs[i]);
+        if (net->in[i].dtype == REEL_DTYPE_NONE) net->in[i].dtype = REEL_F32;
+        if (net->in[i].dtype == REEL_STRING)
+            return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": input \"%s\" is of strings", net->path,
+                             net->in[i].name);
+    }
+    for (int i = 0; i < net->n_out; i++) describe(&net->out[i], net->imported->outputs[i]);
+    return REEL_OK;
+}
+
+static enum reel_err refuse_lists(const struct net *net)
+{
+    for (int i = 0; i < net->n_in + net->n_out; i++) {
+        const struct net_io *io = i < net->n_in ? &net->in[i] : &net->out[i - net->n_in];
+        if (io->list)
+            return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": %s \"%s\" is %s", net->path,
+                             i < net->n_in ? "input" : "output", io->name,
+                             io->list == LIST_OPTIONAL ? "optional" : "a sequence");
+    }
+    return REEL_OK;
 }
 
 static enum reel_err open_into(struct net *net, const char *path, const struct net_params *params)
@@ -42,20 +77,14 @@ static enum reel_err open_into(struct net *net, const char *path, const struct n
     enum reel_err err = params->bytes ? import_read(path, params->bytes, params->n_bytes, &limits, &net->imported)
                                       : import_file(path, &limits, &net->imported);
     if (err) return err;
-    net->n_in = net->imported->n_inputs;
-    net->n_out = net->imported->n_outputs;
-    net->in = calloc((size_t)net->n_in + 1, sizeof *net->in);
-    net->out = calloc((size_t)net->n_out + 1, sizeof *net->out);
-    if (!net->in || !net->out) return reel_fail(REEL_ERR_NOMEM, "could not open model \"%s\": out of memory", path);
-    for (int i = 0; i < net->n_in; i++) {
-        describe(&net->in[i], net->imported->inputs[i]);
-        if (net->in[i].dtype == REEL_DTYPE_NONE) net->in[i].dtype = REEL_F32;
-        if (net->in[i].dtype == REEL_STRING)
-            return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": input \"%s\" is of strings", path,
-                             net->in[i].name);
-    }
-    for (int i = 0; i < net->n_out; i++) describe(&net->out[i], net->imported->outputs[i]);
-    return REEL_OK;
+    err = describe_all(net);
+    return (err || params->lists) ? err : refuse_lists(net);
+}
+
+enum reel_err net_open_lists(struct net *net, const int *in_lengths, const int *out_lengths)
+{
+    enum reel_err err = sequence_open_lists(net->imported, in_lengths, out_lengths);
+    return err ? err : describe_all(net);
 }
 
 enum reel_err net_open(const char *path, const struct net_params *params, struct net **out_net)

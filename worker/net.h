@@ -18,6 +18,7 @@ struct net_params {
     size_t max_file_bytes; // refuse larger models; 0 = 4 GiB
     const void *bytes;     // of the file, borrowed during net_open(); NULL: it is read
     size_t n_bytes;
+    bool lists; // sequences and optionals among inputs and outputs: net_open_lists() is to follow
 };
 
 struct net_io {
@@ -25,6 +26,7 @@ struct net_io {
     enum reel_dtype dtype;
     struct reel_shape shape; // as declared; -1 = dynamic. After net_prepare: resolved (outputs may keep -1)
     const char *dim_param[REEL_MAX_DIMS];
+    enum list_kind list; // only with net_params.lists
 };
 
 // Reads and checks the file: protobuf, opsets, operators (every node known, or
@@ -33,6 +35,10 @@ struct net_io {
 // IO, NOMEM, LIMIT.
 enum reel_err net_open(const char *path, const struct net_params *params, struct net **out_net);
 void net_close(struct net **net);
+
+// Gives lists their lengths: sequence_open_lists(), once, before net_prepare().
+// Inputs and outputs are counted anew.
+enum reel_err net_open_lists(struct net *net, const int *in_lengths, const int *out_lengths);
 
 int net_input_count(const struct net *net);
 int net_output_count(const struct net *net);

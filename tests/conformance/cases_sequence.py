@@ -43,6 +43,27 @@ CASES = {
     "seq_split_one": ("""g (float[1,3] x) => (float[1,3] y) {
         s = SplitToSequence (x)
         y = ConcatFromSequence <axis = -2> (s) }""", [(1, 3)]),
+    # a list of constants: extents of the input
+    "seq_unbind_shape": ("""g (float[2,6,4] x) => (float[4,12] y) {
+        n = Shape (x)
+        s = SplitToSequence <keepdims = 0> (n)
+        zero = Constant <value_int = 0> ()
+        one = Constant <value_int = 1> ()
+        two = Constant <value_int = 2> ()
+        a = SequenceAt (s, zero)
+        b = SequenceAt (s, one)
+        c = SequenceAt (s, two)
+        ab = Mul (a, b)
+        t = SequenceConstruct (c, ab)
+        m = ConcatFromSequence <axis = 0, new_axis = 1> (t)
+        y = Reshape (x, m) }""", [(2, 6, 4)]),
+    "seq_split_constant": ("""g (float[2] x) => (float[2] y) {
+        k = Constant <value = float[6] {1, 2, 3, 4, 5, 6}> ()
+        n = Constant <value_int = 2> ()
+        s = SplitToSequence (k, n)
+        one = Constant <value_int = 1> ()
+        v = SequenceAt (s, one)
+        y = Mul (x, v) }""", [(2,)]),
     # lists that are built, changed and read
     "seq_insert_erase": ("""g (float[2] a, float[2] b, float[2] c) => (float[4] y, int64 n) {
         s0 = SequenceEmpty ()

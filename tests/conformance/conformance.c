@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Runs folders of ONNX's backend node tests: model.onnx and
-// test_data_set_N/{input,output}_K.pb. Each test runs in a process of its own
+// test_data_set_N/{input,output}_K.pb, which hold tensors, sequences or
+// optionals. Each test runs in a process of its own
 // with a time limit, so that a crash or a hang is one failed test.
 //
 //   conformance [--backend interp|onednn|cudnn|...] [--precision fp32|tf32|fp16|bf16]
@@ -28,6 +29,7 @@
 #include <unistd.h>
 
 #include "common/narrow.h"
+#include "worker/graph/sequence.h"
 #include "worker/net.h"
 #include "worker/onnx/import.h"
 
@@ -72,18 +74,72 @@ static uint8_t *slurp(const char *path, size_t *out_count)
     return bytes;
 }
 
-// -1: no such file; 0: read; 1: not a dense tensor of a carried type.
-static int read_tensor(const char *folder, const char *kind, int i, struct reel_tensor *out_t)
+// What one file holds: a tensor, or the elements of a sequence or an optional.
+struct item {
+    struct reel_tensor list[MAX_IO];
+    int length; // as sequence_open_lists() takes it: SEQUENCE_TENSOR, SEQUENCE_NONE or a count
+};
+
+static int item_tensors(const struct item *item)
+{
+    return item->length == SEQUENCE_TENSOR ? 1 : item->length == SEQUENCE_NONE ? 0 : item->length;
+}
+
+static void item_fini(struct item *item)
+{
+    for (int i = 0; i < item_tensors(item); i++) reel_tensor_fini(&item->list[i]);
+}
+
+// The next field of a protobuf message; false at its end and where it is damaged.
+static bool next_field(const uint8_t **p, const uint8_t *end, int *out_field, const uint8_t **out_bytes, size_t *out_n)
+{
+    uint64_t part[2] = {0}; // key, then value or length
+    for (int k = 0; k < 2; k++)
+        for (int shift = 0;; shift += 7) {
+            if (*p == end || shift > 63) return false;
+            part[k] |= (uint64_t)(**p & 0x7f) << shift;
+            if (*(*p)++ < 0x80) break;
+        }
+    const bool message = (part[0] & 7) == 2;
+    if ((!message && part[0] & 7) || (message && part[1] > (uint64_t)(end - *p))) return false;
+    *out_field = (int)(part[0] >> 3);
+    *out_bytes = *p;
+    *out_n = message ? (size_t)part[1] : 0;
+    *p += *out_n;
+    return true;
+}
+
+// SequenceProto and OptionalProto (onnx-data.proto): the tensors of the one are
+// its field 3; the other has a tensor in 3 or a sequence in 5.
+static bool parse_list(const uint8_t *bytes, size_t count, enum list_kind kind, struct item *out)
+{
+    const uint8_t *p = bytes, *part;
+    size_t n;
+    int field;
+    out->length = kind == LIST_OPTIONAL ? SEQUENCE_NONE : 0;
+    while (next_field(&p, bytes + count, &field, &part, &n)) {
+        if (kind == LIST_OPTIONAL && field == 5) return parse_list(part, n, LIST_SEQUENCE, out);
+        if (field != 3) continue;
+        const int at = kind == LIST_OPTIONAL ? 0 : out->length;
+        if (at == MAX_IO || import_tensor_bytes(part, n, &out->list[at], NULL, 0)) return false;
+        out->length = kind == LIST_OPTIONAL ? SEQUENCE_TENSOR : at + 1;
+    }
+    return p == bytes + count;
+}
+
+// -1: no such file; 0: read; 1: nothing of a carried type.
+static int read_item(const char *folder, const char *kind, int i, enum list_kind list, struct item *out)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s_%d.pb", folder, kind, i);
     size_t count;
+    *out = (struct item){.length = SEQUENCE_TENSOR};
     uint8_t *bytes = slurp(path, &count);
     if (!bytes) return -1;
     // An absent optional input is an empty file, which unpacks to no type.
-    enum reel_err err = import_tensor_bytes(bytes, count, out_t, NULL, 0);
+    bool ok = list ? parse_list(bytes, count, list, out) : !import_tensor_bytes(bytes, count, &out->list[0], NULL, 0);
     free(bytes);
-    return err ? 1 : 0;
+    return ok ? 0 : 1;
 }
 
 // ---- comparing --------------------------------------------------------------
@@ -192,9 +248,13 @@ static enum reel_err runner_open(struct runner *r, const char *path)
         if (err) return err;
         r->n_in = r->graph->n_inputs;
         r->n_out = r->graph->n_outputs;
+        for (int i = 0; i < r->n_in + r->n_out; i++)
+            if ((i < r->n_in ? r->graph->inputs[i] : r->graph->outputs[i - r->n_in])->list)
+                return reel_fail(REEL_ERR_UNSUPPORTED, "the interpreter has no sequences");
         return REEL_OK;
     }
     struct net_params params = {.backend = r->options->backend,
+                                .lists = true,
                                 .backend_params = {.threads = 1, .precision = r->options->precision}};
     enum reel_err err = net_open(path, &params, &r->net);
     if (err) return err;
@@ -213,67 +273,132 @@ static enum reel_err runner_run(struct runner *r, const struct reel_tensor *cons
     return err ? err : net_run(r->net, in, out, false);
 }
 
+// The files of a set, one for each input and output that the model declares.
+struct set {
+    struct item in[MAX_IO], out[MAX_IO];
+    int n_in, n_out; // declared; n_out: those that there are files of
+};
+
+static enum verdict read_set(struct runner *r, const char *folder, struct set *set, char *why)
+{
+    set->n_in = r->n_in;
+    for (int i = 0; i < r->n_in; i++) {
+        int got = read_item(folder, "input", i, r->net ? net_input(r->net, i)->list : LIST_NOT, &set->in[i]);
+        if (!got) continue;
+        snprintf(why, TEXT, "input %d is %s", i, got < 0 ? "missing" : "nothing of a carried type");
+        return SKIPPED;
+    }
+    for (set->n_out = 0; set->n_out < r->n_out; set->n_out++) {
+        const int i = set->n_out;
+        int got = read_item(folder, "output", i, r->net ? net_output(r->net, i)->list : LIST_NOT, &set->out[i]);
+        if (got < 0) break;
+        if (!got) continue;
+        snprintf(why, TEXT, "output %d is nothing of a carried type", i);
+        return SKIPPED;
+    }
+    return PASSED;
+}
+
+// Lists become tensors, as many as the set has.
+static enum reel_err open_lists(struct runner *r, const struct set *set)
+{
+    int in[MAX_IO], out[MAX_IO];
+    for (int i = 0; i < MAX_IO; i++) in[i] = out[i] = SEQUENCE_TENSOR;
+    bool any = false;
+    for (int i = 0; i < set->n_in; i++) {
+        in[i] = set->in[i].length;
+        any |= net_input(r->net, i)->list != LIST_NOT;
+    }
+    for (int i = 0; i < r->n_out; i++) {
+        out[i] = i < set->n_out ? set->out[i].length : SEQUENCE_TENSOR;
+        any |= net_output(r->net, i)->list != LIST_NOT;
+    }
+    if (!any) return REEL_OK;
+    enum reel_err err = net_open_lists(r->net, in, out);
+    r->n_in = net_input_count(r->net);
+    r->n_out = net_output_count(r->net);
+    if (!err && (r->n_in > MAX_IO || r->n_out > MAX_IO))
+        err = reel_fail(REEL_ERR_LIMIT, "more than %d inputs or outputs", MAX_IO);
+    return err;
+}
+
+static enum verdict compare_set(struct runner *r, struct set *set, const struct reel_tensor *out, char *why)
+{
+    int at = 0;
+    for (int i = 0; i < set->n_out; i++) {
+        struct item *want = &set->out[i];
+        for (int k = 0; k < item_tensors(want); k++)
+            if (!compare(r->options, &out[at++], &want->list[k], i, why)) return FAILED;
+        if (want->length < 0) continue;
+        const int64_t length = *(const int64_t *)out[at++].data;
+        if (length == want->length) continue;
+        snprintf(why, TEXT, "output %d has %lld elements, expected %d", i, (long long)length, want->length);
+        return FAILED;
+    }
+    return PASSED;
+}
+
 static enum verdict run_set(struct runner *r, const char *folder, char *why)
 {
-    struct reel_tensor in[MAX_IO] = {0}, out[MAX_IO] = {0};
+    struct set *set = calloc(1, sizeof *set);
+    struct reel_tensor out[MAX_IO] = {0};
     const struct reel_tensor *in_p[MAX_IO];
-    for (int i = 0; i < r->n_in; i++) {
-        int got = read_tensor(folder, "input", i, &in[i]);
-        if (got) {
-            snprintf(why, TEXT, "input %d is %s", i, got < 0 ? "missing" : "no dense tensor of a carried type");
-            return SKIPPED;
-        }
-        in_p[i] = &in[i];
-    }
-    enum reel_err err = runner_run(r, in_p, out);
+    if (!set) return FAILED;
+    enum verdict verdict = read_set(r, folder, set, why);
+    if (verdict != PASSED) return verdict;
+    enum reel_err err = r->net ? open_lists(r, set) : REEL_OK;
+    int n = 0;
+    for (int i = 0; !err && i < set->n_in; i++)
+        for (int k = 0; k < item_tensors(&set->in[i]); k++) in_p[n++] = &set->in[i].list[k];
+    if (!err) err = runner_run(r, in_p, out);
     if (err) {
         snprintf(why, TEXT, "%s", reel_fail_text());
         return err == REEL_ERR_UNSUPPORTED ? SKIPPED : FAILED;
     }
-    for (int i = 0; i < r->n_out; i++) {
-        struct reel_tensor want = {0};
-        int got = read_tensor(folder, "output", i, &want);
-        if (got < 0) break;
-        if (got > 0) {
-            snprintf(why, TEXT, "output %d is no dense tensor of a carried type", i);
-            return SKIPPED;
-        }
-        if (!compare(r->options, &out[i], &want, i, why)) return FAILED;
-        reel_tensor_fini(&want);
-        reel_tensor_fini(&out[i]);
+    verdict = compare_set(r, set, out, why);
+    for (int i = 0; i < r->n_out; i++) reel_tensor_fini(&out[i]);
+    for (int i = 0; i < set->n_in; i++) item_fini(&set->in[i]);
+    for (int i = 0; i < set->n_out; i++) item_fini(&set->out[i]);
+    free(set);
+    return verdict;
+}
+
+// One set in a model opened anew: a set's lists have lengths of their own.
+static enum verdict run_one(struct runner *r, const char *folder, const char *set_folder, char *why)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/model.onnx", folder);
+    enum reel_err err = runner_open(r, path);
+    if (err) {
+        snprintf(why, TEXT, "%s", reel_fail_text());
+        return err == REEL_ERR_UNSUPPORTED ? SKIPPED : FAILED;
     }
-    for (int i = 0; i < r->n_in; i++) reel_tensor_fini(&in[i]);
-    return PASSED;
+    if (r->n_in > MAX_IO || r->n_out > MAX_IO) {
+        snprintf(why, TEXT, "more than %d inputs or outputs", MAX_IO);
+        return FAILED;
+    }
+    enum verdict verdict = run_set(r, set_folder, why);
+    net_close(&r->net);
+    graph_destroy(&r->graph);
+    return verdict;
 }
 
 static enum verdict run_test(const struct options *options, const char *folder, char *why)
 {
     char path[4096];
-    struct runner r = {.options = options};
-    snprintf(path, sizeof path, "%s/model.onnx", folder);
-    enum reel_err err = runner_open(&r, path);
-    if (err) {
-        snprintf(why, TEXT, "%s", reel_fail_text());
-        return err == REEL_ERR_UNSUPPORTED ? SKIPPED : FAILED;
-    }
-    if (r.n_in > MAX_IO || r.n_out > MAX_IO) {
-        snprintf(why, TEXT, "more than %d inputs or outputs", MAX_IO);
-        return FAILED;
-    }
     enum verdict verdict = PASSED;
     int sets = 0;
     for (; verdict == PASSED; sets++) {
+        struct runner r = {.options = options};
         struct stat st;
         snprintf(path, sizeof path, "%s/test_data_set_%d", folder, sets);
         if (stat(path, &st)) break;
-        verdict = run_set(&r, path, why);
+        verdict = run_one(&r, folder, path, why);
     }
     if (!sets) {
         snprintf(why, TEXT, "there is no test_data_set_0");
         verdict = FAILED;
     }
-    net_close(&r.net);
-    graph_destroy(&r.graph);
     return verdict;
 }
 

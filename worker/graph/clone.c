@@ -43,6 +43,7 @@ static bool clone_values(const struct graph *src, struct graph *dst, const char 
         copy->shape = v->shape;
         memcpy(copy->dim_param, v->dim_param, sizeof copy->dim_param);
         copy->is_input = v->is_input;
+        copy->list = v->list;
         for (int d = 0; d < REEL_MAX_DIMS; d++)
             if (v->dim_param[d] && !(copy->dim_param[d] = graph_strdup(dst, v->dim_param[d]))) return false;
         map[i] = copy;

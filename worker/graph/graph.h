@@ -59,6 +59,12 @@ struct sequence {
     bool none; // an optional without an element
 };
 
+enum list_kind {
+    LIST_NOT,      // a tensor
+    LIST_SEQUENCE, // of tensors
+    LIST_OPTIONAL, // of a tensor or a sequence
+};
+
 struct value {
     const char *name; // unique in its graph, never NULL
     enum reel_dtype dtype;
@@ -73,6 +79,7 @@ struct value {
     struct graph *owner;                  // a body's nodes may also read values of enclosing graphs
     int id;                               // dense number for side tables
     bool is_input, is_output;
+    enum list_kind list; // as the file declares an input or output
 };
 
 // What a backend does to the main operator's result before it is stored, in

@@ -69,7 +69,7 @@ static struct value *int_constant(struct graph *graph, const int64_t *ints, int 
 {
     struct reel_tensor t;
     if (reel_tensor_init(&t, REEL_I64, &(struct reel_shape){.ndim = ndim, .dim = {n}})) return NULL;
-    if (n) memcpy(t.data, ints, (size_t)n * sizeof *ints);
+    if (n) memcpy(t.data, ints, (size_t)n * sizeof *ints); // a scalar has n 1
     struct value *v = graph_add_constant(graph, NULL, &t);
     if (!v) reel_tensor_fini(&t);
     return v;
@@ -91,6 +91,13 @@ static enum reel_err emit(struct graph *graph, struct node *at, const char *op_t
     node->attr = a;
     node->n_attr = 1;
     return REEL_OK;
+}
+
+// What a new list holds counts as read, so that it is kept until its readers are
+// known; shape_infer() counts anew in the end.
+static void hold(const struct sequence *s)
+{
+    for (int i = 0; i < s->count; i++) s->items[i]->n_uses++;
 }
 
 // Readers of result i read `to` from now on.
@@ -289,6 +296,7 @@ static enum reel_err split(struct graph *graph, struct node *node)
         err = emit(graph, node, "Squeeze", NULL, (struct value *const[]){s->items[i], axes}, 2, &flat, 1);
         s->items[i] = flat;
     }
+    hold(s);
     return err;
 }
 
@@ -347,6 +355,7 @@ static enum reel_err map(struct graph *graph, struct node *node)
         if (!graph_copy_body(graph, node, body, tag, in, out)) return out_of_memory();
         for (int k = 0; k < n_out; k++) results[k]->items[i] = out[k];
     }
+    for (int k = 0; k < n_out; k++) hold(results[k]);
     for (int k = 0; k < node->n_out; k++) give_sequence(node, k, results[k]);
     return REEL_OK;
 }
@@ -448,4 +457,85 @@ static enum reel_err check_nodes(struct graph *graph)
 enum reel_err sequence_check(struct graph *graph)
 {
     return check_nodes(graph);
+}
+
+// ---- lists at the graph's edges -----------------------------------------------
+
+static struct node *add_list_node(struct graph *graph, struct node *before, const char *op_type,
+                                  struct value *const *in, int n_in, struct value *out)
+{
+    struct node *node = graph_add_node(graph, before, op_type, NULL, in, n_in, &out, 1);
+    const int opset = 18; // the first that has them all in their newest form
+    if (!node) return NULL;
+    node->op = op_find("", op_type, opset, NULL);
+    node->opset = opset;
+    return node->op ? node : NULL;
+}
+
+// The inputs that stand for input v are put into in[]; *n counts them.
+static bool open_input(struct graph *graph, struct value *v, int length, struct value **in, int *n)
+{
+    v->list = LIST_NOT;
+    if (length == SEQUENCE_TENSOR) {
+        in[(*n)++] = v;
+        return true;
+    }
+    struct value **items = in + *n;
+    for (int i = 0; i < length; i++) {
+        struct value *item = item_value(graph, v, i);
+        if (!item) return false;
+        item->is_input = true;
+        item->dtype = v->dtype;
+        in[(*n)++] = item;
+    }
+    v->is_input = false;
+    const char *op_type = length == SEQUENCE_NONE ? "Optional" : length ? "SequenceConstruct" : "SequenceEmpty";
+    return add_list_node(graph, graph->first, op_type, items, length > 0 ? length : 0, v);
+}
+
+static bool open_output(struct graph *graph, struct value *v, int length, struct value **out, int *n)
+{
+    if (length == SEQUENCE_TENSOR) {
+        out[(*n)++] = v;
+        return true;
+    }
+    for (int64_t i = 0; i < length; i++) {
+        struct value *in[] = {v, int_constant(graph, &i, 0, 1)}, *item = item_value(graph, v, (int)i);
+        if (!in[1] || !item || !add_list_node(graph, NULL, "SequenceAt", in, 2, item)) return false;
+        item->dtype = v->dtype;
+        out[(*n)++] = item;
+    }
+    struct value *count = graph_add_value(graph, NULL);
+    if (!count || !add_list_node(graph, NULL, "SequenceLength", &v, 1, count)) return false;
+    out[(*n)++] = count;
+    return true;
+}
+
+enum reel_err sequence_open_lists(struct graph *graph, const int *in_lengths, const int *out_lengths)
+{
+    int64_t n_in = graph->n_inputs, n_out = graph->n_outputs;
+    for (int i = 0; i < graph->n_inputs; i++) n_in += in_lengths[i] > 0 ? in_lengths[i] : 0;
+    for (int i = 0; i < graph->n_outputs; i++) {
+        if (out_lengths[i] == SEQUENCE_NONE)
+            return reel_fail(REEL_ERR_UNSUPPORTED, "could not give output \"%.200s\": an optional without an element",
+                             graph->outputs[i]->name);
+        n_out += out_lengths[i] > 0 ? out_lengths[i] : 0;
+    }
+    if (n_in > MAX_ITEMS || n_out > MAX_ITEMS)
+        return reel_fail(REEL_ERR_LIMIT, "more than %d inputs or outputs", MAX_ITEMS);
+    struct value **in = graph_alloc(graph, (size_t)(n_in + 1) * sizeof(*in));
+    struct value **out = graph_alloc(graph, (size_t)(n_out + 1) * sizeof(*out));
+    int made_in = 0, made_out = 0;
+    bool ok = in && out;
+    for (int i = 0; ok && i < graph->n_inputs; i++)
+        ok = open_input(graph, graph->inputs[i], in_lengths[i], in, &made_in);
+    for (int i = 0; ok && i < graph->n_outputs; i++)
+        ok = open_output(graph, graph->outputs[i], out_lengths[i], out, &made_out);
+    if (!ok) return out_of_memory();
+    graph->inputs = in;
+    graph->n_inputs = made_in;
+    graph->outputs = out;
+    graph->n_outputs = made_out;
+    graph_count_uses(graph);
+    return REEL_OK;
 }

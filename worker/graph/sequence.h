@@ -26,6 +26,13 @@ enum reel_err sequence_resolve(struct graph *graph, struct node *node);
 enum reel_err sequence_check(struct graph *graph);
 // UNSUPPORTED when an operator on tensors is given a sequence.
 enum reel_err sequence_refuse(const struct node *node);
+// Gives the sequences and optionals among the graph's inputs and outputs their
+// lengths, one for each input and output; what they hold stands in their place
+// from then on, as tensors "name[i]". An output's length follows as an int64. Of
+// the graph as imported.
+#define SEQUENCE_TENSOR (-1) // it is a tensor, or an optional of one
+#define SEQUENCE_NONE (-2)   // an optional without an element; inputs only
+enum reel_err sequence_open_lists(struct graph *graph, const int *in_lengths, const int *out_lengths);
 // Puts "could not resolve node ..." in front of the text; for unroll.c.
 enum reel_err sequence_fail(enum reel_err err, const struct node *node);
 

@@ -161,18 +161,27 @@ static struct value *declare(struct scope *scope, const char *name)
     return v && names_put(&scope->names, name, v) ? v : NULL;
 }
 
-// Within bodies sequences and optionals may come and go: what they hold is found
-// out later (graph/sequence.c).
-static bool is_sequence(const Onnx__TypeProto *type)
+// Sequences and optionals of tensors: what they hold is found out later
+// (graph/sequence.c). Only their element type is kept. The types that *type
+// becomes have no more than these two levels.
+static enum list_kind list_kind_of(const Onnx__TypeProto **type)
 {
-    return type->value_case == ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE ||
-           type->value_case == ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE;
+    enum list_kind kind = LIST_NOT;
+    if ((*type)->value_case == ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE && (*type)->optional_type->elem_type) {
+        kind = LIST_OPTIONAL;
+        *type = (*type)->optional_type->elem_type;
+    }
+    if ((*type)->value_case == ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE && (*type)->sequence_type->elem_type) {
+        if (!kind) kind = LIST_SEQUENCE;
+        *type = (*type)->sequence_type->elem_type;
+    }
+    return kind;
 }
 
 static enum reel_err set_type(struct value *v, const Onnx__TypeProto *type)
 {
     if (!type || type->value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET) return REEL_OK;
-    if (is_sequence(type) && v->owner->parent) return REEL_OK;
+    v->list = list_kind_of(&type);
     if (type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !type->tensor_type)
         return reel_fail(REEL_ERR_UNSUPPORTED, "\"%.200s\" is no dense tensor (sequence, optional, map or sparse)",
                          v->name);
@@ -183,7 +192,7 @@ static enum reel_err set_type(struct value *v, const Onnx__TypeProto *type)
             return reel_fail(REEL_ERR_UNSUPPORTED, "\"%.200s\": element type %s (%d) is not supported", v->name,
                              tensor_type_name(t->elem_type), t->elem_type);
     }
-    if (!t->shape) return REEL_OK;
+    if (!t->shape || v->list) return REEL_OK;
     if (t->shape->n_dim > REEL_MAX_DIMS)
         return reel_fail(REEL_ERR_UNSUPPORTED, "\"%.200s\" has %zu dimensions, more than %d", v->name, t->shape->n_dim,
                          REEL_MAX_DIMS);
@@ -387,6 +396,7 @@ static enum reel_err import_attrs(struct importer *im, struct scope *scope, cons
         struct scope *where = scope;
         Onnx__AttributeProto *a = resolve_ref(im, proto->attribute[i], &where);
         if (!a) continue;
+        if (a->tp && node->op->flags & OP_SEQUENCE) continue; // of Optional: the type of what it has not
         // A graph handed in by reference still belongs to the caller's names,
         // but to the node that runs it: only the plain kinds can be lent so.
         if (where != scope && a->g)

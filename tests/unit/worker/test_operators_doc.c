@@ -93,6 +93,10 @@ static void print_doc(FILE *f)
         "in\n"
         "  float32 on the CPU), of quantised operators for int8 and uint8, and the usual attributes; other calls, and\n"
         "  operators marked `reference`, run by the reference implementation on the CPU.\n"
+        "- **sequences**: lists of tensors are resolved before the run into Split, Concat and the like, and loops "
+        "whose\n"
+        "  number of turns is known then are unrolled. What depends on a frame's data - a position, the lengths of a\n"
+        "  split, a branch that gives a sequence - is refused.\n"
         "- **limits**: what of the operator's definition is not supported.\n\n"
         "| operator | opsets | types | onednn | cudnn | limits |\n|---|---|---|---|---|---|\n",
         f);

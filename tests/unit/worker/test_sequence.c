@@ -102,6 +102,40 @@ static void long_loops_stay(void)
     graph_destroy(&m.graph);
 }
 
+// A list in, a list out: their elements stand in their place.
+static void lists_at_the_edges_become_tensors(void)
+{
+    struct maker m = maker();
+    struct value *x = make_input(&m, "x", (struct reel_shape){.ndim = -1}), *a = make_input(&m, "a", DIMS(2));
+    x->list = LIST_SEQUENCE;
+    struct value *y = make_node(&m, "SequenceInsert", x, a, int_scalar(&m, 0));
+    make_output(&m, y);
+    CHECK_INT(sequence_open_lists(m.graph, (int[]){2, SEQUENCE_TENSOR}, (int[]){3}), REEL_OK);
+    CHECK_INT(m.graph->n_inputs, 3);
+    CHECK_STR(m.graph->inputs[1]->name, "x[1]");
+    CHECK(m.graph->inputs[2] == a);
+    CHECK_INT(m.graph->n_outputs, 3 + 1);
+    CHECK_INT(shape_infer(m.graph, (struct reel_shape[]){DIMS(3), DIMS(4), DIMS(2)}), REEL_OK);
+    CHECK(graph_is_sound(m.graph));
+    CHECK(m.graph->outputs[0] == a && m.graph->outputs[2] == m.graph->inputs[1]);
+    CHECK_INT(op_scalar_int(m.graph->outputs[3]->constant, 0), 3);
+    graph_destroy(&m.graph);
+}
+
+// Constants that a list holds outlive the folding of what they come from.
+static void lists_of_constants(void)
+{
+    struct maker m = maker();
+    struct value *s = make_node(&m, "SplitToSequence", INTS(&m, 5, 6, 7), NULL, NULL);
+    struct value *y = make_node(&m, "SequenceAt", s, int_scalar(&m, 1), NULL);
+    make_output(&m, y);
+    CHECK_INT(shape_infer(m.graph, NULL), REEL_OK);
+    CHECK_INT(m.graph->n_nodes, 0);
+    CHECK(m.graph->outputs[0]->constant && op_scalar_int(m.graph->outputs[0]->constant, 0) == 6);
+    CHECK(graph_is_sound(m.graph));
+    graph_destroy(&m.graph);
+}
+
 static void refused(struct maker *m, enum reel_err want, const char *node, const char *why)
 {
     CHECK_INT(shape_infer(m->graph, NULL), want);
@@ -152,4 +186,6 @@ static void what_depends_on_data_is_refused(void)
 
 CHECK_MAIN({"lists_become_plain_operators", lists_become_plain_operators},
            {"loops_of_known_length_unroll", loops_of_known_length_unroll}, {"long_loops_stay", long_loops_stay},
+           {"lists_at_the_edges_become_tensors", lists_at_the_edges_become_tensors},
+           {"lists_of_constants", lists_of_constants},
            {"what_depends_on_data_is_refused", what_depends_on_data_is_refused})
