@@ -506,15 +506,7 @@ static enum reel_err emit(struct program *p, const struct node *node, const stru
     }
     err = need_form(p, plan->main, w.tail.layout, &w.src);
     if (err) return err;
-    const int uses = 1 + (plan->other == plan->main);
-    if (form_dies(p, &w.src, uses) && !(out->home && blocked)) {
-        set_form(p, out->v, w.tail.layout, w.src);
-        out->step = out->made = p->n_steps;
-        out->step_layout = w.tail.layout;
-        w.dst = w.src;
-    } else {
-        err = make_form(p, out->v, w.tail.layout, &w.dst);
-    }
+    err = take_form(p, out->v, w.tail.layout, &w.src, 1 + (plan->other == plan->main), &w.dst);
     struct step *s =
         err ? NULL : add_step(p, node, blocked ? "elementwise blocked" : "elementwise", run_elementwise, sizeof w);
     if (!s) return err ? err : no_memory(node);

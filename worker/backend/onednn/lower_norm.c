@@ -138,7 +138,6 @@ enum reel_err lower_norm(struct program *p, const struct node *node, bool *out_d
 {
     if (node->n_in < 3) return REEL_OK;
     const struct info *in = info_of(p, node->in[0]);
-    struct info *out = info_of(p, node->out[0]);
     struct norm n = {.epsilon = node_attr_float(node, "epsilon", 1e-5f)};
     n.scale = padded_constant(p, node->in[1], in->bs.c);
     n.shift = padded_constant(p, node->in[2], in->bs.c);
@@ -152,14 +151,7 @@ enum reel_err lower_norm(struct program *p, const struct node *node, bool *out_d
     n.chunks = (int)((n.pixels + chunk_pixels(&n) - 1) / chunk_pixels(&n));
     n.part = program_alloc(p, sizeof *n.part * (size_t)round_planes(p, &n) * (size_t)n.chunks);
     enum reel_err err = n.part ? need_form(p, node->in[0], n.tail.layout, &n.src) : no_memory(node);
-    if (!err && form_dies(p, &n.src, 1) && !(out->home && blocked)) {
-        set_form(p, out->v, n.tail.layout, n.src);
-        out->step = out->made = p->n_steps;
-        out->step_layout = n.tail.layout;
-        n.dst = n.src;
-    } else if (!err) {
-        err = make_form(p, node->out[0], n.tail.layout, &n.dst);
-    }
+    if (!err) err = take_form(p, node->out[0], n.tail.layout, &n.src, 1, &n.dst);
     struct step *s =
         err ? NULL : add_step(p, node, blocked ? "instance norm" : "instance norm plain", run_norm, sizeof n);
     if (!s) return err ? err : no_memory(node);

@@ -50,19 +50,11 @@ static enum reel_err run_rows(struct program *p, struct step *s)
 static enum reel_err emit(struct program *p, const struct node *node, struct rows *r, const char *kernel,
                           bool *out_done)
 {
-    struct info *out = info_of(p, node->out[0]);
     r->unit = r->n < UNIT ? UNIT / r->n : 1;
     if (r->rows / r->unit >= INT32_MAX) return REEL_OK;
     enum reel_err err = need_form(p, node->in[0], LAYOUT_PLAIN, &r->src);
-    if (!err && form_dies(p, &r->src, 1)) {
-        set_form(p, out->v, LAYOUT_PLAIN, r->src);
-        out->step = -1;
-        out->made = p->n_steps;
-        r->dst = r->src;
-    } else if (!err) {
-        err = make_form(p, node->out[0], LAYOUT_PLAIN, &r->dst);
-        out->step = -1; // nothing is appended
-    }
+    if (!err) err = take_form(p, node->out[0], LAYOUT_PLAIN, &r->src, 1, &r->dst);
+    info_of(p, node->out[0])->step = -1; // nothing is appended
     struct step *s = err ? NULL : add_step(p, node, kernel, run_rows, sizeof *r);
     if (!s) return err ? err : no_memory(node);
     *(struct rows *)s->data = *r;

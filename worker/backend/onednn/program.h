@@ -147,7 +147,7 @@ static inline float *thread_scratch(const struct program *p, int thread)
     return p->scratch + (size_t)thread * (p->scratch_bytes / sizeof(float));
 }
 
-// ---- compiling (backend_onednn.c) ------------------------------------------------
+// ---- compiling (forms.c) -----------------------------------------------------------
 
 struct info *info_of(struct program *p, const struct value *v);
 // Zeroed memory that lives as long as the program; NULL when there is none.
@@ -161,6 +161,10 @@ void touch(struct program *p, const struct form *f, int step);
 enum reel_err need_form(struct program *p, const struct value *v, enum layout layout, struct form *out_form);
 // A new buffer for v in that layout, to be written by the step added next.
 enum reel_err make_form(struct program *p, const struct value *v, enum layout layout, struct form *out_form);
+// v's room is that of *src, which the step reads `uses` times, when nothing else
+// needs it any more; otherwise as make_form.
+enum reel_err take_form(struct program *p, const struct value *v, enum layout layout, const struct form *src, int uses,
+                        struct form *out_form);
 // A buffer that is no value's, for the step added next.
 enum reel_err make_temporary(struct program *p, size_t bytes, struct form *out_form);
 // v lies where f does (a view, or made in place).
@@ -170,6 +174,10 @@ bool form_dies(const struct program *p, const struct form *f, int uses);
 // Memory each thread needs in a step.
 void want_scratch(struct program *p, size_t bytes);
 int next_step(const struct program *p);
+// Adds a buffer in use from that step on; its number, or -1 without memory.
+int add_buf(struct program *p, enum buf_kind kind, size_t bytes, int step);
+// Gives the buffers their places, and allocates the arena and the scratch.
+enum reel_err plan_memory(struct program *p);
 enum reel_err no_memory(const struct node *node);
 
 // ---- lowering: true in *out_done when the node has become steps ---------------------
