@@ -51,7 +51,9 @@ def save(net, path):
     detail = g.add("DepthToSpace", [tail], "detail", blocksize=2, mode="CRD")
     skip = numpy(net.skip_weight())
     # Both of these are a convolution and its epilogue: sharp - calm, within bounds, and sharp less of that.
-    beyond = g.add("Add", [g.conv("beyond", edge, skip - numpy(nets.kernels(nets.spline))), detail], "beyond.all")
+    shift = np.full(4, -net.calm_shift, np.float32)
+    beyond = g.conv("beyond", edge, skip - numpy(net.calm_weight()), shift)
+    beyond = g.add("Add", [beyond, detail], "beyond.all")
     bounds = [g.constant(name, np.float32(value)) for name, value in (("low", -net.calm), ("high", net.calm))]
     beyond = g.add("Clip", [beyond, *bounds], "beyond.clip")
     beyond = g.add("Mul", [beyond, g.constant("less", np.float32(-1))], "beyond.less")

@@ -34,6 +34,11 @@ def spline(x):
     return 0.75 - x**2 if x < 0.5 else 0.5 * max(0.0, 1.5 - x)**2
 
 
+def ffmpeg_cubic(x):
+    """What ffmpeg's scaler calls bicubic."""
+    return cubic(x, -0.6)
+
+
 def kernels(of=cubic):
     """(4, 1, 5, 5): one kernel per output phase, in DepthToSpace's order."""
     taps = [np.array([of(k - 2 - centre) for k in range(5)]) for centre in (-0.25, 0.25)]
@@ -41,8 +46,22 @@ def kernels(of=cubic):
     return torch.tensor(np.stack(planes), dtype=torch.float32).reshape(4, 1, 5, 5)
 
 
+def mirrored(triangle):
+    """(4, 1, 5, 5) of the 15 numbers that say all of a kernel that is as its transpose: those of the first output
+    phase, of its right upper triangle row by row; the other phases mirror it."""
+    plane = torch.zeros(5, 5)
+    for value, (y, x) in zip(triangle, ((y, x) for y in range(5) for x in range(y, 5))):
+        plane[y, x] = plane[x, y] = float(value)
+    return torch.stack([plane, plane.flip(1), plane.flip(0), plane.flip(0, 1)])[:, None]
+
+
+def apply(x, weight):
+    """x at twice its size, by one kernel per output phase."""
+    return F.pixel_shuffle(F.conv2d(F.pad(x, (2, 2, 2, 2), mode="replicate"), weight), 2)
+
+
 def bicubic(x):
-    return F.pixel_shuffle(F.conv2d(F.pad(x, (2, 2, 2, 2), mode="replicate"), kernels()), 2)
+    return apply(x, kernels())
 
 
 class Upscaler(nn.Module):
@@ -58,7 +77,7 @@ class Upscaler(nn.Module):
         self.head = nn.Conv2d(1, channels, 6, stride=2)
         self.body = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(hidden))
         self.tail = nn.Conv2d(channels, 16, 3, padding=1)
-        self.calm = 0.0
+        self.calm = self.calmer = self.calm_shift = 0.0  # see settle()
         for layer in [self.head, *self.body, self.tail]:
             nn.init.kaiming_normal_(layer.weight, SLOPE)
             nn.init.zeros_(layer.bias)
@@ -85,17 +104,31 @@ class Upscaler(nn.Module):
         sharp = F.pixel_shuffle(y, 4) + F.pixel_shuffle(F.conv2d(edge, self.skip_weight()), 2)
         if not self.calm:
             return sharp
-        calm = F.pixel_shuffle(F.conv2d(edge, kernels(spline)), 2)
+        calm = F.pixel_shuffle(F.conv2d(edge, self.calm_weight()), 2) + self.calm_shift
         return sharp + torch.clamp(calm - sharp, -self.calm, self.calm)
 
-    def settle(self, shrink, smooth, calm):
-        """What is done against flicker once all is learnt: it is pulled back towards bicubic, that is mixed with linear
-        interpolation, and the result goes towards a spline by at most `calm` (of 0..1)."""
+    def calm_weight(self):
+        return self.calmer * kernels(spline) + (1 - self.calmer) * kernels(ffmpeg_cubic)
+
+    def hush(self):
+        """Takes out of the last bias what the network says of flat pictures."""
+        flat = torch.full((1, 1, 64, 64), 0.5)
+        with torch.no_grad():
+            self.tail.bias -= F.pixel_unshuffle(self(flat) - 0.5, 4)[0, :, 16, 16] / TAIL  # far from the border
+
+    def settle(self, numbers):
+        """What is done once all is learnt (settle.py says why). Of what is learnt beside ffmpeg's bicubic, `keep` is
+        kept; a kernel and a shift are added; and the result goes by at most `calm` towards bicubic mixed with the
+        spline, `calmer` of it. Steps of 8 bits."""
+        self.hush()
         with torch.no_grad():
             for value in (self.skip, self.tail.weight, self.tail.bias):
-                value *= shrink
-            self.skip += smooth * (kernels(linear) - kernels()) / SKIP
-        self.calm = calm
+                value *= numbers["keep"]
+            base = (1 - numbers["keep"]) * (kernels(ffmpeg_cubic) - kernels())
+            self.skip += (base + mirrored(numbers["kernel"])) / SKIP
+            self.tail.bias += numbers["shift"] / 219 / TAIL
+        self.calm, self.calmer = numbers["calm"] / 219, numbers["calmer"]
+        self.calm_shift = numbers["calm shift"] / 219
 
     def flops(self):
         """Per input pixel; a multiply-add counts as two."""

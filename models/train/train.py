@@ -15,10 +15,9 @@ gives the same network, but for rounding, however slow the machine is.
 The loss is the squared error of luma, divided by bicubic's on the same source:
 to first order, its mean is the gain in dB. The same of the error's change from
 a frame to the next is added, so that the network may not flicker. In the end
-the network is settled (nets.py): pulled back towards bicubic (--shrink), mixed
-with linear interpolation (--smooth), and its result drawn towards a spline by
-at most so many steps of 8 bits (--calm). It costs 0.4 dB in the mean and takes
-off the flicker that sharper still pictures have.
+the network is settled by the numbers of settle.py: about half of what it adds
+to bicubic is kept. It costs 0.4 dB in the mean and takes off the flicker that
+sharper still pictures have.
 """
 import argparse
 import json
@@ -32,6 +31,7 @@ import torch
 import data
 import export
 import nets
+import settle
 
 
 def tensor(frames):
@@ -130,9 +130,6 @@ def main():
     parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--rate", type=float, default=2e-3, help="learning rate of the first step")
     parser.add_argument("--flicker", type=float, default=0.3, help="weight of the error's change between frames")
-    parser.add_argument("--shrink", type=float, default=0.58, help="how much of what was learnt is kept in the end")
-    parser.add_argument("--smooth", type=float, default=0.13, help="how much of linear interpolation is mixed in then")
-    parser.add_argument("--calm", type=float, default=0.9, help="by how many steps of 8 bits the result goes to a spline")
     parser.add_argument("--patch", type=int, default=48, help="side of an input patch")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
@@ -171,8 +168,8 @@ def main():
         train(net, data.training_set(clips, options.work), options, report)
         if options.weights:
             torch.save(net.state_dict(), options.weights)
-    if hasattr(net, "settle"):
-        net.settle(options.shrink, options.smooth, options.calm / 219)
+    if options.net in settle.NUMBERS:
+        net.settle(settle.NUMBERS[options.net])
     report(options.steps)
     if options.out:
         export.save(net, options.out)

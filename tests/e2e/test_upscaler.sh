@@ -26,13 +26,14 @@ stillness() {
         [a][b]blend=all_mode=grainextract,tblend=all_mode=grainextract[d];[d][flat]psnr=shortest=1" "$1" "$scratch/true.mkv"
 }
 
-# better FILE GAIN: FILE is at least GAIN dB above bicubic and its error is no less still.
+# better FILE GAIN: FILE is at least GAIN dB above bicubic and its error is as still, within 0.02 dB (0.2%, see
+# models/README.md; a network that is not settled misses it by 0.1 dB and more).
 better() {
     local got still
     got=$(quality "$1") still=$(stillness "$1")
     echo "PSNR-Y $got dB, bicubic $bicubic_db; stillness $still dB, bicubic $bicubic_still"
     awk -v a="$got" -v b="$bicubic_db" -v gain="$2" -v s="$still" -v t="$bicubic_still" \
-        'BEGIN { exit !(b > 20 && t > 20 && a >= b + gain && s >= t) }'
+        'BEGIN { exit !(b > 20 && t > 20 && a >= b + gain && s >= t - 0.02) }'
 }
 
 upscale() { # model, output, arguments...
