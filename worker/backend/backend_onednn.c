@@ -208,10 +208,12 @@ static void claim_output(struct program *p, int n)
     const struct form *f = &i->form[LAYOUT_PLAIN];
     if (f->constant || f->buf < 0 || f->offset || i->dtype != v->dtype) return;
     struct buf *b = &p->bufs[f->buf];
-    if (b->kind != BUF_ARENA || b->padded || b->pending != 1) return;
+    const size_t bytes = (size_t)i->count * reel_dtype_bytes(i->dtype);
+    // the first part of something larger begins where it does
+    if (b->kind != BUF_ARENA || b->padded || b->pending != 1 || b->asked_bytes != bytes) return;
     b->kind = BUF_OUTPUT;
     b->io = n;
-    b->bytes = (size_t)i->count * reel_dtype_bytes(i->dtype);
+    b->bytes = bytes;
 }
 
 static enum reel_err compile_outputs(struct program *p)

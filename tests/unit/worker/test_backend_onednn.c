@@ -251,6 +251,44 @@ static void rows(void)
             }
 }
 
+// Parts along the first axis that is not 1 are no copies; what changes one in
+// place may not reach the others, the whole, or an output.
+static void splits_are_views(void)
+{
+    for (int kind = 0; kind < 10; kind++) {
+        struct maker m = maker();
+        const struct reel_shape shape = kind % 2 ? DIMS(1, 1, 9, 5) : DIMS(9, 3, 5);
+        struct value *x = make_input(&m, "x", shape), *whole = kind / 2 == 4 ? x : make_node(&m, "Exp", x, NULL, NULL);
+        struct value *in[2] = {whole, INTS(&m, 2, 4, 3)}, *out[3];
+        for (int i = 0; i < 3; i++) out[i] = graph_add_value(m.graph, NULL);
+        struct node *node = graph_add_node(m.graph, NULL, "Split", NULL, in, 2, out, 3);
+        node->op = op_find("", "Split", m.graph->opset, NULL);
+        for (int i = 0; i < 3; i++) out[i]->producer = node;
+        attr_int(&m, out[0], "axis", kind % 2 ? -2 : 0);
+        struct value *first = relu(&m, make_node(&m, "Neg", out[0], NULL, NULL));
+        if (kind / 2 == 1) make_output(&m, out[1]);
+        if (kind / 2 == 2) make_output(&m, whole);
+        make_output(&m, concat(&m, kind % 2 ? 2 : 0, make_node(&m, "Tanh", out[2], NULL, NULL), first, out[1]));
+        if (kind / 2 == 3) make_output(&m, make_node(&m, "Sigmoid", out[0], NULL, NULL));
+        CHECK_BACKEND(&m);
+        CHECK_MSG(!strstr(steps, " Split "), "a copy is left:\n%s", steps);
+        graph_destroy(&m.graph);
+    }
+}
+
+// The first channels of a result begin where it does, but the caller's memory
+// for them has no room for all.
+static void part_of_a_result_is_an_output(void)
+{
+    for (int64_t to = 1; to <= 5; to += 2) {
+        struct maker m = maker();
+        struct value *all = conv(&m, make_input(&m, "x", DIMS(1, 3, 9, 21)), 3, 24);
+        make_output(&m, make_node(&m, "Slice", all, INTS(&m, 0, 0), INTS(&m, 1, to)));
+        CHECK_BACKEND(&m);
+        graph_destroy(&m.graph);
+    }
+}
+
 // Groups that fill no vectors, alone and together; epilogues behind products.
 static void groups_and_products(void)
 {
@@ -335,6 +373,8 @@ int main(int argc, char **argv)
         {"few_channels_are_pooled_and_normalised", few_channels_are_pooled_and_normalised},
         {"instance_normalisation", instance_normalisation},
         {"rows", rows},
+        {"part_of_a_result_is_an_output", part_of_a_result_is_an_output},
+        {"splits_are_views", splits_are_views},
         {"groups_and_products", groups_and_products},
         {"crops", crops},
         {"few_channels_are_views", few_channels_are_views},

@@ -84,7 +84,8 @@ int add_buf(struct program *p, enum buf_kind kind, size_t bytes, int step)
     struct buf *bufs = grow(p->bufs, p->n_bufs, &p->cap_bufs, sizeof *p->bufs);
     if (!bufs) return -1;
     p->bufs = bufs;
-    p->bufs[p->n_bufs] = (struct buf){.kind = kind, .bytes = (bytes + 127) / 64 * 64, .first = step, .last = step};
+    p->bufs[p->n_bufs] =
+        (struct buf){.kind = kind, .asked_bytes = bytes, .bytes = (bytes + 127) / 64 * 64, .first = step, .last = step};
     return p->n_bufs++;
 }
 

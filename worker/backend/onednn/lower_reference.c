@@ -11,8 +11,33 @@
 
 // ---- views -----------------------------------------------------------------------
 
+// Split along the first axis that is not 1: each part is a run of the input.
+static enum reel_err split_view(struct program *p, const struct node *node, bool *out_done)
+{
+    struct info *in = info_of(p, node->in[0]);
+    int64_t axis = node_attr_int(node, "axis", 0);
+    if (axis < 0) axis += in->shape.ndim;
+    if (in->count < 1 || in->v->constant || axis < 0 || axis >= in->shape.ndim || node->n_epilogue) return REEL_OK;
+    for (int i = 0; i < axis; i++)
+        if (in->shape.dim[i] != 1) return REEL_OK;
+    for (int i = 0; i < node->n_out; i++)
+        if (!node->out[i] || info_of(p, node->out[i])->dtype != in->dtype) return REEL_OK;
+    struct form f;
+    enum reel_err err = need_form(p, node->in[0], LAYOUT_PLAIN, &f);
+    if (err || f.buf < 0) return err;
+    for (int i = 0; i < node->n_out; i++) {
+        struct info *out = info_of(p, node->out[i]);
+        set_form(p, out->v, LAYOUT_PLAIN, f);
+        out->made = in->made;
+        f.offset += (size_t)out->count * reel_dtype_bytes(in->dtype);
+    }
+    *out_done = true;
+    return REEL_OK;
+}
+
 enum reel_err lower_view(struct program *p, const struct node *node, bool *out_done)
 {
+    if (!strcmp(node->op_type, "Split")) return split_view(p, node, out_done);
     if (!(node->op->flags & (OP_VIEW | OP_INFERENCE_NOP)) && strcmp(node->op_type, "Cast")) return REEL_OK;
     if (node->n_in < 1 || !node->in[0] || !node->out[0] || node->n_epilogue) return REEL_OK;
     struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);

@@ -35,12 +35,13 @@ enum buf_kind {
 
 struct buf {
     enum buf_kind kind;
-    size_t bytes;
-    int first, last; // steps between which it is in use
-    int pending;     // reads not yet compiled, of all values in it
-    int io;          // number of the graph input or output
-    bool padded;     // whole vectors are written: longer than the tensor
-    size_t offset;   // in the arena
+    size_t asked_bytes; // of what it was made for
+    size_t bytes;       // in whole vectors
+    int first, last;    // steps between which it is in use
+    int pending;        // reads not yet compiled, of all values in it
+    int io;             // number of the graph input or output
+    bool padded;        // whole vectors are written: longer than the tensor
+    size_t offset;      // in the arena
     char *base;
     void *own; // memory of an output buffer when the caller gives none
 };
