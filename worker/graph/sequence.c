@@ -13,9 +13,10 @@
 
 #include "worker/onnx/op.h"
 
-// Each element is a value and often some nodes; a picture split into its rows
-// is still below.
-#define MAX_ITEMS 16384
+// A picture split into its rows is below, and a list that a loop makes longer by
+// one each turn, which is copied each time, stays below 100 MB.
+#define MAX_ITEMS 4096
+#define MAX_MAP_NODES 16384 // of SequenceMap's copies
 // What is put in the graph here is of this opset, whatever the file's.
 #define OPSET 13
 
@@ -336,8 +337,8 @@ static enum reel_err map(struct graph *graph, struct node *node)
         return reel_fail(REEL_ERR_INPUT, "its body does not fit its inputs and outputs");
     struct graph *body = a->u.g;
     const int n_in = node->n_in, n_out = body->n_outputs;
-    if ((int64_t)first->count * (body->n_nodes + 1) > MAX_ITEMS)
-        return reel_fail(REEL_ERR_LIMIT, "its body %d times is more than %d nodes", first->count, MAX_ITEMS);
+    if ((int64_t)first->count * (body->n_nodes + 1) > MAX_MAP_NODES)
+        return reel_fail(REEL_ERR_LIMIT, "its body %d times is more than %d nodes", first->count, MAX_MAP_NODES);
     struct sequence **results = graph_alloc(graph, (size_t)(n_out + 1) * sizeof(*results));
     struct value **in = graph_alloc(graph, (size_t)(n_in + n_out + 1) * sizeof(*in)), **out = in ? in + n_in : NULL;
     if (!results || !in || !graph_hoist_constants(graph, body)) return out_of_memory();

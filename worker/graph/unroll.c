@@ -15,8 +15,11 @@
 // the graph grows out of what is compiled in an instant.
 #define PLAIN_MAX_TURNS 64
 #define PLAIN_MAX_NODES 2000
+// Of the whole graph, so that loops in loops do not multiply.
+#define PLAIN_MAX_GRAPH 20000
 // Loops that carry sequences have no other way to run.
 #define MAX_NODES 50000
+#define MAX_GRAPH 200000
 
 struct peel {
     struct graph *body;
@@ -87,6 +90,7 @@ static enum reel_err begin(struct graph *graph, struct node *node, struct peel *
     if (turns <= 0 && scans) return REEL_OK; // the operator knows what an empty result looks like
     if (!carries_sequences(node)) {
         const int64_t most = needed ? MAX_NODES : PLAIN_MAX_NODES;
+        if (!needed && graph->n_nodes > PLAIN_MAX_GRAPH) return REEL_OK;
         if (!m || !never_stops(body) || turns > most / nodes || (!needed && turns > PLAIN_MAX_TURNS)) return REEL_OK;
     }
     struct peel *p = graph_alloc(graph, sizeof *p);
@@ -130,7 +134,7 @@ static enum reel_err take_turn(struct graph *graph, struct node *node)
     struct peel *p = node->peel;
     const int n_in = p->carried + 2, n_out = p->body->n_outputs;
     p->nodes += p->body->n_nodes + 1;
-    if (p->nodes > MAX_NODES)
+    if (p->nodes > MAX_NODES || graph->n_nodes > MAX_GRAPH)
         return sequence_fail(reel_fail(REEL_ERR_LIMIT, "unrolled it has more than %d nodes", MAX_NODES), node);
     struct value **in = graph_alloc(graph, (size_t)(n_in + n_out) * sizeof(*in)), **out = in ? in + n_in : NULL;
     if (!in || !(in[0] = scalar(graph, REEL_I64, p->turn)) || !(in[1] = scalar(graph, REEL_BOOL, 1)))

@@ -136,6 +136,20 @@ static void lists_of_constants(void)
     graph_destroy(&m.graph);
 }
 
+// Loops in loops do not multiply without end.
+static void nested_loops_are_bounded(void)
+{
+    struct maker m = maker();
+    struct value *v = make_input(&m, "x", DIMS(2));
+    for (int i = 0; i < 600; i++) v = make_loop(&m, int_scalar(&m, 60), v);
+    make_output(&m, v);
+    CHECK_INT(shape_infer(m.graph, NULL), REEL_OK);
+    CHECK(graph_is_sound(m.graph));
+    CHECK(m.graph->n_nodes > 10000 && m.graph->n_nodes < 25000);
+    CHECK(count_nodes(m.graph, "Loop") > 0);
+    graph_destroy(&m.graph);
+}
+
 static void refused(struct maker *m, enum reel_err want, const char *node, const char *why)
 {
     CHECK_INT(shape_infer(m->graph, NULL), want);
@@ -187,5 +201,5 @@ static void what_depends_on_data_is_refused(void)
 CHECK_MAIN({"lists_become_plain_operators", lists_become_plain_operators},
            {"loops_of_known_length_unroll", loops_of_known_length_unroll}, {"long_loops_stay", long_loops_stay},
            {"lists_at_the_edges_become_tensors", lists_at_the_edges_become_tensors},
-           {"lists_of_constants", lists_of_constants},
+           {"lists_of_constants", lists_of_constants}, {"nested_loops_are_bounded", nested_loops_are_bounded},
            {"what_depends_on_data_is_refused", what_depends_on_data_is_refused})
