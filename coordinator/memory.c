@@ -105,7 +105,8 @@ void memory_explain(const struct memory_limits *limits, const struct memory_want
     snprintf(out, bytes,
              "could not fit one lane into memory: input %u x %s + output %u x %s + codecs %s + models %s = %s, allowed "
              "are %s "
-             "(half of what is free%s)\nsmaller frames, fewer workers or a larger --memory would help",
+             "(half of what is free%s)\n"
+             "smaller frames or tiles (--tile WxH), fewer workers or a larger --memory would help",
              w->least_in_slots, memory_text(w->in_slot_bytes, a), w->least_out_slots, memory_text(w->out_slot_bytes, b),
              memory_text(w->codec_bytes, c), memory_text(w->model_bytes, d),
              memory_text(lane_bytes(w, w->least_in_slots, w->least_out_slots) + w->model_bytes, e),
