@@ -178,14 +178,20 @@ static bool read_quarantine(const char *line, struct journal_content *c)
     return true;
 }
 
-// A line without its newline, NUL-terminated. False: damaged.
-static bool read_line(char *line, size_t bytes, struct journal_content *c)
+// What follows the checksum of a line without its newline, NUL-terminated. NULL: damaged.
+static const char *body_of(const char *line, size_t bytes)
 {
     char *end;
-    if (bytes < CRC_CHARS + 2 || line[CRC_CHARS] != ' ' || strlen(line) != bytes) return false;
+    if (bytes < CRC_CHARS + 2 || line[CRC_CHARS] != ' ' || strlen(line) != bytes) return NULL;
     unsigned long crc = strtoul(line, &end, 16);
-    if (end != line + CRC_CHARS || crc != reel_crc32c(0, line + CRC_CHARS + 1, bytes - CRC_CHARS - 1)) return false;
-    char *body = line + CRC_CHARS + 1;
+    bool good = end == line + CRC_CHARS && crc == reel_crc32c(0, line + CRC_CHARS + 1, bytes - CRC_CHARS - 1);
+    return good ? line + CRC_CHARS + 1 : NULL;
+}
+
+static bool read_line(const char *line, size_t bytes, struct journal_content *c)
+{
+    const char *body = body_of(line, bytes);
+    if (!body) return false;
     if (!strncmp(body, "HEADER ", 7)) return read_header(body, c);
     if (!strncmp(body, "SEGMENT ", 8)) return read_segment(body, c);
     if (!strncmp(body, "QUARANTINE ", 11)) return read_quarantine(body, c);
@@ -222,6 +228,20 @@ static enum reel_err load(const char *path, char **out_text, size_t *out_bytes)
     return REEL_OK;
 }
 
+static enum reel_err bad_line(const char *path, int line_no, const char *line, size_t bytes)
+{
+    uint64_t format = FORMAT;
+    const char *body = body_of(line, bytes);
+    if (body && line_no == 1 && number_of(body, "format", &format) && format != FORMAT)
+        return reel_fail(REEL_ERR_INPUT,
+                         "could not read journal \"%s\": another version of reelmill wrote it (format %" PRIu64
+                         ", this one knows %d)\nto begin anew use: --resume never",
+                         path, format, FORMAT);
+    return reel_fail(REEL_ERR_INPUT,
+                     "could not read journal \"%s\": line %d is damaged\nto begin anew use: --resume never", path,
+                     line_no);
+}
+
 enum reel_err journal_read(const char *path, struct journal_content *out_content)
 {
     *out_content = (struct journal_content){0};
@@ -237,9 +257,7 @@ enum reel_err journal_read(const char *path, struct journal_content *out_content
         bool good = newline && read_line(text + at, end - at, out_content);
         if (good && line_no == 1 && !out_content->has_header) good = false;
         if (!good && end + 1 < bytes) {
-            err = reel_fail(REEL_ERR_INPUT,
-                            "could not read journal \"%s\": line %d is damaged\nto begin anew use: --resume never",
-                            path, line_no);
+            err = bad_line(path, line_no, text + at, end - at);
             break;
         }
         if (!good) break; // torn tail

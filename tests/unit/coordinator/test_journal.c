@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include "common/hash.h"
 #include "tests/check.h"
 
 static char path[64];
@@ -122,6 +123,24 @@ static void torn_middle_is_an_error(void)
     unlink(path);
 }
 
+static void another_version_is_named(void)
+{
+    write_journal();
+    static char whole[8192];
+    size_t n = load(whole, sizeof whole), line = strcspn(whole, "\n");
+    char *format = strstr(whole, "format=");
+    CHECK(format != NULL && format < whole + line);
+    format[strlen("format=")] = '1';
+    char crc[9];
+    snprintf(crc, sizeof crc, "%08x", reel_crc32c(0, whole + 9, line - 9));
+    memcpy(whole, crc, 8);
+    store(whole, n);
+    struct journal_content c;
+    CHECK_INT(journal_read(path, &c), REEL_ERR_INPUT);
+    CHECK_HAS(reel_fail_text(), "another version of reelmill wrote it (format 1");
+    unlink(path);
+}
+
 static void other_runs_are_refused(void)
 {
     struct journal_header a = header_of("x = 1;\ny = 2;"), b = header_of("x = 1;\ny = 3;");
@@ -154,4 +173,5 @@ static void other_runs_are_refused(void)
 }
 
 CHECK_MAIN({"round_trip", round_trip}, {"torn_tail_is_ignored", torn_tail_is_ignored},
-           {"torn_middle_is_an_error", torn_middle_is_an_error}, {"other_runs_are_refused", other_runs_are_refused})
+           {"torn_middle_is_an_error", torn_middle_is_an_error}, {"another_version_is_named", another_version_is_named},
+           {"other_runs_are_refused", other_runs_are_refused})
