@@ -132,7 +132,9 @@ int64_t op_scalar_int(const struct reel_tensor *t, int64_t i);
 #define OP_FAMILIES(X)                                                                                                \
     X(elementwise) /* unary and binary arithmetic, comparison, logic, activations, Where, Clip, Cast, bitwise */      \
     X(reduce)      /* Reduce*, ArgMax/Min, CumSum, Softmax family, TopK, Hardmax, Sum/Mean/Max/Min variadic */        \
-    X(shape)       /* Reshape, Squeeze, Transpose, Concat, Split, Slice, Pad, Tile, Expand, Shape, Size, Range... */  \
+    X(shape)       /* Reshape, Squeeze, Unsqueeze, Flatten, Shape, Size, Range */                                     \
+    X(move)        /* Transpose, Concat, Split, Slice, Crop, ReverseSequence */                                       \
+    X(repeat)      /* Pad, Tile, Expand */                                                                            \
     X(gather)      /* Gather*, Scatter*, OneHot, NonZero, Compress, Unique, Trilu, EyeLike, Where-like indexing */    \
     X(conv)        /* Conv, ConvTranspose, ConvInteger, DeformConv, Col2Im, pooling, LRN, Unpool */                   \
     X(norm)        /* BatchNormalization, InstanceNorm, LayerNorm, GroupNorm, RMSNorm, LpNorm, MVN */                 \

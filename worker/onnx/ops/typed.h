@@ -4,7 +4,7 @@
 // one function a type, the walk over broadcast operands, and the evaluation of
 // 16-bit floats in single precision.
 //
-// Used by the families elementwise, reduce, shape and gather. Working copies
+// Used by the families elementwise, reduce, shape, move, repeat and gather. Working copies
 // of tensors in another type are work.h. What it is not: no operator.
 #ifndef REEL_WORKER_ONNX_OPS_TYPED_H
 #define REEL_WORKER_ONNX_OPS_TYPED_H
