@@ -136,7 +136,8 @@ int64_t op_scalar_int(const struct reel_tensor *t, int64_t i);
     X(move)        /* Transpose, Concat, Split, Slice, Crop, ReverseSequence */                                       \
     X(repeat)      /* Pad, Tile, Expand */                                                                            \
     X(gather)      /* Gather*, Scatter*, OneHot, NonZero, Compress, Unique, Trilu, EyeLike, Where-like indexing */    \
-    X(conv)        /* Conv, ConvTranspose, ConvInteger, DeformConv, Col2Im, pooling, LRN, Unpool */                   \
+    X(conv)        /* Conv, ConvTranspose, ConvInteger, DeformConv, Col2Im */                                         \
+    X(pool)        /* MaxPool, AveragePool, LpPool, Global*Pool, MaxUnpool, MaxRoiPool, LRN */                        \
     X(norm)        /* BatchNormalization, InstanceNorm, LayerNorm, GroupNorm, RMSNorm, LpNorm, MVN */                 \
     X(matmul)      /* MatMul, Gemm, Einsum, MatMulInteger, Det, Attention, com.microsoft fused attention */           \
     X(image) /* Resize, Upsample, GridSample, AffineGrid, DepthToSpace, SpaceToDepth, RoiAlign, NMS, CenterCropPad */ \

@@ -11,6 +11,9 @@
 #include "worker/onnx/ops/work.h"
 
 #define WINDOW_DIMS 3
+// Larger kernels, strides, dilations or pads are nobody's network; below it no
+// product of them overflows, and no loop over taps takes seconds.
+#define WINDOW_LIMIT (1 << 24)
 
 struct window {
     int nd;                                                         // spatial axes of the operator, 1..3
@@ -27,7 +30,34 @@ enum reel_err window_open(const struct op_call *call, const struct reel_shape *x
 // it follows from other rules.
 enum reel_err window_attrs(const struct op_call *call, const struct reel_shape *x, const int64_t *kernel,
                            struct window *out_w);
+// Copies an attribute's nd integers, none below `low`, to the last nd of three.
+enum reel_err window_ints(const struct op_call *call, const char *name, int nd, int64_t low, int64_t *to);
 int64_t window_volume(const int64_t extents[WINDOW_DIMS]);
+// (n, c, the output's extents).
+void window_shape(const struct window *w, int64_t n, int64_t c, struct reel_shape *out_shape);
+
+enum { PAD_NOTSET, PAD_VALID, PAD_SAME_UPPER, PAD_SAME_LOWER };
+enum reel_err window_auto_pad(const struct op_call *call, int *out_mode);
+
+// Of positions from..to-1, those o with 0 <= o*stride + off < n are lo..hi-1.
+static inline void valid_range(int64_t off, int64_t stride, int64_t n, int64_t from, int64_t to, int64_t *lo,
+                               int64_t *hi)
+{
+    int64_t first = off >= 0 ? 0 : (-off + stride - 1) / stride;
+    int64_t last = n - 1 - off < 0 ? 0 : (n - 1 - off) / stride + 1;
+    *lo = first > from ? (first < to ? first : to) : from;
+    *hi = last < to ? last : to;
+    if (*hi < *lo) *hi = *lo;
+}
+
+// The taps of axis i that meet the input under output o; of the last axis, with
+// o < 0, those that meet it under any output. A kernel far larger than the input
+// costs no more than one of the input's size.
+static inline void tap_range(const struct window *w, int i, int64_t o, int64_t *first, int64_t *last)
+{
+    int64_t at = o < 0 ? 0 : o * w->stride[i], reach = o < 0 ? (w->out[i] - 1) * w->stride[i] : 0;
+    valid_range(at - w->begin[i] + reach, w->dilation[i], w->in[i] + reach, 0, w->kernel[i], first, last);
+}
 
 // A convolution: x (n, groups*cg, in), weights (groups*mg, cg, kernel), result
 // (n, groups*mg, out).
