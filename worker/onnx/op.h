@@ -130,16 +130,22 @@ int64_t op_scalar_int(const struct reel_tensor *t, int64_t i);
 // Families. Each file defines `const struct op_def ops_<family>[]` and
 // `const int ops_<family>_count`; op.c lists them.
 #define OP_FAMILIES(X)                                                                                                \
-    X(elementwise) /* unary and binary arithmetic, comparison, logic, activations, Where, Clip, Cast, bitwise */      \
-    X(reduce)      /* Reduce*, ArgMax/Min, CumSum, Softmax family, TopK, Hardmax, Sum/Mean/Max/Min variadic */        \
-    X(shape)       /* Reshape, Squeeze, Unsqueeze, Flatten, Shape, Size, Range */                                     \
-    X(move)        /* Transpose, Concat, Split, Slice, Crop, ReverseSequence */                                       \
-    X(repeat)      /* Pad, Tile, Expand */                                                                            \
-    X(gather)      /* Gather*, Scatter*, OneHot, NonZero, Compress, Unique, Trilu, EyeLike, Where-like indexing */    \
-    X(conv)        /* Conv, ConvTranspose, ConvInteger, DeformConv, Col2Im */                                         \
-    X(pool)        /* MaxPool, AveragePool, LpPool, Global*Pool, MaxUnpool, MaxRoiPool, LRN */                        \
-    X(norm)        /* BatchNormalization, InstanceNorm, LayerNorm, GroupNorm, RMSNorm, LpNorm, MVN */                 \
-    X(matmul)      /* MatMul, Gemm, Einsum, MatMulInteger, Det, Attention, com.microsoft fused attention */           \
+    X(unary)      /* functions of one operand, Not, BitwiseNot, IsNaN, IsInf */                                       \
+    X(activation) /* Relu and its kind, Gelu, PRelu, Clip */                                                          \
+    X(arithmetic) /* Add, Sub, Mul, Div, Mod, Pow; Sum, Mean, Max, Min */                                             \
+    X(logic)      /* comparison, logic and bits of two operands, Where */                                             \
+    X(cast)       /* Cast, CastLike, BitCast */                                                                       \
+    X(reduce)     /* Reduce*, ArgMax/Min, CumSum, Softmax family, TopK, Hardmax */                                    \
+    X(shape)      /* Reshape, Squeeze, Unsqueeze, Flatten, Shape, Size, Range */                                      \
+    X(move)       /* Transpose, Concat, Split, Slice, Crop, ReverseSequence */                                        \
+    X(repeat)     /* Pad, Tile, Expand */                                                                             \
+    X(gather)     /* Gather, GatherElements, GatherND */                                                              \
+    X(scatter)    /* Scatter, ScatterElements, ScatterND, TensorScatter */                                            \
+    X(pick)       /* NonZero, Compress, Unique, OneHot, Trilu, EyeLike */                                             \
+    X(conv)       /* Conv, ConvTranspose, ConvInteger, DeformConv, Col2Im */                                          \
+    X(pool)       /* MaxPool, AveragePool, LpPool, Global*Pool, MaxUnpool, MaxRoiPool, LRN */                         \
+    X(norm)       /* BatchNormalization, InstanceNorm, LayerNorm, GroupNorm, RMSNorm, LpNorm, MVN */                  \
+    X(matmul)     /* MatMul, Gemm, Einsum, MatMulInteger, Det, Attention, com.microsoft fused attention */            \
     X(image) /* Resize, Upsample, GridSample, AffineGrid, DepthToSpace, SpaceToDepth, RoiAlign, NMS, CenterCropPad */ \
     X(rnn)   /* RNN, GRU, LSTM */                                                                                     \
     X(control)  /* If, Loop, Scan, Constant, ConstantOfShape, Identity, Dropout */                                    \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What the families shape, move and repeat share: elements moved by their size,
-// whatever their type, and lists of integers that are an attribute or an input.
+// What the families shape, move, repeat, gather, scatter and pick share: elements
+// moved by their size, whatever their type, and lists of integers that are an attribute or an input.
 // What it is not: no operator.
 #ifndef REEL_WORKER_ONNX_OPS_MOVING_H
 #define REEL_WORKER_ONNX_OPS_MOVING_H
@@ -11,6 +11,27 @@
 // dst[i] = src[i * stride] for n elements; stride in elements, may be negative
 // or 0.
 void move_strided(char *dst, const char *src, int64_t stride, int64_t n, size_t bytes);
+// One element, or a row of them, of so many bytes.
+static inline void move_element(char *to, const char *from, size_t bytes)
+{
+    switch (bytes) {
+    case 1:
+        *to = *from;
+        break;
+    case 2:
+        memcpy(to, from, 2);
+        break;
+    case 4:
+        memcpy(to, from, 4);
+        break;
+    case 8:
+        memcpy(to, from, 8);
+        break;
+    default:
+        memcpy(to, from, bytes);
+    }
+}
+
 // Refuses element types without a size (strings).
 enum reel_err move_check(const struct op_call *call, int i);
 // Sets out[0] to in[0]'s type and this shape during inference.
@@ -36,6 +57,11 @@ enum reel_err ints_axes(struct ints *axes, int ndim);
 #define DEF(op, since, until, min_in, max_in, types, flags, infer, eval)              \
     {                                                                                 \
         "", op, since, until, min_in, max_in, 1, 1, types, flags, infer, eval, NARROW \
+    }
+// The same of any opset from since on, with up to max_out results.
+#define DEF_SINCE(op, since, min_in, max_in, max_out, types, flags, infer, eval)                       \
+    {                                                                                                  \
+        "", op, since, OPSET_LAST, min_in, max_in, 1, max_out, types, flags, infer, eval, "no strings" \
     }
 
 #endif

@@ -4,8 +4,9 @@
 // one function a type, the walk over broadcast operands, and the evaluation of
 // 16-bit floats in single precision.
 //
-// Used by the families elementwise, reduce, shape, move, repeat and gather. Working copies
-// of tensors in another type are work.h. What it is not: no operator.
+// Used by the elementwise families (elementwise.h), by reduce, and by those that
+// move elements (moving.h, indices.h). Working copies of tensors in another type
+// are work.h. What it is not: no operator.
 #ifndef REEL_WORKER_ONNX_OPS_TYPED_H
 #define REEL_WORKER_ONNX_OPS_TYPED_H
 
