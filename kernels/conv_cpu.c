@@ -7,9 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 extern const struct conv_kernels conv_kernels_base;
 #if defined(__x86_64__)
 extern const struct conv_kernels conv_kernels_avx2, conv_kernels_avx512;
+extern const struct conv_kernels conv16_kernels_avx512, conv16_kernels_avx512_emulated;
+extern const struct conv_kernels conv16_kernels_amx, conv16_kernels_amx_emulated;
 #endif
 
 const struct conv_kernels *conv_kernels_get(enum cpu_isa most)
@@ -23,6 +30,44 @@ const struct conv_kernels *conv_kernels_get(enum cpu_isa most)
         return &conv_kernels_avx2;
 #endif
     return &conv_kernels_base;
+}
+
+#if defined(__x86_64__) && defined(__linux__)
+// The kernel gives the tile registers to a process that asks for them.
+// Source: Linux, Documentation/arch/x86/xstate.rst.
+#define ARCH_REQ_XCOMP_PERM 0x1023
+#define XFEATURE_XTILEDATA 18
+
+static bool may_use_amx(void)
+{
+    return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
+           !syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA);
+}
+#else
+static bool may_use_amx(void)
+{
+    return false;
+}
+#endif
+
+enum conv_bf16 conv_bf16_of_cpu(void)
+{
+#if defined(__x86_64__)
+    if (conv_kernels_get(CPU_ISA_AVX512)->isa == CPU_ISA_AVX512 && __builtin_cpu_supports("avx512bf16"))
+        return may_use_amx() ? CONV_BF16_AMX : CONV_BF16_AVX512;
+#endif
+    return CONV_BF16_NONE;
+}
+
+const struct conv_kernels *conv_kernels_bf16(enum conv_bf16 how, bool emulated)
+{
+#if defined(__x86_64__)
+    if (emulated && conv_kernels_get(CPU_ISA_AVX512)->isa == CPU_ISA_AVX512)
+        return how == CONV_BF16_AMX ? &conv16_kernels_amx_emulated : &conv16_kernels_avx512_emulated;
+    if (!emulated && how != CONV_BF16_NONE && how <= conv_bf16_of_cpu())
+        return how == CONV_BF16_AMX ? &conv16_kernels_amx : &conv16_kernels_avx512;
+#endif
+    return NULL;
 }
 
 void conv_plan_fini(struct conv_plan *p)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Convolution kernels for CPUs: direct, Winograd, depthwise and few-outputs
-// convolutions, and matrix products, on float32. The executor's CPU backend
+// convolutions, and matrix products, on float32 or, where asked for, with
+// operands rounded to bfloat16. The executor's CPU backend
 // prepares and calls them; they know pointers and sizes only.
 //
 // Layouts. "Blocked" is (N, ceil(C/V), H, W, V) with V = conv_kernels.lanes (16
@@ -129,6 +130,7 @@ struct conv_plan {
     enum conv_method method;
     bool src_plain;
     bool flat; // 1x1, stride 1, no padding: the image is one long row
+    bool bf16; // operands are rounded to bfloat16; packed weights are pairs of them
     int lanes;
     float *w;    // packed weights
     float *bias; // one per output channel, whole vectors
@@ -149,6 +151,7 @@ struct conv_plan {
     int x_begin, x_end; // columns of class 0 (all taps inside)
     int y_begin, y_end; // rows with all taps inside
 
+    int window_columns;   // of a bf16 plan: output columns that are made at a time
     int unit_rows, units; // rows of a unit (tiles for Winograd), number of units
     int units_per_image;
     bool chunk_outer; // weights too large for the cache: units are per chunk of output channels
@@ -174,11 +177,13 @@ struct conv_kernels {
 
     // C (m,n; row stride ldc) = A (m,k; row stride lda) x packed B, + bias[n]
     // (may be NULL), then e on rows [row_begin, row_end). *_CHAN data is
-    // indexed by column.
+    // indexed by column. scratch: matmul_scratch_bytes(k) of 64-byte aligned
+    // memory of this thread.
     size_t (*pack_b_floats)(int k, int n);
     void (*pack_b)(float *out_packed, const float *b, ptrdiff_t row_stride, ptrdiff_t column_stride, int k, int n);
+    size_t (*matmul_scratch_bytes)(int k);
     void (*matmul)(float *c, ptrdiff_t ldc, const float *a, ptrdiff_t lda, const float *packed_b, const float *bias,
-                   const struct conv_epilogue *e, int row_begin, int row_end, int k, int n);
+                   const struct conv_epilogue *e, int row_begin, int row_end, int k, int n, float *scratch);
 
     // e in place on the pixels of one channel block; full_offset is where data
     // lies in its tensor.
@@ -190,6 +195,21 @@ struct conv_kernels {
 
 // The best table for this CPU that is not above `most`.
 const struct conv_kernels *conv_kernels_get(enum cpu_isa most);
+
+// How bfloat16 is multiplied.
+enum conv_bf16 {
+    CONV_BF16_NONE,
+    CONV_BF16_AVX512, // VDPBF16PS: twice the products of float32
+    CONV_BF16_AMX,    // TDPBF16PS: sixteen times
+};
+
+// The best this CPU has.
+enum conv_bf16 conv_bf16_of_cpu(void);
+// The table in which direct convolutions and matrix products round their
+// operands to bfloat16 (kernels/conv16_body.inc) and all else is as in
+// conv_kernels_get(). emulated: on any CPU with AVX-512, by other instructions,
+// slower than float32. NULL where this CPU can't.
+const struct conv_kernels *conv_kernels_bf16(enum conv_bf16 how, bool emulated);
 
 void conv_plan_fini(struct conv_plan *p);
 

@@ -15,7 +15,6 @@
 #include "common/hash.h"
 #include "common/life.h"
 #include "common/log.h"
-#include "kernels/conv_cpu.h"
 #include "worker/backend/cudnn/plan.h"
 #include "worker/cli.h"
 #include "worker/collective.h"
@@ -78,7 +77,7 @@ static void describe_plans(const struct worker *w, char *buf, size_t bytes)
 // cuDNN's version, on CPUs by instruction set and threads.
 static void describe_device(const struct worker *w, char device[96], char kind[96])
 {
-    const char *level = conv_kernels_get(CPU_ISA_AVX512)->name;
+    const char *level = backend_onednn_kernels(&w->params);
     struct reel_cuda_device gpu;
     if (!strcmp(w->backend, "sim")) {
         snprintf(device, 96, "sim %s", w->child.settings.sim_ms);

@@ -93,6 +93,10 @@ struct backend_ops {
 // Finds a backend by name ("onednn", "cudnn", "sim"); NULL when unknown.
 const struct backend_ops *backend_find(const char *name);
 
+// The instruction set by which backend "onednn" computes with these parameters,
+// as "avx512" or "amx bf16": it decides the sums' last digits.
+const char *backend_onednn_kernels(const struct backend_params *params);
+
 // ---- the reference interpreter (interp.c) -------------------------------
 
 // Runs any graph, node by node, by the operator table's eval functions, shapes

@@ -266,17 +266,43 @@ static void destroy(struct program **program)
     free(p);
 }
 
+// The kernels for --precision bf16; NULL when this CPU has none. For tests and
+// for trying what a network loses, REELMILL_EMULATE_BF16 ("avx512" or "amx")
+// does the same arithmetic with other instructions, slowly.
+static const struct conv_kernels *bf16_kernels(void)
+{
+    const char *emulate = getenv("REELMILL_EMULATE_BF16");
+    if (emulate && *emulate) return conv_kernels_bf16(strcmp(emulate, "amx") ? CONV_BF16_AVX512 : CONV_BF16_AMX, true);
+    return conv_kernels_bf16(conv_bf16_of_cpu(), false);
+}
+
 static enum reel_err probe(const struct backend_params *params)
 {
     switch (params->precision) {
     case PRECISION_AUTO:
     case PRECISION_FP32:
         return REEL_OK;
+    case PRECISION_BF16:
+        if (bf16_kernels()) return REEL_OK;
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not start backend \"onednn\": this CPU has no bf16 instructions (AVX512_BF16, AMX)\n"
+                         "use --precision fp32");
     default:
         return reel_fail(REEL_ERR_UNSUPPORTED,
                          "could not start backend \"onednn\": this precision is not available on CPUs\n"
-                         "use --precision fp32");
+                         "use --precision fp32, or bf16 where the CPU has it");
     }
+}
+
+static const struct conv_kernels *kernels_for(enum precision precision)
+{
+    const struct conv_kernels *narrow = precision == PRECISION_BF16 ? bf16_kernels() : NULL;
+    return narrow ? narrow : conv_kernels_get(CPU_ISA_AVX512);
+}
+
+const char *backend_onednn_kernels(const struct backend_params *params)
+{
+    return kernels_for(params->precision)->name;
 }
 
 static enum reel_err compile(const struct graph *graph, const struct backend_params *params,
@@ -287,7 +313,8 @@ static enum reel_err compile(const struct graph *graph, const struct backend_par
     struct program *p = calloc(1, sizeof *p);
     if (!p) return no_memory(NULL);
     p->graph = graph;
-    p->k = conv_kernels_get(CPU_ISA_AVX512);
+    p->bf16 = params->precision == PRECISION_BF16;
+    p->k = kernels_for(params->precision);
     p->k8 = conv8_kernels_get(CONV8_ISA_VNNI, p->k->lanes);
     p->interpret = has_control(graph);
     err = pool_create(params->threads > 0 ? params->threads : 1, &p->pool);

@@ -46,7 +46,34 @@ static float *to_blocked(const float *src, int n, int c, int plane, int v)
     return out;
 }
 
+// The tables there are on this CPU: of the instruction sets, then those of
+// bfloat16, by its own instructions and emulated. NULL: not here.
+#define FLOAT_TABLES (CPU_ISA_AVX512 + 1)
+#define TABLES (FLOAT_TABLES + 4)
+
+static const struct conv_kernels *table(int i)
+{
+    if (i >= FLOAT_TABLES) {
+        const int j = i - FLOAT_TABLES;
+        return conv_kernels_bf16(j % 2 ? CONV_BF16_AMX : CONV_BF16_AVX512, j >= 2);
+    }
+    const struct conv_kernels *k = conv_kernels_get((enum cpu_isa)i);
+    return (int)k->isa == i ? k : NULL;
+}
+
+// To the nearest bfloat16, ties to even.
+static void round_to_bf16(float *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &p[i], sizeof bits);
+        bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
+        memcpy(&p[i], &bits, sizeof bits);
+    }
+}
+
 struct trial {
+    bool bf16;
     struct conv_geometry g;
     enum conv_method method;
     bool src_plain;
@@ -88,11 +115,15 @@ static void run_trial(const struct conv_kernels *k, struct trial *t)
     float *in = t->src_plain ? src : to_blocked(src, g->n, g->ic, g->ih * g->iw, v);
     float *got = rand_floats(out_count, 0), *chan, *full;
     t->e = rand_epilogue(g->oc, out_count, &chan, &full);
-    conv_ref(g, src, w, bias, want);
-
     struct conv_plan p;
     bool ok = k->prepare(&p, g, t->method, t->src_plain, w, bias);
     CHECK(ok);
+    CHECK(p.bf16 == (t->bf16 && !t->src_plain));
+    if (p.bf16) { // what is expected is made of the rounded operands, in double precision
+        round_to_bf16(src, in_count);
+        round_to_bf16(w, (size_t)g->oc * icg * g->kh * g->kw);
+    }
+    conv_ref(g, src, w, bias, want);
     float *scratch = aligned_alloc(64, (p.scratch_bytes + 64 + 63) / 64 * 64);
     // odd cuts of the units: each must stand alone
     for (int u = 0; u < p.units; u += 3) k->run(&p, &t->e, in, got, u, u + 3 < p.units ? u + 3 : p.units, scratch);
@@ -143,11 +174,11 @@ static void rand_geometry(struct conv_geometry *g, bool unit_stride)
 
 static void trials(enum conv_method method)
 {
-    for (int isa = CPU_ISA_BASE; isa <= CPU_ISA_AVX512; isa++) {
-        const struct conv_kernels *k = conv_kernels_get((enum cpu_isa)isa);
-        if ((int)k->isa != isa) continue;
-        for (int i = 0; i < TRIALS && !check_now.failed; i++) {
-            struct trial t = {.method = method, .g.groups = 1};
+    for (int which = 0; which < (method == CONV_METHOD_DIRECT ? TABLES : FLOAT_TABLES); which++) {
+        const struct conv_kernels *k = table(which);
+        if (!k) continue;
+        for (int i = 0; i < (which < FLOAT_TABLES ? TRIALS : TRIALS / 2) && !check_now.failed; i++) {
+            struct trial t = {.bf16 = which >= FLOAT_TABLES, .method = method, .g.groups = 1};
             struct conv_geometry *g = &t.g;
             rand_geometry(g, method == CONV_METHOD_ROWS || method == CONV_METHOD_WINOGRAD);
             g->ic = rand_int(1, 40), g->oc = rand_int(1, 100);
@@ -200,8 +231,8 @@ static void rows(void)
 static void pools(void)
 {
     for (int isa = CPU_ISA_BASE; isa <= CPU_ISA_AVX512; isa++) {
-        const struct conv_kernels *k = conv_kernels_get((enum cpu_isa)isa);
-        if ((int)k->isa != isa) continue;
+        const struct conv_kernels *k = table(isa);
+        if (!k) continue;
         for (int trial = 0; trial < TRIALS; trial++) {
             struct conv_geometry g;
             rand_geometry(&g, false);
@@ -246,20 +277,25 @@ static void pools(void)
 
 static void matmul(void)
 {
-    for (int isa = CPU_ISA_BASE; isa <= CPU_ISA_AVX512; isa++) {
-        const struct conv_kernels *k = conv_kernels_get((enum cpu_isa)isa);
-        if ((int)k->isa != isa) continue;
+    for (int which = 0; which < TABLES; which++) {
+        const struct conv_kernels *k = table(which);
+        if (!k) continue;
         for (int trial = 0; trial < TRIALS; trial++) {
-            int m = rand_int(1, 40), n = rand_int(1, 90), kk = rand_int(1, 70);
+            int m = rand_int(1, 140), n = rand_int(1, 90), kk = rand_int(1, 70);
             bool transposed = rand_int(0, 1);
             float *a = rand_floats((size_t)m * kk, 1), *b = rand_floats((size_t)n * kk, 1),
                   *bias = rand_floats((size_t)n + 64, 1);
             float *c = rand_floats((size_t)m * n, 0), *packed = rand_floats(k->pack_b_floats(kk, n), 0), *chan, *full;
             struct conv_epilogue e = rand_epilogue(n, (size_t)m * n, &chan, &full);
             k->pack_b(packed, b, transposed ? 1 : n, transposed ? kk : 1, kk, n);
+            float *scratch = rand_floats(k->matmul_scratch_bytes(kk) / sizeof(float) + 1, 1);
             int cut = m / 2;
-            k->matmul(c, n, a, kk, packed, bias, &e, 0, cut, kk, n);
-            k->matmul(c, n, a, kk, packed, bias, &e, cut, m, kk, n);
+            k->matmul(c, n, a, kk, packed, bias, &e, 0, cut, kk, n, scratch);
+            k->matmul(c, n, a, kk, packed, bias, &e, cut, m, kk, n, scratch);
+            if (which >= FLOAT_TABLES) {
+                round_to_bf16(a, (size_t)m * kk);
+                round_to_bf16(b, (size_t)n * kk);
+            }
             double worst = 0;
             for (int i = 0; i < m; i++)
                 for (int j = 0; j < n; j++) {
@@ -271,7 +307,7 @@ static void matmul(void)
                     double err = fabs(y - c[i * n + j]) / (1 + fabs(y));
                     if (!(err <= worst)) worst = err;
                 }
-            free(a), free(b), free(bias), free(c), free(packed), free(chan), free(full);
+            free(scratch), free(a), free(b), free(bias), free(c), free(packed), free(chan), free(full);
             CHECK_MSG(worst < 3e-5, "%s %dx%dx%d transposed %d: apart by %g", k->name, m, kk, n, transposed, worst);
         }
     }
@@ -284,8 +320,8 @@ static void far_out(void)
     static const float at[] = {0, 1e-30f, 20, 87.9f, 88.4f, 89, 104, 1e4f, 1e20f, INFINITY};
     enum { COUNT = 2 * sizeof at / sizeof at[0] + 1 };
     for (int isa = CPU_ISA_BASE; isa <= CPU_ISA_AVX512; isa++) {
-        const struct conv_kernels *k = conv_kernels_get((enum cpu_isa)isa);
-        if ((int)k->isa != isa) continue;
+        const struct conv_kernels *k = table(isa);
+        if (!k) continue;
         for (enum conv_step_kind kind = CONV_RELU; kind <= CONV_ABS; kind++) {
             float x[COUNT];
             for (int i = 0; i < COUNT; i++) x[i] = i == COUNT - 1 ? NAN : i % 2 ? -at[i / 2] : at[i / 2];

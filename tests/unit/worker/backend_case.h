@@ -20,12 +20,12 @@ static inline struct reel_tensor random_tensor(const struct value *v, struct mak
 
 // The largest difference of any output in two runs; 1e9 when something failed.
 // *out_dump (of the caller, 8 KB) gets the list of steps.
-static inline double backend_difference(struct maker *m, int threads, char *dump)
+static inline double backend_difference(struct maker *m, int threads, enum precision precision, char *dump)
 {
     const struct backend_ops *b = backend_find("onednn");
     struct graph *after = after_passes(m->graph, b->caps);
     struct program *program = NULL;
-    const struct backend_params params = {.threads = threads};
+    const struct backend_params params = {.threads = threads, .precision = precision};
     if (!after || b->compile(after, &params, &program)) {
         fprintf(stderr, "%s\n", reel_fail_text());
         return 1e9;
@@ -61,7 +61,7 @@ static char steps[8192]; // of the last CHECK_BACKEND
 #define CHECK_BACKEND(m)                                                                              \
     do {                                                                                              \
         for (int threads_ = 1; threads_ <= 2; threads_++) {                                           \
-            double d_ = backend_difference(m, threads_, steps);                                       \
+            double d_ = backend_difference(m, threads_, PRECISION_FP32, steps);                       \
             CHECK_MSG(d_ <= 1e-5, "%d threads: apart by %g of the largest\n%s", threads_, d_, steps); \
         }                                                                                             \
     } while (0)

@@ -6,6 +6,8 @@
 // arena is seen by the next.
 #include "tests/unit/worker/backend_case.h"
 
+#include "kernels/conv_cpu.h"
+
 static struct value *conv(struct maker *m, struct value *x, int64_t from, int64_t to)
 {
     struct value *y = make_node(m, "Conv", x, make_weights(m, DIMS(to, from, 3, 3), -0.3, 0.3), NULL);
@@ -322,6 +324,49 @@ static void groups_and_products(void)
 }
 
 // What only moves pixels stays blocked and takes what follows with it.
+// Convolutions and products of bfloat16: every operand is off by 2^-9 of itself
+// at most, so a sum of hundreds of them by far less than a hundredth of the
+// largest, and by more than float32 ever is.
+static void operands_of_bf16(void)
+{
+    static const char *const how[] = {"avx512", "amx"};
+    for (size_t i = 0; i < sizeof how / sizeof *how; i++) {
+        if (!conv_kernels_bf16(CONV_BF16_AVX512, true)) break; // no AVX-512: nothing to emulate it with
+        setenv("REELMILL_EMULATE_BF16", how[i], 1);
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(1, 16, 9, 7));
+        struct value *y = make_node(&m, "Conv", x, make_weights(&m, DIMS(40, 16, 1, 1), -0.3, 0.3), NULL);
+        y = make_node(&m, "Conv", relu(&m, y), make_weights(&m, DIMS(24, 40, 2, 3), -0.3, 0.3), NULL);
+        y = make_node(&m, "ConvTranspose", y, make_weights(&m, DIMS(24, 16, 2, 2), -0.3, 0.3), NULL);
+        ATTR_LIST(&m, y, "strides", 2, 2);
+        struct value *a = make_input(&m, "a", DIMS(2, 3, 21, 35)), *b = make_input(&m, "b", DIMS(2, 3, 35, 50));
+        struct value *p = make_node(&m, "MatMul", a, b, NULL);
+        make_output(&m, y);
+        make_output(&m, make_node(&m, "MatMul", p, make_weights(&m, DIMS(50, 33), -0.3, 0.3), NULL));
+        for (int threads = 1; threads <= 2; threads++) {
+            const double apart = backend_difference(&m, threads, PRECISION_BF16, steps);
+            CHECK_MSG(apart > 1e-5 && apart < 1e-2, "%s: apart by %g of the largest\n%s", how[i], apart, steps);
+        }
+        static const char *const names[] = {"1x1 bf16", "direct bf16", "matmul bf16", "matmul packed bf16"};
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+            CHECK_MSG(strstr(steps, names[k]), "no \"%s\" in\n%s", names[k], steps);
+        unsetenv("REELMILL_EMULATE_BF16");
+        graph_destroy(&m.graph);
+    }
+}
+
+static void bf16_is_refused_where_the_cpu_has_none(void)
+{
+    const struct backend_params params = {.threads = 1, .precision = PRECISION_BF16};
+    const enum reel_err err = backend_find("onednn")->probe(&params);
+    if (conv_bf16_of_cpu() != CONV_BF16_NONE) {
+        CHECK(!err);
+        return;
+    }
+    CHECK(err == REEL_ERR_UNSUPPORTED);
+    CHECK(strstr(reel_fail_text(), "no bf16 instructions") && strstr(reel_fail_text(), "--precision fp32"));
+}
+
 static void crops(void)
 {
     for (int kind = 0; kind < 4; kind++) {
@@ -376,6 +421,8 @@ int main(int argc, char **argv)
         {"part_of_a_result_is_an_output", part_of_a_result_is_an_output},
         {"splits_are_views", splits_are_views},
         {"groups_and_products", groups_and_products},
+        {"operands_of_bf16", operands_of_bf16},
+        {"bf16_is_refused_where_the_cpu_has_none", bf16_is_refused_where_the_cpu_has_none},
         {"crops", crops},
         {"few_channels_are_views", few_channels_are_views},
     };

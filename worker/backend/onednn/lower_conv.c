@@ -100,9 +100,11 @@ bool conv_geometry_of(const struct node *node, const struct info *in, const stru
     return true;
 }
 
-static const char *method_name(enum conv_method m, bool flat, bool plain)
+static const char *method_name(const struct conv_plan *plan)
 {
-    switch (m) {
+    const bool flat = plan->flat, plain = plan->src_plain;
+    if (plan->bf16) return flat ? "1x1 bf16" : "direct bf16";
+    switch (plan->method) {
     case CONV_METHOD_WINOGRAD:
         return "winograd";
     case CONV_METHOD_DEPTHWISE:
@@ -182,7 +184,7 @@ enum reel_err lower_conv(struct program *p, const struct node *node, bool *out_d
         return no_memory(node);
     *(struct conv *)s->data = c;
     s->fini = fini_conv;
-    s->kernel = method_name(method, c.plan.flat, plain);
+    s->kernel = method_name(&c.plan);
     s->mflop = 2e-6 * g.n * g.oc * g.oh * g.ow * (g.ic / g.groups) * g.kh * g.kw;
     p->constant_bytes += c.plan.w_bytes;
     want_scratch(p, c.plan.scratch_bytes);

@@ -2,6 +2,7 @@
 //
 // MatMul and Gemm -> matrix product kernels. A constant right-hand side is
 // packed once; another one at each run, per matrix of a batch.
+#include <stdlib.h>
 #include <string.h>
 
 #include "worker/backend/onednn/program.h"
@@ -24,6 +25,13 @@ struct matmul_job {
     float *dst;
 };
 
+// This thread's memory for the kernel, behind what another thread or batch packs
+// into the scratch memory.
+static float *kernel_scratch(const struct program *p, const struct matmul *w, int thread)
+{
+    return thread_scratch(p, thread) + (w->packed ? 0 : p->k->pack_b_floats(w->k, w->n));
+}
+
 // Rows of one unit: a few tiles, so that threads share a product.
 #define UNIT_ROWS 56
 
@@ -32,7 +40,8 @@ static void row_units(void *job, int begin, int end, int thread)
     const struct matmul_job *j = job;
     const struct matmul *w = j->w;
     const int last = end * UNIT_ROWS < w->m ? end * UNIT_ROWS : w->m;
-    j->p->k->matmul(j->dst, w->n, j->a, w->k, j->packed, w->bias, &j->e, begin * UNIT_ROWS, last, w->k, w->n);
+    j->p->k->matmul(j->dst, w->n, j->a, w->k, j->packed, w->bias, &j->e, begin * UNIT_ROWS, last, w->k, w->n,
+                    kernel_scratch(j->p, w, thread));
 }
 
 static void batch_units(void *job, int begin, int end, int thread)
@@ -50,8 +59,8 @@ static void batch_units(void *job, int begin, int end, int thread)
         struct conv_epilogue e = j->e;
         for (int s = 0; s < e.n; s++)
             if (conv_step_full(e.step[s].kind)) e.step[s].data += at;
-        j->p->k->matmul(j->dst + at, w->n, j->a + w->a_step * (size_t)i, w->k, packed, w->bias, &e, 0, w->m, w->k,
-                        w->n);
+        j->p->k->matmul(j->dst + at, w->n, j->a + w->a_step * (size_t)i, w->k, packed, w->bias, &e, 0, w->m, w->k, w->n,
+                        kernel_scratch(j->p, w, thread));
     }
 }
 
@@ -141,9 +150,22 @@ static enum reel_err pack_constant(struct program *p, const struct node *node, c
     const size_t floats = p->k->pack_b_floats(w->k, w->n);
     w->packed = program_alloc(p, floats * sizeof(float));
     if (!w->packed) return no_memory(node);
-    p->k->pack_b(w->packed, b, w->b_row, w->b_column, w->k, w->n);
-    for (size_t i = 0; alpha != 1 && i < floats; i++) w->packed[i] *= alpha;
+    float *scaled = NULL;
+    if (alpha != 1) {
+        const size_t n = (size_t)w->k * (size_t)w->n;
+        scaled = malloc(n * sizeof *scaled);
+        if (!scaled) return no_memory(node);
+        for (size_t i = 0; i < n; i++) scaled[i] = alpha * b[i];
+    }
+    p->k->pack_b(w->packed, scaled ? scaled : b, w->b_row, w->b_column, w->k, w->n);
+    free(scaled);
     return REEL_OK;
+}
+
+static const char *product_name(const struct program *p, bool packed)
+{
+    if (p->bf16) return packed ? "matmul packed bf16" : "matmul bf16";
+    return packed ? "matmul packed" : "matmul";
 }
 
 enum reel_err lower_matmul(struct program *p, const struct node *node, bool *out_done)
@@ -166,11 +188,14 @@ enum reel_err lower_matmul(struct program *p, const struct node *node, bool *out
     if (!err && constant) err = pack_constant(p, node, constant, alpha, &w);
     if (!err && !constant) {
         err = need_form(p, node->in[1], LAYOUT_PLAIN, &w.b);
-        want_scratch(p, p->k->pack_b_floats(w.k, w.n) * sizeof(float));
+    }
+    if (!err) {
+        const size_t packed = constant ? 0 : p->k->pack_b_floats(w.k, w.n) * sizeof(float);
+        want_scratch(p, packed + p->k->matmul_scratch_bytes(w.k));
     }
     if (!err) err = map_epilogue(p, node, out, &w.tail, &left);
     if (!err) err = make_form(p, node->out[0], LAYOUT_PLAIN, &w.dst);
-    struct step *s = err ? NULL : add_step(p, node, constant ? "matmul packed" : "matmul", run_matmul, sizeof w);
+    struct step *s = err ? NULL : add_step(p, node, product_name(p, constant), run_matmul, sizeof w);
     if (!s) return err ? err : no_memory(node);
     *(struct matmul *)s->data = w;
     s->mflop = 2e-6 * w.m * w.n * w.k * w.batches;

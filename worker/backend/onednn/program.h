@@ -106,6 +106,7 @@ struct program {
     const struct graph *graph;
     const struct conv_kernels *k;
     const struct conv8_kernels *k8; // of as many lanes
+    bool bf16;                      // k rounds the operands of products to bfloat16
     struct pool *pool;
     struct info *info; // by value id
     int n_info;

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+//
+// The bfloat16 kernels for AMX; see conv16_body.inc.
+#include "kernels/conv_cpu.h"
+
+#if defined(__x86_64__)
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512bf16,amx-tile,amx-bf16,prefer-vector-width=512")
+#include <immintrin.h>
+#define VL 16
+#define ISA_AVX512
+#define TILE_MATRIX
+#define TABLE_NAME conv16_kernels_amx
+#define TABLE_TEXT "amx bf16"
+extern const struct conv_kernels TABLE_NAME, conv_kernels_avx512;
+#include "kernels/conv16_body.inc"
+#endif
