@@ -125,22 +125,74 @@ void plain_transpose(int rows, int columns, const float *src, float *dst, int be
     }
 }
 
-void blocked_depth_to_space(const struct blocked_shape *s, int b, bool crd, const float *src, float *dst, int begin,
-                            int end)
+// n pixels of a row of each of b channels, side by side; q[i] is the first of
+// channel i, v floats lie between pixels. b, v: known when compiled.
+INLINE void interleave_rows(const float *const *q, float *to, int n, const int b, const int v)
 {
-    const int co = s->c / (b * b), nb = blocked_count(s), v = s->lanes;
-    const size_t plane = (size_t)s->h * s->w, wide = (size_t)s->w * b;
+    KERN_INDEPENDENT
+    for (int x = 0; x < n; x++)
+        for (int i = 0; i < b; i++) to[x * b + i] = q[i][(size_t)x * v];
+}
+
+// The same where the channels follow each other in memory.
+INLINE void copy_pixels(const float *q, float *to, int n, const int b, const int v)
+{
+    for (int x = 0; x < n; x++) memcpy(to + x * b, q + (size_t)x * v, sizeof(float) * (size_t)b);
+}
+
+INLINE void depth_to_space_row(const float *const *q, float *to, int n, const int b, const int v)
+{
+    bool side_by_side = v > 1;
+    for (int i = 1; i < b; i++) side_by_side &= q[i] == q[0] + i;
+    if (side_by_side)
+        copy_pixels(q[0], to, n, b, v);
+    else
+        interleave_rows(q, to, n, b, v);
+}
+
+// The b rows of an output channel that one input row makes.
+INLINE void depth_to_space_rows(const struct blocked_shape *s, const int b, bool crd, const float *from, float *to,
+                                int c, const int v)
+{
+    const int co = s->c / (b * b);
+    const size_t plane = (size_t)s->h * s->w;
+    const float *q[BLOCKED_MOST_DEPTH];
+    for (int by = 0; by < b; by++, to += (size_t)s->w * b) {
+        for (int bx = 0; bx < b; bx++) {
+            const int ch = crd ? c * b * b + by * b + bx : (by * b + bx) * co + c;
+            q[bx] = from + (size_t)(ch / v) * plane * v + ch % v;
+        }
+        depth_to_space_row(q, to, s->w, b, v);
+    }
+}
+
+INLINE void depth_to_space_lanes(const struct blocked_shape *s, int b, bool crd, const float *from, float *to, int c,
+                                 const int v)
+{
+    if (b == 2)
+        depth_to_space_rows(s, 2, crd, from, to, c, v);
+    else if (b == 3)
+        depth_to_space_rows(s, 3, crd, from, to, c, v);
+    else if (b == 4)
+        depth_to_space_rows(s, 4, crd, from, to, c, v);
+    else
+        depth_to_space_rows(s, b, crd, from, to, c, v);
+}
+
+KERN_CLONES void blocked_depth_to_space(const struct blocked_shape *s, int b, bool crd, const float *src, float *dst,
+                                        int begin, int end)
+{
+    const int co = s->c / (b * b), v = s->lanes;
     for (int u = begin; u < end; u++) {
-        const int image = u / co, c = u % co;
-        const float *from = src + (size_t)image * nb * plane * v;
-        float *to = dst + (size_t)u * plane * b * b;
-        for (int y = 0; y < s->h; y++)
-            for (int by = 0; by < b; by++, to += wide)
-                for (int bx = 0; bx < b; bx++) {
-                    const int ch = crd ? c * b * b + by * b + bx : (by * b + bx) * co + c;
-                    const float *q = from + ((size_t)(ch / v) * plane + (size_t)y * s->w) * v + ch % v;
-                    for (int x = 0; x < s->w; x++) to[x * b + bx] = q[(size_t)x * v];
-                }
+        const int image = u / s->h / co, c = u / s->h % co, y = u % s->h;
+        const float *from = src + (((size_t)image * blocked_count(s) * s->h) + (size_t)y) * s->w * v;
+        float *to = dst + (size_t)u * s->w * b * b;
+        if (v == 1)
+            depth_to_space_lanes(s, b, crd, from, to, c, 1);
+        else if (v == 16)
+            depth_to_space_lanes(s, b, crd, from, to, c, 16);
+        else
+            depth_to_space_lanes(s, b, crd, from, to, c, 8);
     }
 }
 

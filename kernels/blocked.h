@@ -38,8 +38,10 @@ void blocked_to_nhwc(const struct blocked_shape *s, const float *src, float *dst
 // (batches, rows, columns) to (batches, columns, rows); units: batches *
 // ceil(rows / 64).
 void plain_transpose(int rows, int columns, const float *src, float *dst, int begin, int end);
-// DepthToSpace, ONNX opset 11: s is the input; dst plain (N, C/b^2, H b, W b).
-// crd: channel order depth-column-row, else DCR. Units: n * (c / b^2).
+// DepthToSpace, ONNX opset 11: s is the input, plain when its lanes are 1; dst
+// plain (N, C/b^2, H b, W b). b is at most BLOCKED_MOST_DEPTH. crd: channel order
+// depth-column-row, else DCR. Units: n * (c / b^2) * h.
+#define BLOCKED_MOST_DEPTH 16
 void blocked_depth_to_space(const struct blocked_shape *s, int b, bool crd, const float *src, float *dst, int begin,
                             int end);
 // Copies channels [from, from + dst channels) of src to a tensor of its own or

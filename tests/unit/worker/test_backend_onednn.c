@@ -324,6 +324,24 @@ static void groups_and_products(void)
 }
 
 // What only moves pixels stays blocked and takes what follows with it.
+// Of blocked and of plain images, by blocks of all sizes, with steps behind it.
+static void depth_to_space(void)
+{
+    for (int i = 0; i < 16; i++) {
+        struct maker m = maker();
+        const int64_t b = 2 + i % 4, c = b * b * (1 + i / 8 * 4);
+        struct value *x = make_input(&m, "x", DIMS(2, i & 4 ? c : 3, 3, 5));
+        struct value *y = make_node(&m, "DepthToSpace", i & 4 ? x : conv(&m, x, 3, c), NULL, NULL);
+        attr_int(&m, y, "blocksize", b);
+        if (i % 3) make_attr(&m, y, (struct attr){.name = "mode", .type = ATTR_STRING, .count = 3, .u.s = "CRD"});
+        y = make_node(&m, "Add", y, make_weights(&m, DIMS(c / b / b, 1, 1), -1, 1), NULL);
+        make_output(&m, make_node(&m, "Mul", y, make_input(&m, "z", DIMS(2, c / b / b, 3 * b, 5 * b)), NULL));
+        CHECK_BACKEND(&m);
+        CHECK_MSG(strstr(steps, i & 4 ? "depth to space plain" : "depth to space  "), "another kernel:\n%s", steps);
+        graph_destroy(&m.graph);
+    }
+}
+
 // Convolutions and products of bfloat16: every operand is off by 2^-9 of itself
 // at most, so a sum of hundreds of them by far less than a hundredth of the
 // largest, and by more than float32 ever is.
@@ -421,6 +439,7 @@ int main(int argc, char **argv)
         {"part_of_a_result_is_an_output", part_of_a_result_is_an_output},
         {"splits_are_views", splits_are_views},
         {"groups_and_products", groups_and_products},
+        {"depth_to_space", depth_to_space},
         {"operands_of_bf16", operands_of_bf16},
         {"bf16_is_refused_where_the_cpu_has_none", bf16_is_refused_where_the_cpu_has_none},
         {"crops", crops},

@@ -83,18 +83,25 @@ static void image_unit(const struct image_job *j, int u)
     }
 }
 
+// Units that a channel (or a block of them) is cut into.
+static int plane_parts(const struct image *m)
+{
+    return m->op == IMAGE_DEPTH_TO_SPACE && !m->bytes ? m->in.h : 1;
+}
+
 static void image_units(void *job, int begin, int end, int thread)
 {
     const struct image_job *j = job;
     const struct image *m = j->m;
-    const int nb = blocked_count(&m->out);
+    const int nb = blocked_count(&m->out), parts = plane_parts(m);
     for (int u = begin; u < end; u++) {
         image_unit(j, u);
         if (!j->e.n) continue;
-        const size_t pixels = (size_t)m->out.h * (size_t)m->out.w;
+        const size_t pixels = (size_t)m->out.h * (size_t)m->out.w / (size_t)parts;
         if (m->tail.layout == LAYOUT_PLAIN) {
             const size_t at = (size_t)u * pixels;
-            j->k->apply_plain(&j->e, j->dst + at, at, u % m->out.c, u / m->out.c, (ptrdiff_t)pixels);
+            const int plane = u / parts;
+            j->k->apply_plain(&j->e, j->dst + at, at, plane % m->out.c, plane / m->out.c, (ptrdiff_t)pixels);
         } else {
             const size_t at = (size_t)u * pixels * (size_t)m->out.lanes;
             j->k->apply(&j->e, j->dst + at, at, u % nb * m->out.lanes, u / nb, (int)pixels);
@@ -107,7 +114,7 @@ static enum reel_err run_image(struct program *p, struct step *s)
     const struct image *m = s->data;
     struct image_job job = {m, p->k, bind_tail(p, &m->tail), form_at(p, &m->src), form_at(p, &m->dst)};
     int units = m->out.n * blocked_count(&m->out);
-    if (m->op == IMAGE_DEPTH_TO_SPACE || m->plain) units = m->out.n * m->out.c;
+    if (m->op == IMAGE_DEPTH_TO_SPACE || m->plain) units = m->out.n * m->out.c * plane_parts(m);
     if (m->op == IMAGE_TO_NHWC) units = m->in.n * m->in.h;
     if (m->op == IMAGE_FROM_NHWC) units = m->out.n * m->out.h;
     pool_run(p->pool, image_units, &job, units);
@@ -415,6 +422,20 @@ static enum reel_err lower_transpose(struct program *p, const struct node *node,
     return REEL_OK;
 }
 
+static enum reel_err lower_depth_to_space(struct program *p, const struct node *node, const struct info *in,
+                                          const struct info *out, bool *out_done)
+{
+    struct image m = {.op = IMAGE_DEPTH_TO_SPACE, .in = in->bs, .out = out->bs};
+    const int64_t block = node_attr_int(node, "blocksize", 1);
+    if (block < 1 || block > BLOCKED_MOST_DEPTH) return REEL_OK;
+    m.block = (int)block;
+    m.crd = !strcmp(node_attr_string(node, "mode", "DCR"), "CRD");
+    m.plain = in->form[LAYOUT_BLOCKED].buf < 0;
+    if (m.plain && in->bytes_image) return REEL_OK;
+    if (m.plain) m.in.lanes = 1;
+    return emit(p, node, &m, m.plain ? "depth to space plain" : "depth to space", out_done);
+}
+
 static bool is(const struct node *node, const char *op)
 {
     return !strcmp(node->op_type, op);
@@ -438,6 +459,7 @@ enum reel_err lower_image(struct program *p, const struct node *node, bool *out_
     if (in->form[LAYOUT_BLOCKED].buf < 0 && in->bs.c < FEW_CHANNELS) return REEL_OK;
     if (!bytes && (is(node, "GlobalAveragePool") || mean_over_image(p, node, in)))
         return lower_global(p, node, in, out, out_done);
+    if (is(node, "DepthToSpace")) return lower_depth_to_space(p, node, in, out, out_done);
     // worth it only where the input is blocked already
     if (in->form[LAYOUT_BLOCKED].buf < 0) return REEL_OK;
     if (is(node, "Resize") || is(node, "Upsample")) return lower_resize(p, node, in, out, out_done);
@@ -445,11 +467,5 @@ enum reel_err lower_image(struct program *p, const struct node *node, bool *out_
     if (is(node, "Split")) return lower_split(p, node, in, out_done);
     if (is(node, "Slice")) return lower_slice(p, node, in, out, out_done);
     if (is(node, "Crop")) return lower_crop(p, node, in, out, out_done);
-    if (is(node, "DepthToSpace")) {
-        struct image m = {.op = IMAGE_DEPTH_TO_SPACE, .in = in->bs, .out = out->bs};
-        m.block = (int)node_attr_int(node, "blocksize", 1);
-        m.crd = !strcmp(node_attr_string(node, "mode", "DCR"), "CRD");
-        return m.block > 0 ? emit(p, node, &m, "depth to space", out_done) : REEL_OK;
-    }
     return REEL_OK;
 }
