@@ -220,9 +220,9 @@ void flow_on_done(struct run *run, struct proc *p, const struct reel_rec_done *r
 void flow_on_taken(struct run *run, struct proc *p, const struct reel_rec_taken *rec);
 void flow_on_committed(struct run *run, struct proc *p, const struct reel_rec_committed *rec);
 void flow_on_lane_closed(struct run *run, struct proc *p, const struct reel_rec_lane *rec);
-// A stage could not go on with its lane, or with one frame.
 // Whether the epoch is that of an open lane.
 bool flow_is_present(const struct run *run, uint32_t lane, uint32_t epoch);
+// A stage could not go on with its lane, or with one frame.
 void flow_on_lane_failed(struct run *run, struct proc *p, const struct reel_rec_failed *rec);
 // A worker loaded its network: lanes that are open are told to it.
 void flow_on_worker_ready(struct run *run, struct proc *p);

@@ -518,7 +518,11 @@ void jobs_on_gone(struct run *run, const struct supervise_death *death)
 
 bool jobs_owes(const struct run *run, const struct proc *p)
 {
-    for (uint32_t i = 0; i < run->n_active; i++)
-        if (run->jobs[run->active[i]].asked_row == p->row) return true;
+    for (uint32_t i = 0; i < run->n_active; i++) {
+        const struct job *job = &run->jobs[run->active[i]];
+        if (job->asked_row == p->row) return true;
+        for (uint32_t k = 0; job->state == JOB_CHECK && k < job->n_segments; k++)
+            if (job->segments[k].state == SEGMENT_CHECKING && job->segments[k].row == p->row) return true;
+    }
     return false;
 }

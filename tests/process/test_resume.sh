@@ -165,4 +165,20 @@ picture_folders() { # what is done to the first output, whether it is kept
 }
 picture_folders true kept
 picture_folders "rm $work/pictures/1.007.png" anew
+
+# Of several inputs one was finished with a frame filled in: the next run leaves it alone, and still says so.
+done_filled_in() {
+    local rc=0 before run=("$work/in" -o "$work/filled" --gpu_num 1 --lanes 1 --aggregators 1 --poison_tries 1)
+    REELMILL_CRASH='worker.before_run:1:6,aggregator.before_publish:2:19' start "${run[@]}"
+    wait_for 60 grep -qs ' DONE ' "$work/filled/.reelmill/1.mp4.done" || { kill -9 $coordinator; not_ok done_filled_in "nothing was finished"; return; }
+    kill -INT $coordinator
+    wait $coordinator
+    before=$(stat -c %i "$work/filled/1.mp4")
+    reel "${run[@]}" --report "$work/r.json" || rc=$?
+    if ((rc != 3)); then not_ok done_filled_in "exit code $rc"
+    elif [[ $(stat -c %i "$work/filled/1.mp4") != "$before" ]]; then not_ok done_filled_in "it was done again"
+    elif ! grep -q '"out": 100, "quarantined": 1' "$work/r.json"; then not_ok done_filled_in "report: $(grep '"frames": {' "$work/r.json")"
+    else ok done_filled_in; fi
+}
+done_filled_in
 finish
