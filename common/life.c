@@ -159,6 +159,13 @@ bool reel_life_would_run(pid_t pid)
     return any;
 }
 
+bool reel_life_is_stopped(pid_t pid)
+{
+    char main_thread[16];
+    snprintf(main_thread, sizeof main_thread, "%d", (int)pid);
+    return state_of(pid, main_thread) == 'T'; // a signal stops all threads at once; 't' is a debugger's
+}
+
 // ---- crash points -----------------------------------------------------------
 
 #define MAX_CRASHES 8

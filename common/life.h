@@ -39,6 +39,9 @@ int64_t reel_cpu_us_of(pid_t pid);
 // Whether a thread of another process wants the CPU or waits for a disk: it
 // would go on if it were let. Not when all of them sleep or are stopped.
 bool reel_life_would_run(pid_t pid);
+// Whether another process was stopped by a signal (SIGSTOP, Ctrl-Z) and not let
+// go on yet. Not while a debugger holds it.
+bool reel_life_is_stopped(pid_t pid);
 
 // Crash points: REELMILL_CRASH=point:hit:signal[,more] raises the signal at the
 // hit-th passing (from 1) of the named point in a process; "stage.index/point"

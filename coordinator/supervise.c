@@ -18,9 +18,11 @@
 #define HELLO_US INT64_C(60000000)    // from spawn to HELLO: a library load on a starved machine
 #define FIRST_DELAY_US INT64_C(20000) // doubled with each death without progress
 #define MOST_DELAY_US INT64_C(1000000)
-#define IDLE_CRASHES 5    // restarts without progress, at least: its own crashes,
-#define IDLE_DEATHS 30    // and with kills from outside
-#define STARVED_FACTOR 10 // who would run but gets no CPU is not hung, up to so many times the limit
+#define IDLE_CRASHES 5              // restarts without progress, at least: its own crashes,
+#define IDLE_DEATHS 30              // and with kills from outside
+#define STOPPED_US INT64_C(5000000) // without progress: somebody may wonder, and is told that it is stopped
+#define BLIND_US INT64_C(2000000)   // between two ticks of usually 50 ms: we were stopped, or starved, ourselves
+#define STARVED_FACTOR 10           // who would run but gets no CPU is not hung, up to so many times the limit
 
 const char *supervise_stage_name(enum reel_stage stage)
 {
@@ -129,7 +131,7 @@ static enum reel_err spawn(struct supervise *s, struct proc *p, int64_t now_us)
     p->started_us = p->seen_us = now_us;
     p->seen_cpu_us = 0;
     p->seen_progress = atomic_load(&row->progress);
-    p->hung = p->broken = p->owes = false;
+    p->hung = p->stopped = p->broken = p->owes = false;
     p->text[0] = 0;
     reel_debug("supervise", "started %s %u (life %u) as process %d", supervise_stage_name(p->stage), p->index,
                p->incarnation, (int)p->pid);
@@ -149,12 +151,14 @@ enum reel_err supervise_start(struct supervise *s, int64_t now_us)
 
 static bool from_outside(const struct proc *p, int status)
 {
-    return (status == -SIGKILL || status == -SIGTERM || status == -SIGHUP) && !p->hung && !p->broken;
+    return (status == -SIGKILL || status == -SIGTERM || status == -SIGHUP) && (!p->hung || p->stopped) && !p->broken;
 }
 
 static void describe(const struct proc *p, int status, char *out, size_t bytes)
 {
-    if (p->hung)
+    if (p->hung && p->stopped)
+        snprintf(out, bytes, "was stopped by a signal, made no progress and was killed");
+    else if (p->hung)
         snprintf(out, bytes, "made no progress and was killed");
     else if (p->broken)
         snprintf(out, bytes, "broke the protocol and was killed");
@@ -223,6 +227,16 @@ bool supervise_is_hang(const struct hang_look *look)
     return !look->would_run && look->used_lately_us * 100 < look->lately_us;
 }
 
+// Says once how one that is stopped can go on.
+static void see_if_stopped(const struct supervise *s, struct proc *p)
+{
+    bool before = p->stopped;
+    p->stopped = reel_life_is_stopped(p->pid);
+    if (!p->stopped || before) return;
+    reel_warn("supervise", "%s %u is stopped by a signal; it goes on by: kill -CONT %d (or is replaced after %.0f s)",
+              supervise_stage_name(p->stage), p->index, (int)p->pid, (double)s->hang_us / 1e6);
+}
+
 static bool is_hung(struct supervise *s, struct proc *p, int64_t now_us)
 {
     struct reel_stat_row *row = &s->stat->row[p->row];
@@ -232,6 +246,7 @@ static bool is_hung(struct supervise *s, struct proc *p, int64_t now_us)
         p->seen_progress = progress;
         p->seen_us = now_us;
         p->seen_cpu_us = -1;
+        p->stopped = false;
         return false;
     }
     int64_t cpu_us = reel_cpu_us_of(p->pid); // of all its threads
@@ -243,19 +258,36 @@ static bool is_hung(struct supervise *s, struct proc *p, int64_t now_us)
                              .used_lately_us = cpu_us - p->look_cpu_us};
     p->look_us = now_us;
     p->look_cpu_us = cpu_us;
+    if (look.waited_us >= STOPPED_US) see_if_stopped(s, p);
     if (look.waited_us < s->hang_us) return false;
     look.would_run = reel_life_would_run(p->pid);
     return supervise_is_hang(&look);
 }
 
+// What nobody saw does not count.
+static void skip_blind_time(struct supervise *s, int64_t now_us)
+{
+    int64_t blind_us = s->tick_us ? now_us - s->tick_us : 0;
+    s->tick_us = now_us;
+    if (blind_us < BLIND_US) return;
+    for (uint32_t i = 0; i < s->n; i++) {
+        s->proc[i].started_us += blind_us;
+        s->proc[i].seen_us += blind_us;
+        s->proc[i].look_us += blind_us;
+    }
+}
+
 void supervise_tick(struct supervise *s, int64_t now_us)
 {
+    skip_blind_time(s, now_us);
     for (uint32_t i = 0; i < s->n; i++) {
         struct proc *p = &s->proc[i];
         if (p->pidfd < 0 || p->hung || p->broken) continue;
         bool late = p->state == PROC_STARTING && now_us - p->started_us > HELLO_US;
         if (!late && (p->state == PROC_STARTING || !is_hung(s, p, now_us))) continue;
-        reel_warn("supervise", "%s %u makes no progress: killed", supervise_stage_name(p->stage), p->index);
+        p->stopped = reel_life_is_stopped(p->pid);
+        reel_warn("supervise", "%s %u %smakes no progress: killed", supervise_stage_name(p->stage), p->index,
+                  p->stopped ? "is stopped by a signal and " : "");
         p->hung = true;
         supervise_kill(p);
     }

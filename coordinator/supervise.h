@@ -45,9 +45,10 @@ struct proc {
     bool left_out;                // there is no memory for it: not started again
 
     // Hang detection.
-    bool owes;   // an answer is expected; set by the caller before supervise_tick()
-    bool hung;   // was killed for no progress: counts as its own fault
-    bool broken; // was killed for breaking the protocol: the same
+    bool owes;    // an answer is expected; set by the caller before supervise_tick()
+    bool hung;    // was killed for no progress: counts as its own fault
+    bool stopped; // by a signal from outside when it was last looked at: then it is not its own fault
+    bool broken;  // was killed for breaking the protocol: the same
     uint64_t seen_progress;
     int64_t seen_us, seen_cpu_us; // when it last changed
     int64_t look_us, look_cpu_us; // of the look before
@@ -73,6 +74,7 @@ struct supervise {
     struct reel_stat_page *stat;
     int epoll_fd; // readable when any child is dead
     int64_t hang_us;
+    int64_t tick_us;       // of the last supervise_tick()
     uint32_t most_crashes; // of one process by itself, without progress
 };
 
@@ -105,7 +107,8 @@ bool supervise_may_restart(const struct supervise *s, const struct proc *p, char
 // On starved cores wall time lies: a process is hung when it had the CPU for
 // about the limit, or wants none of it; and in any case after ten times the limit.
 bool supervise_is_hang(const struct hang_look *look);
-// Kills the hung and the late.
+// Kills the hung and the late; who is stopped by a signal is named long before.
+// Time in which nobody looked (this process was stopped itself) is nobody's fault.
 void supervise_tick(struct supervise *s, int64_t now_us);
 // Something was finished by p: its budget is whole again.
 void supervise_on_progress(struct proc *p);

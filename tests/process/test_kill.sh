@@ -74,7 +74,7 @@ stopped() {
     wait_for 10 test -e "$work/.o.mkv.reelmill/journal"
     kill -STOP "$(children $coordinator "$1")" 2>/dev/null
     wait $coordinator || rc=$?
-    grep -q "makes no progress: killed" "$work/bg.err" || return
+    grep -q "is stopped by a signal and makes no progress: killed" "$work/bg.err" || return
     check "$name" $rc
 }
 in_time stopped_worker "nothing was killed" stopped worker

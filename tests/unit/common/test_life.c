@@ -105,6 +105,10 @@ static void threads_that_would_run(void)
             waitpid(pid, NULL, WUNTRACED);
             for (int i = 0; reel_life_would_run(pid) && i < 1000; i++) usleep(1000);
             CHECK(!reel_life_would_run(pid)); // stopped
+            CHECK(reel_life_is_stopped(pid));
+            kill(pid, SIGCONT);
+            for (int i = 0; reel_life_is_stopped(pid) && i < 1000; i++) usleep(1000);
+            CHECK(!reel_life_is_stopped(pid));
         }
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);

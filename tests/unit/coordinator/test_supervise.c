@@ -5,6 +5,7 @@
 #include "tests/check.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "common/files.h"
@@ -215,4 +216,80 @@ static void budget(void)
     disperse();
 }
 
-CHECK_MAIN({"supervise: hangs", hangs}, {"supervise: deaths at once", deaths_at_once}, {"supervise: budget", budget})
+// Ticks of a second, as many as it takes until p is killed; at most so many.
+static int ticks_until_killed(struct supervise *s, const struct proc *p, int64_t *now_us, int most)
+{
+    int ticks = 0;
+    while (!p->hung && ticks < most) ticks++, supervise_tick(s, *now_us += 1000000);
+    return ticks;
+}
+
+// Who is stopped from outside is replaced after the limit as well, and it is not
+// its own fault; in the time in which we did not look ourselves nobody is hung.
+static void stopped_from_outside(void)
+{
+    CHECK_INT(gather(), REEL_OK);
+    struct supervise *s = &crowd.sup;
+    struct proc *stopped = supervise_at(s, REEL_WORKER, 0), *hung = supervise_at(s, REEL_WORKER, 1);
+    struct proc *idle = supervise_at(s, REEL_WORKER, 2);
+    int64_t now_us = 1000, limit_s = s->hang_us / 1000000;
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        struct proc *p = supervise_at(s, REEL_WORKER, i);
+        for (int k = 0; reel_life_would_run(p->pid) && k < 10000; k++) usleep(1000); // on its way to sleep
+        p->state = PROC_UP;
+        p->owes = p != idle;
+        atomic_store(&crowd.stat->row[p->row].state, REEL_STATE_IDLE);
+    }
+    kill(stopped->pid, SIGSTOP);
+    for (int k = 0; !reel_life_is_stopped(stopped->pid) && k < 10000; k++) usleep(1000);
+    CHECK(reel_life_is_stopped(stopped->pid) && !reel_life_is_stopped(hung->pid));
+
+    CHECK_INT(ticks_until_killed(s, stopped, &now_us, (int)limit_s / 2), limit_s / 2);
+    CHECK(stopped->stopped && !hung->stopped && !idle->stopped);
+    supervise_tick(s, now_us += 100 * s->hang_us); // Ctrl-Z, and an hour later fg
+    CHECK(!stopped->hung && !hung->hung);
+    int left = ticks_until_killed(s, stopped, &now_us, 2 * (int)limit_s);
+    CHECK_MSG(left >= limit_s / 2 - 1 && left <= limit_s / 2 + 1, "killed after %d ticks more", left);
+    ticks_until_killed(s, hung, &now_us, 1);
+    CHECK(stopped->hung && hung->hung && !idle->hung);
+    CHECK(is_dead(stopped) && is_dead(hung));
+    for (int i = 0; i < 3; i++) { // the decoder's death is one of them
+        struct proc *p = supervise_dead(s);
+        CHECK(p != NULL && p != idle);
+        struct supervise_death death;
+        supervise_bury(s, p, now_us, &death);
+        CHECK_INT(death.by_itself, p != stopped);
+        if (p == stopped) CHECK_HAS(death.why, "was stopped by a signal");
+        if (p == hung) CHECK_STR(death.why, "made no progress and was killed");
+    }
+    CHECK_INT(supervise_start(s, now_us), REEL_OK);
+    CHECK(!stopped->stopped && !stopped->hung);
+    disperse();
+}
+
+// It goes on in time: nothing is remembered.
+static void let_go_in_time(void)
+{
+    CHECK_INT(gather(), REEL_OK);
+    struct supervise *s = &crowd.sup;
+    struct proc *p = supervise_at(s, REEL_WORKER, 0);
+    int64_t now_us = 1000;
+    for (int k = 0; reel_life_would_run(p->pid) && k < 10000; k++) usleep(1000);
+    p->state = PROC_UP;
+    p->owes = true;
+    kill(p->pid, SIGSTOP);
+    for (int k = 0; !reel_life_is_stopped(p->pid) && k < 10000; k++) usleep(1000);
+    CHECK_INT(ticks_until_killed(s, p, &now_us, 20), 20);
+    CHECK(p->stopped);
+    kill(p->pid, SIGCONT);
+    for (int k = 0; reel_life_is_stopped(p->pid) && k < 10000; k++) usleep(1000);
+    supervise_tick(s, now_us += 1000000);
+    CHECK(!p->stopped && !p->hung);
+    atomic_fetch_add(&crowd.stat->row[p->row].progress, 1);
+    supervise_tick(s, now_us += 1000000);
+    CHECK_INT(ticks_until_killed(s, p, &now_us, 59), 59);
+    disperse();
+}
+
+CHECK_MAIN({"supervise: hangs", hangs}, {"supervise: deaths at once", deaths_at_once}, {"supervise: budget", budget},
+           {"supervise: stopped from outside", stopped_from_outside}, {"supervise: let go in time", let_go_in_time})
