@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // ConvTranspose -> convolution kernels. compile_node() calls it; its 8-bit twin
-// (lower_quant_conv.c) takes the geometry from here.
+// (lower_quant_deconv.c) takes the geometry from here.
 //
 // With stride s, the outputs whose position (with the padding) has the same
 // remainder by s see the same taps: each such phase is a convolution of stride

@@ -1,276 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Elementwise operators, and the epilogues of other steps: both are lists of
-// conv_steps on a tensor. A chain of elementwise nodes becomes one pass: each
-// is put behind the step that made its input when nobody else reads that.
+// Elementwise operators, and what of a node's epilogue does not fit behind its
+// step: tails (tail.c) of a pass over a tensor. A chain of elementwise nodes
+// becomes one pass: each is put behind the step that made its input when nobody
+// else reads that.
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "worker/backend/epilogue.h"
 #include "worker/backend/onednn/program.h"
-
-// ---- operands --------------------------------------------------------------------
-
-enum operand {
-    OPERAND_FULL,    // the result's shape
-    OPERAND_CHANNEL, // one element a channel
-    OPERAND_SCALAR,
-    OPERAND_NONE, // anything else
-};
-
-// How `other` lies against a result of that shape. axis is that of the channels.
-static enum operand classify(const struct info *other, const struct reel_shape *out, int64_t out_count, int axis,
-                             bool lone_vector_is_channel)
-{
-    if (other->count < 1 || other->dtype != REEL_F32) return OPERAND_NONE;
-    if (other->count == 1) return other->v->constant || other->shape.ndim <= 1 ? OPERAND_SCALAR : OPERAND_NONE;
-    const int shift = out->ndim - other->shape.ndim;
-    if (shift < 0) return OPERAND_NONE;
-    if (other->count == out_count) {
-        for (int i = 0; i < other->shape.ndim; i++)
-            if (other->shape.dim[i] != out->dim[i + shift]) return OPERAND_NONE;
-        return OPERAND_FULL;
-    }
-    if (axis < 0 || axis >= out->ndim) return OPERAND_NONE;
-    if (lone_vector_is_channel && other->shape.ndim == 1 && other->count == out->dim[axis]) return OPERAND_CHANNEL;
-    bool per_image = axis == 1 && shift == 0 && other->shape.dim[0] == out->dim[0] && out->dim[0] > 1;
-    for (int i = 0; i < other->shape.ndim; i++) {
-        const int at = i + shift;
-        const int64_t want = at == axis ? out->dim[axis] : at == 0 && per_image ? out->dim[0] : 1;
-        if (other->shape.dim[i] != want) return OPERAND_NONE;
-    }
-    return axis >= shift ? OPERAND_CHANNEL : OPERAND_NONE;
-}
-
-static enum conv_step_kind as_channel(enum conv_step_kind full)
-{
-    switch (full) {
-    case CONV_ADD_FULL:
-        return CONV_ADD_CHAN;
-    case CONV_MUL_FULL:
-        return CONV_MUL_CHAN;
-    case CONV_SUB_FULL:
-        return CONV_SUB_CHAN;
-    case CONV_RSUB_FULL:
-        return CONV_RSUB_CHAN;
-    case CONV_DIV_FULL:
-        return CONV_DIV_CHAN;
-    case CONV_RDIV_FULL:
-        return CONV_RDIV_CHAN;
-    default:
-        return CONV_SLOPE;
-    }
-}
-
-static bool has_channel_kind(enum conv_step_kind full)
-{
-    return full <= CONV_RDIV_FULL || full == CONV_SLOPE;
-}
-
-// One element a channel, padded to whole vectors.
-static const float *channel_constant(struct program *p, const float *src, int64_t count, int64_t channels)
-{
-    const int64_t v = p->k->lanes, whole = (channels + v - 1) / v * v;
-    float *m = program_alloc(p, (size_t)whole * sizeof(float));
-    for (int64_t i = 0; m && i < channels; i++) m[i] = src[count == 1 ? 0 : i];
-    return m;
-}
-
-struct spread {
-    struct form src, dst;
-    int64_t count;
-};
-
-static enum reel_err run_spread(struct program *p, struct step *s)
-{
-    const struct spread *w = s->data;
-    const float x = *(const float *)form_at(p, &w->src);
-    float *to = form_at(p, &w->dst);
-    for (int64_t i = 0; i < w->count; i++) to[i] = x;
-    return REEL_OK;
-}
-
-// One computed number as one for each channel; a step.
-static enum reel_err spread_scalar(struct program *p, const struct value *v, int64_t channels, struct form *out_form)
-{
-    const int64_t lanes = p->k->lanes;
-    struct spread w = {.count = (channels + lanes - 1) / lanes * lanes};
-    enum reel_err err = need_form(p, v, LAYOUT_PLAIN, &w.src);
-    if (!err) err = make_temporary(p, (size_t)w.count * sizeof(float), &w.dst);
-    struct step *s = err ? NULL : add_step(p, NULL, "spread", run_spread, sizeof w);
-    if (!s) return err ? err : no_memory(NULL);
-    *(struct spread *)s->data = w;
-    touch(p, &w.src, p->n_steps - 1);
-    touch(p, &w.dst, p->n_steps - 1);
-    *out_form = w.dst;
-    return REEL_OK;
-}
-
-// Adds a step with operand `other` to the tail. *out_ok stays false when the
-// operand cannot be read in this layout.
-static enum reel_err add_operand(struct program *p, struct tail *t, const struct info *out, enum conv_step_kind kind,
-                                 const struct value *other, bool *out_ok)
-{
-    struct info *o = info_of(p, other);
-    const int axis = t->columns ? out->shape.ndim - 1 : 1;
-    enum operand how = classify(o, &out->shape, out->count, axis, kind == CONV_SLOPE && !t->columns);
-    if (how == OPERAND_CHANNEL && t->no_channels) return REEL_OK;
-    struct conv_step *s = &t->e.step[t->e.n];
-    struct form *data = &t->data[t->e.n];
-    *s = (struct conv_step){.kind = kind};
-    *data = FORM_NONE;
-    enum reel_err err = REEL_OK;
-    if (how == OPERAND_FULL && kind != CONV_SLOPE) {
-        if (t->layout == LAYOUT_BLOCKED && (!o->image || o->shape.ndim != out->shape.ndim)) return REEL_OK;
-        err = need_form(p, other, t->layout, data);
-    } else if ((how == OPERAND_CHANNEL || how == OPERAND_SCALAR) && has_channel_kind(kind)) {
-        s->kind = as_channel(kind);
-        const int64_t channels = axis < out->shape.ndim ? out->shape.dim[axis] : 1;
-        if (o->form[LAYOUT_PLAIN].constant) {
-            const float *m = channel_constant(p, o->form[LAYOUT_PLAIN].constant, o->count, channels > 0 ? channels : 1);
-            if (!m) return no_memory(NULL);
-            data->constant = m;
-        } else if (how == OPERAND_SCALAR) {
-            err = spread_scalar(p, other, channels > 0 ? channels : 1, data);
-        } else if (t->columns || !o->image || o->shape.ndim != out->shape.ndim || o->bs.c != channels) {
-            return REEL_OK; // (C,1,1) counts as C images
-        } else {
-            err = need_form(p, other, t->layout, data);
-            const int64_t v = p->k->lanes;
-            const int64_t whole = t->layout == LAYOUT_BLOCKED ? (channels + v - 1) / v * v : channels;
-            if (o->bs.n > 1) s->chan_stride = (size_t)whole;
-            // whole vectors are read: not beyond memory of the caller's
-            if (!err && p->bufs[data->buf].kind != BUF_ARENA) return REEL_OK;
-        }
-    } else {
-        return REEL_OK;
-    }
-    if (err) return err;
-    t->e.n++;
-    *out_ok = true;
-    return REEL_OK;
-}
-
-// ---- epilogues -------------------------------------------------------------------
-
-static enum conv_step_kind activation(enum epilogue_kind kind)
-{
-    switch (kind) {
-    case EPILOGUE_ADD:
-        return CONV_ADD_FULL;
-    case EPILOGUE_MUL:
-        return CONV_MUL_FULL;
-    case EPILOGUE_RELU:
-        return CONV_RELU;
-    case EPILOGUE_LEAKY:
-        return CONV_LEAKY;
-    case EPILOGUE_PRELU:
-        return CONV_SLOPE;
-    case EPILOGUE_CLIP:
-        return CONV_CLIP;
-    case EPILOGUE_SIGMOID:
-        return CONV_SIGMOID;
-    case EPILOGUE_TANH:
-        return CONV_TANH;
-    case EPILOGUE_SILU:
-        return CONV_SILU;
-    case EPILOGUE_HSWISH:
-        return CONV_HSWISH;
-    case EPILOGUE_HSIGMOID:
-        return CONV_HSIGMOID;
-    case EPILOGUE_GELU_ERF:
-        return CONV_GELU_ERF;
-    case EPILOGUE_GELU_TANH:
-        return CONV_GELU_TANH;
-    case EPILOGUE_ELU:
-        return CONV_ELU;
-    case EPILOGUE_MISH:
-        return CONV_MISH;
-    }
-    return CONV_RELU;
-}
-
-// As map_epilogue, from step *out_left on.
-static enum reel_err map_epilogue_from(struct program *p, const struct node *node, const struct info *out,
-                                       struct tail *tail, int *out_left)
-{
-    int i = *out_left;
-    for (; i < node->n_epilogue && tail->e.n < CONV_MAX_STEPS; i++) {
-        const struct epilogue *e = &node->epilogue[i];
-        const enum conv_step_kind kind = activation(e->kind);
-        if (e->other) {
-            bool ok = false;
-            enum reel_err err = add_operand(p, tail, out, kind, e->other, &ok);
-            if (err) return err;
-            if (!ok) break;
-            continue;
-        }
-        tail->data[tail->e.n] = FORM_NONE;
-        tail->e.step[tail->e.n++] = (struct conv_step){.kind = kind, .alpha = e->alpha, .beta = e->beta};
-    }
-    *out_left = i;
-    return REEL_OK;
-}
-
-enum reel_err map_epilogue(struct program *p, const struct node *node, const struct info *out, struct tail *tail,
-                           int *out_left)
-{
-    *out_left = 0;
-    return map_epilogue_from(p, node, out, tail, out_left);
-}
-
-struct finish {
-    const struct epilogue *e;
-    struct form x, other;
-    struct reel_tensor x_tensor, other_tensor;
-};
-
-static enum reel_err run_finish(struct program *p, struct step *s)
-{
-    struct finish *f = s->data;
-    f->x_tensor.data = form_at(p, &f->x);
-    if (f->e->other) f->other_tensor.data = form_at(p, &f->other);
-    return epilogue_apply(f->e, &f->x_tensor, f->e->other ? &f->other_tensor : NULL);
-}
-
-static enum reel_err finish_reference(struct program *p, const struct node *node, int from)
-{
-    for (int i = from; i < node->n_epilogue; i++) {
-        struct info *out = info_of(p, node->out[0]);
-        struct finish f = {.e = &node->epilogue[i]};
-        enum reel_err err = need_form(p, out->v, LAYOUT_PLAIN, &f.x);
-        if (!err && f.e->other) err = need_form(p, f.e->other, LAYOUT_PLAIN, &f.other);
-        struct step *s = err ? NULL : add_step(p, node, "reference epilogue", run_finish, sizeof f);
-        if (!s) return err ? err : no_memory(node);
-        out->form[LAYOUT_BLOCKED] = FORM_NONE;
-        f.x_tensor = (struct reel_tensor){.dtype = out->dtype, .shape = out->shape};
-        touch(p, &f.x, p->n_steps - 1);
-        if (f.e->other) {
-            const struct info *o = info_of(p, f.e->other);
-            f.other_tensor = (struct reel_tensor){.dtype = o->dtype, .shape = o->shape};
-            touch(p, &f.other, p->n_steps - 1);
-        }
-        *(struct finish *)s->data = f;
-        // nothing may be appended to the step that made the first form
-        out->step = out->made = p->n_steps - 1;
-        out->step_layout = LAYOUT_PLAIN;
-    }
-    return REEL_OK;
-}
-
-struct conv_epilogue bind_tail(const struct program *p, const struct tail *tail)
-{
-    struct conv_epilogue e = tail->e;
-    for (int i = 0; i < e.n; i++)
-        if (form_exists(&tail->data[i])) e.step[i].data = form_at(p, &tail->data[i]);
-    return e;
-}
-
-void touch_tail(struct program *p, const struct tail *tail, int step)
-{
-    for (int i = 0; i < tail->e.n; i++) touch(p, &tail->data[i], step);
-}
 
 // ---- nodes -----------------------------------------------------------------------
 
@@ -595,6 +333,47 @@ enum reel_err lower_elementwise(struct program *p, const struct node *node, bool
     return err;
 }
 
+// ---- the rest of an epilogue ----------------------------------------------------------
+
+struct finish {
+    const struct epilogue *e;
+    struct form x, other;
+    struct reel_tensor x_tensor, other_tensor;
+};
+
+static enum reel_err run_finish(struct program *p, struct step *s)
+{
+    struct finish *f = s->data;
+    f->x_tensor.data = form_at(p, &f->x);
+    if (f->e->other) f->other_tensor.data = form_at(p, &f->other);
+    return epilogue_apply(f->e, &f->x_tensor, f->e->other ? &f->other_tensor : NULL);
+}
+
+static enum reel_err finish_reference(struct program *p, const struct node *node, int from)
+{
+    for (int i = from; i < node->n_epilogue; i++) {
+        struct info *out = info_of(p, node->out[0]);
+        struct finish f = {.e = &node->epilogue[i]};
+        enum reel_err err = need_form(p, out->v, LAYOUT_PLAIN, &f.x);
+        if (!err && f.e->other) err = need_form(p, f.e->other, LAYOUT_PLAIN, &f.other);
+        struct step *s = err ? NULL : add_step(p, node, "reference epilogue", run_finish, sizeof f);
+        if (!s) return err ? err : no_memory(node);
+        out->form[LAYOUT_BLOCKED] = FORM_NONE;
+        f.x_tensor = (struct reel_tensor){.dtype = out->dtype, .shape = out->shape};
+        touch(p, &f.x, p->n_steps - 1);
+        if (f.e->other) {
+            const struct info *o = info_of(p, f.e->other);
+            f.other_tensor = (struct reel_tensor){.dtype = o->dtype, .shape = o->shape};
+            touch(p, &f.other, p->n_steps - 1);
+        }
+        *(struct finish *)s->data = f;
+        // nothing may be appended to the step that made the first form
+        out->step = out->made = p->n_steps - 1;
+        out->step_layout = LAYOUT_PLAIN;
+    }
+    return REEL_OK;
+}
+
 // What an epilogue needs beyond the step that made the node's result: one more
 // pass in place, or the reference for steps that know no fast form.
 enum reel_err finish_epilogue(struct program *p, const struct node *node, int from)
@@ -605,7 +384,7 @@ enum reel_err finish_epilogue(struct program *p, const struct node *node, int fr
     int left = from;
     struct elementwise w = {.tail.layout = layout};
     if (out->image && out->dtype == REEL_F32) {
-        enum reel_err err = map_epilogue_from(p, node, out, &w.tail, &left);
+        enum reel_err err = map_epilogue(p, node, out, &w.tail, &left);
         if (err) return err;
     }
     if (left > from) {

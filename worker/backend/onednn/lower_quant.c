@@ -8,12 +8,12 @@
 // float32, need_form() makes it. QuantizeLinear behind a convolution or product
 // changes the step that is there already: it rounds its sums at once; behind an
 // operator on bytes the operator is compiled as one step with it.
-// lower_quant_conv.c has the convolutions and products, lower_quant_table.c what
+// lower_quant_conv.c has the convolutions and products, lower_quant_deconv.c
+// ConvTranspose, lower_quant_weights.c what those share, lower_quant_table.c what
 // has one operand, lower_quant_image.c pooling and concatenation.
 #include "worker/backend/onednn/lower_quant.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/quant8.h"
@@ -31,11 +31,6 @@ int quant_pieces(size_t count)
 bool is_byte(enum reel_dtype t)
 {
     return t == REEL_I8 || t == REEL_U8;
-}
-
-static bool is(const struct node *node, const char *op_type)
-{
-    return node && !*node->domain && !strcmp(node->op_type, op_type);
 }
 
 int memory_flip(const struct info *bytes, enum layout layout)
@@ -60,7 +55,7 @@ bool one_scale(struct program *p, const struct node *node, const struct info *by
 const struct node *quantizer(struct program *p, const struct value *v, struct q8_scale *out)
 {
     const struct node *q = graph_only_consumer(p->graph, v);
-    if (!is(q, "QuantizeLinear") || q->in[0] != v || !q->out[0]) return NULL;
+    if (!is_onnx(q, "QuantizeLinear") || q->in[0] != v || !q->out[0]) return NULL;
     const enum reel_dtype precision = (enum reel_dtype)node_attr_int(q, "precision", 0);
     return !precision && one_scale(p, q, info_of(p, q->out[0]), out) ? q : NULL;
 }
@@ -301,10 +296,10 @@ static bool one_a_channel(const struct info *a, const struct info *b)
 
 static enum reel_err lower_binary8(struct program *p, const struct node *node, bool *out_done)
 {
-    const bool product = is(node, "Mul");
+    const bool product = is_onnx(node, "Mul");
     const struct info *a, *b;
     struct binary8 w = {.product = product};
-    if ((!product && !is(node, "Add")) || node->n_in != 2 || node->n_epilogue) return REEL_OK;
+    if ((!product && !is_onnx(node, "Add")) || node->n_in != 2 || node->n_epilogue) return REEL_OK;
     if (!dequantized_from(p, node->in[0], &a, &w.from_a) || !dequantized_from(p, node->in[1], &b, &w.from_b))
         return REEL_OK;
     const struct node *q = quantizer(p, node->out[0], &w.to);
@@ -374,7 +369,7 @@ static enum reel_err run_dynamic8(struct program *p, struct step *s)
 
 static enum reel_err lower_dynamic8(struct program *p, const struct node *node, bool *out_done)
 {
-    if (!is(node, "DynamicQuantizeLinear")) return REEL_OK;
+    if (!is_onnx(node, "DynamicQuantizeLinear")) return REEL_OK;
     const struct info *in = info_of(p, node->in[0]);
     if (in->count < 1 || in->v->dtype != REEL_F32) return REEL_OK;
     struct dynamic8 d = {.count = (size_t)in->count, .scale = FORM_NONE, .zero = FORM_NONE};
@@ -406,7 +401,7 @@ enum reel_err lower_quant(struct program *p, const struct node *node, bool *out_
         return REEL_OK;
     }
     // made by the integer product before it
-    if (is(node, "Cast") && (form_exists(&out->form[0]) || form_exists(&out->form[1]))) {
+    if (is_onnx(node, "Cast") && (form_exists(&out->form[0]) || form_exists(&out->form[1]))) {
         *out_done = true;
         return REEL_OK;
     }

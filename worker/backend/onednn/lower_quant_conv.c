@@ -7,7 +7,6 @@
 // behind any other step; when the next reader is QuantizeLinear the step is
 // changed to make bytes (quantize_behind). Clamps are then bounds of the
 // rounding: rounding is monotone, so that the result is the same to the bit.
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,92 +85,7 @@ static enum reel_err run_matmul8(struct program *p, struct step *s)
     return REEL_OK;
 }
 
-// ---- weights ----------------------------------------------------------------------
-
-// Constant 8-bit weights as (outputs, per output), with a scale and a zero point
-// an output channel or one for all.
-struct weights8 {
-    const struct reel_tensor *w, *scale, *zero;
-    int64_t outputs, inputs; // inputs: elements of an output channel
-    bool transposed;         // in memory (inputs, outputs)
-};
-
-static bool is(const struct node *node, const char *op_type)
-{
-    return node && !*node->domain && !strcmp(node->op_type, op_type);
-}
-
-static const struct reel_tensor *constant(const struct value *v)
-{
-    return v ? v->constant : NULL;
-}
-
-static bool count_fits(const struct reel_tensor *t, int64_t outputs)
-{
-    return !t || reel_tensor_count(t) == 1 || (reel_tensor_count(t) == outputs && t->shape.ndim == 1);
-}
-
-// Weights dequantised by a node; axis: that of the output channels.
-static bool dequantized_weights(struct program *p, const struct value *v, int axis, struct weights8 *w)
-{
-    const struct node *d = v ? info_of(p, v)->dequantize : NULL;
-    if (!d || !constant(d->in[0])) return false;
-    w->w = constant(d->in[0]);
-    w->scale = constant(d->in[1]);
-    w->zero = d->n_in > 2 ? constant(d->in[2]) : NULL;
-    if (!w->scale || w->scale->dtype != REEL_F32 || !is_byte(w->w->dtype)) return false;
-    if (node_attr_int(d, "block_size", 0) || axis >= w->w->shape.ndim) return false;
-    w->outputs = w->w->shape.dim[axis];
-    if (w->outputs < 1) return false;
-    if (!count_fits(w->scale, w->outputs) || !count_fits(w->zero, w->outputs)) return false;
-    int64_t along = node_attr_int(d, "axis", 1);
-    if (along < 0) along += w->w->shape.ndim;
-    if (reel_tensor_count(w->scale) > 1 && along != axis) return false;
-    w->inputs = reel_tensor_count(w->w) / w->outputs;
-    w->transposed = axis > 0;
-    return true;
-}
-
-// Less their zero points, (outputs, inputs), until the next call; NULL: no memory.
-static int16_t *centred(struct program *p, const struct weights8 *w)
-{
-    const size_t bytes = sizeof *p->weights16 * (size_t)(w->outputs * w->inputs);
-    if (bytes > p->weights16_bytes) {
-        free(p->weights16);
-        p->weights16 = malloc(bytes);
-        p->weights16_bytes = p->weights16 ? bytes : 0;
-    }
-    int16_t *out = p->weights16;
-    const bool many = w->zero && reel_tensor_count(w->zero) > 1;
-    for (int64_t o = 0; out && o < w->outputs; o++) {
-        const int zero = w->zero ? (int)op_scalar_int(w->zero, many ? o : 0) : 0;
-        for (int64_t i = 0; i < w->inputs; i++) {
-            const int64_t at = w->transposed ? i * w->outputs + o : o * w->inputs + i;
-            const int x = w->w->dtype == REEL_I8 ? ((const int8_t *)w->w->data)[at] : ((const uint8_t *)w->w->data)[at];
-            out[o * w->inputs + i] = (int16_t)(x - zero);
-        }
-    }
-    return out;
-}
-
-static float weight_scale(const struct weights8 *w, int64_t o)
-{
-    return w->scale ? (float)op_scalar(w->scale, reel_tensor_count(w->scale) > 1 ? o : 0) : 1;
-}
-
 // ---- compiling a step ---------------------------------------------------------------
-
-// The bias as a whole number of products' steps, as quantised files have it: it
-// is part of the sum then. False when it is not one.
-static bool whole_bias(const float *bias, const float *factor, int n, int32_t *out)
-{
-    for (int o = 0; o < n; o++) {
-        const double steps = factor[o] != 0 ? (double)bias[o] / factor[o] : 0.5, whole = rint(steps);
-        if (!(fabs(whole) < 1 << 24) || fabs(steps - whole) > 2e-7 * fabs(steps) + 1e-9) return false;
-        out[o] = (int32_t)whole;
-    }
-    return true;
-}
 
 // Makes the step's numbers and adds it. bias: one an output channel, or NULL.
 static enum reel_err emit8(struct program *p, const struct node *node, struct conv8 *c, const struct conv_geometry *g,
@@ -179,7 +93,7 @@ static enum reel_err emit8(struct program *p, const struct node *node, struct co
                            const float *bias, struct step **out_step)
 {
     const size_t room = ((size_t)g->oc + 64) * sizeof(float);
-    const int16_t *weights = centred(p, w);
+    const int16_t *weights = weights8_centred(p, w);
     int32_t *whole = malloc(room);
     c->start = program_alloc(p, room), c->factor = program_alloc(p, room), c->shift = program_alloc(p, room);
     bool ok = weights && whole && c->start && c->factor && c->shift;
@@ -190,7 +104,7 @@ static enum reel_err emit8(struct program *p, const struct node *node, struct co
         free(whole);
         return no_memory(node);
     }
-    for (int o = 0; o < g->oc; o++) c->factor[o] = in_scale * weight_scale(w, o);
+    for (int o = 0; o < g->oc; o++) c->factor[o] = in_scale * weights8_scale(w, o);
     const bool in_sum = bias && whole_bias(bias, c->factor, g->oc, whole);
     if (bias && !in_sum) memcpy(c->shift, bias, sizeof(float) * (size_t)g->oc);
     c->r = (struct conv8_result){
@@ -214,13 +128,6 @@ static enum reel_err emit8(struct program *p, const struct node *node, struct co
     return REEL_OK;
 }
 
-static const float *constant_bias(struct program *p, const struct node *node, int n, bool *out_ok)
-{
-    const struct info *b = node->n_in > 2 && node->in[2] ? info_of(p, node->in[2]) : NULL;
-    *out_ok = !b || (b->form[LAYOUT_PLAIN].constant && b->dtype == REEL_F32 && b->count == n);
-    return b && *out_ok ? b->form[LAYOUT_PLAIN].constant : NULL;
-}
-
 // ---- Conv --------------------------------------------------------------------------------
 
 static enum reel_err conv_float8(struct program *p, const struct node *node, bool *out_done)
@@ -229,7 +136,8 @@ static enum reel_err conv_float8(struct program *p, const struct node *node, boo
     struct q8_scale from;
     struct weights8 w;
     struct info *out = info_of(p, node->out[0]);
-    if (!dequantized_from(p, node->in[0], &bytes, &from) || !dequantized_weights(p, node->in[1], 0, &w)) return REEL_OK;
+    if (!dequantized_from(p, node->in[0], &bytes, &from) || !weights8_dequantized(p, node->in[1], 0, &w))
+        return REEL_OK;
     const struct info *shape_of_w = info_of(p, node->in[1]);
     if (!bytes->bytes_image || !out->image || shape_of_w->shape.ndim != bytes->shape.ndim) return REEL_OK;
     bool ok;
@@ -257,18 +165,18 @@ static enum reel_err conv_float8(struct program *p, const struct node *node, boo
 static const struct node *cast_behind(struct program *p, const struct value *v)
 {
     const struct node *c = graph_only_consumer(p->graph, v);
-    return is(c, "Cast") && c->out[0] && c->out[0]->dtype == REEL_F32 && !c->n_epilogue ? c : NULL;
+    return is_onnx(c, "Cast") && c->out[0] && c->out[0]->dtype == REEL_F32 && !c->n_epilogue ? c : NULL;
 }
 
 // Weights and zero points of ConvInteger and MatMulInteger.
 static bool integer_weights(struct program *p, const struct node *node, int axis, struct conv8 *c, struct weights8 *w,
                             enum reel_err *out_err)
 {
-    *w = (struct weights8){.w = constant(node->in[1]), .zero = node->n_in > 3 ? constant(node->in[3]) : NULL};
+    *w = (struct weights8){.w = constant_of(node->in[1]), .zero = node->n_in > 3 ? constant_of(node->in[3]) : NULL};
     if (!w->w || (node->n_in > 3 && node->in[3] && !w->zero) || axis >= w->w->shape.ndim) return false;
     w->outputs = w->w->shape.dim[axis];
     w->transposed = axis > 0;
-    if (w->outputs < 1 || !count_fits(w->zero, w->outputs)) return false;
+    if (w->outputs < 1 || !weights8_fit(w->zero, w->outputs)) return false;
     w->inputs = reel_tensor_count(w->w) / w->outputs;
     const struct value *zero = node->n_in > 2 ? node->in[2] : NULL;
     if (zero && info_of(p, zero)->count != 1) return false;
@@ -307,8 +215,8 @@ static enum reel_err conv_integer8(struct program *p, const struct node *node, b
 enum reel_err lower_conv8(struct program *p, const struct node *node, bool *out_done)
 {
     if (node->n_in < 2 || !node->in[1] || !p->k8) return REEL_OK;
-    if (is(node, "Conv")) return conv_float8(p, node, out_done);
-    return is(node, "ConvInteger") && !node->n_epilogue ? conv_integer8(p, node, out_done) : REEL_OK;
+    if (is_onnx(node, "Conv")) return conv_float8(p, node, out_done);
+    return is_onnx(node, "ConvInteger") && !node->n_epilogue ? conv_integer8(p, node, out_done) : REEL_OK;
 }
 
 // ---- matrix products ------------------------------------------------------------------------
@@ -327,7 +235,7 @@ static bool rows_of(const struct info *a, int64_t inputs, int64_t outputs, struc
 
 static enum reel_err matmul_float8(struct program *p, const struct node *node, bool *out_done)
 {
-    const bool gemm = is(node, "Gemm");
+    const bool gemm = is_onnx(node, "Gemm");
     const int axis = gemm && node_attr_int(node, "transB", 0) ? 0 : 1;
     const struct info *bytes;
     struct q8_scale from;
@@ -336,7 +244,7 @@ static enum reel_err matmul_float8(struct program *p, const struct node *node, b
     if (gemm && (node_attr_int(node, "transA", 0) || node_attr_float(node, "alpha", 1) != 1 ||
                  node_attr_float(node, "beta", 1) != 1))
         return REEL_OK;
-    if (!dequantized_from(p, node->in[0], &bytes, &from) || !dequantized_weights(p, node->in[1], axis, &w))
+    if (!dequantized_from(p, node->in[0], &bytes, &from) || !weights8_dequantized(p, node->in[1], axis, &w))
         return REEL_OK;
     if (w.w->shape.ndim != 2 || !rows_of(bytes, w.inputs, w.outputs, &g)) return REEL_OK;
     struct info *out = info_of(p, node->out[0]);
@@ -388,28 +296,11 @@ static enum reel_err matmul_integer8(struct program *p, const struct node *node,
 enum reel_err lower_matmul8(struct program *p, const struct node *node, bool *out_done)
 {
     if (node->n_in < 2 || !node->in[1] || !p->k8) return REEL_OK;
-    if (is(node, "MatMul") || is(node, "Gemm")) return matmul_float8(p, node, out_done);
-    return is(node, "MatMulInteger") && !node->n_epilogue ? matmul_integer8(p, node, out_done) : REEL_OK;
+    if (is_onnx(node, "MatMul") || is_onnx(node, "Gemm")) return matmul_float8(p, node, out_done);
+    return is_onnx(node, "MatMulInteger") && !node->n_epilogue ? matmul_integer8(p, node, out_done) : REEL_OK;
 }
 
 // ---- QuantizeLinear behind them -----------------------------------------------------------------
-
-// The bounds that the epilogue's clamps leave of lo and hi, in steps of the
-// result; false when it does something else.
-static bool only_clamps(const struct conv_epilogue *e, float scale, float *lo, float *hi)
-{
-    for (int i = 0; i < e->n; i++) {
-        const struct conv_step *s = &e->step[i];
-        if (s->kind != CONV_RELU && s->kind != CONV_CLIP) return false;
-        const float low = s->kind == CONV_RELU ? 0 : s->alpha / scale,
-                    high = s->kind == CONV_RELU ? INFINITY : s->beta / scale;
-        if (!(low <= high)) return false;
-        const float was = *lo;
-        *lo = fminf(fmaxf(was, low), *hi);
-        *hi = fmaxf(fminf(*hi, high), was);
-    }
-    return true;
-}
 
 enum reel_err quantize_behind(struct program *p, const struct node *node, struct info *in, struct info *out,
                               struct q8_scale to, bool *out_done)
@@ -449,188 +340,6 @@ enum reel_err quantize_behind(struct program *p, const struct node *node, struct
     in->form[layout] = FORM_NONE;
     out->step = -1;
     out->made = at;
-    *out_done = true;
-    return REEL_OK;
-}
-
-// ---- ConvTranspose -----------------------------------------------------------------------------
-//
-// Between DequantizeLinear and QuantizeLinear (and clamps before it): a
-// convolution a phase, as in float32 (lower_deconv.c), which writes its bytes
-// where they belong.
-
-#define DECONV8_PHASES 64
-
-struct deconv8 {
-    struct form src, dst;
-    int n;
-    struct conv8_plan plan[DECONV8_PHASES];
-    struct conv8_result r[DECONV8_PHASES];
-};
-
-struct deconv8_job {
-    struct program *p;
-    const struct deconv8 *d;
-    int phase;
-    const uint8_t *src;
-    uint8_t *dst;
-};
-
-static void fini_deconv8(void *data)
-{
-    struct deconv8 *d = data;
-    for (int i = 0; i < d->n; i++) conv8_plan_fini(&d->plan[i]);
-}
-
-static void deconv8_units(void *job, int begin, int end, int thread)
-{
-    const struct deconv8_job *j = job;
-    j->p->k8->run(&j->d->plan[j->phase], &j->d->r[j->phase], j->p->k, j->src, j->dst, begin, end,
-                  thread_scratch(j->p, thread));
-}
-
-static enum reel_err run_deconv8(struct program *p, struct step *s)
-{
-    struct deconv8 *d = s->data;
-    struct deconv8_job job = {p, d, 0, form_at(p, &d->src), form_at(p, &d->dst)};
-    for (; job.phase < d->n; job.phase++) pool_run(p->pool, deconv8_units, &job, d->plan[job.phase].units);
-    return REEL_OK;
-}
-
-// Weights (C,M,kh,kw) less their zero points -> (M,C,..) of a phase.
-static void phase_weights8(const struct weights8 *w, int ic, const struct deconv_shape *d,
-                           const struct deconv_phase f[2], int16_t *out)
-{
-    const bool many = w->zero && reel_tensor_count(w->zero) > 1;
-    for (int64_t o = 0; o < w->outputs; o++) {
-        const int zero = w->zero ? (int)op_scalar_int(w->zero, many ? o : 0) : 0;
-        for (int i = 0; i < ic; i++)
-            for (int y = 0; y < f[0].taps; y++)
-                for (int x = 0; x < f[1].taps; x++) {
-                    const int ky = f[0].from + f[0].step * (f[0].taps - 1 - y);
-                    const int kx = f[1].from + f[1].step * (f[1].taps - 1 - x);
-                    const int64_t at = ((i * w->outputs + o) * d->k[0] + ky) * d->k[1] + kx;
-                    const int v =
-                        w->w->dtype == REEL_I8 ? ((const int8_t *)w->w->data)[at] : ((const uint8_t *)w->w->data)[at];
-                    *out++ = (int16_t)(v - zero);
-                }
-    }
-}
-
-static bool prepare_phase8(struct program *p, struct deconv8 *d, const struct deconv_shape *shape,
-                           const struct blocked_shape *in, const struct blocked_shape *out, const struct weights8 *w,
-                           int phase, int16_t *weights)
-{
-    const int v = p->k8->lanes;
-    const struct deconv_phase f[2] = {deconv_phase_of(shape, 0, phase / shape->s[1], out->h),
-                                      deconv_phase_of(shape, 1, phase % shape->s[1], out->w)};
-    if (f[0].count <= 0 || f[1].count <= 0) return true;
-    struct conv_geometry g = {.n = in->n, .ic = in->c, .ih = in->h, .iw = in->w, .oc = out->c};
-    g.oh = f[0].count, g.ow = f[1].count, g.kh = f[0].taps, g.kw = f[1].taps;
-    g.pad_top = f[0].pad, g.pad_left = f[1].pad;
-    g.sh = g.sw = g.groups = 1;
-    g.dh = f[0].dilation, g.dw = f[1].dilation;
-    g.spread = true;
-    phase_weights8(w, in->c, shape, f, weights);
-    struct conv8_plan *plan = &d->plan[d->n];
-    if (!p->k8->prepare(plan, &g, CONV8_DIRECT, weights)) return false;
-    d->n++;
-    plan->out_pixel = (ptrdiff_t)shape->s[1] * v;
-    plan->out_row = (ptrdiff_t)shape->s[0] * out->w * v;
-    plan->out_begin = ((ptrdiff_t)f[0].first * out->w + f[1].first) * v;
-    plan->out_plane = (size_t)out->h * (size_t)out->w * (size_t)v;
-    p->constant_bytes += plan->w_bytes;
-    want_scratch(p, plan->scratch_bytes);
-    return true;
-}
-
-// The node's clamps as bounds in steps of the result; false when it has others.
-static bool clamped_result(const struct node *node, struct q8_scale to, struct conv8_result *r)
-{
-    struct conv_epilogue e = {0};
-    for (int i = 0; i < node->n_epilogue; i++) {
-        const struct epilogue *step = &node->epilogue[i];
-        if ((step->kind != EPILOGUE_RELU && step->kind != EPILOGUE_CLIP) || e.n == CONV_MAX_STEPS) return false;
-        e.step[e.n++] = (struct conv_step){
-            .kind = step->kind == EPILOGUE_RELU ? CONV_RELU : CONV_CLIP, .alpha = step->alpha, .beta = step->beta};
-    }
-    *r = (struct conv8_result){.kind = CONV8_BYTES, .scale = 1, .zero = to.zero};
-    r->lo = (float)-to.zero, r->hi = (float)(255 - to.zero);
-    return only_clamps(&e, to.scale, &r->lo, &r->hi);
-}
-
-// Factors, shifts and what the sums start from; r: what all phases share.
-static bool phase_results(struct program *p, struct deconv8 *d, const struct weights8 *w, struct q8_scale from,
-                          struct q8_scale to, const float *bias, struct conv8_result r)
-{
-    const int oc = (int)w->outputs;
-    const size_t room = ((size_t)oc + 64) * sizeof(float);
-    float *factor = program_alloc(p, room), *shift = program_alloc(p, room);
-    int32_t *whole = program_alloc(p, room);
-    if (!factor || !shift || !whole) return false;
-    for (int o = 0; o < oc; o++) factor[o] = from.scale * weight_scale(w, o);
-    const bool in_sum = bias && whole_bias(bias, factor, oc, whole);
-    for (int o = 0; o < oc; o++) {
-        shift[o] = bias && !in_sum ? bias[o] / to.scale : 0;
-        factor[o] /= to.scale;
-    }
-    r.factor = factor, r.shift = shift, r.pad = from.zero;
-    for (int i = 0; i < d->n; i++) {
-        int32_t *start = program_alloc(p, room);
-        if (!start) return false;
-        for (int o = 0; o < oc; o++)
-            start[o] =
-                (int32_t)((uint32_t)(in_sum ? whole[o] : 0) - (uint32_t)from.zero * (uint32_t)d->plan[i].sums[o]);
-        d->r[i] = r;
-        d->r[i].start = start;
-    }
-    return true;
-}
-
-// Each phase has taps, so that it is a convolution; no groups.
-static bool phases_have_taps(const struct deconv_shape *d)
-{
-    if (d->groups != 1 || d->s[0] * d->s[1] > DECONV8_PHASES) return false;
-    for (int axis = 0; axis < 2; axis++)
-        for (int r = 0; r < d->s[axis]; r++)
-            if (!deconv_phase_of(d, axis, r, 1).taps) return false;
-    return true;
-}
-
-enum reel_err lower_deconv8(struct program *p, const struct node *node, bool *out_done)
-{
-    const struct info *bytes;
-    struct q8_scale from, to;
-    struct weights8 w;
-    struct deconv_shape shape;
-    struct conv8_result r;
-    if (!p->k8 || !is(node, "ConvTranspose") || node->n_in < 2 || !node->in[1]) return REEL_OK;
-    if (!dequantized_from(p, node->in[0], &bytes, &from) || !dequantized_weights(p, node->in[1], 1, &w)) return REEL_OK;
-    const struct node *q = quantizer(p, node->out[0], &to);
-    const struct info *out = q ? info_of(p, q->out[0]) : NULL, *shape_of_w = info_of(p, node->in[1]);
-    if (!q || !bytes->bytes_image || !out->bytes_image || shape_of_w->shape.ndim != bytes->shape.ndim) return REEL_OK;
-    bool ok;
-    const float *bias = constant_bias(p, node, out->bs.c, &ok);
-    if (!ok || !deconv_shape_of(node, bytes, shape_of_w, out, &shape) || !clamped_result(node, to, &r)) return REEL_OK;
-    if (!phases_have_taps(&shape)) return REEL_OK;
-    struct form src, dst;
-    enum reel_err err = need_form(p, bytes->v, LAYOUT_BLOCKED, &src);
-    if (!err) err = make_form(p, out->v, LAYOUT_BLOCKED, &dst);
-    struct step *s = err ? NULL : add_step(p, node, "direct8 phases", run_deconv8, sizeof(struct deconv8));
-    if (!s) return err ? err : no_memory(node);
-    struct deconv8 *d = s->data;
-    *d = (struct deconv8){.src = src, .dst = dst};
-    s->fini = fini_deconv8;
-    s->mflop = 2e-6 * bytes->bs.n * bytes->bs.c * bytes->bs.h * bytes->bs.w * out->bs.c * shape.k[0] * shape.k[1];
-    touch(p, &src, p->n_steps - 1);
-    touch(p, &dst, p->n_steps - 1);
-    int16_t *weights = malloc(sizeof *weights * (size_t)reel_tensor_count(w.w));
-    ok = weights;
-    for (int i = 0; i < shape.s[0] * shape.s[1] && ok; i++)
-        ok = prepare_phase8(p, d, &shape, &bytes->bs, &out->bs, &w, i, weights);
-    free(weights);
-    if (!ok || !phase_results(p, d, &w, from, to, bias, r)) return no_memory(node);
-    info_of(p, node->out[0])->absorbed = true;
     *out_done = true;
     return REEL_OK;
 }

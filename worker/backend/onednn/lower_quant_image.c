@@ -2,17 +2,11 @@
 //
 // Pooling and concatenation of 8-bit tensors; see lower_quant.c.
 #include <limits.h>
-#include <math.h>
 #include <string.h>
 
 #include "kernels/quant8.h"
 #include "worker/backend/onednn/lower_quant.h"
 #include "worker/onnx/op.h"
-
-static bool is(const struct node *node, const char *op_type)
-{
-    return node && !*node->domain && !strcmp(node->op_type, op_type);
-}
 
 // ---- pooling ----------------------------------------------------------------------------
 
@@ -85,7 +79,7 @@ static enum reel_err emit_pool8(struct program *p, const struct node *node, cons
 // MaxPool of bytes, as pass_quant leaves it.
 enum reel_err lower_max8(struct program *p, const struct node *node, bool *out_done)
 {
-    if (!is(node, "MaxPool") || node->n_epilogue) return REEL_OK;
+    if (!is_onnx(node, "MaxPool") || node->n_epilogue) return REEL_OK;
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
     struct conv_geometry g;
     bool over;
@@ -113,7 +107,7 @@ enum reel_err lower_mean8(struct program *p, const struct node *node, bool *out_
 {
     const struct info *in;
     struct pool8 w = {0};
-    if (!is(node, "GlobalAveragePool") || node->n_epilogue || !dequantized_from(p, node->in[0], &in, &w.from))
+    if (!is_onnx(node, "GlobalAveragePool") || node->n_epilogue || !dequantized_from(p, node->in[0], &in, &w.from))
         return REEL_OK;
     const struct node *q = quantizer(p, node->out[0], &w.to);
     if (!q || !in->bytes_image || !form_exists(&in->form[LAYOUT_BLOCKED])) return REEL_OK;
@@ -218,7 +212,7 @@ enum reel_err lower_concat8(struct program *p, const struct node *node, bool *ou
 {
     struct q8_scale to, from;
     const struct info *in;
-    if (!is(node, "Concat") || node->n_epilogue || node->n_in < 1) return REEL_OK;
+    if (!is_onnx(node, "Concat") || node->n_epilogue || node->n_in < 1) return REEL_OK;
     for (int i = 0; i < node->n_in; i++)
         if (!dequantized_from(p, node->in[i], &in, &from)) return REEL_OK;
     const struct node *q = quantizer(p, node->out[0], &to);

@@ -17,11 +17,6 @@
 #include "worker/backend/onednn/lower_quant.h"
 #include "worker/onnx/op.h"
 
-static bool is(const struct node *node, const char *op_type)
-{
-    return node && !*node->domain && !strcmp(node->op_type, op_type);
-}
-
 // ---- chains ----------------------------------------------------------------------
 
 static bool is_table(const struct node *node)
@@ -32,7 +27,7 @@ static bool is_table(const struct node *node)
                                       "Abs",  "Neg",       "Clip",    "Floor",    "Ceil",           "Round",
                                       "Sign", "Sin",       "Cos",     "Identity", "ThresholdedRelu"};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
-        if (is(node, ops[i])) return true;
+        if (is_onnx(node, ops[i])) return true;
     return false;
 }
 
@@ -69,13 +64,14 @@ static bool is_arithmetic(const struct node *node)
 {
     static const char *const ops[] = {"Add", "Sub", "Mul", "Div", "Max", "Min", "PRelu"};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
-        if (is(node, ops[i])) return true;
+        if (is_onnx(node, ops[i])) return true;
     return false;
 }
 
 static bool is_inference_norm(const struct node *node)
 {
-    if (!is(node, "BatchNormalization") || node->n_in != 5 || node_attr_int(node, "training_mode", 0)) return false;
+    if (!is_onnx(node, "BatchNormalization") || node->n_in != 5 || node_attr_int(node, "training_mode", 0))
+        return false;
     for (int i = 1; i < node->n_out; i++)
         if (node->out[i] && node->out[i]->n_uses) return false;
     return true;
@@ -97,7 +93,7 @@ static bool maps(struct chain *c, const struct node *node, int x)
     }
     const bool arithmetic = is_arithmetic(node);
     if (!arithmetic && !is_table(node)) return false;
-    if (x && (!arithmetic || is(node, "PRelu"))) return false;
+    if (x && (!arithmetic || is_onnx(node, "PRelu"))) return false;
     for (int i = 0; i < node->n_in; i++) {
         if (i == x || (!arithmetic && !node->in[i])) continue;
         if (arithmetic ? !spreads(c, node->in[i]) : !node->in[i]->constant) return false;
@@ -123,7 +119,7 @@ static bool find_chain(struct program *p, const struct node *node, struct chain 
     if (!x || c->bytes->count < 1) return false;
     for (; c->n < CHAIN_MOST; node = graph_only_consumer(p->graph, x)) {
         if (!node) return false;
-        if (c->n && is(node, "QuantizeLinear")) {
+        if (c->n && is_onnx(node, "QuantizeLinear")) {
             c->q = quantizer(p, x, &c->to);
             return c->q;
         }
@@ -226,11 +222,11 @@ struct gate {
 static bool gate_behind(struct program *p, const struct info *bytes, const struct node *q, struct gate *g)
 {
     const struct node *d = graph_only_consumer(p->graph, q->out[0]);
-    const struct node *mul = is(d, "DequantizeLinear") ? graph_only_consumer(p->graph, d->out[0]) : NULL;
-    if (!is(mul, "Mul") || mul->n_in != 2 || mul->n_epilogue || mul->in[0] == mul->in[1]) return false;
+    const struct node *mul = is_onnx(d, "DequantizeLinear") ? graph_only_consumer(p->graph, d->out[0]) : NULL;
+    if (!is_onnx(mul, "Mul") || mul->n_in != 2 || mul->n_epilogue || mul->in[0] == mul->in[1]) return false;
     const struct value *x = mul->in[mul->in[0] == d->out[0] ? 1 : 0];
     const struct node *from = x ? x->producer : NULL;
-    if (!is(from, "DequantizeLinear") || from->in[0] != bytes->v) return false;
+    if (!is_onnx(from, "DequantizeLinear") || from->in[0] != bytes->v) return false;
     g->q = quantizer(p, mul->out[0], &g->to);
     return g->q && one_scale(p, d, info_of(p, q->out[0]), &g->f) && one_scale(p, from, bytes, &g->x);
 }

@@ -236,14 +236,19 @@ bool deconv_shape_of(const struct node *node, const struct info *in, const struc
                      struct deconv_shape *d);
 struct deconv_phase deconv_phase_of(const struct deconv_shape *shape, int axis, int remainder, int out);
 
-// ---- epilogues (lower_elementwise.c) -------------------------------------------------
+// ---- epilogues (tail.c, lower_elementwise.c) -----------------------------------------
 
-// Puts the node's epilogue into tail as far as it can be done in one pass; the
-// rest, if any, starts at *out_left. Adds layout changes of operands first, so
-// it is called before the step itself is added.
+// Puts the node's epilogue from *left on into tail as far as it can be done in one
+// pass; the rest, if any, starts at *left then. Adds layout changes of
+// operands first, so it is called before the step itself is added.
 enum reel_err map_epilogue(struct program *p, const struct node *node, const struct info *out, struct tail *tail,
-                           int *out_left);
-// Steps for node->epilogue[from..], by the reference implementation.
+                           int *left);
+// Adds a step with operand `other` to the tail. *out_ok stays false when the
+// operand cannot be read in this layout.
+enum reel_err add_operand(struct program *p, struct tail *t, const struct info *out, enum conv_step_kind kind,
+                          const struct value *other, bool *out_ok);
+// Steps for node->epilogue[from..]: a pass of their own, or the reference
+// implementation.
 enum reel_err finish_epilogue(struct program *p, const struct node *node, int from);
 // The epilogue with its operands' addresses of this run.
 struct conv_epilogue bind_tail(const struct program *p, const struct tail *tail);
