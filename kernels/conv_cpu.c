@@ -87,6 +87,12 @@ static int blocks_of(int channels, int lanes)
     return (channels + lanes - 1) / lanes;
 }
 
+int conv_unit_rows(int rows, int most, int least)
+{
+    const int parts = ((rows + most - 1) / most + 7) / 8 * 8, even = (rows + parts - 1) / parts;
+    return even > least ? even : rows < least ? rows : least;
+}
+
 int conv_plan_cut(struct conv_plan *p, int unit_rows, bool chunk_outer)
 {
     const bool direct = p->method == CONV_METHOD_DIRECT;

@@ -213,6 +213,10 @@ const struct conv_kernels *conv_kernels_bf16(enum conv_bf16 how, bool emulated);
 
 void conv_plan_fini(struct conv_plan *p);
 
+// Rows (or pixels) of a unit: at most `most`, not below `least` where there are
+// more, and so that eight threads get equal shares.
+int conv_unit_rows(int rows, int most, int least);
+
 // Direct, depthwise and dot, after prepare: units of that many rows, so that
 // several plans (phases) can be run side by side. chunk_outer (direct only):
 // each unit is one chunk of output channels, so that its weights stay in the

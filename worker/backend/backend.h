@@ -27,6 +27,7 @@ enum backend_cap {
     BACKEND_DEVICE_MEMORY = 1 << 4,  // inputs and outputs are device pointers
     BACKEND_NO_MODEL = 1 << 5,       // works without a network (sim)
     BACKEND_INT8 = 1 << 7,           // 8-bit kernels: quantised networks keep their scales (pass_quant.c)
+    BACKEND_FEW_CHANNELS = 1 << 8,   // convolutions of a picture's few channels are as fast as others
     BACKEND_DEVICE_IS_HOST = 1 << 6, // device pointers are the host's: the twin of a GPU's backend
 };
 

@@ -455,7 +455,8 @@ static void dump(const struct program *p, void *stdio_file)
 
 const struct backend_ops backend_onednn = {
     .name = "onednn",
-    .caps = BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL | BACKEND_INT8,
+    .caps = BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL | BACKEND_INT8 |
+            BACKEND_FEW_CHANNELS,
     .own_ops =
         "Abs Add AveragePool BatchNormalization Clip Concat Conv ConvInteger ConvTranspose Crop DepthToSpace "
         "DequantizeLinear Div DynamicQuantizeLinear Elu Gelu Gemm GlobalAveragePool GlobalMaxPool HardSigmoid "

@@ -22,6 +22,7 @@ static const struct pass passes[] = {
     {"fold", "constants evaluated", pass_fold},
     {"rewrite", "decompositions become the operators they stand for", pass_rewrite},
     {"clean", "identities, repeated and unread nodes removed", pass_clean},
+    {"stem", "convolutions over a picture's phases read the picture", pass_stem},
     {"weights", "arithmetic a channel and padding moved into convolutions", pass_weights},
     {"clean", "identities, repeated and unread nodes removed", pass_clean},
     {"fuse", "activations and additions moved into epilogues", pass_fuse},

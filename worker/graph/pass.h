@@ -41,6 +41,9 @@ enum reel_err pass_clean(struct graph *graph, const struct pass_params *params);
 enum reel_err pass_outputs(struct graph *graph, const struct pass_params *params);
 // pass_rewrite.c: decompositions (hard swish, SiLU, GELU...) become operators.
 enum reel_err pass_rewrite(struct graph *graph, const struct pass_params *params);
+// pass_stem.c: with BACKEND_FEW_CHANNELS, a convolution over the phases of a
+// picture reads the picture.
+enum reel_err pass_stem(struct graph *graph, const struct pass_params *params);
 // pass_weights.c: arithmetic with one constant a channel into weights.
 enum reel_err pass_weights(struct graph *graph, const struct pass_params *params);
 // pass_fuse.c: activations and additions into epilogues.

@@ -323,7 +323,60 @@ static void groups_and_products(void)
         }
 }
 
-// What only moves pixels stays blocked and takes what follows with it.
+static struct value *make_many(struct maker *m, const char *op, struct value *const *in, int n)
+{
+    struct value *out = graph_add_value(m->graph, NULL);
+    struct node *node = graph_add_node(m->graph, NULL, op, NULL, in, n, &out, 1);
+    node->op = op_find("", op, m->graph->opset, NULL);
+    return out;
+}
+
+// Every b-th row and column of x from (top, left) on; in two nodes or in one.
+static struct value *phase(struct maker *m, struct value *x, int64_t b, int64_t top, int64_t left, bool two)
+{
+    const int64_t end = INT32_MAX;
+    struct value *both[] = {x, INTS(m, top, left), INTS(m, end, end), INTS(m, 2, 3), INTS(m, b, b)};
+    if (!two) return make_many(m, "Slice", both, 5);
+    struct value *rows[] = {x, INTS(m, top), INTS(m, end), INTS(m, -2), INTS(m, b)};
+    struct value *columns[] = {make_many(m, "Slice", rows, 5), INTS(m, left), INTS(m, end), INTS(m, 3), INTS(m, b)};
+    return make_many(m, "Slice", columns, 5);
+}
+
+// The convolution reads the picture itself, where there are as many phases as it
+// has.
+static void phases_of_a_picture(void)
+{
+    for (int kind = 0; kind < 6; kind++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(2, 3, 12, 16)), *y;
+        if (kind < 2) { // the order that YOLOX writes
+            struct value *in[] = {phase(&m, x, 2, 0, 0, kind), phase(&m, x, 2, 1, 0, kind), phase(&m, x, 2, 0, 1, kind),
+                                  phase(&m, x, 2, 1, 1, kind)};
+            y = make_many(&m, "Concat", in, 4);
+            attr_int(&m, y, "axis", 1);
+        } else if (kind < 4) {
+            y = make_node(&m, "SpaceToDepth", x, NULL, NULL);
+            attr_int(&m, y, "blocksize", kind == 2 ? 2 : 4);
+        } else { // a phase twice, another not at all; and phases that leave rows out
+            const int64_t b = kind == 4 ? 2 : 3;
+            struct value *in[] = {phase(&m, x, b, 0, 0, true), phase(&m, x, b, 0, 0, false),
+                                  phase(&m, x, b, 1, 0, true), phase(&m, x, b, 1, 1, true)};
+            y = make_many(&m, "Concat", in, b == 2 ? 4 : 2);
+            attr_int(&m, y, "axis", 1);
+        }
+        const int64_t channels = kind == 3 ? 48 : kind == 5 ? 6 : 12;
+        y = make_node(&m, "Conv", y, make_weights(&m, DIMS(16, channels, 3, 2), -0.3, 0.3),
+                      make_weights(&m, DIMS(16), -1, 1));
+        ATTR_LIST(&m, y, "pads", 1, 0, 2, 1);
+        if (kind & 1) ATTR_LIST(&m, y, "strides", 2, 1);
+        make_output(&m, relu(&m, y));
+        CHECK_BACKEND(&m);
+        const bool apart = strstr(steps, "Concat") || strstr(steps, "Slice") || strstr(steps, "SpaceToDepth");
+        CHECK_MSG(apart == (kind == 5), "kind %d:\n%s", kind, steps);
+        graph_destroy(&m.graph);
+    }
+}
+
 // Of blocked and of plain images, by blocks of all sizes, with steps behind it.
 static void depth_to_space(void)
 {
@@ -388,6 +441,7 @@ static void bf16_is_refused_where_the_cpu_has_none(void)
     CHECK(strstr(reel_fail_text(), "no bf16 instructions") && strstr(reel_fail_text(), "--precision fp32"));
 }
 
+// What only moves pixels stays blocked and takes what follows with it.
 static void crops(void)
 {
     for (int kind = 0; kind < 4; kind++) {
@@ -442,6 +496,7 @@ int main(int argc, char **argv)
         {"part_of_a_result_is_an_output", part_of_a_result_is_an_output},
         {"splits_are_views", splits_are_views},
         {"groups_and_products", groups_and_products},
+        {"phases_of_a_picture", phases_of_a_picture},
         {"depth_to_space", depth_to_space},
         {"operands_of_bf16", operands_of_bf16},
         {"bf16_is_refused_where_the_cpu_has_none", bf16_is_refused_where_the_cpu_has_none},
