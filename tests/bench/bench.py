@@ -96,6 +96,15 @@ class Lab:
             out = json.load(f)
         return dict(out, wall=wall, cpu=cpu, stderr=err)
 
+    def reels_at_once(self, count, *args):
+        """The frames a second of so many runs that know nothing of each other."""
+        reports = [os.path.join(self.dir, f"report{i}.json") for i in range(count)]
+        runs = [subprocess.Popen([os.path.join(self.build, "coordinator"), "--progress", "off", "--report", r, "-y", *args], stderr=subprocess.DEVNULL)
+                for r in reports]
+        if any(r.wait(timeout=LIMIT_S) for r in runs):
+            raise Failed("one of several runs at once failed")
+        return sum(json.load(open(r))["fps"] for r in reports)
+
     def sim(self, clip, ms, *args, out="null:"):
         return self.reel("--backend", "sim", "--sim_ms", str(ms), clip, "-o", out, *args)
 
@@ -229,16 +238,20 @@ def decode(lab):
 @bench("stages", "end to end against each stage alone")
 def stages(lab):
     size, (w, h) = "320x180", (320, 180)
-    clip = lab.h264("sr_long.mp4", size, 75 if lab.quick else 500)
+    clip = lab.h264("sr_long.mp4", size, 75 if lab.quick else 1000)
     frames = ffmpeg_frames(clip)
-    out, raw = os.path.join(lab.dir, "sr_out.mp4"), os.path.join(lab.dir, "sr_raw.yuv")
+    out, kept, raw = (os.path.join(lab.dir, name) for name in ("sr_out.mp4", "sr_kept.mkv", "sr_raw.yuv"))
+    # The encoder alone gets the very pictures that the network makes: once encoded they are easier to encode again.
+    lab.reel("--model", lab.model, clip, "-o", kept, "--encoder", "ffv1")
+    lab.ffmpeg("-i", kept, "-map", "0:v", "-pix_fmt", "yuv420p", raw)
+    os.unlink(kept)
     best = {}
 
     def keep(key, fps, cpu):
         b = best.setdefault(key, [0, 1e9])
         b[0], b[1] = max(b[0], fps), min(b[1], cpu)
 
-    for i in range(lab.rounds(3)):
+    for _ in range(lab.rounds(3)):
         r = lab.reel("--model", lab.model, clip, "-o", out)
         keep("all", r["fps"], r["cpu"] / frames)
         wall, cpu, _ = lab.ffmpeg_null(clip)
@@ -248,8 +261,6 @@ def stages(lab):
         keep("worker", lab.cores * frames / cpu, cpu / frames)
         ms = statistics.mean(lab.executor_ms(f"1x1x{h}x{w}"))
         keep("network", 1e3 / ms, ms / 1e3)
-        if i == 0:
-            lab.ffmpeg("-i", out, "-map", "0:v", "-pix_fmt", "yuv420p", raw)
         wall, cpu, _ = lab.ffmpeg("-f", "rawvideo", "-s", f"{2 * w}x{2 * h}", "-r", "25", "-i", raw, "-c:v", "libx264", "-threads", "4", "-crf", "18",
                                   "-preset", "medium", "-f", "null", "-")
         keep("encoder", frames / wall, cpu / frames)
@@ -302,10 +313,14 @@ def pair(lab):
         # What decodes easily: the workers are what is looked at.
         clip = lab.clip(f"pair{seconds}.mp4", f"testsrc2=s={w}x{h}:r=25:d={2 if lab.quick else seconds}", "-c:v", "libx264", "-preset", "ultrafast",
                         "-tune", "fastdecode")
-        ours, theirs = [], []
+        ours, theirs, runs = [], [], []
         for _ in range(lab.rounds(3, 2)):
             theirs.append(sum(1e3 / ms for ms in lab.executor_ms(f"1x{channels}x{h}x{w}", model, count=2)))
             ours.append(lab.reel("--model", model, "--gpu_num", "2", clip, "-o", "null:")["fps"])
+            runs.append(lab.reels_at_once(2, "--model", model, "--gpu_num", "1", clip, "-o", "null:"))
+        ratio = max(ours) / max(runs)
+        lab.row(f"two CPU workers, {name}, {w}x{h} to null:", fps_text(max(ours)), f"two runs of one worker at once {fps_text(max(runs))}", percent(ratio),
+                ">= 97%", ratio >= 0.97)
         ratio = max(ours) / max(theirs)
         lab.row(f"two CPU workers, {name}, {w}x{h} to null:", fps_text(max(ours)), f"two executors at once {fps_text(max(theirs))}", percent(ratio),
                 ">= 97%", ratio >= 0.97)
