@@ -26,14 +26,13 @@ stillness() {
         [a][b]blend=all_mode=grainextract,tblend=all_mode=grainextract[d];[d][flat]psnr=shortest=1" "$1" "$scratch/true.mkv"
 }
 
-# better FILE GAIN: FILE is at least GAIN dB above bicubic and its error is as still, within 0.02 dB (0.2%, see
-# models/README.md; a network that is not settled misses it by 0.1 dB and more).
+# better FILE GAIN: FILE is at least GAIN dB above bicubic and its error is no less still.
 better() {
     local got still
     got=$(quality "$1") still=$(stillness "$1")
     echo "PSNR-Y $got dB, bicubic $bicubic_db; stillness $still dB, bicubic $bicubic_still"
     awk -v a="$got" -v b="$bicubic_db" -v gain="$2" -v s="$still" -v t="$bicubic_still" \
-        'BEGIN { exit !(b > 20 && t > 20 && a >= b + gain && s >= t - 0.02) }'
+        'BEGIN { exit !(b > 20 && t > 20 && a >= b + gain && s >= t) }'
 }
 
 upscale() { # model, output, arguments...
@@ -53,14 +52,15 @@ no_model() { # as `./run.sh in.mp4 -o out.mkv` starts it
 
 # The weights of one layer become zeros.
 degraded() {
-    local at model count
+    local at model count gain
     for model in upscale2x upscale2x-fast; do
+        gain=$([[ $model == upscale2x ]] && echo 0.5 || echo 0.3)
         count=$([[ $model == upscale2x ]] && echo 36864 || echo 9216) # 32x32x3x3 and 16x16x3x3 floats
         cp "$root/models/$model.onnx" "$scratch/bad.onnx"
         at=$(grep -abo "body1.weight" "$scratch/bad.onnx" | tail -n 1 | cut -d: -f1)
         dd if=/dev/zero of="$scratch/bad.onnx" bs=1 seek=$((at + 32)) count=$((count - 32)) conv=notrunc status=none || return 1
         upscale "$scratch/bad.onnx" "$scratch/bad.mkv" || return 1
-        if better "$scratch/bad.mkv" 0.4; then
+        if better "$scratch/bad.mkv" "$gain"; then
             echo "$model with a dead layer passed"
             return 1
         fi
@@ -79,7 +79,7 @@ ffmpeg -v error -y -i "$root/models/demo/demo.mp4" -an -vf trim=start_frame=60,s
     -frames:v 12 -c:v ffv1 "$scratch/true.mkv"
 cut_down 480 268
 check "base beats bicubic" beats upscale2x.onnx 0.5
-check "fast beats bicubic" beats upscale2x-fast.onnx 0.4
+check "fast beats bicubic" beats upscale2x-fast.onnx 0.3
 check "nobody names a model" no_model
 check "a degraded network is found out" degraded
 
