@@ -63,7 +63,8 @@ static bool through_slice(const struct node *node, struct phase *f)
 static struct phase phase_of(const struct value *v)
 {
     struct phase f = {.root = v, .step = {1, 1}};
-    while (through_slice(f.root->producer, &f)) {}
+    while (through_slice(f.root->producer, &f)) {
+    }
     return f;
 }
 
