@@ -56,7 +56,12 @@ start() {
 
 sum() { sha256sum <"$1" | cut -c1-64; }
 frames() { ffprobe -v error -count_packets -select_streams v:0 -show_entries stream=nb_read_packets -of csv=p=0 "$1" | tr -d ,; }
-children() { pgrep -P "$1" -x "$2" | head -n "${3:-1}"; } # parent name
+# Parent, name. Of a coordinator's workers not the one that only asks for GPUs, at the start.
+children() {
+    local pattern=(-x "$2")
+    [[ $2 == coordinator ]] || pattern=(-f "^$2 --child ")
+    pgrep -P "$1" "${pattern[@]}" | head -n "${3:-1}"
+}
 
 pause() { read -rt "$1" <> <(:) || true; } # seconds, without a process
 
