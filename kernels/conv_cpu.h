@@ -162,7 +162,7 @@ struct conv_plan {
 struct conv_kernels {
     enum cpu_isa isa;
     int lanes;
-    const char *name; // "avx512", "avx2", "base"
+    const char *name; // "avx512", "avx2", "base", "avx512 bf16"...
     // The method the measured rule picks for a source in that layout.
     enum conv_method (*choose)(const struct conv_geometry *g, bool src_plain);
     // Packs weights (O,I/groups,KH,KW) and bias (may be NULL). Pooling takes
