@@ -11,6 +11,7 @@
 #define AHEAD_PARTS_US 12000.0 // of frames in parts, which are wanted soon
 #define LATE_FACTOR 3          // times the usual time before a second worker gets the head
 #define LATE_LEAST_US 40000    // and never sooner: the load of the machine is no lateness
+#define LATE_STOCKED 10        // so much later while the aggregator has frames to go on with
 
 void dispatch_init(struct dispatch *d, uint32_t workers)
 {
@@ -211,6 +212,7 @@ static bool second_try(struct dispatch *d, struct lane *lanes, uint32_t n_lanes,
         if (w == d->n || d->worker[w].frame_us <= 0) continue;
         double late_us = d->late_factor * d->worker[w].frame_us;
         if (late_us < LATE_LEAST_US) late_us = LATE_LEAST_US;
+        if (2 * (lanes[l].sent - lanes[l].taken) >= lanes[l].p.out_slots) late_us *= LATE_STOCKED;
         uint32_t n = lane_late_head(&lanes[l], now_us - (int64_t)late_us);
         if (n == UINT32_MAX) continue;
         // Sooner done than by waiting for a holder that keeps its own pace?

@@ -355,6 +355,7 @@ static void loop(struct run *run)
         jobs_step(run, now_us);
         flow_step(run, now_us);
         tick(run, now_us);
+        if (run->n_finished == run->n_jobs) return; // with nothing more to wait for
         bool dead;
         err = reel_bus_wait(run->bus, &run->sup.epoll_fd, &dead, 1, (int)(TICK_US / 1000));
         if (err && err != REEL_AGAIN) run_fail(run, err, reel_fail_text());

@@ -238,7 +238,7 @@ def decode(lab):
 @bench("stages", "end to end against each stage alone")
 def stages(lab):
     size, (w, h) = "320x180", (320, 180)
-    clip = lab.h264("sr_long.mp4", size, 75 if lab.quick else 1000)
+    clip = lab.h264("sr_long.mp4", size, 75 if lab.quick else 2000)
     frames = ffmpeg_frames(clip)
     out, kept, raw = (os.path.join(lab.dir, name) for name in ("sr_out.mp4", "sr_kept.mkv", "sr_raw.yuv"))
     # The encoder alone gets the very pictures that the network makes: once encoded they are easier to encode again.

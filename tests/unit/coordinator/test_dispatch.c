@@ -478,6 +478,31 @@ static void late_heads_are_tried_twice(void)
     CHECK(!next_at(99000000, &batch)); // two are enough
 }
 
+// While the aggregator has half a ring of frames before it nobody waits for the
+// head, and a second try would take the CPU from who encodes them.
+static void late_heads_may_be_later_while_there_is_stock(void)
+{
+    struct dispatch_batch batch;
+    uint32_t n;
+    bool first;
+    one_job(5, 8, 1, (double[]){10000, 10000}, 2);
+    one.worker[1].credits = 0;
+    for (uint32_t i = 0; i < 5; i++) {
+        CHECK(next_at(1, &batch) && batch.worker == 0);
+        CHECK_INT(batch.item[0].n, i);
+        if (i == 4) break; // this one stays with it
+        CHECK_INT(lane_on_done(one_lane, 1, i, 0, 0, i, &first), LANE_OK);
+        dispatch_on_done(&one, 0, 10000);
+        CHECK(lane_next_frame(one_lane, &n) != NULL); // and none is TAKEN
+    }
+    dispatch_on_ready(&one, 1, 4);
+    CHECK(!next_at(60000, &batch));
+    CHECK(!next_at(400000, &batch));
+    CHECK(next_at(400002, &batch)); // its holder may have stopped for good
+    CHECK_INT(batch.worker, 1);
+    CHECK_INT(batch.item[0].n, 4);
+}
+
 CHECK_MAIN({"limited_lanes", limited_lanes}, {"parts_shorten_the_way_of_a_frame", parts_shorten_the_way_of_a_frame},
            {"equal_devices", equal_devices}, {"mixed_devices", mixed_devices},
            {"nothing_waits_for_a_slow_one_at_the_end", nothing_waits_for_a_slow_one_at_the_end},
@@ -489,4 +514,5 @@ CHECK_MAIN({"limited_lanes", limited_lanes}, {"parts_shorten_the_way_of_a_frame"
            {"narrow_windows_are_not_given_ahead", narrow_windows_are_not_given_ahead},
            {"speeds_are_learned", speeds_are_learned}, {"the_rest_is_for_the_fast", the_rest_is_for_the_fast},
            {"the_left_out_are_tried_again", the_left_out_are_tried_again},
-           {"late_heads_are_tried_twice", late_heads_are_tried_twice})
+           {"late_heads_are_tried_twice", late_heads_are_tried_twice},
+           {"late_heads_may_be_later_while_there_is_stock", late_heads_may_be_later_while_there_is_stock})
