@@ -101,7 +101,9 @@ static void do_verify(struct chores *c)
     const struct reel_rec_verify *want = &c->now->u.verify;
     reel_crash_point("aggregator.verify");
     bool copy = want->segment == REEL_NO_FRAME;
-    bool ok = copy ? sink_verify_copy(&c->now->job, want) : sink_of(c->now->job.kind)->verify(&c->now->job, want);
+    struct sink_check check = {&c->now->job, want, on_tick, c};
+    bool ok = copy ? sink_verify_copy(&check) : sink_of(c->now->job.kind)->verify(&check);
+    if (atomic_load(&c->stop)) return; // the process ends: nothing was found out
     struct chore_news news = {.type = REEL_MSG_VERIFIED, .job = c->now->job.id, .u.verified = *want};
     news.u.verified.ok = ok;
     on_tick(c, 0);

@@ -178,23 +178,10 @@ static enum reel_err read_count(const char *folder, uint32_t *out_n)
     return ok ? REEL_OK : reel_fail(REEL_ERR_INPUT, "could not read part \"%s\": it holds no number", path);
 }
 
-static bool add_file(struct reel_sha256 *sha, const char *path, uint64_t *bytes)
+static bool images_verify(const struct sink_check *check)
 {
-    FILE *f = fopen(path, "re");
-    if (!f) return false;
-    static _Thread_local uint8_t block[65536];
-    size_t n;
-    while ((n = fread(block, 1, sizeof block, f)) > 0) {
-        reel_sha256_update(sha, block, n);
-        *bytes += n;
-    }
-    bool ok = !ferror(f);
-    fclose(f);
-    return ok;
-}
-
-static bool images_verify(const struct reel_job *job, const struct reel_rec_verify *want)
-{
+    const struct reel_job *job = check->job;
+    const struct reel_rec_verify *want = check->want;
     char folder[REEL_PATH_BYTES], path[ITEM_BYTES], ending[16];
     uint32_t n;
     if (read_count(reel_part_path(job, want->segment, folder), &n) || n != want->frames) return false;
@@ -203,7 +190,7 @@ static bool images_verify(const struct reel_job *job, const struct reel_rec_veri
     reel_sha256_init(&sha);
     uint64_t bytes = 0;
     for (uint32_t k = 0; k < n; k++)
-        if (!add_file(&sha, item_path(folder, k, ending, path), &bytes)) return false;
+        if (!sink_hash_file(check, item_path(folder, k, ending, path), &sha, &bytes)) return false;
     uint8_t hash[32];
     reel_sha256_final(&sha, hash);
     return bytes == want->bytes && !memcmp(hash, want->sha256, sizeof hash);

@@ -42,9 +42,9 @@ static void null_abandon(struct sink *sink)
 }
 
 // There is nothing that could be damaged.
-static bool null_verify(const struct reel_job *job, const struct reel_rec_verify *want)
+static bool null_verify(const struct sink_check *check)
 {
-    return want->bytes == 0;
+    return check->want->bytes == 0;
 }
 
 static enum reel_err null_join(const struct sink_join *join, struct reel_rec_muxed *out)

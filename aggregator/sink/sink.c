@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define HASH_BLOCK (1 << 20) // some milliseconds of hashing between two ticks
+
 const struct sink_ops *sink_of(enum reel_output_kind kind)
 {
     switch (kind) {
@@ -51,25 +53,46 @@ void sink_abandon(struct sink **sink)
 
 // ---- files --------------------------------------------------------------------
 
-static bool file_matches(const char *path, const struct reel_rec_verify *want)
+bool sink_hash_file(const struct sink_check *check, const char *path, struct reel_sha256 *sha, uint64_t *bytes)
 {
-    uint8_t hash[32];
-    uint64_t bytes;
+    FILE *f = fopen(path, "re");
+    if (!f) return false;
+    static _Thread_local uint8_t block[HASH_BLOCK];
+    size_t n;
+    bool go_on = true;
+    while (go_on && (n = fread(block, 1, sizeof block, f)) > 0) {
+        reel_sha256_update(sha, block, n);
+        *bytes += n;
+        go_on = check->tick(check->ctx, 0);
+    }
+    bool ok = go_on && !ferror(f);
+    fclose(f);
+    return ok;
+}
+
+static bool file_matches(const struct sink_check *check, const char *path)
+{
     struct stat st;
-    if (stat(path, &st) || (uint64_t)st.st_size != want->bytes) return false;
-    return !reel_sha256_file(path, hash, &bytes) && bytes == want->bytes && !memcmp(hash, want->sha256, sizeof hash);
+    if (stat(path, &st) || (uint64_t)st.st_size != check->want->bytes) return false;
+    struct reel_sha256 sha;
+    reel_sha256_init(&sha);
+    uint64_t bytes = 0;
+    uint8_t hash[32];
+    if (!sink_hash_file(check, path, &sha, &bytes) || bytes != check->want->bytes) return false;
+    reel_sha256_final(&sha, hash);
+    return !memcmp(hash, check->want->sha256, sizeof hash);
 }
 
-bool sink_verify_file(const struct reel_job *job, const struct reel_rec_verify *want)
+bool sink_verify_file(const struct sink_check *check)
 {
     char path[REEL_PATH_BYTES];
-    return file_matches(reel_part_path(job, want->segment, path), want);
+    return file_matches(check, reel_part_path(check->job, check->want->segment, path));
 }
 
-bool sink_verify_copy(const struct reel_job *job, const struct reel_rec_verify *want)
+bool sink_verify_copy(const struct sink_check *check)
 {
     char path[REEL_PATH_BYTES];
-    return file_matches(reel_copy_part_path(job, path), want);
+    return file_matches(check, reel_copy_part_path(check->job, path));
 }
 
 unsigned sink_output_mode(void)

@@ -49,6 +49,14 @@ struct sink_join {
     void *ctx;
 };
 
+// A part of an earlier run that is looked at; called from the same thread.
+struct sink_check {
+    const struct reel_job *job;
+    const struct reel_rec_verify *want;
+    bool (*tick)(void *ctx, uint64_t bytes); // as of a join
+    void *ctx;
+};
+
 struct sink_ops {
     const char *name;
     // Errors of all: IO (disk full says so), FAULT, NOMEM, CONFIG.
@@ -57,8 +65,8 @@ struct sink_ops {
     // Flushes and commits. The sink is gone afterwards in any case.
     enum reel_err (*finish)(struct sink *sink, struct sink_done *out_done);
     void (*abandon)(struct sink *sink);
-    // Whether a part of an earlier run is whole.
-    bool (*verify)(const struct reel_job *job, const struct reel_rec_verify *want);
+    // Whether a part of an earlier run is whole; false also when given up.
+    bool (*verify)(const struct sink_check *check);
     // Errors also: INPUT (a part is damaged), GONE (given up).
     enum reel_err (*join)(const struct sink_join *join, struct reel_rec_muxed *out_muxed);
 };
@@ -81,9 +89,12 @@ void sink_abandon(struct sink **sink);
 // ---- for the implementations ------------------------------------------------
 
 // A part of one file is whole when size and hash match.
-bool sink_verify_file(const struct reel_job *job, const struct reel_rec_verify *want);
+bool sink_verify_file(const struct sink_check *check);
 // The part of a job's other streams.
-bool sink_verify_copy(const struct reel_job *job, const struct reel_rec_verify *want);
+bool sink_verify_copy(const struct sink_check *check);
+// Adds a file to a hash and its size to *bytes, block by block, each with a tick.
+// False: unreadable or given up.
+bool sink_hash_file(const struct sink_check *check, const char *path, struct reel_sha256 *sha, uint64_t *bytes);
 // Permissions for a finished output: as the user's umask wants it (ours is 077).
 unsigned sink_output_mode(void);
 // Syncs and renames a finished output file that lies at `temporary`. Errors: IO.

@@ -233,6 +233,15 @@ static inline enum reel_err lab_join(struct lab *l, struct reel_rec_muxed *out)
     return sink_of(l->job.kind)->join(&join, out);
 }
 
+// The sink's word on the committed part of a segment of n frames.
+static inline bool lab_verify(struct lab *l, uint32_t segment, uint32_t n)
+{
+    struct reel_rec_verify want = {.segment = segment, .frames = n, .bytes = l->committed[segment].bytes};
+    memcpy(want.sha256, l->committed[segment].sha256, 32);
+    struct sink_check check = {&l->job, &want, lab_tick, l};
+    return sink_of(l->job.kind)->verify(&check);
+}
+
 // Number of entries of a folder that are not "." and "..".
 static inline int lab_count_files(const char *path)
 {
