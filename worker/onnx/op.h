@@ -135,7 +135,8 @@ int64_t op_scalar_int(const struct reel_tensor *t, int64_t i);
     X(arithmetic) /* Add, Sub, Mul, Div, Mod, Pow; Sum, Mean, Max, Min */                                             \
     X(logic)      /* comparison, logic and bits of two operands, Where */                                             \
     X(cast)       /* Cast, CastLike, BitCast */                                                                       \
-    X(reduce)     /* Reduce*, ArgMax/Min, CumSum, Softmax family, TopK, Hardmax */                                    \
+    X(reduce)     /* Reduce* */                                                                                       \
+    X(along)      /* ArgMax/Min, CumSum, CumProd, Softmax family, Hardmax, TopK */                                    \
     X(shape)      /* Reshape, Squeeze, Unsqueeze, Flatten, Shape, Size, Range */                                      \
     X(move)       /* Transpose, Concat, Split, Slice, Crop, ReverseSequence */                                        \
     X(repeat)     /* Pad, Tile, Expand */                                                                             \
@@ -150,7 +151,8 @@ int64_t op_scalar_int(const struct reel_tensor *t, int64_t i);
     X(rnn)   /* RNN, GRU, LSTM */                                                                                     \
     X(control)  /* If, Loop, Scan, Constant, ConstantOfShape, Identity, Dropout */                                    \
     X(sequence) /* sequences and optionals, which graph/sequence.c resolves */                                        \
-    X(quant)    /* QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, QLinearConv, QLinearMatMul, QLinear* */   \
+    X(quant)    /* QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, QLinearConv, QLinearMatMul */             \
+    X(quant_ms) /* com.microsoft's QLinear*, QGemm */                                                                 \
     X(signal)   /* windows, DFT, STFT, MelWeightMatrix */
 
 #endif
