@@ -219,6 +219,9 @@ bool graph_count_body_reads(struct graph *graph, struct node *node);
 struct value *graph_find_value(const struct graph *graph, const char *name);
 void graph_count_uses(struct graph *graph);
 void graph_renumber(struct graph *graph);
+// Topological order; nodes that are in order stay so, bodies' reads count. Errors:
+// INPUT (a cycle, naming a node), NOMEM.
+enum reel_err graph_sort(struct graph *graph);
 // The only consumer node of v when n_uses == 1 and v is no graph output; else NULL.
 struct node *graph_only_consumer(const struct graph *graph, const struct value *v);
 

@@ -4,7 +4,8 @@
 // protobuf-c, then walked once: values are declared before nodes are made, so
 // that nodes may stand in any order, and nodes are sorted at the end. Names
 // live in scopes: a body's scope lies within that of its node; a function's
-// scope stands alone and binds its formal names to the caller's values.
+// scope stands alone and binds its formal names to the caller's values. Its other
+// files: importer.h.
 #include "worker/onnx/import.h"
 
 #include <errno.h>
@@ -15,8 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "worker/onnx/import_tensor.h"
-#include "worker/onnx/op.h"
+#include "worker/onnx/importer.h"
 #include "worker/onnx/wire.h"
 
 // protobuf-c's structures may take this much more than the file itself: a
@@ -26,107 +26,10 @@
 // Keeps the look over the file short; the largest real graphs have a few
 // hundred thousand fields outside their tensors.
 #define MAX_FIELDS INT64_C(50000000)
-// Attributes of a node, opset imports: lists that are searched linearly.
-#define MAX_LIST 1000
-
-// ---- names ------------------------------------------------------------------
-
-struct names {
-    struct name_slot {
-        const char *name; // borrowed from the message
-        struct value *value;
-    } * slots;
-    size_t count, size; // size is a power of two
-};
-
-struct scope {
-    struct scope *outer; // for bodies; NULL for the model and for functions
-    struct graph *graph;
-    struct names names;
-    const Onnx__FunctionProto *function; // when this is a function's inside
-    const Onnx__NodeProto *call;         // the node that calls it
-    const struct scope *caller;          // where call stands
-    const char *prefix;                  // of node and value names
-    bool in_function;                    // here or around: the message is read once for every call
-    int depth;
-};
-
-struct importer {
-    struct import_params params;
-    Onnx__ModelProto *model;
-    struct tensor_source source;
-    struct pb_memory *memory;
-    const Onnx__FunctionProto **functions; // sorted by domain and name
-    size_t n_functions;
-    struct default_attr *defaults; // attributes' defaults, unpacked on demand
-    int n_nodes, n_calls;
-};
-
-struct default_attr {
-    Onnx__AttributeProto *proto;
-    struct default_attr *next;
-};
-
-static uint64_t name_hash(const char *s)
-{
-    uint64_t h = UINT64_C(14695981039346656037); // FNV-1a
-    for (; *s; s++) h = (h ^ (unsigned char)*s) * UINT64_C(1099511628211);
-    return h ^ h >> 29;
-}
-
-static struct name_slot *names_place(const struct names *names, const char *name)
-{
-    size_t i = name_hash(name) & (names->size - 1);
-    while (names->slots[i].name && strcmp(names->slots[i].name, name)) i = (i + 1) & (names->size - 1);
-    return &names->slots[i];
-}
-
-static struct value *names_get(const struct names *names, const char *name)
-{
-    return names->size ? names_place(names, name)->value : NULL;
-}
-
-// Binds a name; false on out of memory. A bound name keeps its first value.
-static bool names_put(struct names *names, const char *name, struct value *value)
-{
-    if (2 * (names->count + 1) > names->size) {
-        struct names bigger = {.size = names->size ? names->size * 2 : 64, .count = names->count};
-        bigger.slots = calloc(bigger.size, sizeof *bigger.slots);
-        if (!bigger.slots) return false;
-        for (size_t i = 0; i < names->size; i++)
-            if (names->slots[i].name) *names_place(&bigger, names->slots[i].name) = names->slots[i];
-        free(names->slots);
-        *names = bigger;
-    }
-    struct name_slot *slot = names_place(names, name);
-    if (slot->name) return true;
-    *slot = (struct name_slot){.name = name, .value = value};
-    names->count++;
-    return true;
-}
-
-static struct value *scope_find(const struct scope *scope, const char *name)
-{
-    for (; scope; scope = scope->outer) {
-        struct value *v = names_get(&scope->names, name);
-        if (v) return v;
-    }
-    return NULL;
-}
-
-static const char *text(const char *s)
-{
-    return s ? s : "";
-}
 
 static const char *domain_of(const Onnx__NodeProto *node)
 {
     return node->domain && strcmp(node->domain, "ai.onnx") ? node->domain : "";
-}
-
-static enum reel_err out_of_memory(void)
-{
-    return reel_fail(REEL_ERR_NOMEM, "out of memory, or its structure is larger than allowed");
 }
 
 // Puts the node's name in front of the text. Where nesting itself is the fault,
@@ -139,27 +42,10 @@ static enum reel_err in_node(enum reel_err err, const struct scope *scope, const
                             node->name && *node->name ? node->name
                             : node->n_output          ? node->output[0]
                                                       : "",
-                            domain, *domain ? "." : "", text(node->op_type));
+                            domain, *domain ? "." : "", import_text(node->op_type));
 }
 
 // ---- values -----------------------------------------------------------------
-
-// Makes a value of this scope's graph under a name of the file.
-static struct value *declare(struct scope *scope, const char *name)
-{
-    struct value *v;
-    if (*scope->prefix) {
-        size_t bytes = strlen(scope->prefix) + strlen(name) + 2;
-        char *full = malloc(bytes);
-        if (!full) return NULL;
-        snprintf(full, bytes, "%s/%s", scope->prefix, name);
-        v = graph_add_value(scope->graph, full);
-        free(full);
-    } else {
-        v = graph_add_value(scope->graph, name);
-    }
-    return v && names_put(&scope->names, name, v) ? v : NULL;
-}
 
 // Sequences and optionals of tensors: what they hold is found out later
 // (graph/sequence.c). Only their element type is kept. The types that *type
@@ -203,210 +89,8 @@ static enum reel_err set_type(struct value *v, const Onnx__TypeProto *type)
         v->shape.dim[i] = known && d->dim_value >= 0 ? d->dim_value : -1;
         if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && d->dim_param && *d->dim_param) {
             v->dim_param[i] = graph_strdup(v->owner, d->dim_param);
-            if (!v->dim_param[i]) return out_of_memory();
+            if (!v->dim_param[i]) return import_no_memory();
         }
-    }
-    return REEL_OK;
-}
-
-// ---- attributes -------------------------------------------------------------
-
-static enum reel_err import_body(struct importer *im, Onnx__GraphProto *proto, struct scope *outer,
-                                 struct graph **out_graph);
-
-static enum attr_type attr_type_of(const Onnx__AttributeProto *a, bool *out_known)
-{
-    *out_known = true;
-    switch (a->has_type ? a->type : ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED) {
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT:
-        return ATTR_FLOAT;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT:
-        return ATTR_INT;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING:
-        return ATTR_STRING;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR:
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__SPARSE_TENSOR:
-        return ATTR_TENSOR;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH:
-        return ATTR_GRAPH;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS:
-        return ATTR_FLOATS;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:
-        return ATTR_INTS;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS:
-        return ATTR_STRINGS;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED:
-        break; // before IR version 2 the field itself says what it is
-    default:
-        *out_known = false;
-        return ATTR_INT;
-    }
-    if (a->has_f) return ATTR_FLOAT;
-    if (a->has_i) return ATTR_INT;
-    if (a->has_s) return ATTR_STRING;
-    if (a->t || a->sparse_tensor) return ATTR_TENSOR;
-    if (a->g) return ATTR_GRAPH;
-    if (a->n_floats) return ATTR_FLOATS;
-    if (a->n_strings) return ATTR_STRINGS;
-    return ATTR_INTS;
-}
-
-static enum reel_err attr_strings(struct graph *graph, const Onnx__AttributeProto *a, struct attr *out)
-{
-    const char **strings = graph_alloc(graph, (a->n_strings + 1) * sizeof(*strings));
-    if (!strings) return out_of_memory();
-    for (size_t i = 0; i < a->n_strings; i++) {
-        char *s = graph_alloc(graph, a->strings[i].len + 1);
-        if (!s) return out_of_memory();
-        if (a->strings[i].len) memcpy(s, a->strings[i].data, a->strings[i].len);
-        strings[i] = s;
-    }
-    out->u.strings = strings;
-    out->count = (int)a->n_strings;
-    return REEL_OK;
-}
-
-static enum reel_err attr_numbers(struct graph *graph, const Onnx__AttributeProto *a, struct attr *out)
-{
-    bool ints = out->type == ATTR_INTS;
-    size_t n = ints ? a->n_ints : a->n_floats, item = ints ? sizeof *a->ints : sizeof *a->floats;
-    if (n > INT32_MAX) return reel_fail(REEL_ERR_LIMIT, "attribute %s has %zu elements", out->name, n);
-    void *copy = graph_alloc(graph, (n + 1) * item);
-    if (!copy) return out_of_memory();
-    if (n) memcpy(copy, ints ? (const void *)a->ints : (const void *)a->floats, n * item);
-    if (ints)
-        out->u.ints = copy;
-    else
-        out->u.floats = copy;
-    out->count = (int)n;
-    return REEL_OK;
-}
-
-static enum reel_err attr_tensor(struct importer *im, struct scope *scope, Onnx__AttributeProto *a, struct attr *out)
-{
-    struct reel_tensor t;
-    im->source.keep = scope->in_function;
-    enum reel_err err = a->t               ? tensor_from_proto(a->t, &im->source, &t)
-                        : a->sparse_tensor ? tensor_from_sparse(a->sparse_tensor, &im->source, &t)
-                                           : reel_fail(REEL_ERR_INPUT, "it has no value");
-    if (err) return reel_fail_prefix(err, "attribute %.100s: ", out->name);
-    out->u.t = graph_own_tensor(scope->graph, &t);
-    if (out->u.t) return REEL_OK;
-    reel_tensor_fini(&t);
-    return out_of_memory();
-}
-
-static enum reel_err import_attr(struct importer *im, struct scope *scope, Onnx__AttributeProto *a, const char *name,
-                                 struct attr *out)
-{
-    bool known;
-    out->type = attr_type_of(a, &known);
-    out->name = graph_strdup(scope->graph, name);
-    if (!out->name) return out_of_memory();
-    if (!known)
-        return reel_fail(REEL_ERR_UNSUPPORTED, "attribute %.100s has a type (%d) that is not supported", name,
-                         (int)a->type);
-    switch (out->type) {
-    case ATTR_INT:
-        out->u.i = a->i;
-        return REEL_OK;
-    case ATTR_FLOAT:
-        out->u.f = a->f;
-        return REEL_OK;
-    case ATTR_STRING: {
-        char *s = graph_alloc(scope->graph, a->s.len + 1);
-        if (!s) return out_of_memory();
-        if (a->s.len) memcpy(s, a->s.data, a->s.len);
-        out->u.s = s;
-        out->count = a->s.len > INT32_MAX ? INT32_MAX : (int)a->s.len;
-        return REEL_OK;
-    }
-    case ATTR_TENSOR:
-        return attr_tensor(im, scope, a, out);
-    case ATTR_GRAPH:
-        if (!a->g) return reel_fail(REEL_ERR_INPUT, "attribute %.100s has no graph", name);
-        return import_body(im, a->g, scope, &out->u.g);
-    case ATTR_STRINGS:
-        return attr_strings(scope->graph, a, out);
-    default:
-        return attr_numbers(scope->graph, a, out);
-    }
-}
-
-// A function's own default for an attribute (FunctionProto.attribute_proto,
-// field 11, which older onnx.proto files do not declare: then it is among the
-// unknown fields).
-static Onnx__AttributeProto *function_default(struct importer *im, const Onnx__FunctionProto *function,
-                                              const char *name)
-{
-    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(function->base.descriptor, 11);
-    if (field) {
-        const char *base = (const char *)function;
-        size_t n = *(const size_t *)(const void *)(base + field->quantifier_offset);
-        Onnx__AttributeProto **list = *(Onnx__AttributeProto * *const *)(const void *)(base + field->offset);
-        for (size_t i = 0; i < n; i++)
-            if (!strcmp(text(list[i]->name), name)) return list[i];
-        return NULL;
-    }
-    for (unsigned i = 0; i < function->base.n_unknown_fields; i++) {
-        const ProtobufCMessageUnknownField *u = &function->base.unknown_fields[i];
-        if (u->tag != 11 || u->wire_type != PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED) continue;
-        size_t skip = 0;
-        while (skip < u->len && u->data[skip] & 0x80) skip++;
-        if (++skip > u->len) continue;
-        Onnx__AttributeProto *a = onnx__attribute_proto__unpack(&im->memory->allocator, u->len - skip, u->data + skip);
-        struct default_attr *keep = a ? malloc(sizeof *keep) : NULL;
-        if (!keep) {
-            if (a) onnx__attribute_proto__free_unpacked(a, &im->memory->allocator);
-            continue;
-        }
-        *keep = (struct default_attr){.proto = a, .next = im->defaults};
-        im->defaults = keep;
-        if (!strcmp(text(a->name), name)) return a;
-    }
-    return NULL;
-}
-
-// Follows a reference to the calling node's attribute; *scope becomes the one
-// that the result's names belong to. NULL when the caller leaves it out.
-static Onnx__AttributeProto *resolve_ref(struct importer *im, Onnx__AttributeProto *a, struct scope **scope)
-{
-    while (a && a->ref_attr_name && *a->ref_attr_name) {
-        struct scope *inside = *scope;
-        while (inside && !inside->function) inside = inside->outer; // a body within the function
-        if (!inside) return NULL;
-        Onnx__AttributeProto *given = NULL;
-        for (size_t i = 0; i < inside->call->n_attribute; i++)
-            if (!strcmp(text(inside->call->attribute[i]->name), a->ref_attr_name)) given = inside->call->attribute[i];
-        if (!given) return function_default(im, inside->function, a->ref_attr_name);
-        a = given;
-        *scope = (struct scope *)inside->caller;
-    }
-    return a;
-}
-
-static enum reel_err import_attrs(struct importer *im, struct scope *scope, const Onnx__NodeProto *proto,
-                                  struct node *node)
-{
-    if (proto->n_attribute > MAX_LIST) return reel_fail(REEL_ERR_LIMIT, "it has %zu attributes", proto->n_attribute);
-    node->attr = graph_alloc(scope->graph, (proto->n_attribute + 1) * sizeof *node->attr);
-    if (!node->attr) return out_of_memory();
-    for (size_t i = 0; i < proto->n_attribute; i++) {
-        const char *name = text(proto->attribute[i]->name);
-        struct scope *where = scope;
-        Onnx__AttributeProto *a = resolve_ref(im, proto->attribute[i], &where);
-        if (!a) continue;
-        if (a->tp && node->op->flags & OP_SEQUENCE) continue; // of Optional: the type of what it has not
-        // A graph handed in by reference still belongs to the caller's names,
-        // but to the node that runs it: only the plain kinds can be lent so.
-        if (where != scope && a->g)
-            return reel_fail(REEL_ERR_UNSUPPORTED, "attribute %.100s hands a graph to a function", name);
-        for (int k = 0; k < node->n_attr; k++)
-            if (!strcmp(node->attr[k].name, name))
-                return reel_fail(REEL_ERR_INPUT, "attribute %.100s is given twice", name);
-        enum reel_err err = import_attr(im, scope, a, name, &node->attr[node->n_attr]);
-        if (err) return err;
-        node->n_attr++;
     }
     return REEL_OK;
 }
@@ -421,7 +105,7 @@ static int64_t opset_of(const struct importer *im, const struct scope *scope, co
         size_t n = pass == 0 ? s->function->n_opset_import : im->model->n_opset_import;
         Onnx__OperatorSetIdProto **list = pass == 0 ? s->function->opset_import : im->model->opset_import;
         for (size_t i = 0; i < n; i++) {
-            const char *d = text(list[i]->domain);
+            const char *d = import_text(list[i]->domain);
             if (!strcmp(d, "ai.onnx")) d = "";
             if (!strcmp(d, domain)) return list[i]->version;
         }
@@ -433,7 +117,7 @@ static int64_t opset_of(const struct importer *im, const struct scope *scope, co
 static enum reel_err find_op(const struct importer *im, const struct scope *scope, const Onnx__NodeProto *proto,
                              const struct op_def **out_op, int *out_opset)
 {
-    const char *domain = domain_of(proto), *type = text(proto->op_type);
+    const char *domain = domain_of(proto), *type = import_text(proto->op_type);
     int64_t opset = opset_of(im, scope, domain);
     *out_op = NULL;
     *out_opset = 0;
@@ -471,9 +155,9 @@ static enum reel_err import_constant(struct importer *im, struct scope *scope, c
     *out_done = false;
     if (proto->n_output != 1 || !*proto->output[0] || proto->n_attribute < 1) return REEL_OK;
     struct scope *where = scope;
-    Onnx__AttributeProto *a = resolve_ref(im, proto->attribute[0], &where);
+    Onnx__AttributeProto *a = import_resolve(im, proto->attribute[0], &where);
     if (!a) return REEL_OK;
-    const char *name = text(proto->attribute[0]->name);
+    const char *name = import_text(proto->attribute[0]->name);
     struct reel_tensor t = {0};
     struct reel_shape vector = {.ndim = 1};
     enum reel_err err = REEL_OK;
@@ -500,7 +184,7 @@ static enum reel_err import_constant(struct importer *im, struct scope *scope, c
     struct value *v = names_get(&scope->names, proto->output[0]);
     if (!v || !graph_make_constant(scope->graph, v, &t)) {
         reel_tensor_fini(&t);
-        return out_of_memory();
+        return import_no_memory();
     }
     *out_done = true;
     return REEL_OK;
@@ -535,11 +219,11 @@ static enum reel_err add_plain_node(struct importer *im, struct scope *scope, co
 
     char *name = NULL;
     if (*scope->prefix && proto->name && *proto->name && asprintf(&name, "%s/%s", scope->prefix, proto->name) < 0)
-        return out_of_memory();
-    struct node *node = graph_add_node(scope->graph, NULL, op->name, name ? name : text(proto->name), in,
+        return import_no_memory();
+    struct node *node = graph_add_node(scope->graph, NULL, op->name, name ? name : import_text(proto->name), in,
                                        (int)proto->n_input, out, (int)proto->n_output);
     free(name);
-    if (!node) return out_of_memory();
+    if (!node) return import_no_memory();
     node->domain = op->domain;
     node->op = op;
     node->opset = opset;
@@ -557,7 +241,7 @@ static int compare_names(const char *domain_a, const char *name_a, const char *d
 static int compare_functions(const void *a, const void *b)
 {
     const Onnx__FunctionProto *x = *(Onnx__FunctionProto *const *)a, *y = *(Onnx__FunctionProto *const *)b;
-    return compare_names(text(x->domain), text(x->name), text(y->domain), text(y->name));
+    return compare_names(import_text(x->domain), import_text(x->name), import_text(y->domain), import_text(y->name));
 }
 
 static const Onnx__FunctionProto *find_function(const struct importer *im, const Onnx__NodeProto *node)
@@ -566,7 +250,8 @@ static const Onnx__FunctionProto *find_function(const struct importer *im, const
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
         const Onnx__FunctionProto *f = im->functions[mid];
-        int c = compare_names(text(node->domain), text(node->op_type), text(f->domain), text(f->name));
+        int c = compare_names(import_text(node->domain), import_text(node->op_type), import_text(f->domain),
+                              import_text(f->name));
         if (c == 0) return f;
         if (c < 0)
             hi = mid;
@@ -581,7 +266,7 @@ static enum reel_err import_nodes(struct importer *im, struct scope *scope, Onnx
 static enum reel_err identity(struct importer *im, struct scope *scope, struct value *from, struct value *to)
 {
     struct node *node = graph_add_node(scope->graph, NULL, "Identity", NULL, &from, 1, &to, 1);
-    if (!node) return out_of_memory();
+    if (!node) return import_no_memory();
     node->op = op_find("", "Identity", 13, NULL);
     node->opset = 13;
     im->n_nodes++;
@@ -593,16 +278,16 @@ static enum reel_err fill_function(struct importer *im, struct scope *inside, st
     const Onnx__FunctionProto *f = inside->function;
     // Formal inputs first, then those formal outputs that some node gives.
     for (size_t i = 0; i < f->n_input && i < inside->call->n_input; i++)
-        if (in[i] && !names_put(&inside->names, f->input[i], in[i])) return out_of_memory();
+        if (in[i] && !names_put(&inside->names, f->input[i], in[i])) return import_no_memory();
     static struct value mark;
     struct names given = {0};
     enum reel_err err = REEL_OK;
     for (size_t i = 0; !err && i < f->n_node; i++)
         for (size_t k = 0; !err && k < f->node[i]->n_output; k++)
-            if (*f->node[i]->output[k] && !names_put(&given, f->node[i]->output[k], &mark)) err = out_of_memory();
+            if (*f->node[i]->output[k] && !names_put(&given, f->node[i]->output[k], &mark)) err = import_no_memory();
     for (size_t i = 0; !err && i < f->n_output && i < inside->call->n_output; i++)
         if (out[i] && names_get(&given, f->output[i]) && !names_put(&inside->names, f->output[i], out[i]))
-            err = out_of_memory();
+            err = import_no_memory();
     if (!err) err = import_nodes(im, inside, f->node, f->n_node);
     for (size_t i = 0; !err && i < f->n_output && i < inside->call->n_output; i++) {
         if (!out[i] || out[i]->producer || out[i]->constant) continue;
@@ -626,7 +311,7 @@ static enum reel_err inline_function(struct importer *im, struct scope *scope, c
     if (++im->n_calls > im->params.max_nodes)
         return reel_fail(REEL_ERR_LIMIT, "the model calls more than %d functions", im->params.max_nodes);
     char prefix[160];
-    snprintf(prefix, sizeof prefix, "%.120s#%d", text(proto->op_type), im->n_calls);
+    snprintf(prefix, sizeof prefix, "%.120s#%d", import_text(proto->op_type), im->n_calls);
     struct scope inside = {.graph = scope->graph,
                            .function = function,
                            .call = proto,
@@ -653,7 +338,7 @@ static enum reel_err declare_outputs(struct scope *scope, const Onnx__NodeProto 
         bool formal = have && scope->function && !have->is_input && !have->constant && !have->producer;
         if (have && !formal)
             return reel_fail(REEL_ERR_INPUT, "its output \"%.200s\" is given by another node or input too", name);
-        if (!have && !declare(scope, name)) return out_of_memory();
+        if (!have && !scope_declare(scope, name)) return import_no_memory();
     }
     return REEL_OK;
 }
@@ -663,7 +348,7 @@ static enum reel_err import_node(struct importer *im, struct scope *scope, const
     size_t n = proto->n_input + proto->n_output;
     if (n > INT32_MAX / 2) return reel_fail(REEL_ERR_LIMIT, "it has %zu arguments", n);
     struct value **args = calloc(n + 1, sizeof(*args));
-    if (!args) return out_of_memory();
+    if (!args) return import_no_memory();
     struct value **out = args + proto->n_input;
     enum reel_err err = collect_args(scope, proto, args, out);
     for (size_t i = 0; !err && i < proto->n_output; i++) // two nodes of a function for one formal output
@@ -697,17 +382,19 @@ static enum reel_err import_initializers(struct importer *im, struct scope *scop
     for (size_t i = 0; i < proto->n_initializer + proto->n_sparse_initializer; i++) {
         bool dense = i < proto->n_initializer;
         Onnx__SparseTensorProto *sparse = dense ? NULL : proto->sparse_initializer[i - proto->n_initializer];
-        const char *name = text(dense ? proto->initializer[i]->name : sparse->values ? sparse->values->name : NULL);
+        const char *name = import_text(dense            ? proto->initializer[i]->name
+                                       : sparse->values ? sparse->values->name
+                                                        : NULL);
         if (names_get(&scope->names, name))
             return reel_fail(REEL_ERR_INPUT, "initializer \"%.200s\" is given twice", name);
         struct reel_tensor t;
         enum reel_err err = dense ? tensor_from_proto(proto->initializer[i], &im->source, &t)
                                   : tensor_from_sparse(sparse, &im->source, &t);
         if (err) return reel_fail_prefix(err, "initializer \"%.200s\": ", name);
-        struct value *v = declare(scope, name);
+        struct value *v = scope_declare(scope, name);
         if (!v || !graph_make_constant(scope->graph, v, &t)) {
             reel_tensor_fini(&t);
-            return out_of_memory();
+            return import_no_memory();
         }
     }
     return REEL_OK;
@@ -717,13 +404,13 @@ static enum reel_err import_inputs(struct importer *im, struct scope *scope, con
 {
     struct graph *graph = scope->graph;
     graph->inputs = graph_alloc(graph, (proto->n_input + 1) * sizeof(*graph->inputs));
-    if (!graph->inputs) return out_of_memory();
+    if (!graph->inputs) return import_no_memory();
     for (size_t i = 0; i < proto->n_input; i++) {
-        const char *name = text(proto->input[i]->name);
+        const char *name = import_text(proto->input[i]->name);
         struct value *v = names_get(&scope->names, name);
         if (v && v->constant) continue; // an initializer that is also listed as an input
         if (v || !*name) return reel_fail(REEL_ERR_INPUT, "input \"%.200s\" is given twice or has no name", name);
-        if (!(v = declare(scope, name))) return out_of_memory();
+        if (!(v = scope_declare(scope, name))) return import_no_memory();
         v->is_input = true;
         graph->inputs[graph->n_inputs++] = v;
         enum reel_err err = set_type(v, proto->input[i]->type);
@@ -736,9 +423,9 @@ static enum reel_err import_outputs(struct importer *im, struct scope *scope, co
 {
     struct graph *graph = scope->graph;
     graph->outputs = graph_alloc(graph, (proto->n_output + 1) * sizeof(*graph->outputs));
-    if (!graph->outputs) return out_of_memory();
+    if (!graph->outputs) return import_no_memory();
     for (size_t i = 0; i < proto->n_output; i++) {
-        const char *name = text(proto->output[i]->name);
+        const char *name = import_text(proto->output[i]->name);
         struct value *v = scope_find(scope, name);
         if (!v) return reel_fail(REEL_ERR_INPUT, "output \"%.200s\" is given by nothing", name);
         v->is_output = v->owner == graph;
@@ -750,137 +437,28 @@ static enum reel_err import_outputs(struct importer *im, struct scope *scope, co
     return REEL_OK;
 }
 
-// ---- sorting ----------------------------------------------------------------
-
-// The producers that a node waits for, within its graph; bodies count too.
-struct edges {
-    struct node **list;
-    size_t count, size;
-};
-
-static bool add_edge(struct edges *edges, struct node *from)
-{
-    if (edges->count == edges->size) {
-        size_t size = edges->size ? edges->size * 2 : 256;
-        struct node **list = realloc(edges->list, size * sizeof(*list));
-        if (!list) return false;
-        edges->list = list;
-        edges->size = size;
-    }
-    edges->list[edges->count++] = from;
-    return true;
-}
-
-static bool add_edges(struct edges *edges, const struct graph *graph, const struct node *node)
-{
-    for (int i = 0; i < node->n_in; i++) {
-        const struct value *v = node->in[i];
-        if (v && v->owner == graph && v->producer && !add_edge(edges, v->producer)) return false;
-    }
-    for (int i = 0; i < node->n_attr; i++) {
-        if (node->attr[i].type != ATTR_GRAPH) continue;
-        const struct graph *body = node->attr[i].u.g;
-        for (const struct node *n = body->first; n; n = n->next)
-            if (!add_edges(edges, graph, n)) return false;
-        for (int k = 0; k < body->n_outputs; k++) {
-            const struct value *v = body->outputs[k];
-            if (v->owner == graph && v->producer && !add_edge(edges, v->producer)) return false;
-        }
-    }
-    return true;
-}
-
-struct visit {
-    struct node **order, **stack;
-    size_t *next_edge, *first_edge; // by node id; first_edge has one entry more
-    unsigned char *state;           // 0 not seen, 1 on the stack, 2 in order
-    size_t n_order;
-};
-
-// Depth first with an own stack: what a node waits for comes before it, and
-// nodes that are in order already stay so.
-static enum reel_err visit_from(struct visit *visit, const struct edges *edges, struct node *root)
-{
-    size_t top = 0;
-    visit->stack[top++] = root;
-    visit->state[root->id] = 1;
-    while (top) {
-        struct node *node = visit->stack[top - 1];
-        if (visit->next_edge[node->id] < visit->first_edge[node->id + 1]) {
-            struct node *before = edges->list[visit->next_edge[node->id]++];
-            if (visit->state[before->id] == 1)
-                return reel_fail(REEL_ERR_INPUT, "node \"%.200s\" (%s) waits for its own result: the graph has a cycle",
-                                 before->name, before->op_type);
-            if (visit->state[before->id] == 2) continue;
-            visit->state[before->id] = 1;
-            visit->stack[top++] = before;
-            continue;
-        }
-        visit->state[node->id] = 2;
-        visit->order[visit->n_order++] = node;
-        top--;
-    }
-    return REEL_OK;
-}
-
-static enum reel_err sort_nodes(struct graph *graph)
-{
-    graph_renumber(graph);
-    size_t n = (size_t)graph->n_nodes;
-    struct edges edges = {0};
-    struct visit visit = {.order = calloc(n + 1, sizeof(*visit.order)),
-                          .stack = calloc(n + 1, sizeof(*visit.stack)),
-                          .next_edge = calloc(n + 2, sizeof *visit.next_edge),
-                          .first_edge = calloc(n + 2, sizeof *visit.first_edge),
-                          .state = calloc(n + 1, 1)};
-    enum reel_err err = REEL_OK;
-    if (!visit.order || !visit.stack || !visit.next_edge || !visit.first_edge || !visit.state) err = out_of_memory();
-    for (struct node *node = graph->first; node && !err; node = node->next) {
-        visit.first_edge[node->id] = visit.next_edge[node->id] = edges.count;
-        if (!add_edges(&edges, graph, node)) err = out_of_memory();
-        visit.first_edge[node->id + 1] = edges.count;
-    }
-    for (struct node *node = graph->first; node && !err; node = node->next)
-        if (visit.state[node->id] == 0) err = visit_from(&visit, &edges, node);
-    struct node *prev = NULL;
-    for (size_t i = 0; i < n && !err; i++) {
-        struct node *node = visit.order[i];
-        node->prev = prev;
-        node->next = NULL;
-        *(prev ? &prev->next : &graph->first) = node;
-        graph->last = prev = node;
-    }
-    graph_renumber(graph);
-    free(edges.list);
-    free(visit.order);
-    free(visit.stack);
-    free(visit.next_edge);
-    free(visit.first_edge);
-    free(visit.state);
-    return err;
-}
+// ---- a graph ----------------------------------------------------------------
 
 static enum reel_err fill_graph(struct importer *im, struct scope *scope, Onnx__GraphProto *proto)
 {
-    scope->graph->name = graph_strdup(scope->graph, text(proto->name));
-    if (!scope->graph->name) return out_of_memory();
+    scope->graph->name = graph_strdup(scope->graph, import_text(proto->name));
+    if (!scope->graph->name) return import_no_memory();
     int64_t opset = opset_of(im, scope, "");
     scope->graph->opset = opset > 0 && opset <= 1000 ? (int)opset : 0;
     enum reel_err err = import_initializers(im, scope, proto);
     if (!err) err = import_inputs(im, scope, proto);
     if (!err) err = import_nodes(im, scope, proto->node, proto->n_node);
     if (!err) err = import_outputs(im, scope, proto);
-    if (!err) err = sort_nodes(scope->graph);
+    if (!err) err = graph_sort(scope->graph);
     return err;
 }
 
-static enum reel_err import_body(struct importer *im, Onnx__GraphProto *proto, struct scope *outer,
-                                 struct graph **out_graph)
+enum reel_err import_body(struct importer *im, Onnx__GraphProto *proto, struct scope *outer, struct graph **out_graph)
 {
     if (outer->depth >= im->params.max_depth)
         return reel_fail(REEL_ERR_LIMIT, "functions and bodies nest deeper than %d", im->params.max_depth);
     struct graph *body = graph_create(outer->graph);
-    if (!body) return out_of_memory();
+    if (!body) return import_no_memory();
     struct scope scope = {
         .outer = outer, .graph = body, .prefix = "", .in_function = outer->in_function, .depth = outer->depth + 1};
     enum reel_err err = fill_graph(im, &scope, proto);
@@ -898,11 +476,11 @@ static enum reel_err import_meta(struct graph *graph, const Onnx__ModelProto *mo
     size_t n = model->n_metadata_props;
     graph->meta_keys = graph_alloc(graph, (n + 1) * sizeof(*graph->meta_keys));
     graph->meta_values = graph_alloc(graph, (n + 1) * sizeof(*graph->meta_values));
-    if (!graph->meta_keys || !graph->meta_values) return out_of_memory();
+    if (!graph->meta_keys || !graph->meta_values) return import_no_memory();
     for (size_t i = 0; i < n; i++) {
-        graph->meta_keys[i] = graph_strdup(graph, text(model->metadata_props[i]->key));
-        graph->meta_values[i] = graph_strdup(graph, text(model->metadata_props[i]->value));
-        if (!graph->meta_keys[i] || !graph->meta_values[i]) return out_of_memory();
+        graph->meta_keys[i] = graph_strdup(graph, import_text(model->metadata_props[i]->key));
+        graph->meta_values[i] = graph_strdup(graph, import_text(model->metadata_props[i]->value));
+        if (!graph->meta_keys[i] || !graph->meta_values[i]) return import_no_memory();
         graph->n_meta++;
     }
     return REEL_OK;
@@ -913,7 +491,7 @@ static enum reel_err import_model(struct importer *im, struct graph **out_graph)
     if (!im->model->graph) return reel_fail(REEL_ERR_INPUT, "it is no ONNX model: it has no graph");
     im->n_functions = im->model->n_functions;
     im->functions = calloc(im->n_functions + 1, sizeof(*im->functions));
-    if (!im->functions) return out_of_memory();
+    if (!im->functions) return import_no_memory();
     size_t imports = im->model->n_opset_import;
     for (size_t i = 0; i < im->n_functions; i++) {
         im->functions[i] = im->model->functions[i];
@@ -923,10 +501,11 @@ static enum reel_err import_model(struct importer *im, struct graph **out_graph)
     qsort(im->functions, im->n_functions, sizeof(*im->functions), compare_functions);
     for (size_t i = 1; i < im->n_functions; i++)
         if (!compare_functions(&im->functions[i - 1], &im->functions[i]))
-            return reel_fail(REEL_ERR_INPUT, "function \"%.200s\" is defined twice", text(im->functions[i]->name));
+            return reel_fail(REEL_ERR_INPUT, "function \"%.200s\" is defined twice",
+                             import_text(im->functions[i]->name));
 
     struct graph *graph = graph_create(NULL);
-    if (!graph) return out_of_memory();
+    if (!graph) return import_no_memory();
     struct scope scope = {.graph = graph, .prefix = ""};
     enum reel_err err = fill_graph(im, &scope, im->model->graph);
     if (!err && graph->n_outputs == 0) err = reel_fail(REEL_ERR_INPUT, "it has no outputs");
@@ -1058,7 +637,7 @@ enum reel_err import_tensor_bytes(const void *bytes, size_t count, struct reel_t
     if (!proto) return reel_fail(REEL_ERR_INPUT, "could not read tensor: its bytes are damaged or cut off");
     struct tensor_source source = {.folder_fd = -1};
     enum reel_err err = tensor_from_proto(proto, &source, out_t);
-    if (out_name && name_bytes) snprintf(out_name, name_bytes, "%s", text(proto->name));
+    if (out_name && name_bytes) snprintf(out_name, name_bytes, "%s", import_text(proto->name));
     onnx__tensor_proto__free_unpacked(proto, &memory.allocator);
     return err ? reel_fail_prefix(err, "could not read tensor: ") : REEL_OK;
 }
