@@ -146,10 +146,12 @@ int64_t op_scalar_int(const struct reel_tensor *t, int64_t i);
     X(conv)       /* Conv, ConvTranspose, ConvInteger, DeformConv, Col2Im */                                          \
     X(pool)       /* MaxPool, AveragePool, LpPool, Global*Pool, MaxUnpool, MaxRoiPool, LRN */                         \
     X(norm)       /* BatchNormalization, InstanceNorm, LayerNorm, GroupNorm, RMSNorm, LpNorm, MVN */                  \
-    X(matmul)     /* MatMul, Gemm, Einsum, MatMulInteger, Det, Attention, com.microsoft fused attention */            \
+    X(matmul)     /* MatMul, Gemm, MatMulInteger, Attention, com.microsoft fused attention */                         \
+    X(einsum)     /* Einsum, Det */                                                                                   \
     X(image) /* Resize, Upsample, GridSample, AffineGrid, DepthToSpace, SpaceToDepth, RoiAlign, NMS, CenterCropPad */ \
     X(rnn)   /* RNN, GRU, LSTM */                                                                                     \
-    X(control)  /* If, Loop, Scan, Constant, ConstantOfShape, Identity, Dropout */                                    \
+    X(constant) /* Constant, ConstantOfShape, Identity, Dropout */                                                    \
+    X(control)  /* If, Loop, Scan */                                                                                  \
     X(sequence) /* sequences and optionals, which graph/sequence.c resolves */                                        \
     X(quant)    /* QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, QLinearConv, QLinearMatMul */             \
     X(quant_ms) /* com.microsoft's QLinear*, QGemm */                                                                 \

@@ -59,6 +59,17 @@ void work_fini(struct work *w)
     *w = (struct work){0};
 }
 
+enum reel_err call_copy_out(const struct op_call *call, int i, const struct reel_tensor *src)
+{
+    struct reel_tensor *out = call_out(call, i);
+    if (!out) return REEL_OK;
+    enum reel_err err = op_alloc_out(call, i, src->dtype, &src->shape);
+    if (err) return err;
+    size_t bytes = reel_tensor_bytes(src);
+    if (bytes && out->data != src->data) memmove(out->data, src->data, bytes);
+    return REEL_OK;
+}
+
 bool inputs_given(const struct op_call *call, int n)
 {
     for (int i = 0; i < n; i++)

@@ -60,6 +60,9 @@ static inline struct reel_tensor *call_out(const struct op_call *call, int i)
     return i < call->n_out ? call->out[i] : NULL;
 }
 
+// out[i] becomes a copy of src; nothing when nobody reads it.
+enum reel_err call_copy_out(const struct op_call *call, int i, const struct reel_tensor *src);
+
 // Checks that none of the first n inputs is absent, with a text when one is.
 bool inputs_given(const struct op_call *call, int n);
 
