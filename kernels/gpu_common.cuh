@@ -78,6 +78,16 @@ static __device__ __forceinline__ long long gpu_quotient(long long n, const gpu_
     return n >> 32 ? n / d.by : (long long)gpu_quotient((unsigned)n, d);
 }
 
+// Blocks for a kernel whose blocks go on in a loop over `count` pieces of work: all
+// that the current device runs at a time, per_sm on a multiprocessor.
+static inline unsigned gpu_resident_blocks(unsigned count, int per_sm)
+{
+    int device = 0, n = 0;
+    if (cudaGetDevice(&device) || cudaDeviceGetAttribute(&n, cudaDevAttrMultiProcessorCount, device) || n < 1) n = 1;
+    const unsigned most = (unsigned)(n * per_sm);
+    return count < most ? count : most;
+}
+
 static __device__ __forceinline__ float gpu_load(const float *p)
 {
     return *p;

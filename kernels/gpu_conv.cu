@@ -5,6 +5,7 @@
 // See gpu_ops.h; the twins are in gpu_conv_ref.c.
 #include "kernels/gpu_chain.cuh"
 #include "kernels/gpu_conv_few.cuh"
+#include "kernels/gpu_conv_way.h"
 
 // ---- depthwise --------------------------------------------------------------------------
 //
@@ -129,6 +130,9 @@ extern "C" int gpu_conv(const struct gpu_conv *p, const void *x, const void *w, 
     const struct gpu_pointers o = gpu_pointers_of(&p->chain, operand);
     const long long count = (long long)p->n * p->p * p->q * p->y_lanes;
     if (!count) return cudaSuccess;
+    const enum gpu_conv_way way = gpu_conv_way_of(p);
+    if (way == GPU_CONV_FEW_IN && gpu_conv_few_in_fits(p, y)) return gpu_conv_few_in(p, x, w, o, y, stream);
+    if (way == GPU_CONV_FEW_OUT && gpu_conv_few_out_fits(p, x, w)) return gpu_conv_few_out(p, x, w, o, y, stream);
     if (gpu_conv_few_fits(p, y)) return gpu_conv_few(p, x, w, o, y, stream);
     GPU_BY_ELEM(p->elem, REEL_LAUNCH((conv<T>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, (const T *)x,
                                      (const T *)w, o, (T *)y, count));

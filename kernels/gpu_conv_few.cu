@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// Convolutions of pictures: 1 to 4 input channels, few taps. Matrix units want
-// channels in eights, so that half of their work there would be zeros and more, and
-// cuDNN takes a PReLU behind it only into slow kernels (measured on an H200, 3 -> 64
-// channels, 3x3 at 540p: 161 us fused; the bare convolution 69 us, and 31 us for a
-// PReLU of its own). Here the epilogue is in the kernel, and padding lanes are
-// neither read nor multiplied. gpu_conv() comes here where it fits; the twin is
+// Convolutions of pictures: 1 to 4 input channels, few taps, without tensor cores: in
+// float32, on GPUs before sm_80, and what gpu_conv_few_in.cu does not take. cuDNN wants
+// channels in eights, so that half of its work there would be zeros and more, and takes
+// a PReLU behind it only into slow kernels (measured on an H200, 3 -> 64 channels, 3x3
+// at 540p in fp16: 161 us fused; the bare convolution 69 us, and 31 us for a PReLU of
+// its own). Here the epilogue is in the kernel, and padding lanes are neither read nor
+// multiplied. gpu_conv() comes here where gpu_conv_way_of() says so; the twin is
 // gpu_conv_ref().
 #include "kernels/gpu_chain.cuh"
 #include "kernels/gpu_conv_few.cuh"
+#include "kernels/gpu_conv_way.h"
 
 // A thread computes KV channels of PIXELS pixels of a row, `apart` from each other.
 // Threads beside each other have the other channels of a pixel, then those of the
@@ -147,7 +149,7 @@ static int by_channels(const struct gpu_conv *p, const T *x, const T *w, const s
 bool gpu_conv_few_fits(const struct gpu_conv *p, const void *y)
 {
     const size_t bytes = gpu_elem_bytes((enum gpu_elem)p->elem);
-    return gpu_conv_is_few(p) && p->y_lanes % 4 == 0 && p->y_pitch % 4 == 0 && gpu_aligned(y, 4 * bytes) &&
+    return gpu_conv_is_picture(p) && p->y_lanes <= GPU_FEW_RESULTS && gpu_aligned(y, 4 * bytes) &&
            threads_of(p, 4) < 0xffff0000ll && (long long)p->w * p->x_pitch < 0x7fffffff;
 }
 

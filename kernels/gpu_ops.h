@@ -195,19 +195,11 @@ struct gpu_conv {
     int y_lanes;     // that are written of a pixel: k and padding; what is beyond is another's (not of depthwise)
     bool transposed; // w is (C,R,S,K/g); else (K,R,S,C/g)
     int c_used;      // channels of x whose weights are not all zero: c without padding; 0: all
+    int sm;          // of the device, 90 for compute capability 9.0; 0: no kernel for tensor cores
     struct gpu_chain chain;
 };
-// Of a picture: at most this many channels, products and results a pixel, for which
-// there is a kernel beside the matrix units' (gpu_conv_few.cu).
-#define GPU_FEW_CHANNELS 4
-#define GPU_FEW_PRODUCTS 64
-#define GPU_FEW_RESULTS 64
-static inline bool gpu_conv_is_few(const struct gpu_conv *p)
-{
-    return p->groups == 1 && !p->transposed && p->c_used >= 1 && p->c_used <= GPU_FEW_CHANNELS &&
-           p->r * p->s * p->c_used <= GPU_FEW_PRODUCTS && p->k >= 4 && p->y_lanes <= GPU_FEW_RESULTS;
-}
-// Any convolution: slow where there are many channels, right everywhere.
+// Any convolution, by one of several kernels (gpu_conv_way.h): slow where there are
+// many channels and none of them fits, right everywhere.
 int gpu_conv(const struct gpu_conv *p, const void *x, const void *w, const void *const *operand, void *y, void *stream);
 void gpu_conv_ref(const struct gpu_conv *p, const void *x, const void *w, const void *const *operand, void *y);
 // groups == c == k, not transposed; w is (R,S,pitch) with zeros in the padding,

@@ -13,6 +13,7 @@
 
 #define MAX_THREADS 1024 // in a block: every GPU's limit
 #define WARP 32
+#define PART_BYTES 64
 #define STACK_BYTES (128 * 1024)
 #define SHARED_BYTES (227 * 1024) // the most a block of sm_90 may ask for
 
@@ -42,6 +43,7 @@ static void (*kernel)(void *arg);
 static void *kernel_arg;
 static unsigned char ended[MAX_THREADS];
 static unsigned long long handed[MAX_THREADS];
+static unsigned calls[MAX_THREADS]; // of cuda_cpu_hand_in()
 
 static void die(const char *why)
 {
@@ -118,6 +120,21 @@ unsigned long long cuda_cpu_exchange(unsigned long long value, int lane)
     return got;
 }
 
+// Two places a warp in turn: when a thread comes to its next call, others may still
+// be reading what came with the last one, and none with the one before.
+const void *cuda_cpu_hand_in(const void *part, unsigned bytes)
+{
+    static unsigned char parts[MAX_THREADS / WARP][2][WARP * PART_BYTES];
+    const unsigned me = current->thread, warp = me / WARP;
+    unsigned char *to = parts[warp][calls[me]++ % 2];
+    if (bytes > PART_BYTES) die("a part is too large");
+    for (unsigned i = 0; i < WARP; i++)
+        if (warp * WARP + i >= n_threads || ended[warp * WARP + i]) die("a thread of its warp is missing");
+    memcpy(to + me % WARP * bytes, part, bytes);
+    cuda_cpu_sync_warp();
+    return to;
+}
+
 unsigned cuda_cpu_ballot(int value)
 {
     const unsigned me = current->thread, first = me / WARP * WARP;
@@ -156,6 +173,7 @@ static void run_block(void)
     next_thread = 0;
     n_fibers = 0;
     memset(ended, 0, n_threads);
+    memset(calls, 0, sizeof calls);
     for (;;) {
         int ran = 0;
         while (next_thread < n_threads) resume(&fibers[n_fibers++]), ran = 1;

@@ -32,6 +32,10 @@ void cuda_cpu_sync_warp(void);
 // All threads of the warp hand in a value and get that of lane `lane`; a lane
 // that is not there, or has ended, gives the caller's own.
 unsigned long long cuda_cpu_exchange(unsigned long long value, int lane);
+// All 32 threads of the warp hand in `bytes` each (at most 64) and get all parts, by
+// lane, to be read until the caller's next barrier or call. Aborts when one has ended:
+// what a matrix instruction stands for needs them all.
+const void *cuda_cpu_hand_in(const void *part, unsigned bytes);
 // One bit a live lane: whether its value was not 0.
 unsigned cuda_cpu_ballot(int value);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Kernels that use every part of the CPU form (tests/unit/kernels/test_cuda_cpu.c).
-#include "kernels/gpu_common.cuh"
+#include "kernels/gpu_mma.cuh"
 #include "tests/cuda_cpu/selftest.h"
 
 template <typename T, int ADD> static __global__ void scale(const T *x, T *y, int n, float factor)
@@ -74,6 +74,45 @@ extern "C" int selftest_divergent(void *stream)
 extern "C" int selftest_too_large(void *stream)
 {
     REEL_LAUNCH(divergent, 1, 2048, 0, stream);
+    return cudaGetLastError();
+}
+
+template <typename T> static __global__ void mma(const uint16_t *a, const uint16_t *b, float *d)
+{
+    const int group = (int)threadIdx.x / 4, t = (int)threadIdx.x % 4;
+    uint32_t wa[4], wb[2];
+    for (int i = 0; i < 4; i++) {
+        const int at = (group + i % 2 * 8) * 16 + 2 * t + i / 2 * 8;
+        wa[i] = a[at] | (uint32_t)a[at + 1] << 16;
+    }
+    for (int i = 0; i < 2; i++) {
+        const int at = (2 * t + 8 * i) * 8 + group;
+        wb[i] = b[at] | (uint32_t)b[at + 8] << 16;
+    }
+    float *const low = d + group * 8 + 2 * t, *const high = low + 64;
+    gpu_mma<T>(wa, wb[0], wb[1], low[0], low[1], high[0], high[1]);
+    gpu_mma<T>(wa, wb[0], wb[1], low[0], low[1], high[0], high[1]); // once more: parts are not mixed up
+}
+
+extern "C" int selftest_mma(const uint16_t *a, const uint16_t *b, float *d, int bf16, void *stream)
+{
+    if (bf16)
+        REEL_LAUNCH(mma<__nv_bfloat16>, 1, 32, 0, stream, a, b, d);
+    else
+        REEL_LAUNCH(mma<__half>, 1, 32, 0, stream, a, b, d);
+    return cudaGetLastError();
+}
+
+static __global__ void mma_missing(void)
+{
+    uint32_t a[4] = {};
+    float c[4] = {};
+    if (threadIdx.x != 5) gpu_mma<__half>(a, 0, 0, c[0], c[1], c[2], c[3]);
+}
+
+extern "C" int selftest_mma_missing(void *stream)
+{
+    REEL_LAUNCH(mma_missing, 1, 32, 0, stream);
     return cudaGetLastError();
 }
 

@@ -15,6 +15,10 @@ int selftest_sum_rows(const float *x, float *sums, int rows, int columns, unsign
 int selftest_transpose(const float *x, float *y, int w, int h, void *stream);
 int selftest_divergent(void *stream); // half of a warp waits where the other half does not
 int selftest_too_large(void *stream);
+// d (16,8) += a (16,16) times b (16,8), row-major, by one matrix instruction; bf16: of
+// bfloat16 and not of float16 bits.
+int selftest_mma(const uint16_t *a, const uint16_t *b, float *d, int bf16, void *stream);
+int selftest_mma_missing(void *stream); // by 31 threads
 // y[i] = x[i] / by, by multiplication; wide: as 64-bit numbers x[i] + 2^32.
 int selftest_divide(const uint32_t *x, long long *y, int n, uint32_t by, int wide, void *stream);
 

@@ -30,7 +30,7 @@ static inline void model_patterns_add(struct model_patterns *m, const struct gpu
     m->pattern[m->n++] = *p;
 }
 
-static inline enum reel_err model_patterns_lower(const struct net *net, const struct reel_shape *shapes,
+static inline enum reel_err model_patterns_lower(const struct net *net, const struct reel_shape *shapes, int sm,
                                                  struct model_patterns *out)
 {
     struct lowered *lowered = NULL;
@@ -38,7 +38,7 @@ static inline enum reel_err model_patterns_lower(const struct net *net, const st
     if (!graph) return reel_fail(REEL_ERR_NOMEM, "out of memory");
     struct pass_params params = {.caps = backend_find("cudnn-host")->caps, .in_shapes = shapes};
     enum reel_err err = pass_run_all(graph, &params, NULL);
-    if (!err) err = gpu_lowered_create(graph, PRECISION_FP16, true, &lowered);
+    if (!err) err = gpu_lowered_create(graph, PRECISION_FP16, sm, true, &lowered);
     for (int i = 0; !err && i < lowered->n_steps; i++) {
         const struct step *s = &lowered->steps[i];
         if (s->kind == STEP_PLAN) {
@@ -52,9 +52,9 @@ static inline enum reel_err model_patterns_lower(const struct net *net, const st
     return err;
 }
 
-// Open extents become h x w. The caller frees out->pattern. Errors: those of the
+// Open extents become h x w; sm: of the device that is lowered for. The caller frees out->pattern. Errors: those of the
 // import and of the lowering.
-static inline enum reel_err model_patterns_read(const char *path, int h, int w, struct model_patterns *out)
+static inline enum reel_err model_patterns_read(const char *path, int h, int w, int sm, struct model_patterns *out)
 {
     *out = (struct model_patterns){0};
     struct net *net = NULL;
@@ -68,7 +68,7 @@ static inline enum reel_err model_patterns_read(const char *path, int h, int w, 
         if (shapes[i].ndim < 0) err = reel_fail(REEL_ERR_INPUT, "an input of unknown rank");
     }
     if (!err && n > 16) err = reel_fail(REEL_ERR_LIMIT, "more than 16 inputs");
-    if (!err) err = model_patterns_lower(net, shapes, out);
+    if (!err) err = model_patterns_lower(net, shapes, sm, out);
     net_close(&net);
     return err;
 }

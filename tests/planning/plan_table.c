@@ -126,6 +126,7 @@ static int print_model_cell(struct gpu_planner *planner, const char *name, const
     return refused;
 }
 
+// Lowered for the first device.
 static int model_table(struct gpu_planner **planner, char **devices, int n, char **models, int n_models)
 {
     int bad = 0;
@@ -133,7 +134,7 @@ static int model_table(struct gpu_planner **planner, char **devices, int n, char
         struct model_patterns m;
         const char *name = strrchr(models[j], '/');
         name = name ? name + 1 : models[j];
-        if (model_patterns_read(models[j], 544, 960, &m)) {
+        if (model_patterns_read(models[j], 544, 960, gpu_planner_sm(planner[0]), &m)) {
             fprintf(stderr, "%s: %s\n", name, reel_fail_text());
             continue;
         }

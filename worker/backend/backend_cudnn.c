@@ -80,9 +80,12 @@ static void warn_host_steps(const struct lowered *p)
     }
 }
 
-// join: gpu_lowered_create()'s.
+// The host twin lowers as for this device.
+#define HOST_SM 90
+
+// sm, join: gpu_lowered_create()'s.
 static enum reel_err compile_with(const struct exec_ops *ops, const struct graph *graph,
-                                  const struct backend_params *params, bool join, struct program **out_program)
+                                  const struct backend_params *params, int sm, bool join, struct program **out_program)
 {
     struct program *p = calloc(1, sizeof *p);
     if (!p) return reel_fail(REEL_ERR_NOMEM, "could not compile graph \"%s\": out of memory", graph->name);
@@ -90,7 +93,7 @@ static enum reel_err compile_with(const struct exec_ops *ops, const struct graph
     p->ops = ops;
     enum reel_err err = REEL_OK;
     if (!has_control(graph)) {
-        err = gpu_lowered_create(graph, params->precision, join, &p->lowered);
+        err = gpu_lowered_create(graph, params->precision, sm, join, &p->lowered);
         if (!err) err = ops->create(p->lowered, params, &p->exec);
     }
     if (err) {
@@ -107,10 +110,11 @@ static enum reel_err compile_device(const struct graph *graph, const struct back
     struct reel_cuda_device device;
     enum reel_err err = probe_device(params);
     if (!err) err = reel_cuda_device(params->device, &device);
-    if (!err) err = compile_with(&exec_device, graph, params, device.cc_major >= 8, out_program);
+    const int sm = err ? 0 : 10 * device.cc_major + device.cc_minor;
+    if (!err) err = compile_with(&exec_device, graph, params, sm, sm >= 80, out_program);
     if (err == REEL_AGAIN) {
         reel_debug("backend", "cuDNN has no engine for joining in place: what Concat joins is copied");
-        err = compile_with(&exec_device, graph, params, false, out_program);
+        err = compile_with(&exec_device, graph, params, sm, false, out_program);
     }
     if (!err && params->autotune && (*out_program)->exec) {
         err = exec_device.autotune((*out_program)->exec, params->autotune);
@@ -128,7 +132,7 @@ static enum reel_err compile_host(const struct graph *graph, const struct backen
                                   struct program **out_program)
 {
     enum reel_err err = probe_host(params);
-    return err ? err : compile_with(&exec_host, graph, params, true, out_program);
+    return err ? err : compile_with(&exec_host, graph, params, HOST_SM, true, out_program);
 }
 
 // ---- running ---------------------------------------------------------------------------

@@ -44,18 +44,57 @@ static void test_transpose(void)
         for (int i = 0; i < 37; i++) CHECK_NEAR(y[i * 21 + j], x[j * 37 + i], 0);
 }
 
-static void test_divergent_aborts(void)
+static void check_aborts(int (*launch)(void *stream))
 {
     fflush(NULL);
     const pid_t pid = fork();
     if (pid == 0) {
         close(2);
-        selftest_divergent(NULL);
+        launch(NULL);
         _exit(0);
     }
     int status = 0;
     CHECK_INT(waitpid(pid, &status, 0), pid);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static void test_divergent_aborts(void)
+{
+    check_aborts(selftest_divergent);
+}
+
+// Small integers: every sum is exact.
+static void test_mma(void)
+{
+    for (int bf16 = 0; bf16 < 2; bf16++) {
+        int a[16][16], b[16][8];
+        uint16_t wa[16][16], wb[16][8];
+        float d[16][8];
+        for (int i = 0; i < 16; i++)
+            for (int k = 0; k < 16; k++) {
+                a[i][k] = (i * 7 + k * 5) % 13 - 6;
+                wa[i][k] = bf16 ? reel_f32_to_bf16((float)a[i][k]) : reel_f32_to_f16((float)a[i][k]);
+            }
+        for (int k = 0; k < 16; k++)
+            for (int j = 0; j < 8; j++) {
+                b[k][j] = (k * 3 + j * 11) % 17 - 8;
+                wb[k][j] = bf16 ? reel_f32_to_bf16((float)b[k][j]) : reel_f32_to_f16((float)b[k][j]);
+            }
+        for (int i = 0; i < 16; i++)
+            for (int j = 0; j < 8; j++) d[i][j] = (float)(100 * i + j);
+        CHECK_INT(selftest_mma(wa[0], wb[0], d[0], bf16, NULL), 0);
+        for (int i = 0; i < 16; i++)
+            for (int j = 0; j < 8; j++) {
+                int want = 0;
+                for (int k = 0; k < 16; k++) want += a[i][k] * b[k][j];
+                CHECK_NEAR(d[i][j], 2 * want + 100 * i + j, 0);
+            }
+    }
+}
+
+static void test_mma_wants_a_whole_warp(void)
+{
+    check_aborts(selftest_mma_missing);
 }
 
 static void test_too_large_is_refused(void)
@@ -94,5 +133,6 @@ static void test_division(void)
 CHECK_MAIN({"division by multiplication", test_division}, {"threads of blocks, 16-bit floats", test_scale}, //
            {"shuffles, shared memory, barriers, atomics, threads that end", test_sums},                     //
            {"two-dimensional blocks and static shared memory", test_transpose},                             //
+           {"the matrix instruction", test_mma}, {"it wants a whole warp", test_mma_wants_a_whole_warp},    //
            {"a divergent barrier aborts", test_divergent_aborts},                                           //
            {"a block of 2048 threads is refused", test_too_large_is_refused})

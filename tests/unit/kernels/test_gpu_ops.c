@@ -4,7 +4,7 @@
 // their twins on random data: odd sizes, channels that are no whole vectors,
 // strides, edges, every float type. A failure prints the case's seed.
 // tests/gpu/test_ops.c is this file once more, on a GPU.
-#include "tests/unit/kernels/ops.h"
+#include "tests/unit/kernels/ops_conv.h"
 
 // ---- moving ----------------------------------------------------------------------------
 
@@ -142,42 +142,6 @@ static void test_gather(void)
 // ---- chains ----------------------------------------------------------------------------
 
 // Steps whose values stay small; operands are added to `operand`.
-static void random_chain(struct gpu_chain *c, bool behind_image)
-{
-    static const int ops[] = {GPU_OP_ADD,      GPU_OP_MUL,      GPU_OP_SUB,      GPU_OP_PRELU,   GPU_OP_MAX,
-                              GPU_OP_RELU,     GPU_OP_LEAKY,    GPU_OP_CLIP,     GPU_OP_SIGMOID, GPU_OP_TANH,
-                              GPU_OP_SILU,     GPU_OP_HSWISH,   GPU_OP_GELU_ERF, GPU_OP_ELU,     GPU_OP_MISH,
-                              GPU_OP_HSIGMOID, GPU_OP_ABS,      GPU_OP_AFFINE,   GPU_OP_NEG,     GPU_OP_SIN,
-                              GPU_OP_SOFTPLUS, GPU_OP_SOFTSIGN, GPU_OP_GELU_TANH};
-    c->n = pick(0, 4);
-    for (int i = 0; i < c->n; i++) {
-        const int op = ops[pick(0, (int)(sizeof ops / sizeof *ops) - 1)];
-        c->step[i] = (struct gpu_chain_step){op, -1, op == GPU_OP_CLIP ? -0.5f : 0.25f, 0.75f};
-        if (op >= GPU_OP_WITH_OPERAND || c->n_operands == GPU_OPERANDS || !pick(0, 3)) continue;
-        c->operand[c->n_operands] =
-            (struct gpu_chain_operand){.elem = any_float(), .per_channel = behind_image && pick(0, 1)};
-        c->step[i].operand = c->n_operands++;
-    }
-}
-
-// Operands of a chain behind an image of that many elements; some with a pitch of
-// their own.
-static void make_operands(struct gpu_chain *c, struct mem *m, const void **p, int64_t elements, int pitch)
-{
-    for (int i = 0; i < c->n_operands; i++) {
-        struct gpu_chain_operand *o = &c->operand[i];
-        if (!o->per_channel && pick(0, 1)) o->pitch = pitch + pick(0, 9);
-        const int64_t image = o->pitch ? elements / pitch * o->pitch : elements;
-        m[i] = make((enum gpu_elem)o->elem, o->per_channel ? pitch : image, -1, 1);
-        p[i] = m[i].p;
-    }
-}
-
-static void drop_operands(const struct gpu_chain *c, struct mem *m)
-{
-    for (int i = 0; i < c->n_operands; i++) drop(&m[i]);
-}
-
 static void test_elementwise(void)
 {
     CASES(200)
@@ -261,113 +225,7 @@ static void test_finish(void)
     }
 }
 
-// ---- convolution and products ------------------------------------------------------------
-
-static bool random_conv(struct gpu_conv *p, bool depthwise)
-{
-    *p = (struct gpu_conv){.elem = any_float(),
-                           .n = pick(1, 2),
-                           .h = pick(1, 9),
-                           .w = pick(1, 9),
-                           .r = pick(1, 4),
-                           .s = pick(1, 4),
-                           .stride_h = pick(1, 3),
-                           .stride_w = pick(1, 3),
-                           .dilation_h = pick(1, 2),
-                           .dilation_w = pick(1, 2),
-                           .pad_top = pick(0, 2),
-                           .pad_left = pick(0, 2),
-                           .groups = pick(1, 3)};
-    p->transposed = !depthwise && pick(0, 1);
-    p->c = p->groups * pick(1, 5);
-    p->k = p->groups * pick(1, 5);
-    p->c_used = pick(0, 1) ? p->c : 0;
-    if (depthwise) p->c = p->k = p->groups = pick(2, 20);
-    p->x_pitch = pick(0, 1) ? p->c : (p->c + 7) / 8 * 8;
-    p->y_pitch = pick(0, 1) ? p->k : (p->k + 7) / 8 * 8;
-    if (depthwise) p->y_pitch = p->x_pitch;
-    p->y_lanes = p->y_pitch;
-    if (!depthwise && pick(0, 1)) p->y_pitch += pick(0, 20); // beside the channels of others
-    const int span_h = (p->r - 1) * p->dilation_h + 1, span_w = (p->s - 1) * p->dilation_w + 1;
-    p->p = p->transposed ? p->stride_h * (p->h - 1) + span_h - p->pad_top
-                         : (p->h + 2 * p->pad_top - span_h) / p->stride_h + 1;
-    p->q = p->transposed ? p->stride_w * (p->w - 1) + span_w - p->pad_left
-                         : (p->w + 2 * p->pad_left - span_w) / p->stride_w + 1;
-    random_chain(&p->chain, true);
-    return p->p > 0 && p->q > 0 && p->h + 2 * p->pad_top >= span_h && p->w + 2 * p->pad_left >= span_w;
-}
-
-static void check_conv(bool depthwise)
-{
-    CASES(120)
-    {
-        struct gpu_conv p;
-        if (!random_conv(&p, depthwise)) continue;
-        const enum gpu_elem e = (enum gpu_elem)p.elem;
-        const int64_t taps = (int64_t)p.r * p.s;
-        struct mem x = make(e, (int64_t)p.n * p.h * p.w * p.x_pitch, -1, 1);
-        struct mem w = make(e, depthwise ? taps * p.y_pitch : taps * p.c * p.k / p.groups, -0.3f, 0.3f);
-        struct mem y = make(e, (int64_t)p.n * p.p * p.q * p.y_pitch, 0, 1), want = copy_of(&y), m[GPU_OPERANDS];
-        const void *o[GPU_OPERANDS];
-        make_operands(&p.chain, m, o, y.n, p.y_pitch);
-        const struct mem before = copy_of(&y);
-        (depthwise ? gpu_depthwise_ref : gpu_conv_ref)(&p, x.p, w.p, o, want.p);
-        CHECK_INT((depthwise ? gpu_depthwise : gpu_conv)(&p, x.p, w.p, o, y.p, NULL), 0);
-        for (int64_t i = 0; i < y.n; i++) // those stay as they are
-            if (i % p.y_pitch >= p.y_lanes) CHECK(gpu_elem_load(e, y.p, i) == gpu_elem_load(e, before.p, i));
-        drop((struct mem *)&before);
-        SAME(y, want, depthwise ? "depthwise" : "conv");
-        drop(&x), drop(&w), drop(&y), drop(&want), drop_operands(&p.chain, m);
-    }
-}
-
-static void test_conv(void)
-{
-    check_conv(false);
-}
-
-// Pictures of few channels between padding: their own kernel, which must neither
-// read padding of x nor leave any of y unwritten.
-static void test_few_channels(void)
-{
-    CASES(120)
-    {
-        struct gpu_conv p;
-        if (!random_conv(&p, false)) continue;
-        const enum gpu_elem e = (enum gpu_elem)p.elem;
-        p.transposed = false, p.groups = 1;
-        p.c_used = pick(1, 4);
-        p.x_pitch = pick(0, 1) ? p.c_used : 8;
-        p.c = p.x_pitch;
-        p.k = pick(4, 20);
-        p.y_lanes = (p.k + 7) / 8 * 8;
-        if (pick(0, 1)) p.k = p.y_lanes = p.k / 4 * 4;
-        p.y_pitch = p.y_lanes + 8 * pick(0, 2);
-        p.p = (p.h + 2 * p.pad_top - (p.r - 1) * p.dilation_h - 1) / p.stride_h + 1;
-        p.q = (p.w + 2 * p.pad_left - (p.s - 1) * p.dilation_w - 1) / p.stride_w + 1;
-        if (p.p < 1 || p.q < 1 || !gpu_conv_is_few(&p)) continue;
-        const int64_t taps = (int64_t)p.r * p.s;
-        struct mem x = make(e, (int64_t)p.n * p.h * p.w * p.x_pitch, -1, 1);
-        struct mem w = make(e, taps * p.c * p.k, -0.3f, 0.3f);
-        struct mem y = make(e, (int64_t)p.n * p.p * p.q * p.y_pitch, 0, 1), m[GPU_OPERANDS];
-        const void *o[GPU_OPERANDS];
-        for (int64_t i = 0; i < w.n; i++)
-            if (i % p.c >= p.c_used) gpu_elem_store(e, w.p, i, 0);
-        make_operands(&p.chain, m, o, y.n, p.y_pitch);
-        struct mem want = copy_of(&y);
-        gpu_conv_ref(&p, x.p, w.p, o, want.p);
-        for (int64_t i = 0; i < x.n; i++) // padding that is read shows
-            if (i % p.x_pitch >= p.c_used) gpu_elem_store(e, x.p, i, NAN);
-        CHECK_INT(gpu_conv(&p, x.p, w.p, o, y.p, NULL), 0);
-        SAME(y, want, "few channels");
-        drop(&x), drop(&w), drop(&y), drop(&want), drop_operands(&p.chain, m);
-    }
-}
-
-static void test_depthwise(void)
-{
-    check_conv(true);
-}
+// ---- products ------------------------------------------------------------------------------
 
 static void test_matmul(void)
 {
@@ -578,7 +436,9 @@ OPS_MAIN({"copy: any strides, tables, types", test_copy}, {"copy: layouts by til
          {"copy: pixels of few channels", test_pixels}, //
          {"gather", test_gather}, {"elementwise", test_elementwise}, {"every pointwise step", test_every_op},
          {"rest of an epilogue", test_finish}, {"convolution, plain and transposed", test_conv},
-         {"convolution of few channels", test_few_channels}, {"depthwise convolution", test_depthwise},
+         {"convolution of few channels", test_few_channels}, {"few input channels on tensor cores", test_few_in},
+         {"few output channels on tensor cores", test_few_out}, {"the same bytes in any company", test_company},
+         {"which kernel convolves", test_ways}, {"depthwise convolution", test_depthwise},
          {"matrix product", test_matmul}, {"pooling", test_pool}, {"resize", test_resize}, {"reduce", test_reduce},
          {"argmax", test_argmax}, {"softmax", test_softmax}, {"instance and group normalisation", test_norm},
          {"layer normalisation", test_layer_norm})

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tests/unit/worker/graph_make.h"
+#include "worker/backend/cudnn/program.h"
 #include "worker/net.h"
 
 extern const struct backend_ops backend_cudnn_host, backend_cudnn;
@@ -131,6 +132,72 @@ static void residual_and_activation_are_one_step(void)
     CHECK_HAS(dump, "+add:channel +prelu:channel");
     CHECK_HAS(dump, "2x16x9x7 k16 3x3");
     CHECK_HAS(dump, "few channels   2x3x9x7 -> 2x13x9x7"); // a picture
+}
+
+// The layers of an upscaler and of a denoiser with 16 channels that are not cuDNN's on
+// a GPU with tensor cores for 16-bit numbers: the first one, whose few channels fill no
+// vector, and the last one, whose few results do not.
+static void pictures_in_and_out(void)
+{
+    static const struct {
+        enum precision precision;
+        const char *first, *last;
+    } kinds[] = {{PRECISION_FP16, "few in tc      1x3x256x256 -> 1x16x256x256 +add:channel +prelu:channel",
+                  "few out tc     1x16x256x256 -> 1x3x256x256 +add:channel +clip"},
+                 {PRECISION_BF16, "few in tc      1x3", "few out tc     1x16"},
+                 {PRECISION_FP32, "few channels   1x3", "plan           conv 1x16x256x256 k3 3x3"}};
+    struct maker m = maker();
+    struct value *x = make_input(&m, "x", DIMS(1, 3, 256, 256)), *a = conv(&m, x, 3, 16, 3, 1);
+    a = make_node(&m, "PRelu", a, make_weights(&m, DIMS(16, 1, 1), 0, 0.5), NULL);
+    a = make_node(&m, "Relu", conv(&m, a, 16, 16, 3, 1), NULL, NULL);
+    struct value *y = conv(&m, a, 16, 3, 3, 1);
+    make_output(&m, make_node(&m, "Clip", y, make_scalar(&m, 0), make_scalar(&m, 1)));
+    struct reel_tensor want = run_graph(m.graph, 5);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct result r;
+        CHECK(run_lowered(m.graph, kinds[i].precision, &r));
+        CHECK(tensor_difference(&r.out, &want) <= (kinds[i].precision == PRECISION_BF16 ? 8e-2 : 1e-2));
+        CHECK_HAS(r.dump, kinds[i].first);
+        CHECK_HAS(r.dump, kinds[i].last);
+        CHECK_HAS(r.dump, "conv 1x16x256x256 k16 3x3"); // those between are
+        result_fini(&r);
+    }
+    reel_tensor_fini(&want);
+    graph_destroy(&m.graph);
+}
+
+// Which it is depends on the device and on the extents.
+static void the_device_decides(void)
+{
+    static const struct {
+        int sm, size;
+        const char *first, *last;
+    } kinds[] = {{75, 256, "few channels", "plan"},
+                 {80, 256, "few in tc", "few out tc"},
+                 {120, 256, "few in tc", "few out tc"},
+                 {90, 80, "few in tc", "plan"}};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(1, 3, kinds[i].size, kinds[i].size));
+        make_output(&m, conv(&m, conv(&m, x, 3, 64, 3, 1), 64, 3, 3, 1));
+        struct lowered *lowered = NULL;
+        struct graph *after = after_passes(m.graph, backend_cudnn_host.caps);
+        CHECK(after && !gpu_lowered_create(after, PRECISION_FP16, kinds[i].sm, true, &lowered));
+        const char *label[2];
+        int n = 0;
+        for (int k = lowered->main_begin; k < lowered->main_end; k++) {
+            const struct step *s = &lowered->steps[k];
+            if (s->kind != STEP_PLAN && s->kind != STEP_CONV) continue;
+            CHECK(n < 2);
+            label[n++] = s->label;
+        }
+        CHECK_INT(n, 2);
+        CHECK_STR(label[0], kinds[i].first);
+        CHECK_STR(label[1], kinds[i].last);
+        gpu_lowered_destroy(&lowered);
+        graph_destroy(&after);
+        graph_destroy(&m.graph);
+    }
 }
 
 static void kinds_of_convolution(void)
@@ -566,7 +633,9 @@ static void joined_outputs(void)
 }
 
 CHECK_MAIN({"residual, bias and activation are one step", residual_and_activation_are_one_step},
-           {"every kind of convolution", kinds_of_convolution}, {"transposed convolution", transposed_convolution},
+           {"pictures in and out have their own kernels", pictures_in_and_out},
+           {"the device decides which", the_device_decides}, {"every kind of convolution", kinds_of_convolution},
+           {"transposed convolution", transposed_convolution},
            {"channels are cut, joined, moved", channels_are_cut_and_joined}, {"a picture in NHWC", picture_in_nhwc},
            {"resize", resize_modes}, {"the tail of an upscaler is one step", tail_of_an_upscaler},
            {"norms and long sums", norms_and_long_sums}, {"groups, softmax, rows", groups_rows_and_softmax},

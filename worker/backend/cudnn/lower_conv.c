@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/gpu_conv_way.h"
 #include "worker/backend/cudnn/program.h"
 
 // Geometry along one axis, of both operators.
@@ -213,7 +214,8 @@ static struct gpu_conv conv_of(const struct lowered *p, const struct job *j, boo
                              .y_pitch = j->out->pitch,
                              .y_lanes = j->out->pitch,
                              .transposed = j->transposed,
-                             .c_used = j->groups == 1 ? j->in->c : 0};
+                             .c_used = j->groups == 1 ? j->in->c : 0,
+                             .sm = p->sm};
 }
 
 // The places of x and y: between other channels where they can be.
@@ -246,6 +248,23 @@ static void set_pitches(struct gpu_pattern *g, const struct places *at)
     g->y_pitch = at->y_pitch == g->k ? 0 : at->y_pitch;
 }
 
+// The own kernel that is better than cuDNN's, by its label; NULL: none is. Fixed by
+// shape, element type and device.
+static const char *better_kernel(const struct gpu_conv *p)
+{
+    switch (gpu_conv_way_of(p)) {
+    case GPU_CONV_FEW:
+        return "few channels";
+    case GPU_CONV_FEW_IN:
+        return "few in tc";
+    case GPU_CONV_FEW_OUT:
+        return (int64_t)p->p * p->q >= GPU_FEW_OUT_PIXELS ? "few out tc" : NULL;
+    case GPU_CONV_DIRECT:
+        break;
+    }
+    return NULL;
+}
+
 static enum reel_err lower(struct lowered *p, struct job *j, bool *out_done)
 {
     struct gpu_pattern g = pattern_of(p, j);
@@ -267,9 +286,8 @@ static enum reel_err lower(struct lowered *p, struct job *j, bool *out_done)
     const bool padded = j->groups == 1;
     struct gpu_conv conv = conv_of(p, j, padded);
     conv.x_pitch = at.x_pitch, conv.y_pitch = at.y_pitch;
-    // Vectors of the result: four channels, or whole padded pixels.
-    const bool few = gpu_conv_is_few(&conv) && conv.y_lanes % 4 == 0 && conv.y_pitch % 4 == 0;
-    plan = plan && !few && gpu_pattern_chain(&g, &chain);
+    const char *own = better_kernel(&conv);
+    plan = plan && !own && gpu_pattern_chain(&g, &chain);
     if (plan && gpu_pattern_check(&g)) plan = false;
     if (depthwise && !plan)
         err = depthwise_weights(p, j, &w);
@@ -289,7 +307,7 @@ static enum reel_err lower(struct lowered *p, struct job *j, bool *out_done)
                                         j->node,
                                         plan        ? "plan"
                                         : depthwise ? "depthwise"
-                                        : few       ? "few channels"
+                                        : own       ? own
                                                     : "direct");
     if (!s) return err ? err : gpu_no_memory(j->node);
     s->pattern = g;

@@ -573,7 +573,7 @@ static enum reel_err lower_graph(struct lowered *p, bool join)
     return err;
 }
 
-enum reel_err gpu_lowered_create(const struct graph *graph, enum precision precision, bool join,
+enum reel_err gpu_lowered_create(const struct graph *graph, enum precision precision, int sm, bool join,
                                  struct lowered **out_lowered)
 {
     struct lowered *p = calloc(1, sizeof *p);
@@ -583,6 +583,7 @@ enum reel_err gpu_lowered_create(const struct graph *graph, enum precision preci
              : precision == PRECISION_FP32 || precision == PRECISION_TF32 ? GPU_ELEM_F32
                                                                           : GPU_ELEM_F16;
     p->allow_tf32 = precision == PRECISION_TF32;
+    p->sm = sm;
     p->in_staging = calloc((size_t)graph->n_inputs + 1, sizeof *p->in_staging);
     p->out_staging = calloc((size_t)graph->n_outputs + 1, sizeof *p->out_staging);
     enum reel_err err = p->in_staging && p->out_staging ? lower_graph(p, join) : gpu_no_memory(NULL);

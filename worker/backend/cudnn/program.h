@@ -74,6 +74,7 @@ struct lowered {
     const struct graph *graph;
     enum gpu_elem low; // the program's float type
     bool allow_tf32;
+    int sm;            // of the device
     bool own_matmul;   // no cuDNN products
     struct info *info; // by value id
     int n_info;
@@ -89,10 +90,11 @@ struct lowered {
     struct ref *in_staging, *out_staging;        // PLAIN forms of the graph's inputs and outputs, for the host
 };
 
-// Lowers. precision: AUTO is fp16; join: results are joined in place (of sm_80
-// and later, where cuDNN has engines for it). Errors: UNSUPPORTED (node named),
-// NOMEM.
-enum reel_err gpu_lowered_create(const struct graph *graph, enum precision precision, bool join,
+// Lowers. precision: AUTO is fp16; sm: of the device, 90 for compute capability 9.0,
+// which own kernels there are depends on it; join: results are joined in place (of
+// sm_80 and later, where cuDNN has engines for it). Errors: UNSUPPORTED (node
+// named), NOMEM.
+enum reel_err gpu_lowered_create(const struct graph *graph, enum precision precision, int sm, bool join,
                                  struct lowered **out_lowered);
 // Accepts &NULL, writes NULL.
 void gpu_lowered_destroy(struct lowered **lowered);
