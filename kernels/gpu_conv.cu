@@ -130,6 +130,7 @@ extern "C" int gpu_conv(const struct gpu_conv *p, const void *x, const void *w, 
     const struct gpu_pointers o = gpu_pointers_of(&p->chain, operand);
     const long long count = (long long)p->n * p->p * p->q * p->y_lanes;
     if (!count) return cudaSuccess;
+    if (p->x_f8) return cudaErrorInvalidValue;
     const enum gpu_conv_way way = gpu_conv_way_of(p);
     if (way == GPU_CONV_FEW_IN && gpu_conv_few_in_fits(p, y)) return gpu_conv_few_in(p, x, w, o, y, stream);
     if (way == GPU_CONV_FEW_OUT && gpu_conv_few_out_fits(p, x, w)) return gpu_conv_few_out(p, x, w, o, y, stream);

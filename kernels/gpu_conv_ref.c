@@ -22,6 +22,29 @@ KERN_CLONES static void add_scaled(float *acc, const float *w, float x, int n)
     for (int i = 0; i < n; i++) acc[i] += x * w[i];
 }
 
+// acc (k) += x (c) times w (c,k), each sum in the order of c, in registers for many
+// channels.
+KERN_CLONES static void add_product(float *acc, const float *w, const float *x, int n_c, int n_k)
+{
+    enum { MANY = 32 };
+    int k = 0;
+    for (; k + MANY <= n_k; k += MANY) {
+        float sum[MANY];
+        for (int i = 0; i < MANY; i++) sum[i] = acc[k + i];
+        for (int c = 0; c < n_c; c++)
+            for (int i = 0; i < MANY; i++) sum[i] += x[c] * w[(int64_t)c * n_k + k + i];
+        for (int i = 0; i < MANY; i++) acc[k + i] = sum[i];
+    }
+    for (int c = 0; k < n_k && c < n_c; c++)
+        for (int i = k; i < n_k; i++) acc[i] += x[c] * w[(int64_t)c * n_k + i];
+}
+
+// The type of what a convolution reads.
+static enum gpu_elem x_elem(const struct gpu_conv *p)
+{
+    return p->x_f8 ? GPU_ELEM_F8 : (enum gpu_elem)p->elem;
+}
+
 static void store_pixel(const struct gpu_conv *p, const float *acc, const void *const *operand, void *y, int64_t image,
                         int64_t pixel)
 {
@@ -43,7 +66,7 @@ static float *ordered_weights(const struct gpu_conv *p, const void *w)
                 for (int k = 0; k < kg; k++) {
                     const int64_t from = p->transposed ? ((int64_t)(g * cg + c) * taps + t) * kg + k
                                                        : ((int64_t)(g * kg + k) * taps + t) * cg + c;
-                    out[(((int64_t)g * taps + t) * cg + c) * kg + k] = gpu_elem_load((enum gpu_elem)p->elem, w, from);
+                    out[(((int64_t)g * taps + t) * cg + c) * kg + k] = gpu_elem_load(x_elem(p), w, from);
                 }
     return out;
 }
@@ -60,9 +83,8 @@ static void conv_pixel(const struct gpu_conv *p, const float *x, const float *w,
             if (ix < 0 || ix >= p->w) continue;
             const float *in = x + (((int64_t)n * p->h + iy) * p->w + ix) * p->x_pitch;
             for (int g = 0; g < p->groups; g++)
-                for (int c = 0; c < cg; c++)
-                    add_scaled(acc + g * kg, w + (((int64_t)g * p->r * p->s + r * p->s + s) * cg + c) * kg,
-                               in[g * cg + c], kg);
+                add_product(acc + g * kg, w + ((int64_t)g * p->r * p->s + r * p->s + s) * cg * kg, in + g * cg, cg,
+                            kg);
         }
     }
 }
@@ -91,7 +113,7 @@ void gpu_conv_ref(const struct gpu_conv *p, const void *x, const void *w, const 
     const int64_t pixels = (int64_t)p->p * p->q;
     // of the last pixel nothing behind its channels: that is another's, or beyond the memory
     const int64_t x_pixels = (int64_t)p->n * p->h * p->w;
-    float *xf = to_float((enum gpu_elem)p->elem, x, x_pixels ? (x_pixels - 1) * p->x_pitch + p->c : 0);
+    float *xf = to_float(x_elem(p), x, x_pixels ? (x_pixels - 1) * p->x_pitch + p->c : 0);
     float *wf = ordered_weights(p, w);
     float *acc = malloc((size_t)(p->transposed ? pixels : 1) * (size_t)p->k * sizeof *acc);
     if (!xf || !wf || !acc) abort(); // a twin has no way to report it

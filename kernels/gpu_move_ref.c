@@ -6,13 +6,15 @@
 
 #include "common/tensor.h"
 #include "kernels/gpu_chain_ref.h"
+#include "kernels/gpu_fp8.h"
 
 static const struct {
     size_t bytes;
     const char *name;
-} elems[GPU_ELEM_COUNT] = {
+} elems[GPU_ELEM_COUNT + 1] = {
     [GPU_ELEM_F32] = {4, "f32"}, [GPU_ELEM_F16] = {2, "f16"}, [GPU_ELEM_BF16] = {2, "bf16"}, [GPU_ELEM_U8] = {1, "u8"},
     [GPU_ELEM_I8] = {1, "i8"},   [GPU_ELEM_I32] = {4, "i32"}, [GPU_ELEM_I64] = {8, "i64"},
+    [GPU_ELEM_F8] = {1, "f8"},
 };
 
 size_t gpu_elem_bytes(enum gpu_elem e)
@@ -102,8 +104,8 @@ float gpu_elem_load(enum gpu_elem e, const void *p, int64_t i)
         return (float)((const int32_t *)p)[i];
     case GPU_ELEM_I64:
         return (float)((const int64_t *)p)[i];
-    case GPU_ELEM_COUNT:
-        break;
+    case GPU_ELEM_F8:
+        return gpu_f8_value(((const uint8_t *)p)[i]);
     }
     return 0;
 }
@@ -132,7 +134,8 @@ void gpu_elem_store(enum gpu_elem e, void *p, int64_t i, float v)
     case GPU_ELEM_I64:
         ((int64_t *)p)[i] = (int64_t)v;
         return;
-    case GPU_ELEM_COUNT:
+    case GPU_ELEM_F8:
+        ((uint8_t *)p)[i] = gpu_f8_of(v);
         return;
     }
 }

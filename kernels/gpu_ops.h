@@ -34,7 +34,8 @@ enum gpu_elem {
     GPU_ELEM_I8,
     GPU_ELEM_I32,
     GPU_ELEM_I64,
-    GPU_ELEM_COUNT
+    GPU_ELEM_COUNT,               // of those that every kernel reads and writes
+    GPU_ELEM_F8 = GPU_ELEM_COUNT, // e4m3 (gpu_fp8.h): of gpu_quantise() and of convolutions that cuDNN does
 };
 
 size_t gpu_elem_bytes(enum gpu_elem e);
@@ -186,6 +187,7 @@ void gpu_finish_ref(const struct gpu_finish *p, const void *const *operand, void
 
 struct gpu_conv {
     int elem;       // of x, w and y
+    bool x_f8;      // x and w are e4m3; y is elem, F8 too. Twin and cuDNN alone
     int n, c, h, w; // x
     int k, p, q;    // y: channels, rows, columns
     int r, s;
