@@ -14,6 +14,14 @@
 #define SET_WORD 64
 
 enum set_backend { SET_BACKEND_AUTO, SET_BACKEND_CUDNN, SET_BACKEND_ONEDNN, SET_BACKEND_SIM };
+enum set_precision {
+    SET_PRECISION_AUTO,
+    SET_PRECISION_FP32,
+    SET_PRECISION_TF32,
+    SET_PRECISION_FP16,
+    SET_PRECISION_BF16,
+    SET_PRECISION_FP8,
+};
 enum set_progress { SET_PROGRESS_AUTO, SET_PROGRESS_BAR, SET_PROGRESS_PLAIN, SET_PROGRESS_JSON, SET_PROGRESS_OFF };
 enum set_resume { SET_RESUME_AUTO, SET_RESUME_NEVER };
 enum set_layout { SET_LAYOUT_AUTO, SET_LAYOUT_NCHW, SET_LAYOUT_NHWC };
@@ -49,8 +57,8 @@ struct reel_settings {
     int backend;
     int workers_per_gpu, decoders, aggregators, lanes; // 0 = auto
     int threads, decoder_threads, encoder_threads;
-    int batch; // 0 = auto
-    int precision;
+    int batch;     // 0 = auto
+    int precision; // enum set_precision
     char plans[SET_PATH];
     char tile[SET_WORD];
     char memory[SET_WORD];

@@ -121,6 +121,23 @@ static enum reel_err parse_ids(const char *text, const struct reel_gpu_table *ta
     return REEL_OK;
 }
 
+// e4m3 convolutions came with Ada.
+#define LEAST_FP8_CC 89
+
+static enum reel_err check_fp8(const struct reel_gpu_table *table, const uint32_t *ids, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct reel_gpu *g = &table->gpu[ids[i]];
+        if (g->host || g->cc_major * 10 + g->cc_minor >= LEAST_FP8_CC) continue;
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use precision fp8: GPU %u (%s) has compute capability %d.%d, fp8 came with %d.%d "
+                         "(Ada, Hopper, Blackwell)\nuse --precision fp16%s",
+                         ids[i], g->name, g->cc_major, g->cc_minor, LEAST_FP8_CC / 10, LEAST_FP8_CC % 10,
+                         n > 1 ? ", or name the GPUs that have it with --gpu_ids" : "");
+    }
+    return REEL_OK;
+}
+
 enum reel_err devices_choose(const struct reel_settings *s, const struct reel_gpu_table *table,
                              uint32_t out_ids[REEL_MAX_GPUS], uint32_t *out_n)
 {
@@ -149,7 +166,7 @@ enum reel_err devices_choose(const struct reel_settings *s, const struct reel_gp
                          "could not use %d GPUs: there %s %u\nfor more workers on each: --workers_per_gpu; for CPU "
                          "workers: --backend onednn",
                          s->gpu_num, usable == 1 ? "is" : "are", usable);
-    return REEL_OK;
+    return s->precision == SET_PRECISION_FP8 ? check_fp8(table, out_ids, *out_n) : REEL_OK;
 }
 
 // ---- --list_gpus ----------------------------------------------------------------

@@ -83,8 +83,7 @@ static void conv_pixel(const struct gpu_conv *p, const float *x, const float *w,
             if (ix < 0 || ix >= p->w) continue;
             const float *in = x + (((int64_t)n * p->h + iy) * p->w + ix) * p->x_pitch;
             for (int g = 0; g < p->groups; g++)
-                add_product(acc + g * kg, w + ((int64_t)g * p->r * p->s + r * p->s + s) * cg * kg, in + g * cg, cg,
-                            kg);
+                add_product(acc + g * kg, w + ((int64_t)g * p->r * p->s + r * p->s + s) * cg * kg, in + g * cg, cg, kg);
         }
     }
 }

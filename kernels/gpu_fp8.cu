@@ -52,10 +52,10 @@ extern "C" int gpu_quantise(const struct gpu_quantise *p, const void *x, void *y
     const long long count = p->pixels * (p->channels / LANES);
     if (p->channels % LANES || p->x_pitch < p->channels) return cudaErrorInvalidValue;
     if (!count) return cudaSuccess;
-    GPU_BY_ELEM(p->elem,
-                if (!gpu_aligned(x, 16) || !gpu_aligned(y, 16) || p->x_pitch * sizeof(T) % 16) return cudaErrorInvalidValue;
-                REEL_LAUNCH((quantise<T>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, (const T *)x,
-                            (uint8_t *)y, count, gpu_divisor_of((unsigned)(p->channels / LANES)), p->x_pitch,
-                            p->scale));
+    GPU_BY_ELEM(
+        p->elem,
+        if (!gpu_aligned(x, 16) || !gpu_aligned(y, 16) || p->x_pitch * sizeof(T) % 16) return cudaErrorInvalidValue;
+        REEL_LAUNCH((quantise<T>), gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, (const T *)x, (uint8_t *)y,
+                    count, gpu_divisor_of((unsigned)(p->channels / LANES)), p->x_pitch, p->scale));
     return cudaGetLastError();
 }

@@ -13,8 +13,7 @@ static const struct {
     const char *name;
 } elems[GPU_ELEM_COUNT + 1] = {
     [GPU_ELEM_F32] = {4, "f32"}, [GPU_ELEM_F16] = {2, "f16"}, [GPU_ELEM_BF16] = {2, "bf16"}, [GPU_ELEM_U8] = {1, "u8"},
-    [GPU_ELEM_I8] = {1, "i8"},   [GPU_ELEM_I32] = {4, "i32"}, [GPU_ELEM_I64] = {8, "i64"},
-    [GPU_ELEM_F8] = {1, "f8"},
+    [GPU_ELEM_I8] = {1, "i8"},   [GPU_ELEM_I32] = {4, "i32"}, [GPU_ELEM_I64] = {8, "i64"},   [GPU_ELEM_F8] = {1, "f8"},
 };
 
 size_t gpu_elem_bytes(enum gpu_elem e)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/settings.h"
+#include "worker/calibrate.h"
 #include "worker/device_ops.h"
 #include "worker/graph/pass.h"
 #include "worker/net.h"
@@ -111,7 +112,8 @@ static enum reel_err choose_shapes(struct net *net, const char *given, struct re
 // When shapes were chosen here, a refusal may be due to them.
 static enum reel_err prepare(struct net *net, const struct cli_params *p, const struct reel_shape *shapes)
 {
-    enum reel_err err = net_prepare(net, shapes);
+    enum reel_err err = calibrate_net(net, p->settings, p->model);
+    if (!err) err = net_prepare(net, shapes);
     if (err != REEL_ERR_INPUT || (p->shape && *p->shape)) return err;
     char text[REEL_ERROR_TEXT_MAX];
     snprintf(text, sizeof text, "%s", reel_fail_text());
@@ -213,6 +215,7 @@ static enum reel_err eval(struct net *net, const struct cli_params *p, struct re
         shapes[i] = in[i].shape;
         in_p[i] = &in[i];
     }
+    if (!err) err = calibrate_net(net, p->settings, p->model);
     if (!err) err = net_prepare(net, shapes);
     if (!err) err = net_run(net, in_p, out, false);
     if (!err) err = write_outputs(net, p->eval_outputs, out);
@@ -490,6 +493,7 @@ int cli_main(int argc, char **argv)
                            .threads = s->threads > 0 ? s->threads : 1,
                            .precision = (enum precision)s->precision,
                            .plans = s->plans},
+        .settings = s,
         .autotune = s->autotune,
         .eval_inputs = s->eval_inputs,
         .eval_outputs = s->eval_outputs,

@@ -8,10 +8,12 @@
 #ifndef REEL_WORKER_CLI_H
 #define REEL_WORKER_CLI_H
 
+#include "common/settings.h"
 #include "worker/backend/backend.h"
 
 struct cli_params {
-    const char *model; // file
+    const struct reel_settings *settings; // what a model's input means
+    const char *model;                    // file
     const char *backend;
     struct backend_params backend_params;
     const char *eval_inputs;  // "NAME=file.npy,NAME=file.npy"

@@ -9,6 +9,8 @@
 
 #include "common/life.h"
 #include "common/proto.h"
+#include "worker/backend/ranges.h"
+#include "worker/calibrate.h"
 
 // Prepared sizes held at once: inputs of a run rarely mix more, and each holds
 // its own weights.
@@ -35,6 +37,8 @@ struct engines {
     const struct backend_ops *ops;
     struct engine idle[MAX_PARTS]; // of a backend without a model: for frames in i + 1 parts
     struct net *first;             // for facts and shapes; never prepared
+    bool calibrated;
+    struct ranges *ranges; // for every net of the same
     struct model_facts facts;
     struct net_io *io;
     struct engine *list[MAX_ENGINES];
@@ -139,6 +143,7 @@ void engines_close(struct engines **engines)
     for (int i = 0; i < MAX_PARTS; i++)
         if (e->idle[i].program) e->ops->destroy(&e->idle[i].program);
     net_close(&e->first);
+    ranges_destroy(&e->ranges);
     free(e->io);
     free(e->path);
     free(e);
@@ -164,6 +169,16 @@ struct field_reach engines_reach(struct engines *e, bool of_bits)
 
 // ---- preparing --------------------------------------------------------------
 
+// Once, whatever sizes come.
+static enum reel_err find_ranges(struct engines *e, const struct model *model)
+{
+    if (e->calibrated || !calibrate_wanted(e->first)) return REEL_OK;
+    enum reel_err err = calibrate(e->first, &model->input, &e->ranges);
+    e->params.backend_params.ranges = e->ranges;
+    e->calibrated = !err;
+    return err;
+}
+
 static enum reel_err create_engine(struct engines *e, const struct model *model, int w, int h, int batch,
                                    struct engine **out_engine)
 {
@@ -176,7 +191,8 @@ static enum reel_err create_engine(struct engines *e, const struct model *model,
     struct reel_shape shape;
     model_input_shape(model, &e->facts, w, h, &shape);
     if (batch > 1) shape.dim[0] = batch;
-    enum reel_err err = open_net(e, &g->net);
+    enum reel_err err = find_ranges(e, model);
+    if (!err) err = open_net(e, &g->net);
     if (!err) err = net_prepare(g->net, &shape);
     if (!err) err = reel_tensor_init(&g->input, REEL_F32, &shape);
     if (!err && model->input.dtype != REEL_F32) err = reel_tensor_init(&g->native, model->input.dtype, &shape);

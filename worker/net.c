@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/backend/ranges.h"
 #include "worker/graph/pass.h"
 #include "worker/graph/sequence.h"
 #include "worker/graph/shape.h"
@@ -22,6 +23,7 @@ struct net {
     int n_in, n_out;
     struct graph *prepared; // after the passes, NULL before net_prepare()
     struct program *program;
+    struct ranges *ranges; // of net_set_ranges()
 };
 
 // ---- opening ----------------------------------------------------------------
@@ -115,6 +117,7 @@ void net_close(struct net **net)
 {
     if (!*net) return;
     drop_program(*net);
+    ranges_destroy(&(*net)->ranges);
     graph_destroy(&(*net)->imported);
     free((*net)->in);
     free((*net)->out);
@@ -222,6 +225,17 @@ enum reel_err net_infer_shapes(struct net *net, const struct reel_shape *in_shap
     for (int i = 0; !err && i < net->n_out; i++) out_shapes[i] = graph->outputs[i]->shape;
     graph_destroy(&graph);
     return in_model(net, err);
+}
+
+void net_set_ranges(struct net *net, struct ranges *ranges)
+{
+    ranges_destroy(&net->ranges);
+    net->backend_params.ranges = net->ranges = ranges;
+}
+
+enum precision net_precision(const struct net *net)
+{
+    return net->backend_params.precision;
 }
 
 // ---- running ----------------------------------------------------------------

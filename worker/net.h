@@ -55,6 +55,10 @@ const struct graph *net_graph(const struct net *net);
 // the imported graph). Errors: INPUT (a shape the graph refuses, with node),
 // UNSUPPORTED, NOMEM.
 enum reel_err net_prepare(struct net *net, const struct reel_shape *in_shapes);
+// What the values measured, for net_prepare(): in place of backend_params.ranges.
+// Consumes ranges.
+void net_set_ranges(struct net *net, struct ranges *ranges);
+enum precision net_precision(const struct net *net);
 // Output shapes for given input shapes without compiling; extents that depend
 // on data are -1.
 enum reel_err net_infer_shapes(struct net *net, const struct reel_shape *in_shapes, struct reel_shape *out_shapes);

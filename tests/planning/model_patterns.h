@@ -38,7 +38,8 @@ static inline enum reel_err model_patterns_lower(const struct net *net, const st
     if (!graph) return reel_fail(REEL_ERR_NOMEM, "out of memory");
     struct pass_params params = {.caps = backend_find("cudnn-host")->caps, .in_shapes = shapes};
     enum reel_err err = pass_run_all(graph, &params, NULL);
-    if (!err) err = gpu_lowered_create(graph, PRECISION_FP16, sm, true, &lowered);
+    const struct lower_params lower = {.precision = PRECISION_FP16, .sm = sm, .join = true};
+    if (!err) err = gpu_lowered_create(graph, &lower, &lowered);
     for (int i = 0; !err && i < lowered->n_steps; i++) {
         const struct step *s = &lowered->steps[i];
         if (s->kind == STEP_PLAN) {

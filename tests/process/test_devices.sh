@@ -80,9 +80,20 @@ refused twice "could not use GPU 1 twice" --gpu_ids 1,1
 refused too_old "GTX 1080" --gpu_ids 3
 refused num_against_ids "give one of the two" --gpu_num 3 --gpu_ids 0,1
 refused no_number "use numbers like 0,2" --gpu_ids zero
+planned fp8 "3 workers" --precision fp8
 CUDA_VISIBLE_DEVICES=1,0 planned visible_numbers "2 workers"
 CUDA_VISIBLE_DEVICES=GPU-c planned visible_uuid "1 worker,"
 CUDA_VISIBLE_DEVICES='' refused visible_none "CUDA_VISIBLE_DEVICES="
+
+# fp8 came with compute capability 8.9.
+machine 91900 < <(gpu "NVIDIA L4" 8.9 GPU-aaaaaaa0
+    gpu "NVIDIA A100" 8.0 GPU-bbbbbbb1
+    gpu "Tesla T4" 7.5 GPU-ccccccc2
+    gpu "NVIDIA GeForce RTX 3090" 8.6 GPU-ddddddd3)
+refused fp8_none "GPU 1 (NVIDIA A100) has compute capability 8.0, fp8 came with 8.9 (Ada, Hopper, Blackwell)" --precision fp8
+refused fp8_turing "GPU 2 (Tesla T4) has compute capability 7.5" --precision fp8 --gpu_ids 2
+refused fp8_ampere "use --precision fp16" --precision fp8 --gpu_ids 3
+planned fp8_named "1 worker," --precision fp8 --gpu_ids 0
 
 machine 91900 < <(gpu "NVIDIA H100 80GB HBM3 MIG 1g.10gb" 9.0 MIG-11111111 mig=1)
 shows list_mig "a MIG slice"

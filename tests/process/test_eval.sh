@@ -50,6 +50,7 @@ model_now=$work/cut.onnx eval_model "a/x:0=$work/a.npy" && refused "a cut model 
 sed 's/Relu/Rilu/' "$model" >"$work/op.onnx"
 model_now=$work/op.onnx eval_model "a/x:0=$work/a.npy" && refused "an unknown operator is named with its opset" 2 'operator Rilu (opset 13)'
 eval_model "a/x:0=$work/a.npy" --precision fp16 && refused "a precision that CPUs do not have" 2 'use --precision fp32'
+eval_model "a/x:0=$work/a.npy" --precision fp8 && refused "fp8 on a CPU" 2 'use --precision fp32'
 
 rc=0
 "$runsh" --backend onednn --bench_model "$model" --shape 4x3 >"$work/out.txt" 2>"$work/err" || rc=$?

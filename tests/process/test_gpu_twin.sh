@@ -63,6 +63,19 @@ if ((rc)); then not_ok tiles_resumed "exit code $rc"
 elif ! grep -q "$cut" "$work/err"; then not_ok tiles_resumed "the resume took whole frames"
 elif [[ $(sum "$work/later.mkv") != "$(sum "$work/whole.mkv")" ]]; then not_ok tiles_resumed "other bytes"
 else ok tiles_resumed; fi
+# In fp8: the same bytes from any number of workers and frames a run, since all have the same scales; a resume keeps to it.
+for workers in 1 2; do
+    upscale "$work/fp8_$workers.mkv" $workers --precision fp8 --batch $((3 - workers)) || not_ok "fp8_$workers" "exit code $?"
+done
+if [[ $(sum "$work/fp8_1.mkv") != "$(sum "$work/fp8_2.mkv")" ]]; then not_ok fp8_workers "other bytes"; else ok fp8_workers; fi
+if [[ $(sum "$work/fp8_1.mkv") == "$(sum "$work/twin1.mkv")" ]]; then not_ok fp8_runs "the bytes of fp16"; else ok fp8_runs; fi
+rc=0
+REELMILL_CRASH='commit.after_journal:1:9' upscale "$work/fp8.mkv" 1 --precision fp8 --segment_seconds 0.1 && not_ok fp8_resumed "it did not die"
+limit=240 reel "$work/a.mkv" -o "$work/fp8.mkv" --backend onednn --model "$model" --encoder ffv1 --gpu_num 1 \
+    --segment_seconds 0.1 --precision fp16 || rc=$?
+if ((rc != 2)); then not_ok fp8_resumed "a resume in fp16: exit code $rc: $(tail -n 2 "$work/err")"
+elif ! grep -q precision "$work/err"; then not_ok fp8_resumed "$(tail -n 3 "$work/err")"
+else ok fp8_resumed; fi
 unset REELMILL_GPU_TWIN
 
 psnr=$(ffmpeg -v info -i "$work/cpu.mkv" -i "$work/twin1.mkv" -lavfi psnr -f null - 2>&1 </dev/null |

@@ -38,7 +38,12 @@ struct backend_params {
     double sim_ms;        // sim: cost of a frame in ms
     const char *plans;    // cudnn: file of measured engines (--plans); NULL or "": none
     const char *autotune; // cudnn: measure engines while compiling, write them to this file; NULL: no
+    // FP8: what the network's values measured (calibrate.h); borrowed as long as
+    // programs are compiled. NULL: it is not known, and nothing is in fp8.
+    const struct ranges *ranges;
 };
+
+struct ranges; // ranges.h
 
 struct program; // a compiled graph: one per shape; owned by the caller
 
@@ -69,6 +74,11 @@ struct backend_ops {
     // UNSUPPORTED (node named), NOMEM.
     enum reel_err (*compile)(const struct graph *graph, const struct backend_params *params,
                              struct program **out_program);
+    // For precisions that need ranges: runs a graph (passed and shaped as for
+    // compile) once on the host, in float32, and widens `ranges` by what a scale is
+    // wanted of. Thread-safe, the same bits on every machine. NULL: no precision
+    // needs it. Errors: as compile and run.
+    enum reel_err (*measure)(const struct graph *graph, const struct reel_tensor *const *in, struct ranges *ranges);
     // Runs once, synchronously. in: graph->n_inputs tensors; out:
     // graph->n_outputs tensors whose data is preallocated by the caller where
     // the shape is static, or NULL: then the program allocates (owned by the

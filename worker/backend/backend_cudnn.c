@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "worker/backend/backend.h"
 #include "worker/backend/cudnn/exec.h"
+#include "worker/backend/cudnn/measure.h"
 #include "worker/backend/cudnn/plan.h"
 
 struct program {
@@ -24,28 +25,30 @@ struct program {
 
 static enum reel_err check_precision(const struct backend_params *params)
 {
+    struct reel_cuda_device d;
     if (params->precision != PRECISION_FP8) return REEL_OK;
-    return reel_fail(REEL_ERR_UNSUPPORTED, "could not start backend \"cudnn\": precision fp8 is not there yet\n"
-                                           "use --precision fp16 or bf16");
+    enum reel_err err = reel_cuda_device(params->device < 0 ? 0 : params->device, &d);
+    return err ? err : gpu_fp8_check(d.name, d.cc_major, d.cc_minor);
 }
 
 static enum reel_err probe_device(const struct backend_params *params)
 {
     int n = 0;
-    enum reel_err err = check_precision(params);
-    if (!err) err = reel_cuda_count(&n);
+    enum reel_err err = reel_cuda_count(&n);
     if (!err && params->device >= n)
         err = reel_fail(REEL_ERR_CONFIG,
                         "could not use GPU %d: there are %d\n"
                         "ask for less with --gpu_num, run more workers on each with --workers_per_gpu, "
                         "or use CPUs with --backend onednn",
                         params->device, n);
+    if (!err) err = check_precision(params);
     return err ? err : gpu_plan_probe();
 }
 
 static enum reel_err probe_host(const struct backend_params *params)
 {
-    return check_precision(params);
+    (void)params;
+    return REEL_OK;
 }
 
 static void destroy(struct program **program)
@@ -83,9 +86,26 @@ static void warn_host_steps(const struct lowered *p)
 // The host twin lowers as for this device.
 #define HOST_SM 90
 
-// sm, join: gpu_lowered_create()'s.
+// That fp8 was asked for and is nowhere is said.
+static void warn_no_fp8(const struct lowered *p)
+{
+    if (p->n_f8) return;
+    const char *why = !p->ranges           ? "it has no one picture to find its numbers' ranges with"
+                      : p->n_f8_refused    ? "cuDNN takes none of its convolutions in it"
+                      : p->n_f8_middle > 0 ? "its convolutions' channels are no multiples of 16"
+                                           : "it has no convolutions between the first and the last";
+    reel_log(REEL_LOG_WARN, "backend", "nothing of this network is in fp8, all of it in fp16: %s", why);
+}
+
+struct attempt {
+    int sm;       // 90 for compute capability 9.0
+    bool join;    // results in place
+    bool *no_fp8; // by value id
+};
+
 static enum reel_err compile_with(const struct exec_ops *ops, const struct graph *graph,
-                                  const struct backend_params *params, int sm, bool join, struct program **out_program)
+                                  const struct backend_params *params, const struct attempt *a,
+                                  struct program **out_program)
 {
     struct program *p = calloc(1, sizeof *p);
     if (!p) return reel_fail(REEL_ERR_NOMEM, "could not compile graph \"%s\": out of memory", graph->name);
@@ -93,15 +113,48 @@ static enum reel_err compile_with(const struct exec_ops *ops, const struct graph
     p->ops = ops;
     enum reel_err err = REEL_OK;
     if (!has_control(graph)) {
-        err = gpu_lowered_create(graph, params->precision, sm, join, &p->lowered);
+        const struct lower_params lower = {params->precision, a->sm, a->join, params->ranges, a->no_fp8};
+        err = gpu_lowered_create(graph, &lower, &p->lowered);
         if (!err) err = ops->create(p->lowered, params, &p->exec);
     }
     if (err) {
         destroy(&p);
         return err;
     }
+    if (p->lowered && params->precision == PRECISION_FP8) warn_no_fp8(p->lowered);
     *out_program = p;
     return REEL_OK;
+}
+
+static int count_set(const bool *set, int n)
+{
+    int count = 0;
+    for (int i = 0; i < n; i++) count += set[i];
+    return count;
+}
+
+// Again and again while cuDNN refuses something: convolutions of e4m3 become fp16
+// (each time at least one), then nothing is joined in place.
+static enum reel_err compile_refused(const struct graph *graph, const struct backend_params *params, int sm,
+                                     struct program **out_program)
+{
+    struct attempt a = {sm, sm >= 80, calloc((size_t)graph->n_values + 1, sizeof *a.no_fp8)};
+    if (!a.no_fp8) return reel_fail(REEL_ERR_NOMEM, "could not compile graph \"%s\": out of memory", graph->name);
+    enum reel_err err;
+    for (int refused = 0;;) {
+        err = compile_with(&exec_device, graph, params, &a, out_program);
+        if (err != REEL_AGAIN) break;
+        const int now = count_set(a.no_fp8, graph->n_values);
+        if (now == refused && !a.join) break;
+        if (now == refused) {
+            reel_debug("backend", "cuDNN has no engine for joining in place: what Concat joins is copied");
+            a.join = false;
+        }
+        refused = now;
+    }
+    if (!err && (*out_program)->lowered) (*out_program)->lowered->no_fp8 = NULL;
+    free(a.no_fp8);
+    return err;
 }
 
 static enum reel_err compile_device(const struct graph *graph, const struct backend_params *params,
@@ -111,11 +164,7 @@ static enum reel_err compile_device(const struct graph *graph, const struct back
     enum reel_err err = probe_device(params);
     if (!err) err = reel_cuda_device(params->device, &device);
     const int sm = err ? 0 : 10 * device.cc_major + device.cc_minor;
-    if (!err) err = compile_with(&exec_device, graph, params, sm, sm >= 80, out_program);
-    if (err == REEL_AGAIN) {
-        reel_debug("backend", "cuDNN has no engine for joining in place: what Concat joins is copied");
-        err = compile_with(&exec_device, graph, params, sm, false, out_program);
-    }
+    if (!err) err = compile_refused(graph, params, sm, out_program);
     if (!err && params->autotune && (*out_program)->exec) {
         err = exec_device.autotune((*out_program)->exec, params->autotune);
         if (err) destroy(out_program);
@@ -131,8 +180,12 @@ static enum reel_err compile_device(const struct graph *graph, const struct back
 static enum reel_err compile_host(const struct graph *graph, const struct backend_params *params,
                                   struct program **out_program)
 {
-    enum reel_err err = probe_host(params);
-    return err ? err : compile_with(&exec_host, graph, params, HOST_SM, true, out_program);
+    return compile_with(&exec_host, graph, params, &(struct attempt){.sm = HOST_SM, .join = true}, out_program);
+}
+
+static enum reel_err measure(const struct graph *graph, const struct reel_tensor *const *in, struct ranges *ranges)
+{
+    return has_control(graph) ? REEL_OK : gpu_measure(graph, in, ranges);
 }
 
 // ---- running ---------------------------------------------------------------------------
@@ -252,6 +305,9 @@ static void dump(const struct program *p, void *stdio_file)
     const struct lowered *l = p->lowered;
     fprintf(f, "# %s, arena %zu KB, constants %zu KB, host %zu KB, %d steps (%d on the host)\n", gpu_elem_name(l->low),
             l->arena_bytes >> 10, l->const_bytes >> 10, l->host_bytes >> 10, l->n_steps, l->n_host_steps);
+    if (l->n_f8_middle)
+        fprintf(f, "# f8: %d of the %d convolutions between the first and the last; cuDNN refused %d\n", l->n_f8,
+                l->n_f8_middle, l->n_f8_refused);
     for (int i = 0; i < l->n_steps; i++) {
         const char *part = i < l->main_begin ? "in " : i >= l->main_end ? "out" : "   ";
         fprintf(f, "%3d %s %s %s\n", i, part, gpu_step_text(l, &l->steps[i], text, sizeof text),
@@ -281,6 +337,7 @@ const struct backend_ops backend_cudnn = {
     .own_ops = own_ops,
     .probe = probe_device,
     .compile = compile_device,
+    .measure = measure,
     .run = run,
     .device_input = device_input,
     .device_output = device_output,
@@ -297,6 +354,7 @@ const struct backend_ops backend_cudnn_host = {
     .own_ops = own_ops,
     .probe = probe_host,
     .compile = compile_host,
+    .measure = measure,
     .run = run,
     .device_input = device_input,
     .device_output = device_output,

@@ -71,14 +71,15 @@ static void every_half_through_the_kernel(void)
 {
     CASES(5)
     {
-    struct mem x = make(GPU_ELEM_F16, 65536, 0, 1), y = make(GPU_ELEM_U8, 65536, 0, 1), want = copy_of(&y);
-    for (int i = 0; i < 65536; i++) ((uint16_t *)x.p)[i] = (uint16_t)i;
-    struct gpu_quantise all = {.elem = GPU_ELEM_F16, .pixels = 65536 / 32, .channels = 32, .x_pitch = 32, .scale = 1};
-    all.scale = ldexpf(1, pick(-8, 8));
-    gpu_quantise_ref(&all, x.p, want.p);
-    CHECK_INT(gpu_quantise(&all, x.p, y.p, NULL), 0);
-    SAME(y, want, "every half");
-    drop(&x), drop(&y), drop(&want);
+        struct mem x = make(GPU_ELEM_F16, 65536, 0, 1), y = make(GPU_ELEM_U8, 65536, 0, 1), want = copy_of(&y);
+        for (int i = 0; i < 65536; i++) ((uint16_t *)x.p)[i] = (uint16_t)i;
+        struct gpu_quantise all = {
+            .elem = GPU_ELEM_F16, .pixels = 65536 / 32, .channels = 32, .x_pitch = 32, .scale = 1};
+        all.scale = ldexpf(1, pick(-8, 8));
+        gpu_quantise_ref(&all, x.p, want.p);
+        CHECK_INT(gpu_quantise(&all, x.p, y.p, NULL), 0);
+        SAME(y, want, "every half");
+        drop(&x), drop(&y), drop(&want);
     }
 }
 
@@ -92,7 +93,8 @@ static void the_kernel_equals_its_twin(void)
         struct mem a = make((enum gpu_elem)p.elem, p.pixels * p.x_pitch, -20, 20);
         struct mem b = make(GPU_ELEM_U8, p.pixels * p.channels, 0, 1), c = copy_of(&b);
         for (int i = 0; i < 20; i++)
-            gpu_elem_store((enum gpu_elem)p.elem, a.p, pick(0, (int)a.n - 1), ldexpf((float)pick(-9, 9), pick(-14, 12)));
+            gpu_elem_store((enum gpu_elem)p.elem, a.p, pick(0, (int)a.n - 1),
+                           ldexpf((float)pick(-9, 9), pick(-14, 12)));
         gpu_quantise_ref(&p, a.p, c.p);
         CHECK_INT(gpu_quantise(&p, a.p, b.p, NULL), 0);
         SAME(b, c, "quantise");

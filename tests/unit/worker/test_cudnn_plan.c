@@ -347,28 +347,68 @@ static void test_pitch(void)
     }
 }
 
-// FP8 came with sm_89.
+// A convolution of e4m3 numbers as lower_fp8.c asks for it: a scale a channel, [residual],
+// bias, activation, and, where the result is e4m3 too, its scale.
+static struct gpu_pattern fp8_pattern(int c, int k, int r, int h, int w, int step, bool residual, enum gpu_type y)
+{
+    struct gpu_pattern p = gpu_pattern_make(GPU_CONV, c, h, w, k, r, r);
+    p.pad_top = p.pad_left = p.pad_bottom = p.pad_right = r / 2;
+    p.x_type = p.w_type = GPU_F8E4M3;
+    p.y_type = y;
+    gpu_pattern_add(&p, EPILOGUE_MUL, GPU_OPERAND_CHANNEL, 0, 0);
+    if (residual) gpu_pattern_add(&p, EPILOGUE_ADD, GPU_OPERAND_TENSOR, 0, 0);
+    gpu_pattern_add(&p, EPILOGUE_ADD, GPU_OPERAND_CHANNEL, 0, 0);
+    if (step == EPILOGUE_PRELU)
+        gpu_pattern_add(&p, EPILOGUE_PRELU, GPU_OPERAND_CHANNEL, 0, 0);
+    else if (step != EPILOGUE_ADD)
+        gpu_pattern_add(&p, (enum epilogue_kind)step, GPU_OPERAND_NONE, 0.1f, 6);
+    if (y == GPU_F8E4M3) gpu_pattern_add(&p, EPILOGUE_MUL, GPU_OPERAND_CHANNEL, 0, 0);
+    for (int i = 0; i < p.n_steps; i++) p.step[i].type = p.step[i].kind == EPILOGUE_MUL ? GPU_F32 : GPU_F16;
+    return p;
+}
+
+// FP8 came with sm_89: whole, on tensor cores, without a copy, for every batch; before
+// it there is none.
 static void test_fp8(void)
 {
     NO_CUDNN();
-    static const char *const devices[] = {"h200", "rtx4090", "b200", "a100"};
+    static const char *const devices[] = {"rtx4090", "h200", "b200", "rtx5090"}, *const none[] = {"a100", "rtx3090",
+                                                                                                  "t4"};
+    const struct gpu_pattern patterns[] = {
+        fp8_pattern(64, 64, 3, 540, 960, EPILOGUE_PRELU, false, GPU_F8E4M3),
+        fp8_pattern(64, 64, 3, 540, 960, EPILOGUE_PRELU, false, GPU_F16),
+        fp8_pattern(64, 64, 3, 270, 480, EPILOGUE_ADD, true, GPU_F16),
+        fp8_pattern(64, 64, 3, 270, 480, EPILOGUE_RELU, true, GPU_F8E4M3),
+        fp8_pattern(128, 64, 1, 80, 80, EPILOGUE_SILU, false, GPU_F8E4M3),
+        fp8_pattern(16, 48, 3, 40, 40, EPILOGUE_CLIP, false, GPU_F8E4M3),
+        fp8_pattern(160, 32, 3, 270, 480, EPILOGUE_LEAKY, false, GPU_F16),
+    };
     for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
         struct gpu_planner *planner = planner_for(devices[d], (struct gpu_planner_params){.choose_only = true});
-        struct gpu_pattern p = gpu_pattern_make(GPU_CONV, 64, 540, 960, 64, 3, 3);
-        p.pad_top = p.pad_left = p.pad_bottom = p.pad_right = 1;
-        p.x_type = p.w_type = p.y_type = GPU_F8E4M3;
-        gpu_pattern_add(&p, EPILOGUE_MUL, GPU_OPERAND_SCALAR, 0.5f, 0);
-        gpu_pattern_add(&p, EPILOGUE_ADD, GPU_OPERAND_CHANNEL, 0, 0);
-        p.step[1].type = GPU_F32;
-        gpu_pattern_add(&p, EPILOGUE_LEAKY, GPU_OPERAND_NONE, 0.1f, 0);
-        struct gpu_plan_info info = choose(planner, &p);
-        if (strcmp(devices[d], "a100") == 0) {
-            CHECK_INT(info.engine, -1);
-            CHECK_HAS(reel_fail_text(), "for sm_80: cuDNN lists no engine");
-        } else {
-            CHECK_INT(info.fused_steps, 3);
-            CHECK_INT(info.tensor_core, true);
+        for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+            struct gpu_pattern p = patterns[i];
+            char text[GPU_PATTERN_TEXT_MAX];
+            gpu_pattern_text(&p, text, sizeof text);
+            struct gpu_plan_info one = choose(planner, &p);
+            CHECK_MSG(one.fused_steps == p.n_steps && one.tensor_core && !one.generic && one.workspace_bytes == 0,
+                      "%s: %s: engine %d fused %d workspace %zu", devices[d], text, one.engine, one.fused_steps,
+                      one.workspace_bytes);
+            if (i) continue;
+            p.n = 4;
+            struct gpu_plan_info four = choose(planner, &p);
+            CHECK_INT(four.engine, one.engine);
+            CHECK_INT(four.repeat, 1);
+            // a dense block's layer, into its part of a joined tensor
+            p = patterns[6];
+            p.y_pitch = 192;
+            CHECK_INT(choose(planner, &p).fused_steps, p.n_steps);
         }
+        gpu_planner_destroy(&planner);
+    }
+    for (size_t d = 0; d < sizeof none / sizeof *none; d++) {
+        struct gpu_planner *planner = planner_for(none[d], (struct gpu_planner_params){.choose_only = true});
+        CHECK_INT(choose(planner, &patterns[0]).engine, -1);
+        CHECK_HAS(reel_fail_text(), "cuDNN lists no engine");
         gpu_planner_destroy(&planner);
     }
 }

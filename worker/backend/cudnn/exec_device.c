@@ -95,10 +95,19 @@ static bool has_pitch(const struct gpu_pattern *p)
     return any;
 }
 
-// AGAIN: cuDNN has nothing good for parts of joined tensors here.
+// Whether a pattern of e4m3 numbers is one kernel on tensor cores: what is left of it
+// could not be finished on what is no fp16.
+static bool good_f8(const struct gpu_plan_info *i, const struct gpu_pattern *p)
+{
+    return i->tensor_core && !i->generic && i->fused_steps == p->n_steps;
+}
+
+// AGAIN: cuDNN has nothing good for convolutions of e4m3 numbers (they are marked in
+// no_fp8), or for parts of joined tensors, here.
 static enum reel_err make_plans(struct exec *e, int device)
 {
     struct lowered *p = e->p;
+    bool refused = false;
     char text[512];
     const struct gpu_planner_params params = {.pins = e->pins};
     prepare_plans(p, &params, device);
@@ -106,8 +115,17 @@ static enum reel_err make_plans(struct exec *e, int device)
     for (int i = 0; i < p->n_steps && !err; i++) {
         if (p->steps[i].kind != STEP_PLAN) continue;
         err = gpu_plan_create(e->planner, &p->steps[i].pattern, &e->plans[i]);
-        if (has_pitch(&p->steps[i].pattern) &&
-            (err == REEL_ERR_UNSUPPORTED || (!err && gpu_plan_info(e->plans[i])->engine == 0)))
+        if (p->steps[i].pattern.x_type == GPU_F8E4M3) {
+            if (err && err != REEL_ERR_UNSUPPORTED) return err;
+            if (err || !good_f8(gpu_plan_info(e->plans[i]), &p->steps[i].pattern)) {
+                reel_debug("backend", "fp16 for %s: %s", gpu_step_text(p, &p->steps[i], text, sizeof text),
+                           err ? reel_fail_text() : "cuDNN takes it in part");
+                p->no_fp8[p->steps[i].node->out[0]->id] = refused = true;
+                err = REEL_OK;
+                continue;
+            }
+        } else if (has_pitch(&p->steps[i].pattern) &&
+                   (err == REEL_ERR_UNSUPPORTED || (!err && gpu_plan_info(e->plans[i])->engine == 0)))
             return REEL_AGAIN;
         if (err == REEL_ERR_UNSUPPORTED) {
             reel_debug("backend", "own kernel for %s: %s", gpu_step_text(p, &p->steps[i], text, sizeof text),
@@ -119,6 +137,7 @@ static enum reel_err make_plans(struct exec *e, int device)
             if (bytes > e->workspace_bytes) e->workspace_bytes = bytes;
         }
     }
+    if (!err && refused) return REEL_AGAIN;
     if (!err && e->workspace_bytes) err = reel_cuda_malloc(e->workspace_bytes, &e->workspace);
     return err;
 }
@@ -218,6 +237,8 @@ static int launch(struct exec *e, const struct step *s, const void *const *opera
         return gpu_matmul(&s->u.matmul, x, w, operand, y, stream);
     case STEP_COPY:
         return gpu_copy(&s->u.copy, x, y, w, stream);
+    case STEP_QUANTISE:
+        return gpu_quantise(&s->u.quantise, x, y, stream);
     case STEP_ELEMENTWISE:
         return gpu_elementwise(&s->u.elementwise, x, operand, y, stream);
     case STEP_POOL:

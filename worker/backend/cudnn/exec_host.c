@@ -87,6 +87,9 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
     case STEP_COPY:
         gpu_copy_ref(&s->u.copy, x, y, w);
         break;
+    case STEP_QUANTISE:
+        gpu_quantise_ref(&s->u.quantise, x, y);
+        break;
     case STEP_ELEMENTWISE:
         gpu_elementwise_ref(&s->u.elementwise, x, operand, y);
         break;

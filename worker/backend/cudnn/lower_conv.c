@@ -107,6 +107,11 @@ static bool open_job(struct lowered *p, const struct node *node, struct job *j)
     return axis_ok(&j->y) && axis_ok(&j->x);
 }
 
+static enum gpu_type gpu_type_of(enum gpu_elem e)
+{
+    return e == GPU_ELEM_F32 ? GPU_F32 : e == GPU_ELEM_F16 ? GPU_F16 : e == GPU_ELEM_F8 ? GPU_F8E4M3 : GPU_BF16;
+}
+
 static struct gpu_pattern pattern_of(const struct lowered *p, const struct job *j)
 {
     struct gpu_pattern g = gpu_pattern_make(j->transposed ? GPU_DECONV : GPU_CONV, j->in->pitch, j->in->h, j->in->w,
@@ -118,7 +123,7 @@ static struct gpu_pattern pattern_of(const struct lowered *p, const struct job *
     g.stride_h = (int)j->y.stride, g.stride_w = (int)j->x.stride;
     g.dilation_h = (int)j->y.dilation, g.dilation_w = (int)j->x.dilation;
     g.out_pad_h = (int)j->y.out_pad, g.out_pad_w = (int)j->x.out_pad;
-    g.x_type = g.w_type = g.y_type = p->low == GPU_ELEM_F32 ? GPU_F32 : p->low == GPU_ELEM_F16 ? GPU_F16 : GPU_BF16;
+    g.x_type = g.w_type = g.y_type = gpu_type_of(p->low);
     g.allow_tf32 = p->allow_tf32;
     return g;
 }
@@ -156,6 +161,8 @@ bool gpu_pattern_chain(struct gpu_pattern *g, const struct gpu_chain *chain)
                   : chain->operand[s->operand].per_channel ? GPU_OPERAND_CHANNEL
                                                            : GPU_OPERAND_TENSOR;
         if (!gpu_pattern_add(g, table[k].kind, how, s->alpha, s->beta)) return false;
+        if (how >= GPU_OPERAND_CHANNEL)
+            g->step[g->n_steps - 1].type = gpu_type_of((enum gpu_elem)chain->operand[s->operand].elem);
         const int pitch = how == GPU_OPERAND_TENSOR ? chain->operand[s->operand].pitch : 0;
         g->step[g->n_steps - 1].pitch = pitch == g->k ? 0 : pitch;
     }
@@ -227,6 +234,10 @@ struct places {
 static enum reel_err find_x(struct lowered *p, const struct job *j, struct places *at)
 {
     const bool part = gpu_is_part(j->in) && j->groups == 1 && !j->transposed;
+    if (j->out->f8) {
+        at->x_pitch = j->in->pitch;
+        return gpu_fp8_need(p, j->node->in[0], &at->x);
+    }
     at->x_pitch = part ? j->in->part.pitch : j->in->pitch;
     return gpu_need_form(p, j->node->in[0], part ? FORM_PART : FORM_IMAGE, &at->x);
 }
@@ -239,6 +250,20 @@ static enum reel_err find_y(struct lowered *p, const struct job *j, bool whole, 
     if (!j->out->part.root || j->groups != 1 || j->transposed || !whole) return gpu_make_form(p, y, FORM_IMAGE, &at->y);
     enum reel_err err = gpu_make_part(p, y, &at->y);
     at->y_pitch = j->out->part.pitch;
+    return err;
+}
+
+// The pattern in e4m3, its weights and scales.
+static enum reel_err narrow(struct lowered *p, const struct job *j, bool whole, struct gpu_pattern *g,
+                            struct gpu_conv *conv, struct gpu_chain *chain, struct ref *operand, struct ref *out_w)
+{
+    const struct f8_conv c = {j->node, j->w, j->out->c, j->in->c, (int)(j->y.kernel * j->x.kernel)};
+    bool y_f8 = false;
+    enum reel_err err = gpu_fp8_layer(p, &c, whole, chain, operand, out_w, &y_f8);
+    conv->x_f8 = true;
+    if (y_f8) conv->elem = GPU_ELEM_F8;
+    g->x_type = g->w_type = GPU_F8E4M3;
+    g->y_type = gpu_type_of((enum gpu_elem)conv->elem);
     return err;
 }
 
@@ -280,16 +305,25 @@ static enum reel_err lower(struct lowered *p, struct job *j, bool *out_done)
     for (int i = 0; i < GPU_OPERANDS; i++) operand[i] = REF_NONE;
     enum reel_err err = find_x(p, j, &at);
     if (!err) err = gpu_build_chain(p, j->node, j->out, false, j->bias, &chain, operand, &left);
-    if (!err) err = find_y(p, j, left == j->node->n_epilogue, &at);
+    const bool padded = j->groups == 1, whole = left == j->node->n_epilogue;
+    struct gpu_conv conv = conv_of(p, j, padded);
+    if (!err && j->out->f8) err = narrow(p, j, whole, &g, &conv, &chain, operand, &w);
+    if (!err && conv.elem == GPU_ELEM_F8) {
+        at.y_pitch = j->out->pitch;
+        err = gpu_make_form(p, j->node->out[0], FORM_F8, &at.y);
+    } else if (!err) {
+        err = find_y(p, j, whole, &at);
+    }
     if (err) return err;
     set_pitches(&g, &at);
-    const bool padded = j->groups == 1;
-    struct gpu_conv conv = conv_of(p, j, padded);
     conv.x_pitch = at.x_pitch, conv.y_pitch = at.y_pitch;
     const char *own = better_kernel(&conv);
     plan = plan && !own && gpu_pattern_chain(&g, &chain);
     if (plan && gpu_pattern_check(&g)) plan = false;
-    if (depthwise && !plan)
+    if (j->out->f8 && !plan) return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\" in fp8", j->node->name);
+    if (j->out->f8)
+        ; // it has them
+    else if (depthwise && !plan)
         err = depthwise_weights(p, j, &w);
     else
         err = ordered_weights(p, j,

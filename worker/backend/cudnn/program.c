@@ -138,6 +138,7 @@ enum gpu_elem gpu_elem_of(enum reel_dtype dtype, bool *out_exact)
 enum gpu_elem gpu_form_elem(const struct lowered *p, const struct info *i, enum form_kind kind)
 {
     bool exact;
+    if (kind == FORM_F8) return GPU_ELEM_F8;
     return kind == FORM_LOW || kind == FORM_IMAGE || kind == FORM_PART ? p->low : gpu_elem_of(i->dtype, &exact);
 }
 
@@ -156,8 +157,9 @@ static enum form_kind canonical(const struct lowered *p, enum form_kind kind)
 
 static size_t form_bytes(const struct lowered *p, const struct info *i, enum form_kind kind)
 {
-    if (kind == FORM_IMAGE)
-        return (size_t)i->n * (size_t)i->h * (size_t)i->w * (size_t)i->pitch * gpu_elem_bytes(p->low);
+    if (kind == FORM_IMAGE || kind == FORM_F8)
+        return (size_t)i->n * (size_t)i->h * (size_t)i->w * (size_t)i->pitch *
+               gpu_elem_bytes(gpu_form_elem(p, i, kind));
     return (size_t)i->count * (kind == FORM_LOW ? gpu_elem_bytes(p->low) : reel_dtype_bytes(i->dtype));
 }
 
@@ -562,10 +564,11 @@ static enum reel_err compile_outputs(struct lowered *p)
     return REEL_OK;
 }
 
-static enum reel_err lower_graph(struct lowered *p, bool join)
+static enum reel_err lower_graph(struct lowered *p, const struct lower_params *params)
 {
     enum reel_err err = make_infos(p);
-    if (!err && join) gpu_plan_parts(p);
+    if (!err && params->join) gpu_plan_parts(p);
+    if (!err && params->precision == PRECISION_FP8) err = gpu_fp8_plan(p);
     if (!err) err = compile_inputs(p);
     for (const struct node *n = p->graph->first; n && !err; n = n->next) err = compile_node(p, n);
     if (!err) err = compile_outputs(p);
@@ -573,20 +576,23 @@ static enum reel_err lower_graph(struct lowered *p, bool join)
     return err;
 }
 
-enum reel_err gpu_lowered_create(const struct graph *graph, enum precision precision, int sm, bool join,
+enum reel_err gpu_lowered_create(const struct graph *graph, const struct lower_params *params,
                                  struct lowered **out_lowered)
 {
+    const enum precision precision = params->precision;
     struct lowered *p = calloc(1, sizeof *p);
     if (!p) return gpu_no_memory(NULL);
     p->graph = graph;
+    p->ranges = params->ranges;
+    p->no_fp8 = params->no_fp8;
     p->low = precision == PRECISION_BF16                                  ? GPU_ELEM_BF16
              : precision == PRECISION_FP32 || precision == PRECISION_TF32 ? GPU_ELEM_F32
                                                                           : GPU_ELEM_F16;
     p->allow_tf32 = precision == PRECISION_TF32;
-    p->sm = sm;
+    p->sm = params->sm;
     p->in_staging = calloc((size_t)graph->n_inputs + 1, sizeof *p->in_staging);
     p->out_staging = calloc((size_t)graph->n_outputs + 1, sizeof *p->out_staging);
-    enum reel_err err = p->in_staging && p->out_staging ? lower_graph(p, join) : gpu_no_memory(NULL);
+    enum reel_err err = p->in_staging && p->out_staging ? lower_graph(p, params) : gpu_no_memory(NULL);
     if (err) {
         gpu_lowered_destroy(&p);
         return err;

@@ -29,6 +29,7 @@ enum form_kind {
     FORM_LOW,
     FORM_IMAGE,
     FORM_PART, // as IMAGE, but between the channels of others, in a joined tensor (lower_parts.c)
+    FORM_F8,   // as IMAGE, in e4m3 with the value's scale, for convolutions alone (lower_fp8.c)
     FORM_HOST,
     FORMS,
 };
@@ -67,12 +68,29 @@ struct info {
     struct part part;           // planned
     struct ref joined;          // of a part's root: the tensor, from the first part on
     int uses;                   // reads by nodes and as a graph output
+    bool f8;                    // made by a convolution of e4m3 numbers
+    bool f8_only;               // and read by such convolutions alone
+    int f8_exponent;            // as an input of one: it stands for code * 2^f8_exponent
     struct reel_tensor dynamic; // at run time, when count is -1
+};
+
+struct lower_params {
+    enum precision precision; // AUTO is fp16
+    int sm;                   // of the device, 90 for compute capability 9.0: which own kernels there are
+    bool join;                // results are joined in place (of sm_80 and later, where cuDNN has engines for it)
+    // FP8: what values measured, NULL: nothing is known; and by value id the results
+    // whose convolutions stay fp16, which an executor writes that has no engine for
+    // one. Both borrowed, NULL: none.
+    const struct ranges *ranges;
+    bool *no_fp8;
 };
 
 struct lowered {
     const struct graph *graph;
-    enum gpu_elem low; // the program's float type
+    const struct ranges *ranges;
+    bool *no_fp8;
+    int n_f8, n_f8_middle, n_f8_refused; // convolutions: of e4m3; between the first and the last; refused by cuDNN
+    enum gpu_elem low;                   // the program's float type
     bool allow_tf32;
     int sm;            // of the device
     bool own_matmul;   // no cuDNN products
@@ -90,11 +108,8 @@ struct lowered {
     struct ref *in_staging, *out_staging;        // PLAIN forms of the graph's inputs and outputs, for the host
 };
 
-// Lowers. precision: AUTO is fp16; sm: of the device, 90 for compute capability 9.0,
-// which own kernels there are depends on it; join: results are joined in place (of
-// sm_80 and later, where cuDNN has engines for it). Errors: UNSUPPORTED (node
-// named), NOMEM.
-enum reel_err gpu_lowered_create(const struct graph *graph, enum precision precision, int sm, bool join,
+// Lowers. Errors: UNSUPPORTED (node named), NOMEM.
+enum reel_err gpu_lowered_create(const struct graph *graph, const struct lower_params *params,
                                  struct lowered **out_lowered);
 // Accepts &NULL, writes NULL.
 void gpu_lowered_destroy(struct lowered **lowered);
@@ -143,6 +158,23 @@ bool gpu_on_device(const struct lowered *p, const struct info *i);
 bool gpu_is_part(const struct info *i);
 // Plans which values become parts.
 void gpu_plan_parts(struct lowered *p);
+// Whether GPUs of this compute capability multiply e4m3 numbers: UNSUPPORTED, with
+// what does.
+enum reel_err gpu_fp8_check(const char *gpu, int cc_major, int cc_minor);
+// Plans which convolutions multiply e4m3 numbers: those whose info->f8 is set.
+enum reel_err gpu_fp8_plan(struct lowered *p);
+// v in e4m3, made from its image where no convolution has made it so.
+enum reel_err gpu_fp8_need(struct lowered *p, const struct value *v, struct ref *out_ref);
+// Such a convolution; w (K,C,R,S).
+struct f8_conv {
+    const struct node *node;
+    const float *w;
+    int k, c, taps;
+};
+// Its weights in e4m3 as (K,R,S,C), and the scales in front of its chain and, where
+// its result is e4m3 too, behind. whole: no step of the epilogue is left over.
+enum reel_err gpu_fp8_layer(struct lowered *p, const struct f8_conv *conv, bool whole, struct gpu_chain *chain,
+                            struct ref *operand, struct ref *out_w, bool *out_y_f8);
 // v's place in its joined tensor, to be written by the step added next.
 enum reel_err gpu_make_part(struct lowered *p, const struct value *v, struct ref *out_ref);
 

@@ -8,6 +8,7 @@
 #ifndef REEL_WORKER_BACKEND_CUDNN_STEPS_H
 #define REEL_WORKER_BACKEND_CUDNN_STEPS_H
 
+#include "kernels/gpu_fp8.h"
 #include "kernels/gpu_ops.h"
 #include "worker/backend/cudnn/pattern.h"
 
@@ -38,6 +39,7 @@ enum step_kind {
     STEP_DEPTHWISE,
     STEP_MATMUL,
     STEP_COPY,
+    STEP_QUANTISE,
     STEP_ELEMENTWISE,
     STEP_POOL,
     STEP_RESIZE,
@@ -68,6 +70,7 @@ struct step {
         struct gpu_conv conv;     // CONV, DEPTHWISE, PLAN of a convolution
         struct gpu_matmul matmul; // MATMUL, PLAN of a product
         struct gpu_copy copy;
+        struct gpu_quantise quantise;
         struct gpu_elementwise elementwise;
         struct gpu_pool pool;
         struct gpu_resize resize;

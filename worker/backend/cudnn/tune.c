@@ -62,7 +62,9 @@ static enum reel_err collect(struct tuning *t)
         struct subject *s = &t->subject[t->n++];
         *s = (struct subject){.pattern = &p->steps[i].pattern, .step = i, .best = -1};
         // As many steps as possible first: that is the heuristics' choice.
-        for (int steps = gpu_pattern_fusable(s->pattern); steps >= 0; steps--) {
+        // Of e4m3 numbers nothing can be left to another kernel.
+        const int least = s->pattern->x_type == GPU_F8E4M3 ? s->pattern->n_steps : 0;
+        for (int steps = gpu_pattern_fusable(s->pattern); steps >= least; steps--) {
             int room = MOST_CANDIDATES - s->n;
             s->n += gpu_plan_choices(planner, s->pattern, steps, &s->candidate[s->n],
                                      room < MOST_ENGINES ? room : MOST_ENGINES);
