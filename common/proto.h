@@ -226,6 +226,8 @@ struct reel_rec_open {
     uint32_t software;             // 1: decode on the processor, the GPU has failed here
     uint32_t memory;               // changes when the lane's slots in host memory are other pages than before
     uint32_t tile_pixels;          // as SHAPED said
+    uint32_t exchange;             // as SHAPED said
+    uint32_t reserved;
     struct reel_entry entry;
     int64_t start_pts; // frames of the segment: start_pts <= pts < end_pts
     int64_t end_pts;   // INT64_MAX for the last
@@ -307,7 +309,7 @@ struct reel_rec_shape {
     uint32_t job;
     uint32_t parts;       // wished: bands of a frame that several workers share
     uint32_t tile_pixels; // that an earlier run of the job settled on; 0: none
-    uint32_t reserved;
+    uint32_t exchange;    // 1: so many workers can work on one frame at the same time
     struct reel_media media;
     struct reel_geometry in;
 };
@@ -324,7 +326,7 @@ struct reel_rec_shaped {
     uint32_t reads_device, writes_device; // 1: frames may come from, results go to device memory
     uint32_t luma_only;                   // 1: the model makes luma, which no RGB picture can take
     uint32_t tile_pixels;                 // for want of memory frames are cut into tiles of at most so many; else 0
-    uint32_t reserved;
+    uint32_t exchange;                    // 1: parts give each other rows: all of a frame at the same time
 };
 
 struct reel_rec_ready {
@@ -337,6 +339,7 @@ struct reel_rec_work {
     uint32_t in_slot, out_slot;
     uint32_t flags;
     uint32_t part, reserved; // 0 of whole frames
+    uint64_t round;          // of parts that exchange rows (common/rounds.h); else 0
     int64_t pts;
 };
 

@@ -12,6 +12,7 @@
 #define COORDINATOR_COORDINATOR_H
 
 #include "common/device.h"
+#include "common/rounds.h"
 #include "common/shm.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/inputs.h"
@@ -23,6 +24,7 @@
 #include "coordinator/rings.h"
 #include "coordinator/rundir.h"
 #include "coordinator/supervise.h"
+#include "coordinator/team.h"
 
 #define RUN_MAX_LANES 64
 #define NO_LANE UINT32_MAX
@@ -149,6 +151,8 @@ struct run {
     uint32_t last_epoch;
     uint64_t last_order;
     struct dispatch dispatch;
+    struct team team;
+    struct reel_rounds *rounds; // in the object of collective_fd; NULL: no frame's parts exchange rows
 
     bool model_known;
     struct reel_rec_model model;
@@ -235,6 +239,19 @@ bool flow_owes(const struct run *run, const struct proc *p);
 uint32_t flow_open_lanes(const struct run *run, uint32_t job);
 // Least loaded live process of a stage for a lane; NULL when none may take it.
 struct proc *flow_choose(struct run *run, enum reel_stage stage, bool alone);
+
+// ---- flow_team.c ------------------------------------------------------------
+void flow_team_init(struct run *run);
+// No member waits for another any more: the run is at its end.
+void flow_team_end(struct run *run);
+void flow_team_fini(struct run *run);
+// Whether there are that many workers that may work on a frame together.
+bool flow_team_fits(const struct run *run, uint32_t parts);
+// Something has happened to a part of that lane, or to its holder, that the others
+// wait for; called before it is booked.
+void flow_team_break(struct run *run, const struct lane *lane, const char *why);
+// Gives frames to teams; true when any was given.
+bool flow_team_step(struct run *run, int64_t now_us);
 
 // ---- progress.c, report.c ---------------------------------------------------
 struct progress;

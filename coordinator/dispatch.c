@@ -163,7 +163,7 @@ static uint32_t older_first(const struct lane *lanes, uint32_t n_lanes, uint64_t
 {
     uint32_t best = n_lanes;
     for (uint32_t i = 0; i < n_lanes; i++) {
-        if (lanes[i].state != LANE_OPEN || (!any && lanes[i].p.order <= after)) continue;
+        if (lanes[i].state != LANE_OPEN || lanes[i].p.together || (!any && lanes[i].p.order <= after)) continue;
         if (best == n_lanes || lanes[i].p.order < lanes[best].p.order) best = i;
     }
     return best;

@@ -9,7 +9,8 @@
 // waiting, near the end nothing that others would finish sooner, and nothing
 // at all where one frame of it would hold up the others for a whole window.
 // Where a lane's frames are worked on in parts, a part counts as a frame here:
-// an idle worker takes the next part of the oldest frame.
+// an idle worker takes the next part of the oldest frame. Frames whose parts are
+// done together are given by team.c, which counts them here.
 //
 // Pure: time comes in as an argument. Called by flow.c.
 #ifndef COORDINATOR_DISPATCH_H

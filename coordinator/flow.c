@@ -241,6 +241,7 @@ static void fill_open(const struct run *run, uint32_t l, const struct job *job, 
                                   .task = job->shaped.task,
                                   .parts = job->shaped.parts,
                                   .tile_pixels = job->shaped.tile_pixels,
+                                  .exchange = job->shaped.exchange,
                                   .in_place = run->io[l].rings.place.in ? REEL_PLACE_DEVICE : REEL_PLACE_HOST,
                                   .out_place = run->io[l].rings.place.out ? REEL_PLACE_DEVICE : REEL_PLACE_HOST,
                                   .memory = run->io[l].memory,
@@ -287,6 +288,7 @@ static bool open_lane(struct run *run, uint32_t l, struct job *job, uint32_t seg
                                  .out_slots = grant.out_slots,
                                  .out_spares = grant.spares,
                                  .parts = job->shaped.parts,
+                                 .together = job->shaped.exchange,
                                  .order = ++run->last_order};
     struct lane *lane = &run->lanes[l];
     lane_open(lane, &params);
@@ -344,6 +346,7 @@ static void close_lane(struct run *run, uint32_t l)
 {
     struct lane *lane = &run->lanes[l];
     if (lane->state != LANE_OPEN) return;
+    if (lane_held_by(lane, LANE_NO_WORKER)) flow_team_break(run, lane, "their lane is given up");
     lane_close(lane);
     struct reel_rec_lane rec = {l, lane->p.epoch};
     for (uint32_t m = 0; m < LANE_MEMBER_WORKER0 + run->workers; m++)
@@ -448,6 +451,7 @@ void flow_on_done(struct run *run, struct proc *p, const struct reel_rec_done *r
     judge(p, result, "DONE", rec->lane, rec->n);
     if (result != LANE_OK) return;
     p->no_memory = 0;
+    if (first) team_on_done(&run->team);
     dispatch_on_done(&run->dispatch, p->index, rec->total_us);
     supervise_on_progress(p);
     struct job *job = job_of(run, lane);
@@ -521,6 +525,7 @@ static void worker_gone(struct run *run, const struct supervise_death *death)
             const struct lane_frame *f = lane_frame_of(lane, n);
             if (f->state == SLOT_GIVEN && lane_frame_is_with(f, w)) suspects[n_suspects++] = n;
         }
+        if (lane_held_by(lane, w)) flow_team_break(run, lane, "a worker is gone");
         drop_member(run, l, LANE_MEMBER_WORKER0 + w);
         for (uint32_t i = 0; i < n_suspects; i++) suspect_frame(run, l, suspects[i], held == 1);
     }
@@ -594,13 +599,15 @@ void flow_on_lane_failed(struct run *run, struct proc *p, const struct reel_rec_
         jobs_fail(run, job, (enum reel_err)rec->err, rec->text);
         return;
     }
-    if (p->stage == REEL_WORKER && rec->err == REEL_ERR_NOMEM) {
-        // No fault of the frame: it waits for memory, or for another worker.
+    if (p->stage == REEL_WORKER) flow_team_break(run, lane, rec->text);
+    if (p->stage == REEL_WORKER && (rec->err == REEL_ERR_NOMEM || (rec->err == REEL_GONE && lane->p.together))) {
+        // No fault of the frame: it waits for memory, for another worker, or for all of a team.
         enum lane_result result = lane_on_refused(lane, rec->epoch, rec->n, rec->part, p->index);
         judge(p, result, "FAILED", rec->lane, rec->n);
         if (result != LANE_OK) return;
         dispatch_on_let_go(&run->dispatch, p->index, 1);
-        if (++p->no_memory >= NO_MEMORY_FRAMES) run_leave_out(run, p, rec->text);
+        if (rec->err == REEL_ERR_NOMEM && ++p->no_memory >= NO_MEMORY_FRAMES && !p->left_out)
+            run_leave_out(run, p, rec->text);
         return;
     }
     if (p->stage == REEL_WORKER) {
@@ -665,6 +672,7 @@ static void note_first_dispatch(struct run *run, int64_t now_us)
 static void hand_out(struct run *run, int64_t now_us)
 {
     struct dispatch_batch batch;
+    if (flow_team_step(run, now_us)) note_first_dispatch(run, now_us);
     while (dispatch_next(&run->dispatch, run->lanes, run->n_lanes, now_us, &batch)) {
         note_first_dispatch(run, now_us);
         struct proc *w = supervise_at(&run->sup, REEL_WORKER, batch.worker);

@@ -224,6 +224,7 @@ static void step_shape(struct run *run, struct job *job)
     bool split = run->settings.split == SET_SPLIT_SPATIAL;
     struct reel_rec_shape rec = {.job = job->spec->id, .media = job->scanned.media, .in = job->in};
     rec.parts = !split ? 1 : run->workers < LANE_MAX_PARTS ? run->workers : LANE_MAX_PARTS;
+    rec.exchange = flow_team_fits(run, rec.parts);
     // What memory there was then is what the parts were made with.
     if (job->old.n_segments && !job->old.done) rec.tile_pixels = job->old.header.tile_pixels;
     ask(run, job, REEL_WORKER, REEL_MSG_SHAPE, &rec);
@@ -235,6 +236,7 @@ void jobs_on_shaped(struct run *run, struct proc *p, const struct reel_rec_shape
     if (!job) return;
     job->shaped = *rec;
     if (rec->parts < 1 || rec->parts > LANE_MAX_PARTS || rec->parts > run->workers) job->shaped.parts = 1;
+    if (job->shaped.parts < 2) job->shaped.exchange = 0;
     supervise_on_progress(p);
     next_state(job, JOB_PROVE);
 }

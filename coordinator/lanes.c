@@ -89,7 +89,7 @@ void lane_open(struct lane *lane, const struct lane_params *params)
     LANE_ASSERT(lane->state == LANE_IDLE && params->epoch > lane->p.epoch);
     LANE_ASSERT(params->in_slots >= 1 && params->in_slots <= LANE_MAX_SLOTS);
     LANE_ASSERT(params->out_slots >= 1 && params->out_slots <= LANE_MAX_SLOTS && params->out_spares <= LANE_MAX_SPARES);
-    LANE_ASSERT(params->parts <= LANE_MAX_PARTS);
+    LANE_ASSERT(params->parts <= LANE_MAX_PARTS && (!params->together || params->parts > 1));
     lane_init(lane);
     lane->p = *params;
     lane->state = LANE_OPEN;
@@ -197,7 +197,8 @@ static uint32_t free_part(const struct lane *lane, const struct lane_frame *f)
 static bool has_work(const struct lane *lane, const struct lane_frame *f)
 {
     if (f->state == SLOT_DECODED) return true;
-    return f->state == SLOT_GIVEN && in_parts(lane) && !f->fill_flags && free_part(lane, f) < LANE_MAX_PARTS;
+    return f->state == SLOT_GIVEN && in_parts(lane) && !lane->p.together && !f->fill_flags &&
+           free_part(lane, f) < LANE_MAX_PARTS;
 }
 
 uint32_t lane_next_work(struct lane *lane, uint32_t from)
@@ -223,9 +224,25 @@ uint32_t lane_give(struct lane *lane, uint32_t n, uint32_t worker, int64_t now_u
     LANE_ASSERT(lane->state == LANE_OPEN && in_flight(lane, n) && n < lane->low + lane->p.out_slots);
     struct lane_frame *f = at(lane, n);
     LANE_ASSERT(has_work(lane, f) && (in_parts(lane) || !f->held) && lane_may_serve(lane, worker));
+    LANE_ASSERT(!lane->p.together);
     uint32_t slot = n % lane->p.out_slots;
     hold(f, (int)lane_next_part(lane, n), worker, slot);
     if (f->state != SLOT_GIVEN) move(f, SLOT_GIVEN);
+    f->given_us = now_us;
+    return slot;
+}
+
+uint32_t lane_give_together(struct lane *lane, uint32_t n, const uint16_t *workers, int64_t now_us)
+{
+    LANE_ASSERT(lane->state == LANE_OPEN && in_flight(lane, n) && n < lane->low + lane->p.out_slots);
+    struct lane_frame *f = at(lane, n);
+    LANE_ASSERT(lane->p.together && f->state == SLOT_DECODED && !f->held && !f->parts_done);
+    uint32_t slot = n % lane->p.out_slots;
+    for (uint32_t i = 0; i < lane->p.parts; i++) {
+        LANE_ASSERT(lane_may_serve(lane, workers[i]));
+        hold(f, (int)i, workers[i], slot);
+    }
+    move(f, SLOT_GIVEN);
     f->given_us = now_us;
     return slot;
 }
@@ -286,6 +303,10 @@ static void back_to_decoded(struct lane *lane, uint32_t n)
 {
     struct lane_frame *f = at(lane, n);
     move(f, SLOT_DECODED);
+    if (lane->p.together) { // what is done of it was done with what is not
+        f->parts_done = 0;
+        if (n < lane->work_from) lane->work_from = n;
+    }
     if (f->fill_flags) answer(f, n % lane->p.out_slots);
 }
 
@@ -435,6 +456,10 @@ uint32_t lane_held_by(const struct lane *lane, uint32_t worker)
     if (lane->state == LANE_IDLE) return 0;
     for (uint32_t n = lane->low; n < lane->window_end; n++) {
         const struct lane_frame *f = &lane->frame[n % lane->p.in_slots];
+        if (worker == LANE_NO_WORKER) {
+            held += f->held;
+            continue;
+        }
         for (int i = 0; f->held && i < LANE_MAX_PARTS; i++) held += f->holder[i].worker == worker;
     }
     return held;

@@ -14,7 +14,9 @@
 //
 // A frame may be worked on in parts: bands of its picture, given to workers one
 // by one, all of them written into the one output slot. It is DONE when every
-// part is; a worker's death gives back the parts that it held and no others.
+// part is; a worker's death gives back the parts that it held and no others. Or
+// all parts are given at the same time (together): they need each other, and when
+// one is lost all are done again, once everybody has let go of the others.
 #ifndef COORDINATOR_LANES_H
 #define COORDINATOR_LANES_H
 
@@ -79,6 +81,7 @@ struct lane_params {
     uint32_t shape; // frames of lanes with equal shape may share a batch
     uint32_t in_slots, out_slots, out_spares;
     uint32_t parts; // of each frame; 0 or 1: whole frames
+    bool together;  // parts are given and done all at once, by team.c
     uint64_t order; // oldest first: smaller is older
 };
 
@@ -142,6 +145,9 @@ uint32_t lane_next_work(struct lane *lane, uint32_t from);
 uint32_t lane_next_part(const struct lane *lane, uint32_t n);
 // Gives frame n (from lane_next_work), or its lane_next_part(), to worker; returns the output slot.
 uint32_t lane_give(struct lane *lane, uint32_t n, uint32_t worker, int64_t now_us);
+// Gives all parts of frame n (from lane_next_work, of a lane whose parts go
+// together), part i to workers[i]; returns the output slot.
+uint32_t lane_give_together(struct lane *lane, uint32_t n, const uint16_t *workers, int64_t now_us);
 // The frame everybody waits for, if one worker has had it since before
 // `before_us`, the window is used up behind it and a spare slot is free;
 // UINT32_MAX: none.
@@ -164,7 +170,7 @@ bool lane_next_idle(struct lane *lane);
 struct lane_frame *lane_frame_of(struct lane *lane, uint32_t n); // NULL when not in flight
 // Whether worker holds frame f or a part of it.
 bool lane_frame_is_with(const struct lane_frame *f, uint32_t worker);
-// Frames and parts that worker holds.
+// Frames and parts that worker holds; LANE_NO_WORKER: that anybody does.
 uint32_t lane_held_by(const struct lane *lane, uint32_t worker);
 
 #endif

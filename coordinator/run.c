@@ -409,6 +409,7 @@ static enum reel_err setup(struct run *run)
     if (!err) err = reel_jobs_publish(run->inputs.jobs, run->inputs.n, &run->jobs_fd);
     if (!err) err = reel_stat_create(&run->stat_fd, &run->stat);
     if (!err) make_collective(run);
+    if (!err) flow_team_init(run);
     if (!err) err = reel_bus_open_hub(run->dir.bus_path, &run->bus);
     if (!err) err = flow_init(run);
     if (!err) err = jobs_init(run);
@@ -524,6 +525,7 @@ int run_all(struct run *run)
     for (int s = 0; s < REEL_STAGES; s++) run->cpu_us[s] = cpu_us[s] - run->cpu_at_first[s];
     run->cpu_until_us = end_us;
     if (run->progress) progress_end(run->progress, run, end_us);
+    flow_team_end(run);
     if (run->sup.n) supervise_end(&run->sup, run->interrupted ? STOP_END_US : END_US);
     int code = exit_code_of(run);
     if (!run->interrupted && !run->failed) drop_done_parts(run);
@@ -535,6 +537,7 @@ int run_all(struct run *run)
     progress_destroy(&run->progress);
     supervise_fini(&run->sup);
     jobs_fini(run);
+    flow_team_fini(run);
     flow_fini(run);
     reel_bus_close(&run->bus);
     free(run->config_text);

@@ -59,6 +59,17 @@ static bool shrink(struct worker *w, const struct task *task)
     return true;
 }
 
+enum reel_err batch_band_engine(struct worker *w, const struct task *task, uint32_t part, struct engine **out_engine)
+{
+    struct band band;
+    view_band(&task->view, (int)part, &band);
+    const struct view *v = &task->view;
+    enum reel_err err = engines_get_band(w->engines, &w->model, v->net_w, v->net_h, &band, out_engine);
+    if (err != REEL_ERR_NOMEM) return err;
+    engines_drop(w->engines); // those of other sizes go first
+    return engines_get_band(w->engines, &w->model, v->net_w, v->net_h, &band, out_engine);
+}
+
 // Checks the slot and finds the engine; nothing has begun yet.
 static enum reel_err prepare(struct worker *w, struct worker_lane *l, const struct reel_rec_work *work,
                              struct engine **out_engine, struct task_frame *out_frame)
@@ -70,7 +81,11 @@ static enum reel_err prepare(struct worker *w, struct worker_lane *l, const stru
     int parts = l->task.view.parts;
     if (work->part && work->part >= (uint32_t)parts)
         return reel_fail(REEL_ERR_PROTO, "work names part %u of %d", work->part, parts);
-    if (w->has_model)
+    if ((work->round > 0) != (l->task.view.margin > 0))
+        return reel_fail(REEL_ERR_PROTO, "work names round %llu", (unsigned long long)work->round);
+    if (work->round)
+        err = batch_band_engine(w, &l->task, work->part, out_engine);
+    else if (w->has_model)
         err = batch_engine(w, &l->task, out_engine);
     else
         err = engines_get(w->engines, NULL, parts, 0, 1, out_engine);
@@ -140,7 +155,9 @@ static enum reel_err run_here(struct worker *w, const struct reel_rec_work *work
                               struct task_frame *frame)
 {
     struct worker_lane *l = &w->lanes[work->lane];
-    enum reel_err err = l->task.ops->run(&l->task, engine, frame);
+    enum reel_err err = REEL_OK;
+    if (work->round) err = team_begin(w->team, work->round, work->part, (uint32_t)l->task.view.parts);
+    if (!err) err = l->task.ops->run(&l->task, engine, frame);
     if (!err) publish(w, work, frame);
     return err;
 }
@@ -241,5 +258,6 @@ again:
     }
     if (err && w->device && device_lost(w->device)) return err;
     if (err == REEL_ERR_NOMEM && shrink(w, &l->task)) goto again;
+    if (err && work.round) team_end_round(w->team, work.round);
     return answer(w, &work, err, &frame, reel_now_us() - begin_us);
 }

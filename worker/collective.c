@@ -51,6 +51,22 @@ enum reel_err collective_exchange(struct collective *c, const struct collective_
     return err;
 }
 
+enum reel_err collective_begin(struct collective *c, uint64_t round, uint32_t rank, uint32_t ranks)
+{
+    if (!c->ops->begin) return reel_fail(REEL_ERR_UNSUPPORTED, "could not begin a round: these workers have none");
+    if (!ranks || rank >= ranks) return reel_fail(REEL_ERR_PROTO, "could not begin a round as %u of %u", rank, ranks);
+    c->rank = rank;
+    c->ranks = ranks;
+    enum reel_err err = c->ops->begin(c, round);
+    c->over = err != REEL_OK;
+    return err;
+}
+
+void collective_end_round(struct collective *c, uint64_t round)
+{
+    if (c->ops->end_round) c->ops->end_round(c, round);
+}
+
 // ---- a file ---------------------------------------------------------------------------
 
 static bool read_file(const char *path, size_t most, uint8_t **out_data, size_t *out_bytes)

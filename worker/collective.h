@@ -6,8 +6,8 @@
 // (collective_shared.c), and NCCL between GPUs (collective_nccl.c).
 //
 // Nobody depends on it. Each step has a time limit and looks whether its peers
-// live; when one fails, GONE comes back on every side, the collective is over
-// for good, and the caller goes on alone. Not thread-safe.
+// live; when one fails, GONE comes back on every side, the collective (or its
+// round) is over for good, and the caller goes on alone. Not thread-safe.
 #ifndef REEL_WORKER_COLLECTIVE_H
 #define REEL_WORKER_COLLECTIVE_H
 
@@ -28,6 +28,15 @@ enum reel_err collective_open_shared(int fd, uint32_t rank, uint32_t ranks, int 
 // they run on `stream`. Errors: UNSUPPORTED (no NCCL, one GPU twice), GONE.
 enum reel_err collective_open_nccl(struct collective *meet, void *stream, int limit_ms, struct collective **out);
 void collective_close(struct collective **collective);
+
+// Rounds, of shared memory alone: what follows is between the ranks of round
+// `round` (common/rounds.h; the caller is `rank` of them), until the next one
+// begins. A number is begun once by each rank, and none while a member of an earlier
+// one that is over may still be in it. A worker's death is not looked for: who
+// sees it ends the round. Errors: UNSUPPORTED, PROTO, GONE (it is over).
+enum reel_err collective_begin(struct collective *c, uint64_t round, uint32_t rank, uint32_t ranks);
+// This rank will not go on with it: the others need not wait.
+void collective_end_round(struct collective *c, uint64_t round);
 
 uint32_t collective_rank(const struct collective *c);
 uint32_t collective_ranks(const struct collective *c);

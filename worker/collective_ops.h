@@ -20,6 +20,9 @@ struct collective {
 struct collective_ops {
     enum reel_err (*broadcast)(struct collective *c, void *data, size_t bytes, uint32_t root);
     enum reel_err (*exchange)(struct collective *c, const struct collective_halo *halo);
+    // NULL: there are no rounds.
+    enum reel_err (*begin)(struct collective *c, uint64_t round);
+    void (*end_round)(struct collective *c, uint64_t round);
     void (*close)(struct collective *c);
 };
 

@@ -3,6 +3,13 @@
 // Collectives of processes on one machine, through shared memory that the
 // coordinator made. Data goes in chunks; each rank counts its steps in a line of
 // its own, and the others wait for the count.
+//
+// Rows go without a second wait: each rank has two pairs of pieces and writes them
+// in turn. Who has seen a neighbour at step s has read what it wrote at s - 1, and
+// says so with step s; so a piece is written again two steps later only when both
+// neighbours are past it. The last step of a round nobody confirms: the next round
+// has pieces of its own (the one after it again those of the first; to be there,
+// the neighbours have met in the one between).
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -14,11 +21,15 @@
 
 #include "common/life.h"
 #include "common/proto.h"
+#include "common/rounds.h"
 #include "common/shm.h"
 #include "worker/collective_ops.h"
 
 #define MOST_RANKS 384u
 #define CHUNK ((size_t)1 << 20)
+#define PIECES 8 // of a rank: up and down, two steps, two rounds
+// Steps of a round: more than a network has layers times chunks of a row.
+#define ROUND_SHIFT 24
 
 // Field      writer     readers   order
 // step       its rank   all       release; pairs with the acquire in wait_for()
@@ -29,19 +40,22 @@ struct line {
 };
 
 struct shared {
-    _Alignas(64) _Atomic uint32_t over; // anybody, 0 -> 1 only
+    struct reel_rounds rounds;
+    _Alignas(64) _Atomic uint32_t over; // anybody, 0 -> 1 only; not of rounds
     struct line line[MOST_RANKS];
-    // Two chunks of a broadcast, or two of every rank's halo: never both at once.
-    _Alignas(4096) uint8_t data[];
+    _Alignas(4096) uint8_t data[2 * CHUNK]; // of a broadcast
+    uint8_t halo[];                         // pieces of each rank
 };
+#define HALO_BYTES (REEL_COLLECTIVE_BYTES - sizeof(struct shared))
 
 _Static_assert(sizeof(struct line) == 64, "each writer has its own cache line");
-_Static_assert(sizeof(struct shared) + 2 * CHUNK <= REEL_COLLECTIVE_BYTES, "the object holds two chunks");
+_Static_assert(sizeof(struct shared) + CHUNK <= REEL_COLLECTIVE_BYTES, "the object holds two chunks and a halo");
 
 struct process_group {
     struct collective base;
     struct shared *shared;
-    uint64_t step; // that this rank has come to
+    uint64_t step;  // that this rank has come to
+    uint64_t round; // 0: none
 };
 
 static struct process_group *group_of(struct collective *c)
@@ -53,14 +67,22 @@ static struct process_group *group_of(struct collective *c)
 
 static enum reel_err give_up(struct process_group *g, uint32_t rank, const char *why)
 {
-    atomic_store(&g->shared->over, 1);
+    if (g->round)
+        reel_rounds_end(&g->shared->rounds, g->round);
+    else
+        atomic_store(&g->shared->over, 1);
     return reel_fail(REEL_GONE, "could not work together with worker %u: %s", rank, why);
 }
 
 static bool is_dead(struct process_group *g, uint32_t rank)
 {
-    int32_t pid = atomic_load(&g->shared->line[rank].pid);
+    int32_t pid = g->round ? 0 : atomic_load(&g->shared->line[rank].pid); // a round's ranks are anybody
     return pid > 0 && kill(pid, 0) && errno == ESRCH;
+}
+
+static bool is_over(const struct process_group *g)
+{
+    return g->round ? reel_rounds_is_over(&g->shared->rounds, g->round) : atomic_load(&g->shared->over);
 }
 
 // Until `rank` has come to `step`.
@@ -69,7 +91,7 @@ static enum reel_err wait_for(struct process_group *g, uint32_t rank, uint64_t s
     const struct timespec nap = {0, 50000};
     int64_t until_us = reel_now_us() + (int64_t)g->base.limit_ms * 1000;
     for (int i = 0;; i++) {
-        if (atomic_load(&g->shared->over)) return give_up(g, rank, "the others gave up");
+        if (is_over(g)) return give_up(g, rank, "the others gave up");
         if (atomic_load_explicit(&g->shared->line[rank].step, memory_order_acquire) >= step) return REEL_OK;
         if (i < 64) {
             sched_yield();
@@ -124,27 +146,47 @@ static enum reel_err wait_for_neighbours(struct process_group *g, uint64_t step)
     return !err && g->base.rank + 1 < g->base.ranks ? wait_for(g, g->base.rank + 1, step) : err;
 }
 
+static uint8_t *piece(const struct process_group *g, uint32_t rank, size_t room)
+{
+    uint64_t turn = 2 * (g->round % 2) + g->step % 2;
+    return g->shared->halo + (PIECES * (size_t)rank + 2 * turn) * room;
+}
+
 static enum reel_err shared_exchange(struct collective *c, const struct collective_halo *h)
 {
     struct process_group *g = group_of(c);
-    size_t room = 2 * CHUNK / (2 * c->ranks) / 64 * 64;
+    const bool up = c->rank > 0, down = c->rank + 1 < c->ranks;
+    const size_t room = HALO_BYTES / (PIECES * (size_t)c->ranks) / 64 * 64;
     for (size_t at = 0; at < h->bytes; at += room) {
-        size_t n = h->bytes - at < room ? h->bytes - at : room;
-        uint8_t *up = g->shared->data + 2 * c->rank * room, *down = up + room;
-        uint64_t begin = g->step;
-        if (c->rank > 0) memcpy(up, (const uint8_t *)h->send_up + at, n);
-        if (c->rank + 1 < c->ranks) memcpy(down, (const uint8_t *)h->send_down + at, n);
-        come_to(g, begin + 1);
-        enum reel_err err = wait_for_neighbours(g, begin + 1);
+        const size_t n = h->bytes - at < room ? h->bytes - at : room;
+        g->step++;
+        uint8_t *mine = piece(g, c->rank, room);
+        if (up) memcpy(mine, (const uint8_t *)h->send_up + at, n);
+        if (down) memcpy(mine + room, (const uint8_t *)h->send_down + at, n);
+        come_to(g, g->step);
+        enum reel_err err = wait_for_neighbours(g, g->step);
         if (err) return err;
-        if (c->rank > 0) memcpy((uint8_t *)h->from_up + at, up - room, n);
-        if (c->rank + 1 < c->ranks) memcpy((uint8_t *)h->from_down + at, down + room, n);
-        come_to(g, begin + 2);
-        if ((err = wait_for_neighbours(g, begin + 2))) return err;
+        if (up) memcpy((uint8_t *)h->from_up + at, piece(g, c->rank - 1, room) + room, n);
+        if (down) memcpy((uint8_t *)h->from_down + at, piece(g, c->rank + 1, room), n);
     }
-    // A broadcast may come next, which writes where others still read.
-    come_to(g, g->step + 1);
-    return wait_for_all(g, g->step);
+    // A neighbour that is past a round that is over may write to its pieces again.
+    return is_over(g) ? give_up(g, c->rank, "the others gave up") : REEL_OK;
+}
+
+// ---- rounds ------------------------------------------------------------------------------------
+
+static enum reel_err shared_begin(struct collective *c, uint64_t round)
+{
+    struct process_group *g = group_of(c);
+    if (!round || c->ranks > MOST_RANKS) return reel_fail(REEL_ERR_PROTO, "could not begin round 0");
+    g->round = round;
+    g->step = round << ROUND_SHIFT;
+    return is_over(g) ? give_up(g, c->rank, "the others gave up") : REEL_OK;
+}
+
+static void shared_end_round(struct collective *c, uint64_t round)
+{
+    reel_rounds_end(&group_of(c)->shared->rounds, round);
 }
 
 // ---- making ------------------------------------------------------------------------------------
@@ -156,8 +198,11 @@ static void shared_close(struct collective *c)
     free(g);
 }
 
-static const struct collective_ops shared_ops = {
-    .broadcast = shared_broadcast, .exchange = shared_exchange, .close = shared_close};
+static const struct collective_ops shared_ops = {.broadcast = shared_broadcast,
+                                                 .exchange = shared_exchange,
+                                                 .begin = shared_begin,
+                                                 .end_round = shared_end_round,
+                                                 .close = shared_close};
 
 enum reel_err collective_open_shared(int fd, uint32_t rank, uint32_t ranks, int limit_ms, struct collective **out)
 {

@@ -22,6 +22,7 @@ struct engine {
     struct program *program; // then
     const struct engines *owner;
     int w, h, batch;
+    struct band band; // margin 0: no band of a picture
     uint64_t last_use, serial;
     int picture;               // index of the picture input
     struct reel_tensor input;  // float32
@@ -41,6 +42,8 @@ struct engines {
     struct ranges *ranges; // for every net of the same
     struct model_facts facts;
     struct net_io *io;
+    struct bands_need bands;
+    bool bands_known;
     struct engine *list[MAX_ENGINES];
     uint64_t clock, serials;
 };
@@ -167,6 +170,18 @@ struct field_reach engines_reach(struct engines *e, bool of_bits)
     return net_reach(e->first, of_bits);
 }
 
+const struct bands_need *engines_bands(struct engines *e)
+{
+    if (!e->bands_known) net_bands(e->first, &e->bands);
+    e->bands_known = true;
+    return &e->bands;
+}
+
+void engines_exchange_by(struct engines *e, const struct backend_exchange *exchange)
+{
+    e->params.backend_params.exchange = exchange;
+}
+
 // ---- preparing --------------------------------------------------------------
 
 // Once, whatever sizes come.
@@ -180,7 +195,7 @@ static enum reel_err find_ranges(struct engines *e, const struct model *model)
 }
 
 static enum reel_err create_engine(struct engines *e, const struct model *model, int w, int h, int batch,
-                                   struct engine **out_engine)
+                                   const struct band *band, struct engine **out_engine)
 {
     struct engine *g = calloc(1, sizeof *g);
     if (!g) return reel_fail(REEL_ERR_NOMEM, "could not prepare model: out of memory");
@@ -193,7 +208,8 @@ static enum reel_err create_engine(struct engines *e, const struct model *model,
     if (batch > 1) shape.dim[0] = batch;
     enum reel_err err = find_ranges(e, model);
     if (!err) err = open_net(e, &g->net);
-    if (!err) err = net_prepare(g->net, &shape);
+    if (!err) err = net_prepare_band(g->net, &shape, band);
+    if (!err && band) g->band = *band;
     if (!err) err = reel_tensor_init(&g->input, REEL_F32, &shape);
     if (!err && model->input.dtype != REEL_F32) err = reel_tensor_init(&g->native, model->input.dtype, &shape);
     if (err) {
@@ -237,15 +253,20 @@ int engine_batch(const struct engine *g)
     return g->batch;
 }
 
-enum reel_err engines_get(struct engines *e, const struct model *model, int w, int h, int batch,
-                          struct engine **out_engine)
+static bool same_band(const struct engine *g, const struct band *band)
 {
-    if (e->idle[0].program) return get_idle(e, w, out_engine);
+    static const struct band none;
+    const struct band *b = band ? band : &none;
+    return g->band.above == b->above && g->band.below == b->below && g->band.margin == b->margin;
+}
+
+static enum reel_err find_engine(struct engines *e, const struct model *model, int w, int h, int batch,
+                                 const struct band *band, struct engine **out_engine)
+{
     int oldest = 0;
-    if (batch < 1) batch = 1;
     for (int i = 0; i < MAX_ENGINES; i++) {
         struct engine *g = e->list[i];
-        if (g && g->w == w && g->h == h && g->batch == batch) {
+        if (g && g->w == w && g->h == h && g->batch == batch && same_band(g, band)) {
             g->last_use = ++e->clock;
             *out_engine = g;
             return REEL_OK;
@@ -253,11 +274,24 @@ enum reel_err engines_get(struct engines *e, const struct model *model, int w, i
         if (!g || (e->list[oldest] && g->last_use < e->list[oldest]->last_use)) oldest = i;
     }
     destroy_engine(&e->list[oldest]);
-    enum reel_err err = create_engine(e, model, w, h, batch, &e->list[oldest]);
+    enum reel_err err = create_engine(e, model, w, h, batch, band, &e->list[oldest]);
     if (err) return err;
     e->list[oldest]->last_use = ++e->clock;
     *out_engine = e->list[oldest];
     return REEL_OK;
+}
+
+enum reel_err engines_get(struct engines *e, const struct model *model, int w, int h, int batch,
+                          struct engine **out_engine)
+{
+    if (e->idle[0].program) return get_idle(e, w, out_engine);
+    return find_engine(e, model, w, h, batch < 1 ? 1 : batch, NULL, out_engine);
+}
+
+enum reel_err engines_get_band(struct engines *e, const struct model *model, int w, int h, const struct band *band,
+                               struct engine **out_engine)
+{
+    return find_engine(e, model, w, h, 1, band, out_engine);
 }
 
 void engines_drop(struct engines *e)

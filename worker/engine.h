@@ -6,6 +6,7 @@
 #ifndef REEL_WORKER_ENGINE_H
 #define REEL_WORKER_ENGINE_H
 
+#include "worker/graph/bands.h"
 #include "worker/graph/field.h"
 #include "worker/model.h"
 
@@ -30,6 +31,9 @@ enum reel_err engines_infer(struct engines *engines, const struct model *model, 
                             struct reel_shape *out_shapes);
 // net_reach().
 struct field_reach engines_reach(struct engines *engines, bool of_bits);
+// net_bands(), and how rows are exchanged then (borrowed as long as engines).
+const struct bands_need *engines_bands(struct engines *engines);
+void engines_exchange_by(struct engines *engines, const struct backend_exchange *exchange);
 // The engine for a network input of w x h, compiled when it is new (the one
 // unused for longest goes). Holds until the next call. Of a backend without a
 // model w is the number of parts that a frame is done in, and a run stands for
@@ -40,6 +44,9 @@ enum reel_err engines_get(struct engines *engines, const struct model *model, in
 // As many of `wish` images of w x h as one run may take: more than one with a
 // backend of device memory, for a network with one input whose number of images
 // is open, and all outputs of which have theirs along the first dimension.
+// The engine for one band, w x h with its margins.
+enum reel_err engines_get_band(struct engines *engines, const struct model *model, int w, int h,
+                               const struct band *band, struct engine **out_engine);
 int engines_batch(struct engines *engines, const struct model *model, int w, int h, int wish);
 int engine_batch(const struct engine *engine);
 // Lets go of all prepared engines: their memory is free. None of them has a run

@@ -14,8 +14,10 @@
 
 // ---- tasks ----------------------------------------------------------------
 
-static void settle_tiles(struct worker *w, struct view_params *p)
+// exchange: bands may give each other rows.
+static void settle_tiles(struct worker *w, struct view_params *p, bool exchange)
 {
+    const int parts = p->parts;
     const int64_t most = p->tile_pixels ? p->tile_pixels : TILING_WHOLE_PIXELS;
     bool dynamic = p->net_w <= 0 || p->net_h <= 0, large = (int64_t)p->src_w * p->src_h > most;
     bool may = !strcmp(w->child.settings.tile, "auto");
@@ -23,6 +25,14 @@ static void settle_tiles(struct worker *w, struct view_params *p)
         tiling_reach(p, engines_reach(w->engines, false));
     else if (dynamic && w->model.task == REEL_TASK_IMAGE && ((large && may) || p->parts > 1))
         tiling_choose(p, engines_reach(w->engines, false), engines_reach(w->engines, true), may);
+    // Of frames that go through whole otherwise, so that the bytes are the same.
+    if (!exchange || !w->team || !dynamic || w->model.task != REEL_TASK_IMAGE || p->fit != MODEL_WHOLE) return;
+    const struct bands_need *need = engines_bands(w->engines);
+    if (parts < 2 || p->parts > 1 || p->tile_pixels) return;
+    if (!need->fit)
+        reel_debug("intake", "no bands that exchange rows: %s", need->why);
+    else if (!tiling_exchange(p, parts, engines_reach(w->engines, true), need))
+        reel_debug("intake", "no bands that exchange rows: they would be too small");
 }
 
 // Pixels that keep a GPU busy in one run: smaller pictures go several at once.
@@ -40,7 +50,7 @@ int intake_batch(struct worker *w, int net_w, int net_h)
 // Settles where pictures of this size go; ops->open comes later, when the
 // output's geometry is known.
 static enum reel_err setup_task(struct worker *w, const struct reel_media *media, const struct reel_geometry *in,
-                                uint32_t parts, uint32_t tile_pixels, struct task *out_task)
+                                uint32_t parts, uint32_t tile_pixels, bool exchange, struct task *out_task)
 {
     *out_task = (struct task){.settings = &w->child.settings, .media = *media, .in = *in};
     if (in->format.layout == REEL_PIX_NONE || !in->width || !in->height)
@@ -65,7 +75,7 @@ static enum reel_err setup_task(struct worker *w, const struct reel_media *media
                             .size_multiple = w->model.input.size_multiple,
                             .parts = w->model.task == REEL_TASK_IMAGE ? (int)parts : 1,
                             .tile_pixels = tile_pixels};
-    settle_tiles(w, &p);
+    settle_tiles(w, &p, exchange);
     enum reel_err err = view_init(&out_task->view, &p);
     if (err) return err;
     // Of tiles a frame is several runs, of bands it is a part of one.
@@ -85,7 +95,12 @@ static void fini_task(struct worker *w, struct task *task)
 static void say_parts(struct worker *w, uint32_t job, const struct view *v)
 {
     double rows = (double)v->net_h * v->n_y / v->parts / v->src_h;
-    if (v->parts > 1)
+    if (v->margin)
+        reel_child_note(&w->child, REEL_LOG_INFO, job,
+                        "each frame is split over %d workers in bands that give each other rows between the network's "
+                        "layers: each does %.0f%% of the rows",
+                        v->parts, 100 * rows);
+    else if (v->parts > 1)
         reel_child_note(&w->child, REEL_LOG_INFO, job,
                         "each frame is split over %d workers in bands that overlap by the network's whole field: "
                         "each does %.0f%% of the rows",
@@ -111,7 +126,7 @@ static const char *tiles_are(const struct view *v, int multiple)
 
 static void say_tiles(struct worker *w, uint32_t job, const struct view *v, uint32_t tile_pixels)
 {
-    if (v->fit != MODEL_TILES || v->n_x * v->n_y < 2) return;
+    if (v->fit != MODEL_TILES || v->n_x * v->n_y < 2 || v->margin) return;
     int multiple = w->model.input.size_multiple > 1 ? w->model.input.size_multiple : 1;
     reel_child_note(&w->child, REEL_LOG_INFO, job, "frames of %dx%d are cut into %d x %d tiles of %dx%d%s, %s",
                     v->src_w, v->src_h, v->n_x, v->n_y, v->net_w, v->net_h, tile_pixels ? " for want of memory" : "",
@@ -132,16 +147,23 @@ static enum reel_err try_task(struct worker *w, const struct reel_rec_shape *rec
     if (err) return err;
     uint32_t most = rec->tile_pixels;
     char why[REEL_TEXT_BYTES] = "";
+    bool exchange = rec->exchange;
     for (int64_t tried = INT64_MAX;;) {
-        err = setup_task(w, &rec->media, &rec->in, rec->parts, most, out_task);
+        err = setup_task(w, &rec->media, &rec->in, rec->parts, most, exchange, out_task);
         if (err || !w->has_model) break;
         const struct view *v = &out_task->view;
+        if (v->margin && !(err = batch_band_engine(w, out_task, 0, out_engine))) break;
+        if (v->margin && err == REEL_ERR_UNSUPPORTED) { // by the sizes that it has here
+            reel_debug("intake", "no bands that exchange rows: %s", reel_fail_text());
+            exchange = false;
+            continue;
+        }
         const int64_t pixels = (int64_t)v->net_w * v->net_h;
         if (*why && (pixels >= tried || !v->exact)) { // nothing smaller gives the same pixels
             err = reel_fail(REEL_ERR_NOMEM, "%s\nname a size with --tile WxH, or take fewer --workers_per_gpu", why);
             break;
         }
-        err = batch_engine(w, out_task, out_engine);
+        if (!v->margin) err = batch_engine(w, out_task, out_engine);
         const bool may =
             w->model.task == REEL_TASK_IMAGE && w->model.input.width <= 0 && !strcmp(w->child.settings.tile, "auto");
         if (err != REEL_ERR_NOMEM || !may || rec->tile_pixels || pixels / 2 < TILE_LEAST) break;
@@ -164,6 +186,7 @@ static enum reel_err shape_of(struct worker *w, const struct reel_rec_shape *rec
     if (err) return err;
     out_shaped->task = task.model ? task.model->task : REEL_TASK_IMAGE;
     out_shaped->parts = (uint32_t)task.view.parts;
+    out_shaped->exchange = task.view.margin > 0;
     if ((err = task.ops->shape(&task, out_shaped))) return err;
     // Device memory that is the host's is read and written like any other.
     out_shaped->reads_device = out_shaped->writes_device = w->child.mem_kind == REEL_MEM_HOST;
@@ -244,8 +267,8 @@ static enum reel_err open_lane(struct worker *w, const struct reel_rec_open *rec
     if (!err) err = reel_child_ring_configure(&w->child, rec, REEL_RING_OUT);
     if (!err && (rec->parts < 1 || rec->parts > REEL_MAX_PARTS))
         err = reel_fail(REEL_ERR_PROTO, "could not work on frames in %u parts", rec->parts);
-    if (!err) err = setup_task(w, &rec->media, &rec->in, rec->parts, rec->tile_pixels, &l->task);
-    if (!err && l->task.view.parts != (int)rec->parts)
+    if (!err) err = setup_task(w, &rec->media, &rec->in, rec->parts, rec->tile_pixels, rec->exchange, &l->task);
+    if (!err && (l->task.view.parts != (int)rec->parts || (l->task.view.margin > 0) != (rec->exchange > 0)))
         err = reel_fail(REEL_ERR_PROTO, "could not work on frames in %u parts: this network takes %d", rec->parts,
                         l->task.view.parts);
     if (err) return err;
@@ -270,7 +293,8 @@ static void prepare_ahead(struct worker *w, const struct worker_lane *l)
     const struct view *v = &l->task.view;
     int64_t begin_us = reel_now_us();
     struct engine *engine;
-    if (batch_engine(w, &l->task, &engine)) return;
+    const uint32_t part = w->child.index < l->rec.parts ? w->child.index : l->rec.parts - 1; // most likely
+    if (v->margin ? batch_band_engine(w, &l->task, part, &engine) : batch_engine(w, &l->task, &engine)) return;
     reel_debug("intake", "lane %u: the network for %dx%d was there in %.1f ms, before any frame", l->rec.lane, v->net_w,
                v->net_h, (double)(reel_now_us() - begin_us) / 1e3);
 }

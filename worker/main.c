@@ -146,6 +146,31 @@ static void read_together(struct worker *w)
     collective_close(&c);
 }
 
+static void count_step(void *user)
+{
+    reel_stat_add(&((struct worker *)user)->child.row->progress, 1);
+}
+
+// Bands of a frame may exchange rows where the workers have the memory for it and
+// the backend can. A neighbour that is waited for in vain is noticed before this
+// worker counts as hung itself.
+static void open_team(struct worker *w)
+{
+    const bool split = w->child.settings.split == SET_SPLIT_SPATIAL && w->child.collective_fd >= 0;
+    if (!split || !w->has_model || !(backend_find(w->backend)->caps & BACKEND_EXCHANGES)) return;
+    const struct team_params p = {.fd = w->child.collective_fd,
+                                  .worker = w->child.index,
+                                  .workers = w->child.workers,
+                                  .limit_ms = (int)(w->child.settings.hang_seconds * 500),
+                                  .on_step = count_step,
+                                  .user = w};
+    if (team_create(&p, &w->team)) {
+        reel_debug("main", "no bands that exchange rows: %s", reel_fail_text());
+        return;
+    }
+    engines_exchange_by(w->engines, team_exchange(w->team));
+}
+
 static enum reel_err hash_model(const struct worker *w, uint8_t out_hash[32], uint64_t *out_bytes)
 {
     if (!w->model_bytes) return reel_sha256_file(w->child.settings.model, out_hash, out_bytes);
@@ -184,6 +209,7 @@ static enum reel_err load_model(struct worker *w)
     if (err) return err;
     w->has_model = engines_facts(w->engines) != NULL;
     if ((err = open_device(w))) return err;
+    open_team(w);
     w->batch_most = w->device ? DEVICE_BATCH : 1;
     if (w->has_model) {
         if ((err = guess_model(w, rec.text, sizeof rec.text))) return err;
@@ -285,6 +311,7 @@ static int run_child(int argc, char **argv)
     if (w->lanes) intake_close_all(w);
     device_destroy(&w->device);
     engines_close(&w->engines);
+    team_destroy(&w->team);
     free(w->model_bytes);
     free(w->lanes);
     reel_child_close(&w->child);

@@ -194,12 +194,18 @@ static enum reel_err copy_graph(const struct net *net, struct graph **out_graph)
 
 enum reel_err net_prepare(struct net *net, const struct reel_shape *in_shapes)
 {
+    return net_prepare_band(net, in_shapes, NULL);
+}
+
+enum reel_err net_prepare_band(struct net *net, const struct reel_shape *in_shapes, const struct band *band)
+{
     drop_program(net);
     enum reel_err err = check_shapes(net, in_shapes);
     if (!err) err = copy_graph(net, &net->prepared);
     if (err) return err;
     struct pass_params params = {.caps = net->backend->caps, .in_shapes = in_shapes};
     err = pass_run_all(net->prepared, &params, NULL);
+    if (!err && band) err = bands_mark(net->prepared, band);
     if (!err) err = net->backend->compile(net->prepared, &net->backend_params, &net->program);
     if (err) {
         drop_program(net);
@@ -326,6 +332,22 @@ struct field_reach net_reach(struct net *net, bool of_bits)
     if (graph) reach = field_reach_of(graph, of_bits ? CONV_BLOCK : 1);
     graph_destroy(&graph);
     return reach;
+}
+
+void net_bands(struct net *net, struct bands_need *out)
+{
+    *out = (struct bands_need){.why = "the backend exchanges no rows"};
+    if (!(net->backend->caps & BACKEND_EXCHANGES)) return;
+    struct reel_shape *shapes = calloc((size_t)net->n_in + 1, sizeof *shapes);
+    struct graph *graph = shapes ? graph_clone(net->imported) : NULL;
+    struct pass_params params = {.caps = net->backend->caps, .in_shapes = shapes};
+    for (int i = 0; i < net->n_in && graph; i++) {
+        shapes[i] = net_default_shape(net, i, TRIAL, TRIAL);
+        if (shapes[i].ndim < 0) graph_destroy(&graph);
+    }
+    if (graph && !pass_run_all(graph, &params, NULL)) bands_need_of(graph, out);
+    graph_destroy(&graph);
+    free(shapes);
 }
 
 // Whether pictures of `side` pixels go through, and come out as much larger as

@@ -8,6 +8,7 @@
 #define REEL_WORKER_NET_H
 
 #include "worker/backend/backend.h"
+#include "worker/graph/bands.h"
 #include "worker/graph/field.h"
 
 struct net;
@@ -55,6 +56,9 @@ const struct graph *net_graph(const struct net *net);
 // the imported graph). Errors: INPUT (a shape the graph refuses, with node),
 // UNSUPPORTED, NOMEM.
 enum reel_err net_prepare(struct net *net, const struct reel_shape *in_shapes);
+// The same for one band of a picture, whose rows and margins in_shapes has, run
+// together with the others (graph/bands.h) through backend_params.exchange.
+enum reel_err net_prepare_band(struct net *net, const struct reel_shape *in_shapes, const struct band *band);
 // What the values measured, for net_prepare(): in place of backend_params.ranges.
 // Consumes ranges.
 void net_set_ranges(struct net *net, struct ranges *ranges);
@@ -80,6 +84,9 @@ struct reel_shape net_default_shape(const struct net *net, int i, int64_t h, int
 // How far an output pixel sees, or its bits (graph/field.h), and where pictures
 // may be cut.
 struct field_reach net_reach(struct net *net, bool of_bits);
+// What it needs to be run in bands that exchange rows. Not fit: its backend or
+// one of its operators cannot.
+void net_bands(struct net *net, struct bands_need *out);
 // What input sizes must be a multiple of; 1 when any size works.
 int net_size_multiple(struct net *net);
 

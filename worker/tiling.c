@@ -86,3 +86,39 @@ void tiling_choose(struct view_params *p, struct field_reach values, struct fiel
     if (!large || !may_tile || choose(p, bits, true, 1)) return;
     choose(p, values, false, 1);
 }
+
+// Every band has rows of its own for its neighbours' margins, and as many in all
+// as the network needs.
+static bool bands_hold(const struct view *v, int rows)
+{
+    if (v->n_y != v->parts || v->net_h < rows) return false;
+    for (int i = 0; i < v->parts; i++) {
+        struct band b;
+        view_band(v, i, &b);
+        const int own = v->net_h - b.above - b.below;
+        if (own < v->margin || own < PART_ROWS || (i > 0 && b.above < v->margin)) return false;
+        if (i + 1 < v->parts && b.below < v->margin) return false;
+    }
+    return true;
+}
+
+bool tiling_exchange(struct view_params *p, int parts, struct field_reach bits, const struct bands_need *need)
+{
+    // Rows of chroma, and blocks of a network whose field says nothing of them.
+    int align = multiple_of(p, bits.step);
+    while (align % VIEW_MARGIN) align += multiple_of(p, bits.step);
+    const int pad_w = round_up(p->src_w, p->size_multiple), pad_h = round_up(p->src_h, p->size_multiple);
+    const int margin = round_up(need->margin > VIEW_MARGIN ? need->margin : VIEW_MARGIN, align);
+    for (; parts > 1; parts--) {
+        struct view_params q = *p;
+        // view_overlap() of this radius is two margins.
+        q.fit = MODEL_TILES, q.bits = true, q.parts = parts, q.margin = margin, q.radius = margin - VIEW_MARGIN;
+        q.align = align, q.net_w = pad_w;
+        q.net_h = side_of(pad_h, parts, view_overlap(q.radius, align), align);
+        struct view v;
+        if (q.net_h > PART_WORTH * pad_h || view_init(&v, &q) || !bands_hold(&v, need->rows)) continue;
+        *p = q;
+        return true;
+    }
+    return false;
+}

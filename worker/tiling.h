@@ -22,6 +22,9 @@
 // as it is where frames go whole. may_tile: for size alone; parts are their own
 // reason.
 void tiling_choose(struct view_params *p, struct field_reach values, struct field_reach bits, bool may_tile);
+// Bands that exchange rows, for frames that tiling_choose() leaves whole: at most
+// `parts`, as many as are worth their workers. need: fit. False: p is as it was.
+bool tiling_exchange(struct view_params *p, int parts, struct field_reach bits, const struct bands_need *need);
 // Where the size of tiles is stated: the field they should cover.
 void tiling_reach(struct view_params *p, struct field_reach values);
 

@@ -63,6 +63,7 @@ static enum reel_err init_tiles(struct view *v, const struct view_params *p)
                (p->src_h <= p->net_h || room <= p->net_h);
     if (v->exact) v->align = align;
     v->bits = v->exact && p->bits;
+    v->margin = v->exact ? p->margin : 0;
     // Without a bounded field a tile sees only itself: overlap more, so that
     // the blend hides the steps.
     if (!v->exact && p->radius < 0) v->overlap = least / 4;
@@ -85,6 +86,18 @@ void view_part(const struct view *v, int part, int *out_first, int *out_end)
 {
     *out_first = v->n_y * part / v->parts;
     *out_end = v->n_y * (part + 1) / v->parts;
+}
+
+int view_band_at(const struct view *v, int i)
+{
+    return i <= 0 ? 0 : i >= v->n_y ? v->pad_h : view_row_at(v, i) + v->margin;
+}
+
+void view_band(const struct view *v, int part, struct band *out)
+{
+    const int at = view_row_at(v, part);
+    *out = (struct band){
+        .above = view_band_at(v, part) - at, .below = at + v->net_h - view_band_at(v, part + 1), .margin = v->margin};
 }
 
 static void init_letterbox(struct view *v)

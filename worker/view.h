@@ -6,6 +6,7 @@
 #ifndef REEL_WORKER_VIEW_H
 #define REEL_WORKER_VIEW_H
 
+#include "worker/graph/bands.h"
 #include "worker/model.h"
 
 struct view {
@@ -27,6 +28,7 @@ struct view {
     bool bits;   // and the same bytes
     int parts;   // bands of whole tile rows that workers may do apart; 1: none
     int align;   // tiles begin at multiples of this
+    int margin;  // of bands that exchange rows: rows beyond those that are theirs; else 0
 };
 
 // Source rows beyond the receptive field that exact tiles overlap by, on each
@@ -48,6 +50,7 @@ struct view_params {
     bool bits;            // radius and align are those of bits, net_w and net_h were chosen for them
     int parts;            // wished; 0 or 1: none
     uint32_t tile_pixels; // at most of a chosen tile; 0: TILING_WHOLE_PIXELS
+    int margin;           // as in view
 };
 
 // Errors: LIMIT (more than VIEW_MAX_TILES tiles).
@@ -57,6 +60,10 @@ int view_column_at(const struct view *view, int i);
 int view_row_at(const struct view *view, int i);
 // Tile rows first <= i < end of a part.
 void view_part(const struct view *view, int part, int *out_first, int *out_end);
+// Where the rows that are tile row i's own begin, with a margin.
+int view_band_at(const struct view *view, int i);
+// The band that a part is, in rows of the source.
+void view_band(const struct view *view, int part, struct band *out);
 // A point of the network's input in source pixels.
 void view_to_source(const struct view *view, float x, float y, float *out_x, float *out_y);
 

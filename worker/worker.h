@@ -10,6 +10,7 @@
 #include "worker/device.h"
 #include "worker/engine.h"
 #include "worker/task/task.h"
+#include "worker/team.h"
 
 // Frames the coordinator may have promised to this worker at once. It gives
 // fewer where the worker is slow; this only bounds the queue.
@@ -29,6 +30,7 @@ struct worker {
     bool has_model;
     struct model model;
     struct engines *engines;
+    struct team *team; // that bands exchange rows through; NULL: they do not
     void *model_bytes; // of the model's file, when the workers read it together; NULL: alone
     size_t n_model_bytes;
     struct worker_lane *lanes; // [child.lanes]
@@ -65,6 +67,9 @@ bool batch_in_work(const struct worker *worker);
 // The engine of a task's frames, compiled when it is new. Without the memory for
 // a batch it is halved, for this worker's life: the bytes are the same.
 enum reel_err batch_engine(struct worker *worker, const struct task *task, struct engine **out_engine);
+// The same for one part of frames whose bands exchange rows.
+enum reel_err batch_band_engine(struct worker *worker, const struct task *task, uint32_t part,
+                                struct engine **out_engine);
 // Answers for all frames that are with the device: engines may come and go then.
 enum reel_err batch_drain(struct worker *worker);
 // Waits for a lane's frames on the device and forgets them: their slots are no

@@ -29,6 +29,21 @@ enum backend_cap {
     BACKEND_INT8 = 1 << 7,           // 8-bit kernels: quantised networks keep their scales (pass_quant.c)
     BACKEND_FEW_CHANNELS = 1 << 8,   // convolutions of a picture's few channels are as fast as others
     BACKEND_DEVICE_IS_HOST = 1 << 6, // device pointers are the host's: the twin of a GPU's backend
+    BACKEND_EXCHANGES = 1 << 9,      // runs graphs of one band of a picture (graph/bands.h)
+};
+
+// Rows of a value that neighbours give each other: the first and the last of the
+// band's own are sent, those beyond them come. All in host memory, each `bytes`
+// long; of an end of the row of bands the pointers towards it are not used.
+struct backend_rows {
+    const void *send_up, *send_down;
+    void *from_up, *from_down;
+    size_t bytes;
+};
+// By whom. Errors, GONE among them, end the run.
+struct backend_exchange {
+    enum reel_err (*rows)(void *user, const struct backend_rows *rows);
+    void *user;
 };
 
 struct backend_params {
@@ -41,6 +56,7 @@ struct backend_params {
     // FP8: what the network's values measured (calibrate.h); borrowed as long as
     // programs are compiled. NULL: it is not known, and nothing is in fp8.
     const struct ranges *ranges;
+    const struct backend_exchange *exchange; // of graphs of bands; borrowed as long as their programs
 };
 
 struct ranges; // ranges.h

@@ -188,6 +188,7 @@ static enum reel_err compile_node(struct program *p, const struct node *node)
     if (known)
         for (size_t i = 0; !done && !err && i < sizeof lower / sizeof *lower; i++) err = lower[i](p, node, &done);
     if (!err && !done) err = lower_reference(p, node);
+    if (!err) err = lower_halo(p, node);
     for (int i = 0; i < node->n_in; i++) {
         if (!node->in[i]) continue;
         read_once(p, node->in[i]);
@@ -314,6 +315,7 @@ static enum reel_err compile(const struct graph *graph, const struct backend_par
     if (!p) return no_memory(NULL);
     p->graph = graph;
     p->bf16 = params->precision == PRECISION_BF16;
+    p->exchange = params->exchange;
     p->k = kernels_for(params->precision);
     p->k8 = conv8_kernels_get(CONV8_ISA_VNNI, p->k->lanes);
     p->interpret = has_control(graph);
@@ -456,7 +458,7 @@ static void dump(const struct program *p, void *stdio_file)
 const struct backend_ops backend_onednn = {
     .name = "onednn",
     .caps = BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL | BACKEND_INT8 |
-            BACKEND_FEW_CHANNELS,
+            BACKEND_FEW_CHANNELS | BACKEND_EXCHANGES,
     .own_ops =
         "Abs Add AveragePool BatchNormalization Clip Concat Conv ConvInteger ConvTranspose Crop DepthToSpace "
         "DequantizeLinear Div DynamicQuantizeLinear Elu Gelu Gemm GlobalAveragePool GlobalMaxPool HardSigmoid "

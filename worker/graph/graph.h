@@ -65,6 +65,14 @@ enum list_kind {
     LIST_OPTIONAL, // of a tensor or a sequence
 };
 
+// Of a picture that is one band of a whole one (bands.h): rows that stand above
+// and below the band's own, and how many of these come from the neighbours, each
+// time the value has been made. 0 rows: none.
+struct value_halo {
+    int rows, above, below;
+    bool up, down; // there is a neighbour
+};
+
 struct value {
     const char *name; // unique in its graph, never NULL
     enum reel_dtype dtype;
@@ -80,6 +88,7 @@ struct value {
     int id;                               // dense number for side tables
     bool is_input, is_output;
     enum list_kind list; // as the file declares an input or output
+    struct value_halo halo;
 };
 
 // What a backend does to the main operator's result before it is stored, in

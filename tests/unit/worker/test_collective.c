@@ -2,16 +2,18 @@
 //
 // Collectives: between processes through shared memory (broadcasts of all sizes,
 // halos as a single process would have them, ranks that die, stop or never
-// come), and the NCCL side on functions that stand for the library's, which
+// come, rounds of changing teams), and the NCCL side on functions that stand for the library's, which
 // answer at once, late, with an error or never.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/cuda.h"
 #include "common/life.h"
 #include "common/proto.h"
+#include "common/rounds.h"
 #include "common/shm.h"
 #include "tests/check.h"
 #include "worker/collective_ops.h"
@@ -88,6 +90,8 @@ static int halos(struct collective *c)
 }
 
 static const char *model_path;
+static const struct reel_rounds *rounds; // of the object
+static _Atomic uint32_t *let_go;
 
 static int reads_file(struct collective *c)
 {
@@ -131,14 +135,15 @@ static int one_stops(struct collective *c)
 static void run_ranks(int (*f)(struct collective *), uint32_t ranks, int missing, int *out_codes)
 {
     int fd = make_object();
+    void *base = NULL;
+    if (reel_shm_map(fd, REEL_COLLECTIVE_BYTES, &base)) abort();
+    rounds = base;
     pid_t pid[8];
     for (uint32_t r = 0; r < ranks; r++) {
         pid[r] = (int)r == missing ? -1 : fork();
         if (pid[r]) continue;
         struct collective *c;
-        if (collective_open_shared(fd, r, ranks, f == reads_file || f == broadcasts || f == halos ? 20000 : LIMIT_MS,
-                                   &c))
-            _exit(1);
+        if (collective_open_shared(fd, r, ranks, f == one_dies || f == one_stops ? LIMIT_MS : 20000, &c)) _exit(1);
         int code = f(c);
         collective_close(&c);
         _exit(code);
@@ -154,6 +159,7 @@ static void run_ranks(int (*f)(struct collective *), uint32_t ranks, int missing
         out_codes[r] = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
         pid[r] = -1;
     }
+    reel_shm_unmap(base, REEL_COLLECTIVE_BYTES);
     close(fd);
 }
 
@@ -212,6 +218,98 @@ static void the_dead_hold_up_nobody(void)
     run_ranks(one_stops, 3, 1, codes); // rank 1 never comes
     CHECK_INT(codes[0], 0);
     CHECK_INT(codes[2], 0);
+}
+
+// ---- rounds -----------------------------------------------------------------------------
+
+// Rows of a round: of as many steps as chunks, their content by round, step and rank.
+static int exchange_some(struct collective *c, uint64_t round, int steps, size_t most)
+{
+    uint8_t *send = malloc(4 * most), *from = send + 2 * most;
+    int code = 0;
+    for (int k = 0; k < steps && !code; k++) {
+        size_t bytes = k % 3 == 2 ? most : 1000;
+        uint32_t salt = (uint32_t)(round * 1000 + (uint64_t)k * 10);
+        for (size_t i = 0; i < bytes; i++) {
+            send[i] = content(i, salt + c->rank);
+            send[most + i] = content(i, salt + c->rank + 5);
+        }
+        struct collective_halo h = {send, send + most, from, from + most, bytes};
+        enum reel_err err = collective_exchange(c, &h);
+        if (err) code = err == REEL_GONE ? 1 : 2;
+        for (size_t i = 0; i < bytes && !code; i++) {
+            if (c->rank && from[i] != content(i, salt + c->rank - 1 + 5)) code = 3;
+            if (c->rank + 1 < c->ranks && from[most + i] != content(i, salt + c->rank + 1)) code = 4;
+        }
+    }
+    free(send);
+    return code;
+}
+
+// Until as many ranks have come to this place, as the coordinator sees to it.
+static bool all_come_to(int place, uint32_t ranks)
+{
+    atomic_fetch_add(&let_go[place], 1);
+    for (int i = 0; i < 100000 && atomic_load(&let_go[place]) < ranks; i++) usleep(100);
+    return atomic_load(&let_go[place]) >= ranks;
+}
+
+// Three of four workers in every round; every eight rounds another one is left out
+// and the ranks are others.
+static int many_rounds(struct collective *c)
+{
+    const uint32_t me = c->rank;
+    for (uint64_t round = 1; round <= 40; round++) {
+        if (round % 8 == 0 && !all_come_to((int)(round / 8), 4)) return 6;
+        uint32_t rank = (me + (uint32_t)(round / 8)) % 4;
+        if (rank == 3) continue;
+        if (collective_begin(c, round, rank, 3)) return 5;
+        int code = exchange_some(c, round, 1 + (int)(round * 7 % 5), 300000);
+        if (code) return code;
+    }
+    return 0;
+}
+
+// Rank 1 ends round 2 in its middle: the others are told, and round 3 is whole again.
+static int one_gives_up(struct collective *c)
+{
+    for (uint64_t round = 1; round <= 3; round++) {
+        if (collective_begin(c, round, c->rank, c->ranks)) return 5;
+        bool ends = round == 2 && c->rank == 1;
+        int code = exchange_some(c, round, ends ? 2 : 6, 5000);
+        if (ends) collective_end_round(c, round);
+        if (code != (round == 2 && !ends)) return 10 + code;
+        if (round != 2) continue;
+        if (!all_come_to(0, c->ranks) || !reel_rounds_is_over(rounds, 2) || reel_rounds_is_over(rounds, 3)) return 6;
+        // A round that is over cannot be begun.
+        if (collective_begin(c, 2, c->rank, c->ranks) != REEL_GONE) return 7;
+    }
+    return 0;
+}
+
+static bool make_places(void)
+{
+    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    let_go = p;
+    return p != MAP_FAILED;
+}
+
+static void rounds_of_changing_teams(void)
+{
+    int codes[8] = {0};
+    CHECK(make_places());
+    run_ranks(many_rounds, 4, -1, codes);
+    munmap((void *)let_go, 4096);
+    for (int r = 0; r < 4; r++) CHECK_MSG(codes[r] == 0, "rounds: worker %d ended with %d", r, codes[r]);
+}
+
+static void who_gives_up_holds_up_nobody(void)
+{
+    int codes[8] = {0};
+    CHECK(make_places());
+    run_ranks(one_gives_up, 3, -1, codes);
+    munmap((void *)let_go, 4096);
+    for (int r = 0; r < 3; r++) CHECK_MSG(codes[r] == 0, "rounds: rank %d ended with %d", r, codes[r]);
 }
 
 // ---- NCCL ------------------------------------------------------------------------------
@@ -399,5 +497,7 @@ CHECK_MAIN({"collective: all get the same", all_get_the_same},
            {"collective: halos as one picture", halos_as_one_picture},
            {"collective: a file is read once", a_file_is_read_once},
            {"collective: the dead hold up nobody", the_dead_hold_up_nobody},
+           {"collective: rounds of changing teams", rounds_of_changing_teams},
+           {"collective: who gives up holds up nobody", who_gives_up_holds_up_nobody},
            {"collective: NCCL is polled and aborted", nccl_is_polled_and_aborted},
            {"collective: NCCL without a GPU", nccl_without_a_gpu})

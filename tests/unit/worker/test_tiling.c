@@ -116,7 +116,48 @@ static void less_room_takes_smaller_tiles(void)
     CHECK(p.fit != MODEL_TILES);
 }
 
-CHECK_MAIN({"tiling: every size", every_size},
+// Bands that exchange rows: every row is one band's own, bands begin at whole
+// steps, and margins are as wide as is needed where the picture goes on.
+static void bands_with_margins(void)
+{
+    uint64_t seed = 5;
+    int cut = 0;
+    for (int i = 0; i < 3000; i++) {
+        int multiple = 1 + below(&seed, 4), parts = 2 + below(&seed, 7);
+        struct field_reach far = {400, 400, multiple * (1 + below(&seed, 8))};
+        struct bands_need need = {.fit = true, .margin = 1 + below(&seed, 12), .rows = below(&seed, 60)};
+        struct view_params p = {
+            .src_w = 1 + below(&seed, 900), .src_h = 1 + below(&seed, 900), .size_multiple = multiple};
+        if (!tiling_exchange(&p, parts, far, &need)) {
+            CHECK(p.fit != MODEL_TILES && !p.margin);
+            CHECK_MSG(p.src_h < 16 * (far.step * 4 + 16 + need.margin) || need.rows > 40,
+                      "%d rows are not cut, margin %d, step %d", p.src_h, need.margin, far.step);
+            continue;
+        }
+        struct view v;
+        CHECK_INT(view_init(&v, &p), REEL_OK);
+        CHECK(v.parts > 1 && v.parts <= parts && v.n_y == v.parts && v.n_x == 1 && v.margin >= need.margin);
+        CHECK_INT(v.pad_h, up(p.src_h, multiple));
+        CHECK(v.net_h >= need.rows && v.net_h < v.pad_h);
+        for (int k = 0, next = 0; k < v.parts; k++) {
+            struct band b;
+            view_band(&v, k, &b);
+            const int at = view_row_at(&v, k);
+            CHECK_INT(at % far.step, 0);
+            CHECK_INT(at % 4, 0);
+            CHECK_INT(at + b.above, next);
+            CHECK(k ? b.above >= need.margin : b.above == 0);
+            CHECK(k + 1 < v.parts ? b.below >= need.margin : b.below == 0);
+            next = at + v.net_h - b.below;
+            CHECK_INT(next, view_band_at(&v, k + 1));
+            if (k + 1 == v.parts) CHECK_INT(next, v.pad_h);
+        }
+        cut++;
+    }
+    CHECK_MSG(cut > 1000, "%d frames were cut", cut);
+}
+
+CHECK_MAIN({"tiling: bands with margins", bands_with_margins}, {"tiling: every size", every_size},
            {"tiling: even sizes are tiled and split", even_sizes_are_tiled_and_split},
            {"tiling: unbounded fields go whole", unbounded_fields_go_whole},
            {"tiling: less room takes smaller tiles", less_room_takes_smaller_tiles})

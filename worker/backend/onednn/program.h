@@ -123,8 +123,9 @@ struct program {
     size_t scratch_bytes;
     int16_t *weights16; // room for one convolution's, while compiling
     size_t weights16_bytes;
-    bool interpret;  // control flow that did not fold away: the interpreter runs the graph
-    double *step_us; // fastest time of each step, when REELMILL_PROFILE asked for it
+    bool interpret;                          // control flow that did not fold away: the interpreter runs the graph
+    const struct backend_exchange *exchange; // of bands; NULL without
+    double *step_us;                         // fastest time of each step, when REELMILL_PROFILE asked for it
     long long runs;
 };
 
@@ -202,6 +203,8 @@ enum reel_err cut_channels(struct program *p, const struct node *node, const str
 enum reel_err lower_swap(struct program *p, const struct node *node, bool *out_done);
 // Quantised operators (lower_quant.c).
 enum reel_err lower_quant(struct program *p, const struct node *node, bool *out_done);
+// Exchange of the rows beyond a band's own, when the node has made its results (lower_halo.c).
+enum reel_err lower_halo(struct program *p, const struct node *node);
 // The operator's reference implementation; takes every node.
 enum reel_err lower_reference(struct program *p, const struct node *node);
 
