@@ -3,12 +3,19 @@
 // --precision fp8 by the host twin: which convolutions it takes, that scales,
 // layouts and rounding are right (a network whose numbers e4m3 holds exactly comes
 // out exactly), what is fp16 all the same, and the ranges behind the scales.
+//
+// tests/gpu/test_fp8_net.c is this file once more, on a GPU.
 #include "tests/unit/worker/graph_make.h"
 #include "worker/backend/cudnn/program.h"
 #include "worker/backend/ranges.h"
 #include "worker/calibrate.h"
 
-extern const struct backend_ops backend_cudnn_host;
+extern const struct backend_ops backend_cudnn_host, backend_cudnn;
+
+#ifndef FP8_BACKEND
+#define FP8_BACKEND backend_cudnn_host
+#define FP8_MAIN CHECK_MAIN
+#endif
 
 static struct value *conv_of(struct maker *m, struct value *x, struct value *w, int64_t pad)
 {
@@ -53,20 +60,20 @@ static void run_fp8(const struct maker *m, bool whole, bool no_ranges, struct ou
     CHECK(!ranges_create(&ranges));
     CHECK_MSG(!backend_cudnn_host.measure(after, &in_p, ranges), "%s", reel_fail_text());
     const struct backend_params params = {.precision = PRECISION_FP8, .ranges = no_ranges ? NULL : ranges};
-    CHECK_MSG(!backend_cudnn_host.compile(after, &params, &program), "%s", reel_fail_text());
+    CHECK_MSG(!FP8_BACKEND.compile(after, &params, &program), "%s", reel_fail_text());
     for (int k = 0; k < 2; k++) { // the second finds the arena as the first left it
         for (int i = 0; i < 8; i++) reel_tensor_fini(&out[i]);
-        CHECK_MSG(!backend_cudnn_host.run(program, &in_p, out, false), "%s", reel_fail_text());
+        CHECK_MSG(!FP8_BACKEND.run(program, &in_p, out, false), "%s", reel_fail_text());
     }
     CHECK(!interp_run(m->graph, &in_p, want));
     memset(o->dump, 0, sizeof o->dump);
     FILE *f = fmemopen(o->dump, sizeof o->dump - 1, "w");
-    backend_cudnn_host.dump(program, f);
+    FP8_BACKEND.dump(program, f);
     fclose(f);
     o->out = out[0], o->want = want[0];
     o->apart = tensor_difference(&out[0], &want[0]);
     for (int i = 1; i < 8; i++) reel_tensor_fini(&out[i]), reel_tensor_fini(&want[i]);
-    backend_cudnn_host.destroy(&program);
+    FP8_BACKEND.destroy(&program);
     ranges_destroy(&ranges);
     reel_tensor_fini(&in);
     graph_destroy(&after);
@@ -323,10 +330,10 @@ static void pictures_do_not_change(void)
     CHECK_INT(sum, 1625586698);
 }
 
-CHECK_MAIN({"the middle is in fp8", the_middle_is_in_fp8},
-           {"exact numbers come out exactly", exact_numbers_come_out_exactly},
-           {"a residual is fp16", a_residual_is_fp16}, {"parts of joined tensors", parts_of_joined_tensors},
-           {"the rest stays fp16", the_rest_stays_fp16}, {"what is refused is fp16", what_is_refused_is_fp16},
-           {"scales are powers of two with headroom", scales_are_powers_of_two_with_headroom},
-           {"ranges keep the largest", ranges_keep_the_largest}, {"which GPUs have it", which_gpus},
-           {"pictures do not change", pictures_do_not_change})
+FP8_MAIN({"the middle is in fp8", the_middle_is_in_fp8},
+         {"exact numbers come out exactly", exact_numbers_come_out_exactly}, {"a residual is fp16", a_residual_is_fp16},
+         {"parts of joined tensors", parts_of_joined_tensors}, {"the rest stays fp16", the_rest_stays_fp16},
+         {"what is refused is fp16", what_is_refused_is_fp16},
+         {"scales are powers of two with headroom", scales_are_powers_of_two_with_headroom},
+         {"ranges keep the largest", ranges_keep_the_largest}, {"which GPUs have it", which_gpus},
+         {"pictures do not change", pictures_do_not_change})
