@@ -4,6 +4,7 @@
 // floats alone, so that they are the same bits everywhere.
 #include "worker/calibrate.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -208,6 +209,7 @@ enum reel_err calibrate(struct net *net, const struct model_input *input, struct
     struct reel_shape shape;
     struct graph *graph = NULL;
     *out_ranges = NULL;
+    assert(input->gain[0] != 0); // black pictures measure nothing
     const int rank = net_input(net, 0)->shape.ndim;
     if (net_input_count(net) != 1 || (rank != 3 && rank != 4)) return REEL_OK;
     const int side = choose_side(net, input, &shape);
@@ -234,6 +236,18 @@ static const char *meta_of(const void *user, const char *key)
     return net_meta(user, key);
 }
 
+// As main.c does; false when it is no network for pictures.
+static bool guess(struct net *net, const struct reel_settings *settings, const struct model_facts *facts,
+                  struct model *out)
+{
+    int w = 0, h = 0;
+    struct reel_shape in, shapes[MODEL_MAX_OUTPUTS];
+    if (facts->n_out > MODEL_MAX_OUTPUTS || model_guess_input(facts, settings, out)) return false;
+    model_trial_size(out, settings, &w, &h);
+    model_input_shape(out, facts, w, h, &in);
+    return !net_infer_shapes(net, &in, shapes) && !model_guess_output(facts, settings, shapes, w, h, out);
+}
+
 enum reel_err calibrate_net(struct net *net, const struct reel_settings *settings, const char *path)
 {
     struct ranges *ranges = NULL;
@@ -249,11 +263,11 @@ enum reel_err calibrate_net(struct net *net, const struct reel_settings *setting
                                       .graph = net_graph(net),
                                       .producer = net_producer(net),
                                       .path = path,
+                                      .size_multiple = net_size_multiple(net),
                                       .meta = meta_of,
                                       .user = net};
     enum reel_err err = REEL_OK;
-    // What takes no picture has no ranges.
-    if (!model_guess_input(&facts, settings, &model)) err = calibrate(net, &model.input, &ranges);
+    if (guess(net, settings, &facts, &model)) err = calibrate(net, &model.input, &ranges);
     if (ranges) net_set_ranges(net, ranges);
     free(out);
     return err;

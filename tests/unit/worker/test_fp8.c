@@ -5,6 +5,7 @@
 // out exactly), what is fp16 all the same, and the ranges behind the scales.
 //
 // tests/gpu/test_fp8_net.c is this file once more, on a GPU.
+#include "common/opt.h"
 #include "tests/unit/worker/graph_make.h"
 #include "worker/backend/cudnn/program.h"
 #include "worker/backend/ranges.h"
@@ -330,7 +331,44 @@ static void pictures_do_not_change(void)
     CHECK_INT(sum, 1625586698);
 }
 
-FP8_MAIN({"the middle is in fp8", the_middle_is_in_fp8},
+// The bundled upscaler, calibrated as by --eval_model: pictures that the network's
+// input does not mean would saturate or vanish.
+static void a_network_keeps_its_picture(void)
+{
+    static const enum precision precisions[] = {PRECISION_FP32, PRECISION_FP8};
+    struct reel_settings *settings = calloc(1, sizeof *settings);
+    struct reel_tensor in = {0}, out[2] = {{0}};
+    const struct reel_tensor *in_p = &in;
+    const struct reel_shape shape = DIMS(1, 1, 64, 72);
+    if (!settings || reel_tensor_init(&in, REEL_F32, &shape)) abort();
+    opt_defaults(reel_settings_table(), settings);
+    for (int i = 0; i < 64 * 72; i++) {
+        float rgb[3];
+        calibrate_pixel(3, 96, i / 72 + 20, i % 72 + 10, rgb);
+        ((float *)in.data)[i] = rgb[1];
+    }
+    for (int k = 0; k < 2; k++) {
+        struct net *net = NULL;
+        const struct net_params params = {.backend = FP8_BACKEND.name, .backend_params = {.precision = precisions[k]}};
+        CHECK_MSG(!net_open("models/upscale2x.onnx", &params, &net), "%s", reel_fail_text());
+        CHECK_MSG(!calibrate_net(net, settings, "models/upscale2x.onnx"), "%s", reel_fail_text());
+        CHECK_MSG(!net_prepare(net, &shape), "%s", reel_fail_text());
+        CHECK_MSG(!net_run(net, &in_p, &out[k], false), "%s", reel_fail_text());
+        net_close(&net);
+    }
+    double sum = 0;
+    const int64_t n = reel_tensor_count(&out[0]);
+    for (int64_t i = 0; i < n; i++) {
+        const double d = (double)((float *)out[0].data)[i] - (double)((float *)out[1].data)[i];
+        sum += d * d;
+    }
+    const double db = 10 * log10((double)n / fmax(sum, 1e-30));
+    CHECK_MSG(db > 50 && db < 100, "%.1f dB", db);
+    reel_tensor_fini(&out[0]), reel_tensor_fini(&out[1]), reel_tensor_fini(&in);
+    free(settings);
+}
+
+FP8_MAIN({"a network keeps its picture", a_network_keeps_its_picture}, {"the middle is in fp8", the_middle_is_in_fp8},
          {"exact numbers come out exactly", exact_numbers_come_out_exactly}, {"a residual is fp16", a_residual_is_fp16},
          {"parts of joined tensors", parts_of_joined_tensors}, {"the rest stays fp16", the_rest_stays_fp16},
          {"what is refused is fp16", what_is_refused_is_fp16},
