@@ -78,6 +78,7 @@ static void describe_plans(const struct worker *w, char *buf, size_t bytes)
 static void describe_device(const struct worker *w, char device[96], char kind[96])
 {
     const char *level = backend_onednn_kernels(&w->params);
+    const char *narrow = w->params.precision == PRECISION_FP8 ? ", fp8" : "";
     struct reel_cuda_device gpu;
     if (!strcmp(w->backend, "sim")) {
         snprintf(device, 96, "sim %s", w->child.settings.sim_ms);
@@ -86,12 +87,12 @@ static void describe_device(const struct worker *w, char device[96], char kind[9
         int number = w->params.device < 0 ? 0 : w->params.device;
         bool known = !reel_cuda_device(number, &gpu);
         size_t cudnn = gpu_plan_cudnn_version();
-        snprintf(device, 96, "%.80s #%d", known ? gpu.name : "GPU", number);
+        snprintf(device, 96, "%.80s #%d%s", known ? gpu.name : "GPU", number, narrow);
         int n = snprintf(kind, 96, "%.48s, %d SM, cuDNN %zu.%zu", known ? gpu.name : "GPU", known ? gpu.sm_count : 0,
                          cudnn / 10000, cudnn / 100 % 100);
         describe_plans(w, kind + n, 96 - (size_t)n);
     } else {
-        snprintf(device, 96, "cpu %s", level);
+        snprintf(device, 96, "cpu %s%s", level, narrow);
         snprintf(kind, 96, "cpu %s, %d thread%s", level, w->params.threads, w->params.threads == 1 ? "" : "s");
     }
 }

@@ -65,9 +65,10 @@ elif [[ $(sum "$work/later.mkv") != "$(sum "$work/whole.mkv")" ]]; then not_ok t
 else ok tiles_resumed; fi
 # In fp8: the same bytes from any number of workers and frames a run, since all have the same scales; a resume keeps to it.
 for workers in 1 2; do
-    upscale "$work/fp8_$workers.mkv" $workers --precision fp8 --batch $((3 - workers)) || not_ok "fp8_$workers" "exit code $?"
+    upscale "$work/fp8_$workers.mkv" $workers --precision fp8 --batch $((3 - workers)) --report "$work/fp8.json" || not_ok "fp8_$workers" "exit code $?"
 done
 if [[ $(sum "$work/fp8_1.mkv") != "$(sum "$work/fp8_2.mkv")" ]]; then not_ok fp8_workers "other bytes"; else ok fp8_workers; fi
+if grep -q '"device": "cpu .*, fp8"' "$work/fp8.json"; then ok fp8_reported; else not_ok fp8_reported "$(cat "$work/fp8.json")"; fi
 if [[ $(sum "$work/fp8_1.mkv") == "$(sum "$work/twin1.mkv")" ]]; then not_ok fp8_runs "the bytes of fp16"; else ok fp8_runs; fi
 rc=0
 REELMILL_CRASH='commit.after_journal:1:9' upscale "$work/fp8.mkv" 1 --precision fp8 --segment_seconds 0.1 && not_ok fp8_resumed "it did not die"
