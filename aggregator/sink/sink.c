@@ -9,8 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HASH_BLOCK (1 << 20) // some milliseconds of hashing between two ticks
-
 const struct sink_ops *sink_of(enum reel_output_kind kind)
 {
     switch (kind) {
@@ -57,7 +55,7 @@ bool sink_hash_file(const struct sink_check *check, const char *path, struct ree
 {
     FILE *f = fopen(path, "re");
     if (!f) return false;
-    static _Thread_local uint8_t block[HASH_BLOCK];
+    uint8_t block[65536];
     size_t n;
     bool go_on = true;
     while (go_on && (n = fread(block, 1, sizeof block, f)) > 0) {

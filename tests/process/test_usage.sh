@@ -169,4 +169,17 @@ json_progress() {
     if tail -n 1 "$work/out" | grep -q '"frames":75,"total":75,.*"done":1'; then ok json_progress; else not_ok json_progress "$(tail -n 1 "$work/out")"; fi
 }
 json_progress
+
+# Thread-local storage lies in every thread's stack, those of libraries included: SVT-AV1
+# from 2.0 asks for 1 MB, and its threads do not start where a program takes more.
+small_thread_storage() {
+    command -v readelf >/dev/null || { skip small_thread_storage "no readelf command"; return; }
+    local program bytes
+    for program in coordinator decoder worker aggregator; do
+        bytes=$(readelf -lW "$bin/$program" | awk '$1 == "TLS" { print $6 }')
+        if ((${bytes:-0} > 65536)); then not_ok small_thread_storage "$program has $((bytes)) bytes"; return; fi
+    done
+    ok small_thread_storage
+}
+small_thread_storage
 finish
