@@ -26,7 +26,7 @@
 
 #define THREADS 128
 // Blocks on a multiprocessor, for 128 registers a thread; the largest need 168.
-#define RESIDENT(nj, chunks) ((nj) * (chunks) > 8 ? 3 : 4)
+#define RESIDENT(chunks) ((chunks) > 2 ? 3 : 4)
 // Pixels of a thread: of a row, 8 apart; a warp has 32.
 #define PIXELS 4
 
@@ -62,6 +62,19 @@ static __device__ __forceinline__ bool frequent(const struct gpu_chain_step &s, 
            (s.operand < 0 || wide >> s.operand & 1);
 }
 
+// With the operation known when compiled: one branch a pixel, none a number.
+template <int OP, int V> static __device__ __forceinline__ void apply_unary(const struct gpu_chain_step &s, float *x)
+{
+#pragma unroll
+    for (int k = 0; k < V; k++) x[k] = gpu_op_unary(OP, x[k], s.alpha, s.beta);
+}
+
+template <int OP, int V> static __device__ __forceinline__ void apply_binary(const float *v, float *x)
+{
+#pragma unroll
+    for (int k = 0; k < V; k++) x[k] = gpu_op_binary(OP, x[k], v[k]);
+}
+
 // The chain on V channels c.. of pixels pixel, pixel + 8, ..., the first `inside` of
 // which are there.
 template <typename T, int V>
@@ -92,12 +105,14 @@ static __device__ __forceinline__ void apply_chain(const struct gpu_conv &p, con
         }
         if (!binary) {
 #pragma unroll
-            for (int j = 0; j < PIXELS; j++)
-#pragma unroll
-                for (int k = 0; k < V; k++)
-                    x[j][k] = s.op == GPU_OP_RELU    ? gpu_op_unary(GPU_OP_RELU, x[j][k], 0, 0)
-                              : s.op == GPU_OP_LEAKY ? gpu_op_unary(GPU_OP_LEAKY, x[j][k], s.alpha, 0)
-                                                     : gpu_op_unary(GPU_OP_CLIP, x[j][k], s.alpha, s.beta);
+            for (int j = 0; j < PIXELS; j++) {
+                if (s.op == GPU_OP_RELU)
+                    apply_unary<GPU_OP_RELU, V>(s, x[j]);
+                else if (s.op == GPU_OP_LEAKY)
+                    apply_unary<GPU_OP_LEAKY, V>(s, x[j]);
+                else
+                    apply_unary<GPU_OP_CLIP, V>(s, x[j]);
+            }
             continue;
         }
         float v[V];
@@ -107,11 +122,12 @@ static __device__ __forceinline__ void apply_chain(const struct gpu_conv &p, con
 #pragma unroll
         for (int j = 0; j < PIXELS; j++) {
             if (per_pixel && j < inside) gpu_load_vec<T, V>((const T *)b + first + 8ll * j * pitch, v);
-#pragma unroll
-            for (int k = 0; k < V; k++)
-                x[j][k] = s.op == GPU_OP_ADD   ? x[j][k] + v[k]
-                          : s.op == GPU_OP_MUL ? x[j][k] * v[k]
-                                               : gpu_op_binary(GPU_OP_PRELU, x[j][k], v[k]);
+            if (s.op == GPU_OP_ADD)
+                apply_binary<GPU_OP_ADD, V>(v, x[j]);
+            else if (s.op == GPU_OP_MUL)
+                apply_binary<GPU_OP_MUL, V>(v, x[j]);
+            else
+                apply_binary<GPU_OP_PRELU, V>(v, x[j]);
         }
     }
 }
@@ -287,7 +303,7 @@ static __device__ __forceinline__ void compute_row(const struct gpu_conv &p, con
 }
 
 template <typename T, int NJ, int CHUNKS>
-static __global__ void __launch_bounds__(THREADS, RESIDENT(NJ, CHUNKS))
+static __global__ void __launch_bounds__(THREADS, RESIDENT(CHUNKS))
     conv_few_in(const struct gpu_conv p, const struct few_in_sizes z, const T *x, const T *w,
                 const struct gpu_pointers operand, T *y)
 {
@@ -318,7 +334,7 @@ static int launch(const struct gpu_conv *p, struct few_in_sizes *z, const T *x, 
                   const struct gpu_pointers &operand, T *y, void *stream)
 {
     z->wide = gpu_wide_operands<T, 2 * NJ>(&p->chain, &operand, p->y_pitch);
-    REEL_LAUNCH((conv_few_in<T, NJ, CHUNKS>), gpu_resident_blocks(z->tiles, RESIDENT(NJ, CHUNKS)), THREADS,
+    REEL_LAUNCH((conv_few_in<T, NJ, CHUNKS>), gpu_resident_blocks(z->tiles, RESIDENT(CHUNKS)), THREADS,
                 (size_t)z->g.bytes, stream, *p, *z, x, w, operand, y);
     return cudaGetLastError();
 }
