@@ -44,6 +44,7 @@ static void *kernel_arg;
 static unsigned char ended[MAX_THREADS];
 static unsigned long long handed[MAX_THREADS];
 static unsigned calls[MAX_THREADS]; // of cuda_cpu_hand_in()
+static const char *failed;          // why a thread cannot go on
 
 static void die(const char *why)
 {
@@ -87,7 +88,15 @@ static void resume(struct fiber *f)
     }
     if (f->state == RUNS) set_thread(f->thread);
     swapcontext(&scheduler, &f->context);
+    if (failed) die(failed);
     current = NULL;
+}
+
+// die() from within a kernel: on the scheduler's stack, as sanitizers know no other.
+static void give_up(const char *why)
+{
+    failed = why;
+    swapcontext(&current->context, &scheduler);
 }
 
 static void wait_at(enum state barrier)
@@ -127,9 +136,9 @@ const void *cuda_cpu_hand_in(const void *part, unsigned bytes)
     static unsigned char parts[MAX_THREADS / WARP][2][WARP * PART_BYTES];
     const unsigned me = current->thread, warp = me / WARP;
     unsigned char *to = parts[warp][calls[me]++ % 2];
-    if (bytes > PART_BYTES) die("a part is too large");
+    if (bytes > PART_BYTES) give_up("a part is too large");
     for (unsigned i = 0; i < WARP; i++)
-        if (warp * WARP + i >= n_threads || ended[warp * WARP + i]) die("a thread of its warp is missing");
+        if (warp * WARP + i >= n_threads || ended[warp * WARP + i]) give_up("a thread of its warp is missing");
     memcpy(to + me % WARP * bytes, part, bytes);
     cuda_cpu_sync_warp();
     return to;
