@@ -172,8 +172,8 @@ TEST_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 .PHONY: tests tests-threads test test-long
 tests: all $(TEST_BINS)
 # Those whose code has threads, for TSan. (Encoders' threads are FFmpeg's.)
-tests-threads: $(addprefix $(BUILD)/tests/unit/,common/test_bus common/test_ring worker/test_pool worker/test_backend_onednn \
-                 aggregator/test_lane)
+tests-threads: $(addprefix $(BUILD)/tests/unit/,common/test_bus common/test_ring worker/test_bands worker/test_pool \
+                 worker/test_backend_onednn aggregator/test_lane)
 
 # The .cu files compiled for the CPU by tests/cuda_cpu: linked by the tests of
 # kernels, in front of those that nvcc makes.
