@@ -246,7 +246,7 @@ run_coordinator() {
     trap 'forward TERM' TERM
     trap 'forward HUP' HUP
     while :; do
-        REELMILL_PARENT=$$ "$build/coordinator" "$@" <&0 &
+        REELMILL_PARENT=$$ REELMILL_LIFE=$((tries + 1)) "$build/coordinator" "$@" <&0 &
         child=$!
         rc=0
         wait "$child" || rc=$?

@@ -166,6 +166,24 @@ bool command_once(const struct reel_settings *s, char **argv, int *out_code)
 
 // ---- what is written beside the output -------------------------------------------
 
+static enum reel_err check_writable(const char *what, const char *path)
+{
+    struct stat st;
+    if (path[0] && !stat(path, &st) && S_ISDIR(st.st_mode))
+        return reel_fail(REEL_ERR_CONFIG, "could not write %s \"%s\": it is a folder", what, path);
+    if (!path[0] || !access(path, W_OK)) return REEL_OK;
+    int why = errno;
+    char folder[SET_PATH + 2];
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder] = 0;
+    else
+        snprintf(folder, sizeof folder, ".");
+    if (why == ENOENT && !access(folder, W_OK | X_OK)) return REEL_OK;
+    return reel_fail(REEL_ERR_CONFIG, "could not write %s \"%s\": %s", what, path, strerror(errno));
+}
+
 // Better known now than after hours.
 enum reel_err command_check_files(const struct reel_settings *s)
 {
@@ -173,20 +191,10 @@ enum reel_err command_check_files(const struct reel_settings *s)
         return reel_fail(REEL_ERR_CONFIG, "could not write logs to folder \"%s\": %s", s->log_dir, strerror(errno));
     if (s->plans[0] && access(s->plans, R_OK))
         return reel_fail(REEL_ERR_CONFIG, "could not read plans \"%s\": %s", s->plans, strerror(errno));
-    struct stat st;
-    if (s->report[0] && !stat(s->report, &st) && S_ISDIR(st.st_mode))
-        return reel_fail(REEL_ERR_CONFIG, "could not write report \"%s\": it is a folder", s->report);
-    if (!s->report[0] || !access(s->report, W_OK)) return REEL_OK;
-    int why = errno;
-    char folder[SET_PATH + 2];
-    snprintf(folder, sizeof folder, "%s", s->report);
-    char *slash = strrchr(folder, '/');
-    if (slash)
-        slash[slash == folder] = 0;
-    else
-        snprintf(folder, sizeof folder, ".");
-    if (why == ENOENT && !access(folder, W_OK | X_OK)) return REEL_OK;
-    return reel_fail(REEL_ERR_CONFIG, "could not write report \"%s\": %s", s->report, strerror(errno));
+    if (s->trace[0] && !strcmp(s->trace, s->report))
+        return reel_fail(REEL_ERR_CONFIG, "could not write trace \"%s\": it is the report", s->trace);
+    enum reel_err err = check_writable("report", s->report);
+    return err ? err : check_writable("trace", s->trace);
 }
 
 // ---- scale ----------------------------------------------------------------------

@@ -6,7 +6,7 @@
 //   main.c      the story            run.c       setup, the loop, the end
 //   jobs.c      a job's life         flow.c      a lane's life, frames on their way
 //   resume.c    what an earlier run left of a job
-//   supervise.c processes            progress.c, report.c  what people see
+//   supervise.c processes            progress.c, report.c, trace.c  what people see
 //   plan, lanes, dispatch, ledger, poison: pure
 #ifndef COORDINATOR_COORDINATOR_H
 #define COORDINATOR_COORDINATOR_H
@@ -25,6 +25,7 @@
 #include "coordinator/rundir.h"
 #include "coordinator/supervise.h"
 #include "coordinator/team.h"
+#include "coordinator/trace.h"
 
 #define RUN_MAX_LANES 64
 #define NO_LANE UINT32_MAX
@@ -174,6 +175,7 @@ struct run {
     char failure[REEL_TEXT_BYTES + 128];
     bool interrupted;
     struct progress *progress;
+    struct trace *trace; // NULL: --trace is not given
 };
 
 // ---- run.c ------------------------------------------------------------------

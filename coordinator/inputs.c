@@ -271,6 +271,9 @@ static enum reel_err check_output(const struct reel_settings *s, struct reel_job
     const char *why;
     if (s->report[0] && same_file(job->input, s->report))
         return reel_fail(REEL_ERR_CONFIG, "could not write report \"%s\": it is the input", s->report);
+    if (s->trace[0] && (same_file(job->input, s->trace) || !strcmp(job->output, s->trace)))
+        return reel_fail(REEL_ERR_CONFIG, "could not write trace \"%s\": it is the %s", s->trace,
+                         strcmp(job->output, s->trace) ? "input" : "output");
     if (!reel_output_kind_of(job->output, &job->kind, &why))
         return reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": %s", job->output, why);
     if (job->kind == REEL_OUTPUT_NULL) return REEL_OK;

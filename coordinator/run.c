@@ -22,6 +22,7 @@
 
 void run_post(struct run *run, const struct proc *p, enum reel_msg_type type, const void *record)
 {
+    if (run->trace) trace_sent(run->trace, run, p, type, record);
     if (p->pidfd < 0) return;
     if (reel_bus_post(run->bus, p->peer, type, record)) run_fail(run, REEL_ERR_IO, reel_fail_text());
 }
@@ -264,6 +265,7 @@ static void take_messages(struct run *run)
             break_with(p, "sent a message that is not its to send");
             continue;
         }
+        if (run->trace) trace_received(run->trace, run, p, &msg);
         size_t bytes = reel_msg_record_bytes(msg.type);
         for (uint32_t i = 0; i < msg.count && !run->failed; i++)
             take_record(run, p, msg.type, (const char *)msg.records + i * bytes);
@@ -291,6 +293,7 @@ static void see_deaths(struct run *run, int64_t now_us)
     for (struct proc *p; (p = supervise_dead(&run->sup));) {
         hear_out(run, p);
         supervise_bury(&run->sup, p, now_us, &death);
+        if (run->trace) trace_death(run->trace, run, p, death.why);
         progress_pause(run->progress);
         if (!run->interrupted && !run->failed && !p->left_out)
             reel_warn("supervise", "%s %u %s%s%s: starting it again", supervise_stage_name(p->stage), p->index,
@@ -333,6 +336,10 @@ static void tick(struct run *run, int64_t now_us)
     supervise_tick(&run->sup, now_us);
     run->dispatch.remaining = remaining_frames(run);
     progress_tick(run->progress, run, now_us);
+    const char *trouble = run->trace ? trace_tick(run->trace, run, now_us) : NULL;
+    if (!trouble) return;
+    progress_pause(run->progress);
+    reel_warn("trace", "could not write trace \"%s\": %s: it ends here, the run goes on", run->settings.trace, trouble);
 }
 
 static void loop(struct run *run)
@@ -432,8 +439,10 @@ static enum reel_err setup(struct run *run)
     const int *devices[REEL_STAGES] = {[REEL_DECODER] = run->decoder_devices,
                                        [REEL_WORKER] = run->worker_devices,
                                        [REEL_AGGREGATOR] = run->aggregator_devices};
-    return supervise_init(&run->sup, &params, counts, devices, &run->dir.lock_fd, 1, run->bus, run->stat,
-                          run->settings.hang_seconds, (uint32_t)run->settings.poison_tries);
+    err = supervise_init(&run->sup, &params, counts, devices, &run->dir.lock_fd, 1, run->bus, run->stat,
+                         run->settings.hang_seconds, (uint32_t)run->settings.poison_tries);
+    if (!err && run->settings.trace[0]) err = trace_create(run, &run->trace);
+    return err;
 }
 
 static int exit_code_of(const struct run *run)
@@ -527,6 +536,7 @@ int run_all(struct run *run)
     if (run->progress) progress_end(run->progress, run, end_us);
     flow_team_end(run);
     if (run->sup.n) supervise_end(&run->sup, run->interrupted ? STOP_END_US : END_US);
+    trace_destroy(&run->trace, run);
     int code = exit_code_of(run);
     if (!run->interrupted && !run->failed) drop_done_parts(run);
     say_verdict(run, code);
