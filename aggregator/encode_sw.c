@@ -12,12 +12,15 @@
 #include <stdlib.h>
 
 #include "aggregator/nvenc.h"
+#include "aggregator/picture.h"
+#include "aggregator/post/paint.h"
 
 struct encoder_sw {
     struct encoder base;
     AVCodecContext *ctx;
     AVBSFContext *range; // writes the range into the codec's header, or NULL
     bool range_in_packets;
+    struct picture_pool drawn;
     bool counts;
     bool sent, ended; // a picture; the last packet came out
     int64_t *pts;     // counts: of frame i at [i - pts_from]
@@ -258,6 +261,7 @@ static void close_sw(struct encoder *base)
     flush_svt(e);
     avcodec_free_context(&e->ctx);
     av_bsf_free(&e->range);
+    picture_pool_fini(&e->drawn);
     free(e->pts);
     free(e);
 }
@@ -323,18 +327,9 @@ static enum reel_err refused(struct encoder_sw *e, int rc)
                      e->ctx->codec->name, encode_log_text(why));
 }
 
-static enum reel_err send_sw(struct encoder *base, const AVFrame *frame)
+static enum reel_err send_picture(struct encoder_sw *e, const AVFrame *frame)
 {
-    struct encoder_sw *e = (struct encoder_sw *)base;
     encode_log_clear();
-    if (frame && e->ctx->hw_frames_ctx) {
-        AVFrame *surface;
-        enum reel_err err = nvenc_surface(e->ctx, frame, &surface);
-        if (err) return err;
-        int rc = avcodec_send_frame(e->ctx, surface);
-        av_frame_free(&surface);
-        return rc < 0 ? refused(e, rc) : REEL_OK;
-    }
     e->sent |= frame != NULL;
     if (!frame || !e->counts) {
         int rc = avcodec_send_frame(e->ctx, frame);
@@ -347,6 +342,31 @@ static enum reel_err send_sw(struct encoder *base, const AVFrame *frame)
     int rc = err ? 0 : avcodec_send_frame(e->ctx, counted);
     av_frame_free(&counted);
     return rc < 0 ? refused(e, rc) : err;
+}
+
+// A copy of our own with what the frame brings along drawn on it.
+static enum reel_err drawn_copy(struct encoder_sw *e, const AVFrame *frame, AVFrame **out)
+{
+    enum reel_err err = picture_copy(&e->drawn, frame, out);
+    if (err) return err;
+    av_buffer_unref(&(*out)->opaque_ref);
+    err = paint_play(paint_of(frame), *out);
+    if (err) av_frame_free(out);
+    return err;
+}
+
+static enum reel_err send_sw(struct encoder *base, const AVFrame *frame)
+{
+    struct encoder_sw *e = (struct encoder_sw *)base;
+    AVFrame *own = NULL;
+    enum reel_err err = REEL_OK;
+    if (frame && e->ctx->hw_frames_ctx)
+        err = nvenc_surface(e->ctx, frame, &own);
+    else if (frame && paint_of(frame))
+        err = drawn_copy(e, frame, &own);
+    if (!err) err = send_picture(e, own ? own : frame);
+    av_frame_free(&own);
+    return err;
 }
 
 static enum reel_err receive_sw(struct encoder *base, AVPacket *packet)

@@ -8,6 +8,8 @@
 #include <libavutil/hwcontext.h>
 #include <libavutil/hwcontext_cuda.h>
 
+#include "aggregator/picture.h"
+#include "aggregator/post/paint.h"
 #include "common/cuda.h"
 #include "common/log.h"
 #include "kernels/gpu_planes.h"
@@ -20,6 +22,8 @@ static struct {
     bool tried;
     void *stream;
     AVBufferRef *context;
+    uint8_t *list; // what is drawn on a surface, on the device
+    size_t list_bytes;
 } gpu = {.device = -1};
 
 // ---- the device ---------------------------------------------------------------
@@ -52,7 +56,10 @@ void nvenc_use(int device)
 void nvenc_end(void)
 {
     av_buffer_unref(&gpu.context);
+    reel_cuda_free(gpu.list);
     reel_cuda_stream_destroy(&gpu.stream);
+    gpu.list = NULL;
+    gpu.list_bytes = 0;
     gpu.device = -1;
     gpu.tried = false;
 }
@@ -152,7 +159,55 @@ static enum reel_err from_slot(enum AVPixelFormat format, const AVFrame *from, A
     else
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not encode on a GPU: no way from a slot to surfaces of %s",
                          av_get_pix_fmt_name(format));
-    return err ? err : reel_cuda_stream_sync(gpu.stream);
+    return err;
+}
+
+// ---- drawing ------------------------------------------------------------------
+
+// The parts of a list one behind the other in the device's memory.
+enum { ITEMS, GLYPHS, BLEND, MASK, PARTS };
+
+static enum reel_err upload(const struct paint_canvas *c, struct overlay_list *list)
+{
+    const size_t bytes[PARTS] = {[ITEMS] = c->n * sizeof *c->item,
+                                 [GLYPHS] = c->glyphs * sizeof *c->glyph,
+                                 [BLEND] = c->mask ? sizeof c->blend : 0,
+                                 [MASK] = c->mask ? (size_t)c->width * (size_t)c->height : 0};
+    size_t at[PARTS + 1] = {0};
+    for (int i = 0; i < PARTS; i++) at[i + 1] = at[i] + (bytes[i] + 255) / 256 * 256;
+    enum reel_err err = REEL_OK;
+    if (at[PARTS] > gpu.list_bytes) { // no surface is under way: nobody reads the old one
+        reel_cuda_free(gpu.list);
+        gpu.list = NULL;
+        gpu.list_bytes = 0;
+        err = reel_cuda_malloc(2 * at[PARTS], (void **)&gpu.list);
+        if (err) return err;
+        gpu.list_bytes = 2 * at[PARTS];
+    }
+    const void *from[MASK] = {c->item, c->glyph, &c->blend};
+    for (int i = 0; i < MASK && !err; i++)
+        if (bytes[i]) err = reel_cuda_upload(gpu.list + at[i], from[i], bytes[i], gpu.stream);
+    if (!err && c->mask)
+        err = reel_cuda_copy_2d(gpu.list + at[MASK], (size_t)c->width, c->mask, c->mask_stride, (size_t)c->width,
+                                (size_t)c->height, gpu.stream);
+    *list = (struct overlay_list){.item = (const struct overlay_item *)(const void *)(gpu.list + at[ITEMS]),
+                                  .n = c->n,
+                                  .glyph = (const uint64_t *)(const void *)(gpu.list + at[GLYPHS]),
+                                  .mask = gpu.list + at[MASK],
+                                  .mask_stride = (size_t)c->width,
+                                  .blend = (const struct overlay_blend *)(const void *)(gpu.list + at[BLEND])};
+    return err;
+}
+
+static enum reel_err draw_on(const AVCodecContext *ctx, const AVFrame *surface, const struct paint_canvas *c)
+{
+    struct overlay_picture picture;
+    struct overlay_list list;
+    if (!picture_planes(surface, ctx->sw_pix_fmt, &picture))
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not draw on surfaces of %s",
+                         av_get_pix_fmt_name(ctx->sw_pix_fmt));
+    enum reel_err err = upload(c, &list);
+    return err ? err : reel_cuda_check(gpu_overlay(&list, &picture, gpu.stream), "draw on a picture");
 }
 
 enum reel_err nvenc_surface(const AVCodecContext *ctx, const AVFrame *frame, AVFrame **out_surface)
@@ -165,7 +220,11 @@ enum reel_err nvenc_surface(const AVCodecContext *ctx, const AVFrame *frame, AVF
         err = from_slot(ctx->sw_pix_fmt, frame, surface, ctx->width, ctx->height);
     else if (!err && (r = av_hwframe_transfer_data(surface, frame, 0)) < 0)
         err = refused(r, "upload a picture to a GPU");
+    if (!err && paint_of(frame)) err = draw_on(ctx, surface, paint_of(frame));
+    enum reel_err done = reel_cuda_stream_sync(gpu.stream); // what failed may still be under way
+    if (!err) err = done;
     if (!err && (r = av_frame_copy_props(surface, frame)) < 0) err = refused(r, "encode a picture");
+    av_buffer_unref(&surface->opaque_ref); // it is drawn
     if (err)
         av_frame_free(&surface);
     else

@@ -7,7 +7,8 @@
 // A picture of a device ring travels as an AVFrame of format AV_PIX_FMT_CUDA
 // whose data are the planes of its slot (picture_wrap): 4:2:0, 8 bits or more in
 // the low bits of a word. It is copied into a surface, so that its slot is free
-// when nvenc_surface() returns.
+// when nvenc_surface() returns; what a frame brings along to be drawn on it
+// (post/paint.h) is drawn on the surface, by the GPU.
 #ifndef AGGREGATOR_NVENC_H
 #define AGGREGATOR_NVENC_H
 

@@ -57,6 +57,27 @@ bool picture_slot_format(enum AVPixelFormat av, struct reel_pixel_format *out_fo
     return false;
 }
 
+bool picture_planes(const AVFrame *frame, enum AVPixelFormat format, struct overlay_picture *out)
+{
+    struct reel_pixel_format f;
+    if (!picture_slot_format(format, &f)) return false;
+    *out = (struct overlay_picture){.width = frame->width,
+                                    .height = frame->height,
+                                    .bytes = f.depth > 8 ? 2 : 1,
+                                    .planes = f.layout == REEL_PIX_GRAY ? 1 : 3};
+    bool pairs = f.layout == REEL_PIX_NV, chroma = pairs || f.layout == REEL_PIX_YUV;
+    for (int i = 0; i < out->planes; i++) {
+        bool second = pairs && i == 2; // of plane 1
+        out->plane[i] = (struct overlay_plane){.data = frame->data[second ? 1 : i] + (second ? out->bytes : 0),
+                                               .stride = (size_t)frame->linesize[second ? 1 : i],
+                                               .step = pairs && i ? 2 : 1,
+                                               .log2_w = chroma && i ? f.log2_chroma_w : 0,
+                                               .log2_h = chroma && i ? f.log2_chroma_h : 0,
+                                               .shift = pairs && out->bytes == 2 ? 16 - f.depth : 0};
+    }
+    return true;
+}
+
 void picture_tag(AVFrame *frame, const struct reel_colour *colour)
 {
     frame->color_primaries = (enum AVColorPrimaries)colour->primaries;

@@ -10,11 +10,16 @@
 #include "aggregator/release.h"
 #include "common/media.h"
 #include "common/ring.h"
+#include "kernels/overlay.h"
 
 // libav's format with the slot's layout; NONE when there is none.
 enum AVPixelFormat picture_av_format(struct reel_pixel_format format);
 // The slot's layout of a libav format; false when slots do not carry it.
 bool picture_slot_format(enum AVPixelFormat av, struct reel_pixel_format *out_format);
+
+// Planes of a frame whose data are of this format, for drawing; false when slots
+// do not carry it.
+bool picture_planes(const AVFrame *frame, enum AVPixelFormat format, struct overlay_picture *out_picture);
 
 // Colour tags of a frame.
 void picture_tag(AVFrame *frame, const struct reel_colour *colour);

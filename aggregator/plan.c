@@ -446,3 +446,13 @@ enum reel_err plan_open(const struct reel_settings *settings, const struct reel_
         return reel_fail(REEL_ERR_PROTO, "could not plan segment %u: its pictures have no known format", open->segment);
     return open_encoder(p, out_encoder);
 }
+
+bool plan_keeps_input(const struct plan *p)
+{
+    struct reel_pixel_format last, f = p->format;
+    return p->wants == PLAN_PICTURE && p->job.kind == REEL_OUTPUT_VIDEO && p->task != REEL_TASK_IMAGE && !p->raw_mask &&
+           !*p->settings->post_filter && f.layout == REEL_PIX_YUV && f.log2_chroma_w == 1 && f.log2_chroma_h == 1 &&
+           picture_slot_format(p->final_format, &last) && (last.layout == REEL_PIX_YUV || last.layout == REEL_PIX_NV) &&
+           last.log2_chroma_w == 1 && last.log2_chroma_h == 1 && last.depth == f.depth &&
+           p->final_colour.full_range == p->colour.full_range;
+}

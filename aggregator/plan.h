@@ -56,5 +56,8 @@ enum reel_err plan_prove(const struct reel_settings *settings, const struct reel
 // As decided at the proof. *out_encoder is open (VIDEO), else NULL.
 enum reel_err plan_open(const struct reel_settings *settings, const struct reel_job *job,
                         const struct reel_rec_open *open, struct plan *out_plan, struct encoder **out_encoder);
+// Whether the input's pictures go to a video encoder in 4:2:0 and as they are, but
+// for their samples' order: then results may as well be drawn on its own copies.
+bool plan_keeps_input(const struct plan *plan);
 
 #endif

@@ -11,7 +11,7 @@
 
 static int text_scale(const struct paint_canvas *c)
 {
-    int scale = (c->frame->height + 200) / 400; // 5 x 7 cells of 3 pixels at 1080 lines
+    int scale = (c->height + 200) / 400; // 5 x 7 cells of 3 pixels at 1080 lines
     return scale < 1 ? 1 : scale;
 }
 
@@ -29,19 +29,19 @@ static uint32_t text_colour(uint32_t rgb)
 }
 
 // A line of text on a filled ground; (x, y) is the ground's upper left corner.
-static void draw_tag(const struct paint_canvas *c, int x, int y, const char *text, uint32_t rgb)
+static void draw_tag(struct paint_canvas *c, int x, int y, const char *text, uint32_t rgb)
 {
     int scale = text_scale(c);
     paint_fill(c, x, y, paint_text_width(text, scale) + 2 * scale, (PAINT_GLYPH_H + 2) * scale, paint_ink(c, rgb));
     paint_text(c, x + scale, y + scale, scale, text, paint_ink(c, text_colour(rgb)));
 }
 
-static void draw_object(const struct paint_canvas *c, const struct reel_object *o, uint32_t set,
-                        const struct boxes_params *p, int line)
+static void draw_object(struct paint_canvas *c, const struct reel_object *o, uint32_t set, const struct boxes_params *p,
+                        int line)
 {
     int x = to_pixel(o->x), y = to_pixel(o->y), w = to_pixel(o->w), h = to_pixel(o->h);
     uint32_t rgb = paint_palette(o->class_id);
-    struct paint_ink ink = paint_ink(c, rgb);
+    struct overlay_ink ink = paint_ink(c, rgb);
     paint_frame(c, x, y, w, h, line, ink);
     for (uint32_t i = 0; i < o->n_points; i++) {
         if (!isfinite(o->point[i].x) || !isfinite(o->point[i].y)) continue;
@@ -57,10 +57,10 @@ static void draw_object(const struct paint_canvas *c, const struct reel_object *
     draw_tag(c, x, y >= height ? y - height : y, text, rgb);
 }
 
-void boxes_draw(const struct paint_canvas *c, const struct results *r, const struct boxes_params *p)
+void boxes_draw(struct paint_canvas *c, const struct results *r, const struct boxes_params *p)
 {
     int line = p->line_width;
-    if (line <= 0) line = c->frame->height < 540 ? 2 : (c->frame->height + 135) / 270; // 4 at 1080 lines
+    if (line <= 0) line = c->height < 540 ? 2 : (c->height + 135) / 270; // 4 at 1080 lines
     // The best on top: results come best first.
     for (uint32_t i = r->head.count; i-- > 0;) {
         struct reel_object o = results_object(r, i);
@@ -69,10 +69,10 @@ void boxes_draw(const struct paint_canvas *c, const struct results *r, const str
     }
 }
 
-void boxes_draw_classes(const struct paint_canvas *c, const struct results *r, const struct boxes_params *p)
+void boxes_draw_classes(struct paint_canvas *c, const struct results *r, const struct boxes_params *p)
 {
     int y = 0;
-    for (uint32_t i = 0; i < r->head.count && y < c->frame->height; i++) {
+    for (uint32_t i = 0; i < r->head.count && y < c->height; i++) {
         struct reel_class_score s = results_class(r, i);
         char number[16], text[96];
         snprintf(text, sizeof text, "%.80s %.2f",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Detections and classes drawn on a picture.
+// Detections and classes drawn on a canvas.
 #ifndef REEL_AGGREGATOR_POST_BOXES_H
 #define REEL_AGGREGATOR_POST_BOXES_H
 
@@ -15,9 +15,8 @@ struct boxes_params {
 };
 
 // Boxes are in pixels of the canvas; values that are no numbers draw nothing.
-void boxes_draw(const struct paint_canvas *canvas, const struct results *results, const struct boxes_params *params);
+void boxes_draw(struct paint_canvas *canvas, const struct results *results, const struct boxes_params *params);
 // The best classes as lines in the upper left corner.
-void boxes_draw_classes(const struct paint_canvas *canvas, const struct results *results,
-                        const struct boxes_params *params);
+void boxes_draw_classes(struct paint_canvas *canvas, const struct results *results, const struct boxes_params *params);
 
 #endif

@@ -6,10 +6,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "aggregator/nvenc.h"
 #include "aggregator/picture.h"
 #include "aggregator/post/boxes.h"
 #include "aggregator/post/masks.h"
 #include "common/filters.h"
+#include "common/log.h"
 
 #define FILL_IN (REEL_FRAME_REPEAT | REEL_FRAME_PASS)
 
@@ -22,14 +24,26 @@ struct image {
     AVFrame *last;  // of the frame before, before the filter
     AVFrame *ready; // without a filter: what image_next() returns
     bool ended;
+    bool late;         // the encoder draws, on a copy of its own
     _Atomic int loans; // slots on loan to libav
 };
+
+// Encoders of a GPU copy each picture into a surface and draw there; so that a run
+// without a GPU goes the same way, those of the processor do where memory that
+// stands for a device's is read.
+static bool draws_late(const struct image_params *p)
+{
+    if (!plan_keeps_input(p->plan)) return false;
+    return nvenc_is(p->plan->choice.codec) ? nvenc_ready() : p->in->on_device && !p->in->on_gpu;
+}
 
 enum reel_err image_create(const struct image_params *params, struct image **out_image)
 {
     struct image *im = calloc(1, sizeof *im);
     if (!im) return reel_fail(REEL_ERR_NOMEM, "could not open a lane: out of memory");
     im->p = *params;
+    im->late = draws_late(params);
+    if (im->late) reel_debug("image", "lane %u: results are drawn by the encoder", params->lane);
     const struct plan *plan = params->plan;
     // A filter may keep pictures longer than a lane can do without their slots.
     if (!reel_filter_is_spatial(plan->settings->post_filter)) im->p.max_loans = 0;
@@ -104,44 +118,56 @@ static void attach_side_data(const struct image *im, const struct reel_rec_frame
 static enum reel_err borrow(struct image *im, const struct reel_ring *ring, uint32_t slot, struct reel_rec_taken rec,
                             bool *out_lent, AVFrame **out)
 {
-    // Inputs on a GPU are looked at by the processor; results go to the encoder there.
-    *out_lent = atomic_load(&im->loans) < im->p.max_loans && !(ring->on_gpu && ring == im->p.in);
+    // Results go to the encoder on their GPU; inputs too, unless the processor looks at them.
+    *out_lent = atomic_load(&im->loans) < im->p.max_loans && !(ring->on_gpu && ring == im->p.in && !im->late);
     if (*out_lent) return picture_wrap(ring, slot, im->p.release, rec, &im->loans, out);
     return picture_copy_slot(&im->pool, ring, slot, out);
 }
 
-// Draws the results on a copy of the input; without any, the input itself.
-static enum reel_err draw(struct image *im, const struct reel_rec_frame *rec, struct reel_rec_taken taken,
-                          bool *out_lent, AVFrame **out)
+static void draw(struct image *im, const struct reel_rec_frame *rec, const struct results *results,
+                 struct paint_canvas *canvas)
 {
     const struct plan *plan = im->p.plan;
     const struct reel_settings *s = plan->settings;
-    struct results results;
-    enum reel_err err = image_results(im, rec, &results);
-    if (err) return err;
-    bool masked = plan->task == REEL_TASK_SEGMENT || plan->task == REEL_TASK_MATTE;
-    if (!masked && !results.head.count) return borrow(im, im->p.in, rec->in_slot, taken, out_lent, out);
-    *out_lent = false;
-    if ((err = picture_copy_slot(&im->draw_pool, im->p.in, rec->in_slot, out))) return err;
-    struct paint_canvas canvas;
-    if (!paint_begin(&canvas, *out, &plan->colour)) {
-        av_frame_free(out);
-        return reel_fail(REEL_ERR_UNSUPPORTED, "could not draw on pictures of this format");
-    }
     struct boxes_params boxes = {im->labels, s->detect.line_width, s->detect.draw_labels};
+    bool masked = plan->task == REEL_TASK_SEGMENT || plan->task == REEL_TASK_MATTE;
     const uint8_t *mask = masked ? reel_ring_plane(im->p.out, rec->out_slot, 0) : NULL;
     size_t stride = im->p.out->geometry.plane_stride[0];
     if (plan->task == REEL_TASK_DETECT)
-        boxes_draw(&canvas, &results, &boxes);
+        boxes_draw(canvas, results, &boxes);
     else if (plan->task == REEL_TASK_CLASSIFY)
-        boxes_draw_classes(&canvas, &results, &boxes);
+        boxes_draw_classes(canvas, results, &boxes);
     else if (plan->task == REEL_TASK_MATTE)
-        masks_overlay_matte(&canvas, mask, stride, s->segment.opacity);
+        masks_overlay_matte(canvas, mask, stride, s->segment.opacity);
     else if (s->segment.picture == SET_PICTURE_MASK)
-        masks_paint_classes(&canvas, mask, stride);
+        masks_paint_classes(canvas, mask, stride);
     else
-        masks_overlay_classes(&canvas, mask, stride, s->segment.opacity);
-    return REEL_OK;
+        masks_overlay_classes(canvas, mask, stride, s->segment.opacity);
+}
+
+// The input with the results on it: drawn on a copy, or to be drawn by the
+// encoder, who has the slot until then; without any results, the input itself.
+static enum reel_err with_results(struct image *im, const struct reel_rec_frame *rec, struct reel_rec_taken taken,
+                                  bool *out_lent, AVFrame **out)
+{
+    const struct plan *plan = im->p.plan;
+    struct results results;
+    enum reel_err err = image_results(im, rec, &results);
+    if (err) return err;
+    struct paint_canvas canvas;
+    paint_begin(&canvas, plan->format, plan->width, plan->height, &plan->colour);
+    draw(im, rec, &results, &canvas);
+    bool nothing = !canvas.n && !canvas.full;
+    if (nothing || (im->late && atomic_load(&im->loans) < im->p.max_loans)) {
+        err = borrow(im, im->p.in, rec->in_slot, taken, out_lent, out);
+        if (!err && !nothing) err = paint_attach(&canvas, *out);
+    } else {
+        err = picture_copy_slot(&im->draw_pool, im->p.in, rec->in_slot, out);
+        if (!err) err = paint_play(&canvas, *out);
+    }
+    paint_end(&canvas);
+    if (err) av_frame_free(out);
+    return err;
 }
 
 // The input's picture in the source's format and size.
@@ -171,7 +197,7 @@ static enum reel_err make(struct image *im, const struct reel_rec_frame *rec, st
     if (rec->flags & FILL_IN) return pass(im, rec, taken, out_lent, out);
     if (plan->task == REEL_TASK_IMAGE || plan->raw_mask)
         return borrow(im, im->p.out, rec->out_slot, taken, out_lent, out);
-    return draw(im, rec, taken, out_lent, out);
+    return with_results(im, rec, taken, out_lent, out);
 }
 
 static void set_properties(const struct image *im, const struct reel_rec_frame *rec, AVFrame *frame)

@@ -3,7 +3,9 @@
 // The picture of one frame: the model's picture as it stands in its slot, the
 // input's with results drawn on it, a mask; or, for a quarantined frame, the
 // one before again or the input's. Pictures are copied only where they are
-// drawn on or converted, or when the encoder holds more slots than it said.
+// drawn on here or converted, or when the encoder holds more slots than it said.
+// Where the encoder copies each picture into a surface of its GPU, what is to be
+// drawn goes along with it (paint.h) and is drawn there.
 #ifndef REEL_AGGREGATOR_POST_IMAGE_H
 #define REEL_AGGREGATOR_POST_IMAGE_H
 

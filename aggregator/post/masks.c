@@ -7,42 +7,35 @@
 
 #define GREEN 0x00b140u
 
-static void class_inks(const struct paint_canvas *c, struct paint_ink ink[256])
-{
-    ink[0] = paint_ink(c, 0);
-    for (int i = 1; i < 256; i++) ink[i] = paint_ink(c, paint_palette(i - 1));
-}
-
 static uint8_t to_alpha(double opacity)
 {
     return (uint8_t)lrint(255 * fmin(1, fmax(0, opacity)));
 }
 
-void masks_overlay_classes(const struct paint_canvas *c, const uint8_t *mask, size_t stride, double opacity)
+void masks_overlay_classes(struct paint_canvas *c, const uint8_t *mask, size_t stride, double opacity)
 {
-    struct paint_ink ink[256];
-    uint8_t alpha[256];
-    class_inks(c, ink);
-    memset(alpha, to_alpha(opacity), sizeof alpha);
-    alpha[0] = 0;
-    paint_blend(c, &(struct paint_mask){mask, stride, alpha, ink});
+    struct overlay_blend b;
+    memset(b.alpha_of, to_alpha(opacity), sizeof b.alpha_of);
+    b.alpha_of[0] = 0;
+    b.ink_of[0] = paint_ink(c, 0);
+    for (int i = 1; i < 256; i++) b.ink_of[i] = paint_ink(c, paint_palette(i - 1));
+    paint_blend(c, mask, stride, &b);
 }
 
-void masks_paint_classes(const struct paint_canvas *c, const uint8_t *mask, size_t stride)
+void masks_paint_classes(struct paint_canvas *c, const uint8_t *mask, size_t stride)
 {
-    paint_fill(c, 0, 0, c->frame->width, c->frame->height, paint_ink(c, 0));
+    paint_fill(c, 0, 0, c->width, c->height, paint_ink(c, 0));
     masks_overlay_classes(c, mask, stride, 1);
 }
 
-void masks_overlay_matte(const struct paint_canvas *c, const uint8_t *matte, size_t stride, double opacity)
+void masks_overlay_matte(struct paint_canvas *c, const uint8_t *matte, size_t stride, double opacity)
 {
-    struct paint_ink ink[256];
-    uint8_t alpha[256];
+    struct overlay_blend b;
     for (int i = 0; i < 256; i++) {
-        ink[i] = paint_ink(c, GREEN);
-        alpha[i] = to_alpha(opacity * i / 255);
+        b.ink_of[i] = paint_ink(c, GREEN);
+        b.alpha_of[i] = to_alpha(opacity * i / 255);
     }
-    paint_blend(c, &(struct paint_mask){matte, stride, alpha, ink});
+    paint_blend(c, matte, stride, &b);
 }
 
 void masks_rle(const uint8_t *mask, size_t stride, int width, int height, int value,

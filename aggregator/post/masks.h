@@ -7,12 +7,13 @@
 
 #include "aggregator/post/paint.h"
 
+// The canvas borrows the mask.
 // Class 0 is the background and stays as it is.
-void masks_overlay_classes(const struct paint_canvas *canvas, const uint8_t *mask, size_t stride, double opacity);
+void masks_overlay_classes(struct paint_canvas *canvas, const uint8_t *mask, size_t stride, double opacity);
 // Each class in its colour on black.
-void masks_paint_classes(const struct paint_canvas *canvas, const uint8_t *mask, size_t stride);
+void masks_paint_classes(struct paint_canvas *canvas, const uint8_t *mask, size_t stride);
 // The foreground, where alpha is high, turns green.
-void masks_overlay_matte(const struct paint_canvas *canvas, const uint8_t *alpha, size_t stride, double opacity);
+void masks_overlay_matte(struct paint_canvas *canvas, const uint8_t *alpha, size_t stride, double opacity);
 
 // COCO's uncompressed run lengths of the pixels equal to value: column by
 // column, beginning with the number of pixels outside. Calls put for each run.

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
 // The kernels around a network on a GPU against their C twins, on random pictures,
-// maps and cells. (On the CPU tests/unit/kernels/test_gpu_pixels.c and
-// test_gpu_results.c compare more of them, and the twins with the CPU path.)
+// maps, cells and lists of what is drawn. (On the CPU tests/unit/kernels/
+// test_gpu_pixels.c, test_gpu_results.c and test_gpu_overlay.c compare more of
+// them, and the twins with the CPU path.)
 // float32 results must be the same bits, 16-bit ones too.
 #include "common/cuda.h"
 #include "kernels/gpu_pixels.h"
 #include "kernels/gpu_results.h"
+#include "kernels/overlay.h"
 #include "tests/check.h"
 
 #define W 333
@@ -319,6 +321,68 @@ static void cells(void)
     drop(&data), drop(&count);
 }
 
+static int below(int n)
+{
+    return (int)(check_rand(&seed) >> 33) % n;
+}
+
+// Pinned host memory, which a GPU reads by the same address, except for the picture.
+static void drawing(void)
+{
+    if (!open_gpu()) SKIP("no GPU");
+    enum { ITEMS = 700, GLYPHS = 64 };
+    struct lists {
+        struct overlay_item item[ITEMS];
+        uint64_t glyph[GLYPHS];
+        uint8_t mask[W * H];
+        struct overlay_blend blend;
+    } * lists;
+    CHECK(!reel_cuda_host_alloc(sizeof *lists, (void **)&lists));
+    struct both planes = make(3 * H * STRIDE);
+    for (int p010 = 0; p010 < 2; p010++) {
+        fill_random(&planes, (size_t)p010);
+        for (size_t i = 0; i < sizeof *lists; i++) ((uint8_t *)lists)[i] = (uint8_t)check_rand(&seed);
+        for (int i = 0; i < GLYPHS; i++) lists->glyph[i] >>= 64 - OVERLAY_GLYPH_W * OVERLAY_GLYPH_H;
+        for (int i = 0; i < 256; i++)
+            for (int k = 0; k < 3; k++) lists->blend.ink_of[i].sample[k] &= p010 ? 1023 : 255;
+        for (int i = 0; i < ITEMS; i++) {
+            int x = below(W), y = below(H), scale = 1 + below(3);
+            bool text = i % 3 == 0;
+            struct overlay_item t = {.kind = i == ITEMS / 2 ? OVERLAY_BLEND
+                                             : text         ? OVERLAY_TEXT
+                                                            : OVERLAY_FILL,
+                                     .x0 = x,
+                                     .y0 = y,
+                                     .x1 = text ? x + 47 * scale : x + 1 + below(60),
+                                     .y1 = text ? y + 7 * scale : y + 1 + below(6),
+                                     .left = x,
+                                     .top = y,
+                                     .scale = scale,
+                                     .glyph = (uint32_t)below(GLYPHS - 8),
+                                     .glyphs = 8,
+                                     .ink = lists->blend.ink_of[below(256)]};
+            if (t.kind == OVERLAY_BLEND) t.x0 = t.y0 = 0, t.x1 = W, t.y1 = H;
+            t.x1 = t.x1 < W ? t.x1 : W, t.y1 = t.y1 < H ? t.y1 : H;
+            lists->item[i] = t;
+        }
+        struct overlay_list l = {lists->item, ITEMS, lists->glyph, lists->mask, W, &lists->blend};
+        for (int device = 0; device < 2; device++) {
+            uint8_t *luma = device ? planes.device : planes.host, *chroma = luma + H * STRIDE;
+            const int bytes = 1 + p010, shift = 6 * p010;
+            struct overlay_picture p = {W, H, bytes, 3, {{luma, STRIDE, 1, 0, 0, shift}}};
+            p.plane[1] = (struct overlay_plane){chroma, STRIDE, 2, 1, 1, shift};
+            p.plane[2] = (struct overlay_plane){chroma + bytes, STRIDE, 2, 1, 1, shift};
+            if (device)
+                CHECK_INT(gpu_overlay(&l, &p, NULL), 0);
+            else
+                overlay_draw(&l, &p);
+        }
+        CHECK_MSG(same(&planes), "%s: GPU and twin differ", p010 ? "P010" : "NV12");
+    }
+    reel_cuda_host_free(lists);
+    drop(&planes);
+}
+
 CHECK_MAIN({"gpu: feeds as their twins", feeds}, {"gpu: resizes as their twins", resizes},
            {"gpu: tails as their twins", tails}, {"gpu: masks as their twins", masks},
-           {"gpu: picked cells as their twins", cells})
+           {"gpu: picked cells as their twins", cells}, {"gpu: drawing as its twin", drawing})

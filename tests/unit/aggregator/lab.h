@@ -24,6 +24,7 @@ struct lab {
     struct reel_stat_row row;
     struct release *release;
     struct reel_ring in, out;
+    bool on_device; // pixels in memory that stands for a device's
     struct reel_rec_proven proven;
     struct plan plan; // of the proof
     struct reel_rec_prove prove;
@@ -76,6 +77,8 @@ static inline void lab_fini(struct lab *l)
     lane_close(&l->lane);
     free(l->in.base);
     free(l->out.base);
+    free(l->in.pixels);
+    free(l->out.pixels);
     release_destroy(&l->release);
     lab_remove(l->folder);
 }
@@ -120,6 +123,18 @@ static inline void lab_ring(struct reel_ring *ring, const struct reel_geometry *
     memset(ring->base, 0, ring->bytes);
 }
 
+// As children set up a ring on a device that plays with host memory.
+static inline enum reel_err lab_device_ring(struct reel_ring *ring, uint32_t epoch, const struct reel_geometry *g,
+                                            uint32_t slots)
+{
+    free(ring->pixels);
+    enum reel_err err = reel_ring_configure_device(ring, epoch, slots, g);
+    uint8_t *pixels = aligned_alloc(REEL_SLOT_ALIGN, g->slot_bytes * slots);
+    if (!pixels) abort();
+    reel_ring_attach(ring, pixels, false);
+    return err;
+}
+
 static inline enum reel_err lab_open(struct lab *l, uint32_t segment)
 {
     uint32_t in_slots = 8, out_slots = 4 + l->proven.hold_frames;
@@ -135,6 +150,16 @@ static inline enum reel_err lab_open(struct lab *l, uint32_t segment)
                                      .media = l->prove.media,
                                      .out_colour = l->proven.out_colour,
                                      .task = l->prove.shaped.task};
+    if (l->on_device) {
+        l->open.in_place = REEL_PLACE_DEVICE;
+        enum reel_err err = lab_device_ring(&l->in, l->open.epoch, &l->prove.in, in_slots);
+        if (err) return err;
+    }
+    if (l->on_device && l->proven.out.format.layout != REEL_PIX_NONE) {
+        l->open.out_place = REEL_PLACE_DEVICE;
+        enum reel_err err = lab_device_ring(&l->out, l->open.epoch, &l->proven.out, out_slots);
+        if (err) return err;
+    }
     struct lane_params params = {&l->settings, &l->job, &l->open, &l->in, &l->out, l->release, &l->row};
     l->next = l->taken = 0;
     memset(l->taken_bits, 0, sizeof l->taken_bits);

@@ -368,6 +368,59 @@ static void boxes_on_video(void)
     lab_fini(&l);
 }
 
+// Frames with results, without, repeated, passed, as a part. *out_first: how many
+// had been let go after the first.
+static void encode_drawn(enum reel_task task, const char *name, const char *encoder, int depth, bool on_device,
+                         struct reel_rec_committed *out, uint32_t *out_first)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_VIDEO, name);
+    snprintf(l.settings.encoder, sizeof l.settings.encoder, "%s", encoder);
+    l.on_device = on_device;
+    struct reel_media media = lab_media(94, 62, (struct reel_pixel_format){REEL_PIX_YUV, (uint8_t)depth, 1, 1});
+    CHECK_MSG(!lab_prove(&l, task, &media, 1, sizeof(struct objects)), "%s", reel_fail_text());
+    CHECK_MSG(!lab_open(&l, 0), "%s", reel_fail_text());
+    struct objects a = some_objects(2), none = some_objects(0);
+    a.head.task = none.head.task = task;
+    if (task != REEL_TASK_DETECT) a.head.count = a.head.bytes = 0;
+    for (int i = 0; i < 12; i++) {
+        const struct objects *o = i % 4 == 3 ? &none : &a;
+        uint32_t flags = i == 5 ? REEL_FRAME_REPEAT : i == 8 ? REEL_FRAME_PASS : 0;
+        enum reel_err err = lab_frame_with(&l, i * 512, 512, flags, o, sizeof o->head + o->head.bytes);
+        CHECK_MSG(!err, "frame %d: %s", i, reel_fail_text());
+        if (!i) *out_first = l.taken;
+        a.o[0].x += 3, a.o[1].w += 4, a.o[1].h += 3;
+    }
+    CHECK_INT(lab_commit(&l), REEL_OK);
+    CHECK_INT(l.taken, 12);
+    *out = l.committed[0];
+    lab_fini(&l);
+}
+
+// What the encoder draws on copies of its own, from pictures on a device, is what
+// is drawn here.
+static void drawn_late(void)
+{
+    static const struct {
+        enum reel_task task;
+        const char *name, *encoder;
+        int depth;
+        bool late;
+    } cases[] = {{REEL_TASK_DETECT, "a.mkv", "ffv1", 8, true},   {REEL_TASK_DETECT, "a.mkv", "ffv1", 10, true},
+                 {REEL_TASK_SEGMENT, "a.mkv", "ffv1", 8, true},  {REEL_TASK_MATTE, "a.mkv", "ffv1", 10, true},
+                 {REEL_TASK_DETECT, "a.mp4", "mpeg4", 8, true},    // counts its frames
+                 {REEL_TASK_DETECT, "a.mp4", "mpeg4", 10, false}}; // rounded to 8 bits once it is drawn
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct reel_rec_committed host = {0}, device = {0};
+        uint32_t let_go = 99;
+        encode_drawn(cases[i].task, cases[i].name, cases[i].encoder, cases[i].depth, false, &host, &let_go);
+        CHECK_INT(let_go, 1); // a copy was drawn on
+        encode_drawn(cases[i].task, cases[i].name, cases[i].encoder, cases[i].depth, true, &device, &let_go);
+        CHECK_INT(let_go, cases[i].late ? 0 : 1);
+        CHECK_MSG(host.bytes && !memcmp(host.sha256, device.sha256, 32), "case %zu: other bytes", i);
+    }
+}
+
 // ---- images ---------------------------------------------------------------------------
 
 static bool image_is(const char *path, int w, int h, enum AVPixelFormat format)
@@ -428,4 +481,4 @@ CHECK_MAIN({"order_and_stamps", order_and_stamps}, {"null_counts", null_counts},
            {"post_filter", post_filter}, {"keeping_filter", keeping_filter}, {"given_up", given_up},
            {"unwritable_folder", unwritable_folder}, {"disk_full", disk_full}, {"jsonl_objects", jsonl_objects},
            {"jsonl_classes_and_labels", jsonl_classes_and_labels}, {"jsonl_masks", jsonl_masks},
-           {"boxes_on_video", boxes_on_video}, {"images", images})
+           {"boxes_on_video", boxes_on_video}, {"drawn_late", drawn_late}, {"images", images})

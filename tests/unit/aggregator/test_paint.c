@@ -16,6 +16,7 @@ static AVFrame *new_frame(struct picture_pool *pool, enum AVPixelFormat format, 
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
     for (int p = 0; p < 3 && f->data[p]; p++) {
         int rows = p ? AV_CEIL_RSHIFT(h, d->log2_chroma_h) : h, cols = p ? AV_CEIL_RSHIFT(w, d->log2_chroma_w) : w;
+        if (p && !f->data[2]) cols *= 2; // Cb and Cr side by side
         for (int y = 0; y < rows; y++)
             for (int x = 0; x < cols; x++) {
                 uint8_t *row = f->data[p] + (ptrdiff_t)y * f->linesize[p];
@@ -35,20 +36,36 @@ static int sample(const AVFrame *f, int plane, int x, int y)
     return d->comp[0].depth > 8 ? ((const uint16_t *)row)[x] : row[x];
 }
 
+static struct paint_canvas canvas_of(const AVFrame *f)
+{
+    struct reel_pixel_format format;
+    struct paint_canvas c;
+    if (!picture_slot_format((enum AVPixelFormat)f->format, &format)) abort();
+    paint_begin(&c, format, f->width, f->height, &bt709);
+    return c;
+}
+
+// Draws what was noted, and begins anew.
+static void play(struct paint_canvas *c, AVFrame *f)
+{
+    CHECK_INT(paint_play(c, f), REEL_OK);
+    paint_end(c);
+    *c = canvas_of(f);
+}
+
 static void inks(void)
 {
     struct picture_pool pool = {0};
-    struct paint_canvas c;
     AVFrame *f = new_frame(&pool, AV_PIX_FMT_YUV420P, 16, 16, 0);
-    CHECK(paint_begin(&c, f, &bt709));
-    struct paint_ink white = paint_ink(&c, 0xffffff), red = paint_ink(&c, 0xff0000);
+    struct paint_canvas c = canvas_of(f);
+    struct overlay_ink white = paint_ink(&c, 0xffffff), red = paint_ink(&c, 0xff0000);
     CHECK_INT(white.sample[0], 235);
     CHECK_INT(white.sample[1], 128);
     CHECK_INT(red.sample[0], 63); // BT.709: 16 + 219 * 0.2126
     CHECK_INT(red.sample[2], 240);
     av_frame_free(&f);
     f = new_frame(&pool, AV_PIX_FMT_GBRP10LE, 16, 16, 0);
-    CHECK(paint_begin(&c, f, &bt709));
+    c = canvas_of(f);
     red = paint_ink(&c, 0xff0000);
     CHECK_INT(red.sample[0], 0);
     CHECK_INT(red.sample[2], 1023);
@@ -62,12 +79,13 @@ static void rectangles(void)
                                                  AV_PIX_FMT_GRAY8, AV_PIX_FMT_GBRP};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         struct picture_pool pool = {0};
-        struct paint_canvas c;
         AVFrame *f = new_frame(&pool, formats[i], 33, 21, 50);
-        CHECK(paint_begin(&c, f, &bt709));
+        struct paint_canvas c = canvas_of(f);
         int ground = sample(f, 0, 0, 0);
-        struct paint_ink ink = paint_ink(&c, 0xffffff);
+        struct overlay_ink ink = paint_ink(&c, 0xffffff);
         paint_fill(&c, 5, 4, 10, 6, ink);
+        CHECK_INT(sample(f, 0, 5, 4), ground); // a list until it is played
+        play(&c, f);
         for (int y = 0; y < 21; y++)
             for (int x = 0; x < 33; x++) {
                 bool in = x >= 5 && x < 15 && y >= 4 && y < 10;
@@ -78,6 +96,9 @@ static void rectangles(void)
         paint_fill(&c, 30, 19, 2147483647, 2147483647, ink);
         paint_frame(&c, -3, -3, 40, 30, 2, ink);
         paint_text(&c, 25, 15, 2, "edge \xc3\xa4", ink);
+        paint_text(&c, -2000000000, 3, 3, "far", ink);
+        play(&c, f);
+        paint_end(&c);
         av_frame_free(&f);
         picture_pool_fini(&pool);
     }
@@ -99,9 +120,8 @@ static void letters(void)
 static void boxes(void)
 {
     struct picture_pool pool = {0};
-    struct paint_canvas c;
     AVFrame *f = new_frame(&pool, AV_PIX_FMT_YUV420P, 128, 96, 16);
-    CHECK(paint_begin(&c, f, &bt709));
+    struct paint_canvas c = canvas_of(f);
     struct {
         struct reel_results head;
         struct reel_object o[4];
@@ -115,6 +135,7 @@ static void boxes(void)
     struct results r;
     CHECK_INT(results_read((const uint8_t *)&aux, sizeof aux, &r), REEL_OK);
     boxes_draw(&c, &r, &(struct boxes_params){.line_width = 2, .draw_labels = true});
+    play(&c, f);
     int ink = paint_ink(&c, paint_palette(0)).sample[0];
     CHECK_INT(sample(f, 0, 20, 40), ink);
     CHECK_INT(sample(f, 0, 49, 64), ink);
@@ -127,7 +148,36 @@ static void boxes(void)
     aux.head.bytes = 4000000000u;
     CHECK_INT(results_read((const uint8_t *)&aux, sizeof aux, &r), REEL_ERR_PROTO);
     CHECK_INT(results_read((const uint8_t *)&aux, 7, &r), REEL_ERR_PROTO);
+    paint_end(&c);
     av_frame_free(&f);
+    picture_pool_fini(&pool);
+}
+
+// A list goes with a frame and its clones, and draws the same there as here.
+static void attached(void)
+{
+    struct picture_pool pool = {0};
+    AVFrame *f = new_frame(&pool, AV_PIX_FMT_NV12, 31, 17, 60), *here = new_frame(&pool, AV_PIX_FMT_NV12, 31, 17, 60);
+    struct paint_canvas c = canvas_of(f);
+    CHECK(!paint_of(f));
+    paint_text(&c, 1, 1, 1, "abc", paint_ink(&c, 0xff0000));
+    paint_frame(&c, 3, 2, 25, 14, 1, paint_ink(&c, 0x00ff00));
+    CHECK_INT(paint_play(&c, here), REEL_OK);
+    CHECK_INT(paint_attach(&c, f), REEL_OK);
+    CHECK(!c.n && !c.item && !c.glyph);
+    AVFrame *clone = av_frame_clone(f), *drawn;
+    av_frame_free(&f);
+    CHECK_INT(sample(clone, 0, 3, 2), 60);
+    CHECK_INT(picture_copy(&pool, clone, &drawn), REEL_OK);
+    CHECK_INT(paint_play(paint_of(clone), drawn), REEL_OK);
+    for (int y = 0; y < 17; y++)
+        CHECK(!memcmp(here->data[0] + y * here->linesize[0], drawn->data[0] + y * drawn->linesize[0], 31));
+    for (int y = 0; y < 9; y++)
+        CHECK(!memcmp(here->data[1] + y * here->linesize[1], drawn->data[1] + y * drawn->linesize[1], 32));
+    CHECK(sample(drawn, 0, 3, 2) != 60);
+    av_frame_free(&clone);
+    av_frame_free(&drawn);
+    av_frame_free(&here);
     picture_pool_fini(&pool);
 }
 
@@ -162,13 +212,13 @@ static void run_lengths(void)
 static void overlays(void)
 {
     struct picture_pool pool = {0};
-    struct paint_canvas c;
     AVFrame *f = new_frame(&pool, AV_PIX_FMT_YUV420P10LE, 7, 5, 100); // odd: chroma at the edge
-    CHECK(paint_begin(&c, f, &bt709));
+    struct paint_canvas c = canvas_of(f);
     uint8_t mask[5 * 16] = {0};
     mask[16 + 2] = 3;
     mask[4 * 16 + 6] = 1;
     masks_overlay_classes(&c, mask, 16, 0.5);
+    play(&c, f);
     CHECK_INT(sample(f, 0, 0, 0), 400);
     int want = 400 + (paint_ink(&c, paint_palette(2)).sample[0] - 400) * 128 / 255;
     CHECK_NEAR(sample(f, 0, 2, 1), want, 1);
@@ -176,6 +226,7 @@ static void overlays(void)
     CHECK_NEAR(sample(f, 1, 1, 0), 400 + (chroma - 400) * 32 / 255, 1); // a quarter of its samples
     CHECK(sample(f, 1, 3, 2) != 400);
     masks_paint_classes(&c, mask, 16);
+    play(&c, f);
     CHECK_INT(sample(f, 0, 0, 0), 64);
     CHECK_INT(sample(f, 0, 2, 1), paint_ink(&c, paint_palette(2)).sample[0]);
     uint8_t matte[5 * 16];
@@ -183,8 +234,10 @@ static void overlays(void)
     matte[0] = 255;
     int before = sample(f, 0, 3, 3);
     masks_overlay_matte(&c, matte, 16, 1);
+    play(&c, f);
     CHECK_INT(sample(f, 0, 3, 3), before);
     CHECK_INT(sample(f, 0, 0, 0), paint_ink(&c, 0x00b140).sample[0]);
+    paint_end(&c);
     av_frame_free(&f);
     picture_pool_fini(&pool);
 }
@@ -220,5 +273,5 @@ static void labels(void)
     lab_fini(&l);
 }
 
-CHECK_MAIN({"inks", inks}, {"rectangles", rectangles}, {"letters", letters}, {"boxes", boxes},
+CHECK_MAIN({"inks", inks}, {"rectangles", rectangles}, {"letters", letters}, {"boxes", boxes}, {"attached", attached},
            {"run_lengths", run_lengths}, {"overlays", overlays}, {"labels", labels})

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes two networks of a few numbers, whose results follow from the picture alone:
+
+    small_models.py FOLDER
+
+detect.onnx   YOLOv8's form at 64x64: the mean red, green and blue of each cell of 8, 16 and 32 pixels are the scores of
+              classes 0, 1, 2; its box is the cell, half as large again
+segment.onnx  the class of a pixel is 1, 2, 3 where red, green or blue is the brightest and above 0.5, else 0
+
+Needs no package: the few fields of onnx.proto that occur are written by hand.
+"""
+import struct
+import sys
+
+SIDE = 64
+
+
+def varint(n):
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+def number(field, n):
+    return varint(field << 3) + varint(n)
+
+
+def data(field, content):
+    content = content.encode() if isinstance(content, str) else content
+    return varint(field << 3 | 2) + varint(len(content)) + content
+
+
+def value_info(name, dims):
+    shape = b"".join(data(1, number(1, d)) for d in dims)
+    return data(1, name) + data(2, data(1, number(1, 1) + data(2, shape)))
+
+
+def ints(name, values):
+    return data(5, data(1, name) + b"".join(number(8, v) for v in values) + number(20, 7))
+
+
+def an_int(name, value):
+    return data(5, data(1, name) + number(3, value) + number(20, 2))
+
+
+def node(op, inputs, output, *attributes):
+    return data(1, b"".join(data(1, i) for i in inputs) + data(2, output) + data(4, op) + b"".join(attributes))
+
+
+def floats(name, dims, values):
+    return data(5, b"".join(number(1, d) for d in dims) + number(2, 1) + data(8, name)
+                + data(9, struct.pack(f"<{len(values)}f", *values)))
+
+
+def int64s(name, values):
+    return data(5, number(1, len(values)) + number(2, 7) + data(8, name)
+                + data(9, struct.pack(f"<{len(values)}q", *values)))
+
+
+def write(path, graph, output, dims):
+    graph += data(2, "small") + data(11, value_info("picture", [1, 3, SIDE, SIDE])) + data(12, value_info(output, dims))
+    with open(path, "wb") as f:
+        f.write(number(1, 8) + data(7, graph) + data(8, data(1, "") + number(2, 13)))
+
+
+def detect(path):
+    graph, scores, boxes = b"", [], []
+    for size in 8, 16, 32:
+        cells = SIDE // size
+        graph += node("AveragePool", ["picture"], f"pool{size}", ints("kernel_shape", [size] * 2), ints("strides", [size] * 2))
+        graph += int64s(f"shape{size}", [1, 3, cells * cells])
+        graph += node("Reshape", [f"pool{size}", f"shape{size}"], f"rows{size}")
+        scores.append(f"rows{size}")
+        boxes += [((x + 0.5) * size, (y + 0.5) * size, 1.5 * size, 1.5 * size) for y in range(cells) for x in range(cells)]
+    graph += node("Concat", scores, "scores", an_int("axis", 2))
+    graph += floats("boxes", [1, 4, len(boxes)], [b[i] for i in range(4) for b in boxes])
+    graph += node("Concat", ["boxes", "scores"], "cells", an_int("axis", 1))
+    write(path, graph, "cells", [1, 7, len(boxes)])
+
+
+def segment(path):
+    graph = floats("weight", [4, 3, 1, 1], [0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1]) + floats("bias", [4], [0.5, 0, 0, 0])
+    graph += node("Conv", ["picture", "weight", "bias"], "classes")
+    write(path, graph, "classes", [1, 4, SIDE, SIDE])
+
+
+detect(sys.argv[1] + "/detect.onnx")
+segment(sys.argv[1] + "/segment.onnx")
