@@ -33,8 +33,8 @@ enum backend_cap {
 };
 
 // Rows of a value that neighbours give each other: the first and the last of the
-// band's own are sent, those beyond them come. All in host memory, each `bytes`
-// long; of an end of the row of bands the pointers towards it are not used.
+// band's own are sent, those beyond them come. Each `bytes` long; of an end of the
+// row of bands the pointers towards it are not used.
 struct backend_rows {
     const void *send_up, *send_down;
     void *from_up, *from_down;
@@ -42,7 +42,11 @@ struct backend_rows {
 };
 // By whom. Errors, GONE among them, end the run.
 struct backend_exchange {
+    // In host memory; they have come when it returns.
     enum reel_err (*rows)(void *user, const struct backend_rows *rows);
+    // In device memory, behind what is on the stream and before what is put there
+    // next. AGAIN: there is no such way now, go by rows(). NULL: there never is.
+    enum reel_err (*device_rows)(void *user, const struct backend_rows *rows, void *stream);
     void *user;
 };
 

@@ -329,7 +329,8 @@ static const char own_ops[] =
     "Sigmoid Sign Sin Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Sub Sum Tanh "
     "ThresholdedRelu Tile Transpose Upsample Where";
 
-#define CUDNN_CAPS (BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL)
+#define CUDNN_CAPS \
+    (BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL | BACKEND_EXCHANGES)
 
 const struct backend_ops backend_cudnn = {
     .name = "cudnn",

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // A network over the bands of a picture, each in a thread of its own, which
-// exchange rows: the same bytes as over the whole picture.
+// exchange rows: the same bytes as over the whole picture, by the CPU backend and
+// by the GPU backend's host twin.
 #include <pthread.h>
 
 #include "tests/unit/worker/graph_make.h"
@@ -173,9 +174,17 @@ struct meeting {
     bool differ; // in number or length
 };
 
+// How a network is run.
+struct how {
+    const char *backend;
+    int threads;
+    enum precision precision;
+};
+
 struct member {
     struct meeting *meeting;
-    int rank, threads;
+    const struct how *how;
+    int rank;
     struct backend_exchange exchange;
     struct band band;
     const struct graph *graph;
@@ -215,15 +224,17 @@ static void *run_member(void *user)
         memcpy((float *)in.data + (size_t)c * (size_t)me->rows * (size_t)me->w,
                me->picture + ((size_t)c * (size_t)me->h + (size_t)me->from) * (size_t)me->w,
                sizeof(float) * (size_t)me->rows * (size_t)me->w);
-    struct graph *copy = after_passes(me->graph, backend_find("onednn")->caps);
-    struct backend_params params = {.threads = me->threads, .precision = PRECISION_FP32, .exchange = &me->exchange};
+    const struct backend_ops *ops = backend_find(me->how->backend);
+    struct graph *copy = after_passes(me->graph, ops->caps);
+    struct backend_params params = {
+        .threads = me->how->threads, .precision = me->how->precision, .exchange = &me->exchange};
     struct program *p = NULL;
     me->err = copy ? REEL_OK : REEL_ERR_FAULT;
     if (!me->err && me->band.margin) me->err = bands_mark(copy, &me->band);
-    if (!me->err) me->err = backend_find("onednn")->compile(copy, &params, &p);
-    if (!me->err) me->err = backend_find("onednn")->run(p, &in_p, &me->out, false);
+    if (!me->err) me->err = ops->compile(copy, &params, &p);
+    if (!me->err) me->err = ops->run(p, &in_p, &me->out, false);
     if (me->err) snprintf(me->text, sizeof me->text, "%s", reel_fail_text());
-    if (p) backend_find("onednn")->destroy(&p);
+    if (p) ops->destroy(&p);
     graph_destroy(&copy);
     reel_tensor_fini(&in);
     return NULL;
@@ -238,35 +249,34 @@ static int tried;
 
 // Cuts a picture of h rows into n bands of one network and compares, unless it is
 // too small for them.
-static void compare(uint64_t seed, int h, int w, int n)
+static void compare(const struct how *how, uint64_t seed, int h, int w, int n)
 {
     struct maker whole = network(seed, h, w), trial = network(seed, 768, 768);
-    struct graph *passed = after_passes(trial.graph, backend_find("onednn")->caps);
+    struct graph *passed = after_passes(trial.graph, backend_find(how->backend)->caps);
     struct bands_need need;
     bands_need_of(passed, &need);
-    CHECK_MSG(need.fit, "seed %llu: %s", (unsigned long long)seed, need.why);
+    CHECK_MSG(need.fit, "%s, seed %llu: %s", how->backend, (unsigned long long)seed, need.why);
     struct field_reach reach = field_reach_of(passed, BLOCK);
     graph_destroy(&passed);
     graph_destroy(&trial.graph);
     const int align = up_to(reach.step, BLOCK), margin = up_to(need.margin, align);
     struct meeting meeting = {.n = n};
-    struct member one = {.threads = 1 + (int)(seed % 2), .graph = whole.graph, .h = h, .w = w, .rows = h},
-                  member[MOST_BANDS] = {{0}};
+    struct member one = {.how = how, .graph = whole.graph, .h = h, .w = w, .rows = h}, member[MOST_BANDS] = {{0}};
     struct maker makers[MOST_BANDS];
     pthread_t thread[MOST_BANDS];
     float *picture = malloc(sizeof(float) * 3 * (size_t)h * (size_t)w);
     for (int i = 0; i < 3 * h * w; i++) picture[i] = (float)make_random(&whole, -1, 1);
     one.picture = picture;
     run_member(&one);
-    CHECK_MSG(!one.err, "seed %llu: %s", (unsigned long long)seed, one.text);
+    CHECK_MSG(!one.err, "%s, seed %llu: %s", how->backend, (unsigned long long)seed, one.text);
     bool fits = true;
     for (int i = 0; i < n; i++) {
         int begin = h * i / n / align * align, end = i + 1 < n ? h * (i + 1) / n / align * align : h;
         struct band b = {i ? margin : 0, i + 1 < n ? margin : 0, margin};
-        member[i] = (struct member){
-            .meeting = &meeting, .rank = i, .threads = one.threads, .band = b, .picture = picture, .h = h, .w = w};
+        member[i] =
+            (struct member){.meeting = &meeting, .how = how, .rank = i, .band = b, .picture = picture, .h = h, .w = w};
         member[i].from = begin - b.above, member[i].rows = end + b.below - member[i].from;
-        member[i].exchange = (struct backend_exchange){meet, &member[i]};
+        member[i].exchange = (struct backend_exchange){.rows = meet, .user = &member[i]};
         fits &= end - begin >= margin && member[i].rows >= need.rows;
     }
     for (int i = 0; i < n && fits; i++) {
@@ -285,7 +295,7 @@ static void compare(uint64_t seed, int h, int w, int n)
     const size_t row = (size_t)w * (size_t)scale;
     for (int i = 0; i < n && fits; i++) {
         struct member *me = &member[i];
-        CHECK_MSG(!me->err, "seed %llu, band %d of %d: %s", (unsigned long long)seed, i, n, me->text);
+        CHECK_MSG(!me->err, "%s, seed %llu, band %d of %d: %s", how->backend, (unsigned long long)seed, i, n, me->text);
         const int rows = (me->rows - me->band.above - me->band.below) * scale;
         for (int c = 0; c < 3 && !me->err; c++) {
             const float *a = (const float *)one.out.data +
@@ -295,8 +305,8 @@ static void compare(uint64_t seed, int h, int w, int n)
             int first = -1;
             for (int y = 0; y < rows && first < 0; y++)
                 if (memcmp(a + (size_t)y * row, b + (size_t)y * row, row * sizeof(float))) first = y;
-            CHECK_MSG(first < 0, "seed %llu, %dx%d, band %d of %d, channel %d: other bytes in row %d of %d",
-                      (unsigned long long)seed, w, h, i, n, c, first, rows);
+            CHECK_MSG(first < 0, "%s, seed %llu, %dx%d, band %d of %d, channel %d: other bytes in row %d of %d",
+                      how->backend, (unsigned long long)seed, w, h, i, n, c, first, rows);
         }
         graph_destroy(&makers[i].graph);
         reel_tensor_fini(&me->out);
@@ -307,13 +317,26 @@ static void compare(uint64_t seed, int h, int w, int n)
     tried += fits;
 }
 
+static void compare_some(const struct how *how, uint64_t from, uint64_t to, int least)
+{
+    tried = 0;
+    for (uint64_t seed = from; seed <= to; seed++) {
+        int h = 96 + (int)(seed * 37 % 90), w = 20 + (int)(seed * 13 % 30);
+        compare(how, seed, h / 2 * 2, w / 2 * 2, 2 + (int)(seed % 3));
+    }
+    CHECK_MSG(tried >= least, "%s: %d networks were cut", how->backend, tried);
+}
+
 static void same_bytes_as_whole(void)
 {
-    for (uint64_t seed = 1; seed <= 40; seed++) {
-        int h = 96 + (int)(seed * 37 % 90), w = 20 + (int)(seed * 13 % 30);
-        compare(seed, h / 2 * 2, w / 2 * 2, 2 + (int)(seed % 3));
-    }
-    CHECK_MSG(tried >= 25, "%d networks were cut", tried);
+    compare_some(&(struct how){"onednn", 1, PRECISION_FP32}, 1, 20, 12);
+    compare_some(&(struct how){"onednn", 2, PRECISION_FP32}, 21, 40, 12);
+}
+
+static void same_bytes_on_the_gpus_twin(void)
+{
+    compare_some(&(struct how){"cudnn-host", 1, PRECISION_FP16}, 1, 24, 12);
+    compare_some(&(struct how){"cudnn-host", 1, PRECISION_FP32}, 25, 32, 4);
 }
 
 // ---- what cannot be cut ----------------------------------------------------------
@@ -389,11 +412,12 @@ static void too_few_rows_are_refused(void)
     struct backend_params params = {.threads = 1};
     struct program *p = NULL;
     CHECK_INT(backend_find("onednn")->compile(passed, &params, &p), REEL_ERR_UNSUPPORTED);
+    CHECK_INT(backend_find("cudnn-host")->compile(passed, &params, &p), REEL_ERR_UNSUPPORTED);
     graph_destroy(&passed);
     graph_destroy(&m.graph);
 }
 
-CHECK_MAIN({"same_bytes_as_whole", same_bytes_as_whole},
+CHECK_MAIN({"same_bytes_as_whole", same_bytes_as_whole}, {"same_bytes_on_the_gpus_twin", same_bytes_on_the_gpus_twin},
            {"what_mixes_rows_is_left_whole", what_mixes_rows_is_left_whole},
            {"margins_follow_from_windows", margins_follow_from_windows},
            {"too_few_rows_are_refused", too_few_rows_are_refused})

@@ -26,6 +26,24 @@ static inline void *exec_place(const struct lowered *p, const struct exec_memory
     return base + b->offset + r.offset;
 }
 
+// The rows of a STEP_ROWS whose buffer lies at `base`.
+static inline struct backend_rows exec_rows(const struct step_rows *r, char *base)
+{
+    return (struct backend_rows){.send_up = base + r->send_up,
+                                 .send_down = base + r->send_down,
+                                 .from_up = base + r->from_up,
+                                 .from_down = base + r->from_down,
+                                 .bytes = r->bytes};
+}
+
+// Whether there is somebody to exchange rows with, where the program does:
+// UNSUPPORTED.
+static inline enum reel_err exec_check_exchange(const struct lowered *p, const struct backend_params *params)
+{
+    if (!p->most_rows_bytes || params->exchange) return REEL_OK;
+    return reel_fail(REEL_ERR_UNSUPPORTED, "could not compile graph: it is a band, and nobody has the others");
+}
+
 struct exec_ops {
     // lowered stays alive and unchanged until destroy. AGAIN: lower it without
     // joining in place. Errors: NOMEM, FAULT, UNSUPPORTED.

@@ -2,9 +2,9 @@
 //
 // The executor on a GPU; see exec.h. Heavy patterns run by cuDNN plans
 // (plan.h), everything else by the kernels of kernels/gpu_*.cu, all on one
-// stream. A network without host steps becomes one CUDA graph: its first run is
-// an ordinary one (libraries load their kernels then), the second is captured,
-// every later one is one launch.
+// stream. A network without host steps and exchanges of rows becomes one CUDA
+// graph: its first run is an ordinary one (libraries load their kernels then), the
+// second is captured, every later one is one launch.
 //
 // What cuDNN refuses is done by the own convolution or product, said at debug
 // level and in the dump: slow, never wrong.
@@ -22,6 +22,8 @@
 struct exec {
     struct lowered *p;
     struct exec_memory memory; // device, device, pinned
+    const struct backend_exchange *exchange;
+    char *rows; // pinned, for a STEP_ROWS by way of the host: sent up, down, come from above, from below
     void *workspace;
     size_t workspace_bytes;
     void *stream, *graph;
@@ -59,6 +61,7 @@ static void destroy(struct exec **exec)
     reel_cuda_free(e->memory.constants);
     reel_cuda_free(e->workspace);
     reel_cuda_host_free(e->memory.host);
+    reel_cuda_host_free(e->rows);
     reel_cuda_stream_destroy(&e->stream);
     gpu_pins_destroy(&e->pins);
     free(e->step_us);
@@ -145,13 +148,15 @@ static enum reel_err make_plans(struct exec *e, int device)
 static enum reel_err make_memory(struct exec *e)
 {
     const struct lowered *p = e->p;
-    void *m[3] = {NULL, NULL, NULL};
+    void *m[4] = {NULL, NULL, NULL, NULL};
     enum reel_err err = reel_cuda_malloc(p->arena_bytes + 256, &m[0]);
     if (!err) err = reel_cuda_malloc(p->const_bytes + 256, &m[1]);
     if (!err && p->host_bytes) err = reel_cuda_host_alloc(p->host_bytes, &m[2]);
+    if (!err && p->most_rows_bytes) err = reel_cuda_host_alloc(4 * p->most_rows_bytes, &m[3]);
     e->memory.arena = m[0];
     e->memory.constants = m[1];
     e->memory.host = m[2];
+    e->rows = m[3];
     // lanes nobody wrote must not be NaN for products with zero weights
     if (!err) err = reel_cuda_memset(e->memory.arena, 0, p->arena_bytes + 256, e->stream);
     return err;
@@ -159,14 +164,17 @@ static enum reel_err make_memory(struct exec *e)
 
 static enum reel_err create(struct lowered *p, const struct backend_params *params, struct exec **out_exec)
 {
+    enum reel_err err = exec_check_exchange(p, params);
+    if (err) return err;
     struct exec *e = calloc(1, sizeof *e);
     if (!e) return gpu_no_memory(NULL);
     e->p = p;
     e->device = params->device;
-    e->no_graph = p->n_host_steps > 0;
+    e->exchange = params->exchange;
+    e->no_graph = p->n_host_steps > 0 || p->most_rows_bytes > 0;
     e->plans = calloc((size_t)p->n_steps + 1, sizeof(*e->plans));
     if (getenv("REELMILL_PROFILE")) e->step_us = calloc((size_t)p->n_steps + 1, sizeof *e->step_us);
-    enum reel_err err = e->plans ? reel_cuda_open(params->device) : gpu_no_memory(NULL);
+    err = e->plans ? reel_cuda_open(params->device) : gpu_no_memory(NULL);
     if (!err && params->plans && *params->plans) err = gpu_pins_read(params->plans, &e->pins);
     if (!err) err = reel_cuda_stream_create(&e->stream);
     if (!err) err = make_memory(e);
@@ -260,9 +268,38 @@ static int launch(struct exec *e, const struct step *s, const void *const *opera
     case STEP_UPLOAD:
     case STEP_DOWNLOAD:
     case STEP_HOST:
+    case STEP_ROWS:
         break;
     }
     return 0;
+}
+
+// By way of the host. Its memory is free again: what was put there last has been
+// uploaded before the rows that are waited for came down.
+static enum reel_err run_rows_staged(struct exec *e, const struct step_rows *r, const struct backend_rows *device)
+{
+    const size_t room = e->p->most_rows_bytes;
+    const struct backend_rows host = {.send_up = e->rows,
+                                      .send_down = e->rows + room,
+                                      .from_up = e->rows + 2 * room,
+                                      .from_down = e->rows + 3 * room,
+                                      .bytes = r->bytes};
+    enum reel_err err = REEL_OK;
+    if (r->up) err = reel_cuda_download(e->rows, device->send_up, r->bytes, e->stream);
+    if (!err && r->down) err = reel_cuda_download(e->rows + room, device->send_down, r->bytes, e->stream);
+    if (!err) err = reel_cuda_stream_sync(e->stream);
+    if (!err) err = e->exchange->rows(e->exchange->user, &host);
+    if (!err && r->up) err = reel_cuda_upload(device->from_up, host.from_up, r->bytes, e->stream);
+    if (!err && r->down) err = reel_cuda_upload(device->from_down, host.from_down, r->bytes, e->stream);
+    return err;
+}
+
+static enum reel_err run_rows(struct exec *e, const struct step *s)
+{
+    const struct backend_rows rows = exec_rows(&s->u.rows, at(e, s->y));
+    const struct backend_exchange *x = e->exchange;
+    enum reel_err err = x->device_rows ? x->device_rows(x->user, &rows, e->stream) : REEL_AGAIN;
+    return err == REEL_AGAIN ? run_rows_staged(e, &s->u.rows, &rows) : err;
 }
 
 static enum reel_err run_step(struct exec *e, int i)
@@ -279,6 +316,8 @@ static enum reel_err run_step(struct exec *e, int i)
     case STEP_HOST: // its arguments have come, and nothing reads its buffers any more
         err = reel_cuda_stream_sync(e->stream);
         return err ? err : gpu_run_host_call(e->p, s, host_at, e);
+    case STEP_ROWS:
+        return run_rows(e, s);
     default:
         break;
     }

@@ -11,6 +11,7 @@
 
 struct exec {
     struct lowered *p;
+    const struct backend_exchange *exchange;
     struct exec_memory memory;
 };
 
@@ -37,7 +38,8 @@ static void destroy(struct exec **exec)
 
 static enum reel_err create(struct lowered *p, const struct backend_params *params, struct exec **out_exec)
 {
-    (void)params;
+    enum reel_err err = exec_check_exchange(p, params);
+    if (err) return err;
     // The device that is played has as much memory as the one of common/mem_host.c.
     const char *room = getenv("REELMILL_HOST_DEVICE_BYTES");
     const unsigned long long most = room ? strtoull(room, NULL, 10) : 0;
@@ -47,6 +49,7 @@ static enum reel_err create(struct lowered *p, const struct backend_params *para
     struct exec *e = calloc(1, sizeof *e);
     if (!e) return gpu_no_memory(NULL);
     e->p = p;
+    e->exchange = params->exchange;
     e->memory.arena = malloc(p->arena_bytes + 1);
     e->memory.constants = malloc(p->const_bytes + 1);
     e->memory.host = malloc(p->host_bytes + 1);
@@ -60,6 +63,14 @@ static enum reel_err create(struct lowered *p, const struct backend_params *para
             memcpy(e->memory.constants + p->bufs[i].offset, p->bufs[i].init, p->bufs[i].bytes);
     *out_exec = e;
     return REEL_OK;
+}
+
+static enum reel_err run_rows(struct exec *e, const struct step *s)
+{
+    const struct backend_rows rows = exec_rows(&s->u.rows, at(e, s->y));
+    const struct backend_exchange *x = e->exchange;
+    enum reel_err err = x->device_rows ? x->device_rows(x->user, &rows, NULL) : REEL_AGAIN;
+    return err == REEL_AGAIN ? x->rows(x->user, &rows) : err;
 }
 
 static enum reel_err run_step(struct exec *e, const struct step *s)
@@ -123,6 +134,8 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
         break;
     case STEP_HOST:
         return gpu_run_host_call(e->p, s, host_at, e);
+    case STEP_ROWS:
+        return run_rows(e, s);
     }
     return REEL_OK;
 }

@@ -318,7 +318,9 @@ static enum form_kind form_beside(const struct lowered *p, const struct value *v
 bool gpu_deferrable(const struct lowered *p, const struct node *node, int factor)
 {
     const struct value *v = node->out[0];
-    const struct node *reader = node->n_epilogue ? NULL : graph_only_consumer(p->graph, v);
+    // What has rows of the neighbours must be there.
+    const bool made = node->n_epilogue || v->halo.rows;
+    const struct node *reader = made ? NULL : graph_only_consumer(p->graph, v);
     if (!reader || *reader->domain || reader->n_in != 2 || reader->n_epilogue || reader->opset < 7) return false;
     if (!node_is(reader, "Add") && !node_is(reader, "Sub") && !node_is(reader, "Mul")) return false;
     const struct info *out = info_of(p, v);

@@ -541,7 +541,7 @@ static enum reel_err compile_node(struct lowered *p, const struct node *node)
     if (!dynamic_node(p, node) && !empty_node(p, node) && (!*node->domain || !strcmp(node->domain, "ai.onnx")))
         for (size_t i = 0; !done && !err && i < sizeof lower / sizeof *lower; i++) err = lower[i](p, node, &done);
     if (!err && !done) err = gpu_lower_host(p, node);
-    return err;
+    return err ? err : gpu_lower_halo(p, node);
 }
 
 static enum reel_err compile_outputs(struct lowered *p)

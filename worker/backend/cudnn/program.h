@@ -104,6 +104,7 @@ struct lowered {
     void **owned; // memory of constants and calls
     int n_owned, cap_owned;
     int n_host_steps;
+    size_t most_rows_bytes;                      // of a STEP_ROWS; 0: there is none
     size_t arena_bytes, const_bytes, host_bytes; // arena.c
     struct ref *in_staging, *out_staging;        // PLAIN forms of the graph's inputs and outputs, for the host
 };
@@ -239,6 +240,8 @@ lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu
     gpu_lower_norm, gpu_lower_elementwise, gpu_lower_view, gpu_lower_join, gpu_lower_move, gpu_lower_gather;
 // The operator's reference implementation on the host; takes every node.
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
+// What the neighbours' rows are in each result of a node that has been lowered.
+enum reel_err gpu_lower_halo(struct lowered *p, const struct node *node);
 // Runs a STEP_HOST; host_at gives the address of a place in host memory.
 enum reel_err gpu_run_host_call(struct lowered *p, const struct step *s, void *(*host_at)(void *exec, struct ref r),
                                 void *exec);

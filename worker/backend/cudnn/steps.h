@@ -52,6 +52,15 @@ enum step_kind {
     STEP_UPLOAD, // host buffer -> device buffer
     STEP_DOWNLOAD,
     STEP_HOST, // the operator's reference implementation, on host buffers
+    STEP_ROWS, // of a band, with its neighbours
+};
+
+// Rows of a value in the buffer y, by offsets behind its begin: the first and last
+// of the band's own, and those beyond them, which become the neighbours'.
+struct step_rows {
+    size_t bytes; // of the rows, each way
+    bool up, down;
+    size_t send_up, send_down, from_up, from_down;
 };
 
 struct host_call; // gpu_lower_host.c
@@ -81,6 +90,7 @@ struct step {
         struct gpu_layer_norm layer_norm;
         struct gpu_gather gather;
         struct host_call *host;
+        struct step_rows rows;
     } u;
 };
 
