@@ -149,14 +149,20 @@ static enum reel_err answer(struct worker *w, const struct reel_rec_work *work, 
     return reel_bus_post(w->child.bus, REEL_BUS_HUB, REEL_MSG_DONE, &done);
 }
 
+// Of a part that exchanges rows: what runs next is this one.
+static enum reel_err begin_round(struct worker *w, const struct reel_rec_work *work)
+{
+    if (!work->round) return REEL_OK;
+    return team_begin(w->team, work->round, work->part, (uint32_t)w->lanes[work->lane].task.view.parts);
+}
+
 // ---- one by one ---------------------------------------------------------------
 
 static enum reel_err run_here(struct worker *w, const struct reel_rec_work *work, struct engine *engine,
                               struct task_frame *frame)
 {
     struct worker_lane *l = &w->lanes[work->lane];
-    enum reel_err err = REEL_OK;
-    if (work->round) err = team_begin(w->team, work->round, work->part, (uint32_t)l->task.view.parts);
+    enum reel_err err = begin_round(w, work);
     if (!err) err = l->task.ops->run(&l->task, engine, frame);
     if (!err) publish(w, work, frame);
     return err;
@@ -177,6 +183,7 @@ static enum reel_err take_back(struct worker *w, bool tell)
     enum reel_err err = device_finish(w->device, &frame, &token);
     const struct reel_rec_work *work = &w->in_work[token % DEVICE_FRAMES];
     if (err && device_lost(w->device)) return err; // this process is of no use any more
+    if (err && work->round) team_end_round(w->team, work->round);
     if (!tell) {
         w->credits_back++;
         return REEL_OK;
@@ -210,9 +217,12 @@ enum reel_err batch_drain(struct worker *w)
 static enum reel_err start(struct worker *w, const struct reel_rec_work *work, struct engine *engine,
                            const struct task_frame *frame)
 {
-    enum reel_err err = device_submit(w->device, &w->lanes[work->lane].task, engine, frame, w->tokens);
-    if (!err) w->in_work[w->tokens++ % DEVICE_FRAMES] = *work;
-    return err;
+    enum reel_err err = begin_round(w, work);
+    if (!err) err = device_submit(w->device, &w->lanes[work->lane].task, engine, frame, w->tokens);
+    if (err) return err;
+    w->in_work[w->tokens++ % DEVICE_FRAMES] = *work;
+    // The others of its round would wait for rows of this one.
+    return work->round && device_failed(w->device) ? batch_drain(w) : REEL_OK;
 }
 
 // ---- the next frame -------------------------------------------------------------------
@@ -232,7 +242,8 @@ enum reel_err batch_next(struct worker *w)
     struct reel_rec_work work = w->queue[w->queue_first];
     struct worker_lane *l = &w->lanes[work.lane];
     enum reel_err err = REEL_OK;
-    if (other_engine(w, l) && (err = batch_drain(w))) return err;
+    // While rows are exchanged by way of the host this process does nothing else: what is done is told before.
+    if ((other_engine(w, l) || work.round) && (err = batch_drain(w))) return err;
     w->queue_first = (w->queue_first + 1) % WORKER_CREDITS;
     w->queue_count--;
     begin_stat(w, &work, l->rec.job);

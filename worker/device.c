@@ -145,6 +145,11 @@ bool device_takes(const struct device *d, const struct task *task, struct engine
     return engine_has_device(engine) && device_image_can(task, engine);
 }
 
+bool device_failed(const struct device *d)
+{
+    return d->count && d->slot[(d->first + d->count - 1) % d->room].err != REEL_OK;
+}
+
 int device_in_work(const struct device *d)
 {
     return d->count;

@@ -47,6 +47,8 @@ bool device_takes(const struct device *device, const struct task *task, struct e
 // costs tenths of a millisecond for each MB, and a frame waits for it. That it
 // fails costs speed only; `have` is none then.
 void device_pin(struct device *device, const struct device_pin *want, struct device_pin *have);
+// Whether the run of the frame that was submitted last has failed already.
+bool device_failed(const struct device *d);
 int device_in_work(const struct device *device); // frames submitted and not finished
 // Whether one has to be finished before another one of this engine may start.
 bool device_full(const struct device *device, const struct engine *engine);

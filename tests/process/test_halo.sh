@@ -4,7 +4,8 @@
 # One frame over several workers that give each other rows between the layers of
 # the network: frames so small that bands with their whole overlap are not worth
 # it. The bytes of --split off, for any number of workers, and when a worker dies,
-# stops or crashes at its band while the others wait for its rows.
+# stops or crashes at its band while the others wait for its rows. On CPUs, and as on
+# GPUs: by the GPU backend's twin and the worker's device path.
 # shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/lib.bash"
 need_ffmpeg
@@ -58,6 +59,22 @@ poison
 # Without memory for one worker there is no team: frames go whole, the same bytes.
 REELMILL_CRASH='worker.1/worker.memory:4*:0' together left_out y --gpu_num 2
 grep -q "each frame goes whole to one worker from now on" "$work/err" || not_ok left_out "the team was not given up"
+
+# As on GPUs.
+gpu() {
+    export REELMILL_GPU_TWIN=1
+    reel "$work/a.mkv" -o "$work/want.mkv" -y "${network[@]}" --gpu_num 1 || not_ok gpu_reference "exit code $?"
+    want=$(sum "$work/want.mkv")
+    together gpu_two_workers y --gpu_num 2
+    together gpu_three_workers y --gpu_num 3
+    hurt gpu_killed_at_an_exchange worker.0/worker.exchange:60:9 --gpu_num 3
+    hurt gpu_killed_before_it_says_so worker.1/worker.before_done:9:9 --gpu_num 2
+    hurt gpu_crashes_at_an_exchange worker.1/worker.exchange:61:11 --gpu_num 3
+    hurt gpu_stopped_at_an_exchange worker.1/worker.exchange:50:19 --gpu_num 2 --hang_seconds 2
+    REELMILL_CRASH='worker.1/worker.memory:4*:0' together gpu_left_out y --gpu_num 2
+    unset REELMILL_GPU_TWIN
+}
+gpu
 
 # Interrupted while one of them waits for another, who is stopped.
 interrupted() {
