@@ -169,8 +169,15 @@ $(foreach s,$(STAGES),$(eval $(call binary,$(s))))
 TEST_SRC  := $(wildcard tests/unit/*/test_*.c)
 TEST_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
+# Stands for NCCL where devices are the host.
+FAKE_NCCL := $(BUILD)/tests/process/libfake_nccl.so
+$(FAKE_NCCL): tests/process/fake_nccl.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -O1 $(filter-out -Wmissing-prototypes,$(WARN)) -shared -fPIC $< -o $@
+$(BUILD)/tests/unit/worker/test_team: | $(FAKE_NCCL)
+
 .PHONY: tests tests-threads test test-long
-tests: all $(TEST_BINS)
+tests: all $(TEST_BINS) $(FAKE_NCCL)
 # Those whose code has threads, for TSan. (Encoders' threads are FFmpeg's.)
 tests-threads: $(addprefix $(BUILD)/tests/unit/,common/test_bus common/test_ring worker/test_bands worker/test_pool \
                  worker/test_backend_onednn aggregator/test_lane)

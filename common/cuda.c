@@ -314,14 +314,6 @@ enum reel_err reel_cuda_stream_sync(void *stream)
     return CHECK(cudaStreamSynchronize(stream), "wait for a GPU");
 }
 
-enum reel_err reel_cuda_stream_query(void *stream)
-{
-    cudaError_t e = cudaStreamQuery(stream);
-    if (e != cudaErrorNotReady) return CHECK(e, "ask for a GPU's progress");
-    cudaGetLastError();
-    return REEL_AGAIN;
-}
-
 enum reel_err reel_cuda_stream_wait(void *stream, void *event)
 {
     return CHECK(cudaStreamWaitEvent(stream, event, 0), "order two streams");

@@ -93,8 +93,6 @@ enum reel_err reel_cuda_stream_create(void **out_stream);
 void reel_cuda_stream_destroy(void **stream);
 // Waits until all work on the stream is complete.
 enum reel_err reel_cuda_stream_sync(void *stream);
-// OK: all complete; AGAIN: not yet.
-enum reel_err reel_cuda_stream_query(void *stream);
 // Later work on `stream` waits for the event.
 enum reel_err reel_cuda_stream_wait(void *stream, void *event);
 

@@ -132,11 +132,6 @@ enum reel_err reel_cuda_stream_sync(void *stream)
     return refuse();
 }
 
-enum reel_err reel_cuda_stream_query(void *stream)
-{
-    return refuse();
-}
-
 enum reel_err reel_cuda_stream_wait(void *stream, void *event)
 {
     return refuse();

@@ -33,6 +33,8 @@ static const struct {
     [REEL_MSG_READY] = {"ready", sizeof(struct reel_rec_ready)},
     [REEL_MSG_WORK] = {"work", sizeof(struct reel_rec_work)},
     [REEL_MSG_DONE] = {"done", sizeof(struct reel_rec_done)},
+    [REEL_MSG_JOIN] = {"join", 0},
+    [REEL_MSG_JOINED] = {"joined", sizeof(struct reel_rec_joined)},
     [REEL_MSG_PROVE] = {"prove", sizeof(struct reel_rec_prove)},
     [REEL_MSG_PROVEN] = {"proven", sizeof(struct reel_rec_proven)},
     [REEL_MSG_FRAME] = {"frame", sizeof(struct reel_rec_frame)},

@@ -123,6 +123,8 @@ enum reel_msg_type {
     REEL_MSG_READY,  // W->C reel_rec_ready: so many more frames may be sent
     REEL_MSG_WORK,   // C->W reel_rec_work[]: one message = one batch
     REEL_MSG_DONE,   // W->C reel_rec_done[]
+    REEL_MSG_JOIN,   // C->W no record: find a way from device to device for the rows of parts, with all others
+    REEL_MSG_JOINED, // W->C reel_rec_joined
 
     // aggregator
     REEL_MSG_PROVE,     // C->A reel_rec_prove: open the encoder at this size
@@ -338,9 +340,17 @@ struct reel_rec_work {
     uint32_t lane, epoch, n;
     uint32_t in_slot, out_slot;
     uint32_t flags;
-    uint32_t part, reserved; // 0 of whole frames
-    uint64_t round;          // of parts that exchange rows (common/rounds.h); else 0
+    uint32_t part; // 0 of whole frames
+    // Workers that have the parts above and below, + 1, where rows go from device to
+    // device (all have JOINED); 0: there is none, or they go through host memory.
+    uint16_t up, down;
+    uint64_t round; // of parts that exchange rows (common/rounds.h); else 0
     int64_t pts;
+};
+
+struct reel_rec_joined {
+    uint32_t ok; // 0: not this one, and so nobody
+    uint32_t reserved;
 };
 
 struct reel_rec_done {

@@ -252,6 +252,8 @@ bool flow_team_fits(const struct run *run, uint32_t parts);
 // Something has happened to a part of that lane, or to its holder, that the others
 // wait for; called before it is booked.
 void flow_team_break(struct run *run, const struct lane *lane, const char *why);
+void flow_team_joined(struct run *run, const struct reel_rec_joined *rec);
+void flow_team_gone(struct run *run); // a worker
 // Gives frames to teams; true when any was given.
 bool flow_team_step(struct run *run, int64_t now_us);
 

@@ -515,6 +515,7 @@ static void suspect_frame(struct run *run, uint32_t l, uint32_t n, bool alone)
 
 static void worker_gone(struct run *run, const struct supervise_death *death)
 {
+    flow_team_gone(run);
     uint32_t w = death->proc->index;
     uint32_t held = run->dispatch.worker[w].held;
     for (uint32_t l = 0; l < run->n_lanes; l++) {

@@ -62,6 +62,41 @@ static void turn_off(struct run *run)
                   run->team.off ? "workers could not do one together" : "there are not enough workers");
 }
 
+// Workers that share a GPU have no way between them but the host's; nor has one
+// that was started anew to those that joined before.
+static bool may_join(struct run *run)
+{
+    for (uint32_t i = 0; i < run->workers; i++) {
+        const struct proc *p = supervise_at(&run->sup, REEL_WORKER, i);
+        if (p->incarnation != 1 || p->left_out) return false;
+        for (uint32_t k = 0; k < i && p->device >= 0; k++)
+            if (supervise_at(&run->sup, REEL_WORKER, k)->device == p->device) return false;
+    }
+    return true;
+}
+
+static void ask_to_join(struct run *run)
+{
+    if (!team_asks(&run->team, &run->dispatch, run->lanes, run->n_lanes)) return;
+    if (!may_join(run)) {
+        team_part(&run->team);
+        return;
+    }
+    for (uint32_t i = 0; i < run->workers; i++)
+        run_post(run, supervise_at(&run->sup, REEL_WORKER, i), REEL_MSG_JOIN, NULL);
+}
+
+void flow_team_joined(struct run *run, const struct reel_rec_joined *rec)
+{
+    team_on_joined(&run->team, rec->ok);
+    if (run->team.join == TEAM_JOINED) reel_debug("flow", "rows of parts go from device to device");
+}
+
+void flow_team_gone(struct run *run)
+{
+    team_part(&run->team);
+}
+
 static void hand_out(struct run *run, const struct team_give *give)
 {
     struct lane *lane = &run->lanes[give->lane];
@@ -74,6 +109,9 @@ static void hand_out(struct run *run, const struct team_give *give)
                                     .out_slot = give->out_slot,
                                     .flags = f->flags,
                                     .part = i,
+                                    .up = give->direct && i > 0 ? (uint16_t)(give->worker[i - 1] + 1) : 0,
+                                    .down =
+                                        give->direct && i + 1 < give->parts ? (uint16_t)(give->worker[i + 1] + 1) : 0,
                                     .round = give->round,
                                     .pts = f->pts};
         run_post(run, supervise_at(&run->sup, REEL_WORKER, give->worker[i]), REEL_MSG_WORK, &rec);
@@ -87,6 +125,7 @@ bool flow_team_step(struct run *run, int64_t now_us)
     bool any = false;
     if (!run->rounds) return false;
     turn_off(run);
+    ask_to_join(run);
     for (; team_next(&run->team, &run->dispatch, run->lanes, run->n_lanes, now_us, &give); any = true)
         hand_out(run, &give);
     return any;

@@ -147,6 +147,7 @@ static bool is_from(enum reel_msg_type type, enum reel_stage stage)
     case REEL_MSG_SHAPED:
     case REEL_MSG_READY:
     case REEL_MSG_DONE:
+    case REEL_MSG_JOINED:
         return stage == REEL_WORKER;
     case REEL_MSG_PROVEN:
     case REEL_MSG_TAKEN:
@@ -213,6 +214,9 @@ static void take_record(struct run *run, struct proc *p, enum reel_msg_type type
     case REEL_MSG_DONE:
         dispatch_on_ready(&run->dispatch, p->index, ((const struct reel_rec_done *)rec)->credits);
         flow_on_done(run, p, rec);
+        break;
+    case REEL_MSG_JOINED:
+        flow_team_joined(run, rec);
         break;
     case REEL_MSG_PROVEN:
         jobs_on_proven(run, p, rec);

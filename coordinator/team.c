@@ -53,18 +53,47 @@ static struct lane *oldest_with_work(struct lane *lanes, uint32_t n_lanes, uint3
     return best;
 }
 
+bool team_asks(struct team *t, const struct dispatch *d, const struct lane *lanes, uint32_t n_lanes)
+{
+    bool any = false;
+    for (uint32_t l = 0; l < n_lanes; l++) any |= lanes[l].state == LANE_OPEN && lanes[l].p.together;
+    for (uint32_t i = 0; i < d->n; i++) any &= d->worker[i].up;
+    if (t->join != TEAM_UNASKED || !any) return false;
+    t->join = TEAM_ASKED;
+    t->unjoined = d->n;
+    return true;
+}
+
+void team_on_joined(struct team *t, bool ok)
+{
+    if (t->join != TEAM_ASKED) return;
+    if (!ok)
+        t->join = TEAM_APART;
+    else if (--t->unjoined == 0)
+        t->join = TEAM_JOINED;
+}
+
+void team_part(struct team *t)
+{
+    t->join = TEAM_APART;
+}
+
 bool team_next(struct team *t, struct dispatch *d, struct lane *lanes, uint32_t n_lanes, int64_t now_us,
                struct team_give *out)
 {
     uint32_t n;
-    struct lane *lane = t->off ? NULL : oldest_with_work(lanes, n_lanes, &n);
+    struct lane *lane = t->off || t->join < TEAM_JOINED ? NULL : oldest_with_work(lanes, n_lanes, &n);
     if (!lane) return false;
     const uint32_t in_work = parts_in_work(lanes, n_lanes);
     if (in_work && t->broken) return false;
     t->broken = false;
     const bool suspected = lane_frame_of(lane, n)->suspicion > 0;
     if ((suspected && in_work) || !gather(t, d, lane, in_work, suspected)) return false;
-    *out = (struct team_give){.round = ++t->round, .lane = (uint32_t)(lane - lanes), .n = n, .parts = lane->p.parts};
+    *out = (struct team_give){.round = ++t->round,
+                              .lane = (uint32_t)(lane - lanes),
+                              .n = n,
+                              .parts = lane->p.parts,
+                              .direct = t->join == TEAM_JOINED};
     memcpy(out->worker, t->member, sizeof out->worker);
     out->out_slot = lane_give_together(lane, n, t->member, now_us);
     for (uint32_t i = 0; i < t->n; i++) {
@@ -81,6 +110,7 @@ bool team_break(struct team *t, const struct lane *lanes, uint32_t n_lanes)
 {
     if (t->broken || !parts_in_work(lanes, n_lanes)) return false;
     t->broken = true;
+    team_part(t);
     if (++t->breaks >= TEAM_MOST_BREAKS) t->off = true;
     return true;
 }

@@ -10,6 +10,10 @@
 // holder dead. So nobody who is still in an old round can meet somebody of a new
 // one, and the team may then be other workers.
 //
+// Before the first round all workers of the run are asked once to join their devices,
+// so that rows need not go through host memory. Who is gone, or a round that is over,
+// ends that for the run: what a dead one owes the others' devices they give up.
+//
 // Pure: events in, answers out. Called by flow.c, which tells the members.
 #ifndef COORDINATOR_TEAM_H
 #define COORDINATOR_TEAM_H
@@ -21,12 +25,21 @@
 // are smaller.
 #define TEAM_MOST_BREAKS 40
 
+enum team_join {
+    TEAM_UNASKED,
+    TEAM_ASKED,
+    TEAM_JOINED,
+    TEAM_APART, // for good
+};
+
 // Plain data.
 struct team {
-    uint64_t round;                  // the last one given
-    bool broken;                     // the rounds given are over, and not all parts are back
-    bool off;                        // given up for this run
-    uint32_t breaks;                 // since a frame was done
+    uint64_t round;  // the last one given
+    bool broken;     // the rounds given are over, and not all parts are back
+    bool off;        // given up for this run
+    uint32_t breaks; // since a frame was done
+    enum team_join join;
+    uint32_t unjoined;               // ASKED: answers that are to come
     uint32_t n;                      // members
     uint16_t member[LANE_MAX_PARTS]; // of the rounds in work
 };
@@ -35,8 +48,15 @@ struct team_give {
     uint64_t round;
     uint32_t lane, n, out_slot, parts;
     uint16_t worker[LANE_MAX_PARTS]; // by part
+    bool direct;                     // rows go from device to device
 };
 
+// Whether the time to join has come, that is all workers of d are up: each is asked
+// then, and answers. No round begins before it is settled.
+bool team_asks(struct team *t, const struct dispatch *d, const struct lane *lanes, uint32_t n_lanes);
+void team_on_joined(struct team *t, bool ok);
+// A worker is gone, or they are not to be asked.
+void team_part(struct team *t);
 // Decides the next round and books it in lanes and d. False: nothing to give.
 bool team_next(struct team *t, struct dispatch *d, struct lane *lanes, uint32_t n_lanes, int64_t now_us,
                struct team_give *out);

@@ -149,11 +149,23 @@ static enum reel_err answer(struct worker *w, const struct reel_rec_work *work, 
     return reel_bus_post(w->child.bus, REEL_BUS_HUB, REEL_MSG_DONE, &done);
 }
 
+// Rows go from device to device, behind each other on its stream.
+static bool is_direct(const struct reel_rec_work *work)
+{
+    return work->up || work->down;
+}
+
 // Of a part that exchanges rows: what runs next is this one.
 static enum reel_err begin_round(struct worker *w, const struct reel_rec_work *work)
 {
     if (!work->round) return REEL_OK;
-    return team_begin(w->team, work->round, work->part, (uint32_t)w->lanes[work->lane].task.view.parts);
+    const struct team_round round = {.number = work->round,
+                                     .part = work->part,
+                                     .parts = (uint32_t)w->lanes[work->lane].task.view.parts,
+                                     .up = work->up - 1,
+                                     .down = work->down - 1,
+                                     .direct = is_direct(work)};
+    return team_begin(w->team, &round);
 }
 
 // ---- one by one ---------------------------------------------------------------
@@ -175,13 +187,21 @@ bool batch_in_work(const struct worker *w)
     return w->device && device_in_work(w->device) > 0;
 }
 
+static bool oldest_is_done(void *user)
+{
+    return device_ready(((struct worker *)user)->device);
+}
+
 // The oldest frame comes back from the device.
 static enum reel_err take_back(struct worker *w, bool tell)
 {
     struct task_frame frame;
-    uint64_t token;
-    enum reel_err err = device_finish(w->device, &frame, &token);
+    uint64_t token = w->tokens - (uint64_t)device_in_work(w->device);
     const struct reel_rec_work *work = &w->in_work[token % DEVICE_FRAMES];
+    // A kernel that waits for a neighbour's rows would wait for ever if that is gone.
+    enum reel_err settled = is_direct(work) ? team_settle(w->team, work->round, oldest_is_done, w) : REEL_OK;
+    enum reel_err err = device_finish(w->device, &frame, &token);
+    if (!err && settled) err = reel_fail(settled, "could not do a part of frame %u: its round is over", work->n);
     if (err && device_lost(w->device)) return err; // this process is of no use any more
     if (err && work->round) team_end_round(w->team, work->round);
     if (!tell) {
@@ -243,7 +263,8 @@ enum reel_err batch_next(struct worker *w)
     struct worker_lane *l = &w->lanes[work.lane];
     enum reel_err err = REEL_OK;
     // While rows are exchanged by way of the host this process does nothing else: what is done is told before.
-    if ((other_engine(w, l) || work.round) && (err = batch_drain(w))) return err;
+    const bool staged = work.round && !is_direct(&work);
+    if ((other_engine(w, l) || staged) && (err = batch_drain(w))) return err;
     w->queue_first = (w->queue_first + 1) % WORKER_CREDITS;
     w->queue_count--;
     begin_stat(w, &work, l->rec.job);

@@ -37,6 +37,7 @@ static enum reel_err gone(void)
 
 enum reel_err collective_broadcast(struct collective *c, void *data, size_t bytes, uint32_t root)
 {
+    if (!c->ops->broadcast) return reel_fail(REEL_ERR_UNSUPPORTED, "could not send to all: these workers cannot");
     if (c->over || root >= c->ranks) return gone();
     enum reel_err err = c->ranks > 1 ? c->ops->broadcast(c, data, bytes, root) : REEL_OK;
     c->over = err != REEL_OK;
@@ -57,6 +58,7 @@ enum reel_err collective_begin(struct collective *c, uint64_t round, uint32_t ra
     if (!ranks || rank >= ranks) return reel_fail(REEL_ERR_PROTO, "could not begin a round as %u of %u", rank, ranks);
     c->rank = rank;
     c->ranks = ranks;
+    collective_between(c, (int)rank - 1, rank + 1 < ranks ? (int)rank + 1 : -1);
     enum reel_err err = c->ops->begin(c, round);
     c->over = err != REEL_OK;
     return err;
@@ -65,6 +67,22 @@ enum reel_err collective_begin(struct collective *c, uint64_t round, uint32_t ra
 void collective_end_round(struct collective *c, uint64_t round)
 {
     if (c->ops->end_round) c->ops->end_round(c, round);
+}
+
+bool collective_is_over(const struct collective *c, uint64_t round)
+{
+    return c->ops->is_over && c->ops->is_over(c, round);
+}
+
+void collective_between(struct collective *c, int up, int down)
+{
+    c->up = up;
+    c->down = down;
+}
+
+void collective_set_limit(struct collective *c, int limit_ms)
+{
+    c->limit_ms = limit_ms;
 }
 
 // ---- a file ---------------------------------------------------------------------------

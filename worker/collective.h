@@ -11,6 +11,7 @@
 #ifndef REEL_WORKER_COLLECTIVE_H
 #define REEL_WORKER_COLLECTIVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,10 +24,11 @@ struct collective;
 // fd: an object of REEL_COLLECTIVE_BYTES, zeroed, that all ranks have (borrowed).
 // Does not wait for the others. Errors: IO, PROTO, NOMEM.
 enum reel_err collective_open_shared(int fd, uint32_t rank, uint32_t ranks, int limit_ms, struct collective **out);
-// Between GPUs, each rank with its own one open; `meet` (borrowed) is where they
-// find each other. The memory of the operations below is device memory then, and
-// they run on `stream`. Errors: UNSUPPORTED (no NCCL, one GPU twice), GONE.
-enum reel_err collective_open_nccl(struct collective *meet, void *stream, int limit_ms, struct collective **out);
+// Between GPUs, for rows alone, each rank with its own one open; `meet` (borrowed) is
+// where they find each other, and whose round they watch. Errors: UNSUPPORTED (no
+// NCCL), GONE (one GPU twice, a rank that does not come).
+enum reel_err collective_open_nccl(struct collective *meet, int limit_ms, struct collective **out);
+// Between GPUs: what is under way on streams there ends, whatever the others do.
 void collective_close(struct collective **collective);
 
 // Rounds, of shared memory alone: what follows is between the ranks of round
@@ -37,19 +39,28 @@ void collective_close(struct collective **collective);
 enum reel_err collective_begin(struct collective *c, uint64_t round, uint32_t rank, uint32_t ranks);
 // This rank will not go on with it: the others need not wait.
 void collective_end_round(struct collective *c, uint64_t round);
+// Whether somebody has ended that round, begun here or not.
+bool collective_is_over(const struct collective *c, uint64_t round);
+// Of GPUs: rows go to and come from these ranks until the next call; -1: there is none.
+void collective_between(struct collective *c, int up, int down);
 
 uint32_t collective_rank(const struct collective *c);
 uint32_t collective_ranks(const struct collective *c);
+void collective_set_limit(struct collective *c, int limit_ms);
 
-// data of rank `root` becomes that of all. The same bytes on all ranks. GONE.
+// data of rank `root` becomes that of all. The same bytes on all ranks. Errors:
+// UNSUPPORTED (between GPUs), GONE.
 enum reel_err collective_broadcast(struct collective *c, void *data, size_t bytes, uint32_t root);
 
-// With rank - 1 (above) and rank + 1 (below): sends and receives `bytes` each
-// way. Ends of the row leave theirs alone. The same bytes on all ranks. GONE.
+// With the neighbours, at first rank - 1 (above) and rank + 1 (below): sends and
+// receives `bytes` each way. Ends of the row leave theirs alone. The same bytes on all
+// ranks. Between GPUs it is device memory, and the rows have come when the stream has
+// come there; who waits for that watches the round, and closes when it is over. GONE.
 struct collective_halo {
     const void *send_up, *send_down;
     void *from_up, *from_down;
     size_t bytes;
+    void *stream; // between GPUs
 };
 enum reel_err collective_exchange(struct collective *c, const struct collective_halo *halo);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Collectives between GPUs through NCCL, loaded when it is asked for. A
-// communicator is non-blocking: every call is polled until it is through, with
-// a time limit, and a communicator that fails is aborted, so that a killed rank
+// Rows between GPUs through NCCL, loaded when it is asked for. A communicator is
+// non-blocking: every call is polled until it is through, with a time limit, and a
+// communicator that fails, or whose round is over, is aborted, so that a killed rank
 // never holds up the others.
 //
 // Result codes and enumerators are nccl.h's: ncclSuccess 0, ncclInProgress 7,
@@ -15,7 +15,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/cuda.h"
 #include "common/life.h"
 #include "worker/collective_ops.h"
 
@@ -28,7 +27,8 @@
 struct gpu_group {
     struct collective base;
     const struct nccl_table *nccl;
-    void *comm, *stream;
+    struct collective *meet;
+    void *comm; // NULL: aborted
 };
 
 static struct gpu_group *group_of(struct collective *c)
@@ -44,7 +44,9 @@ static void *load(void)
                                          "/usr/local/lib/python3*/*-packages/nvidia/nccl/lib/" LIBRARY,
                                          "/usr/lib/python3*/*-packages/nvidia/nccl/lib/" LIBRARY,
                                          "/opt/*/lib/python3*/site-packages/nvidia/nccl/lib/" LIBRARY};
-    void *lib = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    const char *named = getenv("REELMILL_NCCL");
+    void *lib = dlopen(named && *named ? named : LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    if (named && *named) return lib;
     for (size_t i = 0; i < sizeof places / sizeof places[0] && !lib; i++) {
         glob_t found;
         if (glob(places[i], 0, NULL, &found)) continue;
@@ -62,8 +64,11 @@ static const struct nccl_table *table(void)
     if (loaded) return &t;
     void *lib = load();
     if (!lib) {
-        reel_fail(REEL_ERR_UNSUPPORTED, "could not load \"" LIBRARY "\": there is none\n"
-                                        "install it with ./run.sh --setup (or pip install nvidia-nccl-cu13)");
+        const char *why = dlerror();
+        reel_fail(REEL_ERR_UNSUPPORTED,
+                  "could not load \"" LIBRARY "\": %s\n"
+                  "install it with ./run.sh --setup (or pip install nvidia-nccl-cu13)",
+                  why ? why : "there is none");
         return NULL;
     }
 #define NCCL_SYMBOL(type, name, args)                                                           \
@@ -74,89 +79,84 @@ static const struct nccl_table *table(void)
     }
     NCCL_FUNCTIONS(NCCL_SYMBOL)
 #undef NCCL_SYMBOL
-    t.stream_query = reel_cuda_stream_query;
     loaded = true;
     return &t;
 }
 
 // ---- time limits --------------------------------------------------------------------
 
-static enum reel_err give_up(struct gpu_group *g, const char *what, const char *why)
+static void abort_comm(struct gpu_group *g)
 {
     if (g->comm) g->nccl->CommAbort(g->comm);
     g->comm = NULL;
+}
+
+static enum reel_err give_up(struct gpu_group *g, const char *what, const char *why)
+{
+    abort_comm(g);
     return reel_fail(REEL_GONE, "could not %s: %s", what, why);
 }
 
-// Until the communicator is through with what it was asked (result: of the
-// call), and the stream with what was put on it.
-static enum reel_err settle(struct gpu_group *g, int result, bool on_stream, const char *what)
+static bool bad(int result)
+{
+    return result && result != IN_PROGRESS;
+}
+
+#define SPIN_US 100 // putting work on a stream takes that long, joining much longer
+
+// Until the communicator is through with what it was asked (result: of the call);
+// what it has put on a stream may be under way still.
+static enum reel_err settle(struct gpu_group *g, int result, const char *what)
 {
     const struct timespec nap = {0, 50000};
-    int64_t until_us = reel_now_us() + (int64_t)g->base.limit_ms * 1000;
+    const int64_t begin_us = reel_now_us(), limit_us = (int64_t)g->base.limit_ms * 1000;
     for (;;) {
         int state = 0;
-        if (result && result != IN_PROGRESS) return give_up(g, what, g->nccl->GetErrorString(result));
+        if (bad(result)) return give_up(g, what, g->nccl->GetErrorString(result));
         if (g->nccl->CommGetAsyncError(g->comm, &state)) return give_up(g, what, "its state is unknown");
         if (state && state != IN_PROGRESS) return give_up(g, what, g->nccl->GetErrorString(state));
-        if (!state) {
-            enum reel_err err = on_stream ? g->nccl->stream_query(g->stream) : REEL_OK;
-            if (!err) return REEL_OK;
-            if (err != REEL_AGAIN) return give_up(g, what, "the GPU failed");
-        }
+        if (!state) return REEL_OK;
         result = 0;
-        if (reel_now_us() > until_us) return give_up(g, what, "another worker did not answer in time");
-        nanosleep(&nap, NULL);
+        if (collective_is_over(g->meet, g->meet->round)) return give_up(g, what, "the others gave up");
+        const int64_t waited_us = reel_now_us() - begin_us;
+        if (waited_us > limit_us) return give_up(g, what, "another worker did not answer in time");
+        if (waited_us > SPIN_US) nanosleep(&nap, NULL);
     }
 }
 
-// ---- the operations --------------------------------------------------------------------
+// ---- rows ------------------------------------------------------------------------------
 
-static enum reel_err nccl_broadcast(struct collective *c, void *data, size_t bytes, uint32_t root)
+static int with_neighbour(struct gpu_group *g, int peer, const void *send, void *from, size_t bytes, void *stream)
 {
-    struct gpu_group *g = group_of(c);
-    if (!g->comm) return give_up(g, "send to all GPUs", "the communicator is closed");
-    int result = g->nccl->Broadcast(data, data, bytes, UINT8, (int)root, g->comm, g->stream);
-    return settle(g, result, true, "send to all GPUs");
+    int result = peer < 0 ? 0 : g->nccl->Send(send, bytes, UINT8, peer, g->comm, stream);
+    return peer < 0 || bad(result) ? result : g->nccl->Recv(from, bytes, UINT8, peer, g->comm, stream);
 }
 
 static enum reel_err nccl_exchange(struct collective *c, const struct collective_halo *h)
 {
     struct gpu_group *g = group_of(c);
-    const struct nccl_table *n = g->nccl;
     if (!g->comm) return give_up(g, "exchange rows", "the communicator is closed");
-    int result = n->GroupStart(), up = (int)c->rank - 1, down = (int)c->rank + 1;
-    if (!result && c->rank > 0) {
-        result = n->Send(h->send_up, h->bytes, UINT8, up, g->comm, g->stream);
-        if (!result) result = n->Recv(h->from_up, h->bytes, UINT8, up, g->comm, g->stream);
-    }
-    if (!result && c->rank + 1 < c->ranks) {
-        result = n->Send(h->send_down, h->bytes, UINT8, down, g->comm, g->stream);
-        if (!result) result = n->Recv(h->from_down, h->bytes, UINT8, down, g->comm, g->stream);
-    }
-    int ended = n->GroupEnd();
-    return settle(g, result ? result : ended, true, "exchange rows");
+    int result = g->nccl->GroupStart();
+    if (!bad(result)) result = with_neighbour(g, c->up, h->send_up, h->from_up, h->bytes, h->stream);
+    if (!bad(result)) result = with_neighbour(g, c->down, h->send_down, h->from_down, h->bytes, h->stream);
+    const int ended = g->nccl->GroupEnd();
+    return settle(g, bad(result) ? result : ended, "exchange rows");
 }
 
 // ---- making -------------------------------------------------------------------------------
 
+// Never an orderly end: that waits for all ranks, one of which may be gone.
 static void nccl_close(struct collective *c)
 {
     struct gpu_group *g = group_of(c);
-    // A rank that is gone would hold up an orderly end.
-    if (g->comm && c->over) g->nccl->CommAbort(g->comm);
-    if (g->comm && !c->over) {
-        enum reel_err err = settle(g, g->nccl->CommFinalize(g->comm), false, "end a communicator");
-        if (!err) g->nccl->CommDestroy(g->comm);
-    }
+    abort_comm(g);
     free(g);
 }
 
-static const struct collective_ops nccl_ops = {
-    .broadcast = nccl_broadcast, .exchange = nccl_exchange, .close = nccl_close};
+static const struct collective_ops nccl_ops = {.exchange = nccl_exchange, .close = nccl_close};
 
-enum reel_err collective_open_nccl_with(const struct nccl_table *nccl, struct collective *meet, void *stream,
-                                        int limit_ms, struct collective **out)
+enum reel_err collective_open_nccl_with(const struct nccl_table *nccl, struct collective *meet, int limit_ms,
+                                        struct collective **out)
 {
     struct nccl_id id = {{0}};
     int result = meet->rank == 0 ? nccl->GetUniqueId(&id) : 0;
@@ -169,8 +169,9 @@ enum reel_err collective_open_nccl_with(const struct nccl_table *nccl, struct co
     struct gpu_group *g = calloc(1, sizeof *g);
     if (!g) return reel_fail(REEL_ERR_NOMEM, "could not join the GPUs: out of memory");
     g->base = (struct collective){.ops = &nccl_ops, .rank = meet->rank, .ranks = meet->ranks, .limit_ms = limit_ms};
+    collective_between(&g->base, meet->up, meet->down);
     g->nccl = nccl;
-    g->stream = stream;
+    g->meet = meet;
     struct nccl_config config = {.size = sizeof config,
                                  .magic = CONFIG_MAGIC,
                                  .version = CONFIG_VERSION,
@@ -181,7 +182,7 @@ enum reel_err collective_open_nccl_with(const struct nccl_table *nccl, struct co
                                  .split_share = INT_MIN};
     result = nccl->CommInitRankConfig(&g->comm, (int)meet->ranks, id, (int)meet->rank, &config);
     if (!g->comm && (!result || result == IN_PROGRESS)) result = 1; // ncclUnhandledCudaError
-    err = settle(g, result, false, "join the GPUs");
+    err = settle(g, result, "join the GPUs");
     if (err)
         free(g);
     else
@@ -189,8 +190,8 @@ enum reel_err collective_open_nccl_with(const struct nccl_table *nccl, struct co
     return err;
 }
 
-enum reel_err collective_open_nccl(struct collective *meet, void *stream, int limit_ms, struct collective **out)
+enum reel_err collective_open_nccl(struct collective *meet, int limit_ms, struct collective **out)
 {
     const struct nccl_table *t = table();
-    return t ? collective_open_nccl_with(t, meet, stream, limit_ms, out) : REEL_ERR_UNSUPPORTED;
+    return t ? collective_open_nccl_with(t, meet, limit_ms, out) : REEL_ERR_UNSUPPORTED;
 }

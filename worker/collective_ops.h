@@ -5,24 +5,26 @@
 #ifndef REEL_WORKER_COLLECTIVE_OPS_H
 #define REEL_WORKER_COLLECTIVE_OPS_H
 
-#include <stdbool.h>
-
 #include "worker/collective.h"
 
 // First member of every implementation's struct.
 struct collective {
     const struct collective_ops *ops;
     uint32_t rank, ranks;
+    int up, down; // ranks that rows are exchanged with, -1: none
+    uint64_t round;
     int limit_ms;
     bool over; // a step failed
 };
 
 struct collective_ops {
+    // NULL: there is none.
     enum reel_err (*broadcast)(struct collective *c, void *data, size_t bytes, uint32_t root);
     enum reel_err (*exchange)(struct collective *c, const struct collective_halo *halo);
     // NULL: there are no rounds.
     enum reel_err (*begin)(struct collective *c, uint64_t round);
     void (*end_round)(struct collective *c, uint64_t round);
+    bool (*is_over)(const struct collective *c, uint64_t round); // 0: what is not of rounds
     void (*close)(struct collective *c);
 };
 
@@ -46,9 +48,6 @@ struct nccl_config {
     X(int, CommInitRankConfig, (void **out_comm, int ranks, struct nccl_id id, int rank, struct nccl_config *)) \
     X(int, CommGetAsyncError, (void *comm, int *out_error))                                                     \
     X(int, CommAbort, (void *comm))                                                                             \
-    X(int, CommFinalize, (void *comm))                                                                          \
-    X(int, CommDestroy, (void *comm))                                                                           \
-    X(int, Broadcast, (const void *from, void *to, size_t n, int type, int root, void *comm, void *stream))     \
     X(int, Send, (const void *from, size_t n, int type, int peer, void *comm, void *stream))                    \
     X(int, Recv, (void *to, size_t n, int type, int peer, void *comm, void *stream))                            \
     X(int, GroupStart, (void))                                                                                  \
@@ -59,12 +58,10 @@ struct nccl_table {
 #define NCCL_MEMBER(type, name, args) type(*name) args;
     NCCL_FUNCTIONS(NCCL_MEMBER)
 #undef NCCL_MEMBER
-    // Whether all work on a stream is complete (OK, AGAIN); common/cuda.h's.
-    enum reel_err (*stream_query)(void *stream);
 };
 
 // collective_open_nccl() with functions of the caller's choice.
-enum reel_err collective_open_nccl_with(const struct nccl_table *table, struct collective *meet, void *stream,
-                                        int limit_ms, struct collective **out);
+enum reel_err collective_open_nccl_with(const struct nccl_table *table, struct collective *meet, int limit_ms,
+                                        struct collective **out);
 
 #endif

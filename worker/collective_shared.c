@@ -54,8 +54,7 @@ _Static_assert(sizeof(struct shared) + CHUNK <= REEL_COLLECTIVE_BYTES, "the obje
 struct process_group {
     struct collective base;
     struct shared *shared;
-    uint64_t step;  // that this rank has come to
-    uint64_t round; // 0: none
+    uint64_t step; // that this rank has come to
 };
 
 static struct process_group *group_of(struct collective *c)
@@ -67,8 +66,8 @@ static struct process_group *group_of(struct collective *c)
 
 static enum reel_err give_up(struct process_group *g, uint32_t rank, const char *why)
 {
-    if (g->round)
-        reel_rounds_end(&g->shared->rounds, g->round);
+    if (g->base.round)
+        reel_rounds_end(&g->shared->rounds, g->base.round);
     else
         atomic_store(&g->shared->over, 1);
     return reel_fail(REEL_GONE, "could not work together with worker %u: %s", rank, why);
@@ -76,13 +75,19 @@ static enum reel_err give_up(struct process_group *g, uint32_t rank, const char 
 
 static bool is_dead(struct process_group *g, uint32_t rank)
 {
-    int32_t pid = g->round ? 0 : atomic_load(&g->shared->line[rank].pid); // a round's ranks are anybody
+    int32_t pid = g->base.round ? 0 : atomic_load(&g->shared->line[rank].pid); // a round's ranks are anybody
     return pid > 0 && kill(pid, 0) && errno == ESRCH;
+}
+
+static bool shared_is_over(const struct collective *c, uint64_t round)
+{
+    const struct process_group *g = (const struct process_group *)c;
+    return round ? reel_rounds_is_over(&g->shared->rounds, round) : atomic_load(&g->shared->over);
 }
 
 static bool is_over(const struct process_group *g)
 {
-    return g->round ? reel_rounds_is_over(&g->shared->rounds, g->round) : atomic_load(&g->shared->over);
+    return shared_is_over(&g->base, g->base.round);
 }
 
 // Until `rank` has come to `step`.
@@ -142,20 +147,20 @@ static enum reel_err shared_broadcast(struct collective *c, void *data, size_t b
 
 static enum reel_err wait_for_neighbours(struct process_group *g, uint64_t step)
 {
-    enum reel_err err = g->base.rank > 0 ? wait_for(g, g->base.rank - 1, step) : REEL_OK;
-    return !err && g->base.rank + 1 < g->base.ranks ? wait_for(g, g->base.rank + 1, step) : err;
+    enum reel_err err = g->base.up >= 0 ? wait_for(g, (uint32_t)g->base.up, step) : REEL_OK;
+    return !err && g->base.down >= 0 ? wait_for(g, (uint32_t)g->base.down, step) : err;
 }
 
 static uint8_t *piece(const struct process_group *g, uint32_t rank, size_t room)
 {
-    uint64_t turn = 2 * (g->round % 2) + g->step % 2;
+    uint64_t turn = 2 * (g->base.round % 2) + g->step % 2;
     return g->shared->halo + (PIECES * (size_t)rank + 2 * turn) * room;
 }
 
 static enum reel_err shared_exchange(struct collective *c, const struct collective_halo *h)
 {
     struct process_group *g = group_of(c);
-    const bool up = c->rank > 0, down = c->rank + 1 < c->ranks;
+    const bool up = c->up >= 0, down = c->down >= 0;
     const size_t room = HALO_BYTES / (PIECES * (size_t)c->ranks) / 64 * 64;
     for (size_t at = 0; at < h->bytes; at += room) {
         const size_t n = h->bytes - at < room ? h->bytes - at : room;
@@ -166,8 +171,8 @@ static enum reel_err shared_exchange(struct collective *c, const struct collecti
         come_to(g, g->step);
         enum reel_err err = wait_for_neighbours(g, g->step);
         if (err) return err;
-        if (up) memcpy((uint8_t *)h->from_up + at, piece(g, c->rank - 1, room) + room, n);
-        if (down) memcpy((uint8_t *)h->from_down + at, piece(g, c->rank + 1, room), n);
+        if (up) memcpy((uint8_t *)h->from_up + at, piece(g, (uint32_t)c->up, room) + room, n);
+        if (down) memcpy((uint8_t *)h->from_down + at, piece(g, (uint32_t)c->down, room), n);
     }
     // A neighbour that is past a round that is over may write to its pieces again.
     return is_over(g) ? give_up(g, c->rank, "the others gave up") : REEL_OK;
@@ -179,7 +184,7 @@ static enum reel_err shared_begin(struct collective *c, uint64_t round)
 {
     struct process_group *g = group_of(c);
     if (!round || c->ranks > MOST_RANKS) return reel_fail(REEL_ERR_PROTO, "could not begin round 0");
-    g->round = round;
+    g->base.round = round;
     g->step = round << ROUND_SHIFT;
     return is_over(g) ? give_up(g, c->rank, "the others gave up") : REEL_OK;
 }
@@ -202,6 +207,7 @@ static const struct collective_ops shared_ops = {.broadcast = shared_broadcast,
                                                  .exchange = shared_exchange,
                                                  .begin = shared_begin,
                                                  .end_round = shared_end_round,
+                                                 .is_over = shared_is_over,
                                                  .close = shared_close};
 
 enum reel_err collective_open_shared(int fd, uint32_t rank, uint32_t ranks, int limit_ms, struct collective **out)
@@ -218,6 +224,7 @@ enum reel_err collective_open_shared(int fd, uint32_t rank, uint32_t ranks, int 
     }
     g->shared = base;
     g->base = (struct collective){.ops = &shared_ops, .rank = rank, .ranks = ranks, .limit_ms = limit_ms};
+    collective_between(&g->base, (int)rank - 1, rank + 1 < ranks ? (int)rank + 1 : -1);
     atomic_store(&g->shared->line[rank].pid, getpid());
     *out = &g->base;
     return REEL_OK;

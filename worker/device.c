@@ -392,6 +392,12 @@ static enum reel_err finish(struct device_slot *s)
     return task->ops->finish(task, s->engine, &s->frame);
 }
 
+bool device_ready(const struct device *d)
+{
+    const struct device_slot *s = &d->slot[d->first];
+    return !d->count || d->open == d->count || s->err || d->ops->event_query(s->done) != REEL_AGAIN;
+}
+
 enum reel_err device_finish(struct device *d, struct task_frame *out_frame, uint64_t *out_token)
 {
     if (!d->count) return reel_fail(REEL_ERR_FAULT, "could not finish a frame: the device has none");

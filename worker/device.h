@@ -56,6 +56,8 @@ bool device_full(const struct device *device, const struct engine *engine);
 // in work of this frame.
 enum reel_err device_submit(struct device *device, struct task *task, struct engine *engine,
                             const struct task_frame *frame, uint64_t token);
+// Whether the oldest frame in work would be waited for no more, or has failed.
+bool device_ready(const struct device *device);
 // Waits for the oldest frame in work and does what is left on the host. The
 // frame is over, whatever is returned.
 enum reel_err device_finish(struct device *device, struct task_frame *out_frame, uint64_t *out_token);

@@ -80,6 +80,7 @@ static const struct device_ops ops = {
     .event_destroy = reel_cuda_event_destroy,
     .event_record = reel_cuda_event_record,
     .event_sync = reel_cuda_event_sync,
+    .event_query = reel_cuda_event_query,
     .event_elapsed_us = reel_cuda_event_elapsed_us,
     .stream_wait = reel_cuda_stream_wait,
     .lost = reel_cuda_lost,

@@ -153,6 +153,7 @@ const struct device_ops device_ops_host = {
     .event_destroy = host_unhandle,
     .event_record = host_record,
     .event_sync = host_sync,
+    .event_query = host_sync,
     .event_elapsed_us = host_elapsed_us,
     .stream_wait = host_record,
     .lost = host_lost,

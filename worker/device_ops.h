@@ -31,6 +31,7 @@ struct device_ops {
     void (*event_destroy)(void **event);
     enum reel_err (*event_record)(void *event, void *stream);
     enum reel_err (*event_sync)(void *event);
+    enum reel_err (*event_query)(void *event);                               // OK, AGAIN: not yet, or a fault
     enum reel_err (*event_elapsed_us)(void *from, void *to, double *out_us); // both have happened
     enum reel_err (*stream_wait)(void *stream, void *event);
     // Whether this process cannot use its device any more.

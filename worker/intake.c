@@ -346,6 +346,15 @@ static enum reel_err take_work(struct worker *w, const struct reel_rec_work *rec
     return REEL_OK;
 }
 
+// Without a device, or a second worker on it, there is no way past the host.
+static enum reel_err take_join(struct worker *w)
+{
+    enum reel_err err = w->team && w->device ? team_join(w->team) : REEL_ERR_UNSUPPORTED;
+    if (err && w->device) reel_debug("intake", "rows go through host memory: %s", reel_fail_text());
+    const struct reel_rec_joined joined = {.ok = err == REEL_OK};
+    return reel_bus_post(w->child.bus, REEL_BUS_HUB, REEL_MSG_JOINED, &joined);
+}
+
 enum reel_err intake_take(struct worker *w, const struct reel_msg *msg)
 {
     reel_trace("intake", "%s x %u", reel_msg_name(msg->type), msg->count);
@@ -353,6 +362,7 @@ enum reel_err intake_take(struct worker *w, const struct reel_msg *msg)
         w->quit = true;
         return REEL_OK;
     }
+    if (msg->type == REEL_MSG_JOIN) return take_join(w);
     const char *record = msg->records;
     size_t bytes = reel_msg_record_bytes(msg->type);
     enum reel_err err = REEL_OK;

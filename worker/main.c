@@ -137,14 +137,14 @@ static enum reel_err open_device(struct worker *w)
 // that counts. What fails is done alone.
 static void read_together(struct worker *w)
 {
-    if (w->child.collective_fd < 0 || w->child.workers < 2 || w->child.incarnation != 1) return;
-    struct collective *c = NULL;
-    enum reel_err err =
-        collective_open_shared(w->child.collective_fd, w->child.index, w->child.workers, COLLECTIVE_LIMIT_MS, &c);
+    if (w->child.collective_fd < 0 || w->child.workers < 2) return;
+    enum reel_err err = collective_open_shared(w->child.collective_fd, w->child.index, w->child.workers,
+                                               COLLECTIVE_LIMIT_MS, &w->together);
+    if (!err && w->child.incarnation != 1) return;
     if (!err)
-        err = collective_read_file(c, w->child.settings.model, SHARED_MODEL_BYTES, &w->model_bytes, &w->n_model_bytes);
+        err = collective_read_file(w->together, w->child.settings.model, SHARED_MODEL_BYTES, &w->model_bytes,
+                                   &w->n_model_bytes);
     if (err) reel_debug("main", "reads the model alone: %s", reel_fail_text());
-    collective_close(&c);
 }
 
 static void count_step(void *user)
@@ -157,11 +157,9 @@ static void count_step(void *user)
 // worker counts as hung itself.
 static void open_team(struct worker *w)
 {
-    const bool split = w->child.settings.split == SET_SPLIT_SPATIAL && w->child.collective_fd >= 0;
+    const bool split = w->child.settings.split == SET_SPLIT_SPATIAL && w->together;
     if (!split || !w->has_model || !(backend_find(w->backend)->caps & BACKEND_EXCHANGES)) return;
-    const struct team_params p = {.fd = w->child.collective_fd,
-                                  .worker = w->child.index,
-                                  .workers = w->child.workers,
+    const struct team_params p = {.together = w->together,
                                   .limit_ms = (int)(w->child.settings.hang_seconds * 500),
                                   .on_step = count_step,
                                   .user = w};
@@ -313,6 +311,7 @@ static int run_child(int argc, char **argv)
     device_destroy(&w->device);
     engines_close(&w->engines);
     team_destroy(&w->team);
+    collective_close(&w->together);
     free(w->model_bytes);
     free(w->lanes);
     reel_child_close(&w->child);

@@ -30,8 +30,9 @@ struct worker {
     bool has_model;
     struct model model;
     struct engines *engines;
-    struct team *team; // that bands exchange rows through; NULL: they do not
-    void *model_bytes; // of the model's file, when the workers read it together; NULL: alone
+    struct collective *together; // of all workers; NULL: there is none
+    struct team *team;           // that bands exchange rows through; NULL: they do not
+    void *model_bytes;           // of the model's file, when the workers read it together; NULL: alone
     size_t n_model_bytes;
     struct worker_lane *lanes; // [child.lanes]
     struct reel_rec_work queue[WORKER_CREDITS];

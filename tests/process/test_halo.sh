@@ -76,6 +76,27 @@ gpu() {
 }
 gpu
 
+# From device to device, by a library that stands for NCCL. After a death rows go through host memory.
+direct() {
+    export REELMILL_GPU_TWIN=1 FAKE_NCCL=$work/nccl REELMILL_NCCL=$bin/tests/process/libfake_nccl.so
+    local name=direct_$1 joined
+    shift
+    rm -rf "$FAKE_NCCL"
+    mkdir "$FAKE_NCCL"
+    if [[ $1 == worker.* ]]; then hurt "$name" "$@"; else together "$name" y "$@"; fi
+    joined=$(grep -c joined "$FAKE_NCCL/log")
+    ((joined == $(grep -c "aborted after [1-9]" "$FAKE_NCCL/log") + $(grep -c . <<<"${killed:-}"))) && ((joined)) ||
+        not_ok "$name" "rows did not go from device to device: $(cat "$FAKE_NCCL/log")"
+    unset REELMILL_GPU_TWIN FAKE_NCCL REELMILL_NCCL
+}
+direct two_workers --gpu_num 2
+direct three_workers --gpu_num 3
+killed=1 direct killed_at_an_exchange worker.1/worker.exchange:60:9 --gpu_num 3
+killed=1 direct killed_before_it_says_so worker.0/worker.before_done:9:9 --gpu_num 2
+killed=1 direct stopped_at_an_exchange worker.1/worker.exchange:50:19 --gpu_num 2 --hang_seconds 2
+# Without it they go through host memory.
+REELMILL_NCCL=/nowhere/libnccl.so REELMILL_GPU_TWIN=1 together direct_no_library y --gpu_num 2
+
 # Interrupted while one of them waits for another, who is stopped.
 interrupted() {
     local rc=0

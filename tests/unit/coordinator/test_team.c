@@ -225,6 +225,7 @@ static void random_schedules(void)
         memset(&w, 0, sizeof w);
         w.seed = seed;
         w.segments = 4;
+        w.team.join = TEAM_APART;
         dispatch_init(&w.dispatch, WORKERS);
         for (uint32_t l = 0; l < LANES; l++) {
             lane_init(&w.lane[l]);
@@ -273,7 +274,7 @@ static void two_frames_ahead_and_spares(void)
 {
     static struct lane lane;
     struct dispatch d;
-    struct team t = {0};
+    struct team t = {.join = TEAM_APART};
     struct team_give g;
     one_lane(&lane, &d, 3);
     CHECK(team_next(&t, &d, &lane, 1, 0, &g));
@@ -309,7 +310,7 @@ static void a_part_done_is_done_again(void)
 {
     static struct lane lane;
     struct dispatch d;
-    struct team t = {0};
+    struct team t = {.join = TEAM_APART};
     struct team_give g;
     bool first;
     one_lane(&lane, &d, 2);
@@ -332,7 +333,7 @@ static void suspected_frames_are_alone(void)
 {
     static struct lane lane;
     struct dispatch d;
-    struct team t = {0};
+    struct team t = {.join = TEAM_APART};
     struct team_give g;
     bool first;
     one_lane(&lane, &d, 2);
@@ -353,7 +354,7 @@ static void it_is_given_up_in_the_end(void)
 {
     static struct lane lane;
     struct dispatch d;
-    struct team t = {0};
+    struct team t = {.join = TEAM_APART};
     struct team_give g;
     one_lane(&lane, &d, 2);
     for (int i = 0; i < TEAM_MOST_BREAKS; i++) {
@@ -370,7 +371,52 @@ static void it_is_given_up_in_the_end(void)
     CHECK(!team_next(&t, &d, &lane, 1, 0, &g));
 }
 
+// Before the first round, once; nothing is given until all have answered.
+static void devices_join_first(void)
+{
+    static struct lane lane;
+    struct dispatch d;
+    struct team t = {0};
+    struct team_give g;
+    one_lane(&lane, &d, 2);
+    d.n = 3; // the third is not up yet
+    CHECK(!team_asks(&t, &d, &lane, 1));
+    CHECK(!team_next(&t, &d, &lane, 1, 0, &g));
+    dispatch_up(&d, 2, 1);
+    CHECK(team_asks(&t, &d, &lane, 1));
+    CHECK(!team_asks(&t, &d, &lane, 1));
+    for (int i = 0; i < 3; i++) {
+        CHECK(!team_next(&t, &d, &lane, 1, 0, &g));
+        team_on_joined(&t, true);
+    }
+    CHECK(team_next(&t, &d, &lane, 1, 0, &g));
+    CHECK(g.direct);
+    // A round that is over parts them for good.
+    CHECK(team_break(&t, &lane, 1));
+    for (uint32_t k = 0; k < 2; k++) {
+        CHECK_INT(lane_on_refused(&lane, 1, 0, k, k), LANE_OK);
+        dispatch_on_let_go(&d, k, 1);
+    }
+    CHECK(!team_asks(&t, &d, &lane, 1));
+    team_on_joined(&t, true);
+    CHECK(team_next(&t, &d, &lane, 1, 0, &g));
+    CHECK(!g.direct);
+    // One that cannot is enough, and so is one that is gone in between.
+    for (int gone = 0; gone < 2; gone++) {
+        one_lane(&lane, &d, 2);
+        t = (struct team){0};
+        CHECK(team_asks(&t, &d, &lane, 1));
+        team_on_joined(&t, true);
+        if (gone)
+            team_part(&t);
+        else
+            team_on_joined(&t, false);
+        CHECK(team_next(&t, &d, &lane, 1, 0, &g));
+        CHECK(!g.direct);
+    }
+}
+
 CHECK_MAIN({"random_schedules", random_schedules}, {"two_frames_ahead_and_spares", two_frames_ahead_and_spares},
            {"a_part_done_is_done_again", a_part_done_is_done_again},
            {"suspected_frames_are_alone", suspected_frames_are_alone},
-           {"it_is_given_up_in_the_end", it_is_given_up_in_the_end})
+           {"it_is_given_up_in_the_end", it_is_given_up_in_the_end}, {"devices_join_first", devices_join_first})

@@ -319,7 +319,7 @@ static struct {
     bool never;      // it is never
     int async_error; // what it ends with
     int init_result;
-    int aborts, destroys, sends, groups, broadcasts;
+    int aborts, sends, groups, peers; // peers: a digit each
     struct nccl_config config;
     int ranks, rank;
 } fake;
@@ -358,27 +358,12 @@ static int f_abort(void *comm)
     fake.aborts += comm == &fake;
     return 0;
 }
-static int f_finalize(void *comm)
-{
-    fake.polls_left = 3;
-    return 7;
-}
-static int f_destroy(void *comm)
-{
-    fake.destroys++;
-    return 0;
-}
-static int f_broadcast(const void *from, void *to, size_t n, int type, int root, void *comm, void *stream)
-{
-    if (from != to || type != 1 || stream != &a_stream) return 4;
-    fake.broadcasts++;
-    fake.polls_left = 2;
-    return 7;
-}
 static int f_send(const void *from, size_t n, int type, int peer, void *comm, void *stream)
 {
+    if (stream != &a_stream) return 4;
     fake.sends++;
-    return 0;
+    fake.peers = 10 * fake.peers + peer;
+    return 7;
 }
 static int f_recv(void *to, size_t n, int type, int peer, void *comm, void *stream)
 {
@@ -393,29 +378,32 @@ static const char *f_text(int error)
 {
     return error == 6 ? "remote process exited" : "some error";
 }
-static enum reel_err f_query(void *stream)
-{
-    return REEL_OK;
-}
-
 static const struct nccl_table nccl = {.GetVersion = f_version,
                                        .GetUniqueId = f_id,
                                        .CommInitRankConfig = f_init,
                                        .CommGetAsyncError = f_async,
                                        .CommAbort = f_abort,
-                                       .CommFinalize = f_finalize,
-                                       .CommDestroy = f_destroy,
-                                       .Broadcast = f_broadcast,
                                        .Send = f_send,
                                        .Recv = f_recv,
                                        .GroupStart = f_group,
                                        .GroupEnd = f_group,
-                                       .GetErrorString = f_text,
-                                       .stream_query = f_query};
+                                       .GetErrorString = f_text};
 
 static enum reel_err open_fake(struct collective *meet, struct collective **out)
 {
-    return collective_open_nccl_with(&nccl, meet, &a_stream, LIMIT_MS, out);
+    return collective_open_nccl_with(&nccl, meet, LIMIT_MS, out);
+}
+
+// As if it were of three.
+static struct collective *join_fake(struct collective *meet)
+{
+    struct collective *c = NULL;
+    memset(&fake, 0, sizeof fake);
+    fake.polls_left = 5;
+    if (open_fake(meet, &c)) abort();
+    c->ranks = 3, c->rank = 1;
+    collective_between(c, 0, 2);
+    return c;
 }
 
 static void nccl_is_polled_and_aborted(void)
@@ -423,40 +411,36 @@ static void nccl_is_polled_and_aborted(void)
     int fd = make_object();
     struct collective *meet, *c = NULL;
     uint8_t data[64];
-    struct collective_halo h = {.send_up = data, .send_down = data, .from_up = data, .from_down = data, .bytes = 64};
+    struct collective_halo h = {data, data, data, data, 64, &a_stream};
     CHECK_INT(collective_open_shared(fd, 0, 1, LIMIT_MS, &meet), REEL_OK);
-    memset(&fake, 0, sizeof fake);
-    fake.polls_left = 5;
-    CHECK_INT(open_fake(meet, &c), REEL_OK);
+    c = join_fake(meet);
     CHECK_INT(fake.config.blocking, 0);
     CHECK_INT(fake.config.size, sizeof(struct nccl_config));
-    c->ranks = 3, c->rank = 1; // in the middle
-    CHECK_INT(collective_broadcast(c, data, sizeof data, 0), REEL_OK);
     CHECK_INT(collective_exchange(c, &h), REEL_OK);
-    CHECK_INT(fake.sends, 2);
-    CHECK_INT(fake.groups, 2);
-    collective_close(&c);
-    CHECK_INT(fake.destroys, 1);
+    collective_between(c, 2, -1);
+    CHECK_INT(collective_exchange(c, &h), REEL_OK);
+    CHECK_INT(fake.peers, 22); // 0 and 2, then 2 alone
+    CHECK_INT(fake.sends, 3);
+    CHECK_INT(fake.groups, 4);
+    CHECK_INT(collective_broadcast(c, data, sizeof data, 0), REEL_ERR_UNSUPPORTED);
     CHECK_INT(fake.aborts, 0);
+    collective_close(&c);
+    CHECK_INT(fake.aborts, 1); // an orderly end would wait for the others
 
     // Another rank was killed: the error comes with a later poll.
-    memset(&fake, 0, sizeof fake);
-    CHECK_INT(open_fake(meet, &c), REEL_OK);
-    c->ranks = 3;
+    c = join_fake(meet);
     fake.async_error = 6;
-    CHECK_INT(collective_broadcast(c, data, sizeof data, 0), REEL_GONE);
+    CHECK_INT(collective_exchange(c, &h), REEL_GONE);
     CHECK(strstr(reel_fail_text(), "remote process exited") != NULL);
     CHECK_INT(fake.aborts, 1);
-    int before = fake.broadcasts;
-    CHECK_INT(collective_broadcast(c, data, sizeof data, 0), REEL_GONE);
-    CHECK_INT(fake.broadcasts, before); // it is over
+    int before = fake.sends;
+    CHECK_INT(collective_exchange(c, &h), REEL_GONE);
+    CHECK_INT(fake.sends, before); // it is over
     collective_close(&c);
     CHECK_INT(fake.aborts, 1);
 
     // It hangs: the time limit ends it.
-    memset(&fake, 0, sizeof fake);
-    CHECK_INT(open_fake(meet, &c), REEL_OK);
-    c->ranks = 3;
+    c = join_fake(meet);
     fake.never = true;
     int64_t begin_us = reel_now_us();
     CHECK_INT(collective_exchange(c, &h), REEL_GONE);
@@ -465,7 +449,19 @@ static void nccl_is_polled_and_aborted(void)
     CHECK_INT(fake.aborts, 1);
     collective_close(&c);
 
+    // It hangs in a round that somebody ends.
+    c = join_fake(meet);
+    fake.never = true;
+    CHECK_INT(collective_begin(meet, 1, 0, 1), REEL_OK);
+    collective_end_round(meet, 1);
+    CHECK_INT(collective_exchange(c, &h), REEL_GONE);
+    CHECK(strstr(reel_fail_text(), "gave up") != NULL);
+    CHECK_INT(fake.aborts, 1);
+    collective_close(&c);
+    collective_close(&meet);
+
     // It never begins.
+    CHECK_INT(collective_open_shared(fd, 0, 1, LIMIT_MS, &meet), REEL_OK);
     memset(&fake, 0, sizeof fake);
     fake.never = true;
     CHECK_INT(open_fake(meet, &c), REEL_GONE);
@@ -487,7 +483,7 @@ static void nccl_without_a_gpu(void)
         SKIP("there is a GPU: see tests/gpu");
     }
     CHECK_INT(collective_open_shared(fd, 0, 1, LIMIT_MS, &meet), REEL_OK);
-    enum reel_err err = collective_open_nccl(meet, NULL, 3000, &c);
+    enum reel_err err = collective_open_nccl(meet, 3000, &c);
     CHECK(err != REEL_OK && reel_fail_text()[0]);
     collective_close(&meet);
     close(fd);
