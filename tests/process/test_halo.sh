@@ -85,8 +85,9 @@ direct() {
     mkdir "$FAKE_NCCL"
     if [[ $1 == worker.* ]]; then hurt "$name" "$@"; else together "$name" y "$@"; fi
     joined=$(grep -c joined "$FAKE_NCCL/log")
-    ((joined == $(grep -c "aborted after [1-9]" "$FAKE_NCCL/log") + $(grep -c . <<<"${killed:-}"))) && ((joined)) ||
+    if ((!joined || joined != $(grep -c "aborted after [1-9]" "$FAKE_NCCL/log") + $(grep -c . <<<"${killed:-}"))); then
         not_ok "$name" "rows did not go from device to device: $(cat "$FAKE_NCCL/log")"
+    fi
     unset REELMILL_GPU_TWIN FAKE_NCCL REELMILL_NCCL
 }
 direct two_workers --gpu_num 2

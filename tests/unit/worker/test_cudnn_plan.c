@@ -275,6 +275,32 @@ static void test_choice_ignores_batch(void)
     gpu_planner_destroy(&planner);
 }
 
+// A large picture, its bands and tiles, and other large pictures.
+static void test_choice_ignores_large_sizes(void)
+{
+    NO_CUDNN();
+    static const char *const names[] = {"srvgg body", "srvgg last", "deconv 4x4 relu", "upscaler body", "ircnn d2"};
+    static const struct {
+        int h, w;
+    } size[] = {{540, 960}, {288, 960}, {1080, 1920}, {2160, 3840}, {256, 256}, {1088, 512}};
+    struct gpu_planner *planner = planner_for("h200", (struct gpu_planner_params){.choose_only = true});
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct gpu_pattern p = named(names[i]);
+        struct gpu_plan *first = NULL, *other;
+        for (size_t j = 0; j < sizeof size / sizeof *size; j++) {
+            p.h = size[j].h, p.w = size[j].w;
+            CHECK_INT(gpu_plan_create(planner, &p, &other), REEL_OK);
+            if (!first) first = other;
+            CHECK_INT(gpu_plan_info(other)->engine, gpu_plan_info(first)->engine);
+            CHECK_STR(gpu_plan_info(other)->knobs, gpu_plan_info(first)->knobs);
+            CHECK_INT(gpu_plan_info(other)->fused_steps, gpu_plan_info(first)->fused_steps);
+            if (other != first) gpu_plan_destroy(&other);
+        }
+        gpu_plan_destroy(&first);
+    }
+    gpu_planner_destroy(&planner);
+}
+
 static void test_arithmetic(void)
 {
     NO_CUDNN();
@@ -554,6 +580,7 @@ int main(int argc, char **argv)
         {"patterns fuse", test_patterns_fuse},
         {"precompiled where possible", test_precompiled_where_possible},
         {"choice ignores batch", test_choice_ignores_batch},
+        {"choice ignores large sizes", test_choice_ignores_large_sizes},
         {"arithmetic", test_arithmetic},
         {"no hidden copy", test_no_hidden_copy},
         {"pitch", test_pitch},

@@ -17,6 +17,9 @@
 // Below this no workspace counts as a hidden copy: engines want a little for
 // their own bookkeeping, 1.4 MB at most as seen on sm_75 and sm_89.
 #define REPACK_FLOOR ((size_t)2 << 20)
+// Output of the pattern that stands for all large ones: between what fills a GPU and 4K.
+#define LARGE_ROWS 540
+#define LARGE_COLUMNS 960
 #define KEY_BYTES (GPU_PATTERN_TEXT_MAX + GPU_PIN_TEXT_MAX + 256)
 
 struct compiled {
@@ -233,16 +236,33 @@ static enum reel_err build_choice(struct gpu_planner *planner, const struct gpu_
     return err;
 }
 
-// The engines of one image with this many steps fused.
+// The pattern whose engines serve this one: of one image, and of one size for all
+// large ones, so that a picture, its tiles and its bands are summed in one order.
+static struct gpu_pattern model_of(const struct gpu_pattern *pattern)
+{
+    struct gpu_pattern p = *pattern;
+    int rows, columns;
+    gpu_pattern_output(&p, &rows, &columns);
+    p.n = 1;
+    if ((int64_t)rows * columns < PINS_LARGE) return p;
+    const bool up = p.kind == GPU_DECONV;
+    if (p.kind == GPU_MATMUL) {
+        p.h = LARGE_ROWS * LARGE_COLUMNS;
+    } else {
+        p.h = up ? LARGE_ROWS / p.stride_h : LARGE_ROWS * p.stride_h;
+        p.w = up ? LARGE_COLUMNS / p.stride_w : LARGE_COLUMNS * p.stride_w;
+    }
+    return p;
+}
+
+// The engines of its model with this many steps fused.
 static enum reel_err list_engines(struct gpu_planner *planner, const struct gpu_pattern *pattern, int steps,
                                   bool fallback, struct plan_candidates *out_list)
 {
-    struct gpu_pattern one = *pattern;
+    const struct gpu_pattern model = model_of(pattern);
+    const struct plan_limits limits = limits_of(planner, &model);
     struct plan_graph graph;
-    struct plan_limits limits;
-    one.n = 1;
-    limits = limits_of(planner, &one);
-    enum reel_err err = plan_graph_init(&graph, &planner->target, &one, steps);
+    enum reel_err err = plan_graph_init(&graph, &planner->target, &model, steps);
     out_list->n = out_list->listed = 0;
     if (!err) err = plan_engine_list(&planner->target, &graph, &limits, fallback, out_list);
     plan_graph_fini(&graph);
@@ -374,9 +394,10 @@ static void make_key(const struct gpu_planner *planner, const struct gpu_pattern
     char text[GPU_PATTERN_TEXT_MAX], pinned[GPU_PIN_TEXT_MAX] = "";
     struct gpu_pin pin;
     if (find_pin(planner, pattern, &pin)) gpu_pin_text(&pin, pinned, sizeof pinned);
-    snprintf(key, KEY_BYTES, "cudnn %zu sm %d count %d cap %zu rtc %d %s %s", planner->api->cudnnGetVersion(),
-             planner->sm_version, planner->sm_count, planner->workspace_cap_bytes, !planner->no_runtime_compile,
-             gpu_pattern_text(pattern, text, sizeof text), pinned);
+    snprintf(key, KEY_BYTES, "cudnn %zu sm %d count %d cap %zu rtc %d large %dx%d %s %s",
+             planner->api->cudnnGetVersion(), planner->sm_version, planner->sm_count, planner->workspace_cap_bytes,
+             !planner->no_runtime_compile, LARGE_ROWS, LARGE_COLUMNS, gpu_pattern_text(pattern, text, sizeof text),
+             pinned);
 }
 
 // First line of a cached body; the plan's JSON follows.

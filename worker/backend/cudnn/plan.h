@@ -5,11 +5,12 @@
 // A planner belongs to one thread: it holds that thread's cuDNN handle (or, for
 // tests, the properties of a GPU that is not there) and the plan cache. The
 // choice follows a fixed rule, never a clock: of the engines that heuristics
-// mode A lists for the pattern with ONE image, the one that a table of measured
-// engines names (pins.h), else the first that is not the generic engine 0, keeps
-// to the wanted arithmetic and asks for no more workspace than the cap; its knobs
-// are pinned with it. Plans for more images reuse that choice,
-// so a frame's bytes do not depend on the batch it travels in. (An engine that
+// mode A lists for the pattern with ONE image, and from PINS_LARGE output pixels on
+// at one size for all, the one that a table of measured engines names (pins.h), else
+// the first that is not the generic engine 0, keeps to the wanted arithmetic and asks
+// for no more workspace than the cap; its knobs are pinned with it. Plans for more
+// images and other large sizes have that choice, so a frame's bytes do not depend on
+// the batch it travels in, nor on the tiles or bands it is cut into. (An engine that
 // refuses N images runs them one at a time.)
 //
 // A workspace as large as a repacked copy of a tensor is a hidden copy: such an
