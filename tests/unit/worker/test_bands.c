@@ -2,12 +2,16 @@
 //
 // A network over the bands of a picture, each in a thread of its own, which
 // exchange rows: the same bytes as over the whole picture, by the CPU backend and
-// by the GPU backend's host twin.
+// by the GPU backend's host twin. tests/gpu/test_bands.c has them on a GPU.
 #include <pthread.h>
 
 #include "tests/unit/worker/graph_make.h"
 #include "worker/graph/bands.h"
 #include "worker/graph/field.h"
+
+#ifndef BANDS_MAIN
+#define BANDS_MAIN CHECK_MAIN
+#endif
 
 #define MOST_BANDS 4
 #define BLOCK 4 // CONV_BLOCK of net.c
@@ -179,6 +183,7 @@ struct how {
     const char *backend;
     int threads;
     enum precision precision;
+    double tolerance; // of the numbers, beside the whole picture's; 0: the same bytes
 };
 
 struct member {
@@ -245,6 +250,17 @@ static int up_to(int v, int m)
     return (v + m - 1) / m * m;
 }
 
+static int first_other_row(const float *a, const float *b, int rows, size_t row, double tolerance)
+{
+    for (int y = 0; y < rows; y++) {
+        const float *p = a + (size_t)y * row, *q = b + (size_t)y * row;
+        if (tolerance == 0 && memcmp(p, q, row * sizeof(float))) return y;
+        for (size_t x = 0; x < row && tolerance > 0; x++)
+            if (!(fabs((double)p[x] - (double)q[x]) <= tolerance)) return y;
+    }
+    return -1;
+}
+
 static int tried;
 
 // Cuts a picture of h rows into n bands of one network and compares, unless it is
@@ -302,10 +318,8 @@ static void compare(const struct how *how, uint64_t seed, int h, int w, int n)
                              ((size_t)c * (size_t)h + (size_t)(me->from + me->band.above)) * (size_t)scale * row;
             const float *b = (const float *)me->out.data +
                              ((size_t)c * (size_t)me->rows + (size_t)me->band.above) * (size_t)scale * row;
-            int first = -1;
-            for (int y = 0; y < rows && first < 0; y++)
-                if (memcmp(a + (size_t)y * row, b + (size_t)y * row, row * sizeof(float))) first = y;
-            CHECK_MSG(first < 0, "%s, seed %llu, %dx%d, band %d of %d, channel %d: other bytes in row %d of %d",
+            const int first = first_other_row(a, b, rows, row, how->tolerance);
+            CHECK_MSG(first < 0, "%s, seed %llu, %dx%d, band %d of %d, channel %d: other numbers in row %d of %d",
                       how->backend, (unsigned long long)seed, w, h, i, n, c, first, rows);
         }
         graph_destroy(&makers[i].graph);
@@ -417,7 +431,7 @@ static void too_few_rows_are_refused(void)
     graph_destroy(&m.graph);
 }
 
-CHECK_MAIN({"same_bytes_as_whole", same_bytes_as_whole}, {"same_bytes_on_the_gpus_twin", same_bytes_on_the_gpus_twin},
+BANDS_MAIN({"same_bytes_as_whole", same_bytes_as_whole}, {"same_bytes_on_the_gpus_twin", same_bytes_on_the_gpus_twin},
            {"what_mixes_rows_is_left_whole", what_mixes_rows_is_left_whole},
            {"margins_follow_from_windows", margins_follow_from_windows},
            {"too_few_rows_are_refused", too_few_rows_are_refused})
