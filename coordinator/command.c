@@ -193,7 +193,8 @@ enum reel_err command_check_files(const struct reel_settings *s)
         return reel_fail(REEL_ERR_CONFIG, "could not read plans \"%s\": %s", s->plans, strerror(errno));
     if (s->trace[0] && !strcmp(s->trace, s->report))
         return reel_fail(REEL_ERR_CONFIG, "could not write trace \"%s\": it is the report", s->trace);
-    enum reel_err err = check_writable("report", s->report);
+    enum reel_err err = s->metrics[0] ? metrics_check(s->metrics) : REEL_OK;
+    if (!err) err = check_writable("report", s->report);
     return err ? err : check_writable("trace", s->trace);
 }
 

@@ -12,7 +12,7 @@
 enum reel_err command_parse(int argc, char **argv, struct reel_settings *settings, const char ***out_words, int *out_n);
 // Does a one-shot command. True: *out_code is the exit code.
 bool command_once(const struct reel_settings *settings, char **argv, int *out_code);
-// That the report, the trace and the logs can be written. Errors: CONFIG.
+// That the report, the trace and the logs can be written, and --metrics is an address. Errors: CONFIG.
 enum reel_err command_check_files(const struct reel_settings *settings);
 // Settles the backend, devices and numbers of processes. Errors: CONFIG.
 enum reel_err command_scale(struct run *run);

@@ -6,7 +6,7 @@
 //   main.c      the story            run.c       setup, the loop, the end
 //   jobs.c      a job's life         flow.c      a lane's life, frames on their way
 //   resume.c    what an earlier run left of a job
-//   supervise.c processes            progress.c, report.c, trace.c  what people see
+//   supervise.c processes            progress.c, report.c, trace.c, metrics.c  what people see
 //   plan, lanes, dispatch, ledger, poison: pure
 #ifndef COORDINATOR_COORDINATOR_H
 #define COORDINATOR_COORDINATOR_H
@@ -19,6 +19,7 @@
 #include "coordinator/journal.h"
 #include "coordinator/ledger.h"
 #include "coordinator/memory.h"
+#include "coordinator/metrics.h"
 #include "coordinator/plan.h"
 #include "coordinator/poison.h"
 #include "coordinator/rings.h"
@@ -175,7 +176,8 @@ struct run {
     char failure[REEL_TEXT_BYTES + 128];
     bool interrupted;
     struct progress *progress;
-    struct trace *trace; // NULL: --trace is not given
+    struct trace *trace;     // NULL: --trace is not given
+    struct metrics *metrics; // NULL: --metrics is not given
 };
 
 // ---- run.c ------------------------------------------------------------------
@@ -264,6 +266,8 @@ void progress_destroy(struct progress **progress);
 void progress_tick(struct progress *progress, struct run *run, int64_t now_us);
 // Clears the bar, so that a line can be written.
 void progress_pause(struct progress *progress);
+// Frames per second now; frames encoded, with those of earlier runs, and to be expected (0: not known).
+double progress_view(const struct progress *progress, const struct run *run, uint64_t *out_done, uint64_t *out_total);
 void progress_end(struct progress *progress, struct run *run, int64_t now_us);
 
 // CPU time that each stage's live processes have had so far.

@@ -12,6 +12,7 @@
 #include "common/life.h"
 #include "common/log.h"
 #include "coordinator/command.h"
+#include "coordinator/metrics_serve.h"
 
 static int refuse(enum reel_err err)
 {
@@ -55,9 +56,10 @@ static int work(struct run *run, const char **words, int n_words)
 
 int main(int argc, char **argv)
 {
-    struct run *run = calloc(1, sizeof *run);
     const char **words = NULL;
     int n_words = 0, code;
+    if (metrics_serve_if_asked(argc, argv, &code)) return code;
+    struct run *run = calloc(1, sizeof *run);
     if (!run) return EXIT_FAILED;
     if (!follow_parent()) return EXIT_INTERRUPTED;
     enum reel_err err = command_parse(argc, argv, &run->settings, &words, &n_words);

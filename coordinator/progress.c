@@ -170,6 +170,12 @@ static void show(struct progress *p, struct run *run, int64_t now_us)
     if (p->kind == SET_PROGRESS_JSON) show_json(p, run, taken, total, now_us);
 }
 
+double progress_view(const struct progress *p, const struct run *run, uint64_t *out_done, uint64_t *out_total)
+{
+    *out_total = expected(run, out_done);
+    return p->fps;
+}
+
 void progress_tick(struct progress *p, struct run *run, int64_t now_us)
 {
     int64_t every = p->kind == SET_PROGRESS_BAR ? BAR_US : p->kind == SET_PROGRESS_JSON ? JSON_US : LINE_US;

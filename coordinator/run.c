@@ -340,7 +340,12 @@ static void tick(struct run *run, int64_t now_us)
     supervise_tick(&run->sup, now_us);
     run->dispatch.remaining = remaining_frames(run);
     progress_tick(run->progress, run, now_us);
-    const char *trouble = run->trace ? trace_tick(run->trace, run, now_us) : NULL;
+    const char *trouble = run->metrics ? metrics_tick(run->metrics, run, now_us) : NULL;
+    if (trouble) {
+        progress_pause(run->progress);
+        reel_warn("metrics", "%s", trouble);
+    }
+    trouble = run->trace ? trace_tick(run->trace, run, now_us) : NULL;
     if (!trouble) return;
     progress_pause(run->progress);
     reel_warn("trace", "could not write trace \"%s\": %s: it ends here, the run goes on", run->settings.trace, trouble);
@@ -412,6 +417,13 @@ static void raise_file_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit); // refused: processes beyond it will not start, and say so
 }
 
+static enum reel_err serve_metrics(struct run *run)
+{
+    enum reel_err err = metrics_create(run, &run->metrics);
+    if (!err && run->settings.progress != SET_PROGRESS_OFF) fprintf(stderr, "%s\n", metrics_where(run->metrics));
+    return err;
+}
+
 static enum reel_err setup(struct run *run)
 {
     raise_file_limit();
@@ -446,6 +458,7 @@ static enum reel_err setup(struct run *run)
     err = supervise_init(&run->sup, &params, counts, devices, &run->dir.lock_fd, 1, run->bus, run->stat,
                          run->settings.hang_seconds, (uint32_t)run->settings.poison_tries);
     if (!err && run->settings.trace[0]) err = trace_create(run, &run->trace);
+    if (!err && run->settings.metrics[0]) err = serve_metrics(run);
     return err;
 }
 
@@ -541,6 +554,7 @@ int run_all(struct run *run)
     flow_team_end(run);
     if (run->sup.n) supervise_end(&run->sup, run->interrupted ? STOP_END_US : END_US);
     trace_destroy(&run->trace, run);
+    metrics_destroy(&run->metrics);
     int code = exit_code_of(run);
     if (!run->interrupted && !run->failed) drop_done_parts(run);
     say_verdict(run, code);

@@ -44,7 +44,8 @@ bad "random input" 1 "random.mp4" --model "$model" "$scratch/random.mp4" -o "$ou
 bad "random model" 2 "random.onnx" --model "$scratch/random.onnx" "$scratch/random.mp4" -o "$out"
 bad "git-lfs pointer" 2 "LFS" --model "$scratch/lfs.onnx" "$scratch/random.mp4" -o "$out"
 
-bad "later options" 2 "not available in this build" --metrics 127.0.0.1:9 "$scratch/random.mp4" -o "$out"
+bad "metrics at no address" 2 "could not read --metrics" --metrics 127.0.0.1 --model "$model" "$scratch/random.mp4" -o "$out"
+bad "trace in no folder" 2 "could not write trace" --trace "$scratch/no/t.json" --model "$model" "$scratch/random.mp4" -o "$out"
 bad "report in no folder" 2 "could not write report" --report "$scratch/no/r.json" --model "$model" "$scratch/random.mp4" -o "$out"
 bad "logs in no folder" 2 "could not write logs" --log_dir "$scratch/no/logs" --model "$model" "$scratch/random.mp4" -o "$out"
 bad "simulated cost that is no number" 2 "sim_ms" --backend sim --sim_ms 10,x "$scratch/random.mp4" -o "$out"
