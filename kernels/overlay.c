@@ -53,11 +53,30 @@ static void text(const struct overlay_list *l, const struct overlay_picture *p, 
 
 // ---- blending -----------------------------------------------------------------
 
+// Planes with a sample for each of the mask's, of a byte each: most of the work.
+static void blend_bytes(const struct overlay_list *l, int w, int h, const struct overlay_plane *plane, int i)
+{
+    uint8_t ink_of[256];
+    for (int v = 0; v < 256; v++) ink_of[v] = (uint8_t)l->blend->ink_of[v].sample[i];
+    for (int y = 0; y < h; y++) {
+        uint8_t *row = (uint8_t *)plane->data + (size_t)y * plane->stride;
+        const uint8_t *mask = l->mask + (size_t)y * l->mask_stride;
+        for (int x = 0; x < w; x++) {
+            const int alpha = l->blend->alpha_of[mask[x]];
+            if (alpha) row[x] = (uint8_t)overlay_mix(row[x], ink_of[mask[x]], alpha);
+        }
+    }
+}
+
 static void blend_plane(const struct overlay_list *l, const struct overlay_picture *p, int i)
 {
     const struct overlay_plane *plane = &p->plane[i];
     const int w = (p->width + (1 << plane->log2_w) - 1) >> plane->log2_w;
     const int h = (p->height + (1 << plane->log2_h) - 1) >> plane->log2_h;
+    if (p->bytes == 1 && plane->step == 1 && !plane->log2_w && !plane->log2_h) {
+        blend_bytes(l, w, h, plane, i);
+        return;
+    }
     for (int y = 0; y < h; y++) {
         uint8_t *row = (uint8_t *)plane->data + (size_t)y * plane->stride;
         for (int x = 0; x < w; x++) {

@@ -23,19 +23,19 @@ OVERLAY_FN int overlay_alpha(const struct overlay_list *l, const struct overlay_
                              const struct overlay_plane *plane, int x, int y, int *out_value)
 {
     const int sx = plane->log2_w, sy = plane->log2_h;
+    const int right = p->width - (x << sx), below = p->height - (y << sy);
+    const int w = right < 1 << sx ? right : 1 << sx, h = below < 1 << sy ? below : 1 << sy;
     const uint8_t *mask = l->mask + (size_t)(y << sy) * l->mask_stride + (size_t)(x << sx);
+    const int first = l->blend->alpha_of[mask[0]];
+    int sum = 0;
     *out_value = mask[0];
-    int sum = l->blend->alpha_of[mask[0]], n = 1;
-    if (!(sx | sy)) return sum;
-    const int first = sum;
-    for (int i = 1; i < 1 << (sx + sy); i++) {
-        const int dx = i & ((1 << sx) - 1), dy = i >> sx;
-        if ((x << sx) + dx >= p->width || (y << sy) + dy >= p->height) continue;
-        const int value = mask[(size_t)dy * l->mask_stride + (size_t)dx], alpha = l->blend->alpha_of[value];
-        sum += alpha, n++;
-        if (!first && alpha) *out_value = value;
-    }
-    return (sum + n / 2) / n;
+    for (int dy = 0; dy < h; dy++, mask += l->mask_stride)
+        for (int dx = 0; dx < w; dx++) {
+            const int alpha = l->blend->alpha_of[mask[dx]];
+            sum += alpha;
+            if (!first && alpha) *out_value = mask[dx];
+        }
+    return (sum + w * h / 2) / (w * h);
 }
 
 #endif
