@@ -62,6 +62,11 @@ static enum reel_err pick(const struct gpu_pick *p, void *stream)
     return reel_cuda_check(gpu_pick(p, stream), "pick detections");
 }
 
+static enum reel_err nms(const struct gpu_nms *n, void *stream)
+{
+    return reel_cuda_check(gpu_nms(n, stream), "sort out detections");
+}
+
 static const struct device_ops ops = {
     .name = "cuda",
     .open = reel_cuda_open,
@@ -94,6 +99,7 @@ static const struct device_ops ops = {
     .tail = tail,
     .mask = mask,
     .pick = pick,
+    .nms = nms,
 };
 
 const struct device_ops *device_ops_cuda(void)

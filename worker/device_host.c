@@ -135,6 +135,11 @@ static enum reel_err host_pick(const struct gpu_pick *p, void *stream)
     return REEL_OK;
 }
 
+static enum reel_err host_nms(const struct gpu_nms *n, void *stream)
+{
+    return gpu_nms_ref(n) ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not sort out detections: out of memory");
+}
+
 const struct device_ops device_ops_host = {
     .name = "host",
     .open = host_open,
@@ -167,4 +172,5 @@ const struct device_ops device_ops_host = {
     .tail = host_tail,
     .mask = host_mask,
     .pick = host_pick,
+    .nms = host_nms,
 };

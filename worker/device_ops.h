@@ -3,13 +3,14 @@
 // What the device path asks of a device: memory, copies, order, and the
 // kernels around a network. device_cuda.c is a GPU; device_host.c does the same at once in host
 // memory with the kernels' C twins, for a backend that stands for a GPU's.
-// Called by device.c and device_image.c only.
+// Called by device*.c only.
 #ifndef REEL_WORKER_DEVICE_OPS_H
 #define REEL_WORKER_DEVICE_OPS_H
 
 #include "common/err.h"
 #include "kernels/gpu_pixels.h"
 #include "kernels/gpu_results.h"
+#include "kernels/nms.h"
 
 // Streams and events are opaque; a stream runs what it is given in order.
 struct device_ops {
@@ -50,6 +51,8 @@ struct device_ops {
     // kernels/gpu_results.h
     enum reel_err (*mask)(const struct gpu_mask *m, void *stream);
     enum reel_err (*pick)(const struct gpu_pick *p, void *stream);
+    // kernels/nms.h
+    enum reel_err (*nms)(const struct gpu_nms *n, void *stream);
 };
 
 extern const struct device_ops device_ops_host;

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "worker/device_nms.h"
 #include "worker/device_tables.h"
 #include "worker/task/head.h"
 
@@ -18,6 +19,7 @@ struct device_pick {
     const struct device_ops *ops;
     const struct task *task;
     struct head_layout layout;
+    struct device_nms *nms;
     struct gpu_pick group[sizeof((struct head_layout *)0)->group / sizeof(struct head_group)]; // without data
 };
 
@@ -67,16 +69,18 @@ enum reel_err device_pick_create(const struct device_ops *ops, const struct task
     if (!p) return reel_fail(REEL_ERR_NOMEM, "could not pick detections on a device: out of memory");
     p->ops = ops;
     p->task = task;
+    enum reel_err err = device_nms_create(ops, &p->nms);
     // What is no layout is told when a frame is finished, as on the CPU.
-    if (task->ops->layout(task, &p->layout) || !lay_out(p, engine))
+    if (err || task->ops->layout(task, &p->layout) || !lay_out(p, engine))
         device_pick_destroy(&p);
     else
         *out = p;
-    return REEL_OK;
+    return err;
 }
 
 void device_pick_destroy(struct device_pick **pick)
 {
+    if (*pick) device_nms_destroy(&(*pick)->nms);
     free(*pick);
     *pick = NULL;
 }
@@ -117,5 +121,5 @@ enum reel_err device_pick_finish(const struct device_pick *p, struct task *task,
     struct head_picked picked = {.n = *(const uint32_t *)to,
                                  .id = (const uint32_t *)((const uint8_t *)to + COUNT_BYTES),
                                  .row = (const float *)((const uint8_t *)to + rows_at(p))};
-    return task->ops->finish_picked(task, frame, &p->layout, &picked);
+    return task->ops->finish_picked(task, frame, &p->layout, &picked, p->nms);
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
 // The kernels around a network on a GPU against their C twins, on random pictures,
-// maps, cells and lists of what is drawn. (On the CPU tests/unit/kernels/
-// test_gpu_pixels.c, test_gpu_results.c and test_gpu_overlay.c compare more of
+// maps, cells, boxes and lists of what is drawn. (On the CPU tests/unit/kernels/
+// test_gpu_pixels.c, test_gpu_results.c, test_nms.c and test_gpu_overlay.c compare more of
 // them, and the twins with the CPU path.)
 // float32 results must be the same bits, 16-bit ones too.
 #include "common/cuda.h"
 #include "kernels/gpu_pixels.h"
 #include "kernels/gpu_results.h"
+#include "kernels/nms.h"
 #include "kernels/overlay.h"
 #include "tests/check.h"
 
@@ -383,6 +384,33 @@ static void drawing(void)
     drop(&planes);
 }
 
+static void suppression(void)
+{
+    if (!open_gpu()) SKIP("no GPU");
+    enum { BOXES = 25200, MOST = 4096 };
+    struct both boxes = make(BOXES * sizeof(struct nms_box)), kept = make((1 + MOST) * sizeof(int32_t));
+    struct both scratch = make(GPU_NMS_SCRATCH);
+    for (int k = 0; k < 6; k++) {
+        struct nms_box *b = boxes.host;
+        int n = k == 5 ? 100 : BOXES;
+        for (int i = 0; i < n; i++) {
+            float x = (float)below(k % 2 ? 300 : 1800), y = (float)below(1000), w = 20 + (float)below(900) / 7;
+            b[i] = (struct nms_box){x, y, x + w, y + w * 1.4f, (float)below(4000) / 4000, below(k < 3 ? 1 : 80), i};
+        }
+        n = nms_sort(b, n);
+        memset(kept.host, 0, kept.bytes);
+        up(&boxes), up(&kept);
+        struct gpu_nms a = {.box = boxes.host, .n = n, .iou = 0.45f, .most = k < 2 ? 300 : MOST, .kept = kept.host};
+        struct gpu_nms g = a;
+        g.box = boxes.device, g.scratch = scratch.device, g.kept = kept.device;
+        CHECK(gpu_nms_ref(&a));
+        CHECK_INT(gpu_nms(&g, NULL), 0);
+        CHECK_MSG(same(&kept), "%d boxes of case %d: GPU and twin differ", n, k);
+    }
+    drop(&boxes), drop(&kept), drop(&scratch);
+}
+
 CHECK_MAIN({"gpu: feeds as their twins", feeds}, {"gpu: resizes as their twins", resizes},
            {"gpu: tails as their twins", tails}, {"gpu: masks as their twins", masks},
-           {"gpu: picked cells as their twins", cells}, {"gpu: drawing as its twin", drawing})
+           {"gpu: picked cells as their twins", cells}, {"gpu: drawing as its twin", drawing},
+           {"gpu: suppression as its twin", suppression})

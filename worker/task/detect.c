@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/nms.h"
+#include "worker/device_nms.h"
 #include "worker/task/head.h"
 #include "worker/task/task.h"
 
@@ -37,7 +38,18 @@ static bool to_object(const struct view *v, const struct head_box *b, struct ree
     return true;
 }
 
-static enum reel_err put_objects(struct task *task, struct task_frame *frame, const struct head_list *list)
+// Without the weaker ones of each object, best first: *n of them stand in front.
+static enum reel_err sort_out(struct device_nms *nms, struct nms_box *boxes, int *n, float iou, int most)
+{
+    int all = *n, sorted = *n = nms_sort(boxes, all);
+    if (sorted >= 0 && nms) return device_nms_keep(nms, boxes, sorted, iou, most, n);
+    if (sorted >= 0) *n = nms_keep(boxes, sorted, iou, most);
+    return *n >= 0 ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not sort out %d detections: out of memory", all);
+}
+
+// nms: a device's help, or NULL.
+static enum reel_err put_objects(struct task *task, struct task_frame *frame, const struct head_list *list,
+                                 struct device_nms *nms)
 {
     const struct reel_settings *s = task->settings;
     struct nms_box *boxes = malloc(((size_t)list->n + 1) * sizeof *boxes);
@@ -53,7 +65,9 @@ static enum reel_err put_objects(struct task *task, struct task_frame *frame, co
     }
     // Finished boxes have been through it: only sorted here.
     float iou = task->model->head == MODEL_HEAD_NMS ? 1.0f : (float)s->detect.iou;
-    int n = nms_run(boxes, list->n, iou, s->detect.max_objects);
+    int n = list->n;
+    err = sort_out(nms, boxes, &n, iou, s->detect.max_objects);
+    if (err) goto done;
     uint32_t count = 0;
     for (int i = 0; i < n; i++) count += to_object(&task->view, &list->box[boxes[i].index], &objects[count]);
     task_put_results(task, frame, REEL_TASK_DETECT, objects, count, sizeof *objects);
@@ -82,7 +96,7 @@ static enum reel_err detect_finish(struct task *task, struct engine *engine, str
     struct head_params p = params_of(task);
     struct head_list list = {0};
     enum reel_err err = head_decode(&p, out, m->n_head_outputs, &list);
-    if (!err) err = put_objects(task, frame, &list);
+    if (!err) err = put_objects(task, frame, &list, NULL);
     free(list.box);
     return err;
 }
@@ -97,12 +111,12 @@ static enum reel_err detect_layout(const struct task *task, struct head_layout *
 }
 
 static enum reel_err detect_finish_picked(struct task *task, struct task_frame *frame, const struct head_layout *layout,
-                                          const struct head_picked *picked)
+                                          const struct head_picked *picked, struct device_nms *nms)
 {
     struct head_params p = params_of(task);
     struct head_list list = {0};
     enum reel_err err = head_decode_picked(&p, layout, picked, &list);
-    if (!err) err = put_objects(task, frame, &list);
+    if (!err) err = put_objects(task, frame, &list, nms);
     free(list.box);
     return err;
 }

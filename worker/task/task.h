@@ -19,6 +19,7 @@
 
 struct task_ops;
 struct device_image;
+struct device_nms;
 struct head_layout;
 struct head_picked;
 
@@ -69,10 +70,10 @@ struct task_ops {
     // outputs (task_run_plain); NULL where pictures go back to pictures.
     enum reel_err (*finish)(struct task *task, struct engine *engine, struct task_frame *frame);
     // Of detectors: the outputs as cells (task/head.h), and finish from those of
-    // them that a device has picked.
+    // them that a device has picked, which may help to sort out the boxes.
     enum reel_err (*layout)(const struct task *task, struct head_layout *out);
     enum reel_err (*finish_picked)(struct task *task, struct task_frame *frame, const struct head_layout *layout,
-                                   const struct head_picked *picked);
+                                   const struct head_picked *picked, struct device_nms *nms);
 };
 
 extern const struct task_ops task_image, task_detect, task_classify, task_segment, task_tensor, task_sim;

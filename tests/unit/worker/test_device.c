@@ -10,6 +10,7 @@
 #include "tests/unit/worker/task_run.h"
 #include "worker/device.h"
 #include "worker/device_image.h"
+#include "worker/device_nms.h"
 #include "worker/device_ops.h"
 
 // ---- a backend with "device" tensors ----------------------------------------------------
@@ -238,13 +239,20 @@ static void as_on_the_host(struct run *r, struct engine *engine, const uint8_t *
 
 // The host's operations, counted.
 static struct device_ops counted;
-static int allocated, pinned, unpinned;
-static bool no_pins;
+static int allocated, pinned, unpinned, sorted_out;
+static bool no_pins, no_room;
 
 static enum reel_err count_alloc(size_t bytes, void **out)
 {
     allocated++;
+    if (no_room) return reel_fail(REEL_ERR_NOMEM, "could not allocate %zu bytes", bytes);
     return device_ops_host.alloc(bytes, out);
+}
+
+static enum reel_err count_nms(const struct gpu_nms *n, void *stream)
+{
+    sorted_out++;
+    return device_ops_host.nms(n, stream);
 }
 
 static enum reel_err count_pin(void *p, size_t bytes)
@@ -262,9 +270,9 @@ static void count_unpin(void *p)
 static const struct device_ops *counted_ops(void)
 {
     counted = device_ops_host;
-    counted.alloc = count_alloc, counted.pin = count_pin, counted.unpin = count_unpin;
-    allocated = pinned = unpinned = 0;
-    no_pins = false;
+    counted.alloc = count_alloc, counted.pin = count_pin, counted.unpin = count_unpin, counted.nms = count_nms;
+    allocated = pinned = unpinned = sorted_out = 0;
+    no_pins = no_room = false;
     return &counted;
 }
 
@@ -442,6 +450,66 @@ static void other_tasks(void)
     }
 }
 
+static void random_boxes(struct nms_box *b, int n, uint64_t *seed)
+{
+    for (int i = 0; i < n; i++) {
+        float x = (float)(check_rand(seed) % 1000), y = (float)(check_rand(seed) % 700);
+        b[i] = (struct nms_box){
+            x, y, x + 40, y + 60, (float)(check_rand(seed) % 500) / 500, (int)(check_rand(seed) % 3), i};
+    }
+}
+
+// Few boxes, and many where the device has no memory, are the processor's; the
+// device keeps the same of many.
+static void boxes_on_the_device(void)
+{
+    enum { MOST = 2 * DEVICE_NMS_LEAST };
+    static const int numbers[] = {0, 1, DEVICE_NMS_LEAST - 1, DEVICE_NMS_LEAST, MOST, DEVICE_NMS_LEAST + 1};
+    struct nms_box *boxes = malloc(MOST * sizeof *boxes), *want = malloc(MOST * sizeof *want);
+    uint64_t seed = 8;
+    struct device_nms *nms;
+    CHECK_INT(device_nms_create(counted_ops(), &nms), REEL_OK);
+    for (size_t k = 0; k < 2 * sizeof numbers / sizeof *numbers; k++) {
+        int n = numbers[k / 2], most = k % 2 ? 4096 : 300, before = sorted_out, kept = -1;
+        random_boxes(boxes, n, &seed);
+        n = nms_sort(boxes, n);
+        memcpy(want, boxes, (size_t)n * sizeof *boxes);
+        int n_want = nms_keep(want, n, 0.45f, most);
+        CHECK_INT(device_nms_keep(nms, boxes, n, 0.45f, most, &kept), REEL_OK);
+        CHECK_INT(kept, n_want);
+        CHECK_MSG(!memcmp(boxes, want, (size_t)kept * sizeof *boxes), "other boxes than the processor's of %d", n);
+        CHECK_INT(sorted_out - before, n >= DEVICE_NMS_LEAST);
+    }
+    device_nms_destroy(&nms);
+    CHECK_INT(device_nms_create(counted_ops(), &nms), REEL_OK);
+    no_room = true;
+    int kept = -1, n_want;
+    random_boxes(boxes, MOST, &seed);
+    CHECK_INT(nms_sort(boxes, MOST), MOST);
+    memcpy(want, boxes, MOST * sizeof *boxes);
+    n_want = nms_keep(want, MOST, 0.45f, 300);
+    CHECK_INT(device_nms_keep(nms, boxes, MOST, 0.45f, 300, &kept), REEL_OK);
+    CHECK_INT(kept, n_want);
+    CHECK(!memcmp(boxes, want, (size_t)kept * sizeof *boxes));
+    CHECK_INT(sorted_out, 0);
+    CHECK(allocated > 0);
+    device_nms_destroy(&nms);
+    free(boxes), free(want);
+}
+
+// A detector all of whose cells are objects, more than the processor takes.
+static void thousands_of_boxes(void)
+{
+    char path[1024];
+    if (!model_path("face_ultraface_slim320.onnx", path, sizeof path)) SKIP("no test data");
+    half = false;
+    reset();
+    settings.detect.score = 0;
+    settings.detect.max_objects = 4096;
+    frames_through(path, 230, 150, yuv, 0, 0);
+    CHECK_INT(sorted_out, frames);
+}
+
 static void residuals(void)
 {
     char path[1024];
@@ -529,7 +597,8 @@ static void pins(void)
     device_destroy(&device);
 }
 
-CHECK_MAIN({"device: whole frames", whole_frames}, {"device: slots on the device", slots_on_the_device},
+CHECK_MAIN({"device: boxes sorted out there", boxes_on_the_device}, {"device: thousands of boxes", thousands_of_boxes},
+           {"device: whole frames", whole_frames}, {"device: slots on the device", slots_on_the_device},
            {"device: the GPU backend's twin", twin_of_the_gpu}, {"device: tiles and parts", tiles_and_parts},
            {"device: resized frames", resized_frames}, {"device: residuals", residuals},
            {"device: other tasks", other_tasks}, {"device: several frames a run", several_at_once},
