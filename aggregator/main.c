@@ -2,13 +2,16 @@
 //
 // The aggregator's story: attach, say hello, serve until told to end.
 #include <stdio.h>
+#include <string.h>
 
 #include "aggregator/aggregator.h"
+#include "aggregator/compare.h"
 #include "aggregator/encode.h"
 #include "common/log.h"
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "--compare")) return compare_main(argc, argv);
     struct aggregator a = {0};
     enum reel_err err = reel_child_open(argc, argv, &a.child);
     if (err) {

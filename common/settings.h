@@ -91,6 +91,7 @@ struct reel_settings {
 
     // one-shot commands
     bool setup, doctor, gc, dry_run, list_gpus, dump_config, dump_graph, verify, version, help, demo;
+    double verify_seconds;
     char bench_model[SET_PATH], autotune[SET_PATH], shape[SET_WORD];
     char eval_model[SET_PATH], eval_inputs[SET_PATH], eval_outputs[SET_PATH];
 

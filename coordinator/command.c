@@ -37,7 +37,9 @@ static void settle_paths(struct reel_settings *s, const bool by_command_line[4])
 static void settle_default(struct reel_settings *s, int n_words)
 {
     const char *config = getenv("REELMILL_DEFAULT_CONFIG"), *dot = strrchr(s->output, '.');
-    if (!config || !n_words || !s->output[0] || s->model[0] || s->config[0] || s->backend == SET_BACKEND_SIM) return;
+    if (!config || !n_words || !(s->output[0] || s->verify) || s->model[0] || s->config[0] ||
+        s->backend == SET_BACKEND_SIM)
+        return;
     if ((reel_settings_task(s) > REEL_TASK_IMAGE) || (dot && !strcmp(dot, ".jsonl"))) return;
     if (snprintf(s->config, sizeof s->config, "%s", config) >= (int)sizeof s->config) s->config[0] = 0;
     if (s->config[0] && s->progress != SET_PROGRESS_OFF)

@@ -130,7 +130,8 @@ struct run {
     struct inputs inputs;
     struct rundir dir;
     struct memory_limits memory;
-    char *config_text; // what output bytes depend on
+    char *config_text;   // what output bytes depend on
+    double only_seconds; // --verify: so much of each input; 0: all
     int settings_fd, jobs_fd, stat_fd;
     int collective_fd; // through which workers share what they read; -1: each reads alone
     struct reel_stat_page *stat;

@@ -189,6 +189,10 @@ void jobs_on_scanned(struct run *run, struct proc *p, const struct reel_rec_scan
         err ? NULL : plan_segments(m, job->entries, job->n_entries, run->settings.segment_seconds, &job->n_segments);
     free(job->entries);
     job->entries = NULL;
+    if (plan && run->only_seconds > 0) {
+        job->n_segments = plan_limit(m, run->only_seconds, plan, job->n_segments);
+        job->scanned.media.n_frames = -1; // as many as there will be
+    }
     if (plan) job->segments = calloc(job->n_segments, sizeof *job->segments);
     if (!err && (!plan || !job->segments))
         err = reel_fail(REEL_ERR_NOMEM, "could not plan the segments: out of memory");
@@ -426,7 +430,7 @@ void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed 
     if (!job) return;
     char why[256], text[512];
     supervise_on_progress(p);
-    int64_t packets = job->scanned.media.n_packets;
+    int64_t packets = run->only_seconds > 0 ? -1 : job->scanned.media.n_packets;
     if (!ledger_check(&job->ledger, job->n_segments, packets, (int64_t)rec->frames, why, sizeof why)) {
         snprintf(text, sizeof text, "the ledger of the job does not balance: %s", why);
         jobs_fail(run, job, REEL_ERR_FAULT, text);

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "coordinator/command.h"
 #include "coordinator/metrics_serve.h"
+#include "coordinator/verify.h"
 
 static int refuse(enum reel_err err)
 {
@@ -68,7 +69,7 @@ int main(int argc, char **argv)
     } else if (!command_once(&run->settings, argv, &code)) {
         reel_life_catch_stop();
         signal(SIGCHLD, SIG_DFL);
-        code = work(run, words, n_words);
+        code = run->settings.verify ? verify(run, words, n_words, work) : work(run, words, n_words);
     }
     free(words);
     free(run);

@@ -36,3 +36,12 @@ struct segment *plan_segments(const struct reel_media *media, const struct reel_
     *out_n = n;
     return segments;
 }
+
+uint32_t plan_limit(const struct reel_media *media, double seconds, struct segment *segments, uint32_t n)
+{
+    int64_t ticks = segment_ticks(media, seconds), end;
+    if (!ticks || __builtin_add_overflow(media->first_pts, ticks, &end)) return n;
+    while (n > 1 && segments[n - 1].start_pts >= end) n--;
+    if (segments[n - 1].end_pts > end) segments[n - 1].end_pts = end;
+    return n;
+}

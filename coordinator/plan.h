@@ -24,4 +24,8 @@ struct segment {
 struct segment *plan_segments(const struct reel_media *media, const struct reel_entry *entries, uint32_t n_entries,
                               double segment_seconds, uint32_t *out_n);
 
+// Leaves what lies in the first `seconds` of the input, the last segment cut
+// short; all of it where it cannot be cut. Returns how many segments are left.
+uint32_t plan_limit(const struct reel_media *media, double seconds, struct segment *segments, uint32_t n);
+
 #endif

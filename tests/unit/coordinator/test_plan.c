@@ -48,6 +48,33 @@ static void no_cut(void)
     free(s);
 }
 
+// --verify: the beginning alone, cut anywhere.
+static void limited(void)
+{
+    struct reel_media m = media_of(30000);
+    struct reel_entry e[31];
+    for (int i = 0; i < 31; i++) e[i] = (struct reel_entry){.packet_no = i * 25, .pts = i * 1000};
+    static const struct {
+        double seconds;
+        uint32_t segments;
+        int64_t end;
+    } rows[] = {{2, 1, 2000}, {10, 1, 10000}, {10.5, 2, 10500}, {0.0001, 1, 1}, {1e6, 4, 1000000000}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint32_t n;
+        struct segment *s = plan_segments(&m, e, 31, 10, &n);
+        n = plan_limit(&m, rows[i].seconds, s, n);
+        CHECK_INT(n, rows[i].segments);
+        CHECK_INT(s[n - 1].end_pts, rows[i].end);
+        free(s);
+    }
+    uint32_t n;
+    m.flags = REEL_MEDIA_NO_CUT;
+    struct segment *s = plan_segments(&m, e, 31, 10, &n);
+    CHECK_INT(plan_limit(&m, 2, s, n), 1);
+    CHECK_INT(s[0].end_pts, INT64_MAX);
+    free(s);
+}
+
 static void random_inputs(void)
 {
     uint64_t seed = 5;
@@ -75,4 +102,5 @@ static void random_inputs(void)
     }
 }
 
-CHECK_MAIN({"cuts_at_entries", cuts_at_entries}, {"no_cut", no_cut}, {"random_inputs", random_inputs})
+CHECK_MAIN({"cuts_at_entries", cuts_at_entries}, {"no_cut", no_cut}, {"limited", limited},
+           {"random_inputs", random_inputs})
