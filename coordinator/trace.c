@@ -13,15 +13,18 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/trace_file.h"
 
+_Static_assert(RUN_MAX_LANES <= 90, "rows below a process, see tid_of()");
+
 #define FLUSH_US INT64_C(1000000)
 #define MOST_ASKED 256 // requests that are out; further ones are not shown
 
 // Rows of the trace. Process 0 and thread 0 are taken by viewers.
 #define PID_COORDINATOR 1
 #define PID_FIRST 2 // + the process's row
-#define TID_JOBS 1
-#define TID_NETWORK 2
-#define TID_LANE 10 // + lane
+// Rows below a process, for tid_of().
+#define ROW_JOBS 0
+#define ROW_NETWORK 1
+#define ROW_LANE 10 // + lane
 
 struct given {
     uint16_t worker;
@@ -87,6 +90,13 @@ static uint32_t pid_of(const struct proc *p)
     return PID_FIRST + p->row;
 }
 
+// Perfetto takes threads' numbers for Linux's, which no two processes share; one
+// that is its process's own is the main thread.
+static uint32_t tid_of(uint32_t pid, uint32_t row)
+{
+    return 1000 + 100 * pid + row;
+}
+
 static void name_process(struct trace *t, uint32_t pid, const char *name, int index)
 {
     char number[16] = "";
@@ -97,8 +107,9 @@ static void name_process(struct trace *t, uint32_t pid, const char *name, int in
                      pid, pid);
 }
 
-static void name_thread(struct trace *t, uint32_t pid, uint32_t tid, const char *name, int index)
+static void name_thread(struct trace *t, uint32_t pid, uint32_t row, const char *name, int index)
 {
+    uint32_t tid = tid_of(pid, row);
     char number[16] = "";
     if (index >= 0) snprintf(number, sizeof number, " %d", index);
     trace_file_event(t->file,
@@ -112,16 +123,16 @@ static void name_thread(struct trace *t, uint32_t pid, uint32_t tid, const char 
 static void name_all(struct trace *t, const struct run *run)
 {
     name_process(t, PID_COORDINATOR, "coordinator", -1);
-    for (uint32_t l = 0; l < run->n_lanes; l++) name_thread(t, PID_COORDINATOR, TID_LANE + l, "lane", (int)l);
+    for (uint32_t l = 0; l < run->n_lanes; l++) name_thread(t, PID_COORDINATOR, ROW_LANE + l, "lane", (int)l);
     for (uint32_t i = 0; i < run->sup.n; i++) {
         const struct proc *p = &run->sup.proc[i];
         name_process(t, pid_of(p), supervise_stage_name(p->stage), (int)p->index);
-        name_thread(t, pid_of(p), TID_JOBS, "jobs", -1);
+        name_thread(t, pid_of(p), ROW_JOBS, "jobs", -1);
         if (p->stage == REEL_WORKER) {
-            name_thread(t, pid_of(p), TID_NETWORK, "network", -1);
+            name_thread(t, pid_of(p), ROW_NETWORK, "network", -1);
             continue;
         }
-        for (uint32_t l = 0; l < run->n_lanes; l++) name_thread(t, pid_of(p), TID_LANE + l, "lane", (int)l);
+        for (uint32_t l = 0; l < run->n_lanes; l++) name_thread(t, pid_of(p), ROW_LANE + l, "lane", (int)l);
     }
 }
 
@@ -130,9 +141,9 @@ static void process_event(struct trace *t, uint32_t pid, int64_t us, const char 
 {
     char text[1400];
     trace_file_event(t->file,
-                     "\"ph\":\"i\",\"s\":\"p\",\"cat\":\"process\",\"name\":\"%s\",\"pid\":%u,\"tid\":1,\"ts\":%lld,"
+                     "\"ph\":\"i\",\"s\":\"p\",\"cat\":\"process\",\"name\":\"%s\",\"pid\":%u,\"tid\":%u,\"ts\":%lld,"
                      "\"args\":{%s}",
-                     quoted(name, text, sizeof text), pid, (long long)us, args);
+                     quoted(name, text, sizeof text), pid, pid, (long long)us, args);
 }
 
 // ---- birth and end --------------------------------------------------------------
@@ -171,9 +182,10 @@ static void end_epoch(struct trace *t, uint32_t l, int64_t now_us)
     trace_file_event(t->file,
                      "\"ph\":\"X\",\"cat\":\"segment\",\"name\":\"segment %u%s\",\"pid\":%u,\"tid\":%u,\"ts\":%lld,"
                      "\"dur\":%lld,\"args\":{\"job\":%u,\"epoch\":%u,\"frames\":%u,\"committed\":%s}",
-                     lane->segment, lane->committed ? "" : " (given up)", PID_COORDINATOR, TID_LANE + l,
-                     (long long)lane->opened_us, (long long)(now_us - lane->opened_us), lane->job, lane->epoch,
-                     lane->frames, lane->committed ? "true" : "false");
+                     lane->segment, lane->committed ? "" : " (given up)", PID_COORDINATOR,
+                     tid_of(PID_COORDINATOR, ROW_LANE + l), (long long)lane->opened_us,
+                     (long long)(now_us - lane->opened_us), lane->job, lane->epoch, lane->frames,
+                     lane->committed ? "true" : "false");
 }
 
 void trace_destroy(struct trace **trace, const struct run *run)
@@ -244,8 +256,8 @@ static void on_decoded(struct trace *t, const struct proc *p, const struct reel_
         "\"ph\":\"X\",\"cat\":\"frame\",\"name\":\"decode\",\"pid\":%u,\"tid\":%u,\"ts\":%lld,\"dur\":%lld,"
         "\"bind_id\":\"0x%llx\",\"flow_out\":true,\"args\":{\"job\":%u,\"segment\":%u,\"frame\":%u,"
         "\"pts\":%lld}",
-        pid_of(p), TID_LANE + rec->lane, (long long)start, (long long)(end - start), flow_of(t, lane, rec->n),
-        lane->job, lane->segment, rec->n, (long long)rec->pts);
+        pid_of(p), tid_of(pid_of(p), ROW_LANE + rec->lane), (long long)start, (long long)(end - start),
+        flow_of(t, lane, rec->n), lane->job, lane->segment, rec->n, (long long)rec->pts);
 }
 
 static void on_work(struct trace *t, const struct proc *p, const struct reel_rec_work *rec, int64_t now_us)
@@ -283,8 +295,8 @@ static void on_done(struct trace *t, const struct proc *p, const struct reel_rec
         "\"ph\":\"X\",\"cat\":\"frame\",\"name\":\"infer\",\"pid\":%u,\"tid\":%u,\"ts\":%lld,\"dur\":%lld,"
         "\"bind_id\":\"0x%llx\",\"flow_in\":true,\"flow_out\":true,\"args\":{\"job\":%u,\"segment\":%u,\"frame\":%u,"
         "\"part\":%u,\"lane\":%u,\"queued_us\":%lld,\"network_us\":%u}",
-        pid_of(p), TID_NETWORK, (long long)start, (long long)(end - start), flow_of(t, lane, rec->n), lane->job,
-        lane->segment, rec->n, rec->part, rec->lane, (long long)(given ? start - given : 0), rec->run_us);
+        pid_of(p), tid_of(pid_of(p), ROW_NETWORK), (long long)start, (long long)(end - start), flow_of(t, lane, rec->n),
+        lane->job, lane->segment, rec->n, rec->part, rec->lane, (long long)(given ? start - given : 0), rec->run_us);
 }
 
 static void on_frame(struct trace *t, const struct reel_rec_frame *rec, int64_t now_us)
@@ -309,8 +321,8 @@ static void on_taken(struct trace *t, const struct proc *p, const struct reel_re
         "\"ph\":\"X\",\"cat\":\"frame\",\"name\":\"encode\",\"pid\":%u,\"tid\":%u,\"ts\":%lld,\"dur\":%lld,"
         "\"bind_id\":\"0x%llx\",\"flow_in\":true,\"args\":{\"job\":%u,\"segment\":%u,\"frame\":%u,"
         "\"queued_us\":%lld}",
-        pid_of(p), TID_LANE + rec->lane, (long long)start, (long long)(end - start), flow_of(t, lane, rec->n),
-        lane->job, lane->segment, rec->n, (long long)(start - f->ready_us));
+        pid_of(p), tid_of(pid_of(p), ROW_LANE + rec->lane), (long long)start, (long long)(end - start),
+        flow_of(t, lane, rec->n), lane->job, lane->segment, rec->n, (long long)(start - f->ready_us));
 }
 
 // ---- epochs ---------------------------------------------------------------------
@@ -342,8 +354,8 @@ static void on_committed(struct trace *t, const struct proc *p, const struct ree
     trace_file_event(t->file,
                      "\"ph\":\"i\",\"s\":\"t\",\"cat\":\"segment\",\"name\":\"segment %u committed\",\"pid\":%u,"
                      "\"tid\":%u,\"ts\":%lld,\"args\":{\"job\":%u,\"frames\":%u,\"bytes\":%llu}",
-                     lane->segment, pid_of(p), TID_LANE + rec->lane, (long long)now_us, lane->job, rec->frames,
-                     (unsigned long long)rec->bytes);
+                     lane->segment, pid_of(p), tid_of(pid_of(p), ROW_LANE + rec->lane), (long long)now_us, lane->job,
+                     rec->frames, (unsigned long long)rec->bytes);
 }
 
 // ---- requests about jobs --------------------------------------------------------
@@ -380,7 +392,8 @@ static void on_answer(struct trace *t, const struct run *run, const struct proc 
         trace_file_event(t->file,
                          "\"ph\":\"X\",\"cat\":\"job\",\"name\":\"%s\",\"pid\":%u,\"tid\":%u,\"ts\":%lld,\"dur\":%lld,"
                          "\"args\":{\"job\":%u,\"input\":\"%s\"}",
-                         request_name(type), pid_of(p), TID_JOBS, (long long)start, (long long)(now_us - start), job,
+                         request_name(type), pid_of(p), tid_of(pid_of(p), ROW_JOBS), (long long)start,
+                         (long long)(now_us - start), job,
                          quoted(job < run->n_jobs ? run->jobs[job].spec->input : "", input, sizeof input));
         return;
     }

@@ -127,7 +127,7 @@ void trace_file_destroy(struct trace_file **file)
     struct trace_file *f = *file;
     if (!f) return;
     // No comma behind the last event: strict readers take none there.
-    if (f->used < 3) trace_file_event(f, "\"ph\":\"M\",\"name\":\"trace_end\",\"pid\":1,\"tid\":1,\"args\":{}");
+    if (f->used < 3) trace_file_event(f, "\"ph\":\"M\",\"name\":\"trace_end\",\"pid\":1,\"args\":{}");
     if (f->used >= 3 && !memcmp(f->buffer + f->used - 3, "},\n", 3)) {
         f->used -= 2;
         f->used += (size_t)sprintf(f->buffer + f->used, "\n]\n");

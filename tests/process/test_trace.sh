@@ -21,6 +21,9 @@ if "cut" in options:  # of a killed process: no closing bracket
 events = json.loads(text)
 names = {e["pid"]: e["args"]["name"] for e in events if e["name"] == "process_name"}
 threads = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
+tids = [tid for _, tid in set(threads)]
+if len(tids) != len(set(tids)) or set(tids) & set(names):
+    sys.exit("a thread's number is not its own")  # Perfetto has one space for all
 if "coordinator" not in names.values():
     sys.exit(f"no row for the coordinator: {names}")
 
