@@ -317,10 +317,21 @@ static void tell_job(const struct run *run, const struct job *job, struct metric
     if (job->state == JOB_FAILED) snprintf(out->error, sizeof out->error, "%s", job->error);
 }
 
-// Those in work first, then what failed, what is done (the last ones), what waits.
+// Shows up to `want` jobs of a state, from job `from` on in that direction.
+static void show_jobs(const struct run *run, enum metrics_job_state state, uint32_t from, int step, uint32_t want,
+                      struct metrics_data *d)
+{
+    for (uint32_t i = from; want && i < run->n_jobs && d->n_jobs < METRICS_JOBS; i += (uint32_t)step) {
+        if (state_of(&run->jobs[i]) != state) continue;
+        tell_job(run, &run->jobs[i], &d->job[d->n_jobs++]);
+        want--;
+    }
+}
+
+// Counts all; those in work are shown first, then what failed, what is done (the
+// last ones), what waits. No further look at the many than that takes.
 static void tell_jobs(const struct run *run, struct metrics_data *d)
 {
-    static const enum metrics_job_state order[] = {METRICS_RUNNING, METRICS_FAILED, METRICS_DONE, METRICS_WAITING};
     memset(d->jobs, 0, sizeof d->jobs);
     d->segments = d->segments_committed = d->quarantined = 0;
     for (uint32_t i = 0; i < run->n_jobs; i++) {
@@ -331,11 +342,13 @@ static void tell_jobs(const struct run *run, struct metrics_data *d)
         d->quarantined += jobs_quarantined(job);
     }
     d->n_jobs = 0;
-    for (size_t o = 0; o < sizeof order / sizeof *order; o++)
-        for (uint32_t i = 0; i < run->n_jobs && d->n_jobs < METRICS_JOBS; i++) {
-            uint32_t k = order[o] == METRICS_DONE ? run->n_jobs - 1 - i : i;
-            if (state_of(&run->jobs[k]) == order[o]) tell_job(run, &run->jobs[k], &d->job[d->n_jobs++]);
-        }
+    for (uint32_t i = 0; i < run->n_active && d->n_jobs < METRICS_JOBS; i++) {
+        const struct job *job = &run->jobs[run->active[i]];
+        if (state_of(job) == METRICS_RUNNING) tell_job(run, job, &d->job[d->n_jobs++]);
+    }
+    show_jobs(run, METRICS_FAILED, 0, 1, d->jobs[METRICS_FAILED], d);
+    show_jobs(run, METRICS_DONE, run->n_jobs - 1, -1, d->jobs[METRICS_DONE], d);
+    show_jobs(run, METRICS_WAITING, 0, 1, d->jobs[METRICS_WAITING], d);
 }
 
 static void tell_run(const struct metrics *m, const struct run *run, struct metrics_data *d, int64_t now_us)
