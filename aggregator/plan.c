@@ -295,6 +295,32 @@ static enum reel_err try_encoder(struct plan *p, struct encoder **out_encoder)
     return reel_fail(first, "%s\nother encoders are: %s", text, encode_alternatives(p->container, known, sizeof known));
 }
 
+// ---- on a GPU -----------------------------------------------------------------
+
+bool plan_keeps_input(const struct plan *p)
+{
+    struct reel_pixel_format last, f = p->format;
+    return p->wants == PLAN_PICTURE && p->job.kind == REEL_OUTPUT_VIDEO && p->task != REEL_TASK_IMAGE && !p->raw_mask &&
+           !*p->settings->post_filter && f.layout == REEL_PIX_YUV && f.log2_chroma_w == 1 && f.log2_chroma_h == 1 &&
+           picture_slot_format(p->final_format, &last) && (last.layout == REEL_PIX_YUV || last.layout == REEL_PIX_NV) &&
+           last.log2_chroma_w == 1 && last.log2_chroma_h == 1 && last.depth == f.depth &&
+           p->final_colour.full_range == p->colour.full_range;
+}
+
+// Whether the encoder is given the output slots' pictures, as they are, in 4:2:0.
+static bool sends_output(const struct plan *p)
+{
+    const struct reel_pixel_format f = p->out.format;
+    return p->task == REEL_TASK_IMAGE && !*p->settings->post_filter && f.layout == REEL_PIX_YUV &&
+           f.log2_chroma_w == 1 && f.log2_chroma_h == 1 && p->final_width == p->width && p->final_height == p->height;
+}
+
+// Whether the output slots hold masks, which are drawn over the input's pictures.
+static bool is_masked(const struct plan *p)
+{
+    return p->task == REEL_TASK_SEGMENT || p->task == REEL_TASK_MATTE;
+}
+
 // ---- proof ------------------------------------------------------------------
 
 static void say_losses(struct plan *p)
@@ -420,10 +446,8 @@ enum reel_err plan_prove(const struct reel_settings *settings, const struct reel
         int bytes = av_image_get_buffer_size(p->final_format, p->final_width, p->final_height, 64);
         out->memory_bytes = (uint64_t)bytes * (uint64_t)p->choice.traits->memory_frames;
     }
-    const struct reel_pixel_format f = p->out.format;
-    out->on_device = nvenc_is(p->choice.codec) && nvenc_ready() && task == REEL_TASK_IMAGE && !*settings->post_filter &&
-                     f.layout == REEL_PIX_YUV && f.log2_chroma_w == 1 && f.log2_chroma_h == 1 &&
-                     p->final_width == p->width && p->final_height == p->height;
+    out->on_device =
+        nvenc_is(p->choice.codec) && nvenc_ready() && (sends_output(p) || (is_masked(p) && plan_keeps_input(p)));
     if (p->wants == PLAN_PICTURE) out->hold_frames++; // the last picture, for a frame that must be filled in
     say_losses(p);
     out->kept = p->kept;
@@ -445,14 +469,4 @@ enum reel_err plan_open(const struct reel_settings *settings, const struct reel_
     if (p->format.layout == REEL_PIX_NONE || picture_av_format(p->format) == AV_PIX_FMT_NONE)
         return reel_fail(REEL_ERR_PROTO, "could not plan segment %u: its pictures have no known format", open->segment);
     return open_encoder(p, out_encoder);
-}
-
-bool plan_keeps_input(const struct plan *p)
-{
-    struct reel_pixel_format last, f = p->format;
-    return p->wants == PLAN_PICTURE && p->job.kind == REEL_OUTPUT_VIDEO && p->task != REEL_TASK_IMAGE && !p->raw_mask &&
-           !*p->settings->post_filter && f.layout == REEL_PIX_YUV && f.log2_chroma_w == 1 && f.log2_chroma_h == 1 &&
-           picture_slot_format(p->final_format, &last) && (last.layout == REEL_PIX_YUV || last.layout == REEL_PIX_NV) &&
-           last.log2_chroma_w == 1 && last.log2_chroma_h == 1 && last.depth == f.depth &&
-           p->final_colour.full_range == p->colour.full_range;
 }

@@ -150,6 +150,11 @@ bool device_failed(const struct device *d)
     return d->count && d->slot[(d->first + d->count - 1) % d->room].err != REEL_OK;
 }
 
+bool device_writes(const struct device *d, const struct task *task, struct engine *engine)
+{
+    return device_takes(d, task, engine) && device_image_writes(task, engine);
+}
+
 int device_in_work(const struct device *d)
 {
     return d->count;
@@ -295,6 +300,8 @@ static enum reel_err enqueue_rest(struct device *d, struct device_slot *s)
     struct device_frame f = frame_of(s);
     s->rest = device_image_rest(s->task->device);
     if (s->rest == DEVICE_REST_PLANES) return enqueue_picture(d, s, &f);
+    if (s->frame.out_on_gpu)
+        return reel_fail(REEL_ERR_FAULT, "could not finish a frame: its slot is on the device, its results are not");
     enum reel_err err = s->rest == DEVICE_REST_CELLS ? pick_cells(d, s, &f) : fetch_outputs(d, s, f.stream);
     return err ? err : d->ops->event_record(s->done, f.stream);
 }

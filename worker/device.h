@@ -43,6 +43,8 @@ void device_destroy(struct device **device);
 
 // Whether this task's frames can go through the device with this engine.
 bool device_takes(const struct device *device, const struct task *task, struct engine *engine);
+// Whether the device then writes their output slots itself, so that they may lie on it.
+bool device_writes(const struct device *device, const struct task *task, struct engine *engine);
 // Pins the slots `want` (p NULL: none) in place of `have`, which it may be: that
 // costs tenths of a millisecond for each MB, and a frame waits for it. That it
 // fails costs speed only; `have` is none then.

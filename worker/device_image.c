@@ -139,6 +139,11 @@ bool device_image_can(const struct task *task, struct engine *engine)
            (!image_output_size(task, &w, &h) && read_output(task, engine, w, h, &image, &bytes));
 }
 
+bool device_image_writes(const struct task *task, struct engine *engine)
+{
+    return makes_pictures(task) || (task->ops == &task_segment && device_mask_can(task, engine));
+}
+
 // ---- making ----------------------------------------------------------------------------------
 
 static enum reel_err make_tiles(struct device_image *d)

@@ -21,6 +21,8 @@ enum device_rest {
 
 // Whether this task's pictures can be made on the device, with this engine's tensors.
 bool device_image_can(const struct task *task, struct engine *engine);
+// Whether the device then writes all of the task's output slots, which may lie on it.
+bool device_image_writes(const struct task *task, struct engine *engine);
 // Tables and canvases. Errors: NOMEM, FAULT.
 enum reel_err device_image_create(const struct device_ops *ops, struct task *task, struct engine *engine,
                                   struct device_image **out);

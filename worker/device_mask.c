@@ -34,6 +34,22 @@ static bool place(const struct task *task, const struct backend_device_tensor *t
     return t->c == s->n && t->h == s->h && t->w == s->w;
 }
 
+bool device_mask_can(const struct task *task, struct engine *engine)
+{
+    struct task t = *task;
+    t.out.format = (struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = 8};
+    t.out.width = t.in.width, t.out.height = t.in.height;
+    const int index = task->model->output.index;
+    struct backend_device_tensor tensor;
+    struct segment_plan plan;
+    struct gpu_scores scores;
+    if (engine_device_image(engine, index, 0, &tensor) || segment_plan_init(&t, &t.out_shapes[index], &plan))
+        return false;
+    bool can = place(&t, &tensor, &plan, &scores);
+    segment_plan_fini(&plan);
+    return can;
+}
+
 static enum reel_err fill(struct device_mask *m, const struct segment_plan *plan)
 {
     m->mask.kind = plan->kind;

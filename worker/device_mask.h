@@ -9,6 +9,9 @@
 
 struct device_mask;
 
+// Whether there is a way for this task's masks and this engine's tensors. Asked
+// before the output slots' geometry is known.
+bool device_mask_can(const struct task *task, struct engine *engine);
 // NULL in *out, and OK: not with these tensors; their task finishes on the host.
 // Errors: NOMEM, FAULT, as segment_plan_init().
 enum reel_err device_mask_create(const struct device_ops *ops, const struct task *task, struct engine *engine,

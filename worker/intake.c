@@ -195,7 +195,7 @@ static enum reel_err shape_of(struct worker *w, const struct reel_rec_shape *rec
     say_tiles(w, rec->job, &task.view, out_shaped->tile_pixels);
     if (reel_child_on_gpu(&w->child) && w->device && device_takes(w->device, &task, engine)) {
         out_shaped->reads_device = 1;
-        out_shaped->writes_device = w->model.task == REEL_TASK_IMAGE; // results of other tasks are finished on the host
+        out_shaped->writes_device = device_writes(w->device, &task, engine);
     }
     out_shaped->memory_bytes = engine_memory_bytes(engine) + task_memory_bytes(&task, out_shaped);
     return REEL_OK;

@@ -19,7 +19,7 @@ struct image {
     struct image_params p;
     struct labels *labels;
     struct filter *filter; // or NULL
-    struct picture_pool pool, draw_pool;
+    struct picture_pool pool, draw_pool, mask_pool;
     struct picture_convert convert, pass_convert;
     AVFrame *last;  // of the frame before, before the filter
     AVFrame *ready; // without a filter: what image_next() returns
@@ -71,6 +71,7 @@ void image_destroy(struct image **image)
     picture_convert_fini(&im->pass_convert);
     picture_pool_fini(&im->pool);
     picture_pool_fini(&im->draw_pool);
+    picture_pool_fini(&im->mask_pool);
     free(im);
     *image = NULL;
 }
@@ -124,25 +125,43 @@ static enum reel_err borrow(struct image *im, const struct reel_ring *ring, uint
     return picture_copy_slot(&im->pool, ring, slot, out);
 }
 
-static void draw(struct image *im, const struct reel_rec_frame *rec, const struct results *results,
+// A frame's mask: in its slot, or a copy of it. All NULL: the task makes none.
+struct mask {
+    const uint8_t *data;
+    size_t stride;
+    AVFrame *copy;
+};
+
+// here: for the processor, which does not reach a GPU's memory.
+static enum reel_err find_mask(struct image *im, const struct reel_rec_frame *rec, bool here, struct mask *out)
+{
+    const struct reel_ring *ring = im->p.out;
+    *out = (struct mask){0};
+    if (ring->geometry.format.layout != REEL_PIX_GRAY) return REEL_OK;
+    *out = (struct mask){reel_ring_plane(ring, rec->out_slot, 0), ring->geometry.plane_stride[0], NULL};
+    if (!ring->on_gpu || !here) return REEL_OK;
+    enum reel_err err = picture_copy_slot(&im->mask_pool, ring, rec->out_slot, &out->copy);
+    if (!err) out->data = out->copy->data[0], out->stride = (size_t)out->copy->linesize[0];
+    return err;
+}
+
+// The canvas borrows the mask.
+static void draw(const struct image *im, const struct results *results, const struct mask *mask,
                  struct paint_canvas *canvas)
 {
     const struct plan *plan = im->p.plan;
     const struct reel_settings *s = plan->settings;
     struct boxes_params boxes = {im->labels, s->detect.line_width, s->detect.draw_labels};
-    bool masked = plan->task == REEL_TASK_SEGMENT || plan->task == REEL_TASK_MATTE;
-    const uint8_t *mask = masked ? reel_ring_plane(im->p.out, rec->out_slot, 0) : NULL;
-    size_t stride = im->p.out->geometry.plane_stride[0];
     if (plan->task == REEL_TASK_DETECT)
         boxes_draw(canvas, results, &boxes);
     else if (plan->task == REEL_TASK_CLASSIFY)
         boxes_draw_classes(canvas, results, &boxes);
     else if (plan->task == REEL_TASK_MATTE)
-        masks_overlay_matte(canvas, mask, stride, s->segment.opacity);
+        masks_overlay_matte(canvas, mask->data, mask->stride, s->segment.opacity);
     else if (s->segment.picture == SET_PICTURE_MASK)
-        masks_paint_classes(canvas, mask, stride);
+        masks_paint_classes(canvas, mask->data, mask->stride);
     else
-        masks_overlay_classes(canvas, mask, stride, s->segment.opacity);
+        masks_overlay_classes(canvas, mask->data, mask->stride, s->segment.opacity);
 }
 
 // The input with the results on it: drawn on a copy, or to be drawn by the
@@ -154,11 +173,14 @@ static enum reel_err with_results(struct image *im, const struct reel_rec_frame 
     struct results results;
     enum reel_err err = image_results(im, rec, &results);
     if (err) return err;
+    bool late = im->late && atomic_load(&im->loans) < im->p.max_loans;
+    struct mask mask;
+    if ((err = find_mask(im, rec, !late, &mask))) return err;
     struct paint_canvas canvas;
     paint_begin(&canvas, plan->format, plan->width, plan->height, &plan->colour);
-    draw(im, rec, &results, &canvas);
+    draw(im, &results, &mask, &canvas);
     bool nothing = !canvas.n && !canvas.full;
-    if (nothing || (im->late && atomic_load(&im->loans) < im->p.max_loans)) {
+    if (nothing || late) {
         err = borrow(im, im->p.in, rec->in_slot, taken, out_lent, out);
         if (!err && !nothing) err = paint_attach(&canvas, *out);
     } else {
@@ -166,6 +188,7 @@ static enum reel_err with_results(struct image *im, const struct reel_rec_frame 
         if (!err) err = paint_play(&canvas, *out);
     }
     paint_end(&canvas);
+    av_frame_free(&mask.copy);
     if (err) av_frame_free(out);
     return err;
 }

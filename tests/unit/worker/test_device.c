@@ -308,7 +308,7 @@ static void frames_through(const char *path, int w, int h, struct reel_pixel_for
                                    .out = got[i],
                                    .aux = got[i] + dev.task.out.aux_offset,
                                    .in_on_gpu = direct,
-                                   .out_on_gpu = direct && cpu.model.task == REEL_TASK_IMAGE,
+                                   .out_on_gpu = direct && device_writes(device, &dev.task, engine),
                                    .n = (uint32_t)i,
                                    .part = (uint32_t)part};
             while (device_full(device, engine)) {
@@ -323,6 +323,7 @@ static void frames_through(const char *path, int w, int h, struct reel_pixel_for
         CHECK_INT(device_in_work(device), 0);
     }
     CHECK(runs > before || strcmp(device_backend, "wrap"));
+    CHECK_INT(device_writes(device, &dev.task, engine), wanted_rest(&dev.task) == DEVICE_REST_PLANES);
     CHECK_MSG(device_image_rest(dev.task.device) == wanted_rest(&dev.task), "%s, %s: the rest is %d", path,
               half ? "16 bits" : "32 bits", device_image_rest(dev.task.device));
     if (dev.task.ops->finish && at_once == 1) as_on_the_host(&dev, engine, got[frames - 1], path);
@@ -443,6 +444,9 @@ static void other_tasks(void)
             reset();
             frames_through(path, 230, 150, yuv, 0, 0);
         }
+        direct = true, half = false; // masks are written into their slots
+        frames_through(path, 230, 150, yuv, 0, 0);
+        direct = false, half = true;
         if (k == 0) continue;
         device_backend = "cudnn-host", frames = 1;
         frames_through(path, 230, 150, yuv, 0, 0);
