@@ -22,7 +22,7 @@ static struct {
     bool tried;
     void *stream;
     AVBufferRef *context;
-    uint8_t *list; // what is drawn on a surface, on the device
+    void *list; // what is drawn on a surface, on the device
     size_t list_bytes;
 } gpu = {.device = -1};
 
@@ -180,22 +180,23 @@ static enum reel_err upload(const struct paint_canvas *c, struct overlay_list *l
         reel_cuda_free(gpu.list);
         gpu.list = NULL;
         gpu.list_bytes = 0;
-        err = reel_cuda_malloc(2 * at[PARTS], (void **)&gpu.list);
+        err = reel_cuda_malloc(2 * at[PARTS], &gpu.list);
         if (err) return err;
         gpu.list_bytes = 2 * at[PARTS];
     }
+    uint8_t *to = gpu.list;
     const void *from[MASK] = {c->item, c->glyph, &c->blend};
     for (int i = 0; i < MASK && !err; i++)
-        if (bytes[i]) err = reel_cuda_upload(gpu.list + at[i], from[i], bytes[i], gpu.stream);
+        if (bytes[i]) err = reel_cuda_upload(to + at[i], from[i], bytes[i], gpu.stream);
     if (!err && c->mask)
-        err = reel_cuda_copy_2d(gpu.list + at[MASK], (size_t)c->width, c->mask, c->mask_stride, (size_t)c->width,
+        err = reel_cuda_copy_2d(to + at[MASK], (size_t)c->width, c->mask, c->mask_stride, (size_t)c->width,
                                 (size_t)c->height, gpu.stream);
-    *list = (struct overlay_list){.item = (const struct overlay_item *)(const void *)(gpu.list + at[ITEMS]),
+    *list = (struct overlay_list){.item = (const struct overlay_item *)(const void *)(to + at[ITEMS]),
                                   .n = c->n,
-                                  .glyph = (const uint64_t *)(const void *)(gpu.list + at[GLYPHS]),
-                                  .mask = gpu.list + at[MASK],
+                                  .glyph = (const uint64_t *)(const void *)(to + at[GLYPHS]),
+                                  .mask = to + at[MASK],
                                   .mask_stride = (size_t)c->width,
-                                  .blend = (const struct overlay_blend *)(const void *)(gpu.list + at[BLEND])};
+                                  .blend = (const struct overlay_blend *)(const void *)(to + at[BLEND])};
     return err;
 }
 

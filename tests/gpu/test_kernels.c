@@ -337,8 +337,10 @@ static void drawing(void)
         uint64_t glyph[GLYPHS];
         uint8_t mask[W * H];
         struct overlay_blend blend;
-    } * lists;
-    CHECK(!reel_cuda_host_alloc(sizeof *lists, (void **)&lists));
+    };
+    void *pinned;
+    CHECK(!reel_cuda_host_alloc(sizeof(struct lists), &pinned));
+    struct lists *lists = pinned;
     struct both planes = make(3 * H * STRIDE);
     for (int p010 = 0; p010 < 2; p010++) {
         fill_random(&planes, (size_t)p010);
