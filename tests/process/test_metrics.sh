@@ -166,9 +166,9 @@ if wait_for 2 gone "$server"; then ok ends_with_a_killed_coordinator; else not_o
 # The server dies: once it is started again at the same port, then it is left be.
 other_server() { local now; now=$(pgrep -P "$coordinator" -x metrics) && [[ -n $now && $now != "$server" ]] && server=$now; }
 no_server() { [[ -z $(pgrep -P "$coordinator" -x metrics) ]]; }
-served '[::1]:0' --sim_ms 40
+served '[::1]:0' --sim_ms 60
 if [[ -z $url ]]; then # a machine without IPv6
-    served localhost:0 --sim_ms 40
+    served localhost:0 --sim_ms 60
 fi
 kill -9 "$server"
 if wait_for 10 other_server; then try started_again look; else not_ok started_again "no other process"; fi
