@@ -53,6 +53,8 @@ GPU_FN_RARE float gpu_op_binary_rare(int op, float x, float b)
         return x <= b ? 1.0f : 0.0f;
     case GPU_OP_AND:
         return x != 0 && b != 0 ? 1.0f : 0.0f;
+    case GPU_OP_XOR:
+        return (x != 0) != (b != 0) ? 1.0f : 0.0f;
     default: // GPU_OP_OR
         return x != 0 || b != 0 ? 1.0f : 0.0f;
     }
@@ -127,6 +129,32 @@ GPU_FN_RARE float gpu_op_unary_rare(int op, float x, float alpha, float beta)
         return x == 0 ? 1.0f : 0.0f;
     case GPU_OP_AFFINE:
         return alpha * x + beta;
+    case GPU_OP_SWISH:
+        return x / (1 + expf(-alpha * x));
+    case GPU_OP_SHRINK:
+        return x < -alpha ? x + beta : x > alpha ? x - beta : 0;
+    case GPU_OP_TAN:
+        return tanf(x);
+    case GPU_OP_ASIN:
+        return asinf(x);
+    case GPU_OP_ACOS:
+        return acosf(x);
+    case GPU_OP_ATAN:
+        return atanf(x);
+    case GPU_OP_SINH:
+        return sinhf(x);
+    case GPU_OP_COSH:
+        return coshf(x);
+    case GPU_OP_ASINH:
+        return asinhf(x);
+    case GPU_OP_ACOSH:
+        return acoshf(x);
+    case GPU_OP_ATANH:
+        return atanhf(x);
+    case GPU_OP_IS_NAN:
+        return x != x ? 1.0f : 0.0f;
+    case GPU_OP_IS_INF:
+        return (x > 3.4028234e38f && beta != 0) || (x < -3.4028234e38f && alpha != 0) ? 1.0f : 0.0f;
     default:
         return x;
     }

@@ -48,6 +48,7 @@ const char *gpu_op_name(enum gpu_op op)
         [GPU_OP_LE] = "le",
         [GPU_OP_AND] = "and",
         [GPU_OP_OR] = "or",
+        [GPU_OP_XOR] = "xor",
         [GPU_OP_SELECT] = "select",
         [GPU_OP_ELSE] = "else",
         [GPU_OP_RELU] = "relu",
@@ -82,6 +83,19 @@ const char *gpu_op_name(enum gpu_op op)
         [GPU_OP_SOFTSIGN] = "softsign",
         [GPU_OP_NOT] = "not",
         [GPU_OP_AFFINE] = "affine",
+        [GPU_OP_SWISH] = "swish",
+        [GPU_OP_SHRINK] = "shrink",
+        [GPU_OP_TAN] = "tan",
+        [GPU_OP_ASIN] = "asin",
+        [GPU_OP_ACOS] = "acos",
+        [GPU_OP_ATAN] = "atan",
+        [GPU_OP_SINH] = "sinh",
+        [GPU_OP_COSH] = "cosh",
+        [GPU_OP_ASINH] = "asinh",
+        [GPU_OP_ACOSH] = "acosh",
+        [GPU_OP_ATANH] = "atanh",
+        [GPU_OP_IS_NAN] = "isnan",
+        [GPU_OP_IS_INF] = "isinf",
     };
     return (unsigned)op < GPU_OP_COUNT && names[op] ? names[op] : "?";
 }

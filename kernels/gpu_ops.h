@@ -68,6 +68,7 @@ enum gpu_op {
     GPU_OP_LE,
     GPU_OP_AND,
     GPU_OP_OR,
+    GPU_OP_XOR,
     GPU_OP_SELECT, // b ? x : the next step's operand; that step is GPU_OP_ELSE
     GPU_OP_ELSE,
     GPU_OP_WITH_OPERAND, // none from here on takes one
@@ -103,6 +104,19 @@ enum gpu_op {
     GPU_OP_SOFTSIGN,
     GPU_OP_NOT,
     GPU_OP_AFFINE, // alpha x + beta
+    GPU_OP_SWISH,  // x sigmoid(alpha x)
+    GPU_OP_SHRINK, // alpha: lambd, beta: bias
+    GPU_OP_TAN,
+    GPU_OP_ASIN,
+    GPU_OP_ACOS,
+    GPU_OP_ATAN,
+    GPU_OP_SINH,
+    GPU_OP_COSH,
+    GPU_OP_ASINH,
+    GPU_OP_ACOSH,
+    GPU_OP_ATANH,
+    GPU_OP_IS_NAN,
+    GPU_OP_IS_INF, // alpha, beta: of negative, of positive ones
     GPU_OP_COUNT
 };
 const char *gpu_op_name(enum gpu_op op);

@@ -29,6 +29,7 @@ enum backend_cap {
     BACKEND_INT8 = 1 << 7,           // 8-bit kernels: quantised networks keep their scales (pass_quant.c)
     BACKEND_FEW_CHANNELS = 1 << 8,   // convolutions of a picture's few channels are as fast as others
     BACKEND_DEVICE_IS_HOST = 1 << 6, // device pointers are the host's: the twin of a GPU's backend
+    BACKEND_STEPS = 1 << 10,         // quantised networks in float32 between QuantizeLinear and DequantizeLinear
     BACKEND_EXCHANGES = 1 << 9,      // runs graphs of one band of a picture (graph/bands.h)
 };
 

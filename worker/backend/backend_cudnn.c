@@ -320,17 +320,24 @@ extern const struct backend_ops backend_cudnn, backend_cudnn_host;
 // Steps of cudnn/lower_*.c. What changes a shape alone (Reshape, Identity) is no
 // step at all.
 static const char own_ops[] =
-    "Abs Add Affine And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Celu Clip Concat Conv "
-    "ConvTranspose Cos Crop DepthToSpace Div Elu Equal Erf Exp Expand Floor Gather Gelu Gemm "
-    "GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish "
-    "ImageScaler InstanceNormalization LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax "
-    "MatMul Max MaxPool Min Mish Mul Neg Not Or PRelu Pad Pow RMSNormalization Reciprocal ReduceL1 "
-    "ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Resize Round Selu "
-    "Sigmoid Sign Sin Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Sub Sum Tanh "
-    "ThresholdedRelu Tile Transpose Upsample Where";
+    "Abs Acos Acosh Add Affine And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization "
+    "Cast Ceil Celu Clip Concat Conv ConvTranspose Cos Cosh Crop DepthToSpace DequantizeLinear Div Elu "
+    "Equal Erf Exp Expand Floor Gather Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual "
+    "GroupNormalization HardSigmoid HardSwish ImageScaler InstanceNormalization IsInf IsNaN "
+    "LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max MaxPool Mean Min Mish Mod "
+    "Mul Neg Not Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear RMSNormalization Reciprocal "
+    "ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Resize "
+    "Round Selu Shrink Sigmoid Sign Sin Sinh Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Sub "
+    "Sum Swish Tan Tanh ThresholdedRelu Tile Transpose Upsample Where Xor com.microsoft.BiasGelu "
+    "com.microsoft.DequantizeLinear com.microsoft.FastGelu com.microsoft.Gelu com.microsoft.QGemm "
+    "com.microsoft.QLinearAdd com.microsoft.QLinearAveragePool com.microsoft.QLinearConcat "
+    "com.microsoft.QLinearGlobalAveragePool com.microsoft.QLinearLeakyRelu com.microsoft.QLinearMul "
+    "com.microsoft.QLinearSigmoid com.microsoft.QLinearSoftmax com.microsoft.QuantizeLinear "
+    "com.microsoft.QuickGelu";
 
-#define CUDNN_CAPS \
-    (BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL | BACKEND_EXCHANGES)
+#define CUDNN_CAPS                                                                                                 \
+    (BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL | BACKEND_EXCHANGES | \
+     BACKEND_STEPS)
 
 const struct backend_ops backend_cudnn = {
     .name = "cudnn",

@@ -469,7 +469,7 @@ const struct backend_ops backend_onednn = {
         "Upsample "
         "com.microsoft.QGemm com.microsoft.QLinearAdd com.microsoft.QLinearAveragePool com.microsoft.QLinearConcat "
         "com.microsoft.QLinearGlobalAveragePool com.microsoft.QLinearLeakyRelu com.microsoft.QLinearMul "
-        "com.microsoft.QLinearSigmoid",
+        "com.microsoft.QLinearSigmoid com.microsoft.QLinearSoftmax",
     .probe = probe,
     .compile = compile,
     .run = run,

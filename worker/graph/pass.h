@@ -29,9 +29,9 @@ enum reel_err pass_run_all(struct graph *graph, const struct pass_params *params
 // pass_float.c: 16-bit float networks in float32; inputs and outputs keep the
 // type the file declares, by Cast nodes at the edges.
 enum reel_err pass_float(struct graph *graph, const struct pass_params *params);
-// pass_quant.c: with BACKEND_INT8, operators on 8-bit tensors become their
-// float32 forms between DequantizeLinear and QuantizeLinear, which the backend
-// recognises; what only moves bytes is done on them.
+// pass_quant.c: with BACKEND_INT8 and BACKEND_STEPS, operators on 8-bit tensors become
+// their float32 forms between DequantizeLinear and QuantizeLinear, which the backend
+// recognises; with BACKEND_INT8 what only moves bytes is done on them.
 enum reel_err pass_quant(struct graph *graph, const struct pass_params *params);
 // pass_fold.c: evaluates what depends on constants alone, within a budget.
 enum reel_err pass_fold(struct graph *graph, const struct pass_params *params);

@@ -3,9 +3,9 @@
 // Quantised networks in one form. Files have three: QDQ (DequantizeLinear ->
 // operator in float32 -> QuantizeLinear), QOperator (QLinearConv, QLinearMatMul,
 // com.microsoft's QLinear* and QGemm) and integer operators (ConvInteger,
-// MatMulInteger). For backends with 8-bit kernels the second becomes the first:
-// the arithmetic is the same, and the backend fuses it again. What only moves
-// elements between equal scales is done on the bytes.
+// MatMulInteger). The second becomes the first: the arithmetic is the same, and
+// backends with 8-bit kernels fuse it again. There, what only moves elements between
+// equal scales is done on the bytes; others (BACKEND_STEPS) compute in float.
 //
 // What it is not: it quantises nothing that the file does not.
 #include <string.h>
@@ -202,6 +202,18 @@ static enum reel_err from_concat(struct graph *graph, struct node *node)
     return replace(graph, node, "Concat", args, n, scale, zero);
 }
 
+// com.microsoft QLinearSoftmax, where it is along one axis by the rules of any opset.
+static bool along_one_axis(const struct node *node)
+{
+    const struct reel_shape *s = &node->in[0]->shape;
+    int axis;
+    if (node_attr_int(node, "opset", 13) >= 13) return true;
+    if (op_axis(node_attr_int(node, "axis", -1), s->ndim, &axis)) return false;
+    for (int d = axis + 1; d < s->ndim; d++)
+        if (s->dim[d] != 1) return false;
+    return true;
+}
+
 static enum reel_err from_operator(struct graph *graph, struct node *node)
 {
     static const struct {
@@ -221,6 +233,8 @@ static enum reel_err from_operator(struct graph *graph, struct node *node)
     if (strcmp(node->domain, "com.microsoft") || node_attr_int(node, "channels_last", 0)) return REEL_OK;
     if (!strcmp(node->op_type, "QGemm")) return from_gemm(graph, node);
     if (!strcmp(node->op_type, "QLinearConcat")) return from_concat(graph, node);
+    if (!strcmp(node->op_type, "QLinearSoftmax"))
+        return along_one_axis(node) ? from_arithmetic(graph, node, "Softmax", 1) : REEL_OK;
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (!strcmp(node->op_type, plain[i].name))
             return from_arithmetic(graph, node, plain[i].op_type, plain[i].operands);
@@ -303,6 +317,46 @@ static enum reel_err move_bytes(struct graph *graph, struct node *q)
     return REEL_OK;
 }
 
+// A move of bytes -> DequantizeLinear: the move of floats, for backends that have no
+// bytes. (Of a Pad the constant would be another.)
+static enum reel_err move_floats(struct graph *graph, struct node *d, bool *out_any)
+{
+    struct node *move = d->in[0] ? d->in[0]->producer : NULL;
+    if (!move || !is_move(move) || is(move, "Pad") || move->n_epilogue || move->out[0] != d->in[0] || !move->in[0])
+        return REEL_OK;
+    const enum reel_dtype dtype = move->in[0]->dtype;
+    if ((dtype != REEL_U8 && dtype != REEL_I8) || graph_only_consumer(graph, move->out[0]) != d) return REEL_OK;
+    if (!d->in[1] || !d->in[1]->constant || reel_tensor_count(d->in[1]->constant) != 1 ||
+        op_scalar(d->in[1]->constant, 0) <= 0 || d->out[0]->dtype != REEL_F32)
+        return REEL_OK;
+    for (int i = 1; i < move->n_in; i++)
+        if (move->in[i] == move->in[0]) return REEL_OK;
+    struct value *in[3] = {move->in[0], d->in[1], d->n_in > 2 ? d->in[2] : NULL}, *out = d->out[0];
+    struct value *floats = insert(graph, move, "DequantizeLinear", in, in[2] ? 3 : 2, REEL_F32, &in[0]->shape);
+    if (!floats) return out_of_memory();
+    graph_set_input(graph, move, 0, floats);
+    graph_set_output(graph, d, 0, NULL);
+    graph_remove_node(graph, d);
+    graph_set_output(graph, move, 0, out);
+    *out_any = true;
+    return REEL_OK;
+}
+
+static enum reel_err move_all_floats(struct graph *graph)
+{
+    bool any = true;
+    enum reel_err err = REEL_OK;
+    while (any && !err) {
+        any = false;
+        for (struct node *node = graph->first, *next; node && !err; node = next) {
+            next = node->next;
+            if (is(node, "DequantizeLinear")) err = move_floats(graph, node, &any);
+        }
+    }
+    graph_renumber(graph);
+    return err;
+}
+
 // DequantizeLinear -> Split -> QuantizeLinear of the same scale behind each part.
 static enum reel_err split_bytes(struct graph *graph, struct node *split)
 {
@@ -329,12 +383,13 @@ static enum reel_err split_bytes(struct graph *graph, struct node *split)
 
 enum reel_err pass_quant(struct graph *graph, const struct pass_params *params)
 {
-    if (!(params->caps & BACKEND_INT8)) return REEL_OK;
+    if (!(params->caps & (BACKEND_INT8 | BACKEND_STEPS))) return REEL_OK;
     for (struct node *node = graph->first, *next; node; node = next) {
         next = node->next;
         enum reel_err err = from_operator(graph, node);
         if (err) return err;
     }
+    if (!(params->caps & BACKEND_INT8)) return move_all_floats(graph);
     for (struct node *node = graph->first, *next; node; node = next) {
         next = node->next;
         if (!is(node, "QuantizeLinear")) continue;

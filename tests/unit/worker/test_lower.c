@@ -118,6 +118,13 @@ static void attr_text(struct maker *m, struct value *v, const char *name, const 
 
 // ---- convolutions ---------------------------------------------------------------------
 
+static int count(const char *text, const char *word)
+{
+    int n = 0;
+    for (const char *at = text; (at = strstr(at, word)); at += strlen(word)) n++;
+    return n;
+}
+
 static void residual_and_activation_are_one_step(void)
 {
     struct maker m = maker();
@@ -374,11 +381,109 @@ static void other_operators_run_on_the_host(void)
 {
     struct maker m = maker();
     struct value *x = make_input(&m, "x", DIMS(1, 4, 5, 6)), *y = conv(&m, x, 4, 8, 3, 1);
-    y = make_node(&m, "CumSum", y, INTS(&m, 2), NULL);
-    y->producer->in[1] = make_scalar(&m, 2);
-    graph_set_input(m.graph, y->producer, 1, INTS(&m, 2));
-    make_output(&m, conv(&m, make_node(&m, "Asinh", y, NULL, NULL), 8, 3, 1, 1));
+    for (int i = 0; i < 2; i++) {
+        y = make_node(&m, "LpPool", y, NULL, NULL);
+        ATTR_LIST(&m, y, "kernel_shape", 1, 1);
+    }
+    make_output(&m, conv(&m, y, 8, 3, 1, 1));
     CHECK_RIGHT(&m, 2, NULL);
+}
+
+// ---- quantised networks ------------------------------------------------------------------
+
+static struct value *bytes(struct maker *m, enum reel_dtype dtype, struct reel_shape shape, int lo, int hi)
+{
+    struct reel_tensor t;
+    if (reel_tensor_init(&t, dtype, &shape)) abort();
+    for (int64_t i = 0; i < reel_tensor_count(&t); i++)
+        ((uint8_t *)t.data)[i] = (uint8_t)(int)make_random(m, lo, hi + 1);
+    return graph_add_constant(m->graph, NULL, &t);
+}
+
+static struct value *byte(struct maker *m, enum reel_dtype dtype, int v)
+{
+    return bytes(m, dtype, (struct reel_shape){0}, v, v);
+}
+
+static struct value *quantized(struct maker *m, struct value *x, double scale, int zero)
+{
+    struct value *y = make_node(m, "QuantizeLinear", x, make_scalar(m, scale), byte(m, REEL_U8, zero));
+    y->dtype = REEL_U8;
+    return y;
+}
+
+static struct value *floats(struct maker *m, struct value *q, double scale, int zero)
+{
+    return make_node(m, "DequantizeLinear", q, make_scalar(m, scale), byte(m, REEL_U8, zero));
+}
+
+// Weights a channel of steps that are powers of two: all sums are exact, and no
+// rounding is at a tie by chance.
+static struct value *quantized_conv(struct maker *m, struct value *x, int64_t from, int64_t to)
+{
+    struct value *scales = make_weights(m, DIMS(to), 0.0625, 0.0625);
+    struct value *w = bytes(m, REEL_I8, DIMS(to, from, 3, 3), -3, 3), *zeros = bytes(m, REEL_I8, DIMS(to), 0, 0);
+    for (int64_t i = 0; i < to; i += 2) ((float *)scales->constant->data)[i] = 0.125f;
+    w = make_node(m, "DequantizeLinear", w, scales, zeros);
+    attr_int(m, w, "axis", 0);
+    struct value *y = make_node(m, "Conv", x, w, NULL);
+    ATTR_LIST(m, y, "pads", 1, 1, 1, 1);
+    return y;
+}
+
+// In fp32 the numbers of the whole; in fp16 a number beside the middle of two steps may
+// come to lie on the other one.
+static bool steps_right(const struct graph *graph, char *out_dump)
+{
+    struct reel_tensor want = run_graph(graph, 5);
+    struct result r;
+    double d[2] = {1, 1};
+    for (int k = 0; k < 2; k++)
+        if (run_lowered(graph, k ? PRECISION_FP32 : PRECISION_FP16, &r)) {
+            d[k] = tensor_difference(&r.out, &want);
+            memcpy(out_dump, r.dump, sizeof r.dump);
+            result_fini(&r);
+        }
+    const bool ok = d[1] <= 1e-5 && d[0] <= 0.15 && strstr(out_dump, "(0 on the host)");
+    if (!ok) fprintf(stderr, "apart by %g in fp32, %g in fp16\n%s", d[1], d[0], out_dump);
+    reel_tensor_fini(&want);
+    return ok;
+}
+
+// Pairs of QuantizeLinear and DequantizeLinear are one kernel; moves of bytes between
+// them become moves of floats; steps a channel, and a branch that wants the bytes.
+static void quantised_networks(void)
+{
+    struct maker m = maker();
+    char dump[16384];
+    struct value *x = floats(&m, quantized(&m, make_input(&m, "x", DIMS(1, 3, 12, 10)), 0.03125, 128), 0.03125, 128);
+    struct value *q = quantized(&m, make_node(&m, "Relu", quantized_conv(&m, x, 3, 8), NULL, NULL), 0.0625, 0);
+    struct value *pooled = make_node(&m, "MaxPool", q, NULL, NULL);
+    ATTR_LIST(&m, pooled, "kernel_shape", 2, 2);
+    ATTR_LIST(&m, pooled, "strides", 2, 2);
+    struct value *a = quantized_conv(&m, floats(&m, pooled, 0.0625, 0), 8, 4);
+    // of a channel each, with a zero point
+    struct value *scales = make_weights(&m, DIMS(4), 0.25, 0.25), *zeros = bytes(&m, REEL_I8, DIMS(4), -7, -7);
+    ((float *)scales->constant->data)[2] = 0.5f;
+    struct value *s = make_node(&m, "QuantizeLinear", a, scales, zeros);
+    attr_int(&m, s, "axis", 1);
+    struct value *b = make_node(&m, "DequantizeLinear", s, scales, zeros);
+    attr_int(&m, b, "axis", 1);
+    make_output(&m, make_node(&m, "Mul", b, make_node(&m, "Sigmoid", b, NULL, NULL), NULL));
+    CHECK(steps_right(m.graph, dump));
+    graph_destroy(&m.graph);
+    CHECK_INT(count(dump, "to steps"), 3);
+    CHECK_INT(count(dump, "dequantize"), 0);
+
+    // The bytes are an output too.
+    m = maker();
+    q = quantized(&m, make_input(&m, "x", DIMS(1, 3, 12, 10)), 0.03125, 128);
+    make_output(&m, quantized_conv(&m, floats(&m, q, 0.03125, 128), 3, 8));
+    make_output(&m, q);
+    CHECK(steps_right(m.graph, dump));
+    graph_destroy(&m.graph);
+    CHECK_INT(count(dump, "to steps"), 0);
+    CHECK_INT(count(dump, "dequantize"), 1);
 }
 
 // ---- the whole ------------------------------------------------------------------------
@@ -553,13 +658,6 @@ static void models(void)
 
 // ---- joining in place ---------------------------------------------------------------
 
-static int count(const char *text, const char *word)
-{
-    int n = 0;
-    for (const char *at = text; (at = strstr(at, word)); at += strlen(word)) n++;
-    return n;
-}
-
 static struct value *join(struct maker *m, struct value *const *in, int n)
 {
     struct value *out = graph_add_value(m->graph, NULL), *list[8];
@@ -638,7 +736,8 @@ CHECK_MAIN({"residual, bias and activation are one step", residual_and_activatio
            {"resize", resize_modes}, {"the tail of an upscaler is one step", tail_of_an_upscaler},
            {"norms and long sums", norms_and_long_sums}, {"groups, softmax, rows", groups_rows_and_softmax},
            {"attention", attention}, {"other operators run on the host", other_operators_run_on_the_host},
-           {"random networks", random_networks}, {"dense blocks are joined in place", dense_blocks_are_joined_in_place},
+           {"quantised networks", quantised_networks}, {"random networks", random_networks},
+           {"dense blocks are joined in place", dense_blocks_are_joined_in_place},
            {"others are copied when joined", others_are_copied_when_joined}, {"joined outputs", joined_outputs},
            {"the arena is shared", arena_is_shared}, {"tensors on the device", tensors_on_the_device},
            {"refusals", refusals}, {"real models in fp16", models})

@@ -46,6 +46,19 @@ static const struct unary unaries[] = {
     {"Softplus", GPU_OP_SOFTPLUS, NULL, NULL, 0, 0},
     {"Softsign", GPU_OP_SOFTSIGN, NULL, NULL, 0, 0},
     {"Not", GPU_OP_NOT, NULL, NULL, 0, 0},
+    {"Swish", GPU_OP_SWISH, "alpha", NULL, 1, 0},
+    {"QuickGelu", GPU_OP_SWISH, "alpha", NULL, 1.702f, 0}, // com.microsoft
+    {"Shrink", GPU_OP_SHRINK, "lambd", "bias", 0.5f, 0},
+    {"Tan", GPU_OP_TAN, NULL, NULL, 0, 0},
+    {"Asin", GPU_OP_ASIN, NULL, NULL, 0, 0},
+    {"Acos", GPU_OP_ACOS, NULL, NULL, 0, 0},
+    {"Atan", GPU_OP_ATAN, NULL, NULL, 0, 0},
+    {"Sinh", GPU_OP_SINH, NULL, NULL, 0, 0},
+    {"Cosh", GPU_OP_COSH, NULL, NULL, 0, 0},
+    {"Asinh", GPU_OP_ASINH, NULL, NULL, 0, 0},
+    {"Acosh", GPU_OP_ACOSH, NULL, NULL, 0, 0},
+    {"Atanh", GPU_OP_ATANH, NULL, NULL, 0, 0},
+    {"IsNaN", GPU_OP_IS_NAN, NULL, NULL, 0, 0},
 };
 
 static const struct binary {
@@ -53,21 +66,15 @@ static const struct binary {
     enum gpu_op op, swapped; // swapped: the second operand is the main one
     bool variadic;
 } binaries[] = {
-    {"Add", GPU_OP_ADD, GPU_OP_ADD, false},
-    {"Sub", GPU_OP_SUB, GPU_OP_RSUB, false},
-    {"Mul", GPU_OP_MUL, GPU_OP_MUL, false},
-    {"Div", GPU_OP_DIV, GPU_OP_RDIV, false},
-    {"Pow", GPU_OP_POW, GPU_OP_RPOW, false},
-    {"Max", GPU_OP_MAX, GPU_OP_MAX, true},
-    {"Min", GPU_OP_MIN, GPU_OP_MIN, true},
-    {"Sum", GPU_OP_ADD, GPU_OP_ADD, true},
-    {"Equal", GPU_OP_EQ, GPU_OP_EQ, false},
-    {"Greater", GPU_OP_GT, GPU_OP_LT, false},
-    {"GreaterOrEqual", GPU_OP_GE, GPU_OP_LE, false},
-    {"Less", GPU_OP_LT, GPU_OP_GT, false},
-    {"LessOrEqual", GPU_OP_LE, GPU_OP_GE, false},
-    {"And", GPU_OP_AND, GPU_OP_AND, false},
-    {"Or", GPU_OP_OR, GPU_OP_OR, false},
+    {"Add", GPU_OP_ADD, GPU_OP_ADD, false},   {"Sub", GPU_OP_SUB, GPU_OP_RSUB, false},
+    {"Mul", GPU_OP_MUL, GPU_OP_MUL, false},   {"Div", GPU_OP_DIV, GPU_OP_RDIV, false},
+    {"Pow", GPU_OP_POW, GPU_OP_RPOW, false},  {"Max", GPU_OP_MAX, GPU_OP_MAX, true},
+    {"Min", GPU_OP_MIN, GPU_OP_MIN, true},    {"Sum", GPU_OP_ADD, GPU_OP_ADD, true},
+    {"Mean", GPU_OP_ADD, GPU_OP_ADD, true},   {"Equal", GPU_OP_EQ, GPU_OP_EQ, false},
+    {"Greater", GPU_OP_GT, GPU_OP_LT, false}, {"GreaterOrEqual", GPU_OP_GE, GPU_OP_LE, false},
+    {"Less", GPU_OP_LT, GPU_OP_GT, false},    {"LessOrEqual", GPU_OP_LE, GPU_OP_GE, false},
+    {"And", GPU_OP_AND, GPU_OP_AND, false},   {"Or", GPU_OP_OR, GPU_OP_OR, false},
+    {"Xor", GPU_OP_XOR, GPU_OP_XOR, false},
 };
 
 static enum gpu_op op_of_epilogue(enum epilogue_kind kind)
@@ -94,26 +101,19 @@ static enum gpu_op op_of_epilogue(enum epilogue_kind kind)
 
 // ---- a node's chain --------------------------------------------------------------------
 
-// What a node computes: a chain on `main`, operands not yet made ready.
-struct plan {
-    const struct value *main;
-    const struct value *operand[GPU_OPERANDS];
-    struct gpu_chain chain;
-};
-
-static bool add_unary(struct plan *plan, enum gpu_op op, float alpha, float beta)
+bool gpu_pointwise_step(struct pointwise *plan, enum gpu_op op, float alpha, float beta)
 {
     if (plan->chain.n == GPU_CHAIN_MAX) return false;
     plan->chain.step[plan->chain.n++] = (struct gpu_chain_step){op, -1, alpha, beta};
     return true;
 }
 
-static bool add_binary(struct lowered *p, struct plan *plan, enum gpu_op op, const struct value *other)
+bool gpu_pointwise_operand(struct lowered *p, struct pointwise *plan, enum gpu_op op, const struct value *other)
 {
     float number;
     if (plan->chain.n == GPU_CHAIN_MAX) return false;
     if (gpu_const_scalar(p, other, &number) && reel_dtype_is_float(other->constant->dtype))
-        return add_unary(plan, op, number, 0); // operand -1: alpha is the operand
+        return gpu_pointwise_step(plan, op, number, 0); // operand -1: alpha is the operand
     if (plan->chain.n_operands == GPU_OPERANDS) return false;
     plan->operand[plan->chain.n_operands] = other;
     plan->chain.step[plan->chain.n++] = (struct gpu_chain_step){op, plan->chain.n_operands++, 0, 0};
@@ -126,29 +126,46 @@ static bool readable(const struct info *i)
     return i->dtype == REEL_F32 || i->dtype == REEL_BOOL;
 }
 
-static bool plan_clip(struct lowered *p, const struct node *node, struct plan *plan)
+static bool plan_clip(struct lowered *p, const struct node *node, struct pointwise *plan)
 {
     float lo = node_attr_float(node, "min", -INFINITY), hi = node_attr_float(node, "max", INFINITY);
     if (node->n_in > 1 && node->in[1] && !gpu_const_scalar(p, node->in[1], &lo)) return false;
     if (node->n_in > 2 && node->in[2] && !gpu_const_scalar(p, node->in[2], &hi)) return false;
-    return lo <= hi && add_unary(plan, GPU_OP_CLIP, lo, hi);
+    return lo <= hi && gpu_pointwise_step(plan, GPU_OP_CLIP, lo, hi);
 }
 
-static bool plan_unary(struct lowered *p, const struct node *node, struct plan *plan)
+// com.microsoft's Gelu with a bias, which FastGelu can do without.
+static bool plan_bias_gelu(struct lowered *p, const struct node *node, struct pointwise *plan)
+{
+    const bool fast = node_is(node, "FastGelu"), bias = node->n_in > 1 && node->in[1];
+    if (!fast && !bias) return false;
+    return (!bias || gpu_pointwise_operand(p, plan, GPU_OP_ADD, node->in[1])) &&
+           gpu_pointwise_step(plan, fast ? GPU_OP_GELU_TANH : GPU_OP_GELU_ERF, 0, 0);
+}
+
+static bool plan_unary(struct lowered *p, const struct node *node, struct pointwise *plan)
 {
     plan->main = node->in[0];
     if (node_is(node, "Clip")) return plan_clip(p, node, plan);
+    if (node_is(node, "FastGelu") || node_is(node, "BiasGelu")) return plan_bias_gelu(p, node, plan);
+    if (node_is(node, "IsInf"))
+        return gpu_pointwise_step(plan, GPU_OP_IS_INF, node_attr_int(node, "detect_negative", 1) != 0,
+                                  node_attr_int(node, "detect_positive", 1) != 0);
+    if (node_is(node, "Mod")) // of floats it is C's fmod
+        return node->n_in == 2 && node_attr_int(node, "fmod", 0) &&
+               gpu_pointwise_operand(p, plan, GPU_OP_MOD, node->in[1]);
     if (node_is(node, "Affine")) // deprecated, opset 1
-        return add_unary(plan, GPU_OP_AFFINE, node_attr_float(node, "alpha", 1), node_attr_float(node, "beta", 0));
+        return gpu_pointwise_step(plan, GPU_OP_AFFINE, node_attr_float(node, "alpha", 1),
+                                  node_attr_float(node, "beta", 0));
     if (node_is(node, "Gelu")) {
         const bool tanh = !strcmp(node_attr_string(node, "approximate", "none"), "tanh");
-        return add_unary(plan, tanh ? GPU_OP_GELU_TANH : GPU_OP_GELU_ERF, 0, 0);
+        return gpu_pointwise_step(plan, tanh ? GPU_OP_GELU_TANH : GPU_OP_GELU_ERF, 0, 0);
     }
     for (size_t i = 0; i < sizeof unaries / sizeof *unaries; i++) {
         const struct unary *u = &unaries[i];
         if (!node_is(node, u->name)) continue;
-        return add_unary(plan, u->op, u->alpha ? node_attr_float(node, u->alpha, u->alpha_absent) : 0,
-                         u->beta ? node_attr_float(node, u->beta, u->beta_absent) : 0);
+        return gpu_pointwise_step(plan, u->op, u->alpha ? node_attr_float(node, u->alpha, u->alpha_absent) : 0,
+                                  u->beta ? node_attr_float(node, u->beta, u->beta_absent) : 0);
     }
     return false;
 }
@@ -159,11 +176,11 @@ static bool full(const struct lowered *p, const struct value *v, const struct in
     return !v->constant && reel_shape_equal(&i->shape, &out->shape);
 }
 
-static bool plan_binary(struct lowered *p, const struct node *node, const struct info *out, struct plan *plan)
+static bool plan_binary(struct lowered *p, const struct node *node, const struct info *out, struct pointwise *plan)
 {
     if (node_is(node, "PRelu")) {
         plan->main = node->in[0];
-        return node->n_in == 2 && add_binary(p, plan, GPU_OP_PRELU, node->in[1]);
+        return node->n_in == 2 && gpu_pointwise_operand(p, plan, GPU_OP_PRELU, node->in[1]);
     }
     for (size_t i = 0; i < sizeof binaries / sizeof *binaries; i++) {
         const struct binary *b = &binaries[i];
@@ -171,23 +188,23 @@ static bool plan_binary(struct lowered *p, const struct node *node, const struct
         if (b->variadic) {
             plan->main = node->in[0];
             for (int k = 1; k < node->n_in; k++)
-                if (!node->in[k] || !add_binary(p, plan, b->op, node->in[k])) return false;
-            return true;
+                if (!node->in[k] || !gpu_pointwise_operand(p, plan, b->op, node->in[k])) return false;
+            return !node_is(node, "Mean") || gpu_pointwise_step(plan, GPU_OP_DIV, (float)node->n_in, 0);
         }
         if (node->n_in != 2 || node->opset < 7 || !node->in[1]) return false;
         const bool swap = !full(p, node->in[0], out) && full(p, node->in[1], out);
         plan->main = node->in[swap ? 1 : 0];
-        return add_binary(p, plan, swap ? b->swapped : b->op, node->in[swap ? 0 : 1]);
+        return gpu_pointwise_operand(p, plan, swap ? b->swapped : b->op, node->in[swap ? 0 : 1]);
     }
     return false;
 }
 
-static bool plan_where(struct lowered *p, const struct node *node, struct plan *plan)
+static bool plan_where(struct lowered *p, const struct node *node, struct pointwise *plan)
 {
     if (!node_is(node, "Where") || node->n_in != 3) return false;
     plan->main = node->in[1];
-    return add_binary(p, plan, GPU_OP_SELECT, node->in[0]) && plan->chain.n == 1 && plan->chain.step[0].operand == 0 &&
-           add_binary(p, plan, GPU_OP_ELSE, node->in[2]);
+    return gpu_pointwise_operand(p, plan, GPU_OP_SELECT, node->in[0]) && plan->chain.n == 1 &&
+           plan->chain.step[0].operand == 0 && gpu_pointwise_operand(p, plan, GPU_OP_ELSE, node->in[2]);
 }
 
 // x * s[c] + t[c] with constants a channel: BatchNormalization that no convolution
@@ -370,13 +387,14 @@ static enum reel_err operand_view(struct lowered *p, const struct value *v, cons
     return err;
 }
 
-// The chain of `plan` from its main operand to `to`.
-static enum reel_err emit(struct lowered *p, const struct node *node, const char *label, const struct plan *plan,
-                          const struct value *to)
+enum reel_err gpu_pointwise_emit(struct lowered *p, const struct node *node, const char *label,
+                                 const struct pointwise *plan, const struct value *to)
 {
     const struct info *out = info_of(p, to);
     struct view x, y, other[GPU_OPERANDS];
     enum form_kind beside = form_beside(p, plan->main);
+    // Numbers of another type lie row by row, the pictures that they become do not.
+    if (info_of(p, plan->main)->dtype != REEL_F32 && out->image) beside = FORM_IMAGE;
     int factor = info_of(p, plan->main)->deferred.factor;
     for (int k = 0; k < plan->chain.n_operands; k++) {
         const struct value *v = plan->operand[k];
@@ -388,8 +406,12 @@ static enum reel_err emit(struct lowered *p, const struct node *node, const char
     const enum form_kind kind = gpu_result_form(p, out, beside);
     struct gpu_elementwise e = {.n_dims = out->shape.ndim + (factor ? 2 : 0), .chain = plan->chain};
     enum reel_err err = operand_view(p, plan->main, out, kind, factor, &x, e.x_stride);
-    for (int k = 0; k < plan->chain.n_operands && !err; k++)
-        err = operand_view(p, plan->operand[k], out, kind, factor, &other[k], e.operand_stride[k]);
+    for (int k = 0; k < plan->chain.n_operands && !err; k++) {
+        if (!plan->along[k])
+            err = operand_view(p, plan->operand[k], out, kind, factor, &other[k], e.operand_stride[k]);
+        else if (!(err = gpu_need_view(p, plan->operand[k], &other[k])))
+            e.operand_stride[k][plan->along[k] - 1] = other[k].stride[0];
+    }
     if (!err) err = gpu_make_view(p, to, kind, &y);
     struct step *s = err ? NULL : gpu_add_step(p, STEP_ELEMENTWISE, node, label);
     if (!s) return err ? err : gpu_no_memory(node);
@@ -463,13 +485,13 @@ enum reel_err gpu_lower_elementwise(struct lowered *p, const struct node *node, 
     }
     if (!device) return REEL_OK; // what lies on the host only stays there
     if (node_is(node, "BatchNormalization") || node_is(node, "ImageScaler")) return lower_scale(p, node, out_done);
-    struct plan plan = {0};
+    struct pointwise plan = {0};
     bool ok = plan_unary(p, node, &plan);
-    if (!ok) plan = (struct plan){0}, ok = plan_binary(p, node, out, &plan);
-    if (!ok) plan = (struct plan){0}, ok = plan_where(p, node, &plan);
+    if (!ok) plan = (struct pointwise){0}, ok = plan_binary(p, node, out, &plan);
+    if (!ok) plan = (struct pointwise){0}, ok = plan_where(p, node, &plan);
     if (!ok) return REEL_OK;
     *out_done = true;
-    return emit(p, node, node->op_type, &plan, node->out[0]);
+    return gpu_pointwise_emit(p, node, node->op_type, &plan, node->out[0]);
 }
 
 // ---- epilogues -------------------------------------------------------------------------
@@ -554,14 +576,15 @@ enum reel_err gpu_finish_epilogue(struct lowered *p, const struct node *node, in
     const struct value *y = node->out[0];
     for (int i = from; i < node->n_epilogue; i++) {
         const struct epilogue *e = &node->epilogue[i];
-        struct plan plan = {.main = y};
+        struct pointwise plan = {.main = y};
         struct info *out = info_of(p, y);
         const enum gpu_op op = op_of_epilogue(e->kind);
-        if (e->other ? !add_binary(p, &plan, op, e->other) : !add_unary(&plan, op, e->alpha, e->beta))
+        if (e->other ? !gpu_pointwise_operand(p, &plan, op, e->other)
+                     : !gpu_pointwise_step(&plan, op, e->alpha, e->beta))
             return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its epilogue", node->name);
         // into a new buffer: forms of before must not be read any more
         const enum form_kind kind = gpu_best_form(p, out);
-        enum reel_err err = emit(p, node, gpu_op_name(op), &plan, y);
+        enum reel_err err = gpu_pointwise_emit(p, node, gpu_op_name(op), &plan, y);
         if (err) return err;
         for (int k = 0; k < FORMS; k++)
             if (k != (int)kind) out->form[k] = REF_NONE;

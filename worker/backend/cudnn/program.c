@@ -531,14 +531,26 @@ static bool already_made(const struct lowered *p, const struct node *node)
     return node->n_out == 1 && node->out[0] && gpu_best_form(p, info_of(p, node->out[0])) == FORM_IMAGE;
 }
 
+// Whether the lowering goes by the name: of com.microsoft's operators some have
+// names of their own, or are ONNX's.
+static bool known_domain(const struct node *node)
+{
+    static const char *const ms[] = {"Gelu", "QuickGelu", "FastGelu", "BiasGelu", "QuantizeLinear", "DequantizeLinear"};
+    if (!*node->domain || !strcmp(node->domain, "ai.onnx")) return true;
+    for (size_t i = 0; i < sizeof ms / sizeof *ms; i++)
+        if (!strcmp(node->domain, "com.microsoft") && node_is(node, ms[i])) return true;
+    return false;
+}
+
 static enum reel_err compile_node(struct lowered *p, const struct node *node)
 {
-    static lower_fn *const lower[] = {gpu_lower_conv,   gpu_lower_deconv, gpu_lower_pool, gpu_lower_matmul,
-                                      gpu_lower_resize, gpu_lower_reduce, gpu_lower_norm, gpu_lower_elementwise,
-                                      gpu_lower_view,   gpu_lower_join,   gpu_lower_move, gpu_lower_gather};
+    static lower_fn *const lower[] = {gpu_lower_conv,     gpu_lower_deconv, gpu_lower_pool, gpu_lower_matmul,
+                                      gpu_lower_resize,   gpu_lower_reduce, gpu_lower_norm, gpu_lower_elementwise,
+                                      gpu_lower_quantize, gpu_lower_view,   gpu_lower_join, gpu_lower_move,
+                                      gpu_lower_gather};
     bool done = already_made(p, node); // by its input (channels_last)
     enum reel_err err = REEL_OK;
-    if (!dynamic_node(p, node) && !empty_node(p, node) && (!*node->domain || !strcmp(node->domain, "ai.onnx")))
+    if (!dynamic_node(p, node) && !empty_node(p, node) && known_domain(node))
         for (size_t i = 0; !done && !err && i < sizeof lower / sizeof *lower; i++) err = lower[i](p, node, &done);
     if (!err && !done) err = gpu_lower_host(p, node);
     return err ? err : gpu_lower_halo(p, node);

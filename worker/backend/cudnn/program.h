@@ -237,7 +237,8 @@ void gpu_move_pads(const struct lowered *p, const struct info *i, enum form_kind
 
 typedef enum reel_err lower_fn(struct lowered *p, const struct node *node, bool *out_done);
 lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu_lower_resize, gpu_lower_reduce,
-    gpu_lower_norm, gpu_lower_elementwise, gpu_lower_view, gpu_lower_join, gpu_lower_move, gpu_lower_gather;
+    gpu_lower_norm, gpu_lower_elementwise, gpu_lower_quantize, gpu_lower_view, gpu_lower_join, gpu_lower_move,
+    gpu_lower_gather;
 // The operator's reference implementation on the host; takes every node.
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
 // What the neighbours' rows are in each result of a node that has been lowered.
@@ -252,7 +253,24 @@ enum reel_err gpu_run_host_call(struct lowered *p, const struct step *s, void *(
 bool gpu_deferrable(const struct lowered *p, const struct node *node, int factor);
 void gpu_defer(struct lowered *p, const struct node *node, int factor, int kind);
 
-// ---- epilogues (gpu_lower_elementwise.c) -------------------------------------------------
+// ---- pointwise chains (lower_elementwise.c)
+
+// A chain on `main`, operands not yet made ready.
+struct pointwise {
+    const struct value *main;
+    const struct value *operand[GPU_OPERANDS];
+    int along[GPU_OPERANDS]; // 0: seen by the rules of broadcasting; else a row of numbers along that axis, less 1
+    struct gpu_chain chain;
+};
+// Append a step; false when there is no room. A scalar constant becomes a number in it.
+bool gpu_pointwise_step(struct pointwise *plan, enum gpu_op op, float alpha, float beta);
+bool gpu_pointwise_operand(struct lowered *p, struct pointwise *plan, enum gpu_op op, const struct value *other);
+// The chain from its main operand to `to`, which comes to lie where its readers want
+// it: as an image beside images, and where other types become pictures.
+enum reel_err gpu_pointwise_emit(struct lowered *p, const struct node *node, const char *label,
+                                 const struct pointwise *plan, const struct value *to);
+
+// ---- epilogues (lower_elementwise.c) -------------------------------------------------
 
 // Turns the node's epilogue into a chain behind an image of out's extents in its
 // IMAGE form (or rows of channels with `columns`), as far as it goes; the first

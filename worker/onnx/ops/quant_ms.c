@@ -187,6 +187,41 @@ static enum reel_err qlinear_unary_eval(const struct op_call *call)
     return err;
 }
 
+// The rows that a softmax is taken over: `n` elements, `inner` apart. Its attribute
+// says the opset of the Softmax it stands for: below 13 all dimensions from axis on
+// are one.
+static enum reel_err qlinear_softmax_rows(const struct op_call *call, int64_t *outer, int64_t *n, int64_t *inner)
+{
+    const struct reel_shape *s = &call->in[0]->shape;
+    int axis;
+    enum reel_err err = op_axis(node_attr_int(call->node, "axis", -1), s->ndim, &axis);
+    if (err) return err;
+    const bool one = node_attr_int(call->node, "opset", 13) < 13;
+    *outer = shape_span(s, 0, axis);
+    *n = shape_span(s, axis, one ? s->ndim : axis + 1);
+    *inner = one ? 1 : shape_span(s, axis + 1, s->ndim);
+    return REEL_OK;
+}
+
+static enum reel_err qlinear_softmax_eval(const struct op_call *call)
+{
+    if (!call_out(call, 0)) return REEL_OK;
+    int64_t outer = 0, n = 0, inner = 0;
+    struct work x = {0};
+    enum reel_err err = qlinear_softmax_rows(call, &outer, &n, &inner);
+    if (!err) err = dequantized(call, 0, &x);
+    for (int64_t i = 0; !err && n && i < outer * inner; i++) {
+        float *p = (float *)x.p + i / inner * n * inner + i % inner, most = p[0];
+        double sum = 0;
+        for (int64_t k = 0; k < n; k++) most = p[k * inner] > most ? p[k * inner] : most;
+        for (int64_t k = 0; k < n; k++) sum += exp((double)p[k * inner] - (double)most);
+        for (int64_t k = 0; k < n; k++) p[k * inner] = (float)(exp((double)p[k * inner] - (double)most) / sum);
+    }
+    if (!err) err = store_quantized(call, 3, x.p, &call->in[0]->shape, call->in[0]->dtype);
+    work_fini(&x);
+    return err;
+}
+
 // The window of a pool: of the attributes, or (global) the whole input.
 static enum reel_err qlinear_pool_window(const struct op_call *call, struct window *w, struct reel_shape *out_shape)
 {
@@ -331,6 +366,7 @@ const struct op_def ops_quant_ms[] = {
     {MS, "QLinearMul", 1, 1, 7, 8, 1, 1, TYPES_Q8, 0, qlinear_binary_infer, qlinear_binary_eval, PER_TENSOR},
     {MS, "QLinearSigmoid", 1, 1, 4, 5, 1, 1, TYPES_Q8, 0, op_infer_same, qlinear_unary_eval, PER_TENSOR},
     {MS, "QLinearLeakyRelu", 1, 1, 4, 5, 1, 1, TYPES_Q8, 0, op_infer_same, qlinear_unary_eval, PER_TENSOR},
+    {MS, "QLinearSoftmax", 1, 1, 5, 5, 1, 1, TYPES_Q8, 0, op_infer_same, qlinear_softmax_eval, PER_TENSOR},
     {MS, "QLinearGlobalAveragePool", 1, 1, 4, 5, 1, 1, TYPES_Q8, 0, qlinear_pool_infer, qlinear_pool_eval,
      "one scale per tensor, channels first"},
     {MS, "QLinearAveragePool", 1, 1, 4, 5, 1, 1, TYPES_Q8, 0, qlinear_pool_infer, qlinear_pool_eval,
