@@ -183,7 +183,7 @@ tests-threads: $(addprefix $(BUILD)/tests/unit/,common/test_bus common/test_ring
                  worker/test_backend_onednn aggregator/test_lane)
 
 # The .cu files compiled for the CPU by tests/cuda_cpu: linked by the tests of
-# kernels, in front of those that nvcc makes.
+# kernels and of surfaces, in front of those that nvcc makes.
 CUDA_CPU_SRC  := $(wildcard kernels/*.cu tests/cuda_cpu/*.cu)
 CUDA_CPU_OBJS := $(patsubst %.cu,$(OBJ)/cuda_cpu/%.o,$(CUDA_CPU_SRC)) $(OBJ)/tests/cuda_cpu/fibers.o
 CXXWARN := -Wall -Wextra -Wno-unused-parameter -Wno-unused-function -Wno-unused-variable -Wno-unknown-pragmas $(if $(WERROR),-Werror)
@@ -196,9 +196,9 @@ $(OBJ)/libcuda_cpu.a: $(CUDA_CPU_OBJS)
 	ar rcs $@ $^
 
 room = $(word 3,$(subst /, ,$(1)))
-test_libs = $(if $(filter kernels,$(1)),$(OBJ)/libcuda_cpu.a)
+test_libs = $(if $(filter kernels,$(call room,$(1)))$(filter %/test_nvenc.c,$(1)),$(OBJ)/libcuda_cpu.a)
 define unit_test
-$(BUILD)/$(basename $(1)): $(OBJ)/$(basename $(1)).o $(call test_libs,$(call room,$(1))) $(OBJ)/lib$(call room,$(1)).a $(OBJ)/libkernels.a $(OBJ)/libcommon.a
+$(BUILD)/$(basename $(1)): $(OBJ)/$(basename $(1)).o $(call test_libs,$(1)) $(OBJ)/lib$(call room,$(1)).a $(OBJ)/libkernels.a $(OBJ)/libcommon.a
 	@mkdir -p $$(@D)
 	$$(CC) $$(LDALL) $$^ $$(LIBS_$(call room,$(1))) -o $$@
 endef
