@@ -265,6 +265,20 @@ static int launch(struct exec *e, const struct step *s, const void *const *opera
         return gpu_layer_norm(&s->u.layer_norm, x, extra[0], extra[1], y, stream);
     case STEP_GATHER:
         return gpu_gather(&s->u.gather, x, w, y, stream);
+    case STEP_TOPK:
+        return gpu_topk(&s->u.topk, x, y, at(e, s->extra[0]), at(e, s->extra[1]), stream);
+    case STEP_GATHER_AT:
+        return gpu_gather_at(&s->u.index, x, w, y, stream);
+    case STEP_SCATTER:
+        return gpu_scatter(&s->u.index, x, w, extra[0], y, at(e, s->extra[1]), stream);
+    case STEP_ONE_HOT:
+        return gpu_one_hot(&s->u.one_hot, x, w, y, stream);
+    case STEP_SCAN:
+        return gpu_scan(&s->u.scan, x, y, stream);
+    case STEP_TRIANGLE:
+        return gpu_triangle(&s->u.triangle, x, y, stream);
+    case STEP_REVERSE:
+        return gpu_reverse(&s->u.reverse, x, w, y, stream);
     case STEP_UPLOAD:
     case STEP_DOWNLOAD:
     case STEP_HOST:

@@ -128,6 +128,27 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
     case STEP_GATHER:
         gpu_gather_ref(&s->u.gather, x, w, y);
         break;
+    case STEP_TOPK:
+        gpu_topk_ref(&s->u.topk, x, y, at(e, s->extra[0]));
+        break;
+    case STEP_GATHER_AT:
+        gpu_gather_at_ref(&s->u.index, x, w, y);
+        break;
+    case STEP_SCATTER:
+        gpu_scatter_ref(&s->u.index, x, w, extra[0], y);
+        break;
+    case STEP_ONE_HOT:
+        gpu_one_hot_ref(&s->u.one_hot, x, w, y);
+        break;
+    case STEP_SCAN:
+        gpu_scan_ref(&s->u.scan, x, y);
+        break;
+    case STEP_TRIANGLE:
+        gpu_triangle_ref(&s->u.triangle, x, y);
+        break;
+    case STEP_REVERSE:
+        gpu_reverse_ref(&s->u.reverse, x, w, y);
+        break;
     case STEP_UPLOAD:
     case STEP_DOWNLOAD:
         memcpy(y, x, s->bytes);

@@ -335,6 +335,20 @@ enum reel_err gpu_need_view(struct lowered *p, const struct value *v, struct vie
     return gpu_need_view_in(p, v, v->constant ? FORM_PLAIN : gpu_best_form(p, info_of(p, v)), out_view);
 }
 
+enum reel_err gpu_need_rows(struct lowered *p, const struct value *v, enum form_kind *out_kind, struct ref *out_ref)
+{
+    const struct info *i = info_of(p, v);
+    const bool plain = v->constant || gpu_has_form(i, FORM_PLAIN) || i->dtype != REEL_F32 || !gpu_on_device(p, i);
+    *out_kind = canonical(p, plain ? FORM_PLAIN : FORM_LOW);
+    return gpu_need_form(p, v, *out_kind, out_ref);
+}
+
+bool gpu_only_on_host(const struct lowered *p, const struct value *v)
+{
+    const struct info *i = info_of(p, v);
+    return !v->constant && gpu_has_form(i, FORM_HOST) && !gpu_on_device(p, i);
+}
+
 enum form_kind gpu_result_form(const struct lowered *p, const struct info *out, enum form_kind beside)
 {
     if (out->dtype != REEL_F32) return FORM_PLAIN;
@@ -547,7 +561,7 @@ static enum reel_err compile_node(struct lowered *p, const struct node *node)
     static lower_fn *const lower[] = {gpu_lower_conv,     gpu_lower_deconv, gpu_lower_pool, gpu_lower_matmul,
                                       gpu_lower_resize,   gpu_lower_reduce, gpu_lower_norm, gpu_lower_elementwise,
                                       gpu_lower_quantize, gpu_lower_view,   gpu_lower_join, gpu_lower_move,
-                                      gpu_lower_gather};
+                                      gpu_lower_gather,   gpu_lower_select};
     bool done = already_made(p, node); // by its input (channels_last)
     enum reel_err err = REEL_OK;
     if (!dynamic_node(p, node) && !empty_node(p, node) && known_domain(node))

@@ -202,6 +202,11 @@ enum form_kind gpu_best_form(const struct lowered *p, const struct info *i);
 enum reel_err gpu_need_view(struct lowered *p, const struct value *v, struct view *out_view);
 // In that form.
 enum reel_err gpu_need_view_in(struct lowered *p, const struct value *v, enum form_kind kind, struct view *out_view);
+// The value in rows: LOW where it is only there in the program's float type, else
+// PLAIN; in *out_kind which.
+enum reel_err gpu_need_rows(struct lowered *p, const struct value *v, enum form_kind *out_kind, struct ref *out_ref);
+// Whether it was made on the host and is nowhere else: what only moves it is cheaper there.
+bool gpu_only_on_host(const struct lowered *p, const struct value *v);
 // Where a new result goes: IMAGE beside an IMAGE, LOW beside LOW, else PLAIN.
 enum form_kind gpu_result_form(const struct lowered *p, const struct info *out, enum form_kind beside);
 enum reel_err gpu_make_view(struct lowered *p, const struct value *v, enum form_kind kind, struct view *out_view);
@@ -238,7 +243,7 @@ void gpu_move_pads(const struct lowered *p, const struct info *i, enum form_kind
 typedef enum reel_err lower_fn(struct lowered *p, const struct node *node, bool *out_done);
 lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu_lower_resize, gpu_lower_reduce,
     gpu_lower_norm, gpu_lower_elementwise, gpu_lower_quantize, gpu_lower_view, gpu_lower_join, gpu_lower_move,
-    gpu_lower_gather;
+    gpu_lower_gather, gpu_lower_select;
 // The operator's reference implementation on the host; takes every node.
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
 // What the neighbours' rows are in each result of a node that has been lowered.

@@ -10,6 +10,7 @@
 
 #include "kernels/gpu_fp8.h"
 #include "kernels/gpu_ops.h"
+#include "kernels/gpu_select.h"
 #include "worker/backend/cudnn/pattern.h"
 
 enum buf_kind {
@@ -49,6 +50,13 @@ enum step_kind {
     STEP_NORM,
     STEP_LAYER_NORM,
     STEP_GATHER,
+    STEP_TOPK,
+    STEP_GATHER_AT,
+    STEP_SCATTER,
+    STEP_ONE_HOT,
+    STEP_SCAN,
+    STEP_TRIANGLE,
+    STEP_REVERSE,
     STEP_UPLOAD, // host buffer -> device buffer
     STEP_DOWNLOAD,
     STEP_HOST, // the operator's reference implementation, on host buffers
@@ -70,8 +78,8 @@ struct step {
     const struct node *node; // NULL for changes of form
     const char *label;       // for the dump
     struct ref x, y;
-    struct ref w;                     // weights; tables of COPY and RESIZE (indices)
-    struct ref extra[3];              // RESIZE: weights. REDUCE: mean. NORM: mean, var, scale... see exec.c
+    struct ref w;                     // weights; tables of COPY and RESIZE; indices
+    struct ref extra[3];              // RESIZE: weights. REDUCE: mean. NORM: mean, var, scale... see exec_host.c
     struct ref operand[GPU_OPERANDS]; // of the chain
     size_t bytes;                     // UPLOAD, DOWNLOAD
     struct gpu_pattern pattern;       // PLAN
@@ -89,6 +97,12 @@ struct step {
         struct gpu_norm norm;
         struct gpu_layer_norm layer_norm;
         struct gpu_gather gather;
+        struct gpu_topk topk;
+        struct gpu_index index; // GATHER_AT, SCATTER
+        struct gpu_one_hot one_hot;
+        struct gpu_scan scan;
+        struct gpu_triangle triangle;
+        struct gpu_reverse reverse;
         struct host_call *host;
         struct step_rows rows;
     } u;
