@@ -93,7 +93,7 @@ GPU_OUT-1   := $(addsuffix _stub.c,$(GPU_MODULES))
 
 SRC_common      := $(wildcard common/*.c)
 SRC_kernels     := $(wildcard kernels/*.c)
-SRC_coordinator := $(wildcard coordinator/*.c)
+SRC_coordinator := $(wildcard coordinator/*.c coordinator/*/*.c)
 SRC_decoder     := $(wildcard decoder/*.c)
 SRC_aggregator  := $(wildcard aggregator/*.c aggregator/*/*.c)
 SRC_worker      := $(wildcard worker/*.c worker/*/*.c worker/*/*/*.c)

@@ -19,14 +19,14 @@
 #include "coordinator/journal.h"
 #include "coordinator/ledger.h"
 #include "coordinator/memory.h"
-#include "coordinator/metrics.h"
+#include "coordinator/metrics/metrics.h"
 #include "coordinator/plan.h"
 #include "coordinator/poison.h"
 #include "coordinator/rings.h"
 #include "coordinator/rundir.h"
 #include "coordinator/supervise.h"
 #include "coordinator/team.h"
-#include "coordinator/trace.h"
+#include "coordinator/trace/trace.h"
 
 #define RUN_MAX_LANES 64
 #define NO_LANE UINT32_MAX
@@ -218,7 +218,7 @@ void jobs_quarantine(struct run *run, struct job *job, uint32_t segment, uint32_
 bool jobs_owes(const struct run *run, const struct proc *p);
 uint64_t jobs_quarantined(const struct job *job);
 
-// ---- flow.c -----------------------------------------------------------------
+// ---- flow.c, flow_open.c, flow_gone.c ---------------------------------------
 enum reel_err flow_init(struct run *run);
 void flow_fini(struct run *run);
 // Opens idle lanes, hands out frames, moves windows: until nothing more can be done.

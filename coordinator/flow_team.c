@@ -7,7 +7,7 @@
 
 #include "common/log.h"
 #include "common/proto.h"
-#include "coordinator/coordinator.h"
+#include "coordinator/flow.h"
 
 void flow_team_init(struct run *run)
 {

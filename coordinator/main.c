@@ -12,7 +12,7 @@
 #include "common/life.h"
 #include "common/log.h"
 #include "coordinator/command.h"
-#include "coordinator/metrics_serve.h"
+#include "coordinator/metrics/serve.h"
 #include "coordinator/verify.h"
 
 static int refuse(enum reel_err err)

@@ -4,8 +4,8 @@
 // nothing they or a torn board say leads anywhere else.
 #include "tests/check.h"
 
-#include "coordinator/metrics_http.h"
-#include "coordinator/metrics_text.h"
+#include "coordinator/metrics/http.h"
+#include "coordinator/metrics/text.h"
 
 // ---- requests -------------------------------------------------------------------
 

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "coordinator/trace_file.h"
+#include "coordinator/trace/file.h"
 
 static char folder[CHECK_FOLDER_BYTES], path[CHECK_FOLDER_BYTES + 16];
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The board is written here, and its server watched. See metrics.h.
-#include "coordinator/metrics.h"
+#include "coordinator/metrics/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +15,9 @@
 
 #include "common/life.h"
 #include "coordinator/coordinator.h"
-#include "coordinator/metrics_board.h"
-#include "coordinator/metrics_http.h"
-#include "coordinator/metrics_serve.h"
+#include "coordinator/metrics/board.h"
+#include "coordinator/metrics/http.h"
+#include "coordinator/metrics/serve.h"
 
 _Static_assert(METRICS_PROCESSES == SUPERVISE_MAX, "every process has its row");
 
@@ -372,7 +372,7 @@ static void tell_run(const struct metrics *m, const struct run *run, struct metr
     }
 }
 
-// Pairs with read_board() in metrics_serve.c.
+// Pairs with read_board() in metrics/serve.c.
 static void publish(struct metrics *m, const struct run *run, int64_t now_us)
 {
     struct metrics_data *d = &m->board->data;

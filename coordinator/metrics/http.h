@@ -2,7 +2,7 @@
 //
 // What of HTTP/1.1 three documents for reading need (RFC 9112): which of them is
 // asked for, and the head of the answer. Pure: bytes in, bytes out; called by
-// metrics_serve.c. Nothing of a request but its first line has a meaning here, and
+// metrics/serve.c. Nothing of a request but its first line has a meaning here, and
 // each connection is closed after its answer.
 #ifndef COORDINATOR_METRICS_HTTP_H
 #define COORDINATOR_METRICS_HTTP_H

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // The page at "/" of --metrics: one file, nothing from elsewhere. It reads
-// /status.json (metrics_text.c) every second. Names of files and texts of errors
+// /status.json (metrics/text.c) every second. Names of files and texts of errors
 // only ever become text, never markup.
-#include "coordinator/metrics_text.h"
+#include "coordinator/metrics/text.h"
 
 // clang-format off
 const char metrics_page[] =

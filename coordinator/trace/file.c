@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Events into a file. See trace_file.h.
-#include "coordinator/trace_file.h"
+// Events into a file. See trace/file.h.
+#include "coordinator/trace/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

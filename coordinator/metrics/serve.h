@@ -4,7 +4,7 @@
 // mode, named "metrics". It has the board, read-only, its sockets and no more of
 // the run, opens no file once it serves, and ends with the coordinator.
 //
-// How it is started (metrics.c writes, metrics_serve.c reads):
+// How it is started (metrics.c writes, metrics/serve.c reads):
 //   metrics MARK parent board_fd ready_fd ADDR:PORT
 // It answers once on ready_fd: "ok PORT", or why it cannot serve.
 #ifndef COORDINATOR_METRICS_SERVE_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The board as text. See metrics_text.h.
-#include "coordinator/metrics_text.h"
+// The board as text. See metrics/text.h.
+#include "coordinator/metrics/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>

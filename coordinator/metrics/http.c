@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Requests and the heads of answers. See metrics_http.h.
-#include "coordinator/metrics_http.h"
+// Requests and the heads of answers. See metrics/http.h.
+#include "coordinator/metrics/http.h"
 
 #include <stdio.h>
 #include <string.h>

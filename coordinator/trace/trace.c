@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Messages into events. See trace.h.
-#include "coordinator/trace.h"
+#include "coordinator/trace/trace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "common/json.h"
 #include "common/life.h"
 #include "coordinator/coordinator.h"
-#include "coordinator/trace_file.h"
+#include "coordinator/trace/file.h"
 
 _Static_assert(RUN_MAX_LANES <= 90, "rows below a process, see tid_of()");
 

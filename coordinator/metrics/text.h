@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // What the metrics' server says: Prometheus' text format (version 0.0.4) and the
-// JSON that its page shows. Pure: called by metrics_serve.c with a copy of the board.
+// JSON that its page shows. Pure: called by metrics/serve.c with a copy of the board.
 #ifndef COORDINATOR_METRICS_TEXT_H
 #define COORDINATOR_METRICS_TEXT_H
 
 #include <stddef.h>
 
-#include "coordinator/metrics_board.h"
+#include "coordinator/metrics/board.h"
 
 // Both return a text that the caller frees, NULL without memory. data may hold
 // anything: counts are held to the arrays, text ends where its array does.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Serving the board. See metrics_serve.h. One loop, nothing waits for one client:
+// Serving the board. See metrics/serve.h. One loop, nothing waits for one client:
 // at most CONNECTIONS at once (others wait in the kernel's queue), each for at most
 // some seconds, with a request of at most METRICS_REQUEST_BYTES.
-#include "coordinator/metrics_serve.h"
+#include "coordinator/metrics/serve.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,8 +26,8 @@
 #endif
 
 #include "common/life.h"
-#include "coordinator/metrics_http.h"
-#include "coordinator/metrics_text.h"
+#include "coordinator/metrics/http.h"
+#include "coordinator/metrics/text.h"
 
 #define CONNECTIONS 32
 #define QUEUE 256 // of connections that the kernel holds meanwhile
