@@ -280,7 +280,9 @@ extern "C" int gpu_scatter(const struct gpu_index *p, const void *data, const vo
                            void *work, void *stream)
 {
     const size_t bytes = (size_t)p->count * (size_t)p->elem_bytes;
-    int error = bytes ? cudaMemcpyAsync(y, data, bytes, cudaMemcpyDeviceToDevice, (cudaStream_t)stream) : cudaSuccess;
+    int error = cudaSuccess;
+    if (bytes && data) error = cudaMemcpyAsync(y, data, bytes, cudaMemcpyDeviceToDevice, (cudaStream_t)stream);
+    if (bytes && !data) error = cudaMemsetAsync(y, 0, bytes, (cudaStream_t)stream);
     if (error || !bytes || !p->tuples) return error;
     const long long places = p->count / p->block;
     int *head = (int *)work, *next = head + places;

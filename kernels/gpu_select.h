@@ -67,7 +67,7 @@ struct gpu_index {
 // dst (tuples,block)
 int gpu_gather_at(const struct gpu_index *p, const void *data, const void *index, void *dst, void *stream);
 void gpu_gather_at_ref(const struct gpu_index *p, const void *data, const void *index, void *dst);
-// y is data with updates (tuples,block) put in, in the tuples' order.
+// y is data (NULL: zeros) with updates (tuples,block) put in, in the tuples' order.
 size_t gpu_scatter_work_bytes(const struct gpu_index *p);
 int gpu_scatter(const struct gpu_index *p, const void *data, const void *index, const void *updates, void *y,
                 void *work, void *stream);

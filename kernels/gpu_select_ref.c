@@ -90,7 +90,10 @@ size_t gpu_scatter_work_bytes(const struct gpu_index *p)
 void gpu_scatter_ref(const struct gpu_index *p, const void *data, const void *index, const void *updates, void *y)
 {
     const size_t bytes = (size_t)p->elem_bytes;
-    memcpy(y, data, (size_t)p->count * bytes);
+    if (data)
+        memcpy(y, data, (size_t)p->count * bytes);
+    else
+        memset(y, 0, (size_t)p->count * bytes);
     for (int64_t i = 0; i < p->tuples; i++) {
         const int64_t at = gpu_index_place(p, index, i);
         if (at < 0) continue;

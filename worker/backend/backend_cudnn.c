@@ -320,14 +320,15 @@ extern const struct backend_ops backend_cudnn, backend_cudnn_host;
 // Steps of cudnn/lower_*.c. What changes a shape alone (Reshape, Identity) is no
 // step at all.
 static const char own_ops[] =
-    "Abs Acos Acosh Add Affine And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization Cast "
-    "Ceil Celu Clip Concat Conv ConvTranspose Cos Cosh Crop CumProd CumSum DepthToSpace DequantizeLinear Div "
-    "Elu Equal Erf Exp Expand EyeLike Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool "
-    "GlobalMaxPool Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish Hardmax ImageScaler "
-    "InstanceNormalization IsInf IsNaN LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul "
-    "Max MaxPool Mean Min Mish Mod Mul Neg Not OneHot Or PRelu Pad Pow QLinearConv QLinearMatMul "
-    "QuantizeLinear RMSNormalization Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd "
-    "ReduceSum ReduceSumSquare Relu Resize ReverseSequence Round Scatter ScatterElements ScatterND Selu "
+    "Abs Acos Acosh Add Affine AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool "
+    "BatchNormalization Cast Ceil Celu CenterCropPad Clip Col2Im Concat Conv ConvTranspose Cos Cosh Crop "
+    "CumProd CumSum DeformConv DepthToSpace DequantizeLinear Div Elu Equal Erf Exp Expand EyeLike Floor "
+    "Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual "
+    "GridSample GroupNormalization HardSigmoid HardSwish Hardmax ImageScaler InstanceNormalization IsInf "
+    "IsNaN LRN LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max MaxPool MaxUnpool "
+    "Mean Min Mish Mod Mul Neg Not OneHot Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear "
+    "RMSNormalization Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum "
+    "ReduceSumSquare Relu Resize ReverseSequence RoiAlign Round Scatter ScatterElements ScatterND Selu "
     "Shrink Sigmoid Sign Sin Sinh Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Sub Sum Swish Tan "
     "Tanh ThresholdedRelu Tile TopK Transpose Trilu Upsample Where Xor com.microsoft.BiasGelu "
     "com.microsoft.DequantizeLinear com.microsoft.FastGelu com.microsoft.Gelu com.microsoft.QGemm "

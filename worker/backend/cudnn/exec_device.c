@@ -279,6 +279,20 @@ static int launch(struct exec *e, const struct step *s, const void *const *opera
         return gpu_triangle(&s->u.triangle, x, y, stream);
     case STEP_REVERSE:
         return gpu_reverse(&s->u.reverse, x, w, y, stream);
+    case STEP_GRID_SAMPLE:
+        return gpu_grid_sample(&s->u.grid_sample, x, w, y, stream);
+    case STEP_AFFINE_GRID:
+        return gpu_affine_grid(&s->u.affine_grid, x, y, stream);
+    case STEP_ROI_ALIGN:
+        return gpu_roi_align(&s->u.roi_align, x, w, extra[0], y, stream);
+    case STEP_LRN:
+        return gpu_lrn(&s->u.lrn, x, y, stream);
+    case STEP_DEFORM:
+        return gpu_deform(&s->u.deform, x, w, extra[0], y, stream);
+    case STEP_COL2IM:
+        return gpu_col2im(&s->u.col2im, x, y, stream);
+    case STEP_POOL_PLACES:
+        return gpu_pool_places(&s->u.pool, x, y, stream);
     case STEP_UPLOAD:
     case STEP_DOWNLOAD:
     case STEP_HOST:

@@ -149,6 +149,27 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
     case STEP_REVERSE:
         gpu_reverse_ref(&s->u.reverse, x, w, y);
         break;
+    case STEP_GRID_SAMPLE:
+        gpu_grid_sample_ref(&s->u.grid_sample, x, w, y);
+        break;
+    case STEP_AFFINE_GRID:
+        gpu_affine_grid_ref(&s->u.affine_grid, x, y);
+        break;
+    case STEP_ROI_ALIGN:
+        gpu_roi_align_ref(&s->u.roi_align, x, w, extra[0], y);
+        break;
+    case STEP_LRN:
+        gpu_lrn_ref(&s->u.lrn, x, y);
+        break;
+    case STEP_DEFORM:
+        gpu_deform_ref(&s->u.deform, x, w, extra[0], y);
+        break;
+    case STEP_COL2IM:
+        gpu_col2im_ref(&s->u.col2im, x, y);
+        break;
+    case STEP_POOL_PLACES:
+        gpu_pool_places_ref(&s->u.pool, x, y);
+        break;
     case STEP_UPLOAD:
     case STEP_DOWNLOAD:
         memcpy(y, x, s->bytes);

@@ -41,24 +41,6 @@ static int elem_bytes(const struct lowered *p, const struct info *i, enum form_k
     return (int)(kind == FORM_LOW ? gpu_elem_bytes(p->low) : reel_dtype_bytes(i->dtype));
 }
 
-static enum reel_err add(struct lowered *p, const struct step *made, const struct node *node)
-{
-    struct step *s = gpu_add_step(p, made->kind, node, made->label);
-    if (!s) return gpu_no_memory(node);
-    *s = *made;
-    s->node = node;
-    gpu_touch_last(p);
-    return REEL_OK;
-}
-
-static struct step new_step(enum step_kind kind, const char *label)
-{
-    struct step s = {.kind = kind, .label = label, .x = REF_NONE, .y = REF_NONE, .w = REF_NONE};
-    for (size_t i = 0; i < sizeof s.extra / sizeof *s.extra; i++) s.extra[i] = REF_NONE;
-    for (int i = 0; i < GPU_OPERANDS; i++) s.operand[i] = REF_NONE;
-    return s;
-}
-
 // ---- TopK ------------------------------------------------------------------------------
 
 static enum reel_err lower_topk(struct lowered *p, const struct node *node, bool *out_done)
@@ -73,7 +55,7 @@ static enum reel_err lower_topk(struct lowered *p, const struct node *node, bool
     if (!shaped || !is_exact(in->dtype) || in->dtype == REEL_I64 || !along_axis(&in->shape, axis, &a)) return REEL_OK;
     if (!along_axis(&shaped->shape, axis, &k) || a.n > GPU_TOPK_MOST_N || k.n > GPU_TOPK_MOST_K) return REEL_OK;
     if (a.outer * a.inner > INT32_MAX) return REEL_OK;
-    struct step s = new_step(STEP_TOPK, "top k");
+    struct step s = gpu_step_of(STEP_TOPK, "top k");
     enum form_kind kind;
     enum reel_err err = gpu_need_rows(p, v, &kind, &s.x);
     s.u.topk = (struct gpu_topk){.elem = gpu_form_elem(p, in, kind),
@@ -88,7 +70,7 @@ static enum reel_err lower_topk(struct lowered *p, const struct node *node, bool
     if (!err && bytes) err = gpu_make_temporary(p, bytes, &work);
     s.extra[1] = work;
     *out_done = true;
-    return err ? err : add(p, &s, node);
+    return err ? err : gpu_put_step(p, &s, node);
 }
 
 // ---- indices ---------------------------------------------------------------------------
@@ -172,7 +154,7 @@ static bool index_of(struct lowered *p, const struct node *node, struct gpu_inde
 static enum reel_err lower_gather_at(struct lowered *p, const struct node *node, bool *out_done)
 {
     const struct info *in = info_of(p, node->in[0]);
-    struct step s = new_step(STEP_GATHER_AT, "gather");
+    struct step s = gpu_step_of(STEP_GATHER_AT, "gather");
     enum form_kind kind;
     if (!index_of(p, node, &s.u.index) || s.u.index.tuples * s.u.index.block != info_of(p, node->out[0])->count)
         return REEL_OK;
@@ -182,7 +164,7 @@ static enum reel_err lower_gather_at(struct lowered *p, const struct node *node,
     s.u.index.elem = gpu_form_elem(p, in, kind);
     s.u.index.elem_bytes = elem_bytes(p, in, kind);
     *out_done = true;
-    return err ? err : add(p, &s, node);
+    return err ? err : gpu_put_step(p, &s, node);
 }
 
 static bool combine_of(const struct node *node, const struct info *in, int *out)
@@ -215,7 +197,7 @@ static enum reel_err lower_scatter(struct lowered *p, const struct node *node, b
 {
     if (node->n_in < 3 || !node->in[2]) return REEL_OK;
     const struct info *in = info_of(p, node->in[0]), *updates = info_of(p, node->in[2]);
-    struct step s = new_step(STEP_SCATTER, "scatter");
+    struct step s = gpu_step_of(STEP_SCATTER, "scatter");
     enum form_kind kind = FORM_PLAIN;
     if (updates->dtype != in->dtype || !index_of(p, node, &s.u.index) || !combine_of(node, in, &s.u.index.combine))
         return REEL_OK;
@@ -228,7 +210,7 @@ static enum reel_err lower_scatter(struct lowered *p, const struct node *node, b
     s.u.index.elem = gpu_form_elem(p, in, kind);
     s.u.index.elem_bytes = elem_bytes(p, in, kind);
     *out_done = true;
-    return err ? err : add(p, &s, node);
+    return err ? err : gpu_put_step(p, &s, node);
 }
 
 // ---- one of many -----------------------------------------------------------------------
@@ -242,7 +224,7 @@ static enum reel_err lower_one_hot(struct lowered *p, const struct node *node, b
     if (!is_exact(index->dtype) || !movable(values) || values->count != 2 ||
         !along_axis(&out->shape, node_attr_int(node, "axis", -1), &a))
         return REEL_OK;
-    struct step s = new_step(STEP_ONE_HOT, "one hot");
+    struct step s = gpu_step_of(STEP_ONE_HOT, "one hot");
     enum form_kind kind;
     enum reel_err err = gpu_need_rows(p, node->in[0], &kind, &s.x);
     if (!err) err = gpu_need_form(p, node->in[2], FORM_PLAIN, &s.w);
@@ -253,7 +235,7 @@ static enum reel_err lower_one_hot(struct lowered *p, const struct node *node, b
                                        .depth = a.n,
                                        .inner = a.inner};
     *out_done = true;
-    return err ? err : add(p, &s, node);
+    return err ? err : gpu_put_step(p, &s, node);
 }
 
 // The position of the largest, then one of many.
@@ -264,7 +246,7 @@ static enum reel_err lower_hardmax(struct lowered *p, const struct node *node, b
     struct along a;
     if (!is_exact(in->dtype) || !along_axis(&in->shape, axis, &a)) return REEL_OK;
     if (node->opset < 13) a.n *= a.inner, a.inner = 1; // a matrix
-    struct step best = new_step(STEP_ARGMAX, "largest"), s = new_step(STEP_ONE_HOT, "one hot");
+    struct step best = gpu_step_of(STEP_ARGMAX, "largest"), s = gpu_step_of(STEP_ONE_HOT, "one hot");
     enum form_kind kind;
     const float values[2] = {0, 1};
     enum reel_err err = gpu_need_rows(p, node->in[0], &kind, &best.x);
@@ -277,7 +259,7 @@ static enum reel_err lower_hardmax(struct lowered *p, const struct node *node, b
                                         .src_outer = a.n * a.inner,
                                         .src_reduce = a.inner,
                                         .src_inner = 1};
-    if (!err) err = add(p, &best, node);
+    if (!err) err = gpu_put_step(p, &best, node);
     if (!err) err = gpu_make_constant_floats(p, values, 2, 2, elem, &s.w);
     if (!err) err = gpu_make_form(p, node->out[0], kind, &s.y);
     s.x = best.y;
@@ -287,7 +269,7 @@ static enum reel_err lower_hardmax(struct lowered *p, const struct node *node, b
                                        .depth = a.n,
                                        .inner = a.inner};
     *out_done = true;
-    return err ? err : add(p, &s, node);
+    return err ? err : gpu_put_step(p, &s, node);
 }
 
 // ---- prefixes, triangles, reversed sequences --------------------------------------------
@@ -302,7 +284,7 @@ static enum reel_err lower_scan(struct lowered *p, const struct node *node, bool
     if (!axis || n != 1 || !is_exact(in->dtype) || in->dtype == REEL_BOOL || !along_axis(&in->shape, *axis, &a))
         return REEL_OK;
     if (a.outer * a.inner > INT32_MAX) return REEL_OK;
-    struct step s = new_step(STEP_SCAN, "prefixes");
+    struct step s = gpu_step_of(STEP_SCAN, "prefixes");
     enum form_kind kind;
     enum reel_err err = gpu_need_rows(p, node->in[0], &kind, &s.x);
     if (!err) err = gpu_make_form(p, node->out[0], FORM_PLAIN, &s.y);
@@ -315,7 +297,7 @@ static enum reel_err lower_scan(struct lowered *p, const struct node *node, bool
                                  .reverse = node_attr_int(node, "reverse", 0) != 0,
                                  .product = node_is(node, "CumProd")};
     *out_done = true;
-    return err ? err : add(p, &s, node);
+    return err ? err : gpu_put_step(p, &s, node);
 }
 
 static enum reel_err lower_triangle(struct lowered *p, const struct node *node, bool *out_done)
@@ -326,7 +308,7 @@ static enum reel_err lower_triangle(struct lowered *p, const struct node *node, 
     const int64_t zero = 0, *k = &zero;
     if (node->n_in > 1 && node->in[1]) k = gpu_const_ints(p, node->in[1], &n);
     if (!k || n != 1 || nd < 2 || !movable(in)) return REEL_OK;
-    struct step s = new_step(STEP_TRIANGLE, "triangle");
+    struct step s = gpu_step_of(STEP_TRIANGLE, "triangle");
     enum form_kind kind;
     enum reel_err err = gpu_need_rows(p, node->in[0], &kind, &s.x);
     if (!err) err = gpu_make_form(p, node->out[0], kind, &s.y);
@@ -340,7 +322,7 @@ static enum reel_err lower_triangle(struct lowered *p, const struct node *node, 
                                                              : *k,
                                          .upper = node_attr_int(node, "upper", 1) != 0};
     *out_done = true;
-    return err ? err : add(p, &s, node);
+    return err ? err : gpu_put_step(p, &s, node);
 }
 
 static enum reel_err lower_reverse(struct lowered *p, const struct node *node, bool *out_done)
@@ -350,7 +332,7 @@ static enum reel_err lower_reverse(struct lowered *p, const struct node *node, b
     if (node->n_in < 2 || !node->in[1] || info_of(p, node->in[1])->dtype != REEL_I64 || !movable(in)) return REEL_OK;
     if (in->shape.ndim < 2 || batch < 0 || batch > 1 || time != 1 - batch) return REEL_OK;
     if (info_of(p, node->in[1])->count != in->shape.dim[batch]) return REEL_OK;
-    struct step s = new_step(STEP_REVERSE, "reverse");
+    struct step s = gpu_step_of(STEP_REVERSE, "reverse");
     enum form_kind kind;
     enum reel_err err = gpu_need_rows(p, node->in[0], &kind, &s.x);
     if (!err) err = gpu_need_form(p, node->in[1], FORM_PLAIN, &s.w);
@@ -361,7 +343,7 @@ static enum reel_err lower_reverse(struct lowered *p, const struct node *node, b
                                        .inner = in->count / (in->shape.dim[0] * in->shape.dim[1]),
                                        .batch_first = batch == 0};
     *out_done = true;
-    return err ? err : add(p, &s, node);
+    return err ? err : gpu_put_step(p, &s, node);
 }
 
 // What depends on the shape alone is a constant.

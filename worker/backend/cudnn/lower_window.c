@@ -17,7 +17,8 @@ enum reel_err gpu_lower_pool(struct lowered *p, const struct node *node, bool *o
     if ((!average && !node_is(node, "MaxPool")) || !node->in[0] || !node->out[0]) return REEL_OK;
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
     if (!in->image || !out->image || in->c != out->c || in->n != out->n || node->n_epilogue) return REEL_OK;
-    if (node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->uses) return REEL_OK; // indices
+    const bool places = node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->uses;
+    if (places && node_attr_int(node, "storage_order", 0)) return REEL_OK;
     struct gpu_pool g = {.elem = p->low,
                          .n = in->n,
                          .c = in->c,
@@ -67,7 +68,12 @@ enum reel_err gpu_lower_pool(struct lowered *p, const struct node *node, bool *o
     s->y = y;
     gpu_touch_last(p);
     *out_done = true;
-    return REEL_OK;
+    if (!places) return REEL_OK;
+    struct step t = gpu_step_of(STEP_POOL_PLACES, "places");
+    t.x = x;
+    t.u.pool = g;
+    err = gpu_make_form(p, node->out[1], FORM_PLAIN, &t.y);
+    return err ? err : gpu_put_step(p, &t, node);
 }
 
 // ---- resize --------------------------------------------------------------------------

@@ -44,21 +44,34 @@ static int add_buf(struct lowered *p, enum buf_kind kind, size_t bytes, const vo
     return p->n_bufs++;
 }
 
+struct step gpu_step_of(enum step_kind kind, const char *label)
+{
+    struct step s = {.kind = kind, .label = label, .x = REF_NONE, .y = REF_NONE, .w = REF_NONE};
+    for (size_t i = 0; i < sizeof s.extra / sizeof *s.extra; i++) s.extra[i] = REF_NONE;
+    for (int i = 0; i < GPU_OPERANDS; i++) s.operand[i] = REF_NONE;
+    return s;
+}
+
 struct step *gpu_add_step(struct lowered *p, enum step_kind kind, const struct node *node, const char *label)
 {
     struct step *steps = grow(p->steps, p->n_steps, &p->cap_steps, sizeof *p->steps);
     if (!steps) return NULL;
     p->steps = steps;
     struct step *s = &p->steps[p->n_steps++];
-    memset(s, 0, sizeof *s);
-    s->kind = kind;
+    *s = gpu_step_of(kind, label);
     s->node = node;
-    s->label = label;
-    s->x = s->y = s->w = REF_NONE;
-    for (size_t i = 0; i < sizeof s->extra / sizeof *s->extra; i++) s->extra[i] = REF_NONE;
-    for (int i = 0; i < GPU_OPERANDS; i++) s->operand[i] = REF_NONE;
     if (kind == STEP_HOST) p->n_host_steps++;
     return s;
+}
+
+enum reel_err gpu_put_step(struct lowered *p, const struct step *made, const struct node *node)
+{
+    struct step *s = gpu_add_step(p, made->kind, node, made->label);
+    if (!s) return gpu_no_memory(node);
+    *s = *made;
+    s->node = node;
+    gpu_touch_last(p);
+    return REEL_OK;
 }
 
 void gpu_touch(struct lowered *p, struct ref r, int step)
@@ -558,10 +571,10 @@ static bool known_domain(const struct node *node)
 
 static enum reel_err compile_node(struct lowered *p, const struct node *node)
 {
-    static lower_fn *const lower[] = {gpu_lower_conv,     gpu_lower_deconv, gpu_lower_pool, gpu_lower_matmul,
-                                      gpu_lower_resize,   gpu_lower_reduce, gpu_lower_norm, gpu_lower_elementwise,
-                                      gpu_lower_quantize, gpu_lower_view,   gpu_lower_join, gpu_lower_move,
-                                      gpu_lower_gather,   gpu_lower_select};
+    static lower_fn *const lower[] = {gpu_lower_conv,     gpu_lower_deconv, gpu_lower_pool,   gpu_lower_matmul,
+                                      gpu_lower_resize,   gpu_lower_reduce, gpu_lower_norm,   gpu_lower_elementwise,
+                                      gpu_lower_quantize, gpu_lower_view,   gpu_lower_join,   gpu_lower_move,
+                                      gpu_lower_gather,   gpu_lower_select, gpu_lower_sample, gpu_lower_deform};
     bool done = already_made(p, node); // by its input (channels_last)
     enum reel_err err = REEL_OK;
     if (!dynamic_node(p, node) && !empty_node(p, node) && known_domain(node))

@@ -181,6 +181,9 @@ enum reel_err gpu_make_part(struct lowered *p, const struct value *v, struct ref
 
 // A step with all references set to nowhere; NULL when out of memory.
 struct step *gpu_add_step(struct lowered *p, enum step_kind kind, const struct node *node, const char *label);
+// The same by value, to be filled in before its buffers are made; and added.
+struct step gpu_step_of(enum step_kind kind, const char *label);
+enum reel_err gpu_put_step(struct lowered *p, const struct step *made, const struct node *node);
 // Marks every buffer that the last step refers to as used there.
 void gpu_touch_last(struct lowered *p);
 void gpu_touch(struct lowered *p, struct ref r, int step);
@@ -243,7 +246,7 @@ void gpu_move_pads(const struct lowered *p, const struct info *i, enum form_kind
 typedef enum reel_err lower_fn(struct lowered *p, const struct node *node, bool *out_done);
 lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu_lower_resize, gpu_lower_reduce,
     gpu_lower_norm, gpu_lower_elementwise, gpu_lower_quantize, gpu_lower_view, gpu_lower_join, gpu_lower_move,
-    gpu_lower_gather, gpu_lower_select;
+    gpu_lower_gather, gpu_lower_select, gpu_lower_sample, gpu_lower_deform;
 // The operator's reference implementation on the host; takes every node.
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
 // What the neighbours' rows are in each result of a node that has been lowered.

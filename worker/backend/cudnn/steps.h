@@ -10,6 +10,7 @@
 
 #include "kernels/gpu_fp8.h"
 #include "kernels/gpu_ops.h"
+#include "kernels/gpu_sample.h"
 #include "kernels/gpu_select.h"
 #include "worker/backend/cudnn/pattern.h"
 
@@ -57,6 +58,13 @@ enum step_kind {
     STEP_SCAN,
     STEP_TRIANGLE,
     STEP_REVERSE,
+    STEP_GRID_SAMPLE,
+    STEP_AFFINE_GRID,
+    STEP_ROI_ALIGN,
+    STEP_LRN,
+    STEP_DEFORM,
+    STEP_COL2IM,
+    STEP_POOL_PLACES,
     STEP_UPLOAD, // host buffer -> device buffer
     STEP_DOWNLOAD,
     STEP_HOST, // the operator's reference implementation, on host buffers
@@ -103,6 +111,12 @@ struct step {
         struct gpu_scan scan;
         struct gpu_triangle triangle;
         struct gpu_reverse reverse;
+        struct gpu_grid_sample grid_sample;
+        struct gpu_affine_grid affine_grid;
+        struct gpu_roi_align roi_align;
+        struct gpu_lrn lrn;
+        struct gpu_deform deform;
+        struct gpu_col2im col2im;
         struct host_call *host;
         struct step_rows rows;
     } u;
