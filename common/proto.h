@@ -46,6 +46,9 @@
 //             and output n
 //   TAKEN     nobody reads; FREE as soon as       FREE      every worker ever given n has answered
 //             every holder has answered or died             or is dead
+//   (seen)    where a network looks at frames    -         an input slot is not written before the
+//             n - k to n + k, a holder of n               frames to n + k are FREE too; n is given
+//             reads their inputs as well                  when those to n + k are DECODED
 //   (parts)   a frame in parts: GIVEN while a     DECODED   no part is held, not all are done
 //             part is held, each by one worker;   DONE      DONE(n, part) of the last part
 //             all write their rows of one slot
@@ -297,9 +300,11 @@ struct reel_rec_lane_end {
 
 // ---- worker ---------------------------------------------------------------
 
+#define REEL_MAX_LOOKBACK 7
+
 struct reel_rec_model {
     uint32_t task;     // enum reel_task, resolved
-    uint32_t lookback; // k of window models; 0 for frame models
+    uint32_t lookback; // k of window models, which see frames n - k to n + k; 0 for frame models
     uint32_t batch;    // largest batch it takes
     uint32_t stateful;
     uint64_t memory_bytes;      // of weights
@@ -344,6 +349,8 @@ struct reel_rec_work {
     // Workers that have the parts above and below, + 1, where rows go from device to
     // device (all have JOINED); 0: there is none, or they go through host memory.
     uint16_t up, down;
+    uint32_t after; // of window models: frames behind n that are there, lookback or less at the end
+    uint32_t reserved;
     uint64_t round; // of parts that exchange rows (common/rounds.h); else 0
     int64_t pts;
 };

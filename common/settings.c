@@ -126,6 +126,8 @@ static const struct opt_def defs[] = {
 
     ENUM("io.layout", io.layout, "auto", "auto,nchw,nhwc", 0, "Network input and output", "order of the dimensions"),
     ENUM("io.channels", io.channels, "auto", "auto,rgb,bgr,y", 0, "Network input and output", "channels of the input"),
+    INT("io.frames", io.frames, "0", 0, 15, "N", 0, "Network input and output",
+        "frames seen at once, an odd number, the middle one is made (0: guessed)"),
     ENUM("io.range", io.range, "auto", "auto,0-1,0-255,-1-1", 0, "Network input and output", "values of the input"),
     LIST("io.mean", io.mean, "Network input and output", "subtracted per channel, of values in 0..1"),
     LIST("io.std", io.std, "Network input and output", "divided by per channel, of values in 0..1"),

@@ -98,6 +98,7 @@ struct reel_settings {
     // io: what the network's input and output mean
     struct {
         int layout, channels, range;
+        int frames;                  // that the network sees at once; 0: guessed
         struct opt_floats mean, std; // of values in 0..1, per channel of the network's order
         char size[SET_WORD];         // "WxH" of the network's input when it is dynamic
         int resize;

@@ -285,6 +285,7 @@ struct shares {
     uint32_t processes[REEL_STAGES];
     uint32_t cores;
     uint64_t segments; // of all jobs
+    bool no_cuts;      // inputs cannot be cut into more
 };
 // Pure: which stage bounded the run, and a line for a person with what would help.
 void report_judge(const struct shares *in, struct bottleneck *out);

@@ -301,6 +301,7 @@ static void hand_out(struct run *run, int64_t now_us)
                                         .out_slot = batch.item[i].out_slot,
                                         .flags = f->flags,
                                         .part = batch.item[i].part,
+                                        .after = lane_after(lane, n),
                                         .pts = f->pts};
             run_post(run, w, REEL_MSG_WORK, &rec);
         }

@@ -185,8 +185,21 @@ void jobs_on_scanned(struct run *run, struct proc *p, const struct reel_rec_scan
     if (!err && job->n_entries != rec->n_entries && job->n_entries < MAX_ENTRIES / 2)
         err = reel_fail(REEL_ERR_PROTO, "could not plan \"%s\": %u of %u entries arrived", job->spec->input,
                         job->n_entries, rec->n_entries);
-    struct segment *plan =
-        err ? NULL : plan_segments(m, job->entries, job->n_entries, run->settings.segment_seconds, &job->n_segments);
+    if (err) {
+        jobs_fail(run, job, err, reel_fail_text());
+        return;
+    }
+    supervise_on_progress(p);
+    next_state(job, JOB_SHAPE);
+}
+
+// Where the input is cut; for a model that looks at the frames around each, nowhere: at
+// a cut it would not see them.
+static enum reel_err plan_job(struct run *run, struct job *job)
+{
+    const struct reel_media *m = &job->scanned.media;
+    const double seconds = run->model.lookback ? 0 : run->settings.segment_seconds;
+    struct segment *plan = plan_segments(m, job->entries, job->n_entries, seconds, &job->n_segments);
     free(job->entries);
     job->entries = NULL;
     if (plan && run->only_seconds > 0) {
@@ -194,17 +207,10 @@ void jobs_on_scanned(struct run *run, struct proc *p, const struct reel_rec_scan
         job->scanned.media.n_frames = -1; // as many as there will be
     }
     if (plan) job->segments = calloc(job->n_segments, sizeof *job->segments);
-    if (!err && (!plan || !job->segments))
-        err = reel_fail(REEL_ERR_NOMEM, "could not plan the segments: out of memory");
-    for (uint32_t i = 0; !err && i < job->n_segments; i++)
+    for (uint32_t i = 0; job->segments && i < job->n_segments; i++)
         job->segments[i] = (struct job_segment){.plan = plan[i], .row = NO_ROW};
     free(plan);
-    if (err) {
-        jobs_fail(run, job, err, reel_fail_text());
-        return;
-    }
-    supervise_on_progress(p);
-    next_state(job, JOB_SHAPE);
+    return job->segments ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not plan the segments: out of memory");
 }
 
 // Finished by an earlier run: it stays, or is refused as another command's.
@@ -226,6 +232,10 @@ static void step_done_before(struct run *run, struct job *job)
 static void step_shape(struct run *run, struct job *job)
 {
     bool split = run->settings.split == SET_SPLIT_SPATIAL;
+    if (!job->segments && plan_job(run, job)) {
+        jobs_fail(run, job, REEL_ERR_NOMEM, reel_fail_text());
+        return;
+    }
     struct reel_rec_shape rec = {.job = job->spec->id, .media = job->scanned.media, .in = job->in};
     rec.parts = !split ? 1 : run->workers < LANE_MAX_PARTS ? run->workers : LANE_MAX_PARTS;
     rec.exchange = flow_team_fits(run, rec.parts);

@@ -89,6 +89,7 @@ void lane_open(struct lane *lane, const struct lane_params *params)
     LANE_ASSERT(lane->state == LANE_IDLE && params->epoch > lane->p.epoch);
     LANE_ASSERT(params->in_slots >= 1 && params->in_slots <= LANE_MAX_SLOTS);
     LANE_ASSERT(params->out_slots >= 1 && params->out_slots <= LANE_MAX_SLOTS && params->out_spares <= LANE_MAX_SPARES);
+    LANE_ASSERT(params->in_slots > 2 * params->lookback);
     LANE_ASSERT(params->parts <= LANE_MAX_PARTS && (!params->together || params->parts > 1));
     lane_init(lane);
     lane->p = *params;
@@ -143,13 +144,15 @@ static void settle(struct lane *lane, uint32_t n)
 bool lane_next_window(struct lane *lane, uint32_t *out_end)
 {
     if (lane->state != LANE_OPEN || lane->ended) return false;
-    uint32_t end = lane->low + lane->p.in_slots;
-    if (end < lane->low) end = UINT32_MAX; // at the end of the number space
+    const uint32_t back = lane->p.lookback, from = lane->low > back ? lane->low - back : 0;
+    uint32_t end = from + lane->p.in_slots;
+    if (end < from) end = UINT32_MAX; // at the end of the number space
     if (end == lane->window_end) return false;
     // In steps, not frame by frame: while the workers have enough to go on with,
     // or the decoder has room, a message can wait.
     uint32_t step = lane->p.in_slots / 4 + 1;
     uint32_t ahead = lane->window_end - (lane->work_from > lane->low ? lane->work_from : lane->low);
+    ahead = ahead > back ? ahead - back : 0; // the last ones wait for more
     if (end - lane->window_end < step && ahead >= step) return false;
     for (uint32_t n = lane->window_end; n < end; n++) {
         struct lane_frame *f = at(lane, n);
@@ -201,12 +204,25 @@ static bool has_work(const struct lane *lane, const struct lane_frame *f)
            free_part(lane, f) < LANE_MAX_PARTS;
 }
 
+uint32_t lane_after(const struct lane *lane, uint32_t n)
+{
+    const uint32_t there = n < lane->decoded ? lane->decoded - 1 - n : 0;
+    return there < lane->p.lookback ? there : lane->p.lookback;
+}
+
+// Frames below have all that is looked at around them.
+static uint32_t seen_end(const struct lane *lane)
+{
+    const uint32_t back = lane->p.lookback;
+    return lane->ended ? lane->decoded : lane->decoded > back ? lane->decoded - back : 0;
+}
+
 uint32_t lane_next_work(struct lane *lane, uint32_t from)
 {
     if (lane->state != LANE_OPEN) return UINT32_MAX;
-    uint32_t end = lane->decoded;
+    uint32_t end = seen_end(lane);
     if (end > lane->low + lane->p.out_slots) end = lane->low + lane->p.out_slots;
-    while (lane->work_from < lane->decoded &&
+    while (lane->work_from < seen_end(lane) &&
            (lane->work_from < lane->low || !has_work(lane, at(lane, lane->work_from))))
         lane->work_from++;
     for (uint32_t n = from > lane->work_from ? from : lane->work_from; n < end; n++)
@@ -222,6 +238,7 @@ uint32_t lane_next_part(const struct lane *lane, uint32_t n)
 uint32_t lane_give(struct lane *lane, uint32_t n, uint32_t worker, int64_t now_us)
 {
     LANE_ASSERT(lane->state == LANE_OPEN && in_flight(lane, n) && n < lane->low + lane->p.out_slots);
+    LANE_ASSERT(n < seen_end(lane));
     struct lane_frame *f = at(lane, n);
     LANE_ASSERT(has_work(lane, f) && (in_parts(lane) || !f->held) && lane_may_serve(lane, worker));
     LANE_ASSERT(!lane->p.together);

@@ -12,6 +12,10 @@
 // given to a worker only below low + out_slots, so that none shares an output
 // slot. low moves only over frames that nobody can touch any more.
 //
+// A network may look at the frames around each (lookback): frame n is given when
+// those to n + lookback are decoded, and the input slots of those from n - lookback on
+// stay until it is free: the window ends so many frames sooner.
+//
 // A frame may be worked on in parts: bands of its picture, given to workers one
 // by one, all of them written into the one output slot. It is DONE when every
 // part is; a worker's death gives back the parts that it held and no others. Or
@@ -80,9 +84,10 @@ struct lane_params {
     uint32_t job, segment;
     uint32_t shape; // frames of lanes with equal shape may share a batch
     uint32_t in_slots, out_slots, out_spares;
-    uint32_t parts; // of each frame; 0 or 1: whole frames
-    bool together;  // parts are given and done all at once, by team.c
-    uint64_t order; // oldest first: smaller is older
+    uint32_t lookback; // in_slots are more than twice that
+    uint32_t parts;    // of each frame; 0 or 1: whole frames
+    bool together;     // parts are given and done all at once, by team.c
+    uint64_t order;    // oldest first: smaller is older
 };
 
 // Process-private; plain data.
@@ -139,6 +144,8 @@ bool lane_may_serve(const struct lane *lane, uint32_t worker);
 // ---- what may be done now -------------------------------------------------
 // True and *out_end for a new end of the window that is worth a message.
 bool lane_next_window(struct lane *lane, uint32_t *out_end);
+// Frames behind n that are there to be looked at, lookback at most.
+uint32_t lane_after(const struct lane *lane, uint32_t n);
 // Lowest frame >= from of which a worker may be given a part (or all); UINT32_MAX: none.
 uint32_t lane_next_work(struct lane *lane, uint32_t from);
 // The part of frame n (from lane_next_work) that is given next; 0 of whole frames.

@@ -63,6 +63,8 @@ static const char *const people[REEL_STAGES] = {"coordination", "decoding", "the
 static const char *help_of(const struct shares *in, enum reel_stage stage)
 {
     bool more = in->segments > in->processes[stage];
+    if (in->no_cuts && !more && stage == REEL_DECODER) return "--decoder_threads";
+    if (in->no_cuts && !more && stage == REEL_AGGREGATOR) return "a faster preset in --encoder_opts";
     if (stage == REEL_DECODER)
         return more ? "more --decoders" : "--decoder_threads, or a smaller --segment_seconds with more --decoders";
     if (stage == REEL_AGGREGATOR)
@@ -117,7 +119,7 @@ void report_bottleneck(const struct run *run, struct bottleneck *out)
 {
     *out = (struct bottleneck){"none", "nothing was run"};
     if (!run->stat || window_us(run) <= 0) return;
-    struct shares in = {.cores = run->cores};
+    struct shares in = {.cores = run->cores, .no_cuts = run->model.lookback > 0};
     double cpu_us = (double)(run->cpu_until_us - run->first_dispatch_us);
     for (int s = REEL_COORDINATOR; s < REEL_STAGES; s++) {
         in.processes[s] = run->sup.count[s];

@@ -72,9 +72,8 @@ static void on_hello(struct run *run, struct proc *p, const struct reel_rec_hell
 
 static void on_model(struct run *run, struct proc *p, const struct reel_rec_model *rec)
 {
-    if (rec->lookback || rec->stateful) {
-        run_fail(run, REEL_ERR_UNSUPPORTED,
-                 "could not use the model: models that look at several frames are not available in this build");
+    if (rec->lookback > REEL_MAX_LOOKBACK || rec->stateful) {
+        run_fail(run, REEL_ERR_PROTO, "could not use the model: it looks at too many frames");
         return;
     }
     if (run->model_known && memcmp(run->model.model_sha256, rec->model_sha256, 32)) {

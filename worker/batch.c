@@ -70,7 +70,24 @@ enum reel_err batch_band_engine(struct worker *w, const struct task *task, uint3
     return engines_get_band(w->engines, &w->model, v->net_w, v->net_h, &band, out_engine);
 }
 
-// Checks the slot and finds the engine; nothing has begun yet.
+// The frames around one, those that are missing at the ends replaced by the last.
+static enum reel_err find_seen(struct worker *w, const struct reel_rec_work *work, struct task_frame *frame)
+{
+    const struct reel_ring *in = &w->child.in[work->lane];
+    const int frames = w->has_model ? w->model.input.frames : 1, back = frames / 2;
+    for (int i = 0; frames > 1 && i < frames; i++) {
+        int64_t n = (int64_t)work->n + i - back, last = (int64_t)work->n + work->after;
+        n = n < 0 ? 0 : n > last ? last : n;
+        const uint32_t slot = (uint32_t)n % in->slots;
+        struct reel_stamp stamp;
+        enum reel_err err = reel_ring_check(in, slot, (uint32_t)n, &stamp);
+        if (err) return err;
+        frame->seen[i] = reel_ring_pixels(in, slot);
+    }
+    return REEL_OK;
+}
+
+// Checks the slots and finds the engine; nothing has begun yet.
 static enum reel_err prepare(struct worker *w, struct worker_lane *l, const struct reel_rec_work *work,
                              struct engine **out_engine, struct task_frame *out_frame)
 {
@@ -97,7 +114,7 @@ static enum reel_err prepare(struct worker *w, struct worker_lane *l, const stru
                                      .n = work->n,
                                      .part = work->part,
                                      .pts = work->pts};
-    return err;
+    return err ? err : find_seen(w, work, out_frame);
 }
 
 static void publish(struct worker *w, const struct reel_rec_work *work, const struct task_frame *frame)

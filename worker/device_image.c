@@ -120,7 +120,7 @@ static bool read_output(const struct task *task, struct engine *engine, int w, i
 
 static bool can(const struct task *task)
 {
-    if (!task->model || (!makes_pictures(task) && !task->ops->finish)) return false;
+    if (!task->model || task->model->input.frames > 1 || (!makes_pictures(task) && !task->ops->finish)) return false;
     int in = task->model->input.channels;
     if ((in != 1 && in != 3) || (task->model->input.dtype != REEL_F32 && task->model->input.dtype != REEL_F16))
         return false;

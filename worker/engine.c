@@ -187,7 +187,7 @@ void engines_exchange_by(struct engines *e, const struct backend_exchange *excha
 // Once, whatever sizes come.
 static enum reel_err find_ranges(struct engines *e, const struct model *model)
 {
-    if (e->calibrated || !calibrate_wanted(e->first)) return REEL_OK;
+    if (e->calibrated || model->input.frames > 1 || !calibrate_wanted(e->first)) return REEL_OK;
     enum reel_err err = calibrate(e->first, &model->input, &e->ranges);
     e->params.backend_params.ranges = e->ranges;
     e->calibrated = !err;

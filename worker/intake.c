@@ -73,7 +73,7 @@ static enum reel_err setup_task(struct worker *w, const struct reel_media *media
                             .net_w = w->model.input.width,
                             .net_h = w->model.input.height,
                             .size_multiple = w->model.input.size_multiple,
-                            .parts = w->model.task == REEL_TASK_IMAGE ? (int)parts : 1,
+                            .parts = w->model.task == REEL_TASK_IMAGE && w->model.input.frames == 1 ? (int)parts : 1,
                             .tile_pixels = tile_pixels};
     settle_tiles(w, &p, exchange);
     enum reel_err err = view_init(&out_task->view, &p);

@@ -216,6 +216,7 @@ static enum reel_err load_model(struct worker *w)
         uint64_t bytes;
         if ((err = hash_model(w, rec.model_sha256, &bytes))) return err;
         rec.task = w->model.task;
+        rec.lookback = (uint32_t)w->model.input.frames / 2;
         rec.memory_bytes = bytes;
     } else {
         snprintf(rec.text, sizeof rec.text, "no model: each frame takes %g ms and is passed on with a stamp",

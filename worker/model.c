@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/proto.h"
 #include "worker/model_graph.h"
 
 // Network size at which outputs are looked at when the input takes any size:
@@ -27,9 +28,25 @@ static bool is_channels(int64_t d)
     return d == 1 || d == 3;
 }
 
+#define MOST_FRAMES (2 * REEL_MAX_LOOKBACK + 1)
+
+// How many frames of R, G, B so many channels are; 1: they are none of several.
+static int frames_in(int64_t channels)
+{
+    const int64_t n = channels / 3;
+    return channels > 3 && channels % 3 == 0 && n % 2 == 1 && n <= MOST_FRAMES ? (int)n : 1;
+}
+
+static bool is_row_of_frames(const struct reel_shape *s)
+{
+    return s->ndim == 5 && s->dim[0] <= 1 && s->dim[1] > 1 && s->dim[1] % 2 == 1 && s->dim[1] <= MOST_FRAMES &&
+           is_channels(s->dim[2]);
+}
+
 static bool is_picture(const struct net_io *io)
 {
     const struct reel_shape *s = &io->shape;
+    if (is_row_of_frames(s)) return reel_dtype_is_float(io->dtype) || io->dtype == REEL_U8;
     if (s->ndim != 4 && s->ndim != 3) return false;
     // Without a batch only the channels tell a picture from any other table.
     if (s->ndim == 3 && !is_channels(s->dim[0]) && !is_channels(s->dim[2])) return false;
@@ -50,7 +67,7 @@ static enum reel_err choose_input(const struct model_facts *f, const char *wante
     if (found < 0)
         return reel_fail(REEL_ERR_UNSUPPORTED,
                          "could not use model \"%s\": input \"%s\" of shape %s is no picture\n"
-                         "a picture is NCHW or NHWC with 1 or 3 channels",
+                         "a picture is NCHW or NHWC with 1 or 3 channels, or 3 for each of an odd number of frames",
                          file_of(f), f->n_in ? f->in[0].name : "",
                          f->n_in ? reel_shape_text(&f->in[0].shape, shape, sizeof shape) : "");
     for (int i = 0; i < f->n_in; i++)
@@ -65,11 +82,46 @@ static enum reel_err choose_input(const struct model_facts *f, const char *wante
 
 // ---- layout, channels, size -------------------------------------------------
 
-static enum reel_err guess_layout(const struct model_facts *f, const struct reel_settings *s, struct model_input *in)
+// channels: of all frames.
+static enum reel_err guess_frames(const struct model_facts *f, const struct reel_settings *s, int64_t channels,
+                                  struct model_input *in)
 {
     const struct net_io *io = &f->in[in->index];
     char text[96];
+    reel_shape_text(&io->shape, text, sizeof text);
+    in->frames = s->io.frames ? s->io.frames : frames_in(channels);
+    if (in->frames % 2 == 0 || (s->io.frames > 1 && !is_channels(channels / in->frames)) || channels % in->frames)
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use io.frames %d: input \"%s\" of shape %s is no odd number of frames with 1 or 3 "
+                         "channels each",
+                         in->frames, io->name, text);
+    in->channels = (int)(channels / in->frames);
+    if (!is_channels(in->channels))
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not use model \"%s\": input \"%s\" of shape %s has %d channels, a picture has 1 or 3, "
+                         "and so has each of an odd number of frames",
+                         file_of(f), io->name, text, (int)channels);
+    return REEL_OK;
+}
+
+static enum reel_err guess_row_of_frames(const struct model_facts *f, const struct reel_settings *s,
+                                         struct model_input *in)
+{
+    const struct reel_shape *shape = &f->in[in->index].shape;
+    in->five = true;
+    in->frames = (int)shape->dim[1];
+    in->channels = (int)shape->dim[2];
+    if (s->io.frames && s->io.frames != in->frames)
+        return reel_fail(REEL_ERR_CONFIG, "could not use io.frames %d: the model looks at %d", s->io.frames,
+                         in->frames);
+    return REEL_OK;
+}
+
+static enum reel_err guess_layout(const struct model_facts *f, const struct reel_settings *s, struct model_input *in)
+{
+    const struct net_io *io = &f->in[in->index];
     int rank = io->shape.ndim, first = rank - 3;
+    if (is_row_of_frames(&io->shape)) return guess_row_of_frames(f, s, in);
     if (rank != 3 && rank != 4)
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": input \"%s\" has rank %d, a picture has 4",
                          file_of(f), io->name, rank);
@@ -80,19 +132,16 @@ static enum reel_err guess_layout(const struct model_facts *f, const struct reel
         in->nhwc = s->io.layout == SET_LAYOUT_NHWC;
     else if (is_channels(a) != is_channels(c))
         in->nhwc = is_channels(c);
+    else if ((frames_in(a) > 1) != (frames_in(c) > 1))
+        in->nhwc = frames_in(c) > 1;
     else
         in->nhwc = conv.transposed;
     int64_t channels = in->nhwc ? c : a;
-    if (channels < 0) channels = is_channels(conv.channels) ? conv.channels : 3;
-    if (!is_channels(channels))
-        return reel_fail(REEL_ERR_UNSUPPORTED,
-                         "could not use model \"%s\": input \"%s\" of shape %s has %d channels, a picture has 1 or 3",
-                         file_of(f), io->name, reel_shape_text(&io->shape, text, sizeof text), (int)channels);
-    in->channels = (int)channels;
+    if (channels < 0) channels = is_channels(conv.channels) || frames_in(conv.channels) > 1 ? conv.channels : 3;
     if (!in->no_batch && io->shape.dim[0] > 1)
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": input \"%s\" takes batches of %d only",
                          file_of(f), io->name, (int)io->shape.dim[0]);
-    return REEL_OK;
+    return guess_frames(f, s, channels, in);
 }
 
 static enum reel_err guess_size(const struct model_facts *f, const struct reel_settings *s, struct model_input *in)
@@ -135,13 +184,15 @@ enum reel_err model_guess_input(const struct model_facts *f, const struct reel_s
 void model_input_shape(const struct model *m, const struct model_facts *f, int w, int h, struct reel_shape *out_shape)
 {
     const struct model_input *in = &m->input;
-    struct reel_shape s = {.ndim = in->no_batch ? 3 : 4};
+    const int channels = in->five ? in->channels : in->channels * in->frames;
+    struct reel_shape s = {.ndim = in->no_batch ? 3 : in->five ? 5 : 4};
     int at = 0;
     if (!in->no_batch) s.dim[at++] = 1;
-    if (!in->nhwc) s.dim[at++] = in->channels;
+    if (in->five) s.dim[at++] = in->frames;
+    if (!in->nhwc) s.dim[at++] = channels;
     s.dim[at++] = h;
     s.dim[at++] = w;
-    if (in->nhwc) s.dim[at++] = in->channels;
+    if (in->nhwc) s.dim[at++] = channels;
     *out_shape = s;
 }
 
@@ -222,14 +273,15 @@ void model_describe(const struct model *m, const struct reel_shape *out_shapes, 
                                        [MODEL_LETTERBOX] = "frames shrunk with borders",
                                        [MODEL_STRETCH] = "stretched frames",
                                        [MODEL_CROP] = "the middle of frames"};
-    char range[48], size[48], out[200];
+    char range[48], size[48], frames[40] = "", out[200];
     range_text(m->input.gain, m->input.bias, m->input.channels, false, range, sizeof range);
     if (m->input.width && m->input.height)
         snprintf(size, sizeof size, "%dx%d", m->input.width, m->input.height);
     else
         snprintf(size, sizeof size, "any size");
     describe_output(m, out_shapes, w, h, out, sizeof out);
-    snprintf(buf, buf_bytes, "model reads %s %s %s, %s, %s; %s\nvalues: %s%s%s",
+    if (m->input.frames > 1) snprintf(frames, sizeof frames, "%d frames at once, each ", m->input.frames);
+    snprintf(buf, buf_bytes, "model reads %s%s %s %s, %s, %s; %s\nvalues: %s%s%s", frames,
              colours(m->input.channels, m->input.bgr), range, m->input.nhwc ? "NHWC" : "NCHW", size, fits[m->input.fit],
              out, m->how_input, *m->how_output ? "; output: " : "", m->how_output);
 }

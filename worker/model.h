@@ -67,7 +67,9 @@ struct model_input {
     int index;         // of the network's input that takes the picture
     bool nhwc;         // else NCHW
     bool no_batch;     // rank 3
-    int channels;      // 3, 1 (luma), 4 (RGB and opaque alpha)
+    int channels;      // of a frame: 3, 1 (luma)
+    int frames;        // seen at once, odd: the frame itself is the middle one; 1: no others
+    bool five;         // they are a dimension of their own (1,frames,C,H,W); else channels behind each other
     bool bgr;          // order of the three
     int width, height; // 0: dynamic
     int size_multiple;

@@ -603,6 +603,10 @@ enum reel_err model_guess_output(const struct model_facts *f, const struct reel_
     if (f->n_out < 1) return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": no outputs", file_of(f));
     enum reel_err err = guess_task(&l, s);
     struct values v;
+    if (!err && m->input.frames > 1 && m->task != REEL_TASK_IMAGE)
+        err = reel_fail(REEL_ERR_UNSUPPORTED,
+                        "could not use model \"%s\": it looks at %d frames and makes no picture of them", file_of(f),
+                        m->input.frames);
     if (!err) err = settle_input(&l, s, &v);
     if (!err) err = settle_output(&l, s, &v);
     if (!err) err = settle_fit(&l, s);

@@ -278,6 +278,12 @@ struct reel_shape net_default_shape(const struct net *net, int i, int64_t h, int
     struct reel_shape shape = v->shape;
     if (shape.ndim < 0) return shape;
     int64_t c = shape.ndim == 4 ? shape.dim[1] : 0, last = shape.ndim == 4 ? shape.dim[3] : 0;
+    if (shape.ndim == 5) { // frames of pictures (1,T,C,H,W)
+        const int64_t usual[5] = {1, 1, 3, h, w};
+        for (int d = 0; d < 5; d++)
+            if (shape.dim[d] <= 0) shape.dim[d] = usual[d];
+        return shape;
+    }
     bool channels_last = shape.ndim == 4 && last >= 1 && last <= 4 && !(c >= 1 && c <= 4);
     for (int d = 0; d < shape.ndim; d++) {
         if (shape.dim[d] > 0) continue;
@@ -380,7 +386,7 @@ int net_size_multiple(struct net *net)
     bool dynamic = false;
     for (int i = 0; i < net->n_in; i++) {
         const struct reel_shape *s = &net->imported->inputs[i]->shape;
-        for (int d = 1; s->ndim == 4 && d < 4; d++) dynamic |= s->dim[d] <= 0;
+        for (int d = 1; (s->ndim == 4 || s->ndim == 5) && d < s->ndim; d++) dynamic |= s->dim[d] <= 0;
     }
     struct graph *graph = dynamic ? trial(net, TRIAL, TRIAL) : NULL;
     if (!graph) return 1;

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes two networks of a few numbers, whose results follow from the picture alone:
+"""Writes networks of a few numbers, whose results follow from the pictures alone:
 
     small_models.py FOLDER
 
 detect.onnx   YOLOv8's form at 64x64: the mean red, green and blue of each cell of 8, 16 and 32 pixels are the scores of
               classes 0, 1, 2; its box is the cell, half as large again
 segment.onnx  the class of a pixel is 1, 2, 3 where red, green or blue is the brightest and above 0.5, else 0
+behind.onnx   of 3 frames at once, for pictures of any size: the one behind the middle
+before.onnx   of 5 frames at once: the first
+row.onnx      of 5 frames at once as a dimension of their own, 64x64: the last
 
 Needs no package: the few fields of onnx.proto that occur are written by hand.
 """
@@ -34,7 +37,7 @@ def data(field, content):
 
 
 def value_info(name, dims):
-    shape = b"".join(data(1, number(1, d)) for d in dims)
+    shape = b"".join(data(1, data(2, d) if isinstance(d, str) else number(1, d)) for d in dims)
     return data(1, name) + data(2, data(1, number(1, 1) + data(2, shape)))
 
 
@@ -60,8 +63,8 @@ def int64s(name, values):
                 + data(9, struct.pack(f"<{len(values)}q", *values)))
 
 
-def write(path, graph, output, dims):
-    graph += data(2, "small") + data(11, value_info("picture", [1, 3, SIDE, SIDE])) + data(12, value_info(output, dims))
+def write(path, graph, output, dims, picture=(1, 3, SIDE, SIDE)):
+    graph += data(2, "small") + data(11, value_info("picture", picture)) + data(12, value_info(output, dims))
     with open(path, "wb") as f:
         f.write(number(1, 8) + data(7, graph) + data(8, data(1, "") + number(2, 13)))
 
@@ -87,5 +90,19 @@ def segment(path):
     write(path, graph, "classes", [1, 4, SIDE, SIDE])
 
 
+def window(path, frames, seen, row=False):
+    """The frame number `seen` of those at once."""
+    size = [SIDE, SIDE] if row else ["height", "width"]
+    weight = [float(k == 3 * seen + c) for c in range(3) for k in range(3 * frames)]
+    graph = floats("weight", [3, 3 * frames, 1, 1], weight)
+    if row:
+        graph += int64s("shape", [1, 3 * frames, SIDE, SIDE]) + node("Reshape", ["picture", "shape"], "channels")
+    graph += node("Conv", ["channels" if row else "picture", "weight"], "made")
+    write(path, graph, "made", [1, 3] + size, [1, frames, 3] + size if row else [1, 3 * frames] + size)
+
+
 detect(sys.argv[1] + "/detect.onnx")
 segment(sys.argv[1] + "/segment.onnx")
+window(sys.argv[1] + "/behind.onnx", 3, 2)
+window(sys.argv[1] + "/before.onnx", 5, 0)
+window(sys.argv[1] + "/row.onnx", 5, 4, row=True)

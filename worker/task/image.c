@@ -19,7 +19,7 @@
 struct image_state {
     int planes;      // 1 or 3, of the network's output
     int in_w, in_h;  // of the input canvas: the padded source
-    float *in, *out; // canvases, planar R G B or Y; NULL where not needed
+    float *in, *out; // canvases, planar R G B or Y (in: of each frame seen); NULL where not needed
     size_t in_plane, out_plane;
 };
 
@@ -107,7 +107,8 @@ static enum reel_err image_open(struct task *task)
     s->in_w = v->pad_w, s->in_h = v->pad_h;
     s->in_plane = (size_t)s->in_w * (size_t)s->in_h;
     s->out_plane = (size_t)w * (size_t)h;
-    if (v->fit == MODEL_TILES) s->in = malloc(sizeof(float) * s->in_plane * (size_t)task->model->input.channels);
+    if (v->fit == MODEL_TILES)
+        s->in = malloc(sizeof(float) * s->in_plane * (size_t)(task->model->input.channels * task->model->input.frames));
     if (!is_direct(task)) s->out = malloc(sizeof(float) * s->out_plane * (size_t)s->planes);
     if ((v->fit == MODEL_TILES && !s->in) || (!is_direct(task) && !s->out)) goto no_memory;
     return REEL_OK;
@@ -302,22 +303,23 @@ static struct rgb_view canvas_view(const struct task *task)
 
 // ---- tiles ----------------------------------------------------------------------------
 
-// Source rows y0 <= y < y1.
-static enum reel_err read_canvas(struct task *task, const uint8_t *in_slot, int y0, int y1)
+// Source rows y0 <= y < y1 of frame f of those seen.
+static enum reel_err read_canvas(struct task *task, const uint8_t *in_slot, int f, int y0, int y1)
 {
     const struct image_state *s = task->state;
     const struct model_input *in = &task->model->input;
     struct yuv_picture src = task_picture(&task->in, &task->media.colour, in_slot);
     float *scratch = task_scratch(task, yuv_scratch_floats(src.width));
     if (!scratch) return reel_fail(REEL_ERR_NOMEM, "could not read a picture: out of memory");
+    float *canvas = s->in + (size_t)(f * in->channels) * s->in_plane;
     if (in->channels == 1) {
-        struct luma_view v = {s->in, (size_t)s->in_w, s->in_w, s->in_h, in->gain[0], in->bias[0]};
+        struct luma_view v = {canvas, (size_t)s->in_w, s->in_w, s->in_h, in->gain[0], in->bias[0]};
         yuv_to_luma_rows(&src, &v, y0, y1, scratch);
         return REEL_OK;
     }
     struct rgb_view v = {.row = (size_t)s->in_w, .px = 1, .width = s->in_w, .height = s->in_h};
     for (int i = 0; i < 3; i++)
-        v.c[i] = s->in + (size_t)i * s->in_plane, v.gain[i] = in->gain[i], v.bias[i] = in->bias[i];
+        v.c[i] = canvas + (size_t)i * s->in_plane, v.gain[i] = in->gain[i], v.bias[i] = in->bias[i];
     yuv_to_rgb_rows(&src, &v, y0, y1, scratch);
     return REEL_OK;
 }
@@ -327,17 +329,19 @@ static void cut_tile(const struct task *task, struct engine *engine, int x0, int
     const struct image_state *s = task->state;
     const struct model_input *in = &task->model->input;
     int w = task->view.net_w, h = task->view.net_h;
+    const int all = in->channels * in->frames;
     float *data = engine_input(engine);
-    for (int i = 0; i < in->channels; i++) {
-        size_t c = (size_t)(in->bgr ? in->channels - 1 - i : i);
+    for (int i = 0; i < all; i++) {
+        const int of_frame = i % in->channels;
+        size_t c = (size_t)(i - of_frame + (in->bgr ? in->channels - 1 - of_frame : of_frame));
         for (int y = 0; y < h; y++) {
             const float *from = s->in + (size_t)i * s->in_plane + (size_t)(y0 + y) * (size_t)s->in_w + (size_t)x0;
             if (!in->nhwc) {
                 memcpy(data + (c * (size_t)h + (size_t)y) * (size_t)w, from, (size_t)w * sizeof *from);
                 continue;
             }
-            float *to = data + (size_t)y * (size_t)w * (size_t)in->channels + c;
-            for (int x = 0; x < w; x++) to[(size_t)x * (size_t)in->channels] = from[x];
+            float *to = data + (size_t)y * (size_t)w * (size_t)all + c;
+            for (int x = 0; x < w; x++) to[(size_t)x * (size_t)all] = from[x];
         }
     }
 }
@@ -439,7 +443,8 @@ static enum reel_err run_tiles(struct task *task, struct engine *engine, struct 
     float *weights = err ? NULL : malloc(floats * sizeof *weights);
     if (!err && !weights) err = reel_fail(REEL_ERR_NOMEM, "could not join tiles: out of memory");
     int top = view_row_at(v, band->tile_first), bottom = view_row_at(v, band->tile_end - 1) + v->net_h;
-    if (!err) err = read_canvas(task, frame->in, top, bottom);
+    for (int i = 0; i < task->model->input.frames && !err; i++)
+        err = read_canvas(task, task_seen(task, frame, i), i, top, bottom);
     int scale_x = v->n_x > 1 || v->n_y > 1 ? w / v->net_w : 0, scale_y = scale_x ? h / v->net_h : 0;
     clear_canvas(task, top * scale_y, scale_y ? bottom * scale_y : h);
     if (!err) image_tile_weights(task, band, weights, weights + (size_t)v->n_x * (size_t)w);
@@ -497,7 +502,7 @@ void image_back_region(const struct task *task, int w, int h, int *out_x0, int *
 static enum reel_err run_resized(struct task *task, struct engine *engine, struct task_frame *frame)
 {
     struct rgb_view made;
-    enum reel_err err = task_feed(task, engine, frame->in);
+    enum reel_err err = task_feed(task, engine, frame);
     if (!err) err = engine_run(engine, &frame->run_us);
     if (!err) err = output_view(task, engine, &made);
     if (err) return err;
@@ -575,7 +580,7 @@ static enum reel_err add_residual(struct task *task, const uint8_t *in_slot, con
 static enum reel_err run_whole(struct task *task, struct engine *engine, struct task_frame *frame,
                                struct rgb_view *out_made)
 {
-    enum reel_err err = task_feed(task, engine, frame->in);
+    enum reel_err err = task_feed(task, engine, frame);
     if (!err) err = engine_run(engine, &frame->run_us);
     if (!err) err = output_view(task, engine, out_made);
     if (err || is_direct(task)) return err;

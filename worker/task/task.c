@@ -87,39 +87,48 @@ uint64_t task_memory_bytes(const struct task *task, const struct reel_rec_shaped
 
 // ---- picture to network input ---------------------------------------------
 
-// Where the network's channels R, G, B stand in its input tensor.
-static struct rgb_view input_view(const struct task *task, float *data)
+const uint8_t *task_seen(const struct task *task, const struct task_frame *frame, int i)
+{
+    return task->model->input.frames > 1 ? frame->seen[i] : frame->in;
+}
+
+// Luma of frame f there.
+static struct luma_view luma_view(const struct task *task, float *data, int f)
+{
+    const struct model_input *in = &task->model->input;
+    const size_t w = (size_t)task->view.net_w, h = (size_t)task->view.net_h;
+    return (struct luma_view){data + (size_t)f * w * h, w,           task->view.net_w,
+                              task->view.net_h,         in->gain[0], in->bias[0]};
+}
+
+// Where channels R, G, B of frame f stand in the network's input tensor.
+static struct rgb_view input_view(const struct task *task, float *data, int f)
 {
     const struct model_input *in = &task->model->input;
     int w = task->view.net_w, h = task->view.net_h;
     struct rgb_view v = {.width = w, .height = h};
     size_t plane = (size_t)w * (size_t)h;
     for (int i = 0; i < 3; i++) {
-        size_t channel = (size_t)(in->bgr ? 2 - i : i);
+        size_t channel = (size_t)(3 * f + (in->bgr ? 2 - i : i));
         v.c[i] = in->nhwc ? data + channel : data + channel * plane;
         v.gain[i] = in->gain[i], v.bias[i] = in->bias[i];
     }
-    v.px = in->nhwc ? 3 : 1;
+    v.px = in->nhwc ? 3 * (size_t)in->frames : 1;
     v.row = (size_t)w * v.px;
     return v;
 }
 
-static enum reel_err feed_whole(struct task *task, const struct yuv_picture *src, float *data)
+static enum reel_err feed_whole(struct task *task, const struct yuv_picture *src, float *data, int frame)
 {
     float *scratch = task_scratch(task, yuv_scratch_floats(src->width));
     if (!scratch)
         return reel_fail(REEL_ERR_NOMEM, "could not read a picture of %d pixels width: out of memory", src->width);
     if (task->model->input.channels == 1) {
-        struct luma_view v = {data,
-                              (size_t)task->view.net_w,
-                              task->view.net_w,
-                              task->view.net_h,
-                              task->model->input.gain[0],
-                              task->model->input.bias[0]};
+        struct luma_view v = luma_view(task, data, frame);
         yuv_to_luma(src, &v, scratch);
         return REEL_OK;
     }
-    struct rgb_view v = input_view(task, data);
+    struct rgb_view v = input_view(task, data, frame);
     yuv_to_rgb(src, &v, scratch);
     return REEL_OK;
 }
@@ -179,18 +188,18 @@ bool task_feed_axes(const struct task *task, struct resize_axis *x, struct resiz
            resize_axis_init(y, RESIZE_LINEAR, v->src_h, v->pic_h, at_y, v->scale_y);
 }
 
-static enum reel_err feed_resized(struct task *task, const struct yuv_picture *src, float *data)
+static enum reel_err feed_resized(struct task *task, const struct yuv_picture *src, float *data, int frame)
 {
     const struct view *v = &task->view;
     struct feeder f = {.src = src, .task = task, .luma = task->model->input.channels == 1};
     if (f.luma)
-        f.to = (struct rgb_view){.c = {data},
+        f.to = (struct rgb_view){.c = {data + (size_t)frame * (size_t)v->net_w * (size_t)v->net_h},
                                  .row = (size_t)v->net_w,
                                  .px = 1,
                                  .gain = {task->model->input.gain[0]},
                                  .bias = {task->model->input.bias[0]}};
     else
-        f.to = input_view(task, data);
+        f.to = input_view(task, data, frame);
     struct resize_axis ax = {0}, ay = {0};
     int planes = f.luma ? 1 : 3;
     enum reel_err err = REEL_OK;
@@ -213,18 +222,21 @@ done:
     return err;
 }
 
-enum reel_err task_feed(struct task *task, struct engine *engine, const uint8_t *in_slot)
+enum reel_err task_feed(struct task *task, struct engine *engine, const struct task_frame *frame)
 {
-    struct yuv_picture src = task_picture(&task->in, &task->media.colour, in_slot);
     float *data = engine_input(engine);
-    if (task->view.fit == MODEL_WHOLE) return feed_whole(task, &src, data);
+    enum reel_err err = REEL_OK;
     assert(task->view.fit != MODEL_TILES);
-    return feed_resized(task, &src, data);
+    for (int i = 0; i < task->model->input.frames && !err; i++) {
+        struct yuv_picture src = task_picture(&task->in, &task->media.colour, task_seen(task, frame, i));
+        err = task->view.fit == MODEL_WHOLE ? feed_whole(task, &src, data, i) : feed_resized(task, &src, data, i);
+    }
+    return err;
 }
 
 enum reel_err task_run_plain(struct task *task, struct engine *engine, struct task_frame *frame)
 {
-    enum reel_err err = task_feed(task, engine, frame->in);
+    enum reel_err err = task_feed(task, engine, frame);
     if (!err) err = engine_run(engine, &frame->run_us);
     return err ? err : task->ops->finish(task, engine, frame);
 }

@@ -47,7 +47,10 @@ struct task {
 struct task_frame {
     const uint8_t *in; // what the geometry's plane offsets count from: a slot, or its pixels on a device
     uint8_t *out;
-    uint8_t *aux;               // of the output slot, in host memory
+    uint8_t *aux; // of the output slot, in host memory
+    // Of networks that see several frames at once: all of them, in order; at the ends of
+    // the video the last one there again. The middle one is `in`.
+    const uint8_t *seen[2 * REEL_MAX_LOOKBACK + 1];
     bool in_on_gpu, out_on_gpu; // only the device reaches them there
     uint32_t n;
     uint32_t part; // of task->view.parts: only its rows of the output are written; results by part 0 alone
@@ -90,8 +93,10 @@ float *task_scratch(struct task *task, size_t floats);
 void task_free_scratch(struct task *task);
 // Bytes that a task holds beside the engine, for the plan's sums.
 uint64_t task_memory_bytes(const struct task *task, const struct reel_rec_shaped *shaped);
-// Fills the engine's picture input from the slot by task->view (not TILES).
-enum reel_err task_feed(struct task *task, struct engine *engine, const uint8_t *in_slot);
+// Frame i of those that the network sees.
+const uint8_t *task_seen(const struct task *task, const struct task_frame *frame, int i);
+// Fills the engine's picture input from the slots by task->view (not TILES).
+enum reel_err task_feed(struct task *task, struct engine *engine, const struct task_frame *frame);
 // The axes of task_feed() where the picture is resized: the picture's part of
 // the network's input from the source. False: out of memory.
 bool task_feed_axes(const struct task *task, struct resize_axis *x, struct resize_axis *y);

@@ -26,6 +26,7 @@ struct message {
 
 struct work {
     uint32_t lane, epoch, n, in_slot, out_slot, part, parts;
+    uint32_t slots, back, after; // of frames around it that are read too
 };
 
 struct sim_worker {
@@ -66,7 +67,8 @@ struct world {
     uint32_t n_queue;
     uint32_t epoch, low_before[LANES], window_before[LANES];
     uint64_t order, events, deaths, give_ups, second_tries, repeats, parts_given;
-    bool parts; // frames may be worked on in parts
+    bool parts;   // frames may be worked on in parts
+    bool windows; // networks may look at the frames around each
     int64_t now;
     int death_per_mille, repeat_per_mille;
     char why[256];
@@ -147,6 +149,23 @@ static void step_decoder(struct world *w, uint32_t l)
     }
 }
 
+static uint32_t first_seen(const struct work *job)
+{
+    return job->n > job->back ? job->n - job->back : 0;
+}
+
+static void begin_reads(struct world *w, const struct work *job)
+{
+    if (job->in_slot != job->n % job->slots) BAD(w, "frame %u in slot %u", job->n, job->in_slot);
+    for (uint32_t n = first_seen(job); n <= job->n + job->after; n++)
+        begin_read(w, &w->sim[job->lane].in[n % job->slots], job->epoch, n, 1, "worker");
+}
+
+static void end_reads(struct world *w, const struct work *job)
+{
+    for (uint32_t n = first_seen(job); n <= job->n + job->after; n++) w->sim[job->lane].in[n % job->slots].readers--;
+}
+
 static void step_worker(struct world *w, uint32_t i)
 {
     struct sim_worker *s = &w->worker[i];
@@ -154,7 +173,7 @@ static void step_worker(struct world *w, uint32_t i)
     if (s->busy) {
         struct work job = s->queue[s->first % 64];
         struct sim_lane *lane = &w->sim[job.lane];
-        lane->in[job.in_slot].readers--;
+        end_reads(w, &job);
         end_write(&lane->out[job.out_slot], job.part, false);
         s->busy = false;
         s->first++, s->count--;
@@ -183,7 +202,7 @@ static void step_worker(struct world *w, uint32_t i)
     struct work job = s->queue[s->first % 64];
     struct sim_lane *lane = &w->sim[job.lane];
     if (s->known[job.lane] != job.epoch) BAD(w, "work of an epoch that the worker was not told");
-    begin_read(w, &lane->in[job.in_slot], job.epoch, job.n, 1, "worker");
+    begin_reads(w, &job);
     begin_write(w, &lane->out[job.out_slot], job.epoch, job.n, job.part, "worker");
     s->busy = true;
 }
@@ -219,10 +238,13 @@ static void open_lane(struct world *w, uint32_t l)
 {
     struct sim_lane *s = &w->sim[l];
     uint32_t in = 4 + draw(w, MAX_SLOTS - 4), out = 4 + draw(w, MAX_SLOTS - 4);
+    uint32_t back = w->windows ? draw(w, 5) : 0;
+    if (in < 2 * back + 4) in = 2 * back + 4; // the aggregator keeps up to three
     struct lane_params p = {.epoch = ++w->epoch,
                             .in_slots = in,
                             .out_slots = out,
                             .out_spares = draw(w, 3),
+                            .lookback = back,
                             .shape = draw(w, 2),
                             .parts = w->parts ? draw(w, LANE_MAX_PARTS + 1) : 0,
                             .order = ++w->order};
@@ -341,7 +363,7 @@ static void kill_worker(struct world *w, uint32_t i)
     w->deaths++;
     if (s->busy) {
         struct work job = s->queue[s->first % 64];
-        w->sim[job.lane].in[job.in_slot].readers--;
+        end_reads(w, &job);
         end_write(&w->sim[job.lane].out[job.out_slot], job.part, true);
     }
     s->alive = s->busy = false;
@@ -411,9 +433,20 @@ static void coordinate(struct world *w)
             w->second_tries += b.item[i].out_slot >= lane->p.out_slots;
             if (lane->p.shape != w->lanes[b.item[0].lane].p.shape) BAD(w, "a batch of two shapes");
             w->parts_given += lane->p.parts > 1;
-            s->queue[(s->first + s->count++) % 64] =
-                (struct work){b.item[i].lane,     lane->p.epoch,  b.item[i].n,  b.item[i].n % lane->p.in_slots,
-                              b.item[i].out_slot, b.item[i].part, lane->p.parts};
+            const uint32_t n = b.item[i].n;
+            s->queue[(s->first + s->count++) % 64] = (struct work){.lane = b.item[i].lane,
+                                                                   .epoch = lane->p.epoch,
+                                                                   .n = n,
+                                                                   .in_slot = n % lane->p.in_slots,
+                                                                   .out_slot = b.item[i].out_slot,
+                                                                   .part = b.item[i].part,
+                                                                   .parts = lane->p.parts,
+                                                                   .slots = lane->p.in_slots,
+                                                                   .back = lane->p.lookback,
+                                                                   .after = lane_after(lane, n)};
+            const bool all =
+                lane_after(lane, n) == lane->p.lookback || (lane->ended && n + lane_after(lane, n) + 1 == lane->frames);
+            if (!all) BAD(w, "frame %u is given without those behind it", n);
         }
         if (s->count > 60) BAD(w, "more work than was asked for");
     }
@@ -459,11 +492,14 @@ static void step(struct world *w)
     coordinate(w);
 }
 
-static void run_world(uint64_t seed, int death_per_mille, int repeat_per_mille, uint32_t commits, bool parts,
+enum { PARTS = 1, WINDOWS = 2 };
+
+static void run_world(uint64_t seed, int death_per_mille, int repeat_per_mille, uint32_t commits, int what,
                       struct world *w)
 {
     memset(w, 0, sizeof *w);
-    w->parts = parts;
+    w->parts = what & PARTS;
+    w->windows = what & WINDOWS;
     w->seed = seed * 7919 + 1;
     w->death_per_mille = death_per_mille;
     w->repeat_per_mille = repeat_per_mille;
@@ -488,7 +524,7 @@ static struct world world;
 static void undisturbed(void)
 {
     for (uint64_t seed = 1; seed <= 20; seed++) {
-        run_world(seed, 0, 0, 30, false, &world);
+        run_world(seed, 0, 0, 30, 0, &world);
         CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
     }
 }
@@ -497,7 +533,7 @@ static void repeated_messages(void)
 {
     uint64_t repeats = 0;
     for (uint64_t seed = 1; seed <= 20; seed++) {
-        run_world(seed, 0, 100, 30, false, &world);
+        run_world(seed, 0, 100, 30, 0, &world);
         CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
         repeats += world.repeats;
     }
@@ -508,7 +544,7 @@ static void deaths_everywhere(void)
 {
     uint64_t events = 0, deaths = 0, give_ups = 0, second = 0;
     for (uint64_t seed = 1; seed <= 60; seed++) {
-        run_world(seed, 4, 20, 40, false, &world);
+        run_world(seed, 4, 20, 40, 0, &world);
         CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
         events += world.events, deaths += world.deaths, give_ups += world.give_ups, second += world.second_tries;
     }
@@ -522,11 +558,23 @@ static void parts_under_deaths(void)
 {
     uint64_t deaths = 0, parts = 0;
     for (uint64_t seed = 1; seed <= 40; seed++) {
-        run_world(seed, seed % 4 ? 4 : 0, 20, 30, true, &world);
+        run_world(seed, seed % 4 ? 4 : 0, 20, 30, PARTS, &world);
         CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
         deaths += world.deaths, parts += world.parts_given;
     }
     CHECK_MSG(deaths > 500 && parts > 10000, "too tame: %" PRIu64 " deaths, %" PRIu64 " parts", deaths, parts);
+}
+
+// Frames around each are read too, of whole ones and of parts.
+static void windows_under_deaths(void)
+{
+    uint64_t deaths = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        run_world(seed, seed % 4 ? 4 : 0, 20, 30, seed % 2 ? WINDOWS : WINDOWS | PARTS, &world);
+        CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
+        deaths += world.deaths;
+    }
+    CHECK_MSG(deaths > 500, "too tame: %" PRIu64 " deaths", deaths);
 }
 
 // A worker's death gives back its own parts, and no others.
@@ -734,6 +782,7 @@ static void quarantined_frame_is_passed_on(void)
 CHECK_MAIN({"undisturbed", undisturbed}, {"repeated_messages", repeated_messages},
            {"deaths_everywhere", deaths_everywhere}, {"impossible_events_are_refused", impossible_events_are_refused},
            {"windows_move_in_steps", windows_move_in_steps}, {"parts_under_deaths", parts_under_deaths},
+           {"windows_under_deaths", windows_under_deaths},
            {"only_the_dead_ones_parts_go_back", only_the_dead_ones_parts_go_back},
            {"quarantine_waits_for_other_parts", quarantine_waits_for_other_parts},
            {"answers_of_the_epoch_before_are_stale", answers_of_the_epoch_before_are_stale},
