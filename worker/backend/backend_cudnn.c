@@ -320,22 +320,22 @@ extern const struct backend_ops backend_cudnn, backend_cudnn_host;
 // Steps of cudnn/lower_*.c. What changes a shape alone (Reshape, Identity) is no
 // step at all.
 static const char own_ops[] =
-    "Abs Acos Acosh Add Affine AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool "
+    "Abs Acos Acosh Add Affine AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool "
     "BatchNormalization Cast Ceil Celu CenterCropPad Clip Col2Im Concat Conv ConvTranspose Cos Cosh Crop "
-    "CumProd CumSum DeformConv DepthToSpace DequantizeLinear Div Elu Equal Erf Exp Expand EyeLike Floor "
-    "Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual "
+    "CumProd CumSum DeformConv DepthToSpace DequantizeLinear Div Einsum Elu Equal Erf Exp Expand EyeLike "
+    "Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual "
     "GridSample GroupNormalization HardSigmoid HardSwish Hardmax ImageScaler InstanceNormalization IsInf "
     "IsNaN LRN LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max MaxPool MaxUnpool "
     "Mean Min Mish Mod Mul Neg Not OneHot Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear "
     "RMSNormalization Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum "
-    "ReduceSumSquare Relu Resize ReverseSequence RoiAlign Round Scatter ScatterElements ScatterND Selu "
-    "Shrink Sigmoid Sign Sin Sinh Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Sub Sum Swish Tan "
-    "Tanh ThresholdedRelu Tile TopK Transpose Trilu Upsample Where Xor com.microsoft.BiasGelu "
-    "com.microsoft.DequantizeLinear com.microsoft.FastGelu com.microsoft.Gelu com.microsoft.QGemm "
-    "com.microsoft.QLinearAdd com.microsoft.QLinearAveragePool com.microsoft.QLinearConcat "
-    "com.microsoft.QLinearGlobalAveragePool com.microsoft.QLinearLeakyRelu com.microsoft.QLinearMul "
-    "com.microsoft.QLinearSigmoid com.microsoft.QLinearSoftmax com.microsoft.QuantizeLinear "
-    "com.microsoft.QuickGelu";
+    "ReduceSumSquare Relu Resize ReverseSequence RoiAlign RotaryEmbedding Round Scatter ScatterElements "
+    "ScatterND Selu Shrink Sigmoid Sign Sin Sinh Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Sub "
+    "Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Upsample Where Xor com.microsoft.BiasGelu "
+    "com.microsoft.DequantizeLinear com.microsoft.FastGelu com.microsoft.FusedMatMul com.microsoft.Gelu "
+    "com.microsoft.MultiHeadAttention com.microsoft.QGemm com.microsoft.QLinearAdd "
+    "com.microsoft.QLinearAveragePool com.microsoft.QLinearConcat com.microsoft.QLinearGlobalAveragePool "
+    "com.microsoft.QLinearLeakyRelu com.microsoft.QLinearMul com.microsoft.QLinearSigmoid "
+    "com.microsoft.QLinearSoftmax com.microsoft.QuantizeLinear com.microsoft.QuickGelu";
 
 #define CUDNN_CAPS                                                                                                 \
     (BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL | BACKEND_EXCHANGES | \

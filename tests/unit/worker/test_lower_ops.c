@@ -4,15 +4,16 @@
 // each in a small network, by the kernels' twins (lower_case.h).
 #include "tests/unit/worker/lower_case.h"
 
-// A node with any number of inputs and outputs; the first output.
+// A node with any number of inputs and outputs; the first output. domain: NULL is ONNX's.
 static struct value *node_of(struct maker *m, const char *domain, const char *op_type, struct value *const *in,
                              int n_in, struct value **out, int n_out)
 {
     struct value *list[16];
     for (int i = 0; i < n_in; i++) list[i] = in[i];
     for (int i = 0; i < n_out; i++) out[i] = graph_add_value(m->graph, NULL);
-    struct node *node = graph_add_node(m->graph, NULL, op_type, domain, list, n_in, out, n_out);
-    node->op = op_find(domain ? domain : "", op_type, m->graph->opset, NULL);
+    struct node *node = graph_add_node(m->graph, NULL, op_type, NULL, list, n_in, out, n_out);
+    if (domain) node->domain = domain, node->opset = 1;
+    node->op = op_find(domain ? domain : "", op_type, domain ? 1 : m->graph->opset, NULL);
     if (!node->op) abort();
     return out[0];
 }
@@ -250,8 +251,121 @@ static void framed_columns(void)
     CHECK_RIGHT(&m, 0, NULL);
 }
 
+// ---- products --------------------------------------------------------------------------
+
+static void equations(void)
+{
+    static const struct {
+        const char *equation;
+        struct reel_shape a, b;
+        const char *label; // NULL: one operand
+    } cases[] = {{"bij,bjk->bik", DIMS(2, 70, 16), DIMS(2, 16, 8), "plan           matmul"},
+                 {"bhid,bhjd->bhij", DIMS(2, 3, 5, 8), DIMS(2, 3, 7, 8), "product"},
+                 {"bchw,kc->bkhw", DIMS(2, 8, 5, 6), DIMS(16, 8), "plan           matmul"},
+                 {"nhwc,hkc->nhwk", DIMS(2, 3, 4, 8), DIMS(3, 5, 8), "product"},
+                 {"abc,cd->d", DIMS(2, 3, 4), DIMS(4, 5), "sum"},
+                 {"i,j->ij", DIMS(5), DIMS(7), "product"},
+                 {"...ij,...jk->...ik", DIMS(2, 3, 4, 5), DIMS(1, 3, 5, 6), "product"},
+                 {"iij->ji", DIMS(4, 4, 5), {0}, NULL},
+                 {"abc->b", DIMS(2, 3, 4), {0}, NULL},
+                 {"ab->", DIMS(6, 3), {0}, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct maker m = maker();
+        char dump[16384];
+        struct value *a = make_input(&m, "a", cases[i].a), *b = NULL;
+        if (cases[i].label) b = make_input(&m, "b", cases[i].b);
+        struct value *y = make_node(&m, "Einsum", a, b, NULL);
+        attr_text(&m, y, "equation", cases[i].equation);
+        make_output(&m, y);
+        CHECK_RIGHT(&m, 0, dump);
+        if (cases[i].label) CHECK_HAS(dump, cases[i].label);
+    }
+}
+
+static void three_factors(void)
+{
+    struct maker m = maker();
+    struct value *out[1], *x = make_input(&m, "x", DIMS(2, 6, 5)), *w = make_weights(&m, DIMS(5, 3), -1, 1);
+    struct value *y = NODE(&m, "Einsum", out, x, w, make_input(&m, "z", DIMS(2, 3, 4)));
+    attr_text(&m, y, "equation", "bij, jk, bkl -> ilb");
+    make_output(&m, y);
+    CHECK_RIGHT(&m, 0, NULL);
+}
+
+static void fused_products(void)
+{
+    for (int i = 0; i < 8; i++) { // transA, transB, constant
+        struct maker m = maker();
+        struct value *out[1], *a = make_input(&m, "a", i & 1 ? DIMS(2, 8, 6) : DIMS(2, 6, 8)), *b;
+        const struct reel_shape s = i & 2 ? DIMS(16, 8) : DIMS(8, 16);
+        b = i & 4 ? make_weights(&m, s, -1, 1) : make_input(&m, "b", s);
+        struct value *y = node_of(&m, "com.microsoft", "FusedMatMul", (struct value *[]){a, b}, 2, out, 1);
+        attr_int(&m, y, "transA", i & 1);
+        attr_int(&m, y, "transB", i >> 1 & 1);
+        make_attr(&m, y, (struct attr){.name = "alpha", .type = ATTR_FLOAT, .count = 1, .u.f = 0.25f});
+        make_output(&m, y);
+        CHECK_RIGHT(&m, 0, NULL);
+    }
+}
+
+static void whole_attention(void)
+{
+    for (int i = 0; i < 8; i++) { // packed; shared keys; mask, causal, window
+        struct maker m = maker();
+        char dump[16384];
+        m.graph->opset = 24;
+        const bool packed = i & 1;
+        const int64_t kv = i & 2 ? 2 : 4, keys = i & 4 ? 9 : 8;
+        struct value *out[1];
+        struct value *q = make_input(&m, "q", packed ? DIMS(2, 6, 4 * 8) : DIMS(2, 4, 6, 8));
+        struct value *k = make_input(&m, "k", packed ? DIMS(2, keys, kv * 8) : DIMS(2, kv, keys, 8));
+        struct value *v = make_input(&m, "v", packed ? DIMS(2, keys, kv * 16) : DIMS(2, kv, keys, 16));
+        struct value *mask = make_input(&m, "mask", DIMS(2, 1, 6, keys));
+        struct value *y = i & 4 ? NODE(&m, "Attention", out, q, k, v, mask) : NODE(&m, "Attention", out, q, k, v);
+        if (packed) attr_int(&m, y, "q_num_heads", 4);
+        if (packed) attr_int(&m, y, "kv_num_heads", kv);
+        if (i & 4) attr_int(&m, y, "is_causal", 1);
+        make_output(&m, y);
+        CHECK_RIGHT(&m, 0, dump);
+        CHECK_HAS(dump, i & 4 ? "product" : "plan           matmul");
+    }
+}
+
+static void heads_of_microsoft(void)
+{
+    for (int i = 0; i < 2; i++) {
+        struct maker m = maker();
+        struct value *out[1], *q = make_input(&m, "q", DIMS(2, 7, 24)), *kv = make_input(&m, "kv", DIMS(2, 9, 24));
+        struct value *bias = make_weights(&m, DIMS(72), -1, 1), *add = make_input(&m, "add", DIMS(1, 3, 7, 9));
+        struct value *in[] = {q, kv, kv, bias, NULL, i ? add : NULL};
+        struct value *y = node_of(&m, "com.microsoft", "MultiHeadAttention", in, i ? 6 : 4, out, 1);
+        attr_int(&m, y, "num_heads", 3);
+        make_output(&m, y);
+        CHECK_RIGHT(&m, 0, NULL);
+    }
+}
+
+static void turned_by_position(void)
+{
+    for (int i = 0; i < 4; i++) {
+        struct maker m = maker();
+        m.graph->opset = 24;
+        struct value *out[1], *x = make_input(&m, "x", i & 1 ? DIMS(2, 5, 24) : DIMS(2, 3, 5, 8));
+        struct value *at = positions(&m, make_input(&m, "by", DIMS(2, 6)), 5, false);
+        struct value *y = NODE(&m, "RotaryEmbedding", out, x, make_weights(&m, DIMS(6, 3), -1, 1),
+                               make_weights(&m, DIMS(6, 3), -1, 1), at);
+        if (i & 1) attr_int(&m, y, "num_heads", 3);
+        attr_int(&m, y, "interleaved", i >> 1);
+        attr_int(&m, y, "rotary_embedding_dim", 6);
+        make_output(&m, y);
+        CHECK_RIGHT(&m, 0, NULL);
+    }
+}
+
 CHECK_MAIN({"the largest", the_largest}, {"boxes of the best scores", boxes_of_the_best_scores},
            {"scattered", scattered}, {"one of many", one_of_many}, {"prefixes", prefixes},
            {"triangles and reversals", triangles_and_reversals}, {"grids", grids}, {"regions", regions},
            {"deformable convolutions", deformed}, {"pooled and back", pooled_and_back},
-           {"framed columns", framed_columns})
+           {"framed columns", framed_columns}, {"equations", equations}, {"three factors", three_factors},
+           {"fused products", fused_products}, {"whole attention", whole_attention},
+           {"heads of com.microsoft", heads_of_microsoft}, {"turned by position", turned_by_position})

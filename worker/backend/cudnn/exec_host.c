@@ -170,6 +170,12 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
     case STEP_POOL_PLACES:
         gpu_pool_places_ref(&s->u.pool, x, y);
         break;
+    case STEP_ATTENTION:
+        gpu_attention_ref(&s->u.attention, y, w, extra[0]);
+        break;
+    case STEP_ROTARY:
+        gpu_rotary_ref(&s->u.rotary, x, w, extra[0], extra[1], y);
+        break;
     case STEP_UPLOAD:
     case STEP_DOWNLOAD:
         memcpy(y, x, s->bytes);

@@ -562,7 +562,9 @@ static bool already_made(const struct lowered *p, const struct node *node)
 // names of their own, or are ONNX's.
 static bool known_domain(const struct node *node)
 {
-    static const char *const ms[] = {"Gelu", "QuickGelu", "FastGelu", "BiasGelu", "QuantizeLinear", "DequantizeLinear"};
+    static const char *const ms[] = {"Gelu",           "QuickGelu",          "FastGelu",
+                                     "BiasGelu",       "MultiHeadAttention", "FusedMatMul",
+                                     "QuantizeLinear", "DequantizeLinear"};
     if (!*node->domain || !strcmp(node->domain, "ai.onnx")) return true;
     for (size_t i = 0; i < sizeof ms / sizeof *ms; i++)
         if (!strcmp(node->domain, "com.microsoft") && node_is(node, ms[i])) return true;
@@ -571,10 +573,11 @@ static bool known_domain(const struct node *node)
 
 static enum reel_err compile_node(struct lowered *p, const struct node *node)
 {
-    static lower_fn *const lower[] = {gpu_lower_conv,     gpu_lower_deconv, gpu_lower_pool,   gpu_lower_matmul,
-                                      gpu_lower_resize,   gpu_lower_reduce, gpu_lower_norm,   gpu_lower_elementwise,
-                                      gpu_lower_quantize, gpu_lower_view,   gpu_lower_join,   gpu_lower_move,
-                                      gpu_lower_gather,   gpu_lower_select, gpu_lower_sample, gpu_lower_deform};
+    static lower_fn *const lower[] = {gpu_lower_conv,      gpu_lower_deconv, gpu_lower_pool,   gpu_lower_matmul,
+                                      gpu_lower_resize,    gpu_lower_reduce, gpu_lower_norm,   gpu_lower_elementwise,
+                                      gpu_lower_quantize,  gpu_lower_view,   gpu_lower_join,   gpu_lower_move,
+                                      gpu_lower_gather,    gpu_lower_select, gpu_lower_sample, gpu_lower_deform,
+                                      gpu_lower_attention, gpu_lower_einsum};
     bool done = already_made(p, node); // by its input (channels_last)
     enum reel_err err = REEL_OK;
     if (!dynamic_node(p, node) && !empty_node(p, node) && known_domain(node))

@@ -241,12 +241,24 @@ enum reel_err gpu_emit_move(struct lowered *p, const struct node *node, const ch
 // Sets pad_dim and pad_to when v in that form has padding lanes.
 void gpu_move_pads(const struct lowered *p, const struct info *i, enum form_kind kind, struct move *m, int channel_dim);
 
+// A product y (batches,m,k) = alpha x (batches,m,c) w (batches,c,k) in the program's
+// float type, y dense; strides in elements between matrices (0 repeats) and within,
+// all 0: dense. By cuDNN where rows are whole vectors, else by the own kernel.
+struct gpu_product {
+    const struct node *node;
+    int batches, m, c, k;
+    struct ref x, w, y;
+    int64_t x_batch, x_row, x_col, w_batch, w_row, w_col;
+    float alpha; // 0: 1
+};
+enum reel_err gpu_emit_product(struct lowered *p, const struct gpu_product *product);
+
 // ---- lowering: true in *out_done when the node has become steps ---------------------
 
 typedef enum reel_err lower_fn(struct lowered *p, const struct node *node, bool *out_done);
 lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu_lower_resize, gpu_lower_reduce,
     gpu_lower_norm, gpu_lower_elementwise, gpu_lower_quantize, gpu_lower_view, gpu_lower_join, gpu_lower_move,
-    gpu_lower_gather, gpu_lower_select, gpu_lower_sample, gpu_lower_deform;
+    gpu_lower_gather, gpu_lower_select, gpu_lower_sample, gpu_lower_deform, gpu_lower_attention, gpu_lower_einsum;
 // The operator's reference implementation on the host; takes every node.
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
 // What the neighbours' rows are in each result of a node that has been lowered.

@@ -8,6 +8,7 @@
 #ifndef REEL_WORKER_BACKEND_CUDNN_STEPS_H
 #define REEL_WORKER_BACKEND_CUDNN_STEPS_H
 
+#include "kernels/gpu_attention.h"
 #include "kernels/gpu_fp8.h"
 #include "kernels/gpu_ops.h"
 #include "kernels/gpu_sample.h"
@@ -65,6 +66,8 @@ enum step_kind {
     STEP_DEFORM,
     STEP_COL2IM,
     STEP_POOL_PLACES,
+    STEP_ATTENTION,
+    STEP_ROTARY,
     STEP_UPLOAD, // host buffer -> device buffer
     STEP_DOWNLOAD,
     STEP_HOST, // the operator's reference implementation, on host buffers
@@ -117,6 +120,8 @@ struct step {
         struct gpu_lrn lrn;
         struct gpu_deform deform;
         struct gpu_col2im col2im;
+        struct gpu_attention attention;
+        struct gpu_rotary rotary;
         struct host_call *host;
         struct step_rows rows;
     } u;

@@ -5,29 +5,15 @@
 #include "worker/onnx/ops/matmul.h"
 
 #include "kernels/gemm.h"
-
-// Labels A-Z, a-z (numpy's alphabetical order), then the ellipsis' axes.
-#define LABELS (52 + REEL_MAX_DIMS)
-#define ELLIPSIS 52
-
-struct term {
-    int n;
-    int label[LABELS];
-};
+#include "worker/onnx/ops/einsum.h"
 
 // An operand or an intermediate: dense, one axis per label. Repeated labels (a
 // diagonal) occur in operands only.
 struct factor {
-    struct term term;
-    int64_t dim[LABELS];
+    struct einsum_term term;
+    int64_t dim[EINSUM_LABELS];
     const void *p;
     void *owned;
-};
-
-struct einsum {
-    int n_in;
-    struct term *in, out;
-    int64_t extent[LABELS];
 };
 
 static int label_of(char c)
@@ -39,7 +25,7 @@ static int label_of(char c)
 
 // Parses one term up to ',' '-' or the end. ndim < 0: the term of the result,
 // whose ellipsis has `wide` axes; else an operand's, which may widen it.
-static enum reel_err parse_term(const char **at, int ndim, int *wide, struct term *out_term)
+static enum reel_err parse_term(const char **at, int ndim, int *wide, struct einsum_term *out_term)
 {
     int before[REEL_MAX_DIMS], after[REEL_MAX_DIMS], nb = 0, na = 0;
     bool dots = false;
@@ -63,10 +49,10 @@ static enum reel_err parse_term(const char **at, int ndim, int *wide, struct ter
     if (hidden < 0 || (ndim >= 0 && nb + na + hidden != ndim) || nb + na + hidden > REEL_MAX_DIMS)
         return reel_fail(REEL_ERR_INPUT, "a term of the equation does not fit rank %d", ndim);
     if (hidden > *wide) *wide = hidden;
-    *out_term = (struct term){0};
+    *out_term = (struct einsum_term){0};
     for (int i = 0; i < nb; i++) out_term->label[out_term->n++] = before[i];
     // Right-aligned: the ellipsis' last axis always has the last label.
-    for (int i = 0; i < hidden; i++) out_term->label[out_term->n++] = LABELS - hidden + i;
+    for (int i = 0; i < hidden; i++) out_term->label[out_term->n++] = EINSUM_LABELS - hidden + i;
     for (int i = 0; i < na; i++) out_term->label[out_term->n++] = after[i];
     return REEL_OK;
 }
@@ -74,7 +60,7 @@ static enum reel_err parse_term(const char **at, int ndim, int *wide, struct ter
 static enum reel_err parse_equation(const struct op_call *call, struct einsum *e)
 {
     const char *at = node_attr_string(call->node, "equation", "");
-    int wide = 0, count[LABELS] = {0};
+    int wide = 0, count[EINSUM_LABELS] = {0};
     for (int i = 0; i < call->n_in; i++) {
         if (i && *at++ != ',') return reel_fail(REEL_ERR_INPUT, "the equation has too few terms");
         enum reel_err err = parse_term(&at, call->in[i]->shape.ndim, &wide, &e->in[i]);
@@ -90,8 +76,8 @@ static enum reel_err parse_equation(const struct op_call *call, struct einsum *e
         return err;
     }
     if (*at) return reel_fail(REEL_ERR_INPUT, "the equation is malformed");
-    for (int i = LABELS - wide; i < LABELS; i++) e->out.label[e->out.n++] = i;
-    for (int i = 0; i < ELLIPSIS; i++)
+    for (int i = EINSUM_LABELS - wide; i < EINSUM_LABELS; i++) e->out.label[e->out.n++] = i;
+    for (int i = 0; i < EINSUM_ELLIPSIS; i++)
         if (count[i] == 1) {
             if (e->out.n == REEL_MAX_DIMS) return reel_fail(REEL_ERR_LIMIT, "the result has too many axes");
             e->out.label[e->out.n++] = i;
@@ -99,11 +85,11 @@ static enum reel_err parse_equation(const struct op_call *call, struct einsum *e
     return REEL_OK;
 }
 
-static enum reel_err einsum_open(const struct op_call *call, struct einsum *e, struct reel_shape *out_shape)
+enum reel_err einsum_open(const struct op_call *call, struct einsum *e, struct reel_shape *out_shape)
 {
     *e = (struct einsum){.n_in = call->n_in};
     *out_shape = shape_unknown();
-    for (int i = 0; i < LABELS; i++) e->extent[i] = -2; // not seen
+    for (int i = 0; i < EINSUM_LABELS; i++) e->extent[i] = -2; // not seen
     for (int i = 0; i < call->n_in; i++)
         if (!call->in[i] || call->in[i]->shape.ndim < 0) return REEL_OK;
     e->in = calloc((size_t)call->n_in + 1, sizeof *e->in);
@@ -141,7 +127,7 @@ static enum reel_err einsum_infer(const struct op_call *call)
     return REEL_OK;
 }
 
-static uint64_t label_set(const struct term *t)
+static uint64_t label_set(const struct einsum_term *t)
 {
     uint64_t set = 0;
     for (int i = 0; i < t->n; i++) set |= UINT64_C(1) << t->label[i];
@@ -152,7 +138,7 @@ static int64_t set_volume(const struct einsum *e, uint64_t set)
 {
     struct reel_shape s = {0};
     int64_t total = 1;
-    for (int i = 0; i < LABELS; i++)
+    for (int i = 0; i < EINSUM_LABELS; i++)
         if (set >> i & 1) {
             s = (struct reel_shape){.ndim = 2, .dim = {total, e->extent[i]}};
             total = reel_shape_count(&s);
@@ -161,16 +147,16 @@ static int64_t set_volume(const struct einsum *e, uint64_t set)
     return total;
 }
 
-static void append_set(struct term *t, uint64_t set)
+static void append_set(struct einsum_term *t, uint64_t set)
 {
-    for (int i = 0; i < LABELS; i++)
+    for (int i = 0; i < EINSUM_LABELS; i++)
         if (set >> i & 1) t->label[t->n++] = i;
 }
 
 // Where each label moves in f's memory: 0 for labels it lacks or broadcasts.
-static void label_strides(const struct factor *f, const struct einsum *e, int64_t stride[LABELS])
+static void label_strides(const struct factor *f, const struct einsum *e, int64_t stride[EINSUM_LABELS])
 {
-    memset(stride, 0, sizeof(int64_t) * LABELS);
+    memset(stride, 0, sizeof(int64_t) * EINSUM_LABELS);
     int64_t unit = 1;
     for (int d = f->term.n - 1; d >= 0; d--) {
         int label = f->term.label[d];
@@ -190,12 +176,12 @@ static void add_element(void *to, const void *from, int64_t at, enum reel_dtype 
 }
 
 // Lays f out along `order`, summing over the labels of `sums`; to has room.
-static void lay_out(const struct factor *f, const struct einsum *e, const struct term *order, uint64_t sums,
+static void lay_out(const struct factor *f, const struct einsum *e, const struct einsum_term *order, uint64_t sums,
                     enum reel_dtype dtype, void *to)
 {
-    struct term all = *order;
+    struct einsum_term all = *order;
     append_set(&all, sums);
-    int64_t stride[LABELS], at[LABELS] = {0}, offset = 0;
+    int64_t stride[EINSUM_LABELS], at[EINSUM_LABELS] = {0}, offset = 0;
     label_strides(f, e, stride);
     int64_t n = 1, inner = 1;
     for (int i = 0; i < all.n; i++) {
@@ -222,7 +208,7 @@ static enum reel_err contract(const struct einsum *e, const struct factor *a, co
 {
     uint64_t in_a = label_set(&a->term), in_b = label_set(&b->term), both = in_a & in_b;
     uint64_t batch = both & keep, inner = both & ~keep, rows = in_a & keep & ~in_b, cols = in_b & keep & ~in_a;
-    struct term order_a = {0}, order_b = {0};
+    struct einsum_term order_a = {0}, order_b = {0};
     append_set(&order_a, batch), append_set(&order_a, rows), append_set(&order_a, inner);
     append_set(&order_b, batch), append_set(&order_b, inner), append_set(&order_b, cols);
     *out_z = (struct factor){0};
