@@ -323,19 +323,20 @@ static const char own_ops[] =
     "Abs Acos Acosh Add Affine AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool "
     "BatchNormalization Cast Ceil Celu CenterCropPad Clip Col2Im Concat Conv ConvTranspose Cos Cosh Crop "
     "CumProd CumSum DeformConv DepthToSpace DequantizeLinear Div Einsum Elu Equal Erf Exp Expand EyeLike "
-    "Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual "
-    "GridSample GroupNormalization HardSigmoid HardSwish Hardmax ImageScaler InstanceNormalization IsInf "
-    "IsNaN LRN LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max MaxPool MaxUnpool "
-    "Mean Min Mish Mod Mul Neg Not OneHot Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear "
-    "RMSNormalization Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum "
-    "ReduceSumSquare Relu Resize ReverseSequence RoiAlign RotaryEmbedding Round Scatter ScatterElements "
-    "ScatterND Selu Shrink Sigmoid Sign Sin Sinh Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Sub "
-    "Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Upsample Where Xor com.microsoft.BiasGelu "
-    "com.microsoft.DequantizeLinear com.microsoft.FastGelu com.microsoft.FusedMatMul com.microsoft.Gelu "
-    "com.microsoft.MultiHeadAttention com.microsoft.QGemm com.microsoft.QLinearAdd "
-    "com.microsoft.QLinearAveragePool com.microsoft.QLinearConcat com.microsoft.QLinearGlobalAveragePool "
-    "com.microsoft.QLinearLeakyRelu com.microsoft.QLinearMul com.microsoft.QLinearSigmoid "
-    "com.microsoft.QLinearSoftmax com.microsoft.QuantizeLinear com.microsoft.QuickGelu";
+    "Floor GRU Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater "
+    "GreaterOrEqual GridSample GroupNormalization HardSigmoid HardSwish Hardmax ImageScaler "
+    "InstanceNormalization IsInf IsNaN LRN LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax "
+    "MatMul Max MaxPool MaxUnpool Mean Min Mish Mod Mul Neg Not OneHot Or PRelu Pad Pow QLinearConv "
+    "QLinearMatMul QuantizeLinear RMSNormalization RNN Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean "
+    "ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Resize ReverseSequence RoiAlign RotaryEmbedding "
+    "Round Scatter ScatterElements ScatterND Selu Shrink Sigmoid Sign Sin Sinh Slice Softmax Softplus "
+    "Softsign SpaceToDepth Split Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu "
+    "Upsample Where Xor com.microsoft.BiasGelu com.microsoft.DequantizeLinear com.microsoft.FastGelu "
+    "com.microsoft.FusedMatMul com.microsoft.Gelu com.microsoft.MultiHeadAttention com.microsoft.QGemm "
+    "com.microsoft.QLinearAdd com.microsoft.QLinearAveragePool com.microsoft.QLinearConcat "
+    "com.microsoft.QLinearGlobalAveragePool com.microsoft.QLinearLeakyRelu com.microsoft.QLinearMul "
+    "com.microsoft.QLinearSigmoid com.microsoft.QLinearSoftmax com.microsoft.QuantizeLinear "
+    "com.microsoft.QuickGelu";
 
 #define CUDNN_CAPS                                                                                                 \
     (BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL | BACKEND_EXCHANGES | \

@@ -362,10 +362,54 @@ static void turned_by_position(void)
     }
 }
 
+// ---- recurrent layers ------------------------------------------------------------------
+
+static struct value *lengths(struct maker *m, int64_t a, int64_t b, int64_t c)
+{
+    struct value *v = make_node(m, "Cast", INTS(m, a, b, c), NULL, NULL);
+    attr_int(m, v, "to", 6);
+    return v;
+}
+
+// kind 0 RNN, 1 GRU, 2 LSTM; `with`: a bit each for what is optional.
+static void recurrent(int kind, int with)
+{
+    static const char *const names[] = {"RNN", "GRU", "LSTM"};
+    struct maker m = maker();
+    char dump[16384];
+    const int64_t n = 8, gates = kind ? kind + 2 : 1, two = with & 1 ? 2 : 1;
+    struct value *x = make_input(&m, "x", DIMS(6, 3, 16)), *out[3];
+    struct value *w = make_weights(&m, DIMS(two, gates * n, 16), -0.3, 0.3);
+    struct value *r = make_weights(&m, DIMS(two, gates * n, n), -0.5, 0.5);
+    struct value *b = with & 2 ? make_weights(&m, DIMS(two, 2 * gates * n), -0.5, 0.5) : NULL;
+    struct value *h = with & 4 ? make_input(&m, "h", DIMS(two, 3, n)) : NULL;
+    struct value *c = kind == 2 && with & 4 ? make_input(&m, "c", DIMS(two, 3, n)) : NULL;
+    struct value *peep = kind == 2 && with & 2 ? make_weights(&m, DIMS(two, 3 * n), -0.5, 0.5) : NULL;
+    struct value *in[] = {x, w, r, b, with & 8 ? lengths(&m, 6, 0, 4) : NULL, h, c, peep};
+    node_of(&m, NULL, names[kind], in, kind == 2 ? 8 : 6, out, kind == 2 ? 3 : 2);
+    attr_int(&m, out[0], "hidden_size", n);
+    if (with & 1) attr_text(&m, out[0], "direction", "bidirectional");
+    if (kind == 1 && with & 16) attr_int(&m, out[0], "linear_before_reset", 1);
+    if (kind == 2 && with & 16) attr_int(&m, out[0], "input_forget", 1);
+    if (!(with & 1) && with & 16) attr_text(&m, out[0], "direction", "reverse");
+    // all results in one: the last states beside each step's
+    struct value *last = make_node(&m, "Add", out[1], out[kind == 2 ? 2 : 1], NULL);
+    make_output(&m, make_node(&m, "Add", out[0], last, NULL));
+    CHECK_RIGHT(&m, 0, dump);
+    CHECK_HAS(dump, "all steps");
+}
+
+static void recurrent_layers(void)
+{
+    for (int kind = 0; kind < 3; kind++)
+        for (int with = 0; with < 32; with++) recurrent(kind, with);
+}
+
 CHECK_MAIN({"the largest", the_largest}, {"boxes of the best scores", boxes_of_the_best_scores},
            {"scattered", scattered}, {"one of many", one_of_many}, {"prefixes", prefixes},
            {"triangles and reversals", triangles_and_reversals}, {"grids", grids}, {"regions", regions},
            {"deformable convolutions", deformed}, {"pooled and back", pooled_and_back},
            {"framed columns", framed_columns}, {"equations", equations}, {"three factors", three_factors},
            {"fused products", fused_products}, {"whole attention", whole_attention},
-           {"heads of com.microsoft", heads_of_microsoft}, {"turned by position", turned_by_position})
+           {"heads of com.microsoft", heads_of_microsoft}, {"turned by position", turned_by_position},
+           {"recurrent layers", recurrent_layers})

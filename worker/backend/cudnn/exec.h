@@ -36,6 +36,21 @@ static inline struct backend_rows exec_rows(const struct step_rows *r, char *bas
                                  .bytes = r->bytes};
 }
 
+// The tensors of a STEP_RNN.
+static inline struct gpu_rnn_data exec_rnn(const struct lowered *p, const struct exec_memory *m, const struct step *s)
+{
+    return (struct gpu_rnn_data){.xw = exec_place(p, m, s->x),
+                                 .r = exec_place(p, m, s->w),
+                                 .bias = exec_place(p, m, s->extra[0]),
+                                 .peep = exec_place(p, m, s->extra[1]),
+                                 .length = exec_place(p, m, s->extra[2]),
+                                 .h = exec_place(p, m, s->operand[0]),
+                                 .c = exec_place(p, m, s->operand[1]),
+                                 .y = exec_place(p, m, s->y),
+                                 .last_h = exec_place(p, m, s->operand[2]),
+                                 .last_c = exec_place(p, m, s->operand[3])};
+}
+
 // Whether there is somebody to exchange rows with, where the program does:
 // UNSUPPORTED.
 static inline enum reel_err exec_check_exchange(const struct lowered *p, const struct backend_params *params)

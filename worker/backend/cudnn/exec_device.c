@@ -228,6 +228,12 @@ static enum reel_err run_plan(struct exec *e, const struct step *s, struct gpu_p
     return err;
 }
 
+static int launch_rnn(struct exec *e, const struct step *s)
+{
+    const struct gpu_rnn_data data = exec_rnn(e->p, &e->memory, s);
+    return gpu_rnn(&s->u.rnn, &data, e->stream);
+}
+
 static int launch(struct exec *e, const struct step *s, const void *const *operand)
 {
     void *x = at(e, s->x), *y = at(e, s->y), *w = at(e, s->w), *stream = e->stream;
@@ -297,6 +303,8 @@ static int launch(struct exec *e, const struct step *s, const void *const *opera
         return gpu_attention(&s->u.attention, y, w, extra[0], stream);
     case STEP_ROTARY:
         return gpu_rotary(&s->u.rotary, x, w, extra[0], extra[1], y, stream);
+    case STEP_RNN:
+        return launch_rnn(e, s);
     case STEP_UPLOAD:
     case STEP_DOWNLOAD:
     case STEP_HOST:

@@ -73,6 +73,12 @@ static enum reel_err run_rows(struct exec *e, const struct step *s)
     return err == REEL_AGAIN ? x->rows(x->user, &rows) : err;
 }
 
+static void run_rnn(struct exec *e, const struct step *s)
+{
+    const struct gpu_rnn_data data = exec_rnn(e->p, &e->memory, s);
+    gpu_rnn_ref(&s->u.rnn, &data);
+}
+
 static enum reel_err run_step(struct exec *e, const struct step *s)
 {
     void *x = at(e, s->x), *y = at(e, s->y), *w = at(e, s->w);
@@ -175,6 +181,9 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
         break;
     case STEP_ROTARY:
         gpu_rotary_ref(&s->u.rotary, x, w, extra[0], extra[1], y);
+        break;
+    case STEP_RNN:
+        run_rnn(e, s);
         break;
     case STEP_UPLOAD:
     case STEP_DOWNLOAD:

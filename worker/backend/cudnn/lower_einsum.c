@@ -27,7 +27,6 @@ static bool for_cudnn(const struct lowered *p, const struct gpu_matmul *g, struc
         g->x_col == 1 && g->x_row == g->c && g->x_batch == (g->batches > 1 ? g->y_batch / g->k * g->c : 0);
     const bool dense_w = g->w_col == 1 && g->w_row == g->k && (!g->w_batch || g->w_batch == (int64_t)g->c * g->k);
     if (!dense_x || !dense_w || g->alpha != 1 || g->c % whole || g->k % whole || p->own_matmul) return false;
-    if (g->batches == 1 && g->m < FEW_ROWS) return false;
     *out = gpu_pattern_make(GPU_MATMUL, g->c, g->m, 1, g->k, 1, 1);
     out->n = g->batches;
     out->w_batched = g->batches > 1 && g->w_batch;
@@ -51,7 +50,7 @@ enum reel_err gpu_emit_product(struct lowered *p, const struct gpu_product *r)
     g->y_batch = (int64_t)r->m * r->k;
     g->alpha = r->alpha == 0 ? 1 : r->alpha;
     s.x = r->x, s.w = r->w, s.y = r->y;
-    if (for_cudnn(p, g, &s.pattern)) s.kind = STEP_PLAN, s.label = "plan";
+    if (!(r->flat && g->m < FEW_ROWS) && for_cudnn(p, g, &s.pattern)) s.kind = STEP_PLAN, s.label = "plan";
     return gpu_put_step(p, &s, r->node);
 }
 
@@ -95,6 +94,7 @@ static enum reel_err lower_fused(struct lowered *p, const struct node *node, boo
         c != (tb ? mb.columns : mb.rows))
         return REEL_OK;
     g.batches = (int)batches, g.m = (int)m, g.c = (int)c, g.k = (int)k;
+    g.flat = a->shape.ndim == 2;
     g.x_batch = ma.n == 1 ? 0 : m * c, g.x_row = ta ? 1 : c, g.x_col = ta ? m : 1;
     g.w_batch = mb.n == 1 ? 0 : c * k, g.w_row = tb ? 1 : k, g.w_col = tb ? c : 1;
     enum reel_err err = gpu_need_form(p, node->in[0], FORM_LOW, &g.x);
@@ -267,6 +267,7 @@ static enum reel_err contract(const struct contraction *c, struct factor *a, str
     const bool images = batch.n == 0 && rows.n > 1 && c->e.extent[rows.label[0]] <= 65535;
     if (images) batches = c->e.extent[rows.label[0]], m /= batches;
     g.batches = (int)batches, g.m = (int)m, g.c = (int)volume(c, &inner), g.k = (int)volume(c, &cols);
+    g.flat = batch.n == 0 && !images;
     if (images) g.w_row = g.k, g.w_col = 1; // one matrix for all
     err = lay_out(c, a, &oa, &g.x);
     if (!err) err = lay_out(c, b, &ob, &g.w);

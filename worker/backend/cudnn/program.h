@@ -250,6 +250,7 @@ struct gpu_product {
     struct ref x, w, y;
     int64_t x_batch, x_row, x_col, w_batch, w_row, w_col;
     float alpha; // 0: 1
+    bool flat;   // rows of the one matrix may be images
 };
 enum reel_err gpu_emit_product(struct lowered *p, const struct gpu_product *product);
 
@@ -258,7 +259,8 @@ enum reel_err gpu_emit_product(struct lowered *p, const struct gpu_product *prod
 typedef enum reel_err lower_fn(struct lowered *p, const struct node *node, bool *out_done);
 lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu_lower_resize, gpu_lower_reduce,
     gpu_lower_norm, gpu_lower_elementwise, gpu_lower_quantize, gpu_lower_view, gpu_lower_join, gpu_lower_move,
-    gpu_lower_gather, gpu_lower_select, gpu_lower_sample, gpu_lower_deform, gpu_lower_attention, gpu_lower_einsum;
+    gpu_lower_gather, gpu_lower_select, gpu_lower_sample, gpu_lower_deform, gpu_lower_attention, gpu_lower_einsum,
+    gpu_lower_rnn;
 // The operator's reference implementation on the host; takes every node.
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
 // What the neighbours' rows are in each result of a node that has been lowered.

@@ -11,6 +11,7 @@
 #include "kernels/gpu_attention.h"
 #include "kernels/gpu_fp8.h"
 #include "kernels/gpu_ops.h"
+#include "kernels/gpu_rnn.h"
 #include "kernels/gpu_sample.h"
 #include "kernels/gpu_select.h"
 #include "worker/backend/cudnn/pattern.h"
@@ -68,6 +69,7 @@ enum step_kind {
     STEP_POOL_PLACES,
     STEP_ATTENTION,
     STEP_ROTARY,
+    STEP_RNN,
     STEP_UPLOAD, // host buffer -> device buffer
     STEP_DOWNLOAD,
     STEP_HOST, // the operator's reference implementation, on host buffers
@@ -122,6 +124,7 @@ struct step {
         struct gpu_col2im col2im;
         struct gpu_attention attention;
         struct gpu_rotary rotary;
+        struct gpu_rnn rnn;
         struct host_call *host;
         struct step_rows rows;
     } u;
