@@ -247,16 +247,17 @@ static enum reel_err fetch_rows(struct device *d, const struct device_slot *s, i
     return err;
 }
 
-// The slot's picture, on the device: where it lies, or brought there.
-static enum reel_err bring_in(struct device *d, struct device_slot *s, void *stream, const uint8_t **out_in)
+// The pictures of the slots that the network sees, on the device, where they do not
+// lie there.
+static enum reel_err bring_in(struct device *d, struct device_slot *s, void *stream)
 {
-    *out_in = s->frame.in;
     if (s->frame.in_on_gpu) return REEL_OK;
     const size_t from = REEL_STAMP_BYTES, bytes = s->task->in.aux_offset;
-    enum reel_err err = grow(d, &s->in, bytes, false);
-    if (err) return err;
-    *out_in = s->in.p;
-    err = d->ops->upload((uint8_t *)s->in.p + from, s->frame.in + from, bytes - from, d->upload);
+    const int frames = s->task->model->input.frames;
+    enum reel_err err = grow(d, &s->in, (size_t)frames * bytes, false);
+    for (int i = 0; i < frames && !err; i++)
+        err = d->ops->upload((uint8_t *)s->in.p + (size_t)i * bytes + from, task_seen(s->task, &s->frame, i) + from,
+                             bytes - from, d->upload);
     if (!err) err = d->ops->event_record(s->uploaded, d->upload);
     return err ? err : d->ops->stream_wait(stream, s->uploaded);
 }
@@ -279,10 +280,13 @@ static enum reel_err enqueue_picture(struct device *d, struct device_slot *s, st
 
 static struct device_frame frame_of(const struct device_slot *s)
 {
-    return (struct device_frame){.in = s->frame.in_on_gpu ? s->frame.in : s->in.p,
-                                 .part = s->frame.part,
-                                 .image = s->image,
-                                 .stream = engine_stream(s->engine)};
+    const int frames = s->task->model->input.frames;
+    struct device_frame f = {.part = s->frame.part, .image = s->image, .stream = engine_stream(s->engine)};
+    for (int i = 0; i < frames; i++)
+        f.seen[i] = s->frame.in_on_gpu ? task_seen(s->task, &s->frame, i)
+                                       : (const uint8_t *)s->in.p + (size_t)i * s->task->in.aux_offset;
+    f.in = f.seen[frames / 2];
+    return f;
 }
 
 // Cells of high scores, by the program's stream into host memory.
@@ -342,8 +346,7 @@ static enum reel_err feed(struct device *d, struct device_slot *s)
     enum reel_err err = task->device ? REEL_OK : device_image_create(d->ops, task, s->engine, &task->device);
     if (err) return err;
     task->device_engine = engine_serial(s->engine);
-    const uint8_t *in;
-    if ((err = bring_in(d, s, engine_stream(s->engine), &in))) return err;
+    if ((err = bring_in(d, s, engine_stream(s->engine)))) return err;
     if (d->timed && (err = d->ops->event_record(s->begun, engine_stream(s->engine)))) return err;
     struct device_frame f = frame_of(s);
     return device_image_feed(task->device, &f);

@@ -17,7 +17,7 @@ struct device_image {
     struct device_tables tables;
     struct task *task;
     struct gpu_coding in, out, plain; // plain: colours as they are
-    struct gpu_image net_in, net_out; // of the batch's first image
+    struct gpu_image net_in, net_out; // of the batch's first image; in: of the first frame that is seen
     size_t in_bytes, out_bytes;       // from one image to the next
     struct gpu_axis feed_x, feed_y;   // picture to network
     struct gpu_axis back_x, back_y;   // network's picture to output
@@ -105,8 +105,11 @@ static bool read_input(const struct task *task, struct engine *engine, struct gp
 {
     const struct model_input *in = &task->model->input;
     struct backend_device_tensor t;
-    return !engine_device_input(engine, &t) && as_image(&t, engine_batch(engine), in->nhwc, task->view.net_w,
-                                                        task->view.net_h, in->channels, out, out_bytes);
+    if (engine_device_input(engine, &t) || !as_image(&t, engine_batch(engine), in->nhwc, task->view.net_w,
+                                                     task->view.net_h, in->channels * in->frames, out, out_bytes))
+        return false;
+    out->channels = in->channels;
+    return true;
 }
 
 static bool read_output(const struct task *task, struct engine *engine, int w, int h, struct gpu_image *out,
@@ -120,7 +123,9 @@ static bool read_output(const struct task *task, struct engine *engine, int w, i
 
 static bool can(const struct task *task)
 {
-    if (!task->model || task->model->input.frames > 1 || (!makes_pictures(task) && !task->ops->finish)) return false;
+    if (!task->model || (task->model->input.frames > 1 && task->view.fit != MODEL_WHOLE) ||
+        (!makes_pictures(task) && !task->ops->finish))
+        return false;
     int in = task->model->input.channels;
     if ((in != 1 && in != 3) || (task->model->input.dtype != REEL_F32 && task->model->input.dtype != REEL_F16))
         return false;
@@ -262,10 +267,15 @@ void device_image_destroy(struct device_image **image)
 
 // ---- a frame -----------------------------------------------------------------------------------
 
+static struct gpu_picture source_at(const struct device_image *d, const uint8_t *slot)
+{
+    struct yuv_picture p = task_picture(&d->task->in, &d->task->media.colour, slot);
+    return gpu_picture_of(&p);
+}
+
 static struct gpu_picture source_of(const struct device_image *d, const struct device_frame *f)
 {
-    struct yuv_picture p = task_picture(&d->task->in, &d->task->media.colour, f->in);
-    return gpu_picture_of(&p);
+    return source_at(d, f->in);
 }
 
 static enum reel_err resize_source(struct device_image *d, const struct device_frame *f, int planes,
@@ -313,12 +323,30 @@ bool device_image_tiled(const struct device_image *d)
     return makes_pictures(d->task) && d->task->view.fit == MODEL_TILES;
 }
 
+// All frames that the network sees, whole, their channels behind each other; the last
+// one writes what is padded.
+static enum reel_err feed_seen(struct device_image *d, const struct device_frame *f, const struct gpu_image *first)
+{
+    const int frames = d->task->model->input.frames, channels = first->channels;
+    enum reel_err err = REEL_OK;
+    const size_t element = first->type == GPU_PIXEL_F32 ? sizeof(float) : sizeof(uint16_t);
+    for (int i = 0; i < frames && !err; i++) {
+        struct gpu_picture src = source_at(d, f->seen[i]);
+        struct gpu_image to = *first;
+        to.padded = i + 1 < frames ? channels : first->padded - i * channels;
+        to.data = (uint8_t *)to.data + (size_t)(i * channels) * to.plane * element;
+        err = d->ops->feed(&src, &to, &d->in, f->stream);
+    }
+    return err;
+}
+
 enum reel_err device_image_feed(struct device_image *d, const struct device_frame *f)
 {
     if (device_image_tiled(d)) return REEL_OK;
     const struct view *v = &d->task->view;
     struct gpu_picture src = source_of(d, f);
     struct gpu_image to = image_of(&d->net_in, d->in_bytes, f->image);
+    if (d->task->model->input.frames > 1) return feed_seen(d, f, &to);
     if (v->fit == MODEL_WHOLE) return d->ops->feed(&src, &to, &d->in, f->stream);
     enum reel_err err = REEL_OK;
     if (v->pic_w != v->net_w || v->pic_h != v->net_h)

@@ -43,7 +43,14 @@ window in_tiles a behind 1 --tile 48x48
 window a_dimension_of_its_own small row 2
 window tiles_of_a_fixed_size a row 2
 window not_split a behind 1 --split spatial
-REELMILL_GPU_TWIN=1 window gpu_twin a behind 1 --precision fp32
+# By the worker's device path: one frame a run and several, and what has another layout there.
+for batch in 1 4; do
+    REELMILL_GPU_TWIN=1 window gpu_twin_$batch a behind 1 --batch $batch --log_level debug
+    grep -q "device: [0-9]* frames" "$work/err" || not_ok gpu_twin_$batch "not by the device path"
+done
+REELMILL_GPU_TWIN=1 window gpu_twin_two_before a before -2 --precision fp32 --gpu_num 3
+REELMILL_GPU_TWIN=1 window gpu_twin_row small row 2
+REELMILL_GPU_TWIN=1 window gpu_twin_tiles a row 2
 
 # Each stage, in the midst.
 killed() { REELMILL_CRASH=$2 window "$1" a before -2; }
