@@ -107,6 +107,8 @@ def make_input(info, rng, args, name):
     shape = extents(info.name, info.shape, h, w)
     if info.name in SPECIAL:
         return SPECIAL[info.name](shape)
+    if "int8" in info.type:
+        return rng.integers(0, 128, shape).astype(np.uint8 if "uint8" in info.type else np.int8)
     if "int" in info.type:
         return rng.integers(0, 50, shape).astype(np.int64 if "64" in info.type else np.int32)
     x = frame(args.clip, args.seed, shape, name) if args.clip else None
@@ -278,6 +280,7 @@ def make_test(path, folder, args):
             return f"{str(e).splitlines()[0][:120]}; onnx.reference: {str(second)[:80]}"
     name = os.path.basename(path)
     feeds = {i.name: make_input(i, rng, args, name) for i in session.get_inputs()}
+    feeds = {n: x.astype(np.float16).astype(x.dtype) if n in half else x for n, x in feeds.items()}
     try:
         results = session.run(None, feeds)
         feeds = {n: x.astype(np.float16) if n in half else x for n, x in feeds.items()}
@@ -288,11 +291,20 @@ def make_test(path, folder, args):
     return None
 
 
+def external_files(path):
+    """The files beside the model in which its weights lie."""
+    model = onnx.load(path, load_external_data=False)
+    return {e.value for t in model.graph.initializer for e in t.external_data if e.key == "location"}
+
+
 def write_test(path, folder, feeds, results):
     data = os.path.join(folder, "test_data_set_0")
     os.makedirs(data, exist_ok=True)
     if not os.path.islink(os.path.join(folder, "model.onnx")):
         os.symlink(os.path.abspath(path), os.path.join(folder, "model.onnx"))
+    for name in external_files(path):  # copied: they are not read through symbolic links
+        if not os.path.exists(os.path.join(folder, name)):
+            shutil.copy(os.path.join(os.path.dirname(path), name), os.path.join(folder, name))
     for kind, arrays in (("input", feeds), ("output", results)):
         for i, array in enumerate(arrays):
             with open(os.path.join(data, f"{kind}_{i}.pb"), "wb") as f:
