@@ -18,6 +18,7 @@ import onnx.parser
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+import cases_fused
 import cases_sequence
 import cases_types
 
@@ -60,7 +61,7 @@ def write_case(folder, name, case):
 def main():
     folder = sys.argv[1]
     made = 0
-    for module in (cases_sequence, cases_types):
+    for module in (cases_fused, cases_sequence, cases_types):
         for name, case in module.cases():
             write_case(folder, name, case)
             made += 1

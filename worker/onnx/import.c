@@ -131,6 +131,11 @@ static enum reel_err find_op(const struct importer *im, const struct scope *scop
     if (known)
         return reel_fail(REEL_ERR_UNSUPPORTED, "operator %.100s of opset %d is not supported, only of other opsets",
                          type, (int)opset);
+    if (!strncmp(domain, "com.microsoft.nchwc", strlen("com.microsoft.nchwc")))
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "operator %.60s.%.100s is ONNX Runtime's for one kind of processor\n"
+                         "save the model with the optimisation level \"extended\" or below, not \"all\"",
+                         domain, type);
     return reel_fail(REEL_ERR_UNSUPPORTED, "operator %s%s%.100s (opset %d) is not supported", domain,
                      *domain ? "." : "", type, (int)opset);
 }
@@ -355,7 +360,11 @@ static enum reel_err import_node(struct importer *im, struct scope *scope, const
         if (out[i] && (out[i]->producer || out[i]->constant))
             err = reel_fail(REEL_ERR_INPUT, "its output \"%.200s\" is given twice", proto->output[i]);
     const Onnx__FunctionProto *function = im->n_functions ? find_function(im, proto) : NULL;
-    if (!err)
+    const char *domain = domain_of(proto);
+    bool done = false;
+    if (!err && !function && opset_of(im, scope, domain) > 0)
+        err = import_fused(im, scope, proto, domain, args, out, &done);
+    if (!err && !done)
         err = function ? inline_function(im, scope, proto, function, args, out)
                        : add_plain_node(im, scope, proto, args, out);
     free(args);

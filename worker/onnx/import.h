@@ -45,6 +45,10 @@ enum reel_err import_memory(const void *bytes, size_t count, const char *name, i
 enum reel_err import_tensor_bytes(const void *bytes, size_t count, struct reel_tensor *out_t, char *out_name,
                                   size_t name_bytes);
 
+// Names of the operators that are taken apart when a model is read (import_fused.c),
+// for docs/operators.md; NULL behind the last.
+const char *import_fused_name(int i, const char **out_domain);
+
 // Version of the protobuf library.
 const char *import_library(void);
 

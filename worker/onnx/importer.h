@@ -71,6 +71,13 @@ enum reel_err import_attrs(struct importer *im, struct scope *scope, const Onnx_
 // that the result's names belong to. NULL when the caller leaves it out.
 Onnx__AttributeProto *import_resolve(struct importer *im, Onnx__AttributeProto *a, struct scope **scope);
 
+// ---- import_fused.c -------------------------------------------------------------
+
+// Adds what an operator of ONNX Runtime's own stands for; *out_done is false where
+// it is none of those. Errors: INPUT, UNSUPPORTED, NOMEM, LIMIT.
+enum reel_err import_fused(struct importer *im, struct scope *scope, const Onnx__NodeProto *proto, const char *domain,
+                           struct value **in, struct value **out, bool *out_done);
+
 // ---- import.c -------------------------------------------------------------------
 
 // The graph of a body (If, Loop, Scan). *out_graph belongs to outer's, also after an error.

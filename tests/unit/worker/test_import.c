@@ -329,6 +329,82 @@ static void unknown_operators_are_named(void)
     CHECK_REFUSED(model(graph_around(f)), REEL_ERR_UNSUPPORTED, "complex64");
 }
 
+// A node of com.microsoft with inputs x, w..., w and one more attribute.
+static struct pb fused_node(const char *op, int n_in, struct pb attr)
+{
+    struct pb n = {0};
+    for (int i = 0; i < n_in; i++) put_text(&n, 1, i ? "w" : "x");
+    put_text(&n, 2, "y");
+    put_text(&n, 3, "it");
+    put_text(&n, 4, op);
+    put_text(&n, 7, "com.microsoft");
+    if (attr.count) put_message(&n, 5, attr);
+    return n;
+}
+
+static struct pb text_attr(const char *name, const char *value)
+{
+    struct pb a = {0};
+    put_text(&a, 1, name);
+    put_text(&a, 4, value);
+    put_int(&a, 20, 3);
+    return a;
+}
+
+static struct pb fused_model(struct pb n)
+{
+    static const float w[] = {1, 2};
+    struct pb f = {0};
+    put_message(&f, 1, n);
+    put_message(&f, 5, tensor("w", FLOAT, 1, two, w, sizeof w));
+    struct pb m = model(graph_around(f));
+    put_message(&m, 8, opset("com.microsoft", 1));
+    return m;
+}
+
+// What ONNX Runtime fused is what it was before.
+static void fused_operators_are_taken_apart(void)
+{
+    struct graph *g;
+    CHECK_INT(import(fused_model(fused_node("FusedConv", 4, text_attr("activation", "Relu"))), &g), REEL_OK);
+    CHECK(graph_is_sound(g));
+    CHECK_INT(g->n_nodes, 3);
+    const struct node *n = g->first;
+    CHECK_STR(n->op_type, "Conv");
+    CHECK_STR(n->name, "it");
+    CHECK_STR(n->domain, "");
+    CHECK_INT(n->n_in, 3);
+    CHECK_INT(n->n_attr, 0); // the activation's name is gone
+    CHECK_STR(n->next->op_type, "Add");
+    CHECK_STR(n->next->name, "it/Add");
+    CHECK_STR(n->next->in[1]->name, "w");
+    CHECK_STR(g->last->op_type, "Relu");
+    CHECK_STR(g->last->out[0]->name, "y");
+    graph_destroy(&g);
+    CHECK_INT(import(fused_model(fused_node("DynamicQuantizeMatMul", 3, (struct pb){0})), &g), REEL_OK);
+    CHECK_INT(g->n_nodes, 5);
+    CHECK_STR(g->first->op_type, "DynamicQuantizeLinear");
+    CHECK_STR(g->last->op_type, "Mul");
+    graph_destroy(&g);
+    CHECK_REFUSED(fused_model(fused_node("FusedConv", 3, text_attr("activation", "Wobble"))), REEL_ERR_UNSUPPORTED,
+                  "\"it\" (com.microsoft.FusedConv): its activation \"Wobble\"");
+    CHECK_REFUSED(fused_model(fused_node("FusedConv", 3, (struct pb){0})), REEL_ERR_UNSUPPORTED, "activation \"\"");
+    CHECK_REFUSED(fused_model(fused_node("FusedGemm", 1, (struct pb){0})), REEL_ERR_INPUT, "1 inputs");
+    CHECK_REFUSED(fused_model(fused_node("NhwcMaxPool", 1, (struct pb){0})), REEL_ERR_UNSUPPORTED, "rank");
+}
+
+static void layouts_of_one_processor_are_refused(void)
+{
+    static const float w[] = {1, 2};
+    struct pb f = {0}, n = node("Conv", "x", "w", "y");
+    put_text(&n, 7, "com.microsoft.nchwc");
+    put_message(&f, 1, n);
+    put_message(&f, 5, tensor("w", FLOAT, 1, two, w, sizeof w));
+    struct pb m = model(graph_around(f));
+    put_message(&m, 8, opset("com.microsoft.nchwc", 1));
+    CHECK_REFUSED(m, REEL_ERR_UNSUPPORTED, "optimisation level \"extended\"");
+}
+
 static void tensors_that_lie(void)
 {
     static const int64_t huge[] = {INT64_C(1) << 40, INT64_C(1) << 40}, negative[] = {-2}, million[] = {1000000};
@@ -681,6 +757,8 @@ static const struct check_case cases[] = {
     {"the_first_format_is_opset_1", the_first_format_is_opset_1},
     {"broken_graphs", broken_graphs},
     {"unknown_operators_are_named", unknown_operators_are_named},
+    {"fused_operators_are_taken_apart", fused_operators_are_taken_apart},
+    {"layouts_of_one_processor_are_refused", layouts_of_one_processor_are_refused},
     {"tensors_that_lie", tensors_that_lie},
     {"no_models_at_all", no_models_at_all},
     {"cut_and_damaged", cut_and_damaged},

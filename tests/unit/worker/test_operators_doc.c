@@ -5,6 +5,7 @@
 // when the file in the tree is not what would be written, and when a backend
 // declares a kernel that it does not use.
 #include "tests/unit/worker/graph_make.h"
+#include "worker/onnx/import.h"
 
 static int by_name(const void *a, const void *b)
 {
@@ -70,6 +71,16 @@ static void print_row(FILE *f, const struct op_def *op)
     fprintf(f, " | %s |\n", op->limits ? op->limits : "");
 }
 
+static void print_fused(FILE *f)
+{
+    fputs("\nONNX Runtime's optimiser and quantiser write these; they are read as the operators that they stand for:\n",
+          f);
+    const char *name, *domain;
+    for (int i = 0; (name = import_fused_name(i, &domain)); i++)
+        fprintf(f, "%s%s%s%s", i ? i % 3 ? ", " : ",\n" : "", domain, *domain ? "." : "", name);
+    fputs(".\n", f);
+}
+
 static void print_doc(FILE *f)
 {
     int count;
@@ -102,6 +113,7 @@ static void print_doc(FILE *f)
         f);
     for (int i = 0; i < count; i++) print_row(f, sorted[i]);
     fprintf(f, "\n%d entries.\n", count);
+    print_fused(f);
     free(sorted);
 }
 

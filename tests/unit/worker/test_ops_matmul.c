@@ -20,6 +20,25 @@ static void batches_broadcast_both_ways(void)
     CHECK(op_result(&c, REEL_I64, SHAPE(2, 2, 1, 1), (double[]){20, 200, 30, 300}));
 }
 
+// (rows, batches, columns), as attention's transposes are fused
+static void rows_may_stand_before_batches(void)
+{
+    struct op_case c = op_case("FusedMatMul", 1);
+    c.domain = "com.microsoft";
+    op_input(&c, REEL_F32, SHAPE(3, 2, 1), (double[]){1, 2, 3, 4, 5, 6});
+    op_input(&c, REEL_F32, SHAPE(2, 1, 1), (double[]){10, 100});
+    op_attr_int(&c, "transBatchA", 1);
+    CHECK(op_result(&c, REEL_F32, SHAPE(2, 3, 1), (double[]){10, 30, 50, 200, 400, 600}));
+
+    c = op_case("FusedMatMul", 1); // B: (inner 2, batches 1, columns 2), and turned
+    c.domain = "com.microsoft";
+    op_input(&c, REEL_F32, SHAPE(1, 1, 2), (double[]){1, 10});
+    op_input(&c, REEL_F32, SHAPE(2, 1, 2), (double[]){1, 2, 3, 4});
+    op_attr_int(&c, "transBatchB", 1);
+    op_attr_int(&c, "transB", 1);
+    CHECK(op_result(&c, REEL_F32, SHAPE(1, 1, 2), (double[]){21, 43}));
+}
+
 static void gemm_scales_and_broadcasts(void)
 {
     struct op_case c = op_case("Gemm", 13);
@@ -168,7 +187,8 @@ static void lp_norm_of_nothing_is_zero(void)
     CHECK(op_result(&c, REEL_F32, SHAPE(2, 2), (double[]){0, 0, 0.6f, -0.8f}));
 }
 
-CHECK_MAIN({"vectors_lose_their_axis", vectors_lose_their_axis},
+CHECK_MAIN({"rows_may_stand_before_batches", rows_may_stand_before_batches},
+           {"vectors_lose_their_axis", vectors_lose_their_axis},
            {"batches_broadcast_both_ways", batches_broadcast_both_ways},
            {"gemm_scales_and_broadcasts", gemm_scales_and_broadcasts},
            {"einsum_takes_diagonals_and_ellipses", einsum_takes_diagonals_and_ellipses},

@@ -99,13 +99,25 @@ void mat_plan_at(const struct mat_plan *plan, int64_t i, int64_t *out_a, int64_t
 // FusedMatMul's attributes; MatMul has none of them.
 struct fused {
     bool trans_a, trans_b;
+    bool batch_a, batch_b; // the first axis stands before the last one instead
     double alpha;
 };
 
 static struct fused fused_attrs(const struct op_call *call)
 {
     return (struct fused){node_attr_int(call->node, "transA", 0) != 0, node_attr_int(call->node, "transB", 0) != 0,
-                          node_attr_float(call->node, "alpha", 1.0f)};
+                          node_attr_int(call->node, "transBatchA", 0) != 0,
+                          node_attr_int(call->node, "transBatchB", 0) != 0, node_attr_float(call->node, "alpha", 1.0f)};
+}
+
+// (rows, batches..., columns) as (batches..., rows, columns)
+static struct reel_shape rows_behind_batches(struct reel_shape s, bool move)
+{
+    if (!move || s.ndim < 3) return s;
+    int64_t rows = s.dim[0];
+    for (int i = 0; i < s.ndim - 2; i++) s.dim[i] = s.dim[i + 1];
+    s.dim[s.ndim - 2] = rows;
+    return s;
 }
 
 static struct reel_shape swap_last(struct reel_shape s, bool swap)
@@ -119,10 +131,9 @@ static struct reel_shape swap_last(struct reel_shape s, bool swap)
 
 static enum reel_err matmul_plan(const struct op_call *call, struct mat_plan *plan, struct reel_shape *out_shape)
 {
-    if (node_attr_int(call->node, "transBatchA", 0) || node_attr_int(call->node, "transBatchB", 0))
-        return reel_fail(REEL_ERR_UNSUPPORTED, "transBatchA and transBatchB are not supported");
     struct fused f = fused_attrs(call);
-    struct reel_shape a = swap_last(call->in[0]->shape, f.trans_a), b = swap_last(call->in[1]->shape, f.trans_b);
+    struct reel_shape a = swap_last(rows_behind_batches(call->in[0]->shape, f.batch_a), f.trans_a);
+    struct reel_shape b = swap_last(rows_behind_batches(call->in[1]->shape, f.batch_b), f.trans_b);
     return mat_plan_open(&a, &b, plan, out_shape);
 }
 
@@ -142,27 +153,39 @@ static const void *element_at(const void *p, int64_t i, enum reel_dtype dtype)
     return (const char *)p + (size_t)i * reel_dtype_bytes(dtype);
 }
 
-static enum reel_err matmul_run(const struct mat_plan *plan, struct fused f, const struct work *a, const struct work *b,
-                                struct work *y)
+// How the stored matrices of an operand lie: elements from row to row and from
+// one matrix to the next.
+static struct mat stored(const void *p, const struct reel_shape *s, bool batch_behind, bool trans, int64_t *out_next)
 {
-    int64_t a_size = plan->m * plan->k, b_size = plan->k * plan->n, c_size = plan->m * plan->n;
-    bool b_shared = !f.trans_a, dense = true;
+    int64_t columns = s->dim[s->ndim - 1], row = columns;
+    batch_behind = batch_behind && s->ndim > 2;
+    if (batch_behind) row = shape_span(s, 1, s->ndim);
+    *out_next = batch_behind ? columns : columns * (s->ndim > 1 ? s->dim[s->ndim - 2] : 1);
+    if (s->ndim == 1) row = 1; // a vector is a row of A or a column of B
+    return (struct mat){p, trans ? 1 : row, trans ? row : 1};
+}
+
+static enum reel_err matmul_run(const struct op_call *call, const struct mat_plan *plan, struct fused f,
+                                const struct work *a, const struct work *b, struct work *y)
+{
+    int64_t a_next, b_next, c_size = plan->m * plan->n;
+    bool b_shared = !f.trans_a && !f.batch_a, dense = true;
     int64_t unit = 1;
     for (int i = plan->nb - 1; i >= 0; i--) {
         if (plan->b_step[i]) b_shared = false;
         if (plan->extent[i] != 1 && plan->a_step[i] != unit) dense = false;
         unit *= plan->extent[i];
     }
-    struct mat ma = {a->p, f.trans_a ? 1 : plan->k, f.trans_a ? plan->m : 1};
-    struct mat mb = {b->p, f.trans_b ? 1 : plan->n, f.trans_b ? plan->k : 1};
+    struct mat ma = stored(a->p, &call->in[0]->shape, f.batch_a, f.trans_a, &a_next);
+    struct mat mb = stored(b->p, &call->in[1]->shape, f.batch_b, f.trans_b, &b_next);
     if (b_shared && dense) // one B for all: one tall product
         return mat_mul(y->dtype, plan->m * plan->batches, plan->n, plan->k, ma, mb, y->p, plan->n, false);
     enum reel_err err = REEL_OK;
     for (int64_t i = 0; !err && i < plan->batches; i++) {
         int64_t at_a, at_b;
         mat_plan_at(plan, i, &at_a, &at_b);
-        ma.p = element_at(a->p, at_a * a_size, y->dtype);
-        mb.p = element_at(b->p, at_b * b_size, y->dtype);
+        ma.p = element_at(a->p, at_a * a_next, y->dtype);
+        mb.p = element_at(b->p, at_b * b_next, y->dtype);
         err = mat_mul(y->dtype, plan->m, plan->n, plan->k, ma, mb, (void *)element_at(y->p, i * c_size, y->dtype),
                       plan->n, false);
     }
@@ -202,7 +225,7 @@ static enum reel_err matmul_eval(const struct op_call *call)
     if (!err) err = work_in(&a, call->in[0], dtype);
     if (!err) err = work_in(&b, call->in[1], dtype);
     if (!err) err = work_out(&y, call->out[0], dtype);
-    if (!err) err = matmul_run(&plan, f, &a, &b, &y);
+    if (!err) err = matmul_run(call, &plan, f, &a, &b, &y);
     if (!err) {
         scale_all(&y, reel_shape_count(&shape), f.alpha);
         work_commit(&y);
@@ -259,7 +282,7 @@ static enum reel_err matmul_integer_eval(const struct op_call *call)
         err = subtract_zero(a.p, reel_tensor_count(call->in[0]) / a_size, plan.m, plan.k, call_in(call, 2), true);
     if (!err && b_size)
         err = subtract_zero(b.p, reel_tensor_count(call->in[1]) / b_size, plan.k, plan.n, call_in(call, 3), false);
-    if (!err) err = matmul_run(&plan, (struct fused){.alpha = 1.0}, &a, &b, &y);
+    if (!err) err = matmul_run(call, &plan, (struct fused){.alpha = 1.0}, &a, &b, &y);
     work_fini(&a), work_fini(&b), work_fini(&y);
     return err;
 }
@@ -360,8 +383,7 @@ const struct op_def ops_matmul[] = {
      matmul_integer_eval, NULL},
     {"", "Attention", 23, OPSET_LAST, 3, 7, 1, 4, TYPES_FLOAT, 0, attention_infer, attention_eval, NULL},
     {"", "RotaryEmbedding", 23, OPSET_LAST, 3, 4, 1, 1, TYPES_FLOAT, 0, op_infer_same, rotary_eval, NULL},
-    {"com.microsoft", "FusedMatMul", 1, 1, 2, 2, 1, 1, TYPES_FLOAT, 0, matmul_infer, matmul_eval,
-     "no transBatchA, transBatchB"},
+    {"com.microsoft", "FusedMatMul", 1, 1, 2, 2, 1, 1, TYPES_FLOAT, 0, matmul_infer, matmul_eval, NULL},
     {"com.microsoft", "MultiHeadAttention", 1, 1, 3, 10, 1, 4, TYPES_FLOAT, 0, multi_head_infer, multi_head_eval,
      "separate 3-D query, key, value; optional bias and attention_bias; no cache, no padding mask"},
 };

@@ -497,7 +497,8 @@ const struct op_def ops_norm[] = {
      "spatial=0 and, before opset 14, training outputs are refused"},
     {"", "InstanceNormalization", 6, OPSET_LAST, 3, 3, 1, 1, TYPES_FLOAT, 0, op_infer_same, instance_eval, NULL},
     {"", "GroupNormalization", 18, OPSET_LAST, 3, 3, 1, 1, TYPES_FLOAT, 0, op_infer_same, group_eval, NULL},
-    {"", "LayerNormalization", 17, OPSET_LAST, 2, 3, 1, 3, TYPES_FLOAT, 0, layer_infer, layer_eval, NULL},
+    // since 17; ONNX Runtime's optimiser writes it into models of any opset
+    {"", "LayerNormalization", 1, OPSET_LAST, 2, 3, 1, 3, TYPES_FLOAT, 0, layer_infer, layer_eval, NULL},
     {"", "RMSNormalization", 23, OPSET_LAST, 2, 2, 1, 1, TYPES_FLOAT, 0, layer_infer, rms_eval, NULL},
     {"", "LpNormalization", 1, OPSET_LAST, 1, 1, 1, 1, TYPES_FLOAT, 0, op_infer_same, lp_eval, NULL},
     {"", "MeanVarianceNormalization", 9, OPSET_LAST, 1, 1, 1, 1, TYPES_FLOAT, 0, op_infer_same, mvn_eval, NULL},
