@@ -405,6 +405,40 @@ static void recurrent_layers(void)
         for (int with = 0; with < 32; with++) recurrent(kind, with);
 }
 
+// ---- transforms ------------------------------------------------------------------------
+
+static void spectra(void)
+{
+    for (int i = 0; i < 24; i++) { // inverse, onesided, along the first axis or the last, cut, whole or longer
+        struct maker m = maker();
+        const bool inverse = i & 1, onesided = i & 2;
+        const int64_t parts = onesided && !inverse ? 1 : 2;
+        struct value *out[1], *x = make_input(&m, "x", DIMS(2, 9, 5, parts));
+        static const int64_t lengths[] = {7, 9, 12};
+        struct value *length = make_node(&m, "Squeeze", INTS(&m, lengths[i / 8]), NULL, NULL);
+        struct value *axis = make_node(&m, "Squeeze", INTS(&m, i & 4 ? 1 : -2), NULL, NULL);
+        struct value *y = NODE(&m, "DFT", out, x, length, axis);
+        attr_int(&m, y, "inverse", inverse);
+        attr_int(&m, y, "onesided", onesided);
+        make_output(&m, y);
+        CHECK_RIGHT(&m, inverse && !onesided, NULL);
+    }
+}
+
+static void spectra_of_frames(void)
+{
+    for (int i = 0; i < 4; i++) { // of one part or two; a window
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(2, 40, i & 1 ? 2 : 1)), *out[1];
+        struct value *every = make_node(&m, "Squeeze", INTS(&m, 5), NULL, NULL);
+        struct value *length = make_node(&m, "Squeeze", INTS(&m, 12), NULL, NULL);
+        struct value *y = NODE(&m, "STFT", out, x, every, i & 2 ? make_weights(&m, DIMS(12), 0, 1) : NULL, length);
+        attr_int(&m, y, "onesided", !(i & 1));
+        make_output(&m, y);
+        CHECK_RIGHT(&m, 0, NULL);
+    }
+}
+
 CHECK_MAIN({"the largest", the_largest}, {"boxes of the best scores", boxes_of_the_best_scores},
            {"scattered", scattered}, {"one of many", one_of_many}, {"prefixes", prefixes},
            {"triangles and reversals", triangles_and_reversals}, {"grids", grids}, {"regions", regions},
@@ -412,4 +446,4 @@ CHECK_MAIN({"the largest", the_largest}, {"boxes of the best scores", boxes_of_t
            {"framed columns", framed_columns}, {"equations", equations}, {"three factors", three_factors},
            {"fused products", fused_products}, {"whole attention", whole_attention},
            {"heads of com.microsoft", heads_of_microsoft}, {"turned by position", turned_by_position},
-           {"recurrent layers", recurrent_layers})
+           {"recurrent layers", recurrent_layers}, {"spectra", spectra}, {"spectra of frames", spectra_of_frames})

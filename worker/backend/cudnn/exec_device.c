@@ -305,6 +305,8 @@ static int launch(struct exec *e, const struct step *s, const void *const *opera
         return gpu_rotary(&s->u.rotary, x, w, extra[0], extra[1], y, stream);
     case STEP_RNN:
         return launch_rnn(e, s);
+    case STEP_FOURIER:
+        return gpu_fourier(&s->u.fourier, x, w, extra[0], y, stream);
     case STEP_UPLOAD:
     case STEP_DOWNLOAD:
     case STEP_HOST:

@@ -185,6 +185,9 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
     case STEP_RNN:
         run_rnn(e, s);
         break;
+    case STEP_FOURIER:
+        gpu_fourier_ref(&s->u.fourier, x, w, extra[0], y);
+        break;
     case STEP_UPLOAD:
     case STEP_DOWNLOAD:
         memcpy(y, x, s->bytes);

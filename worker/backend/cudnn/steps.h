@@ -9,6 +9,7 @@
 #define REEL_WORKER_BACKEND_CUDNN_STEPS_H
 
 #include "kernels/gpu_attention.h"
+#include "kernels/gpu_fourier.h"
 #include "kernels/gpu_fp8.h"
 #include "kernels/gpu_ops.h"
 #include "kernels/gpu_rnn.h"
@@ -70,6 +71,7 @@ enum step_kind {
     STEP_ATTENTION,
     STEP_ROTARY,
     STEP_RNN,
+    STEP_FOURIER,
     STEP_UPLOAD, // host buffer -> device buffer
     STEP_DOWNLOAD,
     STEP_HOST, // the operator's reference implementation, on host buffers
@@ -125,6 +127,7 @@ struct step {
         struct gpu_attention attention;
         struct gpu_rotary rotary;
         struct gpu_rnn rnn;
+        struct gpu_fourier fourier;
         struct host_call *host;
         struct step_rows rows;
     } u;
