@@ -336,7 +336,7 @@ static const char own_ops[] =
     "com.microsoft.QLinearAdd com.microsoft.QLinearAveragePool com.microsoft.QLinearConcat "
     "com.microsoft.QLinearGlobalAveragePool com.microsoft.QLinearLeakyRelu com.microsoft.QLinearMul "
     "com.microsoft.QLinearSigmoid com.microsoft.QLinearSoftmax com.microsoft.QuantizeLinear "
-    "com.microsoft.QuickGelu";
+    "com.microsoft.QuickGelu com.microsoft.SkipLayerNormalization";
 
 #define CUDNN_CAPS                                                                                                 \
     (BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL | BACKEND_EXCHANGES | \

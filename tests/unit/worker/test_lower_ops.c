@@ -345,6 +345,20 @@ static void heads_of_microsoft(void)
     }
 }
 
+static void sums_and_norms_of_microsoft(void)
+{
+    for (int i = 0; i < 4; i++) { // a skip for all images; bias and sum
+        struct maker m = maker();
+        struct value *out[4], *x = make_input(&m, "x", DIMS(2, 5, 24));
+        struct value *skip = make_input(&m, "skip", i & 1 ? DIMS(5, 24) : DIMS(2, 5, 24));
+        struct value *gamma = make_weights(&m, DIMS(24), 0.5, 1), *beta = make_weights(&m, DIMS(24), -1, 1);
+        struct value *in[] = {x, skip, gamma, beta, make_weights(&m, DIMS(24), -1, 1)};
+        struct value *y = node_of(&m, "com.microsoft", "SkipLayerNormalization", in, i & 2 ? 5 : 4, out, i & 2 ? 4 : 1);
+        make_output(&m, i & 2 ? make_node(&m, "Mul", y, out[3], NULL) : y);
+        CHECK_RIGHT(&m, 0, NULL);
+    }
+}
+
 static void turned_by_position(void)
 {
     for (int i = 0; i < 4; i++) {
@@ -445,5 +459,6 @@ CHECK_MAIN({"the largest", the_largest}, {"boxes of the best scores", boxes_of_t
            {"deformable convolutions", deformed}, {"pooled and back", pooled_and_back},
            {"framed columns", framed_columns}, {"equations", equations}, {"three factors", three_factors},
            {"fused products", fused_products}, {"whole attention", whole_attention},
-           {"heads of com.microsoft", heads_of_microsoft}, {"turned by position", turned_by_position},
+           {"heads of com.microsoft", heads_of_microsoft},
+           {"sums and norms of com.microsoft", sums_and_norms_of_microsoft}, {"turned by position", turned_by_position},
            {"recurrent layers", recurrent_layers}, {"spectra", spectra}, {"spectra of frames", spectra_of_frames})

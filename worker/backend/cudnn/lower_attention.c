@@ -2,8 +2,8 @@
 //
 // Attention (ONNX, opset 23) and com.microsoft's MultiHeadAttention: queries scaled,
 // keys turned, two products around the softmax (kernels/gpu_attention.h), which knows
-// masks and windows. Heads that share keys are more rows of one product. And
-// RotaryEmbedding.
+// masks and windows. Heads that share keys are more rows of one product. And what
+// stands around it: RotaryEmbedding, com.microsoft's SkipLayerNormalization.
 #include <math.h>
 #include <string.h>
 
@@ -331,10 +331,84 @@ static enum reel_err lower_rotary(struct lowered *p, const struct node *node, bo
     return gpu_put_step(p, &s, node);
 }
 
+// ---- SkipLayerNormalization ------------------------------------------------------------
+
+// Whether skip is as long as in, or repeats along its first dimensions.
+static bool skip_fits(const struct info *in, const struct info *skip)
+{
+    const int less = in->shape.ndim - skip->shape.ndim;
+    if (less < 0 || skip->count < 1) return false;
+    int64_t inner = 1;
+    for (int d = in->shape.ndim - 1; d >= less && inner < skip->count; d--) {
+        if (skip->shape.dim[d - less] != in->shape.dim[d]) return false;
+        inner *= in->shape.dim[d];
+    }
+    return inner == skip->count;
+}
+
+// in + skip + bias
+static enum reel_err add_skip(struct lowered *p, const struct node *node, struct ref bias, struct ref *out_sum)
+{
+    const struct info *in = info_of(p, node->in[0]), *skip = info_of(p, node->in[1]);
+    const int64_t width = in->shape.dim[in->shape.ndim - 1];
+    struct step s = gpu_step_of(STEP_ELEMENTWISE, "sum");
+    struct gpu_elementwise *g = &s.u.elementwise;
+    *g = (struct gpu_elementwise){.x_elem = p->low, .y_elem = p->low, .n_dims = 3, .last = (int32_t)width};
+    const int64_t extent[3] = {in->count / skip->count, skip->count / width, width};
+    const int64_t stride[3] = {skip->count, width, 1};
+    for (int d = 0; d < 3; d++) {
+        g->extent[d] = (int32_t)extent[d];
+        g->x_stride[d] = g->y_stride[d] = stride[d];
+        g->operand_stride[0][d] = d ? stride[d] : 0;
+        g->operand_stride[1][d] = d == 2;
+    }
+    const bool wanted = has_out(p, node, 3);
+    enum reel_err err = gpu_need_form(p, node->in[0], FORM_LOW, &s.x);
+    if (!err) err = gpu_need_form(p, node->in[1], FORM_LOW, &s.operand[0]);
+    if (!err && wanted) err = gpu_make_form(p, node->out[3], FORM_LOW, &s.y);
+    if (!err && !wanted) err = gpu_make_temporary(p, (size_t)in->count * gpu_elem_bytes(p->low), &s.y);
+    g->chain.n = g->chain.n_operands = bias.buf >= 0 ? 2 : 1;
+    s.operand[1] = bias;
+    for (int i = 0; i < g->chain.n; i++) {
+        g->chain.operand[i].elem = p->low;
+        g->chain.step[i] = (struct gpu_chain_step){.op = GPU_OP_ADD, .operand = i};
+    }
+    *out_sum = s.y;
+    return err ? err : gpu_put_step(p, &s, node);
+}
+
+static enum reel_err lower_skip(struct lowered *p, const struct node *node, bool *out_done)
+{
+    const struct info *in = info_of(p, node->in[0]), *skip = info_of(p, node->in[1]);
+    if (in->dtype != REEL_F32 || skip->dtype != REEL_F32 || in->shape.ndim < 1 || node->in[0]->constant) return REEL_OK;
+    const int64_t width = in->shape.dim[in->shape.ndim - 1];
+    if (has_out(p, node, 1) || has_out(p, node, 2) || !skip_fits(in, skip) || skip->count % width) return REEL_OK;
+    if (in->count > INT32_MAX) return REEL_OK;
+    const float *f[3] = {NULL}; // gamma, beta, bias
+    for (int i = 0; i < 3; i++) {
+        const struct value *v = in_of(node, 2 + i);
+        if (v && (info_of(p, v)->count != width || !(f[i] = gpu_const_floats(p, v)))) return REEL_OK;
+    }
+    *out_done = true;
+    struct step s = gpu_step_of(STEP_LAYER_NORM, "layer norm");
+    struct ref bias = REF_NONE;
+    enum reel_err err = f[2] ? gpu_make_constant_floats(p, f[2], width, width, p->low, &bias) : REEL_OK;
+    for (int i = 0; i < 2 && !err; i++)
+        if (f[i]) err = gpu_make_constant(p, f[i], (size_t)width * sizeof(float), &s.extra[i]);
+    if (!err) err = add_skip(p, node, bias, &s.x);
+    if (!err) err = gpu_make_form(p, node->out[0], FORM_LOW, &s.y);
+    s.u.layer_norm = (struct gpu_layer_norm){.elem = p->low,
+                                             .rows = in->count / width,
+                                             .columns = (int)width,
+                                             .epsilon = node_attr_float(node, "epsilon", 1e-12f)};
+    return err ? err : gpu_put_step(p, &s, node);
+}
+
 enum reel_err gpu_lower_attention(struct lowered *p, const struct node *node, bool *out_done)
 {
     if (node->n_in < 3 || node->n_out < 1 || !node->in[0] || !node->out[0] || node->n_epilogue) return REEL_OK;
     if (gpu_only_on_host(p, node->in[0])) return REEL_OK;
     if (node_is(node, "Attention") || node_is(node, "MultiHeadAttention")) return lower_attention(p, node, out_done);
+    if (node_is(node, "SkipLayerNormalization") && node->in[1]) return lower_skip(p, node, out_done);
     return node_is(node, "RotaryEmbedding") ? lower_rotary(p, node, out_done) : REEL_OK;
 }

@@ -562,9 +562,9 @@ static bool already_made(const struct lowered *p, const struct node *node)
 // names of their own, or are ONNX's.
 static bool known_domain(const struct node *node)
 {
-    static const char *const ms[] = {"Gelu",           "QuickGelu",          "FastGelu",
-                                     "BiasGelu",       "MultiHeadAttention", "FusedMatMul",
-                                     "QuantizeLinear", "DequantizeLinear"};
+    static const char *const ms[] = {"Gelu",        "QuickGelu",          "FastGelu",
+                                     "BiasGelu",    "MultiHeadAttention", "SkipLayerNormalization",
+                                     "FusedMatMul", "QuantizeLinear",     "DequantizeLinear"};
     if (!*node->domain || !strcmp(node->domain, "ai.onnx")) return true;
     for (size_t i = 0; i < sizeof ms / sizeof *ms; i++)
         if (!strcmp(node->domain, "com.microsoft") && node_is(node, ms[i])) return true;
