@@ -137,8 +137,8 @@ static void file_is_up_to_date(void)
 // Every operator that takes one picture and no attributes.
 static void check_declared(const char *backend, const char *host_label)
 {
-    // Split and Transpose have kernels, but none for what the defaults mean
-    static const char *const none[] = {"Constant", "Shape", "Size", "Split", "Transpose"};
+    // Split and Transpose have kernels, but none for what the defaults mean; LRN must have a size
+    static const char *const none[] = {"Constant", "LRN", "Shape", "Size", "Split", "Transpose"};
     const struct backend_ops *b = backend_find(backend);
     int count, tried = 0;
     const struct op_def *const *list = op_list(&count);
