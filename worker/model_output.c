@@ -410,11 +410,23 @@ static bool by_first_node(const struct look *l, struct values *v)
         found = k > 0 && fabs(c[0]) > 20;
         bgr = found && k >= 3 && c[0] < c[2] - 5;
     } else if (n->n_in == 2 && !strcmp(n->op_type, "Mul")) {
-        found = model_constants(n->in[1], c, 16) > 0 && c[0] > 0 && c[0] < 0.02;
+        int k = model_constants(n->in[1], c, 16);
+        found = k > 0 && c[0] > 0 && c[0] < 0.02;
+        if (k > 0 && c[0] > 250 && c[0] < 260) {
+            *v = (struct values){false, PLAIN, 1, 0, "the graph's first operator makes 0..255 of 0..1 itself"};
+            return true;
+        }
     }
     if (!found) return false;
     *v = (struct values){bgr, PLAIN, 255, 0, "the graph's first operator scales 0..255 itself"};
     return true;
+}
+
+// Bytes hold nothing but 0..255: whatever is usual, the graph does it itself.
+static void as_bytes(const struct look *l, struct values *v)
+{
+    if (l->f->in[l->m->input.index].dtype != REEL_U8 || (v->span > 2 && v->mean[0] == 0 && v->std[0] == 1)) return;
+    *v = (struct values){v->bgr, PLAIN, 255, 0, "its input is of bytes: 0..255"};
 }
 
 static bool by_producer(const struct look *l, struct values *v)
@@ -499,6 +511,7 @@ static enum reel_err settle_input(const struct look *l, const struct reel_settin
         else if (!by_producer(l, v))
             by_task(l, v);
     }
+    as_bytes(l, v);
     bool stated;
     enum reel_err err = by_settings(s, v, &stated);
     if (err) return err;

@@ -178,6 +178,65 @@ static void yolo_families(void)
     CHECK(m.input.bgr);
 }
 
+// Whatever is usual for a network, bytes are 0..255; its order of colours stays.
+static void bytes_are_not_normalised(void)
+{
+    reset_settings();
+    struct model m;
+    char text[1024];
+    struct fake ssd = {.in = {IO("input", 4, 1, 240, 320, 3)},
+                       .out = {IO("scores", 3, 1, 4420, 2), IO("boxes", 3, 1, 4420, 4)}};
+    CHECK_INT(guess_fake(&ssd, 1, 2, &m, text, sizeof text), REEL_OK);
+    CHECK_INT(m.head, MODEL_HEAD_SSD);
+    CHECK_NEAR(m.input.gain[0], 255 / 128.0, 1e-6);
+    ssd.in[0].dtype = REEL_U8;
+    CHECK_INT(guess_fake(&ssd, 1, 2, &m, text, sizeof text), REEL_OK);
+    CHECK_NEAR(m.input.gain[0], 255, 0);
+    CHECK_NEAR(m.input.bias[0], 0, 0);
+    CHECK_HAS(text, "bytes: 0..255");
+    settings.io.range = SET_RANGE_0_1; // what is stated counts
+    CHECK_INT(guess_fake(&ssd, 1, 2, &m, text, sizeof text), REEL_OK);
+    CHECK_NEAR(m.input.gain[0], 1, 0);
+    struct fake picture = {.in = {IO("x", 4, 1, 3, 64, 96)}, .out = {IO("y", 4, 1, 3, 128, 192)}};
+    picture.in[0].dtype = REEL_U8;
+    reset_settings();
+    CHECK_INT(guess_fake(&picture, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_NEAR(m.input.gain[1], 255, 0);
+}
+
+// x as `dtype`, Transpose, then op with one number: the values that the input takes.
+static void check_first_node(enum reel_dtype dtype, bool quantised, const char *op, double number, double gain)
+{
+    reset_settings();
+    struct graph *g = graph_create(NULL);
+    struct value *x = graph_add_value(g, "x"), *v = graph_add_value(g, NULL), *y = graph_add_value(g, "y");
+    x->is_input = true;
+    graph_add_node(g, NULL, quantised ? "QuantizeLinear" : "Transpose", "", &x, 1, &v, 1);
+    struct reel_tensor t;
+    CHECK_INT(reel_tensor_init(&t, REEL_F32, &(struct reel_shape){0}), REEL_OK);
+    *(float *)t.data = (float)number;
+    struct value *const in[] = {v, graph_add_constant(g, NULL, &t)};
+    graph_add_node(g, NULL, op, "", in, 2, &y, 1);
+    graph_count_uses(g);
+    struct model m;
+    char text[1024];
+    struct fake f = {.in = {IO("x", 4, 1, 240, 320, 3)},
+                     .out = {IO("scores", 3, 1, 4420, 2), IO("boxes", 3, 1, 4420, 4)},
+                     .facts = {.graph = g}};
+    f.in[0].dtype = dtype;
+    CHECK_INT(guess_fake(&f, 1, 2, &m, text, sizeof text), REEL_OK);
+    CHECK_MSG(m.input.gain[0] == (float)gain && m.input.bias[0] == 0, "%s %g: %s", op, number, text);
+    graph_destroy(&g);
+}
+
+static void what_the_graph_scales_is_not_scaled_before(void)
+{
+    check_first_node(REEL_F32, false, "Sub", 127, 255);
+    check_first_node(REEL_F32, true, "Div", 255, 255);
+    check_first_node(REEL_F32, false, "Mul", 255, 1);
+    check_first_node(REEL_U8, false, "Mul", 1 / 255.0, 255);
+}
+
 static void settings_win(void)
 {
     reset_settings();
@@ -283,11 +342,14 @@ int main(int argc, char **argv)
         }
         return 0;
     }
-    static const struct check_case cases[] = {{"model guesses of the test data", guesses_of_test_data},
-                                              {"model yolo families", yolo_families},
-                                              {"model settings win", settings_win},
-                                              {"model segmentation and classes", segmentation_and_classes},
-                                              {"model refusals", refusals},
-                                              {"model configurations", configurations}};
-    return check_main(cases, 6, argc, argv);
+    static const struct check_case cases[] = {
+        {"model guesses of the test data", guesses_of_test_data},
+        {"model yolo families", yolo_families},
+        {"model bytes are not normalised", bytes_are_not_normalised},
+        {"model what the graph scales", what_the_graph_scales_is_not_scaled_before},
+        {"model settings win", settings_win},
+        {"model segmentation and classes", segmentation_and_classes},
+        {"model refusals", refusals},
+        {"model configurations", configurations}};
+    return check_main(cases, (int)(sizeof cases / sizeof *cases), argc, argv);
 }
