@@ -215,7 +215,7 @@ test-long: tests
 # ---- planning ---------------------------------------------------------------
 # cuDNN plans for GPUs that are not here, from their properties; a stub of the
 # driver lets its run-time compiled engines build. `make plan-table` prints what
-# every pattern gets on every GPU (docs/gpu.md keeps it).
+# every pattern gets on every GPU (docs/gpu-plans.md keeps it).
 
 PLAN_STUB := $(BUILD)/tests/planning/libcuda.so.1
 PLAN_DEVICES := $(foreach d,h200 h100 a100 b200 t4 rtx3090 rtx4090 rtx5090,tests/planning/devices/$(d).json)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Prints which cuDNN engine every pattern gets on every GPU, as tables in
-// Markdown: `make plan-table`, kept in docs/gpu.md. Without a GPU: it plans for
+// Markdown: `make plan-table`, kept in docs/gpu-plans.md. Without a GPU: it plans for
 // the device properties in tests/planning/devices.
 //
 //   plan_table STUB DEVICE.json... [-- MODEL.onnx...]
