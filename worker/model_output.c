@@ -528,6 +528,22 @@ static enum reel_err settle_input(const struct look *l, const struct reel_settin
     return REEL_OK;
 }
 
+// The largest value that the graph's last operator is for: 1 or 255; 0 where it
+// does not tell.
+static int last_node_tells(const struct look *l, const char *output)
+{
+    const struct node *n = model_last_node(l->f->graph, output);
+    double c[16] = {0};
+    if (n && !strcmp(n->op_type, "Clip")) {
+        c[0] = (double)node_attr_float(n, "max", 0);
+        if (n->n_in > 2) model_constants(n->in[2], c, 16);
+    } else if (n && !strcmp(n->op_type, "Mul") && n->n_in == 2) {
+        if (!model_constants(n->in[1], c, 16)) model_constants(n->in[0], c, 16);
+        if (c[0] != 255) c[0] = 0;
+    }
+    return c[0] == 1 ? 1 : c[0] == 255 ? 255 : 0;
+}
+
 static enum reel_err settle_output(const struct look *l, const struct reel_settings *s, const struct values *v)
 {
     struct model_output *out = &l->m->output;
@@ -536,7 +552,12 @@ static enum reel_err settle_output(const struct look *l, const struct reel_setti
     bool own = v->mean[0] != 0 || v->std[0] != 1; // a normalised input says nothing of the output
     double span = 1, base = 0, mean[3] = {0}, std[3] = {1, 1, 1};
     const char *how = "0..1";
-    if (l->f->out[out->index].dtype == REEL_U8 || (v->span > 2 && !own && strcmp(op, "Sigmoid")))
+    const int told = last_node_tells(l, l->f->out[out->index].name);
+    if (l->f->out[out->index].dtype == REEL_U8 || told == 255)
+        span = 255, how = "0..255";
+    else if (told == 1 && v->base == 0)
+        how = "0..1";
+    else if (v->span > 2 && !own && strcmp(op, "Sigmoid"))
         span = 255, how = "0..255, as the input";
     else if (!strcmp(op, "Tanh") || (v->base == -1 && v->span == 2 && !own))
         span = 2, base = -1, how = "-1..1";

@@ -237,6 +237,40 @@ static void what_the_graph_scales_is_not_scaled_before(void)
     check_first_node(REEL_U8, false, "Mul", 1 / 255.0, 255);
 }
 
+// x -> Div by 255 -> op with a number: 0..255 is read; what is made?
+static void check_last_node(const char *op, int at, double number, double gain)
+{
+    reset_settings();
+    struct graph *g = graph_create(NULL);
+    struct value *x = graph_add_value(g, "x"), *v = graph_add_value(g, NULL), *y = graph_add_value(g, "y");
+    x->is_input = true;
+    struct reel_tensor t, u;
+    CHECK_INT(reel_tensor_init(&t, REEL_F32, &(struct reel_shape){0}), REEL_OK);
+    *(float *)t.data = 255;
+    CHECK_INT(reel_tensor_init(&u, REEL_F32, &(struct reel_shape){0}), REEL_OK);
+    *(float *)u.data = (float)number;
+    graph_add_node(g, NULL, "Div", "", (struct value *[]){x, graph_add_constant(g, NULL, &t)}, 2, &v, 1);
+    struct value *in[] = {v, NULL, NULL};
+    in[at] = graph_add_constant(g, NULL, &u);
+    graph_add_node(g, NULL, op, "", in, at + 1, &y, 1);
+    graph_count_uses(g);
+    struct model m;
+    char text[1024];
+    struct fake f = {.in = {IO("x", 4, 1, 3, 64, 96)}, .out = {IO("y", 4, 1, 3, 128, 192)}, .facts = {.graph = g}};
+    CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_NEAR(m.input.gain[0], 255, 0);
+    CHECK_MSG(m.output.gain[0] == (float)gain, "%s %g: %s", op, number, text);
+    graph_destroy(&g);
+}
+
+static void the_last_operator_tells_the_range(void)
+{
+    check_last_node("Clip", 2, 1, 1);
+    check_last_node("Clip", 2, 255, 1 / 255.0);
+    check_last_node("Mul", 1, 255, 1 / 255.0);
+    check_last_node("Add", 1, 0.5, 1 / 255.0); // as the input
+}
+
 static void settings_win(void)
 {
     reset_settings();
@@ -347,6 +381,7 @@ int main(int argc, char **argv)
         {"model yolo families", yolo_families},
         {"model bytes are not normalised", bytes_are_not_normalised},
         {"model what the graph scales", what_the_graph_scales_is_not_scaled_before},
+        {"model range of the last operator", the_last_operator_tells_the_range},
         {"model settings win", settings_win},
         {"model segmentation and classes", segmentation_and_classes},
         {"model refusals", refusals},
