@@ -62,38 +62,6 @@ static __global__ void copy_float(const struct gpu_copy p, const struct divisors
     gpu_store(&dst[to], from >= 0 ? gpu_load(&src[from]) : from == -1 ? p.fill : 0.0f);
 }
 
-static __device__ long long load_int(int elem, const void *p, long long i)
-{
-    switch (elem) {
-    case GPU_ELEM_U8:
-        return ((const uint8_t *)p)[i];
-    case GPU_ELEM_I8:
-        return ((const int8_t *)p)[i];
-    case GPU_ELEM_I32:
-        return ((const int32_t *)p)[i];
-    default:
-        return ((const int64_t *)p)[i];
-    }
-}
-
-static __device__ void store_int(int elem, void *p, long long i, long long v)
-{
-    switch (elem) {
-    case GPU_ELEM_U8:
-        ((uint8_t *)p)[i] = (uint8_t)v;
-        return;
-    case GPU_ELEM_I8:
-        ((int8_t *)p)[i] = (int8_t)v;
-        return;
-    case GPU_ELEM_I32:
-        ((int32_t *)p)[i] = (int32_t)v;
-        return;
-    default:
-        ((int64_t *)p)[i] = v;
-        return;
-    }
-}
-
 static __global__ void copy_any(const struct gpu_copy p, const struct divisors by, const void *src, void *dst,
                                 const int32_t *tables, unsigned count)
 {
@@ -104,7 +72,7 @@ static __global__ void copy_any(const struct gpu_copy p, const struct divisors b
     if (from < 0)
         gpu_any_store(p.to, dst, to, from == -1 ? p.fill : 0.0f);
     else if (p.from >= GPU_ELEM_U8 && p.to >= GPU_ELEM_U8)
-        store_int(p.to, dst, to, load_int(p.from, src, from));
+        gpu_int_store(p.to, dst, to, gpu_int_load(p.from, src, from));
     else
         gpu_any_store(p.to, dst, to, gpu_any_load(p.from, src, from));
 }

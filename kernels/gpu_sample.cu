@@ -19,7 +19,7 @@ struct spot {
     int n, row, column, c;
 };
 
-static __device__ __forceinline__ spot spot_of(const struct gpu_picture &y, int channels, long long i)
+static __device__ __forceinline__ spot spot_of(const struct gpu_plane_view &y, int channels, long long i)
 {
     spot s;
     if (y.stride_c == 1) {
@@ -38,7 +38,7 @@ static __device__ __forceinline__ spot spot_of(const struct gpu_picture &y, int 
     return s;
 }
 
-static long long spots(const struct gpu_picture *y, int channels)
+static long long spots(const struct gpu_plane_view *y, int channels)
 {
     return (long long)y->n * y->h * y->w * channels;
 }

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-struct gpu_picture {
+struct gpu_plane_view {
     int elem; // float
     int n, c, h, w;
     int64_t stride_n, stride_c, stride_h, stride_w;
@@ -23,7 +23,7 @@ enum gpu_beyond { GPU_BEYOND_ZEROS, GPU_BEYOND_BORDER, GPU_BEYOND_REFLECTION };
 
 // ONNX GridSample (opset 20) in two dimensions; grid (n,y.h,y.w,2), x first.
 struct gpu_grid_sample {
-    struct gpu_picture x, y;
+    struct gpu_plane_view x, y;
     int lanes;     // of y
     int grid_elem; // float
     int taps;      // an axis: 1 nearest, 2 linear, 4 cubic
@@ -46,7 +46,7 @@ void gpu_affine_grid_ref(const struct gpu_affine_grid *p, const void *theta, flo
 // ONNX RoiAlign (opset 16): regions (y.n,4), image (y.n) the image of each. Of a
 // region of no such image zeros are read.
 struct gpu_roi_align {
-    struct gpu_picture x, y;
+    struct gpu_plane_view x, y;
     int lanes; // of y
     int region_elem;
     int ratio; // samples a bin and axis; 0: by the bin's size
@@ -62,7 +62,7 @@ void gpu_roi_align_ref(const struct gpu_roi_align *p, const void *x, const void 
 
 // y = x / (bias + alpha / size * sum of squares of `size` channels around)^beta
 struct gpu_lrn {
-    struct gpu_picture x, y;
+    struct gpu_plane_view x, y;
     int lanes; // of y
     int size;
     float alpha, beta, bias;
@@ -75,7 +75,7 @@ void gpu_lrn_ref(const struct gpu_lrn *p, const void *x, void *y);
 // that offset (n, offset_groups*r*s*2, p, q) moves, times mask (n, offset_groups*r*s,
 // p, q).
 struct gpu_deform {
-    struct gpu_picture x, offset, mask;
+    struct gpu_plane_view x, offset, mask;
     int p, q, r, s;
     int stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w;
     int groups, offset_groups;

@@ -14,7 +14,7 @@
 #define GPU_STORE(elem, p, i, v) gpu_elem_store((enum gpu_elem)(elem), p, i, v)
 #endif
 
-GPU_FN int64_t gpu_pixel_at(const struct gpu_picture *p, int n, int y, int x)
+GPU_FN int64_t gpu_pixel_at(const struct gpu_plane_view *p, int n, int y, int x)
 {
     return n * p->stride_n + y * p->stride_h + x * p->stride_w;
 }
@@ -208,7 +208,7 @@ GPU_FN float gpu_lrn_value(const struct gpu_lrn *p, const void *x, int64_t at, i
 // ---- deformable convolution ------------------------------------------------------------
 
 // Bilinear, zero outside.
-GPU_FN float gpu_sample_zero(const struct gpu_picture *p, const void *x, int64_t at, float v, float u)
+GPU_FN float gpu_sample_zero(const struct gpu_plane_view *p, const void *x, int64_t at, float v, float u)
 {
     if (!(v > -1 && v < (float)p->h && u > -1 && u < (float)p->w)) return 0;
     const int y0 = (int)floorf(v), x0 = (int)floorf(u);

@@ -7,38 +7,6 @@
 #include "kernels/gpu_math.h"
 #include "kernels/gpu_select.h"
 
-GPU_FN int64_t gpu_int_load(int elem, const void *p, int64_t i)
-{
-    switch (elem) {
-    case GPU_ELEM_U8:
-        return ((const uint8_t *)p)[i];
-    case GPU_ELEM_I8:
-        return ((const int8_t *)p)[i];
-    case GPU_ELEM_I32:
-        return ((const int32_t *)p)[i];
-    default:
-        return ((const int64_t *)p)[i];
-    }
-}
-
-GPU_FN void gpu_int_store(int elem, void *p, int64_t i, int64_t v)
-{
-    switch (elem) {
-    case GPU_ELEM_U8:
-        ((uint8_t *)p)[i] = (uint8_t)v;
-        return;
-    case GPU_ELEM_I8:
-        ((int8_t *)p)[i] = (int8_t)v;
-        return;
-    case GPU_ELEM_I32:
-        ((int32_t *)p)[i] = (int32_t)v;
-        return;
-    default:
-        ((int64_t *)p)[i] = v;
-        return;
-    }
-}
-
 // Where tuple i points to, -1: nowhere.
 GPU_FN int64_t gpu_index_place(const struct gpu_index *p, const void *index, int64_t i)
 {

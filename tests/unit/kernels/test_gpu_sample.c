@@ -8,7 +8,7 @@
 #include "tests/unit/kernels/ops.h"
 
 // A picture in NHWC, its channels padded, or in rows; the elements it takes.
-static int64_t any_picture(struct gpu_picture *p, int c, int *out_lanes)
+static int64_t any_picture(struct gpu_plane_view *p, int c, int *out_lanes)
 {
     const bool image = pick(0, 1);
     const int pitch = image ? (c + 7) / 8 * 8 : c;
@@ -21,9 +21,9 @@ static int64_t any_picture(struct gpu_picture *p, int c, int *out_lanes)
     return p->n * p->stride_n;
 }
 
-static struct gpu_picture any_extents(void)
+static struct gpu_plane_view any_extents(void)
 {
-    return (struct gpu_picture){.elem = any_float(), .n = pick(1, 2), .h = pick(1, 9), .w = pick(1, 9)};
+    return (struct gpu_plane_view){.elem = any_float(), .n = pick(1, 2), .h = pick(1, 9), .w = pick(1, 9)};
 }
 
 static void test_grid(void)
@@ -120,7 +120,7 @@ static void test_deform(void)
                                .y_elem = any_float()};
         int lanes;
         const int c = p.groups * p.offset_groups * pick(1, 3), taps = p.r * p.s * p.offset_groups;
-        p.offset = p.mask = (struct gpu_picture){.n = p.x.n, .h = p.p, .w = p.q};
+        p.offset = p.mask = (struct gpu_plane_view){.n = p.x.n, .h = p.p, .w = p.q};
         p.offset.elem = any_float(), p.mask.elem = any_float();
         p.image = pick(0, p.x.n - 1), p.first = pick(0, p.p * p.q - 1), p.pixels = pick(1, p.p * p.q - p.first);
         struct mem x = make((enum gpu_elem)p.x.elem, any_picture(&p.x, c, &lanes), -1, 1);

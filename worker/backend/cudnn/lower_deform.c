@@ -54,19 +54,6 @@ static bool open_deform(struct lowered *p, const struct node *node, struct defor
     return true;
 }
 
-static struct gpu_picture picture_of(const struct info *i, const struct view *v)
-{
-    return (struct gpu_picture){.elem = v->elem,
-                                .n = i->n,
-                                .c = i->c,
-                                .h = i->h,
-                                .w = i->w,
-                                .stride_n = v->stride[0],
-                                .stride_c = v->stride[1],
-                                .stride_h = v->stride[2],
-                                .stride_w = v->stride[3]};
-}
-
 // Weights (K,C/g,R,S) of a group as (R,S,C/g,width), its bias beside.
 static enum reel_err make_weights(struct lowered *p, struct deform *d)
 {
@@ -104,9 +91,9 @@ static enum reel_err need_operands(struct lowered *p, struct deform *d)
     if (!err) err = make_weights(p, d);
     if (err) return err;
     d->x_at = x.at, d->offset_at = offset.at, d->mask_at = mask ? m.at : REF_NONE;
-    d->g.x = picture_of(d->x, &x);
-    d->g.offset = picture_of(info_of(p, node->in[2]), &offset);
-    if (mask) d->g.mask = picture_of(info_of(p, mask), &m);
+    d->g.x = gpu_view_planes(d->x, &x);
+    d->g.offset = gpu_view_planes(info_of(p, node->in[2]), &offset);
+    if (mask) d->g.mask = gpu_view_planes(info_of(p, mask), &m);
     return REEL_OK;
 }
 

@@ -6,25 +6,24 @@
 
 #include "worker/backend/cudnn/program.h"
 
-// v's picture by strides: an image, or rows of 4 dimensions (3: one line).
-static struct gpu_picture picture_of(const struct info *i, const struct view *v)
+struct gpu_plane_view gpu_view_planes(const struct info *i, const struct view *v)
 {
     const bool flat = i->shape.ndim == 3;
-    return (struct gpu_picture){.elem = v->elem,
-                                .n = i->n,
-                                .c = i->c,
-                                .h = i->h,
-                                .w = i->w,
-                                .stride_n = v->stride[0],
-                                .stride_c = v->stride[1],
-                                .stride_h = flat ? 0 : v->stride[2],
-                                .stride_w = v->stride[flat ? 2 : 3]};
+    return (struct gpu_plane_view){.elem = v->elem,
+                                   .n = i->n,
+                                   .c = i->c,
+                                   .h = i->h,
+                                   .w = i->w,
+                                   .stride_n = v->stride[0],
+                                   .stride_c = v->stride[1],
+                                   .stride_h = flat ? 0 : v->stride[2],
+                                   .stride_w = v->stride[flat ? 2 : 3]};
 }
 
 // The picture that node makes of its first input: both as views, and the channels
 // that are written.
 struct pictures {
-    struct gpu_picture x, y;
+    struct gpu_plane_view x, y;
     int lanes;
 };
 
@@ -39,8 +38,8 @@ static enum reel_err open_pictures(struct lowered *p, const struct node *node, s
     if (err) return err;
     s->x = x.at;
     s->y = y.at;
-    *out =
-        (struct pictures){picture_of(in, &x), picture_of(result, &y), kind == FORM_IMAGE ? result->pitch : result->c};
+    *out = (struct pictures){gpu_view_planes(in, &x), gpu_view_planes(result, &y),
+                             kind == FORM_IMAGE ? result->pitch : result->c};
     return REEL_OK;
 }
 

@@ -213,6 +213,8 @@ bool gpu_only_on_host(const struct lowered *p, const struct value *v);
 // Where a new result goes: IMAGE beside an IMAGE, LOW beside LOW, else PLAIN.
 enum form_kind gpu_result_form(const struct lowered *p, const struct info *out, enum form_kind beside);
 enum reel_err gpu_make_view(struct lowered *p, const struct value *v, enum form_kind kind, struct view *out_view);
+// A value's picture by strides: an image, or rows of 4 dimensions (3: one line).
+struct gpu_plane_view gpu_view_planes(const struct info *i, const struct view *v);
 // v lies where r does.
 void gpu_set_form(struct lowered *p, const struct value *v, enum form_kind kind, struct ref r);
 
