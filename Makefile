@@ -86,23 +86,23 @@ endif
 STAGES := coordinator decoder worker aggregator
 
 # A build has x.c or x_stub.c of what needs CUDA.
-GPU_MODULES := common/cuda common/mem_cuda decoder/nvdec aggregator/nvenc worker/device_cuda worker/backend/cudnn/plan
-GPU_MODULES += worker/backend/cudnn/exec_device
-GPU_OUT-0   := $(addsuffix .c,$(GPU_MODULES) $(addprefix worker/backend/cudnn/,api plan_graph plan_engine))
+GPU_MODULES := common/cuda common/mem_cuda decoder/nvdec aggregator/nvenc worker/device/cuda
+GPU_MODULES += worker/backend/cudnn/plan/plan worker/backend/cudnn/exec_device
+GPU_OUT-0   := $(addsuffix .c,$(GPU_MODULES) $(addprefix worker/backend/cudnn/,api plan/graph plan/engine))
 GPU_OUT-1   := $(addsuffix _stub.c,$(GPU_MODULES))
 
 SRC_common      := $(wildcard common/*.c)
-SRC_kernels     := $(wildcard kernels/*.c)
+SRC_kernels     := $(wildcard kernels/*.c kernels/*/*.c)
 SRC_coordinator := $(wildcard coordinator/*.c coordinator/*/*.c)
 SRC_decoder     := $(wildcard decoder/*.c)
 SRC_aggregator  := $(wildcard aggregator/*.c aggregator/*/*.c)
-SRC_worker      := $(wildcard worker/*.c worker/*/*.c worker/*/*/*.c)
+SRC_worker      := $(wildcard worker/*.c worker/*/*.c worker/*/*/*.c worker/*/*/*/*.c)
 
 # Everything of a room but its main, as an archive that tests can link too.
 objs = $(patsubst %.c,$(OBJ)/%.o,$(filter-out $(1)/main.c $(GPU_OUT-$(CUDA)),$(SRC_$(1))))
 OBJS_common      := $(call objs,common)
 OBJS_kernels     := $(call objs,kernels)
-OBJS_kernels-1   := $(patsubst %.cu,$(OBJ)/%.cu.o,$(wildcard kernels/*.cu))
+OBJS_kernels-1   := $(patsubst %.cu,$(OBJ)/%.cu.o,$(wildcard kernels/gpu/*.cu))
 OBJS_kernels     += $(OBJS_kernels-$(CUDA))
 OBJS_coordinator := $(call objs,coordinator)
 OBJS_decoder     := $(call objs,decoder)
@@ -184,7 +184,7 @@ tests-threads: $(addprefix $(BUILD)/tests/unit/,common/test_bus common/test_ring
 
 # The .cu files compiled for the CPU by tests/cuda_cpu: linked by the tests of
 # kernels and of surfaces, in front of those that nvcc makes.
-CUDA_CPU_SRC  := $(wildcard kernels/*.cu tests/cuda_cpu/*.cu)
+CUDA_CPU_SRC  := $(wildcard kernels/gpu/*.cu tests/cuda_cpu/*.cu)
 CUDA_CPU_OBJS := $(patsubst %.cu,$(OBJ)/cuda_cpu/%.o,$(CUDA_CPU_SRC)) $(OBJ)/tests/cuda_cpu/fibers.o
 CXXWARN := -Wall -Wextra -Wno-unused-parameter -Wno-unused-function -Wno-unused-variable -Wno-unknown-pragmas $(if $(WERROR),-Werror)
 $(OBJ)/cuda_cpu/%.o: %.cu

@@ -12,7 +12,7 @@
 #include "aggregator/post/paint.h"
 #include "common/cuda.h"
 #include "common/log.h"
-#include "kernels/gpu_planes.h"
+#include "kernels/gpu/planes.h"
 
 // Pictures that an encoder holds back for reordering and look-ahead.
 #define SURFACES 32

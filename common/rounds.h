@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Rounds: pieces of work that several workers do together (worker/collective.h),
+// Rounds: pieces of work that several workers do together (worker/team/collective.h),
 // numbered by the coordinator, each number higher than those before. The head of
 // the object through which they do it says which of them are over: whoever waits
 // for another member in such a round waits no longer.

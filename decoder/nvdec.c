@@ -12,7 +12,7 @@
 
 #include "common/cuda.h"
 #include "decoder/flight.h"
-#include "kernels/gpu_planes.h"
+#include "kernels/gpu/planes.h"
 
 // Surfaces beyond those that the codec needs: one waits for its slot, the
 // others are being copied, and the codec goes on meanwhile.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Blending, for overlay.c and gpu_overlay.cu, which defines OVERLAY_FN (how a
+// Blending, for overlay.c and kernels/gpu/overlay.cu, which defines OVERLAY_FN (how a
 // function is declared) before.
 #ifndef REEL_KERNELS_OVERLAY_MATH_H
 #define REEL_KERNELS_OVERLAY_MATH_H

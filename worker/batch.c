@@ -5,7 +5,7 @@
 // touched.
 //
 // On a CPU frames are run one by one: a batch gains nothing. With a device some
-// are under way at once (device.h), and DONE is said in the order in which they
+// are under way at once (device/device.h), and DONE is said in the order in which they
 // were started. Either way each frame is a run of its own, so that its bytes
 // cannot depend on which others it met.
 #include <string.h>

@@ -15,7 +15,7 @@
 
 #include "common/settings.h"
 #include "worker/calibrate.h"
-#include "worker/device_ops.h"
+#include "worker/device/ops.h"
 #include "worker/graph/pass.h"
 #include "worker/net.h"
 #include "worker/onnx/import.h"

@@ -11,7 +11,7 @@
 
 #include "common/cuda.h"
 #include "common/device.h"
-#include "worker/backend/cudnn/plan.h"
+#include "worker/backend/cudnn/plan/plan.h"
 
 #define TEXT_MAX 65536
 

@@ -15,11 +15,11 @@
 #include "common/hash.h"
 #include "common/life.h"
 #include "common/log.h"
-#include "worker/backend/cudnn/plan.h"
+#include "worker/backend/cudnn/plan/plan.h"
 #include "worker/cli.h"
-#include "worker/collective.h"
-#include "worker/device_ops.h"
+#include "worker/device/ops.h"
 #include "worker/devices.h"
+#include "worker/team/collective.h"
 #include "worker/worker.h"
 
 // ---- what this worker is ----------------------------------------------------

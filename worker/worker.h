@@ -7,10 +7,10 @@
 #define REEL_WORKER_WORKER_H
 
 #include "common/child.h"
-#include "worker/device.h"
+#include "worker/device/device.h"
 #include "worker/engine.h"
 #include "worker/task/task.h"
-#include "worker/team.h"
+#include "worker/team/team.h"
 
 // Frames the coordinator may have promised to this worker at once. It gives
 // fewer where the worker is slow; this only bounds the queue.

@@ -2,7 +2,7 @@
 //
 // Stands in for CUDA's header of this name when g++ compiles a .cu file for the
 // CPU (tests only): the part of the language and of the runtime API that the
-// files in kernels/ use. Launches go through REEL_LAUNCH (kernels/gpu_common.cuh).
+// files in kernels/ use. Launches go through REEL_LAUNCH (kernels/gpu/common.cuh).
 #ifndef REEL_TESTS_CUDA_CPU_CUDA_RUNTIME_H
 #define REEL_TESTS_CUDA_CPU_CUDA_RUNTIME_H
 

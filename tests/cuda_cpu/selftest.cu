@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Kernels that use every part of the CPU form (tests/unit/kernels/test_cuda_cpu.c).
-#include "kernels/gpu_mma.cuh"
+#include "kernels/gpu/mma.cuh"
 #include "tests/cuda_cpu/selftest.h"
 
 template <typename T, int ADD> static __global__ void scale(const T *x, T *y, int n, float factor)

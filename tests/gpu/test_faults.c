@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "common/cuda.h"
-#include "kernels/gpu_pixels.h"
+#include "kernels/gpu/pixels.h"
 #include "tests/check.h"
 
 // In a child, for this process must not touch a device before it forks.

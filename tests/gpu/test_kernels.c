@@ -6,8 +6,8 @@
 // them, and the twins with the CPU path.)
 // float32 results must be the same bits, 16-bit ones too.
 #include "common/cuda.h"
-#include "kernels/gpu_pixels.h"
-#include "kernels/gpu_results.h"
+#include "kernels/gpu/pixels.h"
+#include "kernels/gpu/results.h"
 #include "kernels/nms.h"
 #include "kernels/overlay.h"
 #include "tests/check.h"

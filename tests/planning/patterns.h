@@ -6,7 +6,7 @@
 #ifndef REEL_TESTS_PLANNING_PATTERNS_H
 #define REEL_TESTS_PLANNING_PATTERNS_H
 
-#include "worker/backend/cudnn/pattern.h"
+#include "worker/backend/cudnn/plan/pattern.h"
 
 struct named_pattern {
     const char *name;

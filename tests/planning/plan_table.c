@@ -23,7 +23,7 @@
 #include "common/cuda.h"
 #include "tests/planning/model_patterns.h"
 #include "tests/planning/patterns.h"
-#include "worker/backend/cudnn/plan.h"
+#include "worker/backend/cudnn/plan/plan.h"
 
 static char *read_file(const char *path)
 {

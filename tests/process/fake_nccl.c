@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The few functions of NCCL that worker/collective_nccl.c calls, between processes
+// The few functions of NCCL that worker/team/collective_nccl.c calls, between processes
 // whose device memory is host memory, through named pipes in the folder
 // $FAKE_NCCL. As the library's, a non-blocking communicator gets on when it is
 // asked for its state. What was done stands in $FAKE_NCCL/log.

@@ -13,8 +13,8 @@
 #include "common/log.h"
 #include "worker/backend/backend.h"
 #include "worker/backend/cudnn/exec.h"
-#include "worker/backend/cudnn/measure.h"
-#include "worker/backend/cudnn/plan.h"
+#include "worker/backend/cudnn/plan/measure.h"
+#include "worker/backend/cudnn/plan/plan.h"
 
 struct program {
     const struct graph *graph;
@@ -317,7 +317,7 @@ static void dump(const struct program *p, void *stdio_file)
 
 extern const struct backend_ops backend_cudnn, backend_cudnn_host;
 
-// Steps of cudnn/lower_*.c. What changes a shape alone (Reshape, Identity) is no
+// Steps of cudnn/lower/*.c. What changes a shape alone (Reshape, Identity) is no
 // step at all.
 static const char own_ops[] =
     "Abs Acos Acosh Add Affine AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool "

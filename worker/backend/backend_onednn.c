@@ -2,7 +2,7 @@
 //
 // The CPU backend: compiles a graph into steps over one arena and runs them.
 // The parts are in onednn/: program.h says how values lie in memory, forms.c
-// gives them their places, lower_*.c turn nodes into steps, pool.c has the threads. It keeps the name and the
+// gives them their places, lower/*.c turn nodes into steps, pool.c has the threads. It keeps the name and the
 // blocked layouts of the library that it began with; the arithmetic is all in
 // kernels/, and oneDNN is neither linked nor needed.
 //
@@ -16,7 +16,7 @@
 #include <time.h>
 
 #include "worker/backend/backend.h"
-#include "worker/backend/onednn/lower_quant.h"
+#include "worker/backend/onednn/lower/quant.h"
 #include "worker/backend/onednn/program.h"
 #include "worker/onnx/op.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "kernels/nms.h"
-#include "worker/device_nms.h"
+#include "worker/device/nms.h"
 #include "worker/task/head.h"
 #include "worker/task/task.h"
 

@@ -8,7 +8,7 @@
 
 #include "common/frame.h"
 #include "common/tensor.h"
-#include "kernels/gpu_results.h"
+#include "kernels/gpu/results.h"
 #include "worker/model.h"
 
 struct head_box {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
 // How a network's map becomes a mask of the source's pixels: settled once, for
-// the CPU (segment.c) and for a device (worker/device_mask.c).
+// the CPU (segment.c) and for a device (worker/device/mask.c).
 #ifndef REEL_WORKER_TASK_SEGMENT_H
 #define REEL_WORKER_TASK_SEGMENT_H
 
-#include "kernels/gpu_results.h"
+#include "kernels/gpu/results.h"
 #include "kernels/mask.h"
 #include "worker/task/task.h"
 

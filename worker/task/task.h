@@ -40,7 +40,7 @@ struct task {
     float *scratch;                                  // for kernels; scratch_floats of it
     size_t scratch_floats;
     void *state;                 // the task's own
-    struct device_image *device; // its tables and buffers on a device (worker/device.h), NULL without
+    struct device_image *device; // its tables and buffers on a device (worker/device/device.h), NULL without
     uint64_t device_engine;      // engine_serial() of the engine they were made with
 };
 

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "kernels/gpu_ops.h"
+#include "kernels/gpu/ops.h"
 #include "tests/check.h"
 
 #ifndef OPS_ON_GPU

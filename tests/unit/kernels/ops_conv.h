@@ -5,7 +5,7 @@
 #ifndef REEL_TESTS_UNIT_KERNELS_OPS_CONV_H
 #define REEL_TESTS_UNIT_KERNELS_OPS_CONV_H
 
-#include "kernels/gpu_conv_way.h"
+#include "kernels/gpu/conv_way.h"
 #include "tests/unit/kernels/ops.h"
 
 static inline void random_chain(struct gpu_chain *c, bool behind_image)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Attention's kernels (gpu_attention.h), executed on the CPU (tests/cuda_cpu), against
+// Attention's kernels (kernels/gpu/attention.h), executed on the CPU (tests/cuda_cpu), against
 // their twins on random data: masks that broadcast, windows, rows that attend nothing.
 // tests/gpu/test_attention.c is this file once more, on a GPU.
-#include "kernels/gpu_attention.h"
+#include "kernels/gpu/attention.h"
 #include "tests/unit/kernels/ops.h"
 
 static void test_attention(void)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // Depth to space, alone and joined with a second image: the fast form
-// (kernels/gpu_enlarge.h) against the twins of the steps it stands for, and that
+// (kernels/gpu/enlarge.h) against the twins of the steps it stands for, and that
 // it is taken. Odd widths, both modes, misaligned bases, views in wider tensors.
 // tests/gpu/test_enlarge.c is this file once more, on a GPU.
-#include "kernels/gpu_enlarge.h"
+#include "kernels/gpu/enlarge.h"
 #include "tests/unit/kernels/ops.h"
 
 // A tensor of n images of h x w pixels of c channels: some with padding lanes,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// The transform (gpu_fourier.h), executed on the CPU (tests/cuda_cpu), against its twin
+// The transform (kernels/gpu/fourier.h), executed on the CPU (tests/cuda_cpu), against its twin
 // on random data, and its inverse against what went in. tests/gpu/test_fourier.c is this
 // file once more, on a GPU.
-#include "kernels/gpu_fourier.h"
+#include "kernels/gpu/fourier.h"
 #include "tests/unit/kernels/ops.h"
 
 static double *turns(int length)

@@ -5,7 +5,7 @@
 // images there, executed on the CPU (tests/cuda_cpu), against its twin.
 // tests/gpu/test_fp8.c is this file once more, on a GPU, whose own conversion
 // then stands beside ours.
-#include "kernels/gpu_fp8.h"
+#include "kernels/gpu/fp8.h"
 
 #include "tests/unit/kernels/ops.h"
 

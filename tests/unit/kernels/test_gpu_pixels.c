@@ -3,7 +3,7 @@
 // The pixel kernels against their C twins (bit by bit, as compiled for the CPU
 // or on a device), and the twins against what the CPU path does (bit by bit in
 // float32), on random pictures of every layout, depth, siting and range.
-#include "kernels/gpu_pixels.h"
+#include "kernels/gpu/pixels.h"
 
 #include "tests/check.h"
 

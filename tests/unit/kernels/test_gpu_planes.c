@@ -4,7 +4,7 @@
 // the same bytes, and kernel and twin agree on random pictures.
 #include "tests/check.h"
 
-#include "kernels/gpu_planes.h"
+#include "kernels/gpu/planes.h"
 
 // P010 keeps 10 bits in the high part of a word (fourcc P010).
 static void p010(void)

@@ -2,7 +2,7 @@
 //
 // Masks and picked cells: the kernels against their C twins, and the twins
 // against what the CPU path does, on random maps of every type and layout.
-#include "kernels/gpu_results.h"
+#include "kernels/gpu/results.h"
 
 #include <math.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// The recurrent kernel (gpu_rnn.h), executed on the CPU (tests/cuda_cpu), against its
+// The recurrent kernel (kernels/gpu/rnn.h), executed on the CPU (tests/cuda_cpu), against its
 // twin on random data: every cell, both directions, short sequences, absent operands.
 // tests/gpu/test_rnn.c is this file once more, on a GPU.
-#include "kernels/gpu_rnn.h"
+#include "kernels/gpu/rnn.h"
 #include "tests/unit/kernels/ops.h"
 
 static struct gpu_rnn any_layer(void)

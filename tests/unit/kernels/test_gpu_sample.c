@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// The kernels that read pictures at computed places (gpu_sample.h), executed on the
+// The kernels that read pictures at computed places (kernels/gpu/sample.h), executed on the
 // CPU (tests/cuda_cpu), against their twins on random data: pictures in NHWC and in
 // rows, places far outside, every float type. tests/gpu/test_sample.c is this file once
 // more, on a GPU.
-#include "kernels/gpu_sample.h"
+#include "kernels/gpu/sample.h"
 #include "tests/unit/kernels/ops.h"
 
 // A picture in NHWC, its channels padded, or in rows; the elements it takes.

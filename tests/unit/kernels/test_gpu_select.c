@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// The kernels that pick elements (gpu_select.h), executed on the CPU
+// The kernels that pick elements (kernels/gpu/select.h), executed on the CPU
 // (tests/cuda_cpu), against their twins on random data: equal values, NaN, indices
 // out of range and many for one place. tests/gpu/test_select.c is this file once
 // more, on a GPU.
-#include "kernels/gpu_select.h"
+#include "kernels/gpu/select.h"
 #include "tests/unit/kernels/ops.h"
 
 static enum gpu_elem any_elem(void)

@@ -16,7 +16,7 @@
 #include "common/rounds.h"
 #include "common/shm.h"
 #include "tests/check.h"
-#include "worker/collective_ops.h"
+#include "worker/team/collective_ops.h"
 
 #define LIMIT_MS 400
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "tests/check.h"
-#include "worker/backend/cudnn/plan_cache.h"
+#include "worker/backend/cudnn/plan/cache.h"
 
 static char dir[CHECK_FOLDER_BYTES];
 

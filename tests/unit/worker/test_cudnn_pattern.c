@@ -2,7 +2,7 @@
 //
 // Extents, checks and texts of fused patterns.
 #include "tests/check.h"
-#include "worker/backend/cudnn/pattern.h"
+#include "worker/backend/cudnn/plan/pattern.h"
 
 static void test_extents(void)
 {

@@ -8,7 +8,7 @@
 
 #include "tests/check.h"
 #include "tests/planning/patterns.h"
-#include "worker/backend/cudnn/pins.h"
+#include "worker/backend/cudnn/plan/pins.h"
 
 static struct gpu_pattern body(int h, int w)
 {
@@ -104,7 +104,7 @@ static void builtin(void)
     int lines = 0;
     char *line = NULL;
     size_t room = 0;
-    FILE *f = fopen("worker/backend/cudnn/pins_builtin.inc", "r");
+    FILE *f = fopen("worker/backend/cudnn/plan/pins_builtin.inc", "r");
     if (!f) SKIP("the source is not here");
     while (getline(&line, &room, f) > 0) lines += line[0] == '"';
     fclose(f);

@@ -17,8 +17,8 @@
 
 #include "tests/check.h"
 #include "tests/planning/patterns.h"
-#include "worker/backend/cudnn/plan.h"
-#include "worker/backend/cudnn/plan_cache.h"
+#include "worker/backend/cudnn/plan/cache.h"
+#include "worker/backend/cudnn/plan/plan.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>

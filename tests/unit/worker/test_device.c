@@ -8,10 +8,10 @@
 #include "common/hash.h"
 #include "common/log.h"
 #include "tests/unit/worker/task_run.h"
-#include "worker/device.h"
-#include "worker/device_image.h"
-#include "worker/device_nms.h"
-#include "worker/device_ops.h"
+#include "worker/device/device.h"
+#include "worker/device/image.h"
+#include "worker/device/nms.h"
+#include "worker/device/ops.h"
 
 // ---- a backend with "device" tensors ----------------------------------------------------
 

@@ -13,7 +13,7 @@
 #include "common/proto.h"
 #include "common/shm.h"
 #include "tests/check.h"
-#include "worker/team.h"
+#include "worker/team/team.h"
 
 #define LIMIT_MS 5000
 #define ROWS 70000 // more than a pipe holds

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// cuDNN as loaded at run time: the only includer of cudnn.h. Included by plan.c
+// cuDNN as loaded at run time: the only includer of cudnn.h. Included by plan/plan.c
 // alone; a build without CUDA never gets here.
 //
 // The library is opened on first use (not at start: a machine without a GPU has

@@ -71,7 +71,7 @@ struct exec_ops {
     // Steps [begin, end), enqueued in order.
     enum reel_err (*run)(struct exec *exec, int begin, int end);
     enum reel_err (*wait)(struct exec *exec);
-    // --autotune: measures engines for the program (tune.h), writes them to a file,
+    // --autotune: measures engines for the program (plan/tune.h), writes them to a file,
     // and a line each to stdout. NULL: there is nothing to choose. Errors: NOMEM,
     // FAULT, IO.
     enum reel_err (*autotune)(struct exec *exec, const char *file);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The executor on a GPU; see exec.h. Heavy patterns run by cuDNN plans
-// (plan.h), everything else by the kernels of kernels/gpu_*.cu, all on one
+// (plan/plan.h), everything else by the kernels of kernels/gpu/*.cu, all on one
 // stream. A network without host steps and exchanges of rows becomes one CUDA
 // graph: its first run is an ordinary one (libraries load their kernels then), the
 // second is captured, every later one is one launch.
@@ -16,8 +16,8 @@
 #include "common/cuda.h"
 #include "common/log.h"
 #include "worker/backend/cudnn/exec.h"
-#include "worker/backend/cudnn/plan.h"
-#include "worker/backend/cudnn/tune.h"
+#include "worker/backend/cudnn/plan/plan.h"
+#include "worker/backend/cudnn/plan/tune.h"
 
 struct exec {
     struct lowered *p;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Lowering a graph to the GPU executor's steps (steps.h). program.c drives it
-// and knows how values lie in memory; lower_*.c turn nodes into steps.
+// and knows how values lie in memory; lower/*.c turn nodes into steps.
 //
 // A value may lie in several forms at once. A node asks for the one it wants
 // with gpu_need_form(), which adds the change of form when it is not there yet:
@@ -28,8 +28,8 @@ enum form_kind {
     FORM_PLAIN,
     FORM_LOW,
     FORM_IMAGE,
-    FORM_PART, // as IMAGE, but between the channels of others, in a joined tensor (lower_parts.c)
-    FORM_F8,   // as IMAGE, in e4m3 with the value's scale, for convolutions alone (lower_fp8.c)
+    FORM_PART, // as IMAGE, but between the channels of others, in a joined tensor (lower/parts.c)
+    FORM_F8,   // as IMAGE, in e4m3 with the value's scale, for convolutions alone (lower/fp8.c)
     FORM_HOST,
     FORMS,
 };
@@ -125,7 +125,7 @@ const struct value *gpu_input_value(const struct lowered *p, int i);
 // Places all buffers (arena.c); NOMEM, LIMIT.
 enum reel_err gpu_arena_place(struct lowered *p);
 
-// ---- for lower_*.c ----------------------------------------------------------------
+// ---- for lower/*.c ----------------------------------------------------------------
 
 static inline struct info *info_of(const struct lowered *p, const struct value *v)
 {
@@ -277,7 +277,7 @@ enum reel_err gpu_run_host_call(struct lowered *p, const struct step *s, void *(
 bool gpu_deferrable(const struct lowered *p, const struct node *node, int factor);
 void gpu_defer(struct lowered *p, const struct node *node, int factor, int kind);
 
-// ---- pointwise chains (lower_elementwise.c)
+// ---- pointwise chains (lower/elementwise.c)
 
 // A chain on `main`, operands not yet made ready.
 struct pointwise {
@@ -294,7 +294,7 @@ bool gpu_pointwise_operand(struct lowered *p, struct pointwise *plan, enum gpu_o
 enum reel_err gpu_pointwise_emit(struct lowered *p, const struct node *node, const char *label,
                                  const struct pointwise *plan, const struct value *to);
 
-// ---- epilogues (lower_elementwise.c) -------------------------------------------------
+// ---- epilogues (lower/elementwise.c) -------------------------------------------------
 
 // Turns the node's epilogue into a chain behind an image of out's extents in its
 // IMAGE form (or rows of channels with `columns`), as far as it goes; the first

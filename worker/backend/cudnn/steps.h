@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
 //
 // The steps of a lowered graph: what the GPU does, one after another, over
-// buffers of one arena. Built by program.c and lower_*.c, placed by arena.c,
+// buffers of one arena. Built by program.c and lower/*.c, placed by arena.c,
 // run by exec_device.c (cuDNN and kernels on a stream) or by exec_host.c (the
 // kernels' C twins in host memory, so that everything up to the kernels is
 // proved without a GPU). Plain data: no pointer into any arena.
 #ifndef REEL_WORKER_BACKEND_CUDNN_STEPS_H
 #define REEL_WORKER_BACKEND_CUDNN_STEPS_H
 
-#include "kernels/gpu_attention.h"
-#include "kernels/gpu_fourier.h"
-#include "kernels/gpu_fp8.h"
-#include "kernels/gpu_ops.h"
-#include "kernels/gpu_rnn.h"
-#include "kernels/gpu_sample.h"
-#include "kernels/gpu_select.h"
-#include "worker/backend/cudnn/pattern.h"
+#include "kernels/gpu/attention.h"
+#include "kernels/gpu/fourier.h"
+#include "kernels/gpu/fp8.h"
+#include "kernels/gpu/ops.h"
+#include "kernels/gpu/rnn.h"
+#include "kernels/gpu/sample.h"
+#include "kernels/gpu/select.h"
+#include "worker/backend/cudnn/plan/pattern.h"
 
 enum buf_kind {
     BUF_ARENA, // device memory shared with buffers of other life times
@@ -86,7 +86,7 @@ struct step_rows {
     size_t send_up, send_down, from_up, from_down;
 };
 
-struct host_call; // gpu_lower_host.c
+struct host_call; // lower/host.c
 
 struct step {
     enum step_kind kind;

@@ -3,13 +3,13 @@
 // Where the values of a program lie: constants and steps, buffers and their
 // lives, the forms of each value and the changes of layout between them, and in
 // the end a place in the arena for each buffer. Called while compiling
-// (backend_onednn.c, lower_*.c); nothing here runs per frame but the changes of
+// (backend_onednn.c, lower/*.c); nothing here runs per frame but the changes of
 // layout.
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/quant8.h"
-#include "worker/backend/onednn/lower_quant.h"
+#include "worker/backend/onednn/lower/quant.h"
 #include "worker/backend/onednn/program.h"
 
 // ---- memory of a program ---------------------------------------------------------

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // A compiled graph of the CPU backend: a list of steps over buffers of one
-// arena. backend_onednn.c drives compiling and running; lower_*.c turn nodes
+// arena. backend_onednn.c drives compiling and running; lower/*.c turn nodes
 // into steps; what is here they share.
 //
 // A value may lie in two layouts ("forms"): plain (row-major) and blocked
@@ -193,22 +193,22 @@ enum reel_err lower_elementwise(struct program *p, const struct node *node, bool
 enum reel_err lower_image(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_rows(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_view(struct program *p, const struct node *node, bool *out_done);
-// Parts of lower_image: InstanceNormalization (lower_norm.c), Concat, Split and
-// channels [from, ...) of the first input as `out` (lower_channels.c), Transpose
-// of plain tensors (lower_swap.c).
+// Parts of lower_image: InstanceNormalization (lower/norm.c), Concat, Split and
+// channels [from, ...) of the first input as `out` (lower/channels.c), Transpose
+// of plain tensors (lower/swap.c).
 enum reel_err lower_norm(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_concat(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_split(struct program *p, const struct node *node, const struct info *in, bool *out_done);
 enum reel_err cut_channels(struct program *p, const struct node *node, const struct value *out, int from);
 enum reel_err lower_swap(struct program *p, const struct node *node, bool *out_done);
-// Quantised operators (lower_quant.c).
+// Quantised operators (lower/quant.c).
 enum reel_err lower_quant(struct program *p, const struct node *node, bool *out_done);
-// Exchange of the rows beyond a band's own, when the node has made its results (lower_halo.c).
+// Exchange of the rows beyond a band's own, when the node has made its results (lower/halo.c).
 enum reel_err lower_halo(struct program *p, const struct node *node);
 // The operator's reference implementation; takes every node.
 enum reel_err lower_reference(struct program *p, const struct node *node);
 
-// ---- geometry (lower_conv.c) -----------------------------------------------------
+// ---- geometry (lower/conv.c) -----------------------------------------------------
 
 // Fills the geometry of a Conv over 1 or 2 axes; false when it is none the
 // kernels know or a number is out of their range.
@@ -222,7 +222,7 @@ bool pool_window(const struct node *node, const struct info *in, const struct in
 // Element `axis` of an attribute of one number an axis.
 int64_t axis_attr(const struct node *node, const char *name, int axis, int64_t absent);
 
-// ---- transposed convolution as phases (lower_deconv.c) -----------------------------
+// ---- transposed convolution as phases (lower/deconv.c) -----------------------------
 
 struct deconv_shape {
     int k[2], s[2], d[2], pad[2]; // height, width
@@ -239,7 +239,7 @@ bool deconv_shape_of(const struct node *node, const struct info *in, const struc
                      struct deconv_shape *d);
 struct deconv_phase deconv_phase_of(const struct deconv_shape *shape, int axis, int remainder, int out);
 
-// ---- epilogues (tail.c, lower_elementwise.c) -----------------------------------------
+// ---- epilogues (tail.c, lower/elementwise.c) -----------------------------------------
 
 // Puts the node's epilogue from *left on into tail as far as it can be done in one
 // pass; the rest, if any, starts at *left then. Adds layout changes of

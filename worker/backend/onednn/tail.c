@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Tails: what is done to the result of a step before it is stored, as a list of
-// conv_steps with operands. Called by the lower_*.c that make steps with one;
-// lower_elementwise.c puts further nodes behind them. See program.h. What it is
+// conv_steps with operands. Called by the lower/*.c that make steps with one;
+// lower/elementwise.c puts further nodes behind them. See program.h. What it is
 // not: the arithmetic (kernels/conv_cpu.h).
 
 #include "worker/backend/onednn/program.h"

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+//
+// What attention does between its two products, and rotary embeddings. Rules are
+// those of ops.h.
+#ifndef REEL_KERNELS_GPU_ATTENTION_H
+#define REEL_KERNELS_GPU_ATTENTION_H
+
+#include "kernels/gpu/ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ONNX Attention (opset 23): scores (batch,heads,rows,columns) become weights, in
+// place: softcap, mask, softmax. A row of which nothing may be attended is zeros.
+struct gpu_attention {
+    int elem;
+    int batch, heads, rows, columns;
+    float softcap; // 0: none
+    bool masked;
+    int mask_elem;                                        // float: addends; U8: what is 0 is masked
+    int mask_width;                                       // columns from here on are masked
+    int64_t mask_batch, mask_head, mask_row, mask_column; // strides
+    bool causal;
+    int left, right; // of the window, -1: no bound
+    int past;        // row i stands at past + i
+};
+// valid: columns of each batch element, the last `rows` of which are the rows' own;
+// NULL: all.
+int gpu_attention(const struct gpu_attention *p, void *scores, const void *mask, const int64_t *valid, void *stream);
+void gpu_attention_ref(const struct gpu_attention *p, void *scores, const void *mask, const int64_t *valid);
+
+// ONNX RotaryEmbedding (opset 23): x (batch,heads,length,dim), or packed
+// (batch,length,heads,dim); pairs of the first 2 * half of a head are turned by the
+// angle whose cosine and sine stand in row position[b][s] of the caches (positions,
+// half), row b * length + s without positions. A row that is not there turns nothing.
+struct gpu_rotary {
+    int elem, cosine_elem, sine_elem;
+    int batch, heads, length, dim, half;
+    int64_t positions; // rows of the caches
+    bool packed, interleaved;
+};
+int gpu_rotary(const struct gpu_rotary *p, const void *x, const void *cosine, const void *sine, const int64_t *position,
+               void *y, void *stream);
+void gpu_rotary_ref(const struct gpu_rotary *p, const void *x, const void *cosine, const void *sine,
+                    const int64_t *position, void *y);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

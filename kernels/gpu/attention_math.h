@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+//
+// The formulas of attention.h for one element, once for kernels and twins. Needs
+// GPU_LOAD(elem, p, i) before it is included; attention.cu defines it.
+#ifndef REEL_KERNELS_GPU_ATTENTION_MATH_H
+#define REEL_KERNELS_GPU_ATTENTION_MATH_H
+
+#include "kernels/gpu/attention.h"
+#include "kernels/gpu/math.h"
+
+#ifndef GPU_LOAD // a header compiles alone
+#define GPU_LOAD(elem, p, i) gpu_elem_load((enum gpu_elem)(elem), p, i)
+#endif
+
+// A row of scores: where it lies, and its columns that may be attended.
+struct gpu_attention_row {
+    int64_t at, mask_at;
+    int64_t first, last;
+};
+
+GPU_FN struct gpu_attention_row gpu_attention_row_of(const struct gpu_attention *p, const int64_t *valid, int64_t row)
+{
+    const int64_t i = row % p->rows, h = row / p->rows % p->heads, b = row / p->rows / p->heads;
+    const int64_t have = valid ? valid[b] : p->columns, place = i + (valid ? have - p->rows : p->past);
+    struct gpu_attention_row r;
+    r.at = row * p->columns;
+    r.mask_at = b * p->mask_batch + h * p->mask_head + i * p->mask_row;
+    r.first = 0, r.last = have < p->columns ? have - 1 : p->columns - 1;
+    if (p->masked && p->mask_width - 1 < r.last) r.last = p->mask_width - 1;
+    if (p->causal && place < r.last) r.last = place;
+    if (p->right >= 0 && place + p->right < r.last) r.last = place + p->right;
+    if (p->left >= 0 && place - p->left > 0) r.first = place - p->left;
+    return r;
+}
+
+// Score j of a row with all that is added to it.
+GPU_FN float gpu_attention_score(const struct gpu_attention *p, const struct gpu_attention_row *r, const void *scores,
+                                 const void *mask, int64_t j)
+{
+    if (j < r->first || j > r->last) return -INFINITY;
+    float v = GPU_LOAD(p->elem, scores, r->at + j);
+    if (p->softcap > 0) v = p->softcap * tanhf(v / p->softcap);
+    if (!p->masked) return v;
+    const float m = GPU_LOAD(p->mask_elem, mask, r->mask_at + j * p->mask_column);
+    if (p->mask_elem == GPU_ELEM_U8) return m != 0 ? v : -INFINITY;
+    return v + m;
+}
+
+// Element i of y, which lies as x.
+GPU_FN float gpu_rotary_value(const struct gpu_rotary *p, const void *x, const void *cosine, const void *sine,
+                              const int64_t *position, int64_t i)
+{
+    const int64_t row = i / p->dim, d = i % p->dim, first = i - d;
+    const int64_t s = p->packed ? row / p->heads % p->length : row % p->length;
+    const int64_t b = row / p->heads / p->length;
+    const int64_t at = position ? position[b * p->length + s] : b * p->length + s;
+    const float v = GPU_LOAD(p->elem, x, i);
+    if (d >= 2 * p->half || at < 0 || at >= p->positions) return v;
+    const int64_t pair = p->interleaved ? d / 2 : d % p->half;
+    const bool imaginary = p->interleaved ? d & 1 : d >= p->half;
+    const int64_t other = p->interleaved ? d ^ 1 : imaginary ? d - p->half : d + p->half;
+    const float c = GPU_LOAD(p->cosine_elem, cosine, at * p->half + pair);
+    const float w = GPU_LOAD(p->sine_elem, sine, at * p->half + pair) * GPU_LOAD(p->elem, x, first + other);
+    return imaginary ? w + c * v : c * v - w;
+}
+
+#endif

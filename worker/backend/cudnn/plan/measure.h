@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+//
+// backend_ops.measure of the GPU backend and of its host twin.
+#ifndef REEL_WORKER_BACKEND_CUDNN_PLAN_MEASURE_H
+#define REEL_WORKER_BACKEND_CUDNN_PLAN_MEASURE_H
+
+#include "worker/backend/backend.h"
+
+// A graph with control flow measures nothing. Errors: NOMEM, UNSUPPORTED, FAULT.
+enum reel_err gpu_measure(const struct graph *graph, const struct reel_tensor *const *in, struct ranges *ranges);
+
+#endif
