@@ -385,6 +385,13 @@ static void scale_row3(const float *restrict r, const float *restrict g, const f
     }
 }
 
+// Channel by channel where others lie between pixels.
+static void scale_row_apart(const float *s, float *d, size_t px, int n, int width, float gain, float bias)
+{
+    for (int x = 0; x < n; x++) d[(size_t)x * px] = s[x] * gain + bias;
+    for (int x = n; x < width; x++) d[(size_t)x * px] = d[(size_t)(n - 1) * px];
+}
+
 // Which of 0, 1, 2 is the lowest address of an interleaved view, and in what
 // order its channels stand behind it.
 static void interleave_order(const struct rgb_view *v, int order[3])
@@ -405,6 +412,11 @@ static void put_rgb_row(const struct rgb_view *v, int y, float *const rows[3], i
         }
         return;
     }
+    if (v->px > 3) {
+        for (int i = 0; i < 3; i++)
+            scale_row_apart(rows[i], v->c[i] + (size_t)y * v->row, v->px, n, v->width, v->gain[i], v->bias[i]);
+        return;
+    }
     int order[3];
     interleave_order(v, order);
     float gain[3], bias[3];
@@ -416,7 +428,7 @@ static void put_rgb_row(const struct rgb_view *v, int y, float *const rows[3], i
 
 void yuv_to_rgb_rows(const struct yuv_picture *src, const struct rgb_view *dst, int y0, int y1, float *scratch)
 {
-    assert(dst->width >= src->width && y0 >= 0 && y1 <= dst->height && (dst->px == 1 || dst->px == 3));
+    assert(dst->width >= src->width && y0 >= 0 && y1 <= dst->height && (dst->px == 1 || dst->px >= 3));
     size_t step = row_floats(src->width);
     float *const rows[3] = {scratch, scratch + step, scratch + 2 * step};
     for (int y = y0; y < y1; y++) {

@@ -51,7 +51,7 @@ struct yuv_picture {
 // on writing one, value = stored * gain + bias.
 struct rgb_view {
     float *c[3];
-    size_t row, px; // in floats; px is 1 (planar) or 3 (interleaved)
+    size_t row, px; // in floats; px is 1 (planar), 3 (interleaved), or, on reading, more (channels of others between)
     int width, height;
     float gain[3], bias[3];
 };

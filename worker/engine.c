@@ -85,7 +85,12 @@ static enum reel_err open_net(const struct engines *e, struct net **out_net)
                            .backend_params = e->params.backend_params,
                            .bytes = e->params.bytes,
                            .n_bytes = e->params.n_bytes};
-    return net_open(e->path, &p, out_net);
+    enum reel_err err = net_open(e->path, &p, out_net);
+    if (err) return err;
+    const int axis = model_frames_axis(net_input(*out_net, 0), net_input_count(*out_net));
+    if (axis >= 0) err = net_join_inputs(*out_net, "frames", axis);
+    if (err) net_close(out_net);
+    return err;
 }
 
 enum reel_err engines_open(const struct engine_params *params, struct engines **out_engines)

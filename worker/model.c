@@ -53,6 +53,16 @@ static bool is_picture(const struct net_io *io)
     return reel_dtype_is_float(io->dtype) || io->dtype == REEL_U8;
 }
 
+int model_frames_axis(const struct net_io *in, int n)
+{
+    const struct reel_shape *s = &in->shape;
+    if (n < 3 || n % 2 == 0 || n > MOST_FRAMES || s->ndim != 4 || s->dim[0] > 1 || !is_picture(in)) return -1;
+    for (int i = 1; i < n; i++)
+        if (in[i].dtype != in->dtype || !reel_shape_equal(&in[i].shape, s)) return -1;
+    if ((s->dim[1] == 3) == (s->dim[3] == 3)) return -1;
+    return s->dim[1] == 3 ? 1 : 3;
+}
+
 static enum reel_err choose_input(const struct model_facts *f, const char *wanted, int *out_index)
 {
     int found = -1;
@@ -65,11 +75,13 @@ static enum reel_err choose_input(const struct model_facts *f, const char *wante
     if (found < 0 && *wanted)
         return reel_fail(REEL_ERR_CONFIG, "could not use model \"%s\": it has no input \"%s\"", file_of(f), wanted);
     if (found < 0)
-        return reel_fail(REEL_ERR_UNSUPPORTED,
-                         "could not use model \"%s\": input \"%s\" of shape %s is no picture\n"
-                         "a picture is NCHW or NHWC with 1 or 3 channels, or 3 for each of an odd number of frames",
-                         file_of(f), f->n_in ? f->in[0].name : "",
-                         f->n_in ? reel_shape_text(&f->in[0].shape, shape, sizeof shape) : "");
+        return reel_fail(
+            REEL_ERR_UNSUPPORTED,
+            "could not use model \"%s\": input \"%s\" of shape %s is no picture\n"
+            "a picture is NCHW or NHWC with 1 or 3 channels, or 3 for each of an odd number of frames, which may "
+            "also be an input each",
+            file_of(f), f->n_in ? f->in[0].name : "",
+            f->n_in ? reel_shape_text(&f->in[0].shape, shape, sizeof shape) : "");
     for (int i = 0; i < f->n_in; i++)
         if (i != found)
             return reel_fail(REEL_ERR_UNSUPPORTED,

@@ -105,6 +105,9 @@ struct model {
     char how_output[160];
 };
 
+// The axis of the channels where the inputs are the R, G, B of an odd number of
+// frames, in order of time: they may be joined along it (net_join_inputs()); else -1.
+int model_frames_axis(const struct net_io *in, int n);
 // Fills everything about the input but fit. Errors: UNSUPPORTED (no picture
 // input, several inputs), CONFIG.
 enum reel_err model_guess_input(const struct model_facts *facts, const struct reel_settings *settings,

@@ -89,6 +89,12 @@ enum reel_err net_open_lists(struct net *net, const int *in_lengths, const int *
     return err ? err : describe_all(net);
 }
 
+enum reel_err net_join_inputs(struct net *net, const char *name, int axis)
+{
+    enum reel_err err = graph_join_inputs(net->imported, name, axis);
+    return err ? err : describe_all(net);
+}
+
 enum reel_err net_open(const char *path, const struct net_params *params, struct net **out_net)
 {
     *out_net = NULL;

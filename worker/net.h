@@ -41,6 +41,10 @@ void net_close(struct net **net);
 // Inputs and outputs are counted anew.
 enum reel_err net_open_lists(struct net *net, const int *in_lengths, const int *out_lengths);
 
+// All inputs, which are of one type and shape, become one of this name, in which
+// they lie one behind the other along axis. Once, before net_prepare().
+enum reel_err net_join_inputs(struct net *net, const char *name, int axis);
+
 int net_input_count(const struct net *net);
 int net_output_count(const struct net *net);
 const struct net_io *net_input(const struct net *net, int i);

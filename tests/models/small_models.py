@@ -10,6 +10,7 @@ segment.onnx  the class of a pixel is 1, 2, 3 where red, green or blue is the br
 behind.onnx   of 3 frames at once, for pictures of any size: the one behind the middle
 before.onnx   of 5 frames at once: the first
 row.onnx      of 5 frames at once as a dimension of their own, 64x64: the last
+each.onnx     of 3 frames, an input each, channels last: the one before the middle
 
 Needs no package: the few fields of onnx.proto that occur are written by hand.
 """
@@ -63,8 +64,9 @@ def int64s(name, values):
                 + data(9, struct.pack(f"<{len(values)}q", *values)))
 
 
-def write(path, graph, output, dims, picture=(1, 3, SIDE, SIDE)):
-    graph += data(2, "small") + data(11, value_info("picture", picture)) + data(12, value_info(output, dims))
+def write(path, graph, output, dims, picture=(1, 3, SIDE, SIDE), inputs=("picture",)):
+    graph += data(2, "small") + b"".join(data(11, value_info(i, picture)) for i in inputs)
+    graph += data(12, value_info(output, dims))
     with open(path, "wb") as f:
         f.write(number(1, 8) + data(7, graph) + data(8, data(1, "") + number(2, 13)))
 
@@ -101,8 +103,18 @@ def window(path, frames, seen, row=False):
     write(path, graph, "made", [1, 3] + size, [1, frames, 3] + size if row else [1, 3 * frames] + size)
 
 
+def each(path):
+    """Of three inputs the first; the others count nothing, but in the sum."""
+    inputs = ["before", "now", "after"]
+    graph = floats("nothing", [], [0]) + node("Add", ["now", "after"], "others") + node("Mul", ["others", "nothing"], "none")
+    graph += node("Add", ["before", "none"], "made")
+    size = ["height", "width"]
+    write(path, graph, "made", [1] + size + [3], [1] + size + [3], inputs)
+
+
 detect(sys.argv[1] + "/detect.onnx")
 segment(sys.argv[1] + "/segment.onnx")
 window(sys.argv[1] + "/behind.onnx", 3, 2)
 window(sys.argv[1] + "/before.onnx", 5, 0)
 window(sys.argv[1] + "/row.onnx", 5, 4, row=True)
+each(sys.argv[1] + "/each.onnx")

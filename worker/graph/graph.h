@@ -188,6 +188,9 @@ struct value *graph_add_constant(struct graph *graph, const char *name, struct r
 // out are copied; producers are set.
 struct node *graph_add_node(struct graph *graph, struct node *before, const char *op_type, const char *name,
                             struct value *const *in, int n_in, struct value *const *out, int n_out);
+// All inputs, which are of one type and shape, become one of this name, in which
+// they lie one behind the other along axis (join.c). Errors: NOMEM.
+enum reel_err graph_join_inputs(struct graph *graph, const char *name, int axis);
 void graph_remove_node(struct graph *graph, struct node *node);
 // Every consumer of `from` (epilogues and graph outputs included) reads `to`.
 void graph_replace_value(struct graph *graph, struct value *from, struct value *to);

@@ -86,11 +86,13 @@ static void reads_as_reference(void)
         allocate(&b);
         fill_random(&b, &seed);
         int w = b.p.width + (int)(round % 5), h = b.p.height + (int)(round % 3);
-        size_t n = 3 * (size_t)w * (size_t)h;
+        bool interleaved = round & 1, bgr = round & 2;
+        const size_t frames = round & 4 ? 3 : 1; // of others between, where interleaved
+        size_t n = frames * 3 * (size_t)w * (size_t)h;
         float *got = calloc(n, sizeof *got), *want = calloc(n, sizeof *want);
         float *scratch = calloc(yuv_scratch_floats(b.p.width), sizeof *scratch);
-        bool interleaved = round & 1, bgr = round & 2;
         struct rgb_view vg = make_view(w, h, interleaved, bgr, got), vw = make_view(w, h, interleaved, bgr, want);
+        if (interleaved) vg.px *= frames, vg.row *= frames, vw.px *= frames, vw.row *= frames;
         for (int i = 0; i < 3; i++)
             vg.gain[i] = vw.gain[i] = (float)(i + 1), vg.bias[i] = vw.bias[i] = -0.25f * (float)i;
         yuv_to_rgb(&b.p, &vg, scratch);

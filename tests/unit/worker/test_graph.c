@@ -3,6 +3,7 @@
 // Operations on graphs: uses stay true through edits, replacements reach
 // bodies, copies are independent, bodies are taken in.
 #include "tests/unit/worker/graph_make.h"
+#include "worker/graph/shape.h"
 
 static void uses_are_kept(void)
 {
@@ -130,7 +131,28 @@ static void arena_has_a_limit(void)
     graph_destroy(&g);
 }
 
+static void inputs_become_one(void)
+{
+    struct maker m = maker();
+    struct value *a = make_input(&m, "a", DIMS(1, 3, -1, 5)), *b = make_input(&m, "b", DIMS(1, 3, -1, 5));
+    struct value *c = make_input(&m, "c", DIMS(1, 3, -1, 5));
+    make_output(&m, make_node(&m, "Add", make_node(&m, "Mul", a, c, NULL), b, NULL));
+    CHECK_INT(graph_join_inputs(m.graph, "frames", 1), REEL_OK);
+    CHECK_INT(m.graph->n_inputs, 1);
+    struct value *all = m.graph->inputs[0];
+    CHECK(!strcmp(all->name, "frames") && all->is_input && !a->is_input && !b->is_input && !c->is_input);
+    CHECK(a->producer == m.graph->first && c->producer == a->producer);
+    CHECK(graph_is_sound(m.graph));
+    struct reel_shape in = {4, {1, 9, 7, 5}};
+    CHECK_INT(all->shape.dim[1], 9);
+    CHECK_INT(all->shape.dim[2], -1);
+    CHECK_INT(shape_infer(m.graph, &in), REEL_OK);
+    CHECK_INT(b->shape.dim[1], 3);
+    CHECK_INT(b->shape.dim[2], 7);
+    graph_destroy(&m.graph);
+}
+
 CHECK_MAIN({"uses_are_kept", uses_are_kept}, {"nodes_are_put_before_others", nodes_are_put_before_others},
            {"bodies_read_outer_values", bodies_read_outer_values},
            {"known_conditions_take_the_branch_in", known_conditions_take_the_branch_in},
-           {"arena_has_a_limit", arena_has_a_limit})
+           {"inputs_become_one", inputs_become_one}, {"arena_has_a_limit", arena_has_a_limit})

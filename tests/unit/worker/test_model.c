@@ -318,6 +318,24 @@ static void segmentation_and_classes(void)
     CHECK_HAS(reel_fail_text(), "detect.head");
 }
 
+static void frames_as_inputs(void)
+{
+    struct net_io nchw[] = {IO("a", 4, 1, 3, -1, -1), IO("b", 4, 1, 3, -1, -1), IO("c", 4, 1, 3, -1, -1)};
+    CHECK_INT(model_frames_axis(nchw, 3), 1);
+    CHECK_INT(model_frames_axis(nchw, 2), -1);
+    CHECK_INT(model_frames_axis(nchw, 1), -1);
+    struct net_io nhwc[] = {IO("a", 4, -1, 64, 96, 3), IO("b", 4, -1, 64, 96, 3), IO("c", 4, -1, 64, 96, 3)};
+    CHECK_INT(model_frames_axis(nhwc, 3), 3);
+    nhwc[2].shape.dim[2] = 95;
+    CHECK_INT(model_frames_axis(nhwc, 3), -1); // of another size
+    nchw[1].dtype = REEL_U8;
+    CHECK_INT(model_frames_axis(nchw, 3), -1); // of another type
+    struct net_io maps[] = {IO("a", 4, 1, 16, 8, 8), IO("b", 4, 1, 16, 8, 8), IO("c", 4, 1, 16, 8, 8)};
+    CHECK_INT(model_frames_axis(maps, 3), -1);
+    struct net_io batches[] = {IO("a", 4, 2, 3, 8, 8), IO("b", 4, 2, 3, 8, 8), IO("c", 4, 2, 3, 8, 8)};
+    CHECK_INT(model_frames_axis(batches, 3), -1);
+}
+
 static void refusals(void)
 {
     reset_settings();
@@ -384,6 +402,7 @@ int main(int argc, char **argv)
         {"model range of the last operator", the_last_operator_tells_the_range},
         {"model settings win", settings_win},
         {"model segmentation and classes", segmentation_and_classes},
+        {"model frames as inputs", frames_as_inputs},
         {"model refusals", refusals},
         {"model configurations", configurations}};
     return check_main(cases, (int)(sizeof cases / sizeof *cases), argc, argv);
