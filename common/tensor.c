@@ -170,6 +170,15 @@ enum reel_err reel_tensor_copy(struct reel_tensor *out_t, const struct reel_tens
     return REEL_OK;
 }
 
+enum reel_err reel_tensor_own(struct reel_tensor *t)
+{
+    if (t->owned) return REEL_OK;
+    struct reel_tensor copy = {0};
+    enum reel_err err = reel_tensor_copy(&copy, t);
+    if (!err) *t = copy;
+    return err;
+}
+
 // ---- 16-bit floats ----------------------------------------------------------
 
 static float f32_of_bits(uint32_t u)

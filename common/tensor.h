@@ -85,6 +85,8 @@ enum reel_err reel_tensor_init(struct reel_tensor *t, enum reel_dtype dtype, con
 void reel_tensor_fini(struct reel_tensor *t);
 // Deep copy into an empty tensor.
 enum reel_err reel_tensor_copy(struct reel_tensor *out_t, const struct reel_tensor *src);
+// A tensor that only points into something else gets data of its own. Errors: NOMEM.
+enum reel_err reel_tensor_own(struct reel_tensor *t);
 int64_t reel_tensor_count(const struct reel_tensor *t);
 size_t reel_tensor_bytes(const struct reel_tensor *t);
 

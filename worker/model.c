@@ -63,6 +63,14 @@ int model_frames_axis(const struct net_io *in, int n)
     return s->dim[1] == 3 ? 1 : 3;
 }
 
+// An input of the file that net_join_inputs() has made one with the others.
+static bool is_joined(const struct model_facts *f, const char *name)
+{
+    const struct value *v = f->graph ? graph_find_value(f->graph, name) : NULL;
+    return v && v->producer && v->producer == f->graph->first && v->producer->in[0] == f->graph->inputs[0] &&
+           !strcmp(v->producer->op_type, "Split");
+}
+
 static enum reel_err choose_input(const struct model_facts *f, const char *wanted, int *out_index)
 {
     int found = -1;
@@ -72,6 +80,11 @@ static enum reel_err choose_input(const struct model_facts *f, const char *wante
         if (found < 0) found = i;
     }
     char shape[96];
+    if (found < 0 && *wanted && is_joined(f, wanted))
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use io.input \"%s\": it is one of the frames that model \"%s\" sees together\n"
+                         "leave io.input out: all of them are given to it",
+                         wanted, file_of(f));
     if (found < 0 && *wanted)
         return reel_fail(REEL_ERR_CONFIG, "could not use model \"%s\": it has no input \"%s\"", file_of(f), wanted);
     if (found < 0)

@@ -112,12 +112,8 @@ static enum reel_err call_operator(const struct node *node, struct host_call *c)
 static enum reel_err store_dynamic(struct lowered *p, struct argument *a)
 {
     struct info *i = info_of(p, a->v);
-    if (!a->t.owned) {
-        struct reel_tensor copy = {0};
-        enum reel_err err = reel_tensor_copy(&copy, &a->t);
-        if (err) return err;
-        a->t = copy;
-    }
+    enum reel_err err = reel_tensor_own(&a->t);
+    if (err) return err;
     i->dynamic = a->t;
     a->t = (struct reel_tensor){0};
     return REEL_OK;

@@ -88,12 +88,8 @@ struct reference {
 static enum reel_err store_dynamic(struct program *p, struct argument *a)
 {
     struct info *i = info_of(p, a->v);
-    if (!a->t.owned) { // a view into something that will not outlive the step
-        struct reel_tensor copy = {0};
-        enum reel_err err = reel_tensor_copy(&copy, &a->t);
-        if (err) return err;
-        a->t = copy;
-    }
+    enum reel_err err = reel_tensor_own(&a->t); // a view into something that will not outlive the step
+    if (err) return err;
     i->dynamic = a->t;
     a->t = (struct reel_tensor){0};
     return REEL_OK;
