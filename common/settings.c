@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The table of all options. See settings.h; docs/options.md is made from it.
+// The table of all options. See settings.h; --help and --dump_config are made from it.
 #include "common/settings.h"
 
 #include <ctype.h>

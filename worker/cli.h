@@ -26,7 +26,7 @@ struct cli_params {
 int cli_eval_model(const struct cli_params *params);
 // The last line of stdout is JSON: ms_median, ms_min, setup_ms, peak_mb.
 int cli_bench_model(const struct cli_params *params);
-// Measures the engines of a network on a GPU and writes them (cudnn/pins.h).
+// Measures the engines of a network on a GPU and writes them (backend/cudnn/plan/pins.h).
 int cli_autotune(const struct cli_params *params);
 // The graph as imported, the passes, the graph after them and the steps.
 int cli_dump_graph(const struct cli_params *params);

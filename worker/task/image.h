@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The geometry of picture tasks, for whoever makes the pictures: task/image.c
-// on the host, device_image.c on a device. Pure.
+// on the host, device/image.c on a device. Pure.
 #ifndef REEL_WORKER_TASK_IMAGE_H
 #define REEL_WORKER_TASK_IMAGE_H
 
