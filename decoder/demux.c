@@ -134,12 +134,15 @@ static enum reel_err open_format(struct demux *d)
     av_dict_set(&options, "protocol_whitelist", "none", 0);
     r = avformat_open_input(&d->fmt, "", format, &options);
     av_dict_free(&options);
+    if (r == AVERROR_EOF)
+        return reel_fail(REEL_ERR_INPUT,
+                         "could not read video \"%s\": it ends behind its header, there are no pictures", d->name);
     if (r < 0)
-        return reel_fail(REEL_ERR_INPUT, "could not read video \"%s\": %s%s", d->name,
-                         r == AVERROR_EOF ? "it ends behind its header, there are no pictures" : av_reason(r, reason),
+        return reel_fail(REEL_ERR_INPUT, "could not read video \"%s\": it looks like \"%s\", but does not open: %s%s",
+                         d->name, format->name, av_reason(r, reason),
                          strstr(format->name, "mp4")
                              ? "\nits index is damaged or missing, as when a recording is cut off: it cannot be read"
-                             : "");
+                             : "\nits start is damaged, or it is no media file");
     return REEL_OK;
 }
 

@@ -6,6 +6,8 @@
 set -uo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=tests/noise.bash
+. "$root/tests/noise.bash"
 build=${REELMILL_BUILD:-$root/build/release}
 scratch=$(mktemp -d)
 export XDG_RUNTIME_DIR=$scratch/run

@@ -7,6 +7,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 model=$root/models/upscale2x.onnx
+clip=$root/models/demo/demo.mp4
 out=$scratch/out.mp4
 
 bad() { # name, code, word, arguments...
@@ -20,8 +21,8 @@ clean_failure() {
 }
 
 : >"$scratch/empty.mp4"
-head -c 4096 /dev/urandom >"$scratch/random.mp4"
-head -c 4096 /dev/urandom >"$scratch/random.onnx"
+noise 4096 >"$scratch/random.mp4"
+noise 4096 >"$scratch/random.onnx"
 printf 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n' >"$scratch/lfs.onnx"
 printf 'gpu_num = 1;\nmodle = "x";\n' >"$scratch/bad.cfg"
 
@@ -40,9 +41,9 @@ bad "missing model" 2 "nothere.onnx" --model "$scratch/nothere.onnx" "$scratch/r
 bad "output equal to input" 2 "random.mp4" --model "$model" "$scratch/random.mp4" -o "$scratch/random.mp4"
 bad "unwritable output" 2 "/proc" --model "$model" "$scratch/random.mp4" -o /proc/out.mp4
 bad "empty input" 1 "empty.mp4" --model "$model" "$scratch/empty.mp4" -o "$out"
-bad "random input" 1 "random.mp4" --model "$model" "$scratch/random.mp4" -o "$out"
-bad "random model" 2 "random.onnx" --model "$scratch/random.onnx" "$scratch/random.mp4" -o "$out"
-bad "git-lfs pointer" 2 "LFS" --model "$scratch/lfs.onnx" "$scratch/random.mp4" -o "$out"
+bad "random input" 1 "no media file" --model "$model" "$scratch/random.mp4" -o "$out"
+bad "random model" 2 "random.onnx" --model "$scratch/random.onnx" "$clip" -o "$out"
+bad "git-lfs pointer" 2 "LFS" --model "$scratch/lfs.onnx" "$clip" -o "$out"
 
 bad "metrics at no address" 2 "could not read --metrics" --metrics 127.0.0.1 --model "$model" "$scratch/random.mp4" -o "$out"
 bad "trace in no folder" 2 "could not write trace" --trace "$scratch/no/t.json" --model "$model" "$scratch/random.mp4" -o "$out"

@@ -67,7 +67,7 @@ images() {
 
 several() {
     mkdir -p "$scratch/in/deep" && cp "$scratch/a.mp4" "$scratch/in/deep/one.mp4" && cp "$scratch/a.mp4" "$scratch/in/two.mp4" || return 1
-    head -c 5000 /dev/urandom >"$scratch/in/bad.mp4"
+    noise 5000 >"$scratch/in/bad.mp4"
     local rc=0 text
     text=$(reel --model "$model" "$scratch/in" -o "$scratch/out" 2>&1) || rc=$?
     expect "exit code" 1 "$rc" || { echo "$text"; return 1; }

@@ -13,7 +13,7 @@ for i in $(seq 999); do
     mkdir -p "$work/in/d$((i % 10))"
     cp "$work/t.mp4" "$work/in/d$((i % 10))/c$i.mp4"
 done
-head -c 500 /dev/urandom >"$work/in/d5/broken.mp4"
+noise 500 >"$work/in/d5/broken.mp4"
 
 thousand() {
     local name=thousand rc=0 done_before

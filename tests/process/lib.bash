@@ -5,6 +5,8 @@
 set -uo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=tests/noise.bash
+. "$root/tests/noise.bash"
 bin=${REELMILL_BUILD:-$root/build/release}
 work=$(mktemp -d "${TMPDIR:-/tmp}/reelmill-test.XXXXXX")
 export XDG_RUNTIME_DIR=$work/run

@@ -27,7 +27,7 @@ ssize_t recv(int fd, void *to, size_t bytes, int flags)
 C
 cc -shared -fPIC "$work/slow.c" -o "$work/slow.so" -ldl || { not_ok last_words "the slow recv() does not compile"; finish; }
 clip "$work/a.mp4" 1
-head -c 3000 /dev/urandom >"$work/bad.onnx"
+noise 3000 >"$work/bad.onnx"
 LD_PRELOAD=$work/slow.so reel "$work/a.mp4" -o null: --backend onednn --model "$work/bad.onnx"
 rc=$?
 if ((rc != 2)); then not_ok last_words "exit code $rc"

@@ -22,7 +22,7 @@ refused() { # name code text ARGS...
 printf 'x' >"$work/exists.mkv"
 : >"$work/empty.mp4"
 head -c 4000 "$work/a.mp4" >"$work/cut.mp4"
-head -c 20000 /dev/urandom >"$work/noise.mp4"
+noise 20000 >"$work/noise.mp4"
 printf 'hello\n' >"$work/text.mp4"
 ffmpeg -v error -y -f lavfi -i sine=d=1 -c:a aac "$work/audio.mp4" </dev/null
 printf 'nonsense = 1;\n' >"$work/bad.cfg"

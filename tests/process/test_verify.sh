@@ -70,7 +70,7 @@ if [[ -e $work/o.mp4 || -e $work/r.json ]]; then not_ok nothing_written "an outp
 verify two_inputs 2 'looks at one input, 2 were given' --backend sim "$work/a.mp4" "$work/a.mp4"
 verify no_input 2 'looks at one input, 0 were given' --backend sim
 verify no_file 2 'nothere.mp4' --backend sim "$work/nothere.mp4"
-head -c 3000 /dev/urandom >"$work/bad.mp4"
+noise 3000 >"$work/bad.mp4"
 verify bad_file 1 'could not verify: the run on one simulated worker failed' --backend sim "$work/bad.mp4"
 
 # Ctrl-C in the middle of a run.
