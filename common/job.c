@@ -118,12 +118,32 @@ static bool is_pattern(const char *s)
     return *p == 'd' && !strchr(p, '%');
 }
 
+bool reel_is_url(const char *name)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+    return n && !strncmp(name + n, "://", 3);
+}
+
+// Addresses that live video is sent to.
+static bool is_stream(const char *url)
+{
+    static const char *const scheme[] = {"rtmp", "rtmps", "rtsp", "srt", "udp", "tcp", "rtp", "http", "https"};
+    size_t n = strcspn(url, ":");
+    for (size_t i = 0; i < sizeof scheme / sizeof *scheme; i++)
+        if (strlen(scheme[i]) == n && !strncasecmp(url, scheme[i], n)) return true;
+    return false;
+}
+
 bool reel_output_kind_of(const char *output, enum reel_output_kind *out_kind, const char **out_why)
 {
     static const char *const video[] = {".mp4", ".mkv", ".mov", ".webm", ".ts", ".m4v"};
     static const char *const image[] = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"};
     *out_why = "known are .mp4 .mkv .mov .webm .ts, an image pattern like frames/%06d.png, .jsonl, .md5 and null:";
     if (!strcmp(output, "null:") || !strcmp(output, "null")) return *out_kind = REEL_OUTPUT_NULL, true;
+    if (reel_is_url(output)) {
+        *out_why = "live video can be sent to rtmp:// rtmps:// rtsp:// srt:// udp:// tcp:// rtp:// http:// https://";
+        return *out_kind = REEL_OUTPUT_STREAM, is_stream(output);
+    }
     const char *dot = strrchr(output, '.');
     if (!dot || strchr(dot, '/')) return false;
     for (size_t i = 0; i < sizeof video / sizeof *video; i++)
@@ -147,6 +167,28 @@ const char *reel_part_path(const struct reel_job *job, uint32_t segment, char *b
 const char *reel_copy_part_path(const struct reel_job *job, char *buf)
 {
     snprintf(buf, REEL_PATH_BYTES, "%s/copy.part", job->parts_dir);
+    return buf;
+}
+
+const char *reel_live_copy_path(const struct reel_job *job, uint32_t attempt, char *buf)
+{
+    snprintf(buf, REEL_PATH_BYTES, "%s/copy.part.%u", job->parts_dir, attempt);
+    return buf;
+}
+
+const char *reel_live_state_path(const struct reel_job *job, char *buf)
+{
+    snprintf(buf, REEL_PATH_BYTES, "%s/live", job->parts_dir);
+    return buf;
+}
+
+const char *reel_live_file_path(const struct reel_job *job, uint32_t file, char *buf)
+{
+    const char *name = strrchr(job->output, '/'), *dot = strrchr(name ? name : job->output, '.');
+    if (file < 2 || !dot)
+        snprintf(buf, REEL_PATH_BYTES, "%s", job->output);
+    else
+        snprintf(buf, REEL_PATH_BYTES, "%.*s.%u%s", (int)(dot - job->output), job->output, file, dot);
     return buf;
 }
 

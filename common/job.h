@@ -20,6 +20,9 @@ enum reel_output_kind {
     REEL_OUTPUT_JSONL,
     REEL_OUTPUT_NULL, // "null:": everything is done but writing
     REEL_OUTPUT_MD5,  // .md5: a hash per frame (as ffmpeg -f framemd5)
+    // Live video: a URL, or with --live a file of VIDEO's endings. Not by parts:
+    // packets go out as they come.
+    REEL_OUTPUT_STREAM,
 };
 
 // Strings hold as long as the table.
@@ -42,13 +45,25 @@ uint32_t reel_jobs_count(const struct reel_jobs *jobs);
 // PROTO when id is out of range.
 enum reel_err reel_jobs_get(const struct reel_jobs *jobs, uint32_t id, struct reel_job *out_job);
 
-// Kind by file name; false when it is none that we write (*out_why names those).
+// Whether a name is an address ("rtmp://...") and no file.
+bool reel_is_url(const char *name);
+// Kind by file name or address; false when it is none that we write (*out_why names
+// those). A video file is VIDEO; that --live makes it a STREAM is the caller's to say.
 bool reel_output_kind_of(const char *output, enum reel_output_kind *out_kind, const char **out_why);
 
 // Paths inside the parts folder; buf of at least REEL_PATH_BYTES. For
 // REEL_OUTPUT_IMAGES a segment's part is a folder of files 0.png, 1.png, ...
 const char *reel_part_path(const struct reel_job *job, uint32_t segment, char *buf);
 const char *reel_copy_part_path(const struct reel_job *job, char *buf);
+// The other streams of a live job's attempt, in a pack file that grows while it is
+// read (pack.h): begun by the decoder before the attempt's first DECODED, removed by
+// the aggregator.
+const char *reel_live_copy_path(const struct reel_job *job, uint32_t attempt, char *buf);
+// What the aggregator keeps of a live job's output from one life to the next.
+const char *reel_live_state_path(const struct reel_job *job, char *buf);
+// File number `file` of a live output that could not go on in one: the output
+// itself (1), or NAME.2.EXT and so on.
+const char *reel_live_file_path(const struct reel_job *job, uint32_t file, char *buf);
 const char *reel_journal_path(const struct reel_job *job, char *buf);
 // Where the output is written until it is whole: nothing of ours lies beside it.
 const char *reel_unfinished_path(const struct reel_job *job, char *buf);

@@ -25,6 +25,7 @@ static const char file_magic[8] = {'R', 'E', 'E', 'L', 'P', 'A', 'C', 'K'};
 #define MAX_STREAMS 4096u
 #define READ_PADDING 64u // zeros behind a payload: bit readers of codecs look ahead
 #define FILE_BUFFER_BYTES (1u << 20)
+#define GIVE_BACK_BYTES (UINT64_C(1) << 20)
 
 // ---- a growing buffer of little-endian numbers ------------------------------
 
@@ -111,6 +112,7 @@ struct reel_pack_writer {
     struct reel_sha256 sha;
     struct bytes scratch;
     uint64_t bytes, packets;
+    bool live; // in its own name, flushed with each record
     char path[REEL_PATH_BYTES], temporary[REEL_PATH_BYTES];
 };
 
@@ -147,16 +149,21 @@ static enum reel_err write_record(struct reel_pack_writer *w, enum reel_pack_typ
     enum reel_err err = write_bytes(w, head, sizeof head);
     if (!err) err = write_bytes(w, w->scratch.data, w->scratch.used);
     if (!err) err = write_bytes(w, tail, n_tail);
+    if (!err && w->live && fflush(w->file)) err = write_failed(w, errno);
     return err;
 }
 
-enum reel_err reel_pack_create(const char *path, struct reel_pack_writer **out_writer)
+static enum reel_err create(const char *path, bool live, struct reel_pack_writer **out_writer)
 {
     struct reel_pack_writer *w = calloc(1, sizeof *w);
     if (!w) return reel_fail(REEL_ERR_NOMEM, "could not create file \"%s\": out of memory", path);
     enum reel_err err = REEL_OK;
+    w->live = live;
     snprintf(w->path, sizeof w->path, "%s", path);
-    reel_part_begin(path, w->temporary);
+    if (live)
+        snprintf(w->temporary, sizeof w->temporary, "%s", path);
+    else
+        reel_part_begin(path, w->temporary);
     reel_sha256_init(&w->sha);
     if (!grow(&w->scratch, 4096))
         err = reel_fail(REEL_ERR_NOMEM, "could not create file \"%s\": out of memory", path);
@@ -168,12 +175,23 @@ enum reel_err reel_pack_create(const char *path, struct reel_pack_writer **out_w
         memcpy(head, file_magic, sizeof file_magic);
         store(head + 8, VERSION, 4);
         err = write_bytes(w, head, sizeof head);
+        if (!err && live && fflush(w->file)) err = write_failed(w, errno);
     }
     if (err)
         reel_pack_abandon(&w);
     else
         *out_writer = w;
     return err;
+}
+
+enum reel_err reel_pack_create(const char *path, struct reel_pack_writer **out_writer)
+{
+    return create(path, false, out_writer);
+}
+
+enum reel_err reel_pack_create_live(const char *path, struct reel_pack_writer **out_writer)
+{
+    return create(path, true, out_writer);
 }
 
 enum reel_err reel_pack_put_stream(struct reel_pack_writer *w, const struct reel_pack_stream *s)
@@ -258,7 +276,7 @@ enum reel_err reel_pack_commit(struct reel_pack_writer **writer, uint64_t *out_b
     put64(&w->scratch, w->packets);
     enum reel_err err = write_record(w, REEL_PACK_END, NULL, 0);
     if (!err && fflush(w->file)) err = write_failed(w, errno);
-    if (!err) err = reel_commit_file(fileno(w->file), w->temporary, w->path);
+    if (!err && !w->live) err = reel_commit_file(fileno(w->file), w->temporary, w->path);
     if (!err) {
         *out_bytes = w->bytes;
         reel_sha256_final(&w->sha, out_sha256);
@@ -273,7 +291,7 @@ void reel_pack_abandon(struct reel_pack_writer **writer)
     if (!w) return;
     if (w->file) {
         fclose(w->file);
-        unlink(w->temporary);
+        if (!w->live) unlink(w->temporary);
     }
     free(w->scratch.data);
     free(w);
@@ -288,6 +306,8 @@ struct reel_pack_reader {
     uint64_t packets;
     uint32_t streams;
     bool ended;
+    bool follows;
+    uint64_t at, given_back; // follows: bytes read; of them, those the disk has back
     uint8_t *payload;
     size_t room;
     struct reel_pack_text *globals; // [REEL_PACK_MAX_TEXT]
@@ -458,26 +478,30 @@ static enum reel_err read_bytes(struct reel_pack_reader *r, void *data, size_t n
         return ferror(r->file) ? reel_fail(REEL_ERR_IO, "could not read part \"%s\": %s", r->path, strerror(errno))
                                : damaged(r, "it is cut off");
     r->left -= n;
+    r->at += n;
     return REEL_OK;
 }
 
-enum reel_err reel_pack_open(const char *path, struct reel_pack_reader **out_reader)
+static enum reel_err open_reader(const char *path, bool follows, struct reel_pack_reader **out_reader)
 {
     struct reel_pack_reader *r = calloc(1, sizeof *r);
     if (!r) return reel_fail(REEL_ERR_NOMEM, "could not open part \"%s\": out of memory", path);
     snprintf(r->path, sizeof r->path, "%s", path);
+    r->follows = follows;
     enum reel_err err = REEL_OK;
     struct stat st;
     r->globals = calloc(REEL_PACK_MAX_TEXT, sizeof *r->globals);
     if (!r->globals)
         err = reel_fail(REEL_ERR_NOMEM, "could not open part \"%s\": out of memory", path);
-    else if (!(r->file = fopen(path, "rbe")) || fstat(fileno(r->file), &st))
-        err = reel_fail(REEL_ERR_IO, "could not open part \"%s\": %s", path, strerror(errno));
+    else if (!(r->file = fopen(path, follows ? "r+be" : "rbe")) || fstat(fileno(r->file), &st))
+        err = follows && errno == ENOENT
+                  ? REEL_AGAIN
+                  : reel_fail(REEL_ERR_IO, "could not open part \"%s\": %s", path, strerror(errno));
     uint8_t head[FILE_HEAD_BYTES];
     if (!err) {
         setvbuf(r->file, NULL, _IOFBF, FILE_BUFFER_BYTES);
         r->left = (uint64_t)st.st_size;
-        err = read_bytes(r, head, sizeof head);
+        err = follows && r->left < sizeof head ? REEL_AGAIN : read_bytes(r, head, sizeof head);
     }
     if (!err && (memcmp(head, file_magic, sizeof file_magic) || load(head + 8, 4) != VERSION))
         err = damaged(r, "it is no part file of this version");
@@ -486,6 +510,41 @@ enum reel_err reel_pack_open(const char *path, struct reel_pack_reader **out_rea
     else
         *out_reader = r;
     return err;
+}
+
+enum reel_err reel_pack_open(const char *path, struct reel_pack_reader **out_reader)
+{
+    return open_reader(path, false, out_reader);
+}
+
+enum reel_err reel_pack_follow(const char *path, struct reel_pack_reader **out_reader)
+{
+    return open_reader(path, true, out_reader);
+}
+
+// Lets the disk have back what was read, in large pieces; where it cannot take a
+// piece of a file the file grows.
+static void give_back(struct reel_pack_reader *r)
+{
+    uint64_t upto = r->at & ~(GIVE_BACK_BYTES - 1);
+    if (upto == r->given_back) return;
+    fallocate(fileno(r->file), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)r->given_back,
+              (off_t)(upto - r->given_back));
+    r->given_back = upto;
+}
+
+// Whether the next record is whole in a file that still grows; else AGAIN.
+static enum reel_err is_there(struct reel_pack_reader *r)
+{
+    struct stat st;
+    if (fstat(fileno(r->file), &st))
+        return reel_fail(REEL_ERR_IO, "could not read part \"%s\": %s", r->path, strerror(errno));
+    r->left = (uint64_t)st.st_size - r->at;
+    if (r->left < RECORD_HEAD_BYTES) return REEL_AGAIN;
+    uint8_t head[RECORD_HEAD_BYTES];
+    if (fread(head, 1, sizeof head, r->file) != sizeof head || fseeko(r->file, (off_t)r->at, SEEK_SET))
+        return reel_fail(REEL_ERR_IO, "could not read part \"%s\": %s", r->path, strerror(errno));
+    return load(head + 4, 4) > r->left - RECORD_HEAD_BYTES ? REEL_AGAIN : REEL_OK;
 }
 
 // Reads and checks one record's payload into r->payload.
@@ -517,8 +576,10 @@ enum reel_err reel_pack_read(struct reel_pack_reader *r, struct reel_pack_record
     if (r->ended) return REEL_EOF;
     uint32_t type = 0;
     struct cursor c;
-    enum reel_err err = read_record(r, &type, &c);
+    enum reel_err err = r->follows ? is_there(r) : REEL_OK;
+    if (!err) err = read_record(r, &type, &c);
     if (err) return err;
+    if (r->follows) give_back(r);
     out->type = (enum reel_pack_type)type;
     switch (out->type) {
     case REEL_PACK_STREAM:

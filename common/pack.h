@@ -10,6 +10,12 @@
 // last record is END with the number of packets. A file without END is torn.
 // Numbers are little endian. Written once, committed by rename.
 //
+// The other streams of a live job are in a pack file that grows while it is read
+// (reel_pack_create_live, reel_pack_follow): under its own name from the start, each
+// record whole when the next is begun. It has no END when its writer died. What was
+// read is given back to the disk, so that it takes no more room in a week than in an
+// hour.
+//
 // Stream parameters are plain numbers and bytes here: the codec ids, formats
 // and side data types are those of the libavcodec both stages were built with.
 #ifndef REEL_COMMON_PACK_H
@@ -80,14 +86,18 @@ struct reel_pack_writer;
 
 // Creates the temporary file of path. Errors: IO.
 enum reel_err reel_pack_create(const char *path, struct reel_pack_writer **out_writer);
+// Creates path itself, for a reader that follows: a record is in the file when its
+// put returns. Errors: IO.
+enum reel_err reel_pack_create_live(const char *path, struct reel_pack_writer **out_writer);
 // Order: streams and globals, chapters, then packets.
 enum reel_err reel_pack_put_stream(struct reel_pack_writer *w, const struct reel_pack_stream *stream);
 enum reel_err reel_pack_put_globals(struct reel_pack_writer *w, const struct reel_pack_text *text, uint32_t n);
 enum reel_err reel_pack_put_chapter(struct reel_pack_writer *w, const struct reel_pack_chapter *chapter);
 enum reel_err reel_pack_put_packet(struct reel_pack_writer *w, const struct reel_pack_packet *packet);
-// Writes END, syncs, renames. *w is gone afterwards in any case.
+// Writes END, syncs, renames; a live one is only ended. *w is gone afterwards in any
+// case.
 enum reel_err reel_pack_commit(struct reel_pack_writer **w, uint64_t *out_bytes, uint8_t out_sha256[32]);
-// Removes the temporary file. Accepts &NULL.
+// Removes the temporary file; a live one stays, without END. Accepts &NULL.
 void reel_pack_abandon(struct reel_pack_writer **w);
 
 // ---- reading --------------------------------------------------------------
@@ -118,7 +128,11 @@ struct reel_pack_reader;
 
 // Errors: IO, INPUT (no pack file).
 enum reel_err reel_pack_open(const char *path, struct reel_pack_reader **out_reader);
-// EOF after END; INPUT for a torn or damaged file (every size is checked).
+// For a file of reel_pack_create_live(). AGAIN: it is not there yet. Errors: IO,
+// INPUT, NOMEM.
+enum reel_err reel_pack_follow(const char *path, struct reel_pack_reader **out_reader);
+// EOF after END; INPUT for a torn or damaged file (every size is checked). Of a file
+// that is followed also AGAIN: there is no further record yet.
 enum reel_err reel_pack_read(struct reel_pack_reader *r, struct reel_pack_record *out_record);
 void reel_pack_close(struct reel_pack_reader **r);
 

@@ -60,6 +60,15 @@
 //
 // The table's code is coordinator/lanes.c; tests/unit/coordinator drives it.
 //
+// A live job (reel_rec_open.live) has one lane at a time and no parts. A segment is
+// an attempt at the input, numbered from 0: the next one begins when the decoder
+// died or the input was lost, and goes on in the same output. OPEN_LANE's start_pts
+// is what the decoder adds to its timestamps, so that they go on; end_pts is
+// INT64_MAX. FRAME tells the frames that are to be written: numbers still grow, but
+// have gaps (DROPPED). The aggregator keeps the output open from attempt to attempt,
+// whatever ends one; MUX finishes it, once the last attempt's lane is closed. What
+// an aggregator that died had open goes on in the next one's life.
+//
 // A ring on a device: the decoder (input) or the aggregator (output) allocates
 // it when the lane opens, sends its handle over its wire and says RING_MADE; the
 // coordinator keeps the handle and a duplicate of its descriptor, sends both to
@@ -75,7 +84,7 @@
 #include "common/media.h"
 
 #define REEL_PROTO_MAGIC 0x4c454552u // "REEL"
-#define REEL_PROTO_VERSION 3
+#define REEL_PROTO_VERSION 4
 #define REEL_TEXT_BYTES 1024
 #define REEL_NO_FRAME UINT32_MAX
 #define REEL_NO_JOB UINT32_MAX
@@ -132,7 +141,7 @@ enum reel_msg_type {
     // aggregator
     REEL_MSG_PROVE,     // C->A reel_rec_prove: open the encoder at this size
     REEL_MSG_PROVEN,    // A->C reel_rec_proven
-    REEL_MSG_FRAME,     // C->A reel_rec_frame[]: strictly n = 0, 1, 2...
+    REEL_MSG_FRAME,     // C->A reel_rec_frame[]: strictly n = 0, 1, 2... (live: with gaps)
     REEL_MSG_TAKEN,     // A->C reel_rec_taken[]
     REEL_MSG_FINISH,    // C->A reel_rec_finish: no more frames; flush and commit
     REEL_MSG_COMMITTED, // A->C reel_rec_committed
@@ -232,7 +241,7 @@ struct reel_rec_open {
     uint32_t memory;               // changes when the lane's slots in host memory are other pages than before
     uint32_t tile_pixels;          // as SHAPED said
     uint32_t exchange;             // as SHAPED said
-    uint32_t reserved;
+    uint32_t live;                 // 1: an attempt of a live job, see above
     struct reel_entry entry;
     int64_t start_pts; // frames of the segment: start_pts <= pts < end_pts
     int64_t end_pts;   // INT64_MAX for the last
@@ -403,15 +412,27 @@ struct reel_rec_taken {
 
 struct reel_rec_finish {
     uint32_t lane, epoch;
-    uint32_t frames; // FRAMEs were 0..frames-1
+    uint32_t frames; // FRAMEs were 0..frames-1; live: so many
+};
+
+// How long frames of a live job were on their way, from the input slot's stamp to
+// the packet (line, image) that was written: the median, what 99% did not exceed, the
+// longest. 0: no frame was written.
+enum reel_latency {
+    REEL_LATENCY_MEDIAN,
+    REEL_LATENCY_P99,
+    REEL_LATENCY_MAX,
+    REEL_LATENCIES,
 };
 
 struct reel_rec_committed {
     uint32_t lane, epoch, job, segment;
-    uint32_t frames; // shown by the part
-    uint32_t reserved;
+    uint32_t frames; // shown by the part; live: written in this attempt
+    uint32_t unsent; // live: taken, but given up: nobody took them at the output's address
     uint64_t bytes;
-    uint8_t sha256[32];
+    uint8_t sha256[32];                  // live: zeros
+    uint32_t latency_us[REEL_LATENCIES]; // live: of this attempt
+    uint32_t file;                       // live: number of the output's file (reel_live_file_path)
 };
 
 struct reel_rec_verify {
@@ -430,9 +451,13 @@ struct reel_rec_mux {
 };
 
 struct reel_rec_muxed {
-    uint32_t job, reserved;
-    uint64_t frames, bytes;
+    uint32_t job;
+    uint32_t file;          // live: number of the output's last file
+    uint64_t frames, bytes; // live: written in this process's life
     struct reel_kept kept;
+    uint64_t unsent;                     // live: as in COMMITTED
+    uint32_t latency_us[REEL_LATENCIES]; // live: of all attempts of this process's life
+    uint32_t reserved;
 };
 
 #endif

@@ -13,6 +13,7 @@ const struct sink_ops *sink_of(enum reel_output_kind kind)
 {
     switch (kind) {
     case REEL_OUTPUT_VIDEO:
+    case REEL_OUTPUT_STREAM:
         return &sink_video;
     case REEL_OUTPUT_IMAGES:
         return &sink_images;

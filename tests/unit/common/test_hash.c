@@ -54,6 +54,13 @@ static void output_kinds(void)
     CHECK(!reel_output_kind_of("f/%d%d.png", &kind, &why));
     CHECK(!reel_output_kind_of("noext", &kind, &why));
     CHECK(!reel_output_kind_of("a.mkv/x", &kind, &why));
+    CHECK(reel_output_kind_of("rtmp://host/app/key", &kind, &why) && kind == REEL_OUTPUT_STREAM);
+    CHECK(reel_output_kind_of("SRT://host:9000?mode=caller", &kind, &why) && kind == REEL_OUTPUT_STREAM);
+    CHECK(reel_output_kind_of("http://host/a.mp4", &kind, &why) && kind == REEL_OUTPUT_STREAM);
+    CHECK(!reel_output_kind_of("gopher://host/a.mp4", &kind, &why));
+    CHECK_HAS(why, "rtmp://");
+    CHECK(!reel_output_kind_of("file:///a/b", &kind, &why));
+    CHECK(reel_is_url("rtsp://x") && !reel_is_url("/a/b://c") && !reel_is_url("://x") && !reel_is_url("null:"));
 }
 
 static void job_table(void)
@@ -72,6 +79,10 @@ static void job_table(void)
     CHECK_STR(job.parts_dir, "/o/.a.mp4.reelmill");
     char buf[REEL_PATH_BYTES];
     CHECK_STR(reel_part_path(&job, 12, buf), "/o/.a.mp4.reelmill/segment-000012.part");
+    CHECK_STR(reel_live_copy_path(&job, 3, buf), "/o/.a.mp4.reelmill/copy.part.3");
+    CHECK_STR(reel_live_state_path(&job, buf), "/o/.a.mp4.reelmill/live");
+    CHECK_STR(reel_live_file_path(&job, 1, buf), "/o/a.mp4");
+    CHECK_STR(reel_live_file_path(&job, 2, buf), "/o/a.2.mp4");
     CHECK_INT(reel_jobs_get(jobs, 2, &job), REEL_ERR_PROTO);
     reel_jobs_detach(&jobs);
 }

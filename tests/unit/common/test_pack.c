@@ -4,6 +4,7 @@
 // bit flipped is refused; nothing is left of an abandoned one.
 #include "common/pack.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -272,5 +273,102 @@ static void given_to_another(void)
     out_of_folder();
 }
 
-CHECK_MAIN({"given_to_another", given_to_another}, {"round_trip", round_trip}, {"cut_at_every_byte", cut_at_every_byte},
+// Puts a packet of n bytes, all of them `fill`.
+static enum reel_err put_filled(struct reel_pack_writer *w, int fill, uint32_t n)
+{
+    uint8_t *data = malloc(n);
+    if (!data) abort();
+    memset(data, fill, n);
+    struct reel_pack_packet p = {.pts = fill, .dts = fill, .bytes = n, .data = data};
+    enum reel_err err = reel_pack_put_packet(w, &p);
+    free(data);
+    return err;
+}
+
+static void followed(void)
+{
+    in_folder();
+    struct reel_pack_reader *r = NULL;
+    CHECK_INT(reel_pack_follow(path, &r), REEL_AGAIN);
+    CHECK(!r);
+    struct reel_pack_writer *w;
+    static struct reel_pack_stream stream;
+    static struct reel_pack_record rec;
+    fill_stream(&stream);
+    CHECK_INT(reel_pack_create_live(path, &w), REEL_OK);
+    CHECK_INT(reel_pack_follow(path, &r), REEL_OK);
+    CHECK_INT(reel_pack_read(r, &rec), REEL_AGAIN);
+    CHECK_INT(reel_pack_put_stream(w, &stream), REEL_OK);
+    CHECK_INT(reel_pack_read(r, &rec), REEL_OK);
+    CHECK_STR(rec.u.stream.text[0].value, "deu");
+    CHECK_INT(reel_pack_read(r, &rec), REEL_AGAIN);
+    for (int i = 0; i < 40; i++) { // each is there at once, none before
+        CHECK_INT(put_filled(w, i, 100000), REEL_OK);
+        CHECK_INT(reel_pack_read(r, &rec), REEL_OK);
+        CHECK_INT(rec.u.packet.pts, i);
+        CHECK(rec.u.packet.data[0] == i && rec.u.packet.data[99999] == i);
+        CHECK_INT(reel_pack_read(r, &rec), REEL_AGAIN);
+    }
+    struct stat st;
+    CHECK_INT(stat(path, &st), 0);
+    CHECK_MSG(st.st_size > 4000000 && st.st_blocks * 512 < 2200000, "%lld bytes take %lld", (long long)st.st_size,
+              (long long)st.st_blocks * 512);
+    uint64_t bytes;
+    uint8_t sha[32];
+    CHECK_INT(reel_pack_commit(&w, &bytes, sha), REEL_OK);
+    CHECK_INT(reel_pack_read(r, &rec), REEL_EOF);
+    reel_pack_close(&r);
+    out_of_folder();
+}
+
+static void followed_byte_by_byte(void)
+{
+    // However a record comes to be in the file, it is read when it is whole.
+    in_folder();
+    uint64_t bytes;
+    uint8_t sha[32];
+    CHECK_INT(write_sample(8, &bytes, sha), REEL_OK);
+    long n;
+    uint8_t *data = slurp(&n);
+    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    struct reel_pack_reader *r = NULL;
+    static struct reel_pack_record rec;
+    enum reel_err err = REEL_AGAIN;
+    int records = 0;
+    for (long i = 0; i < n; i++) {
+        CHECK_MSG(err == REEL_AGAIN, "at byte %ld: %s", i, reel_err_name(err));
+        CHECK_INT(write(fd, data + i, 1), 1);
+        if (!r && (err = reel_pack_follow(path, &r)) == REEL_AGAIN) continue;
+        while (!(err = reel_pack_read(r, &rec))) records++;
+    }
+    CHECK_INT(err, REEL_EOF);
+    CHECK_INT(records, 3 + 8);
+    reel_pack_close(&r);
+    close(fd);
+    free(data);
+    out_of_folder();
+}
+
+static void writer_died(void)
+{
+    in_folder();
+    struct reel_pack_writer *w;
+    struct reel_pack_reader *r = NULL;
+    static struct reel_pack_stream stream;
+    static struct reel_pack_record rec;
+    fill_stream(&stream);
+    CHECK_INT(reel_pack_create_live(path, &w), REEL_OK);
+    CHECK_INT(reel_pack_put_stream(w, &stream), REEL_OK);
+    CHECK_INT(put_filled(w, 1, 1000), REEL_OK);
+    reel_pack_abandon(&w); // what a death leaves
+    CHECK_INT(truncate(path, 1000), 0);
+    CHECK_INT(reel_pack_follow(path, &r), REEL_OK);
+    CHECK_INT(reel_pack_read(r, &rec), REEL_OK);
+    for (int i = 0; i < 3; i++) CHECK_INT(reel_pack_read(r, &rec), REEL_AGAIN);
+    reel_pack_close(&r);
+    out_of_folder();
+}
+
+CHECK_MAIN({"followed", followed}, {"followed_byte_by_byte", followed_byte_by_byte}, {"writer_died", writer_died},
+           {"given_to_another", given_to_another}, {"round_trip", round_trip}, {"cut_at_every_byte", cut_at_every_byte},
            {"flip_every_bit", flip_every_bit}, {"nothing_left", nothing_left}, {"disk_full", disk_full})
