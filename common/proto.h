@@ -315,6 +315,7 @@ struct reel_rec_model {
     uint32_t task;     // enum reel_task, resolved
     uint32_t lookback; // k of window models, which see frames n - k to n + k; 0 for frame models
     uint32_t batch;    // largest batch it takes
+    // 1: each frame begins with what the one before left
     uint32_t stateful;
     uint64_t memory_bytes;      // of weights
     uint8_t model_sha256[32];   // of the file

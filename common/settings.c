@@ -142,6 +142,12 @@ static const struct opt_def defs[] = {
     LIST("io.out_std", io.out_std, "Network input and output", "multiplied per channel with the output"),
     TEXT("io.input", 0, io.input, "", "NAME", 0, "Network input and output", "which input takes the picture"),
     TEXT("io.output", 0, io.output, "", "NAME", 0, "Network input and output", "which output is used"),
+    TEXT("io.state", 0, io.state, "", "IN=OUT,..", 0, "Network input and output",
+         "inputs that take what an output (or the input picture) was in the frame before, or none; default: guessed"),
+    ENUM("io.state_begin", io.state_begin, "auto", "auto,zeros,picture", 0, "Network input and output",
+         "what states are for the first frame: zeros, or the first picture where they are pictures"),
+    TEXT("io.constants", 0, io.constants, "", "IN=N,..", 0, "Network input and output",
+         "inputs that are one number for all frames"),
     BOOL("io.residual", 0, io.residual, 0, "Network input and output", "the output is added to the input picture"),
 
     ENUM("detect.head", detect.head, "auto", HEADS, 0, "Detection", "form of the network's outputs"),

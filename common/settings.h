@@ -27,6 +27,7 @@ enum set_resume { SET_RESUME_AUTO, SET_RESUME_NEVER };
 enum set_layout { SET_LAYOUT_AUTO, SET_LAYOUT_NCHW, SET_LAYOUT_NHWC };
 enum set_channels { SET_CHANNELS_AUTO, SET_CHANNELS_RGB, SET_CHANNELS_BGR, SET_CHANNELS_Y };
 enum set_range { SET_RANGE_AUTO, SET_RANGE_0_1, SET_RANGE_0_255, SET_RANGE_M1_1 };
+enum set_begin { SET_BEGIN_AUTO, SET_BEGIN_ZEROS, SET_BEGIN_PICTURE };
 enum set_resize { SET_RESIZE_AUTO, SET_RESIZE_LETTERBOX, SET_RESIZE_STRETCH, SET_RESIZE_CROP, SET_RESIZE_TILE };
 enum set_head {
     SET_HEAD_AUTO,
@@ -105,7 +106,9 @@ struct reel_settings {
         int out_channels, out_range;
         struct opt_floats out_mean, out_std;
         char input[SET_WORD], output[SET_WORD]; // names, when there are several
-        bool residual;                          // the output is added to the (resized) input
+        char state[SET_TEXT], constants[SET_TEXT];
+        int state_begin; // enum set_begin
+        bool residual;   // the output is added to the (resized) input
     } io;
 
     struct {

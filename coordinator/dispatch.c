@@ -185,7 +185,10 @@ static void collect(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, ui
             if (n == UINT32_MAX) break;
             from = n + 1;
             bool suspected = lane_frame_of(lane, n)->suspicion > 0;
-            if (suspected && (batch->count || w->held)) continue;
+            if (suspected && (batch->count || w->held)) {
+                if (lane->p.stateful) break; // none before it
+                continue;
+            }
             shape = lane->p.shape;
             uint32_t part = lane_next_part(lane, n);
             uint32_t slot = lane_give(lane, n, batch->worker, now_us);
@@ -227,10 +230,37 @@ static bool second_try(struct dispatch *d, struct lane *lanes, uint32_t n_lanes,
     return false;
 }
 
+// The worker with the fewest lanes of its own; among equals the fastest, where that is known.
+static uint32_t choose_keeper(const struct dispatch *d, const struct lane *lanes, uint32_t n_lanes,
+                              const struct lane *lane)
+{
+    uint32_t kept[LANE_MAX_WORKERS] = {0}, best = d->n;
+    for (uint32_t l = 0; l < n_lanes; l++)
+        for (uint32_t i = 0; lanes[l].p.stateful && i < d->n; i++) kept[i] += lane_needs(&lanes[l], i);
+    for (uint32_t i = 0; i < d->n; i++) {
+        if (!d->worker[i].up || (lane->limited && !(lane->allowed[i / 64] >> i % 64 & 1))) continue;
+        const bool better = best == d->n || kept[i] < kept[best] ||
+                            (kept[i] == kept[best] && d->worker[i].frame_us < d->worker[best].frame_us);
+        if (better) best = i;
+    }
+    return best;
+}
+
+// Stateful lanes with a frame to give get their worker.
+static void bind_lanes(const struct dispatch *d, struct lane *lanes, uint32_t n_lanes)
+{
+    for (uint32_t l = 0; l < n_lanes; l++) {
+        struct lane *lane = &lanes[l];
+        if (!lane->p.stateful || lane->state != LANE_OPEN || lane->keeper != LANE_NO_WORKER || !lane->decoded) continue;
+        const uint32_t keeper = choose_keeper(d, lanes, n_lanes, lane);
+        if (keeper < d->n) lane_bind(lane, keeper);
+    }
+}
+
 static bool some_cannot_serve(const struct dispatch *d, const struct lane *lanes, uint32_t n_lanes)
 {
     for (uint32_t l = 0; l < n_lanes; l++) {
-        if (lanes[l].state != LANE_OPEN || !lanes[l].limited) continue;
+        if (lanes[l].state != LANE_OPEN || (!lanes[l].limited && !lanes[l].p.stateful)) continue;
         for (uint32_t i = 0; i < d->n; i++)
             if (d->worker[i].up && !lane_may_serve(&lanes[l], i)) return true;
     }
@@ -240,6 +270,7 @@ static bool some_cannot_serve(const struct dispatch *d, const struct lane *lanes
 bool dispatch_next(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, int64_t now_us,
                    struct dispatch_batch *out_batch)
 {
+    bind_lanes(d, lanes, n_lanes);
     double rate = dispatch_rate(d);
     uint32_t window = frames_in_window(lanes, n_lanes);
     d->ahead_us = ahead_us(lanes, n_lanes);

@@ -10,7 +10,9 @@
 // at all where one frame of it would hold up the others for a whole window.
 // Where a lane's frames are worked on in parts, a part counts as a frame here:
 // an idle worker takes the next part of the oldest frame. Frames whose parts are
-// done together are given by team.c, which counts them here.
+// done together are given by team.c, which counts them here. A lane whose frames
+// carry a state is bound to the worker with the fewest such lanes before its first
+// frame, and its frames go there in order.
 //
 // Pure: time comes in as an argument. Called by flow.c.
 #ifndef COORDINATOR_DISPATCH_H

@@ -57,8 +57,10 @@ static void worker_gone(struct run *run, const struct supervise_death *death)
             if (f->state == SLOT_GIVEN && lane_frame_is_with(f, w)) suspects[n_suspects++] = n;
         }
         if (lane_held_by(lane, w)) flow_team_break(run, lane, "a worker is gone");
+        const bool over = lane_needs(lane, w); // its state is gone as well
         flow_drop_member(run, l, LANE_MEMBER_WORKER0 + w);
         for (uint32_t i = 0; i < n_suspects; i++) suspect_frame(run, l, suspects[i], held == 1);
+        if (over) flow_give_up(run, l);
     }
     dispatch_on_gone(&run->dispatch, w);
 }
@@ -138,6 +140,7 @@ void flow_on_lane_failed(struct run *run, struct proc *p, const struct reel_rec_
         flow_judge(p, result, "FAILED", rec->lane, rec->n);
         if (result != LANE_OK) return;
         dispatch_on_let_go(&run->dispatch, p->index, 1);
+        if (lane->p.stateful) flow_give_up(run, rec->lane);
         if (rec->err == REEL_ERR_NOMEM && ++p->no_memory >= NO_MEMORY_FRAMES && !p->left_out)
             run_leave_out(run, p, rec->text);
         return;
@@ -150,6 +153,7 @@ void flow_on_lane_failed(struct run *run, struct proc *p, const struct reel_rec_
         dispatch_on_let_go(&run->dispatch, p->index, 1);
         reel_warn("flow", "worker %u, frame %u of segment %u: %s", p->index, rec->n, lane->p.segment, rec->text);
         suspect_frame(run, rec->lane, rec->n, alone);
+        if (lane->p.stateful) flow_give_up(run, rec->lane); // what came behind it began with a wrong state
         return;
     }
     if (!flow_is_bound(run, p, rec->lane)) return;

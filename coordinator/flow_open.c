@@ -90,7 +90,7 @@ static void want_of(const struct run *run, const struct job *job, struct memory_
                                 .out_slots = slots,
                                 .least_in_slots = hold + batch + 1 + back,
                                 .least_out_slots = hold + batch,
-                                .spares = parts > 1 ? 0 : OUT_SPARES,
+                                .spares = parts > 1 || run->model.stateful ? 0 : OUT_SPARES,
                                 .codec_bytes = job->proven.memory_bytes + DECODER_FRAMES * job->in.slot_bytes,
                                 .model_bytes = run->workers * job->shaped.memory_bytes};
 }
@@ -196,6 +196,7 @@ bool flow_open_lane(struct run *run, uint32_t l, struct job *job, uint32_t segme
                                  .out_slots = grant.out_slots,
                                  .out_spares = grant.spares,
                                  .lookback = run->model.lookback,
+                                 .stateful = run->model.stateful,
                                  .parts = job->shaped.parts,
                                  .together = job->shaped.exchange,
                                  .order = ++run->last_order};

@@ -193,12 +193,12 @@ void jobs_on_scanned(struct run *run, struct proc *p, const struct reel_rec_scan
     next_state(job, JOB_SHAPE);
 }
 
-// Where the input is cut; for a model that looks at the frames around each, nowhere: at
-// a cut it would not see them.
+// Where the input is cut; for a model that looks at the frames around each, or carries a
+// state from each to the next, nowhere: at a cut it would not have them.
 static enum reel_err plan_job(struct run *run, struct job *job)
 {
     const struct reel_media *m = &job->scanned.media;
-    const double seconds = run->model.lookback ? 0 : run->settings.segment_seconds;
+    const double seconds = run->model.lookback || run->model.stateful ? 0 : run->settings.segment_seconds;
     struct segment *plan = plan_segments(m, job->entries, job->n_entries, seconds, &job->n_segments);
     free(job->entries);
     job->entries = NULL;

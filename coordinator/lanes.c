@@ -91,9 +91,11 @@ void lane_open(struct lane *lane, const struct lane_params *params)
     LANE_ASSERT(params->out_slots >= 1 && params->out_slots <= LANE_MAX_SLOTS && params->out_spares <= LANE_MAX_SPARES);
     LANE_ASSERT(params->in_slots > 2 * params->lookback);
     LANE_ASSERT(params->parts <= LANE_MAX_PARTS && (!params->together || params->parts > 1));
+    LANE_ASSERT(!params->stateful || params->parts < 2);
     lane_init(lane);
     lane->p = *params;
     lane->state = LANE_OPEN;
+    lane->keeper = LANE_NO_WORKER;
     for (uint32_t i = 0; i < params->in_slots; i++) lane->frame[i] = no_frame;
 }
 
@@ -125,8 +127,26 @@ void lane_disallow(struct lane *lane, uint32_t worker)
     lane->allowed[worker / 64] &= ~(UINT64_C(1) << worker % 64);
 }
 
+void lane_bind(struct lane *lane, uint32_t worker)
+{
+    LANE_ASSERT(lane->p.stateful && lane->keeper == LANE_NO_WORKER && worker < LANE_MAX_WORKERS);
+    lane->keeper = worker;
+}
+
+bool lane_needs(const struct lane *lane, uint32_t worker)
+{
+    if (lane->state != LANE_OPEN || !lane->p.stateful || lane->keeper != worker) return false;
+    if (!lane->ended) return true;
+    for (uint32_t n = lane->low; n < lane->decoded; n++) {
+        const struct lane_frame *f = &lane->frame[n % lane->p.in_slots];
+        if (f->state == SLOT_DECODED || f->state == SLOT_GIVEN) return true;
+    }
+    return false;
+}
+
 bool lane_may_serve(const struct lane *lane, uint32_t worker)
 {
+    if (lane->p.stateful && lane->keeper != worker) return false;
     return !lane->limited || (lane->allowed[worker / 64] >> worker % 64 & 1);
 }
 
@@ -274,7 +294,9 @@ static uint32_t free_spare(const struct lane *lane)
 uint32_t lane_late_head(const struct lane *lane, int64_t before_us)
 {
     // Parts share their output slot, a second try could not be told from the first.
-    if (lane->state != LANE_OPEN || in_parts(lane) || lane->low >= lane->decoded || free_spare(lane) == UINT32_MAX)
+    // A second worker has no state.
+    if (lane->state != LANE_OPEN || in_parts(lane) || lane->p.stateful || lane->low >= lane->decoded ||
+        free_spare(lane) == UINT32_MAX)
         return UINT32_MAX;
     // Below the first unsent frame all is with the aggregator; it is the head.
     uint32_t n = lane->sent;

@@ -16,6 +16,10 @@
 // those to n + lookback are decoded, and the input slots of those from n - lookback on
 // stay until it is free: the window ends so many frames sooner.
 //
+// A network may carry a state from frame to frame (stateful): all frames of the lane go
+// to one worker (its keeper), in order, and when that is gone with frames to come, or has
+// failed at one, the epoch is over. A frame that is filled in leaves the state as it was.
+//
 // A frame may be worked on in parts: bands of its picture, given to workers one
 // by one, all of them written into the one output slot. It is DONE when every
 // part is; a worker's death gives back the parts that it held and no others. Or
@@ -87,6 +91,7 @@ struct lane_params {
     uint32_t lookback; // in_slots are more than twice that
     uint32_t parts;    // of each frame; 0 or 1: whole frames
     bool together;     // parts are given and done all at once, by team.c
+    bool stateful;     // frames go to one worker, in order: each begins with what the one before left
     uint64_t order;    // oldest first: smaller is older
 };
 
@@ -96,6 +101,7 @@ struct lane {
     struct lane_params p;
     bool limited; // only the allowed may be given frames (rings on a device)
     uint64_t allowed[(LANE_MAX_WORKERS + 63) / 64];
+    uint32_t keeper;     // of a stateful lane: the worker that has its state, or LANE_NO_WORKER
     uint32_t low;        // lowest frame that is not free again
     uint32_t window_end; // the decoder may write below
     uint32_t decoded;    // frames 0..decoded-1 have been announced
@@ -135,6 +141,11 @@ enum lane_result lane_on_closed(struct lane *lane, uint32_t epoch, uint32_t memb
 uint32_t lane_on_worker_gone(struct lane *lane, uint32_t worker);
 
 // ---- who may serve it -----------------------------------------------------
+// A stateful lane is one worker's, from its first frame to the end of its epoch. Until
+// it is bound nobody may be given a frame of it.
+void lane_bind(struct lane *lane, uint32_t worker);
+// Whether it is OPEN, and worker has a state that frames to come need.
+bool lane_needs(const struct lane *lane, uint32_t worker);
 // From now on only allowed workers are given frames; none is at first.
 void lane_limit(struct lane *lane);
 void lane_allow(struct lane *lane, uint32_t worker);

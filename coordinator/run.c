@@ -72,7 +72,7 @@ static void on_hello(struct run *run, struct proc *p, const struct reel_rec_hell
 
 static void on_model(struct run *run, struct proc *p, const struct reel_rec_model *rec)
 {
-    if (rec->lookback > REEL_MAX_LOOKBACK || rec->stateful) {
+    if (rec->lookback > REEL_MAX_LOOKBACK || rec->stateful > 1) {
         run_fail(run, REEL_ERR_PROTO, "could not use the model: it looks at too many frames");
         return;
     }

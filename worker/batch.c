@@ -87,6 +87,23 @@ static enum reel_err find_seen(struct worker *w, const struct reel_rec_work *wor
     return REEL_OK;
 }
 
+// What the frame before has left; of the first one, what there is before it.
+static enum reel_err find_states(struct worker *w, struct task *task, const struct reel_rec_work *work,
+                                 struct engine *engine)
+{
+    const struct view *v = &task->view;
+    if (!w->has_model || !engines_facts(w->engines)->states->n) return REEL_OK;
+    if (work->n < task->next_n)
+        return reel_fail(REEL_ERR_PROTO, "work names frame %u of a lane whose state is that of frame %u", work->n,
+                         task->next_n - 1);
+    task->next_n = work->n + 1;
+    enum reel_err err = REEL_OK;
+    if (!task->states)
+        err = engine_states_create(w->engines, &w->model, v->net_w, v->net_h, v->n_x * v->n_y, &task->states);
+    if (!err) engine_use_states(engine, task->states, 0);
+    return err;
+}
+
 // Checks the slots and finds the engine; nothing has begun yet.
 static enum reel_err prepare(struct worker *w, struct worker_lane *l, const struct reel_rec_work *work,
                              struct engine **out_engine, struct task_frame *out_frame)
@@ -114,6 +131,7 @@ static enum reel_err prepare(struct worker *w, struct worker_lane *l, const stru
                                      .n = work->n,
                                      .part = work->part,
                                      .pts = work->pts};
+    if (!err) err = find_states(w, &l->task, work, *out_engine);
     return err ? err : find_seen(w, work, out_frame);
 }
 

@@ -16,6 +16,7 @@
 // its own weights.
 #define MAX_ENGINES 3
 #define MAX_PARTS REEL_MAX_PARTS
+#define MAX_INPUTS (GRAPH_MAX_STATES + 1)
 
 struct engine {
     struct net *net;         // NULL: a backend without a model
@@ -30,6 +31,18 @@ struct engine {
     int n_out;
     struct reel_tensor raw[MODEL_MAX_OUTPUTS]; // as the net gives them
     struct reel_tensor out[MODEL_MAX_OUTPUTS]; // float32: borrows raw's data, or owns a conversion
+    const struct state_plan *plan;
+    struct engine_states *states; // of the next run, borrowed
+    int set;
+};
+
+struct engine_states {
+    const struct state_plan *plan; // borrowed
+    int sets;
+    bool *begun; // [sets]
+    // [sets * plan->n], of the inputs' types and shapes: those of the next run, and
+    // those of the last one, which its outputs may point into.
+    struct reel_tensor *tensor, *before;
 };
 
 struct engines {
@@ -42,6 +55,7 @@ struct engines {
     struct ranges *ranges; // for every net of the same
     struct model_facts facts;
     struct net_io *io;
+    struct state_plan plan;
     struct bands_need bands;
     bool bands_known;
     struct engine *list[MAX_ENGINES];
@@ -73,13 +87,14 @@ static enum reel_err gather_facts(struct engines *e)
                                     .graph = net_graph(e->first),
                                     .producer = net_producer(e->first),
                                     .path = e->path,
+                                    .states = &e->plan,
                                     .size_multiple = net_size_multiple(e->first),
                                     .meta = meta_of,
                                     .user = e->first};
     return REEL_OK;
 }
 
-static enum reel_err open_net(const struct engines *e, struct net **out_net)
+static enum reel_err open_net(struct engines *e, struct net **out_net)
 {
     struct net_params p = {.backend = e->params.backend,
                            .backend_params = e->params.backend_params,
@@ -87,7 +102,8 @@ static enum reel_err open_net(const struct engines *e, struct net **out_net)
                            .n_bytes = e->params.n_bytes};
     enum reel_err err = net_open(e->path, &p, out_net);
     if (err) return err;
-    const int axis = model_frames_axis(net_input(*out_net, 0), net_input_count(*out_net));
+    err = state_open(*out_net, e->params.settings, e->path, &e->plan);
+    const int axis = err || e->plan.n ? -1 : model_frames_axis(net_input(*out_net, 0), net_input_count(*out_net));
     if (axis >= 0) err = net_join_inputs(*out_net, "frames", axis);
     if (err) net_close(out_net);
     return err;
@@ -163,15 +179,27 @@ const struct model_facts *engines_facts(const struct engines *e)
     return e->first ? &e->facts : NULL;
 }
 
-enum reel_err engines_infer(struct engines *e, const struct model *model, int w, int h, struct reel_shape *out_shapes)
+// Shapes of all inputs for pictures of w x h.
+static enum reel_err input_shapes(const struct engines *e, struct net *net, const struct model *model, int w, int h,
+                                  struct reel_shape shapes[MAX_INPUTS])
 {
-    struct reel_shape in;
-    model_input_shape(model, &e->facts, w, h, &in);
-    return net_infer_shapes(e->first, &in, out_shapes);
+    assert(net_input_count(net) <= MAX_INPUTS);
+    model_input_shape(model, &e->facts, w, h, &shapes[model->input.index]);
+    enum reel_err err = state_set_size(net, &e->plan, w, h);
+    return !err && e->plan.n ? net_state_shapes(net, shapes) : err;
 }
 
+enum reel_err engines_infer(struct engines *e, const struct model *model, int w, int h, struct reel_shape *out_shapes)
+{
+    struct reel_shape in[MAX_INPUTS];
+    enum reel_err err = input_shapes(e, e->first, model, w, h, in);
+    return err ? err : net_infer_shapes(e->first, in, out_shapes);
+}
+
+// What a state holds of a pixel was spread by every frame before: no field bounds it.
 struct field_reach engines_reach(struct engines *e, bool of_bits)
 {
+    if (e->plan.n) return (struct field_reach){.h = -1, .w = -1, .step = 1};
     return net_reach(e->first, of_bits);
 }
 
@@ -179,6 +207,7 @@ const struct bands_need *engines_bands(struct engines *e)
 {
     if (!e->bands_known) net_bands(e->first, &e->bands);
     e->bands_known = true;
+    if (e->plan.n) e->bands = (struct bands_need){.why = "it carries a state"};
     return &e->bands;
 }
 
@@ -208,15 +237,16 @@ static enum reel_err create_engine(struct engines *e, const struct model *model,
     g->serial = ++e->serials;
     g->picture = model->input.index;
     g->n_out = e->facts.n_out;
-    struct reel_shape shape;
-    model_input_shape(model, &e->facts, w, h, &shape);
-    if (batch > 1) shape.dim[0] = batch;
+    g->plan = &e->plan;
+    struct reel_shape shapes[MAX_INPUTS], *shape = &shapes[g->picture];
     enum reel_err err = find_ranges(e, model);
     if (!err) err = open_net(e, &g->net);
-    if (!err) err = net_prepare_band(g->net, &shape, band);
+    if (!err) err = input_shapes(e, g->net, model, w, h, shapes);
+    if (!err && batch > 1) shape->dim[0] = batch;
+    if (!err) err = net_prepare_band(g->net, shapes, band);
     if (!err && band) g->band = *band;
-    if (!err) err = reel_tensor_init(&g->input, REEL_F32, &shape);
-    if (!err && model->input.dtype != REEL_F32) err = reel_tensor_init(&g->native, model->input.dtype, &shape);
+    if (!err) err = reel_tensor_init(&g->input, REEL_F32, shape);
+    if (!err && model->input.dtype != REEL_F32) err = reel_tensor_init(&g->native, model->input.dtype, shape);
     if (err) {
         destroy_engine(&g);
         return err;
@@ -244,10 +274,10 @@ int engines_batch(struct engines *e, const struct model *model, int w, int h, in
     const struct net_io *in = e->first ? net_input(e->first, model->input.index) : NULL;
     if (wish < 2 || !in || !(e->ops->caps & BACKEND_DEVICE_MEMORY) || net_input_count(e->first) != 1) return 1;
     if (model->input.no_batch || in->shape.ndim < 1 || in->shape.dim[0] >= 0) return 1;
-    struct reel_shape shape, out[MODEL_MAX_OUTPUTS];
-    model_input_shape(model, &e->facts, w, h, &shape);
-    shape.dim[0] = wish;
-    if (net_infer_shapes(e->first, &shape, out)) return 1;
+    struct reel_shape shape[MAX_INPUTS], out[MODEL_MAX_OUTPUTS];
+    if (input_shapes(e, e->first, model, w, h, shape)) return 1;
+    shape[0].dim[0] = wish;
+    if (net_infer_shapes(e->first, shape, out)) return 1;
     for (int i = 0; i < e->facts.n_out; i++)
         if (out[i].ndim < 2 || out[i].dim[0] != wish || reel_shape_count(&out[i]) <= 0) return 1;
     return wish;
@@ -307,7 +337,113 @@ void engines_drop(struct engines *e)
 size_t engine_memory_bytes(const struct engine *g)
 {
     if (!g->net) return 0;
-    return net_memory_bytes(g->net) + reel_tensor_bytes(&g->input) + reel_tensor_bytes(&g->native);
+    size_t bytes = net_memory_bytes(g->net) + reel_tensor_bytes(&g->input) + reel_tensor_bytes(&g->native);
+    for (int i = 0; i < g->plan->n; i++) { // of one lane
+        const struct net_io *io = net_input(g->net, g->plan->state[i].in);
+        bytes += 2 * (size_t)reel_shape_count(&io->shape) * reel_dtype_bytes(io->dtype);
+    }
+    return bytes;
+}
+
+// ---- states -----------------------------------------------------------------
+
+enum reel_err engine_states_create(struct engines *e, const struct model *model, int w, int h, int sets,
+                                   struct engine_states **out_states)
+{
+    struct reel_shape shapes[MAX_INPUTS];
+    const int n = e->plan.n;
+    *out_states = NULL;
+    if (!n) return REEL_OK;
+    enum reel_err err = input_shapes(e, e->first, model, w, h, shapes);
+    if (err) return err;
+    struct engine_states *s = calloc(1, sizeof *s);
+    if (s) *s = (struct engine_states){.plan = &e->plan, .sets = sets, .begun = calloc((size_t)sets, sizeof *s->begun)};
+    if (s) s->tensor = calloc((size_t)sets * (size_t)n, sizeof *s->tensor);
+    if (s) s->before = calloc((size_t)sets * (size_t)n, sizeof *s->before);
+    if (!s || !s->begun || !s->tensor || !s->before)
+        err = reel_fail(REEL_ERR_NOMEM, "could not hold a state: out of memory");
+    for (int i = 0; i < sets * n && !err; i++) {
+        const int in = e->plan.state[i % n].in;
+        err = reel_tensor_init(&s->tensor[i], net_input(e->first, in)->dtype, &shapes[in]);
+        if (!err) err = reel_tensor_init(&s->before[i], net_input(e->first, in)->dtype, &shapes[in]);
+    }
+    if (err) engine_states_destroy(&s);
+    *out_states = s;
+    return err;
+}
+
+void engine_states_destroy(struct engine_states **states)
+{
+    struct engine_states *s = *states;
+    *states = NULL;
+    if (!s) return;
+    for (int i = 0; s->tensor && i < s->sets * s->plan->n; i++) reel_tensor_fini(&s->tensor[i]);
+    for (int i = 0; s->before && i < s->sets * s->plan->n; i++) reel_tensor_fini(&s->before[i]);
+    free(s->tensor);
+    free(s->before);
+    free(s->begun);
+    free(s);
+}
+
+void engine_use_states(struct engine *g, struct engine_states *states, int set)
+{
+    assert(!states || (set >= 0 && set < states->sets));
+    g->states = states;
+    g->set = set;
+}
+
+static void keep(struct reel_tensor *state, const struct reel_tensor *t)
+{
+    if (t->dtype == state->dtype)
+        memcpy(state->data, t->data, reel_tensor_bytes(state));
+    else
+        reel_convert(state->data, state->dtype, t->data, t->dtype, reel_tensor_count(state));
+}
+
+static bool begins_as_picture(const struct engine *g, const struct graph_state *s, const struct reel_tensor *state)
+{
+    const enum set_begin begin = g->plan->begin;
+    return reel_shape_equal(&state->shape, &g->input.shape) &&
+           (begin == SET_BEGIN_PICTURE || (begin == SET_BEGIN_AUTO && s->of_input));
+}
+
+// Puts a run's states behind its inputs; the first run's are made here.
+static enum reel_err put_states(struct engine *g, const struct reel_tensor *in[MAX_INPUTS])
+{
+    const int n = g->plan->n;
+    if (!n) return REEL_OK;
+    if (!g->states) return reel_fail(REEL_ERR_FAULT, "could not run the network: its state is not there");
+    struct reel_tensor *t = g->states->tensor + g->set * n;
+    for (int i = 0; i < n; i++) {
+        const struct graph_state *s = &g->plan->state[i];
+        if (!g->states->begun[g->set] && begins_as_picture(g, s, &t[i])) keep(&t[i], in[g->picture]);
+        in[s->in] = &t[i];
+    }
+    g->states->begun[g->set] = true;
+    return REEL_OK;
+}
+
+static enum reel_err take_states(struct engine *g, const struct reel_tensor *const in[MAX_INPUTS])
+{
+    const int n = g->plan->n;
+    if (!n) return REEL_OK;
+    struct reel_tensor *state = g->states->tensor + g->set * n, *next = g->states->before + g->set * n;
+    for (int i = 0; i < n; i++) {
+        const struct graph_state *s = &g->plan->state[i];
+        const struct reel_tensor *t = s->of_input ? in[s->out] : &g->raw[s->out];
+        char have[96], want[96];
+        if (!reel_shape_equal(&t->shape, &next[i].shape))
+            return reel_fail(REEL_ERR_FAULT, "could not keep state \"%s\": it was %s and became %s",
+                             net_input(g->net, s->in)->name, reel_shape_text(&next[i].shape, want, sizeof want),
+                             reel_shape_text(&t->shape, have, sizeof have));
+        keep(&next[i], t);
+    }
+    for (int i = 0; i < n; i++) {
+        const struct reel_tensor last = state[i];
+        state[i] = next[i];
+        next[i] = last;
+    }
+    return REEL_OK;
 }
 
 // ---- running ----------------------------------------------------------------
@@ -339,12 +475,15 @@ enum reel_err engine_run(struct engine *g, int64_t *run_us)
         return err;
     }
     drop_outputs(g);
-    const struct reel_tensor *in = &g->input;
+    const struct reel_tensor *in[MAX_INPUTS] = {0};
+    in[g->picture] = &g->input;
     if (g->native.data) {
         convert_input(g);
-        in = &g->native;
+        in[g->picture] = &g->native;
     }
-    enum reel_err err = net_run(g->net, &in, g->raw, true);
+    enum reel_err err = put_states(g, in);
+    if (!err) err = net_run(g->net, in, g->raw, true);
+    if (!err) err = take_states(g, in);
     for (int i = 0; i < g->n_out && !err; i++) {
         struct reel_tensor *raw = &g->raw[i];
         if (raw->dtype == REEL_F32) {

@@ -12,6 +12,7 @@
 
 struct engine;
 struct engines;
+struct engine_states; // of one lane: what its network carries from frame to frame
 
 struct engine_params {
     const char *path; // of the model; NULL without one
@@ -19,6 +20,7 @@ struct engine_params {
     struct backend_params backend_params;
     const void *bytes; // of the file, when it was read already (borrowed until engines_close()), or NULL
     size_t n_bytes;
+    const struct reel_settings *settings; // for states and constants (borrowed until engines_close()), or NULL
 };
 
 // Opens the model once. Errors: as net_open().
@@ -57,12 +59,22 @@ size_t engine_memory_bytes(const struct engine *engine);
 // The picture input as float32, row-major in the network's layout; to be
 // filled before each run.
 float *engine_input(struct engine *engine);
-// Runs; adds the time to *run_us.
+// Runs; adds the time to *run_us. A network with states reads and leaves them where
+// engine_use_states() said last.
 enum reel_err engine_run(struct engine *engine, int64_t *run_us);
 // Output i of the last run as float32, its shape resolved; holds until the next
 // run.
 const struct reel_tensor *engine_output(const struct engine *engine, int i);
 int engine_output_count(const struct engine *engine);
+
+// States as before the first frame, for frames that go through the network at w x h,
+// in `sets` tiles, each of which has its own. NULL for a network that has none.
+// Errors: NOMEM, those of net_state_shapes().
+enum reel_err engine_states_create(struct engines *engines, const struct model *model, int w, int h, int sets,
+                                   struct engine_states **out_states);
+void engine_states_destroy(struct engine_states **states);
+// Whose states the next runs are of, and of which tile. Borrows.
+void engine_use_states(struct engine *engine, struct engine_states *states, int set);
 
 // ---- device memory -----------------------------------------------------------
 

@@ -89,6 +89,7 @@ static void fini_task(struct worker *w, struct task *task)
     if (w->device) device_forget(w->device, task);
     if (task->ops && task->ops->close) task->ops->close(task);
     task_free_scratch(task);
+    engine_states_destroy(&task->states);
     *task = (struct task){0};
 }
 

@@ -120,6 +120,10 @@ static enum reel_err guess_model(struct worker *w, char *text, size_t text_bytes
     if ((err = engines_infer(w->engines, &w->model, width, height, shapes))) return err;
     if ((err = model_guess_output(facts, &w->child.settings, shapes, width, height, &w->model))) return err;
     model_describe(&w->model, shapes, width, height, text, text_bytes);
+    const size_t at = strlen(text);
+    if (at + 2 > text_bytes) return REEL_OK;
+    state_describe(facts->states, facts->in, facts->out, text + at + 1, text_bytes - at - 1);
+    if (text[at + 1]) text[at] = '\n';
     return REEL_OK;
 }
 
@@ -196,6 +200,7 @@ static enum reel_err load_model(struct worker *w)
 {
     struct reel_rec_model rec = {.task = REEL_TASK_IMAGE, .batch = 1};
     struct engine_params p = {.path = w->child.settings.model, .backend = w->backend, .backend_params = w->params};
+    p.settings = &w->child.settings;
     read_together(w);
     p.bytes = w->model_bytes, p.n_bytes = w->n_model_bytes;
     if (reel_fault_point("worker.load"))
@@ -217,6 +222,7 @@ static enum reel_err load_model(struct worker *w)
         if ((err = hash_model(w, rec.model_sha256, &bytes))) return err;
         rec.task = w->model.task;
         rec.lookback = (uint32_t)w->model.input.frames / 2;
+        rec.stateful = engines_facts(w->engines)->states->n > 0;
         rec.memory_bytes = bytes;
     } else {
         snprintf(rec.text, sizeof rec.text, "no model: each frame takes %g ms and is passed on with a stamp",

@@ -76,7 +76,7 @@ static enum reel_err choose_input(const struct model_facts *f, const char *wante
     int found = -1;
     for (int i = 0; i < f->n_in; i++) {
         if (*wanted && strcmp(f->in[i].name, wanted)) continue;
-        if (!*wanted && !is_picture(&f->in[i])) continue;
+        if (!*wanted && (!is_picture(&f->in[i]) || state_of_input(f->states, i) >= 0)) continue;
         if (found < 0) found = i;
     }
     char shape[96];
@@ -96,11 +96,14 @@ static enum reel_err choose_input(const struct model_facts *f, const char *wante
             file_of(f), f->n_in ? f->in[0].name : "",
             f->n_in ? reel_shape_text(&f->in[0].shape, shape, sizeof shape) : "");
     for (int i = 0; i < f->n_in; i++)
-        if (i != found)
+        if (i != found && state_of_input(f->states, i) < 0)
             return reel_fail(REEL_ERR_UNSUPPORTED,
                              "could not use model \"%s\": it needs a second input \"%s\" of shape %s, and only one "
-                             "picture is given to a network",
-                             file_of(f), f->in[i].name, reel_shape_text(&f->in[i].shape, shape, sizeof shape));
+                             "picture is given to a network\n"
+                             "is it what an output was in the frame before, say io.state \"%s=OUTPUT\"; is it one "
+                             "number for all frames, io.constants \"%s=NUMBER\"",
+                             file_of(f), f->in[i].name, reel_shape_text(&f->in[i].shape, shape, sizeof shape),
+                             f->in[i].name, f->in[i].name);
     *out_index = found;
     return REEL_OK;
 }

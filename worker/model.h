@@ -17,6 +17,7 @@
 
 #include "common/settings.h"
 #include "worker/net.h"
+#include "worker/state.h"
 
 #define MODEL_MAX_OUTPUTS 32
 
@@ -52,12 +53,13 @@ const char *model_head_name(enum model_head head);
 // borrowed.
 struct model_facts {
     int n_in, n_out;
-    const struct net_io *in;   // [n_in]
-    const struct net_io *out;  // [n_out]
-    const struct graph *graph; // or NULL
-    const char *producer;      // or NULL
-    const char *path;          // of the file, for messages; or NULL
-    int size_multiple;         // input sizes must be a multiple of this; 0 = 1
+    const struct net_io *in;         // [n_in]
+    const struct net_io *out;        // [n_out]
+    const struct graph *graph;       // or NULL
+    const char *producer;            // or NULL
+    const char *path;                // of the file, for messages; or NULL
+    const struct state_plan *states; // NULL: none
+    int size_multiple;               // input sizes must be a multiple of this; 0 = 1
     // Value of a metadata key or NULL; may be NULL itself.
     const char *(*meta)(const void *user, const char *key);
     const void *user;

@@ -280,10 +280,14 @@ static bool take_classes(const struct look *l, int i)
     return true;
 }
 
+// States are for the next frame: only where nothing else will do are they what is wanted.
 static bool any_output(const struct look *l, const struct reel_settings *s, bool (*take)(const struct look *, int))
 {
-    for (int i = 0; i < l->f->n_out; i++)
-        if ((!*s->io.output || !strcmp(s->io.output, l->f->out[i].name)) && take(l, i)) return true;
+    for (int states = 0; states < 2; states++)
+        for (int i = 0; i < l->f->n_out; i++) {
+            if ((state_of_output(l->f->states, i) >= 0) != (states > 0)) continue;
+            if ((!*s->io.output || !strcmp(s->io.output, l->f->out[i].name)) && take(l, i)) return true;
+        }
     return false;
 }
 

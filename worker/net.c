@@ -24,7 +24,14 @@ struct net {
     struct graph *prepared; // after the passes, NULL before net_prepare()
     struct program *program;
     struct ranges *ranges; // of net_set_ranges()
+    struct graph_state states[GRAPH_MAX_STATES];
+    int n_states;
 };
+
+static enum reel_err in_model(const struct net *net, enum reel_err err)
+{
+    return err ? reel_fail_prefix(err, "model \"%s\": ", net->path) : REEL_OK;
+}
 
 // ---- opening ----------------------------------------------------------------
 
@@ -93,6 +100,51 @@ enum reel_err net_join_inputs(struct net *net, const char *name, int axis)
 {
     enum reel_err err = graph_join_inputs(net->imported, name, axis);
     return err ? err : describe_all(net);
+}
+
+// ---- inputs that no frame feeds ----------------------------------------------
+
+static void fill_with(struct reel_tensor *t, double value)
+{
+    const size_t bytes = reel_dtype_bytes(t->dtype);
+    for (int64_t i = 0, n = reel_tensor_count(t); i < n; i++)
+        reel_convert((char *)t->data + (size_t)i * bytes, t->dtype, &value, REEL_F64, 1);
+}
+
+enum reel_err net_bind_input(struct net *net, const char *name, double value)
+{
+    const struct value *v = graph_find_value(net->imported, name);
+    if (v && v->constant) {
+        fill_with(v->constant, value);
+        return REEL_OK;
+    }
+    int at = 0;
+    while (at < net->n_in && strcmp(net->in[at].name, name)) at++;
+    if (at == net->n_in || !reel_dtype_bytes(net->in[at].dtype) || net->in[at].list)
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not set input \"%s\" of model \"%s\": it takes no numbers", name,
+                         net->path);
+    struct reel_shape shape = net->in[at].shape;
+    if (shape.ndim < 0) shape = (struct reel_shape){.ndim = 1};
+    for (int d = 0; d < shape.ndim; d++)
+        if (shape.dim[d] <= 0) shape.dim[d] = 1;
+    struct reel_tensor t;
+    enum reel_err err = reel_tensor_init(&t, net->in[at].dtype, &shape);
+    if (err) return err;
+    fill_with(&t, value);
+    err = graph_bind_input(net->imported, at, &t);
+    if (err) reel_tensor_fini(&t);
+    return err ? err : describe_all(net);
+}
+
+void net_set_states(struct net *net, const struct graph_state *states, int n)
+{
+    memcpy(net->states, states, (size_t)n * sizeof *states);
+    net->n_states = n;
+}
+
+enum reel_err net_state_shapes(const struct net *net, struct reel_shape *in_shapes)
+{
+    return in_model(net, graph_state_shapes(net->imported, net->backend->caps, net->states, net->n_states, in_shapes));
 }
 
 enum reel_err net_open(const char *path, const struct net_params *params, struct net **out_net)
@@ -185,11 +237,6 @@ static enum reel_err check_shapes(const struct net *net, const struct reel_shape
                          net->in[i].name, reel_shape_text(want, a, sizeof a), reel_shape_text(have, b, sizeof b));
     }
     return REEL_OK;
-}
-
-static enum reel_err in_model(const struct net *net, enum reel_err err)
-{
-    return err ? reel_fail_prefix(err, "model \"%s\": ", net->path) : REEL_OK;
 }
 
 static enum reel_err copy_graph(const struct net *net, struct graph **out_graph)
@@ -310,6 +357,24 @@ struct reel_shape net_default_shape(const struct net *net, int i, int64_t h, int
     return shape;
 }
 
+static bool is_state(const struct net *net, int input)
+{
+    for (int i = 0; i < net->n_states; i++)
+        if (net->states[i].in == input) return true;
+    return false;
+}
+
+// The first output that is no state.
+static int main_output(const struct net *net)
+{
+    for (int o = 0; o < net->n_out; o++) {
+        bool state = false;
+        for (int i = 0; i < net->n_states; i++) state |= !net->states[i].of_input && net->states[i].out == o;
+        if (!state) return o;
+    }
+    return 0;
+}
+
 // A trial size that powers of two and three divide; small enough to be quick.
 #define TRIAL 768
 
@@ -322,9 +387,10 @@ static struct graph *trial(struct net *net, int64_t h, int64_t w)
     enum reel_err err = graph ? REEL_OK : REEL_ERR_NOMEM;
     for (int i = 0; i < net->n_in && !err; i++) {
         shapes[i] = net_default_shape(net, i, h, w);
-        if (shapes[i].ndim < 0) err = REEL_ERR_INPUT;
+        if (shapes[i].ndim < 0 && !is_state(net, i)) err = REEL_ERR_INPUT;
     }
     struct pass_params params = {.caps = net->backend->caps, .in_shapes = shapes};
+    if (!err && net->n_states) err = net_state_shapes(net, shapes);
     if (!err) err = pass_float(graph, &params);
     if (!err) err = shape_infer(graph, shapes);
     if (!err) err = pass_clean(graph, &params);
@@ -368,7 +434,7 @@ static bool side_works(struct net *net, int64_t side, const struct reel_shape *b
 {
     struct graph *graph = trial(net, side, side);
     if (!graph) return false;
-    const struct reel_shape *out = &graph->outputs[0]->shape;
+    const struct reel_shape *out = &graph->outputs[main_output(net)]->shape;
     bool ok = out->ndim == base->ndim;
     for (int d = 0; ok && d < out->ndim; d++)
         if (base->ndim == 4 && base->dim[d] >= TRIAL && out->dim[d] * TRIAL != base->dim[d] * side) ok = false;
@@ -396,7 +462,7 @@ int net_size_multiple(struct net *net)
     }
     struct graph *graph = dynamic ? trial(net, TRIAL, TRIAL) : NULL;
     if (!graph) return 1;
-    struct reel_shape base = graph->outputs[0]->shape;
+    struct reel_shape base = graph->outputs[main_output(net)]->shape;
     graph_destroy(&graph);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
         if (step_works(net, steps[i], &base)) return steps[i];

@@ -10,6 +10,7 @@
 #include "worker/backend/backend.h"
 #include "worker/graph/bands.h"
 #include "worker/graph/field.h"
+#include "worker/graph/state.h"
 
 struct net;
 
@@ -44,6 +45,15 @@ enum reel_err net_open_lists(struct net *net, const int *in_lengths, const int *
 // All inputs, which are of one type and shape, become one of this name, in which
 // they lie one behind the other along axis. Once, before net_prepare().
 enum reel_err net_join_inputs(struct net *net, const char *name, int axis);
+
+// The input of this name becomes a constant, one number in all its elements (open
+// extents are 1), or, when it is one already, another number. Before net_prepare().
+// Errors: UNSUPPORTED (no input of numbers), NOMEM, LIMIT.
+enum reel_err net_bind_input(struct net *net, const char *name, double value);
+// Inputs that take what an output was in the run before. Once, before net_prepare().
+void net_set_states(struct net *net, const struct graph_state *states, int n);
+// Sets the shapes of states, which follow from the others (graph_state_shapes()).
+enum reel_err net_state_shapes(const struct net *net, struct reel_shape *in_shapes);
 
 int net_input_count(const struct net *net);
 int net_output_count(const struct net *net);

@@ -11,6 +11,14 @@ behind.onnx   of 3 frames at once, for pictures of any size: the one behind the 
 before.onnx   of 5 frames at once: the first
 row.onnx      of 5 frames at once as a dimension of their own, 64x64: the last
 each.onnx     of 3 frames, an input each, channels last: the one before the middle
+delay.onnx    a state of its own: the frame before, black at first
+brightest.onnx  the largest value that each sample has had so far; its state has an open shape, and may be one number
+fed_back.onnx the same, by the picture that was made before
+frame_before.onnx  the picture of the frame before is an input of its own
+coarse.onnx   the larger of the picture and of what a state of half the size held; the picture's mean goes into the state
+picky.onnx    as delay.onnx, but a white frame makes it fail
+times.onnx    the picture times an input of one number
+matte.onnx    a foreground (the picture), a matte (the red of the frame before) and the state for it
 
 Needs no package: the few fields of onnx.proto that occur are written by hand.
 """
@@ -38,7 +46,7 @@ def data(field, content):
 
 
 def value_info(name, dims):
-    shape = b"".join(data(1, data(2, d) if isinstance(d, str) else number(1, d)) for d in dims)
+    shape = b"".join(data(1, data(2, d) if isinstance(d, str) else number(1, d) if d > 0 else b"") for d in dims)
     return data(1, name) + data(2, data(1, number(1, 1) + data(2, shape)))
 
 
@@ -65,8 +73,12 @@ def int64s(name, values):
 
 
 def write(path, graph, output, dims, picture=(1, 3, SIDE, SIDE), inputs=("picture",)):
-    graph += data(2, "small") + b"".join(data(11, value_info(i, picture)) for i in inputs)
-    graph += data(12, value_info(output, dims))
+    finish(path, graph, [(i, picture) for i in inputs], [(output, dims)])
+
+
+def finish(path, graph, inputs, outputs):
+    graph += data(2, "small") + b"".join(data(11, value_info(*i)) for i in inputs)
+    graph += b"".join(data(12, value_info(*o)) for o in outputs)
     with open(path, "wb") as f:
         f.write(number(1, 8) + data(7, graph) + data(8, data(1, "") + number(2, 13)))
 
@@ -112,6 +124,61 @@ def each(path):
     write(path, graph, "made", [1] + size + [3], [1] + size + [3], inputs)
 
 
+ANY = [1, 3, "height", "width"]
+
+
+def delay(path):
+    graph = node("Identity", ["state_in"], "made") + node("Identity", ["picture"], "state_out")
+    finish(path, graph, [("picture", ANY), ("state_in", ANY)], [("made", ANY), ("state_out", ANY)])
+
+
+def brightest(path):
+    graph = node("Max", ["picture", "h"], "made") + node("Identity", ["made"], "h_out")
+    finish(path, graph, [("h", ["n", "c", "y", "x"]), ("picture", ANY)],
+           [("h_out", ["n2", "c2", "y2", "x2"]), ("made", ANY)])
+
+
+def fed_back(path):
+    finish(path, node("Max", ["picture", "prev_made"], "made"), [("picture", ANY), ("prev_made", ANY)], [("made", ANY)])
+
+
+def frame_before(path):
+    graph = floats("nothing", [], [0]) + node("Mul", ["frame", "nothing"], "none") + node("Add", ["prev_frame", "none"], "made")
+    finish(path, graph, [("frame", ANY), ("prev_frame", ANY)], [("made", ANY)])
+
+
+def coarse(path):
+    """The state's name and shape tell nothing but its channels."""
+    graph = floats("all", [4, 3, 1, 1], [1 / 3] * 12) + floats("scales", [4], [1, 1, 2, 2])
+    graph += node("AveragePool", ["picture"], "small", ints("kernel_shape", [2, 2]), ints("strides", [2, 2]))
+    graph += node("Conv", ["small", "all"], "y") + int64s("one", [1]) + int64s("none", [0])
+    graph += node("Resize", ["x", "", "scales"], "large") + node("Slice", ["large", "none", "one", "one"], "first")
+    graph += node("Max", ["picture", "first"], "made")
+    half = [1, 4, -1, -1]
+    finish(path, graph, [("picture", ANY), ("x", half)], [("y", half), ("made", ANY)])
+
+
+def picky(path):
+    graph = node("ReduceMin", ["picture"], "least", an_int("keepdims", 0)) + floats("zero", [1], [0])
+    graph += node("Cast", ["least"], "index", an_int("to", 7)) + node("Gather", ["zero", "index"], "nothing")
+    graph += node("Add", ["state_in", "nothing"], "made") + node("Identity", ["picture"], "state_out")
+    finish(path, graph, [("picture", ANY), ("state_in", ANY)], [("made", ANY), ("state_out", ANY)])
+
+
+def times(path):
+    finish(path, node("Mul", ["picture", "gain"], "made"), [("picture", ANY), ("gain", [1])], [("made", ANY)])
+
+
+def matte(path):
+    one = [1, 1, "height", "width"]
+    graph = int64s("one", [1]) + int64s("none", [0]) + node("Slice", ["src", "none", "one", "one"], "r1o")
+    graph += floats("low", [], [0]) + floats("high", [], [1])
+    graph += node("Clip", ["src", "low", "high"], "fgr") + node("Clip", ["r1i", "low", "high"], "pha")
+    finish(path, graph, [("src", ANY), ("r1i", one)], [("fgr", ANY), ("pha", one), ("r1o", one)])
+
+
+for make in delay, brightest, fed_back, frame_before, coarse, picky, times, matte:
+    make(f"{sys.argv[1]}/{make.__name__}.onnx")
 detect(sys.argv[1] + "/detect.onnx")
 segment(sys.argv[1] + "/segment.onnx")
 window(sys.argv[1] + "/behind.onnx", 3, 2)

@@ -452,6 +452,7 @@ static enum reel_err run_tiles(struct task *task, struct engine *engine, struct 
         int ix = i % v->n_x, iy = i / v->n_x;
         int x0 = view_column_at(v, ix), y0 = view_row_at(v, iy);
         cut_tile(task, engine, x0, y0);
+        if (task->states) engine_use_states(engine, task->states, i);
         struct rgb_view made;
         if ((err = engine_run(engine, &frame->run_us)) || (err = output_view(task, engine, &made))) break;
         const float *wx = weights + (size_t)ix * (size_t)w;

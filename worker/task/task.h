@@ -39,9 +39,11 @@ struct task {
     const char *output_names[MODEL_MAX_OUTPUTS];     // hold as long as the worker's engines
     float *scratch;                                  // for kernels; scratch_floats of it
     size_t scratch_floats;
-    void *state;                 // the task's own
-    struct device_image *device; // its tables and buffers on a device (worker/device/device.h), NULL without
-    uint64_t device_engine;      // engine_serial() of the engine they were made with
+    void *state;                  // the task's own
+    struct engine_states *states; // what the network carries from frame to frame; NULL before the first, or for ever
+    uint32_t next_n;              // then: frames come in order, this or a later one
+    struct device_image *device;  // its tables and buffers on a device (worker/device/device.h), NULL without
+    uint64_t device_engine;       // engine_serial() of the engine they were made with
 };
 
 struct task_frame {

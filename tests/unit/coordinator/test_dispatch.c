@@ -503,8 +503,61 @@ static void late_heads_may_be_later_while_there_is_stock(void)
     CHECK_INT(batch.item[0].n, 4);
 }
 
-CHECK_MAIN({"limited_lanes", limited_lanes}, {"parts_shorten_the_way_of_a_frame", parts_shorten_the_way_of_a_frame},
-           {"equal_devices", equal_devices}, {"mixed_devices", mixed_devices},
+// Lanes that carry a state are shared out, one worker each, the fastest first; a frame
+// that is tried alone holds up those behind it.
+static void stateful_lanes(void)
+{
+    static struct lane lane[3];
+    static struct dispatch d;
+    struct dispatch_batch batch;
+    bool first;
+    dispatch_init(&d, 3);
+    for (uint32_t w = 0; w < 3; w++) {
+        dispatch_up(&d, w, 2);
+        dispatch_on_ready(&d, w, 8);
+        d.worker[w].frame_us = 3000 - 1000 * w;
+    }
+    for (uint32_t l = 0; l < 3; l++) {
+        uint32_t end;
+        lane_init(&lane[l]);
+        lane_open(&lane[l], &(struct lane_params){.epoch = l + 1,
+                                                  .in_slots = 8,
+                                                  .out_slots = 8,
+                                                  .out_spares = 1,
+                                                  .shape = l,
+                                                  .order = l + 1,
+                                                  .stateful = true});
+        CHECK(lane_next_window(&lane[l], &end));
+        if (l == 2) break; // no frame yet: nobody's
+        for (uint32_t n = 0; n < end; n++) CHECK_INT(lane_on_decoded(&lane[l], l + 1, n, 0, 0, 1), LANE_OK);
+    }
+    lane_frame_of(&lane[1], 1)->suspicion = 1;
+    uint32_t next[3] = {0};
+    while (dispatch_next(&d, lane, 3, 1000, &batch))
+        for (uint32_t i = 0; i < batch.count; i++) {
+            const uint32_t l = batch.item[i].lane;
+            CHECK_INT(batch.worker, l == 0 ? 2 : 1);
+            CHECK_INT(batch.item[i].n, next[l]++);
+        }
+    CHECK_INT(lane[2].keeper, LANE_NO_WORKER);
+    CHECK(next[0] >= 4);
+    CHECK_INT(next[1], 1); // the next one waits for empty hands
+    CHECK_INT(lane_on_done(&lane[1], 2, 0, 0, 1, 0, &first), LANE_OK);
+    dispatch_on_done(&d, 1, 2000);
+    CHECK(dispatch_next(&d, lane, 3, 10000000, &batch)); // late as the head of lane 0 may be
+    CHECK_INT(batch.worker, 1);
+    CHECK_INT(batch.count, 1);
+    CHECK_INT(batch.item[0].n, 1);
+    CHECK(!dispatch_next(&d, lane, 3, 10000000, &batch));
+    CHECK_INT(lane_on_decoded(&lane[2], 3, 0, 0, 0, 1), LANE_OK);
+    CHECK(dispatch_next(&d, lane, 3, 10000000, &batch));
+    CHECK_INT(batch.item[0].lane, 2);
+    CHECK_INT(batch.worker, 0);
+}
+
+CHECK_MAIN({"stateful_lanes", stateful_lanes}, {"limited_lanes", limited_lanes},
+           {"parts_shorten_the_way_of_a_frame", parts_shorten_the_way_of_a_frame}, {"equal_devices", equal_devices},
+           {"mixed_devices", mixed_devices},
            {"nothing_waits_for_a_slow_one_at_the_end", nothing_waits_for_a_slow_one_at_the_end},
            {"no_more_than_credit", no_more_than_credit}, {"credit_is_spent", credit_is_spent},
            {"quick_frames_are_queued_deeper", quick_frames_are_queued_deeper},

@@ -33,6 +33,7 @@ struct sim_worker {
     bool alive, busy;
     uint32_t life, known[LANES]; // epoch of each lane that it was told, 0 none
     bool closing[LANES];
+    uint32_t state_epoch[LANES], state_next[LANES]; // of a stateful lane: what the last frame left
     struct work queue[64];
     uint32_t first, count;
 };
@@ -66,9 +67,10 @@ struct world {
     struct message queue[QUEUE];
     uint32_t n_queue;
     uint32_t epoch, low_before[LANES], window_before[LANES];
-    uint64_t order, events, deaths, give_ups, second_tries, repeats, parts_given;
+    uint64_t order, events, deaths, give_ups, second_tries, repeats, parts_given, states_used, states_lost;
     bool parts;   // frames may be worked on in parts
     bool windows; // networks may look at the frames around each
+    bool states;  // networks may carry a state from frame to frame
     int64_t now;
     int death_per_mille, repeat_per_mille;
     char why[256];
@@ -166,6 +168,18 @@ static void end_reads(struct world *w, const struct work *job)
     for (uint32_t n = first_seen(job); n <= job->n + job->after; n++) w->sim[job->lane].in[n % job->slots].readers--;
 }
 
+// The frame begins with what the one before left here.
+static void use_state(struct world *w, struct sim_worker *s, const struct work *job)
+{
+    if (!w->lanes[job->lane].p.stateful || w->lanes[job->lane].p.epoch != job->epoch) return;
+    uint32_t *next = &s->state_next[job->lane];
+    if (s->state_epoch[job->lane] != job->epoch) *next = 0;
+    s->state_epoch[job->lane] = job->epoch;
+    if (job->n != *next) BAD(w, "frame %u is given to a worker whose state is for frame %u", job->n, *next);
+    *next = job->n + 1;
+    w->states_used++;
+}
+
 static void step_worker(struct world *w, uint32_t i)
 {
     struct sim_worker *s = &w->worker[i];
@@ -202,6 +216,7 @@ static void step_worker(struct world *w, uint32_t i)
     struct work job = s->queue[s->first % 64];
     struct sim_lane *lane = &w->sim[job.lane];
     if (s->known[job.lane] != job.epoch) BAD(w, "work of an epoch that the worker was not told");
+    use_state(w, s, &job);
     begin_reads(w, &job);
     begin_write(w, &lane->out[job.out_slot], job.epoch, job.n, job.part, "worker");
     s->busy = true;
@@ -248,6 +263,7 @@ static void open_lane(struct world *w, uint32_t l)
                             .shape = draw(w, 2),
                             .parts = w->parts ? draw(w, LANE_MAX_PARTS + 1) : 0,
                             .order = ++w->order};
+    p.stateful = w->states && p.parts < 2 && draw(w, 3);
     lane_open(&w->lanes[l], &p);
     for (uint32_t i = 0; i < MAX_SLOTS; i++)
         if (s->in[i].writers || s->in[i].readers) BAD(w, "a lane opens over slots in use");
@@ -370,8 +386,12 @@ static void kill_worker(struct world *w, uint32_t i)
     s->life++;
     s->count = 0;
     memset(s->closing, 0, sizeof s->closing);
-    for (uint32_t l = 0; l < LANES; l++)
-        if (w->lanes[l].state != LANE_IDLE) drop_member(w, l, LANE_MEMBER_WORKER0 + i);
+    for (uint32_t l = 0; l < LANES; l++) {
+        if (w->lanes[l].state == LANE_IDLE) continue;
+        const bool over = lane_needs(&w->lanes[l], i);
+        drop_member(w, l, LANE_MEMBER_WORKER0 + i);
+        if (over) w->states_lost++, w->give_ups++, close_lane(w, l);
+    }
     dispatch_on_gone(&w->dispatch, i);
 }
 
@@ -492,7 +512,7 @@ static void step(struct world *w)
     coordinate(w);
 }
 
-enum { PARTS = 1, WINDOWS = 2 };
+enum { PARTS = 1, WINDOWS = 2, STATES = 4 };
 
 static void run_world(uint64_t seed, int death_per_mille, int repeat_per_mille, uint32_t commits, int what,
                       struct world *w)
@@ -500,6 +520,7 @@ static void run_world(uint64_t seed, int death_per_mille, int repeat_per_mille, 
     memset(w, 0, sizeof *w);
     w->parts = what & PARTS;
     w->windows = what & WINDOWS;
+    w->states = what & STATES;
     w->seed = seed * 7919 + 1;
     w->death_per_mille = death_per_mille;
     w->repeat_per_mille = repeat_per_mille;
@@ -575,6 +596,46 @@ static void windows_under_deaths(void)
         deaths += world.deaths;
     }
     CHECK_MSG(deaths > 500, "too tame: %" PRIu64 " deaths", deaths);
+}
+
+// Each frame begins with what the one before left with the same worker, whoever dies.
+static void states_under_deaths(void)
+{
+    uint64_t deaths = 0, used = 0, lost = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        run_world(seed, seed % 4 ? 4 : 0, 20, 30, seed % 3 ? STATES : STATES | WINDOWS | PARTS, &world);
+        CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
+        deaths += world.deaths, used += world.states_used, lost += world.states_lost;
+    }
+    CHECK_MSG(deaths > 500 && used > 10000 && lost > 50,
+              "too tame: %" PRIu64 " deaths, %" PRIu64 " frames, %" PRIu64 " states lost", deaths, used, lost);
+}
+
+// Nothing is to come that would need it: a keeper may go, and the epoch goes on.
+static void a_state_is_needed_to_the_last_frame(void)
+{
+    static struct lane lane;
+    uint32_t end, n;
+    bool first;
+    lane_init(&lane);
+    lane_open(&lane,
+              &(struct lane_params){.epoch = 1, .in_slots = 4, .out_slots = 4, .out_spares = 1, .stateful = true});
+    lane_next_window(&lane, &end);
+    for (uint32_t i = 0; i < 2; i++) CHECK_INT(lane_on_decoded(&lane, 1, i, 0, i, 1), LANE_OK);
+    CHECK(!lane_may_serve(&lane, 0) && !lane_may_serve(&lane, 1)); // nobody has it yet
+    lane_bind(&lane, 1);
+    CHECK(!lane_may_serve(&lane, 0) && lane_may_serve(&lane, 1));
+    CHECK(lane_needs(&lane, 1) && !lane_needs(&lane, 0));
+    lane_give(&lane, 0, 1, 0);
+    CHECK_INT(lane_late_head(&lane, 1000), UINT32_MAX); // no second worker
+    CHECK_INT(lane_on_done(&lane, 1, 0, 0, 1, 0, &first), LANE_OK);
+    lane_give(&lane, 1, 1, 0);
+    CHECK_INT(lane_on_done(&lane, 1, 1, 0, 1, 1, &first), LANE_OK);
+    CHECK(lane_needs(&lane, 1)); // more may come
+    CHECK_INT(lane_on_end(&lane, 1, 2), LANE_OK);
+    CHECK(!lane_needs(&lane, 1));
+    CHECK_INT(lane_on_worker_gone(&lane, 1), 0);
+    CHECK(lane_next_frame(&lane, &n) && lane_next_frame(&lane, &n) && n == 1);
 }
 
 // A worker's death gives back its own parts, and no others.
@@ -779,8 +840,10 @@ static void quarantined_frame_is_passed_on(void)
     CHECK_INT(lane_next_work(&lane, 0), 1);
 }
 
-CHECK_MAIN({"undisturbed", undisturbed}, {"repeated_messages", repeated_messages},
-           {"deaths_everywhere", deaths_everywhere}, {"impossible_events_are_refused", impossible_events_are_refused},
+CHECK_MAIN({"states_under_deaths", states_under_deaths},
+           {"a_state_is_needed_to_the_last_frame", a_state_is_needed_to_the_last_frame}, {"undisturbed", undisturbed},
+           {"repeated_messages", repeated_messages}, {"deaths_everywhere", deaths_everywhere},
+           {"impossible_events_are_refused", impossible_events_are_refused},
            {"windows_move_in_steps", windows_move_in_steps}, {"parts_under_deaths", parts_under_deaths},
            {"windows_under_deaths", windows_under_deaths},
            {"only_the_dead_ones_parts_go_back", only_the_dead_ones_parts_go_back},

@@ -96,7 +96,7 @@ static const struct {
     {"feat_xfeat_640",
      "model reads RGB 0..1 NCHW, 640x640, frames shrunk with borders; its outputs are passed on as tensors"},
     {"track_nanotrack_v2_head", "needs a second input \"input2\""},
-    {"rnn_gtcrn_stream_simple", "second input"},
+    {"rnn_gtcrn_stream_simple", "is no picture"},
     {"tfm_self_attention", "is no picture"},
     {"rnn_silero_vad_16k_only", "is no picture"},
     {"bad_lfs_pointer_yolo", "could not"},

@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Networks that carry a state from frame to frame. Their outputs follow from the
+# frames before alone: the one before, or the largest values so far. By any number
+# of workers, whoever dies and begins again, with frames that are filled in, in
+# tiles, and by the GPU's twin.
+# shellcheck source=tests/process/lib.bash
+source "$(dirname "$0")/lib.bash"
+need_ffmpeg
+command -v python3 >/dev/null || { skip states "no python3 on this machine"; exit 0; }
+python3 "$root/tests/models/small_models.py" "$work" || not_ok models "they were not made"
+
+# Of 8-bit RGB pictures of $2 bytes on stdin: what each becomes, as hashes.
+expected() { # before|brightest|first_before|halved bytes
+    python3 -c '
+import hashlib, sys
+how, size = sys.argv[1], int(sys.argv[2])
+data = sys.stdin.buffer.read()
+frames = [data[i:i + size] for i in range(0, len(data), size)]
+state = frames[0] if how == "first_before" else bytes(size)
+for frame in frames:
+    if how == "brightest":
+        state = made = bytes(map(max, frame, state))
+    elif how == "halved":
+        made = bytes(b // 2 for b in frame)
+    else:
+        made, state = state, frame
+    print(hashlib.md5(made).hexdigest())
+' "$@"
+}
+raw() { ffmpeg -v error -i "$1" -f rawvideo -pix_fmt rgb24 - </dev/null; }
+pictures() { raw "$1" | python3 -c '
+import hashlib, sys
+size = int(sys.argv[1])
+while frame := sys.stdin.buffer.read(size): print(hashlib.md5(frame).hexdigest())' "$2"; }
+
+size=$((96 * 80 * 3))
+ffmpeg -v error -y -f lavfi -i testsrc2=s=96x80:r=25:d=2 -c:v ffv1 -pix_fmt gbrp -g 5 "$work/a.mkv" </dev/null
+ffmpeg -v error -y -i "$work/a.mkv" -frames:v 1 -c copy "$work/one.mkv" </dev/null
+# Values that are even, so that their half is exact.
+ffmpeg -v error -y -i "$work/a.mkv" -vf "lutrgb=r=2*floor(val/2):g=2*floor(val/2):b=2*floor(val/2)" -frames:v 5 \
+    -c:v ffv1 -pix_fmt gbrp "$work/even.mkv" </dev/null
+for how in before brightest first_before; do raw "$work/a.mkv" | expected $how $size >"$work/$how"; done
+raw "$work/even.mkv" | expected halved $size >"$work/halved"
+
+state() { # name input model want [options]
+    local rc=0 name=$1 input=$work/$2.mkv model=$3 wanted=$4
+    shift 4
+    reel "$input" -o "$work/o.mkv" -y --backend onednn --model "$work/$model.onnx" --encoder ffv1 --gpu_num 2 \
+        --segment_seconds 0.2 --progress plain "$@" || rc=$?
+    if ((rc)); then not_ok "$name" "exit code $rc"
+    elif ! grep -Eq "^(state|constants): " "$work/err"; then not_ok "$name" "nobody said that there is a state"
+    elif [[ $(pictures "$work/o.mkv" $size) != "$(head -n "$(frames "$input")" "$work/$wanted")" ]]; then
+        not_ok "$name" "other pictures"
+    elif ! nothing_left; then not_ok "$name" "left: $(ls "$XDG_RUNTIME_DIR")"
+    else ok "$name"; fi
+}
+state the_frame_before a delay before
+state one_worker a delay before --gpu_num 1
+state many_workers a brightest brightest --gpu_num 4 --lanes 4
+state one_frame one delay before
+state a_state_of_one_number_at_first a brightest brightest
+state what_was_made_is_fed_back a fed_back brightest
+state what_was_fed_is_fed_again a frame_before first_before
+state stated_in_words a delay before --io.state state_in=state_out --io.input picture
+state the_input_as_the_state a frame_before before --io.state prev_frame=frame --io.state_begin zeros
+state the_first_picture_as_the_state a delay first_before --io.state_begin picture
+state tiles_have_states_of_their_own a brightest brightest --tile 48x48
+state not_split a delay before --split spatial
+state a_constant even times halved --io.constants gain=0.5
+# By the program for a GPU, carried out on the CPU.
+for model in delay brightest fed_back; do
+    wanted=brightest
+    [[ $model == delay ]] && wanted=before
+    REELMILL_GPU_TWIN=1 state gpu_twin_$model a $model $wanted --precision fp32
+done
+REELMILL_GPU_TWIN=1 state gpu_twin_half_precision a delay before --gpu_num 3
+
+# Each stage, in the midst: the lane begins again.
+killed() { REELMILL_CRASH=$2 state "$1" a brightest brightest --gpu_num "${3:-2}"; }
+killed worker_killed worker.0/worker.mid_slot:9:9
+killed worker_killed_at_the_end worker.0/worker.before_done:50:9 1
+killed worker_crashes worker.0/worker.before_run:7:11
+killed decoder_killed decoder.0/decoder.mid_slot:20:9
+killed aggregator_killed aggregator.0/aggregator.before_commit:1:9
+
+# Several lanes: each is one worker's, and they are shared out.
+lanes() {
+    local rc=0 i
+    mkdir -p "$work/many"
+    for i in 1 2 3 4; do cp "$work/a.mkv" "$work/many/$i.mkv"; done
+    REELMILL_CRASH=worker.1/worker.mid_slot:30:9 reel "$work/many" -o "$work/made" -y --backend onednn --model "$work/brightest.onnx" \
+        --encoder ffv1 --gpu_num 2 --lanes 4 --report "$work/report.json" || rc=$?
+    if ((rc)); then not_ok lanes "exit code $rc"
+    else
+        for i in 1 2 3 4; do
+            [[ $(pictures "$work/made/$i.mkv" $size) == "$(cat "$work/brightest")" ]] || { not_ok lanes "other pictures"; return; }
+        done
+        ok lanes
+    fi
+}
+lanes
+
+# A frame at which the network fails is filled in; the state is that of the frame before it.
+poison() {
+    local rc=0
+    ffmpeg -v error -y -i "$work/a.mkv" -vf "drawbox=c=white:t=fill:enable='eq(n,3)'" -frames:v 6 -c:v ffv1 -pix_fmt gbrp \
+        "$work/white.mkv" </dev/null
+    { sed -n 1,3p "$work/before"; sed -n 3,4p "$work/before"; raw "$work/white.mkv" | expected before $size | sed -n 6p; } >"$work/filled"
+    reel "$work/white.mkv" -o "$work/o.mkv" -y --backend onednn --model "$work/picky.onnx" --encoder ffv1 --gpu_num 2 \
+        --poison_tries 2 || rc=$?
+    if ((rc != 3)); then not_ok poison "exit code $rc"
+    elif [[ $(pictures "$work/o.mkv" $size) != "$(cat "$work/filled")" ]]; then not_ok poison "other pictures"
+    else ok poison; fi
+}
+poison
+
+# Begun, killed when its one segment was there, taken up again; killed before, begun again.
+resumed() { # name crash point
+    local rc=0
+    rm -f "$work/later.mkv"
+    REELMILL_CRASH=$2 reel "$work/a.mkv" -o "$work/later.mkv" --backend onednn --model "$work/brightest.onnx" \
+        --encoder ffv1 --gpu_num 2 && not_ok "$1" "it did not die"
+    reel "$work/a.mkv" -o "$work/later.mkv" --backend onednn --model "$work/brightest.onnx" --encoder ffv1 --gpu_num 2 || rc=$?
+    if ((rc)); then not_ok "$1" "exit code $rc"
+    elif [[ $(pictures "$work/later.mkv" $size) != "$(cat "$work/brightest")" ]]; then not_ok "$1" "other pictures"
+    else ok "$1"; fi
+}
+resumed resumed commit.after_journal:1:9
+resumed begun_again commit.before_journal:1:9
+
+refused() { # name text [options]
+    local rc=0 name=$1 text=$2
+    shift 2
+    reel "$work/a.mkv" -o "$work/no.mkv" --backend onednn "$@" || rc=$?
+    if ((rc != 2)); then not_ok "$name" "exit code $rc"
+    elif ! grep -q -- "$text" "$work/err"; then not_ok "$name" "$(tail -n 3 "$work/err")"
+    else ok "$name"; fi
+}
+refused a_number_is_missing 'io.constants "gain=NUMBER"' --model "$work/times.onnx"
+refused no_number 'it has no number' --model "$work/times.onnx" --io.constants gain=much
+refused no_such_constant 'there is no input of this name' --model "$work/times.onnx" --io.constants again=1
+refused no_state 'needs a second input "state_in"' --model "$work/delay.onnx" --io.state none
+refused no_such_output 'there is no output of this name' --model "$work/delay.onnx" --io.state state_in=nothing
+refused no_pair 'it has no "="' --model "$work/delay.onnx" --io.state state_in
+finish
