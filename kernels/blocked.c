@@ -114,14 +114,82 @@ void blocked_to_nhwc(const struct blocked_shape *s, const float *src, float *dst
         }
 }
 
-void plain_transpose(int rows, int columns, const float *src, float *dst, int begin, int end)
+// Where the source's neighbours are to be neighbours, a line of such runs is one
+// unit: all elements of the last two axes. Otherwise a unit is some elements of
+// the last axis, for all of the axis whose elements are neighbours in the source.
+#define PERMUTE_PART 64
+
+struct permute_way {
+    bool runs;    // the last axis stays the last
+    int inner;    // axis whose elements are neighbours in the source
+    size_t row;   // floats between its elements in the result
+    size_t parts; // units for all of the last axis
+    size_t outer; // elements of the other axes
+};
+
+static struct permute_way permute_way(const struct plain_permute *p)
 {
-    const int parts = (rows + 63) / 64;
-    for (int u = begin; u < end; u++) {
-        const size_t first = (size_t)(u % parts) * 64, n = (size_t)rows - first < 64 ? (size_t)rows - first : 64;
-        const size_t matrix = (size_t)(u / parts) * (size_t)rows * (size_t)columns;
-        transpose(src + matrix + first * (size_t)columns, (size_t)columns, dst + matrix + first, (size_t)rows, n,
-                  (size_t)columns);
+    struct permute_way w = {.inner = p->n - 1, .row = 1, .parts = 1, .outer = 1};
+    while (p->step[w.inner] != 1) w.row *= p->size[w.inner--];
+    w.runs = w.inner == p->n - 1;
+    if (w.runs)
+        w.inner = p->n - 2; // is in the unit as well
+    else
+        w.parts = (p->size[p->n - 1] + PERMUTE_PART - 1) / PERMUTE_PART;
+    for (int i = 0; i < p->n - 1; i++)
+        if (i != w.inner) w.outer *= p->size[i];
+    return w;
+}
+
+// Floats from the begin of the source (*out_src) and of the result to element
+// `index` of the other axes.
+static size_t permute_at(const struct plain_permute *p, int inner, size_t index, size_t *out_src)
+{
+    size_t floats = p->size[p->n - 1], at = 0;
+    *out_src = 0;
+    for (int i = p->n - 2; i >= 0; floats *= p->size[i--]) {
+        if (i == inner) continue;
+        const size_t k = index % p->size[i];
+        index /= p->size[i];
+        *out_src += k * p->step[i];
+        at += k * floats;
+    }
+    return at;
+}
+
+INLINE void copy_runs(float *dst, const float *src, size_t step, size_t runs, size_t n)
+{
+    for (size_t k = 0; k < runs; k++, dst += n, src += step) {
+        if (n >= 64) {
+            memcpy(dst, src, n * sizeof(float));
+            continue;
+        }
+        size_t i = 0;
+        for (; i + 4 <= n; i += 4) memcpy(dst + i, src + i, sizeof(quad));
+        for (; i < n; i++) dst[i] = src[i];
+    }
+}
+
+int plain_permute_units(const struct plain_permute *p)
+{
+    const struct permute_way w = permute_way(p);
+    return (int)(w.outer * w.parts);
+}
+
+void plain_permute(const struct plain_permute *p, const float *src, float *dst, int begin, int end)
+{
+    const struct permute_way w = permute_way(p);
+    const size_t last = p->size[p->n - 1], last_step = p->step[p->n - 1];
+    for (size_t u = (size_t)begin; u < (size_t)end; u++) {
+        size_t from;
+        const size_t to = permute_at(p, w.inner, u / w.parts, &from);
+        if (w.runs) {
+            copy_runs(dst + to, src + from, p->step[w.inner], p->size[w.inner], last);
+            continue;
+        }
+        const size_t first = u % w.parts * PERMUTE_PART;
+        const size_t n = last - first < PERMUTE_PART ? last - first : PERMUTE_PART;
+        transpose(src + from + first * last_step, last_step, dst + to + first, w.row, n, p->size[w.inner]);
     }
 }
 

@@ -35,9 +35,15 @@ void blocked_to_plain(const struct blocked_shape *s, const float *src, float *ds
 // (N,H,W,C) likewise; units: n * h.
 void blocked_from_nhwc(const struct blocked_shape *s, const float *src, float *dst, int begin, int end);
 void blocked_to_nhwc(const struct blocked_shape *s, const float *src, float *dst, int begin, int end);
-// (batches, rows, columns) to (batches, columns, rows); units: batches *
-// ceil(rows / 64).
-void plain_transpose(int rows, int columns, const float *src, float *dst, int begin, int end);
+// The axes of a plain tensor in another order: axis i of the result has size[i]
+// elements, which lie step[i] floats apart in the source. One of the steps is 1.
+#define PLAIN_MOST_AXES 8
+struct plain_permute {
+    int n; // 2 and more
+    size_t size[PLAIN_MOST_AXES], step[PLAIN_MOST_AXES];
+};
+int plain_permute_units(const struct plain_permute *p);
+void plain_permute(const struct plain_permute *p, const float *src, float *dst, int begin, int end);
 // DepthToSpace, ONNX opset 11: s is the input, plain when its lanes are 1; dst
 // plain (N, C/b^2, H b, W b). b is at most BLOCKED_MOST_DEPTH. crd: channel order
 // depth-column-row, else DCR. Units: n * (c / b^2) * h.

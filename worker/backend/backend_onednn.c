@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "kernels/denormals.h"
 #include "worker/backend/backend.h"
 #include "worker/backend/onednn/lower/quant.h"
 #include "worker/backend/onednn/program.h"
@@ -404,6 +405,7 @@ static enum reel_err give_output(struct program *p, int n, struct reel_tensor *o
 static enum reel_err run(struct program *p, const struct reel_tensor *const *in, struct reel_tensor *out, bool borrow)
 {
     if (p->interpret) return interp_run(p->graph, in, out);
+    const unsigned before = denormals_off(); // as the pool's threads have it
     enum reel_err err = bind_io(p, in, out);
     for (int i = 0; i < p->n_info; i++)
         if (p->info[i].dynamic.dtype != REEL_DTYPE_NONE) reel_tensor_fini(&p->info[i].dynamic);
@@ -416,6 +418,7 @@ static enum reel_err run(struct program *p, const struct reel_tensor *const *in,
     }
     for (int n = 0; !err && n < p->graph->n_outputs; n++) err = give_output(p, n, &out[n], borrow);
     p->runs++;
+    denormals_restore(before);
     return err;
 }
 

@@ -291,6 +291,92 @@ static void part_of_a_result_is_an_output(void)
     }
 }
 
+// Operands that are repeated along any of the axes, on either side, with what
+// follows; in place and not.
+static void operands_that_are_repeated(void)
+{
+    static const char *const ops[] = {"Add", "Mul", "Sub", "Div", "Max"};
+    uint64_t seed = 9;
+    int fast = 0;
+    for (int trial = 0; trial < 120; trial++) {
+        struct maker m = maker();
+        const int nd = 2 + (int)(check_rand(&seed) % 4), less = (int)(check_rand(&seed) % 2);
+        struct reel_shape shape = {.ndim = nd}, other = {.ndim = nd - less};
+        for (int i = 0; i < nd; i++) {
+            static const int64_t sizes[] = {1, 2, 3, 5, 20, 33};
+            shape.dim[i] = i == nd - 1 && trial % 2 ? 33 : sizes[check_rand(&seed) % 6];
+            if (i >= less) other.dim[i - less] = check_rand(&seed) % 2 ? 1 : shape.dim[i];
+        }
+        if (trial == 0) shape = DIMS(1, 3, 6, 5000), other = DIMS(3, 1, 5000); // runs in pieces
+        struct value *x = make_input(&m, "x", shape), *o = make_input(&m, "o", other);
+        if (trial % 3) x = make_node(&m, "Tanh", x, NULL, NULL);
+        if (trial % 3 == 2) o = make_node(&m, "Exp", o, NULL, NULL);
+        struct value *y = make_node(&m, ops[trial % 5], trial % 4 < 2 ? x : o, trial % 4 < 2 ? o : x, NULL);
+        if (trial % 7) y = make_node(&m, "Sub", relu(&m, y), x, NULL);
+        make_output(&m, y);
+        CHECK_BACKEND(&m);
+        fast += strstr(steps, " broadcast ") != NULL;
+        graph_destroy(&m.graph);
+    }
+    CHECK_MSG(fast > 40, "only %d of 120", fast);
+}
+
+static struct value *int_scalar(struct maker *m, int64_t i)
+{
+    struct reel_tensor t;
+    if (reel_tensor_init(&t, REEL_I64, &(struct reel_shape){0})) abort();
+    *(int64_t *)t.data = i;
+    return graph_add_constant(m->graph, NULL, &t);
+}
+
+// Q, K and V, taken out of one result by their numbers: no copies.
+static void gathers_of_one_are_views(void)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        struct maker m = maker();
+        const struct reel_shape shape = kind & 1 ? DIMS(1, 3, 4, 7) : DIMS(3, 2, 5, 7);
+        struct value *x = make_node(&m, "Exp", make_input(&m, "x", shape), NULL, NULL), *part[3];
+        for (int i = 0; i < 3; i++) {
+            part[i] = make_node(&m, "Gather", x, kind & 2 ? INTS(&m, i - 3) : int_scalar(&m, i), NULL);
+            attr_int(&m, part[i], "axis", kind & 1);
+        }
+        struct value *sum = make_node(&m, "Add", make_node(&m, "Neg", part[0], NULL, NULL), part[1], NULL);
+        make_output(&m, make_node(&m, "Mul", sum, part[2], NULL));
+        make_output(&m, part[1]);
+        CHECK_BACKEND(&m);
+        CHECK_MSG(!strstr(steps, "Gather "), "a copy is left:\n%s", steps);
+        graph_destroy(&m.graph);
+    }
+}
+
+// Results below the smallest normal number are zeros on every thread, and only inside.
+static void denormals_are_zeros(void)
+{
+    enum { N = 6 * 4096 };
+    for (int threads = 1; threads <= 2; threads++) {
+        struct maker m = maker();
+        struct value *small = make_input(&m, "small", DIMS(N)), *large = make_input(&m, "large", DIMS(N));
+        make_output(&m, make_node(&m, "Mul", make_node(&m, "Mul", small, small, NULL), large, NULL));
+        const struct backend_ops *b = backend_find("onednn");
+        struct graph *after = after_passes(m.graph, b->caps);
+        struct program *program = NULL;
+        CHECK(!b->compile(after, &(struct backend_params){.threads = threads}, &program));
+        static float x[N], y[N];
+        for (int i = 0; i < N; i++) x[i] = 1e-20f, y[i] = 1e30f;
+        const struct reel_tensor in[2] = {{.dtype = REEL_F32, .shape = DIMS(N), .data = x},
+                                          {.dtype = REEL_F32, .shape = DIMS(N), .data = y}};
+        struct reel_tensor out = {0};
+        CHECK(!b->run(program, (const struct reel_tensor *[]){&in[0], &in[1]}, &out, false));
+        for (int i = 0; i < N; i++) CHECK(((const float *)out.data)[i] == 0);
+        volatile float here = x[0];
+        CHECK(here * here > 0);
+        reel_tensor_fini(&out);
+        b->destroy(&program);
+        graph_destroy(&after);
+        graph_destroy(&m.graph);
+    }
+}
+
 // Groups that fill no vectors, alone and together; epilogues behind products.
 static void groups_and_products(void)
 {
@@ -495,6 +581,9 @@ int main(int argc, char **argv)
         {"rows", rows},
         {"part_of_a_result_is_an_output", part_of_a_result_is_an_output},
         {"splits_are_views", splits_are_views},
+        {"operands_that_are_repeated", operands_that_are_repeated},
+        {"gathers_of_one_are_views", gathers_of_one_are_views},
+        {"denormals_are_zeros", denormals_are_zeros},
         {"groups_and_products", groups_and_products},
         {"phases_of_a_picture", phases_of_a_picture},
         {"depth_to_space", depth_to_space},

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/denormals.h"
+
 // About 20 us on today's CPUs: longer than the gap between two steps, shorter
 // than a scheduler's tick.
 #define SPINS 2000
@@ -127,6 +129,7 @@ static void *member_main(void *arg)
 {
     struct member *m = arg;
     struct pool *p = m->pool;
+    denormals_off();
     for (unsigned seen = 0;; seen++) {
         wait_round(p, seen);
         if (atomic_load(&p->stopping)) return NULL;

@@ -3,8 +3,9 @@
 // The compute threads of one CPU program. A job is a number of units, shared
 // out in equal contiguous runs, so that the same rows of one step after the other
 // are the same processor's; the caller does its share too, and who has done its
-// own takes from the others'. Units write disjoint memory and sum in their own order, so that the number of threads
-// changes no bit.
+// own takes from the others'. Units write disjoint memory and sum in their own order,
+// so that the number of threads changes no bit. Threads of its own take denormals
+// for zeros (kernels/denormals.h); the caller sees to that for itself.
 #ifndef REEL_WORKER_BACKEND_ONEDNN_POOL_H
 #define REEL_WORKER_BACKEND_ONEDNN_POOL_H
 

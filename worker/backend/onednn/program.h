@@ -195,12 +195,16 @@ enum reel_err lower_rows(struct program *p, const struct node *node, bool *out_d
 enum reel_err lower_view(struct program *p, const struct node *node, bool *out_done);
 // Parts of lower_image: InstanceNormalization (lower/norm.c), Concat, Split and
 // channels [from, ...) of the first input as `out` (lower/channels.c), Transpose
-// of plain tensors (lower/swap.c).
+// of plain tensors (lower/permute.c).
 enum reel_err lower_norm(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_concat(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_split(struct program *p, const struct node *node, const struct info *in, bool *out_done);
 enum reel_err cut_channels(struct program *p, const struct node *node, const struct value *out, int from);
-enum reel_err lower_swap(struct program *p, const struct node *node, bool *out_done);
+enum reel_err lower_permute(struct program *p, const struct node *node, bool *out_done);
+// Part of lower_elementwise (lower/broadcast.c): kind, of the result's shape, with an
+// operand that is repeated along some axes.
+enum reel_err lower_broadcast(struct program *p, const struct node *node, enum conv_step_kind kind,
+                              const struct value *main, const struct value *other, bool *out_done);
 // Quantised operators (lower/quant.c).
 enum reel_err lower_quant(struct program *p, const struct node *node, bool *out_done);
 // Exchange of the rows beyond a band's own, when the node has made its results (lower/halo.c).
@@ -246,6 +250,8 @@ struct deconv_phase deconv_phase_of(const struct deconv_shape *shape, int axis, 
 // operands first, so it is called before the step itself is added.
 enum reel_err map_epilogue(struct program *p, const struct node *node, const struct info *out, struct tail *tail,
                            int *left);
+// The step with one element a channel for that with the result's shape; CONV_SLOPE: there is none.
+enum conv_step_kind conv_step_of_channel(enum conv_step_kind full);
 // Adds a step with operand `other` to the tail. *out_ok stays false when the
 // operand cannot be read in this layout.
 enum reel_err add_operand(struct program *p, struct tail *t, const struct info *out, enum conv_step_kind kind,

@@ -40,7 +40,7 @@ static enum operand classify(const struct info *other, const struct reel_shape *
     return axis >= shift ? OPERAND_CHANNEL : OPERAND_NONE;
 }
 
-static enum conv_step_kind as_channel(enum conv_step_kind full)
+enum conv_step_kind conv_step_of_channel(enum conv_step_kind full)
 {
     switch (full) {
     case CONV_ADD_FULL:
@@ -120,7 +120,7 @@ enum reel_err add_operand(struct program *p, struct tail *t, const struct info *
         if (t->layout == LAYOUT_BLOCKED && (!o->image || o->shape.ndim != out->shape.ndim)) return REEL_OK;
         err = need_form(p, other, t->layout, data);
     } else if ((how == OPERAND_CHANNEL || how == OPERAND_SCALAR) && has_channel_kind(kind)) {
-        s->kind = as_channel(kind);
+        s->kind = conv_step_of_channel(kind);
         const int64_t channels = axis < out->shape.ndim ? out->shape.dim[axis] : 1;
         if (o->form[LAYOUT_PLAIN].constant) {
             const float *m = channel_constant(p, o->form[LAYOUT_PLAIN].constant, o->count, channels > 0 ? channels : 1);

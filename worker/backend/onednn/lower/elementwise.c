@@ -229,13 +229,14 @@ static enum reel_err emit(struct program *p, const struct node *node, const stru
     if (plan->other) {
         ok = false;
         err = add_operand(p, &w.tail, out, plan->step.kind, plan->other, &ok);
-        if (err || !ok) return err;
+        if (err) return err;
+        if (!ok) return lower_broadcast(p, node, plan->step.kind, plan->main, plan->other, out_done);
         channels = conv_step_chan(w.tail.e.step[0].kind) && info_of(p, plan->other)->count != 1;
     } else {
         w.tail.data[0] = FORM_NONE;
         w.tail.e.step[w.tail.e.n++] = plan->step;
     }
-    if (channels && !out->image) return REEL_OK;
+    if (channels && !out->image) return lower_broadcast(p, node, plan->step.kind, plan->main, plan->other, out_done);
     w.tail.no_channels = !blocked && !channels;
     if (blocked || channels) {
         w.n = out->bs.n;

@@ -448,7 +448,7 @@ enum reel_err lower_image(struct program *p, const struct node *node, bool *out_
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
     if (is(node, "Transpose")) {
         enum reel_err err = in->image && out->image ? lower_transpose(p, node, in, out, out_done) : REEL_OK;
-        return err || *out_done ? err : lower_swap(p, node, out_done);
+        return err || *out_done ? err : lower_permute(p, node, out_done);
     }
     const bool bytes = in->bytes_image && out->bytes_image && in->dtype == out->dtype && !node->n_epilogue;
     if (bytes && (is(node, "Resize") || is(node, "Upsample")) && !in->v->constant)

@@ -35,9 +35,36 @@ static enum reel_err split_view(struct program *p, const struct node *node, bool
     return REEL_OK;
 }
 
+// Gather of one constant index along the first axis that is not 1, as networks take
+// Q, K and V apart: a run of the input.
+static enum reel_err gather_view(struct program *p, const struct node *node, bool *out_done)
+{
+    struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
+    const struct reel_tensor *index = node->n_in > 1 && node->in[1] ? node->in[1]->constant : NULL;
+    int64_t axis = node_attr_int(node, "axis", 0), at;
+    if (axis < 0) axis += in->shape.ndim;
+    if (!index || reel_tensor_count(index) != 1 || in->count < 1 || out->dtype != in->dtype || in->v->constant ||
+        axis < 0 || axis >= in->shape.ndim || node->n_epilogue)
+        return REEL_OK;
+    for (int i = 0; i < axis; i++)
+        if (in->shape.dim[i] != 1) return REEL_OK;
+    reel_convert(&at, REEL_I64, index->data, index->dtype, 1);
+    if (at < 0) at += in->shape.dim[axis];
+    if (at < 0 || at >= in->shape.dim[axis]) return REEL_OK; // its error is the operator's
+    struct form f;
+    enum reel_err err = need_form(p, node->in[0], LAYOUT_PLAIN, &f);
+    if (err || f.buf < 0) return err;
+    f.offset += (size_t)at * (size_t)out->count * reel_dtype_bytes(in->dtype);
+    set_form(p, out->v, LAYOUT_PLAIN, f);
+    out->made = in->made;
+    *out_done = true;
+    return REEL_OK;
+}
+
 enum reel_err lower_view(struct program *p, const struct node *node, bool *out_done)
 {
     if (!strcmp(node->op_type, "Split")) return split_view(p, node, out_done);
+    if (!strcmp(node->op_type, "Gather")) return gather_view(p, node, out_done);
     if (!(node->op->flags & (OP_VIEW | OP_INFERENCE_NOP)) && strcmp(node->op_type, "Cast")) return REEL_OK;
     if (node->n_in < 1 || !node->in[0] || !node->out[0] || node->n_epilogue) return REEL_OK;
     struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+//
+// Arithmetic with an operand that is repeated along some axes: the bias of
+// attention over all windows, a mask over all heads, a mean of rows. Called by
+// elementwise.c for what no tail can do (the result's shape, one element a channel).
+#include <string.h>
+
+#include "worker/backend/onednn/program.h"
+
+// Shorter runs cost more by the piece than the reference takes.
+#define SHORTEST 16
+// As in elementwise.c: within the first-level cache.
+#define PIECE 4096
+
+struct broadcast {
+    struct tail tail; // what follows
+    struct form src, other, dst;
+    struct conv_step step;
+    // Axes of the result, those together along which other goes on, or is repeated
+    // (step 0): the last is a run, of elements of other or of one of them.
+    int n;
+    int64_t size[REEL_MAX_DIMS], other_step[REEL_MAX_DIMS];
+    int64_t pieces; // of a run
+};
+
+struct broadcast_job {
+    const struct broadcast *w;
+    const struct conv_kernels *k;
+    struct conv_epilogue e;
+    const float *src, *other;
+    float *dst;
+};
+
+static int64_t other_at(const struct broadcast *w, int64_t run)
+{
+    int64_t at = 0;
+    for (int i = w->n - 2; i >= 0; i--) {
+        at += run % w->size[i] * w->other_step[i];
+        run /= w->size[i];
+    }
+    return at;
+}
+
+static void broadcast_units(void *job, int begin, int end, int thread)
+{
+    const struct broadcast_job *j = job;
+    const struct broadcast *w = j->w;
+    const int64_t length = w->size[w->n - 1], along = w->other_step[w->n - 1];
+    for (int u = begin; u < end; u++) {
+        const int64_t run = u / w->pieces, from = u % w->pieces * PIECE;
+        const int64_t n = length - from < PIECE ? length - from : PIECE;
+        const size_t at = (size_t)(run * length + from);
+        struct conv_epilogue first = {.n = 1, .step = {w->step}};
+        first.step[0].data = j->other + other_at(w, run) + along * from;
+        if (j->src != j->dst) memcpy(j->dst + at, j->src + at, (size_t)n * sizeof(float));
+        j->k->apply_plain(&first, j->dst + at, 0, 0, 0, n);
+        j->k->apply_plain(&j->e, j->dst + at, at, 0, 0, n);
+    }
+}
+
+static enum reel_err run_broadcast(struct program *p, struct step *s)
+{
+    const struct broadcast *w = s->data;
+    struct broadcast_job job = {
+        w, p->k, bind_tail(p, &w->tail), form_at(p, &w->src), form_at(p, &w->other), form_at(p, &w->dst)};
+    int64_t units = w->pieces;
+    for (int i = 0; i < w->n - 1; i++) units *= w->size[i];
+    pool_run(p->pool, broadcast_units, &job, (int)units);
+    return REEL_OK;
+}
+
+// Fills the axes; false when other does not fit out, or runs are short.
+static bool axes_of(const struct info *other, const struct info *out, struct broadcast *w)
+{
+    const int shift = out->shape.ndim - other->shape.ndim;
+    if (shift < 0) return false;
+    int64_t step[REEL_MAX_DIMS] = {0}, floats = 1;
+    for (int i = out->shape.ndim - 1; i >= shift; i--) {
+        const int64_t have = other->shape.dim[i - shift];
+        if (have != 1 && have != out->shape.dim[i]) return false;
+        step[i] = have == 1 ? 0 : floats;
+        floats *= have;
+    }
+    for (int i = 0; i < out->shape.ndim; i++) {
+        const int64_t size = out->shape.dim[i];
+        if (size == 1) continue;
+        const int last = w->n - 1;
+        if (last >= 0 && w->other_step[last] == size * step[i]) {
+            w->size[last] *= size;
+            w->other_step[last] = step[i];
+        } else {
+            w->size[w->n] = size;
+            w->other_step[w->n++] = step[i];
+        }
+    }
+    if (w->n < 1 || w->size[w->n - 1] < SHORTEST) return false;
+    w->pieces = (w->size[w->n - 1] + PIECE - 1) / PIECE;
+    return out->count < INT32_MAX;
+}
+
+enum reel_err lower_broadcast(struct program *p, const struct node *node, enum conv_step_kind kind,
+                              const struct value *main, const struct value *other, bool *out_done)
+{
+    struct info *o = info_of(p, other), *out = info_of(p, node->out[0]);
+    struct broadcast w = {.tail = {.layout = LAYOUT_PLAIN, .no_channels = true}};
+    if (o->dtype != REEL_F32 || o->count < 1 || !axes_of(o, out, &w)) return REEL_OK;
+    w.step.kind = w.other_step[w.n - 1] ? kind : conv_step_of_channel(kind);
+    if (!conv_step_full(kind) || w.step.kind == CONV_SLOPE) return REEL_OK;
+    enum reel_err err = need_form(p, main, LAYOUT_PLAIN, &w.src);
+    if (!err) err = need_form(p, other, LAYOUT_PLAIN, &w.other);
+    if (!err) err = take_form(p, out->v, LAYOUT_PLAIN, &w.src, 1, &w.dst);
+    struct step *s = err ? NULL : add_step(p, node, "broadcast", run_broadcast, sizeof w);
+    if (!s) return err ? err : no_memory(node);
+    *(struct broadcast *)s->data = w;
+    s->tail = &((struct broadcast *)s->data)->tail;
+    touch(p, &w.src, p->n_steps - 1);
+    touch(p, &w.other, p->n_steps - 1);
+    touch(p, &w.dst, p->n_steps - 1);
+    *out_done = true;
+    return REEL_OK;
+}
