@@ -32,13 +32,13 @@ static __global__ void attention(const struct gpu_attention p, void *scores, con
     __shared__ float scratch[ROW_BLOCK];
     const struct gpu_attention_row r = gpu_attention_row_of(&p, valid, blockIdx.x);
     float top = -INFINITY, sum = 0;
-    for (int j = (int)threadIdx.x; j < p.columns; j += ROW_BLOCK)
+    for (int j = (int)threadIdx.x; j < p.span.columns; j += ROW_BLOCK)
         top = fmaxf(top, gpu_attention_score(&p, &r, scores, mask, j));
     top = join(top, true, scratch);
-    for (int j = (int)threadIdx.x; j < p.columns && top != -INFINITY; j += ROW_BLOCK)
+    for (int j = (int)threadIdx.x; j < p.span.columns && top != -INFINITY; j += ROW_BLOCK)
         sum += expf(gpu_attention_score(&p, &r, scores, mask, j) - top);
     sum = join(sum, false, scratch);
-    for (int j = (int)threadIdx.x; j < p.columns; j += ROW_BLOCK) {
+    for (int j = (int)threadIdx.x; j < p.span.columns; j += ROW_BLOCK) {
         const float v = gpu_attention_score(&p, &r, scores, mask, j);
         gpu_any_store(p.elem, scores, r.at + j, top == -INFINITY ? 0.0f : expf(v - top) / sum);
     }
@@ -47,8 +47,8 @@ static __global__ void attention(const struct gpu_attention p, void *scores, con
 extern "C" int gpu_attention(const struct gpu_attention *p, void *scores, const void *mask, const int64_t *valid,
                              void *stream)
 {
-    const long long rows = (long long)p->batch * p->heads * p->rows;
-    if (!rows || !p->columns) return cudaSuccess;
+    const long long rows = (long long)p->batch * p->heads * p->span.rows;
+    if (!rows || !p->span.columns) return cudaSuccess;
     if (rows > 0x7fffffff) return cudaErrorInvalidValue;
     REEL_LAUNCH(attention, (unsigned)rows, ROW_BLOCK, 0, stream, *p, scores, mask, valid);
     return cudaGetLastError();

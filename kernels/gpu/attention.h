@@ -11,19 +11,25 @@
 extern "C" {
 #endif
 
+// Which columns a row may attend.
+struct gpu_attention_span {
+    int rows, columns;
+    int width; // columns from here on are masked
+    bool causal;
+    int left, right; // of the window, -1: no bound
+    int past;        // row i stands at past + i
+};
+
 // ONNX Attention (opset 23): scores (batch,heads,rows,columns) become weights, in
 // place: softcap, mask, softmax. A row of which nothing may be attended is zeros.
 struct gpu_attention {
     int elem;
-    int batch, heads, rows, columns;
+    int batch, heads;
+    struct gpu_attention_span span;
     float softcap; // 0: none
     bool masked;
     int mask_elem;                                        // float: addends; U8: what is 0 is masked
-    int mask_width;                                       // columns from here on are masked
     int64_t mask_batch, mask_head, mask_row, mask_column; // strides
-    bool causal;
-    int left, right; // of the window, -1: no bound
-    int past;        // row i stands at past + i
 };
 // valid: columns of each batch element, the last `rows` of which are the rows' own;
 // NULL: all.

@@ -12,24 +12,43 @@
 #define GPU_LOAD(elem, p, i) gpu_elem_load((enum gpu_elem)(elem), p, i)
 #endif
 
+// Columns that a row may attend.
+struct gpu_attention_bounds {
+    int64_t first, last;
+};
+
+// Columns of batch element b; -1: all there are, and rows stand behind the past.
+GPU_FN int64_t gpu_attention_valid(const int64_t *valid, int64_t b)
+{
+    return !valid ? -1 : valid[b] > 0 ? valid[b] : 0;
+}
+
+// Of row i of a batch element with that many columns.
+GPU_FN struct gpu_attention_bounds gpu_attention_bounds_of(const struct gpu_attention_span *s, int64_t have, int64_t i)
+{
+    const int64_t place = i + (have >= 0 ? have - s->rows : s->past);
+    struct gpu_attention_bounds r;
+    r.first = 0, r.last = have >= 0 && have < s->columns ? have - 1 : s->columns - 1;
+    if (s->width - 1 < r.last) r.last = s->width - 1;
+    if (s->causal && place < r.last) r.last = place;
+    if (s->right >= 0 && place + s->right < r.last) r.last = place + s->right;
+    if (s->left >= 0 && place - s->left > 0) r.first = place - s->left;
+    return r;
+}
+
 // A row of scores: where it lies, and its columns that may be attended.
 struct gpu_attention_row {
     int64_t at, mask_at;
-    int64_t first, last;
+    struct gpu_attention_bounds in;
 };
 
 GPU_FN struct gpu_attention_row gpu_attention_row_of(const struct gpu_attention *p, const int64_t *valid, int64_t row)
 {
-    const int64_t i = row % p->rows, h = row / p->rows % p->heads, b = row / p->rows / p->heads;
-    const int64_t have = valid ? valid[b] : p->columns, place = i + (valid ? have - p->rows : p->past);
+    const int64_t i = row % p->span.rows, h = row / p->span.rows % p->heads, b = row / p->span.rows / p->heads;
     struct gpu_attention_row r;
-    r.at = row * p->columns;
+    r.at = row * p->span.columns;
     r.mask_at = b * p->mask_batch + h * p->mask_head + i * p->mask_row;
-    r.first = 0, r.last = have < p->columns ? have - 1 : p->columns - 1;
-    if (p->masked && p->mask_width - 1 < r.last) r.last = p->mask_width - 1;
-    if (p->causal && place < r.last) r.last = place;
-    if (p->right >= 0 && place + p->right < r.last) r.last = place + p->right;
-    if (p->left >= 0 && place - p->left > 0) r.first = place - p->left;
+    r.in = gpu_attention_bounds_of(&p->span, gpu_attention_valid(valid, b), i);
     return r;
 }
 
@@ -37,7 +56,7 @@ GPU_FN struct gpu_attention_row gpu_attention_row_of(const struct gpu_attention 
 GPU_FN float gpu_attention_score(const struct gpu_attention *p, const struct gpu_attention_row *r, const void *scores,
                                  const void *mask, int64_t j)
 {
-    if (j < r->first || j > r->last) return -INFINITY;
+    if (j < r->in.first || j > r->in.last) return -INFINITY;
     float v = GPU_LOAD(p->elem, scores, r->at + j);
     if (p->softcap > 0) v = p->softcap * tanhf(v / p->softcap);
     if (!p->masked) return v;

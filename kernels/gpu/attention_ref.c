@@ -5,14 +5,14 @@
 
 void gpu_attention_ref(const struct gpu_attention *p, void *scores, const void *mask, const int64_t *valid)
 {
-    for (int64_t row = 0; row < (int64_t)p->batch * p->heads * p->rows; row++) {
+    for (int64_t row = 0; row < (int64_t)p->batch * p->heads * p->span.rows; row++) {
         const struct gpu_attention_row r = gpu_attention_row_of(p, valid, row);
         float top = -INFINITY;
         double sum = 0;
-        for (int64_t j = 0; j < p->columns; j++) top = fmaxf(top, gpu_attention_score(p, &r, scores, mask, j));
-        for (int64_t j = 0; j < p->columns && top != -INFINITY; j++)
+        for (int64_t j = 0; j < p->span.columns; j++) top = fmaxf(top, gpu_attention_score(p, &r, scores, mask, j));
+        for (int64_t j = 0; j < p->span.columns && top != -INFINITY; j++)
             sum += exp((double)(gpu_attention_score(p, &r, scores, mask, j) - top));
-        for (int64_t j = 0; j < p->columns; j++) {
+        for (int64_t j = 0; j < p->span.columns; j++) {
             const float v = gpu_attention_score(p, &r, scores, mask, j);
             gpu_elem_store((enum gpu_elem)p->elem, scores, r.at + j,
                            top == -INFINITY ? 0 : (float)(exp((double)(v - top)) / sum));

@@ -24,7 +24,40 @@
 #define GPU_HAS_MMA 0
 #endif
 
+// Two numbers, rounded to 16 bits, in a register: the first in the lower half.
+template <typename T> static __device__ __forceinline__ uint32_t gpu_pack(float first, float second)
+{
+    union {
+        T v[2];
+        uint32_t word;
+    } both;
+    gpu_store(&both.v[0], first);
+    gpu_store(&both.v[1], second);
+    return both.word;
+}
+
+// Four matrices of 8 rows of 8 16-bit numbers from shared memory (PTX ISA, "ldmatrix"):
+// thread 8 m + r says where row r of matrix m lies, aligned to 16 bytes. It gets of each
+// matrix columns 2t and 2t + 1 of row group; turned: rows 2t and 2t + 1 of column group.
+template <typename T> static __device__ __forceinline__ void gpu_load_matrices(const T *row, uint32_t out[4]);
+template <typename T> static __device__ __forceinline__ void gpu_load_matrices_turned(const T *row, uint32_t out[4]);
+
 #ifdef REEL_CUDA_CPU
+
+template <typename T> static inline void gpu_load_matrices(const T *row, uint32_t out[4])
+{
+    const T *const *rows = (const T *const *)cuda_cpu_hand_in(&row, sizeof row);
+    const int lane = cuda_cpu_lane();
+    for (int m = 0; m < 4; m++) memcpy(&out[m], rows[8 * m + lane / 4] + 2 * (lane % 4), 4);
+}
+
+template <typename T> static inline void gpu_load_matrices_turned(const T *row, uint32_t out[4])
+{
+    const T *const *rows = (const T *const *)cuda_cpu_hand_in(&row, sizeof row);
+    const int lane = cuda_cpu_lane(), t = lane % 4;
+    for (int m = 0; m < 4; m++)
+        for (int e = 0; e < 2; e++) memcpy((char *)&out[m] + 2 * e, rows[8 * m + 2 * t + e] + lane / 4, 2);
+}
 
 struct gpu_mma_part {
     uint32_t a[4], b[2];
@@ -64,6 +97,20 @@ static __device__ __forceinline__ void gpu_mma(const uint32_t a[4], uint32_t b0,
                                                float &c2, float &c3);
 
 #if GPU_HAS_MMA
+template <typename T> static __device__ __forceinline__ void gpu_load_matrices(const T *row, uint32_t out[4])
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
+                 : "r"((uint32_t)__cvta_generic_to_shared(row)));
+}
+
+template <typename T> static __device__ __forceinline__ void gpu_load_matrices_turned(const T *row, uint32_t out[4])
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
+                 : "r"((uint32_t)__cvta_generic_to_shared(row)));
+}
+
 template <>
 __device__ __forceinline__ void gpu_mma<__half>(const uint32_t a[4], uint32_t b0, uint32_t b1, float &c0, float &c1,
                                                 float &c2, float &c3)

@@ -39,6 +39,17 @@ static void put_shape(struct text *t, const struct lowered *p, const struct valu
     if (v) put(t, " %s", reel_shape_text(&p->info[v->id].shape, buf, sizeof buf));
 }
 
+// Matrices, rows x columns, numbers in a row, and what is done to the scores.
+static void put_flash(struct text *t, const struct gpu_flash *f)
+{
+    static const char *const op[] = {"add", "mul", "keep", "drop"};
+    put(t, " %lld of %dx%d, %d", (long long)f->count, f->span.rows, f->span.columns, f->dim);
+    if (f->v_dim != f->dim) put(t, " and %d", f->v_dim);
+    if (f->softcap > 0) put(t, " +softcap");
+    if (f->span.causal) put(t, " +causal");
+    for (int i = 0; i < f->n_terms; i++) put(t, " +%s", op[f->term[i].op]);
+}
+
 // Of what cuDNN does.
 static double step_mflop(const struct step *s)
 {
@@ -54,12 +65,13 @@ const char *gpu_step_text(const struct lowered *p, const struct step *s, char *b
         struct gpu_pattern bare = s->pattern;
         bare.n_steps = 0;
         put(&t, " %s", gpu_pattern_text(&bare, pattern, sizeof pattern));
-    } else if (s->node) {
+    } else if (s->node && s->kind != STEP_FLASH) {
         put_shape(&t, p, s->node->n_in ? s->node->in[0] : NULL);
         put(&t, " ->");
         put_shape(&t, p, s->node->n_out ? s->node->out[0] : NULL);
     }
     put_chain(&t, step_chain((struct step *)s));
+    if (s->kind == STEP_FLASH) put_flash(&t, &s->u.flash);
     if (s->kind == STEP_COPY)
         put(&t, " %s->%s", gpu_elem_name((enum gpu_elem)s->u.copy.from), gpu_elem_name((enum gpu_elem)s->u.copy.to));
     if (s->kind == STEP_UPLOAD || s->kind == STEP_DOWNLOAD) put(&t, " %zu KB", s->bytes >> 10);

@@ -301,6 +301,8 @@ static int launch(struct exec *e, const struct step *s, const void *const *opera
         return gpu_pool_places(&s->u.pool, x, y, stream);
     case STEP_ATTENTION:
         return gpu_attention(&s->u.attention, y, w, extra[0], stream);
+    case STEP_FLASH:
+        return gpu_flash(&s->u.flash, x, w, extra[0], operand, extra[1], y, stream);
     case STEP_ROTARY:
         return gpu_rotary(&s->u.rotary, x, w, extra[0], extra[1], y, stream);
     case STEP_RNN:

@@ -179,6 +179,9 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
     case STEP_ATTENTION:
         gpu_attention_ref(&s->u.attention, y, w, extra[0]);
         break;
+    case STEP_FLASH:
+        gpu_flash_ref(&s->u.flash, x, w, extra[0], operand, extra[1], y);
+        break;
     case STEP_ROTARY:
         gpu_rotary_ref(&s->u.rotary, x, w, extra[0], extra[1], y);
         break;

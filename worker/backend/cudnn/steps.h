@@ -9,6 +9,7 @@
 #define REEL_WORKER_BACKEND_CUDNN_STEPS_H
 
 #include "kernels/gpu/attention.h"
+#include "kernels/gpu/flash.h"
 #include "kernels/gpu/fourier.h"
 #include "kernels/gpu/fp8.h"
 #include "kernels/gpu/ops.h"
@@ -69,6 +70,7 @@ enum step_kind {
     STEP_COL2IM,
     STEP_POOL_PLACES,
     STEP_ATTENTION,
+    STEP_FLASH,
     STEP_ROTARY,
     STEP_RNN,
     STEP_FOURIER,
@@ -125,6 +127,7 @@ struct step {
         struct gpu_deform deform;
         struct gpu_col2im col2im;
         struct gpu_attention attention;
+        struct gpu_flash flash; // x, w, extra[0]: q, k, v; operand: terms; extra[1]: valid
         struct gpu_rotary rotary;
         struct gpu_rnn rnn;
         struct gpu_fourier fourier;

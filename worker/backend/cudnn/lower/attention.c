@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// Attention (ONNX, opset 23) and com.microsoft's MultiHeadAttention: queries scaled,
-// keys turned, two products around the softmax (kernels/gpu/attention.h), which knows
-// masks and windows. Heads that share keys are more rows of one product. And what
-// stands around it: RotaryEmbedding, com.microsoft's SkipLayerNormalization.
+// Attention (ONNX, opset 23) and com.microsoft's MultiHeadAttention: one kernel
+// (kernels/gpu/flash.h) where there is one; else queries scaled, keys turned, two
+// products around the softmax (kernels/gpu/attention.h), which knows masks and windows,
+// where heads that share keys are more rows of one product. And what stands around it: RotaryEmbedding, com.microsoft's
+// SkipLayerNormalization.
 #include <math.h>
 #include <string.h>
 
@@ -200,7 +201,7 @@ static bool mask_fits(const struct lowered *p, const struct attention *a, struct
         step *= dim[d];
     }
     g->masked = true;
-    g->mask_width = dim[3] == 1 ? a->columns : (int)dim[3];
+    g->span.width = dim[3] == 1 ? a->columns : (int)dim[3];
     g->mask_batch = stride[0], g->mask_head = stride[1], g->mask_row = stride[2], g->mask_column = stride[3];
     return true;
 }
@@ -279,15 +280,91 @@ static enum reel_err emit_attention(struct lowered *p, struct attention *a, cons
     return err ? err : give_caches(p, a);
 }
 
+// ---- in one kernel ---------------------------------------------------------------------
+
+// Matrices (batch,heads) of rows, heads in groups that share one.
+static struct gpu_flash_place heads_of(int heads, int group, int64_t batch, int64_t head, int64_t row, int64_t column)
+{
+    return (struct gpu_flash_place){
+        .extent = {heads / group, group}, .stride = {batch, head, group > 1 ? 0 : head}, .row = row, .column = column};
+}
+
+// A side where it lies in the program's type; past rows, biases: laid out before.
+static enum reel_err flash_side(struct lowered *p, struct attention *a, int i, struct ref *out_ref,
+                                struct gpu_flash_place *out_place)
+{
+    struct side *s = &a->in[i];
+    const int length = i == QUERY ? a->rows : a->columns, heads = i == QUERY ? a->heads : a->shared;
+    enum reel_err err = REEL_OK;
+    if (a->past[i].v || s->bias.buf >= 0) {
+        const size_t n = (size_t)a->batch * (size_t)heads * (size_t)length * (size_t)s->dim;
+        err = gpu_make_temporary(p, n * gpu_elem_bytes(p->low), out_ref);
+        if (!err && i == QUERY) err = lay_out(p, a, s, false, 0, length, 1, *out_ref, p->low, "queries");
+        if (!err && i != QUERY) err = lay_out_all(p, a, i, false, *out_ref, p->low, i == KEY ? "keys" : "values");
+        const int64_t head = (int64_t)length * s->dim;
+        *out_place = heads_of(a->heads, a->heads / heads, heads * head, head, s->dim, 1);
+        return err;
+    }
+    struct view v = s->view;
+    if (v.elem != p->low) err = gpu_need_view_in(p, s->v, FORM_LOW, &v);
+    *out_ref = v.at;
+    const bool four = info_of(p, s->v)->shape.ndim == 4;
+    const int64_t *at = v.stride;
+    *out_place = heads_of(a->heads, a->heads / heads, at[0], four ? at[1] : s->dim * at[2], four ? at[2] : at[1],
+                          four ? at[3] : at[2]);
+    return err;
+}
+
+static enum reel_err emit_flash(struct lowered *p, struct attention *a, const struct gpu_attention *g)
+{
+    struct step s = gpu_step_of(STEP_FLASH, "attention");
+    struct gpu_flash *f = &s.u.flash;
+    *f = (struct gpu_flash){.elem = p->low,
+                            .count = (int64_t)a->batch * a->heads,
+                            .heads = a->heads,
+                            .dim = a->in[QUERY].dim,
+                            .v_dim = a->in[VALUE].dim,
+                            .scale = a->scale,
+                            .softcap = g->softcap,
+                            .span = g->span};
+    enum reel_err err = need_sides(p, a);
+    if (!err) err = flash_side(p, a, QUERY, &s.x, &f->q);
+    if (!err) err = flash_side(p, a, KEY, &s.w, &f->k);
+    if (!err) err = flash_side(p, a, VALUE, &s.extra[0], &f->v);
+    if (!err && g->masked) {
+        enum form_kind kind;
+        struct gpu_flash_term *t = &f->term[f->n_terms++];
+        err = gpu_need_rows(p, a->mask, &kind, &s.operand[0]);
+        t->elem = gpu_form_elem(p, info_of(p, a->mask), kind);
+        t->op = t->elem == GPU_ELEM_U8 ? GPU_FLASH_KEEP : GPU_FLASH_ADD;
+        t->fill = -INFINITY;
+        t->at = heads_of(a->heads, 1, g->mask_batch, g->mask_head, g->mask_row, g->mask_column);
+    }
+    if (!err && a->valid) err = gpu_need_form(p, a->valid, FORM_PLAIN, &s.extra[1]);
+    const int64_t dim = f->v_dim, head = a->packed ? dim : a->rows * dim, row = a->packed ? a->heads * dim : dim;
+    f->y = heads_of(a->heads, 1, a->heads * a->rows * dim, head, row, 1);
+    if (!err) err = gpu_make_form(p, a->node->out[0], FORM_LOW, &s.y);
+    if (!err) err = gpu_put_step(p, &s, a->node);
+    return err ? err : give_caches(p, a);
+}
+
 static enum reel_err lower_attention(struct lowered *p, const struct node *node, bool *out_done)
 {
     struct attention a;
     struct gpu_attention g = {.elem = p->low};
-    if (!open_attention(p, node, &a) || !mask_fits(p, &a, &g)) return REEL_OK;
-    g.batch = a.batch, g.heads = a.heads, g.rows = a.rows, g.columns = a.columns;
-    g.softcap = a.softcap, g.causal = a.causal, g.left = a.left, g.right = a.right, g.past = a.past_length;
+    if (!open_attention(p, node, &a)) return REEL_OK;
+    g.span = (struct gpu_attention_span){.rows = a.rows,
+                                         .columns = a.columns,
+                                         .width = a.columns,
+                                         .causal = a.causal,
+                                         .left = a.left,
+                                         .right = a.right,
+                                         .past = a.past_length};
+    if (!mask_fits(p, &a, &g)) return REEL_OK;
+    g.batch = a.batch, g.heads = a.heads, g.softcap = a.softcap;
     *out_done = true;
-    return emit_attention(p, &a, &g);
+    const bool one = gpu_flash_takes(p->low, p->sm, a.in[QUERY].dim, a.in[VALUE].dim);
+    return (one ? emit_flash : emit_attention)(p, &a, &g);
 }
 
 // ---- RotaryEmbedding -------------------------------------------------------------------

@@ -341,6 +341,7 @@ bool gpu_deferrable(const struct lowered *p, const struct node *node, int factor
     if (!reader || *reader->domain || reader->n_in != 2 || reader->n_epilogue || reader->opset < 7) return false;
     if (!node_is(reader, "Add") && !node_is(reader, "Sub") && !node_is(reader, "Mul")) return false;
     const struct info *out = info_of(p, v);
+    if (info_of(p, reader->out[0])->not_made) return false;
     for (int i = 0; i < 2; i++) {
         const struct info *in = info_of(p, reader->in[i]);
         if (!full(p, reader->in[i], out) || !in->image || in->dtype != REEL_F32) return false;

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: MIT
+//
+// The kernel of flash.h; the twin is in flash_ref.c. A block has 64 rows of q, a warp 16
+// of them, and goes over the columns 64 at a time: scores in registers, softmax with a
+// running maximum and sum (Milakov and Gimelshein 2018, Dao et al. 2022), and the sums
+// of v with the 16-bit weights. Columns are taken in tiles that begin at multiples of 64,
+// in order, so that a row's sums depend on nothing beside it: a tile of which a row may
+// attend nothing leaves it as it was.
+#include "kernels/gpu/chain.cuh"
+#include "kernels/gpu/mma.cuh"
+
+#define GPU_LOAD(elem, p, i) gpu_any_load(elem, p, i)
+#include "kernels/gpu/flash_math.h"
+
+#define WARPS 4
+#define THREADS (32 * WARPS)
+#define ROWS (16 * WARPS) // of q in a block
+#define COLUMNS 64        // at a time
+#define TILES (COLUMNS / 8)
+#define LOG2_E 1.44269504088896f
+
+// How a tile is loaded: 8, 2 or 1 numbers of a row at a time, or (0) one at a time down
+// its columns, where those follow each other in memory.
+struct flash_ways {
+    int q, k, v;
+    bool y_pairs;                     // two numbers of a row are stored at once
+    bool term_pairs[GPU_FLASH_TERMS]; // and loaded, of the program's type
+    unsigned tiles;                   // of rows in a matrix
+};
+
+struct flash_terms {
+    const void *p[GPU_FLASH_TERMS];
+};
+
+struct alignas(16) piece {
+    uint32_t w[4];
+};
+
+// ---- tiles -----------------------------------------------------------------------------
+
+// ROWS rows of `dim` numbers into shared memory, zeros behind row n and number dim.
+template <typename T, int WIDTH>
+static __device__ __forceinline__ void load_tile(T *to, const T *from, long long row, long long column, int n, int dim,
+                                                 int way)
+{
+    constexpr int PITCH = WIDTH + 8;
+    const int t = (int)threadIdx.x;
+    if (way == 8) {
+        for (int i = t; i < ROWS * (WIDTH / 8); i += THREADS) {
+            const int r = i / (WIDTH / 8), c = i % (WIDTH / 8) * 8;
+            piece z = {};
+            if (r < n && c < dim) z = *(const piece *)(from + r * row + c);
+            *(piece *)(to + r * PITCH + c) = z;
+        }
+    } else if (way == 2) {
+        for (int i = t; i < ROWS * (WIDTH / 2); i += THREADS) {
+            const int r = i / (WIDTH / 2), c = i % (WIDTH / 2) * 2;
+            *(uint32_t *)(to + r * PITCH + c) = r < n && c < dim ? *(const uint32_t *)(from + r * row + c) : 0;
+        }
+    } else {
+        for (int i = t; i < ROWS * WIDTH; i += THREADS) {
+            const int r = way ? i / WIDTH : i % ROWS, c = way ? i % WIDTH : i / ROWS;
+            if (r < n && c < dim)
+                to[r * PITCH + c] = from[r * row + c * column];
+            else
+                gpu_store(to + r * PITCH + c, 0.0f);
+        }
+    }
+}
+
+static __device__ __forceinline__ float number(uint8_t v)
+{
+    return (float)v;
+}
+template <typename E> static __device__ __forceinline__ float number(E v)
+{
+    return gpu_load(&v);
+}
+
+// ---- scores ----------------------------------------------------------------------------
+
+// This thread's place in its warp's 16 rows: rows group and group + 8, of each tile of 8
+// columns 2t and 2t + 1 (mma.cuh).
+struct flash_row {
+    int i; // in the matrix
+    gpu_attention_bounds in;
+    float top, sum; // of this thread's columns
+};
+
+static __device__ __forceinline__ float quad_max(float v)
+{
+    v = fmaxf(v, __shfl_xor_sync(0xffffffffu, v, 1));
+    return fmaxf(v, __shfl_xor_sync(0xffffffffu, v, 2));
+}
+
+static __device__ __forceinline__ float quad_sum(float v)
+{
+    v += __shfl_xor_sync(0xffffffffu, v, 1);
+    return v + __shfl_xor_sync(0xffffffffu, v, 2);
+}
+
+// s[tile][0..1]: of the first row, [2..3]: of the second. Numbers of type E, `step` apart
+// in a row; pairs: next to each other, aligned, and an even number of them.
+template <typename E, bool PAIRS>
+static __device__ __forceinline__ void add_numbers(const struct gpu_flash_term &term, const E *const from[2],
+                                                   int column, int width, float s[TILES][4])
+{
+    const int step = PAIRS ? 1 : (int)term.at.column;
+#pragma unroll
+    for (int n = 0; n < TILES; n++) {
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            union {
+                uint32_t word;
+                E v[2];
+            } both;
+            const int j = column + 8 * n;
+            if (PAIRS) {
+                both.word = j < width ? *(const uint32_t *)(from[h] + j) : 0;
+            } else {
+                both.v[0] = from[h][(j < width ? j : width - 1) * step];
+                both.v[1] = from[h][(j + 1 < width ? j + 1 : width - 1) * step];
+            }
+            float *const to = &s[n][2 * h];
+            if (term.op == GPU_FLASH_ADD) {
+                to[0] += number(both.v[0]), to[1] += number(both.v[1]);
+            } else {
+                to[0] = gpu_flash_with(&term, to[0], number(both.v[0]));
+                to[1] = gpu_flash_with(&term, to[1], number(both.v[1]));
+            }
+        }
+    }
+}
+
+template <typename E, bool PAIRS>
+static __device__ __forceinline__ void add_typed(const struct gpu_flash &p, const struct gpu_flash_term &term,
+                                                 const void *at, long long matrix, const flash_row row[2], int column,
+                                                 float s[TILES][4])
+{
+    const E *from[2];
+#pragma unroll
+    for (int h = 0; h < 2; h++) // a row beyond the last reads that
+        from[h] = (const E *)at + gpu_flash_at(&term.at, matrix) +
+                  (row[h].i < p.span.rows ? row[h].i : p.span.rows - 1) * term.at.row;
+    add_numbers<E, PAIRS>(term, from, column, p.span.width, s);
+}
+
+template <typename T>
+static __device__ __forceinline__ void add_term(const struct gpu_flash &p, const struct gpu_flash_term &term,
+                                                const void *at, long long matrix, bool pairs, const flash_row row[2],
+                                                int column, float s[TILES][4])
+{
+    if (pairs)
+        add_typed<T, true>(p, term, at, matrix, row, column, s);
+    else if (term.elem == GPU_ELEM_U8)
+        add_typed<uint8_t, false>(p, term, at, matrix, row, column, s);
+    else if (term.elem == GPU_ELEM_F32)
+        add_typed<float, false>(p, term, at, matrix, row, column, s);
+    else
+        add_typed<T, false>(p, term, at, matrix, row, column, s);
+}
+
+// Products become weights, as yet not divided by their sum; what was summed before is to
+// be multiplied by scale[].
+static __device__ __forceinline__ void weigh(flash_row row[2], int column, float s[TILES][4], float scale[2])
+{
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        flash_row &r = row[h];
+        float top = r.top;
+#pragma unroll
+        for (int n = 0; n < TILES; n++)
+#pragma unroll
+            for (int e = 0; e < 2; e++) {
+                const int j = column + 8 * n + e;
+                float &v = s[n][2 * h + e];
+                if (j < r.in.first || j > r.in.last) v = -INFINITY;
+                top = fmaxf(top, v);
+            }
+        top = quad_max(top);
+        const float zero = top == -INFINITY ? 0.0f : top;
+        scale[h] = exp2f((r.top - zero) * LOG2_E);
+        r.top = top;
+        r.sum *= scale[h];
+#pragma unroll
+        for (int n = 0; n < TILES; n++)
+#pragma unroll
+            for (int e = 0; e < 2; e++) {
+                float &v = s[n][2 * h + e];
+                v = exp2f((v - zero) * LOG2_E);
+                r.sum += v;
+            }
+    }
+}
+
+// ---- the kernel ------------------------------------------------------------------------
+
+template <typename T, int WIDTH> // numbers in a row, zeros included
+static __global__ void __launch_bounds__(THREADS, WIDTH <= 32   ? 4
+                                                  : WIDTH <= 64 ? 3
+                                                                : 2)
+    flash(const struct gpu_flash p, const flash_ways ways, const T *q, const T *k, const T *v, const flash_terms terms,
+          const int64_t *valid, T *y)
+{
+#if GPU_HAS_MMA
+    constexpr int PITCH = WIDTH + 8, CHUNKS = WIDTH / 16;
+    REEL_SHARED(T, keys);
+    T *const values = keys + COLUMNS * PITCH;
+    const long long matrix = blockIdx.x / ways.tiles;
+    const int first = (int)(blockIdx.x % ways.tiles) * ROWS;
+    const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, group = lane / 4, t = lane % 4;
+    q += gpu_flash_at(&p.q, matrix) + first * p.q.row;
+    k += gpu_flash_at(&p.k, matrix);
+    v += gpu_flash_at(&p.v, matrix);
+    y += gpu_flash_at(&p.y, matrix);
+
+    // the rows go through the keys' place into registers
+    uint32_t a[CHUNKS][4];
+    load_tile<T, WIDTH>(keys, q, p.q.row, p.q.column, p.span.rows - first, p.dim, ways.q);
+    __syncthreads();
+    {
+        const T *const mine = keys + (16 * warp + lane % 16) * PITCH + lane / 16 * 8;
+#pragma unroll
+        for (int c = 0; c < CHUNKS; c++) gpu_load_matrices(mine + 16 * c, a[c]);
+    }
+
+    const int64_t have = gpu_attention_valid(valid, matrix / p.heads);
+    flash_row row[2];
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        const int i = first + 16 * warp + group + 8 * h;
+        row[h].i = i, row[h].in = gpu_attention_bounds_of(&p.span, have, i);
+        row[h].top = -INFINITY, row[h].sum = 0;
+    }
+    // both ends rise with the row
+    const int end = first + ROWS < p.span.rows ? first + ROWS : p.span.rows;
+    const int64_t from = gpu_attention_bounds_of(&p.span, have, first).first;
+    const int64_t last = gpu_attention_bounds_of(&p.span, have, end - 1).last;
+
+    float o[2 * CHUNKS][4] = {};
+    for (int at = (int)(from / COLUMNS * COLUMNS); at <= last; at += COLUMNS) {
+        __syncthreads();
+        load_tile<T, WIDTH>(keys, k + (long long)at * p.k.row, p.k.row, p.k.column, p.span.columns - at, p.dim, ways.k);
+        load_tile<T, WIDTH>(values, v + (long long)at * p.v.row, p.v.row, p.v.column, p.span.columns - at, p.v_dim,
+                            ways.v);
+        __syncthreads();
+
+        float s[TILES][4] = {};
+#pragma unroll
+        for (int n = 0; n < TILES; n += 2) {
+            const T *const mine = keys + (8 * n + lane % 8 + lane / 16 * 8) * PITCH + lane / 8 % 2 * 8;
+#pragma unroll
+            for (int c = 0; c < CHUNKS; c++) {
+                uint32_t b[4];
+                gpu_load_matrices(mine + 16 * c, b);
+                gpu_mma<T>(a[c], b[0], b[1], s[n][0], s[n][1], s[n][2], s[n][3]);
+                gpu_mma<T>(a[c], b[2], b[3], s[n + 1][0], s[n + 1][1], s[n + 1][2], s[n + 1][3]);
+            }
+        }
+#pragma unroll
+        for (int n = 0; n < TILES; n++)
+#pragma unroll
+            for (int e = 0; e < 4; e++) s[n][e] = gpu_flash_scaled(&p, s[n][e]);
+        for (int i = 0; i < p.n_terms; i++) {
+            const void *const term = terms.p[i];
+            add_term<T>(p, p.term[i], term, matrix, ways.term_pairs[i], row, at + 2 * t, s);
+        }
+        float scale[2];
+        weigh(row, at + 2 * t, s, scale);
+
+#pragma unroll
+        for (int n = 0; n < 2 * CHUNKS; n++)
+#pragma unroll
+            for (int e = 0; e < 4; e++) o[n][e] *= scale[e / 2];
+#pragma unroll
+        for (int j = 0; j < COLUMNS / 16; j++) {
+            const uint32_t w[4] = {gpu_pack<T>(s[2 * j][0], s[2 * j][1]), gpu_pack<T>(s[2 * j][2], s[2 * j][3]),
+                                   gpu_pack<T>(s[2 * j + 1][0], s[2 * j + 1][1]),
+                                   gpu_pack<T>(s[2 * j + 1][2], s[2 * j + 1][3])};
+            const T *const mine = values + (16 * j + lane % 16) * PITCH + lane / 16 * 8;
+#pragma unroll
+            for (int n = 0; n < 2 * CHUNKS; n += 2) {
+                uint32_t b[4];
+                gpu_load_matrices_turned(mine + 8 * n, b);
+                gpu_mma<T>(w, b[0], b[1], o[n][0], o[n][1], o[n][2], o[n][3]);
+                gpu_mma<T>(w, b[2], b[3], o[n + 1][0], o[n + 1][1], o[n + 1][2], o[n + 1][3]);
+            }
+        }
+    }
+
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        const float sum = quad_sum(row[h].sum), by = sum == 0 ? 0.0f : 1 / sum;
+        if (row[h].i >= p.span.rows) continue;
+        T *const to = y + (long long)row[h].i * p.y.row;
+#pragma unroll
+        for (int n = 0; n < 2 * CHUNKS; n++) {
+            const int d = 8 * n + 2 * t;
+            if (d >= p.v_dim) continue;
+            if (ways.y_pairs) {
+                *(uint32_t *)(to + d) = gpu_pack<T>(o[n][2 * h] * by, o[n][2 * h + 1] * by);
+                continue;
+            }
+            gpu_store(to + d * p.y.column, o[n][2 * h] * by);
+            if (d + 1 < p.v_dim) gpu_store(to + (d + 1) * p.y.column, o[n][2 * h + 1] * by);
+        }
+    }
+#endif
+}
+
+// ---- launching -------------------------------------------------------------------------
+
+// Whether every row begins at a multiple of n elements of 2 bytes and is that long.
+static bool whole(const struct gpu_flash_place *m, const void *at, int length, int n)
+{
+    return m->column == 1 && (uintptr_t)at % (2 * (unsigned)n) == 0 && length % n == 0 && m->row % n == 0 &&
+           m->stride[0] % n == 0 && m->stride[1] % n == 0 && m->stride[2] % n == 0;
+}
+
+static int way_of(const struct gpu_flash_place *m, const void *at, int length)
+{
+    if (whole(m, at, length, 8)) return 8;
+    if (whole(m, at, length, 2)) return 2;
+    return m->column != 1 && m->row == 1 ? 0 : 1;
+}
+
+template <typename T, int WIDTH>
+static int launch(const struct gpu_flash *p, const struct flash_ways *ways, const void *q, const void *k, const void *v,
+                  const struct flash_terms *terms, const int64_t *valid, void *y, void *stream)
+{
+    const size_t bytes = 2 * COLUMNS * (WIDTH + 8) * sizeof(T);
+    REEL_LAUNCH((flash<T, WIDTH>), (unsigned)(p->count * ways->tiles), THREADS, bytes, stream, *p, *ways, (const T *)q,
+                (const T *)k, (const T *)v, *terms, valid, (T *)y);
+    return cudaGetLastError();
+}
+
+template <typename T>
+static int by_width(const struct gpu_flash *p, const struct flash_ways *ways, const void *q, const void *k,
+                    const void *v, const struct flash_terms *terms, const int64_t *valid, void *y, void *stream)
+{
+    const int most = p->dim > p->v_dim ? p->dim : p->v_dim;
+    if (most <= 32) return launch<T, 32>(p, ways, q, k, v, terms, valid, y, stream);
+    if (most <= 64) return launch<T, 64>(p, ways, q, k, v, terms, valid, y, stream);
+    if (most <= 96) return launch<T, 96>(p, ways, q, k, v, terms, valid, y, stream);
+    return launch<T, 128>(p, ways, q, k, v, terms, valid, y, stream);
+}
+
+extern "C" int gpu_flash(const struct gpu_flash *p, const void *q, const void *k, const void *v,
+                         const void *const *term, const int64_t *valid, void *y, void *stream)
+{
+    if (!p->count || !p->span.rows || !p->v_dim) return cudaSuccess;
+    struct flash_ways ways = {};
+    struct flash_terms terms = {};
+    ways.tiles = gpu_blocks(p->span.rows, ROWS);
+    for (int i = 0; i < p->n_terms; i++)
+        if (p->term[i].elem != GPU_ELEM_U8 && p->term[i].elem != GPU_ELEM_F32 && p->term[i].elem != p->elem)
+            return cudaErrorInvalidValue;
+    if (p->dim < 1 || p->dim > GPU_FLASH_DIM || p->v_dim > GPU_FLASH_DIM || p->n_terms > GPU_FLASH_TERMS ||
+        p->count > 0x7fffffff / ways.tiles)
+        return cudaErrorInvalidValue;
+    ways.q = way_of(&p->q, q, p->dim), ways.k = way_of(&p->k, k, p->dim), ways.v = way_of(&p->v, v, p->v_dim);
+    ways.y_pairs = whole(&p->y, y, p->v_dim, 2);
+    for (int i = 0; i < p->n_terms; i++) {
+        terms.p[i] = term[i];
+        ways.term_pairs[i] = p->term[i].elem == p->elem && whole(&p->term[i].at, term[i], p->span.width, 2);
+    }
+    if (p->elem == GPU_ELEM_F16) return by_width<__half>(p, &ways, q, k, v, &terms, valid, y, stream);
+    return by_width<__nv_bfloat16>(p, &ways, q, k, v, &terms, valid, y, stream);
+}

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: MIT
+//
+// Attention in one kernel (kernels/gpu/flash.h) from the operators that networks are
+// exported with: MatMul, scale, bias, mask, Softmax, MatMul. Before the walk over the
+// nodes gpu_plan_flash() finds such a core; its nodes make no step but the last, and
+// neither do the transpositions and reshapes that split heads in front of it and join
+// them behind, where the kernel's strides do their work (strided.h).
+#include <string.h>
+
+#include "worker/backend/cudnn/lower/strided.h"
+
+enum { Q, K, V };
+// Nodes from a product to its softmax; and moves on either side of a core.
+#define CORE_DEPTH 12
+#define MOVES_DEPTH 10
+
+struct core_term {
+    int op; // enum gpu_flash_op
+    float fill;
+    const struct value *v;
+    struct reel_shape scores; // to which it broadcasts
+};
+
+struct flash_core {
+    const struct node *first, *softmax, *last; // products and what is between
+    const struct value *side[3];
+    int depth[3]; // moves that are read through
+    int rows, columns, dim, v_dim;
+    int64_t count;
+    float scale;
+    bool scaled; // found, which is from the end: no term stands in front of it
+    int n_terms; // in the order in which they are applied
+    struct core_term term[GPU_FLASH_TERMS];
+    const struct node *inside[CORE_DEPTH];
+    int n_inside;
+    const struct value *y;                 // what the last product's result becomes
+    const struct node *behind[CORE_DEPTH]; // by these nodes
+    int n_behind;
+};
+
+// ---- finding ---------------------------------------------------------------------------
+
+static bool plain(const struct lowered *p, const struct node *node)
+{
+    return node && !*node->domain && !node->n_epilogue && node->n_out >= 1 && node->out[0] &&
+           !node->out[0]->halo.rows && info_of(p, node->out[0])->count > 0;
+}
+
+// Read once, by a node.
+static bool passing(const struct lowered *p, const struct value *v)
+{
+    return !v->constant && !v->is_output && v->producer && info_of(p, v)->uses == 1 &&
+           info_of(p, v)->dtype == REEL_F32 && v->owner == p->graph;
+}
+
+static bool add_term(const struct lowered *p, struct flash_core *c, int op, float fill, const struct value *v,
+                     const struct reel_shape *scores)
+{
+    const struct info *i = info_of(p, v);
+    if (c->scaled) return false; // the kernel's scale stands in front of all terms
+    if (c->n_terms == GPU_FLASH_TERMS || i->count < 1 || i->shape.ndim > scores->ndim) return false;
+    if (i->dtype != (op >= GPU_FLASH_KEEP ? REEL_BOOL : REEL_F32)) return false;
+    for (int d = 1; d <= i->shape.ndim; d++) {
+        const int64_t have = i->shape.dim[i->shape.ndim - d];
+        if (have != 1 && have != scores->dim[scores->ndim - d]) return false;
+    }
+    c->term[c->n_terms++] = (struct core_term){op, fill, v, *scores};
+    return true;
+}
+
+static void times(struct flash_core *c, float by)
+{
+    c->scale *= by;
+    c->scaled |= by != 1;
+}
+
+// What the passes have put behind the product: one factor, or a row of addends.
+static bool product_epilogue(struct lowered *p, struct flash_core *c, const struct node *node)
+{
+    for (int i = node->n_epilogue - 1; i >= 0; i--) {
+        const struct epilogue *e = &node->epilogue[i];
+        if (e->kind == EPILOGUE_ADD && e->other && e->other->constant) {
+            if (!add_term(p, c, GPU_FLASH_ADD, 0, e->other, &info_of(p, node->out[0])->shape)) return false;
+            continue;
+        }
+        const float *f = e->kind == EPILOGUE_MUL ? gpu_const_floats(p, e->other) : NULL;
+        if (!f) return false;
+        for (int64_t k = 1; k < info_of(p, e->other)->count; k++)
+            if (f[k] != f[0]) return false;
+        times(c, f[0]);
+    }
+    return true;
+}
+
+static bool find_scores(struct lowered *p, struct flash_core *c, const struct value *v);
+
+// The node's operand `main` leads to the product.
+static bool through(struct lowered *p, struct flash_core *c, const struct node *node, int main)
+{
+    const struct value *v = node->in[main];
+    c->inside[c->n_inside++] = node;
+    return find_scores(p, c, v);
+}
+
+static bool same_shape(const struct lowered *p, const struct value *a, const struct value *b)
+{
+    return a && b && reel_shape_equal(&info_of(p, a)->shape, &info_of(p, b)->shape);
+}
+
+static bool binary(struct lowered *p, struct flash_core *c, const struct node *node, int op)
+{
+    const struct flash_core before = *c;
+    for (int main = 0; main < 2; main++) {
+        *c = before;
+        const struct value *other = node->in[1 - main];
+        float by;
+        if (!same_shape(p, node->in[main], node->out[0]) || node->in[main] == other) continue;
+        if (op == GPU_FLASH_MUL && gpu_const_scalar(p, other, &by)) {
+            times(c, by);
+            if (through(p, c, node, main)) return true;
+        } else if (add_term(p, c, op, 0, other, &info_of(p, node->out[0])->shape) && through(p, c, node, main)) {
+            return true;
+        }
+    }
+    *c = before;
+    return false;
+}
+
+static bool choice(struct lowered *p, struct flash_core *c, const struct node *node)
+{
+    if (node->n_in != 3 || !node->in[0]) return false;
+    for (int main = 1; main < 3; main++) {
+        float fill;
+        if (!node->in[main] || !node->in[3 - main] || !gpu_const_scalar(p, node->in[3 - main], &fill)) continue;
+        return same_shape(p, node->in[main], node->out[0]) &&
+               add_term(p, c, main == 1 ? GPU_FLASH_KEEP : GPU_FLASH_DROP, fill, node->in[0],
+                        &info_of(p, node->out[0])->shape) &&
+               through(p, c, node, main);
+    }
+    return false;
+}
+
+// (..,rows,columns) in another shape in front of those two.
+static bool same_matrices(const struct lowered *p, const struct node *node)
+{
+    const struct reel_shape *a = &info_of(p, node->in[0])->shape, *b = &info_of(p, node->out[0])->shape;
+    return node->op && (node->op->flags & OP_VIEW) && a->ndim >= 2 && b->ndim >= 2 &&
+           a->dim[a->ndim - 1] == b->dim[b->ndim - 1] && a->dim[a->ndim - 2] == b->dim[b->ndim - 2];
+}
+
+static bool first_product(struct lowered *p, struct flash_core *c, const struct node *node)
+{
+    const struct reel_shape *a = &info_of(p, node->in[0])->shape, *b = &info_of(p, node->in[1])->shape;
+    if (a->ndim < 3 || a->ndim != b->ndim || node->in[0]->constant || node->in[1]->constant) return false;
+    c->count = 1;
+    for (int d = 0; d < a->ndim - 2; d++) {
+        if (a->dim[d] != b->dim[d]) return false;
+        c->count *= a->dim[d];
+    }
+    c->first = node;
+    c->side[Q] = node->in[0], c->side[K] = node->in[1];
+    const int64_t rows = a->dim[a->ndim - 2], columns = b->dim[b->ndim - 1], dim = a->dim[a->ndim - 1];
+    if (rows > INT32_MAX / 64 || columns > INT32_MAX / 64 || c->count * ((rows + 63) / 64) > INT32_MAX) return false;
+    c->rows = (int)rows, c->columns = (int)columns, c->dim = dim > GPU_FLASH_DIM ? 0 : (int)dim;
+    return product_epilogue(p, c, node);
+}
+
+// From the softmax's input back to the product of queries and keys.
+static bool find_scores(struct lowered *p, struct flash_core *c, const struct value *v)
+{
+    if (!passing(p, v) || c->n_inside == CORE_DEPTH) return false;
+    const struct node *node = v->producer;
+    if (!*node->domain && node_is(node, "MatMul")) return !v->halo.rows && first_product(p, c, node);
+    if (!plain(p, node) || node->n_in < 1 || !node->in[0]) return false;
+    if (same_matrices(p, node)) return through(p, c, node, 0);
+    if (node_is(node, "Where")) return choice(p, c, node);
+    if (node->n_in != 2 || !node->in[1]) return false;
+    if (node_is(node, "Add")) return binary(p, c, node, GPU_FLASH_ADD);
+    if (node_is(node, "Mul")) return binary(p, c, node, GPU_FLASH_MUL);
+    float by;
+    if (!node_is(node, "Div") || !gpu_const_scalar(p, node->in[1], &by) || by == 0) return false;
+    times(c, 1 / by);
+    return same_shape(p, node->in[0], node->out[0]) && through(p, c, node, 0);
+}
+
+static bool find_last(struct lowered *p, struct flash_core *c)
+{
+    const struct value *v = c->softmax->out[0];
+    if (!passing(p, v) || v->n_use_nodes != 1) return false;
+    const struct node *node = v->uses[0];
+    if (!node_is(node, "MatMul") || *node->domain || node->n_in != 2 || node->in[0] != v || !node->out[0]) return false;
+    const struct reel_shape *a = &info_of(p, v)->shape, *b = &info_of(p, node->in[1])->shape;
+    if (node->in[1]->constant || node->out[0]->halo.rows || a->ndim != b->ndim || a->ndim < 3) return false;
+    for (int d = 0; d < a->ndim - 2; d++)
+        if (a->dim[d] != b->dim[d]) return false;
+    c->last = node;
+    c->side[V] = node->in[1];
+    c->v_dim = b->dim[b->ndim - 1] > GPU_FLASH_DIM ? 0 : (int)b->dim[b->ndim - 1];
+    return true;
+}
+
+static bool find_core(struct lowered *p, const struct node *softmax, struct flash_core *c)
+{
+    *c = (struct flash_core){.softmax = softmax, .scale = 1};
+    if (!node_is(softmax, "Softmax") || !plain(p, softmax) || !softmax->in[0]) return false;
+    const int dims = info_of(p, softmax->in[0])->shape.ndim;
+    const int64_t axis = node_attr_int(softmax, "axis", softmax->opset < 13 ? 1 : -1);
+    if (axis != -1 && axis != dims - 1) return false;
+    if (!find_last(p, c) || !find_scores(p, c, softmax->in[0])) return false;
+    for (int i = 0; i < c->n_terms / 2; i++) { // found from the end
+        const struct core_term t = c->term[i];
+        c->term[i] = c->term[c->n_terms - 1 - i];
+        c->term[c->n_terms - 1 - i] = t;
+    }
+    return gpu_flash_takes(p->low, p->sm, c->dim, c->v_dim);
+}
+
+// ---- where its operands lie ------------------------------------------------------------
+
+// (..,rows,length), or turned (..,length,rows).
+static bool place_of(const struct strided *s, bool turned, struct gpu_flash_place *out)
+{
+    int64_t extent[3], row, column, one;
+    const int r = s->dims - 2 + turned, c = s->dims - 1 - turned;
+    *out = (struct gpu_flash_place){.extent = {1, 1}};
+    if (!strided_merge(s, 0, s->dims - 2, 3, extent, out->stride) || !strided_merge(s, r, r + 1, 1, &one, &row) ||
+        !strided_merge(s, c, c + 1, 1, &one, &column) || extent[1] > INT32_MAX || extent[2] > INT32_MAX)
+        return false;
+    for (int i = 0; i < 2; i++) out->extent[i] = (int32_t)extent[i + 1];
+    out->row = row, out->column = s->dims && one == 1 ? 1 : column;
+    return true;
+}
+
+// How far back each operand is read.
+static void plan_sides(struct lowered *p, struct flash_core *c)
+{
+    for (int i = 0; i < 3; i++) {
+        struct strided s;
+        struct gpu_flash_place at;
+        c->depth[i] = MOVES_DEPTH;
+        do strided_trace(p, c->side[i], c->depth[i], true, &s);
+        while ((!place_of(&s, i == K, &at) || (i == V && s.scale != 1)) && c->depth[i]-- > 0);
+        if (c->depth[i] < 0) c->depth[i] = 0;
+    }
+}
+
+// The result where the head's last transposition would put it.
+static bool result_place(const struct lowered *p, const struct flash_core *c, int n, struct gpu_flash_place *out)
+{
+    struct strided s;
+    strided_rows(p, n ? c->behind[n - 1]->out[0] : c->last->out[0], &s);
+    for (int i = n - 1; i >= 0; i--)
+        if (!strided_back(p, c->behind[i], &s)) return false;
+    return place_of(&s, false, out);
+}
+
+static void plan_result(const struct lowered *p, struct flash_core *c)
+{
+    struct gpu_flash_place at;
+    int best = 0;
+    c->y = c->last->out[0];
+    const struct value *v = c->last->n_epilogue ? NULL : c->y;
+    while (v && c->n_behind < 4 && passing(p, v) && v->n_use_nodes == 1 && plain(p, v->uses[0]) &&
+           v->uses[0]->in[0] == v) {
+        const struct node *node = v->uses[0];
+        c->behind[c->n_behind++] = node;
+        v = node->out[0];
+        if (!result_place(p, c, c->n_behind, &at)) break;
+        if (node_is(node, "Transpose")) best = c->n_behind, c->y = v;
+    }
+    c->n_behind = best;
+}
+
+// ---- planning --------------------------------------------------------------------------
+
+static void skip(struct lowered *p, const struct value *v)
+{
+    info_of(p, v)->not_made = true;
+}
+
+static void plan_core(struct lowered *p, struct flash_core *c)
+{
+    plan_sides(p, c);
+    plan_result(p, c);
+    info_of(p, c->last->out[0])->core = c;
+    skip(p, c->first->out[0]);
+    skip(p, c->softmax->out[0]);
+    for (int i = 0; i < c->n_inside; i++) skip(p, c->inside[i]->out[0]);
+    for (int i = 0; i < c->n_behind; i++) skip(p, c->behind[i]->out[0]);
+    for (int i = 0; i < 3; i++) {
+        struct strided s;
+        strided_trace(p, c->side[i], c->depth[i], true, &s);
+        for (const struct value *v = c->side[i]; v != s.base; v = strided_before(p, v))
+            info_of(p, v)->read_through = true;
+        info_of(p, s.base)->read = true;
+    }
+    for (int i = 0; i < c->n_terms; i++) info_of(p, c->term[i].v)->read = true;
+}
+
+// Whether all of the value's readers read through it.
+static bool unread(const struct lowered *p, const struct value *v)
+{
+    const struct info *i = info_of(p, v);
+    if (v->is_output || i->read || i->uses != v->n_use_nodes) return false;
+    for (int k = 0; k < v->n_use_nodes; k++) {
+        const struct node *node = v->uses[k];
+        bool made = false, core = false;
+        for (int o = 0; o < node->n_out; o++) {
+            if (!node->out[o]) continue;
+            made |= !info_of(p, node->out[o])->not_made;
+            core |= info_of(p, node->out[o])->core != NULL;
+        }
+        for (int e = 0; e < node->n_epilogue; e++)
+            if (node->epilogue[e].other == v) return false;
+        if (core ? !i->read_through : made) return false;
+    }
+    return true;
+}
+
+enum reel_err gpu_plan_flash(struct lowered *p)
+{
+    bool any = false;
+    for (const struct node *n = p->graph->first; n; n = n->next) {
+        struct flash_core found;
+        if (!find_core(p, n, &found)) continue;
+        struct flash_core *c = gpu_lower_alloc(p, sizeof *c);
+        if (!c) return gpu_no_memory(n);
+        *c = found;
+        plan_core(p, c);
+        any = true;
+    }
+    // moves that nobody else reads, from the last: a node's readers stand behind it
+    for (const struct node *n = p->graph->last; n && any; n = n->prev) {
+        bool all = true, traced = false;
+        for (int i = 0; i < n->n_out; i++) {
+            const struct value *v = n->out[i];
+            if (!v || info_of(p, v)->core || info_of(p, v)->not_made) continue;
+            traced |= info_of(p, v)->read_through;
+            all &= unread(p, v);
+        }
+        for (int i = 0; i < n->n_out && all && traced; i++)
+            if (n->out[i]) skip(p, n->out[i]);
+    }
+    return REEL_OK;
+}
+
+// ---- the step --------------------------------------------------------------------------
+
+// One side's place, in 16 bits; as it lies where that will do.
+static enum reel_err need_side(struct lowered *p, const struct flash_core *c, int i, struct ref *out_ref,
+                               struct gpu_flash_place *out_place, float *scale)
+{
+    struct strided s;
+    strided_trace(p, c->side[i], c->depth[i], false, &s);
+    const struct info *base = info_of(p, s.base);
+    const enum form_kind best = gpu_best_form(p, base);
+    const bool as_is = !s.base->constant && best == FORM_IMAGE && place_of(&s, i == K, out_place);
+    if (!as_is) {
+        strided_trace(p, c->side[i], c->depth[i], true, &s);
+        if (!place_of(&s, i == K, out_place))
+            return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its operands' strides", c->last->name);
+    }
+    enum reel_err err = gpu_need_form(p, s.base, as_is ? FORM_IMAGE : FORM_LOW, out_ref);
+    out_ref->offset += (size_t)s.offset * gpu_elem_bytes(p->low);
+    *scale *= s.scale;
+    return err;
+}
+
+// Strides of what broadcasts to the scores.
+static enum reel_err need_term(struct lowered *p, const struct core_term *t, struct gpu_flash_term *g,
+                               struct ref *out_ref)
+{
+    const struct reel_shape *have = &info_of(p, t->v)->shape;
+    struct strided s = {.scale = 1};
+    int64_t step = 1, stride[REEL_MAX_DIMS];
+    for (int d = 0; d < t->scores.ndim; d++) stride[d] = 0;
+    for (int d = have->ndim - 1; d >= 0; d--) {
+        if (have->dim[d] > 1) stride[t->scores.ndim - have->ndim + d] = step;
+        step *= have->dim[d];
+    }
+    for (; s.dims < t->scores.ndim; s.dims++) {
+        if (t->scores.dim[s.dims] == 1) continue;
+        s.extent[s.n] = t->scores.dim[s.dims];
+        s.stride[s.n++] = stride[s.dims];
+        s.count[s.dims]++;
+    }
+    *g = (struct gpu_flash_term){.op = t->op, .fill = t->fill};
+    if (!place_of(&s, false, &g->at))
+        return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": its strides", t->v->name);
+    enum form_kind kind = FORM_PLAIN;
+    enum reel_err err;
+    if (t->op >= GPU_FLASH_KEEP) {
+        err = gpu_need_form(p, t->v, FORM_PLAIN, out_ref);
+    } else if (t->v->constant) { // half the bytes
+        kind = FORM_LOW;
+        err = gpu_need_form(p, t->v, FORM_LOW, out_ref);
+    } else {
+        err = gpu_need_rows(p, t->v, &kind, out_ref);
+    }
+    g->elem = gpu_form_elem(p, info_of(p, t->v), kind);
+    return err;
+}
+
+static enum reel_err emit_core(struct lowered *p, const struct flash_core *c)
+{
+    struct step s = gpu_step_of(STEP_FLASH, "attention");
+    struct gpu_flash *g = &s.u.flash;
+    *g = (struct gpu_flash){.elem = p->low, .count = c->count, .heads = 1, .dim = c->dim, .v_dim = c->v_dim};
+    g->scale = c->scale;
+    g->span = (struct gpu_attention_span){
+        .rows = c->rows, .columns = c->columns, .width = c->columns, .left = -1, .right = -1};
+    g->n_terms = c->n_terms;
+    float one = 1;
+    enum reel_err err = need_side(p, c, Q, &s.x, &g->q, &g->scale);
+    if (!err) err = need_side(p, c, K, &s.w, &g->k, &g->scale);
+    if (!err) err = need_side(p, c, V, &s.extra[0], &g->v, &one);
+    for (int i = 0; i < c->n_terms && !err; i++) err = need_term(p, &c->term[i], &g->term[i], &s.operand[i]);
+    if (!err && !result_place(p, c, c->n_behind, &g->y))
+        err = reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its result's strides", c->last->name);
+    if (!err) err = gpu_make_form(p, c->y, FORM_LOW, &s.y);
+    return err ? err : gpu_put_step(p, &s, c->last);
+}
+
+enum reel_err gpu_lower_flash(struct lowered *p, const struct node *node, bool *out_done)
+{
+    bool made = false;
+    for (int i = 0; i < node->n_out; i++) made |= node->out[i] && !info_of(p, node->out[i])->not_made;
+    const struct flash_core *c = node->n_out && node->out[0] ? info_of(p, node->out[0])->core : NULL;
+    *out_done = c || !made;
+    if (!c) return REEL_OK;
+    enum reel_err err = emit_core(p, c);
+    return err ? err : gpu_finish_epilogue(p, node, 0);
+}
