@@ -9,40 +9,19 @@
 // (timeline.h) and sees that all segments were encoded alike, the second, here,
 // writes.
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "aggregator/sink/mux.h"
 #include "common/life.h"
 
-enum reel_err mux_no_memory(void)
-{
-    return reel_fail(REEL_ERR_NOMEM, "could not write the output: out of memory");
-}
-
-enum reel_err mux_failed(const struct mux *m, const char *what, int rc)
+static enum reel_err mux_failed(const struct mux *m, const char *what, int rc)
 {
     if (rc == AVERROR(ENOSPC) || rc == AVERROR(EDQUOT) || rc == AVERROR(EIO))
         return sink_write_failed(m->join->job->output, AVUNERROR(rc));
     char why[AV_ERROR_MAX_STRING_SIZE];
     av_strerror(rc, why, sizeof why);
     return reel_fail(REEL_ERR_FAULT, "could not %s file \"%s\": %s", what, m->join->job->output, encode_log_text(why));
-}
-
-void mux_note(const struct mux *m, const char *fmt, ...)
-{
-    char text[REEL_TEXT_BYTES];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    m->join->note(m->join->ctx, text);
-}
-
-bool mux_is_format(const struct mux *m, const char *name)
-{
-    return !strcmp(m->format->name, name);
 }
 
 // ---- second pass ----------------------------------------------------------------
@@ -78,7 +57,7 @@ static enum reel_err next_copied(struct mux *m)
         }
         if (err) return err;
         if (m->copy_record->type != REEL_PACK_PACKET) continue;
-        const struct copied *c = &m->copied[m->copy_record->u.packet.stream];
+        const struct copied *c = &m->head.copied[m->copy_record->u.packet.stream];
         if (c->to < 0 || c->cover || c->par->codec_type == AVMEDIA_TYPE_ATTACHMENT) continue;
         m->copy_there = true;
         return REEL_OK;
@@ -86,33 +65,15 @@ static enum reel_err next_copied(struct mux *m)
     return REEL_OK;
 }
 
-// Borrows the record's memory until the next read.
-static enum reel_err fill_packet(AVPacket *pkt, const struct reel_pack_packet *p)
-{
-    av_packet_unref(pkt);
-    pkt->data = (uint8_t *)p->data;
-    pkt->size = (int)p->bytes;
-    pkt->pts = p->pts;
-    pkt->dts = p->dts;
-    pkt->duration = p->duration;
-    pkt->flags = (int)p->flags;
-    for (uint32_t i = 0; i < p->n_side; i++) {
-        uint8_t *room = av_packet_new_side_data(pkt, (enum AVPacketSideDataType)p->side[i].type, p->side[i].bytes);
-        if (!room) return mux_no_memory();
-        memcpy(room, p->side[i].data, p->side[i].bytes);
-    }
-    return REEL_OK;
-}
-
 static enum reel_err write_video(struct mux *m)
 {
     AVPacket *pkt = m->packet;
-    enum reel_err err = fill_packet(pkt, &m->part_record->u.packet);
+    enum reel_err err = mux_fill_packet(pkt, &m->part_record->u.packet);
     if (err) return err;
     pkt->dts = timeline_dts(&m->timeline, m->frames);
     pkt->duration = timeline_duration(&m->timeline, pkt->pts);
     AVStream *st = m->oc->streams[0];
-    av_packet_rescale_ts(pkt, (AVRational){m->video->time_base.num, m->video->time_base.den}, st->time_base);
+    av_packet_rescale_ts(pkt, (AVRational){m->head.video->time_base.num, m->head.video->time_base.den}, st->time_base);
     // A coarser time base may bring two together.
     if (m->frames && pkt->dts <= m->last_video_dts) pkt->dts = m->last_video_dts + 1;
     if (pkt->pts < pkt->dts) pkt->pts = pkt->dts;
@@ -130,8 +91,8 @@ static enum reel_err write_video(struct mux *m)
 static enum reel_err write_copied(struct mux *m)
 {
     AVPacket *pkt = m->packet;
-    struct copied *c = &m->copied[m->copy_record->u.packet.stream];
-    enum reel_err err = fill_packet(pkt, &m->copy_record->u.packet);
+    struct copied *c = &m->head.copied[m->copy_record->u.packet.stream];
+    enum reel_err err = mux_fill_packet(pkt, &m->copy_record->u.packet);
     if (err) return err;
     AVStream *st = m->oc->streams[c->to];
     av_packet_rescale_ts(pkt, c->time_base, st->time_base);
@@ -154,9 +115,9 @@ static enum reel_err write_copied(struct mux *m)
         char why[AV_ERROR_MAX_STRING_SIZE];
         av_strerror(rc, why, sizeof why);
         const char *kind = av_get_media_type_string(c->par->codec_type);
-        mux_note(m, "could not keep some packets of a copied %s stream (%s): %s", kind ? kind : "data",
+        mux_note(&m->head, "could not keep some packets of a copied %s stream (%s): %s", kind ? kind : "data",
                  avcodec_get_name(c->par->codec_id), encode_log_text(why));
-        mux_count_lost(m, c, true);
+        mux_count_lost(&m->head, c, true);
     }
     return m->join->tick(m->join->ctx, bytes) ? REEL_OK : REEL_GONE;
 }
@@ -167,8 +128,8 @@ static bool copied_first(const struct mux *m)
     const struct reel_pack_packet *p = &m->copy_record->u.packet;
     int64_t at = p->dts != INT64_MIN ? p->dts : p->pts;
     if (at == INT64_MIN) return true;
-    AVRational tb = {m->video->time_base.num, m->video->time_base.den};
-    return av_compare_ts(at, m->copied[p->stream].time_base, timeline_dts(&m->timeline, m->frames), tb) < 0;
+    AVRational tb = {m->head.video->time_base.num, m->head.video->time_base.den};
+    return av_compare_ts(at, m->head.copied[p->stream].time_base, timeline_dts(&m->timeline, m->frames), tb) < 0;
 }
 
 static enum reel_err write_packets(struct mux *m, bool any_copied)
@@ -189,6 +150,20 @@ static enum reel_err write_packets(struct mux *m, bool any_copied)
         if (video && video != REEL_EOF) err = video;
     }
     return err;
+}
+
+static enum reel_err begin_file(struct mux *m)
+{
+    enum reel_err err = mux_make_context(&m->head, m->temporary, &m->oc);
+    if (err) return err;
+    int rc = avio_open(&m->oc->pb, m->temporary, AVIO_FLAG_WRITE);
+    if (rc < 0) return mux_failed(m, "create", rc);
+    AVDictionary *options = NULL;
+    mux_container_options(&m->head, &options);
+    encode_log_clear();
+    rc = avformat_write_header(m->oc, &options);
+    av_dict_free(&options);
+    return rc < 0 ? mux_failed(m, "begin", rc) : REEL_OK;
 }
 
 static enum reel_err finish_file(struct mux *m)
@@ -219,7 +194,7 @@ static void check_texts(struct mux *m, const AVFormatContext *ic)
     const AVDictionaryEntry *e = NULL;
     int all = 0, lost = 0;
     char names[256] = "";
-    while ((e = av_dict_get(m->globals, "", e, AV_DICT_IGNORE_SUFFIX))) {
+    while ((e = av_dict_get(m->head.globals, "", e, AV_DICT_IGNORE_SUFFIX))) {
         bool skip = false;
         for (size_t i = 0; i < sizeof own / sizeof *own; i++) skip |= !strcasecmp(e->key, own[i]);
         if (skip) continue;
@@ -229,29 +204,29 @@ static void check_texts(struct mux *m, const AVFormatContext *ic)
         av_strlcatf(names, sizeof names, "%s%s", *names ? ", " : "", e->key);
     }
     if (!lost) return;
-    m->kept.metadata = lost == all ? REEL_KEPT_LOST : REEL_KEPT_PART;
-    mux_note(m, "could not keep metadata: the output's format does not hold %s", names);
+    m->head.kept.metadata = lost == all ? REEL_KEPT_LOST : REEL_KEPT_PART;
+    mux_note(&m->head, "could not keep metadata: the output's format does not hold %s", names);
 }
 
 // Cover pictures that went in and do not come out (.mov).
 static void check_covers(struct mux *m, const AVFormatContext *ic)
 {
     int in = 0, out = 0;
-    for (int i = 0; i < m->n_copied; i++) in += m->copied[i].to >= 0 && mux_is_cover(&m->copied[i]);
+    for (int i = 0; i < m->head.n_copied; i++) in += m->head.copied[i].to >= 0 && mux_is_cover(&m->head.copied[i]);
     for (unsigned i = 0; i < ic->nb_streams; i++)
         out += ic->streams[i]->disposition & AV_DISPOSITION_ATTACHED_PIC ? 1 : 0;
     if (out >= in) return;
-    m->kept.other = out ? REEL_KEPT_PART : REEL_KEPT_LOST;
-    mux_note(m, "could not keep the cover picture: the output's format does not hold it");
+    m->head.kept.other = out ? REEL_KEPT_PART : REEL_KEPT_LOST;
+    mux_note(&m->head, "could not keep the cover picture: the output's format does not hold it");
 }
 
 static enum reel_err read_again(struct mux *m)
 {
     AVFormatContext *ic = NULL;
     AVDictionary *options = NULL;
-    const char *demuxer = mux_is_format(m, "mpegts")                           ? "mpegts"
-                          : mux_is_format(m, "mp4") || mux_is_format(m, "mov") ? "mov"
-                                                                               : "matroska";
+    const char *demuxer = mux_is_format(&m->head, "mpegts")                                  ? "mpegts"
+                          : mux_is_format(&m->head, "mp4") || mux_is_format(&m->head, "mov") ? "mov"
+                                                                                             : "matroska";
     av_dict_set(&options, "ignore_editlist", "1", 0); // every packet counts
     encode_log_clear();
     int rc = avformat_open_input(&ic, m->temporary, av_find_input_format(demuxer), &options);
@@ -284,13 +259,12 @@ static void mux_fini(struct mux *m)
         avio_closep(&m->oc->pb);
         avformat_free_context(m->oc);
     }
-    mux_scan_fini(m);
+    mux_head_fini(&m->head);
     reel_pack_close(&m->copy);
     reel_pack_close(&m->part);
     free(m->copy_record);
     free(m->part_record);
     av_packet_free(&m->packet);
-    av_dict_free(&m->globals);
     timeline_fini(&m->timeline);
 }
 
@@ -300,8 +274,8 @@ static enum reel_err run(struct mux *m)
     enum reel_err err = mux_scan_video(m);
     if (!err) err = mux_scan_copied(m, &any_copied);
     if (err) return err;
-    mux_choose_streams(m);
-    err = mux_write_header(m);
+    mux_choose_streams(&m->head);
+    err = begin_file(m);
     if (!err) err = write_packets(m, any_copied);
     if (!err) err = finish_file(m);
     if (!err) err = read_again(m);
@@ -311,15 +285,20 @@ static enum reel_err run(struct mux *m)
 
 enum reel_err mux_join(const struct sink_join *join, struct reel_rec_muxed *out)
 {
-    struct mux m = {.join = join, .kept = join->mux->kept};
+    struct mux m = {.join = join,
+                    .head = {.output = join->job->output,
+                             .media = &join->mux->media,
+                             .note = join->note,
+                             .ctx = join->ctx,
+                             .kept = join->mux->kept}};
     const char *name = plan_container_name(join->job->output);
-    m.format = name ? av_guess_format(name, NULL, NULL) : NULL;
+    m.head.format = name ? av_guess_format(name, NULL, NULL) : NULL;
     m.packet = av_packet_alloc();
     m.copy_record = malloc(sizeof *m.copy_record);
     m.part_record = malloc(sizeof *m.part_record);
     reel_unfinished_path(join->job, m.temporary);
     enum reel_err err = REEL_OK;
-    if (!m.format)
+    if (!m.head.format)
         err = reel_fail(REEL_ERR_UNSUPPORTED, "could not write \"%s\": this FFmpeg has no writer for it",
                         join->job->output);
     else if (!m.packet || !m.copy_record || !m.part_record)
@@ -327,11 +306,11 @@ enum reel_err mux_join(const struct sink_join *join, struct reel_rec_muxed *out)
     if (!err) err = run(&m);
     mux_fini(&m);
     if (err) {
-        if (m.format) unlink(m.temporary);
+        if (m.head.format) unlink(m.temporary);
         return err;
     }
     struct stat st;
-    *out = (struct reel_rec_muxed){.job = join->job->id, .frames = m.frames, .kept = m.kept};
+    *out = (struct reel_rec_muxed){.job = join->job->id, .frames = m.frames, .kept = m.head.kept};
     if (!stat(join->job->output, &st)) out->bytes = (uint64_t)st.st_size;
     if (out->kept.timestamps == REEL_KEPT_NONE) out->kept.timestamps = REEL_KEPT_ALL;
     return REEL_OK;

@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: MIT
 //
-// The header of the final file: which streams the container takes, as what,
-// under which tags, texts and options. See mux.h. Not its packets.
+// Which streams a container takes, as what, under which tags, texts and options. See
+// mux_head.h.
 #include <stdlib.h>
 
-#include "aggregator/sink/mux.h"
+#include "aggregator/sink/mux_head.h"
 
-static enum reel_err add_video(struct mux *m, AVFormatContext *oc)
+static enum reel_err add_video(const struct mux_head *h, AVFormatContext *oc)
 {
     AVStream *st = avformat_new_stream(oc, NULL);
-    AVCodecParameters *par = st ? mux_make_par(m->video) : NULL;
+    AVCodecParameters *par = st ? mux_make_par(h->video) : NULL;
     if (!par) return mux_no_memory();
     int rc = avcodec_parameters_copy(st->codecpar, par);
     avcodec_parameters_free(&par);
     if (rc < 0) return mux_no_memory();
     par = st->codecpar;
     par->codec_tag = 0;
-    bool iso = mux_is_format(m, "mp4") || mux_is_format(m, "mov");
+    bool iso = mux_is_format(h, "mp4") || mux_is_format(h, "mov");
     // Players of Apple's take HEVC under this tag alone.
     if (iso && par->codec_id == AV_CODEC_ID_HEVC) par->codec_tag = MKTAG('h', 'v', 'c', '1');
-    par->video_delay = (int)m->timeline.depth;
-    st->time_base = (AVRational){m->video->time_base.num, m->video->time_base.den};
+    par->video_delay = h->reorder;
+    st->time_base = (AVRational){h->video->time_base.num, h->video->time_base.den};
     st->sample_aspect_ratio = par->sample_aspect_ratio;
     st->disposition = AV_DISPOSITION_DEFAULT;
-    const struct reel_media *media = &m->join->mux->media;
+    const struct reel_media *media = h->media;
     if (media->frame_rate.num > 0 && media->frame_rate.den > 0 && !(media->flags & REEL_MEDIA_VFR))
         st->avg_frame_rate = (AVRational){media->frame_rate.num, media->frame_rate.den};
     if (media->flags & REEL_MEDIA_INTERLACED)
         par->field_order = media->flags & REEL_MEDIA_TOP_FIRST ? AV_FIELD_TT : AV_FIELD_BB;
     else
         par->field_order = AV_FIELD_PROGRESSIVE;
-    for (uint32_t i = 0; i < m->video->n_side; i++)
-        if (!av_stream_put_side(st, (enum AVPacketSideDataType)m->video->side[i].type, m->video->side[i].data,
-                                m->video->side[i].bytes))
+    for (uint32_t i = 0; i < h->video->n_side; i++)
+        if (!av_stream_put_side(st, (enum AVPacketSideDataType)h->video->side[i].type, h->video->side[i].data,
+                                h->video->side[i].bytes))
             return mux_no_memory();
     return REEL_OK;
 }
@@ -51,7 +51,7 @@ static bool turn_into_attachment(const struct copied *c, AVStream *st)
     return st->codecpar->extradata != NULL;
 }
 
-static enum reel_err add_copied(struct mux *m, const struct copied *c, AVFormatContext *oc)
+static enum reel_err add_copied(const struct mux_head *h, const struct copied *c, AVFormatContext *oc)
 {
     AVStream *st = avformat_new_stream(oc, NULL);
     if (!st || avcodec_parameters_copy(st->codecpar, c->par) < 0) return mux_no_memory();
@@ -61,7 +61,7 @@ static enum reel_err add_copied(struct mux *m, const struct copied *c, AVFormatC
     if (c->par->codec_type == AVMEDIA_TYPE_VIDEO) st->sample_aspect_ratio = c->par->sample_aspect_ratio;
     // A tag of another container means nothing here.
     unsigned tag = c->par->codec_tag;
-    if (m->format->codec_tag && av_codec_get_id(m->format->codec_tag, tag) != c->par->codec_id)
+    if (h->format->codec_tag && av_codec_get_id(h->format->codec_tag, tag) != c->par->codec_id)
         st->codecpar->codec_tag = 0;
     for (uint32_t i = 0; i < c->n_side; i++)
         if (!av_stream_put_side(st, (enum AVPacketSideDataType)c->side[i].type, c->side[i].data, c->side[i].bytes))
@@ -115,30 +115,30 @@ static bool usual_key(const char *key)
     return false;
 }
 
-static void container_options(const struct mux *m, AVDictionary **options)
+void mux_container_options(const struct mux_head *h, AVDictionary **options)
 {
-    if (!mux_is_format(m, "mp4") && !mux_is_format(m, "mov")) return;
+    if (!mux_is_format(h, "mp4") && !mux_is_format(h, "mov")) return;
     // Exact timestamps; small denominators libavformat multiplies by itself.
-    if (m->video->time_base.den > 1000) av_dict_set_int(options, "video_track_timescale", m->video->time_base.den, 0);
+    if (h->video->time_base.den > 1000) av_dict_set_int(options, "video_track_timescale", h->video->time_base.den, 0);
     bool free_form = false;
     const AVDictionaryEntry *e = NULL;
     // libavformat writes either free-form keys or a cover.
-    for (int i = 0; i < m->n_copied && mux_is_format(m, "mp4"); i++)
-        if (m->copied[i].to >= 0 && mux_is_cover(&m->copied[i])) {
+    for (int i = 0; i < h->n_copied && mux_is_format(h, "mp4"); i++)
+        if (h->copied[i].to >= 0 && mux_is_cover(&h->copied[i])) {
             av_dict_set(options, "movflags", "+faststart", 0);
             return;
         }
-    while ((e = av_dict_get(m->globals, "", e, AV_DICT_IGNORE_SUFFIX))) free_form |= !usual_key(e->key);
+    while ((e = av_dict_get(h->globals, "", e, AV_DICT_IGNORE_SUFFIX))) free_form |= !usual_key(e->key);
     av_dict_set(options, "movflags", free_form ? "+faststart+use_metadata_tags" : "+faststart", 0);
 }
 
-static enum reel_err set_chapters(const struct mux *m, AVFormatContext *oc)
+static enum reel_err set_chapters(const struct mux_head *h, AVFormatContext *oc)
 {
-    if (!m->n_chapters) return REEL_OK;
-    oc->chapters = av_calloc((size_t)m->n_chapters, sizeof *oc->chapters);
+    if (!h->n_chapters) return REEL_OK;
+    oc->chapters = av_calloc((size_t)h->n_chapters, sizeof *oc->chapters);
     if (!oc->chapters) return mux_no_memory();
-    for (int i = 0; i < m->n_chapters; i++) {
-        const struct reel_pack_chapter *k = &m->chapters[i];
+    for (int i = 0; i < h->n_chapters; i++) {
+        const struct reel_pack_chapter *k = &h->chapters[i];
         AVChapter *c = av_mallocz(sizeof *c);
         if (!c) return mux_no_memory();
         c->id = k->id;
@@ -171,15 +171,15 @@ static bool ts_names(const struct copied *c)
 
 // Whether a copied stream can stand beside the video: tried on a header that
 // goes nowhere.
-static bool can_hold(struct mux *m, const struct copied *c)
+static bool can_hold(struct mux_head *h, const struct copied *c)
 {
-    if (mux_is_format(m, "mpegts") && !ts_names(c)) return false;
+    if (mux_is_format(h, "mpegts") && !ts_names(c)) return false;
     AVFormatContext *oc = NULL;
-    if (avformat_alloc_output_context2(&oc, m->format, NULL, NULL) < 0) return false;
+    if (avformat_alloc_output_context2(&oc, h->format, NULL, NULL) < 0) return false;
     AVDictionary *options = NULL;
     uint8_t *nothing = NULL;
     oc->flags |= AVFMT_FLAG_BITEXACT;
-    bool ok = !add_video(m, oc) && !add_copied(m, c, oc) && avio_open_dyn_buf(&oc->pb) >= 0;
+    bool ok = !add_video(h, oc) && !add_copied(h, c, oc) && avio_open_dyn_buf(&oc->pb) >= 0;
     if (ok) {
         encode_log_clear();
         ok = avformat_write_header(oc, &options) >= 0;
@@ -193,62 +193,55 @@ static bool can_hold(struct mux *m, const struct copied *c)
 }
 
 // What a lost stream means for the report.
-void mux_count_lost(struct mux *m, const struct copied *c, bool others_kept)
+void mux_count_lost(struct mux_head *h, const struct copied *c, bool others_kept)
 {
     enum reel_kept_state state = others_kept ? REEL_KEPT_PART : REEL_KEPT_LOST;
     switch (c->par->codec_type) {
     case AVMEDIA_TYPE_AUDIO:
-        m->kept.audio = (uint8_t)state;
+        h->kept.audio = (uint8_t)state;
         break;
     case AVMEDIA_TYPE_SUBTITLE:
-        m->kept.subtitles = (uint8_t)state;
+        h->kept.subtitles = (uint8_t)state;
         break;
     case AVMEDIA_TYPE_ATTACHMENT:
-        m->kept.attachments = (uint8_t)state;
+        h->kept.attachments = (uint8_t)state;
         break;
     default:
-        m->kept.other = (uint8_t)state;
+        h->kept.other = (uint8_t)state;
     }
 }
 
-void mux_choose_streams(struct mux *m)
+void mux_choose_streams(struct mux_head *h)
 {
     int at = 1; // 0 is the video
-    for (int i = 0; i < m->n_copied; i++)
-        if (can_hold(m, &m->copied[i])) m->copied[i].to = at++;
-    for (int i = 0; i < m->n_copied; i++) {
-        struct copied *c = &m->copied[i];
+    for (int i = 0; i < h->n_copied; i++)
+        if (can_hold(h, &h->copied[i])) h->copied[i].to = at++;
+    for (int i = 0; i < h->n_copied; i++) {
+        struct copied *c = &h->copied[i];
         if (c->to >= 0) continue;
         bool others = false;
-        for (int k = 0; k < m->n_copied; k++)
-            others |= m->copied[k].to >= 0 && m->copied[k].par->codec_type == c->par->codec_type;
-        mux_count_lost(m, c, others);
+        for (int k = 0; k < h->n_copied; k++)
+            others |= h->copied[k].to >= 0 && h->copied[k].par->codec_type == c->par->codec_type;
+        mux_count_lost(h, c, others);
         const char *kind = av_get_media_type_string(c->par->codec_type);
-        mux_note(m, "could not keep %s stream (%s): the output's format cannot hold it", kind ? kind : "a",
+        mux_note(h, "could not keep %s stream (%s): the output's format cannot hold it", kind ? kind : "a",
                  avcodec_get_name(c->par->codec_id));
     }
-    if (m->n_chapters && mux_is_format(m, "mpegts")) {
-        m->kept.chapters = REEL_KEPT_LOST;
-        mux_note(m, "could not keep %d chapters: a .ts file has none", m->n_chapters);
+    if (h->n_chapters && mux_is_format(h, "mpegts")) {
+        h->kept.chapters = REEL_KEPT_LOST;
+        mux_note(h, "could not keep %d chapters: a .ts file has none", h->n_chapters);
     }
 }
 
-enum reel_err mux_write_header(struct mux *m)
+enum reel_err mux_make_context(const struct mux_head *h, const char *name, AVFormatContext **out_oc)
 {
-    int rc = avformat_alloc_output_context2(&m->oc, m->format, NULL, m->temporary);
-    if (rc < 0) return mux_no_memory();
-    m->oc->flags |= AVFMT_FLAG_BITEXACT;
-    enum reel_err err = add_video(m, m->oc);
-    for (int i = 0; !err && i < m->n_copied; i++)
-        if (m->copied[i].to >= 0) err = add_copied(m, &m->copied[i], m->oc);
-    if (!err) err = set_chapters(m, m->oc);
-    if (err) return err;
-    av_dict_copy(&m->oc->metadata, m->globals, 0);
-    if ((rc = avio_open(&m->oc->pb, m->temporary, AVIO_FLAG_WRITE)) < 0) return mux_failed(m, "create", rc);
-    AVDictionary *options = NULL;
-    container_options(m, &options);
-    encode_log_clear();
-    rc = avformat_write_header(m->oc, &options);
-    av_dict_free(&options);
-    return rc < 0 ? mux_failed(m, "begin", rc) : REEL_OK;
+    if (avformat_alloc_output_context2(out_oc, h->format, NULL, name) < 0) return mux_no_memory();
+    AVFormatContext *oc = *out_oc;
+    oc->flags |= AVFMT_FLAG_BITEXACT;
+    enum reel_err err = add_video(h, oc);
+    for (int i = 0; !err && i < h->n_copied; i++)
+        if (h->copied[i].to >= 0) err = add_copied(h, &h->copied[i], oc);
+    if (!err) err = set_chapters(h, oc);
+    if (!err) av_dict_copy(&oc->metadata, h->globals, 0);
+    return err;
 }
