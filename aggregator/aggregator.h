@@ -21,6 +21,7 @@ struct aggregator {
     struct release *release;
     struct chores *chores;
     struct lane **lanes; // [child.lanes]; NULL: closed
+    struct live *live;   // the live job's output; NULL: none is open
     struct latency latency;
     bool quit;
 };

@@ -83,11 +83,23 @@ static void on_note(void *ctx, const char *text)
     tell(c, &news);
 }
 
+// What is open is finished; no parts.
+static enum reel_err finish_live(struct chores *c, struct live *live, struct reel_rec_muxed *out)
+{
+    char text[REEL_TEXT_BYTES];
+    enum reel_err err = live_finish(live, &c->now->u.mux.kept, out);
+    while (live_take_note(live, text)) on_note(c, text);
+    live_close(&live);
+    on_tick(c, 0);
+    return err;
+}
+
 static void do_mux(struct chores *c)
 {
     struct sink_join join = {&c->now->job, &c->now->u.mux, on_tick, on_note, c};
     struct chore_news news = {.type = REEL_MSG_MUXED, .job = c->now->job.id};
-    enum reel_err err = sink_of(c->now->job.kind)->join(&join, &news.u.muxed);
+    enum reel_err err = c->now->live ? finish_live(c, c->now->live, &news.u.muxed)
+                                     : sink_of(c->now->job.kind)->join(&join, &news.u.muxed);
     if (err == REEL_GONE) return; // the process ends
     if (err) {
         news = (struct chore_news){.type = REEL_MSG_FAILED, .job = c->now->job.id, .err = err};
@@ -164,7 +176,11 @@ void chores_destroy(struct chores **chores)
     pthread_mutex_unlock(&c->lock);
     pthread_join(c->thread, NULL);
     struct link *link;
-    while ((link = pop(&c->waiting)) || (link = pop(&c->news))) free(link);
+    while ((link = pop(&c->waiting))) {
+        live_close(&link->u.chore.live);
+        free(link);
+    }
+    while ((link = pop(&c->news))) free(link);
     pthread_cond_destroy(&c->more);
     pthread_mutex_destroy(&c->lock);
     free(c);

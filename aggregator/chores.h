@@ -6,6 +6,7 @@
 #ifndef REEL_AGGREGATOR_CHORES_H
 #define REEL_AGGREGATOR_CHORES_H
 
+#include "aggregator/live/live.h"
 #include "common/job.h"
 #include "common/proto.h"
 #include "common/stat.h"
@@ -15,6 +16,7 @@ struct chores;
 struct chore {
     enum reel_msg_type type; // REEL_MSG_MUX or REEL_MSG_VERIFY
     struct reel_job job;     // strings hold as long as the process
+    struct live *live;       // MUX of a live job: its output; consumed
     union {
         struct reel_rec_mux mux;
         struct reel_rec_verify verify;

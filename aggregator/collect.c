@@ -35,6 +35,7 @@ void aggregator_fini(struct aggregator *a)
 {
     chores_destroy(&a->chores);
     for (uint32_t i = 0; a->lanes && i < a->child.lanes; i++) lane_close(&a->lanes[i]);
+    live_close(&a->live);
     free(a->lanes);
     a->lanes = NULL;
     release_destroy(&a->release);
@@ -81,6 +82,14 @@ static struct lane *present(const struct aggregator *a, uint32_t index, uint32_t
     return lane_epoch(l) == epoch && !lane_failed(l) ? l : NULL;
 }
 
+// The output of a live job, open since an earlier attempt or from now on.
+static enum reel_err find_live(struct aggregator *a, const struct reel_job *job)
+{
+    if (a->live && live_job(a->live)->id == job->id) return REEL_OK;
+    live_close(&a->live);
+    return live_open(&a->child.settings, job, a->bell_fd, &a->live);
+}
+
 static enum reel_err on_open(struct aggregator *a, const struct reel_rec_open *rec)
 {
     if (rec->lane >= a->child.lanes)
@@ -94,9 +103,16 @@ static enum reel_err on_open(struct aggregator *a, const struct reel_rec_open *r
     if (err) return err;
     // Without its device ring there is no lane: the coordinator knows and goes on in host memory.
     if (reel_child_ring_make(&a->child, rec, REEL_RING_OUT)) return REEL_OK;
-    struct lane_params params = {&a->child.settings,       &job,       rec,         &a->child.in[rec->lane],
-                                 &a->child.out[rec->lane], a->release, a->child.row};
-    err = lane_open(&params, &a->lanes[rec->lane]);
+    if (rec->live) err = find_live(a, &job);
+    struct lane_params params = {.settings = &a->child.settings,
+                                 .job = &job,
+                                 .open = rec,
+                                 .in = &a->child.in[rec->lane],
+                                 .out = &a->child.out[rec->lane],
+                                 .release = a->release,
+                                 .row = a->child.row,
+                                 .live = rec->live ? a->live : NULL};
+    if (!err) err = lane_open(&params, &a->lanes[rec->lane]);
     if (!err) return REEL_OK;
     enum reel_scope scope = is_passing(err) ? REEL_SCOPE_LANE : REEL_SCOPE_JOB;
     return reel_child_failed(&a->child, scope, err, rec->job, rec->lane, rec->epoch, REEL_NO_FRAME);
@@ -177,6 +193,12 @@ static enum reel_err on_chore(struct aggregator *a, enum reel_msg_type type, con
         id = chore.u.verify.job;
     }
     enum reel_err err = reel_jobs_get(a->child.jobs, id, &chore.job);
+    if (!err && type == REEL_MSG_MUX && a->child.settings.live) {
+        err = find_live(a, &chore.job);
+        if (err) return job_failed(a, err, id);
+        chore.live = a->live;
+        a->live = NULL;
+    }
     return err ? err : chores_add(a->chores, &chore);
 }
 
@@ -258,6 +280,15 @@ static enum reel_err post_news(struct aggregator *a, bool *out_any)
     return err;
 }
 
+static enum reel_err post_live_notes(struct aggregator *a)
+{
+    char text[REEL_TEXT_BYTES];
+    enum reel_err err = REEL_OK;
+    while (!err && a->live && live_take_note(a->live, text))
+        err = reel_child_note(&a->child, REEL_LOG_WARN, live_job(a->live)->id, "%s", text);
+    return err;
+}
+
 static void set_state(struct aggregator *a, enum reel_stat_state state)
 {
     atomic_store_explicit(&a->child.row->state, state, memory_order_relaxed);
@@ -271,6 +302,7 @@ static enum reel_err turn(struct aggregator *a, bool *out_any)
         if (a->lanes[i]) err = step_lane(a, i, out_any);
     if (!err) err = post_taken(a);
     if (!err) err = post_news(a, out_any);
+    if (!err) err = post_live_notes(a);
     return err ? err : reel_bus_flush_paced(a->child.bus, TELL_US);
 }
 

@@ -19,31 +19,43 @@
 
 // Qualities are "looks like the source" in each codec's own scale. Options that
 // would make bytes depend on the machine (pools sized by cores, a text with
-// its instruction sets) are pinned.
+// its instruction sets) are pinned. For live video: without B frames and looking
+// ahead, at a speed that a camera's rate asks for.
 static const struct encode_traits table[] = {
-    {"libx264", "preset=medium:crf=18", .copies = true, .even = true, .memory_frames = 150},
-    {"libx265", "preset=medium:crf=20", .copies = true, .even = true, .memory_frames = 120},
-    {"libsvtav1", "preset=8:crf=28", .copies = true, .even = true, .memory_frames = 200},
-    {"libaom-av1", "cpu-used=6:crf=24:b=0", .copies = true, .memory_frames = 80},
-    {"libvpx-vp9", "deadline=good:cpu-used=2:crf=24:b=0", .copies = true, .memory_frames = 60},
+    {"libx264", "preset=medium:crf=18", "preset=veryfast:tune=zerolatency:crf=20:forced-idr=1", .copies = true,
+     .even = true, .memory_frames = 150},
+    {"libx265", "preset=medium:crf=20", "preset=superfast:tune=zerolatency:crf=22:forced-idr=1", .copies = true,
+     .even = true, .memory_frames = 120},
+    {"libsvtav1", "preset=8:crf=28", "preset=11:crf=30:la_depth=0", .copies = true, .even = true, .memory_frames = 200},
+    {"libaom-av1", "cpu-used=6:crf=24:b=0", "usage=realtime:cpu-used=9:crf=28:b=0:lag-in-frames=0", .copies = true,
+     .memory_frames = 80},
+    {"libvpx-vp9", "deadline=good:cpu-used=2:crf=24:b=0",
+     "deadline=realtime:cpu-used=7:row-mt=1:crf=28:b=0:lag-in-frames=0", .copies = true, .memory_frames = 60},
     // Its hidden frames would come as packets of their own.
-    {"libvpx", "deadline=good:cpu-used=2:crf=8:b=20M:auto-alt-ref=0", .copies = true, .memory_frames = 40},
-    {"librav1e", "speed=8:qp=80", .copies = true, .memory_frames = 120},
+    {"libvpx", "deadline=good:cpu-used=2:crf=8:b=20M:auto-alt-ref=0",
+     "deadline=realtime:cpu-used=6:crf=10:b=20M:auto-alt-ref=0:lag-in-frames=0", .copies = true, .memory_frames = 40},
+    {"librav1e", "speed=8:qp=80", "speed=10:qp=100:rav1e-params=low_latency=true", .copies = true,
+     .memory_frames = 120},
     {"prores_ks", "vendor=apl0", .copies = true, .memory_frames = 4},
     {"ffv1", "level=3:g=1:slicecrc=1", .copies = true, .memory_frames = 6},
     // Time bases above 65535 are not to be had in MPEG-4, others than the
     // frame rate's not in MPEG-2.
-    {"mpeg4", "flags=+qscale:global_quality=236:mbd=rd", .counts = true, .memory_frames = 12},
-    {"mpeg2video", "flags=+qscale:global_quality=236:mbd=rd", .counts = true, .memory_frames = 12},
+    {"mpeg4", "flags=+qscale:global_quality=236:mbd=rd", "flags=+qscale:global_quality=354:mbd=simple", .counts = true,
+     .memory_frames = 12},
+    {"mpeg2video", "flags=+qscale:global_quality=236:mbd=rd", "flags=+qscale+low_delay:global_quality=354:mbd=simple",
+     .counts = true, .memory_frames = 12},
     {"mjpeg", "flags=+qscale:global_quality=236", .memory_frames = 4},
     {"png", "", .copies = true, .memory_frames = 3},
     {"tiff", "compression_algo=lzw", .copies = true, .memory_frames = 3},
     {"bmp", "", .copies = true, .memory_frames = 2},
-    {"h264_nvenc", "preset=p5:rc=vbr:cq=19:b=0", .copies = true, .memory_frames = 40},
-    {"hevc_nvenc", "preset=p5:rc=vbr:cq=21:b=0", .copies = true, .memory_frames = 40},
-    {"av1_nvenc", "preset=p5:rc=vbr:cq=27:b=0", .copies = true, .memory_frames = 40},
+    {"h264_nvenc", "preset=p5:rc=vbr:cq=19:b=0", "preset=p4:tune=ull:zerolatency=1:rc=vbr:cq=21:b=0:forced-idr=1",
+     .copies = true, .memory_frames = 40},
+    {"hevc_nvenc", "preset=p5:rc=vbr:cq=21:b=0", "preset=p4:tune=ull:zerolatency=1:rc=vbr:cq=23:b=0:forced-idr=1",
+     .copies = true, .memory_frames = 40},
+    {"av1_nvenc", "preset=p5:rc=vbr:cq=27:b=0", "preset=p4:tune=ull:zerolatency=1:rc=vbr:cq=29:b=0:forced-idr=1",
+     .copies = true, .memory_frames = 40},
 };
-static const struct encode_traits unknown = {"", "", .memory_frames = 60};
+static const struct encode_traits unknown = {"", "", "", .memory_frames = 60};
 
 static const struct encode_traits *find_traits(const char *name)
 {
@@ -54,10 +66,18 @@ static const struct encode_traits *find_traits(const char *name)
 
 // ---- encoder ------------------------------------------------------------------
 
+// Whether RTP has a payload for it.
+static bool rtp_holds(enum AVCodecID id)
+{
+    return id == AV_CODEC_ID_H264 || id == AV_CODEC_ID_HEVC || id == AV_CODEC_ID_VP8 || id == AV_CODEC_ID_VP9 ||
+           id == AV_CODEC_ID_MPEG4 || id == AV_CODEC_ID_MPEG2VIDEO || id == AV_CODEC_ID_MJPEG;
+}
+
 static bool container_holds(const AVOutputFormat *container, enum AVCodecID id)
 {
     if (!container) return true;
-    if (!strcmp(container->name, "mpegts")) // the muxer does not tell
+    if (!strcmp(container->name, "rtsp")) return rtp_holds(id); // these muxers do not tell
+    if (!strcmp(container->name, "mpegts") || !strcmp(container->name, "rtp_mpegts"))
         return id == AV_CODEC_ID_H264 || id == AV_CODEC_ID_HEVC || id == AV_CODEC_ID_MPEG2VIDEO ||
                id == AV_CODEC_ID_MPEG1VIDEO || id == AV_CODEC_ID_MPEG4;
     return avformat_query_codec(container, id, FF_COMPLIANCE_NORMAL) == 1;

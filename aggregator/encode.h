@@ -5,7 +5,7 @@
 // implementations; encode_sw.c: libavcodec with pictures in main memory.
 //
 // A segment has a fresh encoder with constant settings, so that its bytes
-// follow from the segment alone.
+// follow from the segment alone. A frame whose pict_type is I becomes a keyframe.
 #ifndef REEL_AGGREGATOR_ENCODE_H
 #define REEL_AGGREGATOR_ENCODE_H
 
@@ -17,6 +17,7 @@
 struct encode_traits {
     const char *name;     // libavcodec's
     const char *defaults; // options, "k=v:k=v"; the user's go on top
+    const char *live;     // those for live video: each picture comes out as it went in
     bool copies;          // lets go of a picture inside the call
     bool counts;          // cannot have any time base: gets frame numbers
     bool even;            // refuses odd sizes where chroma is subsampled
@@ -46,6 +47,7 @@ struct encode_params {
     struct reel_colour colour;
     struct reel_rational sar, time_base, frame_rate;
     bool global_header; // parameter sets in extradata, not in the packets
+    bool live;          // no picture waits for a later one
     bool interlaced, top_first;
     const struct reel_media *media; // HDR data
 };

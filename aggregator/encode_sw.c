@@ -23,8 +23,9 @@ struct encoder_sw {
     struct picture_pool drawn;
     bool counts;
     bool sent, ended; // a picture; the last packet came out
-    int64_t *pts;     // counts: of frame i at [i - pts_from]
-    size_t n_pts, room_pts;
+    // counts: timestamps of frames [pts_from, n_pts), frame i at [i - pts_from]
+    int64_t *pts;
+    size_t pts_from, n_pts, room_pts;
     struct reel_rational time_base, frame_rate;
     struct reel_colour colour;
 };
@@ -76,7 +77,7 @@ static const char *inner_options(const struct encode_params *p, char *buf, size_
     int at = 0;
 #define ADD(...) at += snprintf(buf + at, (size_t)at < bytes ? bytes - (size_t)at : 0, __VA_ARGS__)
     if (!strcmp(name, "libx265")) {
-        ADD("info=0:log-level=error:pools=%d:frame-threads=%d", p->threads, p->threads < 4 ? 1 : 2);
+        ADD("info=0:log-level=error:pools=%d:frame-threads=%d", p->threads, p->threads < 4 || p->live ? 1 : 2);
         if (h.has_display)
             ADD(":master-display=G(%u,%u)B(%u,%u)R(%u,%u)WP(%u,%u)L(%u,%u)", h.gx, h.gy, h.bx, h.by, h.rx, h.ry, h.wx,
                 h.wy, h.max, h.min);
@@ -88,7 +89,7 @@ static const char *inner_options(const struct encode_params *p, char *buf, size_
                 h.wy, h.max, h.min);
         if (h.has_light) ADD("%scll=%u,%u", at ? ":" : "", h.cll, h.fall);
     } else if (!strcmp(name, "libsvtav1")) {
-        ADD("lp=%d", p->threads);
+        ADD("lp=%d%s", p->threads, p->live ? ":pred-struct=1:scd=0" : ""); // low delay, P frames
         if (h.has_display)
             ADD(":mastering-display=G(%.5f,%.5f)B(%.5f,%.5f)R(%.5f,%.5f)WP(%.5f,%.5f)L(%.4f,%.4f)", h.gx / 5e4,
                 h.gy / 5e4, h.bx / 5e4, h.by / 5e4, h.rx / 5e4, h.ry / 5e4, h.wx / 5e4, h.wy / 5e4, h.max / 1e4,
@@ -108,12 +109,25 @@ static const char *inner_key(const char *name)
     return NULL;
 }
 
+// Seconds between keyframes of live video: who begins to look waits half of it.
+#define LIVE_KEY_SECONDS 2
+
+static void set_live(const struct encode_params *p, AVCodecContext *c)
+{
+    c->max_b_frames = 0;
+    double rate = av_q2d(c->framerate);
+    c->gop_size = rate > 1 && rate < 1000 ? (int)(LIVE_KEY_SECONDS * rate + 0.5) : 50;
+    // Frame threads give each picture out only when all have one.
+    if (c->codec->capabilities & AV_CODEC_CAP_FRAME_THREADS && !(c->codec->capabilities & AV_CODEC_CAP_SLICE_THREADS))
+        c->thread_count = 1;
+}
+
 // Defaults, then what pins the bytes, then the user's own, which win.
 static enum reel_err gather_options(const struct encode_params *p, AVDictionary **out)
 {
     const char *name = p->choice->codec->name;
     const struct encode_traits *traits = p->choice->traits;
-    if (av_dict_parse_string(out, traits->defaults, "=", ":", 0) < 0)
+    if (av_dict_parse_string(out, p->live && traits->live ? traits->live : traits->defaults, "=", ":", 0) < 0)
         return reel_fail(REEL_ERR_FAULT, "could not read the default options of encoder \"%s\"", name);
     AVDictionary *user = NULL;
     if (av_dict_parse_string(&user, p->opts, "=", ":", 0) < 0) {
@@ -192,6 +206,7 @@ static void set_context(const struct encode_params *p, struct encoder_sw *e)
         c->field_order = p->top_first ? AV_FIELD_TT : AV_FIELD_BB;
         if (keeps_fields(codec)) c->flags |= AV_CODEC_FLAG_INTERLACED_DCT | AV_CODEC_FLAG_INTERLACED_ME;
     }
+    if (p->live) set_live(p, c);
 }
 
 // x264 and x265 leave a limited range unsaid where nothing else of the colour
@@ -295,6 +310,10 @@ static enum reel_err open_sw(const struct encode_params *p, struct encoder **out
                             encode_log_text(why));
     }
     if (!err) err = check_leftovers(p, options);
+    if (!err && p->live && e->counts && e->ctx->has_b_frames)
+        err = reel_fail(REEL_ERR_CONFIG,
+                        "could not use --encoder_opts \"%s\": live video of encoder \"%s\" cannot have B frames",
+                        p->opts, p->choice->codec->name);
     if (!err) err = say_range(p, e);
     av_dict_free(&options);
     if (err)
@@ -308,15 +327,27 @@ static enum reel_err open_sw(const struct encode_params *p, struct encoder **out
 
 static enum reel_err remember_pts(struct encoder_sw *e, int64_t pts)
 {
-    if (e->n_pts == e->room_pts) {
+    size_t n = e->n_pts - e->pts_from;
+    if (n == e->room_pts) {
         size_t room = e->room_pts ? 2 * e->room_pts : 256;
         int64_t *more = realloc(e->pts, room * sizeof *more);
         if (!more) return reel_fail(REEL_ERR_NOMEM, "could not encode: out of memory");
         e->pts = more;
         e->room_pts = room;
     }
-    e->pts[e->n_pts++] = pts;
+    e->pts[n] = pts;
+    e->n_pts++;
     return REEL_OK;
+}
+
+// Those far before the frame whose packet came last are of no use any more.
+static void forget_pts(struct encoder_sw *e, size_t at)
+{
+    const size_t keep = 64; // more than any codec reorders
+    if (at < 2 * keep) return;
+    size_t gone = at - keep, n = e->n_pts - e->pts_from;
+    memmove(e->pts, e->pts + gone, (n - gone) * sizeof *e->pts);
+    e->pts_from += gone;
 }
 
 static enum reel_err refused(struct encoder_sw *e, int rc)
@@ -381,11 +412,13 @@ static enum reel_err receive_sw(struct encoder *base, AVPacket *packet)
     if (rc >= 0) rc = filter_range(e, packet);
     if (rc < 0) return refused(e, rc);
     if (!e->counts) return REEL_OK;
-    if (packet->pts < 0 || (size_t)packet->pts >= e->n_pts)
+    if (packet->pts < (int64_t)e->pts_from || packet->pts >= (int64_t)e->n_pts)
         return reel_fail(REEL_ERR_FAULT, "could not encode with \"%s\": a packet of a frame that was not sent",
                          e->ctx->codec->name);
-    packet->pts = e->pts[packet->pts];
+    size_t at = (size_t)packet->pts - e->pts_from;
+    packet->pts = e->pts[at];
     packet->dts = AV_NOPTS_VALUE;
+    forget_pts(e, at);
     return REEL_OK;
 }
 

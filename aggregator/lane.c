@@ -18,7 +18,9 @@ struct lane {
     struct reel_stat_row *row;
     struct image *image;
     struct sink *sink;
-    // Frames that wait: numbers [done, next), n at [n % room].
+    struct live *live;
+    // Frames that wait: the done-th to the one before the next-th, i at [i % room]. In
+    // a live job their numbers have gaps, else the i-th is frame i.
     struct reel_rec_frame *queue;
     uint32_t room, done, next;
     bool finishing, committed, failed;
@@ -37,6 +39,7 @@ enum reel_err lane_open(const struct lane_params *params, struct lane **out_lane
                        .out = params->out,
                        .release = params->release,
                        .row = params->row,
+                       .live = params->live,
                        .room = open->in_slots};
     struct encoder *encoder = NULL;
     enum reel_err err = REEL_OK;
@@ -60,7 +63,8 @@ enum reel_err lane_open(const struct lane_params *params, struct lane **out_lane
         if (err) encode_close(&encoder);
     }
     if (!err) {
-        struct sink_params sink = {&l->plan, open->segment, encoder};
+        struct sink_params sink = {&l->plan, open->segment, encoder, l->live};
+        if (l->live) live_begin(l->live);
         err = sink_open(&sink, &l->sink);
     }
     if (err)
@@ -81,11 +85,19 @@ void lane_close(struct lane **lane)
     *lane = NULL;
 }
 
+// The smallest number that the next frame may have.
+static uint32_t next_number(const struct lane *l)
+{
+    return l->live && l->next ? l->queue[(l->next - 1) % l->room].n + 1 : l->next;
+}
+
 enum reel_err lane_frame(struct lane *l, const struct reel_rec_frame *rec)
 {
-    if (rec->n != l->next || l->finishing)
+    uint32_t least = next_number(l);
+    bool fits = l->live ? rec->n >= least : rec->n == least;
+    if (!fits || l->finishing)
         return reel_fail(REEL_ERR_PROTO, "could not take frame %u of lane %u: frame %u is the next", rec->n, l->index,
-                         l->next);
+                         least);
     if (l->next - l->done >= l->room)
         return reel_fail(REEL_ERR_PROTO, "could not take frame %u of lane %u: %u wait already", rec->n, l->index,
                          l->room);
@@ -109,6 +121,7 @@ static enum reel_err put(struct lane *l, const struct sink_frame *frame)
     int64_t from = reel_now_us();
     enum reel_err err = sink_put(l->sink, frame);
     reel_stat_add(&l->row->run_us, (uint64_t)(reel_now_us() - from));
+    if (!err && l->live && !l->sink->ops->later) live_wrote(l->live, frame->pts);
     return err;
 }
 
@@ -148,6 +161,10 @@ static enum reel_err put_results(struct lane *l, const struct reel_rec_frame *re
 static enum reel_err do_frame(struct lane *l, const struct reel_rec_frame *rec)
 {
     enum reel_err err;
+    if (l->live) {
+        const struct reel_stamp *stamp = (const struct reel_stamp *)reel_ring_slot(l->in, rec->in_slot);
+        live_expect(l->live, rec->pts, stamp->written_us);
+    }
     if (l->plan.wants == PLAN_PICTURE) {
         err = image_send(l->image, rec);
         if (!err) err = put_pictures(l);
@@ -174,7 +191,10 @@ static enum reel_err end(struct lane *l, struct reel_rec_committed *out)
     int64_t from = reel_now_us();
     if (!err) err = sink_finish(&l->sink, &done);
     reel_stat_add(&l->row->run_us, (uint64_t)(reel_now_us() - from));
-    if (!err && done.frames != l->next)
+    struct live_count count = {0};
+    if (!err && l->live) live_attempt(l->live, &count);
+    if (l->live) done.frames = (uint32_t)count.written;
+    if (!err && done.frames + count.unsent != l->next)
         err = reel_fail(REEL_ERR_FAULT, "could not write segment %u: %u frames went in, %u came out", l->segment,
                         l->next, done.frames);
     if (err) return err;
@@ -185,8 +205,11 @@ static enum reel_err end(struct lane *l, struct reel_rec_committed *out)
                                        .job = l->job.id,
                                        .segment = l->segment,
                                        .frames = done.frames,
-                                       .bytes = done.bytes};
-    memcpy(out->sha256, done.sha256, sizeof out->sha256);
+                                       .unsent = (uint32_t)count.unsent,
+                                       .bytes = done.bytes,
+                                       .file = l->live ? live_file_number(l->live) : 0};
+    memcpy(out->latency_us, count.latency_us, sizeof out->latency_us);
+    if (!l->live) memcpy(out->sha256, done.sha256, sizeof out->sha256);
     l->committed = true;
     return REEL_EOF;
 }
@@ -195,6 +218,7 @@ enum reel_err lane_step(struct lane *l, struct reel_rec_committed *out_committed
 {
     if (l->failed || l->committed) return REEL_AGAIN;
     if (l->done == l->next) return l->finishing ? end(l, out_committed) : REEL_AGAIN;
+    if (!sink_ready(l->sink)) return REEL_AGAIN;
     const struct reel_rec_frame *rec = &l->queue[l->done % l->room];
     atomic_store_explicit(&l->row->job, l->job.id, memory_order_relaxed);
     atomic_store_explicit(&l->row->frame, rec->n, memory_order_relaxed);
@@ -217,7 +241,7 @@ uint32_t lane_job(const struct lane *lane)
 
 uint32_t lane_at(const struct lane *lane)
 {
-    return lane->done < lane->next ? lane->done : REEL_NO_FRAME;
+    return lane->done < lane->next ? lane->queue[lane->done % lane->room].n : REEL_NO_FRAME;
 }
 
 void lane_set_failed(struct lane *lane)

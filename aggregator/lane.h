@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // One lane's epoch in this process: the frames that wait, the picture made of
-// each, the sink. Frames are taken strictly in the order n = 0, 1, 2...; a step
-// does one of them, so that no lane waits long for another.
+// each, the sink. Frames are taken strictly in the order n = 0, 1, 2... (in a live
+// job numbers are missing); a step does one of them, so that no lane waits long for
+// another.
 #ifndef REEL_AGGREGATOR_LANE_H
 #define REEL_AGGREGATOR_LANE_H
 
+#include "aggregator/live/live.h"
 #include "aggregator/plan.h"
 #include "aggregator/release.h"
 #include "common/ring.h"
@@ -20,16 +22,18 @@ struct lane_params {
     struct reel_ring *in, *out; // mapped; those in host memory are configured here; borrowed
     struct release *release;
     struct reel_stat_row *row;
+    struct live *live; // of a live job, borrowed; else NULL
 };
 
 enum reel_err lane_open(const struct lane_params *params, struct lane **out_lane);
 // Gives everything back and removes the unfinished part. Accepts &NULL.
 void lane_close(struct lane **lane);
 
-// PROTO when it is not the next one, or there are more than slots.
+// PROTO when it is not the next one (live: not a later one), or there are more than
+// slots.
 enum reel_err lane_frame(struct lane *lane, const struct reel_rec_frame *rec);
 enum reel_err lane_finish(struct lane *lane, uint32_t frames);
-// Does one frame, or the end. AGAIN: nothing to do; EOF: the part is committed
+// Does one frame, or the end. AGAIN: nothing to do, or the sink has no room; EOF: the part is committed
 // (*out_committed is filled, once).
 enum reel_err lane_step(struct lane *lane, struct reel_rec_committed *out_committed);
 

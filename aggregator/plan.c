@@ -22,14 +22,58 @@
 
 // ---- kinds ------------------------------------------------------------------
 
-const char *plan_container_name(const char *output)
+static const char *container_of_file(const char *name, size_t n)
 {
     static const char *const names[][2] = {{".mp4", "mp4"}, {".m4v", "mp4"},   {".mkv", "matroska"},
                                            {".mov", "mov"}, {".webm", "webm"}, {".ts", "mpegts"}};
-    const char *dot = strrchr(output, '.');
+    size_t dot = n;
+    while (dot && name[dot - 1] != '.' && name[dot - 1] != '/') dot--;
     for (size_t i = 0; dot && i < sizeof names / sizeof *names; i++)
-        if (!strcasecmp(dot, names[i][0])) return names[i][1];
+        if (strlen(names[i][0]) == n - dot + 1 && !strncasecmp(name + dot - 1, names[i][0], n - dot + 1))
+            return names[i][1];
     return NULL;
+}
+
+// What goes by an address: what its protocol was made for, else a transport stream.
+static const char *container_of_address(const char *url)
+{
+    static const char *const names[][2] = {{"rtmp", "flv"}, {"rtmps", "flv"}, {"rtsp", "rtsp"}, {"rtp", "rtp_mpegts"}};
+    size_t n = strcspn(url, ":");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i][0]) == n && !strncasecmp(url, names[i][0], n)) return names[i][1];
+    const char *name = !strncasecmp(url, "http", 4) ? container_of_file(url, strcspn(url, "?#")) : NULL;
+    return name ? name : "mpegts";
+}
+
+const char *plan_container_name(const char *output)
+{
+    return reel_is_url(output) ? container_of_address(output) : container_of_file(output, strlen(output));
+}
+
+bool plan_is_video(enum reel_output_kind kind)
+{
+    return kind == REEL_OUTPUT_VIDEO || kind == REEL_OUTPUT_STREAM;
+}
+
+// Whether this build of libavformat can send to an address.
+static bool has_protocol(const char *url)
+{
+    size_t n = strcspn(url, ":");
+    void *at = NULL;
+    if (!strncasecmp(url, "rtsp", n)) return true; // by its muxer alone
+    for (const char *name; (name = avio_enum_protocols(&at, 1));)
+        if (strlen(name) == n && !strncasecmp(url, name, n)) return true;
+    return false;
+}
+
+static enum reel_err find_container(struct plan *p)
+{
+    const char *name = plan_container_name(p->job.output);
+    p->container = name ? av_guess_format(name, NULL, NULL) : NULL;
+    if (!p->container || (reel_is_url(p->job.output) && !has_protocol(p->job.output)))
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not write \"%s\": this FFmpeg has no writer for it",
+                         p->job.output);
+    return REEL_OK;
 }
 
 static const char *image_encoder(const char *output)
@@ -77,12 +121,9 @@ static enum reel_err begin(const struct reel_settings *settings, const struct re
     p->wants = job->kind == REEL_OUTPUT_NULL    ? PLAN_NOTHING
                : job->kind == REEL_OUTPUT_JSONL ? PLAN_RESULTS
                                                 : PLAN_PICTURE;
-    if (job->kind == REEL_OUTPUT_VIDEO) {
-        const char *name = plan_container_name(job->output);
-        p->container = name ? av_guess_format(name, NULL, NULL) : NULL;
-        if (!p->container)
-            return reel_fail(REEL_ERR_UNSUPPORTED, "could not write \"%s\": this FFmpeg has no writer for it",
-                             job->output);
+    if (plan_is_video(job->kind)) {
+        enum reel_err err = find_container(p);
+        if (err) return err;
         snprintf(p->encoder_name, sizeof p->encoder_name, "%s", settings->encoder);
     } else if (job->kind == REEL_OUTPUT_IMAGES) {
         snprintf(p->encoder_name, sizeof p->encoder_name, "%s", image_encoder(job->output));
@@ -219,7 +260,7 @@ static struct encode_params params_for(const struct plan *p)
 {
     return (struct encode_params){
         .choice = &p->choice,
-        .opts = p->job.kind == REEL_OUTPUT_VIDEO && !p->without_opts ? p->settings->encoder_opts : "",
+        .opts = plan_is_video(p->job.kind) && !p->without_opts ? p->settings->encoder_opts : "",
         .threads = p->settings->encoder_threads,
         .width = p->final_width,
         .height = p->final_height,
@@ -227,6 +268,7 @@ static struct encode_params params_for(const struct plan *p)
         .sar = p->final_sar,
         .time_base = p->media.time_base,
         .frame_rate = p->media.frame_rate,
+        .live = p->settings->live,
         .global_header = p->container && p->container->flags & AVFMT_GLOBALHEADER,
         .interlaced = p->media.flags & REEL_MEDIA_INTERLACED,
         .top_first = p->media.flags & REEL_MEDIA_TOP_FIRST,
@@ -300,7 +342,7 @@ static enum reel_err try_encoder(struct plan *p, struct encoder **out_encoder)
 bool plan_keeps_input(const struct plan *p)
 {
     struct reel_pixel_format last, f = p->format;
-    return p->wants == PLAN_PICTURE && p->job.kind == REEL_OUTPUT_VIDEO && p->task != REEL_TASK_IMAGE && !p->raw_mask &&
+    return p->wants == PLAN_PICTURE && plan_is_video(p->job.kind) && p->task != REEL_TASK_IMAGE && !p->raw_mask &&
            !*p->settings->post_filter && f.layout == REEL_PIX_YUV && f.log2_chroma_w == 1 && f.log2_chroma_h == 1 &&
            picture_slot_format(p->final_format, &last) && (last.layout == REEL_PIX_YUV || last.layout == REEL_PIX_NV) &&
            last.log2_chroma_w == 1 && last.log2_chroma_h == 1 && last.depth == f.depth &&
@@ -327,7 +369,7 @@ static void say_losses(struct plan *p)
 {
     const struct reel_media *m = &p->media;
     const struct encode_choice *c = &p->choice;
-    if (p->job.kind != REEL_OUTPUT_VIDEO) {
+    if (!plan_is_video(p->job.kind)) {
         memset(&p->kept, REEL_KEPT_UNASKED, sizeof p->kept);
         return;
     }
@@ -387,7 +429,7 @@ static enum reel_err choose_slot(struct plan *p, const struct reel_rec_shaped *s
     *out_w = shaped->width;
     *out_h = shaped->height;
     *out_format = complete_wish(p, shaped);
-    if (p->job.kind != REEL_OUTPUT_VIDEO && p->job.kind != REEL_OUTPUT_IMAGES) return REEL_OK;
+    if (!plan_is_video(p->job.kind) && p->job.kind != REEL_OUTPUT_IMAGES) return REEL_OK;
     struct encode_choice c;
     enum reel_err err = encode_choose(p->encoder_name, p->container, *out_format, (int)*out_w, (int)*out_h, 0, &c);
     if (!err) *out_format = slot_for(shaped, c.format, *out_format);

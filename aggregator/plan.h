@@ -34,8 +34,8 @@ struct plan {
     struct reel_colour colour;
 
     // What goes into the encoder (PLAN_PICTURE).
-    const AVOutputFormat *container; // VIDEO
-    char encoder_name[64];           // VIDEO, IMAGES; "" by container
+    const AVOutputFormat *container; // VIDEO, STREAM
+    char encoder_name[64];           // VIDEO, STREAM, IMAGES; "" by container
     bool without_opts;               // --encoder_opts are for an encoder that is not there
     struct encode_choice choice;     // codec NULL: MD5
     enum AVPixelFormat final_format;
@@ -46,14 +46,16 @@ struct plan {
     char notes[REEL_TEXT_BYTES]; // lines for the user, "" when there is nothing to say
 };
 
-// libavformat's name for the container of an output file, by its ending; NULL
-// when it is no video file.
+// libavformat's name for the container of an output, by its ending or scheme; NULL
+// when it is no video.
 const char *plan_container_name(const char *output);
+// Whether outputs of a kind are coded video.
+bool plan_is_video(enum reel_output_kind kind);
 
 // Fills *out_proven and *out_plan. Errors: CONFIG, UNSUPPORTED, NOMEM, IO.
 enum reel_err plan_prove(const struct reel_settings *settings, const struct reel_job *job,
                          const struct reel_rec_prove *prove, struct plan *out_plan, struct reel_rec_proven *out_proven);
-// As decided at the proof. *out_encoder is open (VIDEO), else NULL.
+// As decided at the proof. *out_encoder is open (VIDEO, STREAM, IMAGES), else NULL.
 enum reel_err plan_open(const struct reel_settings *settings, const struct reel_job *job,
                         const struct reel_rec_open *open, struct plan *out_plan, struct encoder **out_encoder);
 // Whether the input's pictures go to a video encoder in 4:2:0 and as they are, but

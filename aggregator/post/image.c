@@ -256,7 +256,7 @@ enum reel_err image_send(struct image *im, const struct reel_rec_frame *rec)
     if ((err = make(im, rec, taken, &lent, &frame))) return err;
     while (frame->nb_side_data) av_frame_remove_side_data(frame, frame->side_data[0]->type); // of a repeated picture
     set_properties(im, rec, frame);
-    if (stamp.aux_bytes && im->p.plan->job.kind == REEL_OUTPUT_VIDEO) attach_side_data(im, rec, stamp.aux_bytes, frame);
+    if (stamp.aux_bytes && plan_is_video(im->p.plan->job.kind)) attach_side_data(im, rec, stamp.aux_bytes, frame);
     if (!lent) release_return(im->p.release, taken);
     av_frame_free(&im->last);
     im->last = av_frame_clone(frame);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "aggregator/live/live.h"
 #include "aggregator/post/masks.h"
 #include "aggregator/sink/sink.h"
 #include "common/json.h"
@@ -20,6 +21,7 @@ struct jsonl {
     const struct plan *plan;
     struct labels *labels;
     uint32_t frames;
+    uint64_t first; // number of the first line's frame
     // The line in the making.
     char *line;
     size_t used, room;
@@ -238,13 +240,14 @@ static enum reel_err jsonl_open(const struct sink_params *params, struct sink **
     if (!s) return reel_fail(REEL_ERR_NOMEM, "could not open a part: out of memory");
     s->base.ops = &sink_jsonl;
     s->plan = params->plan;
+    s->first = params->live ? live_frames(params->live) : 0;
     const struct reel_settings *set = params->plan->settings;
     enum reel_task task = params->plan->task;
     enum reel_err err = labels_load(task == REEL_TASK_DETECT     ? set->detect.labels
                                     : task == REEL_TASK_CLASSIFY ? set->classify.labels
                                                                  : set->segment.labels,
                                     &s->labels);
-    if (!err) err = sink_text_begin(&s->text, &params->plan->job, params->segment);
+    if (!err) err = sink_text_begin(&s->text, params);
     if (err)
         jsonl_close(s);
     else
@@ -258,7 +261,7 @@ static enum reel_err jsonl_put(struct sink *sink, const struct sink_frame *f)
     const struct reel_media *m = &s->plan->media;
     enum reel_err err = REEL_OK;
     s->used = 0;
-    put(s, "{\"frame\":%u,\"pts\":", s->frames++);
+    put(s, "{\"frame\":%llu,\"pts\":", (unsigned long long)(s->first + s->frames++));
     put_number(s, m->time_base.den ? (double)f->pts * m->time_base.num / m->time_base.den : NAN, 6);
     switch (s->plan->task) {
     case REEL_TASK_CLASSIFY:

@@ -46,8 +46,8 @@ static enum reel_err md5_open(const struct sink_params *params, struct sink **ou
     s->plan = params->plan;
     s->md5 = av_md5_alloc();
     enum reel_err err = s->md5 ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not open a part: out of memory");
-    if (!err) err = sink_text_begin(&s->text, &params->plan->job, params->segment);
-    if (!err) err = put_head(s);
+    if (!err) err = sink_text_begin(&s->text, params);
+    if (!err && sink_text_is_new(&s->text)) err = put_head(s);
     if (err)
         md5_close(s);
     else

@@ -6,6 +6,8 @@
 
 #include "aggregator/sink/mux_head.h"
 
+#define LIVE_FRAGMENT_US 200000 // of a live .mp4: what is lost at most when all die
+
 static enum reel_err add_video(const struct mux_head *h, AVFormatContext *oc)
 {
     AVStream *st = avformat_new_stream(oc, NULL);
@@ -117,6 +119,7 @@ static bool usual_key(const char *key)
 
 void mux_container_options(const struct mux_head *h, AVDictionary **options)
 {
+    if (h->live && mux_is_format(h, "flv")) av_dict_set(options, "flvflags", "no_duration_filesize", 0);
     if (!mux_is_format(h, "mp4") && !mux_is_format(h, "mov")) return;
     // Exact timestamps; small denominators libavformat multiplies by itself.
     if (h->video->time_base.den > 1000) av_dict_set_int(options, "video_track_timescale", h->video->time_base.den, 0);
@@ -129,7 +132,10 @@ void mux_container_options(const struct mux_head *h, AVDictionary **options)
             return;
         }
     while ((e = av_dict_get(h->globals, "", e, AV_DICT_IGNORE_SUFFIX))) free_form |= !usual_key(e->key);
-    av_dict_set(options, "movflags", free_form ? "+faststart+use_metadata_tags" : "+faststart", 0);
+    // A fragment is readable by itself; one of a single picture would be half boxes.
+    av_dict_set(options, "movflags", h->live ? "+empty_moov+default_base_moof" : "+faststart", 0);
+    if (h->live) av_dict_set_int(options, "frag_duration", LIVE_FRAGMENT_US, 0);
+    if (free_form) av_dict_set(options, "movflags", "+use_metadata_tags", AV_DICT_APPEND);
 }
 
 static enum reel_err set_chapters(const struct mux_head *h, AVFormatContext *oc)
@@ -169,10 +175,24 @@ static bool ts_names(const struct copied *c)
     return false;
 }
 
+// What has a payload of its own in RTP.
+static bool rtp_names(const struct copied *c)
+{
+    static const enum AVCodecID ids[] = {AV_CODEC_ID_AAC,       AV_CODEC_ID_OPUS,     AV_CODEC_ID_MP2,
+                                         AV_CODEC_ID_MP3,       AV_CODEC_ID_AC3,      AV_CODEC_ID_VORBIS,
+                                         AV_CODEC_ID_PCM_MULAW, AV_CODEC_ID_PCM_ALAW, AV_CODEC_ID_ADPCM_G722};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        if (c->par->codec_type == AVMEDIA_TYPE_AUDIO && c->par->codec_id == ids[i]) return true;
+    return false;
+}
+
 // Whether a copied stream can stand beside the video: tried on a header that
 // goes nowhere.
 static bool can_hold(struct mux_head *h, const struct copied *c)
 {
+    if (h->live && mux_is_cover(c)) return false;      // it would have to be there before the first frame
+    if (mux_is_format(h, "rtsp")) return rtp_names(c); // a header would connect
+    if (mux_is_format(h, "rtp_mpegts")) return ts_names(c);
     if (mux_is_format(h, "mpegts") && !ts_names(c)) return false;
     AVFormatContext *oc = NULL;
     if (avformat_alloc_output_context2(&oc, h->format, NULL, NULL) < 0) return false;
@@ -181,6 +201,7 @@ static bool can_hold(struct mux_head *h, const struct copied *c)
     oc->flags |= AVFMT_FLAG_BITEXACT;
     bool ok = !add_video(h, oc) && !add_copied(h, c, oc) && avio_open_dyn_buf(&oc->pb) >= 0;
     if (ok) {
+        if (h->live) mux_container_options(h, &options); // an empty moov asks for more
         encode_log_clear();
         ok = avformat_write_header(oc, &options) >= 0;
         avio_close_dyn_buf(oc->pb, &nothing);

@@ -50,14 +50,8 @@ static enum reel_err put_stream(struct part *p)
     struct reel_pack_stream *s = calloc(1, sizeof *s);
     if (!s) return reel_fail(REEL_ERR_NOMEM, "could not write a part: out of memory");
     encode_describe(p->encoder, s);
-    const struct reel_media *m = p->media;
-    AVContentLightMetadata light = {.MaxCLL = m->max_cll, .MaxFALL = m->max_fall};
-    if (m->flags & REEL_MEDIA_HAS_MASTERING && m->mastering_bytes <= sizeof m->mastering)
-        s->side[s->n_side++] =
-            (struct reel_pack_side){AV_PKT_DATA_MASTERING_DISPLAY_METADATA, m->mastering_bytes, m->mastering};
-    if (m->flags & REEL_MEDIA_HAS_LIGHT_LEVEL)
-        s->side[s->n_side++] =
-            (struct reel_pack_side){AV_PKT_DATA_CONTENT_LIGHT_LEVEL, sizeof light, (const uint8_t *)&light};
+    struct sink_hdr hdr;
+    sink_put_hdr(p->media, &hdr, s);
     enum reel_err err = reel_pack_put_stream(p->writer, s);
     free(s);
     return err;

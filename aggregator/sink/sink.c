@@ -9,12 +9,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aggregator/live/live.h"
+
 const struct sink_ops *sink_of(enum reel_output_kind kind)
 {
     switch (kind) {
     case REEL_OUTPUT_VIDEO:
-    case REEL_OUTPUT_STREAM:
         return &sink_video;
+    case REEL_OUTPUT_STREAM:
+        return &sink_stream;
     case REEL_OUTPUT_IMAGES:
         return &sink_images;
     case REEL_OUTPUT_JSONL:
@@ -30,6 +33,11 @@ const struct sink_ops *sink_of(enum reel_output_kind kind)
 enum reel_err sink_open(const struct sink_params *params, struct sink **out_sink)
 {
     return sink_of(params->plan->job.kind)->open(params, out_sink);
+}
+
+bool sink_ready(struct sink *sink)
+{
+    return !sink->ops->ready || sink->ops->ready(sink);
 }
 
 enum reel_err sink_put(struct sink *sink, const struct sink_frame *frame)
@@ -115,6 +123,17 @@ enum reel_err sink_write_failed(const char *path, int error)
                          : "");
 }
 
+void sink_put_hdr(const struct reel_media *m, struct sink_hdr *hdr, struct reel_pack_stream *s)
+{
+    hdr->light = (AVContentLightMetadata){.MaxCLL = m->max_cll, .MaxFALL = m->max_fall};
+    if (m->flags & REEL_MEDIA_HAS_MASTERING && m->mastering_bytes <= sizeof m->mastering)
+        s->side[s->n_side++] =
+            (struct reel_pack_side){AV_PKT_DATA_MASTERING_DISPLAY_METADATA, m->mastering_bytes, m->mastering};
+    if (m->flags & REEL_MEDIA_HAS_LIGHT_LEVEL)
+        s->side[s->n_side++] =
+            (struct reel_pack_side){AV_PKT_DATA_CONTENT_LIGHT_LEVEL, sizeof hdr->light, (const uint8_t *)&hdr->light};
+}
+
 enum reel_err sink_publish(const char *temporary, const char *output)
 {
     int fd = open(temporary, O_RDONLY | O_CLOEXEC);
@@ -135,18 +154,58 @@ static enum reel_err open_text(struct sink_text *t)
     return REEL_OK;
 }
 
-enum reel_err sink_text_begin(struct sink_text *t, const struct reel_job *job, uint32_t segment)
+// Where the last whole line of a file ends; a process that died may have left a part
+// of one behind it.
+static off_t end_of_lines(FILE *f, off_t size)
 {
-    *t = (struct sink_text){0};
-    reel_part_path(job, segment, t->path);
+    char block[4096];
+    while (size > 0) {
+        off_t from = size > (off_t)sizeof block ? size - (off_t)sizeof block : 0;
+        ssize_t n = pread(fileno(f), block, (size_t)(size - from), from);
+        const char *end = n > 0 ? memrchr(block, '\n', (size_t)n) : NULL;
+        if (n <= 0 || end) return end ? from + (end + 1 - block) : size;
+        size = from;
+    }
+    return 0;
+}
+
+static enum reel_err open_live_text(struct sink_text *t, struct live *live)
+{
+    bool append;
+    enum reel_err err = live_file(live, true, t->path, &append);
+    if (err) return err;
+    t->file = fopen(t->path, append ? "r+e" : "we");
+    if (!t->file && append && errno == ENOENT) t->file = fopen(t->path, "we");
+    struct stat st;
+    if (!t->file || fstat(fileno(t->file), &st))
+        return reel_fail(REEL_ERR_IO, "could not create file \"%s\": %s", t->path, strerror(errno));
+    if (!S_ISREG(st.st_mode)) return REEL_OK;
+    fchmod(fileno(t->file), sink_output_mode());
+    t->bytes = (uint64_t)end_of_lines(t->file, st.st_size);
+    if (ftruncate(fileno(t->file), (off_t)t->bytes) || fseeko(t->file, (off_t)t->bytes, SEEK_SET))
+        return sink_write_failed(t->path, errno);
+    return REEL_OK;
+}
+
+enum reel_err sink_text_begin(struct sink_text *t, const struct sink_params *params)
+{
+    *t = (struct sink_text){.live = params->live != NULL};
+    if (t->live) return open_live_text(t, params->live);
+    reel_part_path(&params->plan->job, params->segment, t->path);
     reel_part_begin(t->path, t->temporary);
     return open_text(t);
+}
+
+bool sink_text_is_new(const struct sink_text *t)
+{
+    return t->bytes == 0;
 }
 
 enum reel_err sink_text_write(struct sink_text *t, const char *data, size_t n)
 {
     if (n && fwrite(data, 1, n, t->file) != n) return sink_write_failed(t->path, errno);
-    reel_sha256_update(&t->sha, data, n);
+    if (t->live && fflush(t->file)) return sink_write_failed(t->path, errno);
+    if (!t->live) reel_sha256_update(&t->sha, data, n);
     t->bytes += n;
     return REEL_OK;
 }
@@ -154,10 +213,12 @@ enum reel_err sink_text_write(struct sink_text *t, const char *data, size_t n)
 enum reel_err sink_text_commit(struct sink_text *t, struct sink_done *out_done)
 {
     enum reel_err err = fflush(t->file) ? sink_write_failed(t->path, errno) : REEL_OK;
-    if (!err) err = reel_commit_file(fileno(t->file), t->temporary, t->path);
+    if (!err && t->live && fsync(fileno(t->file)) && errno != EINVAL) // a pipe has no disk
+        err = sink_write_failed(t->path, errno);
+    if (!err && !t->live) err = reel_commit_file(fileno(t->file), t->temporary, t->path);
     if (!err) {
         out_done->bytes = t->bytes;
-        reel_sha256_final(&t->sha, out_done->sha256);
+        if (!t->live) reel_sha256_final(&t->sha, out_done->sha256);
     }
     sink_text_abandon(t);
     return err;
@@ -167,7 +228,7 @@ void sink_text_abandon(struct sink_text *t)
 {
     if (!t->file) return;
     fclose(t->file);
-    unlink(t->temporary); // after a commit there is none
+    if (!t->live) unlink(t->temporary); // after a commit there is none
     t->file = NULL;
 }
 

@@ -3,7 +3,8 @@
 // Where frames end: one implementation per kind of output. A sink writes one
 // segment's part; join puts the parts of a job together. sink.c: the list, and
 // what several of them need; part.c + mux*.c: video; images.c, jsonl.c, md5.c,
-// null.c.
+// null.c. In a live job (live/live.h) a segment is an attempt, and the sink writes
+// the output itself, behind what is there: stream.c for video, the others as they are.
 #ifndef REEL_AGGREGATOR_SINK_SINK_H
 #define REEL_AGGREGATOR_SINK_SINK_H
 
@@ -19,7 +20,8 @@ struct sink;
 struct sink_params {
     const struct plan *plan; // borrowed until finish or abandon
     uint32_t segment;
-    struct encoder *encoder; // VIDEO, IMAGES: consumed in any case
+    struct encoder *encoder; // VIDEO, STREAM, IMAGES: consumed in any case
+    struct live *live;       // of a live job, borrowed; else NULL
 };
 
 // One frame. Pictures may come later than their FRAME (filters); each has its
@@ -59,13 +61,18 @@ struct sink_check {
 
 struct sink_ops {
     const char *name;
+    bool later; // live: tells by itself what was written (live_wrote), when it was
     // Errors of all: IO (disk full says so), FAULT, NOMEM, CONFIG.
     enum reel_err (*open)(const struct sink_params *params, struct sink **out_sink);
+    // Whether another frame may be put; NULL: always. When not, the bell of the live
+    // job rings as soon as it may.
+    bool (*ready)(struct sink *sink);
     enum reel_err (*put)(struct sink *sink, const struct sink_frame *frame);
     // Flushes and commits. The sink is gone afterwards in any case.
     enum reel_err (*finish)(struct sink *sink, struct sink_done *out_done);
     void (*abandon)(struct sink *sink);
-    // Whether a part of an earlier run is whole; false also when given up.
+    // Whether a part of an earlier run is whole; false also when given up. STREAM has
+    // no parts, and none of these two.
     bool (*verify)(const struct sink_check *check);
     // Errors also: INPUT (a part is damaged), GONE (given up).
     enum reel_err (*join)(const struct sink_join *join, struct reel_rec_muxed *out_muxed);
@@ -76,10 +83,11 @@ struct sink {
     const struct sink_ops *ops;
 };
 
-extern const struct sink_ops sink_video, sink_images, sink_jsonl, sink_md5, sink_null;
+extern const struct sink_ops sink_video, sink_stream, sink_images, sink_jsonl, sink_md5, sink_null;
 const struct sink_ops *sink_of(enum reel_output_kind kind);
 
 enum reel_err sink_open(const struct sink_params *params, struct sink **out_sink);
+bool sink_ready(struct sink *sink);
 enum reel_err sink_put(struct sink *sink, const struct sink_frame *frame);
 // *sink is NULL afterwards.
 enum reel_err sink_finish(struct sink **sink, struct sink_done *out_done);
@@ -100,18 +108,30 @@ unsigned sink_output_mode(void);
 // Syncs and renames a finished output file that lies at `temporary`. Errors: IO.
 enum reel_err sink_publish(const char *temporary, const char *output);
 enum reel_err sink_write_failed(const char *path, int error);
+
+// HDR data of a video stream, for its parts and its live output.
+struct sink_hdr {
+    AVContentLightMetadata light;
+};
+// Adds what media has to a stream; *hdr holds it as long as the stream is used.
+void sink_put_hdr(const struct reel_media *media, struct sink_hdr *hdr, struct reel_pack_stream *stream);
+
 // mux.c
 enum reel_err mux_join(const struct sink_join *join, struct reel_rec_muxed *out_muxed);
 
-// A text file, a part or an output: lines under a temporary name, hashed.
+// A text file, a part or an output: lines under a temporary name, hashed. Of a live
+// job the output itself, each line in the file when it is written.
 struct sink_text {
     FILE *file;
+    bool live;
     struct reel_sha256 sha;
     uint64_t bytes;
     char path[REEL_PATH_BYTES], temporary[REEL_PATH_BYTES];
 };
-// Begins a segment's part. Errors: IO.
-enum reel_err sink_text_begin(struct sink_text *text, const struct reel_job *job, uint32_t segment);
+// Begins a segment's part, or goes on at the end of a live job's output. Errors: IO.
+enum reel_err sink_text_begin(struct sink_text *text, const struct sink_params *params);
+// Whether a head is to be written: there is nothing yet.
+bool sink_text_is_new(const struct sink_text *text);
 enum reel_err sink_text_write(struct sink_text *text, const char *data, size_t n);
 enum reel_err sink_text_commit(struct sink_text *text, struct sink_done *out_done);
 void sink_text_abandon(struct sink_text *text);

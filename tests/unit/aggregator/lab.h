@@ -7,12 +7,14 @@
 #define REEL_TESTS_LAB_H
 
 #include <dirent.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "aggregator/lane.h"
+#include "aggregator/live/live.h"
 #include "aggregator/picture.h"
 #include "aggregator/sink/sink.h"
 #include "tests/check.h"
@@ -30,7 +32,10 @@ struct lab {
     struct reel_rec_prove prove;
     struct lane *lane;
     struct reel_rec_open open;
+    struct live *live; // of a live job, by lab_live()
+    int bell_fd;
     uint32_t next, taken;
+    uint32_t skipped;        // live: numbers that no frame has
     uint64_t taken_bits[64]; // of frames 0..4095
     struct reel_rec_committed committed[64];
     uint32_t segments;
@@ -50,8 +55,16 @@ static inline void lab_init(struct lab *l, enum reel_output_kind kind, const cha
     else
         snprintf(l->output, sizeof l->output, "%s/%s", l->folder, name);
     l->job = (struct reel_job){0, kind, "in.mp4", l->output, l->parts};
-    if (release_create(eventfd(0, EFD_NONBLOCK), &l->release)) abort();
+    l->bell_fd = eventfd(0, EFD_NONBLOCK);
+    if (release_create(l->bell_fd, &l->release)) abort();
     encode_begin();
+}
+
+// The job becomes a live one; again after live_close(), as a process's next life.
+static inline enum reel_err lab_live(struct lab *l)
+{
+    l->settings.live = true;
+    return live_open(&l->settings, &l->job, l->bell_fd, &l->live);
 }
 
 static inline void lab_remove(const char *path)
@@ -75,6 +88,7 @@ static inline void lab_remove(const char *path)
 static inline void lab_fini(struct lab *l)
 {
     lane_close(&l->lane);
+    live_close(&l->live);
     free(l->in.base);
     free(l->out.base);
     free(l->in.pixels);
@@ -149,6 +163,7 @@ static inline enum reel_err lab_open(struct lab *l, uint32_t segment)
                                      .out = l->proven.out,
                                      .media = l->prove.media,
                                      .out_colour = l->proven.out_colour,
+                                     .live = l->live != NULL,
                                      .task = l->prove.shaped.task};
     if (l->on_device) {
         l->open.in_place = REEL_PLACE_DEVICE;
@@ -160,8 +175,8 @@ static inline enum reel_err lab_open(struct lab *l, uint32_t segment)
         enum reel_err err = lab_device_ring(&l->out, l->open.epoch, &l->proven.out, out_slots);
         if (err) return err;
     }
-    struct lane_params params = {&l->settings, &l->job, &l->open, &l->in, &l->out, l->release, &l->row};
-    l->next = l->taken = 0;
+    struct lane_params params = {&l->settings, &l->job, &l->open, &l->in, &l->out, l->release, &l->row, l->live};
+    l->next = l->taken = l->skipped = 0;
     memset(l->taken_bits, 0, sizeof l->taken_bits);
     return lane_open(&params, &l->lane);
 }
@@ -203,7 +218,8 @@ static inline enum reel_err lab_frame_with(struct lab *l, int64_t pts, int64_t d
 {
     uint32_t n = l->next++, in_slot = n % l->open.in_slots, out_slot = n % l->open.out_slots;
     // The lane must have let go of the frame that had this slot.
-    if (n >= l->open.out_slots && !(l->taken_bits[(n - l->open.out_slots) / 64] >> (n - l->open.out_slots) % 64 & 1))
+    if (!l->live && n >= l->open.out_slots &&
+        !(l->taken_bits[(n - l->open.out_slots) / 64] >> (n - l->open.out_slots) % 64 & 1))
         return reel_fail(REEL_ERR_LIMIT, "slot of frame %u is still held at frame %u", n - l->open.out_slots, n);
     lab_draw(&l->in, in_slot, n);
     reel_ring_publish(&l->in, in_slot, n, pts, 0);
@@ -215,7 +231,13 @@ static inline enum reel_err lab_frame_with(struct lab *l, int64_t pts, int64_t d
     struct reel_rec_frame rec = {0, l->open.epoch, n, in_slot, out_slot, flags, pts, duration};
     enum reel_err err = lane_frame(l->lane, &rec);
     struct reel_rec_committed committed;
-    if (!err) err = lane_step(l->lane, &committed);
+    while (!err && (err = lane_step(l->lane, &committed)) == REEL_AGAIN) { // its sink has no room
+        struct pollfd bell = {l->bell_fd, POLLIN, 0};
+        uint64_t rung;
+        err = poll(&bell, 1, 10000) == 1 && read(l->bell_fd, &rung, sizeof rung) == sizeof rung
+                  ? REEL_OK
+                  : reel_fail(REEL_ERR_FAULT, "the sink had no room for ten seconds");
+    }
     lab_collect_taken(l);
     return err;
 }
@@ -228,7 +250,7 @@ static inline enum reel_err lab_frame(struct lab *l, int64_t pts)
 // Flush and commit.
 static inline enum reel_err lab_commit(struct lab *l)
 {
-    enum reel_err err = lane_finish(l->lane, l->next);
+    enum reel_err err = lane_finish(l->lane, l->next - l->skipped);
     struct reel_rec_committed *c = &l->committed[l->segments];
     if (!err) err = lane_step(l->lane, c);
     if (err != REEL_EOF) return err ? err : REEL_ERR_PROTO;
