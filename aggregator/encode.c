@@ -20,14 +20,15 @@
 // Qualities are "looks like the source" in each codec's own scale. Options that
 // would make bytes depend on the machine (pools sized by cores, a text with
 // its instruction sets) are pinned. For live video: without B frames and looking
-// ahead, at a speed that a camera's rate asks for.
+// ahead, at a speed that a camera's rate asks for (SVT-AV1 keeps two pictures all the
+// same).
 static const struct encode_traits table[] = {
     {"libx264", "preset=medium:crf=18", "preset=veryfast:tune=zerolatency:crf=20:forced-idr=1", .copies = true,
      .even = true, .memory_frames = 150},
     {"libx265", "preset=medium:crf=20", "preset=superfast:tune=zerolatency:crf=22:forced-idr=1", .copies = true,
      .even = true, .memory_frames = 120},
     {"libsvtav1", "preset=8:crf=28", "preset=11:crf=30:la_depth=0", .copies = true, .even = true, .memory_frames = 200},
-    {"libaom-av1", "cpu-used=6:crf=24:b=0", "usage=realtime:cpu-used=9:crf=28:b=0:lag-in-frames=0", .copies = true,
+    {"libaom-av1", "cpu-used=6:crf=24:b=0", "usage=realtime:cpu-used=8:crf=28:b=0:lag-in-frames=0", .copies = true,
      .memory_frames = 80},
     {"libvpx-vp9", "deadline=good:cpu-used=2:crf=24:b=0",
      "deadline=realtime:cpu-used=7:row-mt=1:crf=28:b=0:lag-in-frames=0", .copies = true, .memory_frames = 60},

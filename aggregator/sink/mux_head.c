@@ -62,8 +62,8 @@ const char *mux_differs(const struct mux_head *h, const struct reel_pack_stream 
     if (s->codec_id != v->codec_id || s->format != v->format) return "codec";
     if (s->width != v->width || s->height != v->height) return "size";
     if (s->time_base.num != v->time_base.num || s->time_base.den != v->time_base.den) return "time base";
-    if (s->extradata_bytes != v->extradata_bytes || memcmp(s->extradata, v->extradata, v->extradata_bytes))
-        return "codec header";
+    if (s->extradata_bytes != v->extradata_bytes) return "codec header";
+    if (s->extradata_bytes && memcmp(s->extradata, v->extradata, s->extradata_bytes)) return "codec header";
     return NULL;
 }
 

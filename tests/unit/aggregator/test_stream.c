@@ -163,12 +163,12 @@ static const struct {
     enum AVCodecID codec;
     int tolerance_us;
     bool audio;
-} files[] = {{"a.mkv", "", AV_CODEC_ID_H264, 501, true},     {"a.mp4", "", AV_CODEC_ID_H264, 1, true},
-             {"a.mov", "", AV_CODEC_ID_H264, 1, true},       {"a.ts", "", AV_CODEC_ID_H264, 12, true},
-             {"a.webm", "", AV_CODEC_ID_VP9, 501, false},    {"a.mkv", "libx265", AV_CODEC_ID_HEVC, 501, true},
-             {"a.mp4", "mpeg4", AV_CODEC_ID_MPEG4, 1, true}, {"a.ts", "mpeg2video", AV_CODEC_ID_MPEG2VIDEO, 12, true},
-             {"a.mkv", "ffv1", AV_CODEC_ID_FFV1, 501, true}, {"a.mkv", "mjpeg", AV_CODEC_ID_MJPEG, 501, true},
-             {"a.mp4", "libx265", AV_CODEC_ID_HEVC, 1, true}};
+} files[] = {{"a.mkv", "", AV_CODEC_ID_H264, 501, true},      {"a.mp4", "", AV_CODEC_ID_H264, 1, true},
+             {"a.mov", "", AV_CODEC_ID_H264, 1, true},        {"a.ts", "", AV_CODEC_ID_H264, 12, true},
+             {"a.webm", "", AV_CODEC_ID_VP9, 501, false},     {"a.mkv", "libx265", AV_CODEC_ID_HEVC, 501, true},
+             {"a.mp4", "mpeg4", AV_CODEC_ID_MPEG4, 1, true},  {"a.ts", "mpeg2video", AV_CODEC_ID_MPEG2VIDEO, 12, true},
+             {"a.mkv", "ffv1", AV_CODEC_ID_FFV1, 501, true},  {"a.mkv", "mjpeg", AV_CODEC_ID_MJPEG, 501, true},
+             {"a.mp4", "libx265", AV_CODEC_ID_HEVC, 1, true}, {"a.mkv", "libsvtav1", AV_CODEC_ID_AV1, 501, true}};
 
 static void containers(void)
 {
@@ -531,7 +531,7 @@ struct server {
     pthread_t thread;
     char folder[CHECK_FOLDER_BYTES];
     size_t limit;        // bytes after which the first connection is closed; 0: never
-    bool deaf;           // takes nothing from a connection
+    _Atomic bool deaf;   // takes nothing from a connection
     _Atomic int taken;   // connections that came
     _Atomic bool closed; // the first was
 };
