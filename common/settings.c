@@ -161,6 +161,8 @@ static const struct opt_def defs[] = {
      "write names and scores beside the boxes"},
     INT("classify.top_k", classify.top_k, "5", 1, 100, "N", 0, "Classification", "how many classes are told"),
     TEXT("classify.labels", 0, classify.labels, "", "FILE", 0, "Classification", "class names, one per line"),
+    LIST("background", background, "Segmentation",
+         "R,G,B in 0..255: a picture of what is cut out by the matte or the classes, over this colour"),
     ENUM("segment.picture", segment.picture, "overlay", "overlay,mask", 0, "Segmentation", "what a video output shows"),
     TEXT("segment.labels", 0, segment.labels, "", "FILE", 0, "Segmentation", "class names, one per line"),
     REAL("segment.opacity", segment.opacity, "0.5", 0, 1, "P", 0, "Segmentation", "of the overlay"),

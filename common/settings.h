@@ -130,6 +130,7 @@ struct reel_settings {
         char labels[SET_PATH];
         double opacity, threshold;
     } segment;
+    struct opt_floats background; // R, G, B 0..255 behind what a matte or mask cuts out; none: no such picture
 };
 
 const struct opt_table *reel_settings_table(void);

@@ -87,21 +87,15 @@ static enum reel_err find_seen(struct worker *w, const struct reel_rec_work *wor
     return REEL_OK;
 }
 
-// What the frame before has left; of the first one, what there is before it.
-static enum reel_err find_states(struct worker *w, struct task *task, const struct reel_rec_work *work,
-                                 struct engine *engine)
+// Frames whose network carries a state come in order.
+static enum reel_err check_order(struct worker *w, struct task *task, uint32_t n)
 {
-    const struct view *v = &task->view;
     if (!w->has_model || !engines_facts(w->engines)->states->n) return REEL_OK;
-    if (work->n < task->next_n)
-        return reel_fail(REEL_ERR_PROTO, "work names frame %u of a lane whose state is that of frame %u", work->n,
+    if (n < task->next_n)
+        return reel_fail(REEL_ERR_PROTO, "work names frame %u of a lane whose state is that of frame %u", n,
                          task->next_n - 1);
-    task->next_n = work->n + 1;
-    enum reel_err err = REEL_OK;
-    if (!task->states)
-        err = engine_states_create(w->engines, &w->model, v->net_w, v->net_h, v->n_x * v->n_y, &task->states);
-    if (!err) engine_use_states(engine, task->states, 0);
-    return err;
+    task->next_n = n + 1;
+    return REEL_OK;
 }
 
 // Checks the slots and finds the engine; nothing has begun yet.
@@ -131,7 +125,7 @@ static enum reel_err prepare(struct worker *w, struct worker_lane *l, const stru
                                      .n = work->n,
                                      .part = work->part,
                                      .pts = work->pts};
-    if (!err) err = find_states(w, &l->task, work, *out_engine);
+    if (!err) err = check_order(w, &l->task, work->n);
     return err ? err : find_seen(w, work, out_frame);
 }
 
@@ -205,11 +199,24 @@ static enum reel_err begin_round(struct worker *w, const struct reel_rec_work *w
 
 // ---- one by one ---------------------------------------------------------------
 
+// What the frame before has left; of the first one, what there is before it.
+static enum reel_err find_states(struct worker *w, struct task *task, struct engine *engine)
+{
+    const struct view *v = &task->view;
+    if (!w->has_model || !engine_plan(engine)->n) return REEL_OK;
+    enum reel_err err = REEL_OK;
+    if (!task->states)
+        err = engine_states_create(w->engines, &w->model, v->net_w, v->net_h, v->n_x * v->n_y, &task->states);
+    if (!err) engine_use_states(engine, task->states, 0);
+    return err;
+}
+
 static enum reel_err run_here(struct worker *w, const struct reel_rec_work *work, struct engine *engine,
                               struct task_frame *frame)
 {
     struct worker_lane *l = &w->lanes[work->lane];
     enum reel_err err = begin_round(w, work);
+    if (!err) err = find_states(w, &l->task, engine);
     if (!err) err = l->task.ops->run(&l->task, engine, frame);
     if (!err) publish(w, work, frame);
     return err;

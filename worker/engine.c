@@ -94,6 +94,36 @@ static enum reel_err gather_facts(struct engines *e)
     return REEL_OK;
 }
 
+// What stands behind a cut-out, in the values of the network's foreground.
+static enum reel_err background_of(const struct reel_settings *s, double out[3])
+{
+    const double span = s->io.out_range == SET_RANGE_0_255 ? 255 : s->io.out_range == SET_RANGE_M1_1 ? 2 : 1;
+    const double base = s->io.out_range == SET_RANGE_M1_1 ? -1 : 0;
+    const bool bgr = s->io.out_channels == SET_CHANNELS_BGR ||
+                     (s->io.out_channels == SET_CHANNELS_AUTO && s->io.channels == SET_CHANNELS_BGR);
+    bool ok = s->background.n == 3;
+    for (int i = 0; i < 3 && ok; i++) {
+        const double v = s->background.v[bgr ? 2 - i : i];
+        ok = v >= 0 && v <= 255;
+        out[i] = v / 255 * span + base;
+    }
+    return ok ? REEL_OK
+              : reel_fail(REEL_ERR_CONFIG, "could not use background: it is R,G,B, three numbers of 0 to 255");
+}
+
+static enum reel_err add_composite(const struct engines *e, struct net *net)
+{
+    const struct reel_settings *s = e->params.settings;
+    const enum reel_task task = s ? reel_settings_task(s) : REEL_TASK_AUTO;
+    double background[3];
+    int foreground, matte;
+    if (!s || !s->background.n) return REEL_OK;
+    enum reel_err err = background_of(s, background);
+    if (err || *s->io.output || (task != REEL_TASK_AUTO && task != REEL_TASK_IMAGE)) return err;
+    if (!model_cuts_out(net_output(net, 0), net_output_count(net), &foreground, &matte)) return REEL_OK;
+    return net_add_composite(net, foreground, matte, background, MODEL_COMPOSITE);
+}
+
 static enum reel_err open_net(struct engines *e, struct net **out_net)
 {
     struct net_params p = {.backend = e->params.backend,
@@ -105,6 +135,7 @@ static enum reel_err open_net(struct engines *e, struct net **out_net)
     err = state_open(*out_net, e->params.settings, e->path, &e->plan);
     const int axis = err || e->plan.n ? -1 : model_frames_axis(net_input(*out_net, 0), net_input_count(*out_net));
     if (axis >= 0) err = net_join_inputs(*out_net, "frames", axis);
+    if (!err) err = add_composite(e, *out_net);
     if (err) net_close(out_net);
     return err;
 }
@@ -521,9 +552,37 @@ unsigned engine_caps(const struct engine *g)
     return g->net ? net_backend(g->net)->caps : 0;
 }
 
+const struct state_plan *engine_plan(const struct engine *g)
+{
+    return g->plan;
+}
+
+enum reel_err engine_device_state(struct engine *g, int i, struct backend_device_tensor *out_in,
+                                  struct backend_device_tensor *out_from)
+{
+    const struct graph_state *s = &g->plan->state[i];
+    const struct backend_ops *b = net_backend(g->net);
+    enum reel_err err = b->device_input(net_program(g->net), s->in, out_in);
+    if (err) return err;
+    return (s->of_input ? b->device_input : b->device_output)(net_program(g->net), s->out, out_from);
+}
+
+static bool keeps_states(struct engine *g)
+{
+    struct backend_device_tensor in, from;
+    for (int i = 0; i < g->plan->n; i++) {
+        if (engine_device_state(g, i, &in, &from)) return false;
+        if (in.dtype != from.dtype || in.nhwc != from.nhwc || in.pixel_stride != from.pixel_stride || in.n != from.n ||
+            in.c != from.c || in.h != from.h || in.w != from.w)
+            return false;
+    }
+    return true;
+}
+
 bool engine_has_device(struct engine *g)
 {
-    if (!(engine_caps(g) & BACKEND_DEVICE_MEMORY) || net_input_count(g->net) != 1) return false;
+    if (!(engine_caps(g) & BACKEND_DEVICE_MEMORY) || net_input_count(g->net) != 1 + g->plan->n || !keeps_states(g))
+        return false;
     struct backend_device_tensor t;
     if (engine_device_input(g, &t) || (t.dtype != REEL_F32 && t.dtype != REEL_F16 && t.dtype != REEL_BF16))
         return false;

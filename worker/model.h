@@ -110,6 +110,11 @@ struct model {
 // The axis of the channels where the inputs are the R, G, B of an odd number of
 // frames, in order of time: they may be joined along it (net_join_inputs()); else -1.
 int model_frames_axis(const struct net_io *in, int n);
+// The outputs of a network that cuts out: its foreground picture and its matte, by
+// their names (fgr and pha of RVM and BackgroundMatting). False: it is none.
+bool model_cuts_out(const struct net_io *out, int n, int *out_foreground, int *out_matte);
+#define MODEL_COMPOSITE "composite" // the output that the engine adds to such a network for settings.background
+
 // Fills everything about the input but fit. Errors: UNSUPPORTED (no picture
 // input, several inputs), CONFIG.
 enum reel_err model_guess_input(const struct model_facts *facts, const struct reel_settings *settings,

@@ -22,6 +22,25 @@ static int find_output(const struct model_facts *f, const char *name)
     return -1;
 }
 
+static int named(const struct net_io *out, int n, const char *const *names, int channels)
+{
+    for (; *names; names++)
+        for (int i = 0; i < n; i++) {
+            const struct reel_shape *s = &out[i].shape;
+            const bool fits = s->ndim == 4 && (s->dim[1] == channels || s->dim[1] < 0);
+            if (!strcmp(out[i].name, *names) && fits && reel_dtype_is_float(out[i].dtype)) return i;
+        }
+    return -1;
+}
+
+bool model_cuts_out(const struct net_io *out, int n, int *out_foreground, int *out_matte)
+{
+    static const char *const pictures[] = {"fgr", "foreground", NULL}, *const mattes[] = {"pha", "alpha", "matte",
+                                                                                          NULL};
+    *out_foreground = named(out, n, pictures, 3), *out_matte = named(out, n, mattes, 1);
+    return *out_foreground >= 0 && *out_matte >= 0 && out[*out_foreground].dtype == out[*out_matte].dtype;
+}
+
 static int64_t last_dim(const struct reel_shape *s)
 {
     return s->ndim > 0 ? s->dim[s->ndim - 1] : -1;
@@ -298,6 +317,24 @@ static enum reel_err no_such_task(const struct look *l, const char *what)
                      l->f->out[0].name, reel_shape_text(&l->shapes[0], text, sizeof text), what);
 }
 
+// Of a foreground and its matte: both together over a background, else the matte.
+static bool take_cut_out(const struct look *l, const struct reel_settings *s, enum reel_task wanted)
+{
+    int foreground, matte;
+    if (*s->io.output || !model_cuts_out(l->f->out, l->f->n_out, &foreground, &matte)) return false;
+    const int composite = s->background.n ? find_output(l->f, MODEL_COMPOSITE) : -1;
+    if (composite >= 0 && take_picture(l, composite)) {
+        l->m->task = REEL_TASK_IMAGE;
+        return true;
+    }
+    if (wanted != REEL_TASK_AUTO || !take_matte(l, matte)) return false;
+    l->m->task = REEL_TASK_MATTE;
+    snprintf(l->m->how_output, sizeof l->m->how_output,
+             "a matte; --background R,G,B puts the foreground over a colour, --io.output %s is the foreground alone",
+             l->f->out[foreground].name);
+    return true;
+}
+
 static enum reel_err guess_task(const struct look *l, const struct reel_settings *s)
 {
     struct model *m = l->m;
@@ -309,6 +346,7 @@ static enum reel_err guess_task(const struct look *l, const struct reel_settings
         m->task = REEL_TASK_TENSOR;
         return REEL_OK;
     }
+    if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_IMAGE) && take_cut_out(l, s, wanted)) return REEL_OK;
     bool detects = wanted == REEL_TASK_DETECT || wanted == REEL_TASK_AUTO;
     if (detects && s->detect.head != SET_HEAD_AUTO) {
         if (!head_looks[s->detect.head](l)) return no_such_task(l, "output of this detect.head");
@@ -581,7 +619,9 @@ static enum reel_err settle_output(const struct look *l, const struct reel_setti
         out->gain[i] = (float)(std[c] / span);
         out->bias[i] = (float)(mean[c] - base * std[c] / span);
     }
-    snprintf(l->m->how_output, sizeof l->m->how_output, "%s", how);
+    const bool composite = s->background.n && !strcmp(l->f->out[out->index].name, MODEL_COMPOSITE);
+    snprintf(l->m->how_output, sizeof l->m->how_output, "%s%s", how,
+             composite ? ", what is cut out, over the background" : "");
     return REEL_OK;
 }
 

@@ -136,6 +136,13 @@ enum reel_err net_bind_input(struct net *net, const char *name, double value)
     return err ? err : describe_all(net);
 }
 
+enum reel_err net_add_composite(struct net *net, int foreground, int matte, const double background[3],
+                                const char *name)
+{
+    enum reel_err err = graph_add_composite(net->imported, foreground, matte, background, name);
+    return err ? err : describe_all(net);
+}
+
 void net_set_states(struct net *net, const struct graph_state *states, int n)
 {
     memcpy(net->states, states, (size_t)n * sizeof *states);
@@ -259,6 +266,8 @@ enum reel_err net_prepare_band(struct net *net, const struct reel_shape *in_shap
     struct pass_params params = {.caps = net->backend->caps, .in_shapes = in_shapes};
     err = pass_run_all(net->prepared, &params, NULL);
     if (!err && band) err = bands_mark(net->prepared, band);
+    for (int i = 0; i < net->n_states && !err; i++)
+        if (!net->states[i].of_input) net->prepared->outputs[net->states[i].out]->is_state = true;
     if (!err) err = net->backend->compile(net->prepared, &net->backend_params, &net->program);
     if (err) {
         drop_program(net);

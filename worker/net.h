@@ -55,6 +55,10 @@ void net_set_states(struct net *net, const struct graph_state *states, int n);
 // Sets the shapes of states, which follow from the others (graph_state_shapes()).
 enum reel_err net_state_shapes(const struct net *net, struct reel_shape *in_shapes);
 
+// graph_add_composite(). Once, before net_prepare().
+enum reel_err net_add_composite(struct net *net, int foreground, int matte, const double background[3],
+                                const char *name);
+
 int net_input_count(const struct net *net);
 int net_output_count(const struct net *net);
 const struct net_io *net_input(const struct net *net, int i);

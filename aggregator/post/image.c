@@ -145,6 +145,16 @@ static enum reel_err find_mask(struct image *im, const struct reel_rec_frame *re
     return err;
 }
 
+static uint32_t background_of(const struct reel_settings *s)
+{
+    uint32_t rgb = 0;
+    for (int i = 0; i < 3; i++) {
+        const double v = s->background.v[i];
+        rgb = rgb << 8 | (uint32_t)(v < 0 ? 0 : v > 255 ? 255 : v + 0.5);
+    }
+    return rgb;
+}
+
 // The canvas borrows the mask.
 static void draw(const struct image *im, const struct results *results, const struct mask *mask,
                  struct paint_canvas *canvas)
@@ -156,6 +166,8 @@ static void draw(const struct image *im, const struct results *results, const st
         boxes_draw(canvas, results, &boxes);
     else if (plan->task == REEL_TASK_CLASSIFY)
         boxes_draw_classes(canvas, results, &boxes);
+    else if (s->background.n == 3 && s->segment.picture != SET_PICTURE_MASK)
+        masks_replace_background(canvas, mask->data, mask->stride, plan->task == REEL_TASK_SEGMENT, background_of(s));
     else if (plan->task == REEL_TASK_MATTE)
         masks_overlay_matte(canvas, mask->data, mask->stride, s->segment.opacity);
     else if (s->segment.picture == SET_PICTURE_MASK)

@@ -38,6 +38,16 @@ void masks_overlay_matte(struct paint_canvas *c, const uint8_t *matte, size_t st
     paint_blend(c, matte, stride, &b);
 }
 
+void masks_replace_background(struct paint_canvas *c, const uint8_t *mask, size_t stride, bool classes, uint32_t rgb)
+{
+    struct overlay_blend b;
+    for (int i = 0; i < 256; i++) {
+        b.ink_of[i] = paint_ink(c, rgb);
+        b.alpha_of[i] = (uint8_t)(classes ? (i ? 0 : 255) : 255 - i);
+    }
+    paint_blend(c, mask, stride, &b);
+}
+
 void masks_rle(const uint8_t *mask, size_t stride, int width, int height, int value,
                void (*put)(void *ctx, uint32_t run), void *ctx)
 {

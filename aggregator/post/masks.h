@@ -15,6 +15,10 @@ void masks_paint_classes(struct paint_canvas *canvas, const uint8_t *mask, size_
 // The foreground, where alpha is high, turns green.
 void masks_overlay_matte(struct paint_canvas *canvas, const uint8_t *alpha, size_t stride, double opacity);
 
+// Where the matte is low, or the class is 0, a colour (R'G'B') instead of the picture.
+void masks_replace_background(struct paint_canvas *canvas, const uint8_t *mask, size_t stride, bool classes,
+                              uint32_t rgb);
+
 // COCO's uncompressed run lengths of the pixels equal to value: column by
 // column, beginning with the number of pixels outside. Calls put for each run.
 void masks_rle(const uint8_t *mask, size_t stride, int width, int height, int value,

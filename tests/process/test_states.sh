@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Networks that carry a state from frame to frame. Their outputs follow from the
-# frames before alone: the one before, or the largest values so far. By any number
+# frames before alone: the one before, the largest values so far, a matte. By any number
 # of workers, whoever dies and begins again, with frames that are filled in, in
 # tiles, and by the GPU's twin.
 # shellcheck source=tests/process/lib.bash
@@ -75,7 +75,60 @@ for model in delay brightest fed_back; do
     [[ $model == delay ]] && wanted=before
     REELMILL_GPU_TWIN=1 state gpu_twin_$model a $model $wanted --precision fp32
 done
-REELMILL_GPU_TWIN=1 state gpu_twin_half_precision a delay before --gpu_num 3
+REELMILL_GPU_TWIN=1 state gpu_twin_half_precision a delay before --gpu_num 3 --log_level debug
+grep -q "device: [0-9]* frames" "$work/err" || not_ok gpu_twin_half_precision "not by the device path"
+REELMILL_GPU_TWIN=1 state gpu_twin_frame_before a frame_before first_before --log_level debug
+grep -q "device: [0-9]* frames" "$work/err" || not_ok gpu_twin_frame_before "not by the device path"
+REELMILL_GPU_TWIN=1 state gpu_twin_tiles a brightest brightest --tile 48x48
+REELMILL_GPU_TWIN=1 REELMILL_CRASH=worker.0/worker.mid_slot:9:9 state gpu_twin_killed a brightest brightest
+
+"$bin/worker" --list_devices >"$work/devices" 2>&1
+if grep -q "^gpu " "$work/devices" && ! grep -q "cudnn=0" "$work/devices"; then
+    for precision in fp32 fp16; do
+        state on_a_gpu_$precision a brightest brightest --backend cudnn --gpu_num 1 --workers_per_gpu 2 --precision $precision
+        state on_a_gpu_delay_$precision a delay before --backend cudnn --gpu_num 1 --precision $precision
+        state on_a_gpu_before_$precision a frame_before first_before --backend cudnn --gpu_num 1 --precision $precision
+    done
+else
+    skip on_a_gpu "no GPU"
+fi
+
+# A foreground (the picture) and a matte (the red of the frame before): each alone, and both over a colour, by the
+# network's own foreground and by the input.
+cut_out() { # name how [options]
+    local rc=0 name=$1 how=$2 format=rgb24
+    shift 2
+    [[ $how == matte ]] && format=gray
+    reel "$work/a.mkv" -o "$work/o.mkv" -y --backend onednn --model "$work/matte.onnx" --encoder ffv1 --gpu_num 2 "$@" || rc=$?
+    if ((rc)); then not_ok "$name" "exit code $rc"; return; fi
+    ffmpeg -v error -y -i "$work/o.mkv" -f rawvideo -pix_fmt $format "$work/o.raw" </dev/null
+    raw "$work/a.mkv" >"$work/a.raw"
+    if ! python3 -c '
+import sys
+how, size = sys.argv[1], int(sys.argv[2])
+a, o = open(sys.argv[3], "rb").read(), open(sys.argv[4], "rb").read()
+colour, red = (10, 200, 30), bytes(size // 3)
+worst, made = 0, 0
+for i in range(0, len(a), size):
+    frame = a[i:i + size]
+    if how == "matte":
+        want = list(red)
+    elif how == "foreground":
+        want = list(frame)
+    else:
+        want = [f * m / 255 + (255 - m) * colour[k % 3] / 255 for k, (f, m) in enumerate(zip(frame, (m for m in red for _ in "rgb")))]
+    got = o[made:made + len(want)]
+    worst = max([worst] + [abs(x - y) for x, y in zip(want, got)]) if len(got) == len(want) else 255
+    made, red = made + len(want), frame[::3]
+sys.exit(worst > (1 if how == "over" else 0) or made != len(o))' "$how" $size "$work/a.raw" "$work/o.raw"; then
+        not_ok "$name" "other pictures"
+    else ok "$name"; fi
+}
+cut_out matte matte --segment.picture mask
+cut_out foreground foreground --io.output fgr
+cut_out over_a_colour over --background 10,200,30
+cut_out input_over_a_colour over --background 10,200,30 --io.output pha
+REELMILL_GPU_TWIN=1 cut_out gpu_twin_over_a_colour over --background 10,200,30 --precision fp32
 
 # Each stage, in the midst: the lane begins again.
 killed() { REELMILL_CRASH=$2 state "$1" a brightest brightest --gpu_num "${3:-2}"; }
@@ -143,5 +196,6 @@ refused no_number 'it has no number' --model "$work/times.onnx" --io.constants g
 refused no_such_constant 'there is no input of this name' --model "$work/times.onnx" --io.constants again=1
 refused no_state 'needs a second input "state_in"' --model "$work/delay.onnx" --io.state none
 refused no_such_output 'there is no output of this name' --model "$work/delay.onnx" --io.state state_in=nothing
+refused no_colour 'it is R,G,B' --model "$work/matte.onnx" --background 10,200
 refused no_pair 'it has no "="' --model "$work/delay.onnx" --io.state state_in
 finish

@@ -267,7 +267,7 @@ static enum reel_err device_output(struct program *p, int i, struct backend_devi
 {
     if (!p->lowered) return no_tensor(p, "output", i);
     const struct info *info = info_of(p->lowered, p->graph->outputs[i]);
-    const enum form_kind kind = gpu_best_form(p->lowered, info);
+    const enum form_kind kind = gpu_output_form(p->lowered, info);
     if (info->count < 0 || !gpu_has_form(info, kind)) return no_tensor(p, "output", i);
     describe(p, info, kind, out);
     return REEL_OK;

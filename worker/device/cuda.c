@@ -78,6 +78,7 @@ static const struct device_ops ops = {
     .unpin = reel_cuda_host_unregister,
     .upload = reel_cuda_upload,
     .download = reel_cuda_download,
+    .copy = reel_cuda_copy,
     .clear = clear,
     .stream_create = reel_cuda_stream_create,
     .stream_destroy = reel_cuda_stream_destroy,

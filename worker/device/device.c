@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "worker/device/image.h"
 #include "worker/device/pick.h"
+#include "worker/device/states.h"
 
 struct buffer {
     void *p;
@@ -194,6 +195,7 @@ void device_forget(struct device *d, struct task *task)
 {
     if (d->timed) say_times(d);
     device_image_destroy(&task->device);
+    device_states_destroy(&task->device_states);
 }
 
 // ---- a frame in -------------------------------------------------------------------------
@@ -325,7 +327,8 @@ static void run_open(struct device *d)
     if (!d->open) return;
     int from = d->count - d->open;
     struct device_slot *first = slot_at(d, from);
-    enum reel_err err = device_image_tiled(first->task->device) ? REEL_OK : engine_enqueue(first->engine);
+    enum reel_err err =
+        device_image_tiled(first->task->device) ? REEL_OK : device_states_run(d->ops, first->task, first->engine, 0);
     for (int i = from; i < d->count; i++) {
         struct device_slot *s = slot_at(d, i);
         if (!err && d->timed) err = d->ops->event_record(s->ran, engine_stream(s->engine));

@@ -151,6 +151,7 @@ const struct device_ops device_ops_host = {
     .unpin = host_unpin,
     .upload = host_copy,
     .download = host_copy,
+    .copy = host_copy,
     .clear = host_clear,
     .stream_create = host_handle,
     .stream_destroy = host_unhandle,

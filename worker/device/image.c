@@ -9,6 +9,7 @@
 
 #include "worker/device/mask.h"
 #include "worker/device/pick.h"
+#include "worker/device/states.h"
 #include "worker/device/tables.h"
 #include "worker/task/image.h"
 
@@ -377,7 +378,7 @@ static enum reel_err run_tiles(struct device_image *d, struct engine *engine, co
                               .wx = d->wx + (size_t)ix * (size_t)d->made_w,
                               .wy = d->wy + (size_t)iy * (size_t)d->made_h};
         err = d->ops->cut(&d->in_canvas, &d->net_in, x0, y0, f->stream);
-        if (!err) err = engine_enqueue(engine);
+        if (!err) err = device_states_run(d->ops, d->task, engine, i);
         if (!err) err = d->ops->blend(&b, f->stream);
     }
     return err;

@@ -25,6 +25,7 @@ struct device_ops {
     void (*unpin)(void *p);
     enum reel_err (*upload)(void *dst, const void *src, size_t bytes, void *stream);
     enum reel_err (*download)(void *dst, const void *src, size_t bytes, void *stream);
+    enum reel_err (*copy)(void *dst, const void *src, size_t bytes, void *stream); // on the device
     enum reel_err (*clear)(void *dst, size_t bytes, void *stream);
     enum reel_err (*stream_create)(void **out);
     void (*stream_destroy)(void **stream);

@@ -87,6 +87,7 @@ struct value {
     struct graph *owner;                  // a body's nodes may also read values of enclosing graphs
     int id;                               // dense number for side tables
     bool is_input, is_output;
+    bool is_state;       // an output that an input takes in the next run (state.h)
     enum list_kind list; // as the file declares an input or output
     struct value_halo halo;
 };
@@ -191,6 +192,10 @@ struct node *graph_add_node(struct graph *graph, struct node *before, const char
 // All inputs, which are of one type and shape, become one of this name, in which
 // they lie one behind the other along axis (join.c). Errors: NOMEM.
 enum reel_err graph_join_inputs(struct graph *graph, const char *name, int axis);
+// One more output of this name (composite.c): outputs foreground (1,3,H,W) and matte
+// (1,1,H,W), of one float type, over a colour: f * m + (1 - m) * background. Errors: NOMEM.
+enum reel_err graph_add_composite(struct graph *graph, int foreground, int matte, const double background[3],
+                                  const char *name);
 void graph_remove_node(struct graph *graph, struct node *node);
 // Every consumer of `from` (epilogues and graph outputs included) reads `to`.
 void graph_replace_value(struct graph *graph, struct value *from, struct value *to);

@@ -19,6 +19,7 @@
 
 struct task_ops;
 struct device_image;
+struct device_states;
 struct device_nms;
 struct head_layout;
 struct head_picked;
@@ -42,8 +43,9 @@ struct task {
     void *state;                  // the task's own
     struct engine_states *states; // what the network carries from frame to frame; NULL before the first, or for ever
     uint32_t next_n;              // then: frames come in order, this or a later one
-    struct device_image *device;  // its tables and buffers on a device (worker/device/device.h), NULL without
-    uint64_t device_engine;       // engine_serial() of the engine they were made with
+    struct device_states *device_states; // likewise, of frames that go through a device
+    struct device_image *device;         // its tables and buffers on a device (worker/device/device.h), NULL without
+    uint64_t device_engine;              // engine_serial() of the engine they were made with
 };
 
 struct task_frame {

@@ -587,6 +587,25 @@ static enum reel_err compile_node(struct lowered *p, const struct node *node)
     return err ? err : gpu_lower_halo(p, node);
 }
 
+enum form_kind gpu_output_form(const struct lowered *p, const struct info *i)
+{
+    if (!i->v->is_state) return gpu_best_form(p, i);
+    return i->image && i->shape.ndim == 4 ? FORM_IMAGE : FORM_PLAIN; // as compile_inputs() has them
+}
+
+// States that are made on the device go on there, in the form that their inputs have.
+static enum reel_err compile_states(struct lowered *p)
+{
+    enum reel_err err = REEL_OK;
+    struct ref at;
+    for (int n = 0; n < p->graph->n_outputs && !err; n++) {
+        const struct info *i = info_of(p, p->graph->outputs[n]);
+        if (!i->v->is_state || i->count < 0 || !gpu_on_device(p, i)) continue;
+        err = gpu_need_form(p, i->v, gpu_output_form(p, i), &at);
+    }
+    return err;
+}
+
 static enum reel_err compile_outputs(struct lowered *p)
 {
     p->main_end = p->n_steps;
@@ -615,6 +634,7 @@ static enum reel_err lower_graph(struct lowered *p, const struct lower_params *p
     if (!err && params->precision == PRECISION_FP8) err = gpu_fp8_plan(p);
     if (!err) err = compile_inputs(p);
     for (const struct node *n = p->graph->first; n && !err; n = n->next) err = compile_node(p, n);
+    if (!err) err = compile_states(p);
     if (!err) err = compile_outputs(p);
     if (!err) err = gpu_arena_place(p);
     return err;

@@ -206,6 +206,9 @@ enum reel_err gpu_make_constant_floats(struct lowered *p, const float *values, i
 // The form that v is in on the device by preference IMAGE, LOW, PLAIN; for what
 // is only on the host, PLAIN.
 enum form_kind gpu_best_form(const struct lowered *p, const struct info *i);
+// Where a caller with device memory finds a graph's output: a state in the form of
+// its input.
+enum form_kind gpu_output_form(const struct lowered *p, const struct info *i);
 // The value in its best form (constants: PLAIN).
 enum reel_err gpu_need_view(struct lowered *p, const struct value *v, struct view *out_view);
 // In that form.
