@@ -19,7 +19,8 @@ struct named_pattern {
     const char *steps;
     bool quick;    // in `make test`; the others in the long run
     int sm75_left; // steps that an sm_75 leaves to the caller: its run-time compiled
-                   // engines want channels in eights and know no transposed convolution
+                   // engines want channels in eights and know no transposed convolution;
+                   // -1: takes none, and is not asked for
 };
 
 static const struct named_pattern named_patterns[] = {
@@ -65,6 +66,8 @@ static const struct named_pattern named_patterns[] = {
     {"elu", GPU_CONV, 64, 180, 320, 64, 3, 1, 1, 1, "bE", false},
     {"gate", GPU_CONV, 64, 180, 320, 64, 3, 1, 1, 1, "bIg", false},
     // transformers
+    {"swin qkv", GPU_MATMUL, 180, 64, 1, 540, 1, 1, 1, 1, "b", true, -1},
+    {"swin light", GPU_MATMUL, 60, 64, 1, 120, 1, 1, 1, 1, "bG", false, -1},
     {"matmul gelu", GPU_MATMUL, 128, 4096, 1, 512, 1, 1, 1, 1, "bG", true},
     {"matmul gelu tanh", GPU_MATMUL, 48, 64, 1, 192, 1, 1, 1, 1, "bt", false},
     {"matmul residual", GPU_MATMUL, 512, 4096, 1, 128, 1, 1, 1, 1, "br", true},

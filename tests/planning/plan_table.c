@@ -86,7 +86,12 @@ static int named_table(struct gpu_planner **planner, int n)
         const struct named_pattern *named = &named_patterns[j];
         struct gpu_pattern p = named_pattern_make(named);
         printf("| %s | %dx%dx%d -> %d, %dx%d |", named->name, p.c, p.h, p.w, p.k, p.r, p.s);
-        for (int i = 0; i < n; i++) bad += !print_cell(planner[i], &p);
+        for (int i = 0; i < n; i++) {
+            if (named->sm75_left < 0 && gpu_planner_sm(planner[i]) == 75)
+                printf(" - |");
+            else
+                bad += !print_cell(planner[i], &p);
+        }
         printf("\n");
         fflush(stdout);
     }

@@ -211,17 +211,21 @@ static void the_device_decides(void)
     for (int sm = 75; sm <= 80; sm += 5)
         for (int precision = 0; precision < 2; precision++) {
             struct maker m = maker();
-            struct value *x = make_input(&m, "x", DIMS(2, 24, 32));
+            struct value *x = make_input(&m, "x", DIMS(2, 24, 36)); // rows of pairs, not of whole vectors
             struct value *s =
-                make_node(&m, "MatMul", linear(&m, x, 32, 8), PERM(&m, linear(&m, x, 32, 8), 0, 2, 1), NULL);
+                make_node(&m, "MatMul", linear(&m, x, 36, 6), PERM(&m, linear(&m, x, 36, 6), 0, 2, 1), NULL);
             make_output(&m, make_node(&m, "MatMul", make_node(&m, "Softmax", s, NULL, NULL), x, NULL));
             struct lowered *lowered = NULL;
             struct graph *after = after_passes(m.graph, backend_cudnn_host.caps);
             const struct lower_params params = {.precision = precision ? PRECISION_FP32 : PRECISION_FP16, .sm = sm};
             CHECK(after && !gpu_lowered_create(after, &params, &lowered));
-            int n = 0;
-            for (int k = 0; k < lowered->n_steps; k++) n += lowered->steps[k].kind == STEP_FLASH;
+            int n = 0, plans = 0;
+            for (int k = 0; k < lowered->n_steps; k++) {
+                n += lowered->steps[k].kind == STEP_FLASH;
+                plans += lowered->steps[k].kind == STEP_PLAN;
+            }
             CHECK_INT(n, sm >= 80 && !precision);
+            if (!precision) CHECK_INT(plans, sm >= 80 ? 2 : 0);
             gpu_lowered_destroy(&lowered);
             graph_destroy(&after);
             graph_destroy(&m.graph);

@@ -263,6 +263,8 @@ struct gpu_product {
     bool flat;   // rows of the one matrix may be images
 };
 enum reel_err gpu_emit_product(struct lowered *p, const struct gpu_product *product);
+// Whether a product (batches,m,c) x (c,k) has rows that cuDNN's engines load.
+bool gpu_product_is_whole(const struct lowered *p, int batches, int64_t m, int64_t c, int64_t k);
 
 // ---- lowering: true in *out_done when the node has become steps ---------------------
 

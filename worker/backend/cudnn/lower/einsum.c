@@ -22,11 +22,11 @@ static enum gpu_type type_of(enum gpu_elem e)
 
 static bool for_cudnn(const struct lowered *p, const struct gpu_matmul *g, struct gpu_pattern *out)
 {
-    const int whole = 16 / (int)gpu_elem_bytes(p->low);
     const bool dense_x =
         g->x_col == 1 && g->x_row == g->c && g->x_batch == (g->batches > 1 ? g->y_batch / g->k * g->c : 0);
     const bool dense_w = g->w_col == 1 && g->w_row == g->k && (!g->w_batch || g->w_batch == (int64_t)g->c * g->k);
-    if (!dense_x || !dense_w || g->alpha != 1 || g->c % whole || g->k % whole || p->own_matmul) return false;
+    if (!dense_x || !dense_w || g->alpha != 1 || p->own_matmul) return false;
+    if (!gpu_product_is_whole(p, g->batches, g->m, g->c, g->k)) return false;
     *out = gpu_pattern_make(GPU_MATMUL, g->c, g->m, 1, g->k, 1, 1);
     out->n = g->batches;
     out->w_batched = g->batches > 1 && g->w_batch;

@@ -95,16 +95,25 @@ static enum reel_err constant_w(struct lowered *p, struct product *j, enum gpu_e
 
 #define FEW_ROWS 64
 
-// Whether cuDNN gets it: whole vectors of 16 bytes in every row.
+bool gpu_product_is_whole(const struct lowered *p, int batches, int64_t m, int64_t c, int64_t k)
+{
+    const int vector = 16 / (int)gpu_elem_bytes(p->low);
+    // from sm_80 on run-time compiled engines take 16-bit numbers in pairs, as SwinIR's 180
+    // channels; images that run one at a time must begin at whole vectors all the same
+    if (p->sm >= 80 && vector == 8 && c % 2 == 0 && k % 2 == 0)
+        return batches == 1 || (m * c % vector == 0 && m * k % vector == 0 && c * k % vector == 0);
+    return c % vector == 0 && k % vector == 0;
+}
+
+// Whether cuDNN gets it.
 static bool for_cudnn(const struct lowered *p, const struct product *j)
 {
-    const int whole = 16 / (int)gpu_elem_bytes(p->low);
     const struct gpu_matmul *g = &j->g;
     const bool rows = g->x_col == 1 && (j->w->v->constant || g->w_col == 1);
     // the rows of a flat matrix may be images: few of them are not given to an
     // engine that was chosen by their number
     const bool images = j->x->shape.ndim == 2 && g->m < FEW_ROWS;
-    return rows && !images && g->c % whole == 0 && g->k % whole == 0 && !j->x_shared &&
+    return rows && !images && gpu_product_is_whole(p, g->batches, g->m, g->c, g->k) && !j->x_shared &&
            (j->w->v->constant || g->alpha == 1);
 }
 
