@@ -82,6 +82,14 @@ static struct lane *present(const struct aggregator *a, uint32_t index, uint32_t
     return lane_epoch(l) == epoch && !lane_failed(l) ? l : NULL;
 }
 
+// A live job has one lane at a time: what an earlier one wrote is counted before the
+// next begins.
+static void close_live_lanes(struct aggregator *a)
+{
+    for (uint32_t i = 0; i < a->child.lanes; i++)
+        if (a->lanes[i] && lane_is_live(a->lanes[i])) lane_close(&a->lanes[i]);
+}
+
 // The output of a live job, open since an earlier attempt or from now on.
 static enum reel_err find_live(struct aggregator *a, const struct reel_job *job)
 {
@@ -103,6 +111,7 @@ static enum reel_err on_open(struct aggregator *a, const struct reel_rec_open *r
     if (err) return err;
     // Without its device ring there is no lane: the coordinator knows and goes on in host memory.
     if (reel_child_ring_make(&a->child, rec, REEL_RING_OUT)) return REEL_OK;
+    if (rec->live) close_live_lanes(a);
     if (rec->live) err = find_live(a, &job);
     struct lane_params params = {.settings = &a->child.settings,
                                  .job = &job,
@@ -194,6 +203,7 @@ static enum reel_err on_chore(struct aggregator *a, enum reel_msg_type type, con
     }
     enum reel_err err = reel_jobs_get(a->child.jobs, id, &chore.job);
     if (!err && type == REEL_MSG_MUX && a->child.settings.live) {
+        close_live_lanes(a);
         err = find_live(a, &chore.job);
         if (err) return job_failed(a, err, id);
         chore.live = a->live;

@@ -239,6 +239,11 @@ uint32_t lane_job(const struct lane *lane)
     return lane->job.id;
 }
 
+bool lane_is_live(const struct lane *lane)
+{
+    return lane->live != NULL;
+}
+
 uint32_t lane_at(const struct lane *lane)
 {
     return lane->done < lane->next ? lane->queue[lane->done % lane->room].n : REEL_NO_FRAME;

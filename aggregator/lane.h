@@ -39,6 +39,7 @@ enum reel_err lane_step(struct lane *lane, struct reel_rec_committed *out_commit
 
 uint32_t lane_epoch(const struct lane *lane);
 uint32_t lane_job(const struct lane *lane);
+bool lane_is_live(const struct lane *lane);
 // The frame being done, for messages.
 uint32_t lane_at(const struct lane *lane);
 // After a failure a lane only waits to be closed.

@@ -80,6 +80,7 @@ static int open_address(struct channel *c, bool again, AVDictionary **options)
     if (format->flags & AVFMT_NOFILE) return 0; // its muxer connects, in avformat_write_header()
     AVDictionary *io = NULL;
     av_dict_set(&io, "protocol_whitelist", "rtmp,rtmps,ffrtmphttp,http,https,httpproxy,tls,tcp,udp,srt,rtp", 0);
+    av_dict_set(&io, "linger", "2", 0); // SRT: closing waits for what is on its way (s)
     int rc = avio_open2(&c->oc->pb, live_job(c->live)->output, AVIO_FLAG_WRITE, &c->oc->interrupt_callback, &io);
     av_dict_free(&io);
     return rc;
