@@ -158,23 +158,32 @@ static enum reel_err put_results(struct lane *l, const struct reel_rec_frame *re
     return put(l, &frame);
 }
 
+// All pictures of a frame, each on its way before the next one is made.
+static enum reel_err put_all(struct lane *l, const struct reel_rec_frame *rec)
+{
+    enum reel_err err = REEL_AGAIN;
+    for (uint32_t k = 0; k < l->plan.rate && err == REEL_AGAIN; k++) {
+        err = image_send(l->image, rec, k);
+        if (!err) err = put_pictures(l);
+    }
+    return err == REEL_AGAIN ? REEL_OK : err;
+}
+
 static enum reel_err do_frame(struct lane *l, const struct reel_rec_frame *rec)
 {
-    enum reel_err err;
     if (l->live) {
         const struct reel_stamp *stamp = (const struct reel_stamp *)reel_ring_slot(l->in, rec->in_slot);
         live_expect(l->live, rec->pts, stamp->written_us);
     }
-    if (l->plan.wants == PLAN_PICTURE) {
-        err = image_send(l->image, rec);
-        if (!err) err = put_pictures(l);
-        return err == REEL_AGAIN ? REEL_OK : err;
-    }
+    if (l->plan.wants == PLAN_PICTURE) return put_all(l, rec);
     struct reel_stamp stamp;
-    err = image_check(l->image, rec, &stamp);
+    enum reel_err err = image_check(l->image, rec, &stamp);
     if (!err && l->plan.wants == PLAN_RESULTS) err = put_results(l, rec);
-    if (!err && l->plan.wants == PLAN_NOTHING)
-        err = put(l, &(struct sink_frame){.pts = rec->pts, .duration = rec->duration});
+    for (uint32_t k = 0; k < l->plan.rate && !err && l->plan.wants == PLAN_NOTHING; k++) {
+        struct sink_frame frame = {0};
+        plan_time(&l->plan, rec, k, &frame.pts, &frame.duration);
+        err = put(l, &frame);
+    }
     if (!err) release_return(l->release, (struct reel_rec_taken){l->index, l->epoch, rec->n});
     return err;
 }
@@ -194,9 +203,9 @@ static enum reel_err end(struct lane *l, struct reel_rec_committed *out)
     struct live_count count = {0};
     if (!err && l->live) live_attempt(l->live, &count);
     if (l->live) done.frames = (uint32_t)count.written;
-    if (!err && done.frames + count.unsent != l->next)
-        err = reel_fail(REEL_ERR_FAULT, "could not write segment %u: %u frames went in, %u came out", l->segment,
-                        l->next, done.frames);
+    if (!err && done.frames + count.unsent != (uint64_t)l->next * l->plan.rate)
+        err = reel_fail(REEL_ERR_FAULT, "could not write segment %u: %u frames went in, %u came out, %u for each",
+                        l->segment, l->next, done.frames, l->plan.rate);
     if (err) return err;
     reel_crash_point("aggregator.after_rename");
     reel_stat_add(&l->row->bytes_out, done.bytes);
@@ -225,7 +234,7 @@ enum reel_err lane_step(struct lane *l, struct reel_rec_committed *out_committed
     enum reel_err err = do_frame(l, rec);
     if (err) return err;
     l->done++;
-    reel_stat_add(&l->row->frames, 1);
+    reel_stat_add(&l->row->frames, l->plan.rate);
     return REEL_OK;
 }
 

@@ -147,21 +147,22 @@ void picture_pool_fini(struct picture_pool *pool)
 }
 
 // A slot's planes from the GPU into a picture of the same format.
-static enum reel_err fetch(const struct reel_ring *ring, uint32_t slot_id, AVFrame *frame)
+static enum reel_err fetch(const struct reel_ring *ring, uint32_t slot_id, uint32_t picture, AVFrame *frame)
 {
     const struct reel_geometry *g = &ring->geometry;
     enum reel_err err = REEL_OK;
     for (int i = 0; i < reel_format_planes(g->format) && !err; i++) {
         uint32_t w, h;
         reel_plane_size(g, i, &w, &h);
-        err = reel_cuda_copy_2d(frame->data[i], (size_t)frame->linesize[i], reel_ring_plane(ring, slot_id, i),
+        err = reel_cuda_copy_2d(frame->data[i], (size_t)frame->linesize[i],
+                                reel_ring_plane(ring, slot_id, i) + (size_t)picture * g->picture_bytes,
                                 g->plane_stride[i], (size_t)w * reel_format_bytes(g->format), h, NULL);
     }
     return err ? err : reel_cuda_stream_sync(NULL);
 }
 
 enum reel_err picture_copy_slot(struct picture_pool *pool, const struct reel_ring *ring, uint32_t slot_id,
-                                AVFrame **out_frame)
+                                uint32_t picture, AVFrame **out_frame)
 {
     const struct reel_geometry *g = &ring->geometry;
     AVFrame *frame;
@@ -169,7 +170,7 @@ enum reel_err picture_copy_slot(struct picture_pool *pool, const struct reel_rin
     enum reel_err err = picture_alloc(pool, format, (int)g->width, (int)g->height, &frame);
     if (err) return err;
     if (ring->on_gpu) {
-        err = fetch(ring, slot_id, frame);
+        err = fetch(ring, slot_id, picture, frame);
         if (err)
             av_frame_free(&frame);
         else
@@ -179,7 +180,7 @@ enum reel_err picture_copy_slot(struct picture_pool *pool, const struct reel_rin
     const uint8_t *planes[4] = {0};
     int strides[4] = {0};
     for (int i = 0; i < reel_format_planes(g->format); i++) {
-        planes[i] = reel_ring_plane(ring, slot_id, i);
+        planes[i] = reel_ring_plane(ring, slot_id, i) + (size_t)picture * g->picture_bytes;
         strides[i] = (int)g->plane_stride[i];
     }
     av_image_copy(frame->data, frame->linesize, planes, strides, format, (int)g->width, (int)g->height);

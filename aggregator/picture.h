@@ -39,9 +39,9 @@ struct picture_pool {
 enum reel_err picture_alloc(struct picture_pool *pool, enum AVPixelFormat format, int width, int height,
                             AVFrame **out_frame);
 void picture_pool_fini(struct picture_pool *pool);
-// A copy of a slot's picture (of its whole memory: no loan).
+// A copy of one of a slot's pictures (of its whole memory: no loan).
 enum reel_err picture_copy_slot(struct picture_pool *pool, const struct reel_ring *ring, uint32_t slot_id,
-                                AVFrame **out_frame);
+                                uint32_t picture, AVFrame **out_frame);
 // A copy of a frame, for drawing on it.
 enum reel_err picture_copy(struct picture_pool *pool, const AVFrame *frame, AVFrame **out_frame);
 

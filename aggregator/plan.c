@@ -97,6 +97,19 @@ static void add_note(struct plan *p, const char *fmt, ...)
     va_end(args);
 }
 
+void plan_time(const struct plan *p, const struct reel_rec_frame *rec, uint32_t k, int64_t *out_pts,
+               int64_t *out_duration)
+{
+    *out_pts = rec->pts;
+    *out_duration = rec->duration;
+    if (p->rate < 2) return;
+    // Behind the last frame it is as long as that is shown.
+    int64_t gap = rec->after ? rec->next_pts - rec->pts : rec->duration > 0 ? rec->duration : p->source.last_duration;
+    if (gap < 1) gap = 1;
+    *out_pts = reel_media_time(&p->source, p->rate, rec->pts, gap, k);
+    *out_duration = reel_media_time(&p->source, p->rate, rec->pts, gap, k + 1) - *out_pts;
+}
+
 // Whether the task's results can become an output of this kind.
 static enum reel_err check_kind(const struct plan *p)
 {
@@ -115,9 +128,17 @@ static enum reel_err check_kind(const struct plan *p)
 }
 
 static enum reel_err begin(const struct reel_settings *settings, const struct reel_job *job, enum reel_task task,
-                           const struct reel_media *media, const struct reel_geometry *in, struct plan *p)
+                           uint32_t rate, const struct reel_media *media, const struct reel_geometry *in,
+                           struct plan *p)
 {
-    *p = (struct plan){.settings = settings, .job = *job, .task = task, .media = *media, .in = *in};
+    if (rate > REEL_MAX_RATE) return reel_fail(REEL_ERR_PROTO, "could not plan the output: %u frames for each", rate);
+    *p = (struct plan){.settings = settings,
+                       .job = *job,
+                       .task = task,
+                       .rate = rate ? rate : 1,
+                       .source = *media,
+                       .media = reel_media_at_rate(media, rate),
+                       .in = *in};
     p->wants = job->kind == REEL_OUTPUT_NULL    ? PLAN_NOTHING
                : job->kind == REEL_OUTPUT_JSONL ? PLAN_RESULTS
                                                 : PLAN_PICTURE;
@@ -397,6 +418,9 @@ static void say_losses(struct plan *p)
                  "%dx%d is an odd size, which %s does not take with subsampled chroma: encoding %s, which some players "
                  "do not show",
                  p->final_width, p->final_height, name, av_get_pix_fmt_name(c->format));
+    if (m->flags & REEL_MEDIA_INTERLACED && p->rate > 1)
+        add_note(p, "the input is interlaced, and frames are made between woven ones: deinterlace it, with "
+                    "--pre_filter bwdif=send_frame");
     if (m->flags & REEL_MEDIA_INTERLACED && c->codec->id != AV_CODEC_ID_H264 &&
         c->codec->id != AV_CODEC_ID_MPEG2VIDEO && c->codec->id != AV_CODEC_ID_MPEG4 &&
         c->codec->id != AV_CODEC_ID_PRORES && c->codec->id != AV_CODEC_ID_FFV1)
@@ -443,7 +467,8 @@ static enum reel_err settle(struct plan *p, const struct reel_rec_shaped *shaped
     struct reel_pixel_format format;
     uint32_t w, h;
     enum reel_err err = choose_slot(p, shaped, &format, &w, &h);
-    if (!err) err = reel_geometry_init(&p->out, format, w, h, shaped->results_bytes);
+    const uint32_t pictures = p->rate > 1 ? p->rate - 1 : 1;
+    if (!err) err = reel_geometry_init_several(&p->out, format, w, h, pictures, shaped->results_bytes);
     if (err) return err;
     if (p->task == REEL_TASK_IMAGE) {
         struct reel_colour colour = colour_for(p, picture_av_format(format), (int)h);
@@ -458,14 +483,14 @@ static enum reel_err settle(struct plan *p, const struct reel_rec_shaped *shaped
     p->colour = p->final_colour; // JPEG's range and matrix are the encoder's wish
     if (!memcmp(&opened, &format, sizeof format)) return REEL_OK;
     p->format = opened;
-    return reel_geometry_init(&p->out, opened, w, h, shaped->results_bytes);
+    return reel_geometry_init_several(&p->out, opened, w, h, pictures, shaped->results_bytes);
 }
 
 enum reel_err plan_prove(const struct reel_settings *settings, const struct reel_job *job,
                          const struct reel_rec_prove *prove, struct plan *p, struct reel_rec_proven *out)
 {
     enum reel_task task = (enum reel_task)prove->shaped.task;
-    enum reel_err err = begin(settings, job, task, &prove->media, &prove->in, p);
+    enum reel_err err = begin(settings, job, task, prove->rate, &prove->media, &prove->in, p);
     if (!err) err = check_folder(p);
     struct encoder *encoder = NULL;
     if (!err) err = settle(p, &prove->shaped, &encoder);
@@ -484,7 +509,8 @@ enum reel_err plan_prove(const struct reel_settings *settings, const struct reel
             p->choice.odd_made_444 = c.odd_made_444;
         }
         struct encode_params params = params_for(p);
-        out->hold_frames = (uint32_t)encode_measure_hold(&params, MAX_HOLD);
+        // Of several pictures a frame it gets copies.
+        if (p->rate == 1) out->hold_frames = (uint32_t)encode_measure_hold(&params, MAX_HOLD);
         int bytes = av_image_get_buffer_size(p->final_format, p->final_width, p->final_height, 64);
         out->memory_bytes = (uint64_t)bytes * (uint64_t)p->choice.traits->memory_frames;
     }
@@ -500,7 +526,7 @@ enum reel_err plan_open(const struct reel_settings *settings, const struct reel_
                         const struct reel_rec_open *open, struct plan *p, struct encoder **out_encoder)
 {
     *out_encoder = NULL;
-    enum reel_err err = begin(settings, job, (enum reel_task)open->task, &open->media, &open->in, p);
+    enum reel_err err = begin(settings, job, (enum reel_task)open->task, open->rate, &open->media, &open->in, p);
     if (err) return err;
     p->out = open->out;
     if (p->task == REEL_TASK_IMAGE)

@@ -24,7 +24,9 @@ struct plan {
     struct reel_job job;
     enum reel_task task;
     enum plan_wants wants;
-    struct reel_media media;
+    uint32_t rate;                // frames out for each one in
+    struct reel_media source;     // of the input
+    struct reel_media media;      // of the output: the same, at that rate
     struct reel_geometry in, out; // of the rings
 
     bool raw_mask; // the picture is the mask itself, as it stands in the output slot
@@ -58,6 +60,9 @@ enum reel_err plan_prove(const struct reel_settings *settings, const struct reel
 // As decided at the proof. *out_encoder is open (VIDEO, STREAM, IMAGES), else NULL.
 enum reel_err plan_open(const struct reel_settings *settings, const struct reel_job *job,
                         const struct reel_rec_open *open, struct plan *out_plan, struct encoder **out_encoder);
+// When frame k (0 <= k < rate) of those for a FRAME is shown, and how long.
+void plan_time(const struct plan *plan, const struct reel_rec_frame *rec, uint32_t k, int64_t *out_pts,
+               int64_t *out_duration);
 // Whether the input's pictures go to a video encoder in 4:2:0 and as they are, but
 // for their samples' order: then results may as well be drawn on its own copies.
 bool plan_keeps_input(const struct plan *plan);

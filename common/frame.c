@@ -54,16 +54,29 @@ static bool format_valid(struct reel_pixel_format f)
     return f.log2_chroma_w <= 2 && f.log2_chroma_h <= 2;
 }
 
+static enum reel_err too_large(uint32_t width, uint32_t height)
+{
+    return reel_fail(REEL_ERR_LIMIT, "could not lay out pictures of %ux%u: over 4 GiB", width, height);
+}
+
 enum reel_err reel_geometry_init(struct reel_geometry *g, struct reel_pixel_format format, uint32_t width,
                                  uint32_t height, uint32_t aux_bytes)
 {
+    return reel_geometry_init_several(g, format, width, height, 1, aux_bytes);
+}
+
+enum reel_err reel_geometry_init_several(struct reel_geometry *g, struct reel_pixel_format format, uint32_t width,
+                                         uint32_t height, uint32_t pictures, uint32_t aux_bytes)
+{
+    if (pictures < 1 || pictures >= REEL_MAX_RATE)
+        return reel_fail(REEL_ERR_LIMIT, "could not lay out %u pictures in a slot", pictures);
     if (!format_valid(format))
         return reel_fail(REEL_ERR_CONFIG, "could not lay out pictures: layout %u with %u bits is no format we carry",
                          format.layout, format.depth);
     if (format.layout != REEL_PIX_NONE && (!width || !height || width > MAX_SIDE || height > MAX_SIDE))
         return reel_fail(REEL_ERR_LIMIT, "could not lay out pictures of %ux%u: sides must be within 1..%u", width,
                          height, MAX_SIDE);
-    *g = (struct reel_geometry){.format = format, .width = width, .height = height};
+    *g = (struct reel_geometry){.format = format, .width = width, .height = height, .pictures = pictures};
     uint64_t end = REEL_STAMP_BYTES;
     int planes = reel_format_planes(format);
     for (int i = 0; i < planes; i++) {
@@ -74,21 +87,21 @@ enum reel_err reel_geometry_init(struct reel_geometry *g, struct reel_pixel_form
         g->plane_stride[i] = (uint32_t)stride;
         // One line more than needed: SIMD readers may load past a row's end.
         end = align_up(end + stride * h + STRIDE_ALIGN, PLANE_ALIGN);
-        if (end > UINT32_MAX)
-            return reel_fail(REEL_ERR_LIMIT, "could not lay out pictures of %ux%u: over 4 GiB", width, height);
+        if (end > UINT32_MAX) return too_large(width, height);
     }
+    g->picture_bytes = (uint32_t)end - REEL_STAMP_BYTES;
+    end += (uint64_t)g->picture_bytes * (pictures - 1);
+    if (end > UINT32_MAX) return too_large(width, height);
     g->aux_offset = (uint32_t)end;
     g->aux_bytes = aux_bytes;
     g->slot_bytes = align_up(end + aux_bytes, REEL_SLOT_ALIGN);
-    if (g->slot_bytes > UINT32_MAX)
-        return reel_fail(REEL_ERR_LIMIT, "could not lay out pictures of %ux%u: over 4 GiB", width, height);
-    return REEL_OK;
+    return g->slot_bytes > UINT32_MAX ? too_large(width, height) : REEL_OK;
 }
 
 bool reel_geometry_valid(const struct reel_geometry *g, uint32_t slots, uint64_t ring_bytes)
 {
     struct reel_geometry want;
-    if (reel_geometry_init(&want, g->format, g->width, g->height, g->aux_bytes)) return false;
+    if (reel_geometry_init_several(&want, g->format, g->width, g->height, g->pictures, g->aux_bytes)) return false;
     if (memcmp(&want, g, sizeof want)) return false;
     return slots > 0 && g->slot_bytes <= ring_bytes && slots <= ring_bytes / g->slot_bytes;
 }

@@ -54,6 +54,7 @@ int reel_colour_matrix(const struct reel_colour *colour, int height);
 #define REEL_SLOT_ALIGN 4096u // slots begin at page borders
 #define REEL_STAMP_BYTES 64u  // the stamp's room in front of the planes
 #define REEL_PLANES 3
+#define REEL_MAX_RATE 8 // frames out for one in
 
 // The first bytes of every slot. The writer sets it last, after the pixels;
 // the reader asserts epoch and n. It is a check, never a synchronisation: the
@@ -72,7 +73,9 @@ struct reel_stamp {
 // begin. layout NONE: no picture, aux only (detections without video).
 struct reel_geometry {
     struct reel_pixel_format format;
-    uint32_t width, height; // of the picture in pixels
+    uint32_t width, height; // of a picture in pixels
+    uint32_t pictures;      // that a slot holds; 1 but for networks that make several of a frame
+    uint32_t picture_bytes; // from one of them to the next; plane_offset is the first one's
     uint32_t plane_offset[REEL_PLANES];
     uint32_t plane_stride[REEL_PLANES]; // bytes from row to row, multiple of 64
     uint32_t aux_offset, aux_bytes;     // side data (input) or results (output)
@@ -84,6 +87,9 @@ struct reel_geometry {
 // or above 32768; CONFIG for a format that cannot be.
 enum reel_err reel_geometry_init(struct reel_geometry *g, struct reel_pixel_format format, uint32_t width,
                                  uint32_t height, uint32_t aux_bytes);
+// The same with room for several pictures, one behind the other.
+enum reel_err reel_geometry_init_several(struct reel_geometry *g, struct reel_pixel_format format, uint32_t width,
+                                         uint32_t height, uint32_t pictures, uint32_t aux_bytes);
 int reel_format_planes(struct reel_pixel_format format);
 // Width and height of a plane in samples (NV's second plane: in pairs x 2).
 void reel_plane_size(const struct reel_geometry *g, int plane, uint32_t *out_w, uint32_t *out_h);
@@ -146,6 +152,14 @@ struct reel_object {
     struct {
         float x, y, score;
     } point[REEL_OBJECT_POINTS];
+};
+
+// Of networks that make pictures between frames: a byte for each picture of the
+// slot says what is shown in its place.
+enum reel_between {
+    REEL_BETWEEN_MADE,   // the picture itself
+    REEL_BETWEEN_BEFORE, // the frame before it again: none was made, across a cut or behind the last frame
+    REEL_BETWEEN_BEHIND, // the frame behind it already
 };
 
 struct reel_class_score {

@@ -47,6 +47,14 @@ struct reel_media {
     char codec[16]; // "h264", for people
 };
 
+// The same stream with `rate` frames for each one (1 to REEL_MAX_RATE): time base,
+// frame rate, count and times. The time base is so fine that frames which lie evenly
+// between two have times of their own.
+struct reel_media reel_media_at_rate(const struct reel_media *media, uint32_t rate);
+// When frame k (0 <= k <= rate) of those for a frame at pts is shown, which lasts
+// `gap`, both in media's time base: in that of reel_media_at_rate().
+int64_t reel_media_time(const struct reel_media *media, uint32_t rate, int64_t pts, int64_t gap, uint32_t k);
+
 // A place where decoding may start (DESIGN: entry). Checked when it is used:
 // pos, dts, size and checksum of the packet found there must match, else the
 // decoder demuxes from the start.

@@ -47,8 +47,8 @@
 //   TAKEN     nobody reads; FREE as soon as       FREE      every worker ever given n has answered
 //             every holder has answered or died             or is dead
 //   (seen)    where a network looks at frames    -         an input slot is not written before the
-//             n - k to n + k, a holder of n               frames to n + k are FREE too; n is given
-//             reads their inputs as well                  when those to n + k are DECODED
+//             n - k to n + l, a holder of n               frames to n + k are FREE too; n is given, and
+//             reads their inputs as well                  sent on, when those to n + l are DECODED
 //   (parts)   a frame in parts: GIVEN while a     DECODED   no part is held, not all are done
 //             part is held, each by one worker;   DONE      DONE(n, part) of the last part
 //             all write their rows of one slot
@@ -242,6 +242,7 @@ struct reel_rec_open {
     uint32_t tile_pixels;          // as SHAPED said
     uint32_t exchange;             // as SHAPED said
     uint32_t live;                 // 1: an attempt of a live job, see above
+    uint32_t rate, reserved;       // of reel_rec_model
     struct reel_entry entry;
     int64_t start_pts; // frames of the segment: start_pts <= pts < end_pts
     int64_t end_pts;   // INT64_MAX for the last
@@ -312,9 +313,10 @@ struct reel_rec_lane_end {
 #define REEL_MAX_LOOKBACK 7
 
 struct reel_rec_model {
-    uint32_t task;     // enum reel_task, resolved
-    uint32_t lookback; // k of window models, which see frames n - k to n + k; 0 for frame models
-    uint32_t batch;    // largest batch it takes
+    uint32_t task;          // enum reel_task, resolved
+    uint32_t before, after; // it sees frames n - before to n + after; 0 for frame models
+    uint32_t rate;          // frames out for each in: more than 1 for those that make frames between two
+    uint32_t batch;         // largest batch it takes
     // 1: each frame begins with what the one before left
     uint32_t stateful;
     uint64_t memory_bytes;      // of weights
@@ -359,7 +361,7 @@ struct reel_rec_work {
     // Workers that have the parts above and below, + 1, where rows go from device to
     // device (all have JOINED); 0: there is none, or they go through host memory.
     uint16_t up, down;
-    uint32_t after; // of window models: frames behind n that are there, lookback or less at the end
+    uint32_t after; // frames behind n that are there to be seen: reel_rec_model.after, or less at the end
     uint32_t reserved;
     uint64_t round; // of parts that exchange rows (common/rounds.h); else 0
     int64_t pts;
@@ -384,6 +386,7 @@ struct reel_rec_done {
 struct reel_rec_prove {
     uint32_t job;
     uint32_t in_slots;
+    uint32_t rate, reserved; // of reel_rec_model
     struct reel_media media;
     struct reel_geometry in;
     struct reel_rec_shaped shaped;
@@ -405,6 +408,8 @@ struct reel_rec_frame {
     uint32_t in_slot, out_slot;
     uint32_t flags; // enum reel_frame_flag
     int64_t pts, duration;
+    uint32_t after, reserved; // frames behind n that are there, as in WORK: their input slots may be read
+    int64_t next_pts;         // of the first of them
 };
 
 struct reel_rec_taken {
@@ -446,9 +451,9 @@ struct reel_rec_verify {
 
 struct reel_rec_mux {
     uint32_t job, segments;
-    struct reel_media media;
-    struct reel_kept kept; // what is known so far
-    uint64_t frames;       // that all parts together must show
+    struct reel_media media; // of the output: reel_media_at_rate()
+    struct reel_kept kept;   // what is known so far
+    uint64_t frames;         // that all parts together must show
 };
 
 struct reel_rec_muxed {

@@ -71,6 +71,8 @@ struct reel_settings {
     double segment_seconds;
     double frame_rate; // of inputs without timestamps (image sequences, raw streams)
     double max_pixels; // refuse larger pictures (millions)
+    int rate;          // frames out for each in, of networks that make some between two; 0 = auto: 2
+    double scene_cut;  // frames that differ by more are of two scenes
 
     // running
     int resume;
@@ -107,8 +109,9 @@ struct reel_settings {
         struct opt_floats out_mean, out_std;
         char input[SET_WORD], output[SET_WORD]; // names, when there are several
         char state[SET_TEXT], constants[SET_TEXT];
-        int state_begin; // enum set_begin
-        bool residual;   // the output is added to the (resized) input
+        char time[SET_WORD]; // of the input that takes the time between two frames
+        int state_begin;     // enum set_begin
+        bool residual;       // the output is added to the (resized) input
     } io;
 
     struct {

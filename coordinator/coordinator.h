@@ -190,6 +190,8 @@ void run_fail(struct run *run, enum reel_err code, const char *text);
 // There is no memory for worker p (on its device): the others do its work, and
 // the run fails when there are none.
 void run_leave_out(struct run *run, struct proc *p, const char *text);
+// Frames out for each one in, as far as the model is known.
+uint32_t run_rate(const struct run *run);
 // Posts to a process that may be dead (then its death tells).
 void run_post(struct run *run, const struct proc *p, enum reel_msg_type type, const void *record);
 

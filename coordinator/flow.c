@@ -220,14 +220,15 @@ void flow_on_taken(struct run *run, struct proc *p, const struct reel_rec_taken 
     if (!lane || !flow_is_bound(run, p, rec->lane)) return;
     enum lane_result result = lane_on_taken(lane, rec->epoch, rec->n);
     flow_judge(p, result, "TAKEN", rec->lane, rec->n);
-    run->frames_taken += result == LANE_OK;
+    if (result == LANE_OK) run->frames_taken += run_rate(run);
 }
 
 void flow_on_committed(struct run *run, struct proc *p, const struct reel_rec_committed *rec)
 {
     struct lane *lane = flow_lane_of(run, p, rec->lane);
     if (!lane || !flow_is_bound(run, p, rec->lane)) return;
-    enum lane_result result = lane_on_committed(lane, rec->epoch, rec->frames);
+    const uint32_t rate = run_rate(run);
+    enum lane_result result = rec->frames % rate ? LANE_BAD : lane_on_committed(lane, rec->epoch, rec->frames / rate);
     flow_judge(p, result, "COMMITTED", rec->lane, rec->frames);
     if (result != LANE_OK) return;
     struct job *job = flow_job_of(run, lane);
@@ -250,6 +251,7 @@ static bool lane_goes_on(struct run *run, uint32_t l)
     uint32_t n, end, frames;
     struct proc *aggregator = supervise_at(&run->sup, REEL_AGGREGATOR, run->io[l].aggregator);
     for (const struct lane_frame *f; rings_aggregator_ready(run, l) && (f = lane_next_frame(lane, &n)); any = true) {
+        const struct lane_frame *next = lane_after(lane, n) ? lane_frame_of(lane, n + 1) : NULL;
         struct reel_rec_frame rec = {.lane = l,
                                      .epoch = lane->p.epoch,
                                      .n = n,
@@ -257,7 +259,9 @@ static bool lane_goes_on(struct run *run, uint32_t l)
                                      .out_slot = f->out_slot,
                                      .flags = f->flags,
                                      .pts = f->pts,
-                                     .duration = f->duration};
+                                     .duration = f->duration,
+                                     .after = lane_after(lane, n),
+                                     .next_pts = next ? next->pts : 0};
         run_post(run, aggregator, REEL_MSG_FRAME, &rec);
     }
     if (lane_next_finish(lane, &frames)) {

@@ -79,8 +79,8 @@ static void want_of(const struct run *run, const struct job *job, struct memory_
     uint32_t hold = job->proven.hold_frames < LANE_MAX_SLOTS / 2 ? job->proven.hold_frames : LANE_MAX_SLOTS / 2;
     uint32_t batch = run->model.batch ? run->model.batch : 1;
     uint32_t parts = job->shaped.parts;
-    uint32_t back = 2 * run->model.lookback;
-    uint32_t slots = hold + LEAST_WINDOW + back + (2 * run->workers * batch + parts - 1) / parts;
+    uint32_t seen = run->model.before + run->model.after;
+    uint32_t slots = hold + LEAST_WINDOW + seen + (2 * run->workers * batch + parts - 1) / parts;
     uint32_t easy = slots + LEAST_WINDOW + 4 * run->workers * batch / parts;
     if (easy * (job->in.slot_bytes + job->proven.out.slot_bytes) <= EASY_BYTES) slots = easy;
     if (slots > LANE_MAX_SLOTS) slots = LANE_MAX_SLOTS;
@@ -88,7 +88,7 @@ static void want_of(const struct run *run, const struct job *job, struct memory_
                                 .out_slot_bytes = job->proven.out.slot_bytes,
                                 .in_slots = slots,
                                 .out_slots = slots,
-                                .least_in_slots = hold + batch + 1 + back,
+                                .least_in_slots = hold + batch + 1 + seen,
                                 .least_out_slots = hold + batch,
                                 .spares = parts > 1 || run->model.stateful ? 0 : OUT_SPARES,
                                 .codec_bytes = job->proven.memory_bytes + DECODER_FRAMES * job->in.slot_bytes,
@@ -150,6 +150,7 @@ static void fill_open(const struct run *run, uint32_t l, const struct job *job, 
                                   .parts = job->shaped.parts,
                                   .tile_pixels = job->shaped.tile_pixels,
                                   .exchange = job->shaped.exchange,
+                                  .rate = run_rate(run),
                                   .in_place = run->io[l].rings.place.in ? REEL_PLACE_DEVICE : REEL_PLACE_HOST,
                                   .out_place = run->io[l].rings.place.out ? REEL_PLACE_DEVICE : REEL_PLACE_HOST,
                                   .memory = run->io[l].memory,
@@ -195,7 +196,8 @@ bool flow_open_lane(struct run *run, uint32_t l, struct job *job, uint32_t segme
                                  .in_slots = grant.in_slots,
                                  .out_slots = grant.out_slots,
                                  .out_spares = grant.spares,
-                                 .lookback = run->model.lookback,
+                                 .before = run->model.before,
+                                 .after = run->model.after,
                                  .stateful = run->model.stateful,
                                  .parts = job->shaped.parts,
                                  .together = job->shaped.exchange,

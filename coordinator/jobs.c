@@ -193,12 +193,14 @@ void jobs_on_scanned(struct run *run, struct proc *p, const struct reel_rec_scan
     next_state(job, JOB_SHAPE);
 }
 
-// Where the input is cut; for a model that looks at the frames around each, or carries a
+// Where the input is cut; for a model that looks at frames around each, or carries a
 // state from each to the next, nowhere: at a cut it would not have them.
 static enum reel_err plan_job(struct run *run, struct job *job)
 {
     const struct reel_media *m = &job->scanned.media;
-    const double seconds = run->model.lookback || run->model.stateful ? 0 : run->settings.segment_seconds;
+    const struct reel_rec_model *model = &run->model;
+    const bool no_cuts = model->before || model->after || model->stateful;
+    const double seconds = no_cuts ? 0 : run->settings.segment_seconds;
     struct segment *plan = plan_segments(m, job->entries, job->n_entries, seconds, &job->n_segments);
     free(job->entries);
     job->entries = NULL;
@@ -257,8 +259,12 @@ void jobs_on_shaped(struct run *run, struct proc *p, const struct reel_rec_shape
 
 static void step_prove(struct run *run, struct job *job)
 {
-    struct reel_rec_prove rec = {
-        .job = job->spec->id, .in_slots = 8, .media = job->scanned.media, .in = job->in, .shaped = job->shaped};
+    struct reel_rec_prove rec = {.job = job->spec->id,
+                                 .in_slots = 8,
+                                 .rate = run_rate(run),
+                                 .media = job->scanned.media,
+                                 .in = job->in,
+                                 .shaped = job->shaped};
     ask(run, job, REEL_AGGREGATOR, REEL_MSG_PROVE, &rec);
 }
 
@@ -334,6 +340,7 @@ static void count_committed(struct run *run, struct job *job, struct job_segment
     s->state = SEGMENT_COMMITTED;
     job->n_committed++;
     job->frames_committed += s->committed.frames;
+    job->ledger.rate = run_rate(run);
     if (ledger_add(&job->ledger, &s->committed.ledger, why, sizeof why)) return;
     char text[512];
     snprintf(text, sizeof text, "the ledger of segment %u does not balance: %s", s->committed.segment, why);
@@ -419,7 +426,7 @@ static void step_mux(struct run *run, struct job *job)
     }
     struct reel_rec_mux rec = {.job = job->spec->id,
                                .segments = job->n_segments,
-                               .media = job->scanned.media,
+                               .media = reel_media_at_rate(&job->scanned.media, run_rate(run)),
                                .kept = job->kept,
                                .frames = job->frames_committed};
     ask(run, job, REEL_AGGREGATOR, REEL_MSG_MUX, &rec);

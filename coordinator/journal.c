@@ -139,7 +139,7 @@ static bool read_header(const char *line, struct journal_content *c)
 
 static bool read_segment(const char *line, struct journal_content *c)
 {
-    uint64_t n, frames, bytes, v[5];
+    uint64_t n, frames, bytes, v[5], decoded;
     struct journal_segment s = {0};
     static const char *const keys[] = {"packets", "hidden", "unreadable", "filtered", "quarantined"};
     if (!number_of(line, "n", &n) || !number_of(line, "frames", &frames) || !number_of(line, "bytes", &bytes) ||
@@ -147,6 +147,7 @@ static bool read_segment(const char *line, struct journal_content *c)
         return false;
     for (int i = 0; i < 5; i++)
         if (!number_of(line, keys[i], &v[i])) return false;
+    if (!number_of(line, "decoded", &decoded)) decoded = frames; // of a version that made no more of them
     s.segment = (uint32_t)n;
     s.frames = (uint32_t)frames;
     s.bytes = bytes;
@@ -155,7 +156,7 @@ static bool read_segment(const char *line, struct journal_content *c)
                                      .unreadable = (int64_t)v[2],
                                      .filtered = (int64_t)v[3],
                                      .quarantined = (int64_t)v[4],
-                                     .decoded = (int64_t)frames,
+                                     .decoded = (int64_t)decoded,
                                      .encoded = (int64_t)frames};
     // The last line about a segment counts.
     for (uint32_t i = 0; i < c->n_segments; i++)
@@ -401,9 +402,9 @@ enum reel_err journal_put_segment(struct journal *j, const struct journal_segmen
     char hex[65];
     return put(j,
                "SEGMENT n=%u frames=%u bytes=%" PRIu64 " sha256=%s packets=%" PRId64 " hidden=%" PRId64
-               " unreadable=%" PRId64 " filtered=%" PRId64 " quarantined=%" PRId64,
+               " unreadable=%" PRId64 " filtered=%" PRId64 " quarantined=%" PRId64 " decoded=%" PRId64,
                s->segment, s->frames, s->bytes, reel_hex(s->sha256, 32, hex), s->ledger.packets, s->ledger.hidden,
-               s->ledger.unreadable, s->ledger.filtered, s->ledger.quarantined);
+               s->ledger.unreadable, s->ledger.filtered, s->ledger.quarantined, s->ledger.decoded);
 }
 
 enum reel_err journal_put_quarantine(struct journal *j, uint32_t segment, uint32_t n)

@@ -89,7 +89,7 @@ void lane_open(struct lane *lane, const struct lane_params *params)
     LANE_ASSERT(lane->state == LANE_IDLE && params->epoch > lane->p.epoch);
     LANE_ASSERT(params->in_slots >= 1 && params->in_slots <= LANE_MAX_SLOTS);
     LANE_ASSERT(params->out_slots >= 1 && params->out_slots <= LANE_MAX_SLOTS && params->out_spares <= LANE_MAX_SPARES);
-    LANE_ASSERT(params->in_slots > 2 * params->lookback);
+    LANE_ASSERT(params->in_slots > params->before + params->after);
     LANE_ASSERT(params->parts <= LANE_MAX_PARTS && (!params->together || params->parts > 1));
     LANE_ASSERT(!params->stateful || params->parts < 2);
     lane_init(lane);
@@ -164,7 +164,7 @@ static void settle(struct lane *lane, uint32_t n)
 bool lane_next_window(struct lane *lane, uint32_t *out_end)
 {
     if (lane->state != LANE_OPEN || lane->ended) return false;
-    const uint32_t back = lane->p.lookback, from = lane->low > back ? lane->low - back : 0;
+    const uint32_t back = lane->p.before, from = lane->low > back ? lane->low - back : 0;
     uint32_t end = from + lane->p.in_slots;
     if (end < from) end = UINT32_MAX; // at the end of the number space
     if (end == lane->window_end) return false;
@@ -172,7 +172,7 @@ bool lane_next_window(struct lane *lane, uint32_t *out_end)
     // or the decoder has room, a message can wait.
     uint32_t step = lane->p.in_slots / 4 + 1;
     uint32_t ahead = lane->window_end - (lane->work_from > lane->low ? lane->work_from : lane->low);
-    ahead = ahead > back ? ahead - back : 0; // the last ones wait for more
+    ahead = ahead > lane->p.after ? ahead - lane->p.after : 0; // the last ones wait for more
     if (end - lane->window_end < step && ahead >= step) return false;
     for (uint32_t n = lane->window_end; n < end; n++) {
         struct lane_frame *f = at(lane, n);
@@ -227,14 +227,14 @@ static bool has_work(const struct lane *lane, const struct lane_frame *f)
 uint32_t lane_after(const struct lane *lane, uint32_t n)
 {
     const uint32_t there = n < lane->decoded ? lane->decoded - 1 - n : 0;
-    return there < lane->p.lookback ? there : lane->p.lookback;
+    return there < lane->p.after ? there : lane->p.after;
 }
 
 // Frames below have all that is looked at around them.
 static uint32_t seen_end(const struct lane *lane)
 {
-    const uint32_t back = lane->p.lookback;
-    return lane->ended ? lane->decoded : lane->decoded > back ? lane->decoded - back : 0;
+    const uint32_t after = lane->p.after;
+    return lane->ended ? lane->decoded : lane->decoded > after ? lane->decoded - after : 0;
 }
 
 uint32_t lane_next_work(struct lane *lane, uint32_t from)
@@ -427,7 +427,8 @@ void lane_quarantine(struct lane *lane, uint32_t n, uint32_t flags)
 
 const struct lane_frame *lane_next_frame(struct lane *lane, uint32_t *out_n)
 {
-    if (lane->state != LANE_OPEN || lane->sent >= lane->decoded) return NULL;
+    // Who takes it may want the time or the picture of the one behind it.
+    if (lane->state != LANE_OPEN || lane->sent >= seen_end(lane)) return NULL;
     struct lane_frame *f = at(lane, lane->sent);
     if (f->state != SLOT_DONE) return NULL;
     LANE_ASSERT(f->answered_slot && lane->sent >= lane->low);

@@ -12,8 +12,8 @@
 // given to a worker only below low + out_slots, so that none shares an output
 // slot. low moves only over frames that nobody can touch any more.
 //
-// A network may look at the frames around each (lookback): frame n is given when
-// those to n + lookback are decoded, and the input slots of those from n - lookback on
+// A network may look at the frames around each: frame n is given, and sent on, when
+// those to n + after are decoded, and the input slots of those from n - before on
 // stay until it is free: the window ends so many frames sooner.
 //
 // A network may carry a state from frame to frame (stateful): all frames of the lane go
@@ -88,11 +88,11 @@ struct lane_params {
     uint32_t job, segment;
     uint32_t shape; // frames of lanes with equal shape may share a batch
     uint32_t in_slots, out_slots, out_spares;
-    uint32_t lookback; // in_slots are more than twice that
-    uint32_t parts;    // of each frame; 0 or 1: whole frames
-    bool together;     // parts are given and done all at once, by team.c
-    bool stateful;     // frames go to one worker, in order: each begins with what the one before left
-    uint64_t order;    // oldest first: smaller is older
+    uint32_t before, after; // frames that are seen with each; in_slots are more than both
+    uint32_t parts;         // of each frame; 0 or 1: whole frames
+    bool together;          // parts are given and done all at once, by team.c
+    bool stateful;          // frames go to one worker, in order: each begins with what the one before left
+    uint64_t order;         // oldest first: smaller is older
 };
 
 // Process-private; plain data.
@@ -155,7 +155,7 @@ bool lane_may_serve(const struct lane *lane, uint32_t worker);
 // ---- what may be done now -------------------------------------------------
 // True and *out_end for a new end of the window that is worth a message.
 bool lane_next_window(struct lane *lane, uint32_t *out_end);
-// Frames behind n that are there to be looked at, lookback at most.
+// Frames behind n that are there to be looked at, `after` of lane_params at most.
 uint32_t lane_after(const struct lane *lane, uint32_t n);
 // Lowest frame >= from of which a worker may be given a part (or all); UINT32_MAX: none.
 uint32_t lane_next_work(struct lane *lane, uint32_t from);

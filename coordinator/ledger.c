@@ -13,10 +13,12 @@ bool ledger_add(struct ledger *ledger, const struct ledger_entry *entry, char *o
         snprintf(out_why, why_bytes, "a count of the segment is negative");
         return false;
     }
-    if (e->encoded != e->decoded || e->quarantined > e->encoded) {
+    const int64_t rate = ledger->rate ? ledger->rate : 1;
+    if (e->decoded < 0 || e->encoded / rate != e->decoded || e->encoded % rate || e->quarantined > e->decoded) {
         snprintf(out_why, why_bytes,
-                 "%" PRId64 " frames were decoded, %" PRId64 " encoded (%" PRId64 " of them filled in)", e->decoded,
-                 e->encoded, e->quarantined);
+                 "%" PRId64 " frames were decoded, %" PRId64 " encoded, %" PRId64 " for each (%" PRId64
+                 " of them filled in)",
+                 e->decoded, e->encoded, rate, e->quarantined);
         return false;
     }
     if (e->hidden + e->unreadable > e->packets) {

@@ -18,11 +18,12 @@ struct ledger_entry {
     int64_t filtered;                    // frames that a filter or an edit list left out
     int64_t decoded;                     // frames announced by the decoder
     int64_t encoded;                     // frames in the part, those filled in included
-    int64_t quarantined;                 // of those, filled in
+    int64_t quarantined;                 // of the decoded ones, filled in
 };
 
 struct ledger {
     struct ledger_entry sum;
+    uint32_t rate; // frames encoded for each decoded; 0 is 1
     uint32_t segments;
 };
 

@@ -59,11 +59,12 @@ static uint64_t expected(const struct run *run, uint64_t *out_taken)
         if (job->state == JOB_FAILED || job->state == JOB_DONE) {
             total += job->frames_committed, known++;
         } else if (job->state > JOB_SCAN && job->scanned.media.n_frames > 0) {
-            total += (uint64_t)job->scanned.media.n_frames, known++;
+            total += (uint64_t)job->scanned.media.n_frames * run_rate(run), known++;
         }
     }
     for (uint32_t l = 0; l < run->n_lanes; l++)
-        if (run->lanes[l].state == LANE_OPEN && !run->lanes[l].committed) taken += run->lanes[l].taken;
+        if (run->lanes[l].state == LANE_OPEN && !run->lanes[l].committed)
+            taken += (uint64_t)run->lanes[l].taken * run_rate(run);
     *out_taken = taken;
     // Inputs that are not scanned yet: as long as the others.
     return known ? total * run->n_jobs / known : 0;

@@ -202,10 +202,11 @@ static bool stages_are_known(const struct run *run)
 }
 
 // The finished job's account, taken from its journal.
-static void take_account(struct job *job)
+static void take_account(const struct run *run, struct job *job)
 {
     const struct journal_content *old = &job->old;
     char why[256];
+    job->ledger.rate = run_rate(run);
     for (uint32_t i = 0; i < old->n_segments; i++) {
         job->frames_out += old->segments[i].frames;
         ledger_add(&job->ledger, &old->segments[i].ledger, why, sizeof why);
@@ -231,7 +232,7 @@ enum reel_err resume_take_over(struct run *run, struct job *job)
     err = now.input ? journal_match(&job->old.header, &now)
                     : reel_fail(REEL_ERR_NOMEM, "could not read the journal: out of memory");
     journal_header_fini(&now);
-    if (!err) take_account(job);
+    if (!err) take_account(run, job);
     return err;
 }
 

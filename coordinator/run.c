@@ -52,6 +52,11 @@ void run_leave_out(struct run *run, struct proc *p, const char *text)
     supervise_kill(p);
 }
 
+uint32_t run_rate(const struct run *run)
+{
+    return run->model_known && run->model.rate ? run->model.rate : 1;
+}
+
 // ---- messages -------------------------------------------------------------------
 
 static void on_hello(struct run *run, struct proc *p, const struct reel_rec_hello *rec)
@@ -72,8 +77,9 @@ static void on_hello(struct run *run, struct proc *p, const struct reel_rec_hell
 
 static void on_model(struct run *run, struct proc *p, const struct reel_rec_model *rec)
 {
-    if (rec->lookback > REEL_MAX_LOOKBACK || rec->stateful > 1) {
-        run_fail(run, REEL_ERR_PROTO, "could not use the model: it looks at too many frames");
+    if (rec->before > REEL_MAX_LOOKBACK || rec->after > REEL_MAX_LOOKBACK || rec->rate > REEL_MAX_RATE ||
+        rec->stateful > 1) {
+        run_fail(run, REEL_ERR_PROTO, "could not use the model: it looks at, or makes, too many frames");
         return;
     }
     if (run->model_known && memcmp(run->model.model_sha256, rec->model_sha256, 32)) {
@@ -320,7 +326,7 @@ static int64_t remaining_frames(const struct run *run)
         const struct job *job = &run->jobs[run->active[i]];
         if (job->state == JOB_MUX) continue;
         if (job->state != JOB_RUN || job->scanned.media.n_frames < 0) return -1;
-        left += job->shaped.parts * (job->scanned.media.n_frames - (int64_t)job->frames_committed);
+        left += job->shaped.parts * (job->scanned.media.n_frames - (int64_t)(job->frames_committed / run_rate(run)));
     }
     for (uint32_t l = 0; l < run->n_lanes; l++)
         if (run->lanes[l].state == LANE_OPEN && !run->lanes[l].committed)

@@ -70,11 +70,12 @@ enum reel_err batch_band_engine(struct worker *w, const struct task *task, uint3
     return engines_get_band(w->engines, &w->model, v->net_w, v->net_h, &band, out_engine);
 }
 
-// The frames around one, those that are missing at the ends replaced by the last.
+// The frames around one, or it and the next; those that are missing at the ends replaced by the last.
 static enum reel_err find_seen(struct worker *w, const struct reel_rec_work *work, struct task_frame *frame)
 {
     const struct reel_ring *in = &w->child.in[work->lane];
-    const int frames = w->has_model ? w->model.input.frames : 1, back = frames / 2;
+    const int frames = w->has_model ? w->model.input.frames : 1;
+    const int back = w->has_model && w->model.input.between ? 0 : frames / 2;
     for (int i = 0; frames > 1 && i < frames; i++) {
         int64_t n = (int64_t)work->n + i - back, last = (int64_t)work->n + work->after;
         n = n < 0 ? 0 : n > last ? last : n;
@@ -124,6 +125,7 @@ static enum reel_err prepare(struct worker *w, struct worker_lane *l, const stru
                                      .out_on_gpu = out->on_gpu,
                                      .n = work->n,
                                      .part = work->part,
+                                     .after = work->after,
                                      .pts = work->pts};
     if (!err) err = check_order(w, &l->task, work->n);
     return err ? err : find_seen(w, work, out_frame);

@@ -241,11 +241,11 @@ static bool guess(struct net *net, const struct reel_settings *settings, const s
                   struct model *out)
 {
     int w = 0, h = 0;
-    struct reel_shape in, shapes[MODEL_MAX_OUTPUTS];
+    struct reel_shape in[MODEL_MAX_INPUTS], shapes[MODEL_MAX_OUTPUTS];
     if (facts->n_out > MODEL_MAX_OUTPUTS || model_guess_input(facts, settings, out)) return false;
     model_trial_size(out, settings, &w, &h);
-    model_input_shape(out, facts, w, h, &in);
-    return !net_infer_shapes(net, &in, shapes) && !model_guess_output(facts, settings, shapes, w, h, out);
+    model_input_shapes(out, facts, w, h, in);
+    return !net_infer_shapes(net, in, shapes) && !model_guess_output(facts, settings, shapes, w, h, out);
 }
 
 enum reel_err calibrate_net(struct net *net, const struct reel_settings *settings, const char *path)
@@ -267,7 +267,7 @@ enum reel_err calibrate_net(struct net *net, const struct reel_settings *setting
                                       .meta = meta_of,
                                       .user = net};
     enum reel_err err = REEL_OK;
-    if (guess(net, settings, &facts, &model)) err = calibrate(net, &model.input, &ranges);
+    if (guess(net, settings, &facts, &model) && model.input.frames == 1) err = calibrate(net, &model.input, &ranges);
     if (ranges) net_set_ranges(net, ranges);
     free(out);
     return err;

@@ -25,9 +25,9 @@ struct engine {
     int w, h, batch;
     struct band band; // margin 0: no band of a picture
     uint64_t last_use, serial;
-    int picture;               // index of the picture input
-    struct reel_tensor input;  // float32
-    struct reel_tensor native; // of the net's type, when that is not float32
+    int picture, time;                      // indices of the inputs; time -1: there is none
+    struct reel_tensor input, time_input;   // float32
+    struct reel_tensor native, time_native; // of the net's type, when that is not float32
     int n_out;
     struct reel_tensor raw[MODEL_MAX_OUTPUTS]; // as the net gives them
     struct reel_tensor out[MODEL_MAX_OUTPUTS]; // float32: borrows raw's data, or owns a conversion
@@ -133,8 +133,10 @@ static enum reel_err open_net(struct engines *e, struct net **out_net)
     enum reel_err err = net_open(e->path, &p, out_net);
     if (err) return err;
     err = state_open(*out_net, e->params.settings, e->path, &e->plan);
-    const int axis = err || e->plan.n ? -1 : model_frames_axis(net_input(*out_net, 0), net_input_count(*out_net));
-    if (axis >= 0) err = net_join_inputs(*out_net, "frames", axis);
+    struct model_join join;
+    if (!err && !e->plan.n && e->params.settings &&
+        model_frames_join(net_input(*out_net, 0), net_input_count(*out_net), e->params.settings, &join))
+        err = net_join_inputs(*out_net, "frames", join.axis, join.which, join.n);
     if (!err) err = add_composite(e, *out_net);
     if (err) net_close(out_net);
     return err;
@@ -185,6 +187,8 @@ static void destroy_engine(struct engine **engine)
     drop_outputs(g);
     reel_tensor_fini(&g->input);
     reel_tensor_fini(&g->native);
+    reel_tensor_fini(&g->time_input);
+    reel_tensor_fini(&g->time_native);
     net_close(&g->net);
     free(g);
     *engine = NULL;
@@ -215,7 +219,7 @@ static enum reel_err input_shapes(const struct engines *e, struct net *net, cons
                                   struct reel_shape shapes[MAX_INPUTS])
 {
     assert(net_input_count(net) <= MAX_INPUTS);
-    model_input_shape(model, &e->facts, w, h, &shapes[model->input.index]);
+    model_input_shapes(model, &e->facts, w, h, shapes);
     enum reel_err err = state_set_size(net, &e->plan, w, h);
     return !err && e->plan.n ? net_state_shapes(net, shapes) : err;
 }
@@ -259,6 +263,14 @@ static enum reel_err find_ranges(struct engines *e, const struct model *model)
     return err;
 }
 
+// An input as float32, and of the net's type where that is another.
+static enum reel_err own_input(struct reel_tensor *input, struct reel_tensor *native, enum reel_dtype dtype,
+                               const struct reel_shape *shape)
+{
+    enum reel_err err = reel_tensor_init(input, REEL_F32, shape);
+    return err || dtype == REEL_F32 ? err : reel_tensor_init(native, dtype, shape);
+}
+
 static enum reel_err create_engine(struct engines *e, const struct model *model, int w, int h, int batch,
                                    const struct band *band, struct engine **out_engine)
 {
@@ -267,6 +279,7 @@ static enum reel_err create_engine(struct engines *e, const struct model *model,
     g->w = w, g->h = h, g->batch = batch;
     g->serial = ++e->serials;
     g->picture = model->input.index;
+    g->time = model->input.time_input;
     g->n_out = e->facts.n_out;
     g->plan = &e->plan;
     struct reel_shape shapes[MAX_INPUTS], *shape = &shapes[g->picture];
@@ -276,8 +289,9 @@ static enum reel_err create_engine(struct engines *e, const struct model *model,
     if (!err && batch > 1) shape->dim[0] = batch;
     if (!err) err = net_prepare_band(g->net, shapes, band);
     if (!err && band) g->band = *band;
-    if (!err) err = reel_tensor_init(&g->input, REEL_F32, shape);
-    if (!err && model->input.dtype != REEL_F32) err = reel_tensor_init(&g->native, model->input.dtype, shape);
+    if (!err) err = own_input(&g->input, &g->native, model->input.dtype, shape);
+    if (!err && g->time >= 0)
+        err = own_input(&g->time_input, &g->time_native, e->facts.in[g->time].dtype, &shapes[g->time]);
     if (err) {
         destroy_engine(&g);
         return err;
@@ -484,17 +498,25 @@ float *engine_input(struct engine *g)
     return g->input.data;
 }
 
+float *engine_time(struct engine *g, int64_t *out_count)
+{
+    *out_count = g->time < 0 ? 0 : reel_tensor_count(&g->time_input);
+    return g->time_input.data;
+}
+
 // Rounds to nearest and keeps integers inside their type: converting floats
 // outside of it is undefined.
-static void convert_input(struct engine *g)
+static const struct reel_tensor *convert_input(const struct reel_tensor *input, struct reel_tensor *native)
 {
-    const float *s = g->input.data;
-    int64_t n = reel_tensor_count(&g->input);
-    if (g->native.dtype == REEL_U8)
+    const float *s = input->data;
+    int64_t n = reel_tensor_count(input);
+    if (!native->data) return input;
+    if (native->dtype == REEL_U8)
         for (int64_t i = 0; i < n; i++)
-            ((uint8_t *)g->native.data)[i] = (uint8_t)(s[i] < 0 ? 0 : s[i] > 255 ? 255 : (int)(s[i] + 0.5f));
+            ((uint8_t *)native->data)[i] = (uint8_t)(s[i] < 0 ? 0 : s[i] > 255 ? 255 : (int)(s[i] + 0.5f));
     else
-        reel_convert(g->native.data, g->native.dtype, s, REEL_F32, n);
+        reel_convert(native->data, native->dtype, s, REEL_F32, n);
+    return native;
 }
 
 enum reel_err engine_run(struct engine *g, int64_t *run_us)
@@ -507,11 +529,8 @@ enum reel_err engine_run(struct engine *g, int64_t *run_us)
     }
     drop_outputs(g);
     const struct reel_tensor *in[MAX_INPUTS] = {0};
-    in[g->picture] = &g->input;
-    if (g->native.data) {
-        convert_input(g);
-        in[g->picture] = &g->native;
-    }
+    in[g->picture] = convert_input(&g->input, &g->native);
+    if (g->time >= 0) in[g->time] = convert_input(&g->time_input, &g->time_native);
     enum reel_err err = put_states(g, in);
     if (!err) err = net_run(g->net, in, g->raw, true);
     if (!err) err = take_states(g, in);

@@ -20,7 +20,7 @@ struct engine_params {
     struct backend_params backend_params;
     const void *bytes; // of the file, when it was read already (borrowed until engines_close()), or NULL
     size_t n_bytes;
-    const struct reel_settings *settings; // for states and constants (borrowed until engines_close()), or NULL
+    const struct reel_settings *settings; // what inputs mean (borrowed until engines_close()), or NULL
 };
 
 // Opens the model once. Errors: as net_open().
@@ -59,6 +59,9 @@ size_t engine_memory_bytes(const struct engine *engine);
 // The picture input as float32, row-major in the network's layout; to be
 // filled before each run.
 float *engine_input(struct engine *engine);
+// The input that takes the time between two frames, likewise: one number or more,
+// all the same; NULL without one.
+float *engine_time(struct engine *engine, int64_t *out_count);
 // Runs; adds the time to *run_us. A network with states reads and leaves them where
 // engine_use_states() said last.
 enum reel_err engine_run(struct engine *engine, int64_t *run_us);

@@ -20,7 +20,8 @@ static void settle_tiles(struct worker *w, struct view_params *p, bool exchange)
     const int parts = p->parts;
     const int64_t most = p->tile_pixels ? p->tile_pixels : TILING_WHOLE_PIXELS;
     bool dynamic = p->net_w <= 0 || p->net_h <= 0, large = (int64_t)p->src_w * p->src_h > most;
-    bool may = !strcmp(w->child.settings.tile, "auto");
+    // A grid of the whole picture is not one of a tile.
+    bool may = !strcmp(w->child.settings.tile, "auto") && w->model.input.planes < MODEL_PLANES;
     if (p->fit == MODEL_TILES)
         tiling_reach(p, engines_reach(w->engines, false));
     else if (dynamic && w->model.task == REEL_TASK_IMAGE && ((large && may) || p->parts > 1))
@@ -41,7 +42,7 @@ static void settle_tiles(struct worker *w, struct view_params *p, bool exchange)
 int intake_batch(struct worker *w, int net_w, int net_h)
 {
     int wish = w->child.settings.batch;
-    if (!w->device) return 1;
+    if (!w->device || w->model.input.between) return 1;
     if (!wish)
         for (wish = DEVICE_BATCH; wish > 1 && (int64_t)wish * net_w * net_h > BUSY_PIXELS;) wish /= 2;
     return engines_batch(w->engines, &w->model, net_w, net_h, wish < DEVICE_BATCH ? wish : DEVICE_BATCH);
@@ -62,7 +63,7 @@ static enum reel_err setup_task(struct worker *w, const struct reel_media *media
         return REEL_OK;
     }
     out_task->model = &w->model;
-    out_task->ops = task_find(w->model.task);
+    out_task->ops = w->model.input.between ? &task_between : task_find(w->model.task);
     if (!out_task->ops) return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model: no task fits its outputs");
     const struct model_facts *facts = engines_facts(w->engines);
     out_task->n_outputs = facts->n_out;

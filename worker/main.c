@@ -199,8 +199,10 @@ static uint32_t promised(struct worker *w)
 static enum reel_err load_model(struct worker *w)
 {
     struct reel_rec_model rec = {.task = REEL_TASK_IMAGE, .batch = 1};
-    struct engine_params p = {.path = w->child.settings.model, .backend = w->backend, .backend_params = w->params};
-    p.settings = &w->child.settings;
+    struct engine_params p = {.path = w->child.settings.model,
+                              .backend = w->backend,
+                              .backend_params = w->params,
+                              .settings = &w->child.settings};
     read_together(w);
     p.bytes = w->model_bytes, p.n_bytes = w->n_model_bytes;
     if (reel_fault_point("worker.load"))
@@ -221,9 +223,14 @@ static enum reel_err load_model(struct worker *w)
         uint64_t bytes;
         if ((err = hash_model(w, rec.model_sha256, &bytes))) return err;
         rec.task = w->model.task;
-        rec.lookback = (uint32_t)w->model.input.frames / 2;
+        rec.before = w->model.input.between ? 0 : (uint32_t)w->model.input.frames / 2;
+        rec.after = (uint32_t)w->model.input.frames / 2;
+        rec.rate = (uint32_t)w->model.rate;
         rec.stateful = engines_facts(w->engines)->states->n > 0;
         rec.memory_bytes = bytes;
+    } else if (w->child.settings.rate) {
+        return reel_fail(REEL_ERR_CONFIG, "could not use --rate %d: without a model nothing is made between frames",
+                         w->child.settings.rate);
     } else {
         snprintf(rec.text, sizeof rec.text, "no model: each frame takes %g ms and is passed on with a stamp",
                  w->params.sim_ms);

@@ -4,10 +4,10 @@
 // What comes out is in model_output.c.
 #include "worker/model.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "common/proto.h"
 #include "worker/model_graph.h"
 
 // Network size at which outputs are looked at when the input takes any size:
@@ -21,7 +21,7 @@ static const char *file_of(const struct model_facts *f)
     return f->path ? f->path : "?";
 }
 
-// ---- which input ------------------------------------------------------------
+// ---- shapes -------------------------------------------------------------------
 
 static bool is_channels(int64_t d)
 {
@@ -37,10 +37,22 @@ static int frames_in(int64_t channels)
     return channels > 3 && channels % 3 == 0 && n % 2 == 1 && n <= MOST_FRAMES ? (int)n : 1;
 }
 
+// Channels behind those of two frames, -1: so many are none that are known.
+static int planes_in(int64_t channels)
+{
+    const int64_t n = channels - 6;
+    return n == 0 || n == MODEL_PLANE_TIME + 1 || n == MODEL_PLANE_SCALE + 1 || n == MODEL_PLANES ? (int)n : -1;
+}
+
+static bool is_several(int64_t channels)
+{
+    return frames_in(channels) > 1 || planes_in(channels) >= 0;
+}
+
 static bool is_row_of_frames(const struct reel_shape *s)
 {
-    return s->ndim == 5 && s->dim[0] <= 1 && s->dim[1] > 1 && s->dim[1] % 2 == 1 && s->dim[1] <= MOST_FRAMES &&
-           is_channels(s->dim[2]);
+    return s->ndim == 5 && s->dim[0] <= 1 && s->dim[1] > 1 && (s->dim[1] % 2 == 1 || s->dim[1] == 2) &&
+           s->dim[1] <= MOST_FRAMES && is_channels(s->dim[2]);
 }
 
 static bool is_picture(const struct net_io *io)
@@ -53,62 +65,195 @@ static bool is_picture(const struct net_io *io)
     return reel_dtype_is_float(io->dtype) || io->dtype == REEL_U8;
 }
 
-int model_frames_axis(const struct net_io *in, int n)
+// ---- inputs that are a frame each ---------------------------------------------
+
+// The axis of the three channels; -1: the input is no frame that may be joined with others.
+static int frame_axis(const struct net_io *io)
 {
-    const struct reel_shape *s = &in->shape;
-    if (n < 3 || n % 2 == 0 || n > MOST_FRAMES || s->ndim != 4 || s->dim[0] > 1 || !is_picture(in)) return -1;
-    for (int i = 1; i < n; i++)
-        if (in[i].dtype != in->dtype || !reel_shape_equal(&in[i].shape, s)) return -1;
-    if ((s->dim[1] == 3) == (s->dim[3] == 3)) return -1;
+    const struct reel_shape *s = &io->shape;
+    if (s->ndim != 4 || s->dim[0] > 1 || !is_picture(io) || (s->dim[1] == 3) == (s->dim[3] == 3)) return -1;
     return s->dim[1] == 3 ? 1 : 3;
 }
 
-// An input of the file that net_join_inputs() has made one with the others.
-static bool is_joined(const struct model_facts *f, const char *name)
+static bool are_alike(const struct net_io *a, const struct net_io *b)
 {
-    const struct value *v = f->graph ? graph_find_value(f->graph, name) : NULL;
-    return v && v->producer && v->producer == f->graph->first && v->producer->in[0] == f->graph->inputs[0] &&
-           !strcmp(v->producer->op_type, "Split");
+    return a->dtype == b->dtype && reel_shape_equal(&a->shape, &b->shape);
 }
 
-static enum reel_err choose_input(const struct model_facts *f, const char *wanted, int *out_index)
+// A name's word, in small letters, and the number behind it (-1: none): "img0" is img, 0.
+static int split_name(const char *name, char word[SET_WORD])
 {
-    int found = -1;
-    for (int i = 0; i < f->n_in; i++) {
-        if (*wanted && strcmp(f->in[i].name, wanted)) continue;
-        if (!*wanted && (!is_picture(&f->in[i]) || state_of_input(f->states, i) >= 0)) continue;
-        if (found < 0) found = i;
+    size_t n = 0;
+    int number = -1;
+    for (; *name; name++) {
+        if (isdigit((unsigned char)*name))
+            number = (number < 0 ? 0 : number % 1000 * 10) + *name - '0';
+        else if (isalpha((unsigned char)*name) && n + 1 < SET_WORD)
+            word[n++] = (char)tolower((unsigned char)*name);
     }
+    word[n] = 0;
+    return number;
+}
+
+static bool is_one_of(const char *word, const char *const *list)
+{
+    for (; *list; list++)
+        if (!strcmp(word, *list)) return true;
+    return false;
+}
+
+// Whether two names say that one frame follows the other.
+static bool names_follow(const char *first, const char *second)
+{
+    static const char *const frames[] = {"img", "image", "im", "frame", "i", "x", "inputframe", NULL};
+    static const char *const pairs[][2] = {{"prev", "next"},    {"previous", "next"}, {"prevframe", "nextframe"},
+                                           {"before", "after"}, {"first", "second"},  {"firstframe", "secondframe"}};
+    char a[SET_WORD], b[SET_WORD];
+    const int from = split_name(first, a), to = split_name(second, b);
+    if (!strcmp(a, b)) return from >= 0 && to == from + 1 && is_one_of(a, frames);
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        if (!strcmp(a, pairs[i][0]) && !strcmp(b, pairs[i][1])) return true;
+    return false;
+}
+
+// One number, or a plane of them, under a name that means time.
+static bool is_time(const struct net_io *io, const struct reel_settings *s)
+{
+    static const char *const names[] = {"t", "dt", "time", "timestep", "timesteps", "timestamp", "embt", "step", NULL};
+    char word[SET_WORD];
+    split_name(io->name, word);
+    if (!reel_dtype_is_float(io->dtype) || io->shape.ndim < 0 || io->shape.ndim > 4) return false;
+    const int sides = io->shape.ndim == 4 ? 2 : 0; // of a plane any
+    int large = 0;
+    for (int d = 0; d < io->shape.ndim; d++) large += io->shape.dim[d] > 1 || (sides && d > 0 && io->shape.dim[d] < 0);
+    if (large > sides) return false;
+    return *s->io.time ? !strcmp(io->name, s->io.time) : is_one_of(word, names);
+}
+
+static bool join_two(const struct net_io *in, int n, const struct reel_settings *s, struct model_join *out)
+{
+    int others = 0, times = 0;
+    *out = (struct model_join){0};
+    for (int i = 0; i < n; i++) {
+        const int axis = frame_axis(&in[i]);
+        if (axis >= 0 && out->n < 2)
+            out->axis = axis, out->which[out->n++] = i;
+        else if (is_time(&in[i], s))
+            times++;
+        else
+            others++;
+    }
+    if (out->n != 2 || times > 1 || others) return false;
+    const struct net_io *a = &in[out->which[0]], *b = &in[out->which[1]];
+    return are_alike(a, b) && (times || s->io.frames == 2 || (!s->io.frames && names_follow(a->name, b->name)));
+}
+
+bool model_frames_join(const struct net_io *in, int n, const struct reel_settings *s, struct model_join *out)
+{
+    if (n == 2 || (n == 3 && (is_time(&in[0], s) || is_time(&in[1], s) || is_time(&in[2], s))))
+        return join_two(in, n, s, out);
+    *out = (struct model_join){.n = n, .axis = n ? frame_axis(in) : -1};
+    if (n < 3 || n % 2 == 0 || n > MOST_FRAMES || out->axis < 0) return false;
+    for (int i = 0; i < n; i++) {
+        if (!are_alike(&in[i], in)) return false;
+        out->which[i] = i;
+    }
+    return true;
+}
+
+// The node that gives each frame to its input of the file again, which
+// net_join_inputs() has made one; NULL: there is none.
+static const struct node *joint(const struct model_facts *f)
+{
+    const struct node *n = f->graph ? f->graph->first : NULL;
+    return n && n->name && !strcmp(n->name, GRAPH_JOINT) ? n : NULL;
+}
+
+static bool is_joined(const struct model_facts *f, const char *name)
+{
+    const struct node *n = joint(f);
+    for (int i = 0; n && i < n->n_out; i++)
+        if (n->out[i]->name && !strcmp(n->out[i]->name, name)) return true;
+    return false;
+}
+
+// ---- which input ----------------------------------------------------------------
+
+static enum reel_err no_picture(const struct model_facts *f, const char *wanted)
+{
     char shape[96];
-    if (found < 0 && *wanted && is_joined(f, wanted))
+    if (*wanted && is_joined(f, wanted))
         return reel_fail(REEL_ERR_CONFIG,
                          "could not use io.input \"%s\": it is one of the frames that model \"%s\" sees together\n"
                          "leave io.input out: all of them are given to it",
                          wanted, file_of(f));
-    if (found < 0 && *wanted)
+    if (*wanted)
         return reel_fail(REEL_ERR_CONFIG, "could not use model \"%s\": it has no input \"%s\"", file_of(f), wanted);
-    if (found < 0)
-        return reel_fail(
-            REEL_ERR_UNSUPPORTED,
-            "could not use model \"%s\": input \"%s\" of shape %s is no picture\n"
-            "a picture is NCHW or NHWC with 1 or 3 channels, or 3 for each of an odd number of frames, which may "
-            "also be an input each",
-            file_of(f), f->n_in ? f->in[0].name : "",
-            f->n_in ? reel_shape_text(&f->in[0].shape, shape, sizeof shape) : "");
-    for (int i = 0; i < f->n_in; i++)
-        if (i != found && state_of_input(f->states, i) < 0)
-            return reel_fail(REEL_ERR_UNSUPPORTED,
-                             "could not use model \"%s\": it needs a second input \"%s\" of shape %s, and only one "
-                             "picture is given to a network\n"
-                             "is it what an output was in the frame before, say io.state \"%s=OUTPUT\"; is it one "
-                             "number for all frames, io.constants \"%s=NUMBER\"",
-                             file_of(f), f->in[i].name, reel_shape_text(&f->in[i].shape, shape, sizeof shape),
-                             f->in[i].name, f->in[i].name);
-    *out_index = found;
+    return reel_fail(REEL_ERR_UNSUPPORTED,
+                     "could not use model \"%s\": input \"%s\" of shape %s is no picture\n"
+                     "a picture is NCHW or NHWC with 1 or 3 channels, or 3 for each of two or of an odd number of "
+                     "frames, which may also be an input each",
+                     file_of(f), f->n_in ? f->in[0].name : "",
+                     f->n_in ? reel_shape_text(&f->in[0].shape, shape, sizeof shape) : "");
+}
+
+// What is in the way of input `found`, the picture.
+static enum reel_err needs_more(const struct model_facts *f, int found, int other)
+{
+    char shape[96];
+    const struct net_io *a = &f->in[found], *b = &f->in[other];
+    if (f->n_in == 2 && frame_axis(a) >= 0 && are_alike(a, b))
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not use model \"%s\": it takes two pictures, \"%s\" and \"%s\", and their names do not "
+                         "say that one follows the other\n"
+                         "does it make frames between two, say io.frames 2; is the second what an output was in the "
+                         "frame before, io.state \"%s=OUTPUT\"; another picture (a style, a background) is not given "
+                         "to a network",
+                         file_of(f), a->name, b->name, b->name);
+    return reel_fail(REEL_ERR_UNSUPPORTED,
+                     "could not use model \"%s\": it needs a second input \"%s\" of shape %s, and only one "
+                     "picture is given to a network\n"
+                     "is it what an output was in the frame before, say io.state \"%s=OUTPUT\"; is it one "
+                     "number for all frames, io.constants \"%s=NUMBER\"; is it the time between two frames, io.time "
+                     "\"%s\"",
+                     file_of(f), b->name, reel_shape_text(&b->shape, shape, sizeof shape), b->name, b->name, b->name);
+}
+
+static bool is_state(const struct model_facts *f, int i)
+{
+    return state_of_input(f->states, i) >= 0;
+}
+
+// Also the one that takes the time between two frames; it has a meaning with these alone.
+static enum reel_err choose_input(const struct model_facts *f, const struct reel_settings *s, struct model_input *in)
+{
+    const char *wanted = s->io.input;
+    int found = -1;
+    in->time_input = -1;
+    for (int i = 0; i < f->n_in && found < 0; i++)
+        if (*wanted ? !strcmp(f->in[i].name, wanted) : is_picture(&f->in[i]) && !is_state(f, i)) found = i;
+    if (found < 0) return no_picture(f, wanted);
+    for (int i = 0; i < f->n_in; i++) {
+        if (i == found || is_state(f, i)) continue;
+        if (in->time_input >= 0 || f->n_in != 2 || !is_time(&f->in[i], s)) return needs_more(f, found, i);
+        in->time_input = i;
+    }
+    if (*s->io.time && in->time_input < 0)
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use io.time \"%s\": model \"%s\" has no such input of one float, or a plane of "
+                         "them, beside two frames",
+                         s->io.time, file_of(f));
+    in->index = found;
     return REEL_OK;
 }
 
 // ---- layout, channels, size -------------------------------------------------
+
+static bool sees_two(const struct model_facts *f, const struct reel_settings *s, int64_t channels)
+{
+    const bool stateful = f->states && f->states->n;
+    return planes_in(channels) >= 0 && !stateful && (!s->io.frames || s->io.frames == 2);
+}
 
 // channels: of all frames.
 static enum reel_err guess_frames(const struct model_facts *f, const struct reel_settings *s, int64_t channels,
@@ -118,16 +263,23 @@ static enum reel_err guess_frames(const struct model_facts *f, const struct reel
     char text[96];
     reel_shape_text(&io->shape, text, sizeof text);
     in->frames = s->io.frames ? s->io.frames : frames_in(channels);
+    if (sees_two(f, s, channels)) {
+        in->between = true;
+        in->frames = 2, in->channels = 3;
+        in->planes = planes_in(channels);
+        return REEL_OK;
+    }
     if (in->frames % 2 == 0 || (s->io.frames > 1 && !is_channels(channels / in->frames)) || channels % in->frames)
         return reel_fail(REEL_ERR_CONFIG,
-                         "could not use io.frames %d: input \"%s\" of shape %s is no odd number of frames with 1 or 3 "
-                         "channels each",
+                         "could not use io.frames %d: input \"%s\" of shape %s is neither two frames with 3 channels "
+                         "each nor an odd number of frames with 1 or 3 channels each",
                          in->frames, io->name, text);
     in->channels = (int)(channels / in->frames);
     if (!is_channels(in->channels))
         return reel_fail(REEL_ERR_UNSUPPORTED,
                          "could not use model \"%s\": input \"%s\" of shape %s has %d channels, a picture has 1 or 3, "
-                         "and so has each of an odd number of frames",
+                         "and so has each of an odd number of frames; two frames have 6, or 7, 8 or 11 with the time "
+                         "between them",
                          file_of(f), io->name, text, (int)channels);
     return REEL_OK;
 }
@@ -139,9 +291,62 @@ static enum reel_err guess_row_of_frames(const struct model_facts *f, const stru
     in->five = true;
     in->frames = (int)shape->dim[1];
     in->channels = (int)shape->dim[2];
+    in->between = in->frames == 2;
+    if (in->between && f->states && f->states->n)
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": it sees two frames and carries a state",
+                         file_of(f));
     if (s->io.frames && s->io.frames != in->frames)
         return reel_fail(REEL_ERR_CONFIG, "could not use io.frames %d: the model looks at %d", s->io.frames,
                          in->frames);
+    if (in->between && in->channels != 3)
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": its two frames have no colours",
+                         file_of(f));
+    return REEL_OK;
+}
+
+// Why it is thought that pictures between two frames are made, and where their time goes.
+static void say_between(const struct model_facts *f, const struct reel_settings *s, struct model *m)
+{
+    const struct model_input *in = &m->input;
+    const struct node *n = joint(f);
+    char what[128], when[96];
+    if (n)
+        snprintf(what, sizeof what, "inputs \"%.40s\" and \"%.40s\" are two frames", n->out[0]->name, n->out[1]->name);
+    else if (in->five)
+        snprintf(what, sizeof what, "input \"%.40s\" has two frames", f->in[in->index].name);
+    else
+        snprintf(what, sizeof what, "input \"%.40s\" has the channels of two frames", f->in[in->index].name);
+    if (in->time_input >= 0)
+        snprintf(when, sizeof when, ", input \"%.40s\" takes the time between them", f->in[in->time_input].name);
+    else if (in->planes)
+        snprintf(when, sizeof when, ", channel 7 takes the time between them%s",
+                 in->planes == MODEL_PLANES ? ", the last four a grid"
+                 : in->planes > 1           ? ", channel 8 the scale"
+                                            : "");
+    else
+        snprintf(when, sizeof when, "; it makes the middle of them");
+    snprintf(m->how_between, sizeof m->how_between, "%s%s%s", what, s->io.frames == 2 ? " (io.frames)" : "", when);
+}
+
+// Frames out for each in. Without a time halves of halves are made.
+static enum reel_err guess_rate(const struct model_facts *f, const struct reel_settings *s, struct model *m)
+{
+    const struct model_input *in = &m->input;
+    m->rate = 1;
+    if (!in->between && s->rate)
+        return reel_fail(REEL_ERR_CONFIG, "could not use --rate %d: model \"%s\" makes no frames between two", s->rate,
+                         file_of(f));
+    if (!in->between) return REEL_OK;
+    if (s->live)
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use --live with model \"%s\": frames between two are made of files", file_of(f));
+    m->rate = s->rate ? s->rate : 2;
+    if (!in->planes && in->time_input < 0 && m->rate & (m->rate - 1))
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use --rate %d: model \"%s\" is told no time, it makes the middle of two frames\n"
+                         "2, 4 and 8 can be made by halves",
+                         m->rate, file_of(f));
+    say_between(f, s, m);
     return REEL_OK;
 }
 
@@ -160,12 +365,12 @@ static enum reel_err guess_layout(const struct model_facts *f, const struct reel
         in->nhwc = s->io.layout == SET_LAYOUT_NHWC;
     else if (is_channels(a) != is_channels(c))
         in->nhwc = is_channels(c);
-    else if ((frames_in(a) > 1) != (frames_in(c) > 1))
-        in->nhwc = frames_in(c) > 1;
+    else if (is_several(a) != is_several(c))
+        in->nhwc = is_several(c);
     else
         in->nhwc = conv.transposed;
     int64_t channels = in->nhwc ? c : a;
-    if (channels < 0) channels = is_channels(conv.channels) || frames_in(conv.channels) > 1 ? conv.channels : 3;
+    if (channels < 0) channels = is_channels(conv.channels) || is_several(conv.channels) ? conv.channels : 3;
     if (!in->no_batch && io->shape.dim[0] > 1)
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": input \"%s\" takes batches of %d only",
                          file_of(f), io->name, (int)io->shape.dim[0]);
@@ -198,8 +403,10 @@ enum reel_err model_guess_input(const struct model_facts *f, const struct reel_s
 {
     *out_model = (struct model){0};
     struct model_input *in = &out_model->input;
-    enum reel_err err = choose_input(f, s->io.input, &in->index);
+    enum reel_err err = choose_input(f, s, in);
     if (!err) err = guess_layout(f, s, in);
+    if (!err && in->time_input >= 0 && !in->between) err = needs_more(f, in->index, in->time_input);
+    if (!err) err = guess_rate(f, s, out_model);
     if (!err) err = guess_size(f, s, in);
     if (err) return err;
     in->dtype = f->in[in->index].dtype;
@@ -209,10 +416,19 @@ enum reel_err model_guess_input(const struct model_facts *f, const struct reel_s
     return REEL_OK;
 }
 
-void model_input_shape(const struct model *m, const struct model_facts *f, int w, int h, struct reel_shape *out_shape)
+// One number, or a plane of them as large as the picture.
+static struct reel_shape time_shape(struct reel_shape s, int w, int h)
+{
+    const int first = s.ndim == 4 && s.dim[3] == 1 && s.dim[1] != 1 ? 1 : 2; // of the two sides
+    for (int d = 0; d < s.ndim; d++)
+        if (s.dim[d] < 0) s.dim[d] = s.ndim < 4 || d < first || d > first + 1 ? 1 : d == first ? h : w;
+    return s;
+}
+
+void model_input_shapes(const struct model *m, const struct model_facts *f, int w, int h, struct reel_shape *out_shapes)
 {
     const struct model_input *in = &m->input;
-    const int channels = in->five ? in->channels : in->channels * in->frames;
+    const int channels = in->five ? in->channels : in->channels * in->frames + in->planes;
     struct reel_shape s = {.ndim = in->no_batch ? 3 : in->five ? 5 : 4};
     int at = 0;
     if (!in->no_batch) s.dim[at++] = 1;
@@ -221,7 +437,8 @@ void model_input_shape(const struct model *m, const struct model_facts *f, int w
     s.dim[at++] = h;
     s.dim[at++] = w;
     if (in->nhwc) s.dim[at++] = channels;
-    *out_shape = s;
+    out_shapes[in->index] = s;
+    if (in->time_input >= 0) out_shapes[in->time_input] = time_shape(f->in[in->time_input].shape, w, h);
 }
 
 void model_trial_size(const struct model *m, const struct reel_settings *s, int *out_w, int *out_h)
@@ -274,6 +491,7 @@ static int describe_output(const struct model *m, const struct reel_shape *shape
                          range);
         if (n < 0 || (size_t)n >= bytes || rank < 3) return n;
         double by = (double)s->dim[at + 1] / w;
+        if (m->input.between) return n + snprintf(buf + n, bytes - (size_t)n, " between two frames");
         if (by == 1.0) return n + snprintf(buf + n, bytes - (size_t)n, " of the same size");
         return n + snprintf(buf + n, bytes - (size_t)n, " %g times as large", by);
     }
@@ -312,4 +530,7 @@ void model_describe(const struct model *m, const struct reel_shape *out_shapes, 
     snprintf(buf, buf_bytes, "model reads %s%s %s %s, %s, %s; %s\nvalues: %s%s%s", frames,
              colours(m->input.channels, m->input.bgr), range, m->input.nhwc ? "NHWC" : "NCHW", size, fits[m->input.fit],
              out, m->how_input, *m->how_output ? "; output: " : "", m->how_output);
+    const size_t end = strlen(buf);
+    if (*m->how_between && end + 1 < buf_bytes)
+        snprintf(buf + end, buf_bytes - end, "\nframes: %s; %d out for each in", m->how_between, m->rate);
 }

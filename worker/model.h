@@ -15,11 +15,25 @@
 #ifndef REEL_WORKER_MODEL_H
 #define REEL_WORKER_MODEL_H
 
+#include "common/proto.h"
 #include "common/settings.h"
 #include "worker/net.h"
 #include "worker/state.h"
 
+#define MODEL_MAX_INPUTS 2
 #define MODEL_MAX_OUTPUTS 32
+
+// What stands in the channels behind those of two frames, in this order: as RIFE
+// is exported for programs that give a network one input.
+enum model_plane {
+    MODEL_PLANE_TIME,                  // 0 at the first frame, 1 at the second
+    MODEL_PLANE_SCALE,                 // of the flow, 1; where there are two planes in all
+    MODEL_PLANE_X = MODEL_PLANE_SCALE, // of five: -1 to 1 from left to right
+    MODEL_PLANE_Y,                     // from top to bottom
+    MODEL_PLANE_STEP_X,                // of x from pixel to pixel: 2 / (w - 1)
+    MODEL_PLANE_STEP_Y,                // 2 / (h - 1)
+    MODEL_PLANES,
+};
 
 // How a source picture is laid on the network's input.
 enum model_fit {
@@ -70,7 +84,10 @@ struct model_input {
     bool nhwc;         // else NCHW
     bool no_batch;     // rank 3
     int channels;      // of a frame: 3, 1 (luma)
-    int frames;        // seen at once, odd: the frame itself is the middle one; 1: no others
+    int frames;        // seen at once, odd: the frame itself is the middle one; 1: no others; 2: it and the next
+    bool between;      // then: pictures between the two are made
+    int planes;        // channels behind those of the two (enum model_plane), a number each
+    int time_input;    // index of the input that takes the time between the two, -1: none
     bool five;         // they are a dimension of their own (1,frames,C,H,W); else channels behind each other
     bool bgr;          // order of the three
     int width, height; // 0: dynamic
@@ -94,6 +111,7 @@ struct model_output {
 
 struct model {
     enum reel_task task;
+    int rate; // frames out for each in; more than 1: input.between
     enum model_head head;
     struct model_input input;
     struct model_output output; // of IMAGE, CLASSIFY, SEGMENT and MATTE
@@ -102,26 +120,33 @@ struct model {
     bool decoded;               // DETECT: boxes, not offsets from cells or priors (YOLOX, SSD)
     int head_output[12];        // DETECT: indices in the head's own order
     int n_head_outputs;
-    int classes;         // of DETECT, CLASSIFY, SEGMENT; 0 unknown
-    char how_input[160]; // where the belief about values came from
+    int classes;           // of DETECT, CLASSIFY, SEGMENT; 0 unknown
+    char how_between[256]; // why it is thought to make pictures between two frames; "" when it does not
+    char how_input[160];   // where the belief about values came from
     char how_output[160];
 };
 
-// The axis of the channels where the inputs are the R, G, B of an odd number of
-// frames, in order of time: they may be joined along it (net_join_inputs()); else -1.
-int model_frames_axis(const struct net_io *in, int n);
 // The outputs of a network that cuts out: its foreground picture and its matte, by
 // their names (fgr and pha of RVM and BackgroundMatting). False: it is none.
 bool model_cuts_out(const struct net_io *out, int n, int *out_foreground, int *out_matte);
 #define MODEL_COMPOSITE "composite" // the output that the engine adds to such a network for settings.background
 
+// Inputs that are the R, G, B of a frame each, in order of time: may be joined along
+// an axis (net_join_inputs()).
+struct model_join {
+    int n, axis;
+    int which[2 * REEL_MAX_LOOKBACK + 1];
+};
+// All of an odd number; or two, alone or with one more that takes the time between
+// them, if their names or `settings` (io.frames 2) say so. False: they are none.
+bool model_frames_join(const struct net_io *in, int n, const struct reel_settings *settings, struct model_join *out);
 // Fills everything about the input but fit. Errors: UNSUPPORTED (no picture
 // input, several inputs), CONFIG.
 enum reel_err model_guess_input(const struct model_facts *facts, const struct reel_settings *settings,
                                 struct model *out_model);
-// Shapes of all inputs for a picture of w x h on the network's input.
-void model_input_shape(const struct model *model, const struct model_facts *facts, int w, int h,
-                       struct reel_shape *out_shape);
+// Shapes of all inputs (MODEL_MAX_INPUTS at most) for a picture of w x h on the network's input.
+void model_input_shapes(const struct model *model, const struct model_facts *facts, int w, int h,
+                        struct reel_shape *out_shapes);
 // The size to infer the outputs' shapes at: the fixed one, else a small one.
 void model_trial_size(const struct model *model, const struct reel_settings *settings, int *out_w, int *out_h);
 // Fills the rest. out_shapes: of every output at the trial size w x h. Errors:

@@ -674,6 +674,25 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
     return REEL_OK;
 }
 
+// Sizes that RIFE and its like divide by without the graph showing it: strides of 4
+// at a sixteenth, or an eighth, of the picture.
+#define FLOW_MULTIPLE 32
+
+// What lies between two frames is a picture as they are, with the colours of both.
+static enum reel_err check_between(const struct look *l)
+{
+    struct map map;
+    struct model *m = l->m;
+    as_map(&l->shapes[m->output.index], l->w, l->h, &map);
+    if (m->output.channels != 3 || map.w != l->w || map.h != l->h)
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not use model \"%s\": of two frames of %dx%d it makes a picture of %dx%d with %d "
+                         "channels, none that could lie between them",
+                         file_of(l->f), l->w, l->h, (int)map.w, (int)map.h, m->output.channels);
+    if (!m->input.width && m->input.size_multiple < FLOW_MULTIPLE) m->input.size_multiple = FLOW_MULTIPLE;
+    return REEL_OK;
+}
+
 enum reel_err model_guess_output(const struct model_facts *f, const struct reel_settings *s,
                                  const struct reel_shape *out_shapes, int w, int h, struct model *m)
 {
@@ -685,6 +704,7 @@ enum reel_err model_guess_output(const struct model_facts *f, const struct reel_
         err = reel_fail(REEL_ERR_UNSUPPORTED,
                         "could not use model \"%s\": it looks at %d frames and makes no picture of them", file_of(f),
                         m->input.frames);
+    if (!err && m->input.between) err = check_between(&l);
     if (!err) err = settle_input(&l, s, &v);
     if (!err) err = settle_output(&l, s, &v);
     if (!err) err = settle_fit(&l, s);

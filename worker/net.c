@@ -96,9 +96,9 @@ enum reel_err net_open_lists(struct net *net, const int *in_lengths, const int *
     return err ? err : describe_all(net);
 }
 
-enum reel_err net_join_inputs(struct net *net, const char *name, int axis)
+enum reel_err net_join_inputs(struct net *net, const char *name, int axis, const int *which, int n)
 {
-    enum reel_err err = graph_join_inputs(net->imported, name, axis);
+    enum reel_err err = graph_join_inputs(net->imported, name, axis, which, n);
     return err ? err : describe_all(net);
 }
 
@@ -347,6 +347,8 @@ struct reel_shape net_default_shape(const struct net *net, int i, int64_t h, int
         return shape;
     }
     bool channels_last = shape.ndim == 4 && last >= 1 && last <= 4 && !(c >= 1 && c <= 4);
+    if (shape.ndim == 4 && c <= 0 && shape.dim[2] <= 0 && last > 4 && last <= 45)
+        channels_last = true; // several frames'
     for (int d = 0; d < shape.ndim; d++) {
         if (shape.dim[d] > 0) continue;
         int axis = shape.ndim == 4 ? d : 0;

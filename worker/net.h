@@ -42,9 +42,9 @@ void net_close(struct net **net);
 // Inputs and outputs are counted anew.
 enum reel_err net_open_lists(struct net *net, const int *in_lengths, const int *out_lengths);
 
-// All inputs, which are of one type and shape, become one of this name, in which
-// they lie one behind the other along axis. Once, before net_prepare().
-enum reel_err net_join_inputs(struct net *net, const char *name, int axis);
+// Those n inputs, which are of one type and shape, become the first input, of this name,
+// in which they lie one behind the other along axis. Once, before net_prepare().
+enum reel_err net_join_inputs(struct net *net, const char *name, int axis, const int *which, int n);
 
 // The input of this name becomes a constant, one number in all its elements (open
 // extents are 1), or, when it is one already, another number. Before net_prepare().

@@ -19,7 +19,7 @@ struct image {
     struct image_params p;
     struct labels *labels;
     struct filter *filter; // or NULL
-    struct picture_pool pool, draw_pool, mask_pool;
+    struct picture_pool pool, made_pool, draw_pool, mask_pool;
     struct picture_convert convert, pass_convert;
     AVFrame *last;  // of the frame before, before the filter
     AVFrame *ready; // without a filter: what image_next() returns
@@ -47,6 +47,8 @@ enum reel_err image_create(const struct image_params *params, struct image **out
     const struct plan *plan = params->plan;
     // A filter may keep pictures longer than a lane can do without their slots.
     if (!reel_filter_is_spatial(plan->settings->post_filter)) im->p.max_loans = 0;
+    // Several pictures of a slot, and of the slot behind it, come and go each on its own.
+    if (plan->rate > 1) im->p.max_loans = 0;
     const char *path = plan->task == REEL_TASK_DETECT     ? plan->settings->detect.labels
                        : plan->task == REEL_TASK_CLASSIFY ? plan->settings->classify.labels
                                                           : "";
@@ -70,6 +72,7 @@ void image_destroy(struct image **image)
     picture_convert_fini(&im->convert);
     picture_convert_fini(&im->pass_convert);
     picture_pool_fini(&im->pool);
+    picture_pool_fini(&im->made_pool);
     picture_pool_fini(&im->draw_pool);
     picture_pool_fini(&im->mask_pool);
     free(im);
@@ -122,7 +125,7 @@ static enum reel_err borrow(struct image *im, const struct reel_ring *ring, uint
     // Results go to the encoder on their GPU; inputs too, unless the processor looks at them.
     *out_lent = atomic_load(&im->loans) < im->p.max_loans && !(ring->on_gpu && ring == im->p.in && !im->late);
     if (*out_lent) return picture_wrap(ring, slot, im->p.release, rec, &im->loans, out);
-    return picture_copy_slot(&im->pool, ring, slot, out);
+    return picture_copy_slot(&im->pool, ring, slot, 0, out);
 }
 
 // A frame's mask: in its slot, or a copy of it. All NULL: the task makes none.
@@ -140,7 +143,7 @@ static enum reel_err find_mask(struct image *im, const struct reel_rec_frame *re
     if (ring->geometry.format.layout != REEL_PIX_GRAY) return REEL_OK;
     *out = (struct mask){reel_ring_plane(ring, rec->out_slot, 0), ring->geometry.plane_stride[0], NULL};
     if (!ring->on_gpu || !here) return REEL_OK;
-    enum reel_err err = picture_copy_slot(&im->mask_pool, ring, rec->out_slot, &out->copy);
+    enum reel_err err = picture_copy_slot(&im->mask_pool, ring, rec->out_slot, 0, &out->copy);
     if (!err) out->data = out->copy->data[0], out->stride = (size_t)out->copy->linesize[0];
     return err;
 }
@@ -196,7 +199,7 @@ static enum reel_err with_results(struct image *im, const struct reel_rec_frame 
         err = borrow(im, im->p.in, rec->in_slot, taken, out_lent, out);
         if (!err && !nothing) err = paint_attach(&canvas, *out);
     } else {
-        err = picture_copy_slot(&im->draw_pool, im->p.in, rec->in_slot, out);
+        err = picture_copy_slot(&im->draw_pool, im->p.in, rec->in_slot, 0, out);
         if (!err) err = paint_play(&canvas, *out);
     }
     paint_end(&canvas);
@@ -205,13 +208,13 @@ static enum reel_err with_results(struct image *im, const struct reel_rec_frame 
     return err;
 }
 
-// The input's picture in the source's format and size.
-static enum reel_err pass(struct image *im, const struct reel_rec_frame *rec, struct reel_rec_taken taken,
-                          bool *out_lent, AVFrame **out)
+// The input's picture in that slot in the source's format and size.
+static enum reel_err pass(struct image *im, uint32_t in_slot, struct reel_rec_taken taken, bool *out_lent,
+                          AVFrame **out)
 {
     const struct plan *plan = im->p.plan;
     AVFrame *input;
-    enum reel_err err = borrow(im, im->p.in, rec->in_slot, taken, out_lent, &input);
+    enum reel_err err = borrow(im, im->p.in, in_slot, taken, out_lent, &input);
     if (err) return err;
     picture_tag(input, &plan->media.colour);
     err = picture_convert(&im->pass_convert, input, &plan->media.colour, picture_av_format(plan->format), plan->width,
@@ -220,26 +223,57 @@ static enum reel_err pass(struct image *im, const struct reel_rec_frame *rec, st
     return err;
 }
 
-static enum reel_err make(struct image *im, const struct reel_rec_frame *rec, struct reel_rec_taken taken,
+// What the worker says of picture k of those between frames.
+static enum reel_err between_of(const struct image *im, const struct reel_rec_frame *rec, uint32_t k,
+                                enum reel_between *out)
+{
+    struct results results;
+    *out = REEL_BETWEEN_BEFORE;
+    if (!k || rec->flags & FILL_IN) return REEL_OK;
+    enum reel_err err = image_results(im, rec, &results);
+    if (err) return err;
+    if (results.head.bytes != im->p.plan->rate - 1 || results.items[k - 1] > REEL_BETWEEN_BEHIND)
+        return reel_fail(REEL_ERR_PROTO, "could not read frame %u: it does not say what lies behind it", rec->n);
+    *out = (enum reel_between)results.items[k - 1];
+    return REEL_OK;
+}
+
+// The frame itself, or picture k of those between it and the next one.
+static enum reel_err make_between(struct image *im, const struct reel_rec_frame *rec, uint32_t k, AVFrame **out)
+{
+    const struct reel_rec_taken none = {0};
+    enum reel_between what;
+    enum reel_err err = between_of(im, rec, k, &what);
+    bool lent;
+    if (err) return err;
+    if (what == REEL_BETWEEN_MADE) return picture_copy_slot(&im->made_pool, im->p.out, rec->out_slot, k - 1, out);
+    if (what == REEL_BETWEEN_BEFORE || !rec->after) return pass(im, rec->in_slot, none, &lent, out);
+    struct reel_stamp stamp;
+    const uint32_t behind = reel_ring_slot_of(im->p.in, rec->n + 1);
+    err = reel_ring_check(im->p.in, behind, rec->n + 1, &stamp);
+    return err ? err : pass(im, behind, none, &lent, out);
+}
+
+static enum reel_err make(struct image *im, const struct reel_rec_frame *rec, uint32_t k, struct reel_rec_taken taken,
                           bool *out_lent, AVFrame **out)
 {
     const struct plan *plan = im->p.plan;
     *out_lent = false;
+    if (plan->rate > 1) return make_between(im, rec, k, out);
     if (rec->flags & REEL_FRAME_REPEAT && im->last) {
         *out = av_frame_clone(im->last);
         return *out ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not repeat a picture: out of memory");
     }
-    if (rec->flags & FILL_IN) return pass(im, rec, taken, out_lent, out);
+    if (rec->flags & FILL_IN) return pass(im, rec->in_slot, taken, out_lent, out);
     if (plan->task == REEL_TASK_IMAGE || plan->raw_mask)
         return borrow(im, im->p.out, rec->out_slot, taken, out_lent, out);
     return with_results(im, rec, taken, out_lent, out);
 }
 
-static void set_properties(const struct image *im, const struct reel_rec_frame *rec, AVFrame *frame)
+static void set_properties(const struct image *im, const struct reel_rec_frame *rec, uint32_t k, AVFrame *frame)
 {
     const struct reel_media *m = &im->p.plan->media;
-    frame->pts = rec->pts;
-    *av_frame_duration(frame) = rec->duration;
+    plan_time(im->p.plan, rec, k, &frame->pts, av_frame_duration(frame));
     frame->pict_type = AV_PICTURE_TYPE_NONE;
     frame->sample_aspect_ratio = (AVRational){m->sar.num, m->sar.den > 0 ? m->sar.den : 1};
     av_frame_set_fields(frame, m->flags & REEL_MEDIA_INTERLACED, m->flags & REEL_MEDIA_TOP_FIRST);
@@ -257,7 +291,7 @@ static enum reel_err hand_on(struct image *im, AVFrame **frame)
     return err;
 }
 
-enum reel_err image_send(struct image *im, const struct reel_rec_frame *rec)
+enum reel_err image_send(struct image *im, const struct reel_rec_frame *rec, uint32_t k)
 {
     struct reel_rec_taken taken = {im->p.lane, im->p.epoch, rec->n};
     struct reel_stamp stamp;
@@ -265,11 +299,11 @@ enum reel_err image_send(struct image *im, const struct reel_rec_frame *rec)
     if (err) return err;
     AVFrame *frame = NULL;
     bool lent;
-    if ((err = make(im, rec, taken, &lent, &frame))) return err;
+    if ((err = make(im, rec, k, taken, &lent, &frame))) return err;
     while (frame->nb_side_data) av_frame_remove_side_data(frame, frame->side_data[0]->type); // of a repeated picture
-    set_properties(im, rec, frame);
-    if (stamp.aux_bytes && plan_is_video(im->p.plan->job.kind)) attach_side_data(im, rec, stamp.aux_bytes, frame);
-    if (!lent) release_return(im->p.release, taken);
+    set_properties(im, rec, k, frame);
+    if (!k && stamp.aux_bytes && plan_is_video(im->p.plan->job.kind)) attach_side_data(im, rec, stamp.aux_bytes, frame);
+    if (!lent && k + 1 == im->p.plan->rate) release_return(im->p.release, taken);
     av_frame_free(&im->last);
     im->last = av_frame_clone(frame);
     if (!im->last) {

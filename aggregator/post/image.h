@@ -4,6 +4,8 @@
 // input's with results drawn on it, a mask; or, for a quarantined frame, the
 // one before again or the input's. Pictures are copied only where they are
 // drawn on here or converted, or when the encoder holds more slots than it said.
+// Of several pictures a frame (networks that make some between two) the first is
+// the input's, the others are the network's, or a frame's beside them.
 // Where the encoder copies each picture into a surface of its GPU, what is to be
 // drawn goes along with it (paint.h) and is drawn there.
 #ifndef REEL_AGGREGATOR_POST_IMAGE_H
@@ -34,9 +36,10 @@ void image_destroy(struct image **image);
 enum reel_err image_results(const struct image *image, const struct reel_rec_frame *rec, struct results *out_results);
 
 // Takes a frame: out_stamps are checked, TAKEN is said when its slots are no
-// longer in use. Pictures that are ready follow by image_next(). Errors:
-// PROTO, NOMEM, FAULT, CONFIG.
-enum reel_err image_send(struct image *image, const struct reel_rec_frame *rec);
+// longer in use. Pictures that are ready follow by image_next(). k: which of
+// the plan's rate for each frame, in order; 0 is the frame itself, the last one
+// gives the slots back. Errors: PROTO, NOMEM, FAULT, CONFIG.
+enum reel_err image_send(struct image *image, const struct reel_rec_frame *rec, uint32_t k);
 // No more frames.
 enum reel_err image_end(struct image *image);
 // The next picture in the plan's final format. AGAIN, EOF.

@@ -302,14 +302,15 @@ static void tell_job(const struct run *run, const struct job *job, struct metric
 {
     const char *slash = strrchr(job->spec->input, '/');
     uint64_t taken = 0;
+    const int64_t in = job->scanned.media.n_frames, total = in < 0 ? in : in * run_rate(run);
     for (uint32_t l = 0; l < run->n_lanes; l++)
         if (run->lanes[l].state == LANE_OPEN && !run->lanes[l].committed && run->lanes[l].p.job == job->spec->id)
-            taken += run->lanes[l].taken;
+            taken += (uint64_t)run->lanes[l].taken * run_rate(run);
     *out = (struct metrics_job){.id = job->spec->id,
                                 .state = state_of(job),
                                 .frames = job->frames_committed + taken,
                                 .total = job->state == JOB_DONE ? (int64_t)job->frames_out
-                                         : job->n_segments      ? job->scanned.media.n_frames
+                                         : job->n_segments      ? total
                                                                 : -1};
     if (job->state == JOB_DONE) out->frames = job->frames_out;
     snprintf(out->doing, sizeof out->doing, "%s", doing(job));

@@ -19,6 +19,13 @@ coarse.onnx   the larger of the picture and of what a state of half the size hel
 picky.onnx    as delay.onnx, but a white frame makes it fail
 times.onnx    the picture times an input of one number
 matte.onnx    a foreground (the picture), a matte (the red of the frame before) and the state for it
+middle.onnx   of 2 frames, an input each: their mean
+timed.onnx    of 2 frames and a number: (1 - t) of the first, t of the second
+last.onnx     the same, channels last, the number before the frames
+seven.onnx    the same of 7 channels, t in the last
+eight.onnx    the same, times what is in the eighth
+eleven.onnx   the same of RIFE's 11: both frames are sampled by the grid, a step to the right and below
+style.onnx    of 2 pictures whose names say nothing: their mean
 
 Needs no package: the few fields of onnx.proto that occur are written by hand.
 """
@@ -58,8 +65,14 @@ def an_int(name, value):
     return data(5, data(1, name) + number(3, value) + number(20, 2))
 
 
-def node(op, inputs, output, *attributes):
-    return data(1, b"".join(data(1, i) for i in inputs) + data(2, output) + data(4, op) + b"".join(attributes))
+def a_string(name, value):
+    return data(5, data(1, name) + data(4, value) + number(20, 3))
+
+
+def node(op, inputs, outputs, *attributes):
+    outputs = [outputs] if isinstance(outputs, str) else outputs
+    named = b"".join(data(1, i) for i in inputs) + b"".join(data(2, o) for o in outputs)
+    return data(1, named + data(4, op) + b"".join(attributes))
 
 
 def floats(name, dims, values):
@@ -72,15 +85,16 @@ def int64s(name, values):
                 + data(9, struct.pack(f"<{len(values)}q", *values)))
 
 
-def write(path, graph, output, dims, picture=(1, 3, SIDE, SIDE), inputs=("picture",)):
-    finish(path, graph, [(i, picture) for i in inputs], [(output, dims)])
+def write(path, graph, output, dims, picture=(1, 3, SIDE, SIDE), inputs=("picture",), opset=13, **others):
+    """others: inputs before these, of a shape of their own."""
+    finish(path, graph, [(i, others[i]) for i in others] + [(i, picture) for i in inputs], [(output, dims)], opset)
 
 
-def finish(path, graph, inputs, outputs):
+def finish(path, graph, inputs, outputs, opset=13):
     graph += data(2, "small") + b"".join(data(11, value_info(*i)) for i in inputs)
     graph += b"".join(data(12, value_info(*o)) for o in outputs)
     with open(path, "wb") as f:
-        f.write(number(1, 8) + data(7, graph) + data(8, data(1, "") + number(2, 13)))
+        f.write(number(1, 8) + data(7, graph) + data(8, data(1, "") + number(2, opset)))
 
 
 def detect(path):
@@ -179,9 +193,55 @@ def matte(path):
 
 for make in delay, brightest, fed_back, frame_before, coarse, picky, times, matte:
     make(f"{sys.argv[1]}/{make.__name__}.onnx")
+
+
+PLANE = ["height", "width"]
+
+
+def mean(path, inputs):
+    graph = floats("half", [], [0.5]) + node("Add", inputs, "sum") + node("Mul", ["sum", "half"], "made")
+    write(path, graph, "made", [1, 3] + PLANE, [1, 3] + PLANE, inputs)
+
+
+def blend(first, second, time, output="made"):
+    return node("Sub", [second, first], "change") + node("Mul", ["change", time], "part") + node("Add", [first, "part"], output)
+
+
+def timed(path, inputs, picture):
+    write(path, blend(*inputs, "timestep"), "made", picture, picture, inputs, timestep=[1])
+
+
+def channels(path, parts):
+    """Two frames and planes behind them, all channels of one input."""
+    graph = int64s("parts", [3, 3] + [1] * parts)
+    planes = ["time", "x", "y", "step_x", "step_y"] if parts > 2 else ["time", "scale"][:parts]
+    graph += node("Split", ["picture", "parts"], ["first", "second"] + planes, an_int("axis", 1))
+    frames = ["first", "second"]
+    if parts == 2:
+        graph += node("Mul", ["second", "scale"], "scaled")
+        frames[1] = "scaled"
+    if parts > 2:
+        graph += node("Add", ["x", "step_x"], "right") + node("Add", ["y", "step_y"], "below")
+        graph += node("Concat", ["right", "below"], "places", an_int("axis", 1))
+        graph += node("Transpose", ["places"], "grid", ints("perm", [0, 2, 3, 1]))
+        for i, name in enumerate(frames):
+            graph += node("GridSample", [name, "grid"], f"{name}_moved", an_int("align_corners", 1),
+                          a_string("padding_mode", "border"))
+            frames[i] = f"{name}_moved"
+    graph += blend(*frames, "time")
+    write(path, graph, "made", [1, 3] + PLANE, [1, 6 + parts] + PLANE, opset=16)
+
+
 detect(sys.argv[1] + "/detect.onnx")
 segment(sys.argv[1] + "/segment.onnx")
 window(sys.argv[1] + "/behind.onnx", 3, 2)
 window(sys.argv[1] + "/before.onnx", 5, 0)
 window(sys.argv[1] + "/row.onnx", 5, 4, row=True)
 each(sys.argv[1] + "/each.onnx")
+mean(sys.argv[1] + "/middle.onnx", ["img0", "img1"])
+mean(sys.argv[1] + "/style.onnx", ["content", "style"])
+timed(sys.argv[1] + "/timed.onnx", ["img0", "img1"], [1, 3] + PLANE)
+timed(sys.argv[1] + "/last.onnx", ["x0", "x1"], [1] + PLANE + [3])
+channels(sys.argv[1] + "/seven.onnx", 1)
+channels(sys.argv[1] + "/eight.onnx", 2)
+channels(sys.argv[1] + "/eleven.onnx", 5)

@@ -194,7 +194,7 @@ refused() { # name text [options]
 refused a_number_is_missing 'io.constants "gain=NUMBER"' --model "$work/times.onnx"
 refused no_number 'it has no number' --model "$work/times.onnx" --io.constants gain=much
 refused no_such_constant 'there is no input of this name' --model "$work/times.onnx" --io.constants again=1
-refused no_state 'needs a second input "state_in"' --model "$work/delay.onnx" --io.state none
+refused no_state 'io.state "state_in=OUTPUT"' --model "$work/delay.onnx" --io.state none
 refused no_such_output 'there is no output of this name' --model "$work/delay.onnx" --io.state state_in=nothing
 refused no_colour 'it is R,G,B' --model "$work/matte.onnx" --background 10,200
 refused no_pair 'it has no "="' --model "$work/delay.onnx" --io.state state_in

@@ -96,7 +96,7 @@ refused() { # name text [options]
     else ok "$name"; fi
 }
 refused even_number "io.frames 4" --model "$work/before.onnx" --io.frames 4
-refused another_number "is no odd number of frames" --model "$work/before.onnx" --io.frames 3
+refused another_number "nor an odd number of frames" --model "$work/before.onnx" --io.frames 3
 refused one_of_the_frames "leave io.input out" --model "$work/each.onnx" --io.input now
 refused no_such_input 'has no input "next"' --model "$work/each.onnx" --io.input next
 refused no_picture "makes no picture of them" --model "$work/before.onnx" --task tensor

@@ -189,9 +189,12 @@ struct value *graph_add_constant(struct graph *graph, const char *name, struct r
 // out are copied; producers are set.
 struct node *graph_add_node(struct graph *graph, struct node *before, const char *op_type, const char *name,
                             struct value *const *in, int n_in, struct value *const *out, int n_out);
-// All inputs, which are of one type and shape, become one of this name, in which
-// they lie one behind the other along axis (join.c). Errors: NOMEM.
-enum reel_err graph_join_inputs(struct graph *graph, const char *name, int axis);
+// The n inputs of these numbers, which are of one type and shape, become the first
+// input, of this name, in which they lie one behind the other along axis (join.c).
+// Errors: NOMEM.
+#define GRAPH_JOIN_MOST 15
+#define GRAPH_JOINT "(joined inputs)" // name of the first node then, whose outputs are the inputs that were
+enum reel_err graph_join_inputs(struct graph *graph, const char *name, int axis, const int *which, int n);
 // One more output of this name (composite.c): outputs foreground (1,3,H,W) and matte
 // (1,1,H,W), of one float type, over a colour: f * m + (1 - m) * background. Errors: NOMEM.
 enum reel_err graph_add_composite(struct graph *graph, int foreground, int matte, const double background[3],

@@ -304,11 +304,11 @@ static struct rgb_view canvas_view(const struct task *task)
 // ---- tiles ----------------------------------------------------------------------------
 
 // Source rows y0 <= y < y1 of frame f of those seen.
-static enum reel_err read_canvas(struct task *task, const uint8_t *in_slot, int f, int y0, int y1)
+static enum reel_err read_canvas(struct task *task, const struct task_frame *frame, int f, int y0, int y1)
 {
     const struct image_state *s = task->state;
     const struct model_input *in = &task->model->input;
-    struct yuv_picture src = task_picture(&task->in, &task->media.colour, in_slot);
+    struct yuv_picture src = task_seen_picture(task, frame, f);
     float *scratch = task_scratch(task, yuv_scratch_floats(src.width));
     if (!scratch) return reel_fail(REEL_ERR_NOMEM, "could not read a picture: out of memory");
     float *canvas = s->in + (size_t)(f * in->channels) * s->in_plane;
@@ -329,9 +329,9 @@ static void cut_tile(const struct task *task, struct engine *engine, int x0, int
     const struct image_state *s = task->state;
     const struct model_input *in = &task->model->input;
     int w = task->view.net_w, h = task->view.net_h;
-    const int all = in->channels * in->frames;
+    const int seen = in->channels * in->frames, all = seen + in->planes;
     float *data = engine_input(engine);
-    for (int i = 0; i < all; i++) {
+    for (int i = 0; i < seen; i++) {
         const int of_frame = i % in->channels;
         size_t c = (size_t)(i - of_frame + (in->bgr ? in->channels - 1 - of_frame : of_frame));
         for (int y = 0; y < h; y++) {
@@ -443,8 +443,8 @@ static enum reel_err run_tiles(struct task *task, struct engine *engine, struct 
     float *weights = err ? NULL : malloc(floats * sizeof *weights);
     if (!err && !weights) err = reel_fail(REEL_ERR_NOMEM, "could not join tiles: out of memory");
     int top = view_row_at(v, band->tile_first), bottom = view_row_at(v, band->tile_end - 1) + v->net_h;
-    for (int i = 0; i < task->model->input.frames && !err; i++)
-        err = read_canvas(task, task_seen(task, frame, i), i, top, bottom);
+    for (int i = 0; i < task->model->input.frames && !err; i++) err = read_canvas(task, frame, i, top, bottom);
+    if (task->model->input.between) task_feed_planes(task, engine, frame); // the same for all tiles
     int scale_x = v->n_x > 1 || v->n_y > 1 ? w / v->net_w : 0, scale_y = scale_x ? h / v->net_h : 0;
     clear_canvas(task, top * scale_y, scale_y ? bottom * scale_y : h);
     if (!err) image_tile_weights(task, band, weights, weights + (size_t)v->n_x * (size_t)w);

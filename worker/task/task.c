@@ -92,6 +92,42 @@ const uint8_t *task_seen(const struct task *task, const struct task_frame *frame
     return task->model->input.frames > 1 ? frame->seen[i] : frame->in;
 }
 
+struct yuv_picture task_seen_picture(const struct task *task, const struct task_frame *frame, int i)
+{
+    const uint8_t *slot = task_seen(task, frame, i);
+    if (task->model->input.between && frame->made[i]) return task_picture(&task->out, &task->out_colour, slot);
+    return task_picture(&task->in, &task->media.colour, slot);
+}
+
+// The value of a plane at (x, y) of an input of w x h.
+static float plane_at(const struct model_input *in, int plane, float time, int x, int y, int w, int h)
+{
+    if (plane == MODEL_PLANE_TIME) return time;
+    if (in->planes < MODEL_PLANES) return 1; // MODEL_PLANE_SCALE
+    const float step_x = 2.0f / (float)(w > 1 ? w - 1 : 1), step_y = 2.0f / (float)(h > 1 ? h - 1 : 1);
+    return plane == MODEL_PLANE_X        ? (float)x * step_x - 1
+           : plane == MODEL_PLANE_Y      ? (float)y * step_y - 1
+           : plane == MODEL_PLANE_STEP_X ? step_x
+                                         : step_y;
+}
+
+void task_feed_planes(const struct task *task, struct engine *engine, const struct task_frame *frame)
+{
+    const struct model_input *in = &task->model->input;
+    const int w = task->view.net_w, h = task->view.net_h, before = in->channels * in->frames;
+    const size_t all = (size_t)(before + in->planes), plane = (size_t)w * (size_t)h;
+    float *data = engine_input(engine);
+    for (int i = 0; i < in->planes && (i == MODEL_PLANE_TIME || !frame->fed); i++) {
+        const size_t c = (size_t)(before + i), px = in->nhwc ? all : 1;
+        float *to = in->nhwc ? data + c : data + c * plane;
+        for (int y = 0; y < h; y++)
+            for (int x = 0; x < w; x++, to += px) *to = plane_at(in, i, frame->time, x, y, w, h);
+    }
+    int64_t n;
+    float *times = engine_time(engine, &n);
+    for (int64_t i = 0; i < n; i++) times[i] = frame->time;
+}
+
 // Luma of frame f there.
 static struct luma_view luma_view(const struct task *task, float *data, int f)
 {
@@ -113,7 +149,7 @@ static struct rgb_view input_view(const struct task *task, float *data, int f)
         v.c[i] = in->nhwc ? data + channel : data + channel * plane;
         v.gain[i] = in->gain[i], v.bias[i] = in->bias[i];
     }
-    v.px = in->nhwc ? 3 * (size_t)in->frames : 1;
+    v.px = in->nhwc ? 3 * (size_t)in->frames + (size_t)in->planes : 1;
     v.row = (size_t)w * v.px;
     return v;
 }
@@ -227,8 +263,9 @@ enum reel_err task_feed(struct task *task, struct engine *engine, const struct t
     float *data = engine_input(engine);
     enum reel_err err = REEL_OK;
     assert(task->view.fit != MODEL_TILES);
-    for (int i = 0; i < task->model->input.frames && !err; i++) {
-        struct yuv_picture src = task_picture(&task->in, &task->media.colour, task_seen(task, frame, i));
+    if (task->model->input.between) task_feed_planes(task, engine, frame);
+    for (int i = 0; i < task->model->input.frames && !err && !frame->fed; i++) {
+        struct yuv_picture src = task_seen_picture(task, frame, i);
         err = task->view.fit == MODEL_WHOLE ? feed_whole(task, &src, data, i) : feed_resized(task, &src, data, i);
     }
     return err;

@@ -55,9 +55,13 @@ struct task_frame {
     // Of networks that see several frames at once: all of them, in order; at the ends of
     // the video the last one there again. The middle one is `in`.
     const uint8_t *seen[2 * REEL_MAX_LOOKBACK + 1];
+    bool made[2];               // of two frames: it was made before, and lies as in the output
+    bool fed;                   // they stand in the engine's input already: only the time is another
+    float time;                 // of what is made between them, 0 to 1
     bool in_on_gpu, out_on_gpu; // only the device reaches them there
     uint32_t n;
-    uint32_t part; // of task->view.parts: only its rows of the output are written; results by part 0 alone
+    uint32_t after; // frames behind it that are there to be seen
+    uint32_t part;  // of task->view.parts: only its rows of the output are written; results by part 0 alone
     int64_t pts;
     uint32_t aux_bytes; // written to the output's aux by the task
     int64_t run_us;     // spent inside the network
@@ -83,7 +87,7 @@ struct task_ops {
                                    const struct head_picked *picked, struct device_nms *nms);
 };
 
-extern const struct task_ops task_image, task_detect, task_classify, task_segment, task_tensor, task_sim;
+extern const struct task_ops task_between, task_image, task_detect, task_classify, task_segment, task_tensor, task_sim;
 
 // The task of a model; sim without one.
 const struct task_ops *task_find(enum reel_task id);
@@ -99,6 +103,9 @@ void task_free_scratch(struct task *task);
 uint64_t task_memory_bytes(const struct task *task, const struct reel_rec_shaped *shaped);
 // Frame i of those that the network sees.
 const uint8_t *task_seen(const struct task *task, const struct task_frame *frame, int i);
+struct yuv_picture task_seen_picture(const struct task *task, const struct task_frame *frame, int i);
+// Writes what stands beside two frames into the engine's inputs: the time, and other planes.
+void task_feed_planes(const struct task *task, struct engine *engine, const struct task_frame *frame);
 // Fills the engine's picture input from the slots by task->view (not TILES).
 enum reel_err task_feed(struct task *task, struct engine *engine, const struct task_frame *frame);
 // The axes of task_feed() where the picture is resized: the picture's part of

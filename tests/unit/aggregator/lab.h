@@ -27,6 +27,7 @@ struct lab {
     struct release *release;
     struct reel_ring in, out;
     bool on_device; // pixels in memory that stands for a device's
+    uint32_t rate;  // pictures of a frame; 0 is 1
     struct reel_rec_proven proven;
     struct plan plan; // of the proof
     struct reel_rec_prove prove;
@@ -117,7 +118,7 @@ static inline enum reel_err lab_prove(struct lab *l, enum reel_task task, const 
                                       uint32_t scale, uint32_t results_bytes)
 {
     struct reel_rec_prove *p = &l->prove;
-    *p = (struct reel_rec_prove){.in_slots = 8, .media = *media};
+    *p = (struct reel_rec_prove){.in_slots = 8, .rate = l->rate, .media = *media};
     enum reel_err err = reel_geometry_init(&p->in, media->format, media->width, media->height, REEL_INPUT_AUX_BYTES);
     if (err) return err;
     p->shaped = (struct reel_rec_shaped){.task = task, .format = media->format, .results_bytes = results_bytes};
@@ -164,7 +165,8 @@ static inline enum reel_err lab_open(struct lab *l, uint32_t segment)
                                      .media = l->prove.media,
                                      .out_colour = l->proven.out_colour,
                                      .live = l->live != NULL,
-                                     .task = l->prove.shaped.task};
+                                     .task = l->prove.shaped.task,
+                                     .rate = l->rate};
     if (l->on_device) {
         l->open.in_place = REEL_PLACE_DEVICE;
         enum reel_err err = lab_device_ring(&l->in, l->open.epoch, &l->prove.in, in_slots);
@@ -275,7 +277,8 @@ static void lab_note(void *ctx, const char *text)
 
 static inline enum reel_err lab_join(struct lab *l, struct reel_rec_muxed *out)
 {
-    struct reel_rec_mux mux = {.segments = l->segments, .media = l->prove.media, .frames = l->frames};
+    struct reel_rec_mux mux = {
+        .segments = l->segments, .media = reel_media_at_rate(&l->prove.media, l->rate), .frames = l->frames};
     struct sink_join join = {&l->job, &mux, lab_tick, lab_note, l};
     return sink_of(l->job.kind)->join(&join, out);
 }

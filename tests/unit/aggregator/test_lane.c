@@ -476,7 +476,123 @@ static void images(void)
     }
 }
 
-CHECK_MAIN({"order_and_stamps", order_and_stamps}, {"null_counts", null_counts},
+// Frames of networks that make some between two: n is drawn as picture 10 n, the
+// made ones behind it as 10 n + 1 and 10 n + 2.
+#define RATE 3
+static void put_between(struct lab *l, const int64_t *pts, uint32_t frames, const uint8_t marks[][RATE - 1])
+{
+    struct reel_rec_committed committed;
+    for (uint32_t n = 0; n < frames; n++) {
+        lab_draw(&l->in, n, 10 * n);
+        reel_ring_publish(&l->in, n, n, pts[n], 0);
+    }
+    for (uint32_t n = 0; n < frames; n++) {
+        const struct reel_geometry whole = l->out.geometry;
+        const bool filled = marks[n][0] == 255;
+        struct {
+            struct reel_results head;
+            uint8_t mark[RATE - 1];
+        } results = {.head = {.task = REEL_TASK_IMAGE, .count = RATE - 1, .bytes = RATE - 1}};
+        memcpy(results.mark, marks[n], sizeof results.mark);
+        for (uint32_t k = 0; k < RATE - 1; k++) {
+            for (int p = 0; p < 3; p++)
+                l->out.geometry.plane_offset[p] = whole.plane_offset[p] + k * whole.picture_bytes;
+            lab_draw(&l->out, n, 10 * n + 1 + k);
+        }
+        l->out.geometry = whole;
+        memcpy(reel_ring_aux(&l->out, n), &results, sizeof results.head + RATE - 1);
+        reel_ring_publish(&l->out, n, n, pts[n], (uint32_t)sizeof results.head + RATE - 1);
+        const bool last = n + 1 == frames;
+        const struct reel_rec_frame rec = {.epoch = l->open.epoch,
+                                           .n = n,
+                                           .in_slot = n,
+                                           .out_slot = n,
+                                           .flags = filled ? REEL_FRAME_REPEAT : 0,
+                                           .pts = pts[n],
+                                           .duration = 512,
+                                           .after = !last,
+                                           .next_pts = last ? 0 : pts[n + 1]};
+        CHECK_INT(lane_frame(l->lane, &rec), REEL_OK);
+        l->next++;
+        CHECK_INT(lane_step(l->lane, &committed), REEL_OK);
+        lab_collect_taken(l);
+        CHECK_INT(l->taken, n + 1); // both slots are free
+    }
+}
+
+static void frames_between(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_MD5, "a.md5");
+    l.rate = RATE;
+    struct reel_media media = lab_media(37, 23, LAB_YUV420);
+    CHECK_INT(lab_prove(&l, REEL_TASK_IMAGE, &media, 1, sizeof(struct reel_results) + 8), REEL_OK);
+    CHECK_INT(l.proven.out.pictures, RATE - 1);
+    CHECK_INT(l.proven.hold_frames, 2);
+    CHECK_INT(lab_open(&l, 0), REEL_OK);
+    enum { MADE = REEL_BETWEEN_MADE, BEFORE = REEL_BETWEEN_BEFORE, BEHIND = REEL_BETWEEN_BEHIND };
+    static const int64_t pts[] = {0, 512, 513, 5000};
+    static const uint8_t marks[][RATE - 1] = {{MADE, MADE}, {BEFORE, BEHIND}, {255, 255}, {BEFORE, BEHIND}};
+    put_between(&l, pts, 4, marks);
+    CHECK_INT(lab_commit(&l), REEL_OK);
+    CHECK_INT(l.committed[0].frames, 12);
+    struct reel_rec_muxed muxed;
+    CHECK_INT(lab_join(&l, &muxed), REEL_OK);
+    char *text = slurp(l.output);
+    CHECK_HAS(text, "#tb 0: 1/38400\n");
+    // Which picture each line must be, and when: also a gap of a single tick is divided.
+    static const struct {
+        uint32_t picture;
+        int pts, duration;
+    } want[] = {{0, 0, 512},       {1, 512, 512},    {2, 1024, 512},   {10, 1536, 1},
+                {10, 1537, 1},     {20, 1538, 1},    {20, 1539, 4487}, {20, 6026, 4487},
+                {20, 10513, 4487}, {30, 15000, 512}, {30, 15512, 512}, {30, 16024, 512}};
+    uint8_t packed[37 * 23 * 2], hash[16];
+    for (int i = 0; i < 12; i++) {
+        char hex[33], number[16];
+        uint8_t *to = packed;
+        lab_draw(&l.in, 7, want[i].picture);
+        for (int p = 0; p < 3; p++) {
+            uint32_t w, h;
+            reel_plane_size(&l.in.geometry, p, &w, &h);
+            for (uint32_t y = 0; y < h; y++, to += w)
+                memcpy(to, reel_ring_plane(&l.in, 7, p) + y * l.in.geometry.plane_stride[p], w);
+        }
+        av_md5_sum(hash, packed, (size_t)(to - packed));
+        CHECK_STR(md5_field(text, i, 5), reel_hex(hash, 16, hex));
+        snprintf(number, sizeof number, "%d", want[i].pts);
+        CHECK_STR(md5_field(text, i, 2), number);
+        snprintf(number, sizeof number, "%d", want[i].duration);
+        CHECK_STR(md5_field(text, i, 3), number);
+    }
+    free(text);
+    lab_fini(&l);
+}
+
+// A worker that does not say what lies between is none to believe.
+static void frames_between_unsaid(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_MD5, "a.md5");
+    l.rate = 2;
+    struct reel_media media = lab_media(64, 48, LAB_YUV420);
+    CHECK_INT(lab_prove(&l, REEL_TASK_IMAGE, &media, 1, sizeof(struct reel_results) + 8), REEL_OK);
+    CHECK_INT(lab_open(&l, 0), REEL_OK);
+    CHECK_INT(lab_frame(&l, 0), REEL_ERR_PROTO);
+    CHECK_HAS(reel_fail_text(), "what lies behind");
+    lab_fini(&l);
+    lab_init(&l, REEL_OUTPUT_NULL, "");
+    l.rate = 8;
+    CHECK_INT(lab_prove(&l, REEL_TASK_IMAGE, &media, 1, 64), REEL_OK);
+    CHECK_INT(lab_open(&l, 0), REEL_OK);
+    for (int i = 0; i < 3; i++) CHECK_INT(lab_frame(&l, i), REEL_OK);
+    CHECK_INT(lab_commit(&l), REEL_OK);
+    CHECK_INT(l.committed[0].frames, 24);
+    lab_fini(&l);
+}
+
+CHECK_MAIN({"frames_between", frames_between}, {"frames_between_unsaid", frames_between_unsaid},
+           {"order_and_stamps", order_and_stamps}, {"null_counts", null_counts},
            {"md5_of_known_samples", md5_of_known_samples}, {"filled_in_frames", filled_in_frames},
            {"post_filter", post_filter}, {"keeping_filter", keeping_filter}, {"given_up", given_up},
            {"unwritable_folder", unwritable_folder}, {"disk_full", disk_full}, {"jsonl_objects", jsonl_objects},

@@ -253,13 +253,14 @@ static void open_lane(struct world *w, uint32_t l)
 {
     struct sim_lane *s = &w->sim[l];
     uint32_t in = 4 + draw(w, MAX_SLOTS - 4), out = 4 + draw(w, MAX_SLOTS - 4);
-    uint32_t back = w->windows ? draw(w, 5) : 0;
-    if (in < 2 * back + 4) in = 2 * back + 4; // the aggregator keeps up to three
+    uint32_t before = w->windows ? draw(w, 5) : 0, after = w->windows ? draw(w, 5) : 0;
+    if (in < before + after + 4) in = before + after + 4; // the aggregator keeps up to three
     struct lane_params p = {.epoch = ++w->epoch,
                             .in_slots = in,
                             .out_slots = out,
                             .out_spares = draw(w, 3),
-                            .lookback = back,
+                            .before = before,
+                            .after = after,
                             .shape = draw(w, 2),
                             .parts = w->parts ? draw(w, LANE_MAX_PARTS + 1) : 0,
                             .order = ++w->order};
@@ -462,10 +463,10 @@ static void coordinate(struct world *w)
                                                                    .part = b.item[i].part,
                                                                    .parts = lane->p.parts,
                                                                    .slots = lane->p.in_slots,
-                                                                   .back = lane->p.lookback,
+                                                                   .back = lane->p.before,
                                                                    .after = lane_after(lane, n)};
             const bool all =
-                lane_after(lane, n) == lane->p.lookback || (lane->ended && n + lane_after(lane, n) + 1 == lane->frames);
+                lane_after(lane, n) == lane->p.after || (lane->ended && n + lane_after(lane, n) + 1 == lane->frames);
             if (!all) BAD(w, "frame %u is given without those behind it", n);
         }
         if (s->count > 60) BAD(w, "more work than was asked for");

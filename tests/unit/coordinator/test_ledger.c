@@ -35,4 +35,21 @@ static void entries_must_balance(void)
     CHECK_INT(l.segments, 0);
 }
 
-CHECK_MAIN({"sums", sums}, {"entries_must_balance", entries_must_balance})
+// Of networks that make frames between two.
+static void more_frames_out_than_in(void)
+{
+    struct ledger l = {.rate = 3};
+    struct ledger_entry e = {.packets = 5, .decoded = 5, .encoded = 15, .quarantined = 5};
+    CHECK(ledger_add(&l, &e, why, sizeof why));
+    CHECK(ledger_check(&l, 1, 5, 15, why, sizeof why));
+    e.encoded = 5;
+    CHECK(!ledger_add(&l, &e, why, sizeof why));
+    e.encoded = 16;
+    CHECK(!ledger_add(&l, &e, why, sizeof why));
+    CHECK_HAS(why, "16 encoded, 3 for each");
+    e.encoded = 15, e.quarantined = 6;
+    CHECK(!ledger_add(&l, &e, why, sizeof why));
+}
+
+CHECK_MAIN({"more_frames_out_than_in", more_frames_out_than_in}, {"sums", sums},
+           {"entries_must_balance", entries_must_balance})

@@ -30,7 +30,8 @@ static int task_run_up(int v, int multiple)
 static enum reel_err open_parts(struct run *r, const char *path, int w, int h, struct reel_pixel_format format,
                                 int parts, int tile_w, int tile_h, int location)
 {
-    struct engine_params ep = {.path = path, .backend = task_run_backend, .backend_params = {.threads = 1}};
+    struct engine_params ep = {
+        .path = path, .backend = task_run_backend, .backend_params = {.threads = 1}, .settings = &settings};
     struct reel_shape shapes[MODEL_MAX_OUTPUTS];
     int tw, th;
     *r = (struct run){0};

@@ -137,7 +137,7 @@ static void inputs_become_one(void)
     struct value *a = make_input(&m, "a", DIMS(1, 3, -1, 5)), *b = make_input(&m, "b", DIMS(1, 3, -1, 5));
     struct value *c = make_input(&m, "c", DIMS(1, 3, -1, 5));
     make_output(&m, make_node(&m, "Add", make_node(&m, "Mul", a, c, NULL), b, NULL));
-    CHECK_INT(graph_join_inputs(m.graph, "frames", 1), REEL_OK);
+    CHECK_INT(graph_join_inputs(m.graph, "frames", 1, (const int[]){0, 1, 2}, 3), REEL_OK);
     CHECK_INT(m.graph->n_inputs, 1);
     struct value *all = m.graph->inputs[0];
     CHECK(!strcmp(all->name, "frames") && all->is_input && !a->is_input && !b->is_input && !c->is_input);
@@ -152,7 +152,23 @@ static void inputs_become_one(void)
     graph_destroy(&m.graph);
 }
 
+// Of several inputs two: what is joined comes first, the others keep their order.
+static void some_inputs_become_one(void)
+{
+    struct maker m = maker();
+    struct value *t = make_input(&m, "t", DIMS(1)), *a = make_input(&m, "a", DIMS(1, 3, 4, 5));
+    struct value *u = make_input(&m, "u", DIMS(1)), *b = make_input(&m, "b", DIMS(1, 3, 4, 5));
+    make_output(&m, make_node(&m, "Add", make_node(&m, "Mul", a, t, NULL), make_node(&m, "Mul", b, u, NULL), NULL));
+    CHECK_INT(graph_join_inputs(m.graph, "frames", 1, (const int[]){1, 3}, 2), REEL_OK);
+    CHECK_INT(m.graph->n_inputs, 3);
+    CHECK(!strcmp(m.graph->inputs[0]->name, "frames") && m.graph->inputs[1] == t && m.graph->inputs[2] == u);
+    CHECK_INT(m.graph->inputs[0]->shape.dim[1], 6);
+    CHECK(!strcmp(m.graph->first->name, GRAPH_JOINT) && graph_is_sound(m.graph));
+    graph_destroy(&m.graph);
+}
+
 CHECK_MAIN({"uses_are_kept", uses_are_kept}, {"nodes_are_put_before_others", nodes_are_put_before_others},
            {"bodies_read_outer_values", bodies_read_outer_values},
            {"known_conditions_take_the_branch_in", known_conditions_take_the_branch_in},
-           {"inputs_become_one", inputs_become_one}, {"arena_has_a_limit", arena_has_a_limit})
+           {"inputs_become_one", inputs_become_one}, {"some_inputs_become_one", some_inputs_become_one},
+           {"arena_has_a_limit", arena_has_a_limit})

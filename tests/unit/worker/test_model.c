@@ -19,7 +19,8 @@ static void reset_settings(void)
 
 static enum reel_err guess_file(const char *path, char *text, size_t bytes, struct model *m)
 {
-    struct engine_params p = {.path = path, .backend = "interp", .backend_params = {.threads = 1}};
+    struct engine_params p = {
+        .path = path, .backend = "interp", .backend_params = {.threads = 1}, .settings = &settings};
     struct engines *e = NULL;
     enum reel_err err = engines_open(&p, &e);
     if (err) return err;
@@ -318,22 +319,140 @@ static void segmentation_and_classes(void)
     CHECK_HAS(reel_fail_text(), "detect.head");
 }
 
+static int axis_of(const struct net_io *in, int n)
+{
+    struct model_join join;
+    return model_frames_join(in, n, &settings, &join) ? join.axis : -1;
+}
+
 static void frames_as_inputs(void)
 {
+    reset_settings();
     struct net_io nchw[] = {IO("a", 4, 1, 3, -1, -1), IO("b", 4, 1, 3, -1, -1), IO("c", 4, 1, 3, -1, -1)};
-    CHECK_INT(model_frames_axis(nchw, 3), 1);
-    CHECK_INT(model_frames_axis(nchw, 2), -1);
-    CHECK_INT(model_frames_axis(nchw, 1), -1);
+    CHECK_INT(axis_of(nchw, 3), 1);
+    CHECK_INT(axis_of(nchw, 2), -1); // two need names
+    CHECK_INT(axis_of(nchw, 1), -1);
     struct net_io nhwc[] = {IO("a", 4, -1, 64, 96, 3), IO("b", 4, -1, 64, 96, 3), IO("c", 4, -1, 64, 96, 3)};
-    CHECK_INT(model_frames_axis(nhwc, 3), 3);
+    CHECK_INT(axis_of(nhwc, 3), 3);
     nhwc[2].shape.dim[2] = 95;
-    CHECK_INT(model_frames_axis(nhwc, 3), -1); // of another size
+    CHECK_INT(axis_of(nhwc, 3), -1); // of another size
     nchw[1].dtype = REEL_U8;
-    CHECK_INT(model_frames_axis(nchw, 3), -1); // of another type
+    CHECK_INT(axis_of(nchw, 3), -1); // of another type
     struct net_io maps[] = {IO("a", 4, 1, 16, 8, 8), IO("b", 4, 1, 16, 8, 8), IO("c", 4, 1, 16, 8, 8)};
-    CHECK_INT(model_frames_axis(maps, 3), -1);
+    CHECK_INT(axis_of(maps, 3), -1);
     struct net_io batches[] = {IO("a", 4, 2, 3, 8, 8), IO("b", 4, 2, 3, 8, 8), IO("c", 4, 2, 3, 8, 8)};
-    CHECK_INT(model_frames_axis(batches, 3), -1);
+    CHECK_INT(axis_of(batches, 3), -1);
+}
+
+// Two pictures are frames by their names, by a time beside them, or because it is said.
+static void two_frames_as_inputs(void)
+{
+    static const struct {
+        const char *a, *b;
+        bool follow;
+    } names[] = {{"img0", "img1", true},       {"img_1", "img_2", true},    {"I0", "I1", true},
+                 {"frame1", "frame2", true},   {"x0", "x1", true},          {"prev", "next", true},
+                 {"image.0", "image.1", true}, {"img1", "img0", false},     {"content", "style", false},
+                 {"img", "img", false},        {"input1", "input2", false}, {"left", "right", false},
+                 {"img0", "img2", false},      {"first", "second", true},   {"image", "background", false}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        reset_settings();
+        struct net_io in[] = {io(names[i].a, 4, (const int64_t[]){1, 3, -1, -1}),
+                              io(names[i].b, 4, (const int64_t[]){1, 3, -1, -1}), IO("timestep", 1, 1)};
+        CHECK_MSG((axis_of(in, 2) == 1) == names[i].follow, "%s, %s", names[i].a, names[i].b);
+        CHECK_INT(axis_of(in, 3), 1); // the time says it
+        settings.io.frames = 2;
+        CHECK_INT(axis_of(in, 2), 1);
+        settings.io.frames = 3;
+        CHECK_INT(axis_of(in, 2), -1);
+    }
+    reset_settings();
+    struct model_join join;
+    struct net_io last[] = {IO("time", 2, -1, 1), IO("x0", 4, 1, -1, -1, 3), IO("x1", 4, 1, -1, -1, 3)};
+    CHECK(model_frames_join(last, 3, &settings, &join));
+    CHECK(join.axis == 3 && join.n == 2 && join.which[0] == 1 && join.which[1] == 2);
+    struct net_io other[] = {IO("img0", 4, 1, 3, -1, -1), IO("img1", 4, 1, 3, -1, -1), IO("sharpness", 1, 1)};
+    CHECK_INT(axis_of(other, 3), -1);
+    snprintf(settings.io.time, sizeof settings.io.time, "sharpness");
+    CHECK_INT(axis_of(other, 3), 1);
+    reset_settings();
+    other[2] = IO("timestep", 4, 1, 1, -1, -1);
+    CHECK_INT(axis_of(other, 3), 1); // a plane of it
+    other[2] = IO("timestep", 4, 1, 8, -1, -1);
+    CHECK_INT(axis_of(other, 3), -1);
+    other[1].shape.dim[2] = 64;
+    CHECK_INT(axis_of(other, 2), -1); // not alike
+}
+
+static void pictures_between_two(void)
+{
+    static const struct {
+        int channels, planes;
+    } known[] = {{6, 0}, {7, 1}, {8, 2}, {11, 5}};
+    struct model m;
+    char text[1024];
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        reset_settings();
+        struct fake f = {.in = {io("x", 4, (const int64_t[]){1, known[i].channels, -1, -1})},
+                         .out = {IO("y", 4, 1, 3, 256, 320)}};
+        CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), REEL_OK);
+        CHECK(m.input.between && m.input.frames == 2 && m.input.channels == 3 && m.rate == 2);
+        CHECK_INT(m.input.planes, known[i].planes);
+        CHECK_INT(m.input.size_multiple, 32);
+        CHECK_HAS(text, "between two frames");
+        CHECK_HAS(text, "2 out for each in");
+        struct reel_shape shapes[MODEL_MAX_INPUTS];
+        model_input_shapes(&m, &f.facts, 96, 64, shapes);
+        CHECK_INT(shapes[0].dim[1], known[i].channels);
+        settings.rate = 5;
+        CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), known[i].planes ? REEL_OK : REEL_ERR_CONFIG);
+        if (!known[i].planes) CHECK_HAS(reel_fail_text(), "is told no time");
+        settings.rate = 8;
+        CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), REEL_OK);
+        CHECK_INT(m.rate, 8);
+        f.in[0] = io("x", 4, (const int64_t[]){1, -1, -1, known[i].channels});
+        CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), REEL_OK);
+        CHECK(m.input.nhwc && m.input.between);
+    }
+    reset_settings();
+    struct fake timed = {.in = {IO("frames", 4, 1, 6, -1, -1), IO("embt", 4, 1, 1, 1, 1)},
+                         .out = {IO("y", 4, 1, 3, 256, 320)}};
+    CHECK_INT(guess_fake(&timed, 2, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_INT(m.input.time_input, 1);
+    CHECK_HAS(text, "input \"embt\" takes the time");
+    struct reel_shape shapes[MODEL_MAX_INPUTS];
+    timed.in[1] = IO("t", 4, -1, 1, -1, -1);
+    CHECK_INT(guess_fake(&timed, 2, 1, &m, text, sizeof text), REEL_OK);
+    model_input_shapes(&m, &timed.facts, 96, 64, shapes);
+    CHECK(shapes[1].dim[0] == 1 && shapes[1].dim[1] == 1 && shapes[1].dim[2] == 64 && shapes[1].dim[3] == 96);
+    struct fake row = {.in = {IO("x", 5, 1, 2, 3, 64, 96)}, .out = {IO("y", 4, 1, 3, 64, 96)}};
+    CHECK_INT(guess_fake(&row, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK(m.input.between && m.input.five && m.rate == 2);
+}
+
+static void no_pictures_between(void)
+{
+    struct model m;
+    char text[1024];
+    reset_settings();
+    struct fake style = {.in = {IO("content", 4, 1, 3, -1, -1), IO("style", 4, 1, 3, -1, -1)},
+                         .out = {IO("y", 4, 1, 3, 256, 320)}};
+    CHECK_INT(guess_fake(&style, 2, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
+    CHECK_HAS(reel_fail_text(), "io.frames 2");
+    struct fake large = {.in = {IO("x", 4, 1, 6, -1, -1)}, .out = {IO("y", 4, 1, 3, 512, 640)}};
+    CHECK_INT(guess_fake(&large, 1, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
+    CHECK_HAS(reel_fail_text(), "none that could lie between");
+    struct fake flow = {.in = {IO("x", 4, 1, 6, -1, -1)}, .out = {IO("y", 4, 1, 2, 256, 320)}};
+    CHECK_INT(guess_fake(&flow, 1, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
+    CHECK_HAS(reel_fail_text(), "makes no picture of them");
+    settings.rate = 3;
+    struct fake one = {.in = {IO("x", 4, 1, 3, -1, -1)}, .out = {IO("y", 4, 1, 3, 256, 320)}};
+    CHECK_INT(guess_fake(&one, 1, 1, &m, text, sizeof text), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "makes no frames between two");
+    reset_settings();
+    snprintf(settings.io.time, sizeof settings.io.time, "t");
+    CHECK_INT(guess_fake(&one, 1, 1, &m, text, sizeof text), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "io.time");
 }
 
 static void refusals(void)
@@ -403,6 +522,9 @@ int main(int argc, char **argv)
         {"model settings win", settings_win},
         {"model segmentation and classes", segmentation_and_classes},
         {"model frames as inputs", frames_as_inputs},
+        {"model two frames as inputs", two_frames_as_inputs},
+        {"model pictures between two", pictures_between_two},
+        {"model no pictures between", no_pictures_between},
         {"model refusals", refusals},
         {"model configurations", configurations}};
     return check_main(cases, (int)(sizeof cases / sizeof *cases), argc, argv);

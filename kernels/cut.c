@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+//
+// cut.h: luma alone (green of GBR), as a small picture of means, at which three
+// things are looked: how far the light of a coarse grid moved, how far the histogram
+// did, and whether the grid's pattern is another. Motion keeps the histogram, a fade
+// the pattern; a cut changes all three.
+#include "kernels/cut.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// The small picture, as wide as a film is; each cell of the grid is 10 x 10 of it.
+#define SMALL_W 160
+#define SMALL_H 90
+#define CELL 10
+#define BINS 64
+#define FAR 4 // a mean difference of a quarter of the range is as far as it counts
+
+struct small {
+    int w, h;
+    uint8_t mean[SMALL_H][SMALL_W];
+};
+
+static uint32_t sum_of_row(const struct yuv_picture *p, int y, int x0, int x1)
+{
+    const uint8_t *row = p->plane[0] + (size_t)y * p->stride[0];
+    uint32_t sum = 0;
+    if (p->depth > 8) {
+        const int shift = p->shift + p->depth - 8;
+        for (int x = x0; x < x1; x++) sum += (uint32_t)(((const uint16_t *)(const void *)row)[x] >> shift);
+    } else {
+        for (int x = x0; x < x1; x++) sum += row[x];
+    }
+    return sum;
+}
+
+static void shrink(const struct yuv_picture *p, struct small *out)
+{
+    out->w = p->width < SMALL_W ? p->width : SMALL_W;
+    out->h = p->height < SMALL_H ? p->height : SMALL_H;
+    for (int i = 0; i < out->h; i++) {
+        const int y0 = i * p->height / out->h, y1 = (i + 1) * p->height / out->h;
+        uint64_t sum[SMALL_W] = {0};
+        for (int y = y0; y < y1; y++)
+            for (int k = 0; k < out->w; k++)
+                sum[k] += sum_of_row(p, y, k * p->width / out->w, (k + 1) * p->width / out->w);
+        for (int k = 0; k < out->w; k++) {
+            const uint64_t n = (uint64_t)((k + 1) * p->width / out->w - k * p->width / out->w) * (uint64_t)(y1 - y0);
+            const uint64_t mean = (sum[k] + n / 2) / n;
+            out->mean[i][k] = mean > 255 ? 255 : (uint8_t)mean;
+        }
+    }
+}
+
+// Half of what the histograms differ by, 0..1; each is smoothed, so that a little
+// more light is a little difference.
+static double histograms_differ(const struct small *a, const struct small *b)
+{
+    static const int weight[5] = {1, 2, 3, 2, 1}; // 9 in all
+    int64_t by[BINS + 4] = {0}, sum = 0;
+    for (int y = 0; y < a->h; y++)
+        for (int x = 0; x < a->w; x++) {
+            by[a->mean[y][x] * BINS / 256 + 2]++;
+            by[b->mean[y][x] * BINS / 256 + 2]--;
+        }
+    for (int i = 0; i < BINS; i++) {
+        int64_t smooth = 0;
+        for (int k = 0; k < 5; k++) smooth += weight[k] * by[i + k];
+        sum += llabs(smooth);
+    }
+    return (double)sum / (2.0 * 9 * a->w * a->h);
+}
+
+struct grid {
+    int n;
+    int64_t sum[(SMALL_W / CELL) * (SMALL_H / CELL)]; // of each cell, as if it were CELL x CELL
+};
+
+static void make_grid(const struct small *s, struct grid *out)
+{
+    const int columns = s->w < CELL ? 1 : s->w / CELL, rows = s->h < CELL ? 1 : s->h / CELL;
+    out->n = columns * rows;
+    for (int i = 0; i < out->n; i++) {
+        const int y0 = i / columns * s->h / rows, y1 = (i / columns + 1) * s->h / rows;
+        const int x0 = i % columns * s->w / columns, x1 = (i % columns + 1) * s->w / columns;
+        int64_t sum = 0;
+        for (int y = y0; y < y1; y++)
+            for (int x = x0; x < x1; x++) sum += s->mean[y][x];
+        out->sum[i] = sum * CELL * CELL / ((y1 - y0) * (x1 - x0));
+    }
+}
+
+// The correlation of two grids, -1..1; 0 where one is flat.
+static double pattern(const struct grid *a, const struct grid *b)
+{
+    int64_t sa = 0, sb = 0, aa = 0, bb = 0, ab = 0;
+    for (int i = 0; i < a->n; i++) {
+        sa += a->sum[i], sb += b->sum[i];
+        aa += a->sum[i] * a->sum[i], bb += b->sum[i] * b->sum[i], ab += a->sum[i] * b->sum[i];
+    }
+    const int64_t va = aa * a->n - sa * sa, vb = bb * a->n - sb * sb;
+    if (va <= 0 || vb <= 0) return 0;
+    return (double)(ab * a->n - sa * sb) / (sqrt((double)va) * sqrt((double)vb));
+}
+
+double cut_between(const struct yuv_picture *a, const struct yuv_picture *b)
+{
+    static _Thread_local struct small small[2];
+    struct grid grid[2];
+    shrink(a, &small[0]);
+    shrink(b, &small[1]);
+    for (int i = 0; i < 2; i++) make_grid(&small[i], &grid[i]);
+    int64_t moved = 0;
+    for (int i = 0; i < grid[0].n; i++) moved += llabs(grid[0].sum[i] - grid[1].sum[i]);
+    double light = FAR * (double)moved / (255.0 * CELL * CELL * grid[0].n);
+    if (light > 1) light = 1;
+    double other = 1 - pattern(&grid[0], &grid[1]);
+    other = other > 1 ? 1 : other < 0 ? 0 : other;
+    const double differ = histograms_differ(&small[0], &small[1]);
+    return sqrt(sqrt(light * (differ > 1 ? 1 : differ)) * other);
+}

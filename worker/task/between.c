@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+//
+// Networks that make pictures between two frames: for each frame those that lie
+// between it and the next one, all of them into its output slot. A picture is made
+// by the picture task (image.c), of the two frames and a time; where the network
+// is told no time, of the two that it lies in the middle of, made ones among them.
+//
+// Nothing is made across a cut, nor behind the last frame: the results of the slot
+// say for each picture which frame is shown instead (enum reel_between).
+#include <stdio.h>
+
+#include "common/log.h"
+#include "kernels/cut.h"
+#include "worker/task/image.h"
+
+#define MARKS_BYTES 8 // of the results: a byte for each picture
+_Static_assert(MARKS_BYTES >= REEL_MAX_RATE - 1, "a mark for each picture");
+
+static enum reel_err between_shape(const struct task *task, struct reel_rec_shaped *shaped)
+{
+    enum reel_err err = task_image.shape(task, shaped);
+    if (err) return err;
+    if (shaped->width != task->in.width || shaped->height != task->in.height)
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not use model: of frames of %ux%u it makes pictures of %ux%u, which cannot stand "
+                         "between them",
+                         task->in.width, task->in.height, shaped->width, shaped->height);
+    shaped->results_bytes += MARKS_BYTES;
+    return REEL_OK;
+}
+
+static enum reel_err between_open(struct task *task)
+{
+    if (task->out.pictures != (uint32_t)task->model->rate - 1)
+        return reel_fail(REEL_ERR_PROTO, "could not make %d pictures a frame: the output slot has room for %u",
+                         task->model->rate - 1, task->out.pictures);
+    return task_image.open(task);
+}
+
+static void between_close(struct task *task)
+{
+    task_image.close(task);
+}
+
+// Whether the next frame shows another scene.
+static bool is_cut(const struct task *task, const struct task_frame *frame)
+{
+    const struct yuv_picture a = task_picture(&task->in, &task->media.colour, frame->seen[0]);
+    const struct yuv_picture b = task_picture(&task->in, &task->media.colour, frame->seen[1]);
+    const double differ = cut_between(&a, &b);
+    reel_trace("between", "frame %u and the next: %.3f", frame->n, differ);
+    if (differ > task->settings->scene_cut) reel_debug("between", "a cut behind frame %u (%.3f)", frame->n, differ);
+    return differ > task->settings->scene_cut;
+}
+
+// Time k of the rate: the frames themselves are 0 and rate, a made one is in the slot.
+static const uint8_t *picture_at(const struct task *task, const struct task_frame *frame, int k, bool *out_made)
+{
+    const int rate = task->model->rate;
+    *out_made = k > 0 && k < rate;
+    if (*out_made) return frame->out + (size_t)(k - 1) * task->out.picture_bytes;
+    return frame->seen[k > 0];
+}
+
+// Makes time k of those between times `from` and `to`.
+static enum reel_err make(struct task *task, struct engine *engine, struct task_frame *frame, int from, int to, int k,
+                          bool fed)
+{
+    struct task_frame one = *frame;
+    one.seen[0] = picture_at(task, frame, from, &one.made[0]);
+    one.seen[1] = picture_at(task, frame, to, &one.made[1]);
+    one.out = frame->out + (size_t)(k - 1) * task->out.picture_bytes;
+    one.time = (float)(k - from) / (float)(to - from);
+    one.fed = fed && task->view.fit != MODEL_TILES;
+    one.run_us = 0;
+    enum reel_err err = task_image.run(task, engine, &one);
+    frame->run_us += one.run_us;
+    return err;
+}
+
+static enum reel_err make_all(struct task *task, struct engine *engine, struct task_frame *frame)
+{
+    const struct model_input *in = &task->model->input;
+    const int rate = task->model->rate;
+    enum reel_err err = REEL_OK;
+    if (in->planes || in->time_input >= 0) {
+        for (int k = 1; k < rate && !err; k++) err = make(task, engine, frame, 0, rate, k, k > 1);
+        return err;
+    }
+    // Halves, and halves of these.
+    for (int step = rate; step > 1; step /= 2)
+        for (int from = 0; from < rate && !err; from += step)
+            err = make(task, engine, frame, from, from + step, from + step / 2, false);
+    return err;
+}
+
+static enum reel_err between_run(struct task *task, struct engine *engine, struct task_frame *frame)
+{
+    const int rate = task->model->rate;
+    uint8_t marks[MARKS_BYTES];
+    const bool makes = frame->after && !is_cut(task, frame);
+    // The nearest frame, the earlier one of two.
+    for (int k = 1; k < rate; k++)
+        marks[k - 1] = makes                          ? REEL_BETWEEN_MADE
+                       : frame->after && 2 * k > rate ? REEL_BETWEEN_BEHIND
+                                                      : REEL_BETWEEN_BEFORE;
+    enum reel_err err = makes ? make_all(task, engine, frame) : REEL_OK;
+    if (!err) task_put_results(task, frame, REEL_TASK_IMAGE, marks, (uint32_t)rate - 1, 1);
+    return err;
+}
+
+const struct task_ops task_between = {
+    .name = "between", .shape = between_shape, .open = between_open, .close = between_close, .run = between_run};
