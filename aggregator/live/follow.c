@@ -51,21 +51,28 @@ static enum reel_err map_stream(struct follow *f, struct mux_head *head, const s
     return REEL_OK;
 }
 
-enum reel_err follow_begin(struct follow *f, struct mux_head *head, const char *path, bool first)
+enum reel_err follow_open(struct follow *f, const char *path)
 {
-    f->record = malloc(sizeof *f->record);
-    if (!f->record) return mux_no_memory();
-    enum reel_err err = reel_pack_follow(path, &f->reader);
-    while (!err && !(err = reel_pack_read(f->reader, f->record))) {
-        const struct reel_pack_record *r = f->record;
-        if (r->type == REEL_PACK_STREAM) err = map_stream(f, head, &r->u.stream, first);
-        if (r->type == REEL_PACK_GLOBALS && first) mux_put_texts(&head->globals, r->u.globals.text, r->u.globals.n);
-        if (r->type != REEL_PACK_PACKET) continue;
-        f->there = true; // whether it is kept is known when the container was asked
+    f->record = f->record ? f->record : malloc(sizeof *f->record);
+    f->since_us = reel_now_us();
+    return f->record ? reel_pack_follow(path, &f->reader) : mux_no_memory();
+}
+
+enum reel_err follow_head(struct follow *f, struct mux_head *head, bool first)
+{
+    const struct reel_pack_record *r = f->record;
+    enum reel_err err;
+    while (!(err = reel_pack_read(f->reader, f->record))) {
         f->since_us = reel_now_us();
-        return err;
+        if (r->type == REEL_PACK_STREAM) {
+            if ((err = map_stream(f, head, &r->u.stream, first))) return err;
+            continue;
+        }
+        if (r->type == REEL_PACK_GLOBALS && first) mux_put_texts(&head->globals, r->u.globals.text, r->u.globals.n);
+        f->there = r->type == REEL_PACK_PACKET; // whether it is kept is known when the container was asked
+        return REEL_OK;
     }
-    return err == REEL_AGAIN || err == REEL_EOF ? REEL_OK : err;
+    return err == REEL_EOF ? REEL_OK : err;
 }
 
 static bool is_kept(const struct follow *f, const struct mux_head *head)

@@ -13,15 +13,17 @@ struct follow {
     struct reel_pack_record *record;
     int *map; // stream of the pack -> of head->copied, -1: not kept
     int n_map;
-    bool there; // record holds a packet of a kept stream
-    int64_t since_us;
+    bool there;       // record holds a packet of a kept stream
+    int64_t since_us; // when the last record was read
 };
 
-// Begins with an attempt's file and reads up to its first packet, all of which the
-// decoder has written before its first picture; where there is none nothing is
-// followed. `first`: its streams and texts are added to head; else those are found
-// again that are alike. Errors: NOMEM, IO, INPUT.
-enum reel_err follow_begin(struct follow *f, struct mux_head *head, const char *path, bool first);
+// Opens an attempt's file. AGAIN: it is not there yet. Errors: NOMEM, IO, INPUT.
+enum reel_err follow_open(struct follow *f, const char *path);
+// Reads what is before the first packet. `first`: its streams and texts are added to
+// head; else those are found again that are alike. AGAIN: more of it may come (when
+// nothing has come since since_us, perhaps not: it need not have an end). Errors: NOMEM,
+// LIMIT, IO, INPUT.
+enum reel_err follow_head(struct follow *f, struct mux_head *head, bool first);
 // Reads until a packet of a kept stream is there. AGAIN: none yet; EOF: there will be
 // none. Errors: IO, INPUT.
 enum reel_err follow_next(struct follow *f, const struct mux_head *head);

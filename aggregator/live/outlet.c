@@ -20,6 +20,7 @@
 
 #define MAX_QUEUED 8            // packets; more wait as frames, where the oldest are dropped first
 #define POLL_US 15000           // how often the other streams' file is looked at
+#define QUIET_US 50000          // after which what is before its packets counts as whole
 #define FIRST_BACKOFF_US 500000 // before connecting again; doubled each time
 #define LAST_BACKOFF_US 5000000
 #define VIDEO_HOLD_US 100000 // that a frame waits for audio which is usually there before it
@@ -48,7 +49,8 @@ struct outlet {
     struct item *first, **last;
     uint32_t queued;
     uint32_t attempt;
-    bool begins;  // the attempt's other streams are to be opened
+    bool begins; // the attempt\'s other streams are not open yet
+    int64_t begun_us;
     bool begun;   // an attempt was
     bool drains;  // no more of this attempt comes
     bool drained; // and all of it is written
@@ -181,22 +183,31 @@ static void stop_following(struct outlet *o, const char *why)
     follow_end(&o->follow);
 }
 
-static void begin_following(struct outlet *o)
+// The attempt's other streams: opened, and what is before their packets read. Returns
+// how long to wait for that before anything is written, in us; 0: no longer.
+static int64_t begin_following(struct outlet *o)
 {
     char path[REEL_PATH_BYTES];
-    follow_end(&o->follow);
-    enum reel_err err =
-        follow_begin(&o->follow, &o->head, reel_live_copy_path(live_job(o->live), o->attempt, path), !o->copies_known);
-    o->copies_known = true;
-    o->in_time = false;
+    reel_live_copy_path(live_job(o->live), o->attempt, path);
+    enum reel_err err = o->follow.reader ? REEL_OK : follow_open(&o->follow, path);
+    bool open = o->follow.reader;
+    if (!err) err = follow_head(&o->follow, &o->head, !o->copies_known);
+    int64_t waited = reel_now_us() - (open ? o->follow.since_us : o->begun_us);
+    bool hopes = err == REEL_AGAIN && waited < (open ? QUIET_US : o->other_hold_us / 2);
+    // Which streams there are must be known for the header, once.
+    if (hopes) return o->copies_known ? 0 : POLL_US / 3;
+    if (err == REEL_AGAIN && !open && o->copies_known) return 0; // it may still come
     o->begins = false;
-    if (err) stop_following(o, reel_fail_text());
+    o->copies_known = true;
+    if (err == REEL_AGAIN && !open) follow_end(&o->follow); // this attempt has none
+    if (err && err != REEL_AGAIN) stop_following(o, reel_fail_text());
+    return 0;
 }
 
 // Whether a packet of them is there.
 static bool look_at_others(struct outlet *o)
 {
-    if (!o->follow.reader) return false;
+    if (!o->follow.reader || o->begins) return false;
     enum reel_err err = follow_next(&o->follow, &o->head);
     if (err == REEL_EOF) follow_end(&o->follow);
     if (err && err != REEL_AGAIN && err != REEL_EOF) stop_following(o, reel_fail_text());
@@ -359,12 +370,13 @@ static void set_base(struct outlet *o)
 // something changes.
 static int64_t turn(struct outlet *o, AVPacket *scratch)
 {
-    if (o->begins) begin_following(o);
     if (o->err || !o->begun) {
         give_up_queue(o);
         o->drained = o->drains;
         return -1;
     }
+    int64_t wait_us = o->begins ? begin_following(o) : 0;
+    if (wait_us) return wait_us;
     if (!o->channel.oc && !(o->down && o->drains)) return connect_to(o);
     if (!o->channel.oc) give_up_queue(o); // an attempt's end waits for no server
     set_base(o);
@@ -375,7 +387,7 @@ static int64_t turn(struct outlet *o, AVPacket *scratch)
                                  .other_since = o->follow.since_us,
                                  .others_in_time = o->in_time && o->follow.reader,
                                  .ending = o->drains};
-    int64_t now = reel_now_us(), wait_us;
+    int64_t now = reel_now_us();
     enum outlet_choice choice = outlet_choose(&heads, now, VIDEO_HOLD_US, o->other_hold_us, &wait_us);
     if (choice == OUTLET_VIDEO && heads.others_in_time && heads.other_us == INT64_MAX && !o->drains)
         o->in_time = false; // late: the next frames do not wait
@@ -384,10 +396,11 @@ static int64_t turn(struct outlet *o, AVPacket *scratch)
     if (choice != OUTLET_WAIT) return 0;
     if (o->drains && !o->drained) {
         o->drained = true;
+        o->begins = false;
         follow_end(&o->follow);
         return 0;
     }
-    if (!o->follow.reader) return wait_us;
+    if (!o->follow.reader && !o->begins) return wait_us;
     return wait_us >= 0 && wait_us < POLL_US ? wait_us : POLL_US;
 }
 
@@ -537,6 +550,8 @@ enum reel_err outlet_attempt(struct outlet *o, uint32_t attempt, const struct re
     if (!err) {
         o->attempt = attempt;
         o->begins = o->begun = true;
+        o->begun_us = reel_now_us();
+        o->in_time = false;
         o->drains = o->drained = false;
         pthread_cond_broadcast(&o->changed);
     }

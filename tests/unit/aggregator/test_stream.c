@@ -523,6 +523,39 @@ static void silent_audio(void)
     lab_fini(&l);
 }
 
+// The other streams' file comes after the first frame, as it may where another process
+// has died: the header waits for it.
+static void late_file(void)
+{
+    struct lab l;
+    CHECK_INT(prove(&l, "a.mkv", ""), REEL_OK);
+    l.settings.latency_ms = 20000;
+    CHECK_INT(lab_open(&l, 0), REEL_OK);
+    CHECK_INT(lab_frame(&l, 0), REEL_OK);
+    struct reel_pack_writer *w = begin_audio(&l, 0);
+    int at = 0;
+    for (int k = 1; k < 20; k++) {
+        put_audio(w, &at, k * STEP + 2000);
+        CHECK_INT(lab_frame(&l, k * STEP), REEL_OK);
+    }
+    CHECK_INT(lab_commit(&l), REEL_OK);
+    // In a later attempt frames do not wait for it, and it is found all the same.
+    CHECK_INT(lab_open(&l, 1), REEL_OK);
+    for (int k = 20; k < 40; k++) CHECK_INT(lab_frame(&l, k * STEP), REEL_OK);
+    reel_pack_abandon(&w);
+    w = begin_audio(&l, 1);
+    put_audio(w, &at, 40 * STEP);
+    CHECK_INT(lab_commit(&l), REEL_OK);
+    reel_pack_abandon(&w);
+    struct reel_rec_muxed muxed;
+    CHECK_INT(finish(&l, &muxed), REEL_OK);
+    static struct back b;
+    CHECK(read_back(l.output, &b));
+    CHECK_INT(b.frames, 40);
+    CHECK_INT(b.audio, at);
+    lab_fini(&l);
+}
+
 // ---- servers ------------------------------------------------------------------------
 
 // Takes connections one after another and writes what comes into files.
@@ -742,5 +775,5 @@ static void addresses(void)
 CHECK_MAIN({"choosing", choosing}, {"addresses", addresses}, {"containers", containers}, {"killed", killed},
            {"attempts", attempts}, {"attempts_that_differ", attempts_that_differ}, {"next_life", next_life},
            {"lines_go_on", lines_go_on}, {"images_and_hashes_go_on", images_and_hashes_go_on}, {"disk_full", disk_full},
-           {"silent_audio", silent_audio}, {"to_a_server", to_a_server}, {"server_goes_away", server_goes_away},
-           {"no_server", no_server}, {"deaf_server", deaf_server})
+           {"late_file", late_file}, {"silent_audio", silent_audio}, {"to_a_server", to_a_server},
+           {"server_goes_away", server_goes_away}, {"no_server", no_server}, {"deaf_server", deaf_server})
