@@ -11,12 +11,13 @@ static __device__ __forceinline__ long long thread_no()
 
 // ---- the k largest ---------------------------------------------------------------------
 //
-// One block a column. Every element has a key of 64 bits, larger for the better
-// one: its value's bits in order, then the position's complement; no two are
-// equal. The k-th largest key is found eight bits at a time, by counting; what is
-// not smaller is collected in any order and sorted by a bitonic network, in shared
-// memory up to GPU_TOPK_SHARED keys. Neither counts nor the sorted result depend on
-// the order of the atomics.
+// Every element has a key, larger for the better one: its value's bits in order, then
+// the position's complement; no two are equal, and none is 0. The k-th largest key is
+// found eight bits at a time, by counting; what is not smaller is collected in any order
+// and sorted by a bitonic network, in shared memory up to GPU_TOPK_SHARED keys. Neither
+// counts nor the sorted result depend on the order of the atomics. One block a column;
+// a long column is cut into tiles first, and a block each leaves the positions of its
+// tile's best, among which the column's are.
 
 #ifdef REEL_CUDA_CPU
 #define TOPK_BLOCK 64
@@ -24,9 +25,73 @@ static __device__ __forceinline__ long long thread_no()
 #define TOPK_BLOCK 512
 #endif
 
-typedef unsigned long long topk_key;
+// Values of 32 bits and less.
+struct topk_narrow {
+    static const int BYTES = 8;
+    unsigned long long bits;
+};
 
-static __device__ __forceinline__ topk_key key_of(const struct gpu_topk &p, const void *x, long long first, long long i)
+// Of 64.
+struct topk_wide {
+    static const int BYTES = 12;
+    unsigned long long value;
+    unsigned place;
+};
+
+static __device__ __forceinline__ bool operator<(const topk_narrow &a, const topk_narrow &b)
+{
+    return a.bits < b.bits;
+}
+static __device__ __forceinline__ bool operator<(const topk_wide &a, const topk_wide &b)
+{
+    return a.value != b.value ? a.value < b.value : a.place < b.place;
+}
+
+static __device__ __forceinline__ unsigned place_of(const topk_narrow &k)
+{
+    return ~(unsigned)k.bits;
+}
+static __device__ __forceinline__ unsigned place_of(const topk_wide &k)
+{
+    return ~k.place;
+}
+
+// Byte `level`, from the most significant.
+static __device__ __forceinline__ unsigned byte_of(const topk_narrow &k, int level)
+{
+    return (unsigned)(k.bits >> (56 - 8 * level)) & 255;
+}
+static __device__ __forceinline__ unsigned byte_of(const topk_wide &k, int level)
+{
+    return (level < 8 ? (unsigned)(k.value >> (56 - 8 * level)) : k.place >> (88 - 8 * level)) & 255;
+}
+
+static __device__ __forceinline__ void set_byte(topk_narrow &k, int level, unsigned byte)
+{
+    k.bits |= (unsigned long long)byte << (56 - 8 * level);
+}
+static __device__ __forceinline__ void set_byte(topk_wide &k, int level, unsigned byte)
+{
+    if (level < 8)
+        k.value |= (unsigned long long)byte << (56 - 8 * level);
+    else
+        k.place |= byte << (88 - 8 * level);
+}
+
+// Whether the bytes in front of `level` are equal.
+static __device__ __forceinline__ bool begins_as(const topk_narrow &a, const topk_narrow &b, int level)
+{
+    return level == 0 || (a.bits ^ b.bits) >> (64 - 8 * level) == 0;
+}
+static __device__ __forceinline__ bool begins_as(const topk_wide &a, const topk_wide &b, int level)
+{
+    if (level == 0) return true;
+    if (level <= 8) return (a.value ^ b.value) >> (64 - 8 * level) == 0;
+    return a.value == b.value && (a.place ^ b.place) >> (96 - 8 * level) == 0;
+}
+
+static __device__ __forceinline__ void make_key(topk_narrow &k, const struct gpu_topk &p, const void *x,
+                                                long long first, long long i)
 {
     unsigned u;
     if (p.elem >= GPU_ELEM_U8) {
@@ -37,32 +102,65 @@ static __device__ __forceinline__ topk_key key_of(const struct gpu_topk &p, cons
         u = u & 0x80000000u ? ~u : u | 0x80000000u;
     }
     if (p.smallest) u = ~u;
-    return (topk_key)u << 32 | (unsigned)~(unsigned)i;
+    k.bits = (unsigned long long)u << 32 | (unsigned)~(unsigned)i;
+}
+static __device__ __forceinline__ void make_key(topk_wide &k, const struct gpu_topk &p, const void *x, long long first,
+                                                long long i)
+{
+    const unsigned long long sign = 1ull << 63, infinity = 0x7ffull << 52;
+    unsigned long long u = (unsigned long long)((const int64_t *)x)[first + i * p.inner];
+    if (p.is_f64) { // by its bits
+        if ((u & ~sign) > infinity) u = ~sign;
+        if ((u & ~sign) == 0) u = 0;
+        u = u & sign ? ~u : u | sign;
+    } else {
+        u ^= sign;
+    }
+    k.value = p.smallest ? ~u : u;
+    k.place = ~(unsigned)i;
 }
 
-// Bits of the k-th largest key from *out_shift on; all keys not below are the k.
-static __device__ topk_key find_kth(const struct gpu_topk &p, const void *x, long long first)
+// Positions of a column: those of a list, or n from `begin` on.
+struct topk_places {
+    const int *list;
+    long long begin, n;
+};
+
+template <typename K>
+static __device__ __forceinline__ K key_at(const struct gpu_topk &p, const topk_places &places, const void *x,
+                                           long long first, long long i)
+{
+    K key;
+    make_key(key, p, x, first, places.list ? places.list[i] : places.begin + i);
+    return key;
+}
+
+// The leading bytes of the k-th largest key, zeros behind them; all keys not below are
+// the k.
+template <typename K>
+static __device__ K find_kth(const struct gpu_topk &p, const topk_places &places, const void *x, long long first,
+                             unsigned k)
 {
     __shared__ unsigned count[256];
-    __shared__ topk_key prefix;
+    __shared__ K prefix;
     __shared__ unsigned need;
     __shared__ int done;
-    if (threadIdx.x == 0) prefix = 0, need = (unsigned)p.k, done = 0;
-    for (int shift = 56; shift >= 0; shift -= 8) {
+    if (threadIdx.x == 0) prefix = K{}, need = k, done = 0;
+    for (int level = 0; level < K::BYTES; level++) {
         for (int i = (int)threadIdx.x; i < 256; i += TOPK_BLOCK) count[i] = 0;
         __syncthreads();
         if (!done) {
-            const topk_key above = shift == 56 ? 0 : ~(topk_key)0 << (shift + 8), want = prefix;
-            for (long long i = threadIdx.x; i < p.n; i += TOPK_BLOCK) {
-                const topk_key key = key_of(p, x, first, i);
-                if ((key & above) == want) atomicAdd(&count[(int)(key >> shift & 255)], 1u);
+            const K want = prefix;
+            for (long long i = threadIdx.x; i < places.n; i += TOPK_BLOCK) {
+                const K key = key_at<K>(p, places, x, first, i);
+                if (begins_as(key, want, level)) atomicAdd(&count[(int)byte_of(key, level)], 1u);
             }
         }
         __syncthreads();
         if (threadIdx.x == 0 && !done) {
             int digit = 255;
             for (; digit > 0 && count[digit] < need; digit--) need -= count[digit];
-            prefix |= (topk_key)digit << shift;
+            set_byte(prefix, level, (unsigned)digit);
             done = count[digit] == need;
         }
         __syncthreads();
@@ -70,33 +168,60 @@ static __device__ topk_key find_kth(const struct gpu_topk &p, const void *x, lon
     return prefix;
 }
 
-static __device__ void sort_keys(topk_key *keys, unsigned n)
+template <typename K> static __device__ void sort_keys(K *keys, unsigned n)
 {
     for (unsigned size = 2; size <= n; size *= 2)
         for (unsigned stride = size / 2; stride > 0; stride /= 2) {
             for (unsigned t = threadIdx.x; t < n / 2; t += TOPK_BLOCK) {
                 const unsigned i = t / stride * 2 * stride + t % stride;
-                const topk_key a = keys[i], b = keys[i + stride];
+                const K a = keys[i], b = keys[i + stride];
                 const bool falling = (i & size) == 0;
-                if (falling ? a < b : a > b) keys[i] = b, keys[i + stride] = a;
+                if (falling ? a < b : b < a) keys[i] = b, keys[i + stride] = a;
             }
             __syncthreads();
         }
 }
 
-static __global__ void topk(const struct gpu_topk p, const void *x, void *values, int64_t *positions, topk_key *work,
-                            unsigned whole)
+static __device__ __forceinline__ long long first_of(const struct gpu_topk &p, long long column)
 {
-    __shared__ topk_key near[GPU_TOPK_SHARED];
+    return column / p.inner * p.n * p.inner + column % p.inner;
+}
+
+// Positions of the k best of each tile, `kept` a column.
+template <typename K>
+static __global__ void topk_tiles(const struct gpu_topk p, const void *x, int *list, long long tile, unsigned tiles,
+                                  long long kept)
+{
     __shared__ unsigned have;
-    topk_key *keys = whole <= GPU_TOPK_SHARED ? near : work + (size_t)blockIdx.x * whole;
-    const long long o = blockIdx.x / p.inner, c = blockIdx.x % p.inner, first = o * p.n * p.inner + c;
-    const topk_key least = find_kth(p, x, first);
+    const long long column = blockIdx.x / tiles, t = blockIdx.x % tiles, first = first_of(p, column);
+    const topk_places places = {NULL, t * tile, p.n - t * tile < tile ? p.n - t * tile : tile};
+    const unsigned k = (unsigned)(p.k < places.n ? p.k : places.n);
+    list += column * kept + t * p.k; // every tile but the last has more than k
+    const K least = find_kth<K>(p, places, x, first, k);
     if (threadIdx.x == 0) have = 0;
-    for (unsigned i = threadIdx.x; i < whole; i += TOPK_BLOCK) keys[i] = 0; // below every key
     __syncthreads();
-    for (long long i = threadIdx.x; i < p.n; i += TOPK_BLOCK) {
-        const topk_key key = key_of(p, x, first, i);
+    for (long long i = threadIdx.x; i < places.n; i += TOPK_BLOCK) {
+        if (key_at<K>(p, places, x, first, i) < least) continue;
+        const unsigned at = atomicAdd(&have, 1u);
+        if (at < k) list[at] = (int)(places.begin + i);
+    }
+}
+
+template <typename K>
+static __global__ void topk(const struct gpu_topk p, const void *x, void *values, int64_t *positions, const int *list,
+                            long long kept, K *work, unsigned whole)
+{
+    __shared__ K near[GPU_TOPK_SHARED];
+    __shared__ unsigned have;
+    K *keys = whole <= GPU_TOPK_SHARED ? near : work + (size_t)blockIdx.x * whole;
+    const long long o = blockIdx.x / p.inner, c = blockIdx.x % p.inner, first = first_of(p, blockIdx.x);
+    const topk_places places = {list ? list + blockIdx.x * kept : NULL, 0, kept};
+    const K least = find_kth<K>(p, places, x, first, (unsigned)p.k);
+    if (threadIdx.x == 0) have = 0;
+    for (unsigned i = threadIdx.x; i < whole; i += TOPK_BLOCK) keys[i] = K{}; // below every key
+    __syncthreads();
+    for (long long i = threadIdx.x; i < places.n; i += TOPK_BLOCK) {
+        const K key = key_at<K>(p, places, x, first, i);
         if (key < least) continue;
         const unsigned at = atomicAdd(&have, 1u);
         if (at < whole) keys[at] = key;
@@ -104,7 +229,7 @@ static __global__ void topk(const struct gpu_topk p, const void *x, void *values
     __syncthreads();
     sort_keys(keys, whole);
     for (long long j = threadIdx.x; j < p.k; j += TOPK_BLOCK) {
-        const long long at = (unsigned)~(unsigned)keys[j], to = (o * p.k + j) * p.inner + c;
+        const long long at = place_of(keys[j]), to = (o * p.k + j) * p.inner + c;
         if (positions) positions[to] = at;
         if (!values) continue;
         if (p.elem >= GPU_ELEM_U8)
@@ -114,15 +239,30 @@ static __global__ void topk(const struct gpu_topk p, const void *x, void *values
     }
 }
 
+template <typename K>
+static int topk_launch(const struct gpu_topk *p, const void *x, void *values, int64_t *positions, void *work,
+                       void *stream)
+{
+    const long long columns = p->outer * p->inner, tile = gpu_topk_tile(p);
+    const long long tiles = tile ? (p->n + tile - 1) / tile : 1, kept = tile ? gpu_topk_kept(p) : p->n;
+    int *const list = tile ? (int *)((char *)work + gpu_topk_sort_bytes(p)) : NULL;
+    if (columns * tiles > 0x7fffffff) return cudaErrorInvalidValue;
+    if (tile)
+        REEL_LAUNCH((topk_tiles<K>), (unsigned)(columns * tiles), TOPK_BLOCK, 0, stream, *p, x, list, tile,
+                    (unsigned)tiles, kept);
+    REEL_LAUNCH((topk<K>), (unsigned)columns, TOPK_BLOCK, 0, stream, *p, x, values, positions, (const int *)list, kept,
+                (K *)work, (unsigned)gpu_topk_keys(p));
+    return cudaGetLastError();
+}
+
 extern "C" int gpu_topk(const struct gpu_topk *p, const void *x, void *values, int64_t *positions, void *work,
                         void *stream)
 {
     const long long columns = p->outer * p->inner;
     if (!columns || !p->k) return cudaSuccess;
     if (columns > 0x7fffffff || p->n > GPU_TOPK_MOST_N || p->k > GPU_TOPK_MOST_K) return cudaErrorInvalidValue;
-    REEL_LAUNCH(topk, (unsigned)columns, TOPK_BLOCK, 0, stream, *p, x, values, positions, (topk_key *)work,
-                (unsigned)gpu_topk_keys(p));
-    return cudaGetLastError();
+    if (p->elem == GPU_ELEM_I64) return topk_launch<topk_wide>(p, x, values, positions, work, stream);
+    return topk_launch<topk_narrow>(p, x, values, positions, work, stream);
 }
 
 // ---- reading at indices ----------------------------------------------------------------

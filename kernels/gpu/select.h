@@ -21,18 +21,28 @@ extern "C" {
 // x (outer,n,inner) -> values and positions (outer,k,inner), best first; of equals
 // the lower position, NaN above every number.
 struct gpu_topk {
-    int elem; // not I64
+    int elem;
     int64_t outer, n, inner, k;
     bool smallest;
+    bool is_f64; // elements of type I64 are the bits of double precision numbers
 };
 // Longest column, and longest result, that the kernel takes.
 #define GPU_TOPK_MOST_N INT64_C(0x7fffffff)
 #define GPU_TOPK_MOST_K (1 << 17)
 // Keys up to which a column is sorted in shared memory.
 #define GPU_TOPK_SHARED 2048
+// Fewest elements of a tile of a long column, and from so many columns on there are
+// blocks enough without tiles.
+#define GPU_TOPK_TILE 8192
+#define GPU_TOPK_COLUMNS 256
 // k up to a power of two: keys of a column that are sorted.
 size_t gpu_topk_keys(const struct gpu_topk *p);
-// Bytes of `work`; 0: it may be NULL.
+// Elements in a tile, 0: columns are not cut; and of a column that are left behind the
+// tiles. By extents alone.
+int64_t gpu_topk_tile(const struct gpu_topk *p);
+int64_t gpu_topk_kept(const struct gpu_topk *p);
+// Bytes of `work`, keys to be sorted first; 0: it may be NULL.
+size_t gpu_topk_sort_bytes(const struct gpu_topk *p);
 size_t gpu_topk_work_bytes(const struct gpu_topk *p);
 // values or positions may be NULL.
 int gpu_topk(const struct gpu_topk *p, const void *x, void *values, int64_t *positions, void *work, void *stream);

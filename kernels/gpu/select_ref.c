@@ -15,21 +15,54 @@ size_t gpu_topk_keys(const struct gpu_topk *p)
     return n;
 }
 
+int64_t gpu_topk_tile(const struct gpu_topk *p)
+{
+    // four times what a tile leaves, so that the second look is at a quarter at most
+    const int64_t tile = 4 * p->k > GPU_TOPK_TILE ? 4 * p->k : GPU_TOPK_TILE;
+    return p->outer * p->inner < GPU_TOPK_COLUMNS && p->n >= 2 * tile ? tile : 0;
+}
+
+int64_t gpu_topk_kept(const struct gpu_topk *p)
+{
+    const int64_t tile = gpu_topk_tile(p), last = (p->n - 1) % tile + 1;
+    return (p->n - 1) / tile * p->k + (last < p->k ? last : p->k);
+}
+
+size_t gpu_topk_sort_bytes(const struct gpu_topk *p)
+{
+    const size_t keys = gpu_topk_keys(p), key = p->elem == GPU_ELEM_I64 ? 16 : 8;
+    return keys <= GPU_TOPK_SHARED ? 0 : (size_t)(p->outer * p->inner) * keys * key;
+}
+
 size_t gpu_topk_work_bytes(const struct gpu_topk *p)
 {
-    const size_t keys = gpu_topk_keys(p);
-    return keys <= GPU_TOPK_SHARED ? 0 : (size_t)(p->outer * p->inner) * keys * sizeof(uint64_t);
+    const size_t list = gpu_topk_tile(p) ? (size_t)(p->outer * p->inner * gpu_topk_kept(p)) * sizeof(int32_t) : 0;
+    return gpu_topk_sort_bytes(p) + list;
 }
 
 struct candidate {
-    float v;
+    double v;  // of floats
+    int64_t i; // of integers, whose v is 0
     int64_t at;
 };
 
+static struct candidate candidate_of(const struct gpu_topk *p, const void *x, int64_t first, int64_t i)
+{
+    struct candidate c = {.at = i};
+    const int64_t at = first + i * p->inner;
+    if (p->elem == GPU_ELEM_I64 && p->is_f64)
+        c.v = ((const double *)x)[at];
+    else if (p->elem >= GPU_ELEM_U8)
+        c.i = gpu_int_load(p->elem, x, at);
+    else
+        c.v = (double)gpu_elem_load((enum gpu_elem)p->elem, x, at);
+    return c;
+}
+
 static bool is_better(const struct candidate *a, const struct candidate *b, bool smallest)
 {
-    const bool above = a->v > b->v || (isnan(a->v) && !isnan(b->v));
-    const bool below = a->v < b->v || (isnan(b->v) && !isnan(a->v));
+    const bool above = a->v > b->v || (isnan(a->v) && !isnan(b->v)) || a->i > b->i;
+    const bool below = a->v < b->v || (isnan(b->v) && !isnan(a->v)) || a->i < b->i;
     if (above || below) return above != smallest;
     return a->at < b->at;
 }
@@ -39,7 +72,7 @@ static void topk_column(const struct gpu_topk *p, const void *x, int64_t first, 
 {
     int64_t have = 0;
     for (int64_t i = 0; i < p->n; i++) {
-        const struct candidate c = {gpu_elem_load((enum gpu_elem)p->elem, x, first + i * p->inner), i};
+        const struct candidate c = candidate_of(p, x, first, i);
         int64_t k = have < p->k ? have++ : p->k;
         if (k == p->k && !is_better(&c, &best[k - 1], p->smallest)) continue;
         if (k == p->k) k--;

@@ -18,24 +18,51 @@ static void make_coarse(struct mem *m)
     for (int64_t i = 0; i < m->n; i++) gpu_elem_store(m->e, m->p, i, floorf(gpu_elem_load(m->e, m->p, i)));
 }
 
+// Integers that no float holds; or the bits of numbers, infinities, both zeros, NaNs.
+static void wide_numbers(struct mem *x, bool is_f64)
+{
+    static const double rare[] = {NAN, -NAN, INFINITY, -INFINITY, 0.0, -0.0};
+    for (int64_t i = 0; i < x->n; i++) {
+        const int64_t v = ((int64_t *)x->p)[i];
+        if (is_f64)
+            ((double *)x->p)[i] = pick(0, 30) ? 1 + (double)v * 1e-12 : rare[pick(0, 5)];
+        else
+            ((int64_t *)x->p)[i] = v * ((INT64_C(1) << 55) + 1);
+    }
+}
+
+static bool same_bytes(const struct mem *have, const struct mem *want)
+{
+    OPS_SETTLE();
+    return !memcmp(have->p, want->p, (size_t)want->n * gpu_elem_bytes(want->e)) && intact(have);
+}
+
 static void test_topk(void)
 {
     CASES(80)
     {
-        struct gpu_topk p = {.elem = pick(GPU_ELEM_F32, GPU_ELEM_I32), .outer = pick(1, 3), .inner = pick(1, 3)};
+        struct gpu_topk p = {.elem = pick(GPU_ELEM_F32, GPU_ELEM_I64), .outer = pick(1, 3), .inner = pick(1, 3)};
+        const bool tiles = first_seed % 16 == 0;
         p.n = pick(0, 4) ? pick(1, 60) : pick(2000, 6000);
         p.k = pick(0, 3) ? pick(1, (int)p.n) : p.n;
+        if (tiles) p.n = 2 * GPU_TOPK_TILE + pick(0, 9000), p.k = pick(0, 1) ? pick(1, 300) : pick(1500, 2600);
+        p.is_f64 = p.elem == GPU_ELEM_I64 && pick(0, 1);
         p.smallest = pick(0, 1);
         struct mem x = make((enum gpu_elem)p.elem, p.outer * p.n * p.inner, p.elem == GPU_ELEM_U8 ? 0 : -20, 20);
         if (pick(0, 1)) make_coarse(&x);
         if (p.elem <= GPU_ELEM_BF16)
             for (int i = 0; i < 4; i++) gpu_elem_store(x.e, x.p, pick(0, (int)x.n - 1), i ? NAN : -0.0f);
+        if (p.elem == GPU_ELEM_I64) wide_numbers(&x, p.is_f64);
         struct mem v = make(x.e, p.outer * p.k * p.inner, 0, 1), want_v = copy_of(&v);
         struct mem at = make(GPU_ELEM_I64, v.n, 0, 1), want_at = copy_of(&at);
         struct mem work = make(GPU_ELEM_U8, (int64_t)gpu_topk_work_bytes(&p), 0, 255);
         gpu_topk_ref(&p, x.p, want_v.p, want_at.p);
         CHECK_INT(gpu_topk(&p, x.p, v.p, at.p, work.p, NULL), 0);
-        SAME(v, want_v, "top k");
+        if (p.elem == GPU_ELEM_I64)
+            CHECK_MSG(same_bytes(&v, &want_v), "seed %llu", (unsigned long long)first_seed);
+        else
+            SAME(v, want_v, "top k");
+        CHECK_INT(gpu_topk_tile(&p) != 0, tiles && p.n >= 8 * p.k);
         SAME(at, want_at, "top k's positions");
         CHECK(intact(&work));
         drop(&x), drop(&v), drop(&want_v), drop(&at), drop(&want_at), drop(&work);

@@ -55,6 +55,21 @@ static void the_largest(void)
     }
 }
 
+// Of 64-bit numbers, in columns of several tiles.
+static void the_largest_of_many(void)
+{
+    for (int i = 0; i < 3; i++) {
+        struct maker m = maker();
+        char dump[16384];
+        struct value *x = make_input(&m, "x", DIMS(2, 20000)), *out[2];
+        x->dtype = i == 0 ? REEL_F32 : i == 1 ? REEL_I64 : REEL_F64;
+        NODE(&m, "TopK", out, x, INTS(&m, 40));
+        make_output(&m, as_floats(&m, out[1]));
+        CHECK_RIGHT(&m, 0, dump);
+        CHECK_HAS(dump, "top k");
+    }
+}
+
 // As a detector does it: the best boxes of all, by their scores.
 static void boxes_of_the_best_scores(void)
 {
@@ -453,12 +468,12 @@ static void spectra_of_frames(void)
     }
 }
 
-CHECK_MAIN({"the largest", the_largest}, {"boxes of the best scores", boxes_of_the_best_scores},
-           {"scattered", scattered}, {"one of many", one_of_many}, {"prefixes", prefixes},
-           {"triangles and reversals", triangles_and_reversals}, {"grids", grids}, {"regions", regions},
-           {"deformable convolutions", deformed}, {"pooled and back", pooled_and_back},
-           {"framed columns", framed_columns}, {"equations", equations}, {"three factors", three_factors},
-           {"fused products", fused_products}, {"whole attention", whole_attention},
+CHECK_MAIN({"the largest", the_largest}, {"the largest of many", the_largest_of_many},
+           {"boxes of the best scores", boxes_of_the_best_scores}, {"scattered", scattered},
+           {"one of many", one_of_many}, {"prefixes", prefixes}, {"triangles and reversals", triangles_and_reversals},
+           {"grids", grids}, {"regions", regions}, {"deformable convolutions", deformed},
+           {"pooled and back", pooled_and_back}, {"framed columns", framed_columns}, {"equations", equations},
+           {"three factors", three_factors}, {"fused products", fused_products}, {"whole attention", whole_attention},
            {"heads of com.microsoft", heads_of_microsoft},
            {"sums and norms of com.microsoft", sums_and_norms_of_microsoft}, {"turned by position", turned_by_position},
            {"recurrent layers", recurrent_layers}, {"spectra", spectra}, {"spectra of frames", spectra_of_frames})

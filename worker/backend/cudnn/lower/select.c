@@ -52,7 +52,8 @@ static enum reel_err lower_topk(struct lowered *p, const struct node *node, bool
     for (int i = 0; i < 2 && i < node->n_out; i++)
         if (node->out[i] && info_of(p, node->out[i])->uses) out[i] = node->out[i], shaped = info_of(p, out[i]);
     const int64_t axis = node_attr_int(node, "axis", -1);
-    if (!shaped || !is_exact(in->dtype) || in->dtype == REEL_I64 || !along_axis(&in->shape, axis, &a)) return REEL_OK;
+    const bool is_f64 = in->dtype == REEL_F64; // by its bits
+    if (!shaped || !(is_exact(in->dtype) || is_f64) || !along_axis(&in->shape, axis, &a)) return REEL_OK;
     if (!along_axis(&shaped->shape, axis, &k) || a.n > GPU_TOPK_MOST_N || k.n > GPU_TOPK_MOST_K) return REEL_OK;
     if (a.outer * a.inner > INT32_MAX) return REEL_OK;
     struct step s = gpu_step_of(STEP_TOPK, "top k");
@@ -63,7 +64,8 @@ static enum reel_err lower_topk(struct lowered *p, const struct node *node, bool
                                  .n = a.n,
                                  .inner = a.inner,
                                  .k = k.n,
-                                 .smallest = !node_attr_int(node, "largest", 1)};
+                                 .smallest = !node_attr_int(node, "largest", 1),
+                                 .is_f64 = is_f64};
     const size_t bytes = gpu_topk_work_bytes(&s.u.topk);
     if (!err && out[0]) err = gpu_make_form(p, out[0], kind, &s.y);
     if (!err && out[1]) err = gpu_make_form(p, out[1], FORM_PLAIN, &s.extra[0]);
