@@ -242,7 +242,8 @@ struct reel_rec_open {
     uint32_t tile_pixels;          // as SHAPED said
     uint32_t exchange;             // as SHAPED said
     uint32_t live;                 // 1: an attempt of a live job, see above
-    uint32_t rate, reserved;       // of reel_rec_model
+    uint32_t rate;                 // of reel_rec_model
+    uint32_t context;              // frames behind the segment's end that are decoded too, to be seen: 0 or 1
     struct reel_entry entry;
     int64_t start_pts; // frames of the segment: start_pts <= pts < end_pts
     int64_t end_pts;   // INT64_MAX for the last
@@ -301,7 +302,7 @@ struct reel_rec_decoded {
 
 struct reel_rec_lane_end {
     uint32_t lane, epoch;
-    uint32_t frames; // DECODED were 0..frames-1
+    uint32_t frames; // DECODED were 0..frames-1, and context behind them
     uint32_t reserved;
     // Ledger of the segment's own range: packets = shown + hidden + unreadable,
     // where one packet may show several frames or fields.

@@ -9,6 +9,7 @@
 #include "common/log.h"
 
 _Static_assert(LANE_MAX_PARTS == REEL_MAX_PARTS, "lanes.h includes no message");
+_Static_assert(LANE_CONTEXT == REEL_FRAME_CONTEXT, "lanes.h includes no message");
 
 // ---- finding things -------------------------------------------------------------
 

@@ -193,14 +193,10 @@ void jobs_on_scanned(struct run *run, struct proc *p, const struct reel_rec_scan
     next_state(job, JOB_SHAPE);
 }
 
-// Where the input is cut; for a model that looks at frames around each, or carries a
-// state from each to the next, nowhere: at a cut it would not have them.
 static enum reel_err plan_job(struct run *run, struct job *job)
 {
     const struct reel_media *m = &job->scanned.media;
-    const struct reel_rec_model *model = &run->model;
-    const bool no_cuts = model->before || model->after || model->stateful;
-    const double seconds = no_cuts ? 0 : run->settings.segment_seconds;
+    const double seconds = run_may_cut(run) ? run->settings.segment_seconds : 0;
     struct segment *plan = plan_segments(m, job->entries, job->n_entries, seconds, &job->n_segments);
     free(job->entries);
     job->entries = NULL;

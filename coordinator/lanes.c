@@ -189,9 +189,12 @@ enum lane_result lane_on_decoded(struct lane *lane, uint32_t epoch, uint32_t n, 
 {
     if (lane->state != LANE_OPEN || epoch != lane->p.epoch) return LANE_STALE;
     if (n < lane->decoded) return LANE_STALE; // said twice
+    const bool is_context = flags & LANE_CONTEXT;
     if (n != lane->decoded || n >= lane->window_end || lane->ended) return LANE_BAD;
+    if (is_context ? lane->context == lane->p.after : lane->context > 0) return LANE_BAD;
     struct lane_frame *f = at(lane, n);
     move(f, SLOT_DECODED);
+    lane->context += is_context;
     f->flags = (uint8_t)flags;
     f->pts = pts;
     f->duration = duration;
@@ -203,7 +206,7 @@ enum lane_result lane_on_end(struct lane *lane, uint32_t epoch, uint32_t frames)
 {
     if (lane->state != LANE_OPEN || epoch != lane->p.epoch) return LANE_STALE;
     if (lane->ended) return frames == lane->frames ? LANE_STALE : LANE_BAD;
-    if (frames != lane->decoded) return LANE_BAD;
+    if (frames != lane->decoded - lane->context) return LANE_BAD;
     lane->ended = true;
     lane->frames = frames;
     return LANE_OK;
@@ -234,7 +237,7 @@ uint32_t lane_after(const struct lane *lane, uint32_t n)
 static uint32_t seen_end(const struct lane *lane)
 {
     const uint32_t after = lane->p.after;
-    return lane->ended ? lane->decoded : lane->decoded > after ? lane->decoded - after : 0;
+    return lane->ended ? lane->frames : lane->decoded > after ? lane->decoded - after : 0;
 }
 
 uint32_t lane_next_work(struct lane *lane, uint32_t from)

@@ -16,6 +16,9 @@
 // those to n + after are decoded, and the input slots of those from n - before on
 // stay until it is free: the window ends so many frames sooner.
 //
+// A segment may have context behind its end: frames that are decoded to be seen, and
+// neither given nor sent.
+//
 // A network may carry a state from frame to frame (stateful): all frames of the lane go
 // to one worker (its keeper), in order, and when that is gone with frames to come, or has
 // failed at one, the epoch is over. A frame that is filled in leaves the state as it was.
@@ -49,6 +52,8 @@ enum slot_state {
     SLOT_DROPPED, // given up by live policy; free when every holder has answered
     SLOT_STATES,
 };
+
+#define LANE_CONTEXT (1u << 0) // of a frame's flags: REEL_FRAME_CONTEXT
 
 enum lane_state {
     LANE_IDLE,    // no segment
@@ -105,6 +110,7 @@ struct lane {
     uint32_t low;        // lowest frame that is not free again
     uint32_t window_end; // the decoder may write below
     uint32_t decoded;    // frames 0..decoded-1 have been announced
+    uint32_t context;    // of these the last ones, which are context
     uint32_t work_from;  // no frame below is DECODED
     uint32_t sent;       // FRAMEs 0..sent-1 went to the aggregator
     uint32_t taken;      // count of TAKEN frames

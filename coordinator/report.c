@@ -119,8 +119,7 @@ void report_bottleneck(const struct run *run, struct bottleneck *out)
 {
     *out = (struct bottleneck){"none", "nothing was run"};
     if (!run->stat || window_us(run) <= 0) return;
-    const struct reel_rec_model *model = &run->model;
-    struct shares in = {.cores = run->cores, .no_cuts = model->before || model->after || model->stateful};
+    struct shares in = {.cores = run->cores, .no_cuts = !run_may_cut(run)};
     double cpu_us = (double)(run->cpu_until_us - run->first_dispatch_us);
     for (int s = REEL_COORDINATOR; s < REEL_STAGES; s++) {
         in.processes[s] = run->sup.count[s];

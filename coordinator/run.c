@@ -57,6 +57,12 @@ uint32_t run_rate(const struct run *run)
     return run->model_known && run->model.rate ? run->model.rate : 1;
 }
 
+bool run_may_cut(const struct run *run)
+{
+    const struct reel_rec_model *m = &run->model;
+    return !m->before && m->after <= 1 && !m->stateful;
+}
+
 // ---- messages -------------------------------------------------------------------
 
 static void on_hello(struct run *run, struct proc *p, const struct reel_rec_hello *rec)

@@ -24,6 +24,8 @@ struct lane {
     bool has_frame, decoded_all, ended;
     int64_t pts, duration;
     uint32_t next, window_end; // frames below next are written, or on their way
+    int64_t end_pts;           // of the segment: what shows later is context
+    uint32_t context;          // frames of it that are written
     struct flight *flight;     // on their way
     bool told_fitted, told_software, wants_gpu;
     AVFrame *fetched; // of the GPU's, in main memory
@@ -48,6 +50,7 @@ enum reel_err lane_open(struct decoder *d, const struct reel_rec_open *r, struct
         .entry = r->entry,
         .start_pts = r->start_pts,
         .end_pts = r->end_pts,
+        .context = r->context > 0,
         .nvdec = r->software ? NULL : d->nvdec,
     };
     enum reel_err err = reel_jobs_get(d->child.jobs, r->job, &p.job);
@@ -62,6 +65,7 @@ enum reel_err lane_open(struct decoder *d, const struct reel_rec_open *r, struct
     l->job = r->job;
     l->media = r->media;
     l->window_end = r->window_end;
+    l->end_pts = r->end_pts;
     l->wants_gpu = p.nvdec != NULL && *d->child.settings.pre_filter == 0 && r->media.rotation == 0;
     l->ring = &d->child.in[r->lane];
     if (upload_av_format(r->in.format) == AV_PIX_FMT_NONE)
@@ -177,6 +181,7 @@ static enum reel_err write_slot(struct decoder *d, struct lane *l)
                                  .serial = d->copies++};
     if (lost && !l->side_lost++) reel_warn("lane", "side data of a frame finds no room in its slot and is dropped");
     l->has_frame = false;
+    l->context += l->pts >= l->end_pts;
     if ((err = flight_add(l->flight, &frame, l->frame, under_way))) return err;
     if (under_way) reel_crash_point("decoder.copying");
     l->next++;
@@ -192,8 +197,12 @@ static enum reel_err tell(struct decoder *d, struct lane *l, bool *out_worked)
         *out_worked = true;
         reel_ring_publish(l->ring, f.slot_id, f.n, f.pts, f.aux_bytes);
         reel_crash_point("decoder.before_decoded");
-        struct reel_rec_decoded decoded = {
-            .lane = l->lane, .epoch = l->epoch, .n = f.n, .pts = f.pts, .duration = f.duration};
+        struct reel_rec_decoded decoded = {.lane = l->lane,
+                                           .epoch = l->epoch,
+                                           .n = f.n,
+                                           .flags = f.pts >= l->end_pts ? REEL_FRAME_CONTEXT : 0,
+                                           .pts = f.pts,
+                                           .duration = f.duration};
         if ((err = reel_bus_post(d->child.bus, REEL_BUS_HUB, REEL_MSG_DECODED, &decoded))) return err;
         reel_crash_point("decoder.after_decoded");
         reel_stat_add(&d->child.row->frames, 1);
@@ -207,7 +216,7 @@ static enum reel_err end_lane(struct decoder *d, struct lane *l)
     segment_ledger(l->segment, &ledger);
     struct reel_rec_lane_end end = {.lane = l->lane,
                                     .epoch = l->epoch,
-                                    .frames = l->next,
+                                    .frames = l->next - l->context,
                                     .packets = ledger.packets,
                                     .hidden = ledger.hidden,
                                     .unreadable = ledger.unreadable,

@@ -204,6 +204,13 @@ static int64_t place_frame(struct segment *s, const AVFrame *frame)
     return pts;
 }
 
+static enum reel_err show(struct segment *s, AVFrame *f, int64_t pts)
+{
+    f->pts = pts;
+    f->sample_aspect_ratio = demux_sar(s->demux, f);
+    return filter_send(s->filter, f);
+}
+
 // A frame from the codec: dropped, the end, or into the filter.
 static enum reel_err take_frame(struct segment *s)
 {
@@ -213,9 +220,10 @@ static enum reel_err take_frame(struct segment *s)
     s->last_duration = av_frame_duration(f);
     s->interlaced |= av_frame_interlaced(f);
     if (pts >= s->p.end_pts) {
+        enum reel_err err = s->p.context ? show(s, f, pts) : REEL_OK;
         av_frame_unref(f);
         s->decode_ended = true;
-        enum reel_err err = count_rest(s);
+        if (!err) err = count_rest(s);
         return err ? err : filter_send(s->filter, NULL);
     }
     if (s->p.has_entry && pts < s->p.start_pts) {
@@ -223,9 +231,7 @@ static enum reel_err take_frame(struct segment *s)
         return REEL_OK;
     }
     s->shown++;
-    f->pts = pts;
-    f->sample_aspect_ratio = demux_sar(s->demux, f);
-    return filter_send(s->filter, f);
+    return show(s, f, pts);
 }
 
 static enum reel_err decode_step(struct segment *s)
@@ -268,7 +274,7 @@ static enum reel_err out_frame(struct segment *s, AVFrame *frame, int64_t *out_p
     if (av_cmp_q(from, s->media_time_base) && pts != AV_NOPTS_VALUE) pts = av_rescale_q(pts, from, s->media_time_base);
     if (pts == AV_NOPTS_VALUE || (s->last_out_pts != INT64_MIN && pts <= s->last_out_pts)) pts = s->last_out_pts + 1;
     s->last_out_pts = pts;
-    s->out++;
+    s->out += pts < s->p.end_pts;
     *out_pts = pts;
     int64_t duration = av_frame_duration(frame);
     if (s->made_pts)

@@ -19,6 +19,7 @@ struct segment_params {
     bool has_entry;                       // false: from the file's start
     struct reel_entry entry;
     int64_t start_pts, end_pts; // start_pts <= pts < end_pts; INT64_MAX: to the end
+    bool context;               // the first frame behind the range is given too, in no ledger
     struct nvdec *nvdec;        // the GPU to decode on, or NULL; frames may be AV_PIX_FMT_CUDA then
 };
 

@@ -13,6 +13,7 @@ python3 "$root/tests/models/small_models.py" "$work" || not_ok models "they were
 ffmpeg -v error -y -f lavfi -i testsrc2=s=96x80:r=25:d=1 -c:v ffv1 -pix_fmt gbrp -g 5 "$work/a.mkv" </dev/null
 ffmpeg -v error -y -i "$work/a.mkv" -frames:v 2 -c copy "$work/two.mkv" </dev/null
 ffmpeg -v error -y -i "$work/a.mkv" -frames:v 1 -c copy "$work/one.mkv" </dev/null
+ffmpeg -v error -y -f lavfi -i testsrc2=s=96x80:r=25:d=4 -c:v ffv1 -pix_fmt gbrp -g 5 "$work/long.mkv" </dev/null
 # 7 frames of one scene, 6 of another.
 ffmpeg -v error -y -f lavfi -i testsrc2=s=96x80:r=25:d=0.28 -f lavfi -i gradients=s=96x80:r=25:d=0.24:seed=4:speed=0.01 \
     -filter_complex "[0]format=gbrp[a];[1]format=gbrp[b];[a][b]concat" -c:v ffv1 "$work/cut.mkv" </dev/null
@@ -54,6 +55,7 @@ REELMILL_GPU_TWIN=1 between gpu_twin_eleven a eleven 3 --moved --most 1 -- --pre
 # The nearest frame on either side of a cut; none where there are to be none.
 between cut cut middle 4 --most 1 --cut 6
 between cut_odd cut timed 3 --cut 6
+between in_segments long timed 2
 between no_cuts cut middle 2 -- --scene_cut 1
 between all_cuts a timed 3 --none -- --scene_cut 0
 
@@ -65,13 +67,19 @@ killed aggregator_killed aggregator.0/aggregator.before_commit:1:9
 
 # The same bytes of any number of workers, also compressed ones.
 same() {
-    local n sums=()
+    local n sums=() rc=0
     for n in 1 2 4; do
-        reel "$work/a.mkv" -o "$work/$n.mp4" -y --backend onednn --model "$work/timed.onnx" --rate 3 --gpu_num "$n"
-        reel "$work/a.mkv" -o "$work/$n.md5" -y --backend onednn --model "$work/timed.onnx" --rate 3 --gpu_num "$n"
+        reel "$work/long.mkv" -o "$work/$n.mp4" -y --backend onednn --model "$work/timed.onnx" --rate 3 --gpu_num "$n"
+        reel "$work/long.mkv" -o "$work/$n.md5" -y --backend onednn --model "$work/timed.onnx" --rate 3 --gpu_num "$n"
         sums+=("$(sum "$work/$n.mp4") $(sum "$work/$n.md5")")
     done
-    if [[ ${sums[0]} != "${sums[1]}" ]] || [[ ${sums[0]} != "${sums[2]}" ]]; then not_ok same "other bytes: ${sums[*]}"
+    # However the input is cut, each picture is the same.
+    reel "$work/long.mkv" -o "$work/cut.md5" -y --backend onednn --model "$work/timed.onnx" --rate 3 --gpu_num 2 --segment_seconds 0.2 \
+        --lanes 3 --report "$work/report" || rc=$?
+    if ((rc)); then not_ok same "exit code $rc"
+    elif ! grep -q '"segments": [3-5],' "$work/report"; then not_ok same "$(grep segments "$work/report")"
+    elif [[ $(sum "$work/cut.md5") != "$(sum "$work/1.md5")" ]]; then not_ok same "other pictures in segments"
+    elif [[ ${sums[0]} != "${sums[1]}" ]] || [[ ${sums[0]} != "${sums[2]}" ]]; then not_ok same "other bytes: ${sums[*]}"
     elif ! grep -q '^#tb 0: 1/3000$' "$work/1.md5"; then not_ok same "$(head -n 5 "$work/1.md5")"
     else ok same; fi
 }

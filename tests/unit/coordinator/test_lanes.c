@@ -53,8 +53,10 @@ struct sim_lane {
     bool aggregator_open, aggregator_closing, finish;
     uint32_t aggregator_life, received, holding[MAX_SLOTS * 2], n_holding;
     uint32_t frame_in[FRAMES], frame_out[FRAMES]; // slots of received frames
+    uint32_t frame_next[FRAMES];                  // input slot of the frame behind, the same where there is none
     uint32_t epoch;
     uint32_t segment_frames;
+    uint32_t context;
     uint32_t commits;
 };
 
@@ -137,17 +139,18 @@ static void step_decoder(struct world *w, uint32_t l)
     if (s->filling) {
         end_write(&s->in[s->next % slots], 0, false);
         s->filling = false;
-        say(w, (struct message){K_DECODED, l, s->decoder_life, l, s->epoch, s->next, 0, 0});
+        const bool context = s->next >= s->segment_frames;
+        say(w, (struct message){K_DECODED, l, s->decoder_life, l, s->epoch, s->next, 0, context});
         s->next++;
     } else if (s->decoder_closing) {
         s->decoder_open = s->decoder_closing = false;
         say(w, (struct message){K_CLOSED, l, s->decoder_life, l, s->epoch, 0, 0, LANE_MEMBER_DECODER});
-    } else if (s->next < s->segment_frames && s->next < s->window) {
+    } else if (s->next < s->segment_frames + s->context && s->next < s->window) {
         begin_write(w, &s->in[s->next % slots], s->epoch, s->next, 0, "decoder");
         s->filling = true;
-    } else if (s->next == s->segment_frames && !s->ended_sent) {
+    } else if (s->next == s->segment_frames + s->context && !s->ended_sent) {
         s->ended_sent = true;
-        say(w, (struct message){K_END, l, s->decoder_life, l, s->epoch, s->next, 0, 0});
+        say(w, (struct message){K_END, l, s->decoder_life, l, s->epoch, s->segment_frames, 0, 0});
     }
 }
 
@@ -222,13 +225,20 @@ static void step_worker(struct world *w, uint32_t i)
     s->busy = true;
 }
 
+// The aggregator's input slots of a frame: its own and the next one's.
+static void let_go(struct sim_lane *s, uint32_t n)
+{
+    s->in[s->frame_in[n]].readers--;
+    if (s->frame_next[n] != s->frame_in[n]) s->in[s->frame_next[n]].readers--;
+}
+
 static void step_aggregator(struct world *w, uint32_t l)
 {
     struct sim_lane *s = &w->sim[l];
     if (!s->aggregator_open) return;
     if (s->aggregator_closing) {
         for (uint32_t i = 0; i < s->n_holding; i++) {
-            s->in[s->frame_in[s->holding[i]]].readers--;
+            let_go(s, s->holding[i]);
             s->out[s->frame_out[s->holding[i]]].readers--;
         }
         s->n_holding = 0;
@@ -238,7 +248,7 @@ static void step_aggregator(struct world *w, uint32_t l)
         // An encoder lets frames go in an order of its own.
         uint32_t i = draw(w, s->n_holding), n = s->holding[i];
         s->holding[i] = s->holding[--s->n_holding];
-        s->in[s->frame_in[n]].readers--;
+        let_go(s, n);
         s->out[s->frame_out[n]].readers--;
         say(w, (struct message){K_TAKEN, l, s->aggregator_life, l, s->epoch, n, 0, 0});
     } else if (s->finish && !s->n_holding) {
@@ -272,6 +282,7 @@ static void open_lane(struct world *w, uint32_t l)
         if (s->out[i].writers || s->out[i].readers) BAD(w, "a lane opens over slots in use");
     s->epoch = p.epoch;
     s->segment_frames = draw(w, 8) ? 1 + draw(w, FRAMES) : 0;
+    s->context = after ? draw(w, after + 1) : 0; // behind its end
     s->decoder_open = s->aggregator_open = true;
     s->ended_sent = s->finish = s->filling = false;
     s->next = s->received = s->n_holding = 0;
@@ -329,7 +340,7 @@ static void take(struct world *w, struct message m, bool repeated)
     bool first;
     switch (m.kind) {
     case K_DECODED:
-        expect(w, lane_on_decoded(lane, m.epoch, m.n, 0, m.n * 10, 10), repeated, "DECODED");
+        expect(w, lane_on_decoded(lane, m.epoch, m.n, m.member ? LANE_CONTEXT : 0, m.n * 10, 10), repeated, "DECODED");
         break;
     case K_END:
         expect(w, lane_on_end(lane, m.epoch, m.n), repeated, "LANE_END");
@@ -409,7 +420,7 @@ static void kill_bound(struct world *w, uint32_t l, bool decoder)
         s->decoder_life++;
     } else {
         for (uint32_t i = 0; i < s->n_holding; i++) {
-            s->in[s->frame_in[s->holding[i]]].readers--;
+            let_go(s, s->holding[i]);
             s->out[s->frame_out[s->holding[i]]].readers--;
         }
         s->n_holding = 0;
@@ -433,7 +444,9 @@ static void coordinate(struct world *w)
             if (f->pts != n * 10) BAD(w, "frame %u has another's time", n);
             s->frame_in[n] = n % lane->p.in_slots;
             s->frame_out[n] = f->out_slot;
+            s->frame_next[n] = lane_after(lane, n) ? (n + 1) % lane->p.in_slots : s->frame_in[n];
             begin_read(w, &s->in[s->frame_in[n]], s->epoch, n, 1, "aggregator");
+            if (lane_after(lane, n)) begin_read(w, &s->in[s->frame_next[n]], s->epoch, n + 1, 1, "aggregator");
             begin_read(w, &s->out[s->frame_out[n]], s->epoch, n, lane->p.parts > 1 ? lane->p.parts : 1, "aggregator");
             s->holding[s->n_holding++] = n;
             s->received++;
@@ -455,6 +468,7 @@ static void coordinate(struct world *w)
             if (lane->p.shape != w->lanes[b.item[0].lane].p.shape) BAD(w, "a batch of two shapes");
             w->parts_given += lane->p.parts > 1;
             const uint32_t n = b.item[i].n;
+            if (n >= w->sim[b.item[i].lane].segment_frames) BAD(w, "context is given");
             s->queue[(s->first + s->count++) % 64] = (struct work){.lane = b.item[i].lane,
                                                                    .epoch = lane->p.epoch,
                                                                    .n = n,
@@ -466,7 +480,7 @@ static void coordinate(struct world *w)
                                                                    .back = lane->p.before,
                                                                    .after = lane_after(lane, n)};
             const bool all =
-                lane_after(lane, n) == lane->p.after || (lane->ended && n + lane_after(lane, n) + 1 == lane->frames);
+                lane_after(lane, n) == lane->p.after || (lane->ended && n + lane_after(lane, n) + 1 == lane->decoded);
             if (!all) BAD(w, "frame %u is given without those behind it", n);
         }
         if (s->count > 60) BAD(w, "more work than was asked for");
@@ -715,6 +729,37 @@ static void windows_move_in_steps(void)
     CHECK_MSG(told >= 2 && told <= 4, "the decoder was told %u times of 12 slots", told);
 }
 
+// Context is the last that is decoded, so much as is seen, and not of the segment's count.
+static void context_is_decoded_and_no_more(void)
+{
+    static struct lane lane;
+    lane_init(&lane);
+    const struct lane_params p = {.epoch = 1, .in_slots = 8, .out_slots = 4, .after = 1};
+    uint32_t end, n;
+    bool first;
+    lane_open(&lane, &p);
+    CHECK(lane_next_window(&lane, &end));
+    CHECK_INT(lane_on_decoded(&lane, 1, 0, 0, 0, 1), LANE_OK);
+    CHECK_INT(lane_next_work(&lane, 0), UINT32_MAX); // what is behind it is not there
+    CHECK_INT(lane_on_decoded(&lane, 1, 1, LANE_CONTEXT, 10, 1), LANE_OK);
+    CHECK_INT(lane_on_decoded(&lane, 1, 2, 0, 20, 1), LANE_BAD);
+    CHECK_INT(lane_on_decoded(&lane, 1, 2, LANE_CONTEXT, 20, 1), LANE_BAD);
+    CHECK_INT(lane_next_work(&lane, 0), 0);
+    CHECK_INT(lane_after(&lane, 0), 1);
+    CHECK_INT(lane_on_end(&lane, 1, 2), LANE_BAD);
+    CHECK_INT(lane_on_end(&lane, 1, 1), LANE_OK);
+    CHECK_INT(lane_next_work(&lane, 1), UINT32_MAX);
+    lane_give(&lane, 0, 5, 0);
+    CHECK_INT(lane_on_done(&lane, 1, 0, 0, 5, 0, &first), LANE_OK);
+    CHECK(lane_next_frame(&lane, &n) != NULL);
+    CHECK(lane_next_frame(&lane, &n) == NULL);
+    CHECK(lane_next_finish(&lane, &n) && n == 1);
+    CHECK_INT(lane_on_taken(&lane, 1, 0), LANE_OK);
+    CHECK_INT(lane_on_committed(&lane, 1, 1), LANE_OK);
+    lane_close(&lane);
+    CHECK(lane_next_idle(&lane));
+}
+
 static void impossible_events_are_refused(void)
 {
     static struct lane lane;
@@ -844,6 +889,7 @@ static void quarantined_frame_is_passed_on(void)
 CHECK_MAIN({"states_under_deaths", states_under_deaths},
            {"a_state_is_needed_to_the_last_frame", a_state_is_needed_to_the_last_frame}, {"undisturbed", undisturbed},
            {"repeated_messages", repeated_messages}, {"deaths_everywhere", deaths_everywhere},
+           {"context_is_decoded_and_no_more", context_is_decoded_and_no_more},
            {"impossible_events_are_refused", impossible_events_are_refused},
            {"windows_move_in_steps", windows_move_in_steps}, {"parts_under_deaths", parts_under_deaths},
            {"windows_under_deaths", windows_under_deaths},

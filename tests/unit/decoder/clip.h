@@ -106,6 +106,9 @@ struct clip_frames {
     struct clip_frame *at;
     int n, room;
     struct segment_ledger ledger;
+    bool with_context; // wished; then of the last segment
+    int n_context;
+    struct clip_frame context;
 };
 
 // Pixels as they stand in a slot, rows without padding.
@@ -134,6 +137,7 @@ static inline enum reel_err clip_segment(const struct clip_scan *scan, struct de
         .has_entry = entry != NULL,
         .start_pts = start,
         .end_pts = end,
+        .context = frames->with_context,
     };
     if (entry) p.entry = *entry;
     struct segment *segment;
@@ -145,6 +149,7 @@ static inline enum reel_err clip_segment(const struct clip_scan *scan, struct de
     AVFrame *frame = av_frame_alloc();
     struct upload upload = {0};
     int64_t pts, duration;
+    frames->n_context = 0;
     while ((err = segment_next(segment, frame, &pts, &duration)) == REEL_OK || err == REEL_AGAIN) {
         if (err == REEL_AGAIN) continue;
         bool fitted;
@@ -156,7 +161,11 @@ static inline enum reel_err clip_segment(const struct clip_scan *scan, struct de
             frames->room = frames->room ? 2 * frames->room : 64;
             frames->at = realloc(frames->at, (size_t)frames->room * sizeof *frames->at);
         }
-        frames->at[frames->n++] = (struct clip_frame){pts, duration, clip_hash(&g, slot)};
+        const struct clip_frame made = {pts, duration, clip_hash(&g, slot)};
+        if (pts >= end)
+            frames->n_context++, frames->context = made;
+        else
+            frames->at[frames->n++] = made;
         av_frame_unref(frame);
     }
     struct segment_ledger l;

@@ -23,10 +23,18 @@ static void compare(const char *path, int min_entries, int max_entries)
     CHECK_MSG(linear.ledger.packets == scan.scanned.media.n_packets, "%s: %lld packets accounted for, %lld scanned",
               path, (long long)linear.ledger.packets, (long long)scan.scanned.media.n_packets);
 
-    for (int i = 0; i <= n && n; i++) {
+    // With the first frame of the next one, which is given beside what is the segment's.
+    parts.with_context = true;
+    struct clip_frame next = {0};
+    for (int i = 0, has_next = 0; i <= n && n; i++) {
+        const int at = parts.n;
         int64_t start = i ? scan.entries[i - 1].pts : INT64_MIN, end = i < n ? scan.entries[i].pts : INT64_MAX;
         err = clip_segment(&scan, pool, i ? &scan.entries[i - 1] : NULL, start, end, &parts);
         CHECK_MSG(!err, "%s: segment %d of %d: %s", path, i, n + 1, reel_fail_text());
+        CHECK_MSG(!has_next || (at < parts.n && next.pts == parts.at[at].pts && next.crc == parts.at[at].crc),
+                  "%s: segment %d begins otherwise than it was seen before", path, i);
+        CHECK_MSG(parts.n_context <= (i < n), "%s: %d frames behind segment %d", path, parts.n_context, i);
+        next = parts.context, has_next = parts.n_context;
     }
     if (n) {
         for (int i = 0; i < linear.n && i < parts.n; i++)
