@@ -21,9 +21,13 @@ struct gpu_plane_view {
 
 enum gpu_beyond { GPU_BEYOND_ZEROS, GPU_BEYOND_BORDER, GPU_BEYOND_REFLECTION };
 
-// ONNX GridSample (opset 20) in two dimensions; grid (n,y.h,y.w,2), x first.
+// ONNX GridSample (opset 20) in two dimensions, or in three, where x has planes one
+// behind the other and y's rows are those of all its planes (a 3-D look-up table);
+// grid (n,y.h,y.w,2 or 3), x first.
 struct gpu_grid_sample {
     struct gpu_plane_view x, y;
+    int depth; // planes of x, 0: two dimensions
+    int64_t stride_d;
     int lanes;     // of y
     int grid_elem; // float
     int taps;      // an axis: 1 nearest, 2 linear, 4 cubic

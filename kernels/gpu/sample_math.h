@@ -85,20 +85,23 @@ GPU_FN void gpu_grid_axis(const struct gpu_grid_sample *p, float normal, int n, 
 GPU_FN void gpu_grid_pixel(const struct gpu_grid_sample *p, const void *x, const void *grid, void *y, int n, int row,
                            int column, int from, int to)
 {
-    int place_x[4], place_y[4];
-    float weight_x[4], weight_y[4];
-    const int64_t point = (((int64_t)n * p->y.h + row) * p->y.w + column) * 2;
+    int place_x[4], place_y[4], place_z[4] = {0, 0, 0, 0};
+    float weight_x[4], weight_y[4], weight_z[4] = {1, 0, 0, 0};
+    const int64_t point = (((int64_t)n * p->y.h + row) * p->y.w + column) * (p->depth ? 3 : 2);
     gpu_grid_axis(p, GPU_LOAD(p->grid_elem, grid, point), p->x.w, place_x, weight_x);
     gpu_grid_axis(p, GPU_LOAD(p->grid_elem, grid, point + 1), p->x.h, place_y, weight_y);
+    if (p->depth) gpu_grid_axis(p, GPU_LOAD(p->grid_elem, grid, point + 2), p->depth, place_z, weight_z);
+    const int planes = p->depth ? p->taps : 1;
     for (int c = from; c < to; c++) {
         float sum = 0;
-        for (int i = 0; i < p->taps && c < p->x.c; i++)
-            for (int k = 0; k < p->taps; k++) {
-                const float w = weight_y[i] * weight_x[k];
-                if (w == 0) continue; // whatever is there
-                const int64_t at = gpu_pixel_at(&p->x, n, place_y[i], place_x[k]) + c * p->x.stride_c;
-                sum += w * GPU_LOAD(p->x.elem, x, at);
-            }
+        for (int d = 0; d < planes && c < p->x.c; d++)
+            for (int i = 0; i < p->taps; i++)
+                for (int k = 0; k < p->taps; k++) {
+                    const float w = weight_z[d] * weight_y[i] * weight_x[k];
+                    if (w == 0) continue; // whatever is there
+                    const int64_t at = gpu_pixel_at(&p->x, n, place_y[i], place_x[k]) + place_z[d] * p->stride_d;
+                    sum += w * GPU_LOAD(p->x.elem, x, at + c * p->x.stride_c);
+                }
         GPU_STORE(p->y.elem, y, gpu_pixel_at(&p->y, n, row, column) + c * p->y.stride_c, sum);
     }
 }

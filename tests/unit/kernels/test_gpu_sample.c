@@ -26,6 +26,16 @@ static struct gpu_plane_view any_extents(void)
     return (struct gpu_plane_view){.elem = any_float(), .n = pick(1, 2), .h = pick(1, 9), .w = pick(1, 9)};
 }
 
+// That picture as one of several planes; the elements they take.
+static int64_t stack_planes(struct gpu_grid_sample *p, int depth)
+{
+    p->depth = depth;
+    p->stride_d = p->x.stride_c == 1 ? p->x.stride_n : p->x.stride_c;
+    if (p->x.stride_c > 1 || p->x.stride_w == 1) p->x.stride_c *= depth; // rows: (n,c,d,h,w)
+    p->x.stride_n *= depth;
+    return p->x.n * p->x.stride_n;
+}
+
 static void test_grid(void)
 {
     CASES(150)
@@ -34,8 +44,10 @@ static void test_grid(void)
         int lanes;
         const int c = pick(1, 11);
         p.x.n = p.y.n, p.taps = 1 << pick(0, 2), p.beyond = pick(0, 2), p.align = pick(0, 1);
-        struct mem x = make((enum gpu_elem)p.x.elem, any_picture(&p.x, c, &lanes), -1, 1);
-        struct mem grid = make((enum gpu_elem)p.grid_elem, (int64_t)p.y.n * p.y.h * p.y.w * 2, -2.5f, 2.5f);
+        int64_t n = any_picture(&p.x, c, &lanes), axes = 2;
+        if (pick(0, 1)) axes = 3, n = stack_planes(&p, pick(1, 4));
+        struct mem x = make((enum gpu_elem)p.x.elem, n, -1, 1);
+        struct mem grid = make((enum gpu_elem)p.grid_elem, (int64_t)p.y.n * p.y.h * p.y.w * axes, -2.5f, 2.5f);
         if (!pick(0, 3)) gpu_elem_store(grid.e, grid.p, pick(0, (int)grid.n - 1), pick(0, 1) ? NAN : INFINITY);
         struct mem y = make((enum gpu_elem)p.y.elem, any_picture(&p.y, c, &p.lanes), 0, 1), want = copy_of(&y);
         gpu_grid_sample_ref(&p, x.p, grid.p, want.p);

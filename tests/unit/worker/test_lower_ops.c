@@ -184,6 +184,28 @@ static void grids(void)
     }
 }
 
+// A look-up table of three dimensions, read at the colours of a picture.
+static void colours_through_a_table(void)
+{
+    static const char *const beyond[] = {"zeros", "border", "reflection"};
+    for (int i = 0; i < 6; i++) {
+        struct maker m = maker();
+        char dump[16384];
+        m.graph->opset = 20;
+        struct value *x = make_input(&m, "x", DIMS(2, 3, 6, 7)), *t = make_node(&m, "Transpose", x, NULL, NULL);
+        ATTR_LIST(&m, t, "perm", 0, 2, 3, 1);
+        struct value *grid = make_node(&m, "Unsqueeze", make_node(&m, "Tanh", t, NULL, NULL), INTS(&m, 1), NULL);
+        struct value *table = make_input(&m, "table", DIMS(2, 3, 5, 4, 3));
+        struct value *y =
+            make_node(&m, "GridSample", table, make_node(&m, "Mul", grid, make_scalar(&m, 1.2), NULL), NULL);
+        attr_int(&m, y, "align_corners", i & 1);
+        attr_text(&m, y, "padding_mode", beyond[i / 2]);
+        make_output(&m, make_node(&m, "Squeeze", y, INTS(&m, 2), NULL));
+        CHECK_RIGHT(&m, 0, dump);
+        CHECK_HAS(dump, "grid sample");
+    }
+}
+
 static struct value *constant_floats(struct maker *m, struct reel_shape shape, const float *f)
 {
     struct value *v = make_weights(m, shape, 0, 1);
@@ -468,12 +490,13 @@ static void spectra_of_frames(void)
     }
 }
 
-CHECK_MAIN({"the largest", the_largest}, {"the largest of many", the_largest_of_many},
-           {"boxes of the best scores", boxes_of_the_best_scores}, {"scattered", scattered},
-           {"one of many", one_of_many}, {"prefixes", prefixes}, {"triangles and reversals", triangles_and_reversals},
-           {"grids", grids}, {"regions", regions}, {"deformable convolutions", deformed},
-           {"pooled and back", pooled_and_back}, {"framed columns", framed_columns}, {"equations", equations},
-           {"three factors", three_factors}, {"fused products", fused_products}, {"whole attention", whole_attention},
+CHECK_MAIN({"the largest", the_largest}, {"colours through a table", colours_through_a_table},
+           {"the largest of many", the_largest_of_many}, {"boxes of the best scores", boxes_of_the_best_scores},
+           {"scattered", scattered}, {"one of many", one_of_many}, {"prefixes", prefixes},
+           {"triangles and reversals", triangles_and_reversals}, {"grids", grids}, {"regions", regions},
+           {"deformable convolutions", deformed}, {"pooled and back", pooled_and_back},
+           {"framed columns", framed_columns}, {"equations", equations}, {"three factors", three_factors},
+           {"fused products", fused_products}, {"whole attention", whole_attention},
            {"heads of com.microsoft", heads_of_microsoft},
            {"sums and norms of com.microsoft", sums_and_norms_of_microsoft}, {"turned by position", turned_by_position},
            {"recurrent layers", recurrent_layers}, {"spectra", spectra}, {"spectra of frames", spectra_of_frames})

@@ -67,8 +67,42 @@ static bool grid_attrs(const struct node *node, struct gpu_grid_sample *g)
     return g->taps && g->beyond >= 0;
 }
 
+// (N,C,D,H,W) in rows, its planes one below the other; false where that is too large.
+static bool stacked_planes(const struct info *i, enum gpu_elem elem, struct gpu_plane_view *out)
+{
+    const int64_t *d = i->shape.dim, rows = d[2] * d[3];
+    if (i->shape.ndim != 5 || i->dtype != REEL_F32 || i->count < 1 || i->count > INT32_MAX) return false;
+    *out = (struct gpu_plane_view){
+        .elem = elem, .n = (int)d[0], .c = (int)d[1], .h = (int)rows, .w = (int)d[4], .stride_h = d[4], .stride_w = 1};
+    out->stride_c = rows * d[4], out->stride_n = d[1] * out->stride_c;
+    return true;
+}
+
+static enum reel_err sample_volume(struct lowered *p, const struct node *node, bool *out_done)
+{
+    struct step s = gpu_step_of(STEP_GRID_SAMPLE, "grid sample");
+    const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]), *grid = info_of(p, node->in[1]);
+    struct gpu_grid_sample g = {.lanes = (int)out->shape.dim[1], .depth = (int)in->shape.dim[2]};
+    if (grid->dtype != REEL_F32 || grid->shape.ndim != 5 || !grid_attrs(node, &g) || g.taps == 4) return REEL_OK;
+    if (!stacked_planes(in, p->low, &g.x) || !stacked_planes(out, p->low, &g.y)) return REEL_OK;
+    g.x.h = (int)in->shape.dim[3];
+    g.stride_d = in->shape.dim[3] * in->shape.dim[4];
+    enum form_kind kind, grid_kind;
+    enum reel_err err = gpu_need_rows(p, node->in[0], &kind, &s.x);
+    if (!err) err = gpu_need_rows(p, node->in[1], &grid_kind, &s.w);
+    if (!err) err = gpu_make_form(p, node->out[0], kind, &s.y);
+    if (err) return err;
+    g.x.elem = gpu_form_elem(p, in, kind), g.y.elem = gpu_form_elem(p, out, kind);
+    g.grid_elem = gpu_form_elem(p, grid, grid_kind);
+    s.u.grid_sample = g;
+    *out_done = true;
+    return gpu_put_step(p, &s, node);
+}
+
 static enum reel_err lower_grid_sample(struct lowered *p, const struct node *node, bool *out_done)
 {
+    if (info_of(p, node->in[0])->shape.ndim == 5 && info_of(p, node->out[0])->shape.ndim == 5)
+        return sample_volume(p, node, out_done);
     struct step s = gpu_step_of(STEP_GRID_SAMPLE, "grid sample");
     const struct info *grid = info_of(p, node->in[1]);
     struct gpu_grid_sample g = {.lanes = 0};
