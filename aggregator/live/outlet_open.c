@@ -145,9 +145,11 @@ int channel_write(struct channel *c, AVPacket *packet, char *why, size_t why_byt
 
 static int sync_file(const struct channel *c)
 {
+    struct stat st;
+    if (stat(c->path, &st) || !S_ISREG(st.st_mode)) return 0; // a pipe has no disk
     int fd = open(c->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return AVERROR(errno);
-    int rc = fsync(fd) && errno != EINVAL ? AVERROR(errno) : 0; // a pipe cannot be synced
+    int rc = fsync(fd) ? AVERROR(errno) : 0;
     close(fd);
     return rc;
 }

@@ -523,6 +523,35 @@ static void silent_audio(void)
     lab_fini(&l);
 }
 
+static void *drink(void *path)
+{
+    FILE *f = fopen(path, "rb");
+    char block[4096];
+    size_t n, all = 0;
+    while (f && (n = fread(block, 1, sizeof block, f)) > 0) all += n;
+    if (f) fclose(f);
+    return (void *)all;
+}
+
+// Another program reads it as it comes.
+static void into_a_pipe(void)
+{
+    struct lab l;
+    pthread_t reader;
+    void *all;
+    CHECK_INT(prove(&l, "a.ts", ""), REEL_OK);
+    CHECK_INT(mkfifo(l.output, 0600), 0);
+    CHECK_INT(pthread_create(&reader, NULL, drink, l.output), 0);
+    CHECK_INT(lab_open(&l, 0), REEL_OK);
+    for (int k = 0; k < 40; k++) CHECK_INT(lab_frame(&l, k * STEP), REEL_OK);
+    CHECK_INT(lab_commit(&l), REEL_OK);
+    struct reel_rec_muxed muxed;
+    CHECK_INT(finish(&l, &muxed), REEL_OK);
+    pthread_join(reader, &all);
+    CHECK_MSG((size_t)all > 2000 && (size_t)all % 188 == 0, "%zu bytes", (size_t)all);
+    lab_fini(&l);
+}
+
 // The other streams' file comes after the first frame, as it may where another process
 // has died: the header waits for it.
 static void late_file(void)
@@ -698,26 +727,38 @@ static void server_goes_away(void)
     lab_fini(&l);
 }
 
-// Nobody listens: everything is given up, nothing waits.
+// Nobody listens: everything is given up, nothing waits, nothing is left open.
 static void no_server(void)
 {
-    struct server s = {0};
-    struct lab l;
-    CHECK(server_bind(&s, 0)); // taken, but not listened on
-    CHECK_INT(prove_tcp(&l, &s), REEL_OK);
-    CHECK_INT(lab_open(&l, 0), REEL_OK);
-    int64_t from = reel_now_us();
-    for (int k = 0; k < 60; k++) CHECK_INT(lab_frame(&l, k * STEP), REEL_OK);
-    CHECK_INT(lab_commit(&l), REEL_OK);
-    CHECK_INT(l.taken, 60);
-    CHECK_INT(l.committed[0].frames, 0);
-    CHECK_INT(l.committed[0].unsent, 60);
-    struct reel_rec_muxed muxed;
-    CHECK_INT(finish(&l, &muxed), REEL_OK);
-    CHECK_MSG(reel_now_us() - from < 3000000, "it took %lld ms", (long long)(reel_now_us() - from) / 1000);
-    CHECK_HAS(l.notes, "Connection refused");
-    close(s.fd);
-    lab_fini(&l);
+    static const char *const schemes[] = {"tcp", "rtmp", "rtsp", "http"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        struct server s = {0};
+        struct lab l;
+        CHECK(server_bind(&s, 0)); // taken, but not listened on
+        lab_init(&l, REEL_OUTPUT_STREAM, "unused");
+        snprintf(l.output, sizeof l.output, "%s://127.0.0.1:%d/a/b", schemes[i], s.port);
+        CHECK_INT(lab_live(&l), REEL_OK);
+        struct reel_media media = lab_media(192, 96, LAB_YUV420);
+        CHECK_INT(lab_prove(&l, REEL_TASK_IMAGE, &media, 1, 0), REEL_OK);
+        struct reel_pack_writer *w = begin_audio(&l, 0);
+        int files = lab_count_files("/proc/self/fd");
+        CHECK_INT(lab_open(&l, 0), REEL_OK);
+        int64_t from = reel_now_us();
+        for (int k = 0; k < 60; k++) CHECK_INT(lab_frame(&l, k * STEP), REEL_OK);
+        CHECK_INT(lab_commit(&l), REEL_OK);
+        CHECK_INT(l.taken, 60);
+        CHECK_INT(l.committed[0].frames, 0);
+        CHECK_INT(l.committed[0].unsent, 60);
+        CHECK_INT(lab_count_files("/proc/self/fd"), files);
+        struct reel_rec_muxed muxed;
+        CHECK_INT(finish(&l, &muxed), REEL_OK);
+        CHECK_MSG(reel_now_us() - from < 3000000, "%s took %lld ms", schemes[i],
+                  (long long)(reel_now_us() - from) / 1000);
+        CHECK_HAS(l.notes, "Connection refused");
+        reel_pack_abandon(&w);
+        close(s.fd);
+        lab_fini(&l);
+    }
 }
 
 // A server that takes the connection and no byte: frames wait, then it counts as gone.
@@ -775,5 +816,6 @@ static void addresses(void)
 CHECK_MAIN({"choosing", choosing}, {"addresses", addresses}, {"containers", containers}, {"killed", killed},
            {"attempts", attempts}, {"attempts_that_differ", attempts_that_differ}, {"next_life", next_life},
            {"lines_go_on", lines_go_on}, {"images_and_hashes_go_on", images_and_hashes_go_on}, {"disk_full", disk_full},
-           {"late_file", late_file}, {"silent_audio", silent_audio}, {"to_a_server", to_a_server},
-           {"server_goes_away", server_goes_away}, {"no_server", no_server}, {"deaf_server", deaf_server})
+           {"late_file", late_file}, {"into_a_pipe", into_a_pipe}, {"silent_audio", silent_audio},
+           {"to_a_server", to_a_server}, {"server_goes_away", server_goes_away}, {"no_server", no_server},
+           {"deaf_server", deaf_server})
