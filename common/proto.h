@@ -52,8 +52,8 @@
 //   (parts)   a frame in parts: GIVEN while a     DECODED   no part is held, not all are done
 //             part is held, each by one worker;   DONE      DONE(n, part) of the last part
 //             all write their rows of one slot
-//   DROPPED   live policy gave n up: as TAKEN,    FREE      as TAKEN; the aggregator is told nothing
-//             from DECODED or GIVEN only
+//   DROPPED   live policy gave n up, from         FREE      at once; the aggregator is told nothing
+//             DECODED only
 //   any       decoder, aggregator or owner of a   FREE      epoch given up: all have answered
 //             device ring died, or a stateful               LANE_CLOSED or are dead
 //             lane's worker

@@ -215,7 +215,7 @@ static bool second_try(struct dispatch *d, struct lane *lanes, uint32_t n_lanes,
         if (w == d->n || d->worker[w].frame_us <= 0) continue;
         double late_us = d->late_factor * d->worker[w].frame_us;
         if (late_us < LATE_LEAST_US) late_us = LATE_LEAST_US;
-        if (2 * (lanes[l].sent - lanes[l].taken) >= lanes[l].p.out_slots) late_us *= LATE_STOCKED;
+        if (2 * lane_at_aggregator(&lanes[l]) >= lanes[l].p.out_slots) late_us *= LATE_STOCKED;
         uint32_t n = lane_late_head(&lanes[l], now_us - (int64_t)late_us);
         if (n == UINT32_MAX) continue;
         // Sooner done than by waiting for a holder that keeps its own pace?

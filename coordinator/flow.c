@@ -353,7 +353,7 @@ bool flow_owes(const struct run *run, const struct proc *p)
         if (lane->state == LANE_CLOSING || rings_owes(run, l, p)) return true;
         if (p->stage == REEL_DECODER && !lane->ended && lane->decoded < lane->window_end) return true;
         uint32_t held = run->jobs[lane->p.job].proven.hold_frames; // an encoder may keep these for as long as it likes
-        if (p->stage == REEL_AGGREGATOR && (lane->finished || lane->sent - lane->taken > held)) return true;
+        if (p->stage == REEL_AGGREGATOR && (lane->finished || lane_at_aggregator(lane) > held)) return true;
     }
     return p->stage == REEL_WORKER && run->dispatch.worker[p->index].held > 0;
 }

@@ -23,7 +23,7 @@ static const unsigned legal_next[SLOT_STATES] = {
     [SLOT_FREE] = TO(FILLING),
     [SLOT_FILLING] = TO(DECODED),
     [SLOT_DECODED] = TO(GIVEN) | TO(DONE) | TO(DROPPED), // DONE: quarantined, there is nothing to wait for
-    [SLOT_GIVEN] = TO(DONE) | TO(DECODED) | TO(DROPPED),
+    [SLOT_GIVEN] = TO(DONE) | TO(DECODED),
     [SLOT_DONE] = TO(READY),
     [SLOT_READY] = TO(TAKEN),
     [SLOT_TAKEN] = TO(FREE),
@@ -428,6 +428,37 @@ void lane_quarantine(struct lane *lane, uint32_t n, uint32_t flags)
     if (!others) answer(f, n % lane->p.out_slots);
 }
 
+// The next frame for the aggregator is none that was dropped. A slot below `decoded`
+// is free again only behind the aggregator, or because its frame was dropped.
+static void skip_dropped(struct lane *lane)
+{
+    while (lane->sent < lane->decoded && (lane->sent < lane->low || at(lane, lane->sent)->state == SLOT_FREE)) {
+        lane->sent++;
+        lane->skipped++;
+    }
+}
+
+void lane_drop(struct lane *lane, uint32_t n)
+{
+    LANE_ASSERT(lane->state == LANE_OPEN && in_flight(lane, n) && at(lane, n)->state == SLOT_DECODED);
+    move(at(lane, n), SLOT_DROPPED);
+    lane->dropped++;
+    settle(lane, n);
+    skip_dropped(lane);
+}
+
+void lane_cut_short(struct lane *lane)
+{
+    if (lane->state != LANE_OPEN || lane->ended) return;
+    lane->ended = true;
+    lane->frames = lane->decoded;
+}
+
+uint32_t lane_at_aggregator(const struct lane *lane)
+{
+    return lane->sent - lane->skipped - lane->taken;
+}
+
 const struct lane_frame *lane_next_frame(struct lane *lane, uint32_t *out_n)
 {
     // Who takes it may want the time or the picture of the one behind it.
@@ -437,6 +468,7 @@ const struct lane_frame *lane_next_frame(struct lane *lane, uint32_t *out_n)
     LANE_ASSERT(f->answered_slot && lane->sent >= lane->low);
     move(f, SLOT_READY);
     *out_n = lane->sent++;
+    skip_dropped(lane);
     return f;
 }
 
@@ -457,7 +489,7 @@ bool lane_next_finish(struct lane *lane, uint32_t *out_frames)
 {
     if (lane->state != LANE_OPEN || lane->finished || !lane->ended || lane->sent != lane->frames) return false;
     lane->finished = true;
-    *out_frames = lane->frames;
+    *out_frames = lane->frames - lane->dropped;
     return true;
 }
 
@@ -466,7 +498,8 @@ enum lane_result lane_on_committed(struct lane *lane, uint32_t epoch, uint32_t f
     if (lane->state != LANE_OPEN || epoch != lane->p.epoch) return LANE_STALE;
     if (lane->committed) return LANE_STALE;
     // A commit with frames still held, or of another count, is a broken ledger.
-    if (!lane->finished || frames != lane->frames || lane->taken != lane->frames) return LANE_BAD;
+    const uint32_t all = lane->frames - lane->dropped;
+    if (!lane->finished || frames != all || lane->taken != all) return LANE_BAD;
     lane->committed = true;
     return LANE_OK;
 }

@@ -28,6 +28,10 @@
 // part is; a worker's death gives back the parts that it held and no others. Or
 // all parts are given at the same time (together): they need each other, and when
 // one is lost all are done again, once everybody has let go of the others.
+//
+// A lane of a live input may drop a frame that nobody has begun: its output is
+// given up, and the aggregator told nothing. Its picture stays for its neighbours
+// as long as theirs do.
 #ifndef COORDINATOR_LANES_H
 #define COORDINATOR_LANES_H
 
@@ -49,7 +53,7 @@ enum slot_state {
     SLOT_DONE,    // the output is complete
     SLOT_READY,   // the aggregator may read input and output
     SLOT_TAKEN,   // the aggregator has let go; free when every holder has
-    SLOT_DROPPED, // given up by live policy; free when every holder has answered
+    SLOT_DROPPED, // given up by live policy
     SLOT_STATES,
 };
 
@@ -85,7 +89,8 @@ struct lane_frame {
     // Whole frames: the first worker and a second one. Frames in parts: of each part.
     struct lane_holder holder[LANE_MAX_PARTS];
     int64_t pts, duration;
-    int64_t given_us; // to the present first holder
+    int64_t given_us;   // to the present first holder
+    int64_t decoded_us; // set by the caller of lane_on_decoded() where it matters (live)
 };
 
 struct lane_params {
@@ -112,8 +117,10 @@ struct lane {
     uint32_t decoded;    // frames 0..decoded-1 have been announced
     uint32_t context;    // of these the last ones, which are context
     uint32_t work_from;  // no frame below is DECODED
-    uint32_t sent;       // FRAMEs 0..sent-1 went to the aggregator
+    uint32_t sent;       // FRAMEs below went to the aggregator, or were dropped; it was not dropped itself
     uint32_t taken;      // count of TAKEN frames
+    uint32_t dropped;    // count of dropped frames,
+    uint32_t skipped;    // of those, below sent
     uint32_t frames;     // total, when ended
     bool ended, finished, committed;
     uint32_t spares_used;                               // bit mask
@@ -180,13 +187,19 @@ uint32_t lane_late_head(const struct lane *lane, int64_t before_us);
 uint32_t lane_give_second(struct lane *lane, uint32_t n, uint32_t worker);
 // The next frame for the aggregator, now READY; NULL: none. *out_n its number.
 const struct lane_frame *lane_next_frame(struct lane *lane, uint32_t *out_n);
-// True once: all frames are with the aggregator and the end is known.
+// Frames that are with the aggregator now.
+uint32_t lane_at_aggregator(const struct lane *lane);
+// True once: all frames (that were not dropped: *out_frames) are with the aggregator and the end is known.
 bool lane_next_finish(struct lane *lane, uint32_t *out_frames);
 
 // ---- control --------------------------------------------------------------
 // Frame n is not to be worked on: flags say how the aggregator fills in. While
 // others hold parts of it, it waits for them.
 void lane_quarantine(struct lane *lane, uint32_t n, uint32_t flags);
+// Frame n, in flight and DECODED, is given up: nobody is told of it.
+void lane_drop(struct lane *lane, uint32_t n);
+// Its decoder is gone and the lane goes on: what was announced is all there is.
+void lane_cut_short(struct lane *lane);
 // OPEN -> CLOSING. Workers' holdings stay until they answer or die.
 void lane_close(struct lane *lane);
 // CLOSING and nobody owes an answer: -> IDLE, true.

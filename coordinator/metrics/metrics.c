@@ -231,7 +231,7 @@ static uint32_t queue_of(const struct run *run, const struct proc *p)
         if (lane->state != LANE_OPEN) continue;
         if (p->stage == REEL_DECODER && run->io[l].decoder == p->index && !lane->ended)
             n += lane->window_end - lane->decoded;
-        if (p->stage == REEL_AGGREGATOR && run->io[l].aggregator == p->index) n += lane->sent - lane->taken;
+        if (p->stage == REEL_AGGREGATOR && run->io[l].aggregator == p->index) n += lane_at_aggregator(lane);
     }
     return n;
 }
@@ -369,7 +369,7 @@ static void tell_run(const struct metrics *m, const struct run *run, struct metr
     for (uint32_t l = 0; l < run->n_lanes; l++) {
         const struct lane *lane = &run->lanes[l];
         d->lanes_open += lane->state != LANE_IDLE;
-        if (lane->state == LANE_OPEN) d->in_flight += lane->decoded - lane->taken;
+        if (lane->state == LANE_OPEN) d->in_flight += lane->decoded - lane->dropped - lane->taken;
     }
 }
 

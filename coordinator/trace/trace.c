@@ -543,7 +543,7 @@ static int64_t count_lane(struct trace *t, const struct run *run, uint32_t l, in
     const struct lane *lane = &run->lanes[l];
     bool open = lane->state == LANE_OPEN;
     int64_t now[3] = {open && !lane->ended ? (int64_t)lane->window_end - lane->decoded : 0,
-                      open ? (int64_t)lane->decoded - lane->sent : 0, open ? (int64_t)lane->sent - lane->taken : 0};
+                      open ? (int64_t)lane->decoded - lane->sent : 0, open ? (int64_t)lane_at_aggregator(lane) : 0};
     if (memcmp(now, t->lane[l].shown, sizeof now)) {
         memcpy(t->lane[l].shown, now, sizeof now);
         trace_file_event(t->file,

@@ -51,7 +51,7 @@ struct sim_lane {
     uint32_t decoder_life, next, window;
     // aggregator
     bool aggregator_open, aggregator_closing, finish;
-    uint32_t aggregator_life, received, holding[MAX_SLOTS * 2], n_holding;
+    uint32_t aggregator_life, received, due, holding[MAX_SLOTS * 2], n_holding;
     uint32_t frame_in[FRAMES], frame_out[FRAMES]; // slots of received frames
     uint32_t frame_next[FRAMES];                  // input slot of the frame behind, the same where there is none
     uint32_t epoch;
@@ -69,7 +69,9 @@ struct world {
     struct message queue[QUEUE];
     uint32_t n_queue;
     uint32_t epoch, low_before[LANES], window_before[LANES];
-    uint64_t order, events, deaths, give_ups, second_tries, repeats, parts_given, states_used, states_lost;
+    uint64_t order, events, deaths, give_ups, second_tries, repeats, parts_given, states_used, states_lost, dropped,
+        cut_short;
+    bool live;    // frames that nobody has begun are dropped now and then
     bool parts;   // frames may be worked on in parts
     bool windows; // networks may look at the frames around each
     bool states;  // networks may carry a state from frame to frame
@@ -285,7 +287,7 @@ static void open_lane(struct world *w, uint32_t l)
     s->context = after ? draw(w, after + 1) : 0; // behind its end
     s->decoder_open = s->aggregator_open = true;
     s->ended_sent = s->finish = s->filling = false;
-    s->next = s->received = s->n_holding = 0;
+    s->next = s->received = s->due = s->n_holding = 0;
     lane_next_window(&w->lanes[l], &s->window);
     w->low_before[l] = w->window_before[l] = 0;
     lane_join(&w->lanes[l], LANE_MEMBER_DECODER);
@@ -362,8 +364,8 @@ static void take(struct world *w, struct message m, bool repeated)
         enum lane_result r = lane_on_committed(lane, m.epoch, m.n);
         expect(w, r, repeated, "COMMITTED");
         if (r != LANE_OK) break;
-        if (m.n != w->sim[m.lane].segment_frames)
-            BAD(w, "%u frames committed of %u", m.n, w->sim[m.lane].segment_frames);
+        if (m.n + lane->dropped != w->sim[m.lane].segment_frames)
+            BAD(w, "%u frames committed and %u dropped of %u", m.n, lane->dropped, w->sim[m.lane].segment_frames);
         w->sim[m.lane].commits++;
         close_lane(w, m.lane);
         break;
@@ -428,7 +430,25 @@ static void kill_bound(struct world *w, uint32_t l, bool decoder)
         s->aggregator_life++;
     }
     drop_member(w, l, member);
+    if (w->live && decoder && lane->state == LANE_OPEN) {
+        // What it has told of goes on.
+        w->cut_short++;
+        lane_cut_short(lane);
+        s->segment_frames = lane->frames;
+        return;
+    }
     close_lane(w, l);
+}
+
+// One of the frames that nobody has begun.
+static void drop_one(struct world *w, struct lane *lane)
+{
+    for (uint32_t n = lane->low; lane->state == LANE_OPEN && n < lane->decoded; n++) {
+        if (lane_frame_of(lane, n)->state != SLOT_DECODED || draw(w, 2)) continue;
+        lane_drop(lane, n);
+        w->dropped++;
+        return;
+    }
 }
 
 static void coordinate(struct world *w)
@@ -438,9 +458,12 @@ static void coordinate(struct world *w)
         struct sim_lane *s = &w->sim[l];
         lane_next_idle(lane);
         if (lane->state == LANE_IDLE) open_lane(w, l);
+        if (w->live && chance(w, 20)) drop_one(w, lane);
         uint32_t n, end, frames;
         for (const struct lane_frame *f; (f = lane_next_frame(lane, &n));) {
-            if (n != s->received || n >= FRAMES) BAD(w, "frame %u sent, %u expected", n, s->received);
+            if (w->live ? n < s->due : n != s->due) BAD(w, "frame %u sent, %u expected", n, s->due);
+            if (n >= FRAMES) BAD(w, "frame %u sent", n);
+            s->due = n + 1;
             if (f->pts != n * 10) BAD(w, "frame %u has another's time", n);
             s->frame_in[n] = n % lane->p.in_slots;
             s->frame_out[n] = f->out_slot;
@@ -451,7 +474,12 @@ static void coordinate(struct world *w)
             s->holding[s->n_holding++] = n;
             s->received++;
         }
-        if (lane_next_finish(lane, &frames)) s->finish = true;
+        if (lane->state == LANE_OPEN && lane_at_aggregator(lane) < s->n_holding)
+            BAD(w, "%u frames are at the aggregator, it has %u", lane_at_aggregator(lane), s->n_holding);
+        if (lane_next_finish(lane, &frames)) {
+            s->finish = true;
+            if (frames != s->received) BAD(w, "%u frames are said to have been sent, %u were", frames, s->received);
+        }
         if (lane_next_window(lane, &end)) s->window = end;
         if (lane->state == LANE_OPEN && (lane->low < w->low_before[l] || lane->window_end < w->window_before[l]))
             BAD(w, "the window went back");
@@ -527,7 +555,7 @@ static void step(struct world *w)
     coordinate(w);
 }
 
-enum { PARTS = 1, WINDOWS = 2, STATES = 4 };
+enum { PARTS = 1, WINDOWS = 2, STATES = 4, LIVE = 8 };
 
 static void run_world(uint64_t seed, int death_per_mille, int repeat_per_mille, uint32_t commits, int what,
                       struct world *w)
@@ -536,6 +564,7 @@ static void run_world(uint64_t seed, int death_per_mille, int repeat_per_mille, 
     w->parts = what & PARTS;
     w->windows = what & WINDOWS;
     w->states = what & STATES;
+    w->live = what & LIVE;
     w->seed = seed * 7919 + 1;
     w->death_per_mille = death_per_mille;
     w->repeat_per_mille = repeat_per_mille;
@@ -651,6 +680,59 @@ static void a_state_is_needed_to_the_last_frame(void)
     CHECK(!lane_needs(&lane, 1));
     CHECK_INT(lane_on_worker_gone(&lane, 1), 0);
     CHECK(lane_next_frame(&lane, &n) && lane_next_frame(&lane, &n) && n == 1);
+}
+
+// Frames are dropped before anybody has begun them; a decoder's death ends the lane early.
+static void drops_under_deaths(void)
+{
+    uint64_t deaths = 0, dropped = 0, cut = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        int what = LIVE | (seed % 3 == 1 ? WINDOWS : 0) | (seed % 3 == 2 ? PARTS : 0);
+        run_world(seed, seed % 4 ? 4 : 0, 20, 30, what, &world);
+        CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
+        deaths += world.deaths, dropped += world.dropped, cut += world.cut_short;
+    }
+    CHECK_MSG(deaths > 500 && dropped > 5000 && cut > 50,
+              "too tame: %" PRIu64 " deaths, %" PRIu64 " frames dropped, %" PRIu64 " lanes cut short", deaths, dropped,
+              cut);
+}
+
+// The aggregator is told of those between dropped ones, and how many they are.
+static void dropped_frames_are_passed_over(void)
+{
+    static struct lane lane;
+    uint32_t end, n, frames;
+    bool first;
+    lane_init(&lane);
+    lane_open(&lane, &(struct lane_params){.epoch = 1, .in_slots = 6, .out_slots = 6});
+    lane_next_window(&lane, &end);
+    for (uint32_t i = 0; i < 6; i++) CHECK_INT(lane_on_decoded(&lane, 1, i, 0, i, 1), LANE_OK);
+    lane_drop(&lane, 0);
+    CHECK_INT(lane.low, 1);
+    CHECK_INT(lane_next_work(&lane, 0), 1);
+    uint32_t slot = lane_give(&lane, 1, 0, 0);
+    lane_drop(&lane, 2); // behind one that is being worked on: its slot is not used again before that one's
+    CHECK_INT(lane.low, 1);
+    lane_drop(&lane, 3);
+    CHECK_INT(lane_on_done(&lane, 1, 1, 0, 0, slot, &first), LANE_OK);
+    CHECK(lane_next_frame(&lane, &n) && n == 1);
+    CHECK(!lane_next_frame(&lane, &n));
+    CHECK_INT(lane_at_aggregator(&lane), 1);
+    CHECK_INT(lane_on_taken(&lane, 1, 1), LANE_OK);
+    CHECK_INT(lane.low, 4);
+    CHECK_INT(lane_on_taken(&lane, 1, 2), LANE_STALE);
+    CHECK(lane_next_window(&lane, &end) && end == 10);
+    lane_drop(&lane, 5);
+    lane_cut_short(&lane);
+    CHECK(!lane_next_finish(&lane, &frames)); // frame 4 is due
+    CHECK_INT(lane_on_end(&lane, 1, 6), LANE_STALE);
+    slot = lane_give(&lane, 4, 0, 0);
+    CHECK_INT(lane_on_done(&lane, 1, 4, 0, 0, slot, &first), LANE_OK);
+    CHECK(lane_next_frame(&lane, &n) && n == 4);
+    CHECK(lane_next_finish(&lane, &frames) && frames == 2);
+    CHECK_INT(lane_on_committed(&lane, 1, 2), LANE_BAD); // one is not TAKEN
+    CHECK_INT(lane_on_taken(&lane, 1, 4), LANE_OK);
+    CHECK_INT(lane_on_committed(&lane, 1, 2), LANE_OK);
 }
 
 // A worker's death gives back its own parts, and no others.
@@ -892,7 +974,8 @@ CHECK_MAIN({"states_under_deaths", states_under_deaths},
            {"context_is_decoded_and_no_more", context_is_decoded_and_no_more},
            {"impossible_events_are_refused", impossible_events_are_refused},
            {"windows_move_in_steps", windows_move_in_steps}, {"parts_under_deaths", parts_under_deaths},
-           {"windows_under_deaths", windows_under_deaths},
+           {"windows_under_deaths", windows_under_deaths}, {"drops_under_deaths", drops_under_deaths},
+           {"dropped_frames_are_passed_over", dropped_frames_are_passed_over},
            {"only_the_dead_ones_parts_go_back", only_the_dead_ones_parts_go_back},
            {"quarantine_waits_for_other_parts", quarantine_waits_for_other_parts},
            {"answers_of_the_epoch_before_are_stale", answers_of_the_epoch_before_are_stale},
