@@ -13,6 +13,8 @@ CUDA    ?= $(if $(NVCC),1,0)
 # Compute capabilities that kernels are compiled for; the last one as PTX too,
 # which later GPUs compile for themselves.
 CUDA_ARCHS ?= 75 80 86 89 90 100 120
+# AVDEVICE=1 reads cameras (--live /dev/video0), with libavdevice. Default: as found.
+AVDEVICE ?= $(shell pkg-config --exists libavdevice 2>/dev/null && echo 1 || echo 0)
 PREFIX  ?= /usr/local
 PYTHON  ?= python3
 VERSION := 0.1.0
@@ -67,7 +69,7 @@ LIBS_base        := -lzmq -lconfig -lpthread -lm
 LIBS_common      := $(CUDA_LIB-$(CUDA)) $(LIBS_base)
 # No GPU driver in the coordinator.
 LIBS_coordinator := $(LIBS_base)
-LIBS_decoder     := $(AV_LIBS) $(LIBS_common)
+LIBS_decoder     := $(if $(filter 1,$(AVDEVICE)),$(shell pkg-config --libs libavdevice 2>/dev/null)) $(AV_LIBS) $(LIBS_common)
 LIBS_aggregator  := $(AV_LIBS) $(LIBS_common)
 LIBS_worker      := -lprotobuf-c -ldl $(LIBS_common)
 LIBS_kernels     := $(LIBS_common)
@@ -122,6 +124,7 @@ banner:
 	@echo "reelmill $(VERSION), variant $(VARIANT), CUDA $(if $(filter 1,$(CUDA)),on ($(NVCC)),off)"
 
 $(OBJ)/decoder/%.o $(OBJ)/aggregator/%.o: INC = $(AV_CFLAGS) $(CUDA_INC-$(CUDA))
+$(OBJ)/decoder/demux_live.o: INC += -DREEL_AVDEVICE=$(AVDEVICE)
 $(OBJ)/common/cuda.o $(OBJ)/common/mem_cuda.o $(OBJ)/worker/%.o: INC = $(CUDA_INC-$(CUDA))
 $(OBJ)/kernels/%_base.o: WARN += -Wno-psabi # GCC's notes on vectors, none of which crosses a file
 $(OBJ)/%.o: %.c
@@ -182,7 +185,7 @@ $(BUILD)/tests/unit/worker/test_team: | $(FAKE_NCCL)
 tests: all $(TEST_BINS) $(FAKE_NCCL)
 # Those whose code has threads, for TSan. (Encoders' threads are FFmpeg's.)
 tests-threads: $(addprefix $(BUILD)/tests/unit/,common/test_bus common/test_ring worker/test_bands worker/test_pool \
-                 worker/test_backend_onednn aggregator/test_lane)
+                 worker/test_backend_onednn aggregator/test_lane decoder/test_process)
 
 # The .cu files compiled for the CPU by tests/cuda_cpu: linked by the tests of
 # kernels and of surfaces, in front of those that nvcc makes.
@@ -276,6 +279,7 @@ help:
 	@echo "make                 release binaries in build/release"
 	@echo "make VARIANT=asan    another variant: release, debug, asan, tsan"
 	@echo "make CUDA=0          without GPU code (default: as nvcc is found)"
+	@echo "make AVDEVICE=0      without cameras (default: as libavdevice is found)"
 	@echo "make CUDA_ARCHS='90' kernels for these compute capabilities only"
 	@echo "make test            build and run all tests"
 	@echo "make test-long       every clip and model of the test data, faults, bulk (an hour)"

@@ -31,6 +31,7 @@ struct reel_child_params {
     const int *in_ring_fds, *out_ring_fds;  // [lanes]
     int collective_fd;                      // of REEL_COLLECTIVE_BYTES, for workers; -1: none
     uint32_t workers;                       // of the run
+    int input_fd;                           // a live input that is a pipe, for decoders; -1: none
 };
 
 // A device ring of a lane in one direction.
@@ -50,6 +51,7 @@ struct reel_child {
     struct reel_bus *bus;
     uint32_t part;     // of the frame in work, for FAILED
     int collective_fd; // a worker's, -1 without
+    int input_fd;      // a decoder's, -1 without
     uint32_t workers;
     uint32_t lanes;
     struct reel_ring *in, *out; // [lanes]

@@ -43,6 +43,7 @@ enum reel_err reel_child_argv(const struct reel_child_params *p, char *buf, size
     ADD("%llu", (unsigned long long)p->out_ring_bytes);
     ADD("%d", p->stage == REEL_WORKER ? p->collective_fd : -1);
     ADD("%u", p->workers);
+    ADD("%d", p->stage == REEL_DECODER ? p->input_fd : -1);
     char *rings = buf + at;
     for (uint32_t i = 0; i < p->lanes; i++) {
         int len = snprintf(buf + at, buf_bytes - at, "%s%d:%d", i ? "," : "", p->in_ring_fds[i], p->out_ring_fds[i]);

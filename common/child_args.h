@@ -27,6 +27,7 @@ enum {
     ARG_OUT_BYTES,
     ARG_COLLECTIVE,
     ARG_WORKERS,
+    ARG_INPUT,
     ARG_RINGS,
     ARG_COUNT
 };

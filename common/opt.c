@@ -164,12 +164,6 @@ enum reel_err opt_set(const struct opt_table *table, const char *name, const cha
     return set_value(def, value, settings);
 }
 
-static enum reel_err refuse_later(const struct opt_def *def)
-{
-    if (!(def->flags & OPT_LATER)) return REEL_OK;
-    return reel_fail(REEL_ERR_CONFIG, "option \"%s\" is not available in this build", def->name);
-}
-
 // ---- command line -----------------------------------------------------------
 
 static enum reel_err unknown_option(const struct opt_table *table, const char *word, const char *name, size_t n)
@@ -229,7 +223,7 @@ enum reel_err opt_parse_argv(const struct opt_table *table, int argc, char **arg
         if (!value && def->type == OPT_BOOL) value = negated ? "false" : "true";
         if (!value && i + 1 == argc) return reel_fail(REEL_ERR_CONFIG, "option \"%s\" needs a value", argv[i]);
         if (!value) value = argv[++i];
-        if ((err = refuse_later(def)) || (err = set_value(def, value, settings))) return err;
+        if ((err = set_value(def, value, settings))) return err;
         set[def - table->defs] = true;
     }
     return REEL_OK;
@@ -294,9 +288,7 @@ static enum reel_err load_group(const struct opt_table *table, const config_sett
         if (set[def - table->defs]) continue;
         if (!setting_text(s, value, sizeof value))
             return reel_fail(REEL_ERR_CONFIG, "%s:%d: key \"%s\" cannot take such a value", file, line, name);
-        bool is_default = !strcmp(value, def->absent);
-        if (!is_default) err = refuse_later(def);
-        if (!err) err = set_value(def, value, settings);
+        err = set_value(def, value, settings);
         if (err) return reel_fail_prefix(err, "%s:%d: ", file, line);
     }
     return REEL_OK;
@@ -433,7 +425,6 @@ void opt_help(const struct opt_table *table, void *stdio_file, int columns)
         if (def->choices) m += (size_t)snprintf(right + m, sizeof right - m, ": %s", def->choices);
         if (*def->absent && def->type != OPT_BOOL)
             m += (size_t)snprintf(right + m, sizeof right - m, " (%s)", def->absent);
-        if (def->flags & OPT_LATER) snprintf(right + m, sizeof right - m, " [not available in this build]");
         fprintf(f, "%-32s%s", left, n >= 32 ? "\n" : "");
         if (n >= 32) fprintf(f, "%32s", "");
         int at = 32;
@@ -453,9 +444,8 @@ void opt_markdown(const struct opt_table *table, void *stdio_file)
         const struct opt_def *def = &table->defs[i];
         if (strcmp(section, def->section))
             fprintf(f, "\n## %s\n\n| option | default | meaning |\n|---|---|---|\n", section = def->section);
-        fprintf(f, "| `--%s%s%s` | %s | %s%s%s%s |\n", def->name, def->unit ? " " : "", def->unit ? def->unit : "",
+        fprintf(f, "| `--%s%s%s` | %s | %s%s%s |\n", def->name, def->unit ? " " : "", def->unit ? def->unit : "",
                 def->type == OPT_BOOL && !strcmp(def->absent, "false") ? "off" : def->absent, def->help,
-                def->choices ? ": " : "", def->choices ? def->choices : "",
-                def->flags & OPT_LATER ? " (not available in this build)" : "");
+                def->choices ? ": " : "", def->choices ? def->choices : "");
     }
 }

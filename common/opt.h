@@ -30,8 +30,7 @@ struct opt_floats {
 enum opt_flag {
     OPT_ACTION = 1 << 0,    // command-line only: does something and ends (--help)
     OPT_CLI_ONLY = 1 << 1,  // never in a configuration file
-    OPT_LATER = 1 << 2,     // known, but "not available in this build": CONFIG when set
-    OPT_NO_OUTPUT = 1 << 3, // does not change output bytes: left out of the configuration's hash
+    OPT_NO_OUTPUT = 1 << 2, // does not change output bytes: left out of the configuration's hash
 };
 
 struct opt_def {

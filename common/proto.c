@@ -26,6 +26,7 @@ static const struct {
     [REEL_MSG_SCANNED] = {"scanned", sizeof(struct reel_rec_scanned)},
     [REEL_MSG_WINDOW] = {"window", sizeof(struct reel_rec_window)},
     [REEL_MSG_DECODED] = {"decoded", sizeof(struct reel_rec_decoded)},
+    [REEL_MSG_STOP] = {"stop", sizeof(struct reel_rec_lane)},
     [REEL_MSG_LANE_END] = {"lane_end", sizeof(struct reel_rec_lane_end)},
     [REEL_MSG_MODEL] = {"model", sizeof(struct reel_rec_model)},
     [REEL_MSG_SHAPE] = {"shape", sizeof(struct reel_rec_shape)},

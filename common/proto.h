@@ -126,6 +126,7 @@ enum reel_msg_type {
     REEL_MSG_SCANNED,  // D->C reel_rec_scanned
     REEL_MSG_WINDOW,   // C->D reel_rec_window
     REEL_MSG_DECODED,  // D->C reel_rec_decoded[]
+    REEL_MSG_STOP,     // C->D reel_rec_lane: the live input ends here
     REEL_MSG_LANE_END, // D->C reel_rec_lane_end
 
     // worker

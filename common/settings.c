@@ -85,8 +85,12 @@ static const struct opt_def defs[] = {
          "frames that differ by more are of two scenes: nothing is made between them (1: there are no cuts)"),
 
     ENUM("resume", resume, "auto", "auto,never", FREE, "Running", "go on where an interrupted run stopped"),
-    BOOL("live", 0, live, OPT_LATER | FREE, "Running", "live input with bounded latency"),
-    INT("latency_ms", latency_ms, "0", 0, 60000, "MS", OPT_LATER | FREE, "Running", "bound for live input"),
+    BOOL(
+        "live", 0, live, FREE, "Running",
+        "one input as it comes (an address, a camera, a pipe, - for standard input, or a file at its own pace); frames "
+        "that would be late are dropped, and counted"),
+    INT("latency_ms", latency_ms, "500", 1, 60000, "MS", FREE, "Running",
+        "with --live: a frame that has waited so long for a worker is dropped"),
     ENUM("progress", progress, "auto", "auto,bar,plain,json,off", FREE, "Running", "how progress is shown"),
     TEXT("report", 0, report, "", "FILE", FREE, "Running", "write a JSON report"),
     ENUM("log_level", log_level, "warn", "off,error,warn,info,debug,trace", FREE, "Running", "how much is logged"),

@@ -33,6 +33,7 @@ struct reel_stat_row {
     _Atomic uint64_t busy_us;   // time spent working, not waiting
     _Atomic uint64_t run_us;    // worker: inside the network; decoder: in the codec; aggregator: in the encoder
     _Atomic uint64_t bytes_out; // aggregator: written
+    _Atomic uint64_t dropped;   // decoder: frames of a live input for which there was no room
     _Atomic uint32_t job;       // being worked on
     _Atomic uint32_t frame;
     _Atomic uint32_t said; // messages sent in all, when it ends by itself; 0 before

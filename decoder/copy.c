@@ -22,6 +22,8 @@ enum container {
     CONTAINER_MKV,
     CONTAINER_WEBM,
     CONTAINER_TS,
+    CONTAINER_FLV,
+    CONTAINER_RTSP,
 };
 
 enum way {
@@ -44,7 +46,10 @@ enum group {
 struct copy_stream {
     enum way way;
     enum group group;
-    uint32_t id; // in the pack
+    bool cover;
+    bool adts;      // AAC that has its configuration before each frame: it goes into
+    uint8_t asc[2]; // an AudioSpecificConfig (ISO 14496-3, 1.6.2.1)
+    uint32_t id;    // in the pack
     int64_t last_dts;
     int64_t packets;
     struct subtitle *subtitle;
@@ -58,7 +63,10 @@ struct copy {
     enum container container;
     const char *container_name;
     struct reel_pack_writer *writer;
-    struct copy_stream *streams; // [demux->n_streams]
+    struct copy_stream *streams; // [n_streams]
+    unsigned n_streams;
+    bool live;                  // the part is read while it grows; demux is another thread's then,
+    struct reel_kept kept_live; // and this was found before
     uint32_t n_written;
     int seen[GROUPS], kept[GROUPS];
     bool has_metadata;
@@ -78,8 +86,21 @@ static const struct {
     {"m2ts", "mpegts", CONTAINER_TS},
 };
 
+// As the aggregator sends live video.
+static void find_container_of_url(struct copy *c)
+{
+    bool flv = !strncasecmp(c->job.output, "rtmp", 4), rtsp = !strncasecmp(c->job.output, "rtsp", 4);
+    c->container = flv ? CONTAINER_FLV : rtsp ? CONTAINER_RTSP : CONTAINER_TS;
+    c->container_name = flv ? "flv" : rtsp ? "rtsp" : "ts";
+    c->format = av_guess_format(flv ? "flv" : rtsp ? "rtsp" : "mpegts", NULL, NULL);
+}
+
 static void find_container(struct copy *c)
 {
+    if (reel_is_url(c->job.output)) {
+        find_container_of_url(c);
+        return;
+    }
     const char *dot = strrchr(c->job.output, '.');
     for (size_t i = 0; dot && i < sizeof containers / sizeof containers[0]; i++) {
         if (strcasecmp(dot + 1, containers[i].extension)) continue;
@@ -114,9 +135,26 @@ static bool ts_holds(enum AVCodecID codec)
     }
 }
 
+static bool rtsp_holds(enum AVCodecID codec)
+{
+    switch (codec) { // nor does this one
+    case AV_CODEC_ID_AAC:
+    case AV_CODEC_ID_AC3:
+    case AV_CODEC_ID_MP2:
+    case AV_CODEC_ID_MP3:
+    case AV_CODEC_ID_OPUS:
+    case AV_CODEC_ID_PCM_ALAW:
+    case AV_CODEC_ID_PCM_MULAW:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool holds(const struct copy *c, enum AVCodecID codec)
 {
     if (codec == AV_CODEC_ID_NONE) return false;
+    if (c->container == CONTAINER_RTSP) return rtsp_holds(codec);
     if (c->container == CONTAINER_TS) return ts_holds(codec);
     // Listed by the muxer, but only written as an experiment.
     if (codec == AV_CODEC_ID_TRUEHD && (c->container == CONTAINER_MP4 || c->container == CONTAINER_MOV)) return false;
@@ -315,11 +353,44 @@ static void say_lost(const struct copy *c, const AVStream *st, const char *why)
               elsewhere && c->container != CONTAINER_MKV ? "; an .mkv output would" : "");
 }
 
+// Live outputs have their header before the first packet, from which muxers take
+// this otherwise: AAC as MPEG-TS has it, with an ADTS header (ISO 14496-3, 1.A.3.2)
+// on each frame.
+static void know_aac(const AVStream *st, struct copy_stream *s, struct reel_pack_stream *r)
+{
+    static const int rates[] = {96000, 88200, 64000, 48000, 44100, 32000, 24000,
+                                22050, 16000, 12000, 11025, 8000,  7350};
+    const AVCodecParameters *par = st->codecpar;
+    if (par->codec_id != AV_CODEC_ID_AAC || par->extradata_size) return;
+    // The core is what counts: spectral band replication doubles its rate, parametric stereo its channels.
+    bool doubled = par->profile == FF_PROFILE_AAC_HE || par->profile == FF_PROFILE_AAC_HE_V2;
+    int rate = doubled ? par->sample_rate / 2 : par->sample_rate, index = 0, channels = par->ch_layout.nb_channels;
+    while (index < 13 && rates[index] != rate) index++;
+    if (par->profile == FF_PROFILE_AAC_HE_V2) channels = 1;
+    if (channels == 8) channels = 7;
+    if (index == 13 || channels < 1 || channels > 7) return;
+    int type = doubled || par->profile < 0 || par->profile > 3 ? 2 : par->profile + 1; // 2: LC
+    s->asc[0] = (uint8_t)(type << 3 | index >> 1);
+    s->asc[1] = (uint8_t)(index << 7 | channels << 3);
+    s->adts = true;
+    r->extradata = s->asc;
+    r->extradata_bytes = sizeof s->asc;
+}
+
+static void strip_adts(const struct copy_stream *s, struct reel_pack_packet *r)
+{
+    if (!s->adts || r->bytes < 10 || r->data[0] != 0xff || (r->data[1] & 0xf0) != 0xf0) return;
+    uint32_t head = r->data[1] & 1 ? 7 : 9; // without, with a checksum
+    r->data += head;
+    r->bytes -= head;
+}
+
 static enum reel_err open_stream(struct copy *c, unsigned i, struct reel_pack_stream *record)
 {
     const AVStream *st = c->demux->fmt->streams[i];
     struct copy_stream *s = &c->streams[i];
     s->way = way_of(c, st, &s->group);
+    s->cover = st->disposition & AV_DISPOSITION_ATTACHED_PIC;
     s->last_dts = INT64_MIN;
     if (s->way == WAY_SKIP) return REEL_OK;
     c->seen[s->group]++;
@@ -327,6 +398,7 @@ static enum reel_err open_stream(struct copy *c, unsigned i, struct reel_pack_st
     snprintf(why, sizeof why, ".%s does not hold it", c->container_name);
     if (s->way != WAY_LOSE) {
         fill_parameters(c, st, record);
+        if (c->live) know_aac(st, s, record);
         if (s->way == WAY_ATTACH) fill_cover(st, record);
         if (s->way == WAY_CONVERT && open_conversion(c, st, s, record)) {
             s->way = WAY_LOSE;
@@ -422,16 +494,18 @@ static enum reel_err put_cover(struct copy *c, unsigned i)
     return reel_pack_put_packet(c->writer, &record);
 }
 
-static enum reel_err open_part(struct copy *c)
+static enum reel_err open_part(struct copy *c, uint32_t attempt)
 {
     struct reel_pack_stream *record = malloc(sizeof *record);
-    c->streams = calloc(c->demux->n_streams, sizeof *c->streams);
+    c->n_streams = c->demux->n_streams;
+    c->streams = calloc(c->n_streams, sizeof *c->streams);
     if (!record || !c->streams) {
         free(record);
         return reel_fail(REEL_ERR_NOMEM, "could not copy streams of \"%s\": no memory", c->job.input);
     }
     char path[REEL_PATH_BYTES];
-    enum reel_err err = reel_pack_create(reel_copy_part_path(&c->job, path), &c->writer);
+    enum reel_err err = c->live ? reel_pack_create_live(reel_live_copy_path(&c->job, attempt, path), &c->writer)
+                                : reel_pack_create(reel_copy_part_path(&c->job, path), &c->writer);
     for (unsigned i = 0; i < c->demux->n_streams && !err; i++) err = open_stream(c, i, record);
     free(record);
     if (!err) err = put_globals(c);
@@ -442,77 +516,7 @@ static enum reel_err open_part(struct copy *c)
     return err;
 }
 
-enum reel_err copy_open(const struct reel_job *job, struct demux *demux, const struct notes *notes,
-                        struct copy **out_copy)
-{
-    *out_copy = NULL;
-    struct copy *c = calloc(1, sizeof *c);
-    if (!c) return reel_fail(REEL_ERR_NOMEM, "could not copy streams of \"%s\": no memory", job->input);
-    c->job = *job;
-    c->demux = demux;
-    c->notes = notes;
-    if (job->kind == REEL_OUTPUT_VIDEO) find_container(c);
-    enum reel_err err = c->format && demux->fmt ? open_part(c) : REEL_OK;
-    if (err) copy_close(&c);
-    *out_copy = c;
-    return err;
-}
-
-void copy_close(struct copy **copy)
-{
-    struct copy *c = *copy;
-    if (!c) return;
-    reel_pack_abandon(&c->writer);
-    for (unsigned i = 0; c->streams && i < c->demux->n_streams; i++) subtitle_close(&c->streams[i].subtitle);
-    free(c->streams);
-    free(c);
-    *copy = NULL;
-}
-
-// ---- packets --------------------------------------------------------------
-
-// Timestamps that rise, as every muxer wants them.
-static void fix_times(struct copy_stream *s, struct reel_pack_packet *r)
-{
-    if (r->dts == INT64_MIN) r->dts = r->pts;
-    if (r->dts == INT64_MIN) r->dts = s->last_dts == INT64_MIN ? 0 : s->last_dts + 1;
-    if (s->last_dts != INT64_MIN && r->dts <= s->last_dts) r->dts = s->last_dts + 1;
-    if (r->pts == INT64_MIN || r->pts < r->dts) r->pts = r->dts;
-    s->last_dts = r->dts;
-}
-
-enum reel_err copy_packet(struct copy *c, AVPacket *packet)
-{
-    if (!c->writer) return REEL_OK;
-    struct copy_stream *s = &c->streams[packet->stream_index];
-    bool cover = c->demux->fmt->streams[packet->stream_index]->disposition & AV_DISPOSITION_ATTACHED_PIC;
-    if ((s->way != WAY_COPY && s->way != WAY_CONVERT) || cover || packet->size <= 0) return REEL_OK;
-    struct reel_pack_packet r = {
-        .stream = s->id,
-        .pts = packet->pts,
-        .dts = packet->dts,
-        .duration = packet->duration,
-        .flags = (uint32_t)packet->flags,
-        .bytes = (uint32_t)packet->size,
-        .data = packet->data,
-    };
-    if (s->way == WAY_CONVERT) {
-        int bytes = subtitle_convert(s->subtitle, packet, &r.data, &r.duration);
-        if (!bytes) return REEL_OK;
-        r.bytes = (uint32_t)bytes;
-        r.dts = r.pts;
-    }
-    for (int i = 0; i < packet->side_data_elems && r.n_side < REEL_PACK_MAX_SIDE && s->way == WAY_COPY; i++) {
-        const AVPacketSideData *side = &packet->side_data[i];
-        if (side->size <= UINT32_MAX)
-            r.side[r.n_side++] = (struct reel_pack_side){side->type, (uint32_t)side->size, side->data};
-    }
-    fix_times(s, &r);
-    s->packets++;
-    return reel_pack_put_packet(c->writer, &r);
-}
-
-// ---- the end --------------------------------------------------------------
+// ---- what is kept --------------------------------------------------------
 
 static uint8_t kept_state(const struct copy *c, enum group group)
 {
@@ -543,14 +547,12 @@ static void say_unasked(const struct copy *c, struct reel_kept *kept)
     if (av_dict_count(fmt->metadata)) kept->metadata = REEL_KEPT_UNASKED;
 }
 
-enum reel_err copy_finish(struct copy *c, struct reel_kept *out_kept, uint64_t *out_bytes, uint8_t out_sha256[32])
+static void fill_kept(const struct copy *c, struct reel_kept *out_kept)
 {
     *out_kept = (struct reel_kept){0};
-    *out_bytes = 0;
-    memset(out_sha256, 0, 32);
     if (!c->writer) {
         say_unasked(c, out_kept);
-        return REEL_OK;
+        return;
     }
     out_kept->audio = kept_state(c, GROUP_AUDIO);
     out_kept->subtitles = kept_state(c, GROUP_SUBTITLES);
@@ -558,6 +560,109 @@ enum reel_err copy_finish(struct copy *c, struct reel_kept *out_kept, uint64_t *
     out_kept->other = kept_state(c, GROUP_OTHER);
     out_kept->chapters = c->chapters;
     out_kept->metadata = c->has_metadata ? REEL_KEPT_ALL : REEL_KEPT_NONE;
+}
+
+// ---- begin -----------------------------------------------------------------
+
+static enum reel_err open_copy(const struct reel_job *job, struct demux *demux, const struct notes *notes, bool live,
+                               uint32_t attempt, struct copy **out_copy)
+{
+    *out_copy = NULL;
+    struct copy *c = calloc(1, sizeof *c);
+    if (!c) return reel_fail(REEL_ERR_NOMEM, "could not copy streams of \"%s\": no memory", job->input);
+    c->job = *job;
+    c->demux = demux;
+    c->notes = notes;
+    c->live = live;
+    if (job->kind == REEL_OUTPUT_VIDEO || job->kind == REEL_OUTPUT_STREAM) find_container(c);
+    enum reel_err err = c->format && demux->fmt ? open_part(c, attempt) : REEL_OK;
+    if (err) copy_close(&c);
+    *out_copy = c;
+    return err;
+}
+
+enum reel_err copy_open(const struct reel_job *job, struct demux *demux, const struct notes *notes,
+                        struct copy **out_copy)
+{
+    return open_copy(job, demux, notes, false, 0, out_copy);
+}
+
+enum reel_err copy_open_live(const struct reel_job *job, struct demux *demux, const struct notes *notes,
+                             uint32_t attempt, struct reel_kept *out_kept, struct copy **out_copy)
+{
+    enum reel_err err = open_copy(job, demux, notes, true, attempt, out_copy);
+    if (err) return err;
+    fill_kept(*out_copy, out_kept);
+    (*out_copy)->kept_live = *out_kept;
+    (*out_copy)->demux = NULL;
+    return REEL_OK;
+}
+
+void copy_close(struct copy **copy)
+{
+    struct copy *c = *copy;
+    if (!c) return;
+    reel_pack_abandon(&c->writer);
+    for (unsigned i = 0; c->streams && i < c->n_streams; i++) subtitle_close(&c->streams[i].subtitle);
+    free(c->streams);
+    free(c);
+    *copy = NULL;
+}
+
+// ---- packets --------------------------------------------------------------
+
+// Timestamps that rise, as every muxer wants them.
+static void fix_times(struct copy_stream *s, struct reel_pack_packet *r)
+{
+    if (r->dts == INT64_MIN) r->dts = r->pts;
+    if (r->dts == INT64_MIN) r->dts = s->last_dts == INT64_MIN ? 0 : s->last_dts + 1;
+    if (s->last_dts != INT64_MIN && r->dts <= s->last_dts) r->dts = s->last_dts + 1;
+    if (r->pts == INT64_MIN || r->pts < r->dts) r->pts = r->dts;
+    s->last_dts = r->dts;
+}
+
+enum reel_err copy_packet(struct copy *c, AVPacket *packet)
+{
+    if (!c->writer) return REEL_OK;
+    struct copy_stream *s = &c->streams[packet->stream_index];
+    if ((s->way != WAY_COPY && s->way != WAY_CONVERT) || s->cover || packet->size <= 0) return REEL_OK;
+    struct reel_pack_packet r = {
+        .stream = s->id,
+        .pts = packet->pts,
+        .dts = packet->dts,
+        .duration = packet->duration,
+        .flags = (uint32_t)packet->flags,
+        .bytes = (uint32_t)packet->size,
+        .data = packet->data,
+    };
+    strip_adts(s, &r);
+    if (s->way == WAY_CONVERT) {
+        int bytes = subtitle_convert(s->subtitle, packet, &r.data, &r.duration);
+        if (!bytes) return REEL_OK;
+        r.bytes = (uint32_t)bytes;
+        r.dts = r.pts;
+    }
+    for (int i = 0; i < packet->side_data_elems && r.n_side < REEL_PACK_MAX_SIDE && s->way == WAY_COPY; i++) {
+        const AVPacketSideData *side = &packet->side_data[i];
+        if (side->size <= UINT32_MAX)
+            r.side[r.n_side++] = (struct reel_pack_side){side->type, (uint32_t)side->size, side->data};
+    }
+    fix_times(s, &r);
+    s->packets++;
+    return reel_pack_put_packet(c->writer, &r);
+}
+
+// ---- the end --------------------------------------------------------------
+
+enum reel_err copy_finish(struct copy *c, struct reel_kept *out_kept, uint64_t *out_bytes, uint8_t out_sha256[32])
+{
+    if (c->live)
+        *out_kept = c->kept_live;
+    else
+        fill_kept(c, out_kept);
+    *out_bytes = 0;
+    memset(out_sha256, 0, 32);
+    if (!c->writer) return REEL_OK;
     if (!c->n_written && !c->has_metadata && c->chapters != REEL_KEPT_ALL) {
         reel_pack_abandon(&c->writer);
         return REEL_OK;

@@ -17,7 +17,12 @@ struct copy;
 // only pictures or results make no part. Errors: IO, NOMEM.
 enum reel_err copy_open(const struct reel_job *job, struct demux *demux, const struct notes *notes,
                         struct copy **out_copy);
-// Removes an unfinished part. Accepts &NULL.
+// The copy part of a live input's attempt (reel_live_copy_path), which the aggregator
+// reads while it grows; demux is not touched after this. Packets get their final
+// timestamps from the caller. copy_finish() says that no more come.
+enum reel_err copy_open_live(const struct reel_job *job, struct demux *demux, const struct notes *notes,
+                             uint32_t attempt, struct reel_kept *out_kept, struct copy **out_copy);
+// Removes an unfinished part (a live one stays). Accepts &NULL.
 void copy_close(struct copy **copy);
 // A packet of any stream but the processed one. Errors: IO (damage is no error).
 enum reel_err copy_packet(struct copy *copy, AVPacket *packet);

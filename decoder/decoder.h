@@ -21,6 +21,7 @@ void notes_say(const struct notes *notes, int level, const char *fmt, ...) __att
 struct lane;
 struct scan;
 struct demux_pool;
+struct live;
 struct nvdec;
 
 struct decoder {
@@ -31,6 +32,7 @@ struct decoder {
     uint32_t *scans;         // jobs that wait for their scan, in order
     uint32_t n_scans, room_scans;
     struct scan *scan; // of scans[0], when it has begun
+    struct live *live; // the live input, from its scan or first lane on; NULL without --live
     struct notes scan_notes;
     uint32_t turn;   // the lane that is served first next time
     uint64_t copies; // into slots, all lanes
@@ -45,6 +47,8 @@ enum reel_err decoder_listen(struct decoder *d);
 // One step of the scan and of each lane. *out_worked is false when all of them
 // wait for the coordinator.
 enum reel_err decoder_step(struct decoder *d, bool *out_worked);
+// Opens the live input of a job; resume: as in live.h.
+enum reel_err decoder_open_live(struct decoder *d, uint32_t job, const struct reel_rec_open *resume);
 // Library versions for the journal.
 const char *decoder_build(char *buf, size_t bytes);
 

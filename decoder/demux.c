@@ -36,8 +36,13 @@ static const char *const formats[] = {
     "gxf",      "h263",      "h261",     "vc1",       "vc1test",      "dirac",    "dnxhd",    "vvc",
     "png_pipe", "jpeg_pipe", "bmp_pipe", "tiff_pipe", "webp_pipe",    "ppm_pipe", "pgm_pipe", "pam_pipe",
     "dpx_pipe", "exr_pipe",  "j2k_pipe", "qoi_pipe",  "jpegls_pipe",  "wav",      "mp3",      "flac",
-    "aac",      "ac3",       "eac3",     "aiff",      "dts",          "w64",
+    "aac",      "ac3",       "eac3",     "aiff",      "dts",          "w64",      NULL,
 };
+
+const char *const *demux_formats(void)
+{
+    return formats;
+}
 
 static const char *av_reason(int code, char buf[AV_ERROR_MAX_STRING_SIZE])
 {
@@ -72,7 +77,7 @@ static int64_t io_seek(void *opaque, int64_t offset, int whence)
 }
 
 // Any other file that a demuxer asks for: a playlist's entries, references.
-static int io_open_refused(AVFormatContext *fmt, AVIOContext **pb, const char *url, int flags, AVDictionary **options)
+int demux_refuse_file(AVFormatContext *fmt, AVIOContext **pb, const char *url, int flags, AVDictionary **options)
 {
     reel_warn("demux", "the input asked for another file (\"%.200s\"): refused", url);
     *pb = NULL;
@@ -102,7 +107,7 @@ static enum reel_err open_descriptor(struct demux *d)
 
 static bool format_known(const char *names)
 {
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+    for (size_t i = 0; formats[i]; i++) {
         size_t len = strlen(formats[i]);
         for (const char *p = names; (p = strstr(p, formats[i])); p += len)
             if ((p == names || p[-1] == ',') && (p[len] == 0 || p[len] == ',')) return true;
@@ -129,7 +134,7 @@ static enum reel_err open_format(struct demux *d)
     if (!d->fmt) return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": no memory", d->name);
     d->fmt->pb = d->io;
     d->fmt->flags |= AVFMT_FLAG_CUSTOM_IO;
-    d->fmt->io_open = io_open_refused;
+    d->fmt->io_open = demux_refuse_file;
     AVDictionary *options = NULL;
     av_dict_set(&options, "protocol_whitelist", "none", 0);
     r = avformat_open_input(&d->fmt, "", format, &options);
@@ -260,8 +265,9 @@ static enum reel_err open_clocks(struct demux *d)
 
 static enum reel_err open_file(struct demux *d, const struct reel_settings *settings)
 {
-    enum reel_err err = open_descriptor(d);
-    if (!err) err = open_format(d);
+    bool beside = d->live && d->live->kind != REEL_INPUT_FILE;
+    enum reel_err err = beside ? demux_live_connect(d) : open_descriptor(d);
+    if (!err && !d->fmt) err = open_format(d);
     if (!err) err = check_headers(d);
     if (err) return err;
     probe_streams(d, settings);
@@ -273,7 +279,8 @@ static enum reel_err open_file(struct demux *d, const struct reel_settings *sett
     if ((err = check_video(d))) return err;
     d->made_pts = d->fmt->iformat->flags & AVFMT_NOTIMESTAMPS;
     d->estimates_dts = strstr(d->fmt->iformat->name, "matroska");
-    d->may_splice = !strcmp(d->fmt->iformat->name, "mpegts") || !strcmp(d->fmt->iformat->name, "mpeg");
+    d->may_splice = !strcmp(d->fmt->iformat->name, "mpegts") || !strcmp(d->fmt->iformat->name, "mpeg") ||
+                    (d->live && d->live->kind == REEL_INPUT_NETWORK);
     d->frame_rate = rate_of(d, st, settings);
     d->time_base = d->made_pts ? av_inv_q(d->frame_rate) : st->time_base;
     return open_clocks(d);
@@ -310,10 +317,16 @@ static void release(struct demux *d)
 
 static enum reel_err open_input(struct demux *d, const struct reel_settings *settings)
 {
-    return images_is_pattern(d->name) ? open_images(d, settings) : open_file(d, settings);
+    return !d->live && images_is_pattern(d->name) ? open_images(d, settings) : open_file(d, settings);
 }
 
 enum reel_err demux_open(const struct reel_job *job, const struct reel_settings *settings, struct demux **out_demux)
+{
+    return demux_open_live(job, settings, NULL, out_demux);
+}
+
+enum reel_err demux_open_live(const struct reel_job *job, const struct reel_settings *settings,
+                              const struct demux_live *live, struct demux **out_demux)
 {
     struct demux *d = calloc(1, sizeof *d);
     enum reel_err err = REEL_OK;
@@ -321,6 +334,7 @@ enum reel_err demux_open(const struct reel_job *job, const struct reel_settings 
     if (!d) return reel_fail(REEL_ERR_NOMEM, "could not open video \"%s\": no memory", job->input);
     d->fd = -1;
     d->video = -1;
+    d->live = live;
     d->job = job->id;
     d->settings = settings;
     d->name = strdup(job->input);
@@ -444,6 +458,8 @@ static enum reel_err read_failed(const struct demux *d, int code)
     char reason[AV_ERROR_MAX_STRING_SIZE];
     if (d->io_errno) return reel_fail(REEL_ERR_IO, "could not read video \"%s\": %s", d->name, strerror(d->io_errno));
     if (code == AVERROR(ENOMEM)) return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": no memory", d->name);
+    if (code != AVERROR_EOF && d->live && reel_input_reopens(d->live->kind))
+        return reel_fail(REEL_ERR_IO, "%s", code == AVERROR_EXIT ? "nothing came any more" : av_reason(code, reason));
     if (code != AVERROR_EOF) reel_debug("demux", "\"%s\" ends early: %s", d->name, av_reason(code, reason));
     return REEL_EOF;
 }
@@ -459,7 +475,10 @@ enum reel_err demux_read(struct demux *d, AVPacket *packet)
     }
     for (;;) {
         int r = av_read_frame(d->fmt, packet);
-        if (r == AVERROR(EAGAIN)) continue;
+        if (r == AVERROR(EAGAIN)) {
+            if (d->live) demux_live_pause(d);
+            continue;
+        }
         if (r < 0) return read_failed(d, r);
         if ((unsigned)packet->stream_index < d->n_streams) break;
         av_packet_unref(packet); // a stream that was not there when the file was opened
@@ -546,6 +565,17 @@ enum reel_err demux_seek(struct demux *d, const struct reel_entry *e, AVPacket *
             "could not read video \"%s\": packet %lld is not what the scan saw\nthe file was changed during the run",
             d->name, (long long)e->packet_no);
     return err;
+}
+
+bool demux_go_to(struct demux *d, int64_t pts)
+{
+    if (!d->fmt || d->made_pts) return false;
+    struct demux_clock *clock = &d->clocks[d->video];
+    if (av_seek_frame(d->fmt, d->video, pts + clock->start, AVSEEK_FLAG_BACKWARD) < 0) return false;
+    for (unsigned i = 0; i < d->n_streams; i++) d->clocks[i].last = AV_NOPTS_VALUE;
+    clock->last = pts + clock->start;
+    d->moved = true;
+    return true;
 }
 
 enum reel_err demux_rewind(struct demux *d)

@@ -10,6 +10,7 @@
 #ifndef REEL_DECODER_DEMUX_H
 #define REEL_DECODER_DEMUX_H
 
+#include "common/input.h"
 #include "common/job.h"
 #include "common/media.h"
 #include "common/settings.h"
@@ -25,7 +26,15 @@ struct demux_clock {
     int64_t own;      // where this is added to its timestamps
 };
 
-// Plain data for the other parts; written by demux.c and images.c alone.
+// A live input: what it is, and what ends waiting for it.
+struct demux_live {
+    enum reel_input_kind kind;
+    int fd;                    // PIPE: is read, and not closed
+    int stop_fd;               // PIPE: readable when reading is to end
+    AVIOInterruptCB interrupt; // of what libav waits for
+};
+
+// Plain data for the other parts; written by demux.c, demux_live.c and images.c alone.
 struct demux {
     // the video stream
     AVCodecParameters *par;
@@ -53,6 +62,7 @@ struct demux {
     // an image sequence
     struct images *images;
 
+    const struct demux_live *live; // borrowed; NULL: a file that was scanned, or is
     uint32_t job;
     _Atomic uint64_t *progress; // one up per packet, so that a long way to an entry is no hang; may be NULL
     char *name;
@@ -62,13 +72,18 @@ struct demux {
 // Opens job's input and picks its video stream. Errors: INPUT, IO, UNSUPPORTED,
 // LIMIT, NOMEM; the text names the file, the reason and what to do.
 enum reel_err demux_open(const struct reel_job *job, const struct reel_settings *settings, struct demux **out_demux);
+// The same for an input that is read as it comes: no lane ever seeks in it. live is
+// borrowed until demux_close().
+enum reel_err demux_open_live(const struct reel_job *job, const struct reel_settings *settings,
+                              const struct demux_live *live, struct demux **out_demux);
 // Accepts &NULL.
 void demux_close(struct demux **demux);
 // For lanes: only packets of the video stream are wanted.
 void demux_video_only(struct demux *demux);
 
 // The next packet (of any stream; images: video). EOF at the end or where
-// the file is damaged beyond reading on; IO when the disk failed.
+// the file is damaged beyond reading on; IO when the disk failed, or a network or
+// device input broke off.
 enum reel_err demux_read(struct demux *demux, AVPacket *packet);
 // Goes to an entry so that its packet is read next: by position or index, and
 // from the start when that does not lead to it. INPUT when the file does not
@@ -94,6 +109,20 @@ void demux_pool_destroy(struct demux_pool **pool);
 struct demux *demux_pool_take(struct demux_pool *pool, uint32_t job);
 _Atomic uint64_t *demux_pool_progress(const struct demux_pool *pool);
 void demux_pool_put(struct demux_pool *pool, struct demux **demux);
+
+// Goes back to where decoding of a live file can start for the frame at pts (in the
+// video's time base); false: it is where it was.
+bool demux_go_to(struct demux *demux, int64_t pts);
+
+// ---- demux_live.c, for demux.c ---------------------------------------------
+
+// Sets d->io (a pipe) or d->fmt (network, device) up. Errors: as demux_open().
+enum reel_err demux_live_connect(struct demux *demux);
+// libav has nothing yet and did not wait: waits a little.
+void demux_live_pause(const struct demux *demux);
+// Formats that are read from anywhere, NULL behind the last.
+const char *const *demux_formats(void);
+int demux_refuse_file(AVFormatContext *fmt, AVIOContext **pb, const char *url, int flags, AVDictionary **options);
 
 // ---- images.c: numbered images ---------------------------------------------
 

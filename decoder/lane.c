@@ -10,17 +10,20 @@
 #include "common/life.h"
 #include "common/log.h"
 #include "decoder/flight.h"
+#include "decoder/live.h"
 #include "decoder/nvdec.h"
 #include "decoder/segment.h"
 #include "decoder/upload.h"
 
 struct lane {
     uint32_t lane, epoch, job;
-    struct reel_ring *ring; // of the child
-    struct segment *segment;
+    struct reel_ring *ring;  // of the child
+    struct segment *segment; // NULL: of a live input,
+    struct live *live;       // which is the process's
     struct reel_media media;
     struct upload upload;
     AVFrame *frame; // decoded, waits for its slot when has_frame
+    AVFrame *newer; // live: takes the place of one that finds no room
     bool has_frame, decoded_all, ended;
     int64_t pts, duration;
     uint32_t next, window_end; // frames below next are written, or on their way
@@ -38,6 +41,17 @@ static enum reel_err open_flight(struct decoder *d, struct lane *l)
 {
     if (l->ring->on_gpu && d->nvdec) return flight_create(&flight_cuda, nvdec_stream(d->nvdec), &l->flight);
     return flight_create(l->ring->on_device && !l->ring->on_gpu ? &flight_host : NULL, NULL, &l->flight);
+}
+
+// The process's live input, opened here when an earlier process had it before.
+static enum reel_err begin_live(struct decoder *d, const struct reel_rec_open *r, struct lane *l)
+{
+    if (!(l->newer = av_frame_alloc())) return reel_fail(REEL_ERR_NOMEM, "could not open lane %u: no memory", r->lane);
+    enum reel_err err = d->live ? REEL_OK : decoder_open_live(d, r->job, r);
+    if (err) return err;
+    l->live = d->live;
+    live_begin(l->live, r);
+    return REEL_OK;
 }
 
 enum reel_err lane_open(struct decoder *d, const struct reel_rec_open *r, struct lane **out_lane)
@@ -71,7 +85,7 @@ enum reel_err lane_open(struct decoder *d, const struct reel_rec_open *r, struct
     if (upload_av_format(r->in.format) == AV_PIX_FMT_NONE)
         err = reel_fail(REEL_ERR_PROTO, "could not open lane %u: the decoder does not write this slot format", r->lane);
     if (!err) err = open_flight(d, l);
-    if (!err) err = segment_open(&p, d->pool, &l->segment);
+    if (!err) err = r->live ? begin_live(d, r, l) : segment_open(&p, d->pool, &l->segment);
     if (err) lane_close(d, &l);
     *out_lane = l;
     return err;
@@ -81,10 +95,17 @@ void lane_close(struct decoder *d, struct lane **lane)
 {
     struct lane *l = *lane;
     if (!l) return;
+    if (l->live) {
+        // What nobody was told of comes to nothing.
+        const struct flight_frame *oldest = l->flight ? flight_oldest(l->flight) : NULL;
+        reel_stat_add(&d->child.row->dropped, l->has_frame + (oldest ? l->next - oldest->n : 0));
+        live_pause(l->live);
+    }
     flight_destroy(&l->flight);
     segment_close(&l->segment, d->pool);
     upload_fini(&l->upload);
     av_frame_free(&l->frame);
+    av_frame_free(&l->newer);
     av_frame_free(&l->fetched);
     free(l->staging);
     free(l);
@@ -104,6 +125,23 @@ uint32_t lane_job(const struct lane *l)
 uint32_t lane_next(const struct lane *l)
 {
     return l->next;
+}
+
+// Whether there is room for the frame that waits, or for the one to come.
+static bool may_write(const struct lane *l)
+{
+    return l->next < l->window_end && !flight_full(l->flight);
+}
+
+void lane_stop(struct decoder *d, struct lane *l)
+{
+    if (!l->live || l->ended) return;
+    live_stop(l->live);
+    l->decoded_all = true;
+    if (!l->has_frame || may_write(l)) return;
+    reel_stat_add(&d->child.row->dropped, 1);
+    av_frame_unref(l->frame);
+    l->has_frame = false;
 }
 
 void lane_window(struct lane *l, uint32_t end)
@@ -210,10 +248,21 @@ static enum reel_err tell(struct decoder *d, struct lane *l, bool *out_worked)
     return err == REEL_AGAIN ? REEL_OK : err;
 }
 
+static void read_ledger(const struct lane *l, struct segment_ledger *out)
+{
+    struct live_ledger live;
+    if (!l->live) {
+        segment_ledger(l->segment, out);
+        return;
+    }
+    live_ledger(l->live, &live);
+    *out = (struct segment_ledger){.packets = live.packets, .unreadable = live.unreadable, .filtered = live.filtered};
+}
+
 static enum reel_err end_lane(struct decoder *d, struct lane *l)
 {
     struct segment_ledger ledger;
-    segment_ledger(l->segment, &ledger);
+    read_ledger(l, &ledger);
     struct reel_rec_lane_end end = {.lane = l->lane,
                                     .epoch = l->epoch,
                                     .frames = l->next - l->context,
@@ -231,6 +280,30 @@ static enum reel_err end_lane(struct decoder *d, struct lane *l)
     return reel_bus_post(d->child.bus, REEL_BUS_HUB, REEL_MSG_LANE_END, &end);
 }
 
+// Of a live input the next frame is taken whether there is room or not: one that
+// still waits for its slot is dropped for it.
+static enum reel_err fetch_live(struct decoder *d, struct lane *l, bool *out_worked)
+{
+    int64_t pts, duration;
+    enum reel_err err = live_next(l->live, l->newer, &pts, &duration, out_worked);
+    uint64_t lost = live_lost(l->live);
+    if (lost) reel_stat_add(&d->child.row->dropped, lost);
+    int64_t run_us = live_run_us(l->live);
+    if (run_us > l->run_us) reel_stat_add(&d->child.row->run_us, (uint64_t)(run_us - l->run_us));
+    l->run_us = run_us;
+    if (err == REEL_EOF) l->decoded_all = true;
+    if (err) return err == REEL_AGAIN || err == REEL_EOF ? REEL_OK : err;
+    if (l->has_frame) {
+        reel_stat_add(&d->child.row->dropped, 1);
+        av_frame_unref(l->frame);
+    }
+    av_frame_move_ref(l->frame, l->newer);
+    l->pts = pts;
+    l->duration = duration;
+    l->has_frame = true;
+    return REEL_OK;
+}
+
 static enum reel_err fetch(struct decoder *d, struct lane *l)
 {
     enum reel_err err = segment_next(l->segment, l->frame, &l->pts, &l->duration);
@@ -240,12 +313,6 @@ static enum reel_err fetch(struct decoder *d, struct lane *l)
     if (!err) l->has_frame = true;
     if (err == REEL_EOF) l->decoded_all = true;
     return err == REEL_AGAIN || err == REEL_EOF ? REEL_OK : err;
-}
-
-// Whether there is room for the frame that waits, or for the one to come.
-static bool may_write(const struct lane *l)
-{
-    return l->next < l->window_end && !flight_full(l->flight);
 }
 
 uint64_t lane_oldest_copy(const struct lane *l)
@@ -270,17 +337,22 @@ enum reel_err lane_step(struct decoder *d, struct lane *l, bool *out_worked)
     if (l->ended) return REEL_OK;
     enum reel_err err = tell(d, l, out_worked);
     if (err) return err;
-    if (l->decoded_all) {
+    if (l->decoded_all && !l->has_frame) {
         if (flight_oldest(l->flight)) return REEL_OK;
         *out_worked = true;
         return end_lane(d, l);
     }
-    if (l->has_frame && !may_write(l)) return REEL_OK;
-    *out_worked = true;
+    if (l->has_frame && !may_write(l) && (!l->live || l->decoded_all)) return REEL_OK;
+    bool worked = true;
     atomic_store_explicit(&d->child.row->job, l->job, memory_order_relaxed);
     atomic_store_explicit(&d->child.row->frame, l->next, memory_order_relaxed);
-    if (!l->has_frame && (err = fetch(d, l))) return err;
-    if (!l->has_frame || !may_write(l)) return REEL_OK;
+    if (l->live && !l->decoded_all && (!l->has_frame || !may_write(l)))
+        err = fetch_live(d, l, &worked);
+    else if (!l->has_frame)
+        err = fetch(d, l);
+    *out_worked |= worked;
+    if (err || !l->has_frame || !may_write(l)) return err;
+    *out_worked = true;
     err = write_slot(d, l);
     return err ? err : tell(d, l, out_worked);
 }

@@ -17,6 +17,8 @@ uint32_t lane_job(const struct lane *lane);
 // Number of the frame that is worked on, for failures.
 uint32_t lane_next(const struct lane *lane);
 void lane_window(struct lane *lane, uint32_t end);
+// Of a live input: it ends here.
+void lane_stop(struct decoder *d, struct lane *lane);
 // One bounded step; *out_worked is false when the lane waits for its window or
 // for a copy, or has ended. Posts DECODED and LANE_END.
 enum reel_err lane_step(struct decoder *d, struct lane *lane, bool *out_worked);

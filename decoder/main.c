@@ -3,19 +3,38 @@
 // The decoder process: scans inputs for the plan, decodes segments into the
 // input rings. Started by the coordinator, one or more per run; it holds no
 // state that cannot be made again from the input file.
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "common/life.h"
 #include "common/log.h"
 #include "decoder/decoder.h"
+#include "decoder/live.h"
 #include "decoder/nvdec.h"
 
 // DECODED of small pictures goes out in groups no closer than this.
 #define TELL_US 250
+// A live input may have nothing for as long as it likes.
+#define ALIVE_MS 500
 
 static void set_state(struct decoder *d, enum reel_stat_state state)
 {
     atomic_store_explicit(&d->child.row->state, state, memory_order_relaxed);
+}
+
+// A live input rings when it has something; while it has nothing this process lives, and says so.
+static enum reel_err wait_for_more(struct decoder *d)
+{
+    bool rung = false;
+    int bell = d->live ? live_bell(d->live) : -1;
+    enum reel_err err = reel_bus_wait(d->child.bus, &bell, &rung, d->live ? 1 : 0, d->live ? ALIVE_MS : -1);
+    uint64_t count;
+    if (rung && read(bell, &count, sizeof count) < 0 && errno != EAGAIN)
+        return reel_fail(REEL_ERR_IO, "could not read an event descriptor: %s", strerror(errno));
+    if (d->live) reel_stat_add(&d->child.row->progress, 1);
+    return err == REEL_AGAIN ? REEL_OK : err;
 }
 
 static enum reel_err serve(struct decoder *d)
@@ -30,8 +49,7 @@ static enum reel_err serve(struct decoder *d)
         if (err) return err;
         if (worked) continue;
         set_state(d, REEL_STATE_IDLE);
-        err = reel_bus_wait(d->child.bus, NULL, NULL, 0, -1);
-        if (err && err != REEL_AGAIN) return err;
+        if ((err = wait_for_more(d))) return err;
     }
     return REEL_OK;
 }

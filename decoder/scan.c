@@ -17,6 +17,7 @@
 #include "decoder/copy.h"
 #include "decoder/decode.h"
 #include "decoder/entry.h"
+#include "decoder/facts.h"
 #include "decoder/filter.h"
 #include "decoder/nvdec.h"
 #include "decoder/timing.h"
@@ -196,67 +197,16 @@ static enum reel_err refuse_no_frame(const struct scan *s)
                      s->job.input, (long long)s->packets, *why ? ": " : "", why);
 }
 
-static void fill_side(struct scan *s)
-{
-    struct reel_media *m = &s->media;
-    const uint8_t *mastering = NULL, *light = NULL;
-    size_t mastering_bytes = 0, light_bytes = 0;
-    if (s->demux->fmt) {
-        const AVStream *st = s->demux->fmt->streams[s->demux->video];
-        mastering = av_stream_side_find(st, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, &mastering_bytes);
-        light = av_stream_side_find(st, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, &light_bytes);
-    }
-    const AVFrameSideData *sd = av_frame_get_side_data(s->frame, AV_FRAME_DATA_MASTERING_DISPLAY_METADATA);
-    if (!mastering && sd) mastering = sd->data, mastering_bytes = sd->size;
-    sd = av_frame_get_side_data(s->frame, AV_FRAME_DATA_CONTENT_LIGHT_LEVEL);
-    if (!light && sd) light = sd->data, light_bytes = sd->size;
-    if (mastering && mastering_bytes <= sizeof m->mastering) {
-        memcpy(m->mastering, mastering, mastering_bytes);
-        m->mastering_bytes = (uint32_t)mastering_bytes;
-        m->flags |= REEL_MEDIA_HAS_MASTERING;
-    }
-    if (light && light_bytes >= sizeof(AVContentLightMetadata)) {
-        const AVContentLightMetadata *level = (const AVContentLightMetadata *)light;
-        m->max_cll = level->MaxCLL;
-        m->max_fall = level->MaxFALL;
-        m->flags |= REEL_MEDIA_HAS_LIGHT_LEVEL;
-    }
-}
-
 static enum reel_err fill_picture(struct scan *s)
 {
-    struct reel_media *m = &s->media;
-    const AVFrame *f = s->frame;
-    struct upload_choice choice;
-    enum reel_err err = upload_choose((enum AVPixelFormat)f->format, &choice);
-    if (err) return reel_fail_prefix(err, "video \"%s\": ", s->job.input);
-    m->width = (uint32_t)f->width;
-    m->height = (uint32_t)f->height;
-    m->format = choice.format;
-    const AVPixFmtDescriptor *source = av_pix_fmt_desc_get((enum AVPixelFormat)(s->source_format - 1));
-    m->source_depth = source ? (uint32_t)source->comp[0].depth : choice.format.depth;
-    m->colour = upload_colour(f, choice.format);
-    // Gray pictures of image files use all values, also where the file does not say so.
-    if (s->demux->still && choice.format.layout == REEL_PIX_GRAY && !m->colour.range_known)
-        m->colour.full_range = m->colour.range_known = 1;
-    m->sar = (struct reel_rational){f->sample_aspect_ratio.num, f->sample_aspect_ratio.den};
-    if (m->sar.num <= 0 || m->sar.den <= 0) m->sar = (struct reel_rational){0, 1};
-    m->rotation = filter_rotation(s->filter);
-    if (choice.drops_alpha)
-        notes_say(s->notes, REEL_LOG_WARN, "\"%s\": the pictures' transparency is not kept", s->job.input);
-    if (av_frame_interlaced(f)) { // behind --pre_filter, which may have made whole pictures
-        m->flags |= REEL_MEDIA_INTERLACED;
-        if (av_frame_top_first(f)) m->flags |= REEL_MEDIA_TOP_FIRST;
-        notes_say(s->notes, REEL_LOG_WARN,
-                  "\"%s\" is interlaced: its fields stay woven, and the model sees them so\nto make whole pictures of "
-                  "them first: --pre_filter bwdif=send_frame",
-                  s->job.input);
-    }
-    struct reel_geometry g; // proves that a slot can hold it
-    err = reel_geometry_init(&g, m->format, m->width, m->height, REEL_INPUT_AUX_BYTES);
-    if (err) return reel_fail_prefix(err, "video \"%s\": ", s->job.input);
-    fill_side(s);
-    return REEL_OK;
+    const AVStream *stream = s->demux->fmt ? s->demux->fmt->streams[s->demux->video] : NULL;
+    struct facts_ask ask = {.name = s->job.input,
+                            .notes = s->notes,
+                            .source = (enum AVPixelFormat)(s->source_format - 1),
+                            .still = s->demux->still,
+                            .rotation = filter_rotation(s->filter)};
+    if (stream) facts_of_stream(stream, &s->media);
+    return facts_of_picture(&ask, s->frame, &s->media);
 }
 
 // The container's average where the timestamps agree with it (it is exact,

@@ -15,6 +15,7 @@
 #include "decoder/decoder.h"
 #include "decoder/demux.h"
 #include "decoder/lane.h"
+#include "decoder/live.h"
 #include "decoder/nvdec.h"
 #include "decoder/scan.h"
 
@@ -31,7 +32,8 @@ void notes_say(const struct notes *notes, int level, const char *fmt, ...)
 static void note_scan(void *ctx, int level, const char *text)
 {
     struct decoder *d = ctx;
-    reel_child_note(&d->child, level, d->scan ? scan_job(d->scan) : d->scans[0], "%s", text);
+    uint32_t job = d->live ? live_job(d->live) : d->scan ? scan_job(d->scan) : d->scans[0];
+    reel_child_note(&d->child, level, job, "%s", text);
 }
 
 // libav's own words: about damage, mostly; every one of them is noise for a user.
@@ -80,6 +82,7 @@ void decoder_fini(struct decoder *d)
 {
     for (uint32_t i = 0; d->lanes && i < d->child.lanes; i++) lane_close(d, &d->lanes[i]);
     free(d->lanes);
+    live_close(&d->live);
     scan_close(&d->scan);
     free(d->scans);
     nvdec_destroy(&d->nvdec);
@@ -147,6 +150,12 @@ static void on_window(struct decoder *d, const struct reel_rec_window *r)
     if (lane && lane_epoch(lane) == r->epoch) lane_window(lane, r->end);
 }
 
+static void on_stop(struct decoder *d, const struct reel_rec_lane *r)
+{
+    struct lane *lane = r->lane < d->child.lanes ? d->lanes[r->lane] : NULL;
+    if (lane && lane_epoch(lane) == r->epoch) lane_stop(d, lane);
+}
+
 static enum reel_err dispatch(struct decoder *d, enum reel_msg_type type, const void *record)
 {
     switch (type) {
@@ -158,6 +167,9 @@ static enum reel_err dispatch(struct decoder *d, enum reel_msg_type type, const 
         return on_close(d, record);
     case REEL_MSG_WINDOW:
         on_window(d, record);
+        return REEL_OK;
+    case REEL_MSG_STOP:
+        on_stop(d, record);
         return REEL_OK;
     case REEL_MSG_FREE_RING:
         reel_child_ring_free(&d->child, record);
@@ -203,10 +215,35 @@ static enum reel_err post_scan(struct decoder *d, struct scan_result *r)
     return err ? err : reel_bus_post(d->child.bus, REEL_BUS_HUB, REEL_MSG_SCANNED, &r->scanned);
 }
 
+enum reel_err decoder_open_live(struct decoder *d, uint32_t job, const struct reel_rec_open *resume)
+{
+    struct live_params params = {.settings = &d->child.settings,
+                                 .fd = d->child.input_fd,
+                                 .nvdec = d->nvdec,
+                                 .notes = &d->scan_notes,
+                                 .resume = resume};
+    enum reel_err err = reel_jobs_get(d->child.jobs, job, &params.job);
+    return err ? err : live_open(&params, &d->live);
+}
+
+// A live input is not read through: its first frame says what it is.
+static enum reel_err step_live_scan(struct decoder *d, bool *out_worked)
+{
+    uint32_t id = d->scans[0];
+    struct scan_result result = {0};
+    enum reel_err err = d->live ? REEL_OK : decoder_open_live(d, id, NULL);
+    if (!err) err = live_scan(d->live, &result.scanned);
+    *out_worked = err != REEL_AGAIN;
+    if (err == REEL_AGAIN) return REEL_OK;
+    d->n_scans = 0;
+    return err ? reel_child_failed(&d->child, REEL_SCOPE_JOB, err, id, 0, 0, REEL_NO_FRAME) : post_scan(d, &result);
+}
+
 // The scan that waits longest, a few milliseconds of it.
 static enum reel_err step_scan(struct decoder *d, bool *out_worked)
 {
     if (!d->n_scans) return REEL_OK;
+    if (d->child.settings.live) return step_live_scan(d, out_worked);
     *out_worked = true;
     uint32_t id = d->scans[0];
     struct scan_result result;
@@ -275,6 +312,9 @@ enum reel_err decoder_step(struct decoder *d, bool *out_worked)
         if (d->lanes[i]) err = step_lane(d, i, out_worked);
     }
     if (d->child.lanes) d->turn = (d->turn + 1) % d->child.lanes;
+    bool idled = false;
+    if (!err && d->live && !d->n_scans) err = live_idle(d->live, &idled);
+    *out_worked |= idled;
     if (!err && !*out_worked) err = await_copy(d, &waited, &held);
     bool busy = *out_worked || held;
     *out_worked |= waited;

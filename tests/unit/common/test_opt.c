@@ -58,8 +58,7 @@ static void refused(void)
     CHECK_HAS(reel_fail_text(), "onednn");
     CHECK_INT(PARSE("--model"), REEL_ERR_CONFIG);
     CHECK_HAS(reel_fail_text(), "needs a value");
-    CHECK_INT(PARSE("--live"), REEL_ERR_CONFIG);
-    CHECK_HAS(reel_fail_text(), "not available in this build");
+    CHECK_INT(PARSE("--latency_ms", "0"), REEL_ERR_CONFIG);
 }
 
 static void file(void)
@@ -94,7 +93,7 @@ static void file_errors(void)
         {"\nio = {\n mean = \"a\"; };", "f.cfg:3:"},
         {"threads = 0;", "f.cfg:1:"},
         {"threads = ", "f.cfg:1:"},
-        {"live = true;", "not available"},
+        {"latency_ms = 0;", "f.cfg:1:"},
         {"demo = true;", "command-line only"},
         {"io = { deep = { x = 1; }; };", "unknown key"},
     };

@@ -22,6 +22,7 @@ struct rig {
     reel_peer peer;
     int pidfd;
     struct reel_ring rings[LANES];
+    struct reel_stat_page *page;
     struct reel_msg msg;
     uint32_t at; // records of msg used
     char bus_path[128];
@@ -61,10 +62,9 @@ static bool start(struct rig *r, const char *const *inputs, uint32_t n)
     struct reel_job jobs[4];
     for (uint32_t i = 0; i < n; i++) jobs[i] = (struct reel_job){i, REEL_OUTPUT_NULL, inputs[i], "null:", clip_dir};
     int settings_fd, jobs_fd, stat_fd, in_fds[LANES], out_fds[LANES];
-    struct reel_stat_page *page;
     char *text = opt_dump(reel_settings_table(), &clip_settings, false);
     bool ok = !reel_shm_publish("settings", text, strlen(text), &settings_fd) &&
-              !reel_jobs_publish(jobs, n, &jobs_fd) && !reel_stat_create(&stat_fd, &page) &&
+              !reel_jobs_publish(jobs, n, &jobs_fd) && !reel_stat_create(&stat_fd, &r->page) &&
               !reel_bus_open_hub(r->bus_path, &r->bus);
     free(text);
     for (int i = 0; i < LANES && ok; i++)
@@ -152,7 +152,9 @@ static void open_lane(struct rig *r, uint32_t lane, uint32_t epoch, const struct
         .media = s->media,
         .start_pts = INT64_MIN,
         .end_pts = INT64_MAX,
+        .live = clip_settings.live,
     };
+    if (open.live) open.start_pts = 0;
     reel_geometry_init(&open.in, s->media.format, s->media.width, s->media.height, REEL_INPUT_AUX_BYTES);
     reel_ring_configure(&r->rings[lane], epoch, SLOTS, &open.in);
     post(r, REEL_MSG_OPEN_LANE, &open);
@@ -287,12 +289,71 @@ static void test_failures(void)
     CHECK_INT(stop(&rig), 0);
 }
 
+// A live file whose window is shut: it is decoded on to its end, and the newest frame
+// has the slot when one is free. Another attempt goes on behind the last frame.
+static void test_live(void)
+{
+    char path[256];
+    if (!make(path, sizeof path)) SKIP("there is no ffmpeg command to make clips with");
+    struct rig rig;
+    struct reel_rec_scanned s;
+    clip_settings.live = true;
+    CHECK(start(&rig, (const char *[]){path}, 1));
+    int64_t begin = reel_now_us();
+    CHECK(scan(&rig, 0, &s));
+    CHECK_INT(s.media.n_frames, -1); // nobody has read it to its end
+    CHECK_INT(s.media.width, 192);
+    open_lane(&rig, 0, 1, &s, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct reel_rec_decoded *f = await(&rig, REEL_MSG_DECODED);
+        CHECK(f && f->n == i);
+        CHECK_INT(f->pts, i * 512); // of 1/12288 s: 24 a second
+    }
+    // Nothing more is told of; what the decoder drops can be seen on the page.
+    while (atomic_load(&rig.page->row[0].dropped) < 45 && reel_now_us() - begin < 60000000)
+        reel_bus_wait(rig.bus, NULL, NULL, 0, 20);
+    CHECK(reel_now_us() - begin > 1700000); // 46 frames at 24 a second: at its own pace
+    CHECK_INT(atomic_load(&rig.page->row[0].dropped), 45);
+    post(&rig, REEL_MSG_WINDOW, &(struct reel_rec_window){0, 1, 3});
+    const struct reel_rec_decoded *f = await(&rig, REEL_MSG_DECODED);
+    CHECK(f && f->n == 2);
+    CHECK_INT(f->pts, 47 * 512);
+    const struct reel_rec_lane_end *end = await(&rig, REEL_MSG_LANE_END);
+    CHECK(end);
+    CHECK_INT(end->frames, 3);
+    CHECK_INT(end->packets, 48);
+    CHECK_INT(stop(&rig), 0);
+    // In another process: from where the first one was.
+    CHECK(start(&rig, (const char *[]){path}, 1));
+    struct reel_rec_open open = {.live = 1,
+                                 .epoch = 2,
+                                 .segment = 1,
+                                 .in_slots = SLOTS,
+                                 .window_end = SLOTS,
+                                 .media = s.media,
+                                 .start_pts = 40 * 512 + 1,
+                                 .end_pts = INT64_MAX};
+    reel_geometry_init(&open.in, s.media.format, s.media.width, s.media.height, REEL_INPUT_AUX_BYTES);
+    reel_ring_configure(&rig.rings[0], 2, SLOTS, &open.in);
+    post(&rig, REEL_MSG_OPEN_LANE, &open);
+    f = await(&rig, REEL_MSG_DECODED);
+    CHECK(f && f->n == 0);
+    CHECK_INT(f->pts, 41 * 512);
+    // The user wants no more.
+    post(&rig, REEL_MSG_STOP, &(struct reel_rec_lane){0, 2});
+    end = await(&rig, REEL_MSG_LANE_END);
+    CHECK(end && end->frames >= 1 && end->frames < 7);
+    CHECK_INT(stop(&rig), 0);
+    clip_settings.live = false;
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
         {"lanes and windows", test_lanes},
         {"epochs", test_epochs},
         {"failures", test_failures},
+        {"live", test_live},
     };
     program = argv[0];
     clip_begin();
