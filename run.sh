@@ -236,12 +236,24 @@ use_fallback_libraries() {
 child=0
 forward() { ((child)) && kill -s "$1" "$child" 2>/dev/null || true; }
 
+# A live input does not come again: there is nothing to resume.
+is_live() {
+    local word
+    for word in "$@"; do
+        case ${word,,} in
+        --live | --live=true | --live=1 | --live=yes | --live=on) return 0 ;;
+        esac
+    done
+    return 1
+}
+
 # The coordinator, again with resume when it was killed by a signal; not for
 # ever: a run that is killed five times has another problem.
 run_coordinator() {
     [[ -z ${VIRTUAL_ENV-} && -d $root/.venv ]] && export VIRTUAL_ENV=$root/.venv # cuDNN may lie there
     use_fallback_libraries
-    local tries=0 rc
+    local tries=0 most=5 rc
+    if is_live "$@"; then most=1; fi
     trap 'forward INT' INT
     trap 'forward TERM' TERM
     trap 'forward HUP' HUP
@@ -254,9 +266,13 @@ run_coordinator() {
             rc=0
             wait "$child" || rc=$?
         done
-        if ((rc <= 128 || rc == 130 || rc == 143 || ++tries >= 5)); then return "$rc"; fi
+        if ((rc <= 128 || rc == 130 || rc == 143 || ++tries >= most)); then break; fi
         say "reelmill: the coordinator ended with signal $((rc - 128)); starting it again"
     done
+    if ((most == 1 && rc > 128 && rc != 130 && rc != 143)); then
+        say "reelmill: the coordinator ended with signal $((rc - 128)); the output has what had come by then"
+    fi
+    return "$rc"
 }
 
 # ---- demo ---------------------------------------------------------------------

@@ -17,6 +17,7 @@
 #include "coordinator/dispatch.h"
 #include "coordinator/inputs.h"
 #include "coordinator/journal.h"
+#include "coordinator/late.h"
 #include "coordinator/ledger.h"
 #include "coordinator/memory.h"
 #include "coordinator/metrics/metrics.h"
@@ -72,6 +73,22 @@ struct job_segment {
     struct journal_segment committed;
 };
 
+// A live job: attempts at its input, one after the other, each a segment.
+struct job_live {
+    bool over;                 // the input has ended: no further attempt
+    bool asked;                // the decoder was told to end it
+    bool cut_off;              // it ended because it could not be gone on with
+    int64_t stop_us;           // when the user wanted the end, 0
+    int stops;                 // signals that were that wish
+    int64_t next_us;           // when the next attempt may begin
+    uint32_t barren;           // attempts in a row without a frame
+    int64_t last_pts, last_us; // of the last frame decoded, and when; INT64_MIN: none yet
+    uint64_t seen_dropped;     // of the decoder's count: is in the ledger
+    uint64_t earlier;          // frames that aggregators before this one wrote
+    uint32_t latency_us[REEL_LATENCIES];
+    uint32_t file; // number of the output's file
+};
+
 // One input and its output.
 struct job {
     const struct reel_job *spec;
@@ -97,11 +114,13 @@ struct job {
     uint32_t n_segments, n_committed;
     uint32_t next_pending; // no segment below is PENDING
     struct journal *journal;
+    bool has_journal;           // it was begun, open or not
     struct journal_content old; // of an earlier run
     struct poison poison;
     struct ledger ledger;
     uint64_t frames_committed, frames_resumed;
     uint64_t frames_out; // of the finished file
+    struct job_live live;
 
     enum reel_err error_code;
     char error[REEL_TEXT_BYTES + 64];
@@ -133,6 +152,7 @@ struct run {
     char *config_text;   // what output bytes depend on
     double only_seconds; // --verify: so much of each input; 0: all
     int settings_fd, jobs_fd, stat_fd;
+    int input_fd;      // a live input that is a pipe; -1
     int collective_fd; // through which workers share what they read; -1: each reads alone
     struct reel_stat_page *stat;
     struct reel_bus *bus;
@@ -171,6 +191,7 @@ struct run {
     int64_t cpu_at_first[REEL_STAGES], cpu_us[REEL_STAGES]; // CPU time of each stage, then, and from then on
     int64_t cpu_until_us;                                   // when the latter was read
     uint64_t frames_taken, frames_given;
+    double live_wait_us; // of a live input's frames from decoding to TAKEN, lately
 
     bool failed; // the run as a whole
     enum reel_err failed_code;
@@ -223,6 +244,31 @@ void jobs_quarantine(struct run *run, struct job *job, uint32_t segment, uint32_
 // Whether p owes an answer about a job.
 bool jobs_owes(const struct run *run, const struct proc *p);
 uint64_t jobs_quarantined(const struct job *job);
+
+// ---- live.c: what is different with --live ---------------------------------------
+// Opens a pipe that is the input, so that no process's death loses it. Errors: CONFIG.
+enum reel_err live_init(struct run *run);
+// A stop signal: true when the run ends properly by itself now, false when it must be interrupted.
+bool live_stop(struct run *run, int64_t now_us);
+// Begins the next attempt when it is time; true when the output can be finished.
+bool live_step(struct run *run, struct job *job, int64_t now_us);
+// Where the timestamps of the attempt that begins now go on.
+int64_t live_start_pts(const struct job *job, int64_t now_us);
+void live_on_decoded(struct run *run, struct job *job, struct lane *lane, uint32_t n, int64_t now_us);
+// The account of an attempt whose frames the aggregator has written, and of one that was lost with it.
+void live_account(struct run *run, struct job *job, const struct lane *lane, const struct reel_rec_committed *rec,
+                  struct ledger_entry *out);
+void live_lost(struct run *run, struct job *job, const struct lane *lane);
+// A frame was decoded for an attempt that was already given up.
+void live_on_stale(struct job *job, const struct lane *lane, const struct reel_rec_decoded *rec);
+// At the end: what the decoder dropped behind the last attempt.
+void live_settle(struct run *run, struct job *job);
+// The input cannot be gone on with: what there is of the output is finished. False: there is nothing.
+bool live_cut_off(struct run *run, struct job *job, const char *text);
+// Frames dropped so far, those of lanes in progress included.
+uint64_t live_dropped(const struct run *run);
+// An aggregator is gone: what it wrote is not in the next one's count.
+void live_on_aggregator_gone(struct run *run);
 
 // ---- flow.c, flow_open.c, flow_gone.c ---------------------------------------
 enum reel_err flow_init(struct run *run);
@@ -292,6 +338,8 @@ struct shares {
     uint32_t cores;
     uint64_t segments; // of all jobs
     bool no_cuts;      // inputs cannot be cut into more
+    bool live;         // the input is
+    bool dropped;      // and some of its frames were late
 };
 // Pure: which stage bounded the run, and a line for a person with what would help.
 void report_judge(const struct shares *in, struct bottleneck *out);

@@ -104,7 +104,7 @@ static uint32_t room(const struct dispatch *d, const struct dispatch_worker *w, 
     // A second batch hides the way of the messages, but its last frame comes
     // two batches from now: it must not be the one that a window waits for.
     if (w->frame_us <= 0) return 0;
-    double ahead = d->ahead_us / w->frame_us, most = 2.0 * w->batch;
+    double ahead = d->ahead_us / w->frame_us, most = d->live_ahead_us > 0 ? 0 : 2.0 * w->batch;
     if (ahead > most) most = ahead;
     double fits = rate > 0 ? 0.5 * window / (rate * w->frame_us) : most;
     if (fits < 2.0 * w->batch) return 0;
@@ -274,6 +274,7 @@ bool dispatch_next(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, int
     double rate = dispatch_rate(d);
     uint32_t window = frames_in_window(lanes, n_lanes);
     d->ahead_us = ahead_us(lanes, n_lanes);
+    if (d->live_ahead_us > 0 && d->live_ahead_us < d->ahead_us) d->ahead_us = d->live_ahead_us;
     for (uint32_t i = 0; i < d->n; i++) {
         struct dispatch_worker *w = &d->worker[i];
         if (w->held)

@@ -37,9 +37,10 @@ struct dispatch_worker {
 struct dispatch {
     uint32_t n;
     struct dispatch_worker worker[LANE_MAX_WORKERS];
-    int64_t remaining; // frames of the run not yet given, -1 unknown
-    double ahead_us;   // of work that a worker may hold now
-    int late_factor;   // a head frame is late after this many times the usual time
+    int64_t remaining;    // frames of the run not yet given, -1 unknown
+    double ahead_us;      // of work that a worker may hold now
+    double live_ahead_us; // the same with a live input, where it is short; 0: none is live
+    int late_factor;      // a head frame is late after this many times the usual time
 };
 
 struct dispatch_item {

@@ -6,7 +6,10 @@
 
 #include <unistd.h>
 
+#include "common/life.h"
 #include "common/log.h"
+
+#define WAIT_SHARE 0.1 // of the newest frame in what is shown of a live input's latency
 
 _Static_assert(LANE_MAX_PARTS == REEL_MAX_PARTS, "lanes.h includes no message");
 _Static_assert(LANE_CONTEXT == REEL_FRAME_CONTEXT, "lanes.h includes no message");
@@ -122,6 +125,11 @@ void flow_give_up(struct run *run, uint32_t l)
     if (lane->state != LANE_OPEN) return;
     struct job *job = flow_job_of(run, lane);
     struct job_segment *s = &job->segments[lane->p.segment];
+    if (run->settings.live) {
+        close_lane(run, l);
+        live_lost(run, job, lane);
+        return;
+    }
     if (s->state == SEGMENT_ACTIVE) s->state = SEGMENT_PENDING;
     if (lane->p.segment < job->next_pending) job->next_pending = lane->p.segment;
     close_lane(run, l);
@@ -175,8 +183,13 @@ void flow_on_decoded(struct run *run, struct proc *p, const struct reel_rec_deco
     if (!lane || !flow_is_bound(run, p, rec->lane)) return;
     enum lane_result result = lane_on_decoded(lane, rec->epoch, rec->n, rec->flags, rec->pts, rec->duration);
     flow_judge(p, result, "DECODED", rec->lane, rec->n);
+    if (result == LANE_STALE && run->settings.live) live_on_stale(flow_job_of(run, lane), lane, rec);
     if (result != LANE_OK) return;
     struct job *job = flow_job_of(run, lane);
+    if (run->settings.live) {
+        live_on_decoded(run, job, lane, rec->n, reel_now_us());
+        supervise_on_progress(p); // there may be no end to it
+    }
     if (!job->poison.count) return;
     const struct poison_frame *f = poison_find(&job->poison, lane->p.segment, rec->n);
     if (!f) return;
@@ -196,6 +209,7 @@ void flow_on_lane_end(struct run *run, struct proc *p, const struct reel_rec_lan
                                                       .unreadable = rec->unreadable,
                                                       .filtered = rec->filtered,
                                                       .decoded = rec->frames};
+    flow_job_of(run, lane)->live.over = true;
     supervise_on_progress(p);
 }
 
@@ -219,22 +233,29 @@ void flow_on_taken(struct run *run, struct proc *p, const struct reel_rec_taken 
 {
     struct lane *lane = flow_lane_of(run, p, rec->lane);
     if (!lane || !flow_is_bound(run, p, rec->lane)) return;
+    const struct lane_frame *f = run->settings.live ? lane_frame_of(lane, rec->n) : NULL;
+    int64_t decoded_us = f ? f->decoded_us : 0;
     enum lane_result result = lane_on_taken(lane, rec->epoch, rec->n);
     flow_judge(p, result, "TAKEN", rec->lane, rec->n);
-    if (result == LANE_OK) run->frames_taken += run_rate(run);
+    if (result != LANE_OK) return;
+    run->frames_taken += run_rate(run);
+    if (!f) return;
+    run->live_wait_us += WAIT_SHARE * ((double)(reel_now_us() - decoded_us) - run->live_wait_us);
+    supervise_on_progress(p);
 }
 
 void flow_on_committed(struct run *run, struct proc *p, const struct reel_rec_committed *rec)
 {
     struct lane *lane = flow_lane_of(run, p, rec->lane);
     if (!lane || !flow_is_bound(run, p, rec->lane)) return;
-    const uint32_t rate = run_rate(run);
-    enum lane_result result = rec->frames % rate ? LANE_BAD : lane_on_committed(lane, rec->epoch, rec->frames / rate);
+    const uint32_t rate = run_rate(run), frames = rec->frames + rec->unsent;
+    enum lane_result result = frames % rate ? LANE_BAD : lane_on_committed(lane, rec->epoch, frames / rate);
     flow_judge(p, result, "COMMITTED", rec->lane, rec->frames);
     if (result != LANE_OK) return;
     struct job *job = flow_job_of(run, lane);
     struct ledger_entry ledger = run->io[rec->lane].ledger;
     ledger.encoded = rec->frames;
+    if (run->settings.live) live_account(run, job, lane, rec, &ledger);
     ledger.quarantined = poison_quarantined(&job->poison, lane->p.segment);
     uint32_t segment = lane->p.segment;
     supervise_on_progress(p);
@@ -339,6 +360,8 @@ static void fill_idle_lanes(struct run *run, int64_t now_us)
 void flow_step(struct run *run, int64_t now_us)
 {
     fill_idle_lanes(run, now_us);
+    for (uint32_t l = 0; l < run->n_lanes && run->settings.live; l++)
+        late_drop(&run->lanes[l], now_us, (int64_t)run->settings.latency_ms * 1000);
     for (uint32_t l = 0; l < run->n_lanes; l++)
         if (run->lanes[l].state == LANE_OPEN) lane_goes_on(run, l);
     hand_out(run, now_us);

@@ -102,7 +102,14 @@ static void bound_stage_gone(struct run *run, const struct supervise_death *deat
         struct lane *lane = &run->lanes[l];
         if (lane->state == LANE_IDLE || !flow_is_bound(run, p, l) || !lane_has_member(lane, flow_member_of(p)))
             continue;
-        if (lane->state == LANE_OPEN && death->by_itself) suspect_segment(run, p, l, alone, death->why);
+        if (run->settings.live && lane->state == LANE_OPEN && p->stage == REEL_DECODER && !run->io[l].rings.place.in) {
+            flow_drop_member(run, l, flow_member_of(p));
+            lane_cut_short(lane); // what it told of is in its slots
+            continue;
+        }
+        // An attempt is not tried again, and its frames have other numbers in the next.
+        if (!run->settings.live && lane->state == LANE_OPEN && death->by_itself)
+            suspect_segment(run, p, l, alone, death->why);
         // Killed from outside again and again: with one segment at a time it gets somewhere.
         if (lane->state == LANE_OPEN && p->idle_deaths >= 3)
             flow_job_of(run, lane)->segments[lane->p.segment].suspect = true;
@@ -158,6 +165,12 @@ void flow_on_lane_failed(struct run *run, struct proc *p, const struct reel_rec_
     }
     if (!flow_is_bound(run, p, rec->lane)) return;
     snprintf(p->text, sizeof p->text, "%s", rec->text);
+    if (run->settings.live) {
+        progress_pause(run->progress);
+        reel_warn("flow", "%s %u: %s", supervise_stage_name(p->stage), p->index, rec->text);
+        flow_give_up(run, rec->lane);
+        return;
+    }
     // Reported, not crashed: the guilty lane is known.
     suspect_segment(run, p, rec->lane, true, "failed");
     flow_give_up(run, rec->lane);

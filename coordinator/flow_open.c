@@ -9,6 +9,7 @@
 #define LEAST_WINDOW 8                  // frames in a lane's window beside those the workers hold
 #define EASY_BYTES (UINT64_C(64) << 20) // of a lane's rings, that are taken for longer queues and fewer messages
 #define OUT_SPARES 2                    // for second tries of late frames
+#define LIVE_AT_ENCODER 2               // frames done and not encoded yet, of a live input
 #define DECODER_FRAMES 20               // a codec's own pictures: 16 references and some on the way
 
 // ---- who takes it ---------------------------------------------------------------
@@ -74,6 +75,18 @@ static void place_rings(struct run *run, uint32_t l, const struct job *job, cons
     }
 }
 
+// Of a live input: all frames that may wait find a slot (at 60 a second where the rate
+// is not known), and few are behind the workers, where they wait as well, but cannot
+// be dropped any more.
+static void live_slots(const struct run *run, const struct job *job, uint32_t *slots, uint32_t *out_slots)
+{
+    const struct reel_rational rate = job->scanned.media.frame_rate;
+    double fps = rate.num > 0 && rate.den > 0 ? (double)rate.num / rate.den : 60;
+    if (fps > 240) fps = 240;
+    *out_slots = *slots - LEAST_WINDOW + LIVE_AT_ENCODER;
+    *slots += (uint32_t)(fps * run->settings.latency_ms / 1000);
+}
+
 static void want_of(const struct run *run, const struct job *job, struct memory_want *out)
 {
     uint32_t hold = job->proven.hold_frames < LANE_MAX_SLOTS / 2 ? job->proven.hold_frames : LANE_MAX_SLOTS / 2;
@@ -82,12 +95,15 @@ static void want_of(const struct run *run, const struct job *job, struct memory_
     uint32_t seen = run->model.before + run->model.after;
     uint32_t slots = hold + LEAST_WINDOW + seen + (2 * run->workers * batch + parts - 1) / parts;
     uint32_t easy = slots + LEAST_WINDOW + 4 * run->workers * batch / parts;
-    if (easy * (job->in.slot_bytes + job->proven.out.slot_bytes) <= EASY_BYTES) slots = easy;
+    if (!run->settings.live && easy * (job->in.slot_bytes + job->proven.out.slot_bytes) <= EASY_BYTES) slots = easy;
+    uint32_t out_slots = slots;
+    if (run->settings.live) live_slots(run, job, &slots, &out_slots);
     if (slots > LANE_MAX_SLOTS) slots = LANE_MAX_SLOTS;
+    if (out_slots > LANE_MAX_SLOTS) out_slots = LANE_MAX_SLOTS;
     *out = (struct memory_want){.in_slot_bytes = job->in.slot_bytes,
                                 .out_slot_bytes = job->proven.out.slot_bytes,
                                 .in_slots = slots,
-                                .out_slots = slots,
+                                .out_slots = out_slots,
                                 .least_in_slots = hold + batch + 1 + seen,
                                 .least_out_slots = hold + batch,
                                 .spares = parts > 1 || run->model.stateful ? 0 : OUT_SPARES,
@@ -132,7 +148,7 @@ static enum reel_err reserve(struct lane_io *io, const struct memory_grant *gran
 }
 
 static void fill_open(const struct run *run, uint32_t l, const struct job *job, uint32_t segment,
-                      const struct memory_grant *grant, struct reel_rec_open *out)
+                      const struct memory_grant *grant, int64_t now_us, struct reel_rec_open *out)
 {
     const struct segment *plan = &job->segments[segment].plan;
     *out = (struct reel_rec_open){.lane = l,
@@ -158,7 +174,8 @@ static void fill_open(const struct run *run, uint32_t l, const struct job *job, 
                                   .software = job->segments[segment].crashes[REEL_DECODER] > 0,
                                   .has_entry = plan->has_entry,
                                   .entry = plan->entry,
-                                  .start_pts = plan->start_pts,
+                                  .live = run->settings.live,
+                                  .start_pts = run->settings.live ? live_start_pts(job, now_us) : plan->start_pts,
                                   .end_pts = plan->end_pts};
 }
 
@@ -189,7 +206,7 @@ bool flow_open_lane(struct run *run, uint32_t l, struct job *job, uint32_t segme
         return false;
     }
     run->last_epoch++;
-    fill_open(run, l, job, segment, &grant, &io->open);
+    fill_open(run, l, job, segment, &grant, now_us, &io->open);
     struct lane_params params = {.epoch = run->last_epoch,
                                  .job = job->spec->id,
                                  .segment = segment,

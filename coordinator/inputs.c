@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/hash.h"
+#include "common/input.h"
 
 #define MAX_DEPTH 64
 #define MAX_JOBS 1000000u
@@ -162,9 +163,9 @@ static enum reel_err add_word(struct list *list, const char *word)
             return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": there is no folder \"%s\"", word, folder);
         return add(list, word, base_name(word));
     }
-    if (strstr(word, "://"))
-        return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": network inputs are not available in this build",
-                         word);
+    if (reel_is_url(word) || !strcmp(word, "-"))
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not open input \"%s\": it is read as it comes, once\nfor that use: --live", word);
     if (stat(word, &st)) return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": %s", word, strerror(errno));
     if (!S_ISDIR(st.st_mode)) return add(list, word, base_name(word));
     list->folder = true;
@@ -201,7 +202,7 @@ static bool is_null(const char *output)
 static char *parts_dir_of(const char *output, const char *run_dir, uint32_t id)
 {
     char *out = NULL;
-    if (is_null(output)) return asprintf(&out, "%s/job-%u", run_dir, id) < 0 ? NULL : out;
+    if (is_null(output) || reel_is_url(output)) return asprintf(&out, "%s/job-%u", run_dir, id) < 0 ? NULL : out;
     const char *name = base_name(output);
     char mark[16] = "";
     int bytes = (int)strlen(name);
@@ -276,7 +277,14 @@ static enum reel_err check_output(const struct reel_settings *s, struct reel_job
                          strcmp(job->output, s->trace) ? "input" : "output");
     if (!reel_output_kind_of(job->output, &job->kind, &why))
         return reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": %s", job->output, why);
-    if (job->kind == REEL_OUTPUT_NULL) return REEL_OK;
+    if (job->kind == REEL_OUTPUT_STREAM && !s->live)
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use output \"%s\": only live video is sent to an address\nfor that "
+                         "use: --live",
+                         job->output);
+    if (job->kind == REEL_OUTPUT_NULL || job->kind == REEL_OUTPUT_STREAM) return REEL_OK;
+    // Live video goes to its file at once, and not by parts.
+    if (s->live && job->kind == REEL_OUTPUT_VIDEO) job->kind = REEL_OUTPUT_STREAM;
     if (is_folder(job->output))
         return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it is a folder", job->output);
     if (same_file(job->input, job->output) || !strcmp(job->input, job->output))
@@ -294,7 +302,7 @@ static enum reel_err check_output(const struct reel_settings *s, struct reel_job
     }
     // A journal beside it: an interrupted run of ours goes on.
     bool begun = !access(reel_journal_path(job, path), F_OK) || (done_path && !access(done_path, F_OK));
-    bool resumes = s->resume == SET_RESUME_AUTO && begun;
+    bool resumes = s->resume == SET_RESUME_AUTO && begun && !s->live;
     if (!s->overwrite && !resumes && !access(first, F_OK))
         return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it exists\nto replace it use: -y", first);
     return REEL_OK;
@@ -347,7 +355,7 @@ static enum reel_err check_collisions(const struct inputs *in)
 static bool output_is_folder(const struct reel_settings *s, const struct list *list)
 {
     const char *o = s->output;
-    if (is_null(o)) return false;
+    if (is_null(o) || reel_is_url(o)) return false;
     size_t n = strlen(o);
     return list->folder || list->n > 1 || (n && o[n - 1] == '/') || is_folder(o);
 }
@@ -361,7 +369,10 @@ static enum reel_err make_job(const struct reel_settings *s, const struct found 
     if (many && asprintf(&done, "%s%s.reelmill/%s.done", s->output, slash, name) < 0) done = NULL;
     if (done) *out_done_path = absolute(done);
     const char *output = many ? joined : s->output;
-    job->output = is_null(s->output) ? strdup("null:") : output ? absolute(output) : NULL;
+    job->output = is_null(s->output)              ? strdup("null:")
+                  : output && reel_is_url(output) ? strdup(output)
+                  : output                        ? absolute(output)
+                                                  : NULL;
     job->input = strdup(f->path);
     job->parts_dir = job->output ? parts_dir_of(job->output, run_dir, job->id) : NULL;
     free(name);
@@ -383,13 +394,45 @@ enum reel_err inputs_given(const struct reel_settings *s, int n_words)
     return REEL_OK;
 }
 
+// With --live: one input, which is no folder, no list and no pictures, and need not be a file.
+static enum reel_err add_live(const struct reel_settings *s, struct list *list, const char *const *words, int n_words)
+{
+    const char *word = words[0], *why;
+    enum reel_input_kind kind;
+    struct stat st;
+    if (n_words > 1)
+        return reel_fail(REEL_ERR_CONFIG, "could not read %d inputs live: --live takes one\nstart a command for each",
+                         n_words);
+    if (s->split == SET_SPLIT_SPATIAL)
+        return reel_fail(REEL_ERR_CONFIG, "could not use --split spatial with --live: frames of a live input go whole");
+    if (!reel_input_kind_of(word, &kind, &why))
+        return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": its protocol is not read here\n%s", word, why);
+    if (!strcmp(word, "-") && isatty(STDIN_FILENO))
+        return reel_fail(REEL_ERR_CONFIG, "could not read standard input: it is a terminal\npipe a video to it");
+    bool by_name =
+        kind == REEL_INPUT_FILE || kind == REEL_INPUT_DEVICE || (kind == REEL_INPUT_PIPE && strcmp(word, "-"));
+    if (by_name && stat(word, &st))
+        return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": %s", word, strerror(errno));
+    if (kind == REEL_INPUT_FILE && (!S_ISREG(st.st_mode) || *word == '@'))
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not read input \"%s\" live: it is no video file\n--live takes an address, a camera "
+                         "(/dev/videoN), a pipe, - or a file",
+                         word);
+    size_t n = strlen(s->output);
+    if (n && !is_null(s->output) && !reel_is_url(s->output) && (s->output[n - 1] == '/' || is_folder(s->output)))
+        return reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": live video goes to one file or address",
+                         s->output);
+    return add(list, word, "live");
+}
+
 enum reel_err inputs_collect(const struct reel_settings *s, const char *const *words, int n_words, const char *run_dir,
                              struct inputs *out)
 {
     *out = (struct inputs){0};
     struct list list = {0};
     enum reel_err err = REEL_OK;
-    for (int i = 0; !err && i < n_words; i++) err = add_word(&list, words[i]);
+    if (s->live) err = add_live(s, &list, words, n_words);
+    for (int i = 0; !err && !s->live && i < n_words; i++) err = add_word(&list, words[i]);
     if (!err && !list.n) err = reel_fail(REEL_ERR_CONFIG, "could not find an input: the list is empty");
     if (!err) {
         out->many = output_is_folder(s, &list);

@@ -30,6 +30,7 @@ enum reel_err jobs_init(struct run *run)
         run->jobs[i].done_path = run->inputs.done_paths[i];
         run->jobs[i].lock_fd = -1;
         run->jobs[i].asked_row = NO_ROW;
+        run->jobs[i].live.last_pts = INT64_MIN;
     }
     // Enough to fill the lanes while the next ones are scanned.
     run->max_active = run->n_lanes + run->decoders + 1;
@@ -54,7 +55,8 @@ static void release(struct job *job)
 // A folder without a single committed part is of no use to a resume.
 static void drop_useless_parts(const struct job *job)
 {
-    if (!job->n_committed && !job->old.n_segments && job->holder[0] == 0) reel_remove_tree(job->spec->parts_dir);
+    bool resumable = job->n_committed && job->has_journal; // of a live run nothing is
+    if (!resumable && !job->old.n_segments && job->holder[0] == 0) reel_remove_tree(job->spec->parts_dir);
 }
 
 void jobs_fini(struct run *run)
@@ -111,9 +113,10 @@ static void step_lock(struct run *run, struct job *job, int64_t now_us)
         jobs_fail(run, job, REEL_ERR_CONFIG, text);
         return;
     }
-    if (!err && run->settings.resume == SET_RESUME_NEVER) resume_wipe(job);
+    bool live = run->settings.live; // there is nothing to go on from
+    if (!err && (run->settings.resume == SET_RESUME_NEVER || live)) resume_wipe(job);
     bool done = false;
-    if (!err) err = resume_read(job, &done);
+    if (!err && !live) err = resume_read(job, &done);
     if (err) {
         snprintf(job->holder, sizeof job->holder, "-"); // keep the folder: it is not ours to judge
         jobs_fail(run, job, err, reel_fail_text());
@@ -195,6 +198,10 @@ void jobs_on_scanned(struct run *run, struct proc *p, const struct reel_rec_scan
 
 static enum reel_err plan_job(struct run *run, struct job *job)
 {
+    if (run->settings.live) { // attempts are counted as they come
+        job->segments = calloc(1, sizeof *job->segments);
+        return job->segments ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not plan the attempts: out of memory");
+    }
     const struct reel_media *m = &job->scanned.media;
     const double seconds = run_may_cut(run) ? run->settings.segment_seconds : 0;
     struct segment *plan = plan_segments(m, job->entries, job->n_entries, seconds, &job->n_segments);
@@ -292,6 +299,10 @@ void jobs_on_proven(struct run *run, struct proc *p, const struct reel_rec_prove
         jobs_fail(run, job, REEL_ERR_PROTO, "the aggregator answered with a picture geometry that cannot be");
         return;
     }
+    if (run->settings.live) {
+        next_state(job, JOB_RUN);
+        return;
+    }
     enum reel_err err = resume_begin_journal(run, job);
     if (err) {
         jobs_fail(run, job, err, reel_fail_text());
@@ -386,7 +397,7 @@ void jobs_on_committed(struct run *run, struct job *job, uint32_t segment, const
     memcpy(s->committed.sha256, rec->sha256, 32);
     run->last_commit_us = reel_now_us();
     reel_crash_point("commit.before_journal");
-    enum reel_err err = journal_put_segment(job->journal, &s->committed);
+    enum reel_err err = job->journal ? journal_put_segment(job->journal, &s->committed) : REEL_OK;
     if (err) {
         jobs_fail(run, job, err, reel_fail_text());
         return;
@@ -399,7 +410,7 @@ void jobs_quarantine(struct run *run, struct job *job, uint32_t segment, uint32_
 {
     progress_pause(run->progress);
     reel_warn("jobs", "job %u: frame %u of segment %u crashes a process: it is filled in", job->spec->id, n, segment);
-    enum reel_err err = journal_put_quarantine(job->journal, segment, n);
+    enum reel_err err = job->journal ? journal_put_quarantine(job->journal, segment, n) : REEL_OK;
     if (err) jobs_fail(run, job, err, reel_fail_text());
 }
 
@@ -424,7 +435,7 @@ static void step_mux(struct run *run, struct job *job)
                                .segments = job->n_segments,
                                .media = reel_media_at_rate(&job->scanned.media, run_rate(run)),
                                .kept = job->kept,
-                               .frames = job->frames_committed};
+                               .frames = job->frames_committed - job->live.earlier};
     ask(run, job, REEL_AGGREGATOR, REEL_MSG_MUX, &rec);
 }
 
@@ -444,13 +455,17 @@ void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed 
     char why[256], text[512];
     supervise_on_progress(p);
     int64_t packets = run->only_seconds > 0 ? -1 : job->scanned.media.n_packets;
-    if (!ledger_check(&job->ledger, job->n_segments, packets, (int64_t)rec->frames, why, sizeof why)) {
+    if (run->settings.live) live_settle(run, job);
+    int64_t frames = (int64_t)(rec->frames + job->live.earlier);
+    if (!ledger_check(&job->ledger, job->n_segments, packets, frames, why, sizeof why)) {
         snprintf(text, sizeof text, "the ledger of the job does not balance: %s", why);
         jobs_fail(run, job, REEL_ERR_FAULT, text);
         return;
     }
     job->kept = rec->kept;
-    job->frames_out = rec->frames;
+    job->frames_out = (uint64_t)frames;
+    if (rec->latency_us[REEL_LATENCY_MAX]) memcpy(job->live.latency_us, rec->latency_us, sizeof rec->latency_us);
+    if (rec->file) job->live.file = rec->file;
     if (rec->kept.audio == 0 && job->scanned.kept.audio) merge_kept(&job->kept, &job->scanned.kept);
     say_unreadable(run, job);
     if (job->done_path && job->spec->kind != REEL_OUTPUT_NULL) {
@@ -484,7 +499,9 @@ static void step_job(struct run *run, struct job *job, int64_t now_us)
     if (job->state == JOB_SHAPE && run->model_known) step_shape(run, job);
     if (job->state == JOB_PROVE) step_prove(run, job);
     if (job->state == JOB_CHECK) step_check(run, job);
-    if (job->state == JOB_RUN && job->n_committed == job->n_segments && !flow_open_lanes(run, job->spec->id))
+    bool live = run->settings.live;
+    if (job->state == JOB_RUN && live && live_step(run, job, now_us)) next_state(job, JOB_MUX);
+    if (job->state == JOB_RUN && !live && job->n_committed == job->n_segments && !flow_open_lanes(run, job->spec->id))
         next_state(job, JOB_MUX);
     if (job->state == JOB_MUX) step_mux(run, job);
 }

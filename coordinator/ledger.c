@@ -9,16 +9,18 @@
 bool ledger_add(struct ledger *ledger, const struct ledger_entry *entry, char *out_why, size_t why_bytes)
 {
     const struct ledger_entry *e = entry;
-    if (e->packets < 0 || e->hidden < 0 || e->unreadable < 0 || e->filtered < 0 || e->quarantined < 0) {
+    if (e->packets < 0 || e->hidden < 0 || e->unreadable < 0 || e->filtered < 0 || e->quarantined < 0 ||
+        e->dropped < 0) {
         snprintf(out_why, why_bytes, "a count of the segment is negative");
         return false;
     }
     const int64_t rate = ledger->rate ? ledger->rate : 1;
-    if (e->decoded < 0 || e->encoded / rate != e->decoded || e->encoded % rate || e->quarantined > e->decoded) {
+    if (e->decoded < 0 || e->encoded / rate + e->dropped != e->decoded || e->encoded % rate ||
+        e->quarantined > e->decoded) {
         snprintf(out_why, why_bytes,
                  "%" PRId64 " frames were decoded, %" PRId64 " encoded, %" PRId64 " for each (%" PRId64
-                 " of them filled in)",
-                 e->decoded, e->encoded, rate, e->quarantined);
+                 " of them filled in), %" PRId64 " dropped",
+                 e->decoded, e->encoded, rate, e->quarantined, e->dropped);
         return false;
     }
     if (e->hidden + e->unreadable > e->packets) {
@@ -34,6 +36,7 @@ bool ledger_add(struct ledger *ledger, const struct ledger_entry *entry, char *o
     s->decoded += e->decoded;
     s->encoded += e->encoded;
     s->quarantined += e->quarantined;
+    s->dropped += e->dropped;
     ledger->segments++;
     return true;
 }

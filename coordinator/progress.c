@@ -113,6 +113,14 @@ static const char *phase(const struct run *run)
     return "reading";
 }
 
+// A live input has no end to be told: what it is at.
+static int live_text(const struct progress *p, const struct run *run, uint64_t taken, char *out, size_t bytes)
+{
+    uint64_t dropped = live_dropped(run);
+    return snprintf(out, bytes, "live: %llu frames, %.1f fps, %llu dropped, latency %.0f ms", (unsigned long long)taken,
+                    p->fps, (unsigned long long)dropped, run->live_wait_us / 1e3);
+}
+
 static void show_bar(struct progress *p, const struct run *run, uint64_t taken, uint64_t total)
 {
     struct winsize size;
@@ -125,7 +133,9 @@ static void show_bar(struct progress *p, const struct run *run, uint64_t taken, 
     int full = (int)(share * 24);
     for (int i = 0; i < 24; i++) bar[i] = i < full ? '#' : '.';
     bar[24] = 0;
-    int n = snprintf(line, sizeof line, "[%s] %5.1f%%  %llu/%llu  %.1f fps  ETA %s  %s%s", bar, 100 * share,
+    int n = run->settings.live ? live_text(p, run, taken, line, sizeof line) : 0;
+    if (!n || !run->first_dispatch_us)
+        n = snprintf(line, sizeof line, "[%s] %5.1f%%  %llu/%llu  %.1f fps  ETA %s  %s%s", bar, 100 * share,
                      (unsigned long long)taken, (unsigned long long)total, p->fps, eta, speeds, phase(run));
     if (n >= columns) line[columns - 1] = 0;
     fprintf(stderr, "\r%s\033[K", line);
@@ -136,7 +146,12 @@ static void show_bar(struct progress *p, const struct run *run, uint64_t taken, 
 static void show_plain(struct progress *p, const struct run *run, uint64_t taken, uint64_t total)
 {
     if (!run->first_dispatch_us) return;
-    char eta[32];
+    char eta[32], line[256];
+    if (run->settings.live) {
+        live_text(p, run, taken, line, sizeof line);
+        fprintf(stderr, "%s\n", line);
+        return;
+    }
     eta_text(p->fps > 0 && total > taken ? (double)(total - taken) / p->fps : 0, eta, sizeof eta);
     fprintf(stderr, "%llu of %llu frames (%.0f%%), %.1f fps, ETA %s\n", (unsigned long long)taken,
             (unsigned long long)total, total ? 100.0 * (double)taken / (double)total : 0, p->fps, eta);
@@ -158,7 +173,11 @@ static void show_json(struct progress *p, const struct run *run, uint64_t taken,
         double us = run->dispatch.worker[i].frame_us;
         fprintf(stdout, "%s%.2f", i ? "," : "", us > 0 ? 1e6 / us : 0);
     }
-    fputs("]}\n", stdout);
+    fputs("]", stdout);
+    if (run->settings.live)
+        fprintf(stdout, ",\"dropped\":%llu,\"latency_ms\":%.2f", (unsigned long long)live_dropped(run),
+                run->live_wait_us / 1e3);
+    fputs("}\n", stdout);
     fflush(stdout);
 }
 

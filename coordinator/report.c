@@ -108,6 +108,14 @@ void report_judge(const struct shares *in, struct bottleneck *out)
     else if (in->busy[most] >= BUSY_ENOUGH)
         snprintf(out->text, sizeof out->text, "bound by %s (%.0f%% busy; %s): %s would help", people[most],
                  100 * in->busy[most], idle, help_of(in, most));
+    else if (in->live && !in->dropped)
+        snprintf(out->text, sizeof out->text, "bound by the input, which all kept up with: %s was busiest (%.0f%%; %s)",
+                 people[most], 100 * in->busy[most], idle);
+    else if (in->live)
+        snprintf(out->text, sizeof out->text,
+                 "bound by nothing for long: %s was busiest (%.0f%%; %s); frames were late now and then: a larger "
+                 "--latency_ms may help",
+                 people[most], 100 * in->busy[most], idle);
     else
         snprintf(out->text, sizeof out->text,
                  "bound by nothing for long: %s was busiest (%.0f%%; %s); short inputs, or waits between stages: "
@@ -127,6 +135,9 @@ void report_bottleneck(const struct run *run, struct bottleneck *out)
         if (cpu_us > 0) in.cores_used[s] = (double)run->cpu_us[s] / cpu_us;
     }
     for (uint32_t i = 0; i < run->n_jobs; i++) in.segments += run->jobs[i].n_segments;
+    in.live = run->settings.live;
+    in.no_cuts |= in.live;
+    in.dropped = live_dropped(run) > 0;
     report_judge(&in, out);
 }
 
@@ -216,6 +227,23 @@ static void put_kept(FILE *f, const struct run *run)
 #undef KEPT
 }
 
+static void put_live(FILE *f, const struct run *run)
+{
+    if (!run->settings.live) return;
+    const struct job *job = run->jobs;
+    const uint32_t *us = job->live.latency_us;
+    fprintf(f, "  \"latency_ms\": {\"median\": %.2f, \"p99\": %.2f, \"max\": %.2f},\n", us[REEL_LATENCY_MEDIAN] / 1e3,
+            us[REEL_LATENCY_P99] / 1e3, us[REEL_LATENCY_MAX] / 1e3);
+    fprintf(f, "  \"live\": {\"attempts\": %u, \"cut_off\": %s, \"files\": [", job->n_segments,
+            job->live.cut_off ? "true" : "false");
+    for (uint32_t i = 1; i <= job->live.file || i == 1; i++) {
+        char path[REEL_PATH_BYTES];
+        if (i > 1) fputs(", ", f);
+        put_text(f, reel_live_file_path(job->spec, i, path));
+    }
+    fputs("]},\n", f);
+}
+
 enum reel_err report_write(const struct run *run, const char *path, int64_t now_us)
 {
     FILE *f = fopen(path, "we");
@@ -229,6 +257,7 @@ enum reel_err report_write(const struct run *run, const char *path, int64_t now_
         sum.hidden += e->hidden;
         sum.unreadable += e->unreadable;
         sum.filtered += e->filtered;
+        sum.dropped += e->dropped;
         out += job->frames_committed;
         quarantined += jobs_quarantined(job);
     }
@@ -238,10 +267,11 @@ enum reel_err report_write(const struct run *run, const char *path, int64_t now_
     put_text(f, REEL_VERSION);
     fprintf(f, ",\n  \"wall_s\": %.3f,\n  \"fps\": %.3f,\n", (double)(now_us - run->start_us) / 1e6, report_fps(run));
     fprintf(f,
-            "  \"frames\": {\"in\": %lld, \"out\": %llu, \"quarantined\": %llu, \"dropped\": 0, \"unreadable\": %lld, "
-            "\"hidden\": %lld},\n",
+            "  \"frames\": {\"in\": %lld, \"out\": %llu, \"quarantined\": %llu, \"dropped\": %lld, \"unreadable\": "
+            "%lld, \"hidden\": %lld},\n",
             (long long)(sum.decoded + sum.filtered), (unsigned long long)out, (unsigned long long)quarantined,
-            (long long)sum.unreadable, (long long)sum.hidden);
+            (long long)sum.dropped, (long long)sum.unreadable, (long long)sum.hidden);
+    put_live(f, run);
     put_jobs(f, run, now_us);
     put_stages(f, run);
     fprintf(f, "  \"bottleneck\": {\"stage\": \"%s\", \"text\": ", bottleneck.stage);

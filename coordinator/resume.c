@@ -253,6 +253,7 @@ enum reel_err resume_begin_journal(struct run *run, struct job *job)
         if (!resume) journal_content_fini(&job->old);
         char path[REEL_PATH_BYTES];
         err = journal_open(reel_journal_path(job->spec, path), resume ? job->old.whole_bytes : 0, &job->journal);
+        job->has_journal = !err;
         if (!err && !resume) err = journal_put_header(job->journal, &header);
     }
     journal_header_fini(&header);

@@ -88,6 +88,11 @@ static void on_model(struct run *run, struct proc *p, const struct reel_rec_mode
         run_fail(run, REEL_ERR_PROTO, "could not use the model: it looks at, or makes, too many frames");
         return;
     }
+    if (run->settings.live && rec->rate > 1) {
+        run_fail(run, REEL_ERR_CONFIG,
+                 "could not use the model with --live: it makes frames between two, of which one may be dropped");
+        return;
+    }
     if (run->model_known && memcmp(run->model.model_sha256, rec->model_sha256, 32)) {
         run_fail(run, REEL_ERR_INPUT, "could not go on: the model file was changed during the run");
         return;
@@ -116,6 +121,7 @@ static void on_failed(struct run *run, struct proc *p, const struct reel_rec_fai
         // Of an epoch that was given up: it may be nothing but that (the part is another's now).
         if (rec.epoch && !flow_is_present(run, rec.lane, rec.epoch)) return;
         supervise_on_progress(p);
+        if (run->settings.live && p->stage == REEL_DECODER && live_cut_off(run, &run->jobs[rec.job], rec.text)) return;
         jobs_fail(run, &run->jobs[rec.job], (enum reel_err)rec.err, rec.text);
         return;
     }
@@ -314,6 +320,7 @@ static void see_deaths(struct run *run, int64_t now_us)
             reel_warn("supervise", "%s %u %s%s%s: starting it again", supervise_stage_name(p->stage), p->index,
                       death.why, p->text[0] ? ": " : "", p->text);
         flow_on_gone(run, &death);
+        if (p->stage == REEL_AGGREGATOR) live_on_aggregator_gone(run);
         jobs_on_gone(run, &death);
         char why[REEL_TEXT_BYTES + 128];
         if (!p->left_out && !supervise_may_restart(&run->sup, p, why, sizeof why)) run_fail(run, REEL_ERR_FAULT, why);
@@ -365,7 +372,7 @@ static void tick(struct run *run, int64_t now_us)
 static void loop(struct run *run)
 {
     while (!run->failed && run->n_finished < run->n_jobs) {
-        if (reel_life_stops()) {
+        if (reel_life_stops() && !live_stop(run, reel_now_us())) {
             run->interrupted = true;
             return;
         }
@@ -446,6 +453,7 @@ static enum reel_err setup(struct run *run)
     if (!err) flow_team_init(run);
     if (!err) err = reel_bus_open_hub(run->dir.bus_path, &run->bus);
     if (!err) err = flow_init(run);
+    if (!err) err = live_init(run);
     if (!err) err = jobs_init(run);
     if (!err) err = progress_create(run, &run->progress);
     if (err) return err;
@@ -455,6 +463,7 @@ static enum reel_err setup(struct run *run)
                                        .stat_fd = run->stat_fd,
                                        .mem_kind = run->mem_kind,
                                        .lanes = run->n_lanes,
+                                       .input_fd = run->input_fd,
                                        .collective_fd = run->collective_fd,
                                        .workers = run->workers,
                                        .in_ring_bytes = run->ring_bytes,
@@ -485,7 +494,7 @@ static int exit_code_of(const struct run *run)
         const struct job *job = &run->jobs[i];
         if (job->state != JOB_DONE) return wrong == run->n_jobs ? EXIT_USAGE : EXIT_FAILED;
         const uint8_t *kept = (const uint8_t *)&job->kept;
-        bool lossy = jobs_quarantined(job) > 0 || job->ledger.sum.unreadable > 0;
+        bool lossy = jobs_quarantined(job) > 0 || job->ledger.sum.unreadable > 0 || job->live.cut_off;
         for (size_t k = 0; k < sizeof job->kept; k++) lossy |= kept[k] == REEL_KEPT_PART || kept[k] == REEL_KEPT_LOST;
         if (lossy) code = EXIT_LOSSY;
     }
@@ -510,11 +519,26 @@ static void drop_done_parts(struct run *run)
     }
 }
 
+static void say_live(const struct run *run)
+{
+    const struct job *job = run->jobs;
+    const uint32_t *us = job->live.latency_us;
+    long long in = job->ledger.sum.decoded, dropped = job->ledger.sum.dropped;
+    fprintf(stderr,
+            "live: %lld of %lld frames were dropped%s; latency %.0f ms (median), %.0f ms (99%%), %.0f ms (most)\n",
+            dropped, in, dropped ? " because they would have been late" : "", us[REEL_LATENCY_MEDIAN] / 1e3,
+            us[REEL_LATENCY_P99] / 1e3, us[REEL_LATENCY_MAX] / 1e3);
+    char path[REEL_PATH_BYTES];
+    for (uint32_t i = 2; i <= job->live.file; i++)
+        fprintf(stderr, "live: the output goes on in %s\n", reel_live_file_path(job->spec, i, path));
+}
+
 static void say_verdict(const struct run *run, int code)
 {
     bool quiet = run->settings.progress == SET_PROGRESS_OFF || run->settings.progress == SET_PROGRESS_JSON;
     if (run->interrupted) {
-        fprintf(stderr, "reelmill: interrupted; what is done is kept. To go on, give the same command again\n");
+        fprintf(stderr, "reelmill: interrupted%s\n",
+                run->settings.live ? "" : "; what is done is kept. To go on, give the same command again");
         return;
     }
     if (run->failed) {
@@ -536,6 +560,7 @@ static void say_verdict(const struct run *run, int code)
                 done ? "; the same command tries them again and leaves alone what is done" : "");
     if (quarantined) fprintf(stderr, "reelmill: %llu frames were filled in\n", (unsigned long long)quarantined);
     if (quiet) return;
+    if (run->settings.live && done) say_live(run);
     struct bottleneck bottleneck;
     report_bottleneck(run, &bottleneck);
     const char *where = run->n_jobs > 1 ? run->settings.output : run->jobs[0].spec->output;
@@ -547,7 +572,7 @@ static void say_verdict(const struct run *run, int code)
 int run_all(struct run *run)
 {
     run->start_us = reel_now_us();
-    run->settings_fd = run->jobs_fd = run->stat_fd = -1;
+    run->settings_fd = run->jobs_fd = run->stat_fd = run->input_fd = -1;
     reel_crash_init("coordinator", 0, 1);
     enum reel_err err = setup(run);
     if (err)
@@ -578,6 +603,7 @@ int run_all(struct run *run)
     jobs_fini(run);
     flow_team_fini(run);
     flow_fini(run);
+    if (run->input_fd >= 0) close(run->input_fd);
     reel_bus_close(&run->bus);
     free(run->config_text);
     return code;

@@ -171,6 +171,11 @@ int verify(const struct run *run, const char **words, int n_words, verify_work w
         fprintf(stderr, "reelmill: --verify looks at one input, %d were given\n", n_words);
         return EXIT_USAGE;
     }
+    if (run->settings.live) {
+        fprintf(stderr, "reelmill: could not verify a live input: it comes only once\ngive --verify a file, without "
+                        "--live\n");
+        return EXIT_USAGE;
+    }
     struct run *scaled = calloc(1, sizeof *scaled);
     if (!scaled) return EXIT_FAILED;
     scaled->settings = run->settings;

@@ -61,6 +61,9 @@ struct metrics_data {
     uint32_t jobs[METRICS_JOB_STATES];
     uint64_t segments, segments_committed; // of jobs that are scanned
     uint64_t quarantined;
+    uint32_t live;    // 1: a live input, whose
+    uint64_t dropped; // frames were given up so far, and
+    double wait_s;    // others wait so long from decoding to encoding, lately
     uint32_t lanes, lanes_open;
     uint64_t in_flight; // frames between decoder and encoder
     uint64_t bytes_out;

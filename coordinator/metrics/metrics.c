@@ -268,7 +268,8 @@ static void tell_bottleneck(const struct metrics *m, const struct run *run, stru
     const struct sample *now = &m->sample[(m->n_samples - 1) % SAMPLES];
     const struct sample *then = m->n_samples > SAMPLES ? &m->sample[m->n_samples % SAMPLES] : &m->sample[0];
     struct bottleneck b = {"none", "nothing was run yet"};
-    struct shares in = {.cores = run->cores, .segments = d->segments};
+    struct shares in = {
+        .cores = run->cores, .segments = d->segments, .live = run->settings.live, .dropped = live_dropped(run) > 0};
     double us = (double)(now->us - then->us);
     for (int s = REEL_COORDINATOR; s < REEL_STAGES; s++) {
         in.processes[s] = run->sup.count[s];
@@ -365,6 +366,9 @@ static void tell_run(const struct metrics *m, const struct run *run, struct metr
                                     : "loading");
     d->lanes = run->n_lanes;
     d->lanes_open = 0;
+    d->live = run->settings.live;
+    d->dropped = live_dropped(run);
+    d->wait_s = run->live_wait_us / 1e6;
     d->in_flight = 0;
     for (uint32_t l = 0; l < run->n_lanes; l++) {
         const struct lane *lane = &run->lanes[l];

@@ -152,6 +152,12 @@ static void put_run(FILE *f, const struct metrics_data *d)
            (double)d->segments_committed);
     single(f, "quarantined_frames", "gauge", "Frames that crashed a process again and again and were filled in.",
            (double)d->quarantined);
+    if (d->live) {
+        single(f, "dropped_frames_total", "counter",
+               "Frames of the live input that were given up because they were late.", (double)d->dropped);
+        single(f, "latency_seconds", "gauge",
+               "How long frames of the live input take from decoding to encoding, lately.", d->wait_s);
+    }
     single(f, "lanes", "gauge", "Segments that can be in progress at once.", d->lanes);
     single(f, "lanes_open", "gauge", "Segments in progress.", d->lanes_open);
     single(f, "frames_in_flight", "gauge", "Frames decoded and not yet encoded.", (double)d->in_flight);
@@ -212,10 +218,13 @@ static void put_status(FILE *f, const struct metrics_data *d)
     put_json(f, d->phase, sizeof d->phase);
     fprintf(f,
             ",\"run_s\":%.1f,\"frames\":%llu,\"total\":%llu,\"fps\":%.2f,\"eta_s\":%.1f,\"in_flight\":%llu,"
-            "\"segments\":%llu,\"segments_committed\":%llu,\"quarantined\":%llu,\"jobs\":{",
+            "\"segments\":%llu,\"segments_committed\":%llu,\"quarantined\":%llu",
             d->run_s, (unsigned long long)d->frames, (unsigned long long)d->frames_total, d->fps, d->eta_s,
             (unsigned long long)d->in_flight, (unsigned long long)d->segments,
             (unsigned long long)d->segments_committed, (unsigned long long)d->quarantined);
+    if (d->live)
+        fprintf(f, ",\"live\":{\"dropped\":%llu,\"latency_s\":%.4f}", (unsigned long long)d->dropped, d->wait_s);
+    fputs(",\"jobs\":{", f);
     for (int s = 0; s < METRICS_JOB_STATES; s++) fprintf(f, "%s\"%s\":%u", s ? "," : "", states[s], d->jobs[s]);
     fputs("},\"bottleneck\":{\"stage\":", f);
     put_json(f, d->bottleneck_stage, sizeof d->bottleneck_stage);

@@ -42,7 +42,8 @@ refused autotune_what 2 "name it with --model" --autotune "$work/o.plans" --back
 refused report_on_input 2 "it is the input" "$work/a.mp4" -o "$work/o.mkv" --report "$work/a.mp4"
 refused report_on_folder 2 "it is a folder" "$work/a.mp4" -o "$work/o.mkv" --report "$work"
 refused no_folder 2 "there is no folder" "$work/a.mp4" -o "$work/no/o.mkv"
-refused not_yet 2 "not available in this build" "$work/a.mp4" -o "$work/o.mkv" --live
+refused live_of_two 2 "takes one" "$work/a.mp4" "$work/exists.mkv" -o "$work/o.mkv" --live
+refused address_without_live 2 "use: --live" rtsp://127.0.0.1/x -o "$work/o.mkv"
 refused no_model 2 "no model was given" --backend onednn "$work/a.mp4" -o "$work/o.mkv"
 refused missing_model 2 "could not open model" --backend onednn --model "$work/m.onnx" "$work/a.mp4" -o "$work/o.mkv"
 refused noise_model 2 "could not read model" --backend onednn --model "$work/noise.mp4" "$work/a.mp4" -o "$work/o.mkv"

@@ -193,6 +193,42 @@ static void refused(void)
     REFUSED(at("empty"), "could not find a video");
 }
 
+static void live(void)
+{
+    begin("");
+    settings.live = true;
+    snprintf(settings.output, sizeof settings.output, "%s", at("live.mkv"));
+    CHECK_INT(collect(at("v/b.mp4")), REEL_OK);
+    CHECK_INT(in.jobs[0].kind, REEL_OUTPUT_STREAM); // a file that is written as it comes
+    inputs_fini(&in);
+    CHECK_INT(collect("rtsp://camera/stream"), REEL_OK);
+    CHECK_STR(in.jobs[0].input, "rtsp://camera/stream");
+    inputs_fini(&in);
+    snprintf(settings.output, sizeof settings.output, "rtmp://host/app/key");
+    CHECK_INT(collect(at("v/b.mp4")), REEL_OK);
+    CHECK_STR(in.jobs[0].output, "rtmp://host/app/key");
+    CHECK_STR(in.jobs[0].parts_dir, "/run/x/job-0"); // no place beside an address
+    inputs_fini(&in);
+    REFUSED("gopher://x/y", "rtsp://");
+    REFUSED(at("v"), "no video file");
+    REFUSED(at("nothing.mp4"), "No such file");
+    REFUSED("%06d.png", "No such file");
+    const char *const two[] = {at("v/b.mp4"), "-"};
+    CHECK_INT(inputs_collect(&settings, two, 2, at("run"), &in), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "takes one");
+    snprintf(settings.output, sizeof settings.output, "%s", at("v"));
+    REFUSED(at("v/b.mp4"), "one file or address");
+    settings.split = SET_SPLIT_SPATIAL;
+    REFUSED(at("v/b.mp4"), "--split");
+    settings.split = SET_SPLIT_OFF;
+    settings.live = false;
+    snprintf(settings.output, sizeof settings.output, "%s", at("live.mkv"));
+    REFUSED("rtsp://camera/stream", "--live");
+    REFUSED("-", "--live");
+    snprintf(settings.output, sizeof settings.output, "rtmp://host/app/key");
+    REFUSED(at("v/b.mp4"), "--live");
+}
+
 static void clean(void)
 {
     inputs_fini(&in);
@@ -202,4 +238,4 @@ static void clean(void)
 
 CHECK_MAIN({"hard_names", hard_names}, {"null_is_a_word", null_is_a_word},
            {"links_that_lead_back", links_that_lead_back}, {"folder", folder}, {"list", list}, {"single", single},
-           {"refused", refused}, {"clean", clean})
+           {"refused", refused}, {"live", live}, {"clean", clean})

@@ -51,5 +51,20 @@ static void more_frames_out_than_in(void)
     CHECK(!ledger_add(&l, &e, why, sizeof why));
 }
 
+// What a live input's frames came to: in is out and dropped.
+static void dropped_frames_are_counted(void)
+{
+    struct ledger l = {0};
+    struct ledger_entry e = {.packets = 50, .decoded = 50, .encoded = 30, .dropped = 20, .quarantined = 1};
+    CHECK(ledger_add(&l, &e, why, sizeof why));
+    CHECK(ledger_add(&l, &(struct ledger_entry){.decoded = 7, .encoded = 5, .dropped = 2}, why, sizeof why));
+    CHECK_INT(l.sum.dropped, 22);
+    CHECK(ledger_check(&l, 2, -1, 35, why, sizeof why));
+    CHECK(!ledger_check(&l, 2, -1, 57, why, sizeof why));
+    CHECK(!ledger_add(&l, &(struct ledger_entry){.decoded = 7, .encoded = 5, .dropped = 3}, why, sizeof why));
+    CHECK_HAS(why, "7 frames were decoded, 5 encoded, 1 for each (0 of them filled in), 3 dropped");
+    CHECK(!ledger_add(&l, &(struct ledger_entry){.decoded = 4, .encoded = 5, .dropped = -1}, why, sizeof why));
+}
+
 CHECK_MAIN({"more_frames_out_than_in", more_frames_out_than_in}, {"sums", sums},
-           {"entries_must_balance", entries_must_balance})
+           {"entries_must_balance", entries_must_balance}, {"dropped_frames_are_counted", dropped_frames_are_counted})

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+//
+// The policy of live inputs: what is dropped when, and that a worker's queue stays short.
+#include "coordinator/late.h"
+
+#include "coordinator/dispatch.h"
+#include "tests/check.h"
+
+static struct lane lane;
+
+static void open_lane(uint32_t slots, uint32_t lookback)
+{
+    uint32_t end;
+    lane_init(&lane);
+    lane_open(
+        &lane,
+        &(struct lane_params){
+            .epoch = 1, .in_slots = slots, .out_slots = slots, .before = lookback, .after = lookback, .order = 1});
+    lane_next_window(&lane, &end);
+}
+
+static void decode(uint32_t n, int64_t now_us)
+{
+    CHECK_INT(lane_on_decoded(&lane, 1, n, 0, n, 1), LANE_OK);
+    lane_frame_of(&lane, n)->decoded_us = now_us;
+}
+
+static void oldest_first_and_no_more(void)
+{
+    open_lane(8, 0);
+    for (uint32_t n = 0; n < 6; n++) decode(n, 1000 * n);
+    CHECK_INT(late_drop(&lane, 3000, 3000), 0); // exactly as old as it may be
+    CHECK_INT(late_drop(&lane, 4500, 3000), 2); // 0 and 1
+    CHECK_INT(lane.low, 2);
+    CHECK_INT(lane_next_work(&lane, 0), 2);
+    CHECK_INT(late_drop(&lane, 4500, 3000), 0);
+    CHECK_INT(late_drop(&lane, 100000, 3000), 4);
+    CHECK_INT(lane.dropped, 6);
+    CHECK_INT(lane_next_work(&lane, 0), UINT32_MAX);
+}
+
+static void begun_frames_stay(void)
+{
+    bool first;
+    uint32_t n;
+    open_lane(8, 0);
+    for (n = 0; n < 4; n++) decode(n, 0);
+    uint32_t slot = lane_give(&lane, lane_next_work(&lane, 0), 3, 0);
+    lane_give(&lane, lane_next_work(&lane, 0), 4, 0);
+    CHECK_INT(late_drop(&lane, 1000000, 1000), 2);
+    CHECK_INT(lane_on_done(&lane, 1, 0, 0, 3, slot, &first), LANE_OK);
+    CHECK_INT(late_drop(&lane, 1000000, 1000), 0); // what is done is not given up
+    CHECK(lane_next_frame(&lane, &n) && n == 0);
+    // A worker's death gives its frame back: it is too old by now.
+    CHECK_INT(lane_on_worker_gone(&lane, 4), 1);
+    CHECK_INT(late_drop(&lane, 1000000, 1000), 1);
+    CHECK_INT(lane.dropped, 3);
+    CHECK_INT(lane_at_aggregator(&lane), 1);
+}
+
+static void young_frames_outlive_their_worker(void)
+{
+    open_lane(8, 0);
+    decode(0, 500);
+    lane_give(&lane, 0, 2, 600);
+    CHECK_INT(lane_on_worker_gone(&lane, 2), 1);
+    CHECK_INT(late_drop(&lane, 900, 1000), 0);
+    CHECK_INT(lane_next_work(&lane, 0), 0);
+}
+
+// A dropped frame's picture is there for its neighbours as long as they need it.
+static void neighbours_keep_the_picture(void)
+{
+    uint32_t end;
+    open_lane(8, 2);
+    for (uint32_t n = 0; n < 8; n++) decode(n, 1000 * n);
+    CHECK_INT(late_drop(&lane, 5500, 1000), 5); // 0 to 4
+    CHECK_INT(lane_next_work(&lane, 0), 5);
+    CHECK_INT(lane.low, 5);
+    // Frame 5 looks at 3: slots from there on are not written anew.
+    CHECK(lane_next_window(&lane, &end));
+    CHECK_INT(end, 11);
+}
+
+// Of a slow worker nothing lies in a queue; of a quick one some.
+static void queues_of_workers_are_short(void)
+{
+    static struct dispatch d;
+    for (int slow = 0; slow < 2; slow++) {
+        struct dispatch_batch batch;
+        open_lane(32, 0);
+        for (uint32_t n = 0; n < 16; n++) decode(n, 0);
+        dispatch_init(&d, 1);
+        d.live_ahead_us = late_ahead_us(400000);
+        dispatch_up(&d, 0, 1);
+        dispatch_on_ready(&d, 0, 100);
+        CHECK(dispatch_next(&d, &lane, 1, 1, &batch)); // the first tells how fast it is
+        bool first;
+        CHECK_INT(lane_on_done(&lane, 1, batch.item[0].n, 0, 0, batch.item[0].out_slot, &first), LANE_OK);
+        dispatch_on_done(&d, 0, slow ? 60000 : 5000);
+        uint32_t given = 0;
+        while (dispatch_next(&d, &lane, 1, 2, &batch)) given += batch.count;
+        CHECK_INT(given, slow ? 1 : 8);
+    }
+}
+
+CHECK_MAIN({"oldest_first_and_no_more", oldest_first_and_no_more}, {"begun_frames_stay", begun_frames_stay},
+           {"young_frames_outlive_their_worker", young_frames_outlive_their_worker},
+           {"neighbours_keep_the_picture", neighbours_keep_the_picture},
+           {"queues_of_workers_are_short", queues_of_workers_are_short})
