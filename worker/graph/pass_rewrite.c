@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Decompositions that exporters write become the operators they stand for:
-// hard sigmoid and hard swish, GELU, Mish, squares, depth-to-space; additions with the
-// broadcast attribute of opsets below 7 get the shape that today's rules need.
+// hard sigmoid and hard swish, GELU, Mish, squares, layer normalisation, depth-to-space;
+// additions with the broadcast attribute of opsets below 7 get the shape that today's rules need.
 // The nodes that are passed over stay for pass_clean. Every pattern is matched
 // from its last node backwards.
 #include <math.h>
@@ -166,6 +166,32 @@ static struct value *erf_inside(const struct value *v)
     return node ? scaled(node->in[0], 1 / SQRT_2) : NULL;
 }
 
+// v as a number times a power of x, in any grouping of products; false: it is none.
+static bool monomial(const struct value *v, const struct value *x, int depth, double *number, int *power)
+{
+    double c;
+    const struct node *mul = made_by(v, "Mul"), *pow = made_by(v, "Pow"), *div = made_by(v, "Div");
+    if (v == x) {
+        *power += 1;
+        return true;
+    }
+    if (scalar(v, &c)) {
+        *number *= c;
+        return true;
+    }
+    if (simple_binary(pow) && pow->in[0] == x && scalar(pow->in[1], &c) && (c == 2 || c == 3)) {
+        *power += (int)c;
+        return true;
+    }
+    if (depth == 0) return false;
+    if (simple_binary(div) && scalar(div->in[1], &c) && c != 0) {
+        *number /= c;
+        return monomial(div->in[0], x, depth - 1, number, power);
+    }
+    return simple_binary(mul) && monomial(mul->in[0], x, depth - 1, number, power) &&
+           monomial(mul->in[1], x, depth - 1, number, power);
+}
+
 // 1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)) -> x
 static struct value *tanh_inside(const struct value *v)
 {
@@ -174,15 +200,10 @@ static struct value *tanh_inside(const struct value *v)
     struct value *sum = tanh_node ? scaled(tanh_node->in[0], SQRT_2_OVER_PI) : NULL;
     const struct node *add = made_by(sum, "Add");
     for (int i = 0; simple_binary(add) && i < 2; i++) {
-        struct value *x = add->in[i], *cube = scaled(add->in[1 - i], 0.044715);
-        if (!cube) continue;
-        if (with_scalar(cube, "Pow", 3) == x) return x;
-        const struct node *mul = made_by(cube, "Mul");
-        for (int k = 0; simple_binary(mul) && k < 2; k++) {
-            const struct node *square = made_by(mul->in[1 - k], "Mul");
-            if (mul->in[k] == x && simple_binary(square) && square->in[0] == x && square->in[1] == x) return x;
-            if (mul->in[k] == x && with_scalar(mul->in[1 - k], "Pow", 2) == x) return x;
-        }
+        double number = 1;
+        int power = 0;
+        if (monomial(add->in[1 - i], add->in[i], 4, &number, &power) && near(number, 0.044715) && power == 3)
+            return add->in[i];
     }
     return NULL;
 }
@@ -235,6 +256,107 @@ static enum reel_err square(struct graph *graph, struct node **node)
     struct value *in[2] = {x, x};
     struct node *made;
     enum reel_err err = replace(graph, *node, "Mul", 14, in, 2, NULL, 0, &made);
+    if (made) *node = made;
+    return err;
+}
+
+// ---- layer normalisation -----------------------------------------------------
+
+struct layer_norm {
+    struct value *x;
+    const struct value *scale, *bias; // constants, NULL: none
+    double epsilon;
+};
+
+// v = the mean over the last axis of what is returned, which stays there with extent 1.
+static struct value *last_mean(const struct value *v)
+{
+    const struct node *node = made_by(v, "ReduceMean");
+    const int64_t *axes;
+    if (!node || node->n_in < 1 || !node->in[0] || node_attr_int(node, "keepdims", 1) != 1) return NULL;
+    int64_t axis;
+    if (node->n_in > 1 && node->in[1]) {
+        const struct reel_tensor *t = node->in[1]->constant;
+        if (!t || !t->data || reel_tensor_count(t) != 1) return NULL;
+        axis = op_scalar_int(t, 0);
+    } else {
+        if (node_attr_ints(node, "axes", &axes) != 1) return NULL;
+        axis = axes[0];
+    }
+    return axis == -1 || axis == node->in[0]->shape.ndim - 1 ? node->in[0] : NULL;
+}
+
+// v = d^2
+static struct value *squared(const struct value *v)
+{
+    struct value *d = with_scalar(v, "Pow", 2);
+    const struct node *mul = made_by(v, "Mul");
+    return d ? d : simple_binary(mul) && mul->in[0] == mul->in[1] ? mul->in[0] : NULL;
+}
+
+// v = (x - mean x) / sqrt(mean (x - mean x)^2 + epsilon)
+static bool normalised(const struct value *v, struct layer_norm *n)
+{
+    const struct node *div = made_by(v, "Div");
+    const struct node *sub = simple_binary(div) ? made_by(div->in[0], "Sub") : NULL;
+    const struct node *root = div ? made_by(div->in[1], "Sqrt") : NULL;
+    const struct node *add = root && root->n_in ? made_by(root->in[0], "Add") : NULL;
+    if (!simple_binary(sub) || !simple_binary(add) || last_mean(sub->in[1]) != sub->in[0]) return false;
+    const int constant = add->in[0]->constant ? 0 : 1;
+    const struct value *square = last_mean(add->in[1 - constant]);
+    if (!scalar(add->in[constant], &n->epsilon) || !square || squared(square) != div->in[0]) return false;
+    n->x = sub->in[0];
+    return n->x->dtype == REEL_F32 && same_type_and_shape(n->x, v);
+}
+
+// The constant of node = op(v, c) with one element for each of v's last axis; v in *out.
+static const struct value *along_last(const struct node *node, struct value **out)
+{
+    if (!simple_binary(node)) return NULL;
+    for (int i = 0; i < 2; i++) {
+        const struct value *c = node->in[i];
+        struct value *v = node->in[1 - i];
+        const int dims = v->shape.ndim;
+        *out = v;
+        if (c->constant && c->constant->data && c->constant->dtype == REEL_F32 && dims > 0 && c->shape.ndim > 0 &&
+            c->shape.ndim <= dims && reel_tensor_count(c->constant) == v->shape.dim[dims - 1] &&
+            c->shape.dim[c->shape.ndim - 1] == v->shape.dim[dims - 1])
+            return c;
+    }
+    return NULL;
+}
+
+// The constant as (elements); ones where there is none.
+static struct value *vector_of(struct graph *graph, const struct value *v, int64_t n)
+{
+    struct reel_tensor t;
+    if (reel_tensor_init(&t, REEL_F32, &(struct reel_shape){.ndim = 1, .dim = {n}})) return NULL;
+    for (int64_t i = 0; i < n; i++) ((float *)t.data)[i] = v ? ((const float *)v->constant->data)[i] : 1;
+    struct value *made = graph_add_constant(graph, NULL, &t);
+    if (!made) reel_tensor_fini(&t);
+    return made;
+}
+
+// (v scale) + bias, v scale or v alone: what stands before the last of them is left to
+// the last.
+static enum reel_err layer_norm(struct graph *graph, struct node **node)
+{
+    struct layer_norm n = {NULL};
+    struct value *v = (*node)->out[0], *inner;
+    const struct node *next = graph_only_consumer(graph, v);
+    if (!is(*node, "Add") && (is(next, "Mul") || is(next, "Add")) && along_last(next, &inner) && inner == v)
+        return REEL_OK;
+    if (is(*node, "Add") && (n.bias = along_last(*node, &inner))) v = inner;
+    const struct node *mul = made_by(v, "Mul");
+    if (mul && (n.scale = along_last(mul, &inner))) v = inner;
+    if ((is(*node, "Add") && !n.bias) || !normalised(v, &n) || n.x->owner != graph) return REEL_OK;
+    const int64_t columns = n.x->shape.dim[n.x->shape.ndim - 1];
+    struct value *in[3] = {n.x, vector_of(graph, n.scale, columns), n.bias ? vector_of(graph, n.bias, columns) : NULL};
+    if (!in[1] || (n.bias && !in[2])) return out_of_memory();
+    const struct attr attrs[] = {{.name = "axis", .type = ATTR_INT, .count = 1, .u.i = -1},
+                                 {.name = "epsilon", .type = ATTR_FLOAT, .count = 1, .u.f = (float)n.epsilon}};
+    struct node *made;
+    enum reel_err err = replace(graph, *node, "LayerNormalization", 17, in, n.bias ? 3 : 2, attrs, 2, &made);
     if (made) *node = made;
     return err;
 }
@@ -307,6 +429,7 @@ enum reel_err pass_rewrite(struct graph *graph, const struct pass_params *params
         if (!err && (is(node, "Mul") || is(node, "Div"))) err = gelu(graph, &node);
         if (!err && is(node, "Mul")) err = mish(graph, &node);
         if (!err && is(node, "Pow")) err = square(graph, &node);
+        if (!err && (is(node, "Add") || is(node, "Mul") || is(node, "Div"))) err = layer_norm(graph, &node);
         if (!err && is(node, "Reshape")) err = depth_to_space(graph, &node);
         if (err) return err;
     }

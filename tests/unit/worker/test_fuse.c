@@ -54,6 +54,35 @@ static void conv_and_each_activation(void)
     }
 }
 
+// As exporters below opset 17 write it: with scale and bias, one of them, neither; not
+// over another axis, and not where the deviations are others.
+static void layer_normalisation_is_one_node(void)
+{
+    for (int i = 0; i < 7; i++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(2, 5, 8)), *axes = INTS(&m, i == 4 ? 1 : -1);
+        struct value *d = make_node(&m, "Sub", x, make_node(&m, "ReduceMean", x, axes, NULL), NULL);
+        struct value *of = i == 5 ? x : d;
+        struct value *square =
+            i & 1 ? make_node(&m, "Mul", of, of, NULL) : make_node(&m, "Pow", of, make_scalar(&m, 2), NULL);
+        struct value *v = make_node(&m, "ReduceMean", square, axes, NULL);
+        v = make_node(&m, "Sqrt", make_node(&m, "Add", v, make_scalar(&m, 1e-3), NULL), NULL, NULL);
+        struct value *y = make_node(&m, "Div", d, v, NULL);
+        if (i != 1 && i != 2)
+            y = make_node(&m, "Mul", i & 1 ? y : make_weights(&m, DIMS(8), 0.5, 2),
+                          i & 1 ? make_weights(&m, DIMS(1, 1, 8), 0.5, 2) : y, NULL);
+        if (i == 6) make_output(&m, y); // read twice
+        if (i != 1 && i != 3) y = make_node(&m, "Add", y, make_weights(&m, DIMS(8), -1, 1), NULL);
+        make_output(&m, y);
+        struct graph *after;
+        CHECK_SAME(&m, ALL_CAPS, after);
+        CHECK_INT(count_nodes(after, "LayerNormalization"), i < 4 || i == 6);
+        if (i < 4) CHECK_INT(after->n_nodes, 1);
+        graph_destroy(&after);
+        graph_destroy(&m.graph);
+    }
+}
+
 static void batch_norm_scale_and_shift_go_into_weights(void)
 {
     struct maker m = maker();
@@ -195,6 +224,12 @@ static struct value *spelled(struct maker *m, int form, struct value *x)
         t = make_node(m, "Erf", make_node(m, "Mul", x, make_scalar(m, sqrt(0.5)), NULL), NULL, NULL);
         t = make_node(m, "Add", t, make_scalar(m, 1), NULL);
         return make_node(m, "Mul", make_node(m, "Mul", x, make_scalar(m, 0.5), NULL), t, NULL);
+    case 7: // as GPTs write it: ((0.044715 x) x) x
+        t = make_node(m, "Mul", make_node(m, "Mul", x, make_scalar(m, 0.044715), NULL), x, NULL);
+        t = make_node(m, "Add", x, make_node(m, "Mul", t, x, NULL), NULL);
+        t = make_node(m, "Tanh", make_node(m, "Mul", t, make_scalar(m, sqrt(2 / M_PI)), NULL), NULL, NULL);
+        t = make_node(m, "Add", t, make_scalar(m, 1), NULL);
+        return make_node(m, "Mul", make_node(m, "Mul", x, make_scalar(m, 0.5), NULL), t, NULL);
     default: // the tanh approximation
         t = make_node(m, "Mul", make_node(m, "Pow", x, make_scalar(m, 3), NULL), make_scalar(m, 0.044715), NULL);
         t = make_node(m, "Mul", make_node(m, "Add", x, t, NULL), make_scalar(m, sqrt(2 / M_PI)), NULL);
@@ -206,7 +241,7 @@ static struct value *spelled(struct maker *m, int form, struct value *x)
 
 static void decompositions_are_recognised(void)
 {
-    for (int form = 0; form < 7; form++) {
+    for (int form = 0; form < 8; form++) {
         struct maker m = maker();
         struct value *x = make_input(&m, "x", DIMS(1, 3, 6, 5));
         make_output(&m, spelled(&m, form, conv(&m, x, 3, 4, true)));
@@ -345,7 +380,8 @@ static void half_networks_run_in_float32(void)
     graph_destroy(&m.graph);
 }
 
-CHECK_MAIN({"conv_and_each_activation", conv_and_each_activation},
+CHECK_MAIN({"layer normalisation is one node", layer_normalisation_is_one_node},
+           {"conv_and_each_activation", conv_and_each_activation},
            {"batch_norm_scale_and_shift_go_into_weights", batch_norm_scale_and_shift_go_into_weights},
            {"batch_norm_behind_grouped_transposed_convolution", batch_norm_behind_grouped_transposed_convolution},
            {"shift_before_a_padded_convolution_stays", shift_before_a_padded_convolution_stays},
