@@ -52,6 +52,12 @@ between not_split a middle 2 -- --split spatial
 for batch in 1 4; do REELMILL_GPU_TWIN=1 between gpu_twin_$batch a middle 2 --most 1 -- --batch $batch; done
 REELMILL_GPU_TWIN=1 between gpu_twin_eleven a eleven 3 --moved --most 1 -- --precision fp32
 
+# Several pictures in a slot of a ring in memory that stands for a device's.
+printf '%s\n' 'reelmill-devices 1' 'cuda runtime=13000 driver=13000 cudnn=91900' \
+    'gpu name="told" uuid=GPU-a cc=9.0 sm=1 total=1000000000 free=900000000 peers= host=1' >"$work/devices"
+REELMILL_DEVICES=$work/devices between device_rings a timed 3 -- --log_level debug
+grep -q "frames and results on GPU 0" "$work/err" || not_ok device_rings "they lay in host memory"
+
 # The nearest frame on either side of a cut; none where there are to be none.
 between cut cut middle 4 --most 1 --cut 6
 between cut_odd cut timed 3 --cut 6
