@@ -48,12 +48,18 @@ int intake_batch(struct worker *w, int net_w, int net_h)
     return engines_batch(w->engines, &w->model, net_w, net_h, wish < DEVICE_BATCH ? wish : DEVICE_BATCH);
 }
 
+static void count_step(void *user)
+{
+    reel_stat_add(&((struct worker *)user)->child.row->progress, 1);
+}
+
 // Settles where pictures of this size go; ops->open comes later, when the
 // output's geometry is known.
 static enum reel_err setup_task(struct worker *w, const struct reel_media *media, const struct reel_geometry *in,
                                 uint32_t parts, uint32_t tile_pixels, bool exchange, struct task *out_task)
 {
-    *out_task = (struct task){.settings = &w->child.settings, .media = *media, .in = *in};
+    *out_task =
+        (struct task){.settings = &w->child.settings, .media = *media, .in = *in, .on_step = count_step, .user = w};
     if (in->format.layout == REEL_PIX_NONE || !in->width || !in->height)
         return reel_fail(REEL_ERR_INPUT, "could not read frames: they have no picture");
     out_task->view.parts = 1;

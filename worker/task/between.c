@@ -75,6 +75,7 @@ static enum reel_err make(struct task *task, struct engine *engine, struct task_
     one.run_us = 0;
     enum reel_err err = task_image.run(task, engine, &one);
     frame->run_us += one.run_us;
+    if (task->on_step) task->on_step(task->user);
     return err;
 }
 

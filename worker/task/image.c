@@ -455,6 +455,7 @@ static enum reel_err run_tiles(struct task *task, struct engine *engine, struct 
         if (task->states) engine_use_states(engine, task->states, i);
         struct rgb_view made;
         if ((err = engine_run(engine, &frame->run_us)) || (err = output_view(task, engine, &made))) break;
+        if (task->on_step) task->on_step(task->user);
         const float *wx = weights + (size_t)ix * (size_t)w;
         const float *wy = weights + (size_t)v->n_x * (size_t)w + (size_t)iy * (size_t)h;
         add_tile(task, &made, x0 * scale_x, y0 * scale_y, wx, wy);

@@ -35,6 +35,9 @@ struct task {
     struct reel_colour out_colour;
     struct view view;
     int batch; // frames of one run of the network, where memory allows
+    // Called behind each of a frame's runs, where they are several and may take long; or NULL.
+    void (*on_step)(void *user);
+    void *user;
     int n_outputs;
     struct reel_shape out_shapes[MODEL_MAX_OUTPUTS]; // of the network; -1 where data decides
     const char *output_names[MODEL_MAX_OUTPUTS];     // hold as long as the worker's engines
