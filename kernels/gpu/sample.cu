@@ -167,3 +167,22 @@ extern "C" int gpu_pool_places(const struct gpu_pool *p, const void *x, int64_t 
     REEL_LAUNCH(pool_places, gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, x, y, count);
     return cudaGetLastError();
 }
+
+static __global__ void pool3(const struct gpu_pool3 p, const void *x, void *y, long long count)
+{
+    const long long i = thread_no();
+    if (i < count) gpu_any_store(p.elem, y, i, gpu_pool3_value(&p, x, i));
+}
+
+static long long pool3_count(const struct gpu_pool3 *p)
+{
+    return (long long)p->planes * p->out[0] * p->out[1] * p->out[2];
+}
+
+extern "C" int gpu_pool3(const struct gpu_pool3 *p, const void *x, void *y, void *stream)
+{
+    const long long count = pool3_count(p);
+    if (!count) return cudaSuccess;
+    REEL_LAUNCH(pool3, gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, x, y, count);
+    return cudaGetLastError();
+}

@@ -104,6 +104,16 @@ void gpu_col2im_ref(const struct gpu_col2im *p, const void *x, void *y);
 int gpu_pool_places(const struct gpu_pool *p, const void *x, int64_t *y, void *stream);
 void gpu_pool_places_ref(const struct gpu_pool *p, const void *x, int64_t *y);
 
+// MaxPool and AveragePool over three axes, in rows: x (planes, in...), y (planes, out...).
+struct gpu_pool3 {
+    int elem; // float
+    int planes;
+    int32_t in[3], out[3], size[3], stride[3], dilation[3], before[3], after[3];
+    bool average, count_pad; // as gpu_pool()'s
+};
+int gpu_pool3(const struct gpu_pool3 *p, const void *x, void *y, void *stream);
+void gpu_pool3_ref(const struct gpu_pool3 *p, const void *x, void *y);
+
 #ifdef __cplusplus
 }
 #endif

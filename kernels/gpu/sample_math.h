@@ -277,4 +277,31 @@ GPU_FN int64_t gpu_pool_place(const struct gpu_pool *p, const void *x, int n, in
     return ((int64_t)n * p->c + c) * p->h * p->w + (best < 0 ? 0 : best);
 }
 
+// ---- pooling over three axes -----------------------------------------------------------
+
+// Element i of y.
+GPU_FN float gpu_pool3_value(const struct gpu_pool3 *p, const void *x, int64_t i)
+{
+    int at[3], counted = 0;
+    for (int d = 2; d >= 0; d--) {
+        at[d] = (int)(i % p->out[d]) * p->stride[d] - p->before[d];
+        i /= p->out[d];
+    }
+    float acc = p->average ? 0 : -INFINITY;
+    for (int a = 0; a < p->size[0]; a++)
+        for (int b = 0; b < p->size[1]; b++)
+            for (int c = 0; c < p->size[2]; c++) {
+                const int z = at[0] + a * p->dilation[0], r = at[1] + b * p->dilation[1],
+                          s = at[2] + c * p->dilation[2];
+                const bool inside = z >= 0 && z < p->in[0] && r >= 0 && r < p->in[1] && s >= 0 && s < p->in[2];
+                if (inside || (p->count_pad && z < p->in[0] + p->after[0] && r < p->in[1] + p->after[1] &&
+                               s < p->in[2] + p->after[2]))
+                    counted++;
+                if (!inside) continue;
+                const float v = GPU_LOAD(p->elem, x, ((i * p->in[0] + z) * p->in[1] + r) * p->in[2] + s);
+                acc = p->average ? acc + v : v > acc || v != v ? v : acc;
+            }
+    return !p->average ? acc : counted ? acc / (float)counted : 0;
+}
+
 #endif

@@ -65,3 +65,9 @@ void gpu_pool_places_ref(const struct gpu_pool *p, const void *x, int64_t *y)
             for (int i = 0; i < p->p; i++)
                 for (int k = 0; k < p->q; k++) *y++ = gpu_pool_place(p, x, n, c, i, k);
 }
+
+void gpu_pool3_ref(const struct gpu_pool3 *p, const void *x, void *y)
+{
+    const int64_t count = (int64_t)p->planes * p->out[0] * p->out[1] * p->out[2];
+    for (int64_t i = 0; i < count; i++) GPU_STORE(p->elem, y, i, gpu_pool3_value(p, x, i));
+}

@@ -203,6 +203,27 @@ static void test_places(void)
     }
 }
 
-OPS_MAIN({"grid sample", test_grid}, {"affine grid", test_affine}, {"roi align", test_roi}, {"lrn", test_lrn},
-         {"deformable convolution's columns", test_deform}, {"columns to image", test_col2im},
-         {"places of maxima", test_places})
+static void test_pool3(void)
+{
+    CASES(80)
+    {
+        struct gpu_pool3 p = {
+            .elem = any_float(), .planes = pick(1, 3), .average = pick(0, 1), .count_pad = pick(0, 1)};
+        int64_t n = p.planes, m = p.planes;
+        for (int d = 0; d < 3; d++) {
+            p.in[d] = pick(1, 7), p.out[d] = pick(1, 5), p.size[d] = pick(1, 3), p.stride[d] = pick(1, 2);
+            p.dilation[d] = pick(1, 2), p.before[d] = pick(0, 2), p.after[d] = pick(0, 2);
+            n *= p.in[d], m *= p.out[d];
+        }
+        struct mem x = make((enum gpu_elem)p.elem, n, -1, 1), y = make(x.e, m, 0, 1), want = copy_of(&y);
+        if (!pick(0, 3)) gpu_elem_store(x.e, x.p, pick(0, (int)n - 1), NAN);
+        gpu_pool3_ref(&p, x.p, want.p);
+        CHECK_INT(gpu_pool3(&p, x.p, y.p, NULL), 0);
+        SAME(y, want, "pool of three axes");
+        drop(&x), drop(&y), drop(&want);
+    }
+}
+
+OPS_MAIN({"pools of three axes", test_pool3}, {"grid sample", test_grid}, {"affine grid", test_affine},
+         {"roi align", test_roi}, {"lrn", test_lrn}, {"deformable convolution's columns", test_deform},
+         {"columns to image", test_col2im}, {"places of maxima", test_places})

@@ -256,6 +256,24 @@ static void deformed(void)
     }
 }
 
+static void pools_of_volumes(void)
+{
+    for (int i = 0; i < 4; i++) {
+        struct maker m = maker();
+        char dump[16384];
+        struct value *x = make_input(&m, "x", DIMS(2, 3, 5, 7, 6));
+        struct value *y = make_node(&m, i & 1 ? "MaxPool" : "AveragePool", x, NULL, NULL);
+        ATTR_LIST(&m, y, "kernel_shape", 2, 3, 3);
+        ATTR_LIST(&m, y, "strides", 1, 2, 1);
+        ATTR_LIST(&m, y, "pads", 0, 1, 2, 1, 1, 0);
+        attr_int(&m, y, "ceil_mode", i >> 1);
+        if (i == 2) attr_int(&m, y, "count_include_pad", 1);
+        make_output(&m, y);
+        CHECK_RIGHT(&m, 0, dump);
+        CHECK_HAS(dump, i & 1 ? "max pool" : "average pool");
+    }
+}
+
 static void pooled_and_back(void)
 {
     for (int c = 3; c <= 8; c += 5) {
@@ -495,8 +513,8 @@ CHECK_MAIN({"the largest", the_largest}, {"colours through a table", colours_thr
            {"scattered", scattered}, {"one of many", one_of_many}, {"prefixes", prefixes},
            {"triangles and reversals", triangles_and_reversals}, {"grids", grids}, {"regions", regions},
            {"deformable convolutions", deformed}, {"pooled and back", pooled_and_back},
-           {"framed columns", framed_columns}, {"equations", equations}, {"three factors", three_factors},
-           {"fused products", fused_products}, {"whole attention", whole_attention},
+           {"pools of volumes", pools_of_volumes}, {"framed columns", framed_columns}, {"equations", equations},
+           {"three factors", three_factors}, {"fused products", fused_products}, {"whole attention", whole_attention},
            {"heads of com.microsoft", heads_of_microsoft},
            {"sums and norms of com.microsoft", sums_and_norms_of_microsoft}, {"turned by position", turned_by_position},
            {"recurrent layers", recurrent_layers}, {"spectra", spectra}, {"spectra of frames", spectra_of_frames})

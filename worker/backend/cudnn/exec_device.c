@@ -299,6 +299,8 @@ static int launch(struct exec *e, const struct step *s, const void *const *opera
         return gpu_col2im(&s->u.col2im, x, y, stream);
     case STEP_POOL_PLACES:
         return gpu_pool_places(&s->u.pool, x, y, stream);
+    case STEP_POOL3:
+        return gpu_pool3(&s->u.pool3, x, y, stream);
     case STEP_ATTENTION:
         return gpu_attention(&s->u.attention, y, w, extra[0], stream);
     case STEP_FLASH:

@@ -176,6 +176,9 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
     case STEP_POOL_PLACES:
         gpu_pool_places_ref(&s->u.pool, x, y);
         break;
+    case STEP_POOL3:
+        gpu_pool3_ref(&s->u.pool3, x, y);
+        break;
     case STEP_ATTENTION:
         gpu_attention_ref(&s->u.attention, y, w, extra[0]);
         break;

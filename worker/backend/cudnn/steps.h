@@ -69,6 +69,7 @@ enum step_kind {
     STEP_DEFORM,
     STEP_COL2IM,
     STEP_POOL_PLACES,
+    STEP_POOL3,
     STEP_ATTENTION,
     STEP_FLASH,
     STEP_ROTARY,
@@ -107,6 +108,7 @@ struct step {
         struct gpu_quantise quantise;
         struct gpu_elementwise elementwise;
         struct gpu_pool pool;
+        struct gpu_pool3 pool3;
         struct gpu_resize resize;
         struct gpu_reduce reduce;
         struct gpu_argmax argmax;

@@ -11,11 +11,63 @@
 
 // ---- pooling -------------------------------------------------------------------------
 
+// One axis of a pool: false where a number is out of range.
+struct pool_axis {
+    int size, stride, dilation, before, after;
+};
+
+static bool pool_axis(const struct node *node, int i, int axes, int64_t in, int64_t out, struct pool_axis *a)
+{
+    const char *mode = node_attr_string(node, "auto_pad", "NOTSET");
+    const int64_t k = gpu_attr_at(node, "kernel_shape", i, 0), s = gpu_attr_at(node, "strides", i, 1);
+    const int64_t d = gpu_attr_at(node, "dilations", i, 1);
+    int64_t before = gpu_attr_at(node, "pads", i, 0), after = gpu_attr_at(node, "pads", axes + i, 0);
+    if (!strcmp(mode, "VALID")) before = after = 0;
+    if (!strncmp(mode, "SAME", 4)) {
+        const int64_t total = (out - 1) * s + (k - 1) * d + 1 - in;
+        before = total < 0 ? 0 : !strcmp(mode, "SAME_LOWER") ? total - total / 2 : total / 2;
+        after = total < 0 ? 0 : total - before;
+    }
+    if (k < 1 || k > 65536 || s < 1 || s > 65536 || d < 1 || d > 65536 || before < 0 || before > 65536 || after < 0 ||
+        after > 65536)
+        return false;
+    *a = (struct pool_axis){(int)k, (int)s, (int)d, (int)before, (int)after};
+    return true;
+}
+
+// Over three axes, in rows.
+static enum reel_err pool_volume(struct lowered *p, const struct node *node, bool average, bool *out_done)
+{
+    const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
+    struct step s = gpu_step_of(STEP_POOL3, average ? "average pool" : "max pool");
+    struct gpu_pool3 *g = &s.u.pool3;
+    enum form_kind kind;
+    if (in->dtype != REEL_F32 || in->count > INT32_MAX || out->count > INT32_MAX || node->in[0]->constant)
+        return REEL_OK;
+    if (node->n_epilogue || (node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->uses)) return REEL_OK;
+    g->planes = (int)(in->shape.dim[0] * in->shape.dim[1]);
+    g->average = average;
+    g->count_pad = average && node_attr_int(node, "count_include_pad", 0) != 0;
+    for (int d = 0; d < 3; d++) {
+        struct pool_axis a;
+        if (!pool_axis(node, d, 3, in->shape.dim[2 + d], out->shape.dim[2 + d], &a)) return REEL_OK;
+        g->in[d] = (int32_t)in->shape.dim[2 + d], g->out[d] = (int32_t)out->shape.dim[2 + d];
+        g->size[d] = a.size, g->stride[d] = a.stride, g->dilation[d] = a.dilation;
+        g->before[d] = a.before, g->after[d] = a.after;
+    }
+    enum reel_err err = gpu_need_rows(p, node->in[0], &kind, &s.x);
+    if (!err) err = gpu_make_form(p, node->out[0], kind, &s.y);
+    g->elem = gpu_form_elem(p, in, kind);
+    *out_done = true;
+    return err ? err : gpu_put_step(p, &s, node);
+}
+
 enum reel_err gpu_lower_pool(struct lowered *p, const struct node *node, bool *out_done)
 {
     const bool average = node_is(node, "AveragePool");
     if ((!average && !node_is(node, "MaxPool")) || !node->in[0] || !node->out[0]) return REEL_OK;
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
+    if (in->shape.ndim == 5 && out->shape.ndim == 5) return pool_volume(p, node, average, out_done);
     if (!in->image || !out->image || in->c != out->c || in->n != out->n || node->n_epilogue) return REEL_OK;
     const bool places = node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->uses;
     if (places && node_attr_int(node, "storage_order", 0)) return REEL_OK;
@@ -37,26 +89,15 @@ enum reel_err gpu_lower_pool(struct lowered *p, const struct node *node, bool *o
                          .x_pitch = in->pitch,
                          .y_pitch = out->pitch};
     const int axes = in->shape.ndim - 2;
-    const char *mode = node_attr_string(node, "auto_pad", "NOTSET");
     for (int i = 0; i < axes; i++) {
         const bool rows = axes == 2 && i == 0;
-        const int64_t size = rows ? in->h : in->w, to = rows ? out->h : out->w;
-        const int64_t k = gpu_attr_at(node, "kernel_shape", i, 0), s = gpu_attr_at(node, "strides", i, 1);
-        const int64_t d = gpu_attr_at(node, "dilations", i, 1);
-        int64_t before = gpu_attr_at(node, "pads", i, 0), after = gpu_attr_at(node, "pads", axes + i, 0);
-        if (!strcmp(mode, "VALID")) before = after = 0;
-        if (!strncmp(mode, "SAME", 4)) {
-            const int64_t total = (to - 1) * s + (k - 1) * d + 1 - size;
-            before = total < 0 ? 0 : !strcmp(mode, "SAME_LOWER") ? total - total / 2 : total / 2;
-            after = total < 0 ? 0 : total - before;
-        }
-        if (k < 1 || k > 65536 || s < 1 || s > 65536 || d < 1 || d > 65536 || before < 0 || before > 65536)
-            return REEL_OK;
-        *(rows ? &g.r : &g.s) = (int)k;
-        *(rows ? &g.stride_h : &g.stride_w) = (int)s;
-        *(rows ? &g.dilation_h : &g.dilation_w) = (int)d;
-        *(rows ? &g.pad_top : &g.pad_left) = (int)before;
-        *(rows ? &g.pad_bottom : &g.pad_right) = (int)after;
+        struct pool_axis a;
+        if (!pool_axis(node, i, axes, rows ? in->h : in->w, rows ? out->h : out->w, &a)) return REEL_OK;
+        *(rows ? &g.r : &g.s) = a.size;
+        *(rows ? &g.stride_h : &g.stride_w) = a.stride;
+        *(rows ? &g.dilation_h : &g.dilation_w) = a.dilation;
+        *(rows ? &g.pad_top : &g.pad_left) = a.before;
+        *(rows ? &g.pad_bottom : &g.pad_right) = a.after;
     }
     struct ref x, y;
     enum reel_err err = gpu_need_form(p, node->in[0], FORM_IMAGE, &x);
