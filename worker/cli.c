@@ -19,6 +19,7 @@
 #include "worker/graph/pass.h"
 #include "worker/net.h"
 #include "worker/onnx/import.h"
+#include "worker/state.h"
 
 // Open extents of pictures, when no shape is given.
 #define DEFAULT_H 360
@@ -62,6 +63,16 @@ static enum reel_err out_of_memory(void)
     return reel_fail(REEL_ERR_NOMEM, "could not run model: out of memory");
 }
 
+// As a run has it: with constants for inputs that are such, and its states known.
+static enum reel_err open_as_run(const struct cli_params *p, struct net **out_net, struct state_plan *out_plan)
+{
+    enum reel_err err = open_net(p, out_net);
+    if (err) return err;
+    err = state_open(*out_net, p->settings, p->model, out_plan);
+    if (err) net_close(out_net);
+    return err;
+}
+
 // ---- shapes -----------------------------------------------------------------
 
 static enum reel_err parse_shape(const char *text, size_t len, struct reel_shape *out_shape)
@@ -83,15 +94,44 @@ static enum reel_err parse_shape(const char *text, size_t len, struct reel_shape
     return REEL_OK;
 }
 
-// One shape for each input: as given, else what the file fixes and defaults.
-static enum reel_err choose_shapes(struct net *net, const char *given, struct reel_shape *shapes)
+static int shapes_in(const char *list)
+{
+    int n = 1;
+    for (; *list; list++) n += *list == ',';
+    return n;
+}
+
+// What follows from the picture: constants, and the shapes of states that were not given. A
+// network whose states have none that stays goes by the defaults.
+static enum reel_err follow_picture(struct net *net, const struct state_plan *plan, bool states,
+                                    struct reel_shape *shapes)
+{
+    int picture = 0;
+    while (picture < net_input_count(net) - 1 && state_of_input(plan, picture) >= 0) picture++;
+    const struct reel_shape *s = &shapes[picture];
+    enum reel_err err = REEL_OK;
+    if (s->ndim >= 3) err = state_set_size(net, plan, (int)s->dim[s->ndim - 1], (int)s->dim[s->ndim - 2]);
+    struct reel_shape *found = states && !err ? calloc((size_t)net_input_count(net), sizeof *found) : NULL;
+    if (!found) return err;
+    memcpy(found, shapes, (size_t)net_input_count(net) * sizeof *found);
+    if (!net_state_shapes(net, found)) memcpy(shapes, found, (size_t)net_input_count(net) * sizeof *found);
+    free(found);
+    return REEL_OK;
+}
+
+// One shape for each input, or for each but the states: as given, else what the file
+// fixes and defaults.
+static enum reel_err choose_shapes(struct net *net, const struct state_plan *plan, const char *given,
+                                   struct reel_shape *shapes)
 {
     int n = net_input_count(net);
     const char *p = given && *given ? given : NULL;
+    const bool all = p && shapes_in(p) > n - plan->n;
     int multiple = p ? 1 : net_size_multiple(net);
     int64_t h = (DEFAULT_H + multiple - 1) / multiple * multiple, w = (DEFAULT_W + multiple - 1) / multiple * multiple;
     for (int i = 0; i < n; i++) {
-        if (p && *p) {
+        const bool state = !all && state_of_input(plan, i) >= 0;
+        if (p && *p && !state) {
             size_t len = strcspn(p, ",");
             enum reel_err err = parse_shape(p, len, &shapes[i]);
             if (err) return err;
@@ -99,14 +139,14 @@ static enum reel_err choose_shapes(struct net *net, const char *given, struct re
             continue;
         }
         shapes[i] = net_default_shape(net, i, h, w);
-        if (shapes[i].ndim < 0)
+        if (shapes[i].ndim < 0 && !state)
             return reel_fail(REEL_ERR_CONFIG,
                              "could not choose a shape for input \"%s\": the file does not fix its rank\ngive it with "
                              "--shape",
                              net_input(net, i)->name);
     }
     if (p && *p) return reel_fail(REEL_ERR_CONFIG, "could not use shape \"%s\": the model has %d inputs", p, n);
-    return REEL_OK;
+    return follow_picture(net, plan, plan->n && !all, shapes);
 }
 
 // When shapes were chosen here, a refusal may be due to them.
@@ -326,9 +366,10 @@ static enum reel_err time_on_device(struct net *net, double *out_ms)
 }
 
 static enum reel_err bench(struct net *net, const struct cli_params *p, double begin, struct reel_tensor *in,
-                           struct reel_tensor *out, const struct reel_tensor **in_p, struct reel_shape *shapes)
+                           struct reel_tensor *out, const struct reel_tensor **in_p, struct reel_shape *shapes,
+                           const struct state_plan *plan)
 {
-    enum reel_err err = choose_shapes(net, p->shape, shapes);
+    enum reel_err err = choose_shapes(net, plan, p->shape, shapes);
     double chosen = now_ms();
     if (!err) err = prepare(net, p, shapes);
     if (err) return err;
@@ -371,14 +412,15 @@ int cli_bench_model(const struct cli_params *p)
 {
     double begin = now_ms();
     struct net *net;
-    enum reel_err err = open_net(p, &net);
+    struct state_plan plan;
+    enum reel_err err = open_as_run(p, &net, &plan);
     if (err) return exit_code(err);
     double open_ms = now_ms() - begin;
     int n_in = net_input_count(net), n_out = net_output_count(net);
     struct reel_tensor *in = calloc((size_t)n_in + 1, sizeof *in), *out = calloc((size_t)n_out + 1, sizeof *out);
     const struct reel_tensor **in_p = calloc((size_t)n_in + 1, sizeof(*in_p));
     struct reel_shape *shapes = calloc((size_t)n_in + 1, sizeof *shapes);
-    err = in && out && in_p && shapes ? bench(net, p, open_ms, in, out, in_p, shapes) : out_of_memory();
+    err = in && out && in_p && shapes ? bench(net, p, open_ms, in, out, in_p, shapes, &plan) : out_of_memory();
     for (int i = 0; in && i < n_in; i++) reel_tensor_fini(&in[i]);
     free(in);
     free(out);
@@ -399,10 +441,11 @@ int cli_autotune(const struct cli_params *p)
     tuned.backend_params.autotune = p->autotune;
     if (strcmp(p->backend, "cudnn") != 0)
         return exit_code(reel_fail(REEL_ERR_CONFIG, "could not autotune: only --backend cudnn has engines to choose"));
-    enum reel_err err = open_net(&tuned, &net);
+    struct state_plan plan;
+    enum reel_err err = open_as_run(&tuned, &net, &plan);
     if (err) return exit_code(err);
     struct reel_shape *shapes = calloc((size_t)net_input_count(net) + 1, sizeof *shapes);
-    err = shapes ? choose_shapes(net, p->shape, shapes) : out_of_memory();
+    err = shapes ? choose_shapes(net, &plan, p->shape, shapes) : out_of_memory();
     if (!err) err = prepare(net, &tuned, shapes);
     if (!err) printf("written to \"%s\": use it with --plans\n", p->autotune);
     free(shapes);
@@ -429,10 +472,11 @@ static enum reel_err dump_passes(const struct net *net, const char *backend, con
 int cli_dump_graph(const struct cli_params *p)
 {
     struct net *net;
-    enum reel_err err = open_net(p, &net);
+    struct state_plan plan;
+    enum reel_err err = open_as_run(p, &net, &plan);
     if (err) return exit_code(err);
     struct reel_shape *shapes = calloc((size_t)net_input_count(net) + 1, sizeof *shapes);
-    err = shapes ? choose_shapes(net, p->shape, shapes) : out_of_memory();
+    err = shapes ? choose_shapes(net, &plan, p->shape, shapes) : out_of_memory();
     printf("# as imported\n");
     net_dump(net, false, stdout);
     if (!err) {

@@ -183,6 +183,16 @@ resumed() { # name crash point
 resumed resumed commit.after_journal:1:9
 resumed begun_again commit.before_journal:1:9
 
+# The network alone: the state's shape follows from the picture's.
+timed() {
+    local rc=0
+    timeout 60 "$bin/worker" --backend onednn --bench_model "$work/coarse.onnx" --shape 1x3x64x96 >"$work/out" 2>"$work/err" || rc=$?
+    if ((rc)); then not_ok timed "exit code $rc"
+    elif ! grep -q "input  x: float32 1x4x32x48" "$work/out"; then not_ok timed "$(cat "$work/out")"
+    else ok timed; fi
+}
+timed
+
 refused() { # name text [options]
     local rc=0 name=$1 text=$2
     shift 2
