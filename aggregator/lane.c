@@ -20,9 +20,9 @@ struct lane {
     struct sink *sink;
     struct live *live;
     // Frames that wait: the done-th to the one before the next-th, i at [i % room]. In
-    // a live job their numbers have gaps, else the i-th is frame i.
+    // a live job their numbers have gaps, else the i-th is frame base + i.
     struct reel_rec_frame *queue;
-    uint32_t room, done, next;
+    uint32_t room, done, next, base;
     bool finishing, committed, failed;
 };
 
@@ -88,11 +88,13 @@ void lane_close(struct lane **lane)
 // The smallest number that the next frame may have.
 static uint32_t next_number(const struct lane *l)
 {
-    return l->live && l->next ? l->queue[(l->next - 1) % l->room].n + 1 : l->next;
+    return l->live && l->next ? l->queue[(l->next - 1) % l->room].n + 1 : l->base + l->next;
 }
 
 enum reel_err lane_frame(struct lane *l, const struct reel_rec_frame *rec)
 {
+    // Those before the first one that comes were of the warm-up.
+    if (!l->live && !l->next) l->base = rec->n;
     uint32_t least = next_number(l);
     bool fits = l->live ? rec->n >= least : rec->n == least;
     if (!fits || l->finishing)

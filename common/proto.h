@@ -246,8 +246,9 @@ struct reel_rec_open {
     uint32_t rate;                 // of reel_rec_model
     uint32_t context;              // frames behind the segment's end that are decoded too, to be seen: 0 or 1
     struct reel_entry entry;
-    int64_t start_pts; // frames of the segment: start_pts <= pts < end_pts
-    int64_t end_pts;   // INT64_MAX for the last
+    int64_t start_pts;  // frames of the segment: start_pts <= pts < end_pts
+    int64_t warmup_pts; // from here to start_pts they are REEL_FRAME_WARMUP
+    int64_t end_pts;    // INT64_MAX for the last
 };
 
 // ---- decoder --------------------------------------------------------------
@@ -292,6 +293,7 @@ enum reel_frame_flag {
     REEL_FRAME_CONTEXT = 1 << 0, // of a neighbour's range: read by models, never encoded
     REEL_FRAME_REPEAT = 1 << 1,  // quarantined: the aggregator encodes the frame before again
     REEL_FRAME_PASS = 1 << 2,    // quarantined: the aggregator encodes the input picture, resized
+    REEL_FRAME_WARMUP = 1 << 3,  // of the range before: worked on for the state that it leaves, never encoded
 };
 
 struct reel_rec_decoded {

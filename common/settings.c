@@ -76,6 +76,8 @@ static const struct opt_def defs[] = {
     TEXT("post_filter", 0, post_filter, "", "FILTERS", 0, "Media", "FFmpeg filters after the model"),
     REAL("segment_seconds", segment_seconds, "10", 0.1, 86400, "S", 0, "Media",
          "length of the parts in which a video is decoded, encoded and resumed"),
+    INT("warmup_frames", warmup_frames, "0", 0, 100000, "N", 0, "Media",
+        "frames before each part that a network with a state sees first; 0: the whole input is one part, and exact"),
     REAL("frame_rate", frame_rate, "25", 0.01, 1000, "FPS", 0, "Media", "frame rate of inputs that have no timestamps"),
     REAL("max_pixels", max_pixels, "300", 0.001, 1000, "M", FREE, "Media",
          "refuse larger pictures (millions of pixels)"),

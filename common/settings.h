@@ -69,6 +69,7 @@ struct reel_settings {
     char encoder_opts[SET_TEXT];
     char pre_filter[SET_TEXT], post_filter[SET_TEXT];
     double segment_seconds;
+    int warmup_frames; // of networks with a state
     double frame_rate; // of inputs without timestamps (image sequences, raw streams)
     double max_pixels; // refuse larger pictures (millions)
     int rate;          // frames out for each in, of networks that make some between two; 0 = auto: 2

@@ -214,8 +214,8 @@ void run_leave_out(struct run *run, struct proc *p, const char *text);
 // Frames out for each one in, as far as the model is known.
 uint32_t run_rate(const struct run *run);
 // Whether inputs are cut into segments. A model that looks at frames before each, or
-// carries a state from each to the next, would not have them at a cut; the next frame
-// behind it is decoded twice.
+// carries a state from each to the next, would not have them at a cut, unless the state
+// may begin with some frames before it; the next frame behind it is decoded twice.
 bool run_may_cut(const struct run *run);
 // Posts to a process that may be dead (then its death tells).
 void run_post(struct run *run, const struct proc *p, enum reel_msg_type type, const void *record);

@@ -13,6 +13,7 @@
 
 _Static_assert(LANE_MAX_PARTS == REEL_MAX_PARTS, "lanes.h includes no message");
 _Static_assert(LANE_CONTEXT == REEL_FRAME_CONTEXT, "lanes.h includes no message");
+_Static_assert(LANE_WARMUP == REEL_FRAME_WARMUP, "lanes.h includes no message");
 
 // ---- finding things -------------------------------------------------------------
 
@@ -208,7 +209,7 @@ void flow_on_lane_end(struct run *run, struct proc *p, const struct reel_rec_lan
                                                       .hidden = rec->hidden,
                                                       .unreadable = rec->unreadable,
                                                       .filtered = rec->filtered,
-                                                      .decoded = rec->frames};
+                                                      .decoded = rec->frames - lane->warmup};
     flow_job_of(run, lane)->live.over = true;
     supervise_on_progress(p);
 }
@@ -256,7 +257,7 @@ void flow_on_committed(struct run *run, struct proc *p, const struct reel_rec_co
     struct ledger_entry ledger = run->io[rec->lane].ledger;
     ledger.encoded = rec->frames;
     if (run->settings.live) live_account(run, job, lane, rec, &ledger);
-    ledger.quarantined = poison_quarantined(&job->poison, lane->p.segment);
+    ledger.quarantined = poison_quarantined(&job->poison, lane->p.segment, lane->warmup);
     uint32_t segment = lane->p.segment;
     supervise_on_progress(p);
     supervise_on_progress(supervise_at(&run->sup, REEL_DECODER, run->io[rec->lane].decoder));

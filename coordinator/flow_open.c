@@ -176,6 +176,7 @@ static void fill_open(const struct run *run, uint32_t l, const struct job *job, 
                                   .entry = plan->entry,
                                   .live = run->settings.live,
                                   .start_pts = run->settings.live ? live_start_pts(job, now_us) : plan->start_pts,
+                                  .warmup_pts = plan->warmup_pts,
                                   .end_pts = plan->end_pts};
 }
 

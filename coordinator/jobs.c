@@ -196,6 +196,18 @@ void jobs_on_scanned(struct run *run, struct proc *p, const struct reel_rec_scan
     next_state(job, JOB_SHAPE);
 }
 
+static void say_warm_up(struct run *run, const struct job *job, int frames)
+{
+    if (run->settings.progress == SET_PROGRESS_OFF || run->settings.progress == SET_PROGRESS_JSON) return;
+    progress_pause(run->progress);
+    fprintf(
+        stderr,
+        "%s%sthe network's state begins anew in each of %u segments, with %d frame%s before it: where they meet it is "
+        "not that of one run (--warmup_frames 0)\n",
+        run->n_jobs > 1 ? job->spec->input : "", run->n_jobs > 1 ? ": " : "", job->n_segments, frames,
+        frames == 1 ? "" : "s");
+}
+
 static enum reel_err plan_job(struct run *run, struct job *job)
 {
     if (run->settings.live) { // attempts are counted as they come
@@ -203,8 +215,13 @@ static enum reel_err plan_job(struct run *run, struct job *job)
         return job->segments ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not plan the attempts: out of memory");
     }
     const struct reel_media *m = &job->scanned.media;
+    const int warm = run->model.stateful ? run->settings.warmup_frames : 0;
     const double seconds = run_may_cut(run) ? run->settings.segment_seconds : 0;
     struct segment *plan = plan_segments(m, job->entries, job->n_entries, seconds, &job->n_segments);
+    if (plan && warm && job->n_segments > 1) {
+        plan_warm_up(m, job->entries, job->n_entries, warm, plan, job->n_segments);
+        say_warm_up(run, job, warm);
+    }
     free(job->entries);
     job->entries = NULL;
     if (plan && run->only_seconds > 0) {

@@ -195,6 +195,7 @@ enum lane_result lane_on_decoded(struct lane *lane, uint32_t epoch, uint32_t n, 
     struct lane_frame *f = at(lane, n);
     move(f, SLOT_DECODED);
     lane->context += is_context;
+    lane->warmup += (flags & LANE_WARMUP) != 0;
     f->flags = (uint8_t)flags;
     f->pts = pts;
     f->duration = duration;
@@ -459,8 +460,22 @@ uint32_t lane_at_aggregator(const struct lane *lane)
     return lane->sent - lane->skipped - lane->taken;
 }
 
+// Frames of the warm-up that are done: nobody takes them.
+static void pass_warmup(struct lane *lane)
+{
+    while (lane->sent < lane->decoded) {
+        struct lane_frame *f = at(lane, lane->sent);
+        if (f->state != SLOT_DONE || !(f->flags & LANE_WARMUP)) return;
+        move(f, SLOT_READY);
+        move(f, SLOT_TAKEN);
+        lane->taken++;
+        settle(lane, lane->sent++);
+    }
+}
+
 const struct lane_frame *lane_next_frame(struct lane *lane, uint32_t *out_n)
 {
+    if (lane->state == LANE_OPEN) pass_warmup(lane);
     // Who takes it may want the time or the picture of the one behind it.
     if (lane->state != LANE_OPEN || lane->sent >= seen_end(lane)) return NULL;
     struct lane_frame *f = at(lane, lane->sent);
@@ -489,7 +504,7 @@ bool lane_next_finish(struct lane *lane, uint32_t *out_frames)
 {
     if (lane->state != LANE_OPEN || lane->finished || !lane->ended || lane->sent != lane->frames) return false;
     lane->finished = true;
-    *out_frames = lane->frames - lane->dropped;
+    *out_frames = lane->frames - lane->dropped - lane->warmup;
     return true;
 }
 
@@ -499,7 +514,7 @@ enum lane_result lane_on_committed(struct lane *lane, uint32_t epoch, uint32_t f
     if (lane->committed) return LANE_STALE;
     // A commit with frames still held, or of another count, is a broken ledger.
     const uint32_t all = lane->frames - lane->dropped;
-    if (!lane->finished || frames != all || lane->taken != all) return LANE_BAD;
+    if (!lane->finished || frames != all - lane->warmup || lane->taken != all) return LANE_BAD;
     lane->committed = true;
     return LANE_OK;
 }

@@ -23,6 +23,9 @@
 // to one worker (its keeper), in order, and when that is gone with frames to come, or has
 // failed at one, the epoch is over. A frame that is filled in leaves the state as it was.
 //
+// The first frames of a lane may be there for that state alone (warm-up): they are done,
+// and free, and the aggregator never hears of them.
+//
 // A frame may be worked on in parts: bands of its picture, given to workers one
 // by one, all of them written into the one output slot. It is DONE when every
 // part is; a worker's death gives back the parts that it held and no others. Or
@@ -58,6 +61,7 @@ enum slot_state {
 };
 
 #define LANE_CONTEXT (1u << 0) // of a frame's flags: REEL_FRAME_CONTEXT
+#define LANE_WARMUP (1u << 3)  // likewise: REEL_FRAME_WARMUP
 
 enum lane_state {
     LANE_IDLE,    // no segment
@@ -116,6 +120,7 @@ struct lane {
     uint32_t window_end; // the decoder may write below
     uint32_t decoded;    // frames 0..decoded-1 have been announced
     uint32_t context;    // of these the last ones, which are context
+    uint32_t warmup;     // and the first ones, which are there for the state alone
     uint32_t work_from;  // no frame below is DECODED
     uint32_t sent;       // FRAMEs below went to the aggregator, or were dropped; it was not dropped itself
     uint32_t taken;      // count of TAKEN frames

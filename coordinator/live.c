@@ -168,7 +168,7 @@ void live_lost(struct run *run, struct job *job, const struct lane *lane)
     char why[256];
     // What the encoder let go of was written, as far as anybody knows.
     begin_account(run, job, lane, lane->taken, &entry);
-    entry.quarantined = poison_quarantined(&job->poison, lane->p.segment);
+    entry.quarantined = poison_quarantined(&job->poison, lane->p.segment, 0);
     if (entry.quarantined > entry.encoded) entry.quarantined = entry.encoded;
     ledger_add(&job->ledger, &entry, why, sizeof why);
     s->state = SEGMENT_COMMITTED;

@@ -21,7 +21,7 @@ struct segment *plan_segments(const struct reel_media *media, const struct reel_
     struct segment *segments = calloc((size_t)n_entries + 1, sizeof *segments);
     if (!segments) return NULL;
     uint32_t n = 1;
-    segments[0] = (struct segment){.start_pts = INT64_MIN, .end_pts = INT64_MAX};
+    segments[0] = (struct segment){.start_pts = INT64_MIN, .end_pts = INT64_MAX, .warmup_pts = INT64_MIN};
     int64_t ticks = segment_ticks(media, segment_seconds);
     int64_t cut = media->first_pts;
     for (uint32_t i = 0; ticks && i < n_entries; i++) {
@@ -30,11 +30,38 @@ struct segment *plan_segments(const struct reel_media *media, const struct reel_
         if (e->pts <= media->first_pts || e->pts > media->last_pts || e->pts <= cut) continue;
         if ((uint64_t)e->pts - (uint64_t)cut < (uint64_t)ticks) continue;
         segments[n - 1].end_pts = e->pts;
-        segments[n++] = (struct segment){.has_entry = true, .entry = *e, .start_pts = e->pts, .end_pts = INT64_MAX};
+        segments[n++] = (struct segment){
+            .has_entry = true, .entry = *e, .start_pts = e->pts, .end_pts = INT64_MAX, .warmup_pts = e->pts};
         cut = e->pts;
     }
     *out_n = n;
     return segments;
+}
+
+// Ticks from a frame to the next.
+static double ticks_a_frame(const struct reel_media *m)
+{
+    if (m->n_frames > 1 && m->last_pts > m->first_pts)
+        return (double)(m->last_pts - m->first_pts) / (double)(m->n_frames - 1);
+    if (m->frame_rate.num <= 0 || m->time_base.num <= 0) return 1;
+    return (double)m->time_base.den * m->frame_rate.den / ((double)m->time_base.num * m->frame_rate.num);
+}
+
+void plan_warm_up(const struct reel_media *media, const struct reel_entry *entries, uint32_t n_entries, int frames,
+                  struct segment *segments, uint32_t n)
+{
+    // Half a frame more: timestamps may be rounded.
+    const double ticks = (frames + 0.5) * ticks_a_frame(media);
+    for (uint32_t i = 1; i < n && frames > 0; i++) {
+        struct segment *s = &segments[i];
+        s->warmup_pts =
+            (double)s->start_pts - (double)media->first_pts > ticks ? s->start_pts - (int64_t)ticks : media->first_pts;
+        const struct reel_entry *from = NULL;
+        for (uint32_t k = 0; k < n_entries; k++)
+            if (entries[k].pts <= s->warmup_pts && (!from || entries[k].pts > from->pts)) from = &entries[k];
+        s->has_entry = from != NULL;
+        s->entry = from ? *from : (struct reel_entry){0};
+    }
 }
 
 uint32_t plan_limit(const struct reel_media *media, double seconds, struct segment *segments, uint32_t n)

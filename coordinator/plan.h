@@ -14,6 +14,7 @@ struct segment {
     bool has_entry; // false: decode from the file's start
     struct reel_entry entry;
     int64_t start_pts, end_pts; // start <= pts < end; INT64_MAX for the last
+    int64_t warmup_pts;         // frames from here to start_pts are seen, and not part of it; start_pts: none
 };
 
 // Cuts at the first entry that lies at least segment_seconds behind the last
@@ -23,6 +24,11 @@ struct segment {
 // (*out_n >= 1), NULL when out of memory.
 struct segment *plan_segments(const struct reel_media *media, const struct reel_entry *entries, uint32_t n_entries,
                               double segment_seconds, uint32_t *out_n);
+
+// Lets each segment but the first begin with the `frames` frames before it, by the mean
+// distance of frames: from an earlier entry, or from the file's beginning.
+void plan_warm_up(const struct reel_media *media, const struct reel_entry *entries, uint32_t n_entries, int frames,
+                  struct segment *segments, uint32_t n);
 
 // Leaves what lies in the first `seconds` of the input, the last segment cut
 // short; all of it where it cannot be cut. Returns how many segments are left.

@@ -59,9 +59,10 @@ void poison_restore(struct poison *p, uint32_t segment, uint32_t n)
     find_or_add(p, segment, n)->quarantined = true;
 }
 
-uint32_t poison_quarantined(const struct poison *p, uint32_t segment)
+uint32_t poison_quarantined(const struct poison *p, uint32_t segment, uint32_t from)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < p->count; i++) count += p->frame[i].segment == segment && p->frame[i].quarantined;
+    for (uint32_t i = 0; i < p->count; i++)
+        count += p->frame[i].segment == segment && p->frame[i].n >= from && p->frame[i].quarantined;
     return count;
 }

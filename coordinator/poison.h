@@ -34,6 +34,7 @@ bool poison_on_crash(struct poison *p, uint32_t segment, uint32_t n, bool alone,
 void poison_on_done(struct poison *p, uint32_t segment, uint32_t n);
 // From the journal of an earlier run.
 void poison_restore(struct poison *p, uint32_t segment, uint32_t n);
-uint32_t poison_quarantined(const struct poison *p, uint32_t segment);
+// Of the segment's frames from number `from` on.
+uint32_t poison_quarantined(const struct poison *p, uint32_t segment, uint32_t from);
 
 #endif

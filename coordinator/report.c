@@ -178,9 +178,13 @@ static void put_jobs(FILE *f, const struct run *run, int64_t now_us)
             fputs("null", f);
         int64_t in =
             job->ledger.segments ? job->ledger.sum.decoded + job->ledger.sum.filtered : (int64_t)job->frames_out;
-        fprintf(f, ", \"frames_in\": %lld, \"frames_out\": %llu, \"segments\": %u, \"seconds\": %.3f}", (long long)in,
+        fprintf(f, ", \"frames_in\": %lld, \"frames_out\": %llu, \"segments\": %u, \"seconds\": %.3f", (long long)in,
                 (unsigned long long)(job->state == JOB_DONE ? job->frames_out : job->frames_committed), job->n_segments,
                 seconds);
+        // Where segments meet the network's state is not that of one run.
+        if (run->model.stateful && job->n_segments > 1)
+            fprintf(f, ", \"warmup_frames\": %d", run->settings.warmup_frames);
+        fputs("}", f);
     }
     fputs("\n  ],\n", f);
 }

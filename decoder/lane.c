@@ -26,6 +26,7 @@ struct lane {
     AVFrame *newer; // live: takes the place of one that finds no room
     bool has_frame, decoded_all, ended;
     int64_t pts, duration;
+    int64_t start_pts;         // frames before it are of the warm-up
     uint32_t next, window_end; // frames below next are written, or on their way
     int64_t end_pts;           // of the segment: what shows later is context
     uint32_t context;          // frames of it that are written
@@ -65,6 +66,7 @@ enum reel_err lane_open(struct decoder *d, const struct reel_rec_open *r, struct
         .start_pts = r->start_pts,
         .end_pts = r->end_pts,
         .context = r->context > 0,
+        .warmup_pts = r->warmup_pts,
         .nvdec = r->software ? NULL : d->nvdec,
     };
     enum reel_err err = reel_jobs_get(d->child.jobs, r->job, &p.job);
@@ -78,6 +80,7 @@ enum reel_err lane_open(struct decoder *d, const struct reel_rec_open *r, struct
     l->epoch = r->epoch;
     l->job = r->job;
     l->media = r->media;
+    l->start_pts = r->live ? INT64_MIN : r->start_pts;
     l->window_end = r->window_end;
     l->end_pts = r->end_pts;
     l->wants_gpu = p.nvdec != NULL && *d->child.settings.pre_filter == 0 && r->media.rotation == 0;
@@ -241,6 +244,7 @@ static enum reel_err tell(struct decoder *d, struct lane *l, bool *out_worked)
                                            .flags = f.pts >= l->end_pts ? REEL_FRAME_CONTEXT : 0,
                                            .pts = f.pts,
                                            .duration = f.duration};
+        if (f.pts < l->start_pts) decoded.flags |= REEL_FRAME_WARMUP;
         if ((err = reel_bus_post(d->child.bus, REEL_BUS_HUB, REEL_MSG_DECODED, &decoded))) return err;
         reel_crash_point("decoder.after_decoded");
         reel_stat_add(&d->child.row->frames, 1);

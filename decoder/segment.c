@@ -30,8 +30,9 @@ struct segment {
     AVPacket *packet; // not yet taken by the codec when has_packet
     AVFrame *decoded;
     bool has_packet, demux_ended, flushed, decode_ended;
-    bool past_end; // the next segment's entry has been read
-    bool beyond;   // and a picture that shows after it: no leading picture follows
+    bool past_start; // this segment's first picture has been read (it may have begun before)
+    bool past_end;   // the next segment's entry has been read
+    bool beyond;     // and a picture that shows after it: no leading picture follows
     bool made_pts, exact_pts;
     AVRational media_time_base;
     int64_t last_pts;     // of decoded frames, INT64_MIN: none yet
@@ -42,7 +43,8 @@ struct segment {
     int64_t shown, out; // frames of the range before and behind the filter
     struct segment_ledger ledger;
     int64_t hidden_known, run_us;
-    int64_t missing; // packets of the range that gave no frame, the container not having said so
+    int64_t errors_before; // reported by the codec in the warm-up
+    int64_t missing;       // packets of the range that gave no frame, the container not having said so
 };
 
 enum reel_err segment_open(const struct segment_params *p, struct demux_pool *pool, struct segment **out_segment)
@@ -59,6 +61,7 @@ enum reel_err segment_open(const struct segment_params *p, struct demux_pool *po
     // Images are numbered: their packets have times.
     s->made_pts = p->media.flags & REEL_MEDIA_MADE_PTS && !(p->media.flags & REEL_MEDIA_STILL);
     s->exact_pts = !(p->media.flags & REEL_MEDIA_NO_CUT);
+    s->past_start = p->warmup_pts >= p->start_pts;
     s->media_time_base = (AVRational){p->media.time_base.num, p->media.time_base.den};
     s->demux = demux_pool_take(pool, p->job.id);
     if (!s->demux)
@@ -124,8 +127,9 @@ static bool is_own(struct segment *s, bool shows)
     if (s->made_pts || (shows && pts == AV_NOPTS_VALUE)) return true;
     if (shows && s->past_end && pts > s->p.end_pts) s->beyond = true;
     if (shows && pts == s->p.end_pts) s->past_end = true;
-    if (!shows) return !s->past_end;
-    return pts < s->p.end_pts && (!s->p.has_entry || pts >= s->p.start_pts);
+    if (shows && pts == s->p.start_pts) s->past_start = true;
+    if (!shows) return s->past_start && !s->past_end;
+    return pts < s->p.end_pts && pts >= s->p.start_pts;
 }
 
 static void count_packet(struct segment *s)
@@ -226,11 +230,14 @@ static enum reel_err take_frame(struct segment *s)
         if (!err) err = count_rest(s);
         return err ? err : filter_send(s->filter, NULL);
     }
-    if (s->p.has_entry && pts < s->p.start_pts) {
+    if (pts < s->p.warmup_pts) {
         av_frame_unref(f);
         return REEL_OK;
     }
-    s->shown++;
+    if (pts < s->p.start_pts)
+        s->errors_before = decode_errors(s->decode);
+    else
+        s->shown++;
     return show(s, f, pts);
 }
 
@@ -255,7 +262,7 @@ static enum reel_err decode_step(struct segment *s)
 static void close_ledger(struct segment *s)
 {
     struct segment_ledger *l = &s->ledger;
-    l->errors = decode_errors(s->decode);
+    l->errors = decode_errors(s->decode) - s->errors_before;
     l->hidden = s->hidden_known;
     l->filtered = s->shown > s->out ? s->shown - s->out : 0;
     int64_t silent = l->packets - s->hidden_known - s->shown;
@@ -274,7 +281,7 @@ static enum reel_err out_frame(struct segment *s, AVFrame *frame, int64_t *out_p
     if (av_cmp_q(from, s->media_time_base) && pts != AV_NOPTS_VALUE) pts = av_rescale_q(pts, from, s->media_time_base);
     if (pts == AV_NOPTS_VALUE || (s->last_out_pts != INT64_MIN && pts <= s->last_out_pts)) pts = s->last_out_pts + 1;
     s->last_out_pts = pts;
-    s->out += pts < s->p.end_pts;
+    s->out += pts >= s->p.start_pts && pts < s->p.end_pts;
     *out_pts = pts;
     int64_t duration = av_frame_duration(frame);
     if (s->made_pts)

@@ -19,6 +19,7 @@ struct segment_params {
     bool has_entry;                       // false: from the file's start
     struct reel_entry entry;
     int64_t start_pts, end_pts; // start_pts <= pts < end_pts; INT64_MAX: to the end
+    int64_t warmup_pts;         // frames from here to start_pts come as well, and count nowhere
     bool context;               // the first frame behind the range is given too, in no ledger
     struct nvdec *nvdec;        // the GPU to decode on, or NULL; frames may be AV_PIX_FMT_CUDA then
 };
@@ -26,6 +27,7 @@ struct segment_params {
 // The ledger of the segment's own packets: pictures with a PTS in its range (of
 // the first segment also all before, and those without a PTS), and packets that
 // show nothing from its entry to the next segment's:
+// Packets and frames of the warm-up and behind the range are other segments'.
 //   packets    = shown + hidden + unreadable
 //   hidden     marked as discarded by the container, alternate references, or
 //              taken by the codec without a picture and without an error

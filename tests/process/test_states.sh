@@ -93,6 +93,33 @@ else
     skip on_a_gpu "no GPU"
 fi
 
+# In segments that begin some frames sooner. One frame is all that this network's state is made of.
+rest=(--warmup_frames 1)
+state warmed_up a delay before "${rest[@]}"
+[[ $(grep -c 'in each of [3-9] segments' "$work/err") == 1 ]] || not_ok warmed_up "other segments"
+state warmed_up_one_worker a delay before "${rest[@]}" --gpu_num 1
+state warmed_up_many a delay before "${rest[@]}" --gpu_num 3 --lanes 3 --decoders 2
+for at in worker.1/worker.mid_slot:9:9 worker.0/worker.before_run:7:11 decoder.0/decoder.mid_slot:20:9 aggregator.0/aggregator.before_commit:3:9; do
+    REELMILL_CRASH=$at state "warmed_up_$at" a delay before "${rest[@]}" --lanes 3
+done
+# More than a segment, from the file's beginning for the first ones: what is forgotten is the same for all.
+forgets() {
+    local first='' workers rc=0
+    for workers in 1 3; do
+        reel "$work/a.mkv" -o "$work/o.mkv" -y --backend onednn --model "$work/brightest.onnx" --encoder ffv1 --gpu_num $workers \
+            --segment_seconds 0.2 --lanes $workers --warmup_frames 12 --report "$work/report.json" || rc=$?
+        [[ -n $first ]] || first=$(pictures "$work/o.mkv" $size)
+    done
+    if ((rc)); then not_ok forgets "exit code $rc"
+    elif [[ $(pictures "$work/o.mkv" $size) != "$first" ]]; then not_ok forgets "other pictures by other workers"
+    elif [[ $(head -n 17 <<<"$first") != "$(head -n 17 "$work/brightest")" ]]; then not_ok forgets "the beginning is not exact"
+    elif [[ $first == "$(cat "$work/brightest")" ]]; then not_ok forgets "nothing was forgotten"
+    elif ! grep -q '"warmup_frames": 12' "$work/report.json"; then not_ok forgets "the report does not say so"
+    elif ! grep -q '"in": 50, "out": 50,' "$work/report.json"; then not_ok forgets "$(grep frames "$work/report.json" | head -n 1)"
+    else ok forgets; fi
+}
+forgets
+
 # A foreground (the picture) and a matte (the red of the frame before): each alone, and both over a colour, by the
 # network's own foreground and by the input.
 cut_out() { # name how [options]

@@ -57,6 +57,7 @@ struct sim_lane {
     uint32_t epoch;
     uint32_t segment_frames;
     uint32_t context;
+    uint32_t warmup; // of segment_frames the first ones, for the state alone
     uint32_t commits;
 };
 
@@ -142,7 +143,7 @@ static void step_decoder(struct world *w, uint32_t l)
         end_write(&s->in[s->next % slots], 0, false);
         s->filling = false;
         const bool context = s->next >= s->segment_frames;
-        say(w, (struct message){K_DECODED, l, s->decoder_life, l, s->epoch, s->next, 0, context});
+        say(w, (struct message){K_DECODED, l, s->decoder_life, l, s->epoch, s->next, s->next < s->warmup, context});
         s->next++;
     } else if (s->decoder_closing) {
         s->decoder_open = s->decoder_closing = false;
@@ -284,10 +285,12 @@ static void open_lane(struct world *w, uint32_t l)
         if (s->out[i].writers || s->out[i].readers) BAD(w, "a lane opens over slots in use");
     s->epoch = p.epoch;
     s->segment_frames = draw(w, 8) ? 1 + draw(w, FRAMES) : 0;
-    s->context = after ? draw(w, after + 1) : 0; // behind its end
+    s->context = after && !w->live ? draw(w, after + 1) : 0; // behind its end; a live input has no segment behind it
+    s->warmup = p.stateful && s->segment_frames && draw(w, 2) ? draw(w, s->segment_frames + 1) : 0;
     s->decoder_open = s->aggregator_open = true;
     s->ended_sent = s->finish = s->filling = false;
-    s->next = s->received = s->due = s->n_holding = 0;
+    s->next = s->received = s->n_holding = 0;
+    s->due = s->warmup;
     lane_next_window(&w->lanes[l], &s->window);
     w->low_before[l] = w->window_before[l] = 0;
     lane_join(&w->lanes[l], LANE_MEMBER_DECODER);
@@ -342,7 +345,10 @@ static void take(struct world *w, struct message m, bool repeated)
     bool first;
     switch (m.kind) {
     case K_DECODED:
-        expect(w, lane_on_decoded(lane, m.epoch, m.n, m.member ? LANE_CONTEXT : 0, m.n * 10, 10), repeated, "DECODED");
+        expect(w,
+               lane_on_decoded(lane, m.epoch, m.n, (m.member ? LANE_CONTEXT : 0) | (m.slot ? LANE_WARMUP : 0), m.n * 10,
+                               10),
+               repeated, "DECODED");
         break;
     case K_END:
         expect(w, lane_on_end(lane, m.epoch, m.n), repeated, "LANE_END");
@@ -364,7 +370,7 @@ static void take(struct world *w, struct message m, bool repeated)
         enum lane_result r = lane_on_committed(lane, m.epoch, m.n);
         expect(w, r, repeated, "COMMITTED");
         if (r != LANE_OK) break;
-        if (m.n + lane->dropped != w->sim[m.lane].segment_frames)
+        if (m.n + lane->dropped + w->sim[m.lane].warmup != w->sim[m.lane].segment_frames)
             BAD(w, "%u frames committed and %u dropped of %u", m.n, lane->dropped, w->sim[m.lane].segment_frames);
         w->sim[m.lane].commits++;
         close_lane(w, m.lane);

@@ -75,6 +75,45 @@ static void limited(void)
     free(s);
 }
 
+// Frames every 40 ms, entries every second, segments of ten.
+static void warmed_up(void)
+{
+    struct reel_media m = media_of(30000);
+    m.n_frames = 751;
+    struct reel_entry e[31];
+    for (int i = 0; i < 31; i++) e[i] = (struct reel_entry){.packet_no = i * 25, .pts = i * 1000};
+    static const struct {
+        int frames;
+        int64_t context, entry; // of the second segment; entry -1: none
+    } rows[] = {{0, 10000, 10000}, {1, 9940, 9000}, {24, 9020, 9000}, {25, 8980, 8000},
+                {249, 20, 0},      {250, 0, 0},     {1000, 0, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint32_t n;
+        struct segment *s = plan_segments(&m, e, 31, 10, &n);
+        plan_warm_up(&m, e, 31, rows[i].frames, s, n);
+        CHECK_INT(s[0].warmup_pts, INT64_MIN);
+        CHECK(!s[0].has_entry);
+        CHECK_INT(s[1].start_pts, 10000);
+        CHECK_INT(s[1].warmup_pts, rows[i].context);
+        CHECK_INT(s[1].entry.pts, rows[i].entry);
+        CHECK(s[1].has_entry);
+        free(s);
+    }
+    // No entry is early enough: from the file's beginning.
+    uint32_t n;
+    struct segment *s = plan_segments(&m, e + 10, 1, 10, &n);
+    CHECK_INT(n, 2);
+    plan_warm_up(&m, e + 10, 1, 5, s, n);
+    CHECK(!s[1].has_entry);
+    CHECK_INT(s[1].warmup_pts, 10000 - 220);
+    free(s);
+    m.n_frames = -1, m.frame_rate = (struct reel_rational){25, 1}; // where nobody has counted them
+    s = plan_segments(&m, e, 31, 10, &n);
+    plan_warm_up(&m, e, 31, 1, s, n);
+    CHECK_INT(s[1].warmup_pts, 9940);
+    free(s);
+}
+
 static void random_inputs(void)
 {
     uint64_t seed = 5;
@@ -102,5 +141,5 @@ static void random_inputs(void)
     }
 }
 
-CHECK_MAIN({"cuts_at_entries", cuts_at_entries}, {"no_cut", no_cut}, {"limited", limited},
+CHECK_MAIN({"cuts_at_entries", cuts_at_entries}, {"no_cut", no_cut}, {"limited", limited}, {"warmed_up", warmed_up},
            {"random_inputs", random_inputs})

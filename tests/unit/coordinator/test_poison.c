@@ -12,8 +12,10 @@ static void tried_k_times_the_last_alone(void)
     CHECK(poison_on_crash(&p, 1, 7, true, 3));
     CHECK(!poison_on_crash(&p, 1, 7, true, 3)); // once
     CHECK(poison_find(&p, 1, 7)->quarantined);
-    CHECK_INT(poison_quarantined(&p, 1), 1);
-    CHECK_INT(poison_quarantined(&p, 2), 0);
+    CHECK_INT(poison_quarantined(&p, 1, 0), 1);
+    CHECK_INT(poison_quarantined(&p, 1, 7), 1);
+    CHECK_INT(poison_quarantined(&p, 1, 8), 0); // it was warm-up
+    CHECK_INT(poison_quarantined(&p, 2, 0), 0);
     poison_fini(&p);
 }
 

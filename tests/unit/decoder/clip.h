@@ -125,10 +125,20 @@ static inline uint32_t clip_hash(const struct reel_geometry *g, const uint8_t *s
     return crc;
 }
 
-// Decodes one segment and appends its frames (and adds to the ledger).
-static inline enum reel_err clip_segment(const struct clip_scan *scan, struct demux_pool *pool,
-                                         const struct reel_entry *entry, int64_t start, int64_t end,
-                                         struct clip_frames *frames)
+static inline void clip_append(struct clip_frames *frames, struct clip_frame frame)
+{
+    if (frames->n == frames->room) {
+        frames->room = frames->room ? 2 * frames->room : 64;
+        frames->at = realloc(frames->at, (size_t)frames->room * sizeof *frames->at);
+    }
+    frames->at[frames->n++] = frame;
+}
+
+// Decodes one segment and appends its frames (and adds to the ledger); those from
+// `warmup` to its start to *seen.
+static inline enum reel_err clip_segment_from(const struct clip_scan *scan, struct demux_pool *pool,
+                                              const struct reel_entry *entry, int64_t warmup, int64_t start,
+                                              int64_t end, struct clip_frames *frames, struct clip_frames *seen)
 {
     struct segment_params p = {
         .settings = &clip_settings,
@@ -138,6 +148,7 @@ static inline enum reel_err clip_segment(const struct clip_scan *scan, struct de
         .start_pts = start,
         .end_pts = end,
         .context = frames->with_context,
+        .warmup_pts = warmup,
     };
     if (entry) p.entry = *entry;
     struct segment *segment;
@@ -157,15 +168,11 @@ static inline enum reel_err clip_segment(const struct clip_scan *scan, struct de
         err = upload_frame(&upload, &g, &p.media.colour, slot, frame, &fitted);
         if (err) break;
         upload_side(frame, slot + g.aux_offset, g.aux_bytes, &lost);
-        if (frames->n == frames->room) {
-            frames->room = frames->room ? 2 * frames->room : 64;
-            frames->at = realloc(frames->at, (size_t)frames->room * sizeof *frames->at);
-        }
         const struct clip_frame made = {pts, duration, clip_hash(&g, slot)};
         if (pts >= end)
             frames->n_context++, frames->context = made;
         else
-            frames->at[frames->n++] = made;
+            clip_append(pts < start ? seen : frames, made);
         av_frame_unref(frame);
     }
     struct segment_ledger l;
@@ -181,6 +188,13 @@ static inline enum reel_err clip_segment(const struct clip_scan *scan, struct de
     free(slot);
     segment_close(&segment, pool);
     return err == REEL_EOF ? REEL_OK : err;
+}
+
+static inline enum reel_err clip_segment(const struct clip_scan *scan, struct demux_pool *pool,
+                                         const struct reel_entry *entry, int64_t start, int64_t end,
+                                         struct clip_frames *frames)
+{
+    return clip_segment_from(scan, pool, entry, start, start, end, frames, NULL);
 }
 
 #endif

@@ -151,6 +151,7 @@ static void open_lane(struct rig *r, uint32_t lane, uint32_t epoch, const struct
         .window_end = window,
         .media = s->media,
         .start_pts = INT64_MIN,
+        .warmup_pts = INT64_MIN,
         .end_pts = INT64_MAX,
         .live = clip_settings.live,
     };

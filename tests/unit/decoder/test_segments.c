@@ -6,6 +6,41 @@
 // here) and over the shared test clips.
 #include "tests/unit/decoder/clip.h"
 
+// The same segments, each with the frames before it back to the entry before its own,
+// or the file's beginning: those are the linear decode's as well, and count nowhere.
+static void compare_warmed(const char *path, const struct clip_scan *scan, struct demux_pool *pool,
+                           const struct clip_frames *linear)
+{
+    struct clip_frames parts = {0}, seen = {0};
+    const int n = (int)scan->scanned.n_entries;
+    for (int i = 0; i <= n && n; i++) {
+        const int64_t start = i ? scan->entries[i - 1].pts : INT64_MIN, end = i < n ? scan->entries[i].pts : INT64_MAX;
+        const int64_t from = i > 1 ? scan->entries[i - 2].pts : i ? linear->at[0].pts : start;
+        seen.n = 0;
+        const int first = parts.n;
+        enum reel_err err =
+            clip_segment_from(scan, pool, i > 1 ? &scan->entries[i - 2] : NULL, from, start, end, &parts, &seen);
+        CHECK_MSG(!err, "%s: warmed up segment %d of %d: %s", path, i, n + 1, reel_fail_text());
+        CHECK_MSG((seen.n > 0) == (i > 0) && seen.n <= first, "%s: segment %d has %d frames of warm-up behind %d", path,
+                  i, seen.n, first);
+        for (int k = 0; k < seen.n; k++)
+            CHECK_MSG(seen.at[k].pts == linear->at[first - seen.n + k].pts &&
+                          seen.at[k].crc == linear->at[first - seen.n + k].crc,
+                      "%s: segment %d: frame %d of %d of its warm-up is another", path, i, k, seen.n);
+    }
+    for (int i = 0; n && i < linear->n && i < parts.n; i++)
+        CHECK_MSG(linear->at[i].pts == parts.at[i].pts && linear->at[i].crc == parts.at[i].crc,
+                  "%s: frame %d: warmed up it is another", path, i);
+    CHECK_MSG(!n || linear->n == parts.n, "%s: %d frames linear, %d warmed up", path, linear->n, parts.n);
+    CHECK_MSG(!n || (parts.ledger.packets == linear->ledger.packets && parts.ledger.hidden == linear->ledger.hidden &&
+                     parts.ledger.unreadable == linear->ledger.unreadable),
+              "%s: packets %lld hidden %lld unreadable %lld linear, %lld, %lld, %lld warmed up", path,
+              (long long)linear->ledger.packets, (long long)linear->ledger.hidden, (long long)linear->ledger.unreadable,
+              (long long)parts.ledger.packets, (long long)parts.ledger.hidden, (long long)parts.ledger.unreadable);
+    free(parts.at);
+    free(seen.at);
+}
+
 // Decodes path in one piece and in segments and compares. min_entries: at
 // least so many cuts must have been possible (-1: the file may even fail).
 static void compare(const char *path, int min_entries, int max_entries)
@@ -49,6 +84,8 @@ static void compare(const char *path, int min_entries, int max_entries)
                   (long long)linear.ledger.hidden, (long long)linear.ledger.unreadable, (long long)parts.ledger.hidden,
                   (long long)parts.ledger.unreadable);
     }
+    compare_warmed(path, &scan, pool, &linear);
+    if (check_now.failed) return;
     if (getenv("CLIP_LOG"))
         printf("# %s: %d frames, %d entries, flags %#x, hidden %lld, unreadable %lld, errors %lld\n", path, linear.n, n,
                scan.scanned.media.flags, (long long)linear.ledger.hidden, (long long)linear.ledger.unreadable,
