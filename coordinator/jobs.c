@@ -440,12 +440,25 @@ uint64_t jobs_quarantined(const struct job *job)
 
 // ---- mux and done ---------------------------------------------------------------
 
+// Nothing came to the output.
+static void fail_empty(struct run *run, struct job *job)
+{
+    char text[REEL_PATH_BYTES + 128];
+    int64_t dropped = job->ledger.sum.dropped;
+    if (dropped)
+        snprintf(text, sizeof text,
+                 "could not write \"%s\": all %lld frames were dropped, as nobody took them there or the model is too "
+                 "slow for --latency_ms %d",
+                 job->spec->output, (long long)dropped, run->settings.latency_ms);
+    else
+        snprintf(text, sizeof text, "could not decode video \"%s\": not one frame came out", job->spec->input);
+    jobs_fail(run, job, dropped ? REEL_ERR_IO : REEL_ERR_INPUT, text);
+}
+
 static void step_mux(struct run *run, struct job *job)
 {
     if (!job->frames_committed) {
-        char text[REEL_PATH_BYTES];
-        snprintf(text, sizeof text, "could not decode video \"%s\": not one frame came out", job->spec->input);
-        jobs_fail(run, job, REEL_ERR_INPUT, text);
+        fail_empty(run, job);
         return;
     }
     struct reel_rec_mux rec = {.job = job->spec->id,
