@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Attention as networks are exported with it becomes one step that reads queries, keys
-// and values where their product has left them and writes the heads side by side.
+// and values where their product has left them and writes the heads side by side; and
+// the shift of windows around it one copy.
 #include "tests/unit/worker/lower_case.h"
 
 // The steps of the fp16 program, in *out_right whether its numbers are the graph's.
@@ -167,6 +168,45 @@ static void pixels(void)
     CHECK_ONE(&m, 1);
 }
 
+static struct value *part_of(struct maker *m, struct value *x, int64_t axis, int64_t from, int64_t to)
+{
+    struct value *in[4] = {x, INTS(m, from), INTS(m, to), INTS(m, axis)}, *out = graph_add_value(m->graph, NULL);
+    struct node *slice = graph_add_node(m->graph, NULL, "Slice", NULL, in, 4, &out, 1);
+    slice->op = op_find("", "Slice", m->graph->opset, NULL);
+    return out;
+}
+
+static struct value *rolled(struct maker *m, struct value *x, int64_t axis, int64_t by)
+{
+    struct value *y = make_node(m, "Concat", part_of(m, x, axis, by, 1000), part_of(m, x, axis, 0, by), NULL);
+    attr_int(m, y, "axis", axis);
+    return y;
+}
+
+// Slices joined again are one copy for all axes: of rows, and of a convolution's padded
+// pixels along any of them; not where a slice has another reader.
+static void rolls(void)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        struct maker m = maker();
+        char dump[16384];
+        bool numbers;
+        struct value *x = make_input(&m, "x", kind ? DIMS(2, 8, 6, 10) : DIMS(2, 6, 10, 5)), *y = x;
+        if (kind) y = make_node(&m, "Conv", x, make_weights(&m, DIMS(13, 8, 1, 1), -0.5, 0.5), NULL);
+        y = make_node(&m, "Tanh", y, NULL, NULL);
+        struct value *seen = kind == 3 ? rolled(&m, y, 2, 4) : NULL;
+        y = rolled(&m, rolled(&m, y, kind == 2 ? 1 : 3, 3), 2, 4);
+        make_output(&m, seen ? make_node(&m, "Add", y, seen, NULL) : make_node(&m, "Relu", y, NULL, NULL));
+        if (kind == 3) make_output(&m, seen->producer->in[0]); // a slice
+        CHECK(right(m.graph, 0, NULL));
+        lower(&m, &numbers, dump);
+        CHECK(numbers);
+        CHECK_INT(count(dump, " roll "), 1);
+        CHECK_INT(count(dump, "Slice            s"), kind == 3 ? 2 : 0);
+        graph_destroy(&m.graph);
+    }
+}
+
 // What has other readers is made; what the kernel cannot do is done as before.
 static void others_read_it(void)
 {
@@ -233,5 +273,5 @@ static void the_device_decides(void)
 }
 
 CHECK_MAIN({"windows", windows}, {"one product for all", one_product_for_all}, {"bare products", bare_products},
-           {"a factor a head", factor_a_head}, {"pixels", pixels}, {"others read it", others_read_it},
+           {"a factor a head", factor_a_head}, {"pixels", pixels}, {"rolls", rolls}, {"others read it", others_read_it},
            {"the device decides", the_device_decides})

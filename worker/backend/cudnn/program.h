@@ -69,6 +69,7 @@ struct info {
     struct ref joined;             // of a part's root: the tensor, from the first part on
     int uses;                      // reads by nodes and as a graph output
     const struct flash_core *core; // of the last product of an attention in one kernel: all of it
+    const struct roll *roll;       // of slices joined again: the copy that they are
     bool not_made;                 // a part of one, or read through: its node makes no step
     bool read_through, read;       // while that is planned: by strides in another value's memory; in its own
     bool f8;                       // made by a convolution of e4m3 numbers
@@ -78,6 +79,7 @@ struct info {
 };
 
 struct flash_core; // lower/flash.c
+struct roll;       // lower/move.c
 
 struct lower_params {
     enum precision precision; // AUTO is fp16
@@ -268,14 +270,16 @@ bool gpu_product_is_whole(const struct lowered *p, int batches, int64_t m, int64
 
 // ---- lowering: true in *out_done when the node has become steps ---------------------
 
+// Plans which joined slices are one copy; before the next.
+void gpu_plan_rolls(struct lowered *p);
 // Plans which nodes become one kernel of attention.
 enum reel_err gpu_plan_flash(struct lowered *p);
 
 typedef enum reel_err lower_fn(struct lowered *p, const struct node *node, bool *out_done);
 lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu_lower_resize, gpu_lower_reduce,
     gpu_lower_norm, gpu_lower_elementwise, gpu_lower_quantize, gpu_lower_view, gpu_lower_join, gpu_lower_move,
-    gpu_lower_gather, gpu_lower_select, gpu_lower_sample, gpu_lower_deform, gpu_lower_flash, gpu_lower_attention,
-    gpu_lower_einsum, gpu_lower_rnn, gpu_lower_fourier;
+    gpu_lower_gather, gpu_lower_select, gpu_lower_sample, gpu_lower_deform, gpu_lower_flash, gpu_lower_roll,
+    gpu_lower_attention, gpu_lower_einsum, gpu_lower_rnn, gpu_lower_fourier;
 // The operator's reference implementation on the host; takes every node.
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
 // What the neighbours' rows are in each result of a node that has been lowered.

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/backend/cudnn/program.h"
+#include "worker/backend/cudnn/lower/strided.h"
 
 // ---- the step ----------------------------------------------------------------------
 
@@ -112,18 +112,23 @@ struct mover {
     enum form_kind kind;
 };
 
-static enum reel_err begin(struct lowered *p, const struct node *node, struct mover *v)
+static enum reel_err begin_from(struct lowered *p, const struct node *node, const struct value *from, struct mover *v)
 {
-    v->in = info_of(p, node->in[0]);
+    v->in = info_of(p, from);
     v->out = info_of(p, node->out[0]);
-    v->kind = gpu_result_form(p, v->out, node->in[0]->constant ? FORM_PLAIN : gpu_best_form(p, v->in));
+    v->kind = gpu_result_form(p, v->out, from->constant ? FORM_PLAIN : gpu_best_form(p, v->in));
     v->m = MOVE_NONE;
-    enum reel_err err = gpu_need_view(p, node->in[0], &v->src);
+    enum reel_err err = gpu_need_view(p, from, &v->src);
     if (!err) err = gpu_make_view(p, node->out[0], v->kind, &v->dst);
     v->m.n = v->out->shape.ndim;
     for (int d = 0; d < v->m.n; d++) v->m.extent[d] = v->out->shape.dim[d], v->m.dst[d] = v->dst.stride[d];
     gpu_move_pads(p, v->out, v->kind, &v->m, 1);
     return err;
+}
+
+static enum reel_err begin(struct lowered *p, const struct node *node, struct mover *v)
+{
+    return begin_from(p, node, node->in[0], v);
 }
 
 static enum reel_err finish(struct lowered *p, const struct node *node, struct mover *v, const char *label)
@@ -177,6 +182,91 @@ static enum reel_err move_tile(struct lowered *p, const struct node *node, bool 
     }
     *out_done = true;
     return finish(p, node, &v, "tile");
+}
+
+// ---- rolls -----------------------------------------------------------------------------
+//
+// Slices of one value joined again along their axis, as the shifted windows of a Swin
+// are made (torch.roll): one copy by a table, for several axes one behind the other too.
+
+struct roll {
+    const struct value *from;
+    const int32_t *table[REEL_MAX_DIMS]; // NULL: as it is
+};
+
+// Where the slice `part` begins on the axis that it narrows; false: it is no such slice
+// of u, or somebody else reads it.
+static bool slice_begin(struct lowered *p, const struct value *part, const struct value *u, int64_t axis,
+                        int64_t *out_begin)
+{
+    const struct reel_shape *have = &info_of(p, part)->shape, *whole = &info_of(p, u)->shape;
+    const struct node *node = part->producer;
+    if (info_of(p, part)->uses != 1 || part->is_output || strided_before(p, part) != u || !node_is(node, "Slice"))
+        return false;
+    int64_t step = 1;
+    for (int d = have->ndim - 1; d >= 0; d--) {
+        if (d != axis && have->dim[d] != whole->dim[d]) return false;
+        if (d > axis) step *= whole->dim[d];
+    }
+    struct strided s;
+    strided_trace(p, part, 1, true, &s);
+    *out_begin = s.offset / step;
+    return true;
+}
+
+// The copy that the Concat is; NULL when it is none, or no memory.
+static struct roll *roll_of(struct lowered *p, const struct node *node)
+{
+    if (!node_is(node, "Concat") || *node->domain || node->n_epilogue || node->n_in < 2 || !node->in[0]) return NULL;
+    const struct node *first = node->in[0]->producer;
+    const struct value *u = first && first->n_in ? first->in[0] : NULL, *out = node->out[0];
+    if (!u || !out || out->halo.rows || info_of(p, out)->count < 1 || info_of(p, out)->shape.ndim < 1) return NULL;
+    const int nd = info_of(p, out)->shape.ndim;
+    int64_t axis = node_attr_int(node, "axis", 0), at = 0, begin;
+    if (axis < 0) axis += nd;
+    if (axis < 0 || axis >= nd || info_of(p, out)->shape.dim[axis] > INT32_MAX) return NULL;
+    for (int i = 0; i < node->n_in; i++)
+        if (!node->in[i] || info_of(p, node->in[i])->shape.ndim != nd || !slice_begin(p, node->in[i], u, axis, &begin))
+            return NULL;
+    struct roll *r = gpu_lower_alloc(p, sizeof *r);
+    int32_t *table = new_table(p, info_of(p, out)->shape.dim[axis]);
+    if (!r || !table) return NULL;
+    const struct info *before = info_of(p, u);
+    const bool passes = before->roll && before->uses == node->n_in && !u->is_output;
+    if (passes)
+        *r = *before->roll;
+    else
+        r->from = u;
+    for (int i = 0; i < node->n_in; i++) {
+        slice_begin(p, node->in[i], u, axis, &begin);
+        for (int64_t k = 0; k < info_of(p, node->in[i])->shape.dim[axis]; k++, at++)
+            table[at] = r->table[axis] ? r->table[axis][begin + k] : (int32_t)(begin + k);
+    }
+    r->table[axis] = table;
+    if (passes) info_of(p, u)->not_made = true;
+    return r;
+}
+
+void gpu_plan_rolls(struct lowered *p)
+{
+    for (const struct node *n = p->graph->first; n; n = n->next) {
+        struct roll *r = n->n_out == 1 ? roll_of(p, n) : NULL;
+        if (!r) continue;
+        info_of(p, n->out[0])->roll = r;
+        info_of(p, r->from)->read = true;
+        for (int i = 0; i < n->n_in; i++) info_of(p, n->in[i])->not_made = true;
+    }
+}
+
+enum reel_err gpu_lower_roll(struct lowered *p, const struct node *node, bool *out_done)
+{
+    const struct roll *r = node->n_out == 1 && node->out[0] ? info_of(p, node->out[0])->roll : NULL;
+    struct mover v;
+    if (!r || *out_done) return REEL_OK;
+    enum reel_err err = begin_from(p, node, r->from, &v);
+    for (int d = 0; d < v.m.n && !err; d++) v.m.src[d] = v.src.stride[d], v.m.table[d] = r->table[d];
+    *out_done = true;
+    return err ? err : finish(p, node, &v, "roll");
 }
 
 // Starts, ends, axes, steps as attributes (opset 1) or constants (10).
