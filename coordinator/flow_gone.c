@@ -60,9 +60,25 @@ static void worker_gone(struct run *run, const struct supervise_death *death)
         const bool over = lane_needs(lane, w); // its state is gone as well
         flow_drop_member(run, l, LANE_MEMBER_WORKER0 + w);
         for (uint32_t i = 0; i < n_suspects; i++) suspect_frame(run, l, suspects[i], held == 1);
-        if (over) flow_give_up(run, l);
+        // A live input goes on: what comes next begins anew.
+        if (over && run->settings.live)
+            lane_unbind(lane);
+        else if (over)
+            flow_give_up(run, l);
     }
     dispatch_on_gone(&run->dispatch, w);
+}
+
+// The keeper of a state could not do frame n, which it has let go; what came behind
+// it began with a wrong state. A live input goes on without that frame.
+static void state_failed(struct run *run, uint32_t l, uint32_t n)
+{
+    struct lane *lane = &run->lanes[l];
+    struct job *job = flow_job_of(run, lane);
+    if (!run->settings.live)
+        flow_give_up(run, l);
+    else if (poison_on_crash(&job->poison, lane->p.segment, n, true, 1))
+        quarantine(run, job, lane, n);
 }
 
 // A decoder or aggregator ended an epoch by itself: its segment is watched.
@@ -147,7 +163,7 @@ void flow_on_lane_failed(struct run *run, struct proc *p, const struct reel_rec_
         flow_judge(p, result, "FAILED", rec->lane, rec->n);
         if (result != LANE_OK) return;
         dispatch_on_let_go(&run->dispatch, p->index, 1);
-        if (lane->p.stateful) flow_give_up(run, rec->lane);
+        if (lane->p.stateful) state_failed(run, rec->lane, rec->n);
         if (rec->err == REEL_ERR_NOMEM && ++p->no_memory >= NO_MEMORY_FRAMES && !p->left_out)
             run_leave_out(run, p, rec->text);
         return;
@@ -159,8 +175,8 @@ void flow_on_lane_failed(struct run *run, struct proc *p, const struct reel_rec_
         if (result != LANE_OK) return;
         dispatch_on_let_go(&run->dispatch, p->index, 1);
         reel_warn("flow", "worker %u, frame %u of segment %u: %s", p->index, rec->n, lane->p.segment, rec->text);
-        suspect_frame(run, rec->lane, rec->n, alone);
-        if (lane->p.stateful) flow_give_up(run, rec->lane); // what came behind it began with a wrong state
+        if (!lane->p.stateful || !run->settings.live) suspect_frame(run, rec->lane, rec->n, alone);
+        if (lane->p.stateful) state_failed(run, rec->lane, rec->n);
         return;
     }
     if (!flow_is_bound(run, p, rec->lane)) return;

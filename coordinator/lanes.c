@@ -133,6 +133,12 @@ void lane_bind(struct lane *lane, uint32_t worker)
     lane->keeper = worker;
 }
 
+void lane_unbind(struct lane *lane)
+{
+    LANE_ASSERT(lane->p.stateful && !lane_held_by(lane, lane->keeper));
+    lane->keeper = LANE_NO_WORKER;
+}
+
 bool lane_needs(const struct lane *lane, uint32_t worker)
 {
     if (lane->state != LANE_OPEN || !lane->p.stateful || lane->keeper != worker) return false;

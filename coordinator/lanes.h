@@ -162,6 +162,8 @@ uint32_t lane_on_worker_gone(struct lane *lane, uint32_t worker);
 // A stateful lane is one worker's, from its first frame to the end of its epoch. Until
 // it is bound nobody may be given a frame of it.
 void lane_bind(struct lane *lane, uint32_t worker);
+// Its keeper is gone, and the epoch goes on all the same: another one begins with no state.
+void lane_unbind(struct lane *lane);
 // Whether it is OPEN, and worker has a state that frames to come need.
 bool lane_needs(const struct lane *lane, uint32_t worker);
 // From now on only allowed workers are given frames; none is at first.

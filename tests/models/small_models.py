@@ -174,7 +174,8 @@ def coarse(path):
 
 def picky(path):
     graph = node("ReduceMin", ["picture"], "least", an_int("keepdims", 0)) + floats("zero", [1], [0])
-    graph += node("Cast", ["least"], "index", an_int("to", 7)) + node("Gather", ["zero", "index"], "nothing")
+    graph += floats("little", [], [0.002]) + node("Add", ["least", "little"], "sum")
+    graph += node("Cast", ["sum"], "index", an_int("to", 7)) + node("Gather", ["zero", "index"], "nothing")
     graph += node("Add", ["state_in", "nothing"], "made") + node("Identity", ["picture"], "state_out")
     finish(path, graph, [("picture", ANY), ("state_in", ANY)], [("made", ANY), ("state_out", ANY)])
 

@@ -196,6 +196,20 @@ poison() {
 }
 poison
 
+# A live input goes on, whoever dies or fails: what comes next begins with no state, and the frame is filled in.
+live() { # name model frames rc [options]
+    local rc=0 name=$1 model=$2 want=$3 code=$4
+    reel --live "$work/live.ts" -o "$work/o.mkv" -y --backend onednn --model "$work/$model.onnx" --encoder ffv1 --gpu_num 2 || rc=$?
+    if ((rc != code)); then not_ok "$name" "exit code $rc"
+    elif [[ $(frames "$work/o.mkv") != "$want" ]]; then not_ok "$name" "$(frames "$work/o.mkv") frames"
+    else ok "$name"; fi
+}
+ffmpeg -v error -y -f lavfi -i testsrc2=s=96x80:r=25:d=1 -vf "drawbox=c=white:t=fill:enable='eq(n,9)'" -c:v libx264 -qp 0 -bf 0 \
+    -f mpegts "$work/live.ts" </dev/null
+live live brightest 25 0
+REELMILL_CRASH=worker.0/worker.mid_slot:9:9 live live_worker_killed brightest 25 0
+live live_frame_fails picky 25 3
+
 # Begun, killed when its one segment was there, taken up again; killed before, begun again.
 resumed() { # name crash point
     local rc=0
