@@ -338,6 +338,7 @@ struct shares {
     uint32_t cores;
     uint64_t segments; // of all jobs
     bool no_cuts;      // inputs cannot be cut into more
+    bool keeps;        // a segment is one worker's from its first frame to its last
     bool live;         // the input is
     bool dropped;      // and some of its frames were late
 };

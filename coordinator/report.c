@@ -70,6 +70,8 @@ static const char *help_of(const struct shares *in, enum reel_stage stage)
     if (stage == REEL_AGGREGATOR)
         return more ? "more --aggregators, or a faster preset in --encoder_opts,"
                     : "a faster preset in --encoder_opts, or a smaller --segment_seconds with more --aggregators,";
+    if (in->keeps && !more)
+        return "a faster device, or --warmup_frames, which lets several work on one input (approximate at cuts),";
     return "more devices (--gpu_num)";
 }
 
@@ -88,8 +90,20 @@ static enum reel_stage largest(const double share[REEL_STAGES])
     return most;
 }
 
-void report_judge(const struct shares *in, struct bottleneck *out)
+// Where each segment keeps one worker, the others are not idle, but of no use.
+static struct shares of_use(const struct shares *in)
 {
+    struct shares s = *in;
+    const double n = s.processes[REEL_WORKER];
+    if (!s.keeps || !s.segments || (double)s.segments >= n) return s;
+    const double busy = s.busy[REEL_WORKER] * n / (double)s.segments;
+    s.busy[REEL_WORKER] = busy < 1 ? busy : 1;
+    return s;
+}
+
+void report_judge(const struct shares *all, struct bottleneck *out)
+{
+    const struct shares used = of_use(all), *in = &used;
     double cpu = 0;
     for (int s = REEL_COORDINATOR; s < REEL_STAGES; s++) cpu += in->cores_used[s];
     bool cpu_bound = cpu >= BUSY_ENOUGH * in->cores;
@@ -127,7 +141,7 @@ void report_bottleneck(const struct run *run, struct bottleneck *out)
 {
     *out = (struct bottleneck){"none", "nothing was run"};
     if (!run->stat || window_us(run) <= 0) return;
-    struct shares in = {.cores = run->cores, .no_cuts = !run_may_cut(run)};
+    struct shares in = {.cores = run->cores, .no_cuts = !run_may_cut(run), .keeps = run->model.stateful};
     double cpu_us = (double)(run->cpu_until_us - run->first_dispatch_us);
     for (int s = REEL_COORDINATOR; s < REEL_STAGES; s++) {
         in.processes[s] = run->sup.count[s];

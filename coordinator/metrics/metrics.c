@@ -268,8 +268,11 @@ static void tell_bottleneck(const struct metrics *m, const struct run *run, stru
     const struct sample *now = &m->sample[(m->n_samples - 1) % SAMPLES];
     const struct sample *then = m->n_samples > SAMPLES ? &m->sample[m->n_samples % SAMPLES] : &m->sample[0];
     struct bottleneck b = {"none", "nothing was run yet"};
-    struct shares in = {
-        .cores = run->cores, .segments = d->segments, .live = run->settings.live, .dropped = live_dropped(run) > 0};
+    struct shares in = {.cores = run->cores,
+                        .segments = d->segments,
+                        .keeps = run->model.stateful,
+                        .live = run->settings.live,
+                        .dropped = live_dropped(run) > 0};
     double us = (double)(now->us - then->us);
     for (int s = REEL_COORDINATOR; s < REEL_STAGES; s++) {
         in.processes[s] = run->sup.count[s];

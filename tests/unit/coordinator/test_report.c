@@ -10,6 +10,7 @@ struct row {
     uint32_t cores, processes;
     uint64_t segments;
     const char *stage, *says, *advises;
+    bool keeps;
 };
 
 static const struct row rows[] = {
@@ -58,13 +59,16 @@ static const struct row rows[] = {
     // The limit itself: 85% is busy.
     {{0, 0.85, 0.1, 0.1}, {0, 0.5, 0.1, 0.1}, 8, 1, 4, "decoder", "bound by decoding (85% busy", "--decoders"},
     {{0, 0.84, 0.1, 0.1}, {0, 0.5, 0.1, 0.1}, 8, 1, 4, "decoder", "bound by nothing for long: decoding", "--lanes"},
+    // A state keeps one of four workers busy, and nothing for the others.
+    {{0, 0.1, 0.24, 0.1}, {0}, 8, 4, 1, "worker", "bound by the model (96% busy", "--warmup_frames", .keeps = true},
+    {{0, 0.1, 0.97, 0.1}, {0}, 8, 4, 9, "worker", "bound by the model (97% busy", "--gpu_num", .keeps = true},
 };
 
 static void verdicts(void)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct row *r = &rows[i];
-        struct shares in = {.cores = r->cores, .segments = r->segments};
+        struct shares in = {.cores = r->cores, .segments = r->segments, .keeps = r->keeps};
         for (int s = 0; s < REEL_STAGES; s++)
             in.busy[s] = r->busy[s], in.cores_used[s] = r->cores_used[s], in.processes[s] = r->processes;
         struct bottleneck out;
