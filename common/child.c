@@ -3,6 +3,7 @@
 // The common beginning of the stages. See child.h.
 #include "common/child.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +106,12 @@ enum reel_err reel_child_open(int argc, char **argv, struct reel_child *out_chil
                                                       "aggregator.start"};
     reel_crash_point(at_start[out_child->stage]);
     enum reel_err err = attach(argv, out_child);
+    // As with SIGINT the coordinator decides, where all processes of a service or a
+    // terminal get the signal: a live output has an end to be written.
+    if (!err && out_child->settings.live) {
+        signal(SIGTERM, SIG_IGN);
+        signal(SIGHUP, SIG_IGN);
+    }
     if (err && err != REEL_GONE) reel_error("child", "%s", reel_fail_text());
     if (err) reel_child_close(out_child);
     return err;

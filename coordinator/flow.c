@@ -362,7 +362,9 @@ void flow_step(struct run *run, int64_t now_us)
 {
     fill_idle_lanes(run, now_us);
     for (uint32_t l = 0; l < run->n_lanes && run->settings.live; l++)
-        late_drop(&run->lanes[l], now_us, (int64_t)run->settings.latency_ms * 1000);
+        if (run->lanes[l].state == LANE_OPEN)
+            late_drop(&run->lanes[l], run->jobs[run->lanes[l].p.job].proven.hold_frames, now_us,
+                      (int64_t)run->settings.latency_ms * 1000);
     for (uint32_t l = 0; l < run->n_lanes; l++)
         if (run->lanes[l].state == LANE_OPEN) lane_goes_on(run, l);
     hand_out(run, now_us);

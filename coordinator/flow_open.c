@@ -218,6 +218,7 @@ bool flow_open_lane(struct run *run, uint32_t l, struct job *job, uint32_t segme
                                  .before = run->model.before,
                                  .after = run->model.after,
                                  .stateful = run->model.stateful,
+                                 .loose = run->settings.live,
                                  .parts = job->shaped.parts,
                                  .together = job->shaped.exchange,
                                  .order = ++run->last_order};

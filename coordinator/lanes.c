@@ -90,6 +90,7 @@ void lane_open(struct lane *lane, const struct lane_params *params)
     LANE_ASSERT(params->in_slots >= 1 && params->in_slots <= LANE_MAX_SLOTS);
     LANE_ASSERT(params->out_slots >= 1 && params->out_slots <= LANE_MAX_SLOTS && params->out_spares <= LANE_MAX_SPARES);
     LANE_ASSERT(params->in_slots > params->before + params->after);
+    LANE_ASSERT(!params->loose || params->parts < 2);
     LANE_ASSERT(params->parts <= LANE_MAX_PARTS && (!params->together || params->parts > 1));
     LANE_ASSERT(!params->stateful || params->parts < 2);
     lane_init(lane);
@@ -156,6 +157,36 @@ bool lane_may_serve(const struct lane *lane, uint32_t worker)
     return !lane->limited || (lane->allowed[worker / 64] >> worker % 64 & 1);
 }
 
+// ---- output slots of a loose lane -------------------------------------------------
+
+static uint32_t free_slot(const struct lane *lane)
+{
+    for (uint32_t i = 0; i < lane->p.out_slots; i++)
+        if (!(lane->slots_used[i / 64] >> i % 64 & 1)) return i;
+    return UINT32_MAX;
+}
+
+static uint32_t take_slot(struct lane *lane, struct lane_frame *f)
+{
+    uint32_t slot = free_slot(lane);
+    LANE_ASSERT(slot != UINT32_MAX && !f->own);
+    lane->slots_used[slot / 64] |= UINT64_C(1) << slot % 64;
+    f->own = (uint16_t)(slot + 1);
+    return slot;
+}
+
+static void return_slot(struct lane *lane, struct lane_frame *f)
+{
+    if (f->own) lane->slots_used[(f->own - 1) / 64] &= ~(UINT64_C(1) << (f->own - 1) % 64);
+    f->own = 0;
+}
+
+// Whether frame n may have an output slot now.
+static bool has_slot(const struct lane *lane, uint32_t n)
+{
+    return lane->p.loose ? free_slot(lane) != UINT32_MAX : n < lane->low + lane->p.out_slots;
+}
+
 // TAKEN or DROPPED and let go by all: FREE, and low moves on.
 static void settle(struct lane *lane, uint32_t n)
 {
@@ -164,6 +195,7 @@ static void settle(struct lane *lane, uint32_t n)
     move(f, SLOT_FREE);
     if (f->spare) lane->spares_used &= ~(1u << (f->spare - 1));
     f->spare = 0;
+    return_slot(lane, f);
     while (lane->low < lane->window_end && at(lane, lane->low)->state == SLOT_FREE) lane->low++;
 }
 
@@ -251,10 +283,11 @@ uint32_t lane_next_work(struct lane *lane, uint32_t from)
 {
     if (lane->state != LANE_OPEN) return UINT32_MAX;
     uint32_t end = seen_end(lane);
-    if (end > lane->low + lane->p.out_slots) end = lane->low + lane->p.out_slots;
+    if (!lane->p.loose && end > lane->low + lane->p.out_slots) end = lane->low + lane->p.out_slots;
     while (lane->work_from < seen_end(lane) &&
            (lane->work_from < lane->low || !has_work(lane, at(lane, lane->work_from))))
         lane->work_from++;
+    if (lane->p.loose && !has_slot(lane, 0)) return UINT32_MAX;
     for (uint32_t n = from > lane->work_from ? from : lane->work_from; n < end; n++)
         if (has_work(lane, at(lane, n))) return n;
     return UINT32_MAX;
@@ -267,12 +300,12 @@ uint32_t lane_next_part(const struct lane *lane, uint32_t n)
 
 uint32_t lane_give(struct lane *lane, uint32_t n, uint32_t worker, int64_t now_us)
 {
-    LANE_ASSERT(lane->state == LANE_OPEN && in_flight(lane, n) && n < lane->low + lane->p.out_slots);
+    LANE_ASSERT(lane->state == LANE_OPEN && in_flight(lane, n) && has_slot(lane, n));
     LANE_ASSERT(n < seen_end(lane));
     struct lane_frame *f = at(lane, n);
     LANE_ASSERT(has_work(lane, f) && (in_parts(lane) || !f->held) && lane_may_serve(lane, worker));
     LANE_ASSERT(!lane->p.together);
-    uint32_t slot = n % lane->p.out_slots;
+    uint32_t slot = lane->p.loose ? take_slot(lane, f) : n % lane->p.out_slots;
     hold(f, (int)lane_next_part(lane, n), worker, slot);
     if (f->state != SLOT_GIVEN) move(f, SLOT_GIVEN);
     f->given_us = now_us;
@@ -395,6 +428,8 @@ static void lose_holder(struct lane *lane, uint32_t n, int i)
         if (f->holder[i].out_slot >= lane->p.out_slots) {
             lane->spares_used &= ~(1u << (f->spare - 1));
             f->spare = 0;
+        } else {
+            return_slot(lane, f);
         }
         if (!f->held) back_to_decoded(lane, n);
         if (n < lane->work_from) lane->work_from = n;
@@ -448,6 +483,7 @@ static void skip_dropped(struct lane *lane)
 void lane_drop(struct lane *lane, uint32_t n)
 {
     LANE_ASSERT(lane->state == LANE_OPEN && in_flight(lane, n) && at(lane, n)->state == SLOT_DECODED);
+    LANE_ASSERT(!lane->context); // a live input has no neighbour that it would be of
     move(at(lane, n), SLOT_DROPPED);
     lane->dropped++;
     settle(lane, n);
@@ -458,7 +494,7 @@ void lane_cut_short(struct lane *lane)
 {
     if (lane->state != LANE_OPEN || lane->ended) return;
     lane->ended = true;
-    lane->frames = lane->decoded;
+    lane->frames = lane->decoded - lane->context;
 }
 
 uint32_t lane_at_aggregator(const struct lane *lane)

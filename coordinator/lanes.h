@@ -87,6 +87,7 @@ struct lane_frame {
     bool answered_slot; // out_slot is set
     uint16_t out_slot;  // of the first answer
     uint16_t spare;     // in use by it + 1, 0 none
+    uint16_t own;       // loose: output slot that was taken for it + 1, 0 none
     uint8_t held;       // holders that are set
     uint8_t parts_done; // bit mask, of frames in parts
     uint8_t fill_flags; // quarantined while others still held parts: flags to come
@@ -104,6 +105,7 @@ struct lane_params {
     uint32_t in_slots, out_slots, out_spares;
     uint32_t before, after; // frames that are seen with each; in_slots are more than both
     uint32_t parts;         // of each frame; 0 or 1: whole frames
+    bool loose;             // output slots are taken as they are free and not by number (whole frames only)
     bool together;          // parts are given and done all at once, by team.c
     bool stateful;          // frames go to one worker, in order: each begins with what the one before left
     uint64_t order;         // oldest first: smaller is older
@@ -128,6 +130,7 @@ struct lane {
     uint32_t skipped;    // of those, below sent
     uint32_t frames;     // total, when ended
     bool ended, finished, committed;
+    uint64_t slots_used[LANE_MAX_SLOTS / 64];           // loose: output slots, bit masks
     uint32_t spares_used;                               // bit mask
     uint64_t members[(LANE_MAX_WORKERS + 2 + 63) / 64]; // have this epoch, and owe LANE_CLOSED
     struct lane_frame frame[LANE_MAX_SLOTS];            // n mod in_slots

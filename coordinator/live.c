@@ -172,6 +172,7 @@ void live_lost(struct run *run, struct job *job, const struct lane *lane)
     if (entry.quarantined > entry.encoded) entry.quarantined = entry.encoded;
     ledger_add(&job->ledger, &entry, why, sizeof why);
     s->state = SEGMENT_COMMITTED;
+    run->last_commit_us = reel_now_us();
     job->n_committed++;
     job->frames_committed += lane->taken;
 }

@@ -33,7 +33,7 @@ struct live {
     struct reader_item *held, **last_held; // packets of other streams that came before the first frame
     uint32_t n_held;
     int source_format; // + 1
-    int64_t made;      // frames of a stream without timestamps
+    int64_t next_time; // of a frame that has none, in the stream's time base
     // the end
     bool flushed, drained, ended, stopped;
     enum reel_err end_err;
@@ -162,6 +162,7 @@ static enum reel_err take_stream(struct live *l, struct reader_item *item)
     item->stream = NULL;
     l->flushed = l->drained = false;
     l->errors_before = 0;
+    l->next_time = 0;
     if (l->kind != REEL_INPUT_FILE) l->placed = false;
     return open_codec(l);
 }
@@ -292,11 +293,12 @@ static enum reel_err filter_decoded(struct live *l)
 {
     AVFrame *f = l->decoded;
     if (!l->source_format) l->source_format = f->format + 1;
-    if (l->stream->made_pts)
-        f->pts = l->made++;
-    else
-        f->pts = f->best_effort_timestamp != AV_NOPTS_VALUE ? f->best_effort_timestamp : f->pts;
-    if (f->pts == AV_NOPTS_VALUE) f->pts = 0;
+    const struct reader_stream *s = l->stream;
+    if (f->best_effort_timestamp != AV_NOPTS_VALUE) f->pts = f->best_effort_timestamp;
+    // Raw streams have no times: one frame after the other.
+    if (s->made_pts || f->pts == AV_NOPTS_VALUE) f->pts = l->next_time;
+    AVRational step = s->frame_rate.num > 0 ? av_inv_q(s->frame_rate) : (AVRational){1, 25};
+    l->next_time = f->pts + av_rescale_q(1, step, s->time_base);
     if (l->stream->sar.num > 0 && l->stream->sar.den > 0) f->sample_aspect_ratio = l->stream->sar;
     l->shown++;
     return filter_send(l->filter, f);

@@ -348,13 +348,15 @@ static void end(struct reader *r, enum reel_err err)
 
 // ---- packets --------------------------------------------------------------------
 
+// Of a video packet: the others lie beside it, but data tracks may say anything.
 static int64_t time_of(struct reader *r, const AVPacket *k)
 {
     int64_t ts = k->dts != AV_NOPTS_VALUE ? k->dts : k->pts;
-    if (k->stream_index == r->demux->video && r->demux->made_pts)
-        r->last_ts_us = av_rescale_q(r->shown_packets, r->demux->time_base, AV_TIME_BASE_Q);
-    else if (ts != AV_NOPTS_VALUE)
-        r->last_ts_us = av_rescale_q(ts, r->demux->fmt->streams[k->stream_index]->time_base, AV_TIME_BASE_Q);
+    AVRational rate = r->demux->frame_rate;
+    if (ts != AV_NOPTS_VALUE)
+        r->last_ts_us = av_rescale_q(ts, r->demux->time_base, AV_TIME_BASE_Q);
+    else
+        r->last_ts_us += av_rescale_q(1, rate.num > 0 ? av_inv_q(rate) : (AVRational){1, 25}, AV_TIME_BASE_Q);
     return r->last_ts_us;
 }
 
@@ -385,7 +387,7 @@ static enum reel_err pass_on(struct reader *r)
         pthread_mutex_lock(&r->lock);
         bool going = r->going;
         pthread_mutex_unlock(&r->lock);
-        int64_t now_us = reel_now_us(), wait_us = going ? pace_wait_us(&r->pace, time_of(r, k), now_us) : 0;
+        int64_t now_us = reel_now_us(), wait_us = going && video ? pace_wait_us(&r->pace, time_of(r, k), now_us) : 0;
         if (wait_us) sleep_until(r, now_us + wait_us);
     } else if (!finds_room(r, video)) {
         return REEL_OK;

@@ -87,6 +87,33 @@ standard_input() {
 }
 standard_input
 
+# A stream without timestamps: one frame after the other.
+raw_stream() {
+    local rc=0
+    ffmpeg -v error -y -i "$work/a.mp4" -c copy "$work/a.h264" </dev/null
+    timeout --kill-after=5 $((60 * slow)) "$bin/coordinator" --backend sim --progress off "${patient[@]}" - -o "$work/raw.mkv" \
+        --report "$report" <"$work/a.h264" >"$work/out" 2>"$work/err" || rc=$?
+    if ((rc)); then not_ok raw_stream "exit code $rc"
+    elif ! adds_up raw_stream "$work/raw.mkv"; then return
+    elif [[ $(number out) != 75 || $(times "$work/raw.mkv" | tail -n 1) != 2.960000 ]]; then
+        not_ok raw_stream "out $(number out), the last at $(times "$work/raw.mkv" | tail -n 1)"
+    else ok raw_stream; fi
+}
+raw_stream
+
+# A data track whose packets lie anywhere in time does not hold up the pictures: only
+# the video's times are looked at. Here the sound is two seconds late.
+late_sound() {
+    local rc=0
+    ffmpeg -v error -y -i "$work/a.mp4" -itsoffset 2 -i "$work/a.mp4" -map 0:v -map 1:a -c copy -max_interleave_delta 1 "$work/apart.mkv" </dev/null
+    reel "${patient[@]}" "$work/apart.mkv" -o "$work/apart_out.mkv" --report "$report" || rc=$?
+    if ((rc)); then not_ok late_sound "exit code $rc"
+    elif ! adds_up late_sound "$work/apart_out.mkv"; then return
+    elif (($(number out) != 75)); then not_ok late_sound "out $(number out)"
+    else ok late_sound; fi
+}
+late_sound
+
 # A FIFO is waited for, and is not lost with the decoder that read it.
 fifo() {
     local rc=0 writer
@@ -150,7 +177,7 @@ killed aggregator ts
 
 # An input without end: Ctrl-C finishes the output. It was readable before.
 interrupted() { # signal
-    local rc=0 name=interrupted_$1 feeder
+    local rc=0 name=interrupted_$1 feeder pids
     rm -f "$work/cut.mp4" "$work/endless"
     mkfifo "$work/endless"
     ffmpeg -v error -re -stream_loop -1 -i "$work/a.mp4" -c copy -f mpegts - >"$work/endless" </dev/null &
@@ -159,13 +186,15 @@ interrupted() { # signal
     wait_for 20 test -s "$work/cut.mp4" || not_ok "$name" "no output begins"
     readable() { cp "$work/cut.mp4" "$work/now.mp4" && [[ $(frames "$work/now.mp4" 2>/dev/null) =~ ^[0-9]+$ && $(frames "$work/now.mp4" 2>/dev/null) -ge 5 ]]; }
     wait_for 20 readable || not_ok "$name" "it cannot be read while it is written"
-    kill -"$1" $coordinator
+    # All get it, as from a terminal or of a service.
+    mapfile -t pids < <(pgrep -P $coordinator)
+    kill -"$1" $coordinator "${pids[@]}"
     wait $coordinator || rc=$?
     kill $feeder 2>/dev/null
     wait $feeder 2>/dev/null
     if ((rc)); then not_ok "$name" "exit code $rc"
     elif ! adds_up "$name" "$work/cut.mp4"; then return
-    elif [[ $(word status) != '"done"' ]]; then not_ok "$name" "status $(word status)"
+    elif [[ $(word status) != '"done"' || $(word attempts) != 1 ]]; then not_ok "$name" "status $(word status), $(word attempts) attempts"
     else ok "$name"; fi
 }
 interrupted INT

@@ -277,6 +277,7 @@ static void open_lane(struct world *w, uint32_t l)
                             .shape = draw(w, 2),
                             .parts = w->parts ? draw(w, LANE_MAX_PARTS + 1) : 0,
                             .order = ++w->order};
+    p.loose = w->live && p.parts < 2 && draw(w, 4);
     p.stateful = w->states && p.parts < 2 && draw(w, 3);
     lane_open(&w->lanes[l], &p);
     for (uint32_t i = 0; i < MAX_SLOTS; i++)

@@ -29,12 +29,12 @@ static void oldest_first_and_no_more(void)
 {
     open_lane(8, 0);
     for (uint32_t n = 0; n < 6; n++) decode(n, 1000 * n);
-    CHECK_INT(late_drop(&lane, 3000, 3000), 0); // exactly as old as it may be
-    CHECK_INT(late_drop(&lane, 4500, 3000), 2); // 0 and 1
+    CHECK_INT(late_drop(&lane, 0, 3000, 3000), 0); // exactly as old as it may be
+    CHECK_INT(late_drop(&lane, 0, 4500, 3000), 2); // 0 and 1
     CHECK_INT(lane.low, 2);
     CHECK_INT(lane_next_work(&lane, 0), 2);
-    CHECK_INT(late_drop(&lane, 4500, 3000), 0);
-    CHECK_INT(late_drop(&lane, 100000, 3000), 4);
+    CHECK_INT(late_drop(&lane, 0, 4500, 3000), 0);
+    CHECK_INT(late_drop(&lane, 0, 100000, 3000), 4);
     CHECK_INT(lane.dropped, 6);
     CHECK_INT(lane_next_work(&lane, 0), UINT32_MAX);
 }
@@ -47,13 +47,13 @@ static void begun_frames_stay(void)
     for (n = 0; n < 4; n++) decode(n, 0);
     uint32_t slot = lane_give(&lane, lane_next_work(&lane, 0), 3, 0);
     lane_give(&lane, lane_next_work(&lane, 0), 4, 0);
-    CHECK_INT(late_drop(&lane, 1000000, 1000), 2);
+    CHECK_INT(late_drop(&lane, 0, 1000000, 1000), 2);
     CHECK_INT(lane_on_done(&lane, 1, 0, 0, 3, slot, &first), LANE_OK);
-    CHECK_INT(late_drop(&lane, 1000000, 1000), 0); // what is done is not given up
+    CHECK_INT(late_drop(&lane, 0, 1000000, 1000), 0); // what is done is not given up
     CHECK(lane_next_frame(&lane, &n) && n == 0);
     // A worker's death gives its frame back: it is too old by now.
     CHECK_INT(lane_on_worker_gone(&lane, 4), 1);
-    CHECK_INT(late_drop(&lane, 1000000, 1000), 1);
+    CHECK_INT(late_drop(&lane, 0, 1000000, 1000), 1);
     CHECK_INT(lane.dropped, 3);
     CHECK_INT(lane_at_aggregator(&lane), 1);
 }
@@ -64,7 +64,7 @@ static void young_frames_outlive_their_worker(void)
     decode(0, 500);
     lane_give(&lane, 0, 2, 600);
     CHECK_INT(lane_on_worker_gone(&lane, 2), 1);
-    CHECK_INT(late_drop(&lane, 900, 1000), 0);
+    CHECK_INT(late_drop(&lane, 0, 900, 1000), 0);
     CHECK_INT(lane_next_work(&lane, 0), 0);
 }
 
@@ -74,12 +74,38 @@ static void neighbours_keep_the_picture(void)
     uint32_t end;
     open_lane(8, 2);
     for (uint32_t n = 0; n < 8; n++) decode(n, 1000 * n);
-    CHECK_INT(late_drop(&lane, 5500, 1000), 5); // 0 to 4
+    CHECK_INT(late_drop(&lane, 0, 5500, 1000), 5); // 0 to 4
     CHECK_INT(lane_next_work(&lane, 0), 5);
     CHECK_INT(lane.low, 5);
     // Frame 5 looks at 3: slots from there on are not written anew.
     CHECK(lane_next_window(&lane, &end));
     CHECK_INT(end, 11);
+}
+
+// An encoder that keeps a frame until the next one comes: one is left for it, though it
+// is late, and the lane goes on.
+static void an_encoder_that_keeps_frames_gets_more(void)
+{
+    uint32_t end, n;
+    bool first;
+    lane_init(&lane);
+    lane_open(&lane, &(struct lane_params){.epoch = 1, .in_slots = 8, .out_slots = 3, .loose = true, .order = 1});
+    lane_next_window(&lane, &end);
+    for (n = 0; n < 8; n++) decode(n, 0);
+    uint32_t slot = lane_give(&lane, 0, 1, 0);
+    CHECK_INT(lane_on_done(&lane, 1, 0, 0, 1, slot, &first), LANE_OK);
+    CHECK(lane_next_frame(&lane, &n) && n == 0);      // and it is not TAKEN
+    CHECK_INT(late_drop(&lane, 1, 1000000, 1000), 6); // all but the last
+    CHECK_INT(late_drop(&lane, 1, 2000000, 1000), 0);
+    CHECK_INT(lane_next_work(&lane, 0), 7);
+    slot = lane_give(&lane, 7, 1, 0);
+    CHECK(slot < 3);
+    CHECK_INT(lane_on_done(&lane, 1, 7, 0, 1, slot, &first), LANE_OK);
+    CHECK(lane_next_frame(&lane, &n) && n == 7);
+    CHECK_INT(lane_on_taken(&lane, 1, 0), LANE_OK);
+    CHECK_INT(lane_next_work(&lane, 0), UINT32_MAX);
+    CHECK(lane_next_window(&lane, &end)); // there is room again
+    CHECK_INT(end, 15);
 }
 
 // Of a slow worker nothing lies in a queue; of a quick one some.
@@ -107,4 +133,5 @@ static void queues_of_workers_are_short(void)
 CHECK_MAIN({"oldest_first_and_no_more", oldest_first_and_no_more}, {"begun_frames_stay", begun_frames_stay},
            {"young_frames_outlive_their_worker", young_frames_outlive_their_worker},
            {"neighbours_keep_the_picture", neighbours_keep_the_picture},
+           {"an_encoder_that_keeps_frames_gets_more", an_encoder_that_keeps_frames_gets_more},
            {"queues_of_workers_are_short", queues_of_workers_are_short})
