@@ -37,8 +37,10 @@ static void suspect_frame(struct run *run, uint32_t l, uint32_t n, bool alone)
     struct lane *lane = &run->lanes[l];
     struct job *job = flow_job_of(run, lane);
     if (lane->state != LANE_OPEN || job->state != JOB_RUN) return;
-    bool over = poison_on_crash(&job->poison, lane->p.segment, n, alone, (uint32_t)run->settings.poison_tries);
     struct lane_frame *f = lane_frame_of(lane, n);
+    // A second worker that has all of it may bring it through; if not, his crash decides.
+    if (f && f->state == SLOT_GIVEN && lane->p.parts < 2) alone = false;
+    bool over = poison_on_crash(&job->poison, lane->p.segment, n, alone, (uint32_t)run->settings.poison_tries);
     if (f && f->suspicion < 255) f->suspicion++;
     if (over) quarantine(run, job, lane, n);
 }
