@@ -10,7 +10,8 @@
 // Invariant: frames [low, window_end) are in flight, window_end <= low +
 // in_slots, so that two frames in flight never share an input slot; a frame is
 // given to a worker only below low + out_slots, so that none shares an output
-// slot. low moves only over frames that nobody can touch any more.
+// slot (of a loose lane: only with a slot that no other frame has). low moves only
+// over frames that nobody can touch any more.
 //
 // A network may look at the frames around each: frame n is given, and sent on, when
 // those to n + after are decoded, and the input slots of those from n - before on
