@@ -49,6 +49,13 @@ static bool is_several(int64_t channels)
     return frames_in(channels) > 1 || planes_in(channels) >= 0;
 }
 
+// Whether the last axis is the channels of several frames: a picture has more rows and columns.
+static bool are_last_several(const struct reel_shape *s)
+{
+    const int64_t *d = s->dim + s->ndim - 3;
+    return is_several(d[2]) && (d[0] < 0 || d[0] > d[2]) && (d[1] < 0 || d[1] > d[2]);
+}
+
 static bool is_row_of_frames(const struct reel_shape *s)
 {
     return s->ndim == 5 && s->dim[0] <= 1 && s->dim[1] > 1 && (s->dim[1] % 2 == 1 || s->dim[1] == 2) &&
@@ -365,8 +372,8 @@ static enum reel_err guess_layout(const struct model_facts *f, const struct reel
         in->nhwc = s->io.layout == SET_LAYOUT_NHWC;
     else if (is_channels(a) != is_channels(c))
         in->nhwc = is_channels(c);
-    else if (is_several(a) != is_several(c))
-        in->nhwc = is_several(c);
+    else if (is_several(a) != are_last_several(&io->shape))
+        in->nhwc = are_last_several(&io->shape);
     else
         in->nhwc = conv.transposed;
     int64_t channels = in->nhwc ? c : a;

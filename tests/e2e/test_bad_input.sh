@@ -33,7 +33,7 @@ base64 -d >"$scratch/five.onnx" <<<CAgSADpLCgwKAXgSAXkiBFJlbHUSAWdaGwoBeBIWChQIA
 bad "no input" 2 "input" --model "$model" -o "$out"
 bad "no output" 2 "output" --model "$model" "$scratch/random.mp4"
 bad "unknown option" 2 "gpu_num" --gpu_nun 3 "$scratch/random.mp4" -o "$out"
-bad "later option" 2 "not available in this build" --live "$scratch/random.mp4" -o "$out"
+bad "two live inputs" 2 "--live takes one" --live --model "$model" "$clip" "$scratch/random.mp4" -o "$scratch/"
 bad "unknown key" 2 "bad.cfg:2" --config "$scratch/bad.cfg" "$scratch/random.mp4" -o "$out"
 bad "unknown extension" 2 ".mkv" --model "$model" "$scratch/random.mp4" -o "$scratch/out.xyz"
 bad "missing input" 2 "nothere.mp4" --model "$model" "$scratch/nothere.mp4" -o "$out"
@@ -52,7 +52,7 @@ bad "logs in no folder" 2 "could not write logs" --log_dir "$scratch/no/logs" --
 bad "simulated cost that is no number" 2 "sim_ms" --backend sim --sim_ms 10,x "$scratch/random.mp4" -o "$out"
 bad "too many workers" 2 "within 1 and 64" --gpu_num 65 --model "$model" "$scratch/random.mp4" -o "$out"
 bad "no workers" 2 "within 1 and 64" --gpu_num 0 --model "$model" "$scratch/random.mp4" -o "$out"
-bad "network input" 2 "network inputs" --model "$model" http://localhost/a.mp4 -o "$out"
+bad "network input" 2 "--live" --model "$model" http://localhost/a.mp4 -o "$out"
 if [[ ! -e /dev/nvidia0 && ! -e /proc/driver/nvidia/version ]]; then
     bad "a GPU where there is none" 2 "--backend onednn" --backend cudnn --gpu_num 4 --model "$model" "$scratch/random.mp4" -o "$out"
 fi
