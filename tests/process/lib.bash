@@ -56,6 +56,16 @@ start() {
     coordinator=$!
 }
 
+# model_refused NAME TEXT [options]: a run of $work/a.mkv ends with exit code 2 and says the text.
+model_refused() {
+    local rc=0 name=$1 text=$2
+    shift 2
+    reel "$work/a.mkv" -o "$work/no.mkv" --backend onednn "$@" || rc=$?
+    if ((rc != 2)); then not_ok "$name" "exit code $rc"
+    elif ! grep -q -- "$text" "$work/err"; then not_ok "$name" "$(tail -n 3 "$work/err")"
+    else ok "$name"; fi
+}
+
 sum() { sha256sum <"$1" | cut -c1-64; }
 frames() { ffprobe -v error -count_packets -select_streams v:0 -show_entries stream=nb_read_packets -of csv=p=0 "$1" | tr -d ,; }
 # Parent, name. Of a coordinator's workers not the one that only asks for GPUs, at the start.

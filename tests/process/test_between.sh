@@ -163,18 +163,10 @@ verified() {
 }
 verified
 
-refused() { # name text [options]
-    local rc=0 name=$1 text=$2
-    shift 2
-    reel "$work/a.mkv" -o "$work/no.mkv" --backend onednn "$@" || rc=$?
-    if ((rc != 2)); then not_ok "$name" "exit code $rc"
-    elif ! grep -q -- "$text" "$work/err"; then not_ok "$name" "$(tail -n 3 "$work/err")"
-    else ok "$name"; fi
-}
-refused two_pictures "io.frames 2" --model "$work/style.onnx"
-refused a_third_by_halves "is told no time" --model "$work/middle.onnx" --rate 3
-refused nothing_between "makes no frames between two" --model "$work/behind.onnx" --rate 2
-refused without_a_model "without a model" --backend sim --rate 2
-refused no_such_time "io.time \"when\"" --model "$work/middle.onnx" --io.time when
-refused once "rate" --model "$work/middle.onnx" --rate 1
+model_refused two_pictures "io.frames 2" --model "$work/style.onnx"
+model_refused a_third_by_halves "is told no time" --model "$work/middle.onnx" --rate 3
+model_refused nothing_between "makes no frames between two" --model "$work/behind.onnx" --rate 2
+model_refused without_a_model "without a model" --backend sim --rate 2
+model_refused no_such_time "io.time \"when\"" --model "$work/middle.onnx" --io.time when
+model_refused once "rate" --model "$work/middle.onnx" --rate 1
 finish

@@ -234,19 +234,11 @@ timed() {
 }
 timed
 
-refused() { # name text [options]
-    local rc=0 name=$1 text=$2
-    shift 2
-    reel "$work/a.mkv" -o "$work/no.mkv" --backend onednn "$@" || rc=$?
-    if ((rc != 2)); then not_ok "$name" "exit code $rc"
-    elif ! grep -q -- "$text" "$work/err"; then not_ok "$name" "$(tail -n 3 "$work/err")"
-    else ok "$name"; fi
-}
-refused a_number_is_missing 'io.constants "gain=NUMBER"' --model "$work/times.onnx"
-refused no_number 'it has no number' --model "$work/times.onnx" --io.constants gain=much
-refused no_such_constant 'there is no input of this name' --model "$work/times.onnx" --io.constants again=1
-refused no_state 'io.state "state_in=OUTPUT"' --model "$work/delay.onnx" --io.state none
-refused no_such_output 'there is no output of this name' --model "$work/delay.onnx" --io.state state_in=nothing
-refused no_colour 'it is R,G,B' --model "$work/matte.onnx" --background 10,200
-refused no_pair 'it has no "="' --model "$work/delay.onnx" --io.state state_in
+model_refused a_number_is_missing 'io.constants "gain=NUMBER"' --model "$work/times.onnx"
+model_refused no_number 'it has no number' --model "$work/times.onnx" --io.constants gain=much
+model_refused no_such_constant 'there is no input of this name' --model "$work/times.onnx" --io.constants again=1
+model_refused no_state 'io.state "state_in=OUTPUT"' --model "$work/delay.onnx" --io.state none
+model_refused no_such_output 'there is no output of this name' --model "$work/delay.onnx" --io.state state_in=nothing
+model_refused no_colour 'it is R,G,B' --model "$work/matte.onnx" --background 10,200
+model_refused no_pair 'it has no "="' --model "$work/delay.onnx" --io.state state_in
 finish

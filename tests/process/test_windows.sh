@@ -87,17 +87,9 @@ resumed() {
 resumed
 
 # What is no window, and what makes no picture.
-refused() { # name text [options]
-    local rc=0 name=$1 text=$2
-    shift 2
-    reel "$work/a.mkv" -o "$work/no.mkv" --backend onednn "$@" || rc=$?
-    if ((rc != 2)); then not_ok "$name" "exit code $rc"
-    elif ! grep -q -- "$text" "$work/err"; then not_ok "$name" "$(tail -n 3 "$work/err")"
-    else ok "$name"; fi
-}
-refused even_number "io.frames 4" --model "$work/before.onnx" --io.frames 4
-refused another_number "nor an odd number of frames" --model "$work/before.onnx" --io.frames 3
-refused one_of_the_frames "leave io.input out" --model "$work/each.onnx" --io.input now
-refused no_such_input 'has no input "next"' --model "$work/each.onnx" --io.input next
-refused no_picture "makes no picture of them" --model "$work/before.onnx" --task tensor
+model_refused even_number "io.frames 4" --model "$work/before.onnx" --io.frames 4
+model_refused another_number "nor an odd number of frames" --model "$work/before.onnx" --io.frames 3
+model_refused one_of_the_frames "leave io.input out" --model "$work/each.onnx" --io.input now
+model_refused no_such_input 'has no input "next"' --model "$work/each.onnx" --io.input next
+model_refused no_picture "makes no picture of them" --model "$work/before.onnx" --task tensor
 finish

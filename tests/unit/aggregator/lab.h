@@ -44,6 +44,22 @@ struct lab {
     char notes[4096];
 };
 
+// MPEG-1 layer 3, 32 kbit/s, 48 kHz, stereo: 96 bytes for 24 ms.
+static inline struct reel_pack_stream lab_mp3(void)
+{
+    return (struct reel_pack_stream){.media_type = AVMEDIA_TYPE_AUDIO,
+                                     .codec_id = AV_CODEC_ID_MP3,
+                                     .format = AV_SAMPLE_FMT_FLTP,
+                                     .sample_rate = 48000,
+                                     .channels = 2,
+                                     .channel_mask = 3,
+                                     .frame_size = 1152,
+                                     .bit_rate = 32000,
+                                     .disposition = AV_DISPOSITION_DEFAULT,
+                                     .time_base = {1, 48000},
+                                     .duration = INT64_MIN};
+}
+
 static inline void lab_init(struct lab *l, enum reel_output_kind kind, const char *name)
 {
     *l = (struct lab){0};

@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 
 #include "aggregator/av.h"
-#include "common/bus.h"
 #include "common/child.h"
 #include "common/life.h"
 #include "common/shm.h"
 #include "tests/check.h"
+#include "tests/unit/link.h"
 
 #define LANES 2
 #define SLOTS 6
@@ -30,52 +30,12 @@ struct rig {
     struct reel_geometry in;
     // of one life
     uint32_t life;
-    struct reel_bus *bus;
-    reel_peer peer;
+    struct link link;
     pid_t pid;
     int pidfd;
     struct reel_ring in_rings[LANES], out_rings[LANES];
-    struct reel_msg msg;
-    uint32_t at; // records of msg used
     int untaken; // frames of the lane
-    char notes[4096];
 };
-
-// The next record. NULL after ten seconds without one.
-static const void *next(struct rig *r, enum reel_msg_type *out_type)
-{
-    int64_t until = reel_now_us() + 10000000;
-    while (!r->msg.records || r->at >= r->msg.count) {
-        enum reel_err err = reel_bus_recv(r->bus, &r->msg);
-        r->at = 0;
-        if (!err) continue;
-        r->msg.count = 0;
-        if (err != REEL_AGAIN || reel_now_us() > until) return NULL;
-        reel_bus_wait(r->bus, NULL, NULL, 0, 100);
-    }
-    *out_type = r->msg.type;
-    return (const char *)r->msg.records + r->at++ * reel_msg_record_bytes(r->msg.type);
-}
-
-// The next record of a type; notes are kept, others passed over.
-static const void *await(struct rig *r, enum reel_msg_type type)
-{
-    enum reel_msg_type got = REEL_MSG_NONE;
-    const void *record;
-    while ((record = next(r, &got)) && got != type) {
-        if (got == REEL_MSG_FAILED) fprintf(stderr, "failed: %s\n", ((const struct reel_rec_failed *)record)->text);
-        size_t n = strlen(r->notes);
-        if (got == REEL_MSG_NOTE)
-            snprintf(r->notes + n, sizeof r->notes - n, "%s\n", ((const struct reel_rec_note *)record)->text);
-    }
-    return record;
-}
-
-static void post(struct rig *r, enum reel_msg_type type, const void *record)
-{
-    reel_bus_post(r->bus, r->peer, type, record);
-    reel_bus_flush(r->bus);
-}
 
 static bool spawn(struct rig *r, struct reel_child_params *p, const int *keep, int n_keep)
 {
@@ -93,9 +53,9 @@ static bool start(struct rig *r)
 {
     char bus_path[CHECK_FOLDER_BYTES + 32];
     r->life++;
-    r->peer = reel_peer_make(REEL_AGGREGATOR, 0, r->life);
-    r->msg = (struct reel_msg){0};
-    r->at = 0;
+    r->link.peer = reel_peer_make(REEL_AGGREGATOR, 0, r->life);
+    r->link.msg = (struct reel_msg){0};
+    r->link.at = 0;
     snprintf(bus_path, sizeof bus_path, "%s/bus%u", r->folder, r->life);
     int settings_fd, jobs_fd, stat_fd, in_fds[LANES], out_fds[LANES];
     struct reel_stat_page *page;
@@ -103,7 +63,7 @@ static bool start(struct rig *r)
     char *text = opt_dump(reel_settings_table(), &r->settings, false);
     bool ok = !reel_shm_publish("settings", text, strlen(text), &settings_fd) &&
               !reel_jobs_publish(&r->job, 1, &jobs_fd) && !reel_stat_create(&stat_fd, &page) &&
-              !reel_bus_open_hub(bus_path, &r->bus) && !reel_bus_admit(r->bus, r->peer, &box);
+              !reel_bus_open_hub(bus_path, &r->link.bus) && !reel_bus_admit(r->link.bus, r->link.peer, &box);
     free(text);
     for (int i = 0; i < LANES && ok; i++)
         ok = !reel_shm_create(REEL_SHM_MEMFD, RING_BYTES, &in_fds[i]) &&
@@ -131,7 +91,7 @@ static bool start(struct rig *r)
     boxes[0] = box.memory, boxes[1] = box.child_bell, boxes[2] = box.hub_bell;
     ok = spawn(r, &p, keep, 6 + 2 * LANES);
     for (int i = 0; i < 3 + 2 * LANES; i++) close(keep[i]);
-    return ok && await(r, REEL_MSG_HELLO);
+    return ok && link_await(&r->link, REEL_MSG_HELLO);
 }
 
 // After QUIT, or a signal that was sent; the exit code, or -signal.
@@ -139,21 +99,21 @@ static int reap(struct rig *r)
 {
     bool gone = false;
     for (int64_t until = reel_now_us() + 10000000; !gone && reel_now_us() < until;) {
-        reel_bus_wait(r->bus, &r->pidfd, &gone, 1, 100);
-        while (!reel_bus_recv(r->bus, &r->msg)) {
+        reel_bus_wait(r->link.bus, &r->pidfd, &gone, 1, 100);
+        while (!reel_bus_recv(r->link.bus, &r->link.msg)) {
         }
     }
     if (!gone) reel_life_kill(r->pidfd, SIGKILL);
     int rc = reel_life_reap(r->pidfd);
     close(r->pidfd);
     for (int i = 0; i < LANES; i++) reel_ring_fini(&r->in_rings[i]), reel_ring_fini(&r->out_rings[i]);
-    reel_bus_close(&r->bus);
+    reel_bus_close(&r->link.bus);
     return gone ? rc : -1000;
 }
 
 static int quit(struct rig *r)
 {
-    post(r, REEL_MSG_QUIT, NULL);
+    link_post(&r->link, REEL_MSG_QUIT, NULL);
     return reap(r);
 }
 
@@ -183,8 +143,8 @@ static bool begin(struct rig *r, const char *output)
     r->shaped = (struct reel_rec_shaped){.task = REEL_TASK_IMAGE, .width = 96, .height = 64, .format = r->media.format};
     if (!start(r)) return false;
     struct reel_rec_prove prove = {.in_slots = SLOTS, .media = r->media, .in = r->in, .shaped = r->shaped};
-    post(r, REEL_MSG_PROVE, &prove);
-    const struct reel_rec_proven *proven = await(r, REEL_MSG_PROVEN);
+    link_post(&r->link, REEL_MSG_PROVE, &prove);
+    const struct reel_rec_proven *proven = link_await(&r->link, REEL_MSG_PROVEN);
     if (proven) r->proven = *proven;
     return proven != NULL;
 }
@@ -213,7 +173,7 @@ static void open_attempt(struct rig *r, uint32_t lane, uint32_t attempt)
     r->untaken = 0;
     reel_ring_configure(&r->in_rings[lane], open.epoch, SLOTS, &open.in);
     reel_ring_configure(&r->out_rings[lane], open.epoch, SLOTS, &open.out);
-    post(r, REEL_MSG_OPEN_LANE, &open);
+    link_post(&r->link, REEL_MSG_OPEN_LANE, &open);
 }
 
 // Frame n; waits until the ones before it are TAKEN (the last is kept, as a frame that
@@ -227,28 +187,28 @@ static bool give(struct rig *r, uint32_t lane, uint32_t attempt, uint32_t n, int
     reel_ring_publish(&r->in_rings[lane], slot, n, pts, 0);
     reel_ring_publish(out, slot, n, pts, 0);
     struct reel_rec_frame rec = {lane, attempt + 1, n, slot, slot, 0, pts, 0};
-    post(r, REEL_MSG_FRAME, &rec);
+    link_post(&r->link, REEL_MSG_FRAME, &rec);
     for (r->untaken++; r->untaken > 1; r->untaken--)
-        if (!await(r, REEL_MSG_TAKEN)) return false;
+        if (!link_await(&r->link, REEL_MSG_TAKEN)) return false;
     return true;
 }
 
 static const struct reel_rec_committed *finish(struct rig *r, uint32_t lane, uint32_t attempt, uint32_t frames)
 {
-    post(r, REEL_MSG_FINISH, &(struct reel_rec_finish){lane, attempt + 1, frames});
-    return await(r, REEL_MSG_COMMITTED);
+    link_post(&r->link, REEL_MSG_FINISH, &(struct reel_rec_finish){lane, attempt + 1, frames});
+    return link_await(&r->link, REEL_MSG_COMMITTED);
 }
 
 static bool close_lane(struct rig *r, uint32_t lane, uint32_t attempt)
 {
-    post(r, REEL_MSG_CLOSE_LANE, &(struct reel_rec_lane){lane, attempt + 1});
-    return await(r, REEL_MSG_LANE_CLOSED);
+    link_post(&r->link, REEL_MSG_CLOSE_LANE, &(struct reel_rec_lane){lane, attempt + 1});
+    return link_await(&r->link, REEL_MSG_LANE_CLOSED);
 }
 
 static const struct reel_rec_muxed *mux(struct rig *r)
 {
-    post(r, REEL_MSG_MUX, &(struct reel_rec_mux){.media = r->media, .kept = {.audio = REEL_KEPT_ALL}});
-    return await(r, REEL_MSG_MUXED);
+    link_post(&r->link, REEL_MSG_MUX, &(struct reel_rec_mux){.media = r->media, .kept = {.audio = REEL_KEPT_ALL}});
+    return link_await(&r->link, REEL_MSG_MUXED);
 }
 
 // Frames of a file, and the timestamp of the last in us.
@@ -302,7 +262,7 @@ static void gaps_and_attempts(void)
     CHECK_INT(m->frames, frames + 10);
     CHECK_INT(m->kept.audio, REEL_KEPT_ALL);
     CHECK(m->bytes > 0 && m->latency_us[REEL_LATENCY_MEDIAN] > 0);
-    CHECK_STR(r.notes, "");
+    CHECK_STR(r.link.notes, "");
     CHECK_INT(quit(&r), 0);
     int64_t last;
     CHECK_INT(count_frames(r.output, &last), frames + 10);
@@ -329,7 +289,7 @@ static void killed_and_again(void)
     CHECK(m);
     CHECK_INT(m->frames, 10);
     CHECK_INT(m->file, 2);
-    CHECK_HAS(r.notes, "goes on in \"a.2.mkv\"");
+    CHECK_HAS(r.link.notes, "goes on in \"a.2.mkv\"");
     CHECK_INT(quit(&r), 0);
     int64_t last;
     int before = count_frames(r.output, &last);
@@ -359,7 +319,7 @@ static void nobody_there(void)
     CHECK(c);
     CHECK_INT(c->frames, 0);
     CHECK_INT(c->unsent, 20);
-    CHECK_HAS(r.notes, "could not connect to \"tcp://127.0.0.1:1\": Connection refused");
+    CHECK_HAS(r.link.notes, "could not connect to \"tcp://127.0.0.1:1\": Connection refused");
     int64_t from = reel_now_us();
     CHECK_INT(quit(&r), 0); // with the lane and the output open
     CHECK_MSG(reel_now_us() - from < 4000000, "it took %lld ms to end", (long long)(reel_now_us() - from) / 1000);

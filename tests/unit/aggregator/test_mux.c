@@ -226,20 +226,9 @@ static void write_copy(const struct lab *l, bool with_cover)
     struct reel_pack_writer *w;
     if (reel_pack_create(reel_copy_part_path(&l->job, path), &w)) abort();
     static struct reel_pack_stream s;
-    s = (struct reel_pack_stream){.id = 0,
-                                  .media_type = AVMEDIA_TYPE_AUDIO,
-                                  .codec_id = AV_CODEC_ID_MP3,
-                                  .format = AV_SAMPLE_FMT_FLTP,
-                                  .sample_rate = 48000,
-                                  .channels = 2,
-                                  .channel_mask = 3,
-                                  .frame_size = 1152,
-                                  .bit_rate = 32000,
-                                  .disposition = AV_DISPOSITION_DEFAULT,
-                                  .time_base = {1, 48000},
-                                  .duration = INT64_MIN,
-                                  .n_text = 1,
-                                  .text = {{"language", "deu"}}};
+    s = lab_mp3();
+    s.n_text = 1;
+    s.text[0] = (struct reel_pack_text){"language", "deu"};
     if (reel_pack_put_stream(w, &s)) abort();
     // A picture of 1 x 1: PNG's signature is enough for a muxer.
     static const uint8_t png[] = {0x89, 'P', 'N', 'G', 13, 10, 26, 10, 0, 0, 0, 13, 'I', 'H', 'D',

@@ -71,23 +71,12 @@ static int64_t largest_step_back(const struct back *b)
 
 // ---- writing ------------------------------------------------------------------------
 
-// MPEG-1 layer 3, 32 kbit/s, 48 kHz, stereo: 96 bytes for 24 ms.
 static struct reel_pack_writer *begin_audio(const struct lab *l, uint32_t attempt)
 {
     char path[REEL_PATH_BYTES];
     struct reel_pack_writer *w;
     static struct reel_pack_stream s;
-    s = (struct reel_pack_stream){.media_type = AVMEDIA_TYPE_AUDIO,
-                                  .codec_id = AV_CODEC_ID_MP3,
-                                  .format = AV_SAMPLE_FMT_FLTP,
-                                  .sample_rate = 48000,
-                                  .channels = 2,
-                                  .channel_mask = 3,
-                                  .frame_size = 1152,
-                                  .bit_rate = 32000,
-                                  .disposition = AV_DISPOSITION_DEFAULT,
-                                  .time_base = {1, 48000},
-                                  .duration = INT64_MIN};
+    s = lab_mp3();
     if (reel_pack_create_live(reel_live_copy_path(&l->job, attempt, path), &w) || reel_pack_put_stream(w, &s)) abort();
     return w;
 }

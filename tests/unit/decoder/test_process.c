@@ -5,11 +5,11 @@
 #include <libgen.h>
 #include <signal.h>
 
-#include "common/bus.h"
 #include "common/child.h"
 #include "common/life.h"
 #include "common/shm.h"
 #include "tests/unit/decoder/clip.h"
+#include "tests/unit/link.h"
 
 #define LANES 2
 #define SLOTS 4
@@ -18,46 +18,17 @@
 static const char *program; // of this test
 
 struct rig {
-    struct reel_bus *bus;
-    reel_peer peer;
+    struct link link;
     int pidfd;
     struct reel_ring rings[LANES];
     struct reel_stat_page *page;
-    struct reel_msg msg;
-    uint32_t at; // records of msg used
     char bus_path[128];
 };
-
-// The next record. NULL after ten seconds without one.
-static const void *next(struct rig *r, enum reel_msg_type *out_type)
-{
-    int64_t until = reel_now_us() + 10000000;
-    while (!r->msg.records || r->at >= r->msg.count) {
-        enum reel_err err = reel_bus_recv(r->bus, &r->msg);
-        r->at = 0;
-        if (!err) continue;
-        r->msg.count = 0;
-        if (err != REEL_AGAIN || reel_now_us() > until) return NULL;
-        reel_bus_wait(r->bus, NULL, NULL, 0, 100);
-    }
-    *out_type = r->msg.type;
-    return (const char *)r->msg.records + r->at++ * reel_msg_record_bytes(r->msg.type);
-}
-
-// The next record of a type, others passed over.
-static const void *await(struct rig *r, enum reel_msg_type type)
-{
-    enum reel_msg_type got = REEL_MSG_NONE;
-    const void *record;
-    while ((record = next(r, &got)) && got != type)
-        if (got == REEL_MSG_FAILED) fprintf(stderr, "failed: %s\n", ((const struct reel_rec_failed *)record)->text);
-    return record;
-}
 
 static bool start(struct rig *r, const char *const *inputs, uint32_t n)
 {
     static int serial;
-    *r = (struct rig){.peer = reel_peer_make(REEL_DECODER, 0, 1), .pidfd = -1};
+    *r = (struct rig){.link.peer = reel_peer_make(REEL_DECODER, 0, 1), .pidfd = -1};
     snprintf(r->bus_path, sizeof r->bus_path, "%s/bus%d", clip_dir, serial++);
     struct reel_job jobs[4];
     for (uint32_t i = 0; i < n; i++) jobs[i] = (struct reel_job){i, REEL_OUTPUT_NULL, inputs[i], "null:", clip_dir};
@@ -65,7 +36,7 @@ static bool start(struct rig *r, const char *const *inputs, uint32_t n)
     char *text = opt_dump(reel_settings_table(), &clip_settings, false);
     bool ok = !reel_shm_publish("settings", text, strlen(text), &settings_fd) &&
               !reel_jobs_publish(jobs, n, &jobs_fd) && !reel_stat_create(&stat_fd, &r->page) &&
-              !reel_bus_open_hub(r->bus_path, &r->bus);
+              !reel_bus_open_hub(r->bus_path, &r->link.bus);
     free(text);
     for (int i = 0; i < LANES && ok; i++)
         ok = !reel_shm_create(REEL_SHM_MEMFD, RING_BYTES, &in_fds[i]) &&
@@ -73,7 +44,7 @@ static bool start(struct rig *r, const char *const *inputs, uint32_t n)
              !reel_ring_init(&r->rings[i], in_fds[i], RING_BYTES);
     if (!ok) return false;
     struct reel_box_fds box;
-    if (reel_bus_admit(r->bus, r->peer, &box)) return false;
+    if (reel_bus_admit(r->link.bus, r->link.peer, &box)) return false;
     struct reel_child_params p = {
         .box = box,
         .stage = REEL_DECODER,
@@ -104,39 +75,32 @@ static bool start(struct rig *r, const char *const *inputs, uint32_t n)
         return false;
     }
     for (int i = 0; i < 3 + 2 * LANES; i++) close(keep[i]);
-    const struct reel_rec_hello *hello = await(r, REEL_MSG_HELLO);
+    const struct reel_rec_hello *hello = link_await(&r->link, REEL_MSG_HELLO);
     return hello && strstr(hello->build, "libavcodec");
 }
 
 // Quits; the exit code.
 static int stop(struct rig *r)
 {
-    reel_bus_post(r->bus, r->peer, REEL_MSG_QUIT, NULL);
-    reel_bus_flush(r->bus);
+    link_post(&r->link, REEL_MSG_QUIT, NULL);
     bool gone = false;
     for (int64_t until = reel_now_us() + 10000000; !gone && reel_now_us() < until;) {
-        reel_bus_wait(r->bus, &r->pidfd, &gone, 1, 100);
-        while (!reel_bus_recv(r->bus, &r->msg)) {
+        reel_bus_wait(r->link.bus, &r->pidfd, &gone, 1, 100);
+        while (!reel_bus_recv(r->link.bus, &r->link.msg)) {
         }
     }
     if (!gone) reel_life_kill(r->pidfd, SIGKILL);
     int rc = reel_life_reap(r->pidfd);
     close(r->pidfd);
     for (int i = 0; i < LANES; i++) reel_ring_fini(&r->rings[i]);
-    reel_bus_close(&r->bus);
+    reel_bus_close(&r->link.bus);
     return rc;
-}
-
-static void post(struct rig *r, enum reel_msg_type type, const void *record)
-{
-    reel_bus_post(r->bus, r->peer, type, record);
-    reel_bus_flush(r->bus);
 }
 
 static bool scan(struct rig *r, uint32_t job, struct reel_rec_scanned *out)
 {
-    post(r, REEL_MSG_SCAN, &(struct reel_rec_job){job});
-    const struct reel_rec_scanned *s = await(r, REEL_MSG_SCANNED);
+    link_post(&r->link, REEL_MSG_SCAN, &(struct reel_rec_job){job});
+    const struct reel_rec_scanned *s = link_await(&r->link, REEL_MSG_SCANNED);
     if (s) *out = *s;
     return s && s->job == job;
 }
@@ -158,7 +122,7 @@ static void open_lane(struct rig *r, uint32_t lane, uint32_t epoch, const struct
     if (open.live) open.start_pts = 0;
     reel_geometry_init(&open.in, s->media.format, s->media.width, s->media.height, REEL_INPUT_AUX_BYTES);
     reel_ring_configure(&r->rings[lane], epoch, SLOTS, &open.in);
-    post(r, REEL_MSG_OPEN_LANE, &open);
+    link_post(&r->link, REEL_MSG_OPEN_LANE, &open);
 }
 
 static bool make(char *path, size_t bytes)
@@ -190,7 +154,7 @@ static void test_lanes(void)
     for (uint32_t i = 0; i < LANES; i++) open_lane(&rig, i, 5 + i, &s, window[i]);
     while (ended < LANES) {
         enum reel_msg_type type;
-        const void *record = next(&rig, &type);
+        const void *record = link_next(&rig.link, &type);
         CHECK(record);
         if (type == REEL_MSG_LANE_END) {
             const struct reel_rec_lane_end *end = record;
@@ -214,7 +178,7 @@ static void test_lanes(void)
         got[f->lane]++;
         if (got[f->lane] == window[f->lane]) {
             window[f->lane] += 1 + f->lane;
-            post(&rig, REEL_MSG_WINDOW, &(struct reel_rec_window){f->lane, f->epoch, window[f->lane]});
+            link_post(&rig.link, REEL_MSG_WINDOW, &(struct reel_rec_window){f->lane, f->epoch, window[f->lane]});
         }
     }
     CHECK_INT(stop(&rig), 0);
@@ -233,23 +197,23 @@ static void test_epochs(void)
     CHECK(start(&rig, (const char *[]){path}, 1));
     CHECK(scan(&rig, 0, &s));
     open_lane(&rig, 1, 1, &s, SLOTS);
-    for (int i = 0; i < SLOTS; i++) CHECK(await(&rig, REEL_MSG_DECODED));
-    post(&rig, REEL_MSG_CLOSE_LANE, &(struct reel_rec_lane){1, 1});
-    const struct reel_rec_lane *closed = await(&rig, REEL_MSG_LANE_CLOSED);
+    for (int i = 0; i < SLOTS; i++) CHECK(link_await(&rig.link, REEL_MSG_DECODED));
+    link_post(&rig.link, REEL_MSG_CLOSE_LANE, &(struct reel_rec_lane){1, 1});
+    const struct reel_rec_lane *closed = link_await(&rig.link, REEL_MSG_LANE_CLOSED);
     CHECK(closed && closed->lane == 1 && closed->epoch == 1);
-    post(&rig, REEL_MSG_WINDOW, &(struct reel_rec_window){1, 1, 100});
-    post(&rig, REEL_MSG_CLOSE_LANE, &(struct reel_rec_lane){0, 9}); // never opened
-    closed = await(&rig, REEL_MSG_LANE_CLOSED);
+    link_post(&rig.link, REEL_MSG_WINDOW, &(struct reel_rec_window){1, 1, 100});
+    link_post(&rig.link, REEL_MSG_CLOSE_LANE, &(struct reel_rec_lane){0, 9}); // never opened
+    closed = link_await(&rig.link, REEL_MSG_LANE_CLOSED);
     CHECK(closed && closed->lane == 0 && closed->epoch == 9);
     open_lane(&rig, 1, 2, &s, SLOTS);
-    post(&rig, REEL_MSG_WINDOW, &(struct reel_rec_window){1, 1, 100});
+    link_post(&rig.link, REEL_MSG_WINDOW, &(struct reel_rec_window){1, 1, 100});
     for (uint32_t i = 0; i < SLOTS; i++) {
-        const struct reel_rec_decoded *f = await(&rig, REEL_MSG_DECODED);
+        const struct reel_rec_decoded *f = link_await(&rig.link, REEL_MSG_DECODED);
         CHECK(f && f->epoch == 2 && f->n == i);
     }
-    post(&rig, REEL_MSG_CLOSE_LANE, &(struct reel_rec_lane){1, 2});
+    link_post(&rig.link, REEL_MSG_CLOSE_LANE, &(struct reel_rec_lane){1, 2});
     enum reel_msg_type type;
-    CHECK(next(&rig, &type)); // not a fifth frame: the old window was dropped
+    CHECK(link_next(&rig.link, &type)); // not a fifth frame: the old window was dropped
     CHECK_INT(type, REEL_MSG_LANE_CLOSED);
     CHECK_INT(stop(&rig), 0);
 }
@@ -262,8 +226,8 @@ static void test_failures(void)
     struct rig rig;
     struct reel_rec_scanned s;
     CHECK(start(&rig, (const char *[]){"/nonexistent.mp4", path}, 2));
-    post(&rig, REEL_MSG_SCAN, &(struct reel_rec_job){0});
-    const struct reel_rec_failed *f = await(&rig, REEL_MSG_FAILED);
+    link_post(&rig.link, REEL_MSG_SCAN, &(struct reel_rec_job){0});
+    const struct reel_rec_failed *f = link_await(&rig.link, REEL_MSG_FAILED);
     CHECK(f);
     CHECK_INT(f->scope, REEL_SCOPE_JOB);
     CHECK_INT(f->job, 0);
@@ -282,8 +246,8 @@ static void test_failures(void)
     open.entry =
         (struct reel_entry){.packet_no = 24, .pts = 12288, .dts = 12288, .pos = 100, .bytes = 77, .checksum = 1};
     reel_geometry_init(&open.in, s.media.format, s.media.width, s.media.height, REEL_INPUT_AUX_BYTES);
-    post(&rig, REEL_MSG_OPEN_LANE, &open);
-    f = await(&rig, REEL_MSG_FAILED);
+    link_post(&rig.link, REEL_MSG_OPEN_LANE, &open);
+    f = link_await(&rig.link, REEL_MSG_FAILED);
     CHECK(f);
     CHECK_INT(f->scope, REEL_SCOPE_JOB);
     CHECK_HAS(f->text, "changed");
@@ -306,20 +270,20 @@ static void test_live(void)
     CHECK_INT(s.media.width, 192);
     open_lane(&rig, 0, 1, &s, 2);
     for (uint32_t i = 0; i < 2; i++) {
-        const struct reel_rec_decoded *f = await(&rig, REEL_MSG_DECODED);
+        const struct reel_rec_decoded *f = link_await(&rig.link, REEL_MSG_DECODED);
         CHECK(f && f->n == i);
         CHECK_INT(f->pts, i * 512); // of 1/12288 s: 24 a second
     }
     // Nothing more is told of; what the decoder drops can be seen on the page.
     while (atomic_load(&rig.page->row[0].dropped) < 45 && reel_now_us() - begin < 60000000)
-        reel_bus_wait(rig.bus, NULL, NULL, 0, 20);
+        reel_bus_wait(rig.link.bus, NULL, NULL, 0, 20);
     CHECK(reel_now_us() - begin > 1700000); // 46 frames at 24 a second: at its own pace
     CHECK_INT(atomic_load(&rig.page->row[0].dropped), 45);
-    post(&rig, REEL_MSG_WINDOW, &(struct reel_rec_window){0, 1, 3});
-    const struct reel_rec_decoded *f = await(&rig, REEL_MSG_DECODED);
+    link_post(&rig.link, REEL_MSG_WINDOW, &(struct reel_rec_window){0, 1, 3});
+    const struct reel_rec_decoded *f = link_await(&rig.link, REEL_MSG_DECODED);
     CHECK(f && f->n == 2);
     CHECK_INT(f->pts, 47 * 512);
-    const struct reel_rec_lane_end *end = await(&rig, REEL_MSG_LANE_END);
+    const struct reel_rec_lane_end *end = link_await(&rig.link, REEL_MSG_LANE_END);
     CHECK(end);
     CHECK_INT(end->frames, 3);
     CHECK_INT(end->packets, 48);
@@ -336,13 +300,13 @@ static void test_live(void)
                                  .end_pts = INT64_MAX};
     reel_geometry_init(&open.in, s.media.format, s.media.width, s.media.height, REEL_INPUT_AUX_BYTES);
     reel_ring_configure(&rig.rings[0], 2, SLOTS, &open.in);
-    post(&rig, REEL_MSG_OPEN_LANE, &open);
-    f = await(&rig, REEL_MSG_DECODED);
+    link_post(&rig.link, REEL_MSG_OPEN_LANE, &open);
+    f = link_await(&rig.link, REEL_MSG_DECODED);
     CHECK(f && f->n == 0);
     CHECK_INT(f->pts, 41 * 512);
     // The user wants no more.
-    post(&rig, REEL_MSG_STOP, &(struct reel_rec_lane){0, 2});
-    end = await(&rig, REEL_MSG_LANE_END);
+    link_post(&rig.link, REEL_MSG_STOP, &(struct reel_rec_lane){0, 2});
+    end = link_await(&rig.link, REEL_MSG_LANE_END);
     CHECK(end && end->frames >= 1 && end->frames < 7);
     CHECK_INT(stop(&rig), 0);
     clip_settings.live = false;
