@@ -193,6 +193,30 @@ static __device__ __forceinline__ void weigh(flash_row row[2], int column, float
     }
 }
 
+// This thread's numbers of its two rows, divided by the rows' sums of weights.
+template <typename T, int WIDTH>
+static __device__ __forceinline__ void store_rows(const struct gpu_flash &p, bool pairs, const flash_row row[2], int t,
+                                                  const float o[][4], T *y)
+{
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        const float sum = quad_sum(row[h].sum), by = sum == 0 ? 0.0f : 1 / sum;
+        if (row[h].i >= p.span.rows) continue;
+        T *const to = y + (long long)row[h].i * p.y.row;
+#pragma unroll
+        for (int n = 0; n < WIDTH / 8; n++) {
+            const int d = 8 * n + 2 * t;
+            if (d >= p.v_dim) continue;
+            if (pairs) {
+                *(uint32_t *)(to + d) = gpu_pack<T>(o[n][2 * h] * by, o[n][2 * h + 1] * by);
+                continue;
+            }
+            gpu_store(to + d * p.y.column, o[n][2 * h] * by);
+            if (d + 1 < p.v_dim) gpu_store(to + (d + 1) * p.y.column, o[n][2 * h + 1] * by);
+        }
+    }
+}
+
 // ---- the kernel ------------------------------------------------------------------------
 
 template <typename T, int WIDTH> // numbers in a row, zeros included
@@ -288,23 +312,7 @@ static __global__ void __launch_bounds__(THREADS, WIDTH <= 32   ? 4
         }
     }
 
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        const float sum = quad_sum(row[h].sum), by = sum == 0 ? 0.0f : 1 / sum;
-        if (row[h].i >= p.span.rows) continue;
-        T *const to = y + (long long)row[h].i * p.y.row;
-#pragma unroll
-        for (int n = 0; n < 2 * CHUNKS; n++) {
-            const int d = 8 * n + 2 * t;
-            if (d >= p.v_dim) continue;
-            if (ways.y_pairs) {
-                *(uint32_t *)(to + d) = gpu_pack<T>(o[n][2 * h] * by, o[n][2 * h + 1] * by);
-                continue;
-            }
-            gpu_store(to + d * p.y.column, o[n][2 * h] * by);
-            if (d + 1 < p.v_dim) gpu_store(to + (d + 1) * p.y.column, o[n][2 * h + 1] * by);
-        }
-    }
+    store_rows<T, WIDTH>(p, ways.y_pairs, row, t, o, y);
 #endif
 }
 

@@ -4,8 +4,11 @@
 #ifndef REEL_TESTS_LINK_H
 #define REEL_TESTS_LINK_H
 
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/bus.h"
 #include "common/life.h"
@@ -52,6 +55,23 @@ static inline void link_post(struct link *l, enum reel_msg_type type, const void
 {
     reel_bus_post(l->bus, l->peer, type, record);
     reel_bus_flush(l->bus);
+}
+
+// The end of a process that was told to quit, or was sent a signal: its exit code or
+// -signal. One that is there after ten seconds is killed (*out_killed).
+static inline int link_reap(struct link *l, int pidfd, bool *out_killed)
+{
+    bool gone = false;
+    for (int64_t until = reel_now_us() + 10000000; !gone && reel_now_us() < until;) {
+        reel_bus_wait(l->bus, &pidfd, &gone, 1, 100);
+        while (!reel_bus_recv(l->bus, &l->msg)) {
+        }
+    }
+    if (!gone) reel_life_kill(pidfd, SIGKILL);
+    *out_killed = !gone;
+    int rc = reel_life_reap(pidfd);
+    close(pidfd);
+    return rc;
 }
 
 #endif

@@ -97,18 +97,11 @@ static bool start(struct rig *r)
 // After QUIT, or a signal that was sent; the exit code, or -signal.
 static int reap(struct rig *r)
 {
-    bool gone = false;
-    for (int64_t until = reel_now_us() + 10000000; !gone && reel_now_us() < until;) {
-        reel_bus_wait(r->link.bus, &r->pidfd, &gone, 1, 100);
-        while (!reel_bus_recv(r->link.bus, &r->link.msg)) {
-        }
-    }
-    if (!gone) reel_life_kill(r->pidfd, SIGKILL);
-    int rc = reel_life_reap(r->pidfd);
-    close(r->pidfd);
+    bool killed;
+    int rc = link_reap(&r->link, r->pidfd, &killed);
     for (int i = 0; i < LANES; i++) reel_ring_fini(&r->in_rings[i]), reel_ring_fini(&r->out_rings[i]);
     reel_bus_close(&r->link.bus);
-    return gone ? rc : -1000;
+    return killed ? -1000 : rc;
 }
 
 static int quit(struct rig *r)

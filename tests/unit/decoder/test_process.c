@@ -83,15 +83,8 @@ static bool start(struct rig *r, const char *const *inputs, uint32_t n)
 static int stop(struct rig *r)
 {
     link_post(&r->link, REEL_MSG_QUIT, NULL);
-    bool gone = false;
-    for (int64_t until = reel_now_us() + 10000000; !gone && reel_now_us() < until;) {
-        reel_bus_wait(r->link.bus, &r->pidfd, &gone, 1, 100);
-        while (!reel_bus_recv(r->link.bus, &r->link.msg)) {
-        }
-    }
-    if (!gone) reel_life_kill(r->pidfd, SIGKILL);
-    int rc = reel_life_reap(r->pidfd);
-    close(r->pidfd);
+    bool killed;
+    int rc = link_reap(&r->link, r->pidfd, &killed);
     for (int i = 0; i < LANES; i++) reel_ring_fini(&r->rings[i]);
     reel_bus_close(&r->link.bus);
     return rc;
