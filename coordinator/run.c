@@ -83,8 +83,7 @@ static void on_hello(struct run *run, struct proc *p, const struct reel_rec_hell
 
 static void on_model(struct run *run, struct proc *p, const struct reel_rec_model *rec)
 {
-    if (rec->before > REEL_MAX_LOOKBACK || rec->after > REEL_MAX_LOOKBACK || rec->rate > REEL_MAX_RATE ||
-        rec->stateful > 1) {
+    if (rec->before > REEL_MAX_ASIDE || rec->after > REEL_MAX_ASIDE || rec->rate > REEL_MAX_RATE || rec->stateful > 1) {
         run_fail(run, REEL_ERR_PROTO, "could not use the model: it looks at, or makes, too many frames");
         return;
     }

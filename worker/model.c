@@ -28,7 +28,7 @@ static bool is_channels(int64_t d)
     return d == 1 || d == 3;
 }
 
-#define MOST_FRAMES (2 * REEL_MAX_LOOKBACK + 1)
+#define MOST_FRAMES (2 * REEL_MAX_ASIDE + 1)
 
 // How many frames of R, G, B so many channels are; 1: they are none of several.
 static int frames_in(int64_t channels)

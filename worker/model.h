@@ -135,7 +135,7 @@ bool model_cuts_out(const struct net_io *out, int n, int *out_foreground, int *o
 // an axis (net_join_inputs()).
 struct model_join {
     int n, axis;
-    int which[2 * REEL_MAX_LOOKBACK + 1];
+    int which[2 * REEL_MAX_ASIDE + 1];
 };
 // All of an odd number; or two, alone or with one more that takes the time between
 // them, if their names or `settings` (io.frames 2) say so. False: they are none.
