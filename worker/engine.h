@@ -2,7 +2,9 @@
 //
 // Prepared networks: one net per distinct input size, kept in a small list and
 // shared by all lanes, and the tensors around a run. With a backend that needs
-// no model an engine only costs time.
+// no model an engine only costs time. The list is in engines.c, the way from file
+// to net in engine_open.c, one engine in engine.c, its states in engine_states.c,
+// and what a device asks of it in engine_device.c.
 #ifndef REEL_WORKER_ENGINE_H
 #define REEL_WORKER_ENGINE_H
 
@@ -43,12 +45,12 @@ void engines_exchange_by(struct engines *engines, const struct backend_exchange 
 // batch: images of one run (engines_batch() has agreed); 0 and 1: one.
 enum reel_err engines_get(struct engines *engines, const struct model *model, int w, int h, int batch,
                           struct engine **out_engine);
-// As many of `wish` images of w x h as one run may take: more than one with a
-// backend of device memory, for a network with one input whose number of images
-// is open, and all outputs of which have theirs along the first dimension.
 // The engine for one band, w x h with its margins.
 enum reel_err engines_get_band(struct engines *engines, const struct model *model, int w, int h,
                                const struct band *band, struct engine **out_engine);
+// As many of `wish` images of w x h as one run may take: more than one with a
+// backend of device memory, for a network with one input whose number of images
+// is open, and all outputs of which have theirs along the first dimension.
 int engines_batch(struct engines *engines, const struct model *model, int w, int h, int wish);
 int engine_batch(const struct engine *engine);
 // Lets go of all prepared engines: their memory is free. None of them has a run

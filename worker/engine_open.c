@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+//
+// The model's file as the network that is run. engine_own.h.
+#include <string.h>
+
+#include "worker/engine_own.h"
+
+// What stands behind a cut-out, in the values of the network's foreground.
+static enum reel_err background_of(const struct reel_settings *s, double out[3])
+{
+    const double span = s->io.out_range == SET_RANGE_0_255 ? 255 : s->io.out_range == SET_RANGE_M1_1 ? 2 : 1;
+    const double base = s->io.out_range == SET_RANGE_M1_1 ? -1 : 0;
+    const bool bgr = s->io.out_channels == SET_CHANNELS_BGR ||
+                     (s->io.out_channels == SET_CHANNELS_AUTO && s->io.channels == SET_CHANNELS_BGR);
+    bool ok = s->background.n == 3;
+    for (int i = 0; i < 3 && ok; i++) {
+        const double v = s->background.v[bgr ? 2 - i : i];
+        ok = v >= 0 && v <= 255;
+        out[i] = v / 255 * span + base;
+    }
+    return ok ? REEL_OK
+              : reel_fail(REEL_ERR_CONFIG, "could not use background: it is R,G,B, three numbers of 0 to 255");
+}
+
+static enum reel_err add_composite(const struct engines *e, struct net *net)
+{
+    const struct reel_settings *s = e->params.settings;
+    const enum reel_task task = s ? reel_settings_task(s) : REEL_TASK_AUTO;
+    double background[3];
+    int foreground, matte;
+    if (!s || !s->background.n) return REEL_OK;
+    enum reel_err err = background_of(s, background);
+    if (err || *s->io.output || (task != REEL_TASK_AUTO && task != REEL_TASK_IMAGE)) return err;
+    if (!model_cuts_out(net_output(net, 0), net_output_count(net), &foreground, &matte)) return REEL_OK;
+    return net_add_composite(net, foreground, matte, background, MODEL_COMPOSITE);
+}
+
+enum reel_err engine_open_net(struct engines *e, struct net **out_net)
+{
+    struct net_params p = {.backend = e->params.backend,
+                           .backend_params = e->params.backend_params,
+                           .bytes = e->params.bytes,
+                           .n_bytes = e->params.n_bytes};
+    enum reel_err err = net_open(e->path, &p, out_net);
+    if (err) return err;
+    err = state_open(*out_net, e->params.settings, e->path, &e->plan);
+    struct model_join join;
+    if (!err && !e->plan.n && e->params.settings &&
+        model_frames_join(net_input(*out_net, 0), net_input_count(*out_net), e->params.settings, &join))
+        err = net_join_inputs(*out_net, "frames", join.axis, join.which, join.n);
+    if (!err) err = add_composite(e, *out_net);
+    if (err) net_close(out_net);
+    return err;
+}
