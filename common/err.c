@@ -4,6 +4,8 @@
 // See err.h for the rules. It prints nothing and frees nothing.
 #include "common/err.h"
 
+#include "common/secret.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +20,7 @@ enum reel_err reel_fail(enum reel_err code, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    reel_hide_secrets(text);
     memcpy(fail_text, text, sizeof text);
     return code;
 }
@@ -31,6 +34,7 @@ enum reel_err reel_fail_prefix(enum reel_err code, const char *fmt, ...)
     va_end(args);
     if (n < 0) n = 0;
     if ((size_t)n < sizeof text - 1) snprintf(text + n, sizeof text - (size_t)n, "%s", fail_text);
+    reel_hide_secrets(text);
     memcpy(fail_text, text, sizeof text);
     return code;
 }

@@ -34,7 +34,8 @@ enum reel_err {
 // Stores the reason of a failure and returns code, so that a function can end
 // with `return reel_fail(REEL_ERR_IO, "could not open video \"%s\": %s", ...)`.
 // Form of the text: could not <do> <kind> "<name>": <reason>; a hint for the
-// user goes behind a '\n'. Thread-safe: the text is kept per thread.
+// user goes behind a '\n'. Secrets of addresses are hidden (secret.h). Thread-safe:
+// the text is kept per thread.
 enum reel_err reel_fail(enum reel_err code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 // Puts context before the stored text ("job 3: " + text). Returns code.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "common/log.h"
 
+#include "common/secret.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -67,6 +69,9 @@ void reel_log(enum reel_log_level level, const char *subsystem, const char *fmt,
     va_end(args);
     n += m < 0 ? 0 : m;
     if (n > (int)sizeof line - 2) n = (int)sizeof line - 2;
+    line[n] = 0;
+    reel_hide_secrets(line);
+    n = (int)strlen(line);
     line[n++] = '\n';
     // A log that cannot be written has nowhere to complain.
     ssize_t written = write(state.fd, line, (size_t)n);

@@ -13,6 +13,7 @@
 
 #include "common/life.h"
 #include "common/log.h"
+#include "common/secret.h"
 #include "coordinator/resume.h"
 
 #define LOCK_WAIT_US INT64_C(5000000)
@@ -88,7 +89,7 @@ void jobs_fail(struct run *run, struct job *job, enum reel_err code, const char 
 {
     if (job->state == JOB_DONE || job->state == JOB_FAILED) return;
     job->error_code = code;
-    snprintf(job->error, sizeof job->error, "%s", text);
+    reel_shown(text, job->error, sizeof job->error);
     progress_pause(run->progress);
     if (run->n_jobs > 1) fprintf(stderr, "reelmill: %s: %s\n", job->spec->input, job->error);
     flow_close_job(run, job->spec->id);

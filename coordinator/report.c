@@ -9,6 +9,7 @@
 
 #include "common/json.h"
 #include "common/life.h"
+#include "common/secret.h"
 #include "coordinator/coordinator.h"
 
 #define BUSY_ENOUGH 0.85 // a stage that is busy for so much of the time is what bounds the run
@@ -157,9 +158,10 @@ void report_bottleneck(const struct run *run, struct bottleneck *out)
 
 // ---- JSON -----------------------------------------------------------------------
 
-static void put_text(FILE *f, const char *s)
+static void put_text(FILE *f, const char *text)
 {
-    char next[REEL_JSON_NEXT];
+    char next[REEL_JSON_NEXT], shown[2 * REEL_PATH_BYTES];
+    const char *s = reel_shown(text, shown, sizeof shown);
     fputc('"', f);
     for (size_t n; (n = reel_json_next(&s, next));) fwrite(next, 1, n, f);
     fputc('"', f);

@@ -12,6 +12,7 @@
 
 #include "common/life.h"
 #include "common/log.h"
+#include "common/secret.h"
 
 #define TICK_US INT64_C(50000)         // deadlines and estimates are looked at this often
 #define END_US INT64_C(1500000)        // for children to end by themselves
@@ -143,6 +144,7 @@ static void on_note(struct run *run, const struct reel_rec_note *in)
 {
     struct reel_rec_note rec = *in;
     rec.text[sizeof rec.text - 1] = 0;
+    reel_hide_secrets(rec.text);
     if (run->settings.progress == SET_PROGRESS_OFF && rec.level > REEL_LOG_WARN) return;
     if (rec.level > REEL_LOG_WARN && reel_log_level_get() < REEL_LOG_INFO && run->n_jobs > 1) return;
     progress_pause(run->progress);
@@ -562,7 +564,8 @@ static void say_verdict(const struct run *run, int code)
     if (run->settings.live && done) say_live(run);
     struct bottleneck bottleneck;
     report_bottleneck(run, &bottleneck);
-    const char *where = run->n_jobs > 1 ? run->settings.output : run->jobs[0].spec->output;
+    char where[REEL_PATH_BYTES];
+    reel_shown(run->n_jobs > 1 ? run->settings.output : run->jobs[0].spec->output, where, sizeof where);
     bool nowhere = run->jobs[0].spec->kind == REEL_OUTPUT_NULL;
     fprintf(stderr, "done%s%s%s: %llu frames, %.1f fps; %s\n", code == EXIT_LOSSY ? ", not all could be kept" : "",
             nowhere ? "" : ", ", nowhere ? "" : where, (unsigned long long)frames, report_fps(run), bottleneck.text);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/life.h"
+#include "common/secret.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/metrics/board.h"
 #include "coordinator/metrics/http.h"
@@ -304,7 +305,8 @@ static const char *doing(const struct job *job)
 
 static void tell_job(const struct run *run, const struct job *job, struct metrics_job *out)
 {
-    const char *slash = strrchr(job->spec->input, '/');
+    char input[REEL_PATH_BYTES];
+    const char *slash = strrchr(reel_shown(job->spec->input, input, sizeof input), '/');
     uint64_t taken = 0;
     const int64_t in = job->scanned.media.n_frames, total = in < 0 ? in : in * run_rate(run);
     for (uint32_t l = 0; l < run->n_lanes; l++)
@@ -318,7 +320,7 @@ static void tell_job(const struct run *run, const struct job *job, struct metric
                                                                 : -1};
     if (job->state == JOB_DONE) out->frames = job->frames_out;
     snprintf(out->doing, sizeof out->doing, "%s", doing(job));
-    snprintf(out->name, sizeof out->name, "%s", slash ? slash + 1 : job->spec->input);
+    snprintf(out->name, sizeof out->name, "%s", slash ? slash + 1 : input);
     if (job->state == JOB_FAILED) snprintf(out->error, sizeof out->error, "%s", job->error);
 }
 

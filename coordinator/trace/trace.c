@@ -10,6 +10,7 @@
 
 #include "common/json.h"
 #include "common/life.h"
+#include "common/secret.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/trace/file.h"
 
@@ -388,13 +389,14 @@ static void on_answer(struct trace *t, const struct run *run, const struct proc 
         a->answer = REEL_MSG_NONE;
         int64_t start = most(a->us, t->row[p->row].jobs_us);
         t->row[p->row].jobs_us = now_us;
-        char input[1400];
+        char input[1400], shown[1400];
         trace_file_event(t->file,
                          "\"ph\":\"X\",\"cat\":\"job\",\"name\":\"%s\",\"pid\":%u,\"tid\":%u,\"ts\":%lld,\"dur\":%lld,"
                          "\"args\":{\"job\":%u,\"input\":\"%s\"}",
                          request_name(type), pid_of(p), tid_of(pid_of(p), ROW_JOBS), (long long)start,
                          (long long)(now_us - start), job,
-                         quoted(job < run->n_jobs ? run->jobs[job].spec->input : "", input, sizeof input));
+                         quoted(reel_shown(job < run->n_jobs ? run->jobs[job].spec->input : "", shown, sizeof shown),
+                                input, sizeof input));
         return;
     }
 }

@@ -312,4 +312,17 @@ playlist() {
 }
 playlist
 
+# Passwords, tokens and stream keys are not in what is shown or kept.
+secrets() {
+    local rc=0
+    reel "${patient[@]}" "http://ann:pa55word@127.0.0.1:1/a.ts?token=t0ken" -o "rtmp://127.0.0.1:1/app/5tream" \
+        --report "$report" --trace "$work/trace.json" --log_level debug || rc=$?
+    if ((rc != 1)); then not_ok secrets "exit code $rc"
+    elif ! grep -q "http://ann:\*\*\*@127.0.0.1:1/a.ts?token=\*\*\*" "$work/err"; then not_ok secrets "$(cat "$work/err")"
+    elif ! grep -q '"output": "rtmp://127.0.0.1:1/app/\*\*\*"' "$report"; then not_ok secrets "$(cat "$report")"
+    elif grep -n "pa55word\|t0ken\|5tream" "$work/out" "$work/err" "$report" "$work/trace.json"; then not_ok secrets "shown"
+    else ok secrets; fi
+}
+secrets
+
 finish
