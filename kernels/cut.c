@@ -10,16 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The small picture, as wide as a film is; each cell of the grid is 10 x 10 of it.
-#define SMALL_W 160
-#define SMALL_H 90
-#define CELL 10
+#define CELL 10 // of the grid, in pixels of the small picture
 #define BINS 64
 #define FAR 4 // a mean difference of a quarter of the range is as far as it counts
 
 struct small {
     int w, h;
-    uint8_t mean[SMALL_H][SMALL_W];
+    const uint8_t *mean; // [h][w]
 };
 
 static uint32_t sum_of_row(const struct yuv_picture *p, int y, int x0, int x1)
@@ -35,20 +32,25 @@ static uint32_t sum_of_row(const struct yuv_picture *p, int y, int x0, int x1)
     return sum;
 }
 
-static void shrink(const struct yuv_picture *p, struct small *out)
+void cut_small_size(const struct yuv_picture *p, int *out_w, int *out_h)
 {
-    out->w = p->width < SMALL_W ? p->width : SMALL_W;
-    out->h = p->height < SMALL_H ? p->height : SMALL_H;
-    for (int i = 0; i < out->h; i++) {
-        const int y0 = i * p->height / out->h, y1 = (i + 1) * p->height / out->h;
-        uint64_t sum[SMALL_W] = {0};
+    *out_w = p->width < CUT_SMALL_W ? p->width : CUT_SMALL_W;
+    *out_h = p->height < CUT_SMALL_H ? p->height : CUT_SMALL_H;
+}
+
+void cut_shrink(const struct yuv_picture *p, uint8_t *out)
+{
+    int w, h;
+    cut_small_size(p, &w, &h);
+    for (int i = 0; i < h; i++) {
+        const int y0 = i * p->height / h, y1 = (i + 1) * p->height / h;
+        uint64_t sum[CUT_SMALL_W] = {0};
         for (int y = y0; y < y1; y++)
-            for (int k = 0; k < out->w; k++)
-                sum[k] += sum_of_row(p, y, k * p->width / out->w, (k + 1) * p->width / out->w);
-        for (int k = 0; k < out->w; k++) {
-            const uint64_t n = (uint64_t)((k + 1) * p->width / out->w - k * p->width / out->w) * (uint64_t)(y1 - y0);
+            for (int k = 0; k < w; k++) sum[k] += sum_of_row(p, y, k * p->width / w, (k + 1) * p->width / w);
+        for (int k = 0; k < w; k++) {
+            const uint64_t n = (uint64_t)((k + 1) * p->width / w - k * p->width / w) * (uint64_t)(y1 - y0);
             const uint64_t mean = (sum[k] + n / 2) / n;
-            out->mean[i][k] = mean > 255 ? 255 : (uint8_t)mean;
+            out[i * w + k] = mean > 255 ? 255 : (uint8_t)mean;
         }
     }
 }
@@ -61,8 +63,8 @@ static double histograms_differ(const struct small *a, const struct small *b)
     int64_t by[BINS + 4] = {0}, sum = 0;
     for (int y = 0; y < a->h; y++)
         for (int x = 0; x < a->w; x++) {
-            by[a->mean[y][x] * BINS / 256 + 2]++;
-            by[b->mean[y][x] * BINS / 256 + 2]--;
+            by[a->mean[y * a->w + x] * BINS / 256 + 2]++;
+            by[b->mean[y * a->w + x] * BINS / 256 + 2]--;
         }
     for (int i = 0; i < BINS; i++) {
         int64_t smooth = 0;
@@ -74,7 +76,7 @@ static double histograms_differ(const struct small *a, const struct small *b)
 
 struct grid {
     int n;
-    int64_t sum[(SMALL_W / CELL) * (SMALL_H / CELL)]; // of each cell, as if it were CELL x CELL
+    int64_t sum[(CUT_SMALL_W / CELL) * (CUT_SMALL_H / CELL)]; // of each cell, as if it were CELL x CELL
 };
 
 static void make_grid(const struct small *s, struct grid *out)
@@ -86,7 +88,7 @@ static void make_grid(const struct small *s, struct grid *out)
         const int x0 = i % columns * s->w / columns, x1 = (i % columns + 1) * s->w / columns;
         int64_t sum = 0;
         for (int y = y0; y < y1; y++)
-            for (int x = x0; x < x1; x++) sum += s->mean[y][x];
+            for (int x = x0; x < x1; x++) sum += s->mean[y * s->w + x];
         out->sum[i] = sum * CELL * CELL / ((y1 - y0) * (x1 - x0));
     }
 }
@@ -104,12 +106,10 @@ static double pattern(const struct grid *a, const struct grid *b)
     return (double)(ab * a->n - sa * sb) / (sqrt((double)va) * sqrt((double)vb));
 }
 
-double cut_between(const struct yuv_picture *a, const struct yuv_picture *b)
+double cut_between_small(const uint8_t *a, const uint8_t *b, int w, int h)
 {
-    static _Thread_local struct small small[2];
+    const struct small small[2] = {{w, h, a}, {w, h, b}};
     struct grid grid[2];
-    shrink(a, &small[0]);
-    shrink(b, &small[1]);
     for (int i = 0; i < 2; i++) make_grid(&small[i], &grid[i]);
     int64_t moved = 0;
     for (int i = 0; i < grid[0].n; i++) moved += llabs(grid[0].sum[i] - grid[1].sum[i]);
@@ -119,4 +119,14 @@ double cut_between(const struct yuv_picture *a, const struct yuv_picture *b)
     other = other > 1 ? 1 : other < 0 ? 0 : other;
     const double differ = histograms_differ(&small[0], &small[1]);
     return sqrt(sqrt(light * (differ > 1 ? 1 : differ)) * other);
+}
+
+double cut_between(const struct yuv_picture *a, const struct yuv_picture *b)
+{
+    static _Thread_local uint8_t small[2][CUT_SMALL_BYTES];
+    int w, h;
+    cut_small_size(a, &w, &h);
+    cut_shrink(a, small[0]);
+    cut_shrink(b, small[1]);
+    return cut_between_small(small[0], small[1], w, h);
 }

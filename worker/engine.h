@@ -84,13 +84,16 @@ void engine_use_states(struct engine *engine, struct engine_states *states, int 
 // ---- device memory -----------------------------------------------------------
 
 // Whether frames can be fed and read in device memory: the backend has it, the
-// picture is the only input but for states, of floats, and all output shapes are
-// known. A state must come out in the layout in which it goes in.
+// picture is the only input but for states and the time between two frames, of
+// floats, and all output shapes are known. A state must come out in the layout in
+// which it goes in.
 bool engine_has_device(struct engine *engine);
 // A number that no other engine of this process has had.
 uint64_t engine_serial(const struct engine *engine);
 unsigned engine_caps(const struct engine *engine);
 enum reel_err engine_device_input(struct engine *engine, struct backend_device_tensor *out);
+// The input that takes the time between two frames; false: there is none.
+bool engine_device_time(struct engine *engine, struct backend_device_tensor *out);
 enum reel_err engine_device_output(struct engine *engine, int i, struct backend_device_tensor *out);
 // Of state i of the network: where it goes in, and where it comes out (or the
 // picture that it is made of).

@@ -42,16 +42,26 @@ static bool keeps_states(struct engine *g)
     return true;
 }
 
+static bool is_float(const struct backend_device_tensor *t)
+{
+    return t->dtype == REEL_F32 || t->dtype == REEL_F16 || t->dtype == REEL_BF16;
+}
+
 bool engine_has_device(struct engine *g)
 {
-    if (!(engine_caps(g) & BACKEND_DEVICE_MEMORY) || net_input_count(g->net) != 1 + g->plan->n || !keeps_states(g))
-        return false;
+    const int n_in = 1 + g->plan->n + (g->time >= 0);
+    if (!(engine_caps(g) & BACKEND_DEVICE_MEMORY) || net_input_count(g->net) != n_in || !keeps_states(g)) return false;
     struct backend_device_tensor t;
-    if (engine_device_input(g, &t) || (t.dtype != REEL_F32 && t.dtype != REEL_F16 && t.dtype != REEL_BF16))
-        return false;
+    if (engine_device_input(g, &t) || !is_float(&t)) return false;
+    if (g->time >= 0 && (!engine_device_time(g, &t) || !is_float(&t))) return false;
     for (int i = 0; i < g->n_out; i++)
         if (reel_shape_count(&net_output(g->net, i)->shape) < 0 || engine_device_output(g, i, &t)) return false;
     return true;
+}
+
+bool engine_device_time(struct engine *g, struct backend_device_tensor *out)
+{
+    return g->time >= 0 && !net_backend(g->net)->device_input(net_program(g->net), g->time, out);
 }
 
 enum reel_err engine_device_input(struct engine *g, struct backend_device_tensor *out)

@@ -6,6 +6,7 @@
 // them, and the twins with the CPU path.)
 // float32 results must be the same bits, 16-bit ones too.
 #include "common/cuda.h"
+#include "kernels/cut.h"
 #include "kernels/gpu/pixels.h"
 #include "kernels/gpu/results.h"
 #include "kernels/nms.h"
@@ -412,7 +413,32 @@ static void suppression(void)
     drop(&boxes), drop(&kept), drop(&scratch);
 }
 
+// The small pictures by which a cut is seen.
+static void shrinking(void)
+{
+    if (!open_gpu()) SKIP("no GPU");
+    static const int depths[][2] = {{8, 0}, {10, 6}, {12, 0}};
+    struct both luma = make((size_t)STRIDE * H), small = make(CUT_SMALL_BYTES);
+    for (size_t k = 0; k < sizeof depths / sizeof *depths; k++) {
+        for (size_t i = 0; i < luma.bytes; i++) ((uint8_t *)luma.host)[i] = (uint8_t)below(256);
+        memset(small.host, 0, small.bytes);
+        up(&luma), up(&small);
+        struct yuv_picture p = {.layout = YUV_NV,
+                                .depth = depths[k][0],
+                                .shift = depths[k][1],
+                                .width = W,
+                                .height = H,
+                                .plane = {luma.host},
+                                .stride = {STRIDE}};
+        cut_shrink(&p, small.host);
+        p.plane[0] = luma.device;
+        CHECK_INT(gpu_shrink(&p, small.device, NULL), 0);
+        CHECK_MSG(same(&small), "%d bits: GPU and twin differ", p.depth);
+    }
+    drop(&luma), drop(&small);
+}
+
 CHECK_MAIN({"gpu: feeds as their twins", feeds}, {"gpu: resizes as their twins", resizes},
            {"gpu: tails as their twins", tails}, {"gpu: masks as their twins", masks},
            {"gpu: picked cells as their twins", cells}, {"gpu: drawing as its twin", drawing},
-           {"gpu: suppression as its twin", suppression})
+           {"gpu: suppression as its twin", suppression}, {"gpu: small pictures as their twin", shrinking})

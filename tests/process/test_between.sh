@@ -58,6 +58,38 @@ printf '%s\n' 'reelmill-devices 1' 'cuda runtime=13000 driver=13000 cudnn=91900'
 REELMILL_DEVICES=$work/devices between device_rings a timed 3 -- --log_level debug
 grep -q "frames and results on GPU 0" "$work/err" || not_ok device_rings "they lay in host memory"
 
+# Through the device path, in float32, the bytes are the host path's, by host rings and by
+# device rings: times as an input, as a plane, with a grid, halves of halves.
+ffmpeg -v error -y -i "$work/a.mkv" -frames:v 7 -pix_fmt yuv420p10 -c:v ffv1 "$work/deep.mkv" </dev/null
+by_the_device() { # name input model rate [options]
+    local rc=0 name=$1 how=(--backend onednn --model "$work/$3.onnx" --rate "$4" --encoder ffv1 --gpu_num 2 --segment_seconds 0.2)
+    local input=$work/$2.mkv
+    shift 4
+    reel "$input" -o "$work/host.mkv" -y "${how[@]}" "$@" || rc=$?
+    REELMILL_GPU_TWIN=1 reel "$input" -o "$work/twin.mkv" -y "${how[@]}" --precision fp32 --log_level debug "$@" || rc=$?
+    grep -q "device: [0-9]* frames" "$work/err" || not_ok "$name" "not by the device path"
+    REELMILL_GPU_TWIN=1 REELMILL_DEVICES=$work/devices reel "$input" -o "$work/rings.mkv" -y "${how[@]}" --precision fp32 \
+        --log_level debug "$@" || rc=$?
+    grep -q "frames and results on GPU 0" "$work/err" || not_ok "$name" "they lay in host memory"
+    grep -q "device: [0-9]* frames" "$work/err" || not_ok "$name" "not by the device path"
+    if ((rc)); then not_ok "$name" "exit code $rc"
+    elif [[ $(sum "$work/host.mkv") != "$(sum "$work/twin.mkv")" ]]; then not_ok "$name" "other bytes"
+    elif [[ $(sum "$work/host.mkv") != "$(sum "$work/rings.mkv")" ]]; then not_ok "$name" "other bytes by device rings"
+    else ok "$name"; fi
+}
+by_the_device device_number deep timed 3
+by_the_device device_halves deep middle 8
+by_the_device device_plane deep seven 2
+by_the_device device_planes a eight 5
+by_the_device device_grid a eleven 3
+by_the_device device_cut cut middle 4
+by_the_device device_all_cuts a timed 2 --scene_cut 0
+by_the_device device_one_frame one timed 3
+# Tiles of two frames go by the host, as tiles of all that is seen at once do; so do inputs that are joined channels last.
+REELMILL_GPU_TWIN=1 between gpu_twin_last a last 3 --most 1
+REELMILL_GPU_TWIN=1 between gpu_twin_tiles a middle 2 --most 1 -- --tile 64x64
+REELMILL_GPU_TWIN=1 REELMILL_CRASH=worker.1/worker.mid_slot:4:9 between gpu_twin_killed a timed 3 --most 1
+
 # The nearest frame on either side of a cut; none where there are to be none.
 between cut cut middle 4 --most 1 --cut 6
 between cut_odd cut timed 3 --cut 6

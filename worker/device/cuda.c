@@ -62,6 +62,11 @@ static enum reel_err pick(const struct gpu_pick *p, void *stream)
     return reel_cuda_check(gpu_pick(p, stream), "pick detections");
 }
 
+static enum reel_err shrink(const struct yuv_picture *p, uint8_t *out, void *stream)
+{
+    return reel_cuda_check(gpu_shrink(p, out, stream), "shrink a picture");
+}
+
 static enum reel_err nms(const struct gpu_nms *n, void *stream)
 {
     return reel_cuda_check(gpu_nms(n, stream), "sort out detections");
@@ -100,6 +105,7 @@ static const struct device_ops ops = {
     .tail = tail,
     .mask = mask,
     .pick = pick,
+    .shrink = shrink,
     .nms = nms,
 };
 

@@ -13,6 +13,7 @@
 #include "worker/device/image.h"
 #include "worker/device/pick.h"
 #include "worker/device/states.h"
+#include "worker/task/between.h"
 
 struct buffer {
     void *p;
@@ -25,8 +26,8 @@ struct device_slot {
     struct task_frame frame;
     uint64_t token;
     struct buffer in, out;               // on the device, laid out as the host's slots
-    struct buffer outputs;               // host: the network's outputs or picked cells, for tasks that finish here
-    struct buffer count;                 // on the device: of picked cells
+    struct buffer outputs;               // host: what is finished here: outputs, picked cells, small pictures of a cut
+    struct buffer count;                 // on the device: of picked cells, or those small pictures
     enum device_rest rest;               // how it goes on behind the network
     size_t output_at[MODEL_MAX_OUTPUTS]; // offsets in it
     struct backend_device_tensor output[MODEL_MAX_OUTPUTS];
@@ -232,18 +233,21 @@ static enum reel_err fetch_outputs(struct device *d, struct device_slot *s, void
     return err;
 }
 
-// The rows y0 <= y < y1 of each plane of the output slot.
+// The rows y0 <= y < y1 of each plane of the output slot's pictures.
 static enum reel_err fetch_rows(struct device *d, const struct device_slot *s, int y0, int y1)
 {
     const struct reel_geometry *g = &s->task->out;
+    const int planes = reel_format_planes(g->format);
     enum reel_err err = REEL_OK;
-    for (int i = 0; i < reel_format_planes(g->format) && !err; i++) {
+    for (int i = 0; i < planes * (int)g->pictures && !err; i++) {
+        const int plane = i % planes;
         uint32_t w, h;
-        reel_plane_size(g, i, &w, &h);
+        reel_plane_size(g, plane, &w, &h);
         uint32_t f = h == g->height ? 1 : 1u << g->format.log2_chroma_h, begin = (uint32_t)y0 / f;
         uint32_t end = ((uint32_t)y1 + f - 1) / f;
-        size_t at = g->plane_offset[i] + (size_t)begin * g->plane_stride[i];
-        size_t bytes = (size_t)(end - begin) * g->plane_stride[i];
+        size_t at = (size_t)(i / planes) * g->picture_bytes + g->plane_offset[plane];
+        at += (size_t)begin * g->plane_stride[plane];
+        size_t bytes = (size_t)(end - begin) * g->plane_stride[plane];
         err = d->ops->download(s->frame.out + at, (uint8_t *)s->out.p + at, bytes, d->download);
     }
     return err;
@@ -287,7 +291,7 @@ static struct device_frame frame_of(const struct device_slot *s)
     for (int i = 0; i < frames; i++)
         f.seen[i] = s->frame.in_on_gpu ? task_seen(s->task, &s->frame, i)
                                        : (const uint8_t *)s->in.p + (size_t)i * s->task->in.aux_offset;
-    f.in = f.seen[frames / 2];
+    f.in = f.seen[s->task->model->input.between ? 0 : frames / 2];
     return f;
 }
 
@@ -300,11 +304,35 @@ static enum reel_err pick_cells(struct device *d, struct device_slot *s, const s
     return err ? err : device_image_pick_cells(image, s->engine, f, s->count.p, s->outputs.p);
 }
 
+// Whether there is nothing to do for a frame but to say so: nothing lies behind the last.
+static bool is_idle(const struct device_slot *s)
+{
+    return s->task->model->input.between && !s->frame.after;
+}
+
+// The small pictures by which a cut is seen, for finish(): nobody waits for them here, so
+// that what is made across a cut is made for nobody.
+static enum reel_err look_for_cut(struct device *d, struct device_slot *s, const struct device_frame *f)
+{
+    size_t bytes;
+    enum reel_err err = grow(d, &s->count, 2 * CUT_SMALL_BYTES, false);
+    if (!err) err = grow(d, &s->outputs, 2 * CUT_SMALL_BYTES, true);
+    if (!err) err = device_image_shrink(s->task->device, f, s->count.p, &bytes);
+    return err ? err : d->ops->download(s->outputs.p, s->count.p, 2 * bytes, f->stream);
+}
+
+static enum reel_err enqueue_nothing(struct device *d, struct device_slot *s, void *stream)
+{
+    enum reel_err err = d->ops->event_record(s->computed, stream);
+    return err ? err : d->ops->event_record(s->done, stream);
+}
+
 // What comes after the network.
 static enum reel_err enqueue_rest(struct device *d, struct device_slot *s)
 {
     struct device_frame f = frame_of(s);
     s->rest = device_image_rest(s->task->device);
+    if (is_idle(s)) return enqueue_nothing(d, s, f.stream);
     if (s->rest == DEVICE_REST_PLANES) return enqueue_picture(d, s, &f);
     if (s->frame.out_on_gpu)
         return reel_fail(REEL_ERR_FAULT, "could not finish a frame: its slot is on the device, its results are not");
@@ -328,7 +356,7 @@ static void run_open(struct device *d)
     int from = d->count - d->open;
     struct device_slot *first = slot_at(d, from);
     enum reel_err err =
-        device_image_tiled(first->task->device) ? REEL_OK : device_states_run(d->ops, first->task, first->engine, 0);
+        device_image_many(first->task->device) ? REEL_OK : device_states_run(d->ops, first->task, first->engine, 0);
     for (int i = from; i < d->count; i++) {
         struct device_slot *s = slot_at(d, i);
         if (!err && d->timed) err = d->ops->event_record(s->ran, engine_stream(s->engine));
@@ -349,10 +377,12 @@ static enum reel_err feed(struct device *d, struct device_slot *s)
     enum reel_err err = task->device ? REEL_OK : device_image_create(d->ops, task, s->engine, &task->device);
     if (err) return err;
     task->device_engine = engine_serial(s->engine);
-    if ((err = bring_in(d, s, engine_stream(s->engine)))) return err;
-    if (d->timed && (err = d->ops->event_record(s->begun, engine_stream(s->engine)))) return err;
+    if (!is_idle(s)) err = bring_in(d, s, engine_stream(s->engine));
+    if (!err && d->timed) err = d->ops->event_record(s->begun, engine_stream(s->engine));
+    if (err || is_idle(s)) return err;
     struct device_frame f = frame_of(s);
-    return device_image_feed(task->device, &f);
+    if (task->model->input.between) err = look_for_cut(d, s, &f);
+    return err ? err : device_image_feed(task->device, &f);
 }
 
 bool device_full(const struct device *d, const struct engine *engine)
@@ -391,6 +421,10 @@ enum reel_err device_submit(struct device *d, struct task *task, struct engine *
 static enum reel_err finish(struct device_slot *s)
 {
     struct task *task = s->task;
+    if (task->model->input.between) {
+        between_say(task, &s->frame, !is_idle(s) && !device_image_is_cut(task->device, s->frame.n, s->outputs.p));
+        return REEL_OK;
+    }
     if (s->rest == DEVICE_REST_PLANES) {
         if (!s->frame.part) task_put_results(task, &s->frame, task->model->task, NULL, 0, 1);
         return REEL_OK;

@@ -135,6 +135,12 @@ static enum reel_err host_pick(const struct gpu_pick *p, void *stream)
     return REEL_OK;
 }
 
+static enum reel_err host_shrink(const struct yuv_picture *p, uint8_t *out, void *stream)
+{
+    cut_shrink(p, out);
+    return REEL_OK;
+}
+
 static enum reel_err host_nms(const struct gpu_nms *n, void *stream)
 {
     return gpu_nms_ref(n) ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not sort out detections: out of memory");
@@ -173,5 +179,6 @@ const struct device_ops device_ops_host = {
     .tail = host_tail,
     .mask = host_mask,
     .pick = host_pick,
+    .shrink = host_shrink,
     .nms = host_nms,
 };

@@ -2,7 +2,7 @@
 //
 // image.h: each function enqueues what its namesake of task/task.c or
 // task/image.c does on the CPU, by the kernels that follow those bit by bit.
-#include "worker/device/image.h"
+#include "worker/device/image_own.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,29 +10,7 @@
 #include "worker/device/mask.h"
 #include "worker/device/pick.h"
 #include "worker/device/states.h"
-#include "worker/device/tables.h"
-#include "worker/task/image.h"
-
-struct device_image {
-    const struct device_ops *ops;
-    struct device_tables tables;
-    struct task *task;
-    struct gpu_coding in, out, plain; // plain: colours as they are
-    struct gpu_image net_in, net_out; // of the batch's first image; in: of the first frame that is seen
-    size_t in_bytes, out_bytes;       // from one image to the next
-    struct gpu_axis feed_x, feed_y;   // picture to network
-    struct gpu_axis back_x, back_y;   // network's picture to output
-    struct gpu_axis residual_x, residual_y;
-    struct gpu_axis chroma_x, chroma_y; // of luma-only networks
-    struct gpu_image in_canvas, out_canvas, residual;
-    float *rows;              // between the passes of a resize
-    size_t rows_floats;       // asked for so far
-    float *wx, *wy;           // weights of each tile column and row
-    int made_w, made_h;       // network's output
-    int back_x0, back_y0;     // picture's corner on it
-    struct device_mask *mask; // of tasks that make no pictures, NULL without
-    struct device_pick *pick;
-};
+#include "worker/task/between.h"
 
 // ---- memory ------------------------------------------------------------------------
 
@@ -60,14 +38,26 @@ static enum reel_err own_canvas(struct device_image *d, int w, int h, int channe
 
 // ---- the network's tensors ---------------------------------------------------------------
 
+enum gpu_pixel_type device_pixel_type_of(enum reel_dtype dtype)
+{
+    return dtype == REEL_F16 ? GPU_PIXEL_F16 : dtype == REEL_BF16 ? GPU_PIXEL_BF16 : GPU_PIXEL_F32;
+}
+
+struct gpu_image device_channels_from(const struct gpu_image *m, int first, int n)
+{
+    struct gpu_image part = *m;
+    const size_t element = m->type == GPU_PIXEL_F32 ? sizeof(float) : sizeof(uint16_t);
+    part.data = (uint8_t *)m->data + (size_t)first * m->plane * element;
+    part.channels = part.padded = n;
+    return part;
+}
+
 // A picture of w x h as the program has it. nhwc: of the model. *out_bytes: of one
 // of the batch's images.
 static bool as_image(const struct backend_device_tensor *t, int batch, bool nhwc, int w, int h, int channels,
                      struct gpu_image *out, size_t *out_bytes)
 {
-    enum gpu_pixel_type type = t->dtype == REEL_F16    ? GPU_PIXEL_F16
-                               : t->dtype == REEL_BF16 ? GPU_PIXEL_BF16
-                                                       : GPU_PIXEL_F32;
+    const enum gpu_pixel_type type = device_pixel_type_of(t->dtype);
     if (t->dtype != REEL_F32 && t->dtype != REEL_F16 && t->dtype != REEL_BF16) return false;
     if ((int64_t)t->n * t->c * t->h * t->w != (int64_t)batch * w * h * channels) return false;
     *out_bytes = (size_t)w * (size_t)h * (t->nhwc ? t->pixel_stride : (size_t)channels) * reel_dtype_bytes(t->dtype);
@@ -93,7 +83,7 @@ static struct gpu_coding coding_of(const float gain[3], const float bias[3], boo
 
 static bool makes_pictures(const struct task *task)
 {
-    return task->ops == &task_image;
+    return task->ops == &task_image || task->ops == &task_between;
 }
 
 static bool keeps_chroma(const struct task *task)
@@ -105,9 +95,10 @@ static bool keeps_chroma(const struct task *task)
 static bool read_input(const struct task *task, struct engine *engine, struct gpu_image *out, size_t *out_bytes)
 {
     const struct model_input *in = &task->model->input;
+    const int channels = in->channels * in->frames + in->planes;
     struct backend_device_tensor t;
-    if (engine_device_input(engine, &t) || !as_image(&t, engine_batch(engine), in->nhwc, task->view.net_w,
-                                                     task->view.net_h, in->channels * in->frames, out, out_bytes))
+    if (engine_device_input(engine, &t) ||
+        !as_image(&t, engine_batch(engine), in->nhwc, task->view.net_w, task->view.net_h, channels, out, out_bytes))
         return false;
     out->channels = in->channels;
     return true;
@@ -140,7 +131,7 @@ bool device_image_can(const struct task *task, struct engine *engine)
     struct gpu_image image;
     size_t bytes;
     int w, h;
-    if (task->model->input.between || !can(task) || !read_input(task, engine, &image, &bytes)) return false;
+    if (!can(task) || !read_input(task, engine, &image, &bytes)) return false;
     return !makes_pictures(task) ||
            (!image_output_size(task, &w, &h) && read_output(task, engine, w, h, &image, &bytes));
 }
@@ -243,6 +234,7 @@ enum reel_err device_image_create(const struct device_ops *ops, struct task *tas
         err = put_axes(d, ok, &x, &y, &d->feed_x, &d->feed_y);
     }
     if (!err && makes_pictures(task)) err = make_picture(d, engine);
+    if (!err && in->between) err = device_between_make(d, engine);
     if (!err && task->ops == &task_segment) err = device_mask_create(ops, task, engine, &d->mask);
     if (!err && task->ops->layout) err = device_pick_create(ops, task, engine, &d->pick);
     void *rows = NULL;
@@ -319,23 +311,35 @@ const struct device_pick *device_image_pick(const struct device_image *d)
     return d->pick;
 }
 
-bool device_image_tiled(const struct device_image *d)
+static bool is_tiled(const struct device_image *d)
 {
     return makes_pictures(d->task) && d->task->view.fit == MODEL_TILES;
 }
 
-// All frames that the network sees, whole, their channels behind each other; the last
-// one writes what is padded.
-static enum reel_err feed_seen(struct device_image *d, const struct device_frame *f, const struct gpu_image *first)
+bool device_image_many(const struct device_image *d)
 {
-    const int frames = d->task->model->input.frames, channels = first->channels;
+    return is_tiled(d) || d->task->model->input.between;
+}
+
+// Frame i of those that the network sees; a picture that it made before lies as in the
+// output.
+static struct gpu_picture source_seen(const struct device_image *d, const struct device_frame *f, int i)
+{
+    if (!d->task->model->input.between || !f->made[i]) return source_at(d, f->seen[i]);
+    struct yuv_picture p = task_picture(&d->task->out, &d->task->out_colour, f->seen[i]);
+    return gpu_picture_of(&p);
+}
+
+// Whoever is the last one writes what is padded: a frame, or the planes.
+enum reel_err device_image_feed_seen(struct device_image *d, const struct device_frame *f,
+                                     const struct gpu_image *first)
+{
+    const struct model_input *in = &d->task->model->input;
     enum reel_err err = REEL_OK;
-    const size_t element = first->type == GPU_PIXEL_F32 ? sizeof(float) : sizeof(uint16_t);
-    for (int i = 0; i < frames && !err; i++) {
-        struct gpu_picture src = source_at(d, f->seen[i]);
-        struct gpu_image to = *first;
-        to.padded = i + 1 < frames ? channels : first->padded - i * channels;
-        to.data = (uint8_t *)to.data + (size_t)(i * channels) * to.plane * element;
+    for (int i = 0; i < in->frames && !err; i++) {
+        struct gpu_picture src = source_seen(d, f, i);
+        struct gpu_image to = device_channels_from(first, i * in->channels, in->channels);
+        if (i + 1 == in->frames && !in->planes) to.padded = first->padded - i * in->channels;
         err = d->ops->feed(&src, &to, &d->in, f->stream);
     }
     return err;
@@ -343,11 +347,11 @@ static enum reel_err feed_seen(struct device_image *d, const struct device_frame
 
 enum reel_err device_image_feed(struct device_image *d, const struct device_frame *f)
 {
-    if (device_image_tiled(d)) return REEL_OK;
+    if (device_image_many(d)) return REEL_OK;
     const struct view *v = &d->task->view;
     struct gpu_picture src = source_of(d, f);
     struct gpu_image to = image_of(&d->net_in, d->in_bytes, f->image);
-    if (d->task->model->input.frames > 1) return feed_seen(d, f, &to);
+    if (d->task->model->input.frames > 1) return device_image_feed_seen(d, f, &to);
     if (v->fit == MODEL_WHOLE) return d->ops->feed(&src, &to, &d->in, f->stream);
     enum reel_err err = REEL_OK;
     if (v->pic_w != v->net_w || v->pic_h != v->net_h)
@@ -430,7 +434,8 @@ static enum reel_err write_chroma(struct device_image *d, const struct device_fr
     return err ? err : d->ops->columns_chroma(&c, &to, f->stream);
 }
 
-static enum reel_err write_picture(struct device_image *d, const struct device_frame *f, const struct image_band *band)
+enum reel_err device_image_write_picture(struct device_image *d, const struct device_frame *f,
+                                         const struct image_band *band)
 {
     const struct task *task = d->task;
     bool canvas = task->view.fit != MODEL_WHOLE;
@@ -450,6 +455,8 @@ static enum reel_err write_picture(struct device_image *d, const struct device_f
     return err || !keeps_chroma(task) ? err : write_chroma(d, f, &t.dst, band);
 }
 
+// ---- behind the network -------------------------------------------------------------------------
+
 enum reel_err device_image_write(struct device_image *d, struct engine *engine, const struct device_frame *f,
                                  int *out_y0, int *out_y1)
 {
@@ -458,11 +465,12 @@ enum reel_err device_image_write(struct device_image *d, struct engine *engine, 
     if (!d->mask) band = image_band_of(d->task, f->part);
     *out_y0 = band.y0, *out_y1 = band.y1;
     if (d->mask) return device_mask_write(d->mask, engine, f);
-    if (device_image_tiled(d))
+    if (d->task->model->input.between) return device_between_run(d, engine, f, &band);
+    if (is_tiled(d))
         err = run_tiles(d, engine, f, &band);
     else if (d->task->view.fit != MODEL_WHOLE)
         err = resize_back(d, f);
-    return err ? err : write_picture(d, f, &band);
+    return err ? err : device_image_write_picture(d, f, &band);
 }
 
 enum reel_err device_image_pick_cells(struct device_image *d, struct engine *engine, const struct device_frame *f,

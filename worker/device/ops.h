@@ -8,6 +8,7 @@
 #define REEL_WORKER_DEVICE_OPS_H
 
 #include "common/err.h"
+#include "kernels/cut.h"
 #include "kernels/gpu/pixels.h"
 #include "kernels/gpu/results.h"
 #include "kernels/nms.h"
@@ -52,6 +53,8 @@ struct device_ops {
     // kernels/gpu/results.h
     enum reel_err (*mask)(const struct gpu_mask *m, void *stream);
     enum reel_err (*pick)(const struct gpu_pick *p, void *stream);
+    // kernels/cut.h
+    enum reel_err (*shrink)(const struct yuv_picture *p, uint8_t *out, void *stream);
     // kernels/nms.h
     enum reel_err (*nms)(const struct gpu_nms *n, void *stream);
 };

@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "kernels/cut.h"
+#include "worker/task/between.h"
 #include "worker/task/image.h"
 
 #define MARKS_BYTES 8 // of the results: a byte for each picture
@@ -42,35 +43,79 @@ static void between_close(struct task *task)
     task_image.close(task);
 }
 
+// ---- what is made of what -----------------------------------------------------
+
+int between_steps(const struct model *model, struct between_step out[REEL_MAX_RATE - 1])
+{
+    const struct model_input *in = &model->input;
+    const int rate = model->rate;
+    int n = 0;
+    if (in->planes || in->time_input >= 0) {
+        for (int k = 1; k < rate; k++) out[n++] = (struct between_step){0, rate, k, (float)k / (float)rate};
+        return n;
+    }
+    // Halves, and halves of these.
+    for (int step = rate; step > 1; step /= 2)
+        for (int from = 0; from < rate; from += step)
+            out[n++] = (struct between_step){from, from + step, from + step / 2, 0.5f};
+    return n;
+}
+
+bool between_is_made(const struct model *model, int k)
+{
+    return k > 0 && k < model->rate;
+}
+
+size_t between_offset(const struct task *task, int k)
+{
+    return (size_t)(k - 1) * task->out.picture_bytes;
+}
+
+bool between_is_cut(const struct task *task, uint32_t n, double differ)
+{
+    reel_trace("between", "frame %u and the next: %.3f", n, differ);
+    if (differ <= task->settings->scene_cut) return false;
+    reel_debug("between", "a cut behind frame %u (%.3f)", n, differ);
+    return true;
+}
+
+void between_say(const struct task *task, struct task_frame *frame, bool makes)
+{
+    const int rate = task->model->rate;
+    uint8_t marks[MARKS_BYTES];
+    // The nearest frame, the earlier one of two.
+    for (int k = 1; k < rate && k <= MARKS_BYTES; k++)
+        marks[k - 1] = makes                          ? REEL_BETWEEN_MADE
+                       : frame->after && 2 * k > rate ? REEL_BETWEEN_BEHIND
+                                                      : REEL_BETWEEN_BEFORE;
+    task_put_results(task, frame, REEL_TASK_IMAGE, marks, (uint32_t)rate - 1, 1);
+}
+
+// ---- on the host --------------------------------------------------------------
+
 // Whether the next frame shows another scene.
 static bool is_cut(const struct task *task, const struct task_frame *frame)
 {
     const struct yuv_picture a = task_picture(&task->in, &task->media.colour, frame->seen[0]);
     const struct yuv_picture b = task_picture(&task->in, &task->media.colour, frame->seen[1]);
-    const double differ = cut_between(&a, &b);
-    reel_trace("between", "frame %u and the next: %.3f", frame->n, differ);
-    if (differ > task->settings->scene_cut) reel_debug("between", "a cut behind frame %u (%.3f)", frame->n, differ);
-    return differ > task->settings->scene_cut;
+    return between_is_cut(task, frame->n, cut_between(&a, &b));
 }
 
-// Time k of the rate: the frames themselves are 0 and rate, a made one is in the slot.
 static const uint8_t *picture_at(const struct task *task, const struct task_frame *frame, int k, bool *out_made)
 {
-    const int rate = task->model->rate;
-    *out_made = k > 0 && k < rate;
-    if (*out_made) return frame->out + (size_t)(k - 1) * task->out.picture_bytes;
-    return frame->seen[k > 0];
+    *out_made = between_is_made(task->model, k);
+    return *out_made ? frame->out + between_offset(task, k) : frame->seen[k > 0];
 }
 
-// Makes time k of those between times `from` and `to`.
-static enum reel_err make(struct task *task, struct engine *engine, struct task_frame *frame, int from, int to, int k,
-                          bool fed)
+// fed: the two are in the network's input already.
+static enum reel_err make(struct task *task, struct engine *engine, struct task_frame *frame,
+                          const struct between_step *step, bool fed)
 {
     struct task_frame one = *frame;
-    one.seen[0] = picture_at(task, frame, from, &one.made[0]);
-    one.seen[1] = picture_at(task, frame, to, &one.made[1]);
-    one.out = frame->out + (size_t)(k - 1) * task->out.picture_bytes;
-    one.time = (float)(k - from) / (float)(to - from);
+    one.seen[0] = picture_at(task, frame, step->from, &one.made[0]);
+    one.seen[1] = picture_at(task, frame, step->to, &one.made[1]);
+    one.out = frame->out + between_offset(task, step->at);
+    one.time = step->time;
     one.fed = fed && task->view.fit != MODEL_TILES;
     one.run_us = 0;
     enum reel_err err = task_image.run(task, engine, &one);
@@ -79,34 +124,17 @@ static enum reel_err make(struct task *task, struct engine *engine, struct task_
     return err;
 }
 
-static enum reel_err make_all(struct task *task, struct engine *engine, struct task_frame *frame)
-{
-    const struct model_input *in = &task->model->input;
-    const int rate = task->model->rate;
-    enum reel_err err = REEL_OK;
-    if (in->planes || in->time_input >= 0) {
-        for (int k = 1; k < rate && !err; k++) err = make(task, engine, frame, 0, rate, k, k > 1);
-        return err;
-    }
-    // Halves, and halves of these.
-    for (int step = rate; step > 1; step /= 2)
-        for (int from = 0; from < rate && !err; from += step)
-            err = make(task, engine, frame, from, from + step, from + step / 2, false);
-    return err;
-}
-
 static enum reel_err between_run(struct task *task, struct engine *engine, struct task_frame *frame)
 {
-    const int rate = task->model->rate;
-    uint8_t marks[MARKS_BYTES];
+    struct between_step step[REEL_MAX_RATE - 1];
     const bool makes = frame->after && !is_cut(task, frame);
-    // The nearest frame, the earlier one of two.
-    for (int k = 1; k < rate; k++)
-        marks[k - 1] = makes                          ? REEL_BETWEEN_MADE
-                       : frame->after && 2 * k > rate ? REEL_BETWEEN_BEHIND
-                                                      : REEL_BETWEEN_BEFORE;
-    enum reel_err err = makes ? make_all(task, engine, frame) : REEL_OK;
-    if (!err) task_put_results(task, frame, REEL_TASK_IMAGE, marks, (uint32_t)rate - 1, 1);
+    const int n = makes ? between_steps(task->model, step) : 0;
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < n && !err; i++) {
+        const bool fed = i && step[i].from == step[i - 1].from && step[i].to == step[i - 1].to;
+        err = make(task, engine, frame, &step[i], fed);
+    }
+    if (!err) between_say(task, frame, makes);
     return err;
 }
 

@@ -99,9 +99,10 @@ struct yuv_picture task_seen_picture(const struct task *task, const struct task_
     return task_picture(&task->in, &task->media.colour, slot);
 }
 
-// The value of a plane at (x, y) of an input of w x h.
-static float plane_at(const struct model_input *in, int plane, float time, int x, int y, int w, int h)
+float task_plane_at(const struct task *task, int plane, float time, int x, int y)
 {
+    const struct model_input *in = &task->model->input;
+    const int w = task->view.net_w, h = task->view.net_h;
     if (plane == MODEL_PLANE_TIME) return time;
     if (in->planes < MODEL_PLANES) return 1; // MODEL_PLANE_SCALE
     const float step_x = 2.0f / (float)(w > 1 ? w - 1 : 1), step_y = 2.0f / (float)(h > 1 ? h - 1 : 1);
@@ -121,7 +122,7 @@ void task_feed_planes(const struct task *task, struct engine *engine, const stru
         const size_t c = (size_t)(before + i), px = in->nhwc ? all : 1;
         float *to = in->nhwc ? data + c : data + c * plane;
         for (int y = 0; y < h; y++)
-            for (int x = 0; x < w; x++, to += px) *to = plane_at(in, i, frame->time, x, y, w, h);
+            for (int x = 0; x < w; x++, to += px) *to = task_plane_at(task, i, frame->time, x, y);
     }
     int64_t n;
     float *times = engine_time(engine, &n);

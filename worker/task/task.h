@@ -107,6 +107,9 @@ uint64_t task_memory_bytes(const struct task *task, const struct reel_rec_shaped
 // Frame i of those that the network sees.
 const uint8_t *task_seen(const struct task *task, const struct task_frame *frame, int i);
 struct yuv_picture task_seen_picture(const struct task *task, const struct task_frame *frame, int i);
+// The value of a plane beside two frames (enum model_plane) at (x, y) of the network's
+// input; time: of what is made, 0 to 1.
+float task_plane_at(const struct task *task, int plane, float time, int x, int y);
 // Writes what stands beside two frames into the engine's inputs: the time, and other planes.
 void task_feed_planes(const struct task *task, struct engine *engine, const struct task_frame *frame);
 // Fills the engine's picture input from the slots by task->view (not TILES).

@@ -111,6 +111,27 @@ static void any_size(void)
     }
 }
 
+// A GPU's small pictures are the processor's, of samples at random and of sides that nothing divides.
+static void on_a_gpu(void)
+{
+    static const int sizes[][2] = {{320, 180}, {1, 1}, {161, 91}, {333, 77}, {159, 200}, {640, 7}};
+    static const int formats[][2] = {{8, 0}, {10, 0}, {10, 6}, {12, 4}, {16, 0}};
+    uint64_t seed = 3;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (size_t f = 0; f < sizeof formats / sizeof *formats; f++) {
+            struct yuv_picture p = draw(YUV_NV, formats[f][0], formats[f][1], sizes[i][0], sizes[i][1], SKY, 0, 0);
+            const size_t bytes = p.stride[0] * (size_t)p.height;
+            for (size_t k = 0; k < bytes; k++) p.plane[0][k] = (uint8_t)(check_rand(&seed) >> 40);
+            uint8_t want[CUT_SMALL_BYTES] = {0}, got[CUT_SMALL_BYTES] = {0};
+            cut_shrink(&p, want);
+            CHECK_INT(gpu_shrink(&p, got, NULL), 0);
+            CHECK_MSG(!memcmp(want, got, sizeof want), "%dx%d of %d bits: another small picture", p.width, p.height,
+                      p.depth);
+            free(p.plane[0]);
+        }
+}
+
 CHECK_MAIN({"the_same_differs_by_nothing", the_same_differs_by_nothing},
            {"motion_and_light_are_no_cut", motion_and_light_are_no_cut},
-           {"another_place_is_a_cut", another_place_is_a_cut}, {"formats_agree", formats_agree}, {"any_size", any_size})
+           {"another_place_is_a_cut", another_place_is_a_cut}, {"formats_agree", formats_agree}, {"any_size", any_size},
+           {"on_a_gpu", on_a_gpu})
