@@ -6,7 +6,15 @@
 // of v with the 16-bit weights. Columns are taken in tiles that begin at multiples of 64,
 // in order, so that a row's sums depend on nothing beside it: a tile of which a row may
 // attend nothing leaves it as it was.
+//
+// Rows of up to 128 numbers: q stays in registers (a quarter of a number's place for each
+// of the row, 32 registers at most, beside 64 of sums), keys and values have a place each
+// in shared memory, 35 KB at most. Longer ones: the sums alone take 96 or 128 registers, so
+// q stays in shared memory, and keys and values take turns in one place: 68 KB at 256
+// numbers, which any device of sm_80 and later has for a block (99 KB and more), and sm_80
+// and sm_90 for two of them on a multiprocessor, as many as its registers let be there.
 #include "kernels/gpu/chain.cuh"
+#include "kernels/gpu/conv_way.h" // shared memory
 #include "kernels/gpu/mma.cuh"
 
 #define GPU_LOAD(elem, p, i) gpu_any_load(elem, p, i)
@@ -200,7 +208,7 @@ static __device__ __forceinline__ void store_rows(const struct gpu_flash &p, boo
 {
 #pragma unroll
     for (int h = 0; h < 2; h++) {
-        const float sum = quad_sum(row[h].sum), by = sum == 0 ? 0.0f : 1 / sum;
+        const float sum = quad_sum(row[h].sum), by = sum == 0 ? 0.0f : p.y_scale / sum;
         if (row[h].i >= p.span.rows) continue;
         T *const to = y + (long long)row[h].i * p.y.row;
 #pragma unroll
@@ -228,8 +236,12 @@ static __global__ void __launch_bounds__(THREADS, WIDTH <= 32   ? 4
 {
 #if GPU_HAS_MMA
     constexpr int PITCH = WIDTH + 8, CHUNKS = WIDTH / 16;
+    constexpr bool NARROW = WIDTH <= 128; // q in registers, keys and values beside each other
+    // the rows, then the keys in their place; values behind: or the rows behind, and the
+    // values where the keys were
     REEL_SHARED(T, keys);
-    T *const values = keys + COLUMNS * PITCH;
+    T *const values = NARROW ? keys + COLUMNS * PITCH : keys;
+    T *const rows = NARROW ? keys : keys + COLUMNS * PITCH;
     const long long matrix = blockIdx.x / ways.tiles;
     const int first = (int)(blockIdx.x % ways.tiles) * ROWS;
     const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, group = lane / 4, t = lane % 4;
@@ -238,14 +250,13 @@ static __global__ void __launch_bounds__(THREADS, WIDTH <= 32   ? 4
     v += gpu_flash_at(&p.v, matrix);
     y += gpu_flash_at(&p.y, matrix);
 
-    // the rows go through the keys' place into registers
-    uint32_t a[CHUNKS][4];
-    load_tile<T, WIDTH>(keys, q, p.q.row, p.q.column, p.span.rows - first, p.dim, ways.q);
+    uint32_t a[NARROW ? CHUNKS : 1][4];
+    const T *const my_rows = rows + (16 * warp + lane % 16) * PITCH + lane / 16 * 8;
+    load_tile<T, WIDTH>(rows, q, p.q.row, p.q.column, p.span.rows - first, p.dim, ways.q);
     __syncthreads();
-    {
-        const T *const mine = keys + (16 * warp + lane % 16) * PITCH + lane / 16 * 8;
+    if (NARROW) {
 #pragma unroll
-        for (int c = 0; c < CHUNKS; c++) gpu_load_matrices(mine + 16 * c, a[c]);
+        for (int c = 0; c < CHUNKS; c++) gpu_load_matrices(my_rows + 16 * c, a[NARROW ? c : 0]);
     }
 
     const int64_t have = gpu_attention_valid(valid, matrix / p.heads);
@@ -265,21 +276,29 @@ static __global__ void __launch_bounds__(THREADS, WIDTH <= 32   ? 4
     for (int at = (int)(from / COLUMNS * COLUMNS); at <= last; at += COLUMNS) {
         __syncthreads();
         load_tile<T, WIDTH>(keys, k + (long long)at * p.k.row, p.k.row, p.k.column, p.span.columns - at, p.dim, ways.k);
-        load_tile<T, WIDTH>(values, v + (long long)at * p.v.row, p.v.row, p.v.column, p.span.columns - at, p.v_dim,
-                            ways.v);
+        if (NARROW)
+            load_tile<T, WIDTH>(values, v + (long long)at * p.v.row, p.v.row, p.v.column, p.span.columns - at, p.v_dim,
+                                ways.v);
         __syncthreads();
 
         float s[TILES][4] = {};
 #pragma unroll
-        for (int n = 0; n < TILES; n += 2) {
-            const T *const mine = keys + (8 * n + lane % 8 + lane / 16 * 8) * PITCH + lane / 8 % 2 * 8;
+        for (int c = 0; c < CHUNKS; c++) {
+            const T *const mine = keys + (lane % 8 + lane / 16 * 8) * PITCH + lane / 8 % 2 * 8 + 16 * c;
+            uint32_t(&rows_c)[4] = a[NARROW ? c : 0];
+            if (!NARROW) gpu_load_matrices(my_rows + 16 * c, rows_c);
 #pragma unroll
-            for (int c = 0; c < CHUNKS; c++) {
+            for (int n = 0; n < TILES; n += 2) {
                 uint32_t b[4];
-                gpu_load_matrices(mine + 16 * c, b);
-                gpu_mma<T>(a[c], b[0], b[1], s[n][0], s[n][1], s[n][2], s[n][3]);
-                gpu_mma<T>(a[c], b[2], b[3], s[n + 1][0], s[n + 1][1], s[n + 1][2], s[n + 1][3]);
+                gpu_load_matrices(mine + 8 * n * PITCH, b);
+                gpu_mma<T>(rows_c, b[0], b[1], s[n][0], s[n][1], s[n][2], s[n][3]);
+                gpu_mma<T>(rows_c, b[2], b[3], s[n + 1][0], s[n + 1][1], s[n + 1][2], s[n + 1][3]);
             }
+        }
+        if (!NARROW) { // no warp reads keys any more; what follows knows none of either
+            __syncthreads();
+            load_tile<T, WIDTH>(values, v + (long long)at * p.v.row, p.v.row, p.v.column, p.span.columns - at, p.v_dim,
+                                ways.v);
         }
 #pragma unroll
         for (int n = 0; n < TILES; n++)
@@ -291,6 +310,7 @@ static __global__ void __launch_bounds__(THREADS, WIDTH <= 32   ? 4
         }
         float scale[2];
         weigh(row, at + 2 * t, s, scale);
+        if (!NARROW) __syncthreads();
 
 #pragma unroll
         for (int n = 0; n < 2 * CHUNKS; n++)
@@ -337,6 +357,11 @@ static int launch(const struct gpu_flash *p, const struct flash_ways *ways, cons
                   const struct flash_terms *terms, const int64_t *valid, void *y, void *stream)
 {
     const size_t bytes = 2 * COLUMNS * (WIDTH + 8) * sizeof(T);
+    if (bytes > GPU_SHARED_MOST) {
+        const cudaError_t err =
+            cudaFuncSetAttribute(flash<T, WIDTH>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
+        if (err) return err;
+    }
     REEL_LAUNCH((flash<T, WIDTH>), (unsigned)(p->count * ways->tiles), THREADS, bytes, stream, *p, *ways, (const T *)q,
                 (const T *)k, (const T *)v, *terms, valid, (T *)y);
     return cudaGetLastError();
@@ -350,7 +375,9 @@ static int by_width(const struct gpu_flash *p, const struct flash_ways *ways, co
     if (most <= 32) return launch<T, 32>(p, ways, q, k, v, terms, valid, y, stream);
     if (most <= 64) return launch<T, 64>(p, ways, q, k, v, terms, valid, y, stream);
     if (most <= 96) return launch<T, 96>(p, ways, q, k, v, terms, valid, y, stream);
-    return launch<T, 128>(p, ways, q, k, v, terms, valid, y, stream);
+    if (most <= 128) return launch<T, 128>(p, ways, q, k, v, terms, valid, y, stream);
+    if (most <= 192) return launch<T, 192>(p, ways, q, k, v, terms, valid, y, stream);
+    return launch<T, 256>(p, ways, q, k, v, terms, valid, y, stream);
 }
 
 extern "C" int gpu_flash(const struct gpu_flash *p, const void *q, const void *k, const void *v,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Attention as one kernel, without its scores in memory: y = softmax(scale q k' with
-// terms) v for many small or few large matrices, on tensor cores (sm_80 and later, 16-bit
+// Attention as one kernel, without its scores in memory: y = y_scale softmax(scale q k'
+// with terms) v for many small or few large matrices, on tensor cores (sm_80 and later, 16-bit
 // elements). q, k, v, y and the terms are read and written where they lie, by strides.
 // Rules are those of ops.h.
 #ifndef REEL_KERNELS_GPU_FLASH_H
@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 // Longest row of q, k and v.
-#define GPU_FLASH_DIM 128
+#define GPU_FLASH_DIM 256
 #define GPU_FLASH_TERMS 3
 
 // Where the matrices of one operand lie: matrix i = (a * extent[0] + b) * extent[1] + c
@@ -45,6 +45,7 @@ struct gpu_flash {
     int heads;            // of a batch element
     int dim, v_dim;       // of a row of q and k, of v and y
     float scale, softcap; // softcap 0: none
+    float y_scale;        // of the result
     struct gpu_attention_span span;
     struct gpu_flash_place q, k, v, y;
     int n_terms;

@@ -51,7 +51,7 @@ static void row(const struct gpu_flash *p, const struct sides *s, int64_t matrix
         for (int64_t j = in.first; j <= in.last; j++)
             if (weights[j] != 0) sum += (double)weights[j] * (double)load(p, s->v, v + j * p->v.row);
         gpu_elem_store((enum gpu_elem)p->elem, s->y, gpu_flash_at(&p->y, matrix) + i * p->y.row + d * p->y.column,
-                       total == 0 ? 0 : (float)(sum / total));
+                       total == 0 ? 0 : p->y_scale * (float)(sum / total));
     }
 }
 

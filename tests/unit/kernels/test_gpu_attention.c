@@ -106,14 +106,15 @@ static struct gpu_flash any_flash(const int lead[3])
     struct gpu_flash p = {.elem = pick(GPU_ELEM_F16, GPU_ELEM_BF16),
                           .count = (int64_t)lead[0] * lead[1] * lead[2],
                           .heads = lead[2],
-                          .dim = pick(0, 2) ? 8 * pick(1, 16) : pick(1, 128),
+                          .dim = pick(0, 2) ? 8 * pick(1, 32) : pick(1, GPU_FLASH_DIM),
                           .scale = 0.4f,
+                          .y_scale = pick(0, 1) ? 1 : 0.75f,
                           .softcap = pick(0, 5) ? 0 : 2,
                           .span = any_span(150, 150)};
     if (pick(0, 1)) p.dim = pick(0, 1) ? 30 : 32; // windows of 64
     if (p.dim <= 32 && pick(0, 1)) p.span.rows = p.span.columns = 64;
     if (pick(0, 1)) p.span.causal = false, p.span.left = p.span.right = -1;
-    p.v_dim = pick(0, 2) ? p.dim : pick(1, 128);
+    p.v_dim = pick(0, 2) ? p.dim : pick(1, GPU_FLASH_DIM);
     p.n_terms = pick(0, GPU_FLASH_TERMS);
     p.span.width = p.n_terms && !pick(0, 3) ? pick(1, p.span.columns) : p.span.columns;
     return p;
@@ -152,7 +153,8 @@ static void test_flash_alone(void)
     seed = 11;
     struct mem x = make(GPU_ELEM_F16, (int64_t)COUNT * 3 * COLUMNS * DIM, -2, 2);
     struct mem y = make(GPU_ELEM_F16, COUNT * ROWS * DIM, 0, 0), alone = make(GPU_ELEM_F16, DIM, 0, 0);
-    struct gpu_flash p = {.elem = GPU_ELEM_F16, .count = COUNT, .heads = 1, .dim = DIM, .v_dim = DIM, .scale = 0.3f};
+    struct gpu_flash p = {
+        .elem = GPU_ELEM_F16, .count = COUNT, .heads = 1, .dim = DIM, .v_dim = DIM, .scale = 0.3f, .y_scale = 1};
     p.span = (struct gpu_attention_span){.rows = ROWS, .columns = COLUMNS, .width = COLUMNS, .left = -1, .right = -1};
     p.q = (struct gpu_flash_place){{1, 1}, {COLUMNS * DIM}, DIM, 1};
     p.k = p.v = p.q;

@@ -108,4 +108,18 @@ static inline void attr_text(struct maker *m, struct value *v, const char *name,
     make_attr(m, v, (struct attr){.name = name, .type = ATTR_STRING, .count = (int)strlen(s), .u.s = s});
 }
 
+// A node with any number of inputs and outputs; the first output. domain: NULL is ONNX's.
+static inline struct value *node_of(struct maker *m, const char *domain, const char *op_type, struct value *const *in,
+                                    int n_in, struct value **out, int n_out)
+{
+    struct value *list[16];
+    for (int i = 0; i < n_in; i++) list[i] = in[i];
+    for (int i = 0; i < n_out; i++) out[i] = graph_add_value(m->graph, NULL);
+    struct node *node = graph_add_node(m->graph, NULL, op_type, NULL, list, n_in, out, n_out);
+    if (domain) node->domain = domain, node->opset = 1;
+    node->op = op_find(domain ? domain : "", op_type, domain ? 1 : m->graph->opset, NULL);
+    if (!node->op) abort();
+    return out[0];
+}
+
 #endif

@@ -138,6 +138,49 @@ static void bare_products(void)
     CHECK_ONE(&m, 4);
 }
 
+// alpha a b, either turned, as ONNX Runtime's optimiser writes it.
+static struct value *fused(struct maker *m, struct value *a, bool a_turned, struct value *b, bool b_turned, float alpha)
+{
+    struct value *out[1], *y = node_of(m, "com.microsoft", "FusedMatMul", (struct value *[]){a, b}, 2, out, 1);
+    attr_int(m, y, "transA", a_turned);
+    attr_int(m, y, "transB", b_turned);
+    make_attr(m, y, (struct attr){.name = "alpha", .type = ATTR_FLOAT, .count = 1, .u.f = alpha});
+    return y;
+}
+
+static void fused_products(void)
+{
+    for (int kind = 0; kind < 8; kind++) { // queries, keys, values turned
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(2, 24, 32)), *part[3];
+        for (int i = 0; i < 3; i++) {
+            part[i] = RESHAPE(&m, linear(&m, x, 32, 32), 2, 24, 4, 8);
+            part[i] = kind >> i & 1 ? PERM(&m, part[i], 0, 2, 3, 1) : PERM(&m, part[i], 0, 2, 1, 3);
+        }
+        struct value *s = fused(&m, part[0], kind & 1, part[1], !(kind & 2), 0.35f);
+        if (kind & 4) s = make_node(&m, "Add", s, make_weights(&m, DIMS(1, 4, 24, 24), -1, 1), NULL);
+        s = make_node(&m, "Softmax", s, NULL, NULL);
+        struct value *y = fused(&m, s, false, part[2], kind & 4, kind & 1 ? 0.5f : 1);
+        make_output(&m, linear(&m, RESHAPE(&m, PERM(&m, y, 0, 2, 1, 3), 2, 24, 32), 32, 32));
+        CHECK_ONE(&m, 4);
+    }
+}
+
+// Factors on either side, of values too; heads wider than 128.
+static void factors_and_wide_heads(void)
+{
+    struct maker m = maker();
+    struct value *x = make_input(&m, "x", DIMS(2, 20, 64)), *part[3];
+    for (int i = 0; i < 3; i++) {
+        part[i] = make_node(&m, "Mul", linear(&m, x, 64, 400), make_scalar(&m, 0.3 + 0.2 * i), NULL);
+        part[i] = PERM(&m, RESHAPE(&m, part[i], 2, 20, 2, 200), 0, 2, 1, 3);
+    }
+    struct value *s = fused(&m, part[0], false, part[1], true, 1);
+    struct value *y = make_node(&m, "MatMul", make_node(&m, "Softmax", s, NULL, NULL), part[2], NULL);
+    make_output(&m, linear(&m, RESHAPE(&m, PERM(&m, y, 0, 2, 1, 3), 2, 20, 400), 400, 32));
+    CHECK_ONE(&m, 4);
+}
+
 // Swin of the second version: a factor a head.
 static void factor_a_head(void)
 {
@@ -225,11 +268,12 @@ static void others_read_it(void)
     CHECK_INT(count(dump, " attention  "), 1);
     CHECK_INT(count(dump, "Transpose        t"), 2); // of queries and keys
     graph_destroy(&m.graph);
-    // weights are an output; heads of 160; a softmax down the columns; a factor behind the mask
+    // weights are an output; heads of 264; a softmax down the columns; a factor behind the mask
     for (int kind = 0; kind < 4; kind++) {
         m = maker();
-        x = make_input(&m, "x", DIMS(2, 24, 160));
-        struct value *a = kind == 1 ? x : linear(&m, x, 160, 8), *v = kind == 1 ? x : linear(&m, x, 160, 8);
+        const int64_t wide = kind == 1 ? 264 : 160;
+        x = make_input(&m, "x", DIMS(2, 24, wide));
+        struct value *a = kind == 1 ? x : linear(&m, x, wide, 8), *v = kind == 1 ? x : linear(&m, x, wide, 8);
         s = make_node(&m, "MatMul", a, PERM(&m, a, 0, 2, 1), NULL);
         if (kind == 3) s = make_node(&m, "Add", s, make_weights(&m, DIMS(24, 24), -1, 1), NULL);
         if (kind == 3) s = make_node(&m, "Mul", s, make_scalar(&m, 0.5), NULL);
@@ -273,5 +317,6 @@ static void the_device_decides(void)
 }
 
 CHECK_MAIN({"windows", windows}, {"one product for all", one_product_for_all}, {"bare products", bare_products},
+           {"fused products", fused_products}, {"factors and wide heads", factors_and_wide_heads},
            {"a factor a head", factor_a_head}, {"pixels", pixels}, {"rolls", rolls}, {"others read it", others_read_it},
            {"the device decides", the_device_decides})

@@ -4,19 +4,6 @@
 // each in a small network, by the kernels' twins (lower_case.h).
 #include "tests/unit/worker/lower_case.h"
 
-// A node with any number of inputs and outputs; the first output. domain: NULL is ONNX's.
-static struct value *node_of(struct maker *m, const char *domain, const char *op_type, struct value *const *in,
-                             int n_in, struct value **out, int n_out)
-{
-    struct value *list[16];
-    for (int i = 0; i < n_in; i++) list[i] = in[i];
-    for (int i = 0; i < n_out; i++) out[i] = graph_add_value(m->graph, NULL);
-    struct node *node = graph_add_node(m->graph, NULL, op_type, NULL, list, n_in, out, n_out);
-    if (domain) node->domain = domain, node->opset = 1;
-    node->op = op_find(domain ? domain : "", op_type, domain ? 1 : m->graph->opset, NULL);
-    if (!node->op) abort();
-    return out[0];
-}
 #define NODE(m, op_type, out, ...)                                                        \
     node_of(m, NULL, op_type, (struct value *[]){__VA_ARGS__},                            \
             (int)(sizeof((struct value *[]){__VA_ARGS__}) / sizeof(struct value *)), out, \

@@ -325,6 +325,7 @@ static enum reel_err emit_flash(struct lowered *p, struct attention *a, const st
                             .dim = a->in[QUERY].dim,
                             .v_dim = a->in[VALUE].dim,
                             .scale = a->scale,
+                            .y_scale = 1,
                             .softcap = g->softcap,
                             .span = g->span};
     enum reel_err err = need_sides(p, a);

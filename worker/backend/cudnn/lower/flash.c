@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Attention in one kernel (kernels/gpu/flash.h) from the operators that networks are
-// exported with: MatMul, scale, bias, mask, Softmax, MatMul. Before the walk over the
+// exported with: MatMul, scale, bias, mask, Softmax, MatMul; com.microsoft's FusedMatMul,
+// as ONNX Runtime's optimiser writes it, stands for either product. Before the walk over the
 // nodes gpu_plan_flash() finds such a core; its nodes make no step but the last, and
 // neither do the transpositions and reshapes that split heads in front of it and join
 // them behind, where the kernel's strides do their work (strided.h).
@@ -24,10 +25,11 @@ struct core_term {
 struct flash_core {
     const struct node *first, *softmax, *last; // products and what is between
     const struct value *side[3];
-    int depth[3]; // moves that are read through
+    bool turned[3]; // (..,length,rows): as MatMul takes keys
+    int depth[3];   // moves that are read through
     int rows, columns, dim, v_dim;
     int64_t count;
-    float scale;
+    float scale, y_scale;
     bool scaled; // found, which is from the end: no term stands in front of it
     int n_terms; // in the order in which they are applied
     struct core_term term[GPU_FLASH_TERMS];
@@ -92,6 +94,23 @@ static bool product_epilogue(struct lowered *p, struct flash_core *c, const stru
     return true;
 }
 
+// MatMul, or com.microsoft's FusedMatMul: y = alpha a b, of which each may be given turned.
+struct product {
+    float alpha;
+    bool turned[2];
+};
+
+static bool product_of(const struct node *node, struct product *out)
+{
+    *out = (struct product){.alpha = 1};
+    if (!*node->domain && node_is(node, "MatMul")) return true;
+    if (strcmp(node->domain, "com.microsoft") || !node_is(node, "FusedMatMul")) return false;
+    out->alpha = node_attr_float(node, "alpha", 1);
+    out->turned[0] = node_attr_int(node, "transA", 0) != 0;
+    out->turned[1] = node_attr_int(node, "transB", 0) != 0;
+    return !node_attr_int(node, "transBatchA", 0) && !node_attr_int(node, "transBatchB", 0);
+}
+
 static bool find_scores(struct lowered *p, struct flash_core *c, const struct value *v);
 
 // The node's operand `main` leads to the product.
@@ -148,9 +167,18 @@ static bool same_matrices(const struct lowered *p, const struct node *node)
            a->dim[a->ndim - 1] == b->dim[b->ndim - 1] && a->dim[a->ndim - 2] == b->dim[b->ndim - 2];
 }
 
-static bool first_product(struct lowered *p, struct flash_core *c, const struct node *node)
+// Rows, columns and the sum's length of a side (rows,inner) by one (inner,columns).
+static void extents_of(const struct reel_shape *a, const struct reel_shape *b, const struct product *f, int64_t out[3])
+{
+    out[0] = a->dim[a->ndim - (f->turned[0] ? 1 : 2)];
+    out[1] = b->dim[b->ndim - (f->turned[1] ? 2 : 1)];
+    out[2] = a->dim[a->ndim - (f->turned[0] ? 2 : 1)];
+}
+
+static bool first_product(struct lowered *p, struct flash_core *c, const struct node *node, const struct product *f)
 {
     const struct reel_shape *a = &info_of(p, node->in[0])->shape, *b = &info_of(p, node->in[1])->shape;
+    int64_t n[3];
     if (a->ndim < 3 || a->ndim != b->ndim || node->in[0]->constant || node->in[1]->constant) return false;
     c->count = 1;
     for (int d = 0; d < a->ndim - 2; d++) {
@@ -159,10 +187,13 @@ static bool first_product(struct lowered *p, struct flash_core *c, const struct 
     }
     c->first = node;
     c->side[Q] = node->in[0], c->side[K] = node->in[1];
-    const int64_t rows = a->dim[a->ndim - 2], columns = b->dim[b->ndim - 1], dim = a->dim[a->ndim - 1];
-    if (rows > INT32_MAX / 64 || columns > INT32_MAX / 64 || c->count * ((rows + 63) / 64) > INT32_MAX) return false;
-    c->rows = (int)rows, c->columns = (int)columns, c->dim = dim > GPU_FLASH_DIM ? 0 : (int)dim;
-    return product_epilogue(p, c, node);
+    c->turned[Q] = f->turned[0], c->turned[K] = !f->turned[1]; // rows of k are columns of its matrix
+    extents_of(a, b, f, n);
+    if (n[0] > INT32_MAX / 64 || n[1] > INT32_MAX / 64 || c->count * ((n[0] + 63) / 64) > INT32_MAX) return false;
+    c->rows = (int)n[0], c->columns = (int)n[1], c->dim = n[2] > GPU_FLASH_DIM ? 0 : (int)n[2];
+    if (!product_epilogue(p, c, node)) return false;
+    times(c, f->alpha);
+    return true;
 }
 
 // From the softmax's input back to the product of queries and keys.
@@ -170,7 +201,8 @@ static bool find_scores(struct lowered *p, struct flash_core *c, const struct va
 {
     if (!passing(p, v) || c->n_inside == CORE_DEPTH) return false;
     const struct node *node = v->producer;
-    if (!*node->domain && node_is(node, "MatMul")) return !v->halo.rows && first_product(p, c, node);
+    struct product f;
+    if (product_of(node, &f)) return !v->halo.rows && first_product(p, c, node, &f);
     if (!plain(p, node) || node->n_in < 1 || !node->in[0]) return false;
     if (same_matrices(p, node)) return through(p, c, node, 0);
     if (node_is(node, "Where")) return choice(p, c, node);
@@ -188,14 +220,18 @@ static bool find_last(struct lowered *p, struct flash_core *c)
     const struct value *v = c->softmax->out[0];
     if (!passing(p, v) || v->n_use_nodes != 1) return false;
     const struct node *node = v->uses[0];
-    if (!node_is(node, "MatMul") || *node->domain || node->n_in != 2 || node->in[0] != v || !node->out[0]) return false;
+    struct product f;
+    if (!product_of(node, &f) || f.turned[0] || node->n_in != 2 || node->in[0] != v || !node->out[0]) return false;
     const struct reel_shape *a = &info_of(p, v)->shape, *b = &info_of(p, node->in[1])->shape;
     if (node->in[1]->constant || node->out[0]->halo.rows || a->ndim != b->ndim || a->ndim < 3) return false;
     for (int d = 0; d < a->ndim - 2; d++)
         if (a->dim[d] != b->dim[d]) return false;
     c->last = node;
     c->side[V] = node->in[1];
-    c->v_dim = b->dim[b->ndim - 1] > GPU_FLASH_DIM ? 0 : (int)b->dim[b->ndim - 1];
+    c->turned[V] = f.turned[1];
+    c->y_scale = f.alpha;
+    const int64_t dim = b->dim[b->ndim - (f.turned[1] ? 2 : 1)];
+    c->v_dim = dim > GPU_FLASH_DIM ? 0 : (int)dim;
     return true;
 }
 
@@ -239,7 +275,7 @@ static void plan_sides(struct lowered *p, struct flash_core *c)
         struct gpu_flash_place at;
         c->depth[i] = MOVES_DEPTH;
         do strided_trace(p, c->side[i], c->depth[i], true, &s);
-        while ((!place_of(&s, i == K, &at) || (i == V && s.scale != 1)) && c->depth[i]-- > 0);
+        while (!place_of(&s, c->turned[i], &at) && c->depth[i]-- > 0);
         if (c->depth[i] < 0) c->depth[i] = 0;
     }
 }
@@ -354,10 +390,10 @@ static enum reel_err need_side(struct lowered *p, const struct flash_core *c, in
     strided_trace(p, c->side[i], c->depth[i], false, &s);
     const struct info *base = info_of(p, s.base);
     const enum form_kind best = gpu_best_form(p, base);
-    const bool as_is = !s.base->constant && best == FORM_IMAGE && place_of(&s, i == K, out_place);
+    const bool as_is = !s.base->constant && best == FORM_IMAGE && place_of(&s, c->turned[i], out_place);
     if (!as_is) {
         strided_trace(p, c->side[i], c->depth[i], true, &s);
-        if (!place_of(&s, i == K, out_place))
+        if (!place_of(&s, c->turned[i], out_place))
             return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its operands' strides", c->last->name);
     }
     enum reel_err err = gpu_need_form(p, s.base, as_is ? FORM_IMAGE : FORM_LOW, out_ref);
@@ -406,14 +442,13 @@ static enum reel_err emit_core(struct lowered *p, const struct flash_core *c)
     struct step s = gpu_step_of(STEP_FLASH, "attention");
     struct gpu_flash *g = &s.u.flash;
     *g = (struct gpu_flash){.elem = p->low, .count = c->count, .heads = 1, .dim = c->dim, .v_dim = c->v_dim};
-    g->scale = c->scale;
+    g->scale = c->scale, g->y_scale = c->y_scale;
     g->span = (struct gpu_attention_span){
         .rows = c->rows, .columns = c->columns, .width = c->columns, .left = -1, .right = -1};
     g->n_terms = c->n_terms;
-    float one = 1;
     enum reel_err err = need_side(p, c, Q, &s.x, &g->q, &g->scale);
     if (!err) err = need_side(p, c, K, &s.w, &g->k, &g->scale);
-    if (!err) err = need_side(p, c, V, &s.extra[0], &g->v, &one);
+    if (!err) err = need_side(p, c, V, &s.extra[0], &g->v, &g->y_scale);
     for (int i = 0; i < c->n_terms && !err; i++) err = need_term(p, &c->term[i], &g->term[i], &s.operand[i]);
     if (!err && !result_place(p, c, c->n_behind, &g->y))
         err = reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its result's strides", c->last->name);
