@@ -141,7 +141,7 @@ struct reel_results {
     uint32_t reserved;
 };
 
-#define REEL_OBJECT_POINTS 17
+#define REEL_OBJECT_POINTS 68 // as of a face; a body has 17, a hand 21
 
 // One detection, in upright source pixels.
 struct reel_object {
@@ -167,7 +167,8 @@ struct reel_class_score {
     float score;
 };
 
-// A raw output tensor: this head, then the float32 data (converted), row-major.
+// A raw output tensor: this head, then the float32 data (converted), row-major, filled up
+// with zeros to a multiple of 8 bytes.
 struct reel_result_tensor {
     char name[64];
     uint32_t ndim;

@@ -38,7 +38,7 @@
         name, 0, OPT_FLOATS, AT(field), "", 0, 0, NULL, "A,B,C", 0, section, help \
     }
 
-#define HEADS "auto,ssd,yunet,yunet_2021,yolox,yolov5,yolov8,retinaface,fastestdet"
+#define HEADS "auto,ssd,yunet,yunet_2021,yolox,yolov5,yolov8,retinaface,fastestdet,detr,rtdetr,yolo_nas,lists"
 #define FREE OPT_NO_OUTPUT
 
 static const struct opt_def defs[] = {

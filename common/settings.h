@@ -39,6 +39,10 @@ enum set_head {
     SET_HEAD_YOLOV8,
     SET_HEAD_RETINAFACE,
     SET_HEAD_FASTESTDET,
+    SET_HEAD_DETR,     // class scores by softmax + boxes, middle form in 0..1; the last class is none
+    SET_HEAD_RTDETR,   // the same with scores by sigmoid and no such class
+    SET_HEAD_YOLO_NAS, // boxes, corner form in pixels + scores
+    SET_HEAD_LISTS,    // boxes, labels and scores of what was found
 };
 enum set_picture { SET_PICTURE_OVERLAY, SET_PICTURE_MASK };
 enum set_split { SET_SPLIT_OFF, SET_SPLIT_SPATIAL };

@@ -459,8 +459,9 @@ void model_trial_size(const struct model *m, const struct reel_settings *s, int 
 
 const char *model_head_name(enum model_head head)
 {
-    static const char *const names[MODEL_HEADS] = {"none",   "ssd",    "yunet",      "yunet_2021", "yolox",
-                                                   "yolov5", "yolov8", "retinaface", "fastestdet", "finished boxes"};
+    static const char *const names[MODEL_HEADS] = {"none",   "ssd",      "yunet",      "yunet_2021",    "yolox",
+                                                   "yolov5", "yolov8",   "retinaface", "fastestdet",    "detr",
+                                                   "rtdetr", "yolo_nas", "lists",      "finished boxes"};
     return (unsigned)head < MODEL_HEADS ? names[head] : "?";
 }
 
@@ -503,6 +504,8 @@ static int describe_output(const struct model *m, const struct reel_shape *shape
         return n + snprintf(buf + n, bytes - (size_t)n, " %g times as large", by);
     }
     case REEL_TASK_DETECT:
+        if (m->head == MODEL_HEAD_NMS || m->head == MODEL_HEAD_LISTS)
+            return snprintf(buf, bytes, "it finds objects (%s head)", model_head_name(m->head));
         return snprintf(buf, bytes, "it finds objects (%s head, %d class%s)", model_head_name(m->head), m->classes,
                         m->classes == 1 ? "" : "es");
     case REEL_TASK_CLASSIFY:

@@ -56,7 +56,12 @@ enum model_head {
     MODEL_HEAD_YOLOV8,
     MODEL_HEAD_RETINAFACE,
     MODEL_HEAD_FASTESTDET,
-    MODEL_HEAD_NMS, // rows of finished boxes: x1 y1 x2 y2 score class (6), or with the batch number in front (7)
+    MODEL_HEAD_DETR,
+    MODEL_HEAD_RTDETR,
+    MODEL_HEAD_YOLO_NAS,
+    MODEL_HEAD_LISTS,
+    MODEL_HEAD_NMS, // rows of finished boxes: x1 y1 x2 y2 score class (6), or with the batch number in front (7);
+                    // behind the six there may be points
     MODEL_HEADS,
 };
 
@@ -117,7 +122,10 @@ struct model {
     struct model_output output; // of IMAGE, CLASSIFY, SEGMENT and MATTE
     bool softmax;               // CLASSIFY: scores are logits
     int background;             // CLASSIFY: class 0 is "none" (1001 classes)
-    bool decoded;               // DETECT: boxes, not offsets from cells or priors (YOLOX, SSD)
+    bool decoded;               // DETECT: boxes, not offsets from cells or priors (YOLOX, SSD); scores, not logits
+                                // (DETR, RTDETR); corners in pixels, not y1 x1 y2 x2 in 0..1 (LISTS)
+    int points, point_floats;   // DETECT: of an object, each of x y (2) or x y score (3)
+    bool turned;                // DETECT: an angle stands behind a box's scores (YOLOv8)
     int head_output[12];        // DETECT: indices in the head's own order
     int n_head_outputs;
     int classes;           // of DETECT, CLASSIFY, SEGMENT; 0 unknown

@@ -65,10 +65,40 @@ struct look {
     struct model *m;
 };
 
-// The single output of rank 3 with a batch of 1, or -1.
-static int only_rows(const struct look *l)
+// The output of rank 3 with a batch of 1, the single one or one beside the
+// prototypes of masks, which each row ends with so many weights of; or -1.
+static int only_rows(const struct look *l, int64_t *out_weights)
 {
-    return l->f->n_out == 1 && l->shapes[0].ndim == 3 && l->shapes[0].dim[0] == 1 ? 0 : -1;
+    *out_weights = 0;
+    if (l->f->n_out < 1 || l->f->n_out > 2) return -1;
+    const int i = l->f->n_out == 2 && l->shapes[0].ndim == 4;
+    if (l->shapes[i].ndim != 3 || l->shapes[i].dim[0] != 1) return -1;
+    if (l->f->n_out == 1) return i;
+    const struct reel_shape *masks = &l->shapes[1 - i];
+    if (masks->ndim != 4 || masks->dim[0] != 1 || masks->dim[2] * 4 != l->h || masks->dim[3] * 4 != l->w) return -1;
+    *out_weights = masks->dim[1];
+    return i;
+}
+
+static bool meta_is(const struct look *l, const char *key, const char *value)
+{
+    const char *is = l->f->meta ? l->f->meta(l->f->user, key) : NULL;
+    return is && !strcmp(is, value);
+}
+
+// Points of an object as a pose export says ("[21, 3]"), else a body's.
+static void take_points(const struct look *l)
+{
+    const char *shape = l->f->meta ? l->f->meta(l->f->user, "kpt_shape") : NULL;
+    int n = 17, floats = 3;
+    if (shape && (sscanf(shape, " [%d , %d", &n, &floats) != 2 || n < 0 || n > 4096 || floats < 2 || floats > 3))
+        n = 17, floats = 3;
+    l->m->points = n, l->m->point_floats = floats;
+}
+
+static void say_masks(const struct look *l, int64_t weights)
+{
+    if (weights) snprintf(l->m->how_output, sizeof l->m->how_output, "boxes; the masks of objects are not made");
 }
 
 static bool is_ssd(const struct look *l)
@@ -130,8 +160,11 @@ static bool is_retinaface(const struct look *l)
 
 static bool one_output(const struct look *l, int64_t classes)
 {
-    if (classes < 1) return false;
-    l->m->head_output[0] = 0;
+    if (classes < 1 || classes > 1 << 20) return false;
+    int64_t weights;
+    const int i = only_rows(l, &weights);
+    l->m->head_output[0] = i < 0 ? 0 : i;
+    say_masks(l, weights);
     l->m->n_head_outputs = 1;
     l->m->classes = (int)classes;
     return true;
@@ -139,8 +172,9 @@ static bool one_output(const struct look *l, int64_t classes)
 
 static bool is_yolox(const struct look *l)
 {
-    int i = only_rows(l);
-    if (i < 0 || l->shapes[i].dim[1] != grid_cells(l->w, l->h)) return false;
+    int64_t weights;
+    int i = only_rows(l, &weights);
+    if (i < 0 || weights || l->shapes[i].dim[1] != grid_cells(l->w, l->h)) return false;
     // Boxes decoded inside the graph need an exponential for their sizes.
     l->m->decoded = model_has_op(l->f->graph, "Exp");
     return one_output(l, last_dim(&l->shapes[i]) - 5);
@@ -148,18 +182,21 @@ static bool is_yolox(const struct look *l)
 
 static bool is_yolov5(const struct look *l)
 {
-    int i = only_rows(l);
-    return i >= 0 && l->shapes[i].dim[1] == 3 * grid_cells(l->w, l->h) && one_output(l, last_dim(&l->shapes[i]) - 5);
+    int64_t weights;
+    int i = only_rows(l, &weights);
+    return i >= 0 && l->shapes[i].dim[1] == 3 * grid_cells(l->w, l->h) &&
+           one_output(l, last_dim(&l->shapes[i]) - 5 - weights);
 }
 
 static bool is_yolov8(const struct look *l)
 {
-    int i = only_rows(l);
+    int64_t weights;
+    int i = only_rows(l, &weights);
     if (i < 0 || l->shapes[i].dim[2] != grid_cells(l->w, l->h)) return false;
-    // A pose export's rows end with 17 points of three numbers.
-    const char *task = l->f->meta ? l->f->meta(l->f->user, "task") : NULL;
-    int points = task && !strcmp(task, "pose") ? 3 * REEL_OBJECT_POINTS : 0;
-    return one_output(l, l->shapes[i].dim[1] - 4 - points);
+    if (meta_is(l, "task", "pose")) take_points(l);
+    l->m->turned = meta_is(l, "task", "obb");
+    if (l->m->turned) snprintf(l->m->how_output, sizeof l->m->how_output, "upright boxes around the turned ones");
+    return one_output(l, l->shapes[i].dim[1] - 4 - weights - l->m->points * l->m->point_floats - l->m->turned);
 }
 
 static bool is_fastestdet(const struct look *l)
@@ -174,11 +211,124 @@ static bool is_fastestdet(const struct look *l)
 
 static bool is_finished(const struct look *l)
 {
-    if (l->f->n_out != 1) return false;
-    const struct reel_shape *s = &l->shapes[0];
-    int64_t columns = last_dim(s), rows = s->ndim >= 2 ? s->dim[s->ndim - 2] : -1;
-    if (s->ndim != 2 && s->ndim != 3) return false;
-    return (columns == 6 || columns == 7) && rows <= 4096 && one_output(l, 1);
+    int64_t weights;
+    const int i = only_rows(l, &weights);
+    if (i < 0 && (l->f->n_out != 1 || l->shapes[0].ndim != 2)) return false;
+    const struct reel_shape *s = &l->shapes[i < 0 ? 0 : i];
+    int64_t columns = last_dim(s), rows = s->dim[s->ndim - 2];
+    if (rows > 4096 || meta_is(l, "task", "obb")) return false;
+    if (meta_is(l, "end2end", "True") && meta_is(l, "task", "pose")) {
+        take_points(l);
+        return columns == 6 + l->m->points * l->m->point_floats && one_output(l, 1);
+    }
+    return (columns == 6 || (columns == 7 && !weights) || (weights && columns == 6 + weights)) && one_output(l, 1);
+}
+
+// ---- queries ------------------------------------------------------------------
+
+static int output_like(const struct look *l, const char *const *names)
+{
+    for (int i = 0; i < l->f->n_out; i++)
+        for (const char *const *name = names; *name; name++)
+            if (!strcmp(l->f->out[i].name, *name)) return i;
+    return -1;
+}
+
+// Class scores (1, N, ..) and boxes (1, N, 4), by their names or as the only outputs.
+static bool scores_and_boxes(const struct look *l, int *out_scores, int *out_boxes)
+{
+    static const char *const score_names[] = {"logits", "pred_logits", "labels", "scores", NULL}, *const box_names[] = {
+                                                                                                      "pred_boxes",
+                                                                                                      "dets", "boxes",
+                                                                                                      NULL};
+    int scores = output_like(l, score_names), boxes = output_like(l, box_names);
+    if (scores < 0 || boxes < 0) {
+        if (l->f->n_out != 2) return false;
+        boxes = last_dim(&l->shapes[1]) == 4, scores = 1 - boxes;
+    }
+    const struct reel_shape *s = &l->shapes[scores], *b = &l->shapes[boxes];
+    if (s->ndim != 3 || b->ndim != 3 || s->dim[0] != 1 || b->dim[0] != 1 || b->dim[2] != 4) return false;
+    if (s->dim[1] != b->dim[1] || s->dim[2] < 1 || s->dim[2] > 1 << 20) return false;
+    *out_scores = scores, *out_boxes = boxes;
+    return true;
+}
+
+static bool take_queries(const struct look *l, int none)
+{
+    int scores, boxes;
+    if (!scores_and_boxes(l, &scores, &boxes) || l->shapes[scores].dim[2] <= none) return false;
+    const char *op = model_last_op(l->f->graph, l->f->out[scores].name);
+    l->m->head_output[0] = scores, l->m->head_output[1] = boxes;
+    l->m->n_head_outputs = 2;
+    l->m->classes = (int)l->shapes[scores].dim[2] - none;
+    l->m->decoded = !strcmp(op, "Sigmoid") || !strcmp(op, "Softmax");
+    return true;
+}
+
+static bool is_detr(const struct look *l)
+{
+    return take_queries(l, 1);
+}
+
+static bool is_rtdetr(const struct look *l)
+{
+    if (take_queries(l, 0)) return true;
+    const struct reel_shape *s = &l->shapes[0]; // rows of a box and its scores
+    if (l->f->n_out != 1 || s->ndim != 3 || s->dim[0] != 1) return false;
+    l->m->decoded = true;
+    return one_output(l, s->dim[2] - 4);
+}
+
+static bool is_yolo_nas(const struct look *l)
+{
+    int scores, boxes;
+    if (!scores_and_boxes(l, &scores, &boxes)) return false;
+    l->m->head_output[0] = boxes, l->m->head_output[1] = scores;
+    l->m->n_head_outputs = 2;
+    l->m->classes = (int)l->shapes[scores].dim[2];
+    return true;
+}
+
+// (N, 4) or (1, N, 4) and twice (N) or (1, N), by the names that exports have.
+static bool is_lists(const struct look *l)
+{
+    static const char *const names[3][5] = {{"boxes", "detection_boxes", "detection_boxes:0", NULL},
+                                            {"labels", "detection_classes", "detection_classes:0", "classes", NULL},
+                                            {"scores", "detection_scores", "detection_scores:0", NULL}};
+    for (int k = 0; k < 3; k++) {
+        const int i = output_like(l, names[k]), rank = i < 0 ? 0 : l->shapes[i].ndim - (k == 0);
+        if (rank != 1 && rank != 2) return false;
+        if (k == 0 && last_dim(&l->shapes[i]) != 4) return false;
+        l->m->head_output[k] = i;
+    }
+    l->m->n_head_outputs = 3;
+    l->m->classes = 1;
+    l->m->decoded = strncmp(l->f->out[l->m->head_output[0]].name, "detection", 9) != 0;
+    return true;
+}
+
+// Which of those it is: DETR and kin have some hundred queries, of the first with a
+// hundred or less each scored by softmax; a cell of each grid is YOLO-NAS's.
+static enum model_head guess_queries(const struct look *l)
+{
+    static const char *const names[] = {"pred_logits", "logits", "dets", "pred_boxes", NULL};
+    int scores, boxes;
+    if (is_lists(l)) return MODEL_HEAD_LISTS;
+    if (l->f->n_out == 1 && l->shapes[0].ndim == 3) {
+        const char *told = l->f->meta ? l->f->meta(l->f->user, "description") : NULL;
+        const int64_t rows = l->shapes[0].dim[1], columns = l->shapes[0].dim[2];
+        const bool ours = told ? strstr(told, "RT-DETR") != NULL : rows == 300 && columns > 7;
+        if (ours && !meta_is(l, "end2end", "True") && columns != grid_cells(l->w, l->h) && is_rtdetr(l))
+            return MODEL_HEAD_RTDETR;
+    }
+    if (!scores_and_boxes(l, &scores, &boxes)) return MODEL_HEAD_NONE;
+    const int64_t n = l->shapes[scores].dim[1];
+    const char *op = model_last_op(l->f->graph, l->f->out[scores].name);
+    if (n == grid_cells(l->w, l->h)) return is_yolo_nas(l) ? MODEL_HEAD_YOLO_NAS : MODEL_HEAD_NONE;
+    if (output_like(l, names) < 0 && (n % 100 || n > 1000)) return MODEL_HEAD_NONE;
+    const bool softmax = !strcmp(op, "Softmax") || (n < 300 && strcmp(op, "Sigmoid"));
+    if (softmax && is_detr(l)) return MODEL_HEAD_DETR;
+    return is_rtdetr(l) ? MODEL_HEAD_RTDETR : MODEL_HEAD_NONE;
 }
 
 static bool (*const head_looks[MODEL_HEADS])(const struct look *) = {
@@ -190,13 +340,32 @@ static bool (*const head_looks[MODEL_HEADS])(const struct look *) = {
     [MODEL_HEAD_YOLOV8] = is_yolov8,
     [MODEL_HEAD_RETINAFACE] = is_retinaface,
     [MODEL_HEAD_FASTESTDET] = is_fastestdet,
+    [MODEL_HEAD_DETR] = is_detr,
+    [MODEL_HEAD_RTDETR] = is_rtdetr,
+    [MODEL_HEAD_YOLO_NAS] = is_yolo_nas,
+    [MODEL_HEAD_LISTS] = is_lists,
     [MODEL_HEAD_NMS] = is_finished,
 };
 
+static void forget_head(struct model *m)
+{
+    m->points = m->point_floats = m->classes = m->n_head_outputs = 0;
+    m->turned = m->decoded = false;
+    *m->how_output = 0;
+}
+
 static enum model_head guess_head(const struct look *l)
 {
-    for (int h = MODEL_HEAD_NONE + 1; h < MODEL_HEADS; h++)
-        if (head_looks[h](l)) return (enum model_head)h;
+    const enum model_head queries = guess_queries(l);
+    if (queries != MODEL_HEAD_NONE) return queries;
+    static const enum model_head others[] = {MODEL_HEAD_SSD,        MODEL_HEAD_YUNET,  MODEL_HEAD_YUNET_2021,
+                                             MODEL_HEAD_YOLOX,      MODEL_HEAD_YOLOV5, MODEL_HEAD_YOLOV8,
+                                             MODEL_HEAD_RETINAFACE, MODEL_HEAD_NMS,    MODEL_HEAD_FASTESTDET};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        forget_head(l->m);
+        if (head_looks[others[i]](l)) return others[i];
+    }
+    forget_head(l->m);
     return MODEL_HEAD_NONE;
 }
 
@@ -413,6 +582,10 @@ static const struct values by_head[MODEL_HEADS] = {
     [MODEL_HEAD_YOLOV8] = {false, PLAIN, 1, 0, "usual for YOLOv8: RGB 0..1"},
     [MODEL_HEAD_RETINAFACE] = {true, CAFFE, 255, 0, "usual for RetinaFace: BGR 0..255 less (104, 117, 123)"},
     [MODEL_HEAD_FASTESTDET] = {true, PLAIN, 1, 0, "usual for FastestDet: BGR 0..1"},
+    [MODEL_HEAD_DETR] = {false, IMAGENET, 1, 0, "usual for DETR: RGB less ImageNet's mean"},
+    [MODEL_HEAD_RTDETR] = {false, PLAIN, 1, 0, "usual for RT-DETR: RGB 0..1"},
+    [MODEL_HEAD_YOLO_NAS] = {false, PLAIN, 1, 0, "usual for YOLO-NAS: RGB 0..1"},
+    [MODEL_HEAD_LISTS] = {false, PLAIN, 1, 0, "usual for detectors with suppression inside: RGB 0..1"},
     [MODEL_HEAD_NMS] = {false, PLAIN, 1, 0, "usual for YOLO exports with suppression inside: RGB 0..1"},
 };
 
@@ -548,8 +721,9 @@ static enum reel_err settle_input(const struct look *l, const struct reel_settin
     if (s->io.channels == SET_CHANNELS_Y && in->channels != 1)
         return reel_fail(REEL_ERR_CONFIG, "could not use io.channels \"y\": the model takes 3 channels");
     if (!by_metadata(l, v) && !by_first_node(l, v)) {
-        if (l->m->head)
-            *v = by_head[l->m->head];
+        if (l->m->head) // RF-DETR names its boxes so
+            *v = by_head[l->m->head == MODEL_HEAD_RTDETR && find_output(l->f, "dets") >= 0 ? MODEL_HEAD_DETR
+                                                                                           : l->m->head];
         else if (!by_producer(l, v))
             by_task(l, v);
     }
@@ -643,7 +817,7 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
     // Feature pyramids of stride 32 that the graph alone does not show.
     if (m->head && in->size_multiple < 32) in->size_multiple = 32;
     bool yolo = m->head == MODEL_HEAD_YOLOX || m->head == MODEL_HEAD_YOLOV5 || m->head == MODEL_HEAD_YOLOV8 ||
-                m->head == MODEL_HEAD_NMS;
+                m->head == MODEL_HEAD_NMS || m->head == MODEL_HEAD_RTDETR || m->head == MODEL_HEAD_YOLO_NAS;
     if (yolo && !in->width && !in->height) in->width = in->height = 640; // what they are trained at
     if (m->task == REEL_TASK_CLASSIFY && !in->width && !in->height) in->width = in->height = 224;
     bool any = !in->width || !in->height;
@@ -662,6 +836,8 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
         in->fit = stated[s->io.resize];
     else if (picture)
         in->fit = MODEL_TILES;
+    else if (m->head == MODEL_HEAD_DETR || m->head == MODEL_HEAD_RTDETR)
+        in->fit = MODEL_STRETCH; // as they are trained
     else if (m->task == REEL_TASK_CLASSIFY)
         in->fit = MODEL_CROP;
     else

@@ -217,7 +217,9 @@ static enum reel_err put_tensors(struct jsonl *s, const struct results *r)
                 put(s, "null");
         }
         put(s, "]}");
-        at += t.bytes;
+        at += t.bytes; // at most what is left: the padding of the last one may be missing
+        const uint32_t pad = (8 - t.bytes % 8) % 8, left = r->head.bytes - at;
+        at += pad < left ? pad : left;
     }
     put(s, "]");
     return REEL_OK;

@@ -63,8 +63,11 @@ static enum reel_err put_objects(struct task *task, struct task_frame *frame, co
         const struct head_box *b = &list->box[i];
         boxes[i] = (struct nms_box){b->x1, b->y1, b->x2, b->y2, b->score, b->class_id, i};
     }
-    // Finished boxes have been through it: only sorted here.
-    float iou = task->model->head == MODEL_HEAD_NMS ? 1.0f : (float)s->detect.iou;
+    // Finished boxes have been through it, and queries know of each other: only sorted here.
+    const enum model_head head = task->model->head;
+    const bool apart =
+        head == MODEL_HEAD_NMS || head == MODEL_HEAD_LISTS || head == MODEL_HEAD_DETR || head == MODEL_HEAD_RTDETR;
+    float iou = apart ? 1.0f : (float)s->detect.iou;
     int n = list->n;
     err = sort_out(nms, boxes, &n, iou, s->detect.max_objects);
     if (err) goto done;
@@ -83,6 +86,9 @@ static struct head_params params_of(const struct task *task)
     return (struct head_params){.head = m->head,
                                 .classes = m->classes,
                                 .decoded = m->decoded,
+                                .points = m->points,
+                                .point_floats = m->point_floats,
+                                .turned = m->turned,
                                 .net_w = task->view.net_w,
                                 .net_h = task->view.net_h,
                                 .score = (float)task->settings->detect.score};

@@ -12,14 +12,16 @@ enum reel_err head_layout_init(const struct head_params *p, const struct reel_sh
                                struct head_layout *l)
 {
     static const int wanted[MODEL_HEADS] = {
-        [MODEL_HEAD_SSD] = 2,        [MODEL_HEAD_YUNET] = 12,     [MODEL_HEAD_YUNET_2021] = 3,
-        [MODEL_HEAD_RETINAFACE] = 3, [MODEL_HEAD_YOLOX] = 1,      [MODEL_HEAD_YOLOV5] = 1,
-        [MODEL_HEAD_YOLOV8] = 1,     [MODEL_HEAD_FASTESTDET] = 1, [MODEL_HEAD_NMS] = 1};
-    if ((unsigned)p->head >= MODEL_HEADS || n_out != wanted[p->head] || n_out == 0)
+        [MODEL_HEAD_SSD] = 2,   [MODEL_HEAD_YUNET] = 12, [MODEL_HEAD_YUNET_2021] = 3, [MODEL_HEAD_RETINAFACE] = 3,
+        [MODEL_HEAD_YOLOX] = 1, [MODEL_HEAD_YOLOV5] = 1, [MODEL_HEAD_YOLOV8] = 1,     [MODEL_HEAD_FASTESTDET] = 1,
+        [MODEL_HEAD_NMS] = 1,   [MODEL_HEAD_DETR] = 2,   [MODEL_HEAD_RTDETR] = 2,     [MODEL_HEAD_YOLO_NAS] = 2,
+        [MODEL_HEAD_LISTS] = 3};
+    const bool rows = p->head == MODEL_HEAD_RTDETR && n_out == 1; // boxes and scores side by side
+    if ((unsigned)p->head >= MODEL_HEADS || (n_out != wanted[p->head] && !rows) || n_out == 0)
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not read detections of head \"%s\": %d outputs",
                          model_head_name(p->head), n_out);
     *l = (struct head_layout){0};
-    enum reel_err err = head_lay_out(p, shape, l);
+    enum reel_err err = head_lay_out(p, shape, n_out, l);
     if (err) return err;
     for (int g = 0; g < l->n_groups; g++) {
         l->group[g].first = l->cells;

@@ -28,7 +28,9 @@ struct head_list {
 struct head_params {
     enum model_head head;
     int classes;
-    bool decoded; // YOLOX, SSD: boxes, not offsets from cells or priors
+    bool decoded;             // as in struct model
+    int points, point_floats; // likewise
+    bool turned;
     int net_w, net_h;
     float score; // boxes below are left out
 };
@@ -67,6 +69,7 @@ struct head_layout {
     int cols; // FastestDet: cells of a line
     enum gpu_pick_score score;
     struct gpu_pick_term a, b;
+    bool logits; // the terms are none to hold against a threshold
 };
 // Errors: UNSUPPORTED, as head_decode().
 enum reel_err head_layout_init(const struct head_params *params, const struct reel_shape *const *shape, int n_out,

@@ -17,7 +17,7 @@ struct head_cell {
 
 // Fills groups, score and terms; out is zeroed, shape has as many as the family
 // wants. Errors: UNSUPPORTED.
-enum reel_err head_lay_out(const struct head_params *params, const struct reel_shape *const *shape,
+enum reel_err head_lay_out(const struct head_params *params, const struct reel_shape *const *shape, int n_out,
                            struct head_layout *out);
 // Appends the cell's box, when its score passes. Errors: NOMEM.
 enum reel_err head_read_cell(const struct head_params *params, const struct head_layout *layout, int group,

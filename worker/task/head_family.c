@@ -370,12 +370,12 @@ static enum reel_err lay_yolo_rows(const struct head_params *p, const struct ree
 {
     int64_t n, cols;
     float x, y, s;
-    if (!as_rows(shape, &n, &cols) || cols < 6) return head_bad_shape(p->head, shape);
+    if (!as_rows(shape, &n, &cols) || p->classes < 1 || cols < 5 + p->classes) return head_bad_shape(p->head, shape);
     if (has_grid(p) && ((n > 0 && !grid_of(p, n - 1, &x, &y, &s)) || grid_of(p, n, &x, &y, &s)))
         return head_bad_shape(p->head, shape);
     add_rows(&l->group[0], 0, n, cols);
     l->n_groups = 1;
-    score_of(l, GPU_PICK_PRODUCT, TERM(0, 4, 1), TERM(0, 5, (int)cols - 5));
+    score_of(l, GPU_PICK_PRODUCT, TERM(0, 4, 1), TERM(0, 5, p->classes));
     return REEL_OK;
 }
 
@@ -394,11 +394,12 @@ static enum reel_err read_yolo_row(const struct head_params *p, int classes, con
     return ok ? REEL_OK : no_memory();
 }
 
-// ---- YOLOv8: (4 + classes [+ 3 per keypoint], N), in network pixels ------------
+// ---- YOLOv8: (4 + classes [+ 2 or 3 per keypoint, or an angle, or others], N), in network pixels
 
 static enum reel_err lay_yolov8(const struct head_params *p, const struct reel_shape *shape, struct head_layout *l)
 {
-    if (shape->ndim != 3 || shape->dim[0] != 1 || shape->dim[1] < 4 + p->classes || p->classes < 1)
+    const int behind = p->points * p->point_floats + p->turned;
+    if (shape->ndim != 3 || shape->dim[0] != 1 || p->classes < 1 || shape->dim[1] < 4 + p->classes + behind)
         return head_bad_shape(p->head, shape);
     add_planes(&l->group[0], 0, shape->dim[2], shape->dim[1]);
     l->n_groups = 1;
@@ -406,19 +407,26 @@ static enum reel_err lay_yolov8(const struct head_params *p, const struct reel_s
     return REEL_OK;
 }
 
-static enum reel_err read_yolov8(const struct head_params *p, int channels, const struct head_cell *cell,
-                                 struct head_list *list)
+// Points from channel `at` of part 0 on.
+static void add_points(const struct head_params *p, const struct head_cell *cell, int at, struct head_box *box)
 {
-    int points = (channels - 4 - p->classes) / 3, c = best_class(cell, 0, 4, p->classes);
-    float score = of(cell, 0, 4 + c);
+    for (int k = 0; k < p->points; k++, at += p->point_floats)
+        add_point(box, of(cell, 0, at), of(cell, 0, at + 1), p->point_floats > 2 ? of(cell, 0, at + 2) : 1);
+}
+
+static enum reel_err read_yolov8(const struct head_params *p, const struct head_cell *cell, struct head_list *list)
+{
+    int c = best_class(cell, 0, 4, p->classes), behind = 4 + p->classes;
+    float score = of(cell, 0, 4 + c), w = of(cell, 0, 2), h = of(cell, 0, 3);
     if (!(score >= p->score)) return REEL_OK;
-    struct head_box *box;
-    if (!add_center(list, of(cell, 0, 0), of(cell, 0, 1), of(cell, 0, 2), of(cell, 0, 3), score, c, &box))
-        return no_memory();
-    for (int k = 0; k < points; k++) {
-        int at = 4 + p->classes + 3 * k;
-        add_point(box, of(cell, 0, at), of(cell, 0, at + 1), of(cell, 0, at + 2));
+    if (p->turned) { // the upright box around it
+        float cosine = fabsf(cosf(of(cell, 0, behind))), sine = fabsf(sinf(of(cell, 0, behind)));
+        float wide = w * cosine + h * sine;
+        h = w * sine + h * cosine, w = wide;
     }
+    struct head_box *box;
+    if (!add_center(list, of(cell, 0, 0), of(cell, 0, 1), w, h, score, c, &box)) return no_memory();
+    add_points(p, cell, behind, box);
     return REEL_OK;
 }
 
@@ -454,13 +462,14 @@ static enum reel_err read_fastestdet(const struct head_params *p, const struct h
 }
 
 // ---- rows of finished boxes ----------------------------------------------------
-// (N, 6): x1 y1 x2 y2 score class (YOLOv10); (N, 7): picture x1 y1 x2 y2 class
-// score (YOLOv7, end to end).
+// (N, 6): x1 y1 x2 y2 score class (YOLOv10), with points or others behind (YOLO26);
+// (N, 7): picture x1 y1 x2 y2 class score (YOLOv7, end to end).
 
 static enum reel_err lay_finished(const struct head_params *p, const struct reel_shape *shape, struct head_layout *l)
 {
     int64_t n, cols;
-    if (!as_rows(shape, &n, &cols) || (cols != 6 && cols != 7)) return head_bad_shape(p->head, shape);
+    if (!as_rows(shape, &n, &cols) || cols < 6 || cols < 6 + p->points * p->point_floats)
+        return head_bad_shape(p->head, shape);
     add_rows(&l->group[0], 0, n, cols);
     l->n_groups = 1;
     score_of(l, GPU_PICK_ONE, TERM(0, cols == 7 ? 6 : 4, 1), NO_TERM);
@@ -474,12 +483,114 @@ static enum reel_err read_finished(const struct head_params *p, int cols, const 
     float score = cols == 7 ? v[5] : v[4], class_id = cols == 7 ? v[4] : v[5];
     if (!(score >= p->score) || !(class_id >= 0 && class_id < 1e6f)) return REEL_OK;
     struct head_box *box;
-    return add_corners(list, v[0], v[1], v[2], v[3], score, (int)class_id, &box) ? REEL_OK : no_memory();
+    if (!add_corners(list, v[0], v[1], v[2], v[3], score, (int)class_id, &box)) return no_memory();
+    add_points(p, cell, 6, box);
+    return REEL_OK;
+}
+
+// ---- DETR and kin: class scores (N, classes) and boxes (N, 4) cx cy w h in 0..1 ------
+// DETR: softmax over the classes and, as the last one, none (Carion et al. 2020,
+// section 3.1). RT-DETR, Deformable DETR, DINO: each class by its own sigmoid; also as
+// rows of a box and its scores.
+
+static enum reel_err lay_queries(const struct head_params *p, const struct reel_shape *const *shape, int n_out,
+                                 struct head_layout *l)
+{
+    const int none = p->head == MODEL_HEAD_DETR, box = n_out == 1 ? 4 : 0;
+    int64_t n, cols, n_boxes, four;
+    if (!as_rows(shape[0], &n, &cols) || cols != box + p->classes + none || p->classes < 1)
+        return head_bad_shape(p->head, shape[0]);
+    add_rows(&l->group[0], 0, n, cols);
+    if (n_out > 1) {
+        if (!as_rows(shape[1], &n_boxes, &four) || four != 4 || n_boxes != n) return head_bad_shape(p->head, shape[1]);
+        add_rows(&l->group[0], 1, n, 4);
+    }
+    l->n_groups = 1;
+    l->logits = !p->decoded;
+    score_of(l, GPU_PICK_ONE, TERM(0, box, p->classes), NO_TERM);
+    return REEL_OK;
+}
+
+static float softmax_of(const float *v, int n, int which)
+{
+    float sum = 0;
+    for (int i = 0; i < n; i++) sum += expf(v[i] - v[which]);
+    return 1 / sum;
+}
+
+static enum reel_err read_query(const struct head_params *p, const struct head_layout *l, const struct head_cell *cell,
+                                struct head_list *list)
+{
+    const float *scores = cell->v[0] + l->a.from, *b = l->group[0].n_parts > 1 ? cell->v[1] : cell->v[0];
+    int c = best_of(scores, p->classes, 1);
+    float score = p->decoded                   ? scores[c]
+                  : p->head == MODEL_HEAD_DETR ? softmax_of(scores, p->classes + 1, c)
+                                               : sigmoid(scores[c]);
+    float w = (float)p->net_w, h = (float)p->net_h;
+    if (!(score >= p->score)) return REEL_OK;
+    struct head_box *box;
+    return add_center(list, b[0] * w, b[1] * h, b[2] * w, b[3] * h, score, c, &box) ? REEL_OK : no_memory();
+}
+
+// ---- YOLO-NAS: boxes (N, 4) x1 y1 x2 y2 in network pixels, scores (N, classes) -----
+
+static enum reel_err lay_yolo_nas(const struct head_params *p, const struct reel_shape *const *shape,
+                                  struct head_layout *l)
+{
+    int64_t n, cols, n_boxes, four;
+    if (!as_rows(shape[0], &n_boxes, &four) || four != 4) return head_bad_shape(p->head, shape[0]);
+    if (!as_rows(shape[1], &n, &cols) || cols != p->classes || n != n_boxes) return head_bad_shape(p->head, shape[1]);
+    add_rows(&l->group[0], 0, n, 4);
+    add_rows(&l->group[0], 1, n, cols);
+    l->n_groups = 1;
+    score_of(l, GPU_PICK_ONE, TERM(1, 0, p->classes), NO_TERM);
+    return REEL_OK;
+}
+
+static enum reel_err read_yolo_nas(const struct head_params *p, const struct head_cell *cell, struct head_list *list)
+{
+    const float *b = cell->v[0];
+    int c = best_class(cell, 1, 0, p->classes);
+    float score = of(cell, 1, c);
+    if (!(score >= p->score)) return REEL_OK;
+    struct head_box *box;
+    return add_corners(list, b[0], b[1], b[2], b[3], score, c, &box) ? REEL_OK : no_memory();
+}
+
+// ---- lists: boxes (N, 4), labels (N), scores (N) of what was found -----------------
+// x1 y1 x2 y2 in network pixels (torchvision, RT-DETR as it is deployed); else
+// y1 x1 y2 x2 in 0..1 (TensorFlow's detection API).
+
+static enum reel_err lay_lists(const struct head_params *p, const struct reel_shape *const *shape,
+                               struct head_layout *l)
+{
+    int64_t n, four;
+    if (!as_rows(shape[0], &n, &four) || four != 4) return head_bad_shape(p->head, shape[0]);
+    add_rows(&l->group[0], 0, n, 4);
+    for (int k = 1; k < 3; k++) {
+        if (reel_shape_count(shape[k]) != n) return head_bad_shape(p->head, shape[k]);
+        add_rows(&l->group[0], k, n, 1);
+    }
+    l->n_groups = 1;
+    score_of(l, GPU_PICK_ONE, TERM(2, 0, 1), NO_TERM);
+    return REEL_OK;
+}
+
+static enum reel_err read_list(const struct head_params *p, const struct head_cell *cell, struct head_list *list)
+{
+    const float *b = cell->v[0], class_id = of(cell, 1, 0), score = of(cell, 2, 0);
+    float w = (float)p->net_w, h = (float)p->net_h;
+    if (!(score >= p->score) || !(class_id >= 0 && class_id < 1e6f)) return REEL_OK;
+    struct head_box *box;
+    bool ok = p->decoded ? add_corners(list, b[0], b[1], b[2], b[3], score, (int)class_id, &box)
+                         : add_corners(list, b[1] * w, b[0] * h, b[3] * w, b[2] * h, score, (int)class_id, &box);
+    return ok ? REEL_OK : no_memory();
 }
 
 // ---- all of them -----------------------------------------------------------------
 
-enum reel_err head_lay_out(const struct head_params *p, const struct reel_shape *const *shape, struct head_layout *l)
+enum reel_err head_lay_out(const struct head_params *p, const struct reel_shape *const *shape, int n_out,
+                           struct head_layout *l)
 {
     switch (p->head) {
     case MODEL_HEAD_SSD:
@@ -497,6 +608,13 @@ enum reel_err head_lay_out(const struct head_params *p, const struct reel_shape 
         return lay_retinaface(p, shape, l);
     case MODEL_HEAD_FASTESTDET:
         return lay_fastestdet(p, shape[0], l);
+    case MODEL_HEAD_DETR:
+    case MODEL_HEAD_RTDETR:
+        return lay_queries(p, shape, n_out, l);
+    case MODEL_HEAD_YOLO_NAS:
+        return lay_yolo_nas(p, shape, l);
+    case MODEL_HEAD_LISTS:
+        return lay_lists(p, shape, l);
     default:
         return lay_finished(p, shape[0], l);
     }
@@ -516,11 +634,18 @@ enum reel_err head_read_cell(const struct head_params *p, const struct head_layo
     case MODEL_HEAD_YOLOV5:
         return read_yolo_row(p, l->b.n, cell, list);
     case MODEL_HEAD_YOLOV8:
-        return read_yolov8(p, l->row, cell, list);
+        return read_yolov8(p, cell, list);
     case MODEL_HEAD_RETINAFACE:
         return read_retinaface(p, cell, list);
     case MODEL_HEAD_FASTESTDET:
         return read_fastestdet(p, l, cell, list);
+    case MODEL_HEAD_DETR:
+    case MODEL_HEAD_RTDETR:
+        return read_query(p, l, cell, list);
+    case MODEL_HEAD_YOLO_NAS:
+        return read_yolo_nas(p, cell, list);
+    case MODEL_HEAD_LISTS:
+        return read_list(p, cell, list);
     default:
         return read_finished(p, l->row, cell, list);
     }

@@ -315,6 +315,36 @@ static void jsonl_classes_and_labels(void)
     lab_fini(&l);
 }
 
+// Behind a tensor of an odd number of floats the next one begins at a multiple of eight bytes.
+static void jsonl_tensors(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_JSONL, "a.jsonl");
+    struct {
+        struct reel_results head;
+        struct reel_result_tensor one;
+        float v[2];
+        struct reel_result_tensor two;
+        float w[2];
+    } a = {.head = {.task = REEL_TASK_TENSOR, .count = 2, .bytes = sizeof a - sizeof a.head},
+           .one = {.name = "n", .ndim = 1, .bytes = 4, .dim = {1}},
+           .v = {3, 0},
+           .two = {.name = "m", .ndim = 2, .bytes = 8, .dim = {1, 2}},
+           .w = {0.5f, NAN}};
+    struct reel_media media = lab_media(64, 48, LAB_YUV420);
+    CHECK_INT(lab_prove(&l, REEL_TASK_TENSOR, &media, 1, sizeof a), REEL_OK);
+    CHECK_INT(lab_open(&l, 0), REEL_OK);
+    CHECK_INT(lab_frame_with(&l, 0, 0, 0, &a, sizeof a), REEL_OK);
+    CHECK_INT(lab_commit(&l), REEL_OK);
+    struct reel_rec_muxed muxed;
+    CHECK_INT(lab_join(&l, &muxed), REEL_OK);
+    char *text = slurp(l.output);
+    CHECK_STR(text, "{\"frame\":0,\"pts\":0.0,\"tensors\":[{\"name\":\"n\",\"shape\":[1],\"data\":[3]},"
+                    "{\"name\":\"m\",\"shape\":[1,2],\"data\":[0.5,null]}]}\n");
+    free(text);
+    lab_fini(&l);
+}
+
 static void jsonl_masks(void)
 {
     struct lab l;
@@ -596,5 +626,6 @@ CHECK_MAIN({"frames_between", frames_between}, {"frames_between_unsaid", frames_
            {"md5_of_known_samples", md5_of_known_samples}, {"filled_in_frames", filled_in_frames},
            {"post_filter", post_filter}, {"keeping_filter", keeping_filter}, {"given_up", given_up},
            {"unwritable_folder", unwritable_folder}, {"disk_full", disk_full}, {"jsonl_objects", jsonl_objects},
-           {"jsonl_classes_and_labels", jsonl_classes_and_labels}, {"jsonl_masks", jsonl_masks},
-           {"boxes_on_video", boxes_on_video}, {"drawn_late", drawn_late}, {"images", images})
+           {"jsonl_classes_and_labels", jsonl_classes_and_labels}, {"jsonl_tensors", jsonl_tensors},
+           {"jsonl_masks", jsonl_masks}, {"boxes_on_video", boxes_on_video}, {"drawn_late", drawn_late},
+           {"images", images})

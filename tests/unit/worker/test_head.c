@@ -24,13 +24,24 @@ static float *at(struct reel_tensor *t, int64_t i)
     return (float *)t->data + i;
 }
 
+static int points, point_floats; // of the next decode()
+static bool turned;
+
 static enum reel_err decode(enum model_head head, int classes, int w, int h, bool decoded, struct reel_tensor *t, int n,
                             struct head_list *list)
 {
     const struct reel_tensor *out[12];
     for (int i = 0; i < n; i++) out[i] = &t[i];
-    struct head_params p = {
-        .head = head, .classes = classes, .decoded = decoded, .net_w = w, .net_h = h, .score = 0.3f};
+    struct head_params p = {.head = head,
+                            .classes = classes,
+                            .decoded = decoded,
+                            .net_w = w,
+                            .net_h = h,
+                            .score = 0.3f,
+                            .points = points,
+                            .point_floats = point_floats,
+                            .turned = turned};
+    points = point_floats = 0, turned = false;
     *list = (struct head_list){0};
     return head_decode(&p, out, n, list);
 }
@@ -76,6 +87,7 @@ static void yolov8(void)
     for (int k = 0; k < 4; k++) *at(&pose, k * 8400 + 5) = box[k];
     *at(&pose, 4 * 8400 + 5) = 0.7f;
     for (int k = 0; k < 51; k++) *at(&pose, (5 + k) * 8400 + 5) = (float)k;
+    points = 17, point_floats = 3;
     CHECK_INT(decode(MODEL_HEAD_YOLOV8, 1, 640, 640, false, &pose, 1, &list), REEL_OK);
     CHECK_INT(list.n, 1);
     CHECK_INT(list.box[0].n_points, 17);
@@ -83,7 +95,89 @@ static void yolov8(void)
     CHECK_NEAR(list.box[0].point[16].y, 49, 0);
     CHECK_NEAR(list.box[0].point[16].score, 50, 0);
     free(list.box);
+    points = 18, point_floats = 3; // more than there are
+    CHECK_INT(decode(MODEL_HEAD_YOLOV8, 1, 640, 640, false, &pose, 1, &list), REEL_ERR_UNSUPPORTED);
     reel_tensor_fini(&pose);
+}
+
+// What stands behind the scores: points of two numbers, an angle, the weights of masks.
+static void yolov8_others(void)
+{
+    struct reel_tensor t = TENSOR(3, 1, 11, 50);
+    const float cell[11] = {100, 80, 40, 20, 0.1f, 0.8f, 1.57079633f, 5, 6, 7, 8};
+    for (int k = 0; k < 11; k++) *at(&t, k * 50 + 3) = cell[k];
+    struct head_list list;
+    CHECK_INT(decode(MODEL_HEAD_YOLOV8, 2, 640, 640, false, &t, 1, &list), REEL_OK);
+    CHECK_BOX(list, 80, 70, 120, 90, 0.8, 1);
+    CHECK_INT(list.box[0].n_points, 0);
+    free(list.box);
+    turned = true; // by a right angle
+    CHECK_INT(decode(MODEL_HEAD_YOLOV8, 2, 640, 640, false, &t, 1, &list), REEL_OK);
+    CHECK_BOX(list, 90, 60, 110, 100, 0.8, 1);
+    free(list.box);
+    points = 2, point_floats = 2;
+    CHECK_INT(decode(MODEL_HEAD_YOLOV8, 2, 640, 640, false, &t, 1, &list), REEL_OK);
+    CHECK_INT(list.box[0].n_points, 2);
+    CHECK_NEAR(list.box[0].point[1].x, 6, 0);
+    CHECK_NEAR(list.box[0].point[1].y, 7, 0);
+    CHECK_NEAR(list.box[0].point[1].score, 1, 0);
+    free(list.box);
+    reel_tensor_fini(&t);
+}
+
+static void queries(void)
+{
+    struct reel_tensor t[2] = {TENSOR(3, 1, 100, 4), TENSOR(3, 1, 100, 4)};
+    const float middle[4] = {0.5f, 0.25f, 0.2f, 0.1f};
+    for (int i = 0; i < 100; i++) *at(&t[0], 4 * i + 3) = 9; // none
+    for (int k = 0; k < 4; k++) *at(&t[1], 4 * 7 + k) = middle[k];
+    float *logits = at(&t[0], 4 * 7);
+    logits[0] = 1, logits[1] = 3, logits[2] = 2, logits[3] = 2;
+    struct head_list list;
+    CHECK_INT(decode(MODEL_HEAD_DETR, 3, 640, 320, false, t, 2, &list), REEL_OK);
+    CHECK_BOX(list, 256, 64, 384, 96, exp(3) / (exp(1) + exp(3) + 2 * exp(2)), 1);
+    free(list.box);
+    CHECK_INT(decode(MODEL_HEAD_DETR, 4, 640, 320, false, t, 2, &list), REEL_ERR_UNSUPPORTED);
+    for (int i = 0; i < 400; i++) *at(&t[0], i) = -9;
+    *at(&t[0], 4 * 7 + 3) = 0.5f; // below the threshold as it stands with none of the others
+    CHECK_INT(decode(MODEL_HEAD_RTDETR, 4, 640, 320, false, t, 2, &list), REEL_OK);
+    CHECK_BOX(list, 256, 64, 384, 96, 1 / (1 + exp(-0.5)), 3);
+    free(list.box);
+    reel_tensor_fini(&t[0]);
+    t[0] = TENSOR(3, 1, 300, 9); // rows of a box and its scores
+    for (int k = 0; k < 4; k++) *at(&t[0], 9 * 299 + k) = middle[k];
+    *at(&t[0], 9 * 299 + 4 + 4) = 0.75f;
+    CHECK_INT(decode(MODEL_HEAD_RTDETR, 5, 640, 320, true, t, 1, &list), REEL_OK);
+    CHECK_BOX(list, 256, 64, 384, 96, 0.75, 4);
+    free(list.box);
+    reel_tensor_fini(&t[0]), reel_tensor_fini(&t[1]);
+}
+
+static void boxes_beside_scores(void)
+{
+    struct reel_tensor t[3] = {TENSOR(3, 1, 525, 4), TENSOR(3, 1, 525, 80)};
+    const float corners[4] = {10, 20, 30, 60};
+    for (int k = 0; k < 4; k++) *at(&t[0], 4 * 400 + k) = corners[k];
+    *at(&t[1], 80 * 400) = 0.625f; // class 0 is one like others
+    struct head_list list;
+    CHECK_INT(decode(MODEL_HEAD_YOLO_NAS, 80, 160, 160, false, t, 2, &list), REEL_OK);
+    CHECK_BOX(list, 10, 20, 30, 60, 0.625, 0);
+    free(list.box);
+    reel_tensor_fini(&t[0]), reel_tensor_fini(&t[1]);
+    t[0] = TENSOR(2, 5, 4), t[1] = TENSOR(1, 5), t[2] = TENSOR(1, 5);
+    for (int k = 0; k < 4; k++) *at(&t[0], 4 * 2 + k) = corners[k];
+    *at(&t[1], 2) = 17, *at(&t[2], 2) = 0.5f;
+    CHECK_INT(decode(MODEL_HEAD_LISTS, 1, 160, 160, true, t, 3, &list), REEL_OK);
+    CHECK_BOX(list, 10, 20, 30, 60, 0.5, 17);
+    free(list.box);
+    for (int k = 0; k < 4; k++) *at(&t[0], 4 * 2 + k) /= 100;
+    CHECK_INT(decode(MODEL_HEAD_LISTS, 1, 160, 80, false, t, 3, &list), REEL_OK);
+    CHECK_BOX(list, 32, 8, 96, 24, 0.5, 17);
+    free(list.box);
+    reel_tensor_fini(&t[1]);
+    t[1] = TENSOR(1, 4);
+    CHECK_INT(decode(MODEL_HEAD_LISTS, 1, 160, 80, false, t, 3, &list), REEL_ERR_UNSUPPORTED);
+    for (int i = 0; i < 3; i++) reel_tensor_fini(&t[i]);
 }
 
 static void yolox(void)
@@ -170,7 +264,7 @@ static void hostile_numbers(void)
     CHECK_INT(list.n, 0);
     free(list.box);
     for (int head = MODEL_HEAD_NONE; head < MODEL_HEADS; head++)
-        if (head != MODEL_HEAD_YOLOV5 && !(head == MODEL_HEAD_YOLOX)) {
+        if (head != MODEL_HEAD_YOLOV5 && head != MODEL_HEAD_YOLOX && head != MODEL_HEAD_NMS) {
             CHECK_INT(decode((enum model_head)head, 80, 640, 640, false, &t, 1, &list), REEL_ERR_UNSUPPORTED);
             free(list.box);
         }
@@ -251,6 +345,7 @@ static void from_picked_cells(void)
     struct reel_tensor t[HEAD_OUTPUTS] = {TENSOR(3, 1, 500, 85)};
     same_from_picked(p, t, 1);
     p.head = MODEL_HEAD_YOLOX;
+    p.classes = 6;
     t[0] = TENSOR(3, 1, 20 * 16 + 10 * 8 + 5 * 4, 11);
     same_from_picked(p, t, 1);
     p.decoded = true;
@@ -269,6 +364,12 @@ static void from_picked_cells(void)
     p.head = MODEL_HEAD_FASTESTDET;
     t[0] = TENSOR(4, 1, 5 + 6, 22, 31);
     same_from_picked(p, t, 1);
+    p.head = MODEL_HEAD_YOLO_NAS, p.classes = 1;
+    t[0] = TENSOR(3, 1, 420, 4), t[1] = TENSOR(3, 1, 420, 1);
+    same_from_picked(p, t, 2);
+    p.head = MODEL_HEAD_RTDETR, p.decoded = true;
+    t[0] = TENSOR(3, 1, 300, 1), t[1] = TENSOR(3, 1, 300, 4);
+    same_from_picked(p, t, 2);
     p.head = MODEL_HEAD_NMS;
     t[0] = TENSOR(3, 1, 300, 6);
     same_from_picked(p, t, 1);
@@ -294,7 +395,8 @@ static void from_picked_faces(void)
     same_from_picked(p, t, 3);
 }
 
-CHECK_MAIN({"head yolov5", yolov5}, {"head yolov8 and pose", yolov8}, {"head yolox", yolox},
+CHECK_MAIN({"head yolov5", yolov5}, {"head yolov8 and pose", yolov8}, {"head yolov8 and others", yolov8_others},
+           {"head queries", queries}, {"head boxes beside scores", boxes_beside_scores}, {"head yolox", yolox},
            {"head finished boxes", finished_boxes}, {"head ssd", ssd}, {"head ssd offsets", ssd_offsets},
            {"head hostile numbers", hostile_numbers}, {"head from picked cells", from_picked_cells},
            {"head from picked cells of faces", from_picked_faces})

@@ -179,6 +179,58 @@ static void yolo_families(void)
     CHECK(m.input.bgr);
 }
 
+static const char *meta_of_test(const void *user, const char *key)
+{
+    for (const char *const *pair = user; *pair; pair += 2)
+        if (!strcmp(*pair, key)) return pair[1];
+    return NULL;
+}
+#define META(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void check_head(struct fake f, int n_out, const char *const *meta, enum model_head head, int classes, int points)
+{
+    reset_settings();
+    struct model m;
+    char text[1024];
+    f.in[0] = IO("images", 4, 1, 3, 640, 640);
+    if (meta) f.facts.meta = meta_of_test, f.facts.user = meta;
+    CHECK_INT(guess_fake(&f, 1, n_out, &m, text, sizeof text), REEL_OK);
+    CHECK_MSG(m.head == head && m.classes == classes && m.points == points, "%s, %d classes, %d points: %s",
+              f.out[0].name, m.classes, m.points, text);
+}
+
+// Of outputs that are nearly alike: a wrong guess gives boxes all the same.
+static void other_detectors(void)
+{
+    struct fake hand = {.out = {IO("output0", 3, 1, 68, 8400)}}, turned = {.out = {IO("output0", 3, 1, 20, 8400)}};
+    check_head(hand, 1, META("task", "pose", "kpt_shape", "[21, 3]"), MODEL_HEAD_YOLOV8, 1, 21);
+    check_head(hand, 1, META("task", "pose", "kpt_shape", "[31, 2]"), MODEL_HEAD_YOLOV8, 2, 31);
+    check_head(hand, 1, META("task", "pose", "kpt_shape", "[-1, 3]"), MODEL_HEAD_YOLOV8, 13, 17);
+    check_head(turned, 1, META("task", "obb"), MODEL_HEAD_YOLOV8, 15, 0);
+    struct fake masks = {.out = {IO("output0", 3, 1, 116, 8400), IO("output1", 4, 1, 32, 160, 160)}};
+    check_head(masks, 2, NULL, MODEL_HEAD_YOLOV8, 80, 0);
+    struct fake masks5 = {.out = {IO("output0", 3, 1, 25200, 117), IO("output1", 4, 1, 32, 160, 160)}};
+    check_head(masks5, 2, NULL, MODEL_HEAD_YOLOV5, 80, 0);
+    struct fake ends = {.out = {IO("output0", 3, 1, 300, 57)}};
+    check_head(ends, 1, META("task", "pose", "end2end", "True"), MODEL_HEAD_NMS, 1, 17);
+    struct fake rows = {.out = {IO("output0", 3, 1, 300, 84)}};
+    check_head(rows, 1, NULL, MODEL_HEAD_RTDETR, 80, 0);
+    struct fake few = {.out = {IO("output0", 3, 1, 300, 6)}}; // two classes, or finished boxes
+    check_head(few, 1, META("description", "Ultralytics RT-DETR-l model"), MODEL_HEAD_RTDETR, 2, 0);
+    check_head(few, 1, META("description", "Ultralytics YOLOv10n model"), MODEL_HEAD_NMS, 1, 0);
+    struct fake rtdetr = {.out = {IO("logits", 3, 1, 300, 80), IO("pred_boxes", 3, 1, 300, 4)}};
+    check_head(rtdetr, 2, NULL, MODEL_HEAD_RTDETR, 80, 0);
+    struct fake detr = {
+        .out = {IO("state", 3, 1, 100, 256), IO("pred_boxes", 3, 1, 100, 4), IO("logits", 3, 1, 100, 92)}};
+    check_head(detr, 3, NULL, MODEL_HEAD_DETR, 91, 0);
+    struct fake nas = {.out = {IO("a", 3, 1, 8400, 4), IO("b", 3, 1, 8400, 80)}};
+    check_head(nas, 2, NULL, MODEL_HEAD_YOLO_NAS, 80, 0);
+    struct fake ssd = {.out = {IO("scores", 3, 1, 3000, 21), IO("boxes", 3, 1, 3000, 4)}};
+    check_head(ssd, 2, NULL, MODEL_HEAD_SSD, 20, 0);
+    struct fake lists = {.out = {IO("labels", 2, 1, 300), IO("boxes", 3, 1, 300, 4), IO("scores", 2, 1, 300)}};
+    check_head(lists, 3, NULL, MODEL_HEAD_LISTS, 1, 0);
+}
+
 // Whatever is usual for a network, bytes are 0..255; its order of colours stays.
 static void bytes_are_not_normalised(void)
 {
@@ -516,6 +568,7 @@ int main(int argc, char **argv)
     static const struct check_case cases[] = {
         {"model guesses of the test data", guesses_of_test_data},
         {"model yolo families", yolo_families},
+        {"model other detectors", other_detectors},
         {"model bytes are not normalised", bytes_are_not_normalised},
         {"model what the graph scales", what_the_graph_scales_is_not_scaled_before},
         {"model range of the last operator", the_last_operator_tells_the_range},
