@@ -91,6 +91,11 @@ static inline void make_attr(struct maker *m, struct value *of, struct attr attr
     node->attr = list;
 }
 
+static inline void attr_int(struct maker *m, struct value *v, const char *name, int64_t i)
+{
+    make_attr(m, v, (struct attr){.name = name, .type = ATTR_INT, .count = 1, .u.i = i});
+}
+
 static inline void make_attr_ints(struct maker *m, struct value *of, const char *name, int n, const int64_t *ints)
 {
     int64_t *copy = graph_alloc(m->graph, (size_t)n * sizeof *copy);

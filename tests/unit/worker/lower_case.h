@@ -98,11 +98,6 @@ static inline bool right(const struct graph *graph, int on_host, char *out_dump)
         graph_destroy(&(m)->graph);              \
     } while (0)
 
-static inline void attr_int(struct maker *m, struct value *v, const char *name, int64_t i)
-{
-    make_attr(m, v, (struct attr){.name = name, .type = ATTR_INT, .count = 1, .u.i = i});
-}
-
 static inline void attr_text(struct maker *m, struct value *v, const char *name, const char *s)
 {
     make_attr(m, v, (struct attr){.name = name, .type = ATTR_STRING, .count = (int)strlen(s), .u.s = s});

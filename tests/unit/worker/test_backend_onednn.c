@@ -216,11 +216,6 @@ static void instance_normalisation(void)
         }
 }
 
-static void attr_int(struct maker *m, struct value *v, const char *name, int64_t i)
-{
-    make_attr(m, v, (struct attr){.name = name, .type = ATTR_INT, .count = 1, .u.i = i});
-}
-
 // LayerNormalization and Softmax over the last axes, in place and not.
 static void rows(void)
 {

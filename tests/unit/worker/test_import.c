@@ -230,7 +230,7 @@ static void sparse_initializers_become_dense(void)
     graph_destroy(&g);
 }
 
-static struct pb attr_int(const char *name, int64_t x)
+static struct pb int_attr(const char *name, int64_t x)
 {
     struct pb a = {0};
     put_text(&a, 1, name);
@@ -259,7 +259,7 @@ static void functions_are_inlined(void)
     for (int i = 0; i < 2; i++) {
         struct pb call = node("Soft", args[i][0], NULL, args[i][1]);
         put_text(&call, 7, "mine");
-        put_message(&call, 5, attr_int("along", -1 + i));
+        put_message(&call, 5, int_attr("along", -1 + i));
         put_message(&f, 1, call);
     }
     struct pb m = model(graph_around(f));

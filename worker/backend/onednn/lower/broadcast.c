@@ -5,23 +5,12 @@
 // elementwise.c for what no tail can do (the result's shape, one element a channel).
 #include <string.h>
 
-#include "worker/backend/onednn/program.h"
+#include "worker/backend/onednn/lower/attention.h"
 
 // Shorter runs cost more by the piece than the reference takes.
 #define SHORTEST 16
 // As in elementwise.c: within the first-level cache.
 #define PIECE 4096
-
-struct broadcast {
-    struct tail tail; // what follows
-    struct form src, other, dst;
-    struct conv_step step;
-    // Axes of the result, those together along which other goes on, or is repeated
-    // (step 0): the last is a run, of elements of other or of one of them.
-    int n;
-    int64_t size[REEL_MAX_DIMS], other_step[REEL_MAX_DIMS];
-    int64_t pieces; // of a run
-};
 
 struct broadcast_job {
     const struct broadcast *w;
@@ -41,20 +30,31 @@ static int64_t other_at(const struct broadcast *w, int64_t run)
     return at;
 }
 
+void broadcast_apply(const struct broadcast *w, const struct conv_kernels *k, const struct conv_epilogue *e,
+                     const float *other, float *x, int64_t at, int64_t count)
+{
+    const int64_t length = w->size[w->n - 1], along = w->other_step[w->n - 1];
+    for (int64_t end = at + count, n; at < end; at += n, x += n) {
+        const int64_t run = at / length, from = at % length;
+        n = length - from < end - at ? length - from : end - at;
+        if (n > PIECE) n = PIECE;
+        struct conv_epilogue first = {.n = 1, .step = {w->step}};
+        first.step[0].data = other + other_at(w, run) + along * from;
+        k->apply_plain(&first, x, 0, 0, 0, n);
+        k->apply_plain(e, x, (size_t)at, 0, 0, n);
+    }
+}
+
 static void broadcast_units(void *job, int begin, int end, int thread)
 {
     const struct broadcast_job *j = job;
     const struct broadcast *w = j->w;
-    const int64_t length = w->size[w->n - 1], along = w->other_step[w->n - 1];
+    const int64_t length = w->size[w->n - 1];
     for (int u = begin; u < end; u++) {
-        const int64_t run = u / w->pieces, from = u % w->pieces * PIECE;
+        const int64_t from = u % w->pieces * PIECE, at = u / w->pieces * length + from;
         const int64_t n = length - from < PIECE ? length - from : PIECE;
-        const size_t at = (size_t)(run * length + from);
-        struct conv_epilogue first = {.n = 1, .step = {w->step}};
-        first.step[0].data = j->other + other_at(w, run) + along * from;
         if (j->src != j->dst) memcpy(j->dst + at, j->src + at, (size_t)n * sizeof(float));
-        j->k->apply_plain(&first, j->dst + at, 0, 0, 0, n);
-        j->k->apply_plain(&j->e, j->dst + at, at, 0, 0, n);
+        broadcast_apply(w, j->k, &j->e, j->other, j->dst + at, at, n);
     }
 }
 
@@ -67,6 +67,11 @@ static enum reel_err run_broadcast(struct program *p, struct step *s)
     for (int i = 0; i < w->n - 1; i++) units *= w->size[i];
     pool_run(p->pool, broadcast_units, &job, (int)units);
     return REEL_OK;
+}
+
+const struct broadcast *broadcast_of(const struct step *s)
+{
+    return s->run == run_broadcast ? s->data : NULL;
 }
 
 // Fills the axes; false when other does not fit out, or runs are short.

@@ -5,17 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/backend/onednn/program.h"
-
-struct matmul {
-    struct tail tail;
-    struct form a, b, dst; // b absent: packed
-    float *packed;
-    const float *bias;
-    int m, k, n, batches;
-    size_t a_step, b_step; // floats between matrices of a batch
-    ptrdiff_t b_row, b_column;
-};
+#include "worker/backend/onednn/lower/attention.h"
 
 struct matmul_job {
     struct program *p;
@@ -81,6 +71,11 @@ static enum reel_err run_matmul(struct program *p, struct step *s)
     }
     pool_run(p->pool, row_units, &job, (w->m + UNIT_ROWS - 1) / UNIT_ROWS);
     return REEL_OK;
+}
+
+const struct matmul *matmul_of(const struct step *s)
+{
+    return s->run == run_matmul ? s->data : NULL;
 }
 
 static bool fits(int64_t m, int64_t k, int64_t n, int64_t batches)
@@ -203,10 +198,9 @@ enum reel_err lower_matmul(struct program *p, const struct node *node, bool *out
     if (!constant) touch(p, &w.b, p->n_steps - 1);
     touch(p, &w.dst, p->n_steps - 1);
     touch_tail(p, &w.tail, p->n_steps - 1);
-    if (left < node->n_epilogue)
-        err = finish_epilogue(p, node, left);
-    else
-        s->tail = &((struct matmul *)s->data)->tail;
+    if (left == node->n_epilogue) s->tail = &((struct matmul *)s->data)->tail;
+    if (!constant) err = take_in_softmax(p, node);
+    if (!err && left < node->n_epilogue) err = finish_epilogue(p, node, left);
     *out_done = true;
     return err;
 }

@@ -5,19 +5,10 @@
 #include <string.h>
 
 #include "kernels/rows.h"
-#include "worker/backend/onednn/program.h"
+#include "worker/backend/onednn/lower/attention.h"
 
 // Elements of a unit of work.
 #define UNIT 16384
-
-struct rows {
-    struct form src, dst;
-    int64_t rows, n;
-    int64_t unit; // rows of one
-    bool softmax;
-    float epsilon;
-    const float *scale, *shift;
-};
 
 struct rows_job {
     const struct rows *r;
@@ -45,6 +36,11 @@ static enum reel_err run_rows(struct program *p, struct step *s)
     struct rows_job job = {r, form_at(p, &r->src), form_at(p, &r->dst)};
     pool_run(p->pool, rows_units, &job, (int)((r->rows + r->unit - 1) / r->unit));
     return REEL_OK;
+}
+
+const struct rows *rows_of(const struct step *s)
+{
+    return s->run == run_rows ? s->data : NULL;
 }
 
 static enum reel_err emit(struct program *p, const struct node *node, struct rows *r, const char *kernel,
