@@ -99,6 +99,24 @@ extern "C" int gpu_roi_align(const struct gpu_roi_align *p, const void *x, const
     return cudaGetLastError();
 }
 
+static __global__ void roi_pool(const struct gpu_roi_pool p, const void *x, const void *regions, void *y,
+                                long long count)
+{
+    const long long i = thread_no();
+    if (i >= count) return;
+    const spot s = spot_of(p.y, p.lanes, i);
+    gpu_any_store(p.y.elem, y, gpu_pixel_at(&p.y, s.n, s.row, s.column) + s.c * p.y.stride_c,
+                  gpu_roi_pool_value(&p, x, regions, s.n, s.c, s.row, s.column));
+}
+
+extern "C" int gpu_roi_pool(const struct gpu_roi_pool *p, const void *x, const void *regions, void *y, void *stream)
+{
+    const long long count = spots(&p->y, p->lanes);
+    if (!count) return cudaSuccess;
+    REEL_LAUNCH(roi_pool, gpu_blocks(count, GPU_BLOCK), GPU_BLOCK, 0, stream, *p, x, regions, y, count);
+    return cudaGetLastError();
+}
+
 static __global__ void lrn(const struct gpu_lrn p, const void *x, void *y, long long count)
 {
     const long long i = thread_no();

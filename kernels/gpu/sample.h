@@ -64,6 +64,17 @@ int gpu_roi_align(const struct gpu_roi_align *p, const void *x, const void *regi
 void gpu_roi_align_ref(const struct gpu_roi_align *p, const void *x, const void *regions, const int64_t *image,
                        void *y);
 
+// ONNX MaxRoiPool: regions (y.n,5), the image and two corners of each; a bin without
+// pixels, and one of no image, is zeros.
+struct gpu_roi_pool {
+    struct gpu_plane_view x, y;
+    int lanes; // of y
+    int region_elem;
+    float scale;
+};
+int gpu_roi_pool(const struct gpu_roi_pool *p, const void *x, const void *regions, void *y, void *stream);
+void gpu_roi_pool_ref(const struct gpu_roi_pool *p, const void *x, const void *regions, void *y);
+
 // y = x / (bias + alpha / size * sum of squares of `size` channels around)^beta
 struct gpu_lrn {
     struct gpu_plane_view x, y;
@@ -104,12 +115,13 @@ void gpu_col2im_ref(const struct gpu_col2im *p, const void *x, void *y);
 int gpu_pool_places(const struct gpu_pool *p, const void *x, int64_t *y, void *stream);
 void gpu_pool_places_ref(const struct gpu_pool *p, const void *x, int64_t *y);
 
-// MaxPool and AveragePool over three axes, in rows: x (planes, in...), y (planes, out...).
+// MaxPool, AveragePool and LpPool over three axes, in rows: x (planes, in...), y (planes, out...).
 struct gpu_pool3 {
     int elem; // float
     int planes;
     int32_t in[3], out[3], size[3], stride[3], dilation[3], before[3], after[3];
     bool average, count_pad; // as gpu_pool()'s
+    int power;               // LpPool's p; 0: another
 };
 int gpu_pool3(const struct gpu_pool3 *p, const void *x, void *y, void *stream);
 void gpu_pool3_ref(const struct gpu_pool3 *p, const void *x, void *y);

@@ -194,6 +194,40 @@ GPU_FN float gpu_roi_value(const struct gpu_roi_align *p, const void *x, const v
     return p->largest ? acc : acc / ((float)ny * (float)nx);
 }
 
+// ---- MaxRoiPool ------------------------------------------------------------------------
+
+// Bin `at` of `bins` between two edges, as indices first.. to end, of 0..limit.
+GPU_FN void gpu_roi_bin(float from, float to, int bins, int at, int limit, int *out_first, int *out_end)
+{
+    // far beyond any picture: no longer told apart
+    const double most = 1 << 24, start = fmin(fmax(round((double)from), -most), most);
+    const double n = fmin(fmax(round((double)to), -most), most) - start + 1;
+    const double size = (n < 1 ? 1 : n) / (double)bins;
+    const double first = start + floor((double)at * size), end = start + ceil((double)(at + 1) * size);
+    *out_first = (int)fmin(fmax(first, 0.0), (double)limit);
+    *out_end = (int)fmin(fmax(end, 0.0), (double)limit);
+}
+
+GPU_FN float gpu_roi_pool_value(const struct gpu_roi_pool *p, const void *x, const void *regions, int r, int c, int row,
+                                int column)
+{
+    const int64_t of = (int64_t)r * 5;
+    const float image = GPU_LOAD(p->region_elem, regions, of);
+    if (!(image >= 0 && image < (float)p->x.n) || c >= p->x.c) return 0;
+    float edge[4];
+    for (int i = 0; i < 4; i++) edge[i] = GPU_LOAD(p->region_elem, regions, of + 1 + i) * p->scale;
+    int y0, y1, x0, x1;
+    gpu_roi_bin(edge[1], edge[3], p->y.h, row, p->x.h, &y0, &y1);
+    gpu_roi_bin(edge[0], edge[2], p->y.w, column, p->x.w, &x0, &x1);
+    float best = y1 > y0 && x1 > x0 ? -INFINITY : 0;
+    for (int i = y0; i < y1; i++)
+        for (int k = x0; k < x1; k++) {
+            const int64_t at = gpu_pixel_at(&p->x, (int)image, i, k) + c * p->x.stride_c;
+            best = fmaxf(best, GPU_LOAD(p->x.elem, x, at));
+        }
+    return best;
+}
+
 // ---- LRN -------------------------------------------------------------------------------
 
 GPU_FN float gpu_lrn_value(const struct gpu_lrn *p, const void *x, int64_t at, int c)
@@ -279,6 +313,11 @@ GPU_FN int64_t gpu_pool_place(const struct gpu_pool *p, const void *x, int n, in
 
 // ---- pooling over three axes -----------------------------------------------------------
 
+GPU_FN float gpu_pool3_power(float v, int power)
+{
+    return power == 1 ? fabsf(v) : power == 2 ? v * v : powf(fabsf(v), (float)power);
+}
+
 // Element i of y.
 GPU_FN float gpu_pool3_value(const struct gpu_pool3 *p, const void *x, int64_t i)
 {
@@ -287,7 +326,7 @@ GPU_FN float gpu_pool3_value(const struct gpu_pool3 *p, const void *x, int64_t i
         at[d] = (int)(i % p->out[d]) * p->stride[d] - p->before[d];
         i /= p->out[d];
     }
-    float acc = p->average ? 0 : -INFINITY;
+    float acc = p->average || p->power ? 0 : -INFINITY;
     for (int a = 0; a < p->size[0]; a++)
         for (int b = 0; b < p->size[1]; b++)
             for (int c = 0; c < p->size[2]; c++) {
@@ -299,8 +338,11 @@ GPU_FN float gpu_pool3_value(const struct gpu_pool3 *p, const void *x, int64_t i
                     counted++;
                 if (!inside) continue;
                 const float v = GPU_LOAD(p->elem, x, ((i * p->in[0] + z) * p->in[1] + r) * p->in[2] + s);
-                acc = p->average ? acc + v : v > acc || v != v ? v : acc;
+                acc = p->power     ? acc + gpu_pool3_power(v, p->power)
+                      : p->average ? acc + v
+                                   : (v > acc || v != v ? v : acc);
             }
+    if (p->power) return p->power == 1 ? acc : p->power == 2 ? sqrtf(acc) : powf(acc, 1 / (float)p->power);
     return !p->average ? acc : counted ? acc / (float)counted : 0;
 }
 

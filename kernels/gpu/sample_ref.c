@@ -28,6 +28,16 @@ void gpu_roi_align_ref(const struct gpu_roi_align *p, const void *x, const void 
                               gpu_roi_value(p, x, regions, image, r, c, i, k));
 }
 
+void gpu_roi_pool_ref(const struct gpu_roi_pool *p, const void *x, const void *regions, void *y)
+{
+    for (int r = 0; r < p->y.n; r++)
+        for (int i = 0; i < p->y.h; i++)
+            for (int k = 0; k < p->y.w; k++)
+                for (int c = 0; c < p->lanes; c++)
+                    GPU_STORE(p->y.elem, y, gpu_pixel_at(&p->y, r, i, k) + c * p->y.stride_c,
+                              gpu_roi_pool_value(p, x, regions, r, c, i, k));
+}
+
 void gpu_lrn_ref(const struct gpu_lrn *p, const void *x, void *y)
 {
     for (int n = 0; n < p->y.n; n++)

@@ -94,6 +94,28 @@ static void test_roi(void)
     }
 }
 
+static void test_roi_pool(void)
+{
+    CASES(80)
+    {
+        struct gpu_roi_pool p = {.x = any_extents(), .y = any_extents(), .region_elem = any_float(), .scale = 0.5f};
+        int lanes;
+        const int c = pick(1, 10);
+        p.y.h = pick(1, 4), p.y.w = pick(1, 4), p.y.n = pick(1, 4);
+        struct mem x = make((enum gpu_elem)p.x.elem, any_picture(&p.x, c, &lanes), -1, 1);
+        struct mem regions = make((enum gpu_elem)p.region_elem, p.y.n * 5, -10, 40);
+        static const float odd[] = {NAN, INFINITY, -INFINITY, 1e30f};
+        for (int r = 0; r < p.y.n; r++) // some are no images
+            gpu_elem_store(regions.e, regions.p, r * 5, pick(0, 4) ? (float)pick(-1, p.x.n) : NAN);
+        if (!pick(0, 3)) gpu_elem_store(regions.e, regions.p, pick(1, p.y.n * 5 - 1), odd[pick(0, 3)]);
+        struct mem y = make((enum gpu_elem)p.y.elem, any_picture(&p.y, c, &p.lanes), 0, 1), want = copy_of(&y);
+        gpu_roi_pool_ref(&p, x.p, regions.p, want.p);
+        CHECK_INT(gpu_roi_pool(&p, x.p, regions.p, y.p, NULL), 0);
+        SAME(y, want, "roi pool");
+        drop(&x), drop(&regions), drop(&y), drop(&want);
+    }
+}
+
 static void test_lrn(void)
 {
     CASES(40)
@@ -209,6 +231,7 @@ static void test_pool3(void)
     {
         struct gpu_pool3 p = {
             .elem = any_float(), .planes = pick(1, 3), .average = pick(0, 1), .count_pad = pick(0, 1)};
+        if (!pick(0, 2)) p.power = pick(1, 4);
         int64_t n = p.planes, m = p.planes;
         for (int d = 0; d < 3; d++) {
             p.in[d] = pick(1, 7), p.out[d] = pick(1, 5), p.size[d] = pick(1, 3), p.stride[d] = pick(1, 2);
@@ -225,5 +248,6 @@ static void test_pool3(void)
 }
 
 OPS_MAIN({"pools of three axes", test_pool3}, {"grid sample", test_grid}, {"affine grid", test_affine},
-         {"roi align", test_roi}, {"lrn", test_lrn}, {"deformable convolution's columns", test_deform},
-         {"columns to image", test_col2im}, {"places of maxima", test_places})
+         {"roi align", test_roi}, {"roi pool", test_roi_pool}, {"lrn", test_lrn},
+         {"deformable convolution's columns", test_deform}, {"columns to image", test_col2im},
+         {"places of maxima", test_places})

@@ -3,6 +3,7 @@
 // The rarer operators of the GPU backend, none of which may be a step on the host:
 // each in a small network, by the kernels' twins (lower_case.h).
 #include "tests/unit/worker/lower_case.h"
+#include "worker/backend/cudnn/exec.h"
 
 #define NODE(m, op_type, out, ...)                                                        \
     node_of(m, NULL, op_type, (struct value *[]){__VA_ARGS__},                            \
@@ -54,6 +55,72 @@ static void the_largest_of_many(void)
         make_output(&m, as_floats(&m, out[1]));
         CHECK_RIGHT(&m, 0, dump);
         CHECK_HAS(dump, "top k");
+    }
+}
+
+// k as exporters write it: of a constant and an extent, known with the shapes.
+static void as_many_as_there_are(void)
+{
+    for (int i = 0; i < 2; i++) {
+        struct maker m = maker();
+        char dump[16384];
+        struct value *x = make_input(&m, "x", DIMS(2, 30)), *out[2], *at[1];
+        NODE(&m, "Gather", at, make_node(&m, "Shape", x, NULL, NULL), INTS(&m, 1));
+        NODE(&m, "TopK", out, x, make_node(&m, "Min", at[0], INTS(&m, i ? 100 : 7), NULL));
+        make_output(&m, make_node(&m, "Add", out[0], as_floats(&m, out[1]), NULL));
+        CHECK_RIGHT(&m, 0, dump);
+        CHECK_HAS(dump, "top k");
+    }
+}
+
+// Rows and columns of the best places, masks of these, and other arithmetic of whole numbers
+// of every size: none of it on the host.
+static void whole_numbers(void)
+{
+    static const char *const ops[] = {"Add",        "Sub",   "Mul",  "Div",           "Mod",
+                                      "Pow",        "Max",   "Min",  "BitwiseAnd",    "BitwiseOr",
+                                      "BitwiseXor", "Equal", "Less", "GreaterOrEqual"};
+    static const enum reel_dtype types[] = {REEL_I64, REEL_I32, REEL_U8, REEL_I16, REEL_U32};
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+            struct maker m = maker();
+            m.graph->opset = 18;
+            char dump[16384];
+            struct value *a = make_input(&m, "a", DIMS(2, 3, 5)), *b = make_input(&m, "b", DIMS(3, 1));
+            a->dtype = b->dtype = types[t];
+            make_output(&m, as_floats(&m, make_node(&m, ops[i], a, b, NULL)));
+            CHECK_RIGHT(&m, 0, dump);
+        }
+    for (int i = 0; i < 3; i++) {
+        struct maker m = maker();
+        char dump[16384];
+        struct value *at = positions(&m, make_input(&m, "x", DIMS(2, 48)), 9, false), *w = INTS(&m, 8);
+        struct value *row = make_node(&m, "Div", at, w, NULL), *column = make_node(&m, "Mod", at, w, NULL);
+        struct value *inside = make_node(&m, "Less", row, column, NULL);
+        if (i == 0)
+            make_output(&m,
+                        as_floats(&m, make_node(&m, "Where", inside, row, make_node(&m, "Neg", column, NULL, NULL))));
+        if (i == 1) make_output(&m, as_floats(&m, make_node(&m, "Clip", at, INTS(&m, 3), INTS(&m, 20))));
+        struct value *truth = make_node(&m, "Cast", make_node(&m, "Sub", row, column, NULL), NULL, NULL);
+        attr_int(&m, truth, "to", 9);
+        struct value *cast[1];
+        if (i == 2) make_output(&m, NODE(&m, "CastLike", cast, truth, make_weights(&m, DIMS(1), 0, 1)));
+        CHECK_RIGHT(&m, 0, dump);
+    }
+}
+
+// Of floats: to booleans and bytes, as networks end that give pictures of bytes.
+static void casts_of_floats(void)
+{
+    for (int i = 0; i < 2; i++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(1, 9, 6, 10));
+        if (i) x->dtype = REEL_I32; // numbers that every float type has
+        struct value *y = make_node(&m, "Relu", i ? as_floats(&m, x) : x, NULL, NULL);
+        y = make_node(&m, "Cast", y, NULL, NULL);
+        attr_int(&m, y, "to", i ? 2 : 9);
+        make_output(&m, as_floats(&m, y));
+        CHECK_RIGHT(&m, 0, NULL);
     }
 }
 
@@ -221,6 +288,23 @@ static void regions(void)
     }
 }
 
+static void largest_of_regions(void)
+{
+    // inside, across the border, beyond it, of no size, of the other image
+    static const float boxes[] = {0, 1, 1, 9, 7, 1, -3, 2, 4, 30, 0, 40, 40, 50, 60, 1, 5, 5, 5, 5, 1, 0, 0, 11, 9};
+    for (int i = 0; i < 2; i++) {
+        struct maker m = maker();
+        char dump[16384];
+        struct value *out[1], *x = make_input(&m, "x", DIMS(2, i ? 8 : 5, 10, 12));
+        struct value *y =
+            NODE(&m, "MaxRoiPool", out, make_node(&m, "Tanh", x, NULL, NULL), constant_floats(&m, DIMS(5, 5), boxes));
+        ATTR_LIST(&m, y, "pooled_shape", 3, 2);
+        make_output(&m, y);
+        CHECK_RIGHT(&m, 0, dump);
+        CHECK_HAS(dump, "roi pool");
+    }
+}
+
 static void deformed(void)
 {
     for (int i = 0; i < 4; i++) { // groups; with a mask
@@ -259,6 +343,43 @@ static void pools_of_volumes(void)
         CHECK_RIGHT(&m, 0, dump);
         CHECK_HAS(dump, i & 1 ? "max pool" : "average pool");
     }
+}
+
+// LpPool in one and two dimensions, over all pixels, and a norm along an axis.
+static void norms(void)
+{
+    for (int i = 0; i < 8; i++) {
+        struct maker m = maker();
+        char dump[16384];
+        struct value *x = make_input(&m, "x", i & 1 ? DIMS(2, 9, 7) : DIMS(2, 9, 7, 6));
+        struct value *y = make_node(&m, "LpPool", make_node(&m, "Tanh", x, NULL, NULL), NULL, NULL);
+        if (i & 1) {
+            ATTR_LIST(&m, y, "kernel_shape", 3);
+            ATTR_LIST(&m, y, "pads", i >> 1 & 1, 1);
+        } else {
+            ATTR_LIST(&m, y, "kernel_shape", 3, 2);
+            ATTR_LIST(&m, y, "pads", 1, 0, i >> 1 & 1, 1);
+        }
+        attr_int(&m, y, "p", 1 + (i >> 1));
+        y = make_node(&m, "LpNormalization", y, NULL, NULL);
+        attr_int(&m, y, "axis", i & 4 ? 1 : -1);
+        attr_int(&m, y, "p", 1 + (i & 1));
+        struct value *all = make_node(&m, "GlobalLpPool", make_node(&m, "Tanh", x, NULL, NULL), NULL, NULL);
+        attr_int(&m, all, "p", 1 + (i & 1));
+        y = make_node(&m, "Mul", y, make_node(&m, "ReduceLogSum", all, NULL, NULL), NULL);
+        make_output(&m, y);
+        CHECK_RIGHT(&m, 0, dump);
+        CHECK_HAS(dump, "lp pool");
+    }
+}
+
+// A norm of zeros divides nothing.
+static void norm_of_zeros(void)
+{
+    struct maker m = maker();
+    struct value *x = make_node(&m, "Mul", make_input(&m, "x", DIMS(3, 5)), make_scalar(&m, 0), NULL);
+    make_output(&m, make_node(&m, "Add", make_node(&m, "LpNormalization", x, NULL, NULL), make_scalar(&m, 1), NULL));
+    CHECK_RIGHT(&m, 0, NULL);
 }
 
 static void pooled_and_back(void)
@@ -373,6 +494,25 @@ static void whole_attention(void)
     }
 }
 
+// The products, or the weights, as an output beside.
+static void attention_with_its_scores(void)
+{
+    static const struct {
+        int mode, on_host;
+    } cases[] = {{0, 0}, {1, 0}, {2, 1}, {3, 0}};
+    for (int i = 0; i < 4; i++) {
+        struct maker m = maker();
+        m.graph->opset = 24;
+        struct value *out[4], *q = make_input(&m, "q", DIMS(2, 4, 6, 8)), *k = make_input(&m, "k", DIMS(2, 4, 9, 8));
+        struct value *y = NODE(&m, "Attention", out, q, k, k, make_input(&m, "mask", DIMS(2, 1, 6, 9)));
+        attr_int(&m, y, "qk_matmul_output_mode", cases[i].mode);
+        make_attr(&m, y, (struct attr){.name = "softcap", .type = ATTR_FLOAT, .count = 1, .u.f = 2});
+        make_output(&m, out[3]);
+        make_output(&m, y);
+        CHECK_RIGHT(&m, cases[i].on_host, NULL);
+    }
+}
+
 static void heads_of_microsoft(void)
 {
     for (int i = 0; i < 2; i++) {
@@ -469,7 +609,8 @@ static void spectra(void)
         struct maker m = maker();
         const bool inverse = i & 1, onesided = i & 2;
         const int64_t parts = onesided && !inverse ? 1 : 2;
-        struct value *out[1], *x = make_input(&m, "x", DIMS(2, 9, 5, parts));
+        const int64_t rows = i & 4 ? 5 : 40; // the inverse of few numbers is the host's
+        struct value *out[1], *x = make_input(&m, "x", DIMS(2, 9, rows, parts));
         static const int64_t lengths[] = {7, 9, 12};
         struct value *length = make_node(&m, "Squeeze", INTS(&m, lengths[i / 8]), NULL, NULL);
         struct value *axis = make_node(&m, "Squeeze", INTS(&m, i & 4 ? 1 : -2), NULL, NULL);
@@ -477,7 +618,52 @@ static void spectra(void)
         attr_int(&m, y, "inverse", inverse);
         attr_int(&m, y, "onesided", onesided);
         make_output(&m, y);
-        CHECK_RIGHT(&m, inverse && !onesided, NULL);
+        CHECK_RIGHT(&m, inverse && !onesided && rows == 5, NULL);
+    }
+}
+
+// Behind a host step the little stays there, the much comes back.
+static void back_from_the_host(void)
+{
+    for (int i = 0; i < 2; i++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", i ? DIMS(1, 8, 48, 48) : DIMS(1, 8, 4, 4));
+        struct value *y = make_node(&m, "MeanVarianceNormalization", x, NULL, NULL); // on the host
+        y = make_node(&m, "Mul", make_node(&m, "Sigmoid", y, NULL, NULL), y, NULL);
+        make_output(&m, make_node(&m, "Transpose", y, NULL, NULL));
+        CHECK_RIGHT(&m, i ? 1 : 4, NULL);
+    }
+}
+
+// What may be a CUDA graph: all between two steps that take the host's part, and nothing else.
+static void stretches(void)
+{
+    for (int hosts = 0; hosts < 3; hosts++) {
+        struct maker m = maker();
+        struct value *y = make_node(&m, "Tanh", make_input(&m, "x", DIMS(2, 3, 4, 5)), NULL, NULL);
+        for (int i = 0; i < hosts; i++) {
+            y = make_node(&m, "MeanVarianceNormalization", y, NULL, NULL); // on the host
+            y = make_node(&m, "Conv", y, make_weights(&m, DIMS(3, 3, 1, 1), -0.5, 0.5), NULL);
+        }
+        make_output(&m, y);
+        struct lowered *lowered = NULL;
+        struct graph *after = after_passes(m.graph, backend_cudnn_host.caps);
+        const struct lower_params params = {.precision = PRECISION_FP16, .sm = 90};
+        CHECK(after && !gpu_lowered_create(after, &params, &lowered));
+        int n = 0, alone = 0;
+        bool host, last = false;
+        for (int at = lowered->main_begin, end; at < lowered->main_end; at = end, n++) {
+            end = exec_stretch(lowered, at, lowered->main_end, &host);
+            CHECK(end > at && end <= lowered->main_end);
+            for (int i = at; i < end; i++) CHECK_INT(lowered->steps[i].kind == STEP_HOST, host);
+            CHECK(n == 0 || host || last); // two stretches of the device's do not meet
+            last = host, alone += host;
+        }
+        CHECK_INT(alone, hosts);
+        CHECK_INT(n, 2 * hosts + 1);
+        gpu_lowered_destroy(&lowered);
+        graph_destroy(&after);
+        graph_destroy(&m.graph);
     }
 }
 
@@ -497,11 +683,14 @@ static void spectra_of_frames(void)
 
 CHECK_MAIN({"the largest", the_largest}, {"colours through a table", colours_through_a_table},
            {"the largest of many", the_largest_of_many}, {"boxes of the best scores", boxes_of_the_best_scores},
-           {"scattered", scattered}, {"one of many", one_of_many}, {"prefixes", prefixes},
-           {"triangles and reversals", triangles_and_reversals}, {"grids", grids}, {"regions", regions},
-           {"deformable convolutions", deformed}, {"pooled and back", pooled_and_back},
-           {"pools of volumes", pools_of_volumes}, {"framed columns", framed_columns}, {"equations", equations},
+           {"as many as there are", as_many_as_there_are}, {"whole numbers", whole_numbers},
+           {"casts of floats", casts_of_floats}, {"scattered", scattered}, {"one of many", one_of_many},
+           {"prefixes", prefixes}, {"triangles and reversals", triangles_and_reversals}, {"grids", grids},
+           {"regions", regions}, {"the largest of regions", largest_of_regions}, {"deformable convolutions", deformed},
+           {"pooled and back", pooled_and_back}, {"pools of volumes", pools_of_volumes}, {"norms", norms},
+           {"a norm of zeros", norm_of_zeros}, {"framed columns", framed_columns}, {"equations", equations},
            {"three factors", three_factors}, {"fused products", fused_products}, {"whole attention", whole_attention},
-           {"heads of com.microsoft", heads_of_microsoft},
+           {"attention with its scores", attention_with_its_scores}, {"heads of com.microsoft", heads_of_microsoft},
            {"sums and norms of com.microsoft", sums_and_norms_of_microsoft}, {"turned by position", turned_by_position},
-           {"recurrent layers", recurrent_layers}, {"spectra", spectra}, {"spectra of frames", spectra_of_frames})
+           {"recurrent layers", recurrent_layers}, {"spectra", spectra}, {"spectra of frames", spectra_of_frames},
+           {"back from the host", back_from_the_host}, {"stretches", stretches})

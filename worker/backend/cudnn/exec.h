@@ -59,6 +59,16 @@ static inline enum reel_err exec_check_exchange(const struct lowered *p, const s
     return reel_fail(REEL_ERR_UNSUPPORTED, "could not compile graph: it is a band, and nobody has the others");
 }
 
+// The steps from `begin` on up to the next that takes the host's part, not beyond `end`:
+// what a device may be given at once. Such a step itself: *out_alone, one step.
+static inline int exec_stretch(const struct lowered *p, int begin, int end, bool *out_alone)
+{
+    int i = begin;
+    while (i < end && p->steps[i].kind != STEP_HOST && p->steps[i].kind != STEP_ROWS) i++;
+    *out_alone = i == begin;
+    return i == begin ? begin + 1 : i;
+}
+
 struct exec_ops {
     // lowered stays alive and unchanged until destroy. AGAIN: lower it without
     // joining in place. Errors: NOMEM, FAULT, UNSUPPORTED.

@@ -3,8 +3,9 @@
 // The executor on a GPU; see exec.h. Heavy patterns run by cuDNN plans
 // (plan/plan.h), everything else by the kernels of kernels/gpu/*.cu, all on one
 // stream. A network without host steps and exchanges of rows becomes one CUDA
-// graph: its first run is an ordinary one (libraries load their kernels then), the
-// second is captured, every later one is one launch.
+// graph, others one for each stretch of steps between these: the first run is an
+// ordinary one (libraries load their kernels then), the second is captured, every
+// later one is a launch a graph.
 //
 // What cuDNN refuses is done by the own convolution or product, said at debug
 // level and in the dump: slow, never wrong.
@@ -26,7 +27,9 @@ struct exec {
     char *rows; // pinned, for a STEP_ROWS by way of the host: sent up, down, come from above, from below
     void *workspace;
     size_t workspace_bytes;
-    void *stream, *graph;
+    void *stream;
+    struct stretch *stretches; // of the middle part, in order
+    int n_stretches;
     struct gpu_planner *planner;
     struct gpu_plan **plans; // by step, NULL for own kernels
     struct gpu_pins *pins;   // of --plans
@@ -35,6 +38,17 @@ struct exec {
     int device;
     double *step_us; // REELMILL_PROFILE: the fastest run of each step so far
 };
+
+// Steps [begin,end): a graph, or too few for one, or one that takes the host's part.
+struct stretch {
+    int begin, end;
+    bool one_by_one;
+    void *graph; // once it is captured
+};
+
+// From so many steps on a stretch becomes a graph: its launch takes about as long as
+// those of two or three kernels.
+#define GRAPH_LEAST 4
 
 static void *at(struct exec *e, struct ref r)
 {
@@ -54,7 +68,8 @@ static void destroy(struct exec **exec)
     *exec = NULL;
     if (!e) return;
     if (e->stream) reel_cuda_stream_sync(e->stream); // an error was reported by the run
-    reel_cuda_graph_destroy(&e->graph);
+    for (int i = 0; i < e->n_stretches; i++) reel_cuda_graph_destroy(&e->stretches[i].graph);
+    free(e->stretches);
     for (int i = 0; e->plans && i < e->p->n_steps; i++) gpu_plan_destroy(&e->plans[i]);
     gpu_planner_destroy(&e->planner);
     reel_cuda_free(e->memory.arena);
@@ -162,6 +177,21 @@ static enum reel_err make_memory(struct exec *e)
     return err;
 }
 
+static enum reel_err make_stretches(struct exec *e)
+{
+    const struct lowered *p = e->p;
+    e->stretches = calloc((size_t)p->n_steps + 1, sizeof *e->stretches);
+    if (!e->stretches) return gpu_no_memory(NULL);
+    for (int at = p->main_begin, end; at < p->main_end; at = end) {
+        struct stretch *s = &e->stretches[e->n_stretches++];
+        end = exec_stretch(p, at, p->main_end, &s->one_by_one);
+        s->begin = at, s->end = end;
+        const bool whole = at == p->main_begin && end == p->main_end;
+        s->one_by_one |= end - at < GRAPH_LEAST && !whole;
+    }
+    return REEL_OK;
+}
+
 static enum reel_err create(struct lowered *p, const struct backend_params *params, struct exec **out_exec)
 {
     enum reel_err err = exec_check_exchange(p, params);
@@ -171,10 +201,10 @@ static enum reel_err create(struct lowered *p, const struct backend_params *para
     e->p = p;
     e->device = params->device;
     e->exchange = params->exchange;
-    e->no_graph = p->n_host_steps > 0 || p->most_rows_bytes > 0;
     e->plans = calloc((size_t)p->n_steps + 1, sizeof(*e->plans));
     if (getenv("REELMILL_PROFILE")) e->step_us = calloc((size_t)p->n_steps + 1, sizeof *e->step_us);
-    err = e->plans ? reel_cuda_open(params->device) : gpu_no_memory(NULL);
+    err = e->plans ? make_stretches(e) : gpu_no_memory(NULL);
+    if (!err) err = reel_cuda_open(params->device);
     if (!err && params->plans && *params->plans) err = gpu_pins_read(params->plans, &e->pins);
     if (!err) err = reel_cuda_stream_create(&e->stream);
     if (!err) err = make_memory(e);
@@ -255,6 +285,8 @@ static int launch(struct exec *e, const struct step *s, const void *const *opera
         return gpu_quantise(&s->u.quantise, x, y, stream);
     case STEP_ELEMENTWISE:
         return gpu_elementwise(&s->u.elementwise, x, operand, y, stream);
+    case STEP_INTEGER:
+        return gpu_integer(&s->u.integer, operand, y, stream);
     case STEP_POOL:
         return gpu_pool(&s->u.pool, x, y, stream);
     case STEP_RESIZE:
@@ -291,6 +323,8 @@ static int launch(struct exec *e, const struct step *s, const void *const *opera
         return gpu_affine_grid(&s->u.affine_grid, x, y, stream);
     case STEP_ROI_ALIGN:
         return gpu_roi_align(&s->u.roi_align, x, w, extra[0], y, stream);
+    case STEP_ROI_POOL:
+        return gpu_roi_pool(&s->u.roi_pool, x, w, y, stream);
     case STEP_LRN:
         return gpu_lrn(&s->u.lrn, x, y, stream);
     case STEP_DEFORM:
@@ -499,14 +533,27 @@ static enum reel_err autotune(struct exec *e, const char *file)
 
 // ---- the middle part ---------------------------------------------------------------------
 
-// Records the middle part; a driver that cannot leaves the steps one by one.
-static enum reel_err capture(struct exec *e)
+// Records a stretch.
+static enum reel_err capture(struct exec *e, struct stretch *s)
 {
     enum reel_err err = reel_cuda_capture_begin(e->stream);
     if (err) return err;
-    err = run_steps(e, e->p->main_begin, e->p->main_end);
-    const enum reel_err ended = reel_cuda_capture_end(e->stream, &e->graph);
+    err = run_steps(e, s->begin, s->end);
+    const enum reel_err ended = reel_cuda_capture_end(e->stream, &s->graph);
     return err ? err : ended;
+}
+
+// As a graph; a driver that cannot leaves the steps one by one.
+static enum reel_err run_stretch(struct exec *e, struct stretch *s)
+{
+    if (s->one_by_one || e->no_graph) return run_steps(e, s->begin, s->end);
+    if (!s->graph && capture(e, s)) {
+        if (reel_cuda_lost()) return REEL_ERR_FAULT;
+        reel_debug("backend", "no CUDA graph: %s", reel_fail_text());
+        e->no_graph = true;
+        return run_steps(e, s->begin, s->end);
+    }
+    return reel_cuda_graph_launch(s->graph, e->stream);
 }
 
 static enum reel_err run(struct exec *e, int begin, int end)
@@ -514,13 +561,9 @@ static enum reel_err run(struct exec *e, int begin, int end)
     const bool whole = begin == e->p->main_begin && end == e->p->main_end && begin < end;
     if (e->step_us) return run_profiled(e, begin, end);
     if (!whole || e->no_graph || e->main_runs++ == 0) return run_steps(e, begin, end);
-    if (!e->graph && capture(e)) {
-        if (reel_cuda_lost()) return REEL_ERR_FAULT;
-        reel_debug("backend", "no CUDA graph: %s", reel_fail_text());
-        e->no_graph = true;
-        return run_steps(e, begin, end);
-    }
-    return reel_cuda_graph_launch(e->graph, e->stream);
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < e->n_stretches && !err; i++) err = run_stretch(e, &e->stretches[i]);
+    return err;
 }
 
 static enum reel_err wait_stream(struct exec *e)

@@ -110,6 +110,9 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
     case STEP_ELEMENTWISE:
         gpu_elementwise_ref(&s->u.elementwise, x, operand, y);
         break;
+    case STEP_INTEGER:
+        gpu_integer_ref(&s->u.integer, operand, y);
+        break;
     case STEP_POOL:
         gpu_pool_ref(&s->u.pool, x, y);
         break;
@@ -163,6 +166,9 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
         break;
     case STEP_ROI_ALIGN:
         gpu_roi_align_ref(&s->u.roi_align, x, w, extra[0], y);
+        break;
+    case STEP_ROI_POOL:
+        gpu_roi_pool_ref(&s->u.roi_pool, x, w, y);
         break;
     case STEP_LRN:
         gpu_lrn_ref(&s->u.lrn, x, y);

@@ -356,10 +356,13 @@ enum reel_err gpu_need_rows(struct lowered *p, const struct value *v, enum form_
     return gpu_need_form(p, v, *out_kind, out_ref);
 }
 
+// An upload and a launch take some 10 us, a core of the host as long for some thousands of elements.
+#define HOST_MOST 16384
+
 bool gpu_only_on_host(const struct lowered *p, const struct value *v)
 {
     const struct info *i = info_of(p, v);
-    return !v->constant && gpu_has_form(i, FORM_HOST) && !gpu_on_device(p, i);
+    return !v->constant && gpu_has_form(i, FORM_HOST) && !gpu_on_device(p, i) && i->count <= HOST_MOST;
 }
 
 enum form_kind gpu_result_form(const struct lowered *p, const struct info *out, enum form_kind beside)
@@ -573,12 +576,12 @@ static bool known_domain(const struct node *node)
 
 static enum reel_err compile_node(struct lowered *p, const struct node *node)
 {
-    static lower_fn *const lower[] = {gpu_lower_flash,  gpu_lower_roll,        gpu_lower_conv,      gpu_lower_deconv,
-                                      gpu_lower_pool,   gpu_lower_matmul,      gpu_lower_resize,    gpu_lower_reduce,
-                                      gpu_lower_norm,   gpu_lower_elementwise, gpu_lower_quantize,  gpu_lower_view,
-                                      gpu_lower_join,   gpu_lower_move,        gpu_lower_gather,    gpu_lower_select,
-                                      gpu_lower_sample, gpu_lower_deform,      gpu_lower_attention, gpu_lower_einsum,
-                                      gpu_lower_rnn,    gpu_lower_fourier};
+    static lower_fn *const lower[] = {gpu_lower_flash,  gpu_lower_roll,        gpu_lower_conv,    gpu_lower_deconv,
+                                      gpu_lower_pool,   gpu_lower_matmul,      gpu_lower_resize,  gpu_lower_reduce,
+                                      gpu_lower_norm,   gpu_lower_elementwise, gpu_lower_integer, gpu_lower_quantize,
+                                      gpu_lower_view,   gpu_lower_join,        gpu_lower_move,    gpu_lower_gather,
+                                      gpu_lower_select, gpu_lower_sample,      gpu_lower_deform,  gpu_lower_attention,
+                                      gpu_lower_einsum, gpu_lower_rnn,         gpu_lower_fourier};
     bool done = already_made(p, node); // by its input (channels_last)
     enum reel_err err = REEL_OK;
     if (!dynamic_node(p, node) && !empty_node(p, node) && known_domain(node))

@@ -218,7 +218,8 @@ enum reel_err gpu_need_view_in(struct lowered *p, const struct value *v, enum fo
 // The value in rows: LOW where it is only there in the program's float type, else
 // PLAIN; in *out_kind which.
 enum reel_err gpu_need_rows(struct lowered *p, const struct value *v, enum form_kind *out_kind, struct ref *out_ref);
-// Whether it was made on the host and is nowhere else: what only moves it is cheaper there.
+// Whether it was made on the host, is nowhere else, and is so small that what only moves it, or goes over it once, is
+// cheaper there.
 bool gpu_only_on_host(const struct lowered *p, const struct value *v);
 // Where a new result goes: IMAGE beside an IMAGE, LOW beside LOW, else PLAIN.
 enum form_kind gpu_result_form(const struct lowered *p, const struct info *out, enum form_kind beside);
@@ -277,9 +278,9 @@ enum reel_err gpu_plan_flash(struct lowered *p);
 
 typedef enum reel_err lower_fn(struct lowered *p, const struct node *node, bool *out_done);
 lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu_lower_resize, gpu_lower_reduce,
-    gpu_lower_norm, gpu_lower_elementwise, gpu_lower_quantize, gpu_lower_view, gpu_lower_join, gpu_lower_move,
-    gpu_lower_gather, gpu_lower_select, gpu_lower_sample, gpu_lower_deform, gpu_lower_flash, gpu_lower_roll,
-    gpu_lower_attention, gpu_lower_einsum, gpu_lower_rnn, gpu_lower_fourier;
+    gpu_lower_norm, gpu_lower_elementwise, gpu_lower_integer, gpu_lower_quantize, gpu_lower_view, gpu_lower_join,
+    gpu_lower_move, gpu_lower_gather, gpu_lower_select, gpu_lower_sample, gpu_lower_deform, gpu_lower_flash,
+    gpu_lower_roll, gpu_lower_attention, gpu_lower_einsum, gpu_lower_rnn, gpu_lower_fourier;
 // The operator's reference implementation on the host; takes every node.
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
 // What the neighbours' rows are in each result of a node that has been lowered.

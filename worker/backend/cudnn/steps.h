@@ -12,6 +12,7 @@
 #include "kernels/gpu/flash.h"
 #include "kernels/gpu/fourier.h"
 #include "kernels/gpu/fp8.h"
+#include "kernels/gpu/integer.h"
 #include "kernels/gpu/ops.h"
 #include "kernels/gpu/rnn.h"
 #include "kernels/gpu/sample.h"
@@ -47,6 +48,7 @@ enum step_kind {
     STEP_COPY,
     STEP_QUANTISE,
     STEP_ELEMENTWISE,
+    STEP_INTEGER,
     STEP_POOL,
     STEP_RESIZE,
     STEP_REDUCE,
@@ -65,6 +67,7 @@ enum step_kind {
     STEP_GRID_SAMPLE,
     STEP_AFFINE_GRID,
     STEP_ROI_ALIGN,
+    STEP_ROI_POOL,
     STEP_LRN,
     STEP_DEFORM,
     STEP_COL2IM,
@@ -107,6 +110,7 @@ struct step {
         struct gpu_copy copy;
         struct gpu_quantise quantise;
         struct gpu_elementwise elementwise;
+        struct gpu_integer integer; // operand: what it reads
         struct gpu_pool pool;
         struct gpu_pool3 pool3;
         struct gpu_resize resize;
@@ -125,6 +129,7 @@ struct step {
         struct gpu_grid_sample grid_sample;
         struct gpu_affine_grid affine_grid;
         struct gpu_roi_align roi_align;
+        struct gpu_roi_pool roi_pool;
         struct gpu_lrn lrn;
         struct gpu_deform deform;
         struct gpu_col2im col2im;

@@ -29,6 +29,8 @@ struct attention {
     bool packed, causal;
     int left, right;
     float scale, softcap;
+    const struct value *given; // the scores, where the network gives them out
+    int given_mode;            // qk_matmul_output_mode: 0 products, 1 behind softcap, 2 with the mask, 3 weights
 };
 
 // ---- from the node ---------------------------------------------------------------------
@@ -66,10 +68,11 @@ static bool open_onnx(const struct lowered *p, const struct node *node, struct a
         if (!open_side(p, in_of(node, i), i == QUERY ? q : kv, &a->in[i])) return false;
     for (int i = KEY; i <= VALUE && in_of(node, 4); i++)
         if (!open_side(p, in_of(node, 3 + i), kv, &a->past[i])) return false;
-    if (has_out(p, node, 3)) return false; // the scores themselves
     a->mask = in_of(node, 3), a->valid = in_of(node, 6);
     a->softcap = node_attr_float(node, "softcap", 0);
     a->causal = node_attr_int(node, "is_causal", 0) != 0;
+    a->given = has_out(p, node, 3) ? node->out[3] : NULL;
+    a->given_mode = (int)node_attr_int(node, "qk_matmul_output_mode", 0);
     a->left = (int)node_attr_int(node, "left_window_size", -1);
     a->right = (int)node_attr_int(node, "right_window_size", -1);
     a->scale = node_attr(node, "scale") ? node_attr_float(node, "scale", 0) : (float)(1 / sqrt(a->in[QUERY].dim));
@@ -251,6 +254,26 @@ static enum reel_err pack(struct lowered *p, const struct attention *a, struct r
     return err ? err : gpu_emit_move(p, a->node, "join heads", &m, from, p->low, y, p->low);
 }
 
+// The scores as they are now, behind softcap where that is asked for.
+static enum reel_err give_scores(struct lowered *p, const struct attention *a, struct ref scores)
+{
+    struct step s = gpu_step_of(STEP_ELEMENTWISE, "scores");
+    struct gpu_elementwise *g = &s.u.elementwise;
+    const int64_t n = info_of(p, a->given)->count;
+    *g = (struct gpu_elementwise){.x_elem = p->low, .y_elem = GPU_ELEM_F32, .n_dims = 1};
+    g->extent[0] = g->last = (int32_t)n;
+    g->x_stride[0] = g->y_stride[0] = 1;
+    if (a->given_mode == 1 && a->softcap > 0) {
+        g->chain.n = 3;
+        g->chain.step[0] = (struct gpu_chain_step){GPU_OP_AFFINE, -1, 1 / a->softcap, 0};
+        g->chain.step[1] = (struct gpu_chain_step){.op = GPU_OP_TANH, .operand = -1};
+        g->chain.step[2] = (struct gpu_chain_step){GPU_OP_AFFINE, -1, a->softcap, 0};
+    }
+    s.x = scores;
+    enum reel_err err = gpu_make_form(p, a->given, FORM_PLAIN, &s.y);
+    return err ? err : gpu_put_step(p, &s, a->node);
+}
+
 static enum reel_err emit_attention(struct lowered *p, struct attention *a, const struct gpu_attention *g)
 {
     const size_t bytes = gpu_elem_bytes(p->low);
@@ -267,7 +290,9 @@ static enum reel_err emit_attention(struct lowered *p, struct attention *a, cons
     struct gpu_product g1 = {.node = a->node, .batches = a->batch * a->shared, .m = group, .c = dim, .k = a->columns};
     g1.x = q, g1.w = k, g1.y = scores;
     if (!err) err = gpu_emit_product(p, &g1);
+    if (!err && a->given && a->given_mode < 2) err = give_scores(p, a, scores);
     if (!err) err = add_softmax(p, a, *g, scores);
+    if (!err && a->given && a->given_mode == 3) err = give_scores(p, a, scores);
     if (!err) err = gpu_make_temporary(p, kv_rows * (size_t)v_dim * bytes, &v);
     if (!err) err = lay_out_all(p, a, VALUE, false, v, p->low, "values");
     if (!err && !a->packed) err = gpu_make_form(p, a->node->out[0], FORM_LOW, &y);
@@ -362,9 +387,13 @@ static enum reel_err lower_attention(struct lowered *p, const struct node *node,
                                          .right = a.right,
                                          .past = a.past_length};
     if (!mask_fits(p, &a, &g)) return REEL_OK;
+    // scores with the mask are nowhere: mask and softmax are one kernel
+    if (a.given &&
+        (a.given_mode < 0 || a.given_mode == 2 || a.given_mode > 3 || info_of(p, a.given)->count > INT32_MAX))
+        return REEL_OK;
     g.batch = a.batch, g.heads = a.heads, g.softcap = a.softcap;
     *out_done = true;
-    const bool one = gpu_flash_takes(p->low, p->sm, a.in[QUERY].dim, a.in[VALUE].dim);
+    const bool one = !a.given && gpu_flash_takes(p->low, p->sm, a.in[QUERY].dim, a.in[VALUE].dim);
     return (one ? emit_flash : emit_attention)(p, &a, &g);
 }
 

@@ -157,6 +157,14 @@ static bool plan_unary(struct lowered *p, const struct node *node, struct pointw
     if (node_is(node, "Affine")) // deprecated, opset 1
         return gpu_pointwise_step(plan, GPU_OP_AFFINE, node_attr_float(node, "alpha", 1),
                                   node_attr_float(node, "beta", 0));
+    if (node_is(node, "ScaledTanh")) // deprecated, opset 1
+        return gpu_pointwise_step(plan, GPU_OP_AFFINE, node_attr_float(node, "beta", 0), 0) &&
+               gpu_pointwise_step(plan, GPU_OP_TANH, 0, 0) &&
+               gpu_pointwise_step(plan, GPU_OP_AFFINE, node_attr_float(node, "alpha", 0), 0);
+    if (node_is(node, "ParametricSoftplus"))
+        return gpu_pointwise_step(plan, GPU_OP_AFFINE, node_attr_float(node, "beta", 0), 0) &&
+               gpu_pointwise_step(plan, GPU_OP_SOFTPLUS, 0, 0) &&
+               gpu_pointwise_step(plan, GPU_OP_AFFINE, node_attr_float(node, "alpha", 0), 0);
     if (node_is(node, "Gelu")) {
         const bool tanh = !strcmp(node_attr_string(node, "approximate", "none"), "tanh");
         return gpu_pointwise_step(plan, tanh ? GPU_OP_GELU_TANH : GPU_OP_GELU_ERF, 0, 0);
@@ -482,9 +490,9 @@ enum reel_err gpu_lower_elementwise(struct lowered *p, const struct node *node, 
         if (!node->in[i]) continue;
         const struct info *in = info_of(p, node->in[i]);
         if (!readable(in) || in->count < 0) return REEL_OK;
-        device |= !node->in[i]->constant && (in->deferred.from || gpu_on_device(p, in));
+        device |= !node->in[i]->constant && !gpu_only_on_host(p, node->in[i]);
     }
-    if (!device) return REEL_OK; // what lies on the host only stays there
+    if (!device) return REEL_OK; // the little that lies on the host only stays there
     if (node_is(node, "BatchNormalization") || node_is(node, "ImageScaler")) return lower_scale(p, node, out_done);
     struct pointwise plan = {0};
     bool ok = plan_unary(p, node, &plan);

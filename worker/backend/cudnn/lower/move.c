@@ -564,9 +564,8 @@ enum reel_err gpu_lower_move(struct lowered *p, const struct node *node, bool *o
 {
     if (node->n_in < 1 || !node->in[0] || !node->out[0] || node->n_epilogue) return REEL_OK;
     if (node_is(node, "Concat")) return move_concat(p, node, out_done);
-    // what lies on the host only is cheaper to move there
-    const struct info *in = info_of(p, node->in[0]);
-    if (!node->in[0]->constant && gpu_has_form(in, FORM_HOST) && !gpu_on_device(p, in)) return REEL_OK;
+    // the little that lies on the host only is cheaper to move there
+    if (gpu_only_on_host(p, node->in[0])) return REEL_OK;
     if (node_is(node, "Split")) return move_split(p, node, out_done);
     if (node_is(node, "Transpose")) return move_transpose(p, node, out_done);
     if (node_is(node, "Expand")) return move_expand(p, node, out_done);
@@ -574,7 +573,7 @@ enum reel_err gpu_lower_move(struct lowered *p, const struct node *node, bool *o
     if (node_is(node, "Slice")) return move_slice(p, node, out_done);
     if (node_is(node, "Crop")) return move_crop(p, node, out_done);
     if (node_is(node, "Pad")) return move_pad(p, node, out_done);
-    if (node_is(node, "Cast")) return move_cast(p, node, out_done);
+    if (node_is(node, "Cast") || node_is(node, "CastLike")) return move_cast(p, node, out_done);
     if (node_is(node, "DepthToSpace")) return move_depth(p, node, true, out_done);
     if (node_is(node, "SpaceToDepth")) return move_depth(p, node, false, out_done);
     if (node_is(node, "Gather") && node->n_in == 2 && node->in[1]) return move_gather(p, node, out_done);
@@ -594,7 +593,8 @@ static bool same_image(const struct info *a, const struct info *b)
 
 enum reel_err gpu_lower_view(struct lowered *p, const struct node *node, bool *out_done)
 {
-    if (!(node->op->flags & (OP_VIEW | OP_INFERENCE_NOP)) && !node_is(node, "Cast")) return REEL_OK;
+    if (!(node->op->flags & (OP_VIEW | OP_INFERENCE_NOP)) && !node_is(node, "Cast") && !node_is(node, "CastLike"))
+        return REEL_OK;
     if (node->n_in < 1 || !node->in[0] || !node->out[0] || node->n_epilogue) return REEL_OK;
     struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
     if (in->dtype != out->dtype || in->count != out->count) return REEL_OK;

@@ -4,6 +4,7 @@
 // softmax, instance, group and layer normalisation. Long sums over few results
 // are taken in two stages, so that they fill the device; where they are cut
 // depends on the extents alone.
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,8 +214,6 @@ static enum reel_err reduce_node(struct lowered *p, const struct node *node, con
     return emit_reduce(p, node, node->op_type, r, x.at, REF_NONE, y);
 }
 
-// ---- softmax and argmax --------------------------------------------------------------------
-
 // (outer, axis, inner) of a row-major shape.
 static void split_axis(const struct reel_shape *s, int axis, int64_t *outer, int64_t *extent, int64_t *inner)
 {
@@ -223,6 +222,94 @@ static void split_axis(const struct reel_shape *s, int axis, int64_t *outer, int
     for (int d = 0; d < axis; d++) *outer *= s->dim[d];
     for (int d = axis + 1; d < s->ndim; d++) *inner *= s->dim[d];
 }
+
+// ---- logarithms of sums, norms -------------------------------------------------------------
+
+// A sum over axes, then its logarithm.
+static enum reel_err log_sum_node(struct lowered *p, const struct node *node, bool *out_done)
+{
+    const struct reduction sum = {"ReduceLogSum", GPU_REDUCE_SUM, false, false};
+    const struct value *y = node->out[0];
+    struct pointwise plan = {.main = y};
+    enum reel_err err = reduce_node(p, node, &sum, out_done);
+    if (err || !*out_done) return err;
+    struct info *out = info_of(p, y);
+    const enum form_kind kind = gpu_best_form(p, out);
+    gpu_pointwise_step(&plan, GPU_OP_LOG, 0, 0);
+    err = gpu_pointwise_emit(p, node, "log", &plan, y); // into a new buffer
+    for (int k = 0; k < FORMS && !err; k++)
+        if (k != (int)kind) out->form[k] = REF_NONE; // the sum's
+    return err;
+}
+
+static enum reel_err global_lp_node(struct lowered *p, const struct node *node, bool *out_done)
+{
+    static const struct reduction norms[] = {{"GlobalLpPool", GPU_REDUCE_SUM_ABS, false, false},
+                                             {"GlobalLpPool", GPU_REDUCE_SUM_SQUARES, false, true}};
+    const int64_t power = node_attr_int(node, "p", 2);
+    return power == 1 || power == 2 ? reduce_node(p, node, &norms[power - 1], out_done) : REEL_OK;
+}
+
+// x / max(norm, the smallest normal number): zeros stay zeros.
+static enum reel_err divide_by_norm(struct lowered *p, const struct node *node, const struct gpu_reduce *r,
+                                    struct ref x, struct ref norm, struct ref y, enum gpu_elem y_elem)
+{
+    const int64_t norms = r->outer * r->inner;
+    struct step s = gpu_step_of(STEP_ELEMENTWISE, "not zero");
+    struct gpu_elementwise *g = &s.u.elementwise;
+    *g = (struct gpu_elementwise){.x_elem = GPU_ELEM_F32, .y_elem = GPU_ELEM_F32, .n_dims = 1};
+    g->extent[0] = g->last = (int32_t)norms;
+    g->x_stride[0] = g->y_stride[0] = 1;
+    g->chain.n = 1;
+    g->chain.step[0] = (struct gpu_chain_step){GPU_OP_CLIP, -1, FLT_MIN, INFINITY};
+    s.x = s.y = norm;
+    enum reel_err err = gpu_put_step(p, &s, node);
+    s.label = "divide";
+    *g = (struct gpu_elementwise){.x_elem = r->src_elem, .y_elem = y_elem, .n_dims = 3};
+    const int64_t extent[3] = {r->outer, r->reduce, r->inner};
+    const int64_t stride[3] = {r->src_outer, r->src_reduce, 1}, of[3] = {r->inner, 0, 1};
+    for (int d = 0; d < 3; d++) {
+        g->extent[d] = (int32_t)extent[d];
+        g->x_stride[d] = g->y_stride[d] = stride[d];
+        g->operand_stride[0][d] = of[d];
+    }
+    g->last = (int32_t)r->inner;
+    g->chain.n = g->chain.n_operands = 1;
+    g->chain.operand[0].elem = GPU_ELEM_F32;
+    g->chain.step[0] = (struct gpu_chain_step){GPU_OP_DIV, 0, 0, 0};
+    s.x = x, s.y = y, s.operand[0] = norm;
+    return err ? err : gpu_put_step(p, &s, node);
+}
+
+static enum reel_err lp_normalization_node(struct lowered *p, const struct node *node, bool *out_done)
+{
+    const struct info *in = info_of(p, node->in[0]);
+    const int64_t power = node_attr_int(node, "p", 2);
+    int64_t axis = node_attr_int(node, "axis", -1);
+    if (axis < 0) axis += in->shape.ndim;
+    if (in->dtype != REEL_F32 || node->in[0]->constant || node->n_epilogue || in->count > INT32_MAX) return REEL_OK;
+    if (axis < 0 || axis >= in->shape.ndim || power < 1 || power > 2 || gpu_only_on_host(p, node->in[0]))
+        return REEL_OK;
+    struct gpu_reduce r = {.kind = power == 1 ? GPU_REDUCE_SUM_ABS : GPU_REDUCE_SUM_SQUARES,
+                           .root = power == 2,
+                           .scale = 1,
+                           .dst_elem = GPU_ELEM_F32,
+                           .src_inner = 1,
+                           .dst_inner = 1};
+    struct ref x, norm, y;
+    enum form_kind kind;
+    split_axis(&in->shape, (int)axis, &r.outer, &r.reduce, &r.inner);
+    r.src_outer = r.reduce * r.inner, r.src_reduce = r.dst_outer = r.inner;
+    enum reel_err err = gpu_need_rows(p, node->in[0], &kind, &x);
+    r.src_elem = gpu_form_elem(p, in, kind);
+    if (!err) err = gpu_make_temporary(p, (size_t)(r.outer * r.inner) * sizeof(float), &norm);
+    if (!err) err = emit_reduce(p, node, "norm", r, x, REF_NONE, norm);
+    if (!err) err = gpu_make_form(p, node->out[0], kind, &y);
+    *out_done = true;
+    return err ? err : divide_by_norm(p, node, &r, x, norm, y, gpu_form_elem(p, in, kind));
+}
+
+// ---- softmax and argmax --------------------------------------------------------------------
 
 static enum reel_err softmax_node(struct lowered *p, const struct node *node, bool logarithm, bool *out_done)
 {
@@ -291,6 +378,9 @@ enum reel_err gpu_lower_reduce(struct lowered *p, const struct node *node, bool 
     if (node_is(node, "LogSoftmax")) return softmax_node(p, node, true, out_done);
     if (node_is(node, "ArgMax")) return argmax_node(p, node, false, out_done);
     if (node_is(node, "ArgMin")) return argmax_node(p, node, true, out_done);
+    if (node_is(node, "ReduceLogSum")) return log_sum_node(p, node, out_done);
+    if (node_is(node, "GlobalLpPool")) return global_lp_node(p, node, out_done);
+    if (node_is(node, "LpNormalization")) return lp_normalization_node(p, node, out_done);
     for (size_t i = 0; i < sizeof reductions / sizeof *reductions; i++)
         if (node_is(node, reductions[i].name)) return reduce_node(p, node, &reductions[i], out_done);
     return REEL_OK;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Operators that read pictures at computed places (kernels/gpu/sample.h), and their
-// company: GridSample, AffineGrid, RoiAlign, LRN, MaxUnpool, CenterCropPad, Col2Im.
+// company: GridSample, AffineGrid, RoiAlign, MaxRoiPool, LRN, MaxUnpool, CenterCropPad, Col2Im.
 #include <string.h>
 
 #include "worker/backend/cudnn/program.h"
@@ -169,6 +169,26 @@ static enum reel_err lower_roi_align(struct lowered *p, const struct node *node,
     return gpu_put_step(p, &s, node);
 }
 
+static enum reel_err lower_roi_pool(struct lowered *p, const struct node *node, bool *out_done)
+{
+    const struct info *regions = info_of(p, node->in[1]);
+    struct step s = gpu_step_of(STEP_ROI_POOL, "roi pool");
+    struct pictures pictures;
+    enum form_kind kind;
+    if (!are_pictures(p, node, 4) || regions->dtype != REEL_F32 || regions->count != info_of(p, node->out[0])->n * 5)
+        return REEL_OK;
+    enum reel_err err = gpu_need_rows(p, node->in[1], &kind, &s.w);
+    if (!err) err = open_pictures(p, node, &s, &pictures);
+    if (err) return err;
+    s.u.roi_pool = (struct gpu_roi_pool){.x = pictures.x,
+                                         .y = pictures.y,
+                                         .lanes = pictures.lanes,
+                                         .region_elem = gpu_form_elem(p, regions, kind),
+                                         .scale = node_attr_float(node, "spatial_scale", 1)};
+    *out_done = true;
+    return gpu_put_step(p, &s, node);
+}
+
 // ---- LRN -------------------------------------------------------------------------------
 
 static enum reel_err lower_lrn(struct lowered *p, const struct node *node, bool *out_done)
@@ -307,6 +327,7 @@ enum reel_err gpu_lower_sample(struct lowered *p, const struct node *node, bool 
     if (node_is(node, "GridSample")) return lower_grid_sample(p, node, out_done);
     if (node_is(node, "AffineGrid")) return lower_affine_grid(p, node, out_done);
     if (node_is(node, "RoiAlign")) return lower_roi_align(p, node, out_done);
+    if (node_is(node, "MaxRoiPool")) return lower_roi_pool(p, node, out_done);
     if (node_is(node, "MaxUnpool")) return lower_unpool(p, node, out_done);
     if (node_is(node, "CenterCropPad")) return lower_crop_pad(p, node, out_done);
     if (node_is(node, "Col2Im")) return lower_col2im(p, node, out_done);

@@ -35,23 +35,36 @@ static bool pool_axis(const struct node *node, int i, int axes, int64_t in, int6
     return true;
 }
 
-// Over three axes, in rows.
-static enum reel_err pool_volume(struct lowered *p, const struct node *node, bool average, bool *out_done)
+enum pool_way { POOL_MAX, POOL_AVERAGE, POOL_LP };
+
+static const char *pool_label(enum pool_way way)
+{
+    return way == POOL_AVERAGE ? "average pool" : way == POOL_LP ? "lp pool" : "max pool";
+}
+
+// Over one to three axes, in rows; in front of fewer than three are extents of 1.
+static enum reel_err pool_volume(struct lowered *p, const struct node *node, enum pool_way way, bool *out_done)
 {
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
-    struct step s = gpu_step_of(STEP_POOL3, average ? "average pool" : "max pool");
+    struct step s = gpu_step_of(STEP_POOL3, pool_label(way));
     struct gpu_pool3 *g = &s.u.pool3;
     enum form_kind kind;
+    const int axes = in->shape.ndim - 2;
+    const int64_t power = way == POOL_LP ? node_attr_int(node, "p", 2) : 0;
     if (in->dtype != REEL_F32 || in->count > INT32_MAX || out->count > INT32_MAX || node->in[0]->constant)
         return REEL_OK;
     if (node->n_epilogue || (node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->uses)) return REEL_OK;
+    if (axes < 1 || axes > 3 || power < 0 || power > 64 || (way == POOL_LP && !power)) return REEL_OK;
     g->planes = (int)(in->shape.dim[0] * in->shape.dim[1]);
-    g->average = average;
-    g->count_pad = average && node_attr_int(node, "count_include_pad", 0) != 0;
-    for (int d = 0; d < 3; d++) {
+    g->average = way == POOL_AVERAGE;
+    g->power = (int)power;
+    g->count_pad = g->average && node_attr_int(node, "count_include_pad", 0) != 0;
+    for (int d = 0; d < 3 - axes; d++) g->in[d] = g->out[d] = g->size[d] = g->stride[d] = g->dilation[d] = 1;
+    for (int i = 0; i < axes; i++) {
         struct pool_axis a;
-        if (!pool_axis(node, d, 3, in->shape.dim[2 + d], out->shape.dim[2 + d], &a)) return REEL_OK;
-        g->in[d] = (int32_t)in->shape.dim[2 + d], g->out[d] = (int32_t)out->shape.dim[2 + d];
+        const int d = 3 - axes + i;
+        if (!pool_axis(node, i, axes, in->shape.dim[2 + i], out->shape.dim[2 + i], &a)) return REEL_OK;
+        g->in[d] = (int32_t)in->shape.dim[2 + i], g->out[d] = (int32_t)out->shape.dim[2 + i];
         g->size[d] = a.size, g->stride[d] = a.stride, g->dilation[d] = a.dilation;
         g->before[d] = a.before, g->after[d] = a.after;
     }
@@ -64,10 +77,12 @@ static enum reel_err pool_volume(struct lowered *p, const struct node *node, boo
 
 enum reel_err gpu_lower_pool(struct lowered *p, const struct node *node, bool *out_done)
 {
-    const bool average = node_is(node, "AveragePool");
-    if ((!average && !node_is(node, "MaxPool")) || !node->in[0] || !node->out[0]) return REEL_OK;
+    const bool average = node_is(node, "AveragePool"), lp = node_is(node, "LpPool");
+    if ((!average && !lp && !node_is(node, "MaxPool")) || !node->in[0] || !node->out[0]) return REEL_OK;
+    if (lp) return gpu_only_on_host(p, node->in[0]) ? REEL_OK : pool_volume(p, node, POOL_LP, out_done);
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
-    if (in->shape.ndim == 5 && out->shape.ndim == 5) return pool_volume(p, node, average, out_done);
+    if (in->shape.ndim == 5 && out->shape.ndim == 5)
+        return pool_volume(p, node, average ? POOL_AVERAGE : POOL_MAX, out_done);
     if (!in->image || !out->image || in->c != out->c || in->n != out->n || node->n_epilogue) return REEL_OK;
     const bool places = node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->uses;
     if (places && node_attr_int(node, "storage_order", 0)) return REEL_OK;
@@ -102,7 +117,7 @@ enum reel_err gpu_lower_pool(struct lowered *p, const struct node *node, bool *o
     struct ref x, y;
     enum reel_err err = gpu_need_form(p, node->in[0], FORM_IMAGE, &x);
     if (!err) err = gpu_make_form(p, node->out[0], FORM_IMAGE, &y);
-    struct step *s = err ? NULL : gpu_add_step(p, STEP_POOL, node, average ? "average pool" : "max pool");
+    struct step *s = err ? NULL : gpu_add_step(p, STEP_POOL, node, pool_label(average ? POOL_AVERAGE : POOL_MAX));
     if (!s) return err ? err : gpu_no_memory(node);
     s->u.pool = g;
     s->x = x;
