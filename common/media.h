@@ -67,4 +67,14 @@ struct reel_entry {
     uint32_t checksum; // CRC-32C of the packet's data
 };
 
+#define REEL_MAX_LEADS 2
+
+// Where the frames before a segment can be decoded from: tried in turn until one gives
+// as many as are looked at, and then from the file's beginning. inner: the first one lies
+// in the midst of a segment, whose own frames it gives only where nothing is damaged.
+struct reel_lead {
+    uint32_t n, inner;
+    struct reel_entry from[REEL_MAX_LEADS];
+};
+
 #endif

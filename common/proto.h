@@ -84,7 +84,7 @@
 #include "common/media.h"
 
 #define REEL_PROTO_MAGIC 0x4c454552u // "REEL"
-#define REEL_PROTO_VERSION 4
+#define REEL_PROTO_VERSION 5
 #define REEL_TEXT_BYTES 1024
 #define REEL_NO_FRAME UINT32_MAX
 #define REEL_NO_JOB UINT32_MAX
@@ -244,11 +244,14 @@ struct reel_rec_open {
     uint32_t exchange;             // as SHAPED said
     uint32_t live;                 // 1: an attempt of a live job, see above
     uint32_t rate;                 // of reel_rec_model
-    uint32_t context;              // frames behind the segment's end that are decoded too, to be seen: 0 or 1
+    uint32_t before, after;        // frames around the segment that are decoded too, to be seen
+    uint32_t reserved;
     struct reel_entry entry;
-    int64_t start_pts;  // frames of the segment: start_pts <= pts < end_pts
-    int64_t warmup_pts; // from here to start_pts they are REEL_FRAME_WARMUP
-    int64_t end_pts;    // INT64_MAX for the last
+    struct reel_lead lead;  // of those before
+    struct reel_entry next; // of the segment behind: those after
+    int64_t start_pts;      // frames of the segment: start_pts <= pts < end_pts
+    int64_t warmup_pts;     // from here to start_pts they are REEL_FRAME_WARMUP
+    int64_t end_pts;        // INT64_MAX for the last
 };
 
 // ---- decoder --------------------------------------------------------------
@@ -293,7 +296,8 @@ enum reel_frame_flag {
     REEL_FRAME_CONTEXT = 1 << 0, // of a neighbour's range: read by models, never encoded
     REEL_FRAME_REPEAT = 1 << 1,  // quarantined: the aggregator encodes the frame before again
     REEL_FRAME_PASS = 1 << 2,    // quarantined: the aggregator encodes the input picture, resized
-    REEL_FRAME_WARMUP = 1 << 3,  // of the range before: worked on for the state that it leaves, never encoded
+    REEL_FRAME_WARMUP = 1 << 3,  // of the range before: worked on for the state that it leaves (unless it is
+                                 // CONTEXT as well), never encoded
 };
 
 struct reel_rec_decoded {

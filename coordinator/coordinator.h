@@ -213,9 +213,9 @@ void run_fail(struct run *run, enum reel_err code, const char *text);
 void run_leave_out(struct run *run, struct proc *p, const char *text);
 // Frames out for each one in, as far as the model is known.
 uint32_t run_rate(const struct run *run);
-// Whether inputs are cut into segments. A model that looks at frames before each, or
-// carries a state from each to the next, would not have them at a cut, unless the state
-// may begin with some frames before it; the next frame behind it is decoded twice.
+// Whether inputs are cut into segments. A model that carries a state from each frame to
+// the next would not have it at a cut, unless the state may begin with some frames before
+// it. Frames that a model looks at across a cut are decoded twice.
 bool run_may_cut(const struct run *run);
 // Posts to a process that may be dead (then its death tells).
 void run_post(struct run *run, const struct proc *p, enum reel_msg_type type, const void *record);

@@ -193,8 +193,9 @@ void flow_on_decoded(struct run *run, struct proc *p, const struct reel_rec_deco
     }
     if (!job->poison.count) return;
     const struct poison_frame *f = poison_find(&job->poison, lane->p.segment, rec->n);
-    if (!f) return;
-    lane_frame_of(lane, rec->n)->suspicion = f->crashes > 255 ? 255 : (uint8_t)f->crashes;
+    struct lane_frame *frame = lane_frame_of(lane, rec->n);
+    if (!f || !frame) return; // context may be free already
+    frame->suspicion = f->crashes > 255 ? 255 : (uint8_t)f->crashes;
     if (f->quarantined) lane_quarantine(lane, rec->n, flow_fill_in_flag(run));
 }
 

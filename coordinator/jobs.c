@@ -223,6 +223,7 @@ static enum reel_err plan_job(struct run *run, struct job *job)
         plan_warm_up(m, job->entries, job->n_entries, warm, plan, job->n_segments);
         say_warm_up(run, job, warm);
     }
+    if (plan && run->model.before) plan_lead(job->entries, job->n_entries, run->model.before, plan, job->n_segments);
     free(job->entries);
     job->entries = NULL;
     if (plan && run->only_seconds > 0) {

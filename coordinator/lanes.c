@@ -222,22 +222,49 @@ bool lane_next_window(struct lane *lane, uint32_t *out_end)
     return true;
 }
 
+// The output is complete, or stands for one (out_slot says where).
+static void answer(struct lane_frame *f, uint32_t out_slot)
+{
+    move(f, SLOT_DONE);
+    f->flags |= f->fill_flags;
+    f->out_slot = (uint16_t)out_slot;
+    f->answered_slot = true;
+}
+
+// Frames before the range that are done: nobody takes them.
+static void pass_warmup(struct lane *lane)
+{
+    while (lane->sent < lane->decoded) {
+        struct lane_frame *f = at(lane, lane->sent);
+        if (f->state != SLOT_DONE || !(f->flags & LANE_WARMUP)) return;
+        move(f, SLOT_READY);
+        move(f, SLOT_TAKEN);
+        lane->skipped++;
+        settle(lane, lane->sent++);
+    }
+}
+
 enum lane_result lane_on_decoded(struct lane *lane, uint32_t epoch, uint32_t n, uint32_t flags, int64_t pts,
                                  int64_t duration)
 {
     if (lane->state != LANE_OPEN || epoch != lane->p.epoch) return LANE_STALE;
     if (n < lane->decoded) return LANE_STALE; // said twice
-    const bool is_context = flags & LANE_CONTEXT;
+    const bool is_before = flags & LANE_WARMUP, is_behind = flags & LANE_CONTEXT && !is_before;
     if (n != lane->decoded || n >= lane->window_end || lane->ended) return LANE_BAD;
-    if (is_context ? lane->context == lane->p.after : lane->context > 0) return LANE_BAD;
+    if (is_behind ? lane->context == lane->p.after : lane->context > 0) return LANE_BAD;
+    if (is_before && n != lane->warmup) return LANE_BAD;
     struct lane_frame *f = at(lane, n);
     move(f, SLOT_DECODED);
-    lane->context += is_context;
-    lane->warmup += (flags & LANE_WARMUP) != 0;
+    lane->context += is_behind;
+    lane->warmup += is_before;
     f->flags = (uint8_t)flags;
     f->pts = pts;
     f->duration = duration;
     lane->decoded = n + 1;
+    if (is_before && flags & LANE_CONTEXT) { // there is nothing to wait for
+        answer(f, n % lane->p.out_slots);
+        pass_warmup(lane);
+    }
     return LANE_OK;
 }
 
@@ -371,15 +398,6 @@ static int holder_of(const struct lane *lane, const struct lane_frame *f, uint32
     return f->holder[0].worker == worker ? 0 : f->holder[1].worker == worker ? 1 : -1;
 }
 
-// The output is complete, or stands for one (out_slot says where).
-static void answer(struct lane_frame *f, uint32_t out_slot)
-{
-    move(f, SLOT_DONE);
-    f->flags |= f->fill_flags;
-    f->out_slot = (uint16_t)out_slot;
-    f->answered_slot = true;
-}
-
 // Nobody holds a part of GIVEN frame n, and it is not complete.
 static void back_to_decoded(struct lane *lane, uint32_t n)
 {
@@ -502,19 +520,6 @@ uint32_t lane_at_aggregator(const struct lane *lane)
     return lane->sent - lane->skipped - lane->taken;
 }
 
-// Frames of the warm-up that are done: nobody takes them.
-static void pass_warmup(struct lane *lane)
-{
-    while (lane->sent < lane->decoded) {
-        struct lane_frame *f = at(lane, lane->sent);
-        if (f->state != SLOT_DONE || !(f->flags & LANE_WARMUP)) return;
-        move(f, SLOT_READY);
-        move(f, SLOT_TAKEN);
-        lane->taken++;
-        settle(lane, lane->sent++);
-    }
-}
-
 const struct lane_frame *lane_next_frame(struct lane *lane, uint32_t *out_n)
 {
     if (lane->state == LANE_OPEN) pass_warmup(lane);
@@ -555,8 +560,8 @@ enum lane_result lane_on_committed(struct lane *lane, uint32_t epoch, uint32_t f
     if (lane->state != LANE_OPEN || epoch != lane->p.epoch) return LANE_STALE;
     if (lane->committed) return LANE_STALE;
     // A commit with frames still held, or of another count, is a broken ledger.
-    const uint32_t all = lane->frames - lane->dropped;
-    if (!lane->finished || frames != all - lane->warmup || lane->taken != all) return LANE_BAD;
+    const uint32_t all = lane->frames - lane->dropped - lane->warmup;
+    if (!lane->finished || frames != all || lane->taken != all) return LANE_BAD;
     lane->committed = true;
     return LANE_OK;
 }

@@ -17,8 +17,8 @@
 // those to n + after are decoded, and the input slots of those from n - before on
 // stay until it is free: the window ends so many frames sooner.
 //
-// A segment may have context behind its end: frames that are decoded to be seen, and
-// neither given nor sent.
+// A segment may have context before its range and behind its end: frames that are decoded
+// to be seen, and neither given nor sent.
 //
 // A network may carry a state from frame to frame (stateful): all frames of the lane go
 // to one worker (its keeper), in order, and when that is gone with frames to come, or has
@@ -62,7 +62,7 @@ enum slot_state {
 };
 
 #define LANE_CONTEXT (1u << 0) // of a frame's flags: REEL_FRAME_CONTEXT
-#define LANE_WARMUP (1u << 3)  // likewise: REEL_FRAME_WARMUP
+#define LANE_WARMUP (1u << 3)  // likewise: REEL_FRAME_WARMUP; of context before the range both
 
 enum lane_state {
     LANE_IDLE,    // no segment
@@ -123,12 +123,12 @@ struct lane {
     uint32_t window_end; // the decoder may write below
     uint32_t decoded;    // frames 0..decoded-1 have been announced
     uint32_t context;    // of these the last ones, which are context
-    uint32_t warmup;     // and the first ones, which are there for the state alone
+    uint32_t warmup;     // and the first ones, before the segment's range: context, or there for the state alone
     uint32_t work_from;  // no frame below is DECODED
     uint32_t sent;       // FRAMEs below went to the aggregator, or were dropped; it was not dropped itself
     uint32_t taken;      // count of TAKEN frames
     uint32_t dropped;    // count of dropped frames,
-    uint32_t skipped;    // of those, below sent
+    uint32_t skipped;    // frames below sent that the aggregator was told nothing of
     uint32_t frames;     // total, when ended
     bool ended, finished, committed;
     uint64_t slots_used[LANE_MAX_SLOTS / 64];           // loose: output slots, bit masks

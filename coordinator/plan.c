@@ -6,6 +6,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+// More packets than frames are looked at lie from an entry to the cut: pictures that show
+// before it come behind it, 16 of x264 at most.
+#define LEAD_PACKETS 16
+
 // Length of a segment in ticks; 0: no cuts.
 static int64_t segment_ticks(const struct reel_media *media, double seconds)
 {
@@ -30,6 +34,8 @@ struct segment *plan_segments(const struct reel_media *media, const struct reel_
         if (e->pts <= media->first_pts || e->pts > media->last_pts || e->pts <= cut) continue;
         if ((uint64_t)e->pts - (uint64_t)cut < (uint64_t)ticks) continue;
         segments[n - 1].end_pts = e->pts;
+        segments[n - 1].has_next = true;
+        segments[n - 1].next = *e;
         segments[n++] = (struct segment){
             .has_entry = true, .entry = *e, .start_pts = e->pts, .end_pts = INT64_MAX, .warmup_pts = e->pts};
         cut = e->pts;
@@ -64,11 +70,46 @@ void plan_warm_up(const struct reel_media *media, const struct reel_entry *entri
     }
 }
 
+// The last entry before entries[own] with `before` frames from it to there. Each entry
+// is a frame; of the packets between them two may be one (fields), and some show
+// elsewhere (leading pictures). NULL: none.
+static const struct reel_entry *near_entry(const struct reel_entry *entries, uint32_t own, uint32_t before)
+{
+    uint32_t frames = 0;
+    for (uint32_t k = own; k-- > 0;) {
+        const struct reel_entry *e = &entries[k];
+        if (e->pts >= entries[own].pts) continue;
+        if (++frames >= before || entries[own].packet_no - e->packet_no >= 2 * before + LEAD_PACKETS) return e;
+    }
+    return NULL;
+}
+
+void plan_lead(const struct reel_entry *entries, uint32_t n_entries, uint32_t before, struct segment *segments,
+               uint32_t n)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 1; i < n && before; i++) {
+        struct segment *s = &segments[i];
+        while (at < n_entries && entries[at].packet_no < s->entry.packet_no) at++;
+        const struct reel_entry *near = at < n_entries ? near_entry(entries, at, before) : NULL;
+        if (!near) continue; // from the file's beginning
+        uint32_t in = i - 1; // the segment that it lies in
+        while (in > 0 && segments[in].entry.packet_no > near->packet_no) in--;
+        struct reel_lead *lead = &s->lead;
+        lead->inner = !in || segments[in].entry.packet_no < near->packet_no;
+        if (lead->inner) lead->from[lead->n++] = *near;
+        if (in) lead->from[lead->n++] = segments[in].entry;
+    }
+}
+
 uint32_t plan_limit(const struct reel_media *media, double seconds, struct segment *segments, uint32_t n)
 {
     int64_t ticks = segment_ticks(media, seconds), end;
     if (!ticks || __builtin_add_overflow(media->first_pts, ticks, &end)) return n;
     while (n > 1 && segments[n - 1].start_pts >= end) n--;
-    if (segments[n - 1].end_pts > end) segments[n - 1].end_pts = end;
+    if (segments[n - 1].end_pts > end) {
+        segments[n - 1].end_pts = end;
+        segments[n - 1].has_next = false;
+    }
     return n;
 }

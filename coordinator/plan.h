@@ -15,6 +15,9 @@ struct segment {
     struct reel_entry entry;
     int64_t start_pts, end_pts; // start <= pts < end; INT64_MAX for the last
     int64_t warmup_pts;         // frames from here to start_pts are seen, and not part of it; start_pts: none
+    struct reel_lead lead;      // where frames that are looked at before it are decoded from
+    bool has_next;              // a segment follows, whose entry is
+    struct reel_entry next;
 };
 
 // Cuts at the first entry that lies at least segment_seconds behind the last
@@ -29,6 +32,11 @@ struct segment *plan_segments(const struct reel_media *media, const struct reel_
 // distance of frames: from an earlier entry, or from the file's beginning.
 void plan_warm_up(const struct reel_media *media, const struct reel_entry *entries, uint32_t n_entries, int frames,
                   struct segment *segments, uint32_t n);
+
+// Says of each segment but the first where the `before` frames before it are decoded
+// from: a near entry, and the entry of the segment in which that lies.
+void plan_lead(const struct reel_entry *entries, uint32_t n_entries, uint32_t before, struct segment *segments,
+               uint32_t n);
 
 // Leaves what lies in the first `seconds` of the input, the last segment cut
 // short; all of it where it cannot be cut. Returns how many segments are left.

@@ -61,7 +61,7 @@ uint32_t run_rate(const struct run *run)
 bool run_may_cut(const struct run *run)
 {
     const struct reel_rec_model *m = &run->model;
-    return !m->before && m->after <= 1 && (!m->stateful || run->settings.warmup_frames > 0);
+    return !m->stateful || (run->settings.warmup_frames > 0 && !m->before && m->after <= 1);
 }
 
 // ---- messages -------------------------------------------------------------------

@@ -19,8 +19,9 @@ struct decode_params {
     AVRational time_base; // of the packets
     int threads;          // 0: libavcodec's choice
     int64_t max_pixels;
-    const char *name;    // of the input, for messages
-    struct nvdec *nvdec; // the GPU to decode on, or NULL
+    const char *name;     // of the input, for messages
+    struct nvdec *nvdec;  // the GPU to decode on, or NULL
+    uint32_t kept_frames; // that are kept outside, beside those on their way into slots
 };
 
 // Results of send and receive: 0, AVERROR(EAGAIN), AVERROR_EOF or another

@@ -41,6 +41,7 @@ extern const struct flight_ops flight_host;
 struct flight_frame {
     uint32_t n, slot_id, aux_bytes;
     int64_t pts, duration;
+    uint32_t flags;  // enum reel_frame_flag
     uint64_t serial; // of all copies of the process: the stream does them in this order
 };
 

@@ -9,27 +9,26 @@
 #include "common/child_rings.h"
 #include "common/life.h"
 #include "common/log.h"
+#include "decoder/around.h"
 #include "decoder/flight.h"
 #include "decoder/live.h"
 #include "decoder/nvdec.h"
-#include "decoder/segment.h"
 #include "decoder/upload.h"
 
 struct lane {
     uint32_t lane, epoch, job;
-    struct reel_ring *ring;  // of the child
-    struct segment *segment; // NULL: of a live input,
-    struct live *live;       // which is the process's
+    struct reel_ring *ring; // of the child
+    struct around *around;  // NULL: of a live input,
+    struct live *live;      // which is the process's
     struct reel_media media;
     struct upload upload;
     AVFrame *frame; // decoded, waits for its slot when has_frame
     AVFrame *newer; // live: takes the place of one that finds no room
     bool has_frame, decoded_all, ended;
     int64_t pts, duration;
-    int64_t start_pts;         // frames before it are of the warm-up
+    uint32_t flags;            // of the frame that waits
     uint32_t next, window_end; // frames below next are written, or on their way
-    int64_t end_pts;           // of the segment: what shows later is context
-    uint32_t context;          // frames of it that are written
+    uint32_t behind;           // of these, frames behind the segment's end
     struct flight *flight;     // on their way
     bool told_fitted, told_software, wants_gpu;
     AVFrame *fetched; // of the GPU's, in main memory
@@ -58,18 +57,24 @@ static enum reel_err begin_live(struct decoder *d, const struct reel_rec_open *r
 enum reel_err lane_open(struct decoder *d, const struct reel_rec_open *r, struct lane **out_lane)
 {
     *out_lane = NULL;
-    struct segment_params p = {
-        .settings = &d->child.settings,
-        .media = r->media,
-        .has_entry = r->has_entry,
-        .entry = r->entry,
-        .start_pts = r->start_pts,
-        .end_pts = r->end_pts,
-        .context = r->context > 0,
-        .warmup_pts = r->warmup_pts,
-        .nvdec = r->software ? NULL : d->nvdec,
+    struct around_params p = {
+        .own =
+            {
+                .settings = &d->child.settings,
+                .media = r->media,
+                .has_entry = r->has_entry,
+                .entry = r->entry,
+                .start_pts = r->start_pts,
+                .end_pts = r->end_pts,
+                .warmup_pts = r->warmup_pts,
+                .nvdec = r->software ? NULL : d->nvdec,
+            },
+        .before = r->before,
+        .after = r->after,
+        .lead = r->lead,
+        .next = r->next,
     };
-    enum reel_err err = reel_jobs_get(d->child.jobs, r->job, &p.job);
+    enum reel_err err = reel_jobs_get(d->child.jobs, r->job, &p.own.job);
     if (err) return err;
     struct lane *l = calloc(1, sizeof *l);
     if (!l || !(l->frame = av_frame_alloc())) {
@@ -80,15 +85,13 @@ enum reel_err lane_open(struct decoder *d, const struct reel_rec_open *r, struct
     l->epoch = r->epoch;
     l->job = r->job;
     l->media = r->media;
-    l->start_pts = r->live ? INT64_MIN : r->start_pts;
     l->window_end = r->window_end;
-    l->end_pts = r->end_pts;
-    l->wants_gpu = p.nvdec != NULL && *d->child.settings.pre_filter == 0 && r->media.rotation == 0;
+    l->wants_gpu = p.own.nvdec != NULL && *d->child.settings.pre_filter == 0 && r->media.rotation == 0;
     l->ring = &d->child.in[r->lane];
     if (upload_av_format(r->in.format) == AV_PIX_FMT_NONE)
         err = reel_fail(REEL_ERR_PROTO, "could not open lane %u: the decoder does not write this slot format", r->lane);
     if (!err) err = open_flight(d, l);
-    if (!err) err = r->live ? begin_live(d, r, l) : segment_open(&p, d->pool, &l->segment);
+    if (!err) err = r->live ? begin_live(d, r, l) : around_open(&p, d->pool, &l->around);
     if (err) lane_close(d, &l);
     *out_lane = l;
     return err;
@@ -105,7 +108,7 @@ void lane_close(struct decoder *d, struct lane **lane)
         live_pause(l->live);
     }
     flight_destroy(&l->flight);
-    segment_close(&l->segment, d->pool);
+    around_close(&l->around, d->pool);
     upload_fini(&l->upload);
     av_frame_free(&l->frame);
     av_frame_free(&l->newer);
@@ -219,10 +222,11 @@ static enum reel_err write_slot(struct decoder *d, struct lane *l)
                                      upload_side(l->frame, reel_ring_aux(l->ring, slot_id), g->aux_bytes, &lost),
                                  .pts = l->pts,
                                  .duration = l->duration,
+                                 .flags = l->flags,
                                  .serial = d->copies++};
     if (lost && !l->side_lost++) reel_warn("lane", "side data of a frame finds no room in its slot and is dropped");
     l->has_frame = false;
-    l->context += l->pts >= l->end_pts;
+    l->behind += l->flags == REEL_FRAME_CONTEXT;
     if ((err = flight_add(l->flight, &frame, l->frame, under_way))) return err;
     if (under_way) reel_crash_point("decoder.copying");
     l->next++;
@@ -238,13 +242,8 @@ static enum reel_err tell(struct decoder *d, struct lane *l, bool *out_worked)
         *out_worked = true;
         reel_ring_publish(l->ring, f.slot_id, f.n, f.pts, f.aux_bytes);
         reel_crash_point("decoder.before_decoded");
-        struct reel_rec_decoded decoded = {.lane = l->lane,
-                                           .epoch = l->epoch,
-                                           .n = f.n,
-                                           .flags = f.pts >= l->end_pts ? REEL_FRAME_CONTEXT : 0,
-                                           .pts = f.pts,
-                                           .duration = f.duration};
-        if (f.pts < l->start_pts) decoded.flags |= REEL_FRAME_WARMUP;
+        struct reel_rec_decoded decoded = {
+            .lane = l->lane, .epoch = l->epoch, .n = f.n, .flags = f.flags, .pts = f.pts, .duration = f.duration};
         if ((err = reel_bus_post(d->child.bus, REEL_BUS_HUB, REEL_MSG_DECODED, &decoded))) return err;
         reel_crash_point("decoder.after_decoded");
         reel_stat_add(&d->child.row->frames, 1);
@@ -256,7 +255,7 @@ static void read_ledger(const struct lane *l, struct segment_ledger *out)
 {
     struct live_ledger live;
     if (!l->live) {
-        segment_ledger(l->segment, out);
+        around_ledger(l->around, out);
         return;
     }
     live_ledger(l->live, &live);
@@ -269,7 +268,7 @@ static enum reel_err end_lane(struct decoder *d, struct lane *l)
     read_ledger(l, &ledger);
     struct reel_rec_lane_end end = {.lane = l->lane,
                                     .epoch = l->epoch,
-                                    .frames = l->next - l->context,
+                                    .frames = l->next - l->behind,
                                     .packets = ledger.packets,
                                     .hidden = ledger.hidden,
                                     .unreadable = ledger.unreadable,
@@ -279,7 +278,7 @@ static enum reel_err end_lane(struct decoder *d, struct lane *l)
                   (long long)ledger.errors, (long long)ledger.unreadable);
     l->ended = true;
     // The codec context is not needed any longer; the input waits for the job's next segment.
-    segment_close(&l->segment, d->pool);
+    around_close(&l->around, d->pool);
     reel_crash_point("decoder.before_lane_end");
     return reel_bus_post(d->child.bus, REEL_BUS_HUB, REEL_MSG_LANE_END, &end);
 }
@@ -310,8 +309,8 @@ static enum reel_err fetch_live(struct decoder *d, struct lane *l, bool *out_wor
 
 static enum reel_err fetch(struct decoder *d, struct lane *l)
 {
-    enum reel_err err = segment_next(l->segment, l->frame, &l->pts, &l->duration);
-    int64_t run_us = segment_run_us(l->segment);
+    enum reel_err err = around_next(l->around, l->frame, &l->pts, &l->duration, &l->flags);
+    int64_t run_us = around_run_us(l->around);
     reel_stat_add(&d->child.row->run_us, (uint64_t)(run_us - l->run_us));
     l->run_us = run_us;
     if (!err) l->has_frame = true;

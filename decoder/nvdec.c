@@ -138,7 +138,7 @@ static enum reel_err gpu_open(const struct decode_params *p, void **out_state)
         ctx->pkt_timebase = p->time_base;
         ctx->thread_count = p->threads;
         ctx->max_pixels = p->max_pixels;
-        ctx->extra_hw_frames = EXTRA_SURFACES;
+        ctx->extra_hw_frames = EXTRA_SURFACES + (int)p->kept_frames;
         ctx->get_format = choose_format;
         ctx->hw_device_ctx = av_buffer_ref(p->nvdec->device);
         r = ctx->hw_device_ctx ? avcodec_open2(ctx, codec, NULL) : AVERROR(ENOMEM);

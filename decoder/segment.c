@@ -40,6 +40,7 @@ struct segment {
     int64_t last_duration;
     int64_t decoded_frames; // from the file's start (no entry only)
     bool interlaced;
+    bool concealed;     // a frame of the range has places that the codec filled in
     int64_t shown, out; // frames of the range before and behind the filter
     struct segment_ledger ledger;
     int64_t hidden_known, run_us;
@@ -83,6 +84,7 @@ enum reel_err segment_open(const struct segment_params *p, struct demux_pool *po
         .threads = p->settings->decoder_threads,
         .max_pixels = (int64_t)(p->settings->max_pixels * 1e6),
         .name = p->job.input,
+        .kept_frames = p->kept_frames,
     };
     struct filter_params filter = {
         .pre_filter = p->settings->pre_filter,
@@ -224,10 +226,9 @@ static enum reel_err take_frame(struct segment *s)
     s->last_duration = av_frame_duration(f);
     s->interlaced |= av_frame_interlaced(f);
     if (pts >= s->p.end_pts) {
-        enum reel_err err = s->p.context ? show(s, f, pts) : REEL_OK;
         av_frame_unref(f);
         s->decode_ended = true;
-        if (!err) err = count_rest(s);
+        enum reel_err err = count_rest(s);
         return err ? err : filter_send(s->filter, NULL);
     }
     if (pts < s->p.warmup_pts) {
@@ -237,7 +238,7 @@ static enum reel_err take_frame(struct segment *s)
     if (pts < s->p.start_pts)
         s->errors_before = decode_errors(s->decode);
     else
-        s->shown++;
+        s->shown++, s->concealed |= f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT;
     return show(s, f, pts);
 }
 
@@ -274,6 +275,12 @@ static void close_ledger(struct segment *s)
         l->hidden += silent;
 }
 
+// No damage was reported, and every packet gave what it should.
+static bool has_all(const struct segment *s)
+{
+    return !s->ledger.errors && (!s->missing || s->interlaced);
+}
+
 static enum reel_err out_frame(struct segment *s, AVFrame *frame, int64_t *out_pts, int64_t *out_duration)
 {
     AVRational from = filter_time_base(s->filter);
@@ -306,7 +313,7 @@ enum reel_err segment_next(struct segment *s, AVFrame *frame, int64_t *out_pts, 
     close_ledger(s);
     // A GPU conceals damage in its own way, and drops what it cannot take: only
     // what came whole counts, the rest is decoded in software.
-    if (decode_on_gpu(s->decode) && (s->ledger.errors || (s->missing && !s->interlaced)))
+    if (decode_on_gpu(s->decode) && !has_all(s))
         return reel_fail(REEL_ERR_FAULT,
                          "could not decode a segment on the GPU: %lld damaged places, %lld frames are missing",
                          (long long)s->ledger.errors, (long long)s->missing);
@@ -316,6 +323,11 @@ enum reel_err segment_next(struct segment *s, AVFrame *frame, int64_t *out_pts, 
 void segment_ledger(const struct segment *s, struct segment_ledger *out_ledger)
 {
     *out_ledger = s->ledger;
+}
+
+bool segment_is_whole(const struct segment *s)
+{
+    return has_all(s) && !s->concealed;
 }
 
 int64_t segment_run_us(const struct segment *s)

@@ -20,8 +20,8 @@ struct segment_params {
     struct reel_entry entry;
     int64_t start_pts, end_pts; // start_pts <= pts < end_pts; INT64_MAX: to the end
     int64_t warmup_pts;         // frames from here to start_pts come as well, and count nowhere
-    bool context;               // the first frame behind the range is given too, in no ledger
     struct nvdec *nvdec;        // the GPU to decode on, or NULL; frames may be AV_PIX_FMT_CUDA then
+    uint32_t kept_frames;       // that the caller keeps, beside those on their way into slots
 };
 
 // The ledger of the segment's own packets: pictures with a PTS in its range (of
@@ -52,6 +52,8 @@ void segment_close(struct segment **segment, struct demux_pool *pool);
 // that was the last one, the ledger is final.
 enum reel_err segment_next(struct segment *segment, AVFrame *frame, int64_t *out_pts, int64_t *out_duration);
 void segment_ledger(const struct segment *segment, struct segment_ledger *out_ledger);
+// At EOF: nothing of the range is damaged or missing, or was filled in, as far as the codec says.
+bool segment_is_whole(const struct segment *segment);
 // Microseconds inside the codec and the demuxer so far.
 int64_t segment_run_us(const struct segment *segment);
 

@@ -378,7 +378,7 @@ static void tell_run(const struct metrics *m, const struct run *run, struct metr
     for (uint32_t l = 0; l < run->n_lanes; l++) {
         const struct lane *lane = &run->lanes[l];
         d->lanes_open += lane->state != LANE_IDLE;
-        if (lane->state == LANE_OPEN) d->in_flight += lane->decoded - lane->dropped - lane->taken;
+        if (lane->state == LANE_OPEN) d->in_flight += lane->decoded - lane->dropped - lane->warmup - lane->taken;
     }
 }
 

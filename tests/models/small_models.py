@@ -10,6 +10,8 @@ segment.onnx  the class of a pixel is 1, 2, 3 where red, green or blue is the br
 behind.onnx   of 3 frames at once, for pictures of any size: the one behind the middle
 before.onnx   of 5 frames at once: the first
 row.onnx      of 5 frames at once as a dimension of their own, 64x64: the last
+now.onnx      of 3 frames at once: the middle, so that nothing changes
+oldest.onnx   of 15 frames at once: the first; newest.onnx: the last
 each.onnx     of 3 frames, an input each, channels last: the one before the middle
 delay.onnx    a state of its own: the frame before, black at first
 brightest.onnx  the largest value that each sample has had so far; its state has an open shape, and may be one number
@@ -237,6 +239,9 @@ detect(sys.argv[1] + "/detect.onnx")
 segment(sys.argv[1] + "/segment.onnx")
 window(sys.argv[1] + "/behind.onnx", 3, 2)
 window(sys.argv[1] + "/before.onnx", 5, 0)
+window(sys.argv[1] + "/now.onnx", 3, 1)
+window(sys.argv[1] + "/oldest.onnx", 15, 0)
+window(sys.argv[1] + "/newest.onnx", 15, 14)
 window(sys.argv[1] + "/row.onnx", 5, 4, row=True)
 each(sys.argv[1] + "/each.onnx")
 mean(sys.argv[1] + "/middle.onnx", ["img0", "img1"])

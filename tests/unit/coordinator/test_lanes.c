@@ -58,6 +58,7 @@ struct sim_lane {
     uint32_t segment_frames;
     uint32_t context;
     uint32_t warmup; // of segment_frames the first ones, for the state alone
+    uint32_t lead;   // or these, which are only seen
     uint32_t commits;
 };
 
@@ -71,7 +72,7 @@ struct world {
     uint32_t n_queue;
     uint32_t epoch, low_before[LANES], window_before[LANES];
     uint64_t order, events, deaths, give_ups, second_tries, repeats, parts_given, states_used, states_lost, dropped,
-        cut_short;
+        cut_short, leads;
     bool live;    // frames that nobody has begun are dropped now and then
     bool parts;   // frames may be worked on in parts
     bool windows; // networks may look at the frames around each
@@ -142,8 +143,9 @@ static void step_decoder(struct world *w, uint32_t l)
     if (s->filling) {
         end_write(&s->in[s->next % slots], 0, false);
         s->filling = false;
-        const bool context = s->next >= s->segment_frames;
-        say(w, (struct message){K_DECODED, l, s->decoder_life, l, s->epoch, s->next, s->next < s->warmup, context});
+        const bool context = s->next >= s->segment_frames || s->next < s->lead;
+        say(w, (struct message){K_DECODED, l, s->decoder_life, l, s->epoch, s->next, s->next < s->warmup + s->lead,
+                                context});
         s->next++;
     } else if (s->decoder_closing) {
         s->decoder_open = s->decoder_closing = false;
@@ -288,10 +290,13 @@ static void open_lane(struct world *w, uint32_t l)
     s->segment_frames = draw(w, 8) ? 1 + draw(w, FRAMES) : 0;
     s->context = after && !w->live ? draw(w, after + 1) : 0; // behind its end; a live input has no segment behind it
     s->warmup = p.stateful && s->segment_frames && draw(w, 2) ? draw(w, s->segment_frames + 1) : 0;
+    s->lead = before && !p.stateful && !w->live && draw(w, 2) ? draw(w, before + 1) : 0;
+    if (s->lead > s->segment_frames) s->lead = s->segment_frames;
     s->decoder_open = s->aggregator_open = true;
     s->ended_sent = s->finish = s->filling = false;
     s->next = s->received = s->n_holding = 0;
-    s->due = s->warmup;
+    s->due = s->warmup + s->lead;
+    w->leads += s->lead;
     lane_next_window(&w->lanes[l], &s->window);
     w->low_before[l] = w->window_before[l] = 0;
     lane_join(&w->lanes[l], LANE_MEMBER_DECODER);
@@ -371,7 +376,7 @@ static void take(struct world *w, struct message m, bool repeated)
         enum lane_result r = lane_on_committed(lane, m.epoch, m.n);
         expect(w, r, repeated, "COMMITTED");
         if (r != LANE_OK) break;
-        if (m.n + lane->dropped + w->sim[m.lane].warmup != w->sim[m.lane].segment_frames)
+        if (m.n + lane->dropped + w->sim[m.lane].warmup + w->sim[m.lane].lead != w->sim[m.lane].segment_frames)
             BAD(w, "%u frames committed and %u dropped of %u", m.n, lane->dropped, w->sim[m.lane].segment_frames);
         w->sim[m.lane].commits++;
         close_lane(w, m.lane);
@@ -503,7 +508,8 @@ static void coordinate(struct world *w)
             if (lane->p.shape != w->lanes[b.item[0].lane].p.shape) BAD(w, "a batch of two shapes");
             w->parts_given += lane->p.parts > 1;
             const uint32_t n = b.item[i].n;
-            if (n >= w->sim[b.item[i].lane].segment_frames) BAD(w, "context is given");
+            if (n >= w->sim[b.item[i].lane].segment_frames || n < w->sim[b.item[i].lane].lead)
+                BAD(w, "context is given");
             s->queue[(s->first + s->count++) % 64] = (struct work){.lane = b.item[i].lane,
                                                                    .epoch = lane->p.epoch,
                                                                    .n = n,
@@ -640,13 +646,14 @@ static void parts_under_deaths(void)
 // Frames around each are read too, of whole ones and of parts.
 static void windows_under_deaths(void)
 {
-    uint64_t deaths = 0;
+    uint64_t deaths = 0, leads = 0;
     for (uint64_t seed = 1; seed <= 60; seed++) {
         run_world(seed, seed % 4 ? 4 : 0, 20, 30, seed % 2 ? WINDOWS : WINDOWS | PARTS, &world);
         CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
-        deaths += world.deaths;
+        deaths += world.deaths, leads += world.leads;
     }
-    CHECK_MSG(deaths > 500, "too tame: %" PRIu64 " deaths", deaths);
+    CHECK_MSG(deaths > 500 && leads > 500, "too tame: %" PRIu64 " deaths, %" PRIu64 " frames before a range", deaths,
+              leads);
 }
 
 // Each frame begins with what the one before left with the same worker, whoever dies.
@@ -818,6 +825,41 @@ static void windows_move_in_steps(void)
     CHECK_MSG(told >= 2 && told <= 4, "the decoder was told %u times of 12 slots", told);
 }
 
+// Context before the range is seen, and neither given nor sent; its slots stay as long as it is.
+static void context_before_is_seen(void)
+{
+    static struct lane lane;
+    lane_init(&lane);
+    const struct lane_params p = {.epoch = 1, .in_slots = 5, .out_slots = 4, .before = 2};
+    const uint32_t lead = LANE_CONTEXT | LANE_WARMUP;
+    uint32_t end, n;
+    bool first;
+    lane_open(&lane, &p);
+    CHECK(lane_next_window(&lane, &end));
+    CHECK_INT(lane_on_decoded(&lane, 1, 0, lead, 0, 1), LANE_OK);
+    CHECK_INT(lane_on_decoded(&lane, 1, 1, lead, 10, 1), LANE_OK);
+    CHECK_INT(lane_next_work(&lane, 0), UINT32_MAX);
+    CHECK(!lane_next_window(&lane, &end)); // both are still seen with frame 2
+    CHECK_INT(lane_on_decoded(&lane, 1, 2, 0, 20, 1), LANE_OK);
+    CHECK_INT(lane_on_decoded(&lane, 1, 3, lead, 30, 1), LANE_BAD); // not before the range
+    CHECK_INT(lane_on_decoded(&lane, 1, 3, 0, 30, 1), LANE_OK);
+    CHECK_INT(lane_next_work(&lane, 0), 2);
+    for (n = 2; n < 4; n++) {
+        CHECK_INT(lane_give(&lane, n, 5, 0), n);
+        CHECK_INT(lane_on_done(&lane, 1, n, 0, 5, n, &first), LANE_OK);
+    }
+    CHECK(lane_next_frame(&lane, &n) && n == 2);
+    CHECK_INT(lane_at_aggregator(&lane), 1);
+    CHECK_INT(lane_on_taken(&lane, 1, 1), LANE_STALE);
+    CHECK_INT(lane_on_taken(&lane, 1, 2), LANE_OK);
+    CHECK(lane_next_frame(&lane, &n) && n == 3);
+    CHECK_INT(lane_on_taken(&lane, 1, 3), LANE_OK);
+    CHECK(lane_next_window(&lane, &end) && end == 7); // frames 0 and 1 are seen no more, 2 and 3 are
+    CHECK_INT(lane_on_end(&lane, 1, 4), LANE_OK);
+    CHECK(lane_next_finish(&lane, &n) && n == 2);
+    CHECK_INT(lane_on_committed(&lane, 1, 2), LANE_OK);
+}
+
 // Context is the last that is decoded, so much as is seen, and not of the segment's count.
 static void context_is_decoded_and_no_more(void)
 {
@@ -978,6 +1020,7 @@ static void quarantined_frame_is_passed_on(void)
 CHECK_MAIN({"states_under_deaths", states_under_deaths},
            {"a_state_is_needed_to_the_last_frame", a_state_is_needed_to_the_last_frame}, {"undisturbed", undisturbed},
            {"repeated_messages", repeated_messages}, {"deaths_everywhere", deaths_everywhere},
+           {"context_before_is_seen", context_before_is_seen},
            {"context_is_decoded_and_no_more", context_is_decoded_and_no_more},
            {"impossible_events_are_refused", impossible_events_are_refused},
            {"windows_move_in_steps", windows_move_in_steps}, {"parts_under_deaths", parts_under_deaths},

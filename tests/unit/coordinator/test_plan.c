@@ -65,6 +65,7 @@ static void limited(void)
         n = plan_limit(&m, rows[i].seconds, s, n);
         CHECK_INT(n, rows[i].segments);
         CHECK_INT(s[n - 1].end_pts, rows[i].end);
+        CHECK_INT(s[n - 1].has_next, rows[i].end == 10000); // cut where a segment begins
         free(s);
     }
     uint32_t n;
@@ -114,6 +115,73 @@ static void warmed_up(void)
     free(s);
 }
 
+// A frame at each of 25 packets a second, entries every second, segments of ten: where the
+// frames before the second segment come from.
+static void leads(void)
+{
+    struct reel_media m = media_of(30000);
+    struct reel_entry e[31];
+    for (int i = 0; i < 31; i++) e[i] = (struct reel_entry){.packet_no = i * 25, .pts = i * 1000};
+    static const struct {
+        uint32_t before, last; // the last entry that is there
+        uint32_t n, inner;
+        int64_t from[2];
+    } rows[] = {
+        {0, 30, 0, 0, {0}},    // nothing is looked at
+        {1, 30, 1, 1, {9000}}, // the first segment has no entry: then from the file's beginning
+        {4, 30, 1, 1, {9000}}, // 25 packets are enough for 4 frames,
+        {5, 30, 1, 1, {8000}}, // and not for 5
+        {7, 30, 1, 1, {8000}}, //
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint32_t n;
+        struct segment *s = plan_segments(&m, e, 31, 10, &n);
+        plan_lead(e, 31, rows[i].before, s, n);
+        CHECK_INT(s[0].lead.n, 0);
+        CHECK(s[0].has_next && s[0].next.pts == 10000 && !s[3].has_next);
+        CHECK_INT(s[1].lead.n, rows[i].n);
+        CHECK_INT(s[1].lead.inner, rows[i].inner);
+        for (uint32_t k = 0; k < rows[i].n; k++) CHECK_INT(s[1].lead.from[k].pts, rows[i].from[k]);
+        CHECK_INT(s[1].entry.pts, 10000); // its own stays
+        // The third one also has the second's own entry to go back to.
+        CHECK_INT(s[2].lead.n, rows[i].before ? 2 : 0);
+        if (rows[i].before) CHECK_INT(s[2].lead.from[1].pts, 10000);
+        free(s);
+    }
+}
+
+// Segments of two frames: their context reaches over several of them.
+static void leads_of_short_segments(void)
+{
+    struct reel_media m = media_of(30000);
+    struct reel_entry e[31];
+    for (int i = 0; i < 31; i++) e[i] = (struct reel_entry){.packet_no = i * 2, .pts = i * 1000};
+    uint32_t n;
+    struct segment *s = plan_segments(&m, e + 1, 30, 1, &n);
+    CHECK_INT(n, 31);
+    plan_lead(e + 1, 30, 3, s, n);
+    CHECK_INT(s[1].lead.n, 0); // there is no entry before: from the beginning
+    CHECK_INT(s[2].lead.n, 0); // one entry in front of it may be one frame
+    CHECK_INT(s[3].lead.n, 0);
+    for (uint32_t i = 4; i < n; i++) { // three entries are three frames at least, and that is a segment's own entry
+        CHECK_INT(s[i].lead.n, 1);
+        CHECK_INT(s[i].lead.inner, 0);
+        CHECK_INT(s[i].lead.from[0].pts, (i - 3) * 1000);
+    }
+    free(s);
+    // Entries that show behind the cut are no way to what shows before it.
+    e[9].pts = 10500;
+    s = plan_segments(&m, e + 1, 30, 10, &n);
+    CHECK_INT(s[1].start_pts, 10500);
+    free(s);
+    e[9].pts = 9000, e[8].pts = 11500;
+    s = plan_segments(&m, e + 1, 30, 10, &n);
+    plan_lead(e + 1, 30, 1, s, n);
+    CHECK_INT(s[1].start_pts, 11500);
+    CHECK_INT(s[1].lead.from[0].pts, 7000);
+    free(s);
+}
+
 static void random_inputs(void)
 {
     uint64_t seed = 5;
@@ -132,14 +200,23 @@ static void random_inputs(void)
         struct segment *s = plan_segments(&m, e, count, 1 + (double)(check_rand(&seed) % 8), &n);
         CHECK(s && n >= 1 && n <= count + 1);
         CHECK(s[0].start_pts == INT64_MIN && s[n - 1].end_pts == INT64_MAX);
+        const uint32_t before = check_rand(&seed) % 8;
+        plan_lead(e, count, before, s, n);
         for (uint32_t i = 1; i < n; i++) {
             CHECK_MSG(s[i].start_pts == s[i - 1].end_pts && s[i].start_pts > s[i - 1].start_pts,
                       "round %d: a gap before segment %u", round, i);
             CHECK(s[i].entry.pts == s[i].start_pts && s[i].start_pts <= m.last_pts && s[i].start_pts > m.first_pts);
+            CHECK(s[i - 1].has_next && s[i - 1].next.packet_no == s[i].entry.packet_no);
+            CHECK(s[i].lead.n <= (before ? 2 : 0));
+            for (uint32_t k = 0; k < s[i].lead.n; k++) { // each lies before the one before it
+                const struct reel_entry *from = &s[i].lead.from[k], *last = k ? from - 1 : &s[i].entry;
+                CHECK_MSG(from->packet_no < last->packet_no, "round %d: segment %u, place %u", round, i, k);
+            }
+            if (s[i].lead.n) CHECK(s[i].lead.from[0].pts < s[i].start_pts);
         }
         free(s);
     }
 }
 
 CHECK_MAIN({"cuts_at_entries", cuts_at_entries}, {"no_cut", no_cut}, {"limited", limited}, {"warmed_up", warmed_up},
-           {"random_inputs", random_inputs})
+           {"leads", leads}, {"leads_of_short_segments", leads_of_short_segments}, {"random_inputs", random_inputs})

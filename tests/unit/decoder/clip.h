@@ -106,9 +106,6 @@ struct clip_frames {
     struct clip_frame *at;
     int n, room;
     struct segment_ledger ledger;
-    bool with_context; // wished; then of the last segment
-    int n_context;
-    struct clip_frame context;
 };
 
 // Pixels as they stand in a slot, rows without padding.
@@ -134,6 +131,45 @@ static inline void clip_append(struct clip_frames *frames, struct clip_frame fra
     frames->at[frames->n++] = frame;
 }
 
+// A decoded picture on its way through a slot to what is compared.
+struct clip_slot {
+    struct reel_geometry g;
+    struct reel_colour colour;
+    struct upload upload;
+    uint8_t *pixels;
+    AVFrame *frame;
+};
+
+static inline enum reel_err clip_slot_init(const struct reel_media *media, struct clip_slot *s)
+{
+    *s = (struct clip_slot){.colour = media->colour};
+    enum reel_err err = reel_geometry_init(&s->g, media->format, media->width, media->height, REEL_INPUT_AUX_BYTES);
+    if (err) return err;
+    s->pixels = aligned_alloc(4096, s->g.slot_bytes);
+    s->frame = av_frame_alloc();
+    return REEL_OK;
+}
+
+static inline void clip_slot_fini(struct clip_slot *s)
+{
+    upload_fini(&s->upload);
+    av_frame_free(&s->frame);
+    free(s->pixels);
+}
+
+// Appends s->frame, and lets go of it.
+static inline enum reel_err clip_take(struct clip_slot *s, int64_t pts, int64_t duration, struct clip_frames *to)
+{
+    bool fitted;
+    int lost = 0;
+    enum reel_err err = upload_frame(&s->upload, &s->g, &s->colour, s->pixels, s->frame, &fitted);
+    if (err) return err;
+    upload_side(s->frame, s->pixels + s->g.aux_offset, s->g.aux_bytes, &lost);
+    clip_append(to, (struct clip_frame){pts, duration, clip_hash(&s->g, s->pixels)});
+    av_frame_unref(s->frame);
+    return REEL_OK;
+}
+
 // Decodes one segment and appends its frames (and adds to the ledger); those from
 // `warmup` to its start to *seen.
 static inline enum reel_err clip_segment_from(const struct clip_scan *scan, struct demux_pool *pool,
@@ -147,34 +183,17 @@ static inline enum reel_err clip_segment_from(const struct clip_scan *scan, stru
         .has_entry = entry != NULL,
         .start_pts = start,
         .end_pts = end,
-        .context = frames->with_context,
         .warmup_pts = warmup,
     };
     if (entry) p.entry = *entry;
     struct segment *segment;
-    struct reel_geometry g;
-    enum reel_err err = reel_geometry_init(&g, p.media.format, p.media.width, p.media.height, REEL_INPUT_AUX_BYTES);
-    if (!err) err = segment_open(&p, pool, &segment);
+    struct clip_slot slot;
+    enum reel_err err = segment_open(&p, pool, &segment);
     if (err) return err;
-    uint8_t *slot = aligned_alloc(4096, g.slot_bytes);
-    AVFrame *frame = av_frame_alloc();
-    struct upload upload = {0};
+    err = clip_slot_init(&p.media, &slot);
     int64_t pts, duration;
-    frames->n_context = 0;
-    while ((err = segment_next(segment, frame, &pts, &duration)) == REEL_OK || err == REEL_AGAIN) {
-        if (err == REEL_AGAIN) continue;
-        bool fitted;
-        int lost = 0;
-        err = upload_frame(&upload, &g, &p.media.colour, slot, frame, &fitted);
-        if (err) break;
-        upload_side(frame, slot + g.aux_offset, g.aux_bytes, &lost);
-        const struct clip_frame made = {pts, duration, clip_hash(&g, slot)};
-        if (pts >= end)
-            frames->n_context++, frames->context = made;
-        else
-            clip_append(pts < start ? seen : frames, made);
-        av_frame_unref(frame);
-    }
+    while (!err && ((err = segment_next(segment, slot.frame, &pts, &duration)) == REEL_OK || err == REEL_AGAIN))
+        err = err ? REEL_OK : clip_take(&slot, pts, duration, pts < start ? seen : frames);
     struct segment_ledger l;
     segment_ledger(segment, &l);
     frames->ledger.packets += l.packets;
@@ -183,9 +202,7 @@ static inline enum reel_err clip_segment_from(const struct clip_scan *scan, stru
     frames->ledger.filtered += l.filtered;
     frames->ledger.errors += l.errors;
     frames->ledger.moved += l.moved;
-    upload_fini(&upload);
-    av_frame_free(&frame);
-    free(slot);
+    clip_slot_fini(&slot);
     segment_close(&segment, pool);
     return err == REEL_EOF ? REEL_OK : err;
 }

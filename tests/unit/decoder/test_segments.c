@@ -4,6 +4,7 @@
 // frames of a linear decode: pixels, timestamps, count, and a ledger that
 // accounts for every packet. Over codecs and containers (clips made by ffmpeg
 // here) and over the shared test clips.
+#include "decoder/around.h"
 #include "tests/unit/decoder/clip.h"
 
 // The same segments, each with the frames before it back to the entry before its own,
@@ -41,6 +42,83 @@ static void compare_warmed(const char *path, const struct clip_scan *scan, struc
     free(seen.at);
 }
 
+// Frames of one segment with those around it, in order; *out_seen[0] before it, [1] behind it.
+static enum reel_err decode_around(const struct around_params *p, struct demux_pool *pool, struct clip_frames *frames,
+                                   int out_seen[2], uint32_t *out_tries)
+{
+    struct around *around;
+    struct clip_slot slot;
+    enum reel_err err = around_open(p, pool, &around);
+    if (err) return err;
+    err = clip_slot_init(&p->own.media, &slot);
+    out_seen[0] = out_seen[1] = 0;
+    int64_t pts, duration;
+    uint32_t flags;
+    while (!err && ((err = around_next(around, slot.frame, &pts, &duration, &flags)) == REEL_OK || err == REEL_AGAIN)) {
+        if (err == REEL_AGAIN) {
+            err = REEL_OK;
+            continue;
+        }
+        err = clip_take(&slot, pts, duration, frames);
+        out_seen[0] += flags == (REEL_FRAME_WARMUP | REEL_FRAME_CONTEXT);
+        out_seen[1] += flags == REEL_FRAME_CONTEXT;
+    }
+    around_ledger(around, &frames->ledger);
+    *out_tries = around_tries(around);
+    clip_slot_fini(&slot);
+    around_close(&around, pool);
+    return err == REEL_EOF ? REEL_OK : err;
+}
+
+// Segment i of those that begin at entries first, first + 1...
+static struct around_params around_of(const struct clip_scan *scan, int i, int before, int after)
+{
+    const int n = (int)scan->scanned.n_entries;
+    struct around_params p = {
+        .own = {.settings = &clip_settings,
+                .job = scan->job,
+                .media = scan->scanned.media,
+                .has_entry = i > 0,
+                .start_pts = i ? scan->entries[i - 1].pts : INT64_MIN,
+                .end_pts = i < n ? scan->entries[i].pts : INT64_MAX},
+        .before = i ? (uint32_t)before : 0,
+        .after = i < n ? (uint32_t)after : 0,
+    };
+    p.own.warmup_pts = p.own.start_pts;
+    if (i) p.own.entry = scan->entries[i - 1];
+    if (i < n) p.next = scan->entries[i];
+    if (i > 1) p.lead = (struct reel_lead){.n = 1, .from = {scan->entries[i - 2]}};
+    return p;
+}
+
+// The same segments with three frames before and two behind: those of the linear decode, and
+// at the first try.
+static void compare_around(const char *path, const struct clip_scan *scan, struct demux_pool *pool,
+                           const struct clip_frames *linear)
+{
+    const int n = (int)scan->scanned.n_entries;
+    int at = 0;
+    for (int i = 0; i <= n && n; i++) {
+        struct clip_frames got = {0};
+        int seen[2];
+        uint32_t tries;
+        const struct around_params p = around_of(scan, i, 3, 2);
+        enum reel_err err = decode_around(&p, pool, &got, seen, &tries);
+        CHECK_MSG(!err, "%s: segment %d of %d: %s", path, i, n + 1, reel_fail_text());
+        const int own = got.n - seen[0] - seen[1], left = linear->n - at - own;
+        CHECK_MSG(seen[0] == (at < 3 ? at : 3) && seen[1] == (left < 2 ? left : 2),
+                  "%s: segment %d: %d frames before it, %d behind it", path, i, seen[0], seen[1]);
+        for (int k = 0; k < got.n; k++)
+            CHECK_MSG(got.at[k].pts == linear->at[at - seen[0] + k].pts &&
+                          got.at[k].crc == linear->at[at - seen[0] + k].crc,
+                      "%s: segment %d: frame %d is another", path, i, k - seen[0]);
+        CHECK_MSG(tries <= (i > 0), "%s: segment %d: %u tries at what lies before it", path, i, tries);
+        at += own;
+        free(got.at);
+    }
+    CHECK_MSG(!n || at == linear->n, "%s: %d frames linear, %d with what lies around", path, linear->n, at);
+}
+
 // Decodes path in one piece and in segments and compares. min_entries: at
 // least so many cuts must have been possible (-1: the file may even fail).
 static void compare(const char *path, int min_entries, int max_entries)
@@ -58,18 +136,10 @@ static void compare(const char *path, int min_entries, int max_entries)
     CHECK_MSG(linear.ledger.packets == scan.scanned.media.n_packets, "%s: %lld packets accounted for, %lld scanned",
               path, (long long)linear.ledger.packets, (long long)scan.scanned.media.n_packets);
 
-    // With the first frame of the next one, which is given beside what is the segment's.
-    parts.with_context = true;
-    struct clip_frame next = {0};
-    for (int i = 0, has_next = 0; i <= n && n; i++) {
-        const int at = parts.n;
+    for (int i = 0; i <= n && n; i++) {
         int64_t start = i ? scan.entries[i - 1].pts : INT64_MIN, end = i < n ? scan.entries[i].pts : INT64_MAX;
         err = clip_segment(&scan, pool, i ? &scan.entries[i - 1] : NULL, start, end, &parts);
         CHECK_MSG(!err, "%s: segment %d of %d: %s", path, i, n + 1, reel_fail_text());
-        CHECK_MSG(!has_next || (at < parts.n && next.pts == parts.at[at].pts && next.crc == parts.at[at].crc),
-                  "%s: segment %d begins otherwise than it was seen before", path, i);
-        CHECK_MSG(parts.n_context <= (i < n), "%s: %d frames behind segment %d", path, parts.n_context, i);
-        next = parts.context, has_next = parts.n_context;
     }
     if (n) {
         for (int i = 0; i < linear.n && i < parts.n; i++)
@@ -85,6 +155,7 @@ static void compare(const char *path, int min_entries, int max_entries)
                   (long long)parts.ledger.unreadable);
     }
     compare_warmed(path, &scan, pool, &linear);
+    compare_around(path, &scan, pool, &linear);
     if (check_now.failed) return;
     if (getenv("CLIP_LOG"))
         printf("# %s: %d frames, %d entries, flags %#x, hidden %lld, unreadable %lld, errors %lld\n", path, linear.n, n,
