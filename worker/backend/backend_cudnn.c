@@ -321,9 +321,10 @@ extern const struct backend_ops backend_cudnn, backend_cudnn_host;
 // step at all.
 static const char own_ops[] =
     "Abs Acos Acosh Add Affine AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool "
-    "BatchNormalization BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu CenterCropPad Clip "
-    "Col2Im Concat Conv ConvTranspose Cos Cosh Crop "
-    "CumProd CumSum DFT DeformConv DepthToSpace DequantizeLinear Div Einsum Elu Equal Erf Exp Expand EyeLike "
+    "BatchNormalization BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu "
+    "CenterCropPad Clip "
+    "Col2Im Compress Concat Conv ConvTranspose Cos Cosh Crop "
+    "CumProd CumSum DFT DeformConv DepthToSpace DequantizeLinear Det Div Einsum Elu Equal Erf Exp Expand EyeLike "
     "Floor GRU Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool Greater "
     "GreaterOrEqual GridSample GroupNormalization HardSigmoid HardSwish Hardmax ImageScaler "
     "InstanceNormalization IsInf IsNaN LRN LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax "
@@ -332,7 +333,7 @@ static const char own_ops[] =
     "QLinearMatMul QuantizeLinear RMSNormalization RNN Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceMax ReduceMean "
     "ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Resize ReverseSequence RoiAlign RotaryEmbedding "
     "Round STFT ScaledTanh Scatter ScatterElements ScatterND Selu Shrink Sigmoid Sign Sin Sinh Slice Softmax Softplus "
-    "Softsign SpaceToDepth Split Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu "
+    "Softsign SpaceToDepth Split Sqrt Sub Sum Swish Tan Tanh TensorScatter ThresholdedRelu Tile TopK Transpose Trilu "
     "Upsample Where Xor com.microsoft.BiasGelu com.microsoft.DequantizeLinear com.microsoft.FastGelu "
     "com.microsoft.FusedMatMul com.microsoft.Gelu com.microsoft.MultiHeadAttention com.microsoft.QGemm "
     "com.microsoft.QLinearAdd com.microsoft.QLinearAveragePool com.microsoft.QLinearConcat "

@@ -201,6 +201,43 @@ static void resize_modes(void)
     }
 }
 
+static struct value *given(struct maker *m, int64_t n, const float *f)
+{
+    struct reel_tensor t;
+    if (reel_tensor_init(&t, REEL_F32, &DIMS(n))) abort();
+    memcpy(t.data, f, (size_t)n * sizeof *f);
+    return graph_add_constant(m->graph, NULL, &t);
+}
+
+// What only some exporters write: filters that widen when a picture shrinks, axes named,
+// aspect kept, a part of the picture, rows of one dimension, the rounding of opset 10.
+static void resize_of_other_kinds(void)
+{
+    static const float roi[] = {0, 0, 0.125f, 0.25f, 1, 1, 0.75f, 1}, scales[] = {1, 1, 0.6f, 1.7f};
+    for (int kind = 0; kind < 9; kind++) {
+        struct maker m = maker();
+        m.graph->opset = kind == 8 ? 10 : 20;
+        struct value *x = make_input(&m, "x", kind == 6 ? DIMS(2, 10, 11) : DIMS(1, 10, 9, 11));
+        struct value *in[4] = {make_node(&m, "Tanh", x, NULL, NULL), NULL, NULL, INTS(&m, 1, 10, 4, 5)};
+        if (kind == 2 || kind == 3) in[3] = INTS(&m, 6, 14);
+        if (kind == 5) in[1] = given(&m, 8, roi);
+        if (kind == 6) in[3] = INTS(&m, 2, 10, 16);
+        if (kind == 8) in[1] = given(&m, 4, scales);
+        struct value *out = graph_add_value(m.graph, NULL);
+        struct node *node = graph_add_node(m.graph, NULL, "Resize", NULL, in, kind == 8 ? 2 : 4, &out, 1);
+        node->op = op_find("", "Resize", m.graph->opset, NULL);
+        attr_text(&m, out, "mode", kind == 8 ? "nearest" : kind == 1 || kind == 4 ? "cubic" : "linear");
+        if (kind < 2) attr_int(&m, out, "antialias", 1);
+        if (kind == 2 || kind == 3) ATTR_LIST(&m, out, "axes", 2, 3);
+        if (kind == 3) attr_text(&m, out, "keep_aspect_ratio_policy", "not_larger");
+        if (kind == 4) attr_int(&m, out, "exclude_outside", 1);
+        if (kind == 5) attr_text(&m, out, "coordinate_transformation_mode", "tf_crop_and_resize");
+        if (kind == 7) attr_text(&m, out, "coordinate_transformation_mode", "half_pixel_symmetric");
+        make_output(&m, make_node(&m, "Relu", out, NULL, NULL));
+        CHECK_RIGHT(&m, 0, NULL);
+    }
+}
+
 // Depth-to-space, the enlarged input and their sum: nothing is written in between.
 static void tail_of_an_upscaler(void)
 {
@@ -629,9 +666,10 @@ CHECK_MAIN({"residual, bias and activation are one step", residual_and_activatio
            {"the device decides which", the_device_decides}, {"every kind of convolution", kinds_of_convolution},
            {"transposed convolution", transposed_convolution},
            {"channels are cut, joined, moved", channels_are_cut_and_joined}, {"a picture in NHWC", picture_in_nhwc},
-           {"resize", resize_modes}, {"the tail of an upscaler is one step", tail_of_an_upscaler},
-           {"norms and long sums", norms_and_long_sums}, {"groups, softmax, rows", groups_rows_and_softmax},
-           {"attention", attention}, {"other operators run on the host", other_operators_run_on_the_host},
+           {"resize", resize_modes}, {"resize of other kinds", resize_of_other_kinds},
+           {"the tail of an upscaler is one step", tail_of_an_upscaler}, {"norms and long sums", norms_and_long_sums},
+           {"groups, softmax, rows", groups_rows_and_softmax}, {"attention", attention},
+           {"other operators run on the host", other_operators_run_on_the_host},
            {"quantised networks", quantised_networks}, {"random networks", random_networks},
            {"dense blocks are joined in place", dense_blocks_are_joined_in_place},
            {"others are copied when joined", others_are_copied_when_joined}, {"joined outputs", joined_outputs},

@@ -622,6 +622,85 @@ static void spectra(void)
     }
 }
 
+// Weights that are data: templates, styles. Dense, of few channels, in groups, a channel
+// each, transposed, of one dimension; scaled constants, and what another convolution made.
+static void weights_that_are_data(void)
+{
+    static const struct {
+        int c, k, groups;
+        bool transposed, flat;
+    } cases[] = {{8, 16, 1},
+                 {5, 7, 1},
+                 {3, 9, 1},
+                 {16, 16, 2},
+                 {12, 6, 3},
+                 {8, 8, 8},
+                 {7, 7, 7},
+                 {9, 6, 1, true},
+                 {16, 8, 2, true},
+                 {8, 16, 1, false, true},
+                 {5, 3, 1, true, true}};
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        const int c = cases[i / 2].c, k = cases[i / 2].k, groups = cases[i / 2].groups;
+        const bool transposed = cases[i / 2].transposed, flat = cases[i / 2].flat;
+        const int first = transposed ? c : k, second = (transposed ? k : c) / groups;
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", flat ? DIMS(2, c, 20) : DIMS(2, c, 9, 10)), *w, *out[1];
+        if (i & 1) {
+            struct value *style = make_input(&m, "style", flat ? DIMS(1, second, 1) : DIMS(1, second, 1, 1));
+            w = make_node(&m, "Mul",
+                          make_weights(&m, flat ? DIMS(first, second, 3) : DIMS(first, second, 3, 3), -0.2, 0.2), style,
+                          NULL);
+        } else {
+            w = make_node(&m, "Tanh", make_input(&m, "w", flat ? DIMS(first, second, 3) : DIMS(first, second, 3, 3)),
+                          NULL, NULL);
+            w = make_node(&m, "Mul", w, make_scalar(&m, 0.2), NULL);
+        }
+        struct value *y =
+            NODE(&m, transposed ? "ConvTranspose" : "Conv", out, x, w, make_weights(&m, DIMS(k), -0.1, 0.1));
+        attr_int(&m, y, "group", groups);
+        if (flat)
+            ATTR_LIST(&m, y, "pads", 1, 1);
+        else
+            ATTR_LIST(&m, y, "pads", 1, 1, 1, 1);
+        make_output(&m, make_node(&m, "Relu", y, NULL, NULL));
+        CHECK_RIGHT(&m, 0, NULL);
+    }
+}
+
+// Det, TensorScatter, Compress by a constant, BitCast.
+static void rare_operators(void)
+{
+    for (int i = 0; i < 6; i++) {
+        struct maker m = maker();
+        m.graph->opset = 26;
+        char dump[16384];
+        struct value *x = make_node(&m, "Tanh", make_input(&m, "x", DIMS(2, 3, 5, 4)), NULL, NULL), *y, *out[1];
+        if (i == 0) {
+            y = make_node(&m, "Det", make_node(&m, "Reshape", x, INTS(&m, 30, 2, 2), NULL), NULL, NULL);
+        } else if (i < 3) {
+            y = NODE(&m, "TensorScatter", out, x, make_input(&m, "u", DIMS(2, 3, 2, 4)),
+                     i == 1 ? INTS(&m, 1, 3) : NULL);
+            if (i == 2) attr_text(&m, y, "mode", "circular");
+        } else if (i < 5) {
+            struct reel_tensor t;
+            if (reel_tensor_init(&t, REEL_BOOL, &DIMS(4))) abort();
+            memcpy(t.data, (uint8_t[]){1, 0, 1, 1}, 4);
+            y = NODE(&m, "Compress", out, x, graph_add_constant(m.graph, NULL, &t));
+            if (i == 3) attr_int(&m, y, "axis", -2);
+        } else {
+            y = make_node(&m, "BitCast", make_node(&m, "Floor", x, NULL, NULL), NULL, NULL);
+            attr_int(&m, y, "to", 6);
+            y = make_node(&m, "BitCast",
+                          make_node(&m, "BitwiseNot", make_node(&m, "BitwiseNot", y, NULL, NULL), NULL, NULL), NULL,
+                          NULL);
+            attr_int(&m, y, "to", 1);
+        }
+        make_output(&m, y);
+        CHECK_RIGHT(&m, 0, dump);
+    }
+}
+
 // Behind a host step the little stays there, the much comes back.
 static void back_from_the_host(void)
 {
@@ -693,4 +772,5 @@ CHECK_MAIN({"the largest", the_largest}, {"colours through a table", colours_thr
            {"attention with its scores", attention_with_its_scores}, {"heads of com.microsoft", heads_of_microsoft},
            {"sums and norms of com.microsoft", sums_and_norms_of_microsoft}, {"turned by position", turned_by_position},
            {"recurrent layers", recurrent_layers}, {"spectra", spectra}, {"spectra of frames", spectra_of_frames},
+           {"weights that are data", weights_that_are_data}, {"rare operators", rare_operators},
            {"back from the host", back_from_the_host}, {"stretches", stretches})

@@ -345,6 +345,10 @@ static int launch(struct exec *e, const struct step *s, const void *const *opera
         return launch_rnn(e, s);
     case STEP_FOURIER:
         return gpu_fourier(&s->u.fourier, x, w, extra[0], y, stream);
+    case STEP_DET:
+        return gpu_det(&s->u.det, x, y, at(e, s->extra[0]), stream);
+    case STEP_CACHE_UPDATE:
+        return gpu_cache_update(&s->u.cache_update, x, w, extra[0], y, stream);
     case STEP_UPLOAD:
     case STEP_DOWNLOAD:
     case STEP_HOST:

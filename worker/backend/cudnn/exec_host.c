@@ -200,6 +200,12 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
     case STEP_FOURIER:
         gpu_fourier_ref(&s->u.fourier, x, w, extra[0], y);
         break;
+    case STEP_DET:
+        gpu_det_ref(&s->u.det, x, y, at(e, s->extra[0]));
+        break;
+    case STEP_CACHE_UPDATE:
+        gpu_cache_update_ref(&s->u.cache_update, x, w, extra[0], y);
+        break;
     case STEP_UPLOAD:
     case STEP_DOWNLOAD:
         memcpy(y, x, s->bytes);

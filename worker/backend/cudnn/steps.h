@@ -14,6 +14,7 @@
 #include "kernels/gpu/fp8.h"
 #include "kernels/gpu/integer.h"
 #include "kernels/gpu/ops.h"
+#include "kernels/gpu/rare.h"
 #include "kernels/gpu/rnn.h"
 #include "kernels/gpu/sample.h"
 #include "kernels/gpu/select.h"
@@ -78,6 +79,8 @@ enum step_kind {
     STEP_ROTARY,
     STEP_RNN,
     STEP_FOURIER,
+    STEP_DET,
+    STEP_CACHE_UPDATE,
     STEP_UPLOAD, // host buffer -> device buffer
     STEP_DOWNLOAD,
     STEP_HOST, // the operator's reference implementation, on host buffers
@@ -138,6 +141,8 @@ struct step {
         struct gpu_rotary rotary;
         struct gpu_rnn rnn;
         struct gpu_fourier fourier;
+        struct gpu_det det;
+        struct gpu_cache_update cache_update;
         struct host_call *host;
         struct step_rows rows;
     } u;

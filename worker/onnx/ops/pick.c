@@ -148,6 +148,12 @@ static enum reel_err infer_compress(const struct op_call *call)
     int axis;
     struct reel_shape shape;
     enum reel_err err = compress_shape(call, &axis, &shape);
+    const struct reel_tensor *condition = call->in[1];
+    if (!err && shape.ndim >= 0 && condition->data) { // known before the run
+        int64_t *const kept = &shape.dim[axis < 0 ? 0 : axis];
+        *kept = 0;
+        for (int64_t i = 0; i < reel_tensor_count(condition); i++) *kept += ((const uint8_t *)condition->data)[i] != 0;
+    }
     if (!err) infer_out(call, 0, call->in[0]->dtype, &shape);
     return err;
 }

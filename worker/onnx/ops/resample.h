@@ -9,6 +9,19 @@
 
 enum reel_err resize_infer(const struct op_call *call);
 enum reel_err resize_eval(const struct op_call *call);
+// What a Resize or Upsample does along an axis: output o is the sum over taps k of
+// weight[o * taps + k] times input index[o * taps + k]; taps 0: the axis stays as it is.
+// outside: some outputs are the extrapolation value instead.
+struct resize_axis {
+    int64_t out, taps;
+    int32_t *index;
+    float *weight;
+    bool outside;
+};
+// Of all axes, zeroed before; with what is constant of call's inputs, AGAIN when that is
+// not enough. To be closed in any case. Errors: as resize_eval()'s.
+enum reel_err resize_axes_open(const struct op_call *call, struct resize_axis axes[REEL_MAX_DIMS]);
+void resize_axes_close(struct resize_axis axes[REEL_MAX_DIMS]);
 enum reel_err grid_sample_infer(const struct op_call *call);
 enum reel_err grid_sample_eval(const struct op_call *call);
 enum reel_err affine_grid_infer(const struct op_call *call);

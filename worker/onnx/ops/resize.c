@@ -542,3 +542,48 @@ enum reel_err resize_eval(const struct op_call *call)
     for (int d = 0; d < REEL_MAX_DIMS; d++) table_fini(&table[d]);
     return err;
 }
+
+// ---- for backends -------------------------------------------------------
+
+static enum reel_err give_axis(const struct axis_table *t, struct resize_axis *a)
+{
+    *a = (struct resize_axis){.out = t->out, .taps = t->taps};
+    a->index = work_alloc(t->out * t->taps, sizeof *a->index);
+    a->weight = work_alloc(t->out * t->taps, sizeof *a->weight);
+    if (!a->index || !a->weight) return REEL_ERR_NOMEM;
+    for (int64_t o = 0; o < t->out; o++) {
+        a->outside |= t->outside[o];
+        for (int64_t k = 0; k < t->taps; k++) {
+            a->index[o * t->taps + k] = t->index[k * t->out + o];
+            a->weight[o * t->taps + k] = ((const float *)t->weight)[k * t->out + o];
+        }
+    }
+    return REEL_OK;
+}
+
+enum reel_err resize_axes_open(const struct op_call *call, struct resize_axis axes[REEL_MAX_DIMS])
+{
+    struct resize r;
+    const struct reel_shape *in = &call->in[0]->shape;
+    enum reel_err err = resize_open(call, &r);
+    for (int d = 0; !err && d < in->ndim; d++)
+        if (r.out.dim[d] < 1 || in->dim[d] < 1) return REEL_AGAIN;
+    for (int d = 0; !err && d < in->ndim; d++) {
+        struct axis_table t;
+        if (axis_stays(&r, in, d)) continue;
+        err = table_init(&r, d, in->dim[d], REEL_F32, &t);
+        if (err) break;
+        err = give_axis(&t, &axes[d]);
+        table_fini(&t);
+    }
+    return err;
+}
+
+void resize_axes_close(struct resize_axis axes[REEL_MAX_DIMS])
+{
+    for (int d = 0; d < REEL_MAX_DIMS; d++) {
+        free(axes[d].index);
+        free(axes[d].weight);
+        axes[d] = (struct resize_axis){0};
+    }
+}

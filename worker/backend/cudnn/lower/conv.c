@@ -2,7 +2,8 @@
 //
 // Conv and ConvTranspose -> fused patterns for cuDNN, or own kernels where it
 // has no tensor-core engine (few channels in a group). Weights are put into
-// cuDNN's order and padded with zeros to the images' pitches.
+// cuDNN's order and padded with zeros to the images' pitches: constants here, those
+// that are data (styles, templates) by a step of their own.
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,7 +69,7 @@ static struct axis deconv_axis(const struct node *node, int i, int64_t in, int64
 struct job {
     const struct node *node;
     struct info *in, *out;
-    const float *w, *bias;
+    const float *w, *bias; // w NULL: weights are data
     bool transposed;
     struct axis y, x;
     int groups;
@@ -83,7 +84,8 @@ static bool open_job(struct lowered *p, const struct node *node, struct job *j)
     j->out = info_of(p, node->out[0]);
     const struct info *w = info_of(p, node->in[1]);
     if (!j->in->image || !j->out->image || w->shape.ndim != j->in->shape.ndim) return false;
-    if (!(j->w = gpu_const_floats(p, node->in[1]))) return false;
+    j->w = gpu_const_floats(p, node->in[1]);
+    if (!j->w && (w->dtype != REEL_F32 || w->count < 1 || w->count > INT32_MAX || node->in[1]->constant)) return false;
     if (node->n_in > 2 && node->in[2]) {
         j->bias = gpu_const_floats(p, node->in[2]);
         if (!j->bias || info_of(p, node->in[2])->count != j->out->c) return false;
@@ -198,6 +200,44 @@ static enum reel_err depthwise_weights(struct lowered *p, const struct job *j, s
     return err;
 }
 
+// Of `extent` indices the first n, zeros for the others; NULL when they are all there,
+// or there is no memory.
+static const int32_t *first_of(struct lowered *p, int n, int extent)
+{
+    int32_t *t = n < extent ? gpu_lower_alloc(p, (size_t)extent * sizeof *t) : NULL;
+    for (int i = 0; t && i < extent; i++) t[i] = i < n ? i : -1;
+    return t;
+}
+
+// The same from weights that are data, wherever they lie: (A,B,R,S) -> (first,R,S,last);
+// depthwise: (C,1,R,S) -> (R,S,last).
+static enum reel_err data_weights(struct lowered *p, const struct job *j, bool depthwise, int first, int last,
+                                  struct ref *out_ref)
+{
+    const int a = j->transposed ? j->in->c : j->out->c, b = (j->transposed ? j->out->c : j->in->c) / j->groups;
+    const int r = (int)j->y.kernel, s = (int)j->x.kernel, have[2] = {depthwise ? 1 : a, depthwise ? a : b};
+    const int want[2] = {depthwise ? 1 : first, last};
+    struct view w;
+    struct move m = MOVE_NONE;
+    enum reel_err err = gpu_need_view(p, j->node->in[1], &w);
+    const bool flat = j->in->shape.ndim == 3; // (A,B,S)
+    const int64_t extent[4] = {want[0], r, s, want[1]};
+    const int64_t src[4] = {depthwise ? 0 : w.stride[0], flat ? 0 : w.stride[2], w.stride[flat ? 2 : 3],
+                            w.stride[depthwise ? 0 : 1]};
+    m.n = 4;
+    int64_t step = 1;
+    for (int d = 3; d >= 0; d--) {
+        m.extent[d] = extent[d], m.src[d] = src[d], m.dst[d] = step;
+        step *= extent[d];
+    }
+    for (int i = 0; i < 2; i++) {
+        m.table[3 * i] = first_of(p, have[i], want[i]);
+        if (!m.table[3 * i] && have[i] < want[i]) return gpu_no_memory(j->node);
+    }
+    if (!err) err = gpu_make_temporary(p, (size_t)step * gpu_elem_bytes(p->low), out_ref);
+    return err ? err : gpu_emit_move(p, j->node, "weights", &m, w.at, w.elem, *out_ref, p->low);
+}
+
 static struct gpu_conv conv_of(const struct lowered *p, const struct job *j, bool padded)
 {
     return (struct gpu_conv){.elem = p->low,
@@ -290,6 +330,15 @@ static const char *better_kernel(const struct gpu_conv *p)
     return NULL;
 }
 
+static enum reel_err make_weights(struct lowered *p, const struct job *j, bool depthwise, struct ref *out_ref)
+{
+    const struct info *from = j->transposed ? j->in : j->out, *to = j->transposed ? j->out : j->in;
+    const bool padded = j->groups == 1;
+    const int first = padded ? from->pitch : from->c, last = padded ? to->pitch : to->c / j->groups;
+    if (!j->w) return data_weights(p, j, depthwise, first, depthwise ? j->out->pitch : last, out_ref);
+    return depthwise ? depthwise_weights(p, j, out_ref) : ordered_weights(p, j, first, last, out_ref);
+}
+
 static enum reel_err lower(struct lowered *p, struct job *j, bool *out_done)
 {
     struct gpu_pattern g = pattern_of(p, j);
@@ -321,18 +370,7 @@ static enum reel_err lower(struct lowered *p, struct job *j, bool *out_done)
     plan = plan && !own && gpu_pattern_chain(&g, &chain);
     if (plan && gpu_pattern_check(&g)) plan = false;
     if (j->out->f8 && !plan) return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\" in fp8", j->node->name);
-    if (j->out->f8)
-        ; // it has them
-    else if (depthwise && !plan)
-        err = depthwise_weights(p, j, &w);
-    else
-        err = ordered_weights(p, j,
-                              padded          ? (j->transposed ? j->in->pitch : j->out->pitch)
-                              : j->transposed ? j->in->c
-                                              : j->out->c,
-                              padded ? (j->transposed ? j->out->pitch : j->in->pitch)
-                                     : (j->transposed ? j->out->c : j->in->c) / j->groups,
-                              &w);
+    if (!j->out->f8) err = make_weights(p, j, depthwise && !plan, &w); // of e4m3 they are there
     struct step *s = err ? NULL
                          : gpu_add_step(p,
                                         plan        ? STEP_PLAN

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
 // Pooling and resizing of NHWC images. A resize is two tables of taps, one an
-// axis, computed here in double from the operator's formulas; so every mode is
-// the same kernel.
-#include <math.h>
-#include <stdlib.h>
+// axis, which are the reference implementation's; so every mode is the same kernel.
 #include <string.h>
 
 #include "worker/backend/cudnn/program.h"
+#include "worker/onnx/ops/resample.h"
 
 // ---- pooling -------------------------------------------------------------------------
 
@@ -134,187 +132,115 @@ enum reel_err gpu_lower_pool(struct lowered *p, const struct node *node, bool *o
 
 // ---- resize --------------------------------------------------------------------------
 
-struct axis {
-    const char *transform;
-    double scale;
-    int in, out;
-};
-
-// Position in the input of output pixel i; ONNX Resize, opset 19.
-static double source_position(const struct axis *a, int i)
+// The operator's tables, from what is constant of its inputs.
+static enum reel_err axes_of(struct lowered *p, const struct node *node, struct resize_axis axes[REEL_MAX_DIMS])
 {
-    if (!strcmp(a->transform, "asymmetric")) return i / a->scale;
-    if (!strcmp(a->transform, "align_corners")) return a->out > 1 ? (double)i * (a->in - 1) / (a->out - 1) : 0;
-    if (!strcmp(a->transform, "pytorch_half_pixel") && a->out <= 1) return 0;
-    if (!strcmp(a->transform, "half_pixel_symmetric")) {
-        const double adjusted = a->out / (a->scale * a->in), center = a->in / 2.0;
-        return center * (1 - adjusted) + (i + 0.5) / a->scale - 0.5;
+    struct reel_tensor *t = gpu_lower_alloc(p, (size_t)node->n_in * sizeof *t);
+    const struct reel_tensor **list = gpu_lower_alloc(p, (size_t)node->n_in * sizeof *list);
+    if (!t || !list) return gpu_no_memory(node);
+    for (int i = 0; i < node->n_in; i++) {
+        if (!node->in[i]) continue;
+        const struct info *in = info_of(p, node->in[i]);
+        t[i] = (struct reel_tensor){.dtype = in->dtype, .shape = in->shape};
+        list[i] = node->in[i]->constant ? node->in[i]->constant : &t[i];
     }
-    return (i + 0.5) / a->scale - 0.5;
+    const struct op_call call = {.node = node, .opset = node->opset, .n_in = node->n_in, .in = list};
+    return resize_axes_open(&call, axes);
 }
 
-static int clamp(double x, int n)
-{
-    return x < 0 ? 0 : x > n - 1 ? n - 1 : (int)x;
-}
-
-static double nearest(const char *rounding, double x)
-{
-    if (!strcmp(rounding, "floor")) return floor(x);
-    if (!strcmp(rounding, "ceil")) return ceil(x);
-    if (!strcmp(rounding, "round_prefer_ceil")) return floor(x + 0.5);
-    return ceil(x - 0.5);
-}
-
-// Cubic convolution (Keys 1981, equation 4) at t in [0,1) behind the second sample.
-static void cubic(double t, double a, double w[4])
-{
-    const double u = 1 - t;
-    w[0] = ((a * (t + 1) - 5 * a) * (t + 1) + 8 * a) * (t + 1) - 4 * a;
-    w[1] = ((a + 2) * t - (a + 3)) * t * t + 1;
-    w[2] = ((a + 2) * u - (a + 3)) * u * u + 1;
-    w[3] = ((a * (u + 1) - 5 * a) * (u + 1) + 8 * a) * (u + 1) - 4 * a;
-}
-
-struct taps {
-    const char *rounding;
-    int taps; // 1, 2 or 4
-    double a;
-    bool exclude_outside;
+// Rows and columns: an axis that stays is one tap an element.
+struct tables {
+    int taps[2], out[2];
+    int32_t *index; // of rows, then of columns
+    float *weight;
+    size_t n;
 };
 
-static void fill_tables(const struct axis *a, const struct taps *t, int32_t *index, float *weight)
+static bool fill_tables(struct lowered *p, const struct resize_axis *const axis[2], const struct info *out,
+                        struct tables *t)
 {
-    for (int i = 0; i < a->out; i++) {
-        const double x = source_position(a, i), at = floor(x);
-        int32_t *k = index + (int64_t)i * t->taps;
-        float *w = weight + (int64_t)i * t->taps;
-        if (t->taps == 1) {
-            k[0] = clamp(nearest(t->rounding, x), a->in);
-            w[0] = 1;
-        } else if (t->taps == 2) {
-            const double inside = x < 0 ? 0 : x > a->in - 1 ? a->in - 1 : x;
-            k[0] = (int)inside;
-            k[1] = k[0] + 1 < a->in ? k[0] + 1 : a->in - 1;
-            w[1] = (float)(inside - k[0]);
-            w[0] = 1 - w[1];
-        } else {
-            double c[4], sum = 0;
-            cubic(x - at, t->a, c);
-            for (int j = 0; j < 4; j++) {
-                const double place = at - 1 + j;
-                if (t->exclude_outside && (place < 0 || place > a->in - 1)) c[j] = 0;
-                k[j] = clamp(place, a->in);
-                sum += c[j];
-            }
-            for (int j = 0; j < 4; j++) w[j] = (float)(t->exclude_outside ? c[j] / sum : c[j]);
+    *t = (struct tables){.out = {out->h, out->w}};
+    for (int i = 0; i < 2; i++) {
+        t->taps[i] = axis[i]->taps ? (int)axis[i]->taps : 1;
+        t->n += (size_t)t->out[i] * (size_t)t->taps[i];
+    }
+    t->index = gpu_lower_alloc(p, t->n * sizeof *t->index);
+    t->weight = gpu_lower_alloc(p, t->n * sizeof *t->weight);
+    if (!t->index || !t->weight) return false;
+    size_t at = 0;
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < t->out[i] * t->taps[i]; k++, at++) {
+            t->index[at] = axis[i]->taps ? axis[i]->index[k] : k;
+            t->weight[at] = axis[i]->taps ? axis[i]->weight[k] : 1;
         }
-    }
-}
-
-// The scales along H and W as the node gives them, or from the sizes; false when
-// they cannot be known or other axes are scaled.
-static bool resize_scales(struct lowered *p, const struct node *node, const struct info *in, const struct info *out,
-                          double scale[2])
-{
-    const float *given = NULL;
-    int n = node_attr_floats(node, "scales", &given);
-    const int at = node_is(node, "Upsample") || node->opset < 11 ? 1 : 2;
-    scale[0] = (double)out->h / in->h;
-    scale[1] = (double)out->w / in->w;
-    if (!n && node->n_in > at && node->in[at]) {
-        const struct info *s = info_of(p, node->in[at]);
-        if (s->count == 0) return true;
-        if (!(given = gpu_const_floats(p, node->in[at]))) return false;
-        n = (int)s->count;
-    }
-    if (!n) return true; // by sizes
-    if (n != 4) return false;
-    scale[0] = (double)given[2];
-    scale[1] = (double)given[3];
-    return given[0] == 1 && given[1] == 1;
-}
-
-static bool resize_taps(const struct node *node, bool old, struct taps *t)
-{
-    const char *mode = node_attr_string(node, "mode", "nearest");
-    *t = (struct taps){.rounding = old ? "floor" : node_attr_string(node, "nearest_mode", "round_prefer_floor"),
-                       .a = (double)node_attr_float(node, "cubic_coeff_a", -0.75f),
-                       .exclude_outside = node_attr_int(node, "exclude_outside", 0) != 0};
-    t->taps = !strcmp(mode, "nearest")                               ? 1
-              : !strcmp(mode, "linear") || !strcmp(mode, "bilinear") ? 2
-              : !strcmp(mode, "cubic")                               ? 4
-                                                                     : 0;
-    if (old && t->taps == 1 && node_is(node, "Resize")) return false; // its rounding depends on the direction
-    if (node_attr(node, "axes") || node_attr_int(node, "antialias", 0)) return false;
-    if (strcmp(node_attr_string(node, "keep_aspect_ratio_policy", "stretch"), "stretch") != 0) return false;
-    return t->taps && !(t->taps == 2 && t->exclude_outside);
+    return true;
 }
 
 // Every input pixel becomes a square of factor x factor equal ones.
-static bool repeats(const struct taps *t, const struct info *in, const struct info *out, const int32_t *index,
-                    int factor)
+static bool repeats(const struct tables *t, bool nearest, const struct info *in, const struct info *out, int factor)
 {
-    if (t->taps != 1 || factor < 2 || out->h != in->h * factor || out->w != in->w * factor) return false;
+    if (!nearest || factor < 2 || out->h != in->h * factor || out->w != in->w * factor) return false;
     for (int i = 0; i < out->h; i++)
-        if (index[i] != i / factor) return false;
+        if (t->index[i] != i / factor) return false;
     for (int i = 0; i < out->w; i++)
-        if (index[out->h + i] != i / factor) return false;
+        if (t->index[out->h + i] != i / factor) return false;
     return true;
+}
+
+static enum reel_err emit_resize(struct lowered *p, const struct node *node, const char *label, const struct tables *t)
+{
+    const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
+    struct step s = gpu_step_of(STEP_RESIZE, label);
+    enum reel_err err = gpu_make_constant(p, t->index, t->n * sizeof *t->index, &s.w);
+    if (!err) err = gpu_make_constant(p, t->weight, t->n * sizeof *t->weight, &s.extra[0]);
+    if (!err) err = gpu_need_form(p, node->in[0], FORM_IMAGE, &s.x);
+    if (!err) err = gpu_make_form(p, node->out[0], FORM_IMAGE, &s.y);
+    s.u.resize = (struct gpu_resize){.elem = p->low,
+                                     .n = in->n,
+                                     .c = in->c,
+                                     .h = in->h,
+                                     .w = in->w,
+                                     .p = out->h,
+                                     .q = out->w,
+                                     .taps_h = t->taps[0],
+                                     .taps_w = t->taps[1],
+                                     .x_pitch = in->pitch,
+                                     .y_pitch = out->pitch};
+    return err ? err : gpu_put_step(p, &s, node);
+}
+
+// Of pictures, along their rows and columns alone.
+static enum reel_err lower_axes(struct lowered *p, const struct node *node, const struct resize_axis *axes,
+                                bool *out_done)
+{
+    static const struct resize_axis stays = {0};
+    const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
+    const int nd = in->shape.ndim;
+    const struct resize_axis *const axis[2] = {nd == 4 ? &axes[2] : &stays, &axes[nd - 1]};
+    if (axes[0].taps || axes[1].taps || axis[0]->outside || axis[1]->outside) return REEL_OK;
+    if ((axis[0]->taps ? axis[0]->out : in->h) != out->h || (axis[1]->taps ? axis[1]->out : in->w) != out->w)
+        return REEL_OK;
+    struct tables t;
+    if (!fill_tables(p, axis, out, &t)) return gpu_no_memory(node);
+    const char *mode = node_attr_string(node, "mode", "nearest");
+    const bool nearest = !strcmp(mode, "nearest");
+    const int factor = out->h / in->h;
+    *out_done = true;
+    if (nd == 4 && repeats(&t, nearest, in, out, factor) && gpu_deferrable(p, node, factor)) {
+        gpu_defer(p, node, factor, DEFER_NEAREST);
+        return REEL_OK;
+    }
+    return emit_resize(p, node, nearest ? "nearest" : strcmp(mode, "cubic") ? "linear" : "cubic", &t);
 }
 
 enum reel_err gpu_lower_resize(struct lowered *p, const struct node *node, bool *out_done)
 {
     if ((!node_is(node, "Resize") && !node_is(node, "Upsample")) || !node->in[0] || !node->out[0]) return REEL_OK;
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
-    const bool old = node_is(node, "Upsample") || node->opset < 11;
-    const char *transform = old ? "asymmetric" : node_attr_string(node, "coordinate_transformation_mode", "half_pixel");
-    struct taps t;
-    double scale[2];
-    if (!in->image || !out->image || in->shape.ndim != 4 || in->n != out->n || in->c != out->c || node->n_epilogue)
-        return REEL_OK;
-    if (!strcmp(transform, "tf_crop_and_resize") || !strcmp(transform, "tf_half_pixel_for_nn")) return REEL_OK;
-    if (!resize_taps(node, old, &t) || !resize_scales(p, node, in, out, scale)) return REEL_OK;
-    const size_t n = (size_t)(out->h + out->w) * (size_t)t.taps;
-    int32_t *index = gpu_lower_alloc(p, n * sizeof *index);
-    float *weight = gpu_lower_alloc(p, n * sizeof *weight);
-    if (!index || !weight) return gpu_no_memory(node);
-    const struct axis y = {transform, scale[0], in->h, out->h}, x = {transform, scale[1], in->w, out->w};
-    fill_tables(&y, &t, index, weight);
-    fill_tables(&x, &t, index + (size_t)out->h * (size_t)t.taps, weight + (size_t)out->h * (size_t)t.taps);
-    const int factor = out->h / (in->h ? in->h : 1);
-    if (repeats(&t, in, out, index, factor) && gpu_deferrable(p, node, factor)) {
-        gpu_defer(p, node, factor, DEFER_NEAREST);
-        *out_done = true;
-        return REEL_OK;
-    }
-    struct ref src, dst, table, weights;
-    enum reel_err err = gpu_make_constant(p, index, n * sizeof *index, &table);
-    if (!err) err = gpu_make_constant(p, weight, n * sizeof *weight, &weights);
-    if (!err) err = gpu_need_form(p, node->in[0], FORM_IMAGE, &src);
-    if (!err) err = gpu_make_form(p, node->out[0], FORM_IMAGE, &dst);
-    struct step *s = err ? NULL
-                         : gpu_add_step(p, STEP_RESIZE, node,
-                                        t.taps == 1   ? "nearest"
-                                        : t.taps == 2 ? "linear"
-                                                      : "cubic");
-    if (!s) return err ? err : gpu_no_memory(node);
-    s->u.resize = (struct gpu_resize){.elem = p->low,
-                                      .n = in->n,
-                                      .c = in->c,
-                                      .h = in->h,
-                                      .w = in->w,
-                                      .p = out->h,
-                                      .q = out->w,
-                                      .taps_h = t.taps,
-                                      .taps_w = t.taps,
-                                      .x_pitch = in->pitch,
-                                      .y_pitch = out->pitch};
-    s->x = src;
-    s->y = dst;
-    s->w = table;
-    s->extra[0] = weights;
-    gpu_touch_last(p);
-    *out_done = true;
-    return REEL_OK;
+    if (!in->image || !out->image || in->n != out->n || in->c != out->c || node->n_epilogue) return REEL_OK;
+    struct resize_axis axes[REEL_MAX_DIMS] = {{0}};
+    enum reel_err err = axes_of(p, node, axes);
+    if (!err) err = lower_axes(p, node, axes, out_done);
+    resize_axes_close(axes);
+    return err == REEL_AGAIN ? REEL_OK : err;
 }
