@@ -345,6 +345,22 @@ static void pools_of_volumes(void)
     }
 }
 
+// Windows smaller than their stride, centred.
+static void centred_pools(void)
+{
+    static const char *const ops[] = {"AveragePool", "MaxPool", "LpPool"};
+    for (int i = 0; i < 6; i++) {
+        struct maker m = maker();
+        struct value *x = make_node(&m, "Tanh", make_input(&m, "x", DIMS(1, 5, 6, 9)), NULL, NULL);
+        struct value *y = make_node(&m, ops[i / 2], x, NULL, NULL);
+        ATTR_LIST(&m, y, "kernel_shape", 1, 2);
+        ATTR_LIST(&m, y, "strides", 3, 4);
+        attr_text(&m, y, "auto_pad", i & 1 ? "SAME_LOWER" : "SAME_UPPER");
+        make_output(&m, y);
+        CHECK_RIGHT(&m, 0, NULL);
+    }
+}
+
 // LpPool in one and two dimensions, over all pixels, and a norm along an axis.
 static void norms(void)
 {
@@ -668,6 +684,32 @@ static void weights_that_are_data(void)
     }
 }
 
+// A constant in front, and sums with data of every shape; indices of 32 bits.
+static void products_of_other_kinds(void)
+{
+    for (int i = 0; i < 8; i++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", i & 1 ? DIMS(16, 24) : DIMS(2, 3, 16, 24)), *out[1], *y;
+        struct value *w = make_weights(&m, DIMS(i & 2 ? 7 : 8, 16), -0.4, 0.4);
+        const int64_t rows = i & 2 ? 7 : 8;
+        if (i & 1) {
+            struct value *c =
+                make_node(&m, "Tanh", make_input(&m, "c", i & 4 ? DIMS(rows, 1) : DIMS(rows, 24)), NULL, NULL);
+            y = NODE(&m, "Gemm", out, w, x, c);
+            make_attr(&m, y, (struct attr){.name = "beta", .type = ATTR_FLOAT, .count = 1, .u.f = i & 2 ? 1 : 0.5f});
+        } else {
+            y = make_node(&m, "MatMul", w, x, NULL);
+        }
+        make_output(&m, make_node(&m, "Relu", y, NULL, NULL));
+        CHECK_RIGHT(&m, 0, NULL);
+    }
+    struct maker m = maker();
+    struct value *at = make_node(&m, "Cast", positions(&m, make_input(&m, "x", DIMS(2, 30)), 6, false), NULL, NULL);
+    attr_int(&m, at, "to", 6);
+    make_output(&m, make_node(&m, "Gather", make_input(&m, "table", DIMS(30, 5)), at, NULL));
+    CHECK_RIGHT(&m, 0, NULL);
+}
+
 // Det, TensorScatter, Compress by a constant, BitCast.
 static void rare_operators(void)
 {
@@ -766,11 +808,12 @@ CHECK_MAIN({"the largest", the_largest}, {"colours through a table", colours_thr
            {"casts of floats", casts_of_floats}, {"scattered", scattered}, {"one of many", one_of_many},
            {"prefixes", prefixes}, {"triangles and reversals", triangles_and_reversals}, {"grids", grids},
            {"regions", regions}, {"the largest of regions", largest_of_regions}, {"deformable convolutions", deformed},
-           {"pooled and back", pooled_and_back}, {"pools of volumes", pools_of_volumes}, {"norms", norms},
-           {"a norm of zeros", norm_of_zeros}, {"framed columns", framed_columns}, {"equations", equations},
-           {"three factors", three_factors}, {"fused products", fused_products}, {"whole attention", whole_attention},
+           {"pooled and back", pooled_and_back}, {"pools of volumes", pools_of_volumes},
+           {"centred pools", centred_pools}, {"norms", norms}, {"a norm of zeros", norm_of_zeros},
+           {"framed columns", framed_columns}, {"equations", equations}, {"three factors", three_factors},
+           {"fused products", fused_products}, {"whole attention", whole_attention},
            {"attention with its scores", attention_with_its_scores}, {"heads of com.microsoft", heads_of_microsoft},
            {"sums and norms of com.microsoft", sums_and_norms_of_microsoft}, {"turned by position", turned_by_position},
            {"recurrent layers", recurrent_layers}, {"spectra", spectra}, {"spectra of frames", spectra_of_frames},
-           {"weights that are data", weights_that_are_data}, {"rare operators", rare_operators},
-           {"back from the host", back_from_the_host}, {"stretches", stretches})
+           {"weights that are data", weights_that_are_data}, {"products of other kinds", products_of_other_kinds},
+           {"rare operators", rare_operators}, {"back from the host", back_from_the_host}, {"stretches", stretches})

@@ -311,6 +311,9 @@ bool gpu_pointwise_operand(struct lowered *p, struct pointwise *plan, enum gpu_o
 // it: as an image beside images, and where other types become pictures.
 enum reel_err gpu_pointwise_emit(struct lowered *p, const struct node *node, const char *label,
                                  const struct pointwise *plan, const struct value *to);
+// The chain on v, which has been made: v is what comes out, in a buffer of its own.
+enum reel_err gpu_pointwise_onto(struct lowered *p, const struct node *node, const char *label,
+                                 const struct pointwise *plan, const struct value *v);
 
 // ---- epilogues (lower/elementwise.c) -------------------------------------------------
 

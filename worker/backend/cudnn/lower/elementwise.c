@@ -447,6 +447,17 @@ enum reel_err gpu_pointwise_emit(struct lowered *p, const struct node *node, con
     return REEL_OK;
 }
 
+enum reel_err gpu_pointwise_onto(struct lowered *p, const struct node *node, const char *label,
+                                 const struct pointwise *plan, const struct value *v)
+{
+    struct info *i = info_of(p, v);
+    const enum form_kind kind = gpu_best_form(p, i);
+    enum reel_err err = gpu_pointwise_emit(p, node, label, plan, v);
+    for (int k = 0; k < FORMS && !err; k++) // forms of before must not be read any more
+        if (k != (int)kind) i->form[k] = REF_NONE;
+    return err;
+}
+
 static enum reel_err lower_scale(struct lowered *p, const struct node *node, bool *out_done)
 {
     struct ref operand[2];
@@ -586,17 +597,12 @@ enum reel_err gpu_finish_epilogue(struct lowered *p, const struct node *node, in
     for (int i = from; i < node->n_epilogue; i++) {
         const struct epilogue *e = &node->epilogue[i];
         struct pointwise plan = {.main = y};
-        struct info *out = info_of(p, y);
         const enum gpu_op op = op_of_epilogue(e->kind);
         if (e->other ? !gpu_pointwise_operand(p, &plan, op, e->other)
                      : !gpu_pointwise_step(&plan, op, e->alpha, e->beta))
             return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its epilogue", node->name);
-        // into a new buffer: forms of before must not be read any more
-        const enum form_kind kind = gpu_best_form(p, out);
-        enum reel_err err = gpu_pointwise_emit(p, node, gpu_op_name(op), &plan, y);
+        enum reel_err err = gpu_pointwise_onto(p, node, gpu_op_name(op), &plan, y);
         if (err) return err;
-        for (int k = 0; k < FORMS; k++)
-            if (k != (int)kind) out->form[k] = REF_NONE;
     }
     return REEL_OK;
 }

@@ -13,8 +13,10 @@ struct product {
     const struct node *node;
     const struct info *x, *w, *y;
     struct gpu_matmul g;
-    const float *bias; // one a column
-    bool x_shared;     // one matrix x for all batches
+    const float *bias;          // one a column
+    const struct value *addend; // Gemm's C where it is another
+    float beta;
+    bool x_shared; // one matrix x for all batches
 };
 
 #define MOST (INT32_MAX / 4)
@@ -64,8 +66,12 @@ static bool open_gemm(struct lowered *p, const struct node *node, struct product
     if (node->n_in < 3 || !node->in[2]) return true;
     const struct info *bias = info_of(p, node->in[2]);
     const float *f = gpu_const_floats(p, node->in[2]), beta = node_attr_float(node, "beta", 1);
+    j->beta = beta;
     const bool row = bias->shape.ndim >= 1 && bias->count == k && bias->shape.dim[bias->shape.ndim - 1] == k;
-    if (!f || (bias->count != 1 && !row)) return false;
+    if (!f || (bias->count != 1 && !row)) {
+        j->addend = beta != 0 ? node->in[2] : NULL;
+        return bias->dtype == REEL_F32 && bias->count > 0;
+    }
     float *all = gpu_lower_alloc(p, (size_t)k * sizeof *all);
     for (int64_t i = 0; all && i < k; i++) all[i] = beta * f[bias->count == 1 ? 0 : i];
     j->bias = all;
@@ -117,6 +123,19 @@ static bool for_cudnn(const struct lowered *p, const struct product *j)
            (j->w->v->constant || g->alpha == 1);
 }
 
+// y + beta C
+static enum reel_err add_addend(struct lowered *p, const struct product *j)
+{
+    struct pointwise plan = {.main = j->node->out[0]};
+    if (!j->addend) return REEL_OK;
+    const bool one = j->beta == 1;
+    if ((!one && !gpu_pointwise_step(&plan, GPU_OP_AFFINE, 1 / j->beta, 0)) ||
+        !gpu_pointwise_operand(p, &plan, GPU_OP_ADD, j->addend) ||
+        (!one && !gpu_pointwise_step(&plan, GPU_OP_AFFINE, j->beta, 0)))
+        return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its sum", j->node->name);
+    return gpu_pointwise_onto(p, j->node, "add", &plan, j->node->out[0]);
+}
+
 static struct gpu_pattern pattern_of(const struct lowered *p, const struct product *j)
 {
     struct gpu_pattern g = gpu_pattern_make(GPU_MATMUL, j->g.c, j->g.m, 1, j->g.k, 1, 1);
@@ -132,7 +151,8 @@ enum reel_err gpu_lower_matmul(struct lowered *p, const struct node *node, bool 
     if ((!node_is(node, "MatMul") && !node_is(node, "Gemm")) || node->n_in < 2 || !node->out[0]) return REEL_OK;
     struct product j = {.node = node, .x = info_of(p, node->in[0]), .w = info_of(p, node->in[1])};
     j.y = info_of(p, node->out[0]);
-    if (j.x->dtype != REEL_F32 || j.w->dtype != REEL_F32 || node->in[0]->constant) return REEL_OK;
+    if (j.x->dtype != REEL_F32 || j.w->dtype != REEL_F32) return REEL_OK;
+    if (gpu_only_on_host(p, node->in[node->in[0]->constant ? 1 : 0])) return REEL_OK;
     if (node_is(node, "Gemm") ? !open_gemm(p, node, &j) : !open_matmul(node, &j)) return REEL_OK;
     const bool plan = for_cudnn(p, &j) && !p->own_matmul;
     struct ref x, w, y, operand[GPU_OPERANDS];
@@ -140,14 +160,16 @@ enum reel_err gpu_lower_matmul(struct lowered *p, const struct node *node, bool 
     int left = 0;
     struct gpu_pattern pattern = pattern_of(p, &j);
     // an own product reads what is there
-    const enum form_kind x_form = plan || gpu_has_form(j.x, FORM_LOW) ? FORM_LOW : FORM_PLAIN;
+    const bool x_low = plan || node->in[0]->constant || gpu_has_form(j.x, FORM_LOW);
+    const enum form_kind x_form = x_low ? FORM_LOW : FORM_PLAIN;
     const enum form_kind w_form = plan || gpu_has_form(j.w, FORM_LOW) ? FORM_LOW : FORM_PLAIN;
     enum reel_err err = gpu_need_form(p, node->in[0], x_form, &x);
     j.g.x_elem = gpu_form_elem(p, j.x, p->low == GPU_ELEM_F32 ? FORM_PLAIN : x_form);
     j.g.w_elem = node->in[1]->constant ? p->low : gpu_form_elem(p, j.w, p->low == GPU_ELEM_F32 ? FORM_PLAIN : w_form);
     if (!err) err = node->in[1]->constant ? constant_w(p, &j, p->low, &w) : gpu_need_form(p, node->in[1], w_form, &w);
     // the chain counts (batches x m) rows of k channels: true when y is that
-    if (!err) err = gpu_build_chain(p, node, j.y, true, j.bias, &j.g.chain, operand, &left);
+    // what comes behind an addend is not in it
+    if (!err && !j.addend) err = gpu_build_chain(p, node, j.y, true, j.bias, &j.g.chain, operand, &left);
     if (err) return err;
     const bool fused = plan && gpu_pattern_chain(&pattern, &j.g.chain) && !gpu_pattern_check(&pattern);
     j.g.y_elem = p->low;
@@ -162,16 +184,32 @@ enum reel_err gpu_lower_matmul(struct lowered *p, const struct node *node, bool 
     memcpy(s->operand, operand, sizeof operand);
     gpu_touch_last(p);
     *out_done = true;
-    return gpu_finish_epilogue(p, node, left);
+    err = add_addend(p, &j);
+    return err ? err : gpu_finish_epilogue(p, node, left);
 }
 
 // ---- gathering ---------------------------------------------------------------------------
+
+// Indices in 64 bits.
+static enum reel_err need_long(struct lowered *p, const struct node *node, const struct value *v, struct ref *out_ref)
+{
+    const struct info *i = info_of(p, v);
+    struct ref narrow;
+    struct move m = MOVE_NONE;
+    if (i->dtype == REEL_I64) return gpu_need_form(p, v, FORM_PLAIN, out_ref);
+    m.n = 1;
+    m.extent[0] = i->count, m.src[0] = m.dst[0] = 1;
+    enum reel_err err = gpu_need_form(p, v, FORM_PLAIN, &narrow);
+    if (!err) err = gpu_make_temporary(p, (size_t)i->count * sizeof(int64_t), out_ref);
+    return err ? err : gpu_emit_move(p, node, "indices", &m, narrow, GPU_ELEM_I32, *out_ref, GPU_ELEM_I64);
+}
 
 enum reel_err gpu_lower_gather(struct lowered *p, const struct node *node, bool *out_done)
 {
     if (!node_is(node, "Gather") || node->n_in != 2 || !node->in[0] || !node->in[1] || !node->out[0]) return REEL_OK;
     const struct info *in = info_of(p, node->in[0]), *index = info_of(p, node->in[1]);
-    if (index->dtype != REEL_I64 || node->in[1]->constant || in->shape.ndim < 1) return REEL_OK;
+    if ((index->dtype != REEL_I64 && index->dtype != REEL_I32) || node->in[1]->constant || in->shape.ndim < 1)
+        return REEL_OK;
     if (gpu_has_form(index, FORM_HOST) && !gpu_has_form(index, FORM_PLAIN)) return REEL_OK;
     int64_t axis = node_attr_int(node, "axis", 0);
     if (axis < 0) axis += in->shape.ndim;
@@ -180,7 +218,7 @@ enum reel_err gpu_lower_gather(struct lowered *p, const struct node *node, bool 
     for (int d = (int)axis + 1; d < in->shape.ndim; d++) g.inner *= in->shape.dim[d];
     struct ref x, w, y;
     enum reel_err err = gpu_need_form(p, node->in[0], FORM_PLAIN, &x);
-    if (!err) err = gpu_need_form(p, node->in[1], FORM_PLAIN, &w);
+    if (!err) err = need_long(p, node, node->in[1], &w);
     if (!err) err = gpu_make_form(p, node->out[0], FORM_PLAIN, &y);
     struct step *s = err ? NULL : gpu_add_step(p, STEP_GATHER, node, "gather");
     if (!s) return err ? err : gpu_no_memory(node);

@@ -233,13 +233,8 @@ static enum reel_err log_sum_node(struct lowered *p, const struct node *node, bo
     struct pointwise plan = {.main = y};
     enum reel_err err = reduce_node(p, node, &sum, out_done);
     if (err || !*out_done) return err;
-    struct info *out = info_of(p, y);
-    const enum form_kind kind = gpu_best_form(p, out);
     gpu_pointwise_step(&plan, GPU_OP_LOG, 0, 0);
-    err = gpu_pointwise_emit(p, node, "log", &plan, y); // into a new buffer
-    for (int k = 0; k < FORMS && !err; k++)
-        if (k != (int)kind) out->form[k] = REF_NONE; // the sum's
-    return err;
+    return gpu_pointwise_onto(p, node, "log", &plan, y);
 }
 
 static enum reel_err global_lp_node(struct lowered *p, const struct node *node, bool *out_done)

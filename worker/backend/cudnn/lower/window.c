@@ -22,12 +22,15 @@ static bool pool_axis(const struct node *node, int i, int axes, int64_t in, int6
     int64_t before = gpu_attr_at(node, "pads", i, 0), after = gpu_attr_at(node, "pads", axes + i, 0);
     if (!strcmp(mode, "VALID")) before = after = 0;
     if (!strncmp(mode, "SAME", 4)) {
+        // windows smaller than their stride are centred: below 0
         const int64_t total = (out - 1) * s + (k - 1) * d + 1 - in;
-        before = total < 0 ? 0 : !strcmp(mode, "SAME_LOWER") ? total - total / 2 : total / 2;
-        after = total < 0 ? 0 : total - before;
+        before = !strcmp(mode, "SAME_LOWER") ? (total + 1) / 2 : total / 2;
+        after = total - before;
+    } else if (before < 0 || after < 0) {
+        return false;
     }
-    if (k < 1 || k > 65536 || s < 1 || s > 65536 || d < 1 || d > 65536 || before < 0 || before > 65536 || after < 0 ||
-        after > 65536)
+    if (k < 1 || k > 65536 || s < 1 || s > 65536 || d < 1 || d > 65536 || before < -65536 || before > 65536 ||
+        after < -65536 || after > 65536)
         return false;
     *a = (struct pool_axis){(int)k, (int)s, (int)d, (int)before, (int)after};
     return true;
