@@ -180,7 +180,8 @@ static struct reel_colour colour_for(const struct plan *p, enum AVPixelFormat fo
         c.matrix = MATRIX_JFIF;
         c.primaries = c.transfer = MATRIX_UNKNOWN;
     }
-    if (!strncmp(d->name, "yuvj", 4)) c.full_range = c.range_known = 1;
+    const bool gray_file = p->job.kind == REEL_OUTPUT_IMAGES && d->nb_components == 1; // all values, as those read
+    if (gray_file || !strncmp(d->name, "yuvj", 4)) c.full_range = c.range_known = 1;
     if (d->log2_chroma_w != m->format.log2_chroma_w || d->log2_chroma_h != m->format.log2_chroma_h)
         c.chroma_location = 0;
     return c;

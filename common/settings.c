@@ -146,7 +146,7 @@ static const struct opt_def defs[] = {
          "how a frame is brought to the input size"),
     ENUM("io.out_channels", io.out_channels, "auto", "auto,rgb,bgr,y", 0, "Network input and output",
          "channels of the output picture"),
-    ENUM("io.out_range", io.out_range, "auto", "auto,0-1,0-255,-1-1", 0, "Network input and output",
+    ENUM("io.out_range", io.out_range, "auto", "auto,0-1,0-255,-1-1,minmax", 0, "Network input and output",
          "values of the output picture"),
     LIST("io.out_mean", io.out_mean, "Network input and output", "added per channel to the output, of values in 0..1"),
     LIST("io.out_std", io.out_std, "Network input and output", "multiplied per channel with the output"),

@@ -22,6 +22,7 @@ static void settle_tiles(struct worker *w, struct view_params *p, bool exchange)
     bool dynamic = p->net_w <= 0 || p->net_h <= 0, large = (int64_t)p->src_w * p->src_h > most;
     // A grid of the whole picture is not one of a tile.
     bool may = !strcmp(w->child.settings.tile, "auto") && w->model.input.planes < MODEL_PLANES;
+    if (w->model.output.levels) return; // nor are its values those of a tile
     if (p->fit == MODEL_TILES)
         tiling_reach(p, engines_reach(w->engines, false));
     else if (dynamic && w->model.task == REEL_TASK_IMAGE && ((large && may) || p->parts > 1))
@@ -172,8 +173,8 @@ static enum reel_err try_task(struct worker *w, const struct reel_rec_shape *rec
             break;
         }
         if (!v->margin) err = batch_engine(w, out_task, out_engine);
-        const bool may =
-            w->model.task == REEL_TASK_IMAGE && w->model.input.width <= 0 && !strcmp(w->child.settings.tile, "auto");
+        const bool may = w->model.task == REEL_TASK_IMAGE && w->model.input.width <= 0 && !w->model.output.levels &&
+                         !strcmp(w->child.settings.tile, "auto");
         if (err != REEL_ERR_NOMEM || !may || rec->tile_pixels || pixels / 2 < TILE_LEAST) break;
         snprintf(why, sizeof why, "%s", reel_fail_text());
         tried = pixels;

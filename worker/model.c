@@ -492,8 +492,9 @@ static int describe_output(const struct model *m, const struct reel_shape *shape
     case REEL_TASK_IMAGE: {
         int rank = s->ndim, at = rank - 3 + (m->output.nhwc ? 0 : 1);
         range_text(m->output.gain, m->output.bias, m->output.channels, true, range, sizeof range);
+        if (m->output.levels) snprintf(range, sizeof range, "of its own range");
         int n = snprintf(buf, bytes, "it makes %s picture %s",
-                         m->output.channels == 1 ? "a luma"
+                         m->output.channels == 1 ? (m->input.channels == 1 ? "a luma" : "a gray")
                          : m->output.bgr         ? "a BGR"
                                                  : "an RGB",
                          range);

@@ -112,6 +112,7 @@ struct model_output {
     float gain[3], bias[3]; // (R, G, B in 0..1) = stored * gain + bias
     bool sigmoid;           // matte: stored are logits
     bool residual;          // added to the (resized) input
+    bool levels;            // of no fixed range: each picture's smallest value is 0, its largest 1
 };
 
 struct model {

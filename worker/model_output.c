@@ -411,6 +411,35 @@ static bool take_picture(const struct look *l, int i)
     return true;
 }
 
+// Networks that measure the depth of a picture, or what else has no fixed range.
+static bool is_depth(const struct look *l, int i)
+{
+    static const char *const names[] = {"depth", "disp", NULL};
+    const char *op = model_last_op(l->f->graph, l->f->out[i].name);
+    const bool endless = !strcmp(op, "Relu") || !strcmp(op, "Softplus") || !strcmp(op, "Exp");
+    return name_has(l->f->out[i].name, names) || (l->f->n_out == 1 && endless);
+}
+
+// A gray picture made of one in colours, of the input's shape at any size.
+static bool take_gray(const struct look *l, int i)
+{
+    struct map map;
+    if (!as_map(&l->shapes[i], l->w, l->h, &map) || map.channels != 1 || l->m->input.channels != 3) return false;
+    if (!reel_dtype_is_float(l->f->out[i].dtype) || l->m->input.frames > 1) return false;
+    l->m->output.index = i;
+    l->m->output.nhwc = map.nhwc;
+    l->m->output.channels = 1;
+    return true;
+}
+
+static bool take_depth(const struct look *l, int i)
+{
+    if (!is_depth(l, i) || !take_gray(l, i)) return false;
+    const char *op = model_last_op(l->f->graph, l->f->out[i].name);
+    l->m->output.levels = strcmp(op, "Sigmoid") != 0; // disparities 0..1
+    return true;
+}
+
 static bool take_matte(const struct look *l, int i)
 {
     static const char *const names[] = {"pha", "alpha", "matte", "mask", "seg", NULL};
@@ -458,7 +487,8 @@ static bool take_classes(const struct look *l, int i)
     const struct reel_shape *s = &l->shapes[i];
     int64_t n = reel_shape_count(s);
     if (n < 2 || !reel_dtype_is_float(l->f->out[i].dtype)) return false;
-    if (l->f->n_out > 1) return false;
+    static const char *const places[] = {"landmark", "keypoint", "kpts", "coord", "points", NULL};
+    if (l->f->n_out > 1 || name_has(l->f->out[i].name, places)) return false;
     int wide = 0;
     for (int d = 0; d < s->ndim; d++) wide += s->dim[d] > 1;
     if (wide != 1) return false;
@@ -528,6 +558,10 @@ static enum reel_err guess_task(const struct look *l, const struct reel_settings
     if (wanted == REEL_TASK_DETECT)
         return no_such_task(l, "known form of detections\nstate it in detect.head, or use --task tensor");
     if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_IMAGE) && any_output(l, s, take_picture))
+        m->task = REEL_TASK_IMAGE;
+    else if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_IMAGE) && any_output(l, s, take_depth))
+        m->task = REEL_TASK_IMAGE;
+    else if (wanted == REEL_TASK_IMAGE && any_output(l, s, take_gray))
         m->task = REEL_TASK_IMAGE;
     else if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_SEGMENT) && any_output(l, s, take_segments))
         m->task = REEL_TASK_SEGMENT;
@@ -671,7 +705,11 @@ static void by_task(const struct look *l, struct values *v)
 {
     const struct model *m = l->m;
     bool small = m->input.width && m->input.width <= 64;
-    if (m->task == REEL_TASK_IMAGE)
+    if (m->task == REEL_TASK_IMAGE && m->output.levels)
+        *v = (struct values){false, IMAGENET, 1, 0, "usual for networks that measure depth: RGB less ImageNet's mean"};
+    else if (m->task == REEL_TASK_IMAGE && !strcmp(model_last_op(l->f->graph, l->f->out[m->output.index].name), "Tanh"))
+        *v = (struct values){false, PLAIN, 2, -1, "usual for networks that end with a Tanh: -1..1"};
+    else if (m->task == REEL_TASK_IMAGE)
         *v = (struct values){false, PLAIN, 1, 0, "usual for networks that make pictures: 0..1"};
     else if (m->task == REEL_TASK_CLASSIFY && small)
         *v = (struct values){false, PLAIN, 2, -1, "usual for classifiers of small pictures: -1..1"};
@@ -779,6 +817,10 @@ static enum reel_err settle_output(const struct look *l, const struct reel_setti
         span = 2, base = -1, how = "-1..1";
     bool stated = s->io.out_range || s->io.out_mean.n || s->io.out_std.n;
     if (stated) set_range(s->io.out_range, &span, &base), how = "as stated in the settings";
+    if (stated) out->levels = s->io.out_range == SET_RANGE_MINMAX;
+    if (out->levels)
+        span = 1, base = 0,
+        how = "each picture's smallest value is black, its largest white (io.out_range states others)";
     enum reel_err err = three(&s->io.out_mean, "io.out_mean", mean);
     if (!err) err = three(&s->io.out_std, "io.out_std", std);
     if (err) return err;
@@ -835,7 +877,7 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
     else if (s->io.resize != SET_RESIZE_AUTO)
         in->fit = stated[s->io.resize];
     else if (picture)
-        in->fit = MODEL_TILES;
+        in->fit = m->output.levels ? MODEL_STRETCH : MODEL_TILES;
     else if (m->head == MODEL_HEAD_DETR || m->head == MODEL_HEAD_RTDETR)
         in->fit = MODEL_STRETCH; // as they are trained
     else if (m->task == REEL_TASK_CLASSIFY)
@@ -845,6 +887,10 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
     if (in->fit == MODEL_TILES && !picture)
         return reel_fail(REEL_ERR_CONFIG, "could not use io.resize \"tile\": only networks that make pictures work on "
                                           "tiles");
+    if (m->output.levels && (in->fit == MODEL_TILES || tiled))
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not cut frames into tiles: the network's picture has no fixed range, and "
+                         "tiles would differ\nstate its range in io.out_range, or io.resize \"stretch\"");
     if (in->fit == MODEL_CROP && picture)
         return reel_fail(REEL_ERR_CONFIG, "could not use io.resize \"crop\": the picture made would lack its borders");
     return REEL_OK;

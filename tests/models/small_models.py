@@ -21,6 +21,7 @@ coarse.onnx   the larger of the picture and of what a state of half the size hel
 picky.onnx    as delay.onnx, but a white frame makes it fail
 times.onnx    the picture times an input of one number
 matte.onnx    a foreground (the picture), a matte (the red of the frame before) and the state for it
+depth.onnx    a plane without a fixed range: 300 and 1000 times green
 middle.onnx   of 2 frames, an input each: their mean
 timed.onnx    of 2 frames and a number: (1 - t) of the first, t of the second
 last.onnx     the same, channels last, the number before the frames
@@ -194,7 +195,14 @@ def matte(path):
     finish(path, graph, [("src", ANY), ("r1i", one)], [("fgr", ANY), ("pha", one), ("r1o", one)])
 
 
-for make in delay, brightest, fed_back, frame_before, coarse, picky, times, matte:
+def depth(path):
+    graph = int64s("one", [1]) + int64s("two", [2]) + node("Slice", ["picture", "one", "two", "one"], "green")
+    graph += floats("scale", [], [1000]) + node("Mul", ["green", "scale"], "scaled")
+    graph += floats("base", [], [300]) + node("Add", ["scaled", "base"], "sum") + node("Relu", ["sum"], "depth")
+    finish(path, graph, [("picture", ANY)], [("depth", [1, 1, "height", "width"])])
+
+
+for make in delay, brightest, fed_back, frame_before, coarse, picky, times, matte, depth:
     make(f"{sys.argv[1]}/{make.__name__}.onnx")
 
 

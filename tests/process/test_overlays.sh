@@ -47,6 +47,18 @@ same masks_alone "$work/a.mp4" "frames and results" late segment --segment.pictu
 same filtered "$work/a.mp4" frames here detect --post_filter hflip
 same fine_chroma "$work/wide.mkv" frames here detect --encoder ffv1
 
+# A plane of no fixed range: gray from each picture's smallest value to its largest, or as is said.
+gray_of() { # options...: smallest and largest value of the second picture
+    rm -f "$work"/p?.png
+    reel "$work/a.mp4" -o "$work/p%d.png" --backend onednn --model "$work/depth.onnx" "$@" &&
+        ffmpeg -v error -i "$work/p1.png" -f rawvideo -pix_fmt gray - | od -An -v -tu1 -w1 |
+        awk 'NR == 1 { low = high = $1 } { low = $1 < low ? $1 : low; high = $1 > high ? $1 : high } END { print low + 0, high + 0 }'
+}
+depth=$(gray_of)
+if [[ $depth == "0 255" ]]; then ok depth; else not_ok depth "from smallest to largest: $depth"; fi
+depth=$(gray_of --io.range 0-1 --io.mean 0 --io.std 1 --io.out_range 0-255)
+if [[ $depth == "255 255" ]]; then ok depth_of_stated_range; else not_ok depth_of_stated_range "$depth"; fi
+
 # Somebody dies in the middle of it.
 for task in detect segment; do
     draw "$work/a.mp4" "$work/want.mkv" $task || not_ok "$task" "exit code $?"

@@ -131,6 +131,7 @@ bool device_image_can(const struct task *task, struct engine *engine)
     struct gpu_image image;
     size_t bytes;
     int w, h;
+    if (task->model->output.levels) return false; // they are looked for on the host
     if (!can(task) || !read_input(task, engine, &image, &bytes)) return false;
     return !makes_pictures(task) ||
            (!image_output_size(task, &w, &h) && read_output(task, engine, w, h, &image, &bytes));

@@ -10,6 +10,7 @@
 // Luma-only networks: Y goes through the network, chroma is resized (bicubic)
 // beside it.
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,6 +120,19 @@ no_memory:
 
 // ---- the network's output -------------------------------------------------------
 
+// From the smallest of n values to the largest; what is no number is not looked at.
+static void stretch_levels(const float *data, int64_t n, struct rgb_view *out)
+{
+    float low = INFINITY, high = -INFINITY;
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(data[i])) continue;
+        low = data[i] < low ? data[i] : low;
+        high = data[i] > high ? data[i] : high;
+    }
+    const float span = high - low, gain = span > 0 && isfinite(1 / span) ? 1 / span : 0;
+    for (int i = 0; i < 3; i++) out->gain[i] = gain, out->bias[i] = gain > 0 ? -low * gain : 0;
+}
+
 // Channels R, G, B (or Y as the first) of the network's output picture; with
 // the way back to 0..1.
 static enum reel_err output_view(const struct task *task, const struct engine *engine, struct rgb_view *out)
@@ -141,6 +155,7 @@ static enum reel_err output_view(const struct task *task, const struct engine *e
         out->c[i] = o->nhwc ? data + c : data + c * plane;
         out->gain[i] = o->gain[i], out->bias[i] = o->bias[i];
     }
+    if (o->levels) stretch_levels(data, reel_tensor_count(t), out);
     return REEL_OK;
 }
 

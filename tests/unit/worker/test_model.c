@@ -324,6 +324,54 @@ static void the_last_operator_tells_the_range(void)
     check_last_node("Add", 1, 0.5, 1 / 255.0); // as the input
 }
 
+// x -> op: of one channel, what it is for; of three, what is read.
+static void check_last_op(const char *op, const char *output, int channels, enum reel_task task, bool levels,
+                          double bias)
+{
+    struct graph *g = graph_create(NULL);
+    struct value *x = graph_add_value(g, "x"), *v = graph_add_value(g, NULL), *y = graph_add_value(g, output);
+    x->is_input = true;
+    graph_add_node(g, NULL, "Conv", "", &x, 1, &v, 1);
+    graph_add_node(g, NULL, op, "", &v, 1, &y, 1);
+    graph_count_uses(g);
+    struct model m;
+    char text[1024];
+    struct fake f = {
+        .in = {IO("x", 4, 1, 3, 64, 96)}, .out = {IO(output, 4, 1, channels, 64, 96)}, .facts = {.graph = g}};
+    if (channels == 1) f.out[0] = IO(output, 3, 1, 64, 96);
+    CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_MSG(m.task == task && m.output.levels == levels && fabs(m.input.bias[0] - bias) < 1e-3, "%s %s %d: %s", op,
+              output, channels, text);
+    graph_destroy(&g);
+}
+
+static void depth_and_tanh(void)
+{
+    reset_settings();
+    check_last_op("Relu", "y", 1, REEL_TASK_IMAGE, true, -2.118);
+    check_last_op("Conv", "predicted_depth", 1, REEL_TASK_IMAGE, true, -2.118);
+    check_last_op("Sigmoid", "disp_0", 1, REEL_TASK_IMAGE, false, 0);
+    check_last_op("Conv", "y", 1, REEL_TASK_MATTE, false, 0); // logits
+    check_last_op("Tanh", "y", 3, REEL_TASK_IMAGE, false, -1);
+    check_last_op("Relu", "y", 3, REEL_TASK_IMAGE, false, 0);
+    settings.task = REEL_TASK_IMAGE; // of whatever has one channel
+    check_last_op("Sigmoid", "y", 1, REEL_TASK_IMAGE, false, 0);
+    settings.io.out_range = SET_RANGE_MINMAX;
+    settings.io.resize = SET_RESIZE_STRETCH;
+    check_last_op("Sigmoid", "y", 1, REEL_TASK_IMAGE, true, 0);
+    check_last_op("Relu", "y", 3, REEL_TASK_IMAGE, true, 0);
+    reset_settings();
+    settings.io.out_range = SET_RANGE_0_255;
+    check_last_op("Relu", "depth", 1, REEL_TASK_IMAGE, false, -2.118);
+    reset_settings();
+    settings.io.resize = SET_RESIZE_TILE;
+    struct model m;
+    char text[1024];
+    struct fake f = {.in = {IO("x", 4, 1, 3, 64, 96)}, .out = {IO("depth", 3, 1, 64, 96)}};
+    CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "io.out_range");
+}
+
 static void settings_win(void)
 {
     reset_settings();
@@ -366,7 +414,10 @@ static void segmentation_and_classes(void)
     CHECK_INT(m.task, REEL_TASK_CLASSIFY);
     CHECK(m.input.nhwc);
     CHECK_NEAR(m.input.bias[0], -1, 0); // NHWC: TensorFlow's habit
-    settings.task = 2;                  // detect
+    struct fake places = {.in = {IO("x", 4, 1, 3, 112, 112)}, .out = {IO("landmarks", 2, 1, 136)}};
+    CHECK_INT(guess_fake(&places, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_INT(m.task, REEL_TASK_TENSOR); // numbers, but of no classes
+    settings.task = 2;                   // detect
     CHECK_INT(guess_fake(&cls, 1, 1, &m, text, sizeof text), REEL_ERR_CONFIG);
     CHECK_HAS(reel_fail_text(), "detect.head");
 }
@@ -572,6 +623,7 @@ int main(int argc, char **argv)
         {"model bytes are not normalised", bytes_are_not_normalised},
         {"model what the graph scales", what_the_graph_scales_is_not_scaled_before},
         {"model range of the last operator", the_last_operator_tells_the_range},
+        {"model depth and Tanh", depth_and_tanh},
         {"model settings win", settings_win},
         {"model segmentation and classes", segmentation_and_classes},
         {"model frames as inputs", frames_as_inputs},
