@@ -4,6 +4,7 @@
 #include "decoder/filter.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,14 +96,34 @@ static bool same_shape(const struct filter_shape *a, const struct filter_shape *
            a->colour_space == b->colour_space && a->colour_range == b->colour_range && !av_cmp_q(a->sar, b->sar);
 }
 
+static _Thread_local struct {
+    bool on;
+    char text[256]; // the first words; "" none
+} heard;
+
+void filter_hear(void *ctx, const char *fmt, va_list args)
+{
+    if (!heard.on || *heard.text) return;
+    char line[256];
+    int prefix = 1;
+    va_list again;
+    va_copy(again, args);
+    av_log_format_line2(ctx, AV_LOG_ERROR, fmt, again, line, sizeof line, &prefix);
+    va_end(again);
+    line[strcspn(line, "\r\n")] = 0;
+    const char *text = strstr(line, "] "); // "[AVFilterGraph @ 0x55..] text": the address says nothing
+    snprintf(heard.text, sizeof heard.text, "%s", *line == '[' && text ? text + 2 : line);
+}
+
 static enum reel_err refuse_chain(const struct filter *f, int code)
 {
     char reason[AV_ERROR_MAX_STRING_SIZE];
     av_strerror(code, reason, sizeof reason);
+    const char *why = *heard.text ? heard.text : reason;
     return reel_fail(
         code == AVERROR(ENOMEM) ? REEL_ERR_NOMEM : REEL_ERR_CONFIG,
         "could not set up filter \"%s\": %s\n--pre_filter takes an FFmpeg filter chain with one input and one output",
-        f->chain, reason);
+        f->chain, why);
 }
 
 static int make_source(struct filter *f, const struct filter_shape *s)
@@ -137,6 +158,7 @@ static enum reel_err build(struct filter *f, const struct filter_shape *s)
     // For conversions that libavfilter puts in by itself: the same on every CPU.
     f->graph->scale_sws_opts = av_strdup("flags=bicubic+accurate_rnd+full_chroma_int+bitexact");
     AVFilterInOut *in = avfilter_inout_alloc(), *out = avfilter_inout_alloc();
+    heard.on = true, *heard.text = 0;
     int r = in && out ? make_source(f, s) : AVERROR(ENOMEM);
     if (r >= 0)
         r = avfilter_graph_create_filter(&f->sink, avfilter_get_by_name("buffersink"), "out", NULL, NULL, f->graph);
@@ -146,9 +168,11 @@ static enum reel_err build(struct filter *f, const struct filter_shape *s)
         r = avfilter_graph_parse_ptr(f->graph, f->chain, &in, &out, NULL);
     }
     if (r >= 0) r = avfilter_graph_config(f->graph, NULL);
+    heard.on = false;
     avfilter_inout_free(&in);
     avfilter_inout_free(&out);
     if (r < 0) return refuse_chain(f, r);
+    *heard.text = 0;
     f->shape = *s;
     f->out_time_base = av_buffersink_get_time_base(f->sink);
     return REEL_OK;

@@ -7,6 +7,8 @@
 #ifndef REEL_DECODER_FILTER_H
 #define REEL_DECODER_FILTER_H
 
+#include <stdarg.h>
+
 #include "common/err.h"
 #include "decoder/av.h"
 
@@ -28,9 +30,12 @@ enum reel_err filter_send(struct filter *filter, AVFrame *frame);
 enum reel_err filter_receive(struct filter *filter, AVFrame *frame);
 // Time base of the frames that come out; known after the first filter_send().
 AVRational filter_time_base(const struct filter *filter);
-// Degrees clockwise that frames are turned by.
 // Whether frames go through as they are.
 bool filter_passes(const struct filter *filter);
+// Degrees clockwise that frames are turned by.
 int filter_rotation(const struct filter *filter);
+// For libav's log callback: what it says of an error while this thread builds a
+// graph is the reason that is given.
+void filter_hear(void *ctx, const char *fmt, va_list args);
 
 #endif

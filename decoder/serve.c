@@ -14,6 +14,7 @@
 #include "decoder/av.h"
 #include "decoder/decoder.h"
 #include "decoder/demux.h"
+#include "decoder/filter.h"
 #include "decoder/lane.h"
 #include "decoder/live.h"
 #include "decoder/nvdec.h"
@@ -39,6 +40,7 @@ static void note_scan(void *ctx, int level, const char *text)
 // libav's own words: about damage, mostly; every one of them is noise for a user.
 static void av_says(void *ctx, int level, const char *fmt, va_list args)
 {
+    if (level <= AV_LOG_ERROR) filter_hear(ctx, fmt, args);
     if (level > AV_LOG_WARNING || reel_log_level_get() < REEL_LOG_DEBUG) return;
     char line[512];
     int prefix = 1;
