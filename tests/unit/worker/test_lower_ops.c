@@ -109,6 +109,16 @@ static void whole_numbers(void)
     }
 }
 
+static void powers_by_whole_numbers(void)
+{
+    for (int64_t k = -2; k < 4; k++) {
+        struct maker m = maker();
+        struct value *x = make_node(&m, "Exp", make_input(&m, "x", DIMS(2, 9, 4)), NULL, NULL);
+        make_output(&m, make_node(&m, "Pow", make_node(&m, "Sigmoid", x, NULL, NULL), INTS(&m, k), NULL));
+        CHECK_RIGHT(&m, 0, NULL);
+    }
+}
+
 // Of floats: to booleans and bytes, as networks end that give pictures of bytes.
 static void casts_of_floats(void)
 {
@@ -805,9 +815,10 @@ static void spectra_of_frames(void)
 CHECK_MAIN({"the largest", the_largest}, {"colours through a table", colours_through_a_table},
            {"the largest of many", the_largest_of_many}, {"boxes of the best scores", boxes_of_the_best_scores},
            {"as many as there are", as_many_as_there_are}, {"whole numbers", whole_numbers},
-           {"casts of floats", casts_of_floats}, {"scattered", scattered}, {"one of many", one_of_many},
-           {"prefixes", prefixes}, {"triangles and reversals", triangles_and_reversals}, {"grids", grids},
-           {"regions", regions}, {"the largest of regions", largest_of_regions}, {"deformable convolutions", deformed},
+           {"powers by whole numbers", powers_by_whole_numbers}, {"casts of floats", casts_of_floats},
+           {"scattered", scattered}, {"one of many", one_of_many}, {"prefixes", prefixes},
+           {"triangles and reversals", triangles_and_reversals}, {"grids", grids}, {"regions", regions},
+           {"the largest of regions", largest_of_regions}, {"deformable convolutions", deformed},
            {"pooled and back", pooled_and_back}, {"pools of volumes", pools_of_volumes},
            {"centred pools", centred_pools}, {"norms", norms}, {"a norm of zeros", norm_of_zeros},
            {"framed columns", framed_columns}, {"equations", equations}, {"three factors", three_factors},

@@ -112,7 +112,7 @@ bool gpu_pointwise_operand(struct lowered *p, struct pointwise *plan, enum gpu_o
 {
     float number;
     if (plan->chain.n == GPU_CHAIN_MAX) return false;
-    if (gpu_const_scalar(p, other, &number) && reel_dtype_is_float(other->constant->dtype))
+    if (gpu_const_scalar(p, other, &number) && (reel_dtype_is_float(other->constant->dtype) || op == GPU_OP_POW))
         return gpu_pointwise_step(plan, op, number, 0); // operand -1: alpha is the operand
     if (plan->chain.n_operands == GPU_OPERANDS) return false;
     plan->operand[plan->chain.n_operands] = other;
@@ -491,6 +491,12 @@ static enum reel_err lower_scale(struct lowered *p, const struct node *node, boo
     return REEL_OK;
 }
 
+// A power by a whole number, whatever its type is.
+static bool whole_exponent(const struct node *node, int i)
+{
+    return node_is(node, "Pow") && i == 1 && node->in[1]->constant && reel_tensor_count(node->in[1]->constant) == 1;
+}
+
 enum reel_err gpu_lower_elementwise(struct lowered *p, const struct node *node, bool *out_done)
 {
     if (node->n_in < 1 || !node->in[0] || !node->out[0] || node->n_epilogue) return REEL_OK;
@@ -500,7 +506,7 @@ enum reel_err gpu_lower_elementwise(struct lowered *p, const struct node *node, 
     for (int i = 0; i < node->n_in; i++) {
         if (!node->in[i]) continue;
         const struct info *in = info_of(p, node->in[i]);
-        if (!readable(in) || in->count < 0) return REEL_OK;
+        if ((!readable(in) && !whole_exponent(node, i)) || in->count < 0) return REEL_OK;
         device |= !node->in[i]->constant && !gpu_only_on_host(p, node->in[i]);
     }
     if (!device) return REEL_OK; // the little that lies on the host only stays there
