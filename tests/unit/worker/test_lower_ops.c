@@ -694,6 +694,29 @@ static void weights_that_are_data(void)
     }
 }
 
+// Convolutions over three axes: strides, dilations and padding along each, activations behind.
+static void convolved_volumes(void)
+{
+    for (int i = 0; i < 6; i++) {
+        struct maker m = maker();
+        char dump[16384];
+        const int64_t c = i & 1 ? 3 : 8, k = i & 2 ? 5 : 16, planes = i < 4 ? 3 : 1;
+        struct value *x = make_input(&m, "x", DIMS(2, c, 5, 9, 8)), *out[1];
+        struct value *w = make_weights(&m, DIMS(k, c, planes, 3, 3), -0.2, 0.2);
+        struct value *y = NODE(&m, "Conv", out, x, w, make_weights(&m, DIMS(k), -0.1, 0.1));
+        if (i < 2) ATTR_LIST(&m, y, "pads", 1, 1, 1, 1, 1, 1);
+        if (i == 2) ATTR_LIST(&m, y, "strides", 2, 1, 2);
+        if (i == 2) ATTR_LIST(&m, y, "pads", 2, 0, 1, 0, 1, 0);
+        if (i == 3) ATTR_LIST(&m, y, "dilations", 2, 1, 2);
+        if (i == 4) attr_text(&m, y, "auto_pad", "SAME_UPPER");
+        y = make_node(&m, "Relu", y, NULL, NULL);
+        if (i & 1) y = make_node(&m, "Mul", y, make_weights(&m, DIMS(k, 1, 1, 1), 0.5, 2), NULL);
+        make_output(&m, y);
+        CHECK_RIGHT(&m, 0, dump);
+        CHECK_HAS(dump, "planes");
+    }
+}
+
 // A constant in front, and sums with data of every shape; indices of 32 bits.
 static void products_of_other_kinds(void)
 {
@@ -826,5 +849,6 @@ CHECK_MAIN({"the largest", the_largest}, {"colours through a table", colours_thr
            {"attention with its scores", attention_with_its_scores}, {"heads of com.microsoft", heads_of_microsoft},
            {"sums and norms of com.microsoft", sums_and_norms_of_microsoft}, {"turned by position", turned_by_position},
            {"recurrent layers", recurrent_layers}, {"spectra", spectra}, {"spectra of frames", spectra_of_frames},
-           {"weights that are data", weights_that_are_data}, {"products of other kinds", products_of_other_kinds},
-           {"rare operators", rare_operators}, {"back from the host", back_from_the_host}, {"stretches", stretches})
+           {"weights that are data", weights_that_are_data}, {"convolved volumes", convolved_volumes},
+           {"products of other kinds", products_of_other_kinds}, {"rare operators", rare_operators},
+           {"back from the host", back_from_the_host}, {"stretches", stretches})

@@ -576,12 +576,12 @@ static bool known_domain(const struct node *node)
 
 static enum reel_err compile_node(struct lowered *p, const struct node *node)
 {
-    static lower_fn *const lower[] = {gpu_lower_flash,  gpu_lower_roll,        gpu_lower_conv,    gpu_lower_deconv,
-                                      gpu_lower_pool,   gpu_lower_matmul,      gpu_lower_resize,  gpu_lower_reduce,
-                                      gpu_lower_norm,   gpu_lower_elementwise, gpu_lower_integer, gpu_lower_quantize,
-                                      gpu_lower_view,   gpu_lower_join,        gpu_lower_move,    gpu_lower_gather,
-                                      gpu_lower_select, gpu_lower_sample,      gpu_lower_deform,  gpu_lower_attention,
-                                      gpu_lower_einsum, gpu_lower_rnn,         gpu_lower_fourier, gpu_lower_rare};
+    static lower_fn *const lower[] = {
+        gpu_lower_flash,   gpu_lower_roll,     gpu_lower_conv,    gpu_lower_deconv, gpu_lower_pool,
+        gpu_lower_matmul,  gpu_lower_resize,   gpu_lower_reduce,  gpu_lower_norm,   gpu_lower_elementwise,
+        gpu_lower_integer, gpu_lower_quantize, gpu_lower_view,    gpu_lower_join,   gpu_lower_move,
+        gpu_lower_gather,  gpu_lower_select,   gpu_lower_sample,  gpu_lower_deform, gpu_lower_attention,
+        gpu_lower_einsum,  gpu_lower_rnn,      gpu_lower_fourier, gpu_lower_rare,   gpu_lower_conv3};
     bool done = already_made(p, node); // by its input (channels_last)
     enum reel_err err = REEL_OK;
     if (!dynamic_node(p, node) && !empty_node(p, node) && known_domain(node))
