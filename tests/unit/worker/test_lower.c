@@ -417,6 +417,24 @@ static void quantised_networks(void)
     graph_destroy(&m.graph);
     CHECK_INT(count(dump, "to steps"), 0);
     CHECK_INT(count(dump, "dequantize"), 1);
+
+    // Two readers of their own: few channels lie with padding for the convolution, without for the other.
+    m = maker();
+    q = quantized(&m, make_node(&m, "Tanh", make_input(&m, "x", DIMS(1, 3, 12, 10)), NULL, NULL), 0.03125, 128);
+    struct value *in[] = {q,
+                          make_scalar(&m, 0.03125),
+                          byte(&m, REEL_U8, 128),
+                          bytes(&m, REEL_I8, DIMS(3, 3, 1, 1), -3, 3),
+                          make_scalar(&m, 0.125),
+                          byte(&m, REEL_I8, 0),
+                          make_scalar(&m, 0.0625),
+                          byte(&m, REEL_U8, 128)};
+    struct value *out[1], *c = node_of(&m, NULL, "QLinearConv", in, 8, out, 1);
+    make_output(&m, make_node(&m, "Sub", floats(&m, c, 0.0625, 128),
+                              make_node(&m, "Neg", floats(&m, q, 0.03125, 128), NULL, NULL), NULL));
+    CHECK(steps_right(m.graph, dump));
+    graph_destroy(&m.graph);
+    CHECK_INT(count(dump, "to steps"), 3);
 }
 
 // ---- the whole ------------------------------------------------------------------------

@@ -111,8 +111,13 @@ static enum reel_err quantize(struct lowered *p, const struct node *node, bool *
     if (!ok) return REEL_OK;
     const struct value *to = pair ? bytes->uses[0]->out[0] : bytes;
     enum reel_err err = gpu_pointwise_emit(p, node, pair ? "to steps" : "quantize", &plan, to);
-    for (int i = 1; i < bytes->n_use_nodes && pair && !err; i++)
-        for (int k = 0; k < FORMS; k++) info_of(p, bytes->uses[i]->out[0])->form[k] = info_of(p, to)->form[k];
+    for (int i = 1; i < bytes->n_use_nodes && pair && !err; i++) {
+        struct info *other = info_of(p, bytes->uses[i]->out[0]);
+        // with the lanes that its own readers want
+        if (other->pitch != info_of(p, to)->pitch) err = gpu_pointwise_emit(p, node, "to steps", &plan, other->v);
+        for (int k = 0; k < FORMS && other->pitch == info_of(p, to)->pitch; k++)
+            other->form[k] = info_of(p, to)->form[k];
+    }
     *out_done = true;
     return err;
 }
