@@ -171,12 +171,26 @@ static enum reel_err put_all(struct lane *l, const struct reel_rec_frame *rec)
     return err == REEL_AGAIN ? REEL_OK : err;
 }
 
+static int64_t written_us(const struct reel_ring *ring, uint32_t slot)
+{
+    return ((const struct reel_stamp *)reel_ring_slot(ring, slot))->written_us;
+}
+
+// When each picture of a frame begins its way: with the frame, or, of what lies between
+// two, when the later one was there.
+static void expect_all(struct lane *l, const struct reel_rec_frame *rec)
+{
+    const uint32_t next = rec->after ? reel_ring_slot_of(l->in, rec->next) : rec->in_slot;
+    for (uint32_t k = 0; k < l->plan.rate; k++) {
+        int64_t pts, duration;
+        plan_time(&l->plan, rec, k, &pts, &duration);
+        live_expect(l->live, pts, written_us(l->in, k ? next : rec->in_slot));
+    }
+}
+
 static enum reel_err do_frame(struct lane *l, const struct reel_rec_frame *rec)
 {
-    if (l->live) {
-        const struct reel_stamp *stamp = (const struct reel_stamp *)reel_ring_slot(l->in, rec->in_slot);
-        live_expect(l->live, rec->pts, stamp->written_us);
-    }
+    if (l->live) expect_all(l, rec);
     if (l->plan.wants == PLAN_PICTURE) return put_all(l, rec);
     struct reel_stamp stamp;
     enum reel_err err = image_check(l->image, rec, &stamp);

@@ -46,6 +46,8 @@
 //             and output n
 //   TAKEN     nobody reads; FREE as soon as       FREE      every worker ever given n has answered
 //             every holder has answered or died             or is dead
+//   (pairs)   what lies between two frames is    -         the next one that is not DROPPED when n is given
+//             made of n and the next one                   is never dropped: its input is read as well
 //   (seen)    where a network looks at frames    -         an input slot is not written before the
 //             n - k to n + l, a holder of n               frames to n + k are FREE too; n is given, and
 //             reads their inputs as well                  sent on, when those to n + l are DECODED
@@ -84,7 +86,7 @@
 #include "common/media.h"
 
 #define REEL_PROTO_MAGIC 0x4c454552u // "REEL"
-#define REEL_PROTO_VERSION 5
+#define REEL_PROTO_VERSION 6
 #define REEL_TEXT_BYTES 1024
 #define REEL_NO_FRAME UINT32_MAX
 #define REEL_NO_JOB UINT32_MAX
@@ -370,7 +372,7 @@ struct reel_rec_work {
     // device (all have JOINED); 0: there is none, or they go through host memory.
     uint16_t up, down;
     uint32_t after; // frames behind n that are there to be seen: reel_rec_model.after, or less at the end
-    uint32_t reserved;
+    uint32_t next;  // the first of them: n + 1, unless frames between two are made and that was dropped
     uint64_t round; // of parts that exchange rows (common/rounds.h); else 0
     int64_t pts;
 };
@@ -416,8 +418,8 @@ struct reel_rec_frame {
     uint32_t in_slot, out_slot;
     uint32_t flags; // enum reel_frame_flag
     int64_t pts, duration;
-    uint32_t after, reserved; // frames behind n that are there, as in WORK: their input slots may be read
-    int64_t next_pts;         // of the first of them
+    uint32_t after, next; // frames behind n that are there, as in WORK: their input slots may be read
+    int64_t next_pts;     // of frame next
 };
 
 struct reel_rec_taken {

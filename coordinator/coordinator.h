@@ -260,12 +260,12 @@ void live_account(struct run *run, struct job *job, const struct lane *lane, con
                   struct ledger_entry *out);
 void live_lost(struct run *run, struct job *job, const struct lane *lane);
 // A frame was decoded for an attempt that was already given up.
-void live_on_stale(struct job *job, const struct lane *lane, const struct reel_rec_decoded *rec);
+void live_on_stale(const struct run *run, struct job *job, const struct lane *lane, const struct reel_rec_decoded *rec);
 // At the end: what the decoder dropped behind the last attempt.
 void live_settle(struct run *run, struct job *job);
 // The input cannot be gone on with: what there is of the output is finished. False: there is nothing.
 bool live_cut_off(struct run *run, struct job *job, const char *text);
-// Frames dropped so far, those of lanes in progress included.
+// Frames of the output that were dropped so far, those of lanes in progress included.
 uint64_t live_dropped(const struct run *run);
 // An aggregator is gone: what it wrote is not in the next one's count.
 void live_on_aggregator_gone(struct run *run);

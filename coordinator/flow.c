@@ -184,7 +184,7 @@ void flow_on_decoded(struct run *run, struct proc *p, const struct reel_rec_deco
     if (!lane || !flow_is_bound(run, p, rec->lane)) return;
     enum lane_result result = lane_on_decoded(lane, rec->epoch, rec->n, rec->flags, rec->pts, rec->duration);
     flow_judge(p, result, "DECODED", rec->lane, rec->n);
-    if (result == LANE_STALE && run->settings.live) live_on_stale(flow_job_of(run, lane), lane, rec);
+    if (result == LANE_STALE && run->settings.live) live_on_stale(run, flow_job_of(run, lane), lane, rec);
     if (result != LANE_OK) return;
     struct job *job = flow_job_of(run, lane);
     if (run->settings.live) {
@@ -275,7 +275,7 @@ static bool lane_goes_on(struct run *run, uint32_t l)
     uint32_t n, end, frames;
     struct proc *aggregator = supervise_at(&run->sup, REEL_AGGREGATOR, run->io[l].aggregator);
     for (const struct lane_frame *f; rings_aggregator_ready(run, l) && (f = lane_next_frame(lane, &n)); any = true) {
-        const struct lane_frame *next = lane_after(lane, n) ? lane_frame_of(lane, n + 1) : NULL;
+        const uint32_t next = lane_next_seen(lane, n);
         struct reel_rec_frame rec = {.lane = l,
                                      .epoch = lane->p.epoch,
                                      .n = n,
@@ -285,7 +285,8 @@ static bool lane_goes_on(struct run *run, uint32_t l)
                                      .pts = f->pts,
                                      .duration = f->duration,
                                      .after = lane_after(lane, n),
-                                     .next_pts = next ? next->pts : 0};
+                                     .next = next,
+                                     .next_pts = lane_frame_of(lane, next)->pts};
         run_post(run, aggregator, REEL_MSG_FRAME, &rec);
     }
     if (lane_next_finish(lane, &frames)) {
@@ -330,6 +331,7 @@ static void hand_out(struct run *run, int64_t now_us)
                                         .flags = f->flags,
                                         .part = batch.item[i].part,
                                         .after = lane_after(lane, n),
+                                        .next = lane_next_seen(lane, n),
                                         .pts = f->pts};
             run_post(run, w, REEL_MSG_WORK, &rec);
         }

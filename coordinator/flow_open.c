@@ -220,6 +220,7 @@ bool flow_open_lane(struct run *run, uint32_t l, struct job *job, uint32_t segme
                                  .out_spares = grant.spares,
                                  .before = run->model.before,
                                  .after = run->model.after,
+                                 .pairs = run_rate(run) > 1,
                                  .stateful = run->model.stateful,
                                  .loose = run->settings.live,
                                  .parts = job->shaped.parts,

@@ -211,6 +211,7 @@ static void say_warm_up(struct run *run, const struct job *job, int frames)
 
 static enum reel_err plan_job(struct run *run, struct job *job)
 {
+    job->ledger.rate = run_rate(run);
     if (run->settings.live) { // attempts are counted as they come
         job->segments = calloc(1, sizeof *job->segments);
         return job->segments ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not plan the attempts: out of memory");
@@ -366,7 +367,6 @@ static void count_committed(struct run *run, struct job *job, struct job_segment
     s->state = SEGMENT_COMMITTED;
     job->n_committed++;
     job->frames_committed += s->committed.frames;
-    job->ledger.rate = run_rate(run);
     if (ledger_add(&job->ledger, &s->committed.ledger, why, sizeof why)) return;
     char text[512];
     snprintf(text, sizeof text, "the ledger of segment %u does not balance: %s", s->committed.segment, why);

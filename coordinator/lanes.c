@@ -90,6 +90,7 @@ void lane_open(struct lane *lane, const struct lane_params *params)
     LANE_ASSERT(params->in_slots >= 1 && params->in_slots <= LANE_MAX_SLOTS);
     LANE_ASSERT(params->out_slots >= 1 && params->out_slots <= LANE_MAX_SLOTS && params->out_spares <= LANE_MAX_SPARES);
     LANE_ASSERT(params->in_slots > params->before + params->after);
+    LANE_ASSERT(!params->pairs || params->after == 1);
     LANE_ASSERT(!params->loose || params->parts < 2);
     LANE_ASSERT(params->parts <= LANE_MAX_PARTS && (!params->together || params->parts > 1));
     LANE_ASSERT(!params->stateful || params->parts < 2);
@@ -199,6 +200,25 @@ static void settle(struct lane *lane, uint32_t n)
     while (lane->low < lane->window_end && at(lane, lane->low)->state == SLOT_FREE) lane->low++;
 }
 
+// The next frame that was not dropped. What is FREE above n was: whatever is taken is
+// taken in order.
+static uint32_t next_of_pair(const struct lane *lane, uint32_t n)
+{
+    for (uint32_t k = n + 1; k < lane->decoded; k++)
+        if (lane->frame[k % lane->p.in_slots].state != SLOT_FREE) return k;
+    return n;
+}
+
+// Frames of the window that can be worked on, or come to be, with what they see.
+static uint32_t work_ahead(const struct lane *lane)
+{
+    const uint32_t from = lane->work_from > lane->low ? lane->work_from : lane->low;
+    // All behind it are dropped: the window has nothing for it.
+    if (lane->p.pairs && from < lane->decoded && next_of_pair(lane, from) == from) return 0;
+    const uint32_t ahead = lane->window_end - from;
+    return ahead > lane->p.after ? ahead - lane->p.after : 0; // the last ones wait for more
+}
+
 bool lane_next_window(struct lane *lane, uint32_t *out_end)
 {
     if (lane->state != LANE_OPEN || lane->ended) return false;
@@ -209,9 +229,7 @@ bool lane_next_window(struct lane *lane, uint32_t *out_end)
     // In steps, not frame by frame: while the workers have enough to go on with,
     // or the decoder has room, a message can wait.
     uint32_t step = lane->p.in_slots / 4 + 1;
-    uint32_t ahead = lane->window_end - (lane->work_from > lane->low ? lane->work_from : lane->low);
-    ahead = ahead > lane->p.after ? ahead - lane->p.after : 0; // the last ones wait for more
-    if (end - lane->window_end < step && ahead >= step) return false;
+    if (end - lane->window_end < step && work_ahead(lane) >= step) return false;
     for (uint32_t n = lane->window_end; n < end; n++) {
         struct lane_frame *f = at(lane, n);
         *f = no_frame;
@@ -295,8 +313,26 @@ static bool has_work(const struct lane *lane, const struct lane_frame *f)
 
 uint32_t lane_after(const struct lane *lane, uint32_t n)
 {
+    if (lane->p.pairs) return next_of_pair(lane, n) != n;
     const uint32_t there = n < lane->decoded ? lane->decoded - 1 - n : 0;
     return there < lane->p.after ? there : lane->p.after;
+}
+
+uint32_t lane_next_seen(const struct lane *lane, uint32_t n)
+{
+    return lane->p.pairs ? next_of_pair(lane, n) : lane_after(lane, n) ? n + 1 : n;
+}
+
+// Whether all is there that is looked at with frame n, below seen_end().
+static bool is_seen(const struct lane *lane, uint32_t n)
+{
+    return !lane->p.pairs || lane->ended || next_of_pair(lane, n) != n;
+}
+
+static void keep_next(struct lane *lane, uint32_t n)
+{
+    const uint32_t next = lane->p.pairs ? next_of_pair(lane, n) : n;
+    if (next != n) at(lane, next)->kept = true;
 }
 
 // Frames below have all that is looked at around them.
@@ -316,7 +352,7 @@ uint32_t lane_next_work(struct lane *lane, uint32_t from)
         lane->work_from++;
     if (lane->p.loose && !has_slot(lane, 0)) return UINT32_MAX;
     for (uint32_t n = from > lane->work_from ? from : lane->work_from; n < end; n++)
-        if (has_work(lane, at(lane, n))) return n;
+        if (has_work(lane, at(lane, n)) && is_seen(lane, n)) return n;
     return UINT32_MAX;
 }
 
@@ -328,7 +364,7 @@ uint32_t lane_next_part(const struct lane *lane, uint32_t n)
 uint32_t lane_give(struct lane *lane, uint32_t n, uint32_t worker, int64_t now_us)
 {
     LANE_ASSERT(lane->state == LANE_OPEN && in_flight(lane, n) && has_slot(lane, n));
-    LANE_ASSERT(n < seen_end(lane));
+    LANE_ASSERT(n < seen_end(lane) && is_seen(lane, n));
     struct lane_frame *f = at(lane, n);
     LANE_ASSERT(has_work(lane, f) && (in_parts(lane) || !f->held) && lane_may_serve(lane, worker));
     LANE_ASSERT(!lane->p.together);
@@ -336,6 +372,7 @@ uint32_t lane_give(struct lane *lane, uint32_t n, uint32_t worker, int64_t now_u
     hold(f, (int)lane_next_part(lane, n), worker, slot);
     if (f->state != SLOT_GIVEN) move(f, SLOT_GIVEN);
     f->given_us = now_us;
+    keep_next(lane, n);
     return slot;
 }
 
@@ -501,6 +538,7 @@ static void skip_dropped(struct lane *lane)
 void lane_drop(struct lane *lane, uint32_t n)
 {
     LANE_ASSERT(lane->state == LANE_OPEN && in_flight(lane, n) && at(lane, n)->state == SLOT_DECODED);
+    LANE_ASSERT(!at(lane, n)->kept);
     LANE_ASSERT(!lane->context); // a live input has no neighbour that it would be of
     move(at(lane, n), SLOT_DROPPED);
     lane->dropped++;
@@ -526,7 +564,8 @@ const struct lane_frame *lane_next_frame(struct lane *lane, uint32_t *out_n)
     // Who takes it may want the time or the picture of the one behind it.
     if (lane->state != LANE_OPEN || lane->sent >= seen_end(lane)) return NULL;
     struct lane_frame *f = at(lane, lane->sent);
-    if (f->state != SLOT_DONE) return NULL;
+    if (f->state != SLOT_DONE || !is_seen(lane, lane->sent)) return NULL;
+    keep_next(lane, lane->sent); // one that was filled in has not been given
     LANE_ASSERT(f->answered_slot && lane->sent >= lane->low);
     move(f, SLOT_READY);
     *out_n = lane->sent++;

@@ -36,6 +36,9 @@
 // A lane of a live input may drop a frame that nobody has begun: its output is
 // given up, and the aggregator told nothing. Its picture stays for its neighbours
 // as long as theirs do.
+//
+// A network may make what lies between two frames (pairs): each is seen with the next one
+// that was not dropped, and once that has begun the next one is kept: pictures lead to it.
 #ifndef COORDINATOR_LANES_H
 #define COORDINATOR_LANES_H
 
@@ -90,6 +93,7 @@ struct lane_frame {
     uint16_t spare;     // in use by it + 1, 0 none
     uint16_t own;       // loose: output slot that was taken for it + 1, 0 none
     uint8_t held;       // holders that are set
+    bool kept;          // pictures of the frame before lead to it: not to be dropped
     uint8_t parts_done; // bit mask, of frames in parts
     uint8_t fill_flags; // quarantined while others still held parts: flags to come
     // Whole frames: the first worker and a second one. Frames in parts: of each part.
@@ -106,6 +110,7 @@ struct lane_params {
     uint32_t in_slots, out_slots, out_spares;
     uint32_t before, after; // frames that are seen with each; in_slots are more than both
     uint32_t parts;         // of each frame; 0 or 1: whole frames
+    bool pairs;             // after is 1, of the frames that are not dropped
     bool loose;             // output slots are taken as they are free and not by number (whole frames only)
     bool together;          // parts are given and done all at once, by team.c
     bool stateful;          // frames go to one worker, in order: each begins with what the one before left
@@ -181,6 +186,8 @@ bool lane_may_serve(const struct lane *lane, uint32_t worker);
 bool lane_next_window(struct lane *lane, uint32_t *out_end);
 // Frames behind n that are there to be looked at, `after` of lane_params at most.
 uint32_t lane_after(const struct lane *lane, uint32_t n);
+// The first of these; n: there is none.
+uint32_t lane_next_seen(const struct lane *lane, uint32_t n);
 // Lowest frame >= from of which a worker may be given a part (or all); UINT32_MAX: none.
 uint32_t lane_next_work(struct lane *lane, uint32_t from);
 // The part of frame n (from lane_next_work) that is given next; 0 of whole frames.
@@ -207,7 +214,7 @@ bool lane_next_finish(struct lane *lane, uint32_t *out_frames);
 // Frame n is not to be worked on: flags say how the aggregator fills in. While
 // others hold parts of it, it waits for them.
 void lane_quarantine(struct lane *lane, uint32_t n, uint32_t flags);
-// Frame n, in flight and DECODED, is given up: nobody is told of it.
+// Frame n, in flight, DECODED and not kept, is given up: nobody is told of it.
 void lane_drop(struct lane *lane, uint32_t n);
 // Its decoder is gone and the lane goes on: what was announced is all there is.
 void lane_cut_short(struct lane *lane);

@@ -22,6 +22,8 @@ static uint32_t others(const struct lane *lane, uint32_t n)
 
 static bool may_drop(const struct lane *lane, uint32_t n, uint32_t hold)
 {
+    if (lane->frame[n % lane->p.in_slots].kept) return false;
+    hold += lane->p.pairs;                           // one that stays needs a next one
     return n == lane->low || others(lane, n) > hold; // the lowest one makes room by being dropped
 }
 

@@ -13,7 +13,8 @@
 //
 // hold: frames that the encoder may keep until more come. Of the window so many stay
 // as it needs to let go, however late: with all of them dropped the lane would stand
-// still for ever. The lane must be loose, so that they find output slots.
+// still for ever. A frame that pictures lead to is not dropped, however late. The lane must be loose, so that they find
+// output slots.
 uint32_t late_drop(struct lane *lane, uint32_t hold, int64_t now_us, int64_t latency_us);
 // Work that a worker may hold beside what it is at, in microseconds: it waits there,
 // where nobody can take it back, and must not wait for long.

@@ -15,8 +15,7 @@ bool ledger_add(struct ledger *ledger, const struct ledger_entry *entry, char *o
         return false;
     }
     const int64_t rate = ledger->rate ? ledger->rate : 1;
-    if (e->decoded < 0 || e->encoded / rate + e->dropped != e->decoded || e->encoded % rate ||
-        e->quarantined > e->decoded) {
+    if (e->decoded < 0 || e->encoded + e->dropped != e->decoded * rate || e->quarantined > e->decoded) {
         snprintf(out_why, why_bytes,
                  "%" PRId64 " frames were decoded, %" PRId64 " encoded, %" PRId64 " for each (%" PRId64
                  " of them filled in), %" PRId64 " dropped",

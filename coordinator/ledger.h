@@ -18,7 +18,7 @@ struct ledger_entry {
     int64_t filtered;                    // frames that a filter or an edit list left out
     int64_t decoded;                     // frames announced by the decoder
     int64_t encoded;                     // frames in the part, those filled in included
-    int64_t dropped;                     // of a live input: decoded, and given up
+    int64_t dropped;                     // of a live input: frames that were to be encoded, and given up
     int64_t quarantined;                 // of the decoded ones, filled in
 };
 

@@ -124,7 +124,7 @@ static void begin_account(struct run *run, struct job *job, const struct lane *l
     uint64_t dropped = dropped_by_decoder(run);
     out->decoded = lane->decoded + (int64_t)(dropped - job->live.seen_dropped);
     out->encoded = encoded;
-    out->dropped = out->decoded - encoded;
+    out->dropped = out->decoded * run_rate(run) - encoded;
     job->live.seen_dropped = dropped;
     if (lane->decoded) return;
     // Nothing came of it, and others may come to as little.
@@ -142,21 +142,21 @@ void live_account(struct run *run, struct job *job, const struct lane *lane, con
 }
 
 // Frames that came to nothing outside of any attempt.
-static void add_lost(struct job *job, uint64_t frames)
+static void add_lost(const struct run *run, struct job *job, uint64_t frames)
 {
     job->ledger.sum.decoded += (int64_t)frames;
-    job->ledger.sum.dropped += (int64_t)frames;
+    job->ledger.sum.dropped += (int64_t)frames * run_rate(run);
 }
 
-void live_on_stale(struct job *job, const struct lane *lane, const struct reel_rec_decoded *rec)
+void live_on_stale(const struct run *run, struct job *job, const struct lane *lane, const struct reel_rec_decoded *rec)
 {
-    if (lane->state == LANE_CLOSING && rec->epoch == lane->p.epoch && rec->n >= lane->decoded) add_lost(job, 1);
+    if (lane->state == LANE_CLOSING && rec->epoch == lane->p.epoch && rec->n >= lane->decoded) add_lost(run, job, 1);
 }
 
 void live_settle(struct run *run, struct job *job)
 {
     uint64_t dropped = dropped_by_decoder(run);
-    add_lost(job, dropped - job->live.seen_dropped);
+    add_lost(run, job, dropped - job->live.seen_dropped);
     job->live.seen_dropped = dropped;
 }
 
@@ -167,24 +167,25 @@ void live_lost(struct run *run, struct job *job, const struct lane *lane)
     struct ledger_entry entry = {0};
     char why[256];
     // What the encoder let go of was written, as far as anybody knows.
-    begin_account(run, job, lane, lane->taken, &entry);
+    const int64_t encoded = (int64_t)lane->taken * run_rate(run);
+    begin_account(run, job, lane, encoded, &entry);
     entry.quarantined = poison_quarantined(&job->poison, lane->p.segment, 0);
-    if (entry.quarantined > entry.encoded) entry.quarantined = entry.encoded;
+    if (entry.quarantined > lane->taken) entry.quarantined = lane->taken;
     ledger_add(&job->ledger, &entry, why, sizeof why);
     s->state = SEGMENT_COMMITTED;
     run->last_commit_us = reel_now_us();
     job->n_committed++;
-    job->frames_committed += lane->taken;
+    job->frames_committed += (uint64_t)encoded;
 }
 
 uint64_t live_dropped(const struct run *run)
 {
     const struct job *job = run->jobs;
     if (!run->settings.live || !job) return 0;
-    uint64_t n = (uint64_t)job->ledger.sum.dropped + dropped_by_decoder(run) - job->live.seen_dropped;
+    uint64_t n = dropped_by_decoder(run) - job->live.seen_dropped;
     for (uint32_t l = 0; l < run->n_lanes; l++)
         if (run->lanes[l].state == LANE_OPEN && !run->lanes[l].committed) n += run->lanes[l].dropped;
-    return n;
+    return (uint64_t)job->ledger.sum.dropped + n * run_rate(run);
 }
 
 void live_on_aggregator_gone(struct run *run)

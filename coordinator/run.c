@@ -88,11 +88,6 @@ static void on_model(struct run *run, struct proc *p, const struct reel_rec_mode
         run_fail(run, REEL_ERR_PROTO, "could not use the model: it looks at, or makes, too many frames");
         return;
     }
-    if (run->settings.live && rec->rate > 1) {
-        run_fail(run, REEL_ERR_CONFIG,
-                 "could not use the model with --live: it makes frames between two, of which one may be dropped");
-        return;
-    }
     if (run->model_known && memcmp(run->model.model_sha256, rec->model_sha256, 32)) {
         run_fail(run, REEL_ERR_INPUT, "could not go on: the model file was changed during the run");
         return;
@@ -524,10 +519,10 @@ static void say_live(const struct run *run)
 {
     const struct job *job = run->jobs;
     const uint32_t *us = job->live.latency_us;
-    long long in = job->ledger.sum.decoded, dropped = job->ledger.sum.dropped;
+    long long due = job->ledger.sum.decoded * run_rate(run), dropped = job->ledger.sum.dropped;
     fprintf(stderr,
             "live: %lld of %lld frames were dropped%s; latency %.0f ms (median), %.0f ms (99%%), %.0f ms (most)\n",
-            dropped, in, dropped ? " because they would have been late" : "", us[REEL_LATENCY_MEDIAN] / 1e3,
+            dropped, due, dropped ? " because they would have been late" : "", us[REEL_LATENCY_MEDIAN] / 1e3,
             us[REEL_LATENCY_P99] / 1e3, us[REEL_LATENCY_MAX] / 1e3);
     char path[REEL_PATH_BYTES];
     for (uint32_t i = 2; i <= job->live.file; i++)

@@ -79,6 +79,7 @@ static enum reel_err find_seen(struct worker *w, const struct reel_rec_work *wor
     for (int i = 0; frames > 1 && i < frames; i++) {
         int64_t n = (int64_t)work->n + i - back, last = (int64_t)work->n + work->after;
         n = n < 0 ? 0 : n > last ? last : n;
+        if (n == (int64_t)work->n + 1) n = work->next;
         const uint32_t slot = (uint32_t)n % in->slots;
         struct reel_stamp stamp;
         enum reel_err err = reel_ring_check(in, slot, (uint32_t)n, &stamp);

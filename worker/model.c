@@ -344,9 +344,6 @@ static enum reel_err guess_rate(const struct model_facts *f, const struct reel_s
         return reel_fail(REEL_ERR_CONFIG, "could not use --rate %d: model \"%s\" makes no frames between two", s->rate,
                          file_of(f));
     if (!in->between) return REEL_OK;
-    if (s->live)
-        return reel_fail(REEL_ERR_CONFIG,
-                         "could not use --live with model \"%s\": frames between two are made of files", file_of(f));
     m->rate = s->rate ? s->rate : 2;
     if (!in->planes && in->time_input < 0 && m->rate & (m->rate - 1))
         return reel_fail(REEL_ERR_CONFIG,

@@ -249,8 +249,8 @@ static enum reel_err make_between(struct image *im, const struct reel_rec_frame 
     if (what == REEL_BETWEEN_MADE) return picture_copy_slot(&im->made_pool, im->p.out, rec->out_slot, k - 1, out);
     if (what == REEL_BETWEEN_BEFORE || !rec->after) return pass(im, rec->in_slot, none, &lent, out);
     struct reel_stamp stamp;
-    const uint32_t behind = reel_ring_slot_of(im->p.in, rec->n + 1);
-    err = reel_ring_check(im->p.in, behind, rec->n + 1, &stamp);
+    const uint32_t behind = reel_ring_slot_of(im->p.in, rec->next);
+    err = reel_ring_check(im->p.in, behind, rec->next, &stamp);
     return err ? err : pass(im, behind, none, &lent, out);
 }
 

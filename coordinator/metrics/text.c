@@ -153,8 +153,8 @@ static void put_run(FILE *f, const struct metrics_data *d)
     single(f, "quarantined_frames", "gauge", "Frames that crashed a process again and again and were filled in.",
            (double)d->quarantined);
     if (d->live) {
-        single(f, "dropped_frames_total", "counter",
-               "Frames of the live input that were given up because they were late.", (double)d->dropped);
+        single(f, "dropped_frames_total", "counter", "Frames of the output that were given up because they were late.",
+               (double)d->dropped);
         single(f, "latency_seconds", "gauge",
                "How long frames of the live input take from decoding to encoding, lately.", d->wait_s);
     }

@@ -7,6 +7,11 @@
 Every RATE-th frame of OUT must be one of IN, the k-th behind it (1 - k / RATE) of it and the rest of the next one, but for
 --most D (0) in a sample. Behind the last frame, and behind those of --cut, the nearest frame is repeated. --moved: mixtures
 are one pixel further right and below (what eleven.onnx of small_models.py makes). --none: no mixtures, all are repeated.
+
+--some N: of a live input. OUT need not have all frames of IN, and begins at 0 s: those that it has are known by their times
+(milliseconds, of Matroska), and the mixtures are of two that follow each other in OUT, evenly between them in time. Up to N
+frames, the last one among them, have nothing made behind them: there an attempt ended. --torn: OUT may end in their midst.
+
 Both are decoded as planar RGB of 8 bits. Exit code 1, and a line, where they differ. Needs no package.
 """
 import argparse
@@ -23,6 +28,8 @@ parser.add_argument("--most", type=int, default=0)
 parser.add_argument("--cut", type=int, action="append", default=[])
 parser.add_argument("--moved", action="store_true")
 parser.add_argument("--none", action="store_true")
+parser.add_argument("--some", type=int)
+parser.add_argument("--torn", action="store_true")
 a = parser.parse_args()
 
 
@@ -55,7 +62,45 @@ def expected(source, n, k):
     return bytes((x * (a.rate - k) * 2 + y * k * 2 + a.rate) // (2 * a.rate) for x, y in zip(first, second))
 
 
+def times(path):
+    text = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pts", "-of", "csv=p=0", path],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, text=True).stdout
+    return sorted(int(line.strip(",")) for line in text.split())
+
+
+def mixed(first, second, k):
+    return bytes((x * (a.rate - k) * 2 + y * k * 2 + a.rate) // (2 * a.rate) for x, y in zip(first, second))
+
+
+def check_some(source, made):
+    at, ends = times(a.made), 0
+    begin = times(a.source)
+    known = dict(zip((t - begin[0] for t in begin), source))
+    whole = (len(made) // a.rate - 1) * a.rate if a.torn else len(made)  # what the last whole one led to is not there
+    if len(made) != len(at) or whole % a.rate:
+        sys.exit(f"{len(made)} frames, {len(at)} times")
+    if any(x >= y for x, y in zip(at, at[1:])):
+        sys.exit("times go back")
+    for n in range(0, whole, a.rate):
+        if made[n] != known.get(at[n]):
+            sys.exit(f"picture {n} at {at[n]} ms is not the frame of that time")
+        group, later = made[n:n + a.rate], n + a.rate
+        if later < len(made) and group == [group[0]] + [mixed(group[0], made[later], k) for k in range(1, a.rate)]:
+            for k in range(a.rate):
+                if abs(at[n + k] - at[n] - (at[later] - at[n]) * k / a.rate) > 1:
+                    sys.exit(f"picture {n + k} is at {at[n + k]} ms, between {at[n]} and {at[later]} ms")
+        elif group == [group[0]] * a.rate:
+            ends += 1
+        else:
+            sys.exit(f"behind the frame at {at[n]} ms is neither a mixture with the next one nor itself")
+    if ends > a.some:
+        sys.exit(f"{ends} frames have nothing made behind them")
+
+
 source, made = frames(a.source), frames(a.made)
+if a.some is not None:
+    check_some(source, made)
+    sys.exit(0)
 if len(made) != a.rate * len(source):
     sys.exit(f"{len(made)} frames of {len(source)}")
 for n in range(len(source)):

@@ -541,6 +541,7 @@ static void put_between(struct lab *l, const int64_t *pts, uint32_t frames, cons
                                            .pts = pts[n],
                                            .duration = 512,
                                            .after = !last,
+                                           .next = n + !last,
                                            .next_pts = last ? 0 : pts[n + 1]};
         CHECK_INT(lane_frame(l->lane, &rec), REEL_OK);
         l->next++;

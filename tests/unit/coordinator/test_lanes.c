@@ -27,6 +27,7 @@ struct message {
 struct work {
     uint32_t lane, epoch, n, in_slot, out_slot, part, parts;
     uint32_t slots, back, after; // of frames around it that are read too
+    uint32_t next;               // the first of those behind it
 };
 
 struct sim_worker {
@@ -72,9 +73,10 @@ struct world {
     uint32_t n_queue;
     uint32_t epoch, low_before[LANES], window_before[LANES];
     uint64_t order, events, deaths, give_ups, second_tries, repeats, parts_given, states_used, states_lost, dropped,
-        cut_short, leads;
+        cut_short, leads, skipped;
     bool live;    // frames that nobody has begun are dropped now and then
     bool parts;   // frames may be worked on in parts
+    bool pairs;   // networks may make what lies between two frames
     bool windows; // networks may look at the frames around each
     bool states;  // networks may carry a state from frame to frame
     int64_t now;
@@ -164,16 +166,22 @@ static uint32_t first_seen(const struct work *job)
     return job->n > job->back ? job->n - job->back : 0;
 }
 
+static uint32_t seen(const struct work *job, uint32_t n)
+{
+    return n == job->n + 1 ? job->next : n;
+}
+
 static void begin_reads(struct world *w, const struct work *job)
 {
     if (job->in_slot != job->n % job->slots) BAD(w, "frame %u in slot %u", job->n, job->in_slot);
     for (uint32_t n = first_seen(job); n <= job->n + job->after; n++)
-        begin_read(w, &w->sim[job->lane].in[n % job->slots], job->epoch, n, 1, "worker");
+        begin_read(w, &w->sim[job->lane].in[seen(job, n) % job->slots], job->epoch, seen(job, n), 1, "worker");
 }
 
 static void end_reads(struct world *w, const struct work *job)
 {
-    for (uint32_t n = first_seen(job); n <= job->n + job->after; n++) w->sim[job->lane].in[n % job->slots].readers--;
+    for (uint32_t n = first_seen(job); n <= job->n + job->after; n++)
+        w->sim[job->lane].in[seen(job, n) % job->slots].readers--;
 }
 
 // The frame begins with what the one before left here.
@@ -251,7 +259,11 @@ static void step_aggregator(struct world *w, uint32_t l)
         say(w, (struct message){K_CLOSED, l, s->aggregator_life, l, s->epoch, 0, 0, LANE_MEMBER_AGGREGATOR});
     } else if (s->n_holding > 2 || (s->n_holding && (s->finish || chance(w, 500)))) {
         // An encoder lets frames go in an order of its own.
-        uint32_t i = draw(w, s->n_holding), n = s->holding[i];
+        // Pictures of which several are made are copied, in order.
+        uint32_t i = draw(w, s->n_holding);
+        for (uint32_t k = 0; w->lanes[l].p.pairs && k < s->n_holding; k++)
+            if (s->holding[k] < s->holding[i]) i = k;
+        const uint32_t n = s->holding[i];
         s->holding[i] = s->holding[--s->n_holding];
         let_go(s, n);
         s->out[s->frame_out[n]].readers--;
@@ -268,7 +280,8 @@ static void open_lane(struct world *w, uint32_t l)
 {
     struct sim_lane *s = &w->sim[l];
     uint32_t in = 4 + draw(w, MAX_SLOTS - 4), out = 4 + draw(w, MAX_SLOTS - 4);
-    uint32_t before = w->windows ? draw(w, 5) : 0, after = w->windows ? draw(w, 5) : 0;
+    const bool pairs = w->pairs && draw(w, 4);
+    uint32_t before = w->windows && !pairs ? draw(w, 5) : 0, after = pairs ? 1 : w->windows ? draw(w, 5) : 0;
     if (in < before + after + 4) in = before + after + 4; // the aggregator keeps up to three
     struct lane_params p = {.epoch = ++w->epoch,
                             .in_slots = in,
@@ -279,6 +292,7 @@ static void open_lane(struct world *w, uint32_t l)
                             .shape = draw(w, 2),
                             .parts = w->parts ? draw(w, LANE_MAX_PARTS + 1) : 0,
                             .order = ++w->order};
+    p.pairs = pairs;
     p.loose = w->live && p.parts < 2 && draw(w, 4);
     p.stateful = w->states && p.parts < 2 && draw(w, 3);
     lane_open(&w->lanes[l], &p);
@@ -457,6 +471,8 @@ static void drop_one(struct world *w, struct lane *lane)
 {
     for (uint32_t n = lane->low; lane->state == LANE_OPEN && n < lane->decoded; n++) {
         if (lane_frame_of(lane, n)->state != SLOT_DECODED || draw(w, 2)) continue;
+        // As late.c does it.
+        if (lane->p.pairs && (lane_frame_of(lane, n)->kept || n + 1 == lane->window_end)) continue;
         lane_drop(lane, n);
         w->dropped++;
         return;
@@ -479,9 +495,14 @@ static void coordinate(struct world *w)
             if (f->pts != n * 10) BAD(w, "frame %u has another's time", n);
             s->frame_in[n] = n % lane->p.in_slots;
             s->frame_out[n] = f->out_slot;
-            s->frame_next[n] = lane_after(lane, n) ? (n + 1) % lane->p.in_slots : s->frame_in[n];
+            const uint32_t next = lane_next_seen(lane, n);
+            if (lane->p.pairs && next != n) {
+                if (!lane_frame_of(lane, next)->kept) BAD(w, "frame %u leads to %u, which may be dropped", n, next);
+                if (w->live) w->skipped += next - n - 1;
+            }
+            s->frame_next[n] = next % lane->p.in_slots;
             begin_read(w, &s->in[s->frame_in[n]], s->epoch, n, 1, "aggregator");
-            if (lane_after(lane, n)) begin_read(w, &s->in[s->frame_next[n]], s->epoch, n + 1, 1, "aggregator");
+            if (next != n) begin_read(w, &s->in[s->frame_next[n]], s->epoch, next, 1, "aggregator");
             begin_read(w, &s->out[s->frame_out[n]], s->epoch, n, lane->p.parts > 1 ? lane->p.parts : 1, "aggregator");
             s->holding[s->n_holding++] = n;
             s->received++;
@@ -519,9 +540,10 @@ static void coordinate(struct world *w)
                                                                    .parts = lane->p.parts,
                                                                    .slots = lane->p.in_slots,
                                                                    .back = lane->p.before,
-                                                                   .after = lane_after(lane, n)};
-            const bool all =
-                lane_after(lane, n) == lane->p.after || (lane->ended && n + lane_after(lane, n) + 1 == lane->decoded);
+                                                                   .after = lane_after(lane, n),
+                                                                   .next = lane_next_seen(lane, n)};
+            const bool all = lane_after(lane, n) == lane->p.after ||
+                             (lane->ended && (lane->p.pairs || n + lane_after(lane, n) + 1 == lane->decoded));
             if (!all) BAD(w, "frame %u is given without those behind it", n);
         }
         if (s->count > 60) BAD(w, "more work than was asked for");
@@ -568,7 +590,7 @@ static void step(struct world *w)
     coordinate(w);
 }
 
-enum { PARTS = 1, WINDOWS = 2, STATES = 4, LIVE = 8 };
+enum { PARTS = 1, WINDOWS = 2, STATES = 4, LIVE = 8, PAIRS = 16 };
 
 static void run_world(uint64_t seed, int death_per_mille, int repeat_per_mille, uint32_t commits, int what,
                       struct world *w)
@@ -576,6 +598,7 @@ static void run_world(uint64_t seed, int death_per_mille, int repeat_per_mille, 
     memset(w, 0, sizeof *w);
     w->parts = what & PARTS;
     w->windows = what & WINDOWS;
+    w->pairs = what & PAIRS;
     w->states = what & STATES;
     w->live = what & LIVE;
     w->seed = seed * 7919 + 1;
@@ -654,6 +677,21 @@ static void windows_under_deaths(void)
     }
     CHECK_MSG(deaths > 500 && leads > 500, "too tame: %" PRIu64 " deaths, %" PRIu64 " frames before a range", deaths,
               leads);
+}
+
+// What lies between two frames that follow each other, of a file and of a live input, where
+// frames between them may have been dropped.
+static void pairs_under_deaths(void)
+{
+    uint64_t deaths = 0, dropped = 0, skipped = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        run_world(seed, seed % 4 ? 4 : 0, 20, 30, PAIRS | (seed % 3 ? LIVE : seed % 2 ? PARTS : WINDOWS), &world);
+        CHECK_MSG(!world.why[0], "seed %" PRIu64 ": %s", seed, world.why);
+        deaths += world.deaths, dropped += world.dropped, skipped += world.skipped;
+    }
+    CHECK_MSG(deaths > 500 && dropped > 500 && skipped > 500,
+              "too tame: %" PRIu64 " deaths, %" PRIu64 " frames dropped, %" PRIu64 " between two", deaths, dropped,
+              skipped);
 }
 
 // Each frame begins with what the one before left with the same worker, whoever dies.
@@ -1024,7 +1062,8 @@ CHECK_MAIN({"states_under_deaths", states_under_deaths},
            {"context_is_decoded_and_no_more", context_is_decoded_and_no_more},
            {"impossible_events_are_refused", impossible_events_are_refused},
            {"windows_move_in_steps", windows_move_in_steps}, {"parts_under_deaths", parts_under_deaths},
-           {"windows_under_deaths", windows_under_deaths}, {"drops_under_deaths", drops_under_deaths},
+           {"windows_under_deaths", windows_under_deaths}, {"pairs_under_deaths", pairs_under_deaths},
+           {"drops_under_deaths", drops_under_deaths},
            {"dropped_frames_are_passed_over", dropped_frames_are_passed_over},
            {"only_the_dead_ones_parts_go_back", only_the_dead_ones_parts_go_back},
            {"quarantine_waits_for_other_parts", quarantine_waits_for_other_parts},

@@ -108,6 +108,76 @@ static void an_encoder_that_keeps_frames_gets_more(void)
     CHECK_INT(end, 15);
 }
 
+// Of frames between which others are made: the next one that was not dropped is seen with
+// each, and is kept from then on, however late; so pictures lead to it.
+static void pairs_are_of_kept_frames(void)
+{
+    uint32_t end, n;
+    bool first;
+    lane_init(&lane);
+    lane_open(&lane,
+              &(struct lane_params){
+                  .epoch = 1, .in_slots = 8, .out_slots = 3, .after = 1, .pairs = true, .loose = true, .order = 1});
+    lane_next_window(&lane, &end);
+    decode(0, 0);
+    CHECK_INT(lane_next_work(&lane, 0), UINT32_MAX); // there is no next one yet
+    decode(1, 1000);
+    uint32_t slot = lane_give(&lane, 0, 1, 0);
+    CHECK_INT(lane_next_seen(&lane, 0), 1);
+    for (n = 2; n < 6; n++) decode(n, 1000 * n);
+    CHECK_INT(late_drop(&lane, 0, 6500, 2000), 3); // 2 to 4, and not 1
+    CHECK_INT(lane_next_seen(&lane, 1), 5);
+    CHECK_INT(lane_after(&lane, 1), 1);
+    CHECK_INT(lane_next_work(&lane, 0), 1);
+    const uint32_t other = lane_give(&lane, 1, 2, 0);
+    CHECK_INT(late_drop(&lane, 0, 1000000, 2000), 0); // 5 is what 1 leads to
+    CHECK_INT(lane_on_done(&lane, 1, 0, 0, 1, slot, &first), LANE_OK);
+    CHECK(lane_next_frame(&lane, &n) && n == 0);
+    // Its worker dies: it is given again, with the same one behind it.
+    CHECK_INT(lane_on_worker_gone(&lane, 2), 1);
+    CHECK_INT(late_drop(&lane, 0, 1000000, 2000), 0);
+    CHECK_INT(lane_next_work(&lane, 0), 1);
+    CHECK_INT(lane_next_seen(&lane, 1), 5);
+    CHECK_INT(lane_give(&lane, 1, 3, 0), other);
+    CHECK_INT(lane_on_done(&lane, 1, 1, 0, 3, other, &first), LANE_OK);
+    CHECK(lane_next_frame(&lane, &n) && n == 1);
+    CHECK(!lane_next_frame(&lane, &n));
+    CHECK_INT(lane_next_work(&lane, 0), UINT32_MAX); // 5 waits for one
+    CHECK_INT(lane_on_end(&lane, 1, 6), LANE_OK);
+    CHECK_INT(lane_next_work(&lane, 0), 5); // and there is none
+    CHECK_INT(lane_after(&lane, 5), 0);
+    CHECK_INT(lane_next_seen(&lane, 5), 5);
+}
+
+// A window full of late frames: one stays for the one that is kept, so that it goes on.
+static void a_kept_frame_finds_a_next_one(void)
+{
+    uint32_t end, n;
+    bool first;
+    lane_init(&lane);
+    lane_open(&lane,
+              &(struct lane_params){
+                  .epoch = 1, .in_slots = 6, .out_slots = 2, .after = 1, .pairs = true, .loose = true, .order = 1});
+    lane_next_window(&lane, &end);
+    for (n = 0; n < 6; n++) decode(n, 0);
+    uint32_t slot = lane_give(&lane, 0, 1, 0);
+    CHECK_INT(late_drop(&lane, 0, 1000000, 2000), 4); // all behind 1
+    CHECK_INT(lane_on_done(&lane, 1, 0, 0, 1, slot, &first), LANE_OK);
+    CHECK(lane_next_frame(&lane, &n) && n == 0);
+    CHECK_INT(lane_on_taken(&lane, 1, 0), LANE_OK);
+    CHECK_INT(lane_next_work(&lane, 0), UINT32_MAX);
+    CHECK(lane_next_window(&lane, &end) && end == 7);
+    decode(6, 0);
+    CHECK_INT(late_drop(&lane, 0, 1000000, 2000), 0); // or nothing would ever move
+    CHECK_INT(lane_next_work(&lane, 0), 1);
+    CHECK_INT(lane_next_seen(&lane, 1), 6);
+    slot = lane_give(&lane, 1, 1, 0);
+    CHECK_INT(lane_on_done(&lane, 1, 1, 0, 1, slot, &first), LANE_OK);
+    CHECK(lane_next_frame(&lane, &n) && n == 1);
+    CHECK_INT(lane_on_taken(&lane, 1, 1), LANE_OK);
+    CHECK(lane_next_window(&lane, &end) && end == 12);
+}
+
 // Of a slow worker nothing lies in a queue; of a quick one some.
 static void queues_of_workers_are_short(void)
 {
@@ -134,4 +204,6 @@ CHECK_MAIN({"oldest_first_and_no_more", oldest_first_and_no_more}, {"begun_frame
            {"young_frames_outlive_their_worker", young_frames_outlive_their_worker},
            {"neighbours_keep_the_picture", neighbours_keep_the_picture},
            {"an_encoder_that_keeps_frames_gets_more", an_encoder_that_keeps_frames_gets_more},
+           {"pairs_are_of_kept_frames", pairs_are_of_kept_frames},
+           {"a_kept_frame_finds_a_next_one", a_kept_frame_finds_a_next_one},
            {"queues_of_workers_are_short", queues_of_workers_are_short})

@@ -51,6 +51,16 @@ static void more_frames_out_than_in(void)
     CHECK(!ledger_add(&l, &e, why, sizeof why));
 }
 
+// Of a live input with such a network: what was to come out is out or dropped.
+static void dropped_of_more_frames(void)
+{
+    struct ledger l = {.rate = 3};
+    struct ledger_entry e = {.packets = 5, .decoded = 5, .encoded = 11, .dropped = 4};
+    CHECK(ledger_add(&l, &e, why, sizeof why));
+    e.dropped = 3;
+    CHECK(!ledger_add(&l, &e, why, sizeof why));
+}
+
 // What a live input's frames came to: in is out and dropped.
 static void dropped_frames_are_counted(void)
 {
@@ -66,5 +76,6 @@ static void dropped_frames_are_counted(void)
     CHECK(!ledger_add(&l, &(struct ledger_entry){.decoded = 4, .encoded = 5, .dropped = -1}, why, sizeof why));
 }
 
-CHECK_MAIN({"more_frames_out_than_in", more_frames_out_than_in}, {"sums", sums},
-           {"entries_must_balance", entries_must_balance}, {"dropped_frames_are_counted", dropped_frames_are_counted})
+CHECK_MAIN({"more_frames_out_than_in", more_frames_out_than_in}, {"dropped_of_more_frames", dropped_of_more_frames},
+           {"sums", sums}, {"entries_must_balance", entries_must_balance},
+           {"dropped_frames_are_counted", dropped_frames_are_counted})
