@@ -340,11 +340,11 @@ conformance-cases: $(BUILD)/tests/conformance/conformance
 .PHONY: fuzz-ops
 fuzz-ops: $(BUILD)/tests/conformance/conformance
 	@$(PYTHON) tests/conformance/fuzz_ops.py --conformance $< --cases $(FUZZ_OPS_CASES) --seed $(FUZZ_OPS_SEED) \
-	    --keep build/fuzz-ops
+	    --backend $(BACKEND) --precision $(PRECISION) --keep build/fuzz-ops
 	@$(PYTHON) tests/conformance/fuzz_ops.py --conformance $< --cases $(FUZZ_OPS_CASES) --seed $(FUZZ_OPS_SEED) --nets \
-	    --keep build/fuzz-ops
+	    --backend $(BACKEND) --precision $(PRECISION) --keep build/fuzz-ops
 	@$(PYTHON) tests/conformance/fuzz_quant.py --conformance $< --cases $(FUZZ_OPS_CASES) --seed $(FUZZ_OPS_SEED) \
-	    --keep build/fuzz-ops
+	    --backend $(BACKEND) --precision $(PRECISION) --keep build/fuzz-ops
 
 # ---- fuzz -----------------------------------------------------------------
 # libFuzzer over import and passes, FUZZ_SECONDS long, from the models of the

@@ -4,12 +4,14 @@
 
     fuzz_ops.py --conformance build/release/tests/conformance/conformance
                 [--cases 2000] [--seed 1] [--only Conv,Resize] [--keep FOLDER]
+                [--backend onednn] [--precision auto]
 
 Makes that many small models, each with one operator drawn from the table below
 (for pictures often between two others, so that the executor's own layouts are
 in play), runs them in ONNX Runtime without its graph optimisations, writes them
 in the form of ONNX's backend tests and hands the folder to the conformance
-program: through the interpreter and through the CPU backend. What ONNX Runtime
+program: through the interpreter and through a backend, the CPU's or the GPU's host
+twin (cudnn-host, with --precision fp32). What ONNX Runtime
 refuses is left out and counted. A case is made from (seed, number) alone, so a
 failing one can be made again; --keep leaves the folders of failing cases.
 
@@ -896,6 +898,8 @@ def main(draw=None):
     parser.add_argument("--only", default="", help="operators, comma separated")
     parser.add_argument("--nets", action="store_true", help="small networks instead of single operators")
     parser.add_argument("--keep", help="folder that failing cases are copied to")
+    parser.add_argument("--backend", default="onednn", help="of the conformance program")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--rel", default="2e-5", help="allowed difference, relative to the largest value")
     args = parser.parse_args()
     only = {o for o in args.only.split(",") if o}
@@ -919,7 +923,7 @@ def main(draw=None):
             cases[name] = case
             write_case(os.path.join(top, name), case, model, feeds, results)
         failed = {}
-        for how in (["--raw"], ["--backend", "onednn"]):
+        for how in (["--raw"], ["--precision", args.precision, "--backend", args.backend]):
             r = subprocess.run([args.conformance, "--list", "--of_max", args.rel, *how, top], capture_output=True, text=True,
                                check=False)
             for line in r.stdout.splitlines():
