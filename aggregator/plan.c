@@ -443,7 +443,7 @@ static enum reel_err choose_slot(struct plan *p, const struct reel_rec_shaped *s
 {
     *out_format = (struct reel_pixel_format){0};
     *out_w = *out_h = 0;
-    if (p->task == REEL_TASK_SEGMENT || p->task == REEL_TASK_MATTE) {
+    if (p->task != REEL_TASK_IMAGE && shaped->format.layout == REEL_PIX_GRAY) { // a mask
         *out_format = (struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = 8};
         *out_w = p->in.width;
         *out_h = p->in.height;

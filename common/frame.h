@@ -116,7 +116,7 @@ struct reel_aux_item {
 enum reel_task {
     REEL_TASK_AUTO,
     REEL_TASK_IMAGE,    // picture out
-    REEL_TASK_DETECT,   // reel_object[]
+    REEL_TASK_DETECT,   // reel_object[]; with masks a picture plane 0 (GRAY 8): numbers from 1 of the objects, in order
     REEL_TASK_CLASSIFY, // reel_class_score[], best first
     REEL_TASK_SEGMENT,  // picture plane 0 (GRAY 8) holds a class number per source pixel
     REEL_TASK_MATTE,    // picture plane 0 (GRAY 8) holds alpha 0..255 per source pixel

@@ -178,7 +178,8 @@ static const struct opt_def defs[] = {
     ENUM("segment.picture", segment.picture, "overlay", "overlay,mask", 0, "Segmentation", "what a video output shows"),
     TEXT("segment.labels", 0, segment.labels, "", "FILE", 0, "Segmentation", "class names, one per line"),
     REAL("segment.opacity", segment.opacity, "0.5", 0, 1, "P", 0, "Segmentation", "of the overlay"),
-    REAL("segment.threshold", segment.threshold, "0.5", 0, 1, "P", 0, "Segmentation", "of networks with one class"),
+    REAL("segment.threshold", segment.threshold, "0.5", 0, 1, "P", 0, "Segmentation",
+         "of one class, of objects' masks"),
 };
 
 const struct opt_table *reel_settings_table(void)

@@ -125,6 +125,8 @@ struct model {
     int background;             // CLASSIFY: class 0 is "none" (1001 classes)
     bool decoded;               // DETECT: boxes, not offsets from cells or priors (YOLOX, SSD); scores, not logits
                                 // (DETR, RTDETR); corners in pixels, not y1 x1 y2 x2 in 0..1 (LISTS)
+    int mask_output;            // DETECT: prototypes of the objects' masks,
+    int mask_weights;           // of so many channels; 0: there are none
     int points, point_floats;   // DETECT: of an object, each of x y (2) or x y score (3)
     bool turned;                // DETECT: an angle stands behind a box's scores (YOLOv8)
     int head_output[12];        // DETECT: indices in the head's own order

@@ -75,7 +75,9 @@ static int only_rows(const struct look *l, int64_t *out_weights)
     if (l->shapes[i].ndim != 3 || l->shapes[i].dim[0] != 1) return -1;
     if (l->f->n_out == 1) return i;
     const struct reel_shape *masks = &l->shapes[1 - i];
-    if (masks->ndim != 4 || masks->dim[0] != 1 || masks->dim[2] * 4 != l->h || masks->dim[3] * 4 != l->w) return -1;
+    if (masks->ndim != 4 || masks->dim[0] != 1 || masks->dim[1] > 1 << 12 || masks->dim[2] * 4 != l->h ||
+        masks->dim[3] * 4 != l->w)
+        return -1;
     *out_weights = masks->dim[1];
     return i;
 }
@@ -96,9 +98,12 @@ static void take_points(const struct look *l)
     l->m->points = n, l->m->point_floats = floats;
 }
 
-static void say_masks(const struct look *l, int64_t weights)
+// Beside the rows of output i.
+static void take_masks(const struct look *l, int i, int64_t weights)
 {
-    if (weights) snprintf(l->m->how_output, sizeof l->m->how_output, "boxes; the masks of objects are not made");
+    l->m->mask_weights = (int)weights;
+    l->m->mask_output = weights ? 1 - i : 0;
+    if (weights) snprintf(l->m->how_output, sizeof l->m->how_output, "boxes and masks of the objects");
 }
 
 static bool is_ssd(const struct look *l)
@@ -164,7 +169,7 @@ static bool one_output(const struct look *l, int64_t classes)
     int64_t weights;
     const int i = only_rows(l, &weights);
     l->m->head_output[0] = i < 0 ? 0 : i;
-    say_masks(l, weights);
+    take_masks(l, i, weights);
     l->m->n_head_outputs = 1;
     l->m->classes = (int)classes;
     return true;
@@ -350,6 +355,7 @@ static bool (*const head_looks[MODEL_HEADS])(const struct look *) = {
 static void forget_head(struct model *m)
 {
     m->points = m->point_floats = m->classes = m->n_head_outputs = 0;
+    m->mask_output = m->mask_weights = 0;
     m->turned = m->decoded = false;
     *m->how_output = 0;
 }

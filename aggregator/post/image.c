@@ -165,9 +165,10 @@ static void draw(const struct image *im, const struct results *results, const st
     const struct plan *plan = im->p.plan;
     const struct reel_settings *s = plan->settings;
     struct boxes_params boxes = {im->labels, s->detect.line_width, s->detect.draw_labels};
-    if (plan->task == REEL_TASK_DETECT)
+    if (plan->task == REEL_TASK_DETECT) {
+        if (mask->data) masks_overlay_objects(canvas, mask->data, mask->stride, results, s->segment.opacity);
         boxes_draw(canvas, results, &boxes);
-    else if (plan->task == REEL_TASK_CLASSIFY)
+    } else if (plan->task == REEL_TASK_CLASSIFY)
         boxes_draw_classes(canvas, results, &boxes);
     else if (s->background.n == 3 && s->segment.picture != SET_PICTURE_MASK)
         masks_replace_background(canvas, mask->data, mask->stride, plan->task == REEL_TASK_SEGMENT, background_of(s));
@@ -188,7 +189,9 @@ static enum reel_err with_results(struct image *im, const struct reel_rec_frame 
     struct results results;
     enum reel_err err = image_results(im, rec, &results);
     if (err) return err;
-    bool late = im->late && atomic_load(&im->loans) < im->p.max_loans;
+    // Masks of objects are in the processor's memory.
+    bool objects = plan->task == REEL_TASK_DETECT && im->p.out->geometry.format.layout == REEL_PIX_GRAY;
+    bool late = im->late && !objects && atomic_load(&im->loans) < im->p.max_loans;
     struct mask mask;
     if ((err = find_mask(im, rec, !late, &mask))) return err;
     struct paint_canvas canvas;

@@ -22,6 +22,17 @@ void masks_overlay_classes(struct paint_canvas *c, const uint8_t *mask, size_t s
     paint_blend(c, mask, stride, &b);
 }
 
+void masks_overlay_objects(struct paint_canvas *c, const uint8_t *mask, size_t stride, const struct results *objects,
+                           double opacity)
+{
+    struct overlay_blend b = {0};
+    for (uint32_t i = 0; i < objects->head.count && i < 255; i++) {
+        b.ink_of[i + 1] = paint_ink(c, paint_palette(results_object(objects, i).class_id));
+        b.alpha_of[i + 1] = to_alpha(opacity);
+    }
+    paint_blend(c, mask, stride, &b);
+}
+
 void masks_paint_classes(struct paint_canvas *c, const uint8_t *mask, size_t stride)
 {
     paint_fill(c, 0, 0, c->width, c->height, paint_ink(c, 0));

@@ -6,10 +6,14 @@
 #define REEL_AGGREGATOR_POST_MASKS_H
 
 #include "aggregator/post/paint.h"
+#include "aggregator/post/results.h"
 
 // The canvas borrows the mask.
 // Class 0 is the background and stays as it is.
 void masks_overlay_classes(struct paint_canvas *canvas, const uint8_t *mask, size_t stride, double opacity);
+// A pixel has the number of an object, from 1: in the colour of its class, as its box. 0 stays as it is.
+void masks_overlay_objects(struct paint_canvas *canvas, const uint8_t *mask, size_t stride,
+                           const struct results *objects, double opacity);
 // Each class in its colour on black.
 void masks_paint_classes(struct paint_canvas *canvas, const uint8_t *mask, size_t stride);
 // The foreground, where alpha is high, turns green.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// .jsonl: one object per frame (README, "Results"). A segment's lines are
+// .jsonl: one object per frame (docs/media.md, "Results"). A segment's lines are
 // numbered from 0; the join counts them over the whole job.
 #include <errno.h>
 #include <math.h>
@@ -90,59 +90,18 @@ static void put_class(struct jsonl *s, uint32_t set, int id)
 
 // ---- results ----------------------------------------------------------------
 
-static void put_objects(struct jsonl *s, const struct results *r)
-{
-    put(s, ",\"objects\":[");
-    for (uint32_t i = 0; i < r->head.count; i++) {
-        struct reel_object o = results_object(r, i);
-        put(s, i ? "," : "");
-        put_class(s, r->head.labels, o.class_id);
-        put(s, ",\"score\":");
-        put_number(s, (double)o.score, 4);
-        const float box[4] = {o.x, o.y, o.w, o.h};
-        for (int k = 0; k < 4; k++) {
-            put(s, k ? "," : ",\"box\":[");
-            put_number(s, (double)box[k], 2);
-        }
-        put(s, "]");
-        for (uint32_t k = 0; k < o.n_points; k++) {
-            put(s, k ? ",[" : ",\"points\":[[");
-            put_number(s, (double)o.point[k].x, 2);
-            put(s, ",");
-            put_number(s, (double)o.point[k].y, 2);
-            put(s, ",");
-            put_number(s, (double)o.point[k].score, 4);
-            put(s, "]");
-        }
-        put(s, o.n_points ? "]}" : "}");
-    }
-    put(s, "]");
-}
-
-static void put_classes(struct jsonl *s, const struct results *r)
-{
-    put(s, ",\"classes\":[");
-    for (uint32_t i = 0; i < r->head.count; i++) {
-        struct reel_class_score c = results_class(r, i);
-        put(s, i ? "," : "");
-        put_class(s, r->head.labels, c.class_id);
-        put(s, ",\"score\":");
-        put_number(s, (double)c.score, 6);
-        put(s, "}");
-    }
-    put(s, "]");
-}
-
 struct runs {
     struct jsonl *s;
-    bool any;
+    uint32_t last; // not written yet
+    int n;
 };
 
 static void put_run(void *ctx, uint32_t run)
 {
     struct runs *r = ctx;
-    put(r->s, r->any ? ",%u" : "%u", run);
-    r->any = true;
+    if (r->n) put(r->s, r->n > 1 ? ",%u" : "%u", r->last);
+    r->last += run;
+    if (r->n++) r->last = run;
 }
 
 // Column by column, as the runs go; a matte becomes classes 0 and 1.
@@ -167,6 +126,84 @@ static bool turn_mask(struct jsonl *s, const struct sink_frame *f, uint32_t coun
     return true;
 }
 
+// The pixels of that number, all in columns [first, end), after turn_mask().
+static void put_rle(struct jsonl *s, const struct sink_frame *f, int id, uint32_t first, uint32_t end)
+{
+    const uint32_t h = f->mask_height;
+    if (end < f->mask_width) end++; // so that the last run is outside, or the picture's end
+    struct runs runs = {s, first * h, 0};
+    put(s, "\"rle\":{\"size\":[%u,%u],\"counts\":[", h, f->mask_width);
+    masks_rle(s->columns + (size_t)first * h, 1, 1, (int)((end - first) * h), id, put_run, &runs);
+    put(s, runs.n > 1 ? ",%u]}" : "%u]}", runs.last + (f->mask_width - end) * h);
+}
+
+static void put_mask_of(struct jsonl *s, const struct sink_frame *f, const struct reel_object *o, int number,
+                        uint32_t pixels)
+{
+    const float w = (float)f->mask_width, x0 = floorf(o->x), x1 = ceilf(o->x + o->w);
+    const uint32_t first = x0 > 0 ? x0 < w ? (uint32_t)x0 : f->mask_width : 0;
+    const uint32_t end = x1 > x0 ? x1 < w ? (uint32_t)x1 : f->mask_width : first;
+    put(s, ",\"pixels\":%u,", pixels);
+    put_rle(s, f, number, first, end > first ? end : first);
+}
+
+// pixels: how many each has in the mask, by its number, from 1; NULL: there is none.
+static void put_objects(struct jsonl *s, const struct sink_frame *f, const uint32_t *pixels)
+{
+    const struct results *r = f->results;
+    put(s, ",\"objects\":[");
+    for (uint32_t i = 0; i < r->head.count; i++) {
+        struct reel_object o = results_object(r, i);
+        put(s, i ? "," : "");
+        put_class(s, r->head.labels, o.class_id);
+        put(s, ",\"score\":");
+        put_number(s, (double)o.score, 4);
+        const float box[4] = {o.x, o.y, o.w, o.h};
+        for (int k = 0; k < 4; k++) {
+            put(s, k ? "," : ",\"box\":[");
+            put_number(s, (double)box[k], 2);
+        }
+        put(s, "]");
+        for (uint32_t k = 0; k < o.n_points; k++) {
+            put(s, k ? ",[" : ",\"points\":[[");
+            put_number(s, (double)o.point[k].x, 2);
+            put(s, ",");
+            put_number(s, (double)o.point[k].y, 2);
+            put(s, ",");
+            put_number(s, (double)o.point[k].score, 4);
+            put(s, "]");
+        }
+        if (o.n_points) put(s, "]");
+        if (pixels && i < 255) put_mask_of(s, f, &o, (int)i + 1, pixels[i + 1]);
+        put(s, "}");
+    }
+    put(s, "]");
+}
+
+static void put_masked_objects(struct jsonl *s, const struct sink_frame *f)
+{
+    uint32_t pixels[256] = {0};
+    if (f->mask && !turn_mask(s, f, pixels)) {
+        s->failed = true;
+        return;
+    }
+    put_objects(s, f, f->mask ? pixels : NULL);
+}
+
+static void put_classes(struct jsonl *s, const struct results *r)
+{
+    put(s, ",\"classes\":[");
+    for (uint32_t i = 0; i < r->head.count; i++) {
+        struct reel_class_score c = results_class(r, i);
+        put(s, i ? "," : "");
+        put_class(s, r->head.labels, c.class_id);
+        put(s, ",\"score\":");
+        put_number(s, (double)c.score, 6);
+        put(s, "}");
+    }
+    put(s, "]");
+}
+
 static void put_segments(struct jsonl *s, const struct sink_frame *f)
 {
     uint32_t count[256] = {0};
@@ -181,10 +218,9 @@ static void put_segments(struct jsonl *s, const struct sink_frame *f)
         put(s, any ? "," : "");
         any = true;
         put_class(s, f->results->head.labels, id);
-        put(s, ",\"pixels\":%u,\"rle\":{\"size\":[%u,%u],\"counts\":[", count[id], f->mask_height, f->mask_width);
-        struct runs runs = {s, false};
-        masks_rle(s->columns, 1, 1, (int)(f->mask_width * f->mask_height), id, put_run, &runs);
-        put(s, "]}}");
+        put(s, ",\"pixels\":%u,", count[id]);
+        put_rle(s, f, id, 0, f->mask_width);
+        put(s, "}");
     }
     put(s, "]");
 }
@@ -280,7 +316,7 @@ static enum reel_err jsonl_put(struct sink *sink, const struct sink_frame *f)
         err = put_tensors(s, f->results);
         break;
     default:
-        put_objects(s, f->results);
+        put_masked_objects(s, f);
     }
     if (f->results->head.dropped) put(s, ",\"dropped\":%u", f->results->head.dropped);
     put(s, f->filled_in ? ",\"quarantined\":true}\n" : "}\n");

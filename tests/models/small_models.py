@@ -6,6 +6,7 @@
 
 detect.onnx   YOLOv8's form at 64x64: the mean red, green and blue of each cell of 8, 16 and 32 pixels are the scores of
               classes 0, 1, 2; its box is the cell, half as large again
+masked.onnx   detect.onnx with masks in YOLOv8's form: where a quarter-size pixel has a cell's colour, less one half
 segment.onnx  the class of a pixel is 1, 2, 3 where red, green or blue is the brightest and above 0.5, else 0
 behind.onnx   of 3 frames at once, for pictures of any size: the one behind the middle
 before.onnx   of 5 frames at once: the first
@@ -100,7 +101,8 @@ def finish(path, graph, inputs, outputs, opset=13):
         f.write(number(1, 8) + data(7, graph) + data(8, data(1, "") + number(2, opset)))
 
 
-def detect(path):
+def cells():
+    """The graph of detect.onnx up to its scores and boxes, and how many there are."""
     graph, scores, boxes = b"", [], []
     for size in 8, 16, 32:
         cells = SIDE // size
@@ -111,8 +113,21 @@ def detect(path):
         boxes += [((x + 0.5) * size, (y + 0.5) * size, 1.5 * size, 1.5 * size) for y in range(cells) for x in range(cells)]
     graph += node("Concat", scores, "scores", an_int("axis", 2))
     graph += floats("boxes", [1, 4, len(boxes)], [b[i] for i in range(4) for b in boxes])
+    return graph, len(boxes)
+
+
+def detect(path):
+    graph, n = cells()
     graph += node("Concat", ["boxes", "scores"], "cells", an_int("axis", 1))
-    write(path, graph, "cells", [1, 7, len(boxes)])
+    write(path, graph, "cells", [1, 7, n])
+
+
+def masked(path):
+    graph, n = cells()
+    graph += node("Concat", ["boxes", "scores", "scores"], "cells", an_int("axis", 1)) + floats("half", [], [0.5])
+    graph += node("AveragePool", ["picture"], "small", ints("kernel_shape", [4] * 2), ints("strides", [4] * 2))
+    graph += node("Sub", ["small", "half"], "prototypes")
+    finish(path, graph, [("picture", [1, 3, SIDE, SIDE])], [("cells", [1, 10, n]), ("prototypes", [1, 3, SIDE // 4, SIDE // 4])])
 
 
 def segment(path):
@@ -244,6 +259,7 @@ def channels(path, parts):
 
 
 detect(sys.argv[1] + "/detect.onnx")
+masked(sys.argv[1] + "/masked.onnx")
 segment(sys.argv[1] + "/segment.onnx")
 window(sys.argv[1] + "/behind.onnx", 3, 2)
 window(sys.argv[1] + "/before.onnx", 5, 0)

@@ -7,13 +7,16 @@
 
 #include "kernels/nms.h"
 #include "worker/device/nms.h"
-#include "worker/task/head.h"
-#include "worker/task/task.h"
+#include "worker/task/instances.h"
 
 static enum reel_err detect_shape(const struct task *task, struct reel_rec_shaped *shaped)
 {
     shaped->results_bytes = (uint32_t)(sizeof(struct reel_results) +
                                        (size_t)task->settings->detect.max_objects * sizeof(struct reel_object));
+    if (!task->model->mask_weights) return REEL_OK;
+    shaped->width = task->in.width;
+    shaped->height = task->in.height;
+    shaped->format = (struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = 8};
     return REEL_OK;
 }
 
@@ -47,18 +50,34 @@ static enum reel_err sort_out(struct device_nms *nms, struct nms_box *boxes, int
     return *n >= 0 ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not sort out %d detections: out of memory", all);
 }
 
-// nms: a device's help, or NULL.
-static enum reel_err put_objects(struct task *task, struct task_frame *frame, const struct head_list *list,
-                                 struct device_nms *nms)
+// The frame's objects, best first.
+struct found {
+    struct reel_object *objects;
+    const struct head_box **boxes; // [n] where each came from
+    uint32_t n;
+};
+
+static enum reel_err found_init(struct found *f, int most)
+{
+    *f = (struct found){.objects = malloc(((size_t)most + 1) * sizeof *f->objects),
+                        .boxes = malloc(((size_t)most + 1) * sizeof *f->boxes)};
+    if (f->objects && f->boxes) return REEL_OK;
+    return reel_fail(REEL_ERR_NOMEM, "could not read %d detections: out of memory", most);
+}
+
+static void found_fini(struct found *f)
+{
+    free(f->objects);
+    free(f->boxes);
+}
+
+// Into f, initialised for the list. nms: a device's help, or NULL.
+static enum reel_err find_objects(const struct task *task, const struct head_list *list, struct device_nms *nms,
+                                  struct found *f)
 {
     const struct reel_settings *s = task->settings;
     struct nms_box *boxes = malloc(((size_t)list->n + 1) * sizeof *boxes);
-    struct reel_object *objects = malloc(((size_t)list->n + 1) * sizeof *objects);
-    enum reel_err err = REEL_OK;
-    if (!boxes || !objects) {
-        err = reel_fail(REEL_ERR_NOMEM, "could not read %d detections: out of memory", list->n);
-        goto done;
-    }
+    if (!boxes) return reel_fail(REEL_ERR_NOMEM, "could not read %d detections: out of memory", list->n);
     for (int i = 0; i < list->n; i++) {
         const struct head_box *b = &list->box[i];
         boxes[i] = (struct nms_box){b->x1, b->y1, b->x2, b->y2, b->score, b->class_id, i};
@@ -69,14 +88,23 @@ static enum reel_err put_objects(struct task *task, struct task_frame *frame, co
         head == MODEL_HEAD_NMS || head == MODEL_HEAD_LISTS || head == MODEL_HEAD_DETR || head == MODEL_HEAD_RTDETR;
     float iou = apart ? 1.0f : (float)s->detect.iou;
     int n = list->n;
-    err = sort_out(nms, boxes, &n, iou, s->detect.max_objects);
-    if (err) goto done;
-    uint32_t count = 0;
-    for (int i = 0; i < n; i++) count += to_object(&task->view, &list->box[boxes[i].index], &objects[count]);
-    task_put_results(task, frame, REEL_TASK_DETECT, objects, count, sizeof *objects);
-done:
+    enum reel_err err = sort_out(nms, boxes, &n, iou, s->detect.max_objects);
+    for (int i = 0; i < n && !err; i++) {
+        f->boxes[f->n] = &list->box[boxes[i].index];
+        f->n += to_object(&task->view, f->boxes[f->n], &f->objects[f->n]);
+    }
     free(boxes);
-    free(objects);
+    return err;
+}
+
+static enum reel_err put_objects(struct task *task, struct task_frame *frame, const struct head_list *list,
+                                 struct device_nms *nms)
+{
+    struct found f;
+    enum reel_err err = found_init(&f, list->n);
+    if (!err) err = find_objects(task, list, nms, &f);
+    if (!err) task_put_results(task, frame, REEL_TASK_DETECT, f.objects, f.n, sizeof *f.objects);
+    found_fini(&f);
     return err;
 }
 
@@ -94,6 +122,32 @@ static struct head_params params_of(const struct task *task)
                                 .score = (float)task->settings->detect.score};
 }
 
+// Objects and their masks, whose weights are the last channels of the boxes' cells.
+static enum reel_err put_masked(struct task *task, struct task_frame *frame, const struct head_list *list,
+                                const struct reel_tensor *cells, const struct reel_tensor *prototypes)
+{
+    const struct reel_shape *shape = &cells->shape;
+    const struct head_params p = params_of(task);
+    struct head_layout l;
+    struct found f;
+    enum reel_err err = found_init(&f, list->n);
+    struct instance *instances = malloc(((size_t)list->n + 1) * sizeof *instances);
+    if (!err && !instances) err = reel_fail(REEL_ERR_NOMEM, "could not make masks: out of memory");
+    if (!err) err = head_layout_init(&p, &shape, 1, &l);
+    if (!err) err = find_objects(task, list, NULL, &f);
+    for (uint32_t i = 0; i < f.n && !err; i++) {
+        const struct head_part *part = &l.group[0].part[0];
+        const int64_t channels = reel_shape_count(shape) / part->cells, first = channels - task->model->mask_weights;
+        const float *cell = (const float *)cells->data + (size_t)f.boxes[i]->cell * part->cell_step;
+        instances[i] = (struct instance){f.boxes[i], cell + (size_t)first * part->channel_step, part->channel_step};
+    }
+    if (!err) err = instances_put(task, frame, prototypes, instances, (int)f.n);
+    if (!err) task_put_results(task, frame, REEL_TASK_DETECT, f.objects, f.n, sizeof *f.objects);
+    free(instances);
+    found_fini(&f);
+    return err;
+}
+
 static enum reel_err detect_finish(struct task *task, struct engine *engine, struct task_frame *frame)
 {
     const struct model *m = task->model;
@@ -102,7 +156,10 @@ static enum reel_err detect_finish(struct task *task, struct engine *engine, str
     struct head_params p = params_of(task);
     struct head_list list = {0};
     enum reel_err err = head_decode(&p, out, m->n_head_outputs, &list);
-    if (!err) err = put_objects(task, frame, &list, NULL);
+    if (!err && m->mask_weights)
+        err = put_masked(task, frame, &list, out[0], engine_output(engine, m->mask_output));
+    else if (!err)
+        err = put_objects(task, frame, &list, NULL);
     free(list.box);
     return err;
 }
@@ -111,6 +168,8 @@ static enum reel_err detect_layout(const struct task *task, struct head_layout *
 {
     const struct model *m = task->model;
     const struct reel_shape *shape[HEAD_OUTPUTS];
+    if (m->mask_weights) // prototypes and weights are needed as well
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not pick detections: their masks are made on the host");
     for (int i = 0; i < m->n_head_outputs; i++) shape[i] = &task->out_shapes[m->head_output[i]];
     struct head_params p = params_of(task);
     return head_layout_init(&p, shape, m->n_head_outputs, out);

@@ -31,6 +31,16 @@ enum reel_err head_layout_init(const struct head_params *p, const struct reel_sh
     return REEL_OK;
 }
 
+// A cell gives a box or none.
+static enum reel_err read_cell(const struct head_params *p, const struct head_layout *l, int group,
+                               const struct head_cell *cell, struct head_list *list)
+{
+    const int before = list->n;
+    enum reel_err err = head_read_cell(p, l, group, cell, list);
+    for (int i = before; i < list->n; i++) list->box[i].cell = l->group[group].first + cell->i;
+    return err;
+}
+
 enum reel_err head_decode(const struct head_params *p, const struct reel_tensor *const *out, int n_out,
                           struct head_list *list)
 {
@@ -47,7 +57,7 @@ enum reel_err head_decode(const struct head_params *p, const struct reel_tensor 
             if (!cell.v[k] && group->cells) return head_bad_shape(p->head, shape[group->part[k].output]);
         }
         for (; cell.i < group->cells && !err; cell.i++) {
-            err = head_read_cell(p, &l, g, &cell, list);
+            err = read_cell(p, &l, g, &cell, list);
             for (int k = 0; k < group->n_parts; k++) cell.v[k] += group->part[k].cell_step;
         }
     }
@@ -86,7 +96,7 @@ enum reel_err head_decode_picked(const struct head_params *p, const struct head_
             cell.v[k] = row, cell.step[k] = 1;
             row += l->group[g].part[k].channels;
         }
-        err = head_read_cell(p, l, (int)g, &cell, list);
+        err = read_cell(p, l, (int)g, &cell, list);
     }
     free(order);
     return err;

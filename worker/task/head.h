@@ -14,6 +14,7 @@
 struct head_box {
     float x1, y1, x2, y2, score;
     int32_t class_id;
+    int64_t cell; // that it was read from
     int n_points;
     struct {
         float x, y, score;

@@ -379,6 +379,43 @@ static void jsonl_masks(void)
     lab_fini(&l);
 }
 
+// Objects whose mask has no pixel, some, some at the picture's right edge, and none beside the 255th.
+static void jsonl_masks_of_objects(void)
+{
+    struct lab l;
+    lab_init(&l, REEL_OUTPUT_JSONL, "a.jsonl");
+    l.masked = true;
+    struct reel_media media = lab_media(4, 3, LAB_YUV420);
+    struct {
+        struct reel_results head;
+        struct reel_object object[3];
+    } r = {{.task = REEL_TASK_DETECT, .count = 3, .bytes = sizeof r.object}, {{0}}};
+    for (int i = 0; i < 3; i++) r.object[i] = (struct reel_object){.x = (float)i, .w = 2, .h = 3, .score = 0.5f};
+    CHECK_INT(lab_prove(&l, REEL_TASK_DETECT, &media, 1, sizeof r), REEL_OK);
+    CHECK_INT(l.proven.out.format.layout, REEL_PIX_GRAY);
+    CHECK_INT(lab_open(&l, 0), REEL_OK);
+    uint8_t *plane = reel_ring_plane(&l.out, 0, 0);
+    static const uint8_t rows[3][4] = {{0, 0, 2, 3}, {0, 2, 2, 0}, {0, 0, 0, 3}};
+    for (int y = 0; y < 3; y++) memcpy(plane + (size_t)y * l.out.geometry.plane_stride[0], rows[y], 4);
+    memcpy(reel_ring_aux(&l.out, 0), &r, sizeof r);
+    reel_ring_publish(&l.in, 0, 0, 0, 0);
+    reel_ring_publish(&l.out, 0, 0, 0, sizeof r);
+    struct reel_rec_frame rec = {0, l.open.epoch, 0, 0, 0, 0, 0, 0};
+    struct reel_rec_committed committed;
+    CHECK_INT(lane_frame(l.lane, &rec), REEL_OK);
+    CHECK_INT(lane_step(l.lane, &committed), REEL_OK);
+    l.next = 1;
+    CHECK_INT(lab_commit(&l), REEL_OK);
+    struct reel_rec_muxed muxed;
+    CHECK_INT(lab_join(&l, &muxed), REEL_OK);
+    char *text = slurp(l.output);
+    CHECK_HAS(text, "\"box\":[0.0,0.0,2.0,3.0],\"pixels\":0,\"rle\":{\"size\":[3,4],\"counts\":[12]}}");
+    CHECK_HAS(text, "\"pixels\":3,\"rle\":{\"size\":[3,4],\"counts\":[4,1,1,2,4]}}");
+    CHECK_HAS(text, "\"pixels\":2,\"rle\":{\"size\":[3,4],\"counts\":[9,1,1,1]}}");
+    free(text);
+    lab_fini(&l);
+}
+
 // Boxes on a video: drawn frames are copies, those without objects are not.
 static void boxes_on_video(void)
 {
@@ -628,5 +665,5 @@ CHECK_MAIN({"frames_between", frames_between}, {"frames_between_unsaid", frames_
            {"post_filter", post_filter}, {"keeping_filter", keeping_filter}, {"given_up", given_up},
            {"unwritable_folder", unwritable_folder}, {"disk_full", disk_full}, {"jsonl_objects", jsonl_objects},
            {"jsonl_classes_and_labels", jsonl_classes_and_labels}, {"jsonl_tensors", jsonl_tensors},
-           {"jsonl_masks", jsonl_masks}, {"boxes_on_video", boxes_on_video}, {"drawn_late", drawn_late},
-           {"images", images})
+           {"jsonl_masks", jsonl_masks}, {"jsonl_masks_of_objects", jsonl_masks_of_objects},
+           {"boxes_on_video", boxes_on_video}, {"drawn_late", drawn_late}, {"images", images})

@@ -195,6 +195,8 @@ static void check_head(struct fake f, int n_out, const char *const *meta, enum m
     f.in[0] = IO("images", 4, 1, 3, 640, 640);
     if (meta) f.facts.meta = meta_of_test, f.facts.user = meta;
     CHECK_INT(guess_fake(&f, 1, n_out, &m, text, sizeof text), REEL_OK);
+    CHECK_INT(m.mask_weights, n_out == 2 && f.out[1].shape.ndim == 4 ? 32 : 0);
+    CHECK_INT(m.mask_output, m.mask_weights ? 1 : 0);
     CHECK_MSG(m.head == head && m.classes == classes && m.points == points, "%s, %d classes, %d points: %s",
               f.out[0].name, m.classes, m.points, text);
 }
