@@ -63,7 +63,7 @@ enum reel_err lane_open(const struct lane_params *params, struct lane **out_lane
         if (err) encode_close(&encoder);
     }
     if (!err) {
-        struct sink_params sink = {&l->plan, open->segment, encoder, l->live};
+        struct sink_params sink = {&l->plan, open->segment, encoder, l->live, l->row};
         if (l->live) live_begin(l->live);
         err = sink_open(&sink, &l->sink);
     }

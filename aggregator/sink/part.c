@@ -7,6 +7,7 @@
 
 #include "aggregator/sink/sink.h"
 #include "common/life.h"
+#include "common/stat.h"
 
 struct part {
     struct sink base;
@@ -15,6 +16,7 @@ struct part {
     AVPacket *packet;
     const struct reel_media *media;
     uint32_t sent, received;
+    struct reel_stat_row *row;
 };
 
 static void part_close(struct part *p)
@@ -33,7 +35,8 @@ static enum reel_err part_open(const struct sink_params *params, struct sink **o
         encode_close(&encoder);
         return reel_fail(REEL_ERR_NOMEM, "could not open a part: out of memory");
     }
-    *p = (struct part){{&sink_video}, params->encoder, NULL, av_packet_alloc(), &params->plan->media, 0, 0};
+    *p =
+        (struct part){{&sink_video}, params->encoder, NULL, av_packet_alloc(), &params->plan->media, 0, 0, params->row};
     char path[REEL_PATH_BYTES];
     enum reel_err err = p->packet ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not open a part: out of memory");
     if (!err) err = reel_pack_create(reel_part_path(&params->plan->job, params->segment, path), &p->writer);
@@ -80,6 +83,7 @@ static enum reel_err put_packet(struct part *p, const AVPacket *pkt)
     enum reel_err err = p->received ? REEL_OK : put_stream(p);
     if (!err) err = reel_pack_put_packet(p->writer, &out);
     if (!err) p->received++;
+    reel_stat_add(&p->row->progress, 1); // a flush may take long: dozens of pictures wait in an encoder
     return err;
 }
 

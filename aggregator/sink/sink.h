@@ -20,8 +20,9 @@ struct sink;
 struct sink_params {
     const struct plan *plan; // borrowed until finish or abandon
     uint32_t segment;
-    struct encoder *encoder; // VIDEO, STREAM, IMAGES: consumed in any case
-    struct live *live;       // of a live job, borrowed; else NULL
+    struct encoder *encoder;   // VIDEO, STREAM, IMAGES: consumed in any case
+    struct live *live;         // of a live job, borrowed; else NULL
+    struct reel_stat_row *row; // where packets of a flush count as progress, borrowed
 };
 
 // One frame. Pictures may come later than their FRAME (filters); each has its

@@ -113,4 +113,15 @@ poison() {
     else ok poison_fail; fi
 }
 poison
+
+# Sixty pictures wait in the encoder until the end of the segment: their packets are progress, however long
+# all of them take.
+clip "$work/long.mkv" 2.4 -vf scale=640:480,noise=alls=40:allf=t -c:v libx264 -preset ultrafast -g 60 -pix_fmt yuv420p
+rc=0
+reel "$work/long.mkv" -o "$work/flushed.mkv" -y --hang_seconds 1 --encoder_opts preset=slow:rc-lookahead=60:b_strategy=0:bf=0:crf=10 || rc=$?
+if ((rc)); then not_ok long_flush "exit code $rc: $(cat "$work/err")"
+elif grep -q "no progress" "$work/err"; then not_ok long_flush "$(cat "$work/err")"
+elif [[ $(frames "$work/flushed.mkv") != 60 ]]; then not_ok long_flush "$(frames "$work/flushed.mkv") frames of 60"
+else ok long_flush; fi
+
 finish
