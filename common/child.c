@@ -63,6 +63,17 @@ static enum reel_err map_rings(struct reel_child *c, char *fds, uint64_t in_byte
     return REEL_OK;
 }
 
+static enum reel_err take_pictures(struct reel_child *c, const char *fds)
+{
+    if (!strcmp(fds, "-")) return REEL_OK;
+    char *end = (char *)fds;
+    for (const char *p = fds; *p && c->n_pictures < REEL_MAX_PICTURES; p = *end == ',' ? end + 1 : end) {
+        c->picture_fds[c->n_pictures++] = (int)strtol(p, &end, 10);
+        if (end == p) break;
+    }
+    return *end ? reel_fail(REEL_ERR_PROTO, "could not take the pictures: bad list") : REEL_OK;
+}
+
 static enum reel_err attach(char **argv, struct reel_child *c)
 {
     enum reel_err err = reel_life_adopt(atoi(argv[ARG_PARENT]));
@@ -78,6 +89,7 @@ static enum reel_err attach(char **argv, struct reel_child *c)
     c->row = &c->stat->row[row];
     err =
         map_rings(c, argv[ARG_RINGS], strtoull(argv[ARG_IN_BYTES], NULL, 10), strtoull(argv[ARG_OUT_BYTES], NULL, 10));
+    if (!err) err = take_pictures(c, argv[ARG_PICTURES]);
     if (err) return err;
     struct reel_box_fds box;
     if (sscanf(argv[ARG_BOX], "%d,%d,%d", &box.memory, &box.child_bell, &box.hub_bell) != 3)

@@ -8,6 +8,7 @@
 #include "common/bus.h"
 #include "common/job.h"
 #include "common/mem.h"
+#include "common/picture.h"
 #include "common/ring.h"
 #include "common/settings.h"
 #include "common/stat.h"
@@ -32,6 +33,8 @@ struct reel_child_params {
     int collective_fd;                      // of REEL_COLLECTIVE_BYTES, for workers; -1: none
     uint32_t workers;                       // of the run
     int input_fd;                           // a live input that is a pipe, for decoders; -1: none
+    int n_pictures;                         // that the model is given, for workers
+    const int *picture_fds;                 // [n_pictures]
 };
 
 // A device ring of a lane in one direction.
@@ -52,6 +55,8 @@ struct reel_child {
     uint32_t part;     // of the frame in work, for FAILED
     int collective_fd; // a worker's, -1 without
     int input_fd;      // a decoder's, -1 without
+    int n_pictures;    // a worker's
+    int picture_fds[REEL_MAX_PICTURES];
     uint32_t workers;
     uint32_t lanes;
     struct reel_ring *in, *out; // [lanes]

@@ -160,6 +160,10 @@ static const struct opt_def defs[] = {
          "what states are for the first frame: zeros, or the first picture where they are pictures"),
     TEXT("io.constants", 0, io.constants, "", "IN=N,..", 0, "Network input and output",
          "inputs that are one number for all frames"),
+    TEXT("io.pictures", 0, io.pictures, "", "IN=FILE,..", FREE, "Network input and output",
+         "inputs that are a picture of their own, the same for all frames (a style, a background)"),
+    ENUM("io.picture_size", io.picture_size, "auto", "auto,frame,own", 0, "Network input and output",
+         "how large these are: as the frames, or as they are"),
     BOOL("io.residual", 0, io.residual, 0, "Network input and output", "the output is added to the input picture"),
 
     ENUM("detect.head", detect.head, "auto", HEADS, 0, "Detection", "form of the network's outputs"),

@@ -44,6 +44,7 @@ enum set_head {
     SET_HEAD_YOLO_NAS, // boxes, corner form in pixels + scores
     SET_HEAD_LISTS,    // boxes, labels and scores of what was found
 };
+enum set_picture_size { SET_PICTURE_SIZE_AUTO, SET_PICTURE_SIZE_FRAME, SET_PICTURE_SIZE_OWN };
 enum set_picture { SET_PICTURE_OVERLAY, SET_PICTURE_MASK };
 enum set_split { SET_SPLIT_OFF, SET_SPLIT_SPATIAL };
 enum set_poison { SET_POISON_REPEAT, SET_POISON_PASSTHROUGH, SET_POISON_FAIL };
@@ -114,9 +115,11 @@ struct reel_settings {
         struct opt_floats out_mean, out_std;
         char input[SET_WORD], output[SET_WORD]; // names, when there are several
         char state[SET_TEXT], constants[SET_TEXT];
-        char time[SET_WORD]; // of the input that takes the time between two frames
-        int state_begin;     // enum set_begin
-        bool residual;       // the output is added to the (resized) input
+        char pictures[SET_PATH]; // "INPUT=FILE,..." (picture.h)
+        int picture_size;        // enum set_picture_size
+        char time[SET_WORD];     // of the input that takes the time between two frames
+        int state_begin;         // enum set_begin
+        bool residual;           // the output is added to the (resized) input
     } io;
 
     struct {

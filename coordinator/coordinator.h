@@ -21,6 +21,7 @@
 #include "coordinator/ledger.h"
 #include "coordinator/memory.h"
 #include "coordinator/metrics/metrics.h"
+#include "coordinator/pictures.h"
 #include "coordinator/plan.h"
 #include "coordinator/poison.h"
 #include "coordinator/rings.h"
@@ -152,8 +153,9 @@ struct run {
     char *config_text;   // what output bytes depend on
     double only_seconds; // --verify: so much of each input; 0: all
     int settings_fd, jobs_fd, stat_fd;
-    int input_fd;      // a live input that is a pipe; -1
-    int collective_fd; // through which workers share what they read; -1: each reads alone
+    int input_fd;             // a live input that is a pipe; -1
+    int collective_fd;        // through which workers share what they read; -1: each reads alone
+    struct pictures pictures; // that the model is given beside the frames
     struct reel_stat_page *stat;
     struct reel_bus *bus;
     struct supervise sup;

@@ -398,7 +398,7 @@ static enum reel_err publish_settings(struct run *run)
 {
     const struct opt_table *table = reel_settings_table();
     char *text = opt_dump(table, &run->settings, false);
-    run->config_text = opt_dump(table, &run->settings, true);
+    run->config_text = pictures_add_text(&run->pictures, opt_dump(table, &run->settings, true));
     if (!text || !run->config_text) {
         free(text);
         return reel_fail(REEL_ERR_NOMEM, "could not hand down the configuration: out of memory");
@@ -442,6 +442,7 @@ static enum reel_err setup(struct run *run)
 {
     raise_file_limit();
     enum reel_err err = memory_limits(run->settings.memory, &run->memory);
+    if (!err) err = pictures_open(&run->settings, &run->pictures);
     if (!err) err = publish_settings(run);
     if (!err) err = reel_jobs_publish(run->inputs.jobs, run->inputs.n, &run->jobs_fd);
     if (!err) err = reel_stat_create(&run->stat_fd, &run->stat);
@@ -462,6 +463,8 @@ static enum reel_err setup(struct run *run)
                                        .input_fd = run->input_fd,
                                        .collective_fd = run->collective_fd,
                                        .workers = run->workers,
+                                       .n_pictures = run->pictures.n,
+                                       .picture_fds = run->pictures.fd,
                                        .in_ring_bytes = run->ring_bytes,
                                        .out_ring_bytes = run->ring_bytes,
                                        .in_ring_fds = run->in_fds,
@@ -602,6 +605,7 @@ int run_all(struct run *run)
     flow_fini(run);
     if (run->input_fd >= 0) close(run->input_fd);
     reel_bus_close(&run->bus);
+    pictures_close(&run->pictures);
     free(run->config_text);
     return code;
 }

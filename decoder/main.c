@@ -2,7 +2,8 @@
 //
 // The decoder process: scans inputs for the plan, decodes segments into the
 // input rings. Started by the coordinator, one or more per run; it holds no
-// state that cannot be made again from the input file.
+// state that cannot be made again from the input file. `decoder --picture` is one that
+// decodes a picture for the model, and ends (picture.h).
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "decoder/decoder.h"
 #include "decoder/live.h"
 #include "decoder/nvdec.h"
+#include "decoder/picture.h"
 
 // DECODED of small pictures goes out in groups no closer than this.
 #define TELL_US 250
@@ -57,6 +59,7 @@ static enum reel_err serve(struct decoder *d)
 int main(int argc, char **argv)
 {
     struct decoder d = {0};
+    if (picture_is_asked(argc, argv)) return picture_main(argc, argv);
     if (reel_child_open(argc, argv, &d.child)) return 1;
 
     char build[256];

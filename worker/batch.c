@@ -12,6 +12,7 @@
 
 #include "common/life.h"
 #include "common/log.h"
+#include "worker/picture_set.h"
 #include "worker/worker.h"
 
 static int at_once(const struct worker *w, const struct task *task)
@@ -220,6 +221,7 @@ static enum reel_err run_here(struct worker *w, const struct reel_rec_work *work
     struct worker_lane *l = &w->lanes[work->lane];
     enum reel_err err = begin_round(w, work);
     if (!err) err = find_states(w, &l->task, engine);
+    if (w->has_model) engine_give(engine, l->task.pictures ? l->task.pictures->given : NULL, w->model.input.n_given);
     if (!err) err = l->task.ops->run(&l->task, engine, frame);
     if (!err) publish(w, work, frame);
     return err;

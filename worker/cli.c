@@ -119,8 +119,17 @@ static enum reel_err follow_picture(struct net *net, const struct state_plan *pl
     return REEL_OK;
 }
 
+// Of a picture's shape, NCHW or NHWC; others leave both as they are.
+static void sides_of(const struct reel_shape *s, int64_t *h, int64_t *w)
+{
+    if (s->ndim != 3 && s->ndim != 4) return;
+    const int64_t *d = s->dim + s->ndim - 3;
+    const bool last = d[2] <= 4 && d[0] > 4;
+    *h = d[last ? 0 : 1], *w = d[last ? 1 : 2];
+}
+
 // One shape for each input, or for each but the states: as given, else what the file
-// fixes and defaults.
+// fixes and, for pictures, the size of the one that was given before, or the default.
 static enum reel_err choose_shapes(struct net *net, const struct state_plan *plan, const char *given,
                                    struct reel_shape *shapes)
 {
@@ -135,6 +144,7 @@ static enum reel_err choose_shapes(struct net *net, const struct state_plan *pla
             size_t len = strcspn(p, ",");
             enum reel_err err = parse_shape(p, len, &shapes[i]);
             if (err) return err;
+            sides_of(&shapes[i], &h, &w);
             p += len + (p[len] == ',');
             continue;
         }

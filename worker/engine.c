@@ -60,6 +60,7 @@ enum reel_err engine_create(struct engines *e, const struct model *model, int w,
     g->serial = ++e->serials;
     g->picture = model->input.index;
     g->time = model->input.time_input;
+    g->pictures = model->input.n_given;
     g->n_out = e->facts.n_out;
     g->plan = &e->plan;
     struct reel_shape shapes[ENGINE_MAX_INPUTS], *shape = &shapes[g->picture];
@@ -109,9 +110,14 @@ float *engine_time(struct engine *g, int64_t *out_count)
     return g->time_input.data;
 }
 
+void engine_give(struct engine *g, const struct engine_given *given, int n)
+{
+    g->given = given, g->n_given = n;
+}
+
 // Rounds to nearest and keeps integers inside their type: converting floats
 // outside of it is undefined.
-static const struct reel_tensor *convert_input(const struct reel_tensor *input, struct reel_tensor *native)
+const struct reel_tensor *engine_as_input(const struct reel_tensor *input, struct reel_tensor *native)
 {
     const float *s = input->data;
     int64_t n = reel_tensor_count(input);
@@ -134,9 +140,13 @@ enum reel_err engine_run(struct engine *g, int64_t *run_us)
     }
     drop_outputs(g);
     const struct reel_tensor *in[ENGINE_MAX_INPUTS] = {0};
-    in[g->picture] = convert_input(&g->input, &g->native);
-    if (g->time >= 0) in[g->time] = convert_input(&g->time_input, &g->time_native);
-    enum reel_err err = engine_put_states(g, in);
+    in[g->picture] = engine_as_input(&g->input, &g->native);
+    if (g->time >= 0) in[g->time] = engine_as_input(&g->time_input, &g->time_native);
+    enum reel_err err = g->n_given == g->pictures
+                            ? REEL_OK
+                            : reel_fail(REEL_ERR_FAULT, "could not run the network: its pictures are not there");
+    for (int i = 0; i < g->n_given; i++) in[g->given[i].index] = &g->given[i].tensor;
+    if (!err) err = engine_put_states(g, in);
     if (!err) err = net_run(g->net, in, g->raw, true);
     if (!err) err = engine_take_states(g, in);
     for (int i = 0; i < g->n_out && !err; i++) {

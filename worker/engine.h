@@ -23,6 +23,14 @@ struct engine_params {
     const void *bytes; // of the file, when it was read already (borrowed until engines_close()), or NULL
     size_t n_bytes;
     const struct reel_settings *settings; // what inputs mean (borrowed until engines_close()), or NULL
+    int n_pictures;
+    const struct model_picture *pictures; // of io.pictures (borrowed until engines_close())
+};
+
+// An input that is the same for each frame.
+struct engine_given {
+    int index;                 // of the network's input
+    struct reel_tensor tensor; // of its type and shape
 };
 
 // Opens the model once. Errors: as net_open().
@@ -33,8 +41,12 @@ const struct model_facts *engines_facts(const struct engines *engines);
 // Output shapes for a picture of w x h.
 enum reel_err engines_infer(struct engines *engines, const struct model *model, int w, int h,
                             struct reel_shape *out_shapes);
+// Of pictures of io.pictures whose size nothing tells: whether the network takes each as
+// large as the frames alone, or at a size of its own. w, h: as for engines_infer(). Errors:
+// UNSUPPORTED: it takes one neither way.
+enum reel_err engines_settle_pictures(struct engines *engines, struct model *model, int w, int h);
 // net_reach().
-struct field_reach engines_reach(struct engines *engines, bool of_bits);
+struct field_reach engines_reach(struct engines *engines, const struct model *model, bool of_bits);
 // net_bands(), and how rows are exchanged then (borrowed as long as engines).
 const struct bands_need *engines_bands(struct engines *engines);
 void engines_exchange_by(struct engines *engines, const struct backend_exchange *exchange);
@@ -64,6 +76,11 @@ float *engine_input(struct engine *engine);
 // The input that takes the time between two frames, likewise: one number or more,
 // all the same; NULL without one.
 float *engine_time(struct engine *engine, int64_t *out_count);
+// What the next runs are given beside it. Borrows given.
+void engine_give(struct engine *engine, const struct engine_given *given, int n);
+// Values (float32) as an input takes them: converted into native, rounded and kept inside
+// its type, or as they are where that holds nothing.
+const struct reel_tensor *engine_as_input(const struct reel_tensor *values, struct reel_tensor *native);
 // Runs; adds the time to *run_us. A network with states reads and leaves them where
 // engine_use_states() said last.
 enum reel_err engine_run(struct engine *engine, int64_t *run_us);
@@ -84,8 +101,8 @@ void engine_use_states(struct engine *engine, struct engine_states *states, int 
 // ---- device memory -----------------------------------------------------------
 
 // Whether frames can be fed and read in device memory: the backend has it, the
-// picture is the only input but for states and the time between two frames, of
-// floats, and all output shapes are known. A state must come out in the layout in
+// picture is the only input but for states, pictures that are given and the time
+// between two frames, of floats, and all output shapes are known. A state must come out in the layout in
 // which it goes in.
 bool engine_has_device(struct engine *engine);
 // A number that no other engine of this process has had.
@@ -94,6 +111,8 @@ unsigned engine_caps(const struct engine *engine);
 enum reel_err engine_device_input(struct engine *engine, struct backend_device_tensor *out);
 // The input that takes the time between two frames; false: there is none.
 bool engine_device_time(struct engine *engine, struct backend_device_tensor *out);
+// An input that a picture is given to.
+enum reel_err engine_device_given(struct engine *engine, int index, struct backend_device_tensor *out);
 enum reel_err engine_device_output(struct engine *engine, int i, struct backend_device_tensor *out);
 // Of state i of the network: where it goes in, and where it comes out (or the
 // picture that it is made of).

@@ -49,7 +49,7 @@ static bool is_float(const struct backend_device_tensor *t)
 
 bool engine_has_device(struct engine *g)
 {
-    const int n_in = 1 + g->plan->n + (g->time >= 0);
+    const int n_in = 1 + g->plan->n + g->pictures + (g->time >= 0);
     if (!(engine_caps(g) & BACKEND_DEVICE_MEMORY) || net_input_count(g->net) != n_in || !keeps_states(g)) return false;
     struct backend_device_tensor t;
     if (engine_device_input(g, &t) || !is_float(&t)) return false;
@@ -57,6 +57,11 @@ bool engine_has_device(struct engine *g)
     for (int i = 0; i < g->n_out; i++)
         if (reel_shape_count(&net_output(g->net, i)->shape) < 0 || engine_device_output(g, i, &t)) return false;
     return true;
+}
+
+enum reel_err engine_device_given(struct engine *g, int index, struct backend_device_tensor *out)
+{
+    return net_backend(g->net)->device_input(net_program(g->net), index, out);
 }
 
 bool engine_device_time(struct engine *g, struct backend_device_tensor *out)

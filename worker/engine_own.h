@@ -13,7 +13,7 @@
 // Prepared sizes held at once: inputs of a run rarely mix more, and each holds
 // its own weights.
 #define ENGINES_MOST 3
-#define ENGINE_MAX_INPUTS (GRAPH_MAX_STATES + 1)
+#define ENGINE_MAX_INPUTS (GRAPH_MAX_STATES + MODEL_MAX_INPUTS)
 
 struct engine {
     struct net *net;         // NULL: a backend without a model
@@ -31,6 +31,9 @@ struct engine {
     const struct state_plan *plan;
     struct engine_states *states; // of the next run, borrowed
     int set;
+    int pictures; // that it must be given
+    const struct engine_given *given;
+    int n_given;
 };
 
 struct engines {

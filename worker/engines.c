@@ -35,6 +35,8 @@ static enum reel_err gather_facts(struct engines *e)
                                     .path = e->path,
                                     .states = &e->plan,
                                     .size_multiple = net_size_multiple(e->first),
+                                    .n_pictures = e->params.n_pictures,
+                                    .pictures = e->params.pictures,
                                     .meta = meta_of,
                                     .user = e->first};
     return REEL_OK;
@@ -109,10 +111,50 @@ enum reel_err engines_infer(struct engines *e, const struct model *model, int w,
     return err ? err : net_infer_shapes(e->first, in, out_shapes);
 }
 
-// What a state holds of a pixel was spread by every frame before: no field bounds it.
-struct field_reach engines_reach(struct engines *e, bool of_bits)
+// A size for a picture that the frames do not have.
+static void other_size(struct model_given *g, int multiple, int w, int h)
 {
-    if (e->plan.n) return (struct field_reach){.h = -1, .w = -1, .step = 1};
+    if (g->width != w || g->height != h) return;
+    g->width += multiple, g->height += multiple;
+}
+
+static enum reel_err settle_picture(struct engines *e, struct model *model, int k, int w, int h)
+{
+    struct reel_shape as_frame[MODEL_MAX_OUTPUTS], own[MODEL_MAX_OUTPUTS];
+    struct model_given *g = &model->input.given[k], was = *g;
+    const bool fits = !engines_infer(e, model, w, h, as_frame);
+    g->as_frame = false;
+    other_size(g, model->input.size_multiple, w, h);
+    const enum reel_err err = engines_infer(e, model, w, h, own);
+    *g = was;
+    bool same = !err;
+    for (int i = 0; i < e->facts.n_out && same && fits; i++) same = reel_shape_equal(&as_frame[i], &own[i]);
+    if (!fits && err)
+        return reel_fail(
+            REEL_ERR_UNSUPPORTED,
+            "could not give picture \"%s\" to input \"%s\" of model \"%s\", neither as large as the frames "
+            "nor as it is: %s",
+            e->facts.pictures[g->picture].path, e->facts.pictures[g->picture].input, e->path, reel_fail_text());
+    g->as_frame = !same;
+    g->sure = true;
+    return REEL_OK;
+}
+
+enum reel_err engines_settle_pictures(struct engines *e, struct model *model, int w, int h)
+{
+    enum reel_err err = REEL_OK;
+    for (int k = 0; k < model->input.n_given && !err; k++)
+        if (!model->input.given[k].sure) err = settle_picture(e, model, k, w, h);
+    return err;
+}
+
+// What a state holds of a pixel was spread by every frame before: no field bounds it.
+// Nor is a picture of another size a place of the frame.
+struct field_reach engines_reach(struct engines *e, const struct model *model, bool of_bits)
+{
+    bool apart = e->plan.n > 0;
+    for (int k = 0; k < model->input.n_given; k++) apart |= !model->input.given[k].as_frame;
+    if (apart) return (struct field_reach){.h = -1, .w = -1, .step = 1};
     return net_reach(e->first, of_bits);
 }
 
@@ -121,6 +163,7 @@ const struct bands_need *engines_bands(struct engines *e)
     if (!e->bands_known) net_bands(e->first, &e->bands);
     e->bands_known = true;
     if (e->plan.n) e->bands = (struct bands_need){.why = "it carries a state"};
+    if (e->params.n_pictures) e->bands = (struct bands_need){.why = "it is given pictures beside the frames"};
     return &e->bands;
 }
 

@@ -9,6 +9,7 @@
 #include "common/child_rings.h"
 #include "common/life.h"
 #include "common/log.h"
+#include "worker/pictures.h"
 #include "worker/tiling.h"
 #include "worker/worker.h"
 
@@ -24,16 +25,16 @@ static void settle_tiles(struct worker *w, struct view_params *p, bool exchange)
     bool may = !strcmp(w->child.settings.tile, "auto") && w->model.input.planes < MODEL_PLANES;
     if (w->model.output.levels) return; // nor are its values those of a tile
     if (p->fit == MODEL_TILES)
-        tiling_reach(p, engines_reach(w->engines, false));
+        tiling_reach(p, engines_reach(w->engines, &w->model, false));
     else if (dynamic && w->model.task == REEL_TASK_IMAGE && ((large && may) || p->parts > 1))
-        tiling_choose(p, engines_reach(w->engines, false), engines_reach(w->engines, true), may);
+        tiling_choose(p, engines_reach(w->engines, &w->model, false), engines_reach(w->engines, &w->model, true), may);
     // Of frames that go through whole otherwise, so that the bytes are the same.
     if (!exchange || !w->team || !dynamic || w->model.task != REEL_TASK_IMAGE || p->fit != MODEL_WHOLE) return;
     const struct bands_need *need = engines_bands(w->engines);
     if (parts < 2 || p->parts > 1 || p->tile_pixels) return;
     if (!need->fit)
         reel_debug("intake", "no bands that exchange rows: %s", need->why);
-    else if (!tiling_exchange(p, parts, engines_reach(w->engines, true), need))
+    else if (!tiling_exchange(p, parts, engines_reach(w->engines, &w->model, true), need))
         reel_debug("intake", "no bands that exchange rows: they would be too small");
 }
 
@@ -98,6 +99,7 @@ static void fini_task(struct worker *w, struct task *task)
     if (task->ops && task->ops->close) task->ops->close(task);
     task_free_scratch(task);
     engine_states_destroy(&task->states);
+    pictures_give_back(&task->pictures);
     *task = (struct task){0};
 }
 
@@ -283,6 +285,7 @@ static enum reel_err open_lane(struct worker *w, const struct reel_rec_open *rec
     if (err) return err;
     l->task.out = rec->out;
     l->task.out_colour = rec->out_colour;
+    if ((err = pictures_take(w->pictures, &l->task, &l->task.pictures))) return err;
     if (l->task.ops->open && (err = l->task.ops->open(&l->task))) return err;
     l->rec = *rec;
     l->open = true;

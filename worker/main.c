@@ -109,6 +109,12 @@ static enum reel_err say_hello(struct worker *w)
 
 // ---- the model ----------------------------------------------------------------
 
+static void add_line(char *text, size_t bytes, const char *line)
+{
+    const size_t at = strlen(text);
+    if (*line && at + 2 < bytes) snprintf(text + at, bytes - at, "\n%s", line);
+}
+
 static enum reel_err guess_model(struct worker *w, char *text, size_t text_bytes)
 {
     const struct model_facts *facts = engines_facts(w->engines);
@@ -117,13 +123,18 @@ static enum reel_err guess_model(struct worker *w, char *text, size_t text_bytes
     int width = 0, height = 0;
     model_trial_size(&w->model, &w->child.settings, &width, &height);
     struct reel_shape shapes[MODEL_MAX_OUTPUTS];
-    if ((err = engines_infer(w->engines, &w->model, width, height, shapes))) return err;
+    if ((err = engines_settle_pictures(w->engines, &w->model, width, height))) return err;
+    if ((err = engines_infer(w->engines, &w->model, width, height, shapes)))
+        return w->model.input.n_given
+                   ? reel_fail(err, "%s\nhow large pictures are given: io.picture_size", reel_fail_text())
+                   : err;
     if ((err = model_guess_output(facts, &w->child.settings, shapes, width, height, &w->model))) return err;
     model_describe(&w->model, shapes, width, height, text, text_bytes);
-    const size_t at = strlen(text);
-    if (at + 2 > text_bytes) return REEL_OK;
-    state_describe(facts->states, facts->in, facts->out, text + at + 1, text_bytes - at - 1);
-    if (text[at + 1]) text[at] = '\n';
+    char line[REEL_TEXT_BYTES];
+    state_describe(facts->states, facts->in, facts->out, line, sizeof line);
+    add_line(text, text_bytes, line);
+    model_describe_given(&w->model, facts, line, sizeof line);
+    add_line(text, text_bytes, line);
     return REEL_OK;
 }
 
@@ -211,6 +222,8 @@ static enum reel_err load_model(struct worker *w)
     struct gpu_pins *pins = NULL;
     enum reel_err err = *w->child.settings.plans ? gpu_pins_read(w->child.settings.plans, &pins) : REEL_OK;
     gpu_pins_destroy(&pins);
+    if (!err) err = pictures_open(&w->child, &w->pictures);
+    pictures_tell(w->pictures, &p);
     if (!err) err = engines_open(&p, &w->engines);
     if (err) return err;
     w->has_model = engines_facts(w->engines) != NULL;
@@ -231,6 +244,8 @@ static enum reel_err load_model(struct worker *w)
     } else if (w->child.settings.rate) {
         return reel_fail(REEL_ERR_CONFIG, "could not use --rate %d: without a model nothing is made between frames",
                          w->child.settings.rate);
+    } else if (w->pictures) {
+        return reel_fail(REEL_ERR_CONFIG, "could not use io.pictures: without a model nothing takes them");
     } else {
         snprintf(rec.text, sizeof rec.text, "no model: each frame takes %g ms and is passed on with a stamp",
                  w->params.sim_ms);
@@ -324,6 +339,7 @@ static int run_child(int argc, char **argv)
     if (w->lanes) intake_close_all(w);
     device_destroy(&w->device);
     engines_close(&w->engines);
+    pictures_close(&w->pictures);
     team_destroy(&w->team);
     collective_close(&w->together);
     free(w->model_bytes);

@@ -143,6 +143,7 @@ static bool join_two(const struct net_io *in, int n, const struct reel_settings 
     *out = (struct model_join){0};
     for (int i = 0; i < n; i++) {
         const int axis = frame_axis(&in[i]);
+        if (reel_pictures_name(s->io.pictures, in[i].name)) continue;
         if (axis >= 0 && out->n < 2)
             out->axis = axis, out->which[out->n++] = i;
         else if (is_time(&in[i], s))
@@ -155,17 +156,27 @@ static bool join_two(const struct net_io *in, int n, const struct reel_settings 
     return are_alike(a, b) && (times || s->io.frames == 2 || (!s->io.frames && names_follow(a->name, b->name)));
 }
 
+static bool join_odd(const struct net_io *in, int n, const struct reel_settings *s, struct model_join *out)
+{
+    *out = (struct model_join){.axis = -1};
+    for (int i = 0; i < n; i++) {
+        if (reel_pictures_name(s->io.pictures, in[i].name)) continue;
+        if (!out->n) out->axis = frame_axis(&in[i]);
+        if (out->n == MOST_FRAMES || !are_alike(&in[i], &in[out->n ? out->which[0] : i])) return false;
+        out->which[out->n++] = i;
+    }
+    return out->n >= 3 && out->n % 2 == 1 && out->axis >= 0;
+}
+
 bool model_frames_join(const struct net_io *in, int n, const struct reel_settings *s, struct model_join *out)
 {
-    if (n == 2 || (n == 3 && (is_time(&in[0], s) || is_time(&in[1], s) || is_time(&in[2], s))))
-        return join_two(in, n, s, out);
-    *out = (struct model_join){.n = n, .axis = n ? frame_axis(in) : -1};
-    if (n < 3 || n % 2 == 0 || n > MOST_FRAMES || out->axis < 0) return false;
+    int frames = 0, times = 0;
     for (int i = 0; i < n; i++) {
-        if (!are_alike(&in[i], in)) return false;
-        out->which[i] = i;
+        const bool given = reel_pictures_name(s->io.pictures, in[i].name);
+        frames += !given;
+        times += !given && is_time(&in[i], s);
     }
-    return true;
+    return frames == 2 || (frames == 3 && times) ? join_two(in, n, s, out) : join_odd(in, n, s, out);
 }
 
 // The node that gives each frame to its input of the file again, which
@@ -194,6 +205,10 @@ static enum reel_err no_picture(const struct model_facts *f, const char *wanted)
                          "could not use io.input \"%s\": it is one of the frames that model \"%s\" sees together\n"
                          "leave io.input out: all of them are given to it",
                          wanted, file_of(f));
+    for (int i = 0; i < f->n_in && !*wanted; i++)
+        if (is_picture(&f->in[i]) && model_picture_for(f, f->in[i].name) >= 0)
+            return reel_fail(REEL_ERR_CONFIG, "could not use model \"%s\": io.pictures leaves no input for the frames",
+                             file_of(f));
     if (*wanted)
         return reel_fail(REEL_ERR_CONFIG, "could not use model \"%s\": it has no input \"%s\"", file_of(f), wanted);
     return reel_fail(REEL_ERR_UNSUPPORTED,
@@ -214,21 +229,35 @@ static enum reel_err needs_more(const struct model_facts *f, int found, int othe
                          "could not use model \"%s\": it takes two pictures, \"%s\" and \"%s\", and their names do not "
                          "say that one follows the other\n"
                          "does it make frames between two, say io.frames 2; is the second what an output was in the "
-                         "frame before, io.state \"%s=OUTPUT\"; another picture (a style, a background) is not given "
-                         "to a network",
-                         file_of(f), a->name, b->name, b->name);
+                         "frame before, io.state \"%s=OUTPUT\"; is it a picture that you have (a style, a background), "
+                         "io.pictures \"%s=FILE\"",
+                         file_of(f), a->name, b->name, b->name, b->name);
     return reel_fail(REEL_ERR_UNSUPPORTED,
-                     "could not use model \"%s\": it needs a second input \"%s\" of shape %s, and only one "
-                     "picture is given to a network\n"
+                     "could not use model \"%s\": it needs a second input \"%s\" of shape %s, and nothing "
+                     "says what it takes\n"
                      "is it what an output was in the frame before, say io.state \"%s=OUTPUT\"; is it one "
                      "number for all frames, io.constants \"%s=NUMBER\"; is it the time between two frames, io.time "
-                     "\"%s\"",
-                     file_of(f), b->name, reel_shape_text(&b->shape, shape, sizeof shape), b->name, b->name, b->name);
+                     "\"%s\"; is it a picture that you have (a style, a background), io.pictures \"%s=FILE\"",
+                     file_of(f), b->name, reel_shape_text(&b->shape, shape, sizeof shape), b->name, b->name, b->name,
+                     b->name);
 }
 
 static bool is_state(const struct model_facts *f, int i)
 {
     return state_of_input(f->states, i) >= 0;
+}
+
+static bool is_given(const struct model_facts *f, int i)
+{
+    return model_picture_for(f, f->in[i].name) >= 0;
+}
+
+static enum reel_err no_frames(const struct model_facts *f, int input)
+{
+    return reel_fail(REEL_ERR_CONFIG,
+                     "could not use model \"%s\": input \"%s\" would take the frames, and io.pictures gives it a "
+                     "picture",
+                     file_of(f), f->in[input].name);
 }
 
 // Also the one that takes the time between two frames; it has a meaning with these alone.
@@ -238,11 +267,14 @@ static enum reel_err choose_input(const struct model_facts *f, const struct reel
     int found = -1;
     in->time_input = -1;
     for (int i = 0; i < f->n_in && found < 0; i++)
-        if (*wanted ? !strcmp(f->in[i].name, wanted) : is_picture(&f->in[i]) && !is_state(f, i)) found = i;
+        if (*wanted ? !strcmp(f->in[i].name, wanted) : is_picture(&f->in[i]) && !is_state(f, i) && !is_given(f, i))
+            found = i;
     if (found < 0) return no_picture(f, wanted);
+    if (is_given(f, found)) return no_frames(f, found);
     for (int i = 0; i < f->n_in; i++) {
-        if (i == found || is_state(f, i)) continue;
-        if (in->time_input >= 0 || f->n_in != 2 || !is_time(&f->in[i], s)) return needs_more(f, found, i);
+        if (i == found || is_state(f, i) || is_given(f, i)) continue;
+        if (in->time_input >= 0 || f->n_in != 2 + f->n_pictures || !is_time(&f->in[i], s))
+            return needs_more(f, found, i);
         in->time_input = i;
     }
     if (*s->io.time && in->time_input < 0)
@@ -407,11 +439,13 @@ enum reel_err model_guess_input(const struct model_facts *f, const struct reel_s
 {
     *out_model = (struct model){0};
     struct model_input *in = &out_model->input;
-    enum reel_err err = choose_input(f, s, in);
+    enum reel_err err = model_check_given(f);
+    if (!err) err = choose_input(f, s, in);
     if (!err) err = guess_layout(f, s, in);
     if (!err && in->time_input >= 0 && !in->between) err = needs_more(f, in->index, in->time_input);
     if (!err) err = guess_rate(f, s, out_model);
     if (!err) err = guess_size(f, s, in);
+    if (!err) err = model_guess_given(f, s, in);
     if (err) return err;
     in->dtype = f->in[in->index].dtype;
     if (!reel_dtype_is_float(in->dtype) && in->dtype != REEL_U8)
@@ -443,6 +477,7 @@ void model_input_shapes(const struct model *m, const struct model_facts *f, int 
     if (in->nhwc) s.dim[at++] = channels;
     out_shapes[in->index] = s;
     if (in->time_input >= 0) out_shapes[in->time_input] = time_shape(f->in[in->time_input].shape, w, h);
+    for (int i = 0; i < in->n_given; i++) out_shapes[in->given[i].index] = model_given_shape(&in->given[i], w, h);
 }
 
 void model_trial_size(const struct model *m, const struct reel_settings *s, int *out_w, int *out_h)

@@ -15,12 +15,13 @@
 #ifndef REEL_WORKER_MODEL_H
 #define REEL_WORKER_MODEL_H
 
+#include "common/picture.h"
 #include "common/proto.h"
 #include "common/settings.h"
 #include "worker/net.h"
 #include "worker/state.h"
 
-#define MODEL_MAX_INPUTS 2
+#define MODEL_MAX_INPUTS (2 + REEL_MAX_PICTURES)
 #define MODEL_MAX_OUTPUTS 32
 
 // What stands in the channels behind those of two frames, in this order: as RIFE
@@ -68,6 +69,29 @@ enum model_head {
 // Names as in the settings ("ssd", ...).
 const char *model_head_name(enum model_head head);
 
+// A picture that the user gives for an input (io.pictures), as it was decoded.
+struct model_picture {
+    const char *input, *path;
+    int width, height;
+};
+
+// An input that takes such a picture, the same for all frames. How its values are
+// stored: as in model_input.
+struct model_given {
+    int index;   // of the network's input
+    int picture; // of model_facts.pictures
+    bool nhwc, no_batch;
+    int channels; // 3, 1
+    bool bgr;
+    enum reel_dtype dtype;
+    float gain[3], bias[3], fill[3];
+    // Whether it lies where the frame lies: resized to the frame's size, then padded, cut
+    // or laid out as that is. Else it has a size of its own.
+    bool as_frame;
+    bool sure;         // that; else engines_settle_pictures() finds out
+    int width, height; // then: the input's fixed size, or the picture's, to size_multiple
+};
+
 // What is known of a network without running it. Arrays and strings are
 // borrowed.
 struct model_facts {
@@ -79,6 +103,8 @@ struct model_facts {
     const char *path;                // of the file, for messages; or NULL
     const struct state_plan *states; // NULL: none
     int size_multiple;               // input sizes must be a multiple of this; 0 = 1
+    int n_pictures;
+    const struct model_picture *pictures; // [n_pictures] of io.pictures
     // Value of a metadata key or NULL; may be NULL itself.
     const char *(*meta)(const void *user, const char *key);
     const void *user;
@@ -102,6 +128,8 @@ struct model_input {
     float fill[3];          // stored value of letterbox borders
     bool range_255;         // values 0..255 (decides what an image output's range is likely to be)
     enum model_fit fit;
+    int n_given;
+    struct model_given given[REEL_MAX_PICTURES];
 };
 
 struct model_output {
@@ -151,6 +179,24 @@ struct model_join {
 // All of an odd number; or two, alone or with one more that takes the time between
 // them, if their names or `settings` (io.frames 2) say so. False: they are none.
 bool model_frames_join(const struct net_io *in, int n, const struct reel_settings *settings, struct model_join *out);
+// ---- model_given.c ------------------------------------------------------------
+
+// Whether an input of this name takes a picture of its own; index of model_facts.pictures,
+// -1: it does not.
+int model_picture_for(const struct model_facts *facts, const char *input);
+// Whether the model has all inputs that are given pictures. Errors: CONFIG.
+enum reel_err model_check_given(const struct model_facts *facts);
+// Fills input->given but for values, when all else is known of the frames' input. Errors:
+// CONFIG (a shape or size that does not fit), UNSUPPORTED.
+enum reel_err model_guess_given(const struct model_facts *facts, const struct reel_settings *settings,
+                                struct model_input *input);
+// Of a given input, for a picture of w x h on the network's input.
+struct reel_shape model_given_shape(const struct model_given *given, int w, int h);
+// A line for the user, "" where there are none.
+void model_describe_given(const struct model *model, const struct model_facts *facts, char *buf, size_t buf_bytes);
+
+// ---- model.c, model_output.c --------------------------------------------------
+
 // Fills everything about the input but fit. Errors: UNSUPPORTED (no picture
 // input, several inputs), CONFIG.
 enum reel_err model_guess_input(const struct model_facts *facts, const struct reel_settings *settings,

@@ -759,6 +759,17 @@ static enum reel_err by_settings(const struct reel_settings *s, struct values *v
     return err;
 }
 
+static void store_as(const struct values *v, int channels, bool bgr, float gain[3], float bias[3], float fill[3])
+{
+    for (int i = 0; i < 3; i++) { // i: R, G, B
+        int c = channels == 1 ? 0 : bgr ? 2 - i : i;
+        gain[i] = (float)(v->span / v->std[c]);
+        bias[i] = (float)(v->base - v->mean[c] / v->std[c] * v->span);
+        // YOLO's grey, near the middle, disturbs no network much.
+        fill[i] = (float)(114 / 255.0) * gain[i] + bias[i];
+    }
+}
+
 static enum reel_err settle_input(const struct look *l, const struct reel_settings *s, struct values *v)
 {
     struct model_input *in = &l->m->input;
@@ -778,14 +789,29 @@ static enum reel_err settle_input(const struct look *l, const struct reel_settin
     snprintf(l->m->how_input, sizeof l->m->how_input, "%s", stated ? "as stated in the settings (io)" : v->how);
     in->bgr = v->bgr && in->channels == 3;
     in->range_255 = v->span > 2;
-    for (int i = 0; i < 3; i++) { // i: R, G, B
-        int c = in->channels == 1 ? 0 : in->bgr ? 2 - i : i;
-        in->gain[i] = (float)(v->span / v->std[c]);
-        in->bias[i] = (float)(v->base - v->mean[c] / v->std[c] * v->span);
-        // YOLO's grey, near the middle, disturbs no network much.
-        in->fill[i] = (float)(114 / 255.0) * in->gain[i] + in->bias[i];
-    }
+    store_as(v, in->channels, in->bgr, in->gain, in->bias, in->fill);
     return REEL_OK;
+}
+
+// Pictures that are given are stored as the frames are, but where their input's first
+// operator scales 0..255 itself, or is of bytes.
+static enum reel_err settle_given(const struct look *l, const struct reel_settings *s, const struct values *frames)
+{
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < l->m->input.n_given && !err; i++) {
+        struct model_given *g = &l->m->input.given[i];
+        struct model one = *l->m;
+        one.input.index = g->index;
+        const struct look own = {l->f, l->shapes, l->w, l->h, &one};
+        struct values v = *frames;
+        bool stated;
+        if (!by_metadata(l, &v)) by_first_node(&own, &v);
+        as_bytes(&own, &v);
+        err = by_settings(s, &v, &stated);
+        g->bgr = v.bgr && g->channels == 3;
+        store_as(&v, g->channels, g->bgr, g->gain, g->bias, g->fill);
+    }
+    return err;
 }
 
 // The largest value that the graph's last operator is for: 1 or 255; 0 where it
@@ -934,6 +960,7 @@ enum reel_err model_guess_output(const struct model_facts *f, const struct reel_
                         m->input.frames);
     if (!err && m->input.between) err = check_between(&l);
     if (!err) err = settle_input(&l, s, &v);
+    if (!err) err = settle_given(&l, s, &v);
     if (!err) err = settle_output(&l, s, &v);
     if (!err) err = settle_fit(&l, s);
     return err;

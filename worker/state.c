@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/picture.h"
 
 // ---- names ------------------------------------------------------------------
 
@@ -133,9 +134,15 @@ static bool looks_like_picture(const struct net_io *io)
 struct find {
     const struct net_io *in, *out;
     int n_in, n_out;
-    const char *picture; // io.input or ""
+    const struct state_words *words;
     struct state_plan *plan;
 };
+
+// Whether input i has something else to take already.
+static bool is_settled(const struct find *f, int i)
+{
+    return state_of_input(f->plan, i) >= 0 || reel_pictures_name(f->words->pictures, f->in[i].name);
+}
 
 static bool is_taken(const struct find *f, int out)
 {
@@ -159,7 +166,8 @@ static void by_name(struct find *f)
 {
     for (int i = 0; i < f->n_in; i++)
         for (int o = 0; o < f->n_out; o++) {
-            if (is_taken(f, o) || !may_be_equal(&f->in[i], &f->out[o]) || !is_pair(f->in[i].name, f->out[o].name))
+            if (is_taken(f, o) || is_settled(f, i) || !may_be_equal(&f->in[i], &f->out[o]) ||
+                !is_pair(f->in[i].name, f->out[o].name))
                 continue;
             add(f, i, o, false);
             break;
@@ -170,10 +178,10 @@ static void by_name(struct find *f)
 // the first that can.
 static void free_picture(struct find *f)
 {
-    bool any = *f->picture != 0;
+    bool any = *f->words->input != 0;
     for (int k = 0; k < f->plan->n; k++)
-        if (!strcmp(f->in[f->plan->state[k].in].name, f->picture)) drop(f, k--);
-    for (int i = 0; i < f->n_in; i++) any |= state_of_input(f->plan, i) < 0 && looks_like_picture(&f->in[i]);
+        if (!strcmp(f->in[f->plan->state[k].in].name, f->words->input)) drop(f, k--);
+    for (int i = 0; i < f->n_in; i++) any |= !is_settled(f, i) && looks_like_picture(&f->in[i]);
     for (int k = 0; k < f->plan->n && !any; k++)
         if (looks_like_picture(&f->in[f->plan->state[k].in])) {
             drop(f, k);
@@ -184,9 +192,9 @@ static void free_picture(struct find *f)
 static void by_frame_before(struct find *f)
 {
     for (int i = 0; i < f->n_in; i++) {
-        if (state_of_input(f->plan, i) >= 0 || !looks_like_picture(&f->in[i])) continue;
+        if (is_settled(f, i) || !looks_like_picture(&f->in[i])) continue;
         for (int k = 0; k < f->n_in; k++) {
-            if (k == i || state_of_input(f->plan, k) >= 0 || !may_be_equal(&f->in[i], &f->in[k])) continue;
+            if (k == i || is_settled(f, k) || !may_be_equal(&f->in[i], &f->in[k])) continue;
             if (!is_frame_before(f->in[i].name, f->in[k].name)) continue;
             add(f, i, k, true);
             break;
@@ -204,7 +212,7 @@ static bool is_declared_equal(const struct net_io *a, const struct net_io *b)
 static void by_shape(struct find *f)
 {
     for (int i = 0; i < f->n_in; i++) {
-        if (state_of_input(f->plan, i) >= 0 || looks_like_picture(&f->in[i])) continue;
+        if (is_settled(f, i) || looks_like_picture(&f->in[i])) continue;
         for (int o = 0; o < f->n_out; o++) {
             if (is_taken(f, o) || looks_like_picture(&f->out[o]) || !is_declared_equal(&f->in[i], &f->out[o])) continue;
             add(f, i, o, false);
@@ -264,10 +272,11 @@ static bool are_pictures(const struct find *f)
     return all;
 }
 
-enum reel_err state_find(const struct net_io *in, int n_in, const struct net_io *out, int n_out, const char *wanted,
-                         const char *picture, const char *path, struct state_plan *plan)
+enum reel_err state_find(const struct net_io *in, int n_in, const struct net_io *out, int n_out,
+                         const struct state_words *words, const char *path, struct state_plan *plan)
 {
-    struct find f = {in, out, n_in, n_out, picture, plan};
+    struct find f = {in, out, n_in, n_out, words, plan};
+    const char *wanted = words->state;
     plan->n = 0;
     plan->how = "";
     if (!strcmp(wanted, "none")) return REEL_OK;
@@ -394,8 +403,9 @@ enum reel_err state_open(struct net *net, const struct reel_settings *settings, 
         err = net_bind_input(net, p->constant[i].name, p->constant[i].value);
     const int n_in = net_input_count(net), n_out = net_output_count(net);
     if (err || n_in < 1 || n_out < 1) return err;
-    err = state_find(net_input(net, 0), n_in, net_output(net, 0), n_out, settings ? settings->io.state : "",
-                     settings ? settings->io.input : "", path, p);
+    struct state_words words = {"", "", ""};
+    if (settings) words = (struct state_words){settings->io.state, settings->io.input, settings->io.pictures};
+    err = state_find(net_input(net, 0), n_in, net_output(net, 0), n_out, &words, path, p);
     if (!err) net_set_states(net, p->state, p->n);
     return err;
 }

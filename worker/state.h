@@ -45,9 +45,15 @@ int state_of_output(const struct state_plan *plan, int i);
 void state_describe(const struct state_plan *plan, const struct net_io *in, const struct net_io *out, char *buf,
                     size_t bytes);
 
-// Pure, exposed for tests: the states among inputs and outputs, those of the
-// setting `wanted` ("" : guessed), `picture`: io.input or "". Errors: CONFIG.
-enum reel_err state_find(const struct net_io *in, int n_in, const struct net_io *out, int n_out, const char *wanted,
-                         const char *picture, const char *path, struct state_plan *plan);
+// The settings that say something of states; each "" where nothing is said.
+struct state_words {
+    const char *state;    // io.state; "": guessed
+    const char *input;    // io.input
+    const char *pictures; // io.pictures: inputs that are none
+};
+
+// Pure, exposed for tests: the states among inputs and outputs. Errors: CONFIG.
+enum reel_err state_find(const struct net_io *in, int n_in, const struct net_io *out, int n_out,
+                         const struct state_words *words, const char *path, struct state_plan *plan);
 
 #endif

@@ -9,6 +9,7 @@
 #include "common/child.h"
 #include "worker/device/device.h"
 #include "worker/engine.h"
+#include "worker/pictures.h"
 #include "worker/task/task.h"
 #include "worker/team/team.h"
 
@@ -30,6 +31,7 @@ struct worker {
     bool has_model;
     struct model model;
     struct engines *engines;
+    struct pictures *pictures;   // that the model is given beside the frames; NULL: none
     struct collective *together; // of all workers; NULL: there is none
     struct team *team;           // that bands exchange rows through; NULL: they do not
     void *model_bytes;           // of the model's file, when the workers read it together; NULL: alone

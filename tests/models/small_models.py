@@ -30,6 +30,11 @@ seven.onnx    the same of 7 channels, t in the last
 eight.onnx    the same, times what is in the eighth
 eleven.onnx   the same of RIFE's 11: both frames are sampled by the grid, a step to the right and below
 style.onnx    of 2 pictures whose names say nothing: their mean
+stamped.onnx  of 2 frames, an input each: their mean, or a third picture where that is brighter
+painted.onnx  each channel with the mean and deviation of the same channel of a second picture of any size (AdaIN)
+swatch.onnx   the same, by a second picture of 32x32, channels last
+plate.onnx    a foreground (the picture) and a matte: 1 where any channel differs from a second picture by more than 0.2
+tints.onnx    64x64: the mean of the picture and of a background, times the first pixel of a third picture
 
 Needs no package: the few fields of onnx.proto that occur are written by hand.
 """
@@ -258,6 +263,50 @@ def channels(path, parts):
     write(path, graph, "made", [1, 3] + PLANE, [1, 6 + parts] + PLANE, opset=16)
 
 
+def moments(name, axes):
+    """The mean and the standard deviation of each channel."""
+    return (node("ReduceMean", [name], f"{name}_mean", ints("axes", axes)) + node("Sub", [name, f"{name}_mean"], f"{name}_off")
+            + node("Mul", [f"{name}_off"] * 2, f"{name}_square") + node("ReduceMean", [f"{name}_square"], f"{name}_var", ints("axes", axes))
+            + node("Add", [f"{name}_var", "little"], f"{name}_more") + node("Sqrt", [f"{name}_more"], f"{name}_std"))
+
+
+def paint(name, style_shape, last=False):
+    graph = floats("little", [], [1e-5]) + moments("content", [2, 3])
+    graph += node("Transpose", ["style"], "look", ints("perm", [0, 3, 1, 2])) if last else node("Identity", ["style"], "look")
+    graph += moments("look", [2, 3]) + node("Div", ["content_off", "content_std"], "plain")
+    graph += node("Mul", ["plain", "look_std"], "dyed") + node("Add", ["dyed", "look_mean"], "made")
+    finish(f"{sys.argv[1]}/{name}.onnx", graph, [("content", ANY), ("style", style_shape)], [("made", ANY)])
+
+
+def plate():
+    one = [1, 1] + PLANE
+    graph = node("Sub", ["src", "bgr"], "change") + node("Abs", ["change"], "size") + floats("least", [], [0.2])
+    graph += node("ReduceMax", ["size"], "most", ints("axes", [1])) + node("Greater", ["most", "least"], "over")
+    graph += node("Cast", ["over"], "flat", an_int("to", 1)) + floats("low", [], [0]) + floats("high", [], [1])
+    graph += node("Clip", ["src", "low", "high"], "fgr") + node("Clip", ["flat", "low", "high"], "pha")
+    finish(f"{sys.argv[1]}/plate.onnx", graph, [("src", ANY), ("bgr", ANY)], [("fgr", ANY), ("pha", one)])
+
+
+def tints():
+    """The frames' input is of 64x64 as well: they go in tiles, and of the background the same tiles."""
+    fixed = [1, 3, SIDE, SIDE]
+    graph = int64s("none", [0, 0]) + int64s("ones", [1, 1]) + int64s("sides", [2, 3]) + floats("half", [], [0.5])
+    graph += node("Slice", ["swatch", "none", "ones", "sides"], "first") + node("Add", ["picture", "background"], "sum")
+    graph += node("Mul", ["sum", "half"], "mean") + node("Mul", ["mean", "first"], "made")
+    finish(f"{sys.argv[1]}/tints.onnx", graph, [("swatch", fixed), ("picture", fixed), ("background", fixed)], [("made", fixed)])
+
+
+def stamped():
+    graph = floats("half", [], [0.5]) + node("Add", ["img0", "img1"], "sum") + node("Mul", ["sum", "half"], "mean")
+    graph += node("Max", ["mean", "stamp"], "made")
+    finish(f"{sys.argv[1]}/stamped.onnx", graph, [("img0", ANY), ("stamp", ANY), ("img1", ANY)], [("made", ANY)])
+
+
+stamped()
+paint("painted", [1, 3, "style_height", "style_width"])
+paint("swatch", [1, 32, 32, 3], last=True)
+plate()
+tints()
 detect(sys.argv[1] + "/detect.onnx")
 masked(sys.argv[1] + "/masked.onnx")
 segment(sys.argv[1] + "/segment.onnx")

@@ -5,7 +5,7 @@
 // it made. Cuts are looked for by image.h's small pictures.
 #include <stdlib.h>
 
-#include "worker/device/image_own.h"
+#include "worker/device/given.h"
 #include "worker/task/between.h"
 
 // ---- making -------------------------------------------------------------------
@@ -71,6 +71,7 @@ enum reel_err device_between_run(struct device_image *d, struct engine *engine, 
         one.seen[1] = picture_at(d, f, step[i].to, &one.made[1]);
         one.out = f->out + between_offset(task, step[i].at);
         err = device_image_feed_seen(d, &one, &d->net_in);
+        if (!err) err = device_given_feed(d, 0, 0, f->stream);
         if (!err) err = feed_time(d, step[i].time, f->stream);
         if (!err) err = engine_enqueue(engine);
         if (!err) err = device_image_write_picture(d, &one, band);

@@ -2,7 +2,7 @@
 //
 // image.h: each function enqueues what its namesake of task/task.c or
 // task/image.c does on the CPU, by the kernels that follow those bit by bit.
-#include "worker/device/image_own.h"
+#include "worker/device/given.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,10 +52,8 @@ struct gpu_image device_channels_from(const struct gpu_image *m, int first, int 
     return part;
 }
 
-// A picture of w x h as the program has it. nhwc: of the model. *out_bytes: of one
-// of the batch's images.
-static bool as_image(const struct backend_device_tensor *t, int batch, bool nhwc, int w, int h, int channels,
-                     struct gpu_image *out, size_t *out_bytes)
+bool device_tensor_as_image(const struct backend_device_tensor *t, int batch, bool nhwc, int w, int h, int channels,
+                            struct gpu_image *out, size_t *out_bytes)
 {
     const enum gpu_pixel_type type = device_pixel_type_of(t->dtype);
     if (t->dtype != REEL_F32 && t->dtype != REEL_F16 && t->dtype != REEL_BF16) return false;
@@ -97,8 +95,8 @@ static bool read_input(const struct task *task, struct engine *engine, struct gp
     const struct model_input *in = &task->model->input;
     const int channels = in->channels * in->frames + in->planes;
     struct backend_device_tensor t;
-    if (engine_device_input(engine, &t) ||
-        !as_image(&t, engine_batch(engine), in->nhwc, task->view.net_w, task->view.net_h, channels, out, out_bytes))
+    if (engine_device_input(engine, &t) || !device_tensor_as_image(&t, engine_batch(engine), in->nhwc, task->view.net_w,
+                                                                   task->view.net_h, channels, out, out_bytes))
         return false;
     out->channels = in->channels;
     return true;
@@ -110,7 +108,7 @@ static bool read_output(const struct task *task, struct engine *engine, int w, i
     const struct model_output *o = &task->model->output;
     struct backend_device_tensor t;
     return !engine_device_output(engine, o->index, &t) &&
-           as_image(&t, engine_batch(engine), o->nhwc, w, h, o->channels, out, out_bytes);
+           device_tensor_as_image(&t, engine_batch(engine), o->nhwc, w, h, o->channels, out, out_bytes);
 }
 
 static bool can(const struct task *task)
@@ -132,7 +130,7 @@ bool device_image_can(const struct task *task, struct engine *engine)
     size_t bytes;
     int w, h;
     if (task->model->output.levels) return false; // they are looked for on the host
-    if (!can(task) || !read_input(task, engine, &image, &bytes)) return false;
+    if (!can(task) || !read_input(task, engine, &image, &bytes) || !device_given_can(task, engine)) return false;
     return !makes_pictures(task) ||
            (!image_output_size(task, &w, &h) && read_output(task, engine, w, h, &image, &bytes));
 }
@@ -236,6 +234,7 @@ enum reel_err device_image_create(const struct device_ops *ops, struct task *tas
     }
     if (!err && makes_pictures(task)) err = make_picture(d, engine);
     if (!err && in->between) err = device_between_make(d, engine);
+    if (!err) err = device_given_make(d, engine);
     if (!err && task->ops == &task_segment) err = device_mask_create(ops, task, engine, &d->mask);
     if (!err && task->ops->layout) err = device_pick_create(ops, task, engine, &d->pick);
     void *rows = NULL;
@@ -349,12 +348,13 @@ enum reel_err device_image_feed_seen(struct device_image *d, const struct device
 enum reel_err device_image_feed(struct device_image *d, const struct device_frame *f)
 {
     if (device_image_many(d)) return REEL_OK;
+    enum reel_err err = device_given_feed(d, 0, 0, f->stream);
+    if (err) return err;
     const struct view *v = &d->task->view;
     struct gpu_picture src = source_of(d, f);
     struct gpu_image to = image_of(&d->net_in, d->in_bytes, f->image);
     if (d->task->model->input.frames > 1) return device_image_feed_seen(d, f, &to);
     if (v->fit == MODEL_WHOLE) return d->ops->feed(&src, &to, &d->in, f->stream);
-    enum reel_err err = REEL_OK;
     if (v->pic_w != v->net_w || v->pic_h != v->net_h)
         err =
             d->ops->borders(&to, &d->in, v->pic_x, v->pic_y, v->pic_w, v->pic_h, d->task->model->input.fill, f->stream);
@@ -383,6 +383,7 @@ static enum reel_err run_tiles(struct device_image *d, struct engine *engine, co
                               .wx = d->wx + (size_t)ix * (size_t)d->made_w,
                               .wy = d->wy + (size_t)iy * (size_t)d->made_h};
         err = d->ops->cut(&d->in_canvas, &d->net_in, x0, y0, f->stream);
+        if (!err) err = device_given_feed(d, x0, y0, f->stream);
         if (!err) err = device_states_run(d->ops, d->task, engine, i);
         if (!err) err = d->ops->blend(&b, f->stream);
     }

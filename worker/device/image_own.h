@@ -23,15 +23,20 @@ struct device_image {
     struct gpu_image in_canvas, out_canvas, residual;
     struct gpu_image planes, net_planes; // behind two frames: as float32, and in the network's input
     struct gpu_image net_time;           // the input that takes the time between them; data NULL: none
-    float *rows;                         // between the passes of a resize
-    size_t rows_floats;                  // asked for so far
-    float *wx, *wy;                      // weights of each tile column and row
-    int made_w, made_h;                  // network's output
-    int back_x0, back_y0;                // picture's corner on it
-    struct device_mask *mask;            // of tasks that make no pictures, NULL without
+    struct gpu_image given[REEL_MAX_PICTURES], given_in[REEL_MAX_PICTURES]; // as float32, and the network\'s inputs
+    float *rows;                                                            // between the passes of a resize
+    size_t rows_floats;                                                     // asked for so far
+    float *wx, *wy;                                                         // weights of each tile column and row
+    int made_w, made_h;                                                     // network's output
+    int back_x0, back_y0;                                                   // picture's corner on it
+    struct device_mask *mask; // of tasks that make no pictures, NULL without
     struct device_pick *pick;
 };
 
+// image.c: a picture of w x h, as the program has it; nhwc: as the model declares it.
+// *out_bytes: of one of the batch's images. False: it is none that a kernel writes.
+bool device_tensor_as_image(const struct backend_device_tensor *tensor, int batch, bool nhwc, int w, int h,
+                            int channels, struct gpu_image *out, size_t *out_bytes);
 enum gpu_pixel_type device_pixel_type_of(enum reel_dtype dtype);
 // n channels of an image from this one on, which are then all that it has.
 struct gpu_image device_channels_from(const struct gpu_image *image, int first, int n);

@@ -10,7 +10,7 @@
 #include "kernels/gpu/ops.h"
 #include "worker/device/ops.h"
 
-#define DEVICE_TABLES_MOST 32
+#define DEVICE_TABLES_MOST 48
 
 // Zeroed but for ops: holds nothing.
 struct device_tables {

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "kernels/resize.h"
+#include "worker/picture_set.h"
 #include "worker/task/image.h"
 
 struct image_state {
@@ -467,6 +468,7 @@ static enum reel_err run_tiles(struct task *task, struct engine *engine, struct 
         int ix = i % v->n_x, iy = i / v->n_x;
         int x0 = view_column_at(v, ix), y0 = view_row_at(v, iy);
         cut_tile(task, engine, x0, y0);
+        if (task->pictures) picture_set_cut(task->pictures, x0, y0);
         if (task->states) engine_use_states(engine, task->states, i);
         struct rgb_view made;
         if ((err = engine_run(engine, &frame->run_us)) || (err = output_view(task, engine, &made))) break;

@@ -82,7 +82,14 @@ uint64_t task_memory_bytes(const struct task *task, const struct reel_rec_shaped
     uint64_t pixels = (uint64_t)task->view.net_w * (uint64_t)task->view.net_h;
     if (task->view.fit == MODEL_TILES) // whole pictures as floats, with weights when they are blended
         pixels += (uint64_t)task->in.width * task->in.height + 2 * (uint64_t)shaped->width * shaped->height;
-    return 3 * sizeof(float) * pixels;
+    uint64_t bytes = 3 * sizeof(float) * pixels;
+    for (int i = 0; task->model && i < task->model->input.n_given; i++) { // as it is kept, and as an input
+        const struct model_given *g = &task->model->input.given[i];
+        const uint64_t w = (uint64_t)(g->as_frame ? task->view.pad_w : g->width);
+        const uint64_t h = (uint64_t)(g->as_frame ? task->view.pad_h : g->height);
+        bytes += 2 * sizeof(float) * w * h * (uint64_t)g->channels;
+    }
+    return bytes;
 }
 
 // ---- picture to network input ---------------------------------------------

@@ -20,6 +20,7 @@
 struct task_ops;
 struct device_image;
 struct device_states;
+struct picture_set;
 struct device_nms;
 struct head_layout;
 struct head_picked;
@@ -44,6 +45,7 @@ struct task {
     float *scratch;                                  // for kernels; scratch_floats of it
     size_t scratch_floats;
     void *state;                  // the task's own
+    struct picture_set *pictures; // that the network is given beside the frames; NULL: none
     struct engine_states *states; // what the network carries from frame to frame; NULL before the first, or for ever
     uint32_t next_n;              // then: frames come in order, this or a later one
     struct device_states *device_states; // likewise, of frames that go through a device

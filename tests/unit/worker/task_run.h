@@ -55,10 +55,10 @@ static enum reel_err open_parts(struct run *r, const char *path, int w, int h, s
                             .size_multiple = r->model.input.size_multiple};
     if (p.fit == MODEL_TILES) {
         p.parts = parts;
-        tiling_reach(&p, engines_reach(r->engines, false));
+        tiling_reach(&p, engines_reach(r->engines, &r->model, false));
     } else if (parts) {
         p.fit = MODEL_TILES, p.parts = parts, p.bits = true;
-        tiling_reach(&p, engines_reach(r->engines, true));
+        tiling_reach(&p, engines_reach(r->engines, &r->model, true));
         int pad_w = task_run_up(w, p.size_multiple), pad_h = task_run_up(h, p.size_multiple);
         p.net_w = tile_w ? tile_w + (pad_w - tile_w) % p.align : pad_w;
         p.net_h = tile_h + (pad_h - tile_h) % p.align;

@@ -489,6 +489,84 @@ static void two_frames_as_inputs(void)
     CHECK_INT(axis_of(other, 2), -1); // not alike
 }
 
+// A model of these inputs, one of which is given a picture of 50x40.
+static enum reel_err guess_given(struct fake *f, int n_in, const char *input, struct model *m)
+{
+    static const char *const sides[] = {NULL, NULL, "height", "width"};
+    static struct model_picture picture;
+    char text[1024];
+    for (int i = 0; i < n_in; i++)
+        for (int d = 2; d < 4 && f->in[i].shape.dim[d] < 0; d++) f->in[i].dim_param[d] = sides[d];
+    picture = (struct model_picture){.input = input, .path = "a.png", .width = 50, .height = 40};
+    snprintf(settings.io.pictures, sizeof settings.io.pictures, "%s=a.png", input);
+    f->facts.pictures = &picture, f->facts.n_pictures = 1;
+    return guess_fake(f, n_in, 1, m, text, sizeof text);
+}
+
+static void pictures_of_their_own(void)
+{
+    struct model m;
+    struct reel_shape shapes[MODEL_MAX_INPUTS];
+    reset_settings();
+    struct fake plate = {.in = {IO("bgr", 4, 1, 3, -1, -1), IO("src", 4, 1, 3, -1, -1)},
+                         .out = {IO("y", 4, 1, 3, 256, 320)}};
+    CHECK_MSG(!guess_given(&plate, 2, "bgr", &m), "%s", reel_fail_text());
+    CHECK(m.input.index == 1 && m.input.n_given == 1 && m.input.given[0].index == 0);
+    CHECK(m.input.given[0].as_frame && m.input.given[0].sure); // by the names of its sides
+    CHECK_NEAR(m.input.given[0].gain[0], m.input.gain[0], 0);
+    char text[1024];
+    model_describe_given(&m, &plate.facts, text, sizeof text);
+    CHECK_HAS(text, "bgr from a.png (50x40), as large as the frames");
+    model_input_shapes(&m, &plate.facts, 96, 64, shapes);
+    CHECK(reel_shape_equal(&shapes[0], &shapes[1]));
+    settings.io.picture_size = SET_PICTURE_SIZE_OWN;
+    CHECK_INT(guess_given(&plate, 2, "bgr", &m), REEL_OK);
+    model_input_shapes(&m, &plate.facts, 96, 64, shapes);
+    CHECK(shapes[0].dim[2] == 40 && shapes[0].dim[3] == 50);
+    reset_settings();
+    settings.io.range = SET_RANGE_0_255;
+    settings.io.channels = SET_CHANNELS_BGR;
+    struct fake style = {.in = {IO("content", 4, 1, 3, -1, -1), IO("style", 4, 1, 32, 48, 3)},
+                         .out = {IO("y", 4, 1, 3, 256, 320)}};
+    CHECK_MSG(!guess_given(&style, 2, "style", &m), "%s", reel_fail_text());
+    const struct model_given *g = &m.input.given[0];
+    CHECK(!g->as_frame && g->sure && g->nhwc && g->width == 48 && g->height == 32 && g->bgr);
+    CHECK_NEAR(g->gain[0], 255, 0);
+    // As large as the frames alone, of one size: the name tells.
+    struct fake fixed = {.in = {IO("x", 4, 1, 3, 64, 64), IO("background", 4, 1, 3, 64, 64)},
+                         .out = {IO("y", 4, 1, 3, 64, 64)}};
+    reset_settings();
+    CHECK_INT(guess_given(&fixed, 2, "background", &m), REEL_OK);
+    CHECK(m.input.given[0].as_frame);
+    fixed.in[1].name = "reference";
+    CHECK_INT(guess_given(&fixed, 2, "reference", &m), REEL_OK);
+    CHECK(!m.input.given[0].as_frame);
+}
+
+static void pictures_that_do_not_fit(void)
+{
+    struct model m;
+    reset_settings();
+    struct fake f = {.in = {IO("x", 4, 1, 3, -1, -1), IO("v", 2, 1, 512)}, .out = {IO("y", 4, 1, 3, 256, 320)}};
+    CHECK_INT(guess_given(&f, 2, "w", &m), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "its inputs: \"x\", \"v\"");
+    CHECK_INT(guess_given(&f, 2, "v", &m), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "could not give a picture to input \"v\"");
+    CHECK_INT(guess_given(&f, 1, "x", &m), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "leaves no input for the frames");
+    struct fake fixed = {.in = {IO("x", 4, 1, 3, -1, -1), IO("s", 4, 1, 3, 64, 64)},
+                         .out = {IO("y", 4, 1, 3, 256, 320)}};
+    settings.io.picture_size = SET_PICTURE_SIZE_FRAME;
+    CHECK_INT(guess_given(&fixed, 2, "s", &m), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "takes 64x64 alone");
+    // Without a picture: what is to be written.
+    reset_settings();
+    fixed.facts.n_pictures = 0;
+    char text[1024];
+    CHECK_INT(guess_fake(&fixed, 2, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
+    CHECK_HAS(reel_fail_text(), "io.pictures \"s=FILE\"");
+}
+
 static void pictures_between_two(void)
 {
     static const struct {
@@ -630,6 +708,8 @@ int main(int argc, char **argv)
         {"model segmentation and classes", segmentation_and_classes},
         {"model frames as inputs", frames_as_inputs},
         {"model two frames as inputs", two_frames_as_inputs},
+        {"model pictures of their own", pictures_of_their_own},
+        {"model pictures that do not fit", pictures_that_do_not_fit},
         {"model pictures between two", pictures_between_two},
         {"model no pictures between", no_pictures_between},
         {"model refusals", refusals},

@@ -15,7 +15,7 @@
 struct naming {
     const char *in[MOST], *out[MOST];
     const char *want;
-    const char *wanted, *picture; // settings
+    const char *wanted, *picture, *pictures; // settings
 };
 
 static struct net_io io_of(const char *text, char name[64])
@@ -64,6 +64,10 @@ static const struct naming namings[] = {
     {{"x", "a:16"}, {"y", "p:8"}, ""},
     {{"x", "a"}, {"y", "b"}, ""},
     {{"x", "h_in:16"}, {"y", "h_out:8"}, ""}, // of other channels
+    // What is given a picture is no state, whatever its name.
+    {{"frame", "style_in"}, {"style_out", "y"}, "style_in=style_out"},
+    {{"frame", "style_in"}, {"style_out", "y"}, "", NULL, NULL, "style_in=a.png"},
+    {{"prev_frame", "frame"}, {"y"}, "", NULL, NULL, "prev_frame=a.png"},
     // Settings.
     {{"x", "a"}, {"y", "b"}, "a=b", "a=b"},
     {{"x", "a"}, {"y", "b"}, "a=x", " a=x ,"},
@@ -78,9 +82,9 @@ static void by_names_and_shapes(void)
         char in_names[MOST][64], out_names[MOST][64], got[256] = "";
         const int n_in = ios_of(t->in, in, in_names), n_out = ios_of(t->out, out, out_names);
         struct state_plan plan;
-        CHECK_INT(
-            state_find(in, n_in, out, n_out, t->wanted ? t->wanted : "", t->picture ? t->picture : "", "m", &plan),
-            REEL_OK);
+        const struct state_words words = {t->wanted ? t->wanted : "", t->picture ? t->picture : "",
+                                          t->pictures ? t->pictures : ""};
+        CHECK_INT(state_find(in, n_in, out, n_out, &words, "m", &plan), REEL_OK);
         for (int k = 0; k < plan.n; k++) {
             const struct graph_state *s = &plan.state[k];
             size_t at = strlen(got);
@@ -103,7 +107,8 @@ static void settings_that_do_not_fit(void)
                                            {"a=x,x=y", "on the right"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct state_plan plan;
-        CHECK_INT(state_find(in, n_in, out, n_out, wrong[i][0], "", "m", &plan), REEL_ERR_CONFIG);
+        const struct state_words words = {wrong[i][0], "", ""};
+        CHECK_INT(state_find(in, n_in, out, n_out, &words, "m", &plan), REEL_ERR_CONFIG);
         CHECK_HAS(reel_fail_text(), wrong[i][1]);
     }
 }

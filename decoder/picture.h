@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+//
+// `decoder --picture`: decodes one picture file for a model's input (common/picture.h)
+// and ends. A process of its own, so that a hostile file takes nothing else with it.
+#ifndef REEL_DECODER_PICTURE_H
+#define REEL_DECODER_PICTURE_H
+
+#include <stdbool.h>
+
+#define PICTURE_MARK "--picture" // argv[1]; then FILE, the memory file, the pipe, millions of pixels
+
+bool picture_is_asked(int argc, char **argv);
+// Fills the memory file, answers by the pipe; the exit code.
+int picture_main(int argc, char **argv);
+
+#endif
