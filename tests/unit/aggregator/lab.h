@@ -27,7 +27,7 @@ struct lab {
     struct release *release;
     struct reel_ring in, out;
     bool on_device; // pixels in memory that stands for a device's
-    bool masked;    // detections with masks
+    bool masked;    // the model makes a mask
     uint32_t rate;  // pictures of a frame; 0 is 1
     struct reel_rec_proven proven;
     struct plan plan; // of the proof
@@ -139,8 +139,7 @@ static inline enum reel_err lab_prove(struct lab *l, enum reel_task task, const 
     enum reel_err err = reel_geometry_init(&p->in, media->format, media->width, media->height, REEL_INPUT_AUX_BYTES);
     if (err) return err;
     p->shaped = (struct reel_rec_shaped){.task = task, .format = media->format, .results_bytes = results_bytes};
-    if (task == REEL_TASK_SEGMENT || task == REEL_TASK_MATTE || l->masked)
-        p->shaped.format = (struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = 8};
+    if (l->masked) p->shaped.format = (struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = 8};
     if (task == REEL_TASK_IMAGE) {
         p->shaped.width = media->width * scale;
         p->shaped.height = media->height * scale;

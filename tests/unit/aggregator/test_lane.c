@@ -345,75 +345,59 @@ static void jsonl_tensors(void)
     lab_fini(&l);
 }
 
-static void jsonl_masks(void)
-{
-    struct lab l;
-    lab_init(&l, REEL_OUTPUT_JSONL, "a.jsonl");
-    struct reel_media media = lab_media(4, 3, LAB_YUV420);
-    CHECK_INT(lab_prove(&l, REEL_TASK_SEGMENT, &media, 1, sizeof(struct reel_results)), REEL_OK);
-    CHECK_INT(l.proven.out.format.layout, REEL_PIX_GRAY);
-    CHECK_INT(l.proven.out.width, 4);
-    CHECK_INT(lab_open(&l, 0), REEL_OK);
-    // Written by hand: columns 1 and 2 of row 1 are class 15.
-    struct reel_results head = {.task = REEL_TASK_SEGMENT, .labels = REEL_LABELS_VOC};
-    uint8_t *plane = reel_ring_plane(&l.out, 0, 0);
-    memset(plane, 0, 3 * l.out.geometry.plane_stride[0]);
-    plane[l.out.geometry.plane_stride[0] + 1] = plane[l.out.geometry.plane_stride[0] + 2] = 15;
-    memcpy(reel_ring_aux(&l.out, 0), &head, sizeof head);
-    reel_ring_publish(&l.in, 0, 0, 0, 0);
-    reel_ring_publish(&l.out, 0, 0, 0, sizeof head);
-    struct reel_rec_frame rec = {0, l.open.epoch, 0, 0, 0, 0, 0, 0};
-    struct reel_rec_committed committed;
-    CHECK_INT(lane_frame(l.lane, &rec), REEL_OK);
-    CHECK_INT(lane_step(l.lane, &committed), REEL_OK);
-    l.next = 1;
-    CHECK_INT(lab_commit(&l), REEL_OK);
-    struct reel_rec_muxed muxed;
-    CHECK_INT(lab_join(&l, &muxed), REEL_OK);
-    char *text = slurp(l.output);
-    CHECK_STR(text,
-              "{\"frame\":0,\"pts\":0.0,\"segments\":["
-              "{\"class\":0,\"label\":\"background\",\"pixels\":10,\"rle\":{\"size\":[3,4],\"counts\":[0,4,1,2,1,4]}},"
-              "{\"class\":15,\"label\":\"person\",\"pixels\":2,\"rle\":{\"size\":[3,4],\"counts\":[4,1,2,1,4]}}]}\n");
-    free(text);
-    lab_fini(&l);
-}
-
-// Objects whose mask has no pixel, some, some at the picture's right edge, and none beside the 255th.
-static void jsonl_masks_of_objects(void)
+// One frame of 4x3 whose plane and results are written by hand: its line. free().
+static char *masked_line(enum reel_task task, const uint8_t rows[3][4], const void *results, uint32_t bytes)
 {
     struct lab l;
     lab_init(&l, REEL_OUTPUT_JSONL, "a.jsonl");
     l.masked = true;
     struct reel_media media = lab_media(4, 3, LAB_YUV420);
+    struct reel_rec_frame rec = {0};
+    struct reel_rec_committed committed;
+    struct reel_rec_muxed muxed;
+    bool ok = !lab_prove(&l, task, &media, 1, bytes) && l.proven.out.format.layout == REEL_PIX_GRAY &&
+              l.proven.out.width == 4 && !lab_open(&l, 0);
+    if (!ok) return strdup("");
+    for (int y = 0; y < 3; y++)
+        memcpy(reel_ring_plane(&l.out, 0, 0) + (size_t)y * l.out.geometry.plane_stride[0], rows[y], 4);
+    memcpy(reel_ring_aux(&l.out, 0), results, bytes);
+    reel_ring_publish(&l.in, 0, 0, 0, 0);
+    reel_ring_publish(&l.out, 0, 0, 0, bytes);
+    rec.epoch = l.open.epoch;
+    ok = !lane_frame(l.lane, &rec) && !lane_step(l.lane, &committed);
+    l.next = 1;
+    ok = ok && !lab_commit(&l) && !lab_join(&l, &muxed);
+    char *text = ok ? slurp(l.output) : strdup("");
+    lab_fini(&l);
+    return text;
+}
+
+static void jsonl_masks(void)
+{
+    static const uint8_t rows[3][4] = {{0, 0, 0, 0}, {0, 15, 15, 0}, {0, 0, 0, 0}};
+    const struct reel_results head = {.task = REEL_TASK_SEGMENT, .labels = REEL_LABELS_VOC};
+    char *text = masked_line(REEL_TASK_SEGMENT, rows, &head, sizeof head);
+    CHECK_STR(text,
+              "{\"frame\":0,\"pts\":0.0,\"segments\":["
+              "{\"class\":0,\"label\":\"background\",\"pixels\":10,\"rle\":{\"size\":[3,4],\"counts\":[0,4,1,2,1,4]}},"
+              "{\"class\":15,\"label\":\"person\",\"pixels\":2,\"rle\":{\"size\":[3,4],\"counts\":[4,1,2,1,4]}}]}\n");
+    free(text);
+}
+
+// Objects whose mask has no pixel, some, and some at the picture's right edge.
+static void jsonl_masks_of_objects(void)
+{
+    static const uint8_t rows[3][4] = {{0, 0, 2, 3}, {0, 2, 2, 0}, {0, 0, 0, 3}};
     struct {
         struct reel_results head;
         struct reel_object object[3];
     } r = {{.task = REEL_TASK_DETECT, .count = 3, .bytes = sizeof r.object}, {{0}}};
     for (int i = 0; i < 3; i++) r.object[i] = (struct reel_object){.x = (float)i, .w = 2, .h = 3, .score = 0.5f};
-    CHECK_INT(lab_prove(&l, REEL_TASK_DETECT, &media, 1, sizeof r), REEL_OK);
-    CHECK_INT(l.proven.out.format.layout, REEL_PIX_GRAY);
-    CHECK_INT(lab_open(&l, 0), REEL_OK);
-    uint8_t *plane = reel_ring_plane(&l.out, 0, 0);
-    static const uint8_t rows[3][4] = {{0, 0, 2, 3}, {0, 2, 2, 0}, {0, 0, 0, 3}};
-    for (int y = 0; y < 3; y++) memcpy(plane + (size_t)y * l.out.geometry.plane_stride[0], rows[y], 4);
-    memcpy(reel_ring_aux(&l.out, 0), &r, sizeof r);
-    reel_ring_publish(&l.in, 0, 0, 0, 0);
-    reel_ring_publish(&l.out, 0, 0, 0, sizeof r);
-    struct reel_rec_frame rec = {0, l.open.epoch, 0, 0, 0, 0, 0, 0};
-    struct reel_rec_committed committed;
-    CHECK_INT(lane_frame(l.lane, &rec), REEL_OK);
-    CHECK_INT(lane_step(l.lane, &committed), REEL_OK);
-    l.next = 1;
-    CHECK_INT(lab_commit(&l), REEL_OK);
-    struct reel_rec_muxed muxed;
-    CHECK_INT(lab_join(&l, &muxed), REEL_OK);
-    char *text = slurp(l.output);
+    char *text = masked_line(REEL_TASK_DETECT, rows, &r, sizeof r);
     CHECK_HAS(text, "\"box\":[0.0,0.0,2.0,3.0],\"pixels\":0,\"rle\":{\"size\":[3,4],\"counts\":[12]}}");
     CHECK_HAS(text, "\"pixels\":3,\"rle\":{\"size\":[3,4],\"counts\":[4,1,1,2,4]}}");
     CHECK_HAS(text, "\"pixels\":2,\"rle\":{\"size\":[3,4],\"counts\":[9,1,1,1]}}");
     free(text);
-    lab_fini(&l);
 }
 
 // Boxes on a video: drawn frames are copies, those without objects are not.
@@ -444,6 +428,7 @@ static void encode_drawn(enum reel_task task, const char *name, const char *enco
     lab_init(&l, REEL_OUTPUT_VIDEO, name);
     snprintf(l.settings.encoder, sizeof l.settings.encoder, "%s", encoder);
     l.on_device = on_device;
+    l.masked = task != REEL_TASK_DETECT;
     struct reel_media media = lab_media(94, 62, (struct reel_pixel_format){REEL_PIX_YUV, (uint8_t)depth, 1, 1});
     CHECK_MSG(!lab_prove(&l, task, &media, 1, sizeof(struct objects)), "%s", reel_fail_text());
     CHECK_MSG(!lab_open(&l, 0), "%s", reel_fail_text());
