@@ -37,4 +37,15 @@ alone() { # name fault
 }
 alone nobody_loads 'worker.load:1*:0'
 alone nobody_runs 'worker.memory:1*:0'
+
+# Addresses are limited, as some batch systems do: said before any process starts, with what helps.
+few_addresses() {
+    local rc=0
+    (ulimit -v 2000000 && reel "$work/a.mp4" -o "$work/v.mkv" --lanes 2 --memory 2G) || rc=$?
+    if ((rc != 1)); then not_ok few_addresses "exit code $rc"
+    elif ! grep -q "ulimit -v unlimited" "$work/err" || grep -q "starting it again" "$work/err"; then not_ok few_addresses "$(cat "$work/err")"
+    elif ! nothing_left; then not_ok few_addresses "left: $(ls "$XDG_RUNTIME_DIR")"
+    else ok few_addresses; fi
+}
+if ((slow > 1)); then skip few_addresses "a sanitizer needs more of them than there are"; else few_addresses; fi
 finish
