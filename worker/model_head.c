@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+//
+// Which detector a model is, by its outputs' shapes and names. Each look searches for its
+// own outputs; true when they are there, with their indices in the head's order and the
+// number of classes. What their numbers mean is task/head_family.c's.
+#include <stdio.h>
+#include <string.h>
+
+#include "worker/model_graph.h"
+#include "worker/model_look.h"
+#include "worker/task/head.h"
+
+static int64_t last_dim(const struct reel_shape *s)
+{
+    return s->ndim > 0 ? s->dim[s->ndim - 1] : -1;
+}
+
+// Positions of the grids of strides 8, 16, 32.
+static int64_t grid_cells(int w, int h)
+{
+    int64_t n = 0;
+    for (int s = 8; s <= 32; s *= 2) n += (int64_t)((w + s - 1) / s) * ((h + s - 1) / s);
+    return n;
+}
+
+// The output of rank 3 with a batch of 1, the single one or one beside the
+// prototypes of masks, which each row ends with so many weights of; or -1.
+static int only_rows(const struct look *l, int64_t *out_weights)
+{
+    *out_weights = 0;
+    if (l->f->n_out < 1 || l->f->n_out > 2) return -1;
+    const int i = l->f->n_out == 2 && l->shapes[0].ndim == 4;
+    if (l->shapes[i].ndim != 3 || l->shapes[i].dim[0] != 1) return -1;
+    if (l->f->n_out == 1) return i;
+    const struct reel_shape *masks = &l->shapes[1 - i];
+    if (masks->ndim != 4 || masks->dim[0] != 1 || masks->dim[1] > 1 << 12 || masks->dim[2] * 4 != l->h ||
+        masks->dim[3] * 4 != l->w)
+        return -1;
+    *out_weights = masks->dim[1];
+    return i;
+}
+
+static bool meta_is(const struct look *l, const char *key, const char *value)
+{
+    const char *is = l->f->meta ? l->f->meta(l->f->user, key) : NULL;
+    return is && !strcmp(is, value);
+}
+
+// Points of an object as a pose export says ("[21, 3]"), else a body's.
+static void take_points(const struct look *l)
+{
+    const char *shape = l->f->meta ? l->f->meta(l->f->user, "kpt_shape") : NULL;
+    int n = 17, floats = 3;
+    if (shape && (sscanf(shape, " [%d , %d", &n, &floats) != 2 || n < 0 || n > 4096 || floats < 2 || floats > 3))
+        n = 17, floats = 3;
+    l->m->points = n, l->m->point_floats = floats;
+}
+
+// Beside the rows of output i.
+static void take_masks(const struct look *l, int i, int64_t weights)
+{
+    l->m->mask_weights = (int)weights;
+    l->m->mask_output = weights ? 1 - i : 0;
+    if (weights) snprintf(l->m->how_output, sizeof l->m->how_output, "boxes and masks of the objects");
+}
+
+static bool is_ssd(const struct look *l)
+{
+    if (l->f->n_out != 2) return false;
+    int boxes = last_dim(&l->shapes[1]) == 4 ? 1 : 0, scores = 1 - boxes;
+    const struct reel_shape *b = &l->shapes[boxes], *s = &l->shapes[scores];
+    if (b->ndim != 3 || s->ndim != 3 || last_dim(b) != 4 || b->dim[1] != s->dim[1] || last_dim(s) < 2) return false;
+    l->m->head_output[0] = scores, l->m->head_output[1] = boxes;
+    l->m->n_head_outputs = 2;
+    l->m->classes = (int)last_dim(s) - 1; // class 0 is the background
+    // Offsets become boxes by an exponential: in the graph, or here for the family whose priors are known.
+    l->m->decoded = model_has_op(l->f->graph, "Exp") || b->dim[1] != head_ultraface_priors(l->w, l->h);
+    return true;
+}
+
+static bool is_yunet(const struct look *l)
+{
+    static const char *const kinds[4] = {"cls", "obj", "bbox", "kps"};
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < 3; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "%s_%d", kinds[k], 8 << i);
+            int at = look_output(l, name);
+            if (at < 0) return false;
+            l->m->head_output[3 * k + i] = at;
+        }
+    l->m->n_head_outputs = 12;
+    l->m->classes = 1;
+    return true;
+}
+
+// Three outputs with the given last extents, in any order.
+static bool three_by_width(const struct look *l, int rank, int64_t a, int64_t b, int64_t c)
+{
+    if (l->f->n_out != 3) return false;
+    const int64_t want[3] = {a, b, c};
+    for (int k = 0; k < 3; k++) {
+        int at = -1;
+        for (int i = 0; i < 3; i++)
+            if (l->shapes[i].ndim == rank && last_dim(&l->shapes[i]) == want[k]) at = i;
+        if (at < 0) return false;
+        l->m->head_output[k] = at;
+    }
+    l->m->n_head_outputs = 3;
+    l->m->classes = 1;
+    return true;
+}
+
+static bool is_yunet_2021(const struct look *l)
+{
+    return three_by_width(l, 2, 14, 2, 1);
+}
+
+static bool is_retinaface(const struct look *l)
+{
+    return three_by_width(l, 3, 4, 2, 10);
+}
+
+static bool one_output(const struct look *l, int64_t classes)
+{
+    if (classes < 1 || classes > 1 << 20) return false;
+    int64_t weights;
+    const int i = only_rows(l, &weights);
+    l->m->head_output[0] = i < 0 ? 0 : i;
+    take_masks(l, i, weights);
+    l->m->n_head_outputs = 1;
+    l->m->classes = (int)classes;
+    return true;
+}
+
+static bool is_yolox(const struct look *l)
+{
+    int64_t weights;
+    int i = only_rows(l, &weights);
+    if (i < 0 || weights || l->shapes[i].dim[1] != grid_cells(l->w, l->h)) return false;
+    // Boxes decoded inside the graph need an exponential for their sizes.
+    l->m->decoded = model_has_op(l->f->graph, "Exp");
+    return one_output(l, last_dim(&l->shapes[i]) - 5);
+}
+
+static bool is_yolov5(const struct look *l)
+{
+    int64_t weights;
+    int i = only_rows(l, &weights);
+    return i >= 0 && l->shapes[i].dim[1] == 3 * grid_cells(l->w, l->h) &&
+           one_output(l, last_dim(&l->shapes[i]) - 5 - weights);
+}
+
+static bool is_yolov8(const struct look *l)
+{
+    int64_t weights;
+    int i = only_rows(l, &weights);
+    if (i < 0 || l->shapes[i].dim[2] != grid_cells(l->w, l->h)) return false;
+    if (meta_is(l, "task", "pose")) take_points(l);
+    l->m->turned = meta_is(l, "task", "obb");
+    if (l->m->turned) snprintf(l->m->how_output, sizeof l->m->how_output, "upright boxes around the turned ones");
+    return one_output(l, l->shapes[i].dim[1] - 4 - weights - l->m->points * l->m->point_floats - l->m->turned);
+}
+
+static bool is_fastestdet(const struct look *l)
+{
+    if (l->f->n_out != 1 || l->shapes[0].ndim != 4) return false;
+    const struct reel_shape *s = &l->shapes[0];
+    if (s->dim[2] * 16 != l->h || s->dim[3] * 16 != l->w || s->dim[1] < 6) return false;
+    const struct node *last = model_last_node(l->f->graph, l->f->out[0].name);
+    if (last && (strcmp(last->op_type, "Concat") || last->n_in != 3)) return false;
+    return one_output(l, s->dim[1] - 5);
+}
+
+static bool is_finished(const struct look *l)
+{
+    int64_t weights;
+    const int i = only_rows(l, &weights);
+    if (i < 0 && (l->f->n_out != 1 || l->shapes[0].ndim != 2)) return false;
+    const struct reel_shape *s = &l->shapes[i < 0 ? 0 : i];
+    int64_t columns = last_dim(s), rows = s->dim[s->ndim - 2];
+    if (rows > 4096 || meta_is(l, "task", "obb")) return false;
+    if (meta_is(l, "end2end", "True") && meta_is(l, "task", "pose")) {
+        take_points(l);
+        return columns == 6 + l->m->points * l->m->point_floats && one_output(l, 1);
+    }
+    return (columns == 6 || (columns == 7 && !weights) || (weights && columns == 6 + weights)) && one_output(l, 1);
+}
+
+// ---- queries ------------------------------------------------------------------
+
+static int output_like(const struct look *l, const char *const *names)
+{
+    for (int i = 0; i < l->f->n_out; i++)
+        for (const char *const *name = names; *name; name++)
+            if (!strcmp(l->f->out[i].name, *name)) return i;
+    return -1;
+}
+
+// Class scores (1, N, ..) and boxes (1, N, 4), by their names or as the only outputs.
+static bool scores_and_boxes(const struct look *l, int *out_scores, int *out_boxes)
+{
+    static const char *const score_names[] = {"logits", "pred_logits", "labels", "scores", NULL}, *const box_names[] = {
+                                                                                                      "pred_boxes",
+                                                                                                      "dets", "boxes",
+                                                                                                      NULL};
+    int scores = output_like(l, score_names), boxes = output_like(l, box_names);
+    if (scores < 0 || boxes < 0) {
+        if (l->f->n_out != 2) return false;
+        boxes = last_dim(&l->shapes[1]) == 4, scores = 1 - boxes;
+    }
+    const struct reel_shape *s = &l->shapes[scores], *b = &l->shapes[boxes];
+    if (s->ndim != 3 || b->ndim != 3 || s->dim[0] != 1 || b->dim[0] != 1 || b->dim[2] != 4) return false;
+    if (s->dim[1] != b->dim[1] || s->dim[2] < 1 || s->dim[2] > 1 << 20) return false;
+    *out_scores = scores, *out_boxes = boxes;
+    return true;
+}
+
+static bool take_queries(const struct look *l, int none)
+{
+    int scores, boxes;
+    if (!scores_and_boxes(l, &scores, &boxes) || l->shapes[scores].dim[2] <= none) return false;
+    const char *op = model_last_op(l->f->graph, l->f->out[scores].name);
+    l->m->head_output[0] = scores, l->m->head_output[1] = boxes;
+    l->m->n_head_outputs = 2;
+    l->m->classes = (int)l->shapes[scores].dim[2] - none;
+    l->m->decoded = !strcmp(op, "Sigmoid") || !strcmp(op, "Softmax");
+    return true;
+}
+
+static bool is_detr(const struct look *l)
+{
+    return take_queries(l, 1);
+}
+
+static bool is_rtdetr(const struct look *l)
+{
+    if (take_queries(l, 0)) return true;
+    const struct reel_shape *s = &l->shapes[0]; // rows of a box and its scores
+    if (l->f->n_out != 1 || s->ndim != 3 || s->dim[0] != 1) return false;
+    l->m->decoded = true;
+    return one_output(l, s->dim[2] - 4);
+}
+
+static bool is_yolo_nas(const struct look *l)
+{
+    int scores, boxes;
+    if (!scores_and_boxes(l, &scores, &boxes)) return false;
+    l->m->head_output[0] = boxes, l->m->head_output[1] = scores;
+    l->m->n_head_outputs = 2;
+    l->m->classes = (int)l->shapes[scores].dim[2];
+    return true;
+}
+
+// (N, 4) or (1, N, 4) and twice (N) or (1, N), by the names that exports have.
+static bool is_lists(const struct look *l)
+{
+    static const char *const names[3][5] = {{"boxes", "detection_boxes", "detection_boxes:0", NULL},
+                                            {"labels", "detection_classes", "detection_classes:0", "classes", NULL},
+                                            {"scores", "detection_scores", "detection_scores:0", NULL}};
+    for (int k = 0; k < 3; k++) {
+        const int i = output_like(l, names[k]), rank = i < 0 ? 0 : l->shapes[i].ndim - (k == 0);
+        if (rank != 1 && rank != 2) return false;
+        if (k == 0 && last_dim(&l->shapes[i]) != 4) return false;
+        l->m->head_output[k] = i;
+    }
+    l->m->n_head_outputs = 3;
+    l->m->classes = 1;
+    l->m->decoded = strncmp(l->f->out[l->m->head_output[0]].name, "detection", 9) != 0;
+    return true;
+}
+
+// Which of those it is: DETR and kin have some hundred queries, of the first with a
+// hundred or less each scored by softmax; a cell of each grid is YOLO-NAS's.
+static enum model_head guess_queries(const struct look *l)
+{
+    static const char *const names[] = {"pred_logits", "logits", "dets", "pred_boxes", NULL};
+    int scores, boxes;
+    if (is_lists(l)) return MODEL_HEAD_LISTS;
+    if (l->f->n_out == 1 && l->shapes[0].ndim == 3) {
+        const char *told = l->f->meta ? l->f->meta(l->f->user, "description") : NULL;
+        const int64_t rows = l->shapes[0].dim[1], columns = l->shapes[0].dim[2];
+        const bool ours = told ? strstr(told, "RT-DETR") != NULL : rows == 300 && columns > 7;
+        if (ours && !meta_is(l, "end2end", "True") && columns != grid_cells(l->w, l->h) && is_rtdetr(l))
+            return MODEL_HEAD_RTDETR;
+    }
+    if (!scores_and_boxes(l, &scores, &boxes)) return MODEL_HEAD_NONE;
+    const int64_t n = l->shapes[scores].dim[1];
+    const char *op = model_last_op(l->f->graph, l->f->out[scores].name);
+    if (n == grid_cells(l->w, l->h)) return is_yolo_nas(l) ? MODEL_HEAD_YOLO_NAS : MODEL_HEAD_NONE;
+    if (output_like(l, names) < 0 && (n % 100 || n > 1000)) return MODEL_HEAD_NONE;
+    const bool softmax = !strcmp(op, "Softmax") || (n < 300 && strcmp(op, "Sigmoid"));
+    if (softmax && is_detr(l)) return MODEL_HEAD_DETR;
+    return is_rtdetr(l) ? MODEL_HEAD_RTDETR : MODEL_HEAD_NONE;
+}
+
+static bool (*const head_looks[MODEL_HEADS])(const struct look *) = {
+    [MODEL_HEAD_SSD] = is_ssd,
+    [MODEL_HEAD_YUNET] = is_yunet,
+    [MODEL_HEAD_YUNET_2021] = is_yunet_2021,
+    [MODEL_HEAD_YOLOX] = is_yolox,
+    [MODEL_HEAD_YOLOV5] = is_yolov5,
+    [MODEL_HEAD_YOLOV8] = is_yolov8,
+    [MODEL_HEAD_RETINAFACE] = is_retinaface,
+    [MODEL_HEAD_FASTESTDET] = is_fastestdet,
+    [MODEL_HEAD_DETR] = is_detr,
+    [MODEL_HEAD_RTDETR] = is_rtdetr,
+    [MODEL_HEAD_YOLO_NAS] = is_yolo_nas,
+    [MODEL_HEAD_LISTS] = is_lists,
+    [MODEL_HEAD_NMS] = is_finished,
+};
+
+static void forget_head(struct model *m)
+{
+    m->points = m->point_floats = m->classes = m->n_head_outputs = 0;
+    m->mask_output = m->mask_weights = 0;
+    m->turned = m->decoded = false;
+    *m->how_output = 0;
+}
+
+enum model_head model_guess_head(const struct look *l)
+{
+    const enum model_head queries = guess_queries(l);
+    if (queries != MODEL_HEAD_NONE) return queries;
+    static const enum model_head others[] = {MODEL_HEAD_SSD,        MODEL_HEAD_YUNET,  MODEL_HEAD_YUNET_2021,
+                                             MODEL_HEAD_YOLOX,      MODEL_HEAD_YOLOV5, MODEL_HEAD_YOLOV8,
+                                             MODEL_HEAD_RETINAFACE, MODEL_HEAD_NMS,    MODEL_HEAD_FASTESTDET};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        forget_head(l->m);
+        if (head_looks[others[i]](l)) return others[i];
+    }
+    forget_head(l->m);
+    return MODEL_HEAD_NONE;
+}
+
+bool model_take_head(const struct look *l, enum model_head head)
+{
+    return head_looks[head](l);
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+//
+// What the guesses about a model's outputs look at, and the parts of model_guess_output():
+// model_head.c (detectors), model_values.c (how values are stored), model_output.c (the
+// task, and how frames are fitted). Nothing else includes this.
+#ifndef REEL_WORKER_MODEL_LOOK_H
+#define REEL_WORKER_MODEL_LOOK_H
+
+#include "worker/model.h"
+
+struct look {
+    const struct model_facts *f;
+    const struct reel_shape *shapes; // of the outputs
+    int w, h;                        // of the network's input that they are for
+    struct model *m;                 // gets what is found
+};
+
+// The output of that name, or -1.
+int look_output(const struct look *l, const char *name);
+
+// Which detector's outputs these are; NONE when they are no one's known.
+enum model_head model_guess_head(const struct look *l);
+// Takes them for that detector's. False: they cannot be.
+bool model_take_head(const struct look *l, enum model_head head);
+
+// How the values of the input, of pictures that are given and of the output are stored;
+// the task is known. Errors: CONFIG.
+enum reel_err model_settle_values(const struct look *l, const struct reel_settings *s);
+
+#endif
