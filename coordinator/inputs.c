@@ -327,7 +327,8 @@ static enum reel_err check_collisions(const struct inputs *in)
         const struct reel_job *a = &in->jobs[order[i - 1]], *b = &in->jobs[order[i]];
         if (a->kind != REEL_OUTPUT_NULL && !strcmp(a->output, b->output))
             err = reel_fail(REEL_ERR_CONFIG,
-                            "could not use output \"%s\": inputs \"%s\" and \"%s\" would both be written there",
+                            "could not use output \"%s\": inputs \"%s\" and \"%s\" would both be written there\n"
+                            "run them apart, or give the folder above theirs: paths below it are kept",
                             a->output, a->input, b->input);
     }
     for (uint32_t i = 0; !err && i < in->n; i++) {
