@@ -58,7 +58,7 @@ MODELS = {
     "bad_lfs_pointer_yolo": ("dog", "refused", "Git LFS pointer"),
     "det_nms_yolov8_post": ("dog", "refused", "second input"),
     "fn_jax_mlp_functions": ("dog", "refused", "no picture"),
-    "rnn_gtcrn_stream": ("dog", "refused", "second input"), "rnn_gtcrn_stream_simple": ("dog", "refused", "second input"),
+    "rnn_gtcrn_stream": ("dog", "refused", "a picture has 1 or 3"), "rnn_gtcrn_stream_simple": ("dog", "refused", "no picture"),
     "rnn_silero_vad_16k_only": ("dog", "refused", "input"), "rnn_silero_vad_16k_op15": ("dog", "refused", "no picture"),
     "sr_espcn_x3_supres_ortjs": ("dog", "refused", "ai.onnx.contrib"),
     "tfm_nanogpt_4l": ("dog", "refused", "no picture"), "tfm_self_attention": ("dog", "refused", "no picture"),

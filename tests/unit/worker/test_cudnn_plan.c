@@ -565,6 +565,7 @@ static void test_long_compiles(void)
     for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
         struct gpu_planner *planner = planner_for(devices[d], (struct gpu_planner_params){0});
         for (int i = 0; i < N_NAMED_PATTERNS; i++) {
+            if (named_patterns[i].sm75_left < 0 && !strcmp(devices[d], "t4")) continue;
             struct gpu_pattern p = named_pattern_make(&named_patterns[i]);
             struct gpu_plan_info info = choose(planner, &p);
             CHECK_MSG(info.engine >= 0 && !info.generic, "%s on %s: engine %d, tensor cores %d, %d steps: %s",
