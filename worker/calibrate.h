@@ -10,8 +10,8 @@
 #ifndef REEL_WORKER_CALIBRATE_H
 #define REEL_WORKER_CALIBRATE_H
 
-#include "worker/model.h"
-#include "worker/net.h"
+#include "worker/engine/net.h"
+#include "worker/model/model.h"
 
 // Whether the net's backend wants ranges for the precision that was asked for.
 bool calibrate_wanted(const struct net *net);

@@ -16,10 +16,10 @@
 #include "common/settings.h"
 #include "worker/calibrate.h"
 #include "worker/device/ops.h"
+#include "worker/engine/net.h"
 #include "worker/graph/pass.h"
-#include "worker/net.h"
+#include "worker/model/state.h"
 #include "worker/onnx/import.h"
-#include "worker/state.h"
 
 // Open extents of pictures, when no shape is given.
 #define DEFAULT_H 360

@@ -8,7 +8,7 @@
 #define REEL_WORKER_PICTURE_SET_H
 
 #include "common/picture.h"
-#include "worker/engine.h"
+#include "worker/engine/engine.h"
 #include "worker/view.h"
 
 // One picture: [channels][h][w] in the network's order of channels.

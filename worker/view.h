@@ -7,7 +7,7 @@
 #define REEL_WORKER_VIEW_H
 
 #include "worker/graph/bands.h"
-#include "worker/model.h"
+#include "worker/model/model.h"
 
 struct view {
     enum model_fit fit;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
 // The worker process: main.c (the story), intake.c (messages in: lanes, shapes,
-// work), batch.c (work done), model.c, view.c, engine.c, task/ (frames), and
+// work), batch.c (work done), model/, view.c, engine/, task/ (frames), and
 // the executor behind net.h. One thread; nothing here is shared but the slots.
 #ifndef REEL_WORKER_WORKER_H
 #define REEL_WORKER_WORKER_H
 
 #include "common/child.h"
 #include "worker/device/device.h"
-#include "worker/engine.h"
+#include "worker/engine/engine.h"
 #include "worker/pictures.h"
 #include "worker/task/task.h"
 #include "worker/team/team.h"

@@ -29,8 +29,8 @@
 #include <unistd.h>
 
 #include "common/narrow.h"
+#include "worker/engine/net.h"
 #include "worker/graph/sequence.h"
-#include "worker/net.h"
 #include "worker/onnx/import.h"
 
 #define RTOL 1e-3

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "worker/backend/cudnn/program.h"
+#include "worker/engine/net.h"
 #include "worker/graph/pass.h"
-#include "worker/net.h"
 
 struct model_patterns {
     struct gpu_pattern *pattern; // distinct ones, in the network's order

@@ -9,7 +9,7 @@
 #include "common/frame.h"
 #include "common/tensor.h"
 #include "kernels/gpu/results.h"
-#include "worker/model.h"
+#include "worker/model/model.h"
 
 struct head_box {
     float x1, y1, x2, y2, score;

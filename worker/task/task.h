@@ -13,8 +13,8 @@
 #include "common/proto.h"
 #include "kernels/resize.h"
 #include "kernels/yuv.h"
-#include "worker/engine.h"
-#include "worker/model.h"
+#include "worker/engine/engine.h"
+#include "worker/model/model.h"
 #include "worker/view.h"
 
 struct task_ops;

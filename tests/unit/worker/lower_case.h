@@ -9,7 +9,7 @@
 
 #include "tests/unit/worker/graph_make.h"
 #include "worker/backend/cudnn/program.h"
-#include "worker/net.h"
+#include "worker/engine/net.h"
 
 extern const struct backend_ops backend_cudnn_host, backend_cudnn;
 

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "tests/unit/worker/lower_case.h"
-#include "worker/net.h"
+#include "worker/engine/net.h"
 
 static struct value *conv(struct maker *m, struct value *x, int64_t from, int64_t to, int64_t k, int64_t group)
 {

@@ -2,13 +2,13 @@
 //
 // What is guessed of the models of the test data, as the line that the user
 // sees; and of made-up ones. "test_model FILE.onnx" prints the guess for one.
-#include "worker/model.h"
+#include "worker/model/model.h"
 
 #include <glob.h>
 #include <unistd.h>
 
 #include "tests/check.h"
-#include "worker/engine.h"
+#include "worker/engine/engine.h"
 
 static struct reel_settings settings;
 

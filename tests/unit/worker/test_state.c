@@ -2,7 +2,7 @@
 //
 // States of networks: which inputs are such, by name and shape, and the shapes
 // that they have.
-#include "worker/state.h"
+#include "worker/model/state.h"
 
 #include "tests/unit/worker/graph_make.h"
 

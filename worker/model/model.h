@@ -12,14 +12,14 @@
 // Guessing has two steps, as the outputs' shapes are known only for a given
 // input size: model_guess_input(), then shape inference at a trial size, then
 // model_guess_output(). Both are pure: no net is run.
-#ifndef REEL_WORKER_MODEL_H
-#define REEL_WORKER_MODEL_H
+#ifndef REEL_WORKER_MODEL_MODEL_H
+#define REEL_WORKER_MODEL_MODEL_H
 
 #include "common/picture.h"
 #include "common/proto.h"
 #include "common/settings.h"
-#include "worker/net.h"
-#include "worker/state.h"
+#include "worker/engine/net.h"
+#include "worker/model/state.h"
 
 #define MODEL_MAX_INPUTS (2 + REEL_MAX_PICTURES)
 #define MODEL_MAX_OUTPUTS 32
@@ -179,7 +179,7 @@ struct model_join {
 // All of an odd number; or two, alone or with one more that takes the time between
 // them, if their names or `settings` (io.frames 2) say so. False: they are none.
 bool model_frames_join(const struct net_io *in, int n, const struct reel_settings *settings, struct model_join *out);
-// ---- model_given.c ------------------------------------------------------------
+// ---- given.c ------------------------------------------------------------
 
 // Whether an input of this name takes a picture of its own; index of model_facts.pictures,
 // -1: it does not.
@@ -195,7 +195,7 @@ struct reel_shape model_given_shape(const struct model_given *given, int w, int 
 // A line for the user, "" where there are none.
 void model_describe_given(const struct model *model, const struct model_facts *facts, char *buf, size_t buf_bytes);
 
-// ---- model.c, model_output.c --------------------------------------------------
+// ---- model.c, output.c --------------------------------------------------
 
 // Fills everything about the input but fit. Errors: UNSUPPORTED (no picture
 // input, several inputs), CONFIG.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// model_graph.h.
-#include "worker/model_graph.h"
+// graph.h.
+#include "worker/model/graph.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 // engine.h: a network's inputs and outputs in device memory, for device/.
 #include <stdlib.h>
 
-#include "worker/engine_own.h"
+#include "worker/engine/own.h"
 
 uint64_t engine_serial(const struct engine *g)
 {

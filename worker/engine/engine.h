@@ -3,14 +3,14 @@
 // Prepared networks: one net per distinct input size, kept in a small list and
 // shared by all lanes, and the tensors around a run. With a backend that needs
 // no model an engine only costs time. The list is in engines.c, the way from file
-// to net in engine_open.c, one engine in engine.c, its states in engine_states.c,
-// and what a device asks of it in engine_device.c.
-#ifndef REEL_WORKER_ENGINE_H
-#define REEL_WORKER_ENGINE_H
+// to net in open.c, one engine in engine.c, its states in states.c,
+// and what a device asks of it in device.c.
+#ifndef REEL_WORKER_ENGINE_ENGINE_H
+#define REEL_WORKER_ENGINE_ENGINE_H
 
 #include "worker/graph/bands.h"
 #include "worker/graph/field.h"
-#include "worker/model.h"
+#include "worker/model/model.h"
 
 struct engine;
 struct engines;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // What the graph's two ends tell about pictures: small looks that model.c and
-// model_output.c share. All accept a NULL graph.
+// output.c share. All accept a NULL graph.
 #ifndef REEL_WORKER_MODEL_GRAPH_H
 #define REEL_WORKER_MODEL_GRAPH_H
 

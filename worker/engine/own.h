@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
 // What is inside of engines, for their own files: engines.c (all of them),
-// engine_open.c (the model's file), engine.c (one, and its runs), engine_states.c
-// and engine_device.c. Nobody else includes it.
+// open.c (the model's file), engine.c (one, and its runs), states.c
+// and device.c. Nobody else includes it.
 #ifndef REEL_WORKER_ENGINE_OWN_H
 #define REEL_WORKER_ENGINE_OWN_H
 
 #include "common/proto.h"
 #include "worker/backend/ranges.h"
-#include "worker/engine.h"
+#include "worker/engine/engine.h"
 
 // Prepared sizes held at once: inputs of a run rarely mix more, and each holds
 // its own weights.
@@ -53,7 +53,7 @@ struct engines {
     uint64_t clock, serials;
 };
 
-// engine_open.c: reads the model's file and makes of it what is run: states and
+// open.c: reads the model's file and makes of it what is run: states and
 // constants found, frames that are an input each joined, a cut-out composed. Once
 // for the facts and once for each size. Errors: as net_open(), CONFIG.
 enum reel_err engine_open_net(struct engines *engines, struct net **out_net);
@@ -69,7 +69,7 @@ enum reel_err engine_create(struct engines *engines, const struct model *model, 
                             const struct band *band, struct engine **out_engine);
 void engine_destroy(struct engine **engine);
 
-// engine_states.c, around a run: puts the states behind the other inputs, and keeps
+// states.c, around a run: puts the states behind the other inputs, and keeps
 // what they became. Nothing for a network that has none. Errors: FAULT.
 enum reel_err engine_put_states(struct engine *engine, const struct reel_tensor *in[ENGINE_MAX_INPUTS]);
 enum reel_err engine_take_states(struct engine *engine, const struct reel_tensor *const in[ENGINE_MAX_INPUTS]);

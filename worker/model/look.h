@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
 // What the guesses about a model's outputs look at, and the parts of model_guess_output():
-// model_head.c (detectors), model_values.c (how values are stored), model_output.c (the
+// head.c (detectors), values.c (how values are stored), output.c (the
 // task, and how frames are fitted). Nothing else includes this.
 #ifndef REEL_WORKER_MODEL_LOOK_H
 #define REEL_WORKER_MODEL_LOOK_H
 
-#include "worker/model.h"
+#include "worker/model/model.h"
 
 struct look {
     const struct model_facts *f;

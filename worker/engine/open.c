@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// The model's file as the network that is run. engine_own.h.
+// The model's file as the network that is run. own.h.
 #include <string.h>
 
-#include "worker/engine_own.h"
+#include "worker/engine/own.h"
 
 // What stands behind a cut-out, in the values of the network's foreground.
 static enum reel_err background_of(const struct reel_settings *s, double out[3])

@@ -2,7 +2,7 @@
 //
 // net.h over the importer, the passes and a backend. The imported graph stays
 // as it was read; each preparation works on a copy that borrows its weights.
-#include "worker/net.h"
+#include "worker/engine/net.h"
 
 #include <stdio.h>
 #include <stdlib.h>

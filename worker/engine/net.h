@@ -4,8 +4,8 @@
 // input shapes, then run frame after frame. This is the whole face of the
 // executor (onnx/, graph/, backend/) towards the rest of the worker, and of
 // --eval_model, --bench_model and --dump_graph.
-#ifndef REEL_WORKER_NET_H
-#define REEL_WORKER_NET_H
+#ifndef REEL_WORKER_ENGINE_NET_H
+#define REEL_WORKER_ENGINE_NET_H
 
 #include "worker/backend/backend.h"
 #include "worker/graph/bands.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/engine_own.h"
+#include "worker/engine/own.h"
 
 struct engine_states {
     const struct state_plan *plan; // borrowed

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "worker/model.h"
+#include "worker/model/model.h"
 
 static const char *file_of(const struct model_facts *f)
 {

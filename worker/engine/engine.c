@@ -7,7 +7,7 @@
 
 #include "common/life.h"
 #include "worker/calibrate.h"
-#include "worker/engine_own.h"
+#include "worker/engine/own.h"
 
 // ---- preparing --------------------------------------------------------------
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "worker/model_graph.h"
-#include "worker/model_look.h"
+#include "worker/model/graph.h"
+#include "worker/model/look.h"
 
 static const char *file_of(const struct look *l)
 {

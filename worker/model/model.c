@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
 // model.h: where a picture goes into the network, and how its values are read.
-// What comes out is in model_output.c.
-#include "worker/model.h"
+// What comes out is in output.c.
+#include "worker/model/model.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "worker/model_graph.h"
+#include "worker/model/graph.h"
 
 // Network size at which outputs are looked at when the input takes any size:
 // not square, so that height and width can be told apart, and a multiple of

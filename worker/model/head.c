@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "worker/model_graph.h"
-#include "worker/model_look.h"
+#include "worker/model/graph.h"
+#include "worker/model/look.h"
 #include "worker/task/head.h"
 
 static int64_t last_dim(const struct reel_shape *s)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // state.h: names, settings and shapes of states.
-#include "worker/state.h"
+#include "worker/model/state.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "worker/model_graph.h"
-#include "worker/model_look.h"
+#include "worker/model/graph.h"
+#include "worker/model/look.h"
 
 // stored = ((v - mean) / std) * span + base for v in 0..1, channel by channel
 // of the network's order.

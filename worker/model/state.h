@@ -7,11 +7,11 @@
 // tell nothing by shape and order.
 //
 // What it is not: it holds no tensors; a lane's states are engine.h's.
-#ifndef REEL_WORKER_STATE_H
-#define REEL_WORKER_STATE_H
+#ifndef REEL_WORKER_MODEL_STATE_H
+#define REEL_WORKER_MODEL_STATE_H
 
 #include "common/settings.h"
-#include "worker/net.h"
+#include "worker/engine/net.h"
 
 #define STATE_MAX_CONSTANTS 16
 
