@@ -52,7 +52,7 @@ enum reel_err image_create(const struct image_params *params, struct image **out
     const char *path = plan->task == REEL_TASK_DETECT     ? plan->settings->detect.labels
                        : plan->task == REEL_TASK_CLASSIFY ? plan->settings->classify.labels
                                                           : "";
-    enum reel_err err = labels_load(path, &im->labels);
+    enum reel_err err = labels_load(path, plan->settings->model, &im->labels);
     if (!err && plan->wants == PLAN_PICTURE && *plan->settings->post_filter) err = filter_create(plan, &im->filter);
     if (err)
         image_destroy(&im);

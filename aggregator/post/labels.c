@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregator/post/model_names.h"
 #include "common/frame.h"
 
 #define MAX_FILE_BYTES (1 << 20)
@@ -66,13 +67,16 @@ static enum reel_err read_text(const char *path, char **out_text)
     return REEL_OK;
 }
 
-enum reel_err labels_load(const char *path, struct labels **out_labels)
+enum reel_err labels_load(const char *path, const char *model, struct labels **out_labels)
 {
     *out_labels = NULL;
-    if (!*path) return REEL_OK;
     char *text = NULL;
-    enum reel_err err = read_text(path, &text);
-    if (err) return err;
+    enum reel_err err = REEL_OK;
+    if (*path)
+        err = read_text(path, &text);
+    else if (*model)
+        text = model_names_read(model);
+    if (err || !text) return err;
     int lines = 1;
     for (const char *p = text; *p; p++) lines += *p == '\n';
     struct labels *l = calloc(1, sizeof *l);
@@ -80,7 +84,7 @@ enum reel_err labels_load(const char *path, struct labels **out_labels)
     if (!l || !l->line) {
         free(l);
         free(text);
-        return reel_fail(REEL_ERR_NOMEM, "could not read label file \"%s\": out of memory", path);
+        return reel_fail(REEL_ERR_NOMEM, "could not read names of classes: out of memory");
     }
     l->text = text;
     char *rest = text, *line;

@@ -281,10 +281,10 @@ static enum reel_err jsonl_open(const struct sink_params *params, struct sink **
     s->first = params->live ? live_frames(params->live) : 0;
     const struct reel_settings *set = params->plan->settings;
     enum reel_task task = params->plan->task;
-    enum reel_err err = labels_load(task == REEL_TASK_DETECT     ? set->detect.labels
-                                    : task == REEL_TASK_CLASSIFY ? set->classify.labels
-                                                                 : set->segment.labels,
-                                    &s->labels);
+    const char *path = task == REEL_TASK_DETECT     ? set->detect.labels
+                       : task == REEL_TASK_CLASSIFY ? set->classify.labels
+                                                    : set->segment.labels;
+    enum reel_err err = labels_load(path, set->model, &s->labels);
     if (!err) err = sink_text_begin(&s->text, params);
     if (err)
         jsonl_close(s);

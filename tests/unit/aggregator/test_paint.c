@@ -252,7 +252,7 @@ static void labels(void)
     fputs("cat\r\ndog\n\nbird", f);
     fclose(f);
     struct labels *names;
-    CHECK_INT(labels_load(path, &names), REEL_OK);
+    CHECK_INT(labels_load(path, "", &names), REEL_OK);
     CHECK_STR(labels_name(names, REEL_LABELS_COCO, 0, buf, sizeof buf), "cat");
     CHECK_STR(labels_name(names, 0, 1, buf, sizeof buf), "dog");
     CHECK_STR(labels_name(names, 0, 2, buf, sizeof buf), "2");
@@ -267,8 +267,8 @@ static void labels(void)
     f = fopen(path, "wb");
     fwrite("a\0b", 1, 3, f);
     fclose(f);
-    CHECK_INT(labels_load(path, &names), REEL_ERR_CONFIG);
-    CHECK_INT(labels_load("/no/such/file", &names), REEL_ERR_CONFIG);
+    CHECK_INT(labels_load(path, "", &names), REEL_ERR_CONFIG);
+    CHECK_INT(labels_load("/no/such/file", "", &names), REEL_ERR_CONFIG);
     CHECK_HAS(reel_fail_text(), "/no/such/file");
     lab_fini(&l);
 }
