@@ -225,6 +225,30 @@ static __device__ __forceinline__ void store_rows(const struct gpu_flash &p, boo
     }
 }
 
+#if GPU_HAS_MMA
+// o += weights times values: a warp's 16 rows of s, and the columns' values in shared memory.
+template <typename T, int WIDTH>
+static __device__ __forceinline__ void add_weighted(const T *values, int lane, const float s[TILES][4],
+                                                    float o[WIDTH / 8][4])
+{
+    constexpr int PITCH = WIDTH + 8;
+#pragma unroll
+    for (int j = 0; j < COLUMNS / 16; j++) {
+        const uint32_t w[4] = {gpu_pack<T>(s[2 * j][0], s[2 * j][1]), gpu_pack<T>(s[2 * j][2], s[2 * j][3]),
+                               gpu_pack<T>(s[2 * j + 1][0], s[2 * j + 1][1]),
+                               gpu_pack<T>(s[2 * j + 1][2], s[2 * j + 1][3])};
+        const T *const mine = values + (16 * j + lane % 16) * PITCH + lane / 16 * 8;
+#pragma unroll
+        for (int n = 0; n < WIDTH / 8; n += 2) {
+            uint32_t b[4];
+            gpu_load_matrices_turned(mine + 8 * n, b);
+            gpu_mma<T>(w, b[0], b[1], o[n][0], o[n][1], o[n][2], o[n][3]);
+            gpu_mma<T>(w, b[2], b[3], o[n + 1][0], o[n + 1][1], o[n + 1][2], o[n + 1][3]);
+        }
+    }
+}
+#endif
+
 // ---- the kernel ------------------------------------------------------------------------
 
 template <typename T, int WIDTH> // numbers in a row, zeros included
@@ -316,20 +340,7 @@ static __global__ void __launch_bounds__(THREADS, WIDTH <= 32   ? 4
         for (int n = 0; n < 2 * CHUNKS; n++)
 #pragma unroll
             for (int e = 0; e < 4; e++) o[n][e] *= scale[e / 2];
-#pragma unroll
-        for (int j = 0; j < COLUMNS / 16; j++) {
-            const uint32_t w[4] = {gpu_pack<T>(s[2 * j][0], s[2 * j][1]), gpu_pack<T>(s[2 * j][2], s[2 * j][3]),
-                                   gpu_pack<T>(s[2 * j + 1][0], s[2 * j + 1][1]),
-                                   gpu_pack<T>(s[2 * j + 1][2], s[2 * j + 1][3])};
-            const T *const mine = values + (16 * j + lane % 16) * PITCH + lane / 16 * 8;
-#pragma unroll
-            for (int n = 0; n < 2 * CHUNKS; n += 2) {
-                uint32_t b[4];
-                gpu_load_matrices_turned(mine + 8 * n, b);
-                gpu_mma<T>(w, b[0], b[1], o[n][0], o[n][1], o[n][2], o[n][3]);
-                gpu_mma<T>(w, b[2], b[3], o[n + 1][0], o[n + 1][1], o[n + 1][2], o[n + 1][3]);
-            }
-        }
+        add_weighted<T, WIDTH>(values, lane, s, o);
     }
 
     store_rows<T, WIDTH>(p, ways.y_pairs, row, t, o, y);
