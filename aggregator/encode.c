@@ -125,22 +125,38 @@ static enum reel_err find_encoder(const char *name, const AVOutputFormat *contai
     return REEL_OK;
 }
 
+#define ALPHA_ADVICE \
+    "\nwhat keeps transparency: .mov (prores_ks), .webm (libvpx-vp9), .mkv (ffv1), images .png, .tif, .bmp"
+
+// The usual encoder of transparent pictures. Containers that are not here have no
+// place for them, or players that show them.
+static enum reel_err find_alpha(const AVOutputFormat *container, const char **out_usual)
+{
+    static const char *const usual[][2] = {{"mov", "prores_ks"}, {"webm", "libvpx-vp9"}, {"matroska", "ffv1"}};
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        if (!strcmp(usual[i][0], container->name)) return *out_usual = usual[i][1], REEL_OK;
+    return reel_fail(REEL_ERR_CONFIG,
+                     "could not write transparent pictures into a file of format %s: it keeps none" ALPHA_ADVICE,
+                     container->name);
+}
+
 // ---- pixel format ---------------------------------------------------------------
 
 // What stays of pictures of `want` in a libav format, as a cost: the classes of
 // loss are powers of ten apart, so that none is traded for a lesser one.
-static int64_t format_cost(enum AVPixelFormat format, enum AVCodecID id, struct reel_pixel_format want, bool odd_w,
-                           bool odd_h, bool even, struct encode_choice *c)
+static int64_t format_cost(enum AVPixelFormat format, enum AVCodecID id, struct reel_pixel_format want, bool alpha,
+                           bool odd_w, bool odd_h, bool even, struct encode_choice *c)
 {
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
     if (!d || d->flags & (AV_PIX_FMT_FLAG_HWACCEL | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BITSTREAM |
-                          AV_PIX_FMT_FLAG_FLOAT | AV_PIX_FMT_FLAG_BAYER | AV_PIX_FMT_FLAG_ALPHA))
+                          AV_PIX_FMT_FLAG_FLOAT | AV_PIX_FMT_FLAG_BAYER))
         return -1;
+    if (alpha != ((d->flags & AV_PIX_FMT_FLAG_ALPHA) != 0)) return -1;
     if (d->flags & AV_PIX_FMT_FLAG_BE && d->comp[0].depth > 8 && id != AV_CODEC_ID_PNG) return -1;
     bool full_only = !strncmp(d->name, "yuvj", 4);
     if (full_only != (id == AV_CODEC_ID_MJPEG && strncmp(d->name, "yuv", 3) == 0)) return -1;
     if (even && ((odd_w && d->log2_chroma_w) || (odd_h && d->log2_chroma_h))) return -1;
-    bool rgb = d->flags & AV_PIX_FMT_FLAG_RGB, gray = d->nb_components == 1;
+    bool rgb = d->flags & AV_PIX_FMT_FLAG_RGB, gray = d->nb_components - alpha == 1;
     bool want_rgb = want.layout == REEL_PIX_GBR, want_gray = want.layout == REEL_PIX_GRAY;
     *c = (struct encode_choice){.format = format};
     c->loses_depth = d->comp[0].depth < want.depth;
@@ -166,11 +182,13 @@ static int64_t format_cost(enum AVPixelFormat format, enum AVCodecID id, struct 
     return cost;
 }
 
-enum reel_err encode_choose(const char *name, const AVOutputFormat *container, struct reel_pixel_format want, int width,
-                            int height, int rank, struct encode_choice *out_choice)
+enum reel_err encode_choose(const char *name, const AVOutputFormat *container, struct reel_pixel_format want,
+                            bool alpha, int width, int height, int rank, struct encode_choice *out_choice)
 {
     const AVCodec *codec;
-    enum reel_err err = find_encoder(name, container, &codec);
+    const char *usual = "";
+    enum reel_err err = alpha && container ? find_alpha(container, &usual) : REEL_OK;
+    if (!err) err = find_encoder(*name ? name : usual, container, &codec);
     if (err) return err;
     const struct encode_traits *traits = find_traits(codec->name);
     const enum AVPixelFormat *formats = av_codec_formats(codec);
@@ -184,7 +202,7 @@ enum reel_err encode_choose(const char *name, const AVOutputFormat *container, s
         struct encode_choice best_choice = {0};
         for (int i = 0; formats[i] != AV_PIX_FMT_NONE; i++) {
             struct encode_choice c;
-            int64_t cost = format_cost(formats[i], codec->id, want, width & 1, height & 1, traits->even, &c);
+            int64_t cost = format_cost(formats[i], codec->id, want, alpha, width & 1, height & 1, traits->even, &c);
             if (cost < 0 || cost < last || (cost == last && i <= last_at) || cost >= best) continue;
             best = cost;
             best_at = i;
@@ -193,6 +211,10 @@ enum reel_err encode_choose(const char *name, const AVOutputFormat *container, s
         if (best_at < 0) {
             if (pass > 0) return REEL_EOF;
             char known[512];
+            if (alpha)
+                return reel_fail(REEL_ERR_CONFIG,
+                                 "could not write transparent pictures with encoder \"%s\": it takes none" ALPHA_ADVICE,
+                                 codec->name);
             return reel_fail(
                 REEL_ERR_CONFIG,
                 "could not encode pictures of %dx%d with \"%s\": it takes no pixel format that fits%s\nother "

@@ -34,10 +34,11 @@ struct encode_choice {
 };
 
 // The encoder for a container (NULL: any) and the format for pictures of
-// `want`. name "" takes the container's default. rank 0 is the best format, 1
-// the next...; EOF when there are no more. Errors: CONFIG with alternatives.
-enum reel_err encode_choose(const char *name, const AVOutputFormat *container, struct reel_pixel_format want, int width,
-                            int height, int rank, struct encode_choice *out_choice);
+// `want`, with an alpha plane or without. name "" takes the container's default.
+// rank 0 is the best format, 1 the next...; EOF when there are no more. Errors:
+// CONFIG with alternatives.
+enum reel_err encode_choose(const char *name, const AVOutputFormat *container, struct reel_pixel_format want,
+                            bool alpha, int width, int height, int rank, struct encode_choice *out_choice);
 
 struct encode_params {
     const struct encode_choice *choice;

@@ -42,6 +42,21 @@ enum AVPixelFormat picture_av_format(struct reel_pixel_format format)
     return AV_PIX_FMT_NONE;
 }
 
+enum AVPixelFormat picture_alpha_format(struct reel_pixel_format f)
+{
+    // By chroma (4:2:0, 4:2:2, none subsampled, RGB) and depth (8, 10, 12, 16).
+    static const enum AVPixelFormat table[4][4] = {
+        {AV_PIX_FMT_YUVA420P, AV_PIX_FMT_YUVA420P10LE, AV_PIX_FMT_YUVA420P16LE, AV_PIX_FMT_YUVA420P16LE},
+        {AV_PIX_FMT_YUVA422P, AV_PIX_FMT_YUVA422P10LE, AV_PIX_FMT_YUVA422P12LE, AV_PIX_FMT_YUVA422P16LE},
+        {AV_PIX_FMT_YUVA444P, AV_PIX_FMT_YUVA444P10LE, AV_PIX_FMT_YUVA444P12LE, AV_PIX_FMT_YUVA444P16LE},
+        {AV_PIX_FMT_GBRAP, AV_PIX_FMT_GBRAP10LE, AV_PIX_FMT_GBRAP12LE, AV_PIX_FMT_GBRAP16LE},
+    };
+    bool halved = f.layout == REEL_PIX_GRAY || (f.log2_chroma_w && f.log2_chroma_h);
+    int chroma = f.layout == REEL_PIX_GBR ? 3 : halved ? 0 : f.log2_chroma_w ? 1 : 2;
+    int depth = f.depth <= 8 ? 0 : f.depth <= 10 ? 1 : f.depth <= 12 ? 2 : 3;
+    return table[chroma][depth];
+}
+
 bool picture_slot_format(enum AVPixelFormat av, struct reel_pixel_format *out_format)
 {
     static const enum AVPixelFormat full[][2] = {{AV_PIX_FMT_YUVJ420P, AV_PIX_FMT_YUV420P},

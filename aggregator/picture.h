@@ -14,6 +14,9 @@
 
 // libav's format with the slot's layout; NONE when there is none.
 enum AVPixelFormat picture_av_format(struct reel_pixel_format format);
+// libav's format with at least the same chroma and depth, and an alpha plane. A gray
+// picture's has chroma too.
+enum AVPixelFormat picture_alpha_format(struct reel_pixel_format format);
 // The slot's layout of a libav format; false when slots do not carry it.
 bool picture_slot_format(enum AVPixelFormat av, struct reel_pixel_format *out_format);
 

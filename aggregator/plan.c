@@ -238,6 +238,7 @@ static struct reel_pixel_format slot_for(const struct reel_rec_shaped *shaped, e
 static void source_from_slot(struct plan *p, const struct reel_geometry *g, const struct reel_colour *colour)
 {
     p->format = g->format;
+    p->drawn_format = picture_av_format(g->format);
     p->width = (int)g->width;
     p->height = (int)g->height;
     p->colour = *colour;
@@ -247,7 +248,8 @@ static void source_from_slot(struct plan *p, const struct reel_geometry *g, cons
 // drawing on it, or the mask (mattes; and images of classes, as numbers).
 static void source_of_results(struct plan *p)
 {
-    bool mask = p->settings->segment.picture == SET_PICTURE_MASK;
+    const enum set_picture shown = p->settings->segment.picture;
+    bool mask = shown == SET_PICTURE_MASK;
     p->raw_mask =
         mask && (p->task == REEL_TASK_MATTE || (p->task == REEL_TASK_SEGMENT && p->job.kind == REEL_OUTPUT_IMAGES));
     const struct reel_colour levels = {2, 2, 2, 1, 1, 0};
@@ -255,15 +257,19 @@ static void source_of_results(struct plan *p)
         source_from_slot(p, &p->out, &levels);
     else
         source_from_slot(p, &p->in, &p->media.colour);
+    // Objects have a mask where the network makes one.
+    p->cutout = shown == SET_PICTURE_CUTOUT && p->wants == PLAN_PICTURE && p->out.format.layout == REEL_PIX_GRAY;
+    if (p->cutout) p->drawn_format = picture_alpha_format(p->format);
 }
 
 // ---- encoder ----------------------------------------------------------------
 
 // Format and size behind the filter: what the filter gives by nature, or the
 // source itself.
-static enum reel_err behind_filter(struct plan *p, struct reel_pixel_format *out_want)
+static enum reel_err behind_filter(struct plan *p, struct reel_pixel_format *out_want, bool *out_alpha)
 {
     *out_want = p->format;
+    *out_alpha = p->cutout;
     p->final_width = p->width;
     p->final_height = p->height;
     p->final_sar = p->media.sar;
@@ -275,6 +281,7 @@ static enum reel_err behind_filter(struct plan *p, struct reel_pixel_format *out
     p->final_height = f.height;
     p->final_sar = f.sar;
     *out_want = slot_format_for(f.format);
+    *out_alpha &= (av_pix_fmt_desc_get(f.format)->flags & AV_PIX_FMT_FLAG_ALPHA) != 0;
     return REEL_OK;
 }
 
@@ -328,18 +335,20 @@ static enum reel_err open_encoder(struct plan *p, struct encoder **out_encoder)
 static enum reel_err try_encoder(struct plan *p, struct encoder **out_encoder)
 {
     struct reel_pixel_format want;
-    enum reel_err err = behind_filter(p, &want);
+    bool alpha;
+    enum reel_err err = behind_filter(p, &want, &alpha);
     if (err) return err;
     *out_encoder = NULL;
     if (p->job.kind == REEL_OUTPUT_MD5) {
-        p->final_format = picture_av_format(want);
+        p->final_format = alpha ? picture_alpha_format(want) : picture_av_format(want);
         p->final_colour = p->task == REEL_TASK_IMAGE ? p->colour : colour_for(p, p->final_format, p->final_height);
         return REEL_OK;
     }
     enum reel_err first = REEL_OK;
     char text[REEL_ERROR_TEXT_MAX] = "";
     for (int rank = 0; rank < 6; rank++) {
-        err = encode_choose(p->encoder_name, p->container, want, p->final_width, p->final_height, rank, &p->choice);
+        err = encode_choose(p->encoder_name, p->container, want, alpha, p->final_width, p->final_height, rank,
+                            &p->choice);
         if (err == REEL_EOF) break;
         if (err) return err;
         if (p->choice.loses_colour) break; // gray from a coloured source: rather not at all
@@ -456,7 +465,8 @@ static enum reel_err choose_slot(struct plan *p, const struct reel_rec_shaped *s
     *out_format = complete_wish(p, shaped);
     if (!plan_is_video(p->job.kind) && p->job.kind != REEL_OUTPUT_IMAGES) return REEL_OK;
     struct encode_choice c;
-    enum reel_err err = encode_choose(p->encoder_name, p->container, *out_format, (int)*out_w, (int)*out_h, 0, &c);
+    enum reel_err err =
+        encode_choose(p->encoder_name, p->container, *out_format, false, (int)*out_w, (int)*out_h, 0, &c);
     if (!err) *out_format = slot_for(shaped, c.format, *out_format);
     return err;
 }
@@ -478,6 +488,9 @@ static enum reel_err settle(struct plan *p, const struct reel_rec_shaped *shaped
         source_of_results(p);
     }
     if (p->wants != PLAN_PICTURE) return REEL_OK;
+    if (p->settings->segment.picture == SET_PICTURE_CUTOUT && !p->cutout)
+        return reel_fail(REEL_ERR_CONFIG, "could not cut anything out (--segment.picture cutout): the model makes no "
+                                          "matte, no classes of pixels and no masks of objects");
     err = open_encoder(p, out_encoder);
     if (err || p->task != REEL_TASK_IMAGE || *p->settings->post_filter || !p->choice.codec) return err;
     struct reel_pixel_format opened = slot_for(shaped, p->final_format, format);
@@ -503,7 +516,7 @@ enum reel_err plan_prove(const struct reel_settings *settings, const struct reel
         struct encode_choice c;
         bool filtered = *settings->post_filter;
         if (task == REEL_TASK_IMAGE && !filtered &&
-            !encode_choose(p->encoder_name, p->container, complete_wish(p, &prove->shaped), p->final_width,
+            !encode_choose(p->encoder_name, p->container, complete_wish(p, &prove->shaped), false, p->final_width,
                            p->final_height, 0, &c)) {
             p->choice.loses_depth = c.loses_depth;
             p->choice.loses_chroma = c.loses_chroma;

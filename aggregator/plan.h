@@ -30,8 +30,10 @@ struct plan {
     struct reel_geometry in, out; // of the rings
 
     bool raw_mask; // the picture is the mask itself, as it stands in the output slot
+    bool cutout;   // the picture is the input's, transparent where the mask has nothing
     // The picture before the filter.
     struct reel_pixel_format format;
+    enum AVPixelFormat drawn_format; // libav's: of cut-outs with an alpha plane
     int width, height;
     struct reel_colour colour;
 

@@ -179,7 +179,9 @@ static const struct opt_def defs[] = {
     TEXT("classify.labels", 0, classify.labels, "", "FILE", 0, "Classification", "class names, one per line"),
     LIST("background", background, "Segmentation",
          "R,G,B in 0..255: a picture of what is cut out by the matte or the classes, over this colour"),
-    ENUM("segment.picture", segment.picture, "overlay", "overlay,mask", 0, "Segmentation", "what a video output shows"),
+    ENUM("segment.picture", segment.picture, "overlay", "overlay,mask,cutout", 0, "Segmentation",
+         "what a video output shows: the mask over the picture, the mask alone, or the picture of what it covers, "
+         "transparent elsewhere (.mov .webm .mkv .png)"),
     TEXT("segment.labels", 0, segment.labels, "", "FILE", 0, "Segmentation", "class names, one per line"),
     REAL("segment.opacity", segment.opacity, "0.5", 0, 1, "P", 0, "Segmentation", "of the overlay"),
     REAL("segment.threshold", segment.threshold, "0.5", 0, 1, "P", 0, "Segmentation",

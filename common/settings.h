@@ -45,7 +45,7 @@ enum set_head {
     SET_HEAD_LISTS,    // boxes, labels and scores of what was found
 };
 enum set_picture_size { SET_PICTURE_SIZE_AUTO, SET_PICTURE_SIZE_FRAME, SET_PICTURE_SIZE_OWN };
-enum set_picture { SET_PICTURE_OVERLAY, SET_PICTURE_MASK };
+enum set_picture { SET_PICTURE_OVERLAY, SET_PICTURE_MASK, SET_PICTURE_CUTOUT };
 enum set_split { SET_SPLIT_OFF, SET_SPLIT_SPATIAL };
 enum set_poison { SET_POISON_REPEAT, SET_POISON_PASSTHROUGH, SET_POISON_FAIL };
 

@@ -35,8 +35,7 @@ static int make_ends(const struct plan *p, struct filter *f)
     const struct reel_media *m = &p->media;
     char args[512];
     snprintf(args, sizeof args, "video_size=%dx%d:pix_fmt=%d:time_base=%d/%d:pixel_aspect=%d/%d", p->width, p->height,
-             picture_av_format(p->format), m->time_base.num, m->time_base.den, m->sar.num,
-             m->sar.den > 0 ? m->sar.den : 1);
+             p->drawn_format, m->time_base.num, m->time_base.den, m->sar.num, m->sar.den > 0 ? m->sar.den : 1);
     size_t at = strlen(args);
     if (m->frame_rate.num > 0 && m->frame_rate.den > 0)
         snprintf(args + at, sizeof args - at, ":frame_rate=%d/%d", m->frame_rate.num, m->frame_rate.den);

@@ -180,6 +180,39 @@ static void draw(const struct image *im, const struct results *results, const st
         masks_overlay_classes(canvas, mask->data, mask->stride, s->segment.opacity);
 }
 
+// The input's picture in that slot in the source's format and size; of a cut-out all
+// of it.
+static enum reel_err pass(struct image *im, uint32_t in_slot, struct reel_rec_taken taken, bool *out_lent,
+                          AVFrame **out)
+{
+    const struct plan *plan = im->p.plan;
+    AVFrame *input;
+    enum reel_err err = borrow(im, im->p.in, in_slot, taken, out_lent, &input);
+    if (err) return err;
+    picture_tag(input, &plan->media.colour);
+    err = picture_convert(&im->pass_convert, input, &plan->media.colour, plan->drawn_format, plan->width, plan->height,
+                          &plan->colour, out);
+    av_frame_free(&input); // a loan that came to nothing returns here
+    return err;
+}
+
+// The input's picture, transparent where the mask has nothing.
+static enum reel_err cut_out(struct image *im, const struct reel_rec_frame *rec, struct reel_rec_taken taken,
+                             bool *out_lent, AVFrame **out)
+{
+    const struct plan *plan = im->p.plan;
+    struct mask mask;
+    enum reel_err err = find_mask(im, rec, true, &mask);
+    if (!err) err = pass(im, rec->in_slot, taken, out_lent, out);
+    if (!err) {
+        const int depth = av_pix_fmt_desc_get(plan->drawn_format)->comp[3].depth;
+        masks_to_alpha(mask.data, mask.stride, plan->task == REEL_TASK_MATTE, plan->width, plan->height, depth,
+                       (*out)->data[3], (size_t)(*out)->linesize[3]);
+    }
+    av_frame_free(&mask.copy);
+    return err;
+}
+
 // The input with the results on it: drawn on a copy, or to be drawn by the
 // encoder, who has the slot until then; without any results, the input itself.
 static enum reel_err with_results(struct image *im, const struct reel_rec_frame *rec, struct reel_rec_taken taken,
@@ -208,21 +241,6 @@ static enum reel_err with_results(struct image *im, const struct reel_rec_frame 
     paint_end(&canvas);
     av_frame_free(&mask.copy);
     if (err) av_frame_free(out);
-    return err;
-}
-
-// The input's picture in that slot in the source's format and size.
-static enum reel_err pass(struct image *im, uint32_t in_slot, struct reel_rec_taken taken, bool *out_lent,
-                          AVFrame **out)
-{
-    const struct plan *plan = im->p.plan;
-    AVFrame *input;
-    enum reel_err err = borrow(im, im->p.in, in_slot, taken, out_lent, &input);
-    if (err) return err;
-    picture_tag(input, &plan->media.colour);
-    err = picture_convert(&im->pass_convert, input, &plan->media.colour, picture_av_format(plan->format), plan->width,
-                          plan->height, &plan->colour, out);
-    av_frame_free(&input); // a loan that came to nothing returns here
     return err;
 }
 
@@ -270,7 +288,7 @@ static enum reel_err make(struct image *im, const struct reel_rec_frame *rec, ui
     if (rec->flags & FILL_IN) return pass(im, rec->in_slot, taken, out_lent, out);
     if (plan->task == REEL_TASK_IMAGE || plan->raw_mask)
         return borrow(im, im->p.out, rec->out_slot, taken, out_lent, out);
-    return with_results(im, rec, taken, out_lent, out);
+    return plan->cutout ? cut_out(im, rec, taken, out_lent, out) : with_results(im, rec, taken, out_lent, out);
 }
 
 static void set_properties(const struct image *im, const struct reel_rec_frame *rec, uint32_t k, AVFrame *frame)

@@ -59,6 +59,21 @@ void masks_replace_background(struct paint_canvas *c, const uint8_t *mask, size_
     paint_blend(c, mask, stride, &b);
 }
 
+void masks_to_alpha(const uint8_t *mask, size_t stride, bool matte, int width, int height, int depth, uint8_t *alpha,
+                    size_t alpha_stride)
+{
+    const unsigned top = (1u << depth) - 1;
+    uint16_t of[256];
+    for (unsigned v = 0; v < 256; v++) of[v] = (uint16_t)(matte ? (v * top + 127) / 255 : v ? top : 0);
+    for (int y = 0; y < height; y++, mask += stride, alpha += alpha_stride) {
+        uint16_t *wide = (uint16_t *)(void *)alpha;
+        if (depth > 8)
+            for (int x = 0; x < width; x++) wide[x] = of[mask[x]];
+        else
+            for (int x = 0; x < width; x++) alpha[x] = (uint8_t)of[mask[x]];
+    }
+}
+
 void masks_rle(const uint8_t *mask, size_t stride, int width, int height, int value,
                void (*put)(void *ctx, uint32_t run), void *ctx)
 {

@@ -23,6 +23,11 @@ void masks_overlay_matte(struct paint_canvas *canvas, const uint8_t *alpha, size
 void masks_replace_background(struct paint_canvas *canvas, const uint8_t *mask, size_t stride, bool classes,
                               uint32_t rgb);
 
+// The alpha plane of a cut-out, of samples of `depth` bits (two bytes above 8, strides in
+// bytes): a matte's values over the whole range; else all or, where the mask is 0, nothing.
+void masks_to_alpha(const uint8_t *mask, size_t stride, bool matte, int width, int height, int depth, uint8_t *alpha,
+                    size_t alpha_stride);
+
 // COCO's uncompressed run lengths of the pixels equal to value: column by
 // column, beginning with the number of pixels outside. Calls put for each run.
 void masks_rle(const uint8_t *mask, size_t stride, int width, int height, int value,

@@ -191,7 +191,8 @@ static bool take_cut_out(const struct look *l, const struct reel_settings *s, en
 {
     int foreground, matte;
     if (*s->io.output || !model_cuts_out(l->f->out, l->f->n_out, &foreground, &matte)) return false;
-    const int composite = s->background.n ? look_output(l, MODEL_COMPOSITE) : -1;
+    const bool behind = s->background.n && s->segment.picture != SET_PICTURE_CUTOUT;
+    const int composite = behind ? look_output(l, MODEL_COMPOSITE) : -1;
     if (composite >= 0 && take_picture(l, composite)) {
         l->m->task = REEL_TASK_IMAGE;
         return true;
@@ -199,7 +200,8 @@ static bool take_cut_out(const struct look *l, const struct reel_settings *s, en
     if (wanted != REEL_TASK_AUTO || !take_matte(l, matte)) return false;
     l->m->task = REEL_TASK_MATTE;
     snprintf(l->m->how_output, sizeof l->m->how_output,
-             "a matte; --background R,G,B puts the foreground over a colour, --io.output %s is the foreground alone",
+             "a matte; --background R,G,B puts the foreground over a colour, --segment.picture cutout makes the rest "
+             "transparent, --io.output %s is the foreground alone",
              l->f->out[foreground].name);
     return true;
 }

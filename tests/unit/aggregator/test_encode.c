@@ -13,7 +13,7 @@ static enum AVPixelFormat choose(const char *encoder, const char *container, str
 {
     struct encode_choice c;
     const AVOutputFormat *format = container ? av_guess_format(container, NULL, NULL) : NULL;
-    return encode_choose(encoder, format, want, w, h, 0, &c) ? AV_PIX_FMT_NONE : c.format;
+    return encode_choose(encoder, format, want, false, w, h, 0, &c) ? AV_PIX_FMT_NONE : c.format;
 }
 
 static void formats(void)
@@ -36,6 +36,40 @@ static void formats(void)
     CHECK_INT(choose("png", NULL, gray, 64, 64), AV_PIX_FMT_GRAY8);
     CHECK_INT(choose("mjpeg", NULL, yuv420, 64, 64), AV_PIX_FMT_YUVJ420P);
     CHECK_INT(choose("mpeg4", "mp4", yuv420_10, 64, 64), AV_PIX_FMT_YUV420P); // loses depth: there is no other
+}
+
+// What a cut-out is encoded as, by the container alone or by a named encoder.
+static void transparent(void)
+{
+    static const struct {
+        const char *encoder, *container;
+        const struct reel_pixel_format *want;
+        enum AVPixelFormat format;
+    } cases[] = {
+        {"", "mov", &yuv420, AV_PIX_FMT_YUVA444P10LE},
+        {"", "matroska", &yuv420, AV_PIX_FMT_YUVA420P},
+        {"", "matroska", &yuv422_10, AV_PIX_FMT_YUVA422P10LE},
+        {"", "webm", &yuv420, AV_PIX_FMT_YUVA420P},
+        {"png", NULL, &gbr, AV_PIX_FMT_RGBA},
+        {"png", NULL, &yuv420_10, AV_PIX_FMT_RGBA64BE},
+        {"", "mp4", &yuv420, AV_PIX_FMT_NONE},
+        {"libx264", "matroska", &yuv420, AV_PIX_FMT_NONE},
+        {"libvpx-vp9", "mp4", &yuv420, AV_PIX_FMT_NONE},
+        {"mjpeg", NULL, &yuv420, AV_PIX_FMT_NONE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const AVOutputFormat *format = cases[i].container ? av_guess_format(cases[i].container, NULL, NULL) : NULL;
+        struct encode_choice c = {.format = AV_PIX_FMT_NONE};
+        enum reel_err err = encode_choose(cases[i].encoder, format, *cases[i].want, true, 64, 64, 0, &c);
+        CHECK_INT(err, cases[i].format == AV_PIX_FMT_NONE ? REEL_ERR_CONFIG : REEL_OK);
+        if (err)
+            CHECK_HAS(reel_fail_text(), "what keeps transparency");
+        else
+            CHECK_INT(c.format, cases[i].format);
+    }
+    CHECK_INT(picture_alpha_format(gray), AV_PIX_FMT_YUVA420P);
+    CHECK_INT(picture_alpha_format((struct reel_pixel_format){REEL_PIX_NV, 10, 1, 1}), AV_PIX_FMT_YUVA420P10LE);
+    CHECK_INT(picture_alpha_format((struct reel_pixel_format){REEL_PIX_YUV, 8, 2, 0}), AV_PIX_FMT_YUVA422P);
 }
 
 static void refusals(void)
@@ -279,5 +313,5 @@ static void notes(void)
     lab_fini(&l);
 }
 
-CHECK_MAIN({"formats", formats}, {"refusals", refusals}, {"every_encoder", every_encoder},
+CHECK_MAIN({"formats", formats}, {"transparent", transparent}, {"refusals", refusals}, {"every_encoder", every_encoder},
            {"slots_suffice", slots_suffice}, {"live_packets_come_at_once", live_packets_come_at_once}, {"notes", notes})
