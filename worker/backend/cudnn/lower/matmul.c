@@ -8,6 +8,14 @@
 
 #include "worker/backend/cudnn/program.h"
 
+// What stands in front of a product's matrices; an operand without an extent repeats
+// along it.
+struct leads {
+    int n;
+    int64_t extent[REEL_MAX_DIMS];
+    bool has[2][REEL_MAX_DIMS]; // x, w
+};
+
 // y (batches,m,k) = x (batches,m,c) w (batches,c,k); strides as in gpu_matmul.
 struct product {
     const struct node *node;
@@ -17,39 +25,102 @@ struct product {
     const struct value *addend; // Gemm's C where it is another
     float beta;
     bool x_shared; // one matrix x for all batches
+    struct leads leads;
+    bool copied[2]; // x, w: once for each batch
+    bool column;    // w is a vector: the result lacks the extent of its columns
 };
 
 #define MOST (INT32_MAX / 4)
+#define COPIED_MOST (1 << 27) // elements that are copied for a faster engine
 
-static bool open_matmul(const struct node *node, struct product *j)
+// Matrices of an operand: of a vector one row of x, one column of w.
+static struct reel_shape as_matrices(const struct reel_shape *s, bool column)
 {
-    const struct reel_shape *a = &j->x->shape, *b = &j->w->shape;
-    if (a->ndim < 2 || b->ndim < 2) return false;
-    const int64_t c = a->dim[a->ndim - 1], k = b->dim[b->ndim - 1];
-    int64_t m = a->dim[a->ndim - 2], lead = 1, w_lead = 1;
-    for (int d = 0; d < a->ndim - 2; d++) lead *= a->dim[d];
-    for (int d = 0; d < b->ndim - 2; d++) w_lead *= b->dim[d];
-    if (w_lead == 1 && b->ndim <= a->ndim) {
-        // one matrix for all images, which stay apart: the engine that cuDNN
-        // picks for one image serves every batch
-        m *= a->ndim > 2 ? lead / a->dim[0] : 1;
-        lead = a->ndim > 2 ? a->dim[0] : 1;
-    } else if (lead != 1 || a->ndim > b->ndim) {
-        if (a->ndim != b->ndim) return false;
-        for (int d = 0; d < a->ndim - 2; d++)
-            if (a->dim[d] != b->dim[d]) return false;
+    if (s->ndim != 1) return *s;
+    return (struct reel_shape){.ndim = 2, .dim = {column ? s->dim[0] : 1, column ? 1 : s->dim[0]}};
+}
+
+// The extents in front of the matrices, neighbours that the same operands have as one.
+static bool leads_of(const struct reel_shape *a, const struct reel_shape *b, struct leads *l)
+{
+    const int nd = a->ndim > b->ndim ? a->ndim : b->ndim;
+    *l = (struct leads){0};
+    for (int d = 0; d < nd - 2; d++) {
+        const int da = d - (nd - a->ndim), db = d - (nd - b->ndim);
+        const int64_t x = da < 0 ? 1 : a->dim[da], w = db < 0 ? 1 : b->dim[db];
+        if (x != w && x != 1 && w != 1) return false;
+        if (x == 1 && w == 1) continue;
+        const bool has[2] = {x > 1, w > 1};
+        const bool same = l->n && l->has[0][l->n - 1] == has[0] && l->has[1][l->n - 1] == has[1];
+        if (!same) l->extent[l->n++] = 1;
+        l->has[0][l->n - 1] = has[0], l->has[1][l->n - 1] = has[1];
+        l->extent[l->n - 1] *= x > w ? x : w;
     }
-    const int64_t batches = lead > w_lead ? lead : w_lead;
-    if (m > MOST || c > MOST || k > MOST || batches > 65535 || b->dim[b->ndim - 2] != c) return false;
+    return true;
+}
+
+// Whether an operand is neither in all of the leads nor in none: then it is copied.
+static bool repeats(const struct leads *l, int operand)
+{
+    bool some = false, all = true;
+    for (int i = 0; i < l->n; i++) some |= l->has[operand][i], all &= l->has[operand][i];
+    return some && !all;
+}
+
+static bool open_matmul(const struct lowered *p, struct product *j)
+{
+    const struct reel_shape a = as_matrices(&j->x->shape, false), b = as_matrices(&j->w->shape, true);
+    if (a.ndim < 2 || b.ndim < 2 || !leads_of(&a, &b, &j->leads)) return false;
+    struct leads *l = &j->leads;
+    const int64_t c = a.dim[a.ndim - 1], k = b.dim[b.ndim - 1];
+    int64_t m = a.dim[a.ndim - 2], batches = 1;
+    // matrices of x by one of w are one with more rows; but of one matrix for all the
+    // images stay apart: the engine that cuDNN picks for one image serves every batch
+    while (l->n && !l->has[1][l->n - 1]) {
+        const int64_t keep = l->n == 1 && a.dim[0] > 1 && a.ndim > 2 ? a.dim[0] : 1;
+        m *= l->extent[l->n - 1] / keep;
+        l->extent[l->n - 1] = keep;
+        if (keep > 1) break;
+        l->n--;
+    }
+    for (int i = 0; i < l->n; i++) batches *= l->extent[i];
+    if (m > MOST || c > MOST || k > MOST || batches > 65535 || b.dim[b.ndim - 2] != c) return false;
+    const bool whole = gpu_product_is_whole(p, (int)batches, m, c, k);
+    for (int i = 0; i < 2; i++) j->copied[i] = repeats(l, i);
+    // an engine of cuDNN's reads no matrix twice
+    if (l->n == 1 && !l->has[0][0] && whole && !p->own_matmul && batches * m <= COPIED_MOST / c) j->copied[0] = true;
     j->g = (struct gpu_matmul){.batches = (int)batches, .m = (int)m, .c = (int)c, .k = (int)k, .alpha = 1};
-    j->g.x_batch = lead == 1 ? 0 : m * c;
-    j->g.w_batch = w_lead == 1 ? 0 : c * k;
+    j->g.x_batch = j->copied[0] || (l->n && l->has[0][0]) ? m * c : 0;
+    j->g.w_batch = j->copied[1] || (l->n && l->has[1][0]) ? c * k : 0;
     j->g.y_batch = m * k;
     j->g.x_row = c, j->g.x_col = 1;
     j->g.w_row = k, j->g.w_col = 1;
-    j->x_shared = lead == 1 && batches > 1;
-    (void)node;
+    j->x_shared = batches > 1 && !j->g.x_batch;
+    j->column = j->w->shape.ndim == 1;
     return true;
+}
+
+// An operand's matrices, `size` elements each, once for each of the result's.
+static enum reel_err repeat(struct lowered *p, const struct product *j, int operand, int64_t size, enum gpu_elem elem,
+                            struct ref *at)
+{
+    const struct leads *l = &j->leads;
+    struct move m = MOVE_NONE;
+    struct ref to;
+    int64_t src = size, dst = size;
+    m.n = l->n + 1;
+    m.extent[l->n] = size, m.src[l->n] = m.dst[l->n] = 1;
+    for (int i = l->n - 1; i >= 0; i--) {
+        m.extent[i] = l->extent[i];
+        m.dst[i] = dst;
+        m.src[i] = l->has[operand][i] ? src : 0;
+        dst *= l->extent[i];
+        if (l->has[operand][i]) src *= l->extent[i];
+    }
+    enum reel_err err = gpu_make_temporary(p, (size_t)dst * gpu_elem_bytes(elem), &to);
+    if (!err) err = gpu_emit_move(p, j->node, "repeat", &m, *at, elem, to, elem);
+    *at = to;
+    return err;
 }
 
 static bool open_gemm(struct lowered *p, const struct node *node, struct product *j)
@@ -118,7 +189,7 @@ static bool for_cudnn(const struct lowered *p, const struct product *j)
     const bool rows = g->x_col == 1 && (j->w->v->constant || g->w_col == 1);
     // the rows of a flat matrix may be images: few of them are not given to an
     // engine that was chosen by their number
-    const bool images = j->x->shape.ndim == 2 && g->m < FEW_ROWS;
+    const bool images = j->x->shape.ndim <= 2 && g->m < FEW_ROWS;
     return rows && !images && gpu_product_is_whole(p, g->batches, g->m, g->c, g->k) && !j->x_shared &&
            (j->w->v->constant || g->alpha == 1);
 }
@@ -153,7 +224,7 @@ enum reel_err gpu_lower_matmul(struct lowered *p, const struct node *node, bool 
     j.y = info_of(p, node->out[0]);
     if (j.x->dtype != REEL_F32 || j.w->dtype != REEL_F32) return REEL_OK;
     if (gpu_only_on_host(p, node->in[node->in[0]->constant ? 1 : 0])) return REEL_OK;
-    if (node_is(node, "Gemm") ? !open_gemm(p, node, &j) : !open_matmul(node, &j)) return REEL_OK;
+    if (node_is(node, "Gemm") ? !open_gemm(p, node, &j) : !open_matmul(p, &j)) return REEL_OK;
     const bool plan = for_cudnn(p, &j) && !p->own_matmul;
     struct ref x, w, y, operand[GPU_OPERANDS];
     for (int i = 0; i < GPU_OPERANDS; i++) operand[i] = REF_NONE;
@@ -167,9 +238,11 @@ enum reel_err gpu_lower_matmul(struct lowered *p, const struct node *node, bool 
     j.g.x_elem = gpu_form_elem(p, j.x, p->low == GPU_ELEM_F32 ? FORM_PLAIN : x_form);
     j.g.w_elem = node->in[1]->constant ? p->low : gpu_form_elem(p, j.w, p->low == GPU_ELEM_F32 ? FORM_PLAIN : w_form);
     if (!err) err = node->in[1]->constant ? constant_w(p, &j, p->low, &w) : gpu_need_form(p, node->in[1], w_form, &w);
+    if (!err && j.copied[0]) err = repeat(p, &j, 0, (int64_t)j.g.m * j.g.c, (enum gpu_elem)j.g.x_elem, &x);
+    if (!err && j.copied[1]) err = repeat(p, &j, 1, (int64_t)j.g.c * j.g.k, (enum gpu_elem)j.g.w_elem, &w);
     // the chain counts (batches x m) rows of k channels: true when y is that
     // what comes behind an addend is not in it
-    if (!err && !j.addend) err = gpu_build_chain(p, node, j.y, true, j.bias, &j.g.chain, operand, &left);
+    if (!err && !j.addend && !j.column) err = gpu_build_chain(p, node, j.y, true, j.bias, &j.g.chain, operand, &left);
     if (err) return err;
     const bool fused = plan && gpu_pattern_chain(&pattern, &j.g.chain) && !gpu_pattern_check(&pattern);
     j.g.y_elem = p->low;
