@@ -168,7 +168,7 @@ static enum form_kind canonical(const struct lowered *p, enum form_kind kind)
     return kind == FORM_LOW && p->low == GPU_ELEM_F32 ? FORM_PLAIN : kind;
 }
 
-static size_t form_bytes(const struct lowered *p, const struct info *i, enum form_kind kind)
+size_t gpu_form_bytes(const struct lowered *p, const struct info *i, enum form_kind kind)
 {
     if (kind == FORM_IMAGE || kind == FORM_F8)
         return (size_t)i->n * (size_t)i->h * (size_t)i->w * (size_t)i->pitch *
@@ -185,13 +185,13 @@ enum reel_err gpu_make_form(struct lowered *p, const struct value *v, enum form_
 {
     struct info *i = info_of(p, v);
     kind = canonical(p, kind);
-    const int buf = add_buf(p, kind == FORM_HOST ? BUF_HOST : BUF_ARENA, form_bytes(p, i, kind), NULL);
+    const int buf = add_buf(p, kind == FORM_HOST ? BUF_HOST : BUF_ARENA, gpu_form_bytes(p, i, kind), NULL);
     if (buf < 0) return gpu_no_memory(NULL);
     i->form[kind] = *out_ref = (struct ref){.buf = buf};
     return REEL_OK;
 }
 
-static void view_strides(const struct info *i, enum form_kind kind, int64_t *stride)
+void gpu_form_strides(const struct info *i, enum form_kind kind, int64_t *stride)
 {
     if (kind == FORM_IMAGE || kind == FORM_PART) {
         const int64_t pitch = kind == FORM_PART ? i->part.pitch : i->pitch;
@@ -210,7 +210,7 @@ static void fill_view(const struct lowered *p, const struct info *i, enum form_k
                       struct view *out_view)
 {
     *out_view = (struct view){.at = at, .elem = gpu_form_elem(p, i, kind)};
-    view_strides(i, kind, out_view->stride);
+    gpu_form_strides(i, kind, out_view->stride);
 }
 
 void gpu_move_pads(const struct lowered *p, const struct info *i, enum form_kind kind, struct move *m, int channel_dim)
@@ -262,7 +262,7 @@ static enum reel_err host_copy(struct lowered *p, const struct value *v, enum fo
     if (!s) return err ? err : gpu_no_memory(NULL);
     s->x = src;
     s->y = dst;
-    s->bytes = form_bytes(p, i, to);
+    s->bytes = gpu_form_bytes(p, i, to);
     gpu_touch_last(p);
     return REEL_OK;
 }
@@ -576,12 +576,13 @@ static bool known_domain(const struct node *node)
 
 static enum reel_err compile_node(struct lowered *p, const struct node *node)
 {
-    static lower_fn *const lower[] = {
-        gpu_lower_flash,   gpu_lower_roll,     gpu_lower_conv,    gpu_lower_deconv, gpu_lower_pool,
-        gpu_lower_matmul,  gpu_lower_resize,   gpu_lower_reduce,  gpu_lower_norm,   gpu_lower_elementwise,
-        gpu_lower_integer, gpu_lower_quantize, gpu_lower_view,    gpu_lower_join,   gpu_lower_move,
-        gpu_lower_gather,  gpu_lower_select,   gpu_lower_sample,  gpu_lower_deform, gpu_lower_attention,
-        gpu_lower_einsum,  gpu_lower_rnn,      gpu_lower_fourier, gpu_lower_rare,   gpu_lower_conv3};
+    static lower_fn *const lower[] = {gpu_lower_flash,     gpu_lower_roll,   gpu_lower_moves,       gpu_lower_conv,
+                                      gpu_lower_deconv,    gpu_lower_pool,   gpu_lower_matmul,      gpu_lower_resize,
+                                      gpu_lower_reduce,    gpu_lower_norm,   gpu_lower_elementwise, gpu_lower_integer,
+                                      gpu_lower_quantize,  gpu_lower_view,   gpu_lower_join,        gpu_lower_move,
+                                      gpu_lower_gather,    gpu_lower_select, gpu_lower_sample,      gpu_lower_deform,
+                                      gpu_lower_attention, gpu_lower_einsum, gpu_lower_rnn,         gpu_lower_fourier,
+                                      gpu_lower_rare,      gpu_lower_conv3};
     bool done = already_made(p, node); // by its input (channels_last)
     enum reel_err err = REEL_OK;
     if (!dynamic_node(p, node) && !empty_node(p, node) && known_domain(node))
@@ -634,6 +635,7 @@ static enum reel_err lower_graph(struct lowered *p, const struct lower_params *p
     enum reel_err err = make_infos(p);
     if (!err) gpu_plan_rolls(p);
     if (!err) err = gpu_plan_flash(p);
+    if (!err) err = gpu_plan_moves(p);
     if (!err && params->join) gpu_plan_parts(p);
     if (!err && params->precision == PRECISION_FP8) err = gpu_fp8_plan(p);
     if (!err) err = compile_inputs(p);

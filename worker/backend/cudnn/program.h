@@ -70,6 +70,7 @@ struct info {
     int uses;                      // reads by nodes and as a graph output
     const struct flash_core *core; // of the last product of an attention in one kernel: all of it
     const struct roll *roll;       // of slices joined again: the copy that they are
+    const struct move_run *run;    // of the last of moves in a row: all of them
     bool not_made;                 // a part of one, or read through: its node makes no step
     bool read_through, read;       // while that is planned: by strides in another value's memory; in its own
     bool f8;                       // made by a convolution of e4m3 numbers
@@ -80,6 +81,7 @@ struct info {
 
 struct flash_core; // lower/flash.c
 struct roll;       // lower/move.c
+struct move_run;   // lower/moves.c
 
 struct lower_params {
     enum precision precision; // AUTO is fp16
@@ -218,6 +220,14 @@ enum reel_err gpu_need_view_in(struct lowered *p, const struct value *v, enum fo
 // The value in rows: LOW where it is only there in the program's float type, else
 // PLAIN; in *out_kind which.
 enum reel_err gpu_need_rows(struct lowered *p, const struct value *v, enum form_kind *out_kind, struct ref *out_ref);
+// Bytes of the value in a form, and the strides of its dimensions in elements.
+size_t gpu_form_bytes(const struct lowered *p, const struct info *i, enum form_kind kind);
+void gpu_form_strides(const struct info *i, enum form_kind kind, int64_t *stride);
+// Whether an image is so large that row-major fp16 is enough, whatever it is for; small
+// ones (box decoding) are worth float32's digits, unless they lead to products and
+// pictures again (lower/moves.c).
+bool gpu_is_large(const struct info *i);
+bool gpu_is_feature(const struct lowered *p, const struct value *v);
 // Whether it was made on the host, is nowhere else, and is so small that what only moves it, or goes over it once, is
 // cheaper there.
 bool gpu_only_on_host(const struct lowered *p, const struct value *v);
@@ -275,13 +285,15 @@ bool gpu_product_is_whole(const struct lowered *p, int batches, int64_t m, int64
 void gpu_plan_rolls(struct lowered *p);
 // Plans which nodes become one kernel of attention.
 enum reel_err gpu_plan_flash(struct lowered *p);
+// Plans which moves in a row are one copy; behind the others.
+enum reel_err gpu_plan_moves(struct lowered *p);
 
 typedef enum reel_err lower_fn(struct lowered *p, const struct node *node, bool *out_done);
 lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu_lower_resize, gpu_lower_reduce,
     gpu_lower_norm, gpu_lower_elementwise, gpu_lower_integer, gpu_lower_quantize, gpu_lower_view, gpu_lower_join,
     gpu_lower_move, gpu_lower_gather, gpu_lower_select, gpu_lower_sample, gpu_lower_deform, gpu_lower_flash,
-    gpu_lower_roll, gpu_lower_attention, gpu_lower_einsum, gpu_lower_rnn, gpu_lower_fourier, gpu_lower_rare,
-    gpu_lower_conv3;
+    gpu_lower_roll, gpu_lower_moves, gpu_lower_attention, gpu_lower_einsum, gpu_lower_rnn, gpu_lower_fourier,
+    gpu_lower_rare, gpu_lower_conv3;
 // The operator's reference implementation on the host; takes every node.
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
 // What the neighbours' rows are in each result of a node that has been lowered.

@@ -582,13 +582,16 @@ enum reel_err gpu_lower_move(struct lowered *p, const struct node *node, bool *o
 
 // ---- views: the same bytes under another shape ---------------------------------------------
 
-// Elements of one image from which row-major fp16 is enough; small ones (box
-// decoding) are worth float32's digits.
-#define LARGE (1 << 22)
+bool gpu_is_large(const struct info *i)
+{
+    return i->count / (i->shape.ndim && i->shape.dim[0] ? i->shape.dim[0] : 1) > 1 << 22;
+}
 
+// The same pixels, of however many lines.
 static bool same_image(const struct info *a, const struct info *b)
 {
-    return a->image && b->image && a->n == b->n && a->c == b->c && a->h == b->h && a->w == b->w && a->pitch == b->pitch;
+    return a->image && b->image && a->n == b->n && a->c == b->c && (int64_t)a->h * a->w == (int64_t)b->h * b->w &&
+           a->pitch == b->pitch;
 }
 
 enum reel_err gpu_lower_view(struct lowered *p, const struct node *node, bool *out_done)
@@ -607,9 +610,10 @@ enum reel_err gpu_lower_view(struct lowered *p, const struct node *node, bool *o
         gpu_set_form(p, node->out[0], FORM_HOST, in->form[FORM_HOST]);
         return REEL_OK;
     }
-    if (gpu_has_form(in, FORM_IMAGE) && same_image(in, out))
+    const bool keep = gpu_is_large(in) || gpu_is_feature(p, node->out[0]); // its type
+    if (gpu_has_form(in, FORM_IMAGE) && same_image(in, out) && (keep || in->h == out->h))
         gpu_set_form(p, node->out[0], FORM_IMAGE, in->form[FORM_IMAGE]);
-    const bool low = gpu_has_form(in, FORM_LOW) || (gpu_has_form(in, FORM_IMAGE) && in->count / in->n > LARGE);
+    const bool low = gpu_has_form(in, FORM_LOW) || (gpu_has_form(in, FORM_IMAGE) && keep);
     if (gpu_has_form(out, FORM_IMAGE)) return REEL_OK;
     struct ref r;
     const enum form_kind kind = low && !gpu_has_form(in, FORM_PLAIN) ? FORM_LOW : FORM_PLAIN;

@@ -31,7 +31,7 @@ void strided_rows(const struct lowered *p, const struct value *v, struct strided
     for (; out->dims < shape->ndim; out->dims++) add_extent(out, shape->dim[out->dims], stride[out->dims]);
 }
 
-static void as_it_lies(struct lowered *p, const struct value *v, struct strided *out)
+void strided_as_it_lies(struct lowered *p, const struct value *v, struct strided *out)
 {
     const struct info *i = info_of(p, v);
     strided_rows(p, v, out);
@@ -186,8 +186,7 @@ static const int64_t *perm_of(const struct node *node, int dims, int64_t reverse
     return reversed;
 }
 
-// From the node's input to its result v.
-static bool forward(struct lowered *p, const struct node *node, const struct value *v, struct strided *s)
+bool strided_forward(struct lowered *p, const struct node *node, const struct value *v, struct strided *s)
 {
     int64_t reversed[REEL_MAX_DIMS];
     float by;
@@ -228,7 +227,7 @@ const struct value *strided_before(struct lowered *p, const struct value *v)
     if (info_of(p, in)->dtype != info_of(p, v)->dtype || v->owner != p->graph || in->owner != p->graph) return NULL;
     struct strided s;
     strided_rows(p, in, &s);
-    return forward(p, node, v, &s) ? in : NULL;
+    return strided_forward(p, node, v, &s) ? in : NULL;
 }
 
 void strided_trace(struct lowered *p, const struct value *v, int depth, bool rows, struct strided *out)
@@ -236,12 +235,12 @@ void strided_trace(struct lowered *p, const struct value *v, int depth, bool row
     const struct value *in = depth > 0 ? strided_before(p, v) : NULL;
     if (in) {
         strided_trace(p, in, depth - 1, rows, out);
-        if (forward(p, v->producer, v, out)) return;
+        if (strided_forward(p, v->producer, v, out)) return;
     }
     if (rows)
         strided_rows(p, v, out);
     else
-        as_it_lies(p, v, out);
+        strided_as_it_lies(p, v, out);
 }
 
 bool strided_merge(const struct strided *s, int from, int to, int most, int64_t *extent, int64_t *stride)

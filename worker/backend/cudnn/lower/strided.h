@@ -30,7 +30,10 @@ const struct value *strided_before(struct lowered *p, const struct value *v);
 // What `to` row-major is to the value that becomes it by a Transpose or a view: the
 // node's input in the memory of its output. False: not by strides.
 bool strided_back(const struct lowered *p, const struct node *node, struct strided *s);
-// A value row-major in its own memory.
+// From the node's input to its result v, in the same memory. False: not by strides.
+bool strided_forward(struct lowered *p, const struct node *node, const struct value *v, struct strided *s);
+// A value in its own memory: in its best form, which must be there; and row-major.
+void strided_as_it_lies(struct lowered *p, const struct value *v, struct strided *out);
 void strided_rows(const struct lowered *p, const struct value *v, struct strided *out);
 // Its dimensions from..to (excluded) as at most `most` extents, outermost first, in
 // front filled up with extents of 1. False when it takes more.
