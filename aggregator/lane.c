@@ -52,13 +52,9 @@ enum reel_err lane_open(const struct lane_params *params, struct lane **out_lane
     if (!err) err = plan_open(params->settings, params->job, open, &l->plan, &encoder);
     if (!err) {
         // One slot stays free, so that the next frame always finds its place.
-        struct image_params image = {&l->plan,
-                                     l->in,
-                                     l->out,
-                                     l->release,
-                                     open->lane,
-                                     l->epoch,
-                                     open->out_slots > 1 ? (int)open->out_slots - 1 : 0};
+        struct image_params image = {
+            &l->plan,   l->in,    l->out,     l->release,
+            open->lane, l->epoch, l->segment, open->out_slots > 1 ? (int)open->out_slots - 1 : 0};
         err = image_create(&image, &l->image);
         if (err) encode_close(&encoder);
     }

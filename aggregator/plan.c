@@ -119,6 +119,8 @@ static enum reel_err check_kind(const struct plan *p)
                          "could not write results to \"%s\": the model makes pictures, not objects or classes\nname a "
                          "video, like out.mp4, or say what the outputs mean with --task",
                          p->job.output);
+    if (p->settings->detect.track && p->task != REEL_TASK_DETECT)
+        return reel_fail(REEL_ERR_CONFIG, "could not track objects (--detect.track): the model finds none");
     if (picture && p->task == REEL_TASK_TENSOR)
         return reel_fail(REEL_ERR_CONFIG,
                          "could not make pictures for \"%s\": the model's raw outputs are none\nname a .jsonl file, or "

@@ -175,6 +175,10 @@ static const struct opt_def defs[] = {
         "of drawn boxes; 0 goes by picture size"),
     {"detect.draw_labels", 0, OPT_BOOL, AT(detect.draw_labels), "true", 0, 0, NULL, NULL, 0, "Detection",
      "write names and scores beside the boxes"},
+    {"detect.track", 0, OPT_BOOL, AT(detect.track), "false", 0, 0, NULL, NULL, 0, "Detection",
+     "number the objects through the video, each the same from frame to frame; an input is one part then"},
+    REAL("detect.track_seconds", detect.track_seconds, "1", 0, 3600, "S", 0, "Detection",
+         "how long an object that is out of sight keeps its number"),
     INT("classify.top_k", classify.top_k, "5", 1, 100, "N", 0, "Classification", "how many classes are told"),
     TEXT("classify.labels", 0, classify.labels, "", "FILE", 0, "Classification", "class names, one per line"),
     LIST("background", background, "Segmentation",
@@ -192,6 +196,12 @@ const struct opt_table *reel_settings_table(void)
 {
     static const struct opt_table table = {defs, sizeof defs / sizeof defs[0]};
     return &table;
+}
+
+double reel_settings_score(const struct reel_settings *s)
+{
+    // Weak detections continue a track (ByteTrack's lower threshold).
+    return s->detect.track && s->detect.score > 0.1 ? 0.1 : s->detect.score;
 }
 
 enum reel_task reel_settings_task(const struct reel_settings *s)

@@ -129,6 +129,8 @@ struct reel_settings {
         char labels[SET_PATH];
         int line_width; // pixels, 0 = by picture size
         bool draw_labels;
+        bool track;
+        double track_seconds;
     } detect;
 
     struct {
@@ -147,6 +149,8 @@ struct reel_settings {
 const struct opt_table *reel_settings_table(void);
 // task as the enum of frame.h.
 enum reel_task reel_settings_task(const struct reel_settings *s);
+// The score from which on workers report objects: below detect.score when they are tracked.
+double reel_settings_score(const struct reel_settings *s);
 // "512M", "8G", "75%" of total -> bytes; 0 for "". CONFIG when it is no size.
 enum reel_err reel_parse_bytes(const char *text, uint64_t total, uint64_t *out_bytes);
 // "640x360" -> 640, 360. CONFIG otherwise.

@@ -149,9 +149,13 @@ void report_bottleneck(const struct run *run, struct bottleneck *out)
         if (s != REEL_COORDINATOR) in.busy[s] = stage_busy(run, (enum reel_stage)s);
         if (cpu_us > 0) in.cores_used[s] = (double)run->cpu_us[s] / cpu_us;
     }
-    for (uint32_t i = 0; i < run->n_jobs; i++) in.segments += run->jobs[i].n_segments;
+    bool none_cut = true;
+    for (uint32_t i = 0; i < run->n_jobs; i++) {
+        in.segments += run->jobs[i].n_segments;
+        none_cut &= (run->jobs[i].scanned.media.flags & REEL_MEDIA_NO_CUT) != 0;
+    }
     in.live = run->settings.live;
-    in.no_cuts |= in.live;
+    in.no_cuts |= in.live || none_cut;
     in.dropped = live_dropped(run) > 0;
     report_judge(&in, out);
 }

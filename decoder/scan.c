@@ -256,8 +256,8 @@ static uint8_t fill_times(struct scan *s)
         m->flags |= REEL_MEDIA_NO_CUT;
         m->n_frames = -1;
     }
-    // A filter behind the model that looks at several pictures sees no cut either.
-    if (!reel_filter_is_spatial(s->settings->post_filter)) m->flags |= REEL_MEDIA_NO_CUT;
+    // What looks at several pictures behind the model, a filter or the tracking of objects, sees no cut either.
+    if (!reel_filter_is_spatial(s->settings->post_filter) || s->settings->detect.track) m->flags |= REEL_MEDIA_NO_CUT;
     if (s->sets_changed) m->flags |= REEL_MEDIA_NO_CUT;
     if (s->demux->made_pts || !s->with_time) {
         fill_made_times(s);

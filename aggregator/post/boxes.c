@@ -36,11 +36,12 @@ static void draw_tag(struct paint_canvas *c, int x, int y, const char *text, uin
     paint_text(c, x + scale, y + scale, scale, text, paint_ink(c, text_colour(rgb)));
 }
 
-static void draw_object(struct paint_canvas *c, const struct reel_object *o, uint32_t set, const struct boxes_params *p,
-                        int line)
+// track 0: none.
+static void draw_object(struct paint_canvas *c, const struct reel_object *o, int32_t track, uint32_t set,
+                        const struct boxes_params *p, int line)
 {
     int x = to_pixel(o->x), y = to_pixel(o->y), w = to_pixel(o->w), h = to_pixel(o->h);
-    uint32_t rgb = paint_palette(o->class_id);
+    uint32_t rgb = paint_palette(track ? track : o->class_id);
     struct overlay_ink ink = paint_ink(c, rgb);
     paint_frame(c, x, y, w, h, line, ink);
     for (uint32_t i = 0; i < o->n_points; i++) {
@@ -50,8 +51,9 @@ static void draw_object(struct paint_canvas *c, const struct reel_object *o, uin
                    paint_ink(c, WHITE));
     }
     if (!p->draw_labels) return;
-    char number[16], text[96];
-    snprintf(text, sizeof text, "%.80s %.2f", labels_name(p->labels, set, o->class_id, number, sizeof number),
+    char number[16], text[112], which[16] = "";
+    if (track) snprintf(which, sizeof which, " #%d", track);
+    snprintf(text, sizeof text, "%.80s%s %.2f", labels_name(p->labels, set, o->class_id, number, sizeof number), which,
              (double)o->score);
     int height = (PAINT_GLYPH_H + 2) * text_scale(c);
     draw_tag(c, x, y >= height ? y - height : y, text, rgb);
@@ -63,9 +65,10 @@ void boxes_draw(struct paint_canvas *c, const struct results *r, const struct bo
     if (line <= 0) line = c->height < 540 ? 2 : (c->height + 135) / 270; // 4 at 1080 lines
     // The best on top: results come best first.
     for (uint32_t i = r->head.count; i-- > 0;) {
+        if (!results_shown(r, i)) continue;
         struct reel_object o = results_object(r, i);
         if (!isfinite(o.x) || !isfinite(o.y) || !isfinite(o.w) || !isfinite(o.h)) continue;
-        draw_object(c, &o, r->head.labels, p, line);
+        draw_object(c, &o, results_track(r, i), r->head.labels, p, line);
     }
 }
 

@@ -10,6 +10,7 @@
 #include "aggregator/picture.h"
 #include "aggregator/post/boxes.h"
 #include "aggregator/post/masks.h"
+#include "aggregator/post/track.h"
 #include "common/filters.h"
 #include "common/log.h"
 
@@ -18,6 +19,10 @@
 struct image {
     struct image_params p;
     struct labels *labels;
+    struct tracker *tracker; // or NULL
+    int32_t *tracks;         // of the frame tracked_n's objects
+    uint32_t room_tracks, tracked_n;
+    bool tracked;
     struct filter *filter; // or NULL
     struct picture_pool pool, made_pool, draw_pool, mask_pool;
     struct picture_convert convert, pass_convert;
@@ -37,6 +42,20 @@ static bool draws_late(const struct image_params *p)
     return nvenc_is(p->plan->choice.codec) ? nvenc_ready() : p->in->on_device && !p->in->on_gpu;
 }
 
+// A live job's attempts are numbered, and its output goes on: none of a later one has the
+// numbers of one before. A file is one segment.
+#define TRACKS_OF_AN_ATTEMPT 1000000
+
+static enum reel_err begin_tracks(struct image *im)
+{
+    const struct reel_settings *s = im->p.plan->settings;
+    const uint32_t attempt = im->p.segment % (INT32_MAX / TRACKS_OF_AN_ATTEMPT);
+    const struct track_params params = {.score = (float)s->detect.score,
+                                        .keep = s->detect.track_seconds,
+                                        .first_id = 1 + (int32_t)attempt * TRACKS_OF_AN_ATTEMPT};
+    return tracker_create(&params, &im->tracker);
+}
+
 enum reel_err image_create(const struct image_params *params, struct image **out_image)
 {
     struct image *im = calloc(1, sizeof *im);
@@ -53,6 +72,7 @@ enum reel_err image_create(const struct image_params *params, struct image **out
                        : plan->task == REEL_TASK_CLASSIFY ? plan->settings->classify.labels
                                                           : "";
     enum reel_err err = labels_load(path, plan->settings->model, &im->labels);
+    if (!err && plan->task == REEL_TASK_DETECT && plan->settings->detect.track) err = begin_tracks(im);
     if (!err && plan->wants == PLAN_PICTURE && *plan->settings->post_filter) err = filter_create(plan, &im->filter);
     if (err)
         image_destroy(&im);
@@ -66,6 +86,8 @@ void image_destroy(struct image **image)
     struct image *im = *image;
     if (!im) return;
     filter_destroy(&im->filter);
+    tracker_destroy(&im->tracker);
+    free(im->tracks);
     av_frame_free(&im->last);
     av_frame_free(&im->ready);
     labels_free(&im->labels);
@@ -89,14 +111,37 @@ enum reel_err image_check(const struct image *im, const struct reel_rec_frame *r
     return reel_ring_check(im->p.out, rec->out_slot, rec->n, &out);
 }
 
-enum reel_err image_results(const struct image *im, const struct reel_rec_frame *rec, struct results *out_results)
+// Each frame once; a filled-in one has no objects.
+static enum reel_err add_tracks(struct image *im, const struct reel_rec_frame *rec, struct results *results)
+{
+    const struct reel_rational unit = im->p.plan->media.time_base;
+    const uint32_t n = results->head.count;
+    if (n > im->room_tracks) {
+        int32_t *more = realloc(im->tracks, 2 * n * sizeof *more);
+        if (!more) return reel_fail(REEL_ERR_NOMEM, "could not track objects: out of memory");
+        im->tracks = more;
+        im->room_tracks = 2 * n;
+    }
+    enum reel_err err = REEL_OK;
+    if (!im->tracked || im->tracked_n != rec->n)
+        err = tracker_frame(im->tracker, rec->n, unit.den ? (double)rec->pts * unit.num / unit.den : rec->n, results,
+                            im->tracks);
+    im->tracked = true;
+    im->tracked_n = rec->n;
+    results->track = im->tracks;
+    return err;
+}
+
+enum reel_err image_results(struct image *im, const struct reel_rec_frame *rec, struct results *out_results)
 {
     *out_results = (struct results){.head = {.task = im->p.plan->task}};
-    if (rec->flags & FILL_IN) return REEL_OK;
     struct reel_stamp stamp;
-    enum reel_err err = reel_ring_check(im->p.out, rec->out_slot, rec->n, &stamp);
-    if (err) return err;
-    return results_read(reel_ring_aux(im->p.out, rec->out_slot), stamp.aux_bytes, out_results);
+    enum reel_err err = REEL_OK;
+    if (!(rec->flags & FILL_IN)) {
+        err = reel_ring_check(im->p.out, rec->out_slot, rec->n, &stamp);
+        if (!err) err = results_read(reel_ring_aux(im->p.out, rec->out_slot), stamp.aux_bytes, out_results);
+    }
+    return err || !im->tracker ? err : add_tracks(im, rec, out_results);
 }
 
 // Captions and dynamic HDR of the input picture go along to the encoder.
@@ -245,8 +290,7 @@ static enum reel_err with_results(struct image *im, const struct reel_rec_frame 
 }
 
 // What the worker says of picture k of those between frames.
-static enum reel_err between_of(const struct image *im, const struct reel_rec_frame *rec, uint32_t k,
-                                enum reel_between *out)
+static enum reel_err between_of(struct image *im, const struct reel_rec_frame *rec, uint32_t k, enum reel_between *out)
 {
     struct results results;
     *out = REEL_BETWEEN_BEFORE;

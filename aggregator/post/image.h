@@ -24,7 +24,7 @@ struct image_params {
     const struct plan *plan;          // borrowed
     const struct reel_ring *in, *out; // configured for the epoch; borrowed
     struct release *release;
-    uint32_t lane, epoch;
+    uint32_t lane, epoch, segment;
     int max_loans; // slots that may be on loan at once; then copies are made
 };
 
@@ -32,8 +32,9 @@ enum reel_err image_create(const struct image_params *params, struct image **out
 // Gives all pictures back. Accepts &NULL.
 void image_destroy(struct image **image);
 
-// Results of a frame whose stamps were checked. Borrows the slot.
-enum reel_err image_results(const struct image *image, const struct reel_rec_frame *rec, struct results *out_results);
+// Results of a frame whose stamps were checked, in order: objects are tracked from one to
+// the next. Borrows the slot, and of the tracks what holds until the next frame's.
+enum reel_err image_results(struct image *image, const struct reel_rec_frame *rec, struct results *out_results);
 
 // Takes a frame: out_stamps are checked, TAKEN is said when its slots are no
 // longer in use. Pictures that are ready follow by image_next(). k: which of

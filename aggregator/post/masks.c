@@ -27,7 +27,9 @@ void masks_overlay_objects(struct paint_canvas *c, const uint8_t *mask, size_t s
 {
     struct overlay_blend b = {0};
     for (uint32_t i = 0; i < objects->head.count && i < 255; i++) {
-        b.ink_of[i + 1] = paint_ink(c, paint_palette(results_object(objects, i).class_id));
+        if (!results_shown(objects, i)) continue;
+        const int32_t track = results_track(objects, i);
+        b.ink_of[i + 1] = paint_ink(c, paint_palette(track ? track : results_object(objects, i).class_id));
         b.alpha_of[i + 1] = to_alpha(opacity);
     }
     paint_blend(c, mask, stride, &b);

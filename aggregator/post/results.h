@@ -11,6 +11,7 @@
 struct results {
     struct reel_results head; // count and bytes are sound
     const uint8_t *items;
+    const int32_t *track; // of each object, as tracker_frame() gives them (track.h); NULL: they are not tracked
 };
 
 // item sizes by head.task; PROTO when they do not fit aux_bytes.
@@ -18,5 +19,14 @@ enum reel_err results_read(const uint8_t *aux, uint32_t aux_bytes, struct result
 // Item i of a detection or classification (copied: no alignment is promised).
 struct reel_object results_object(const struct results *r, uint32_t i);
 struct reel_class_score results_class(const struct results *r, uint32_t i);
+// The track of object i, or 0; whether it is reported.
+static inline int32_t results_track(const struct results *r, uint32_t i)
+{
+    return r->track && r->track[i] > 0 ? r->track[i] : 0;
+}
+static inline bool results_shown(const struct results *r, uint32_t i)
+{
+    return !r->track || r->track[i] >= 0;
+}
 
 #endif

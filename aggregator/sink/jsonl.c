@@ -151,11 +151,15 @@ static void put_mask_of(struct jsonl *s, const struct sink_frame *f, const struc
 static void put_objects(struct jsonl *s, const struct sink_frame *f, const uint32_t *pixels)
 {
     const struct results *r = f->results;
+    const char *comma = "";
     put(s, ",\"objects\":[");
     for (uint32_t i = 0; i < r->head.count; i++) {
+        if (!results_shown(r, i)) continue;
         struct reel_object o = results_object(r, i);
-        put(s, i ? "," : "");
+        put(s, "%s", comma);
+        comma = ",";
         put_class(s, r->head.labels, o.class_id);
+        if (results_track(r, i)) put(s, ",\"track\":%d", results_track(r, i));
         put(s, ",\"score\":");
         put_number(s, (double)o.score, 4);
         const float box[4] = {o.x, o.y, o.w, o.h};

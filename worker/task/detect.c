@@ -119,7 +119,7 @@ static struct head_params params_of(const struct task *task)
                                 .turned = m->turned,
                                 .net_w = task->view.net_w,
                                 .net_h = task->view.net_h,
-                                .score = (float)task->settings->detect.score};
+                                .score = (float)reel_settings_score(task->settings)};
 }
 
 // Objects and their masks, whose weights are the last channels of the boxes' cells.
