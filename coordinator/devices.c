@@ -16,6 +16,7 @@
 #include "coordinator/memory.h"
 
 #define ASK_US INT64_C(60000000) // a driver that wakes up eight GPUs takes seconds
+#define TRIES 5                  // who is killed is asked again
 #define TEXT_MAX 65536
 #define LEAST_CC 75 // the oldest that CUDA 13 and cuDNN 9 support
 
@@ -57,7 +58,8 @@ static void worker_path(char *out, size_t bytes)
     strcpy(slash ? slash + 1 : out, "worker");
 }
 
-enum reel_err devices_ask(struct reel_gpu_table *out)
+// GONE: a signal ended the child.
+static enum reel_err ask_once(struct reel_gpu_table *out)
 {
     char path[4200], fd_text[16];
     memset(out, 0, sizeof *out);
@@ -79,13 +81,21 @@ enum reel_err devices_ask(struct reel_gpu_table *out)
         int status = reel_life_reap(pidfd);
         close(pidfd);
         if (!err && status)
-            err = reel_fail(REEL_ERR_IO, "could not list the GPUs: the program that asks the driver %s %d",
+            err = reel_fail(status < 0 ? REEL_GONE : REEL_ERR_IO,
+                            "could not list the GPUs: the program that asks the driver %s %d",
                             status < 0 ? "was killed by signal" : "ended with exit code", abs(status));
     }
     close(ends[0]);
     if (!err) err = reel_gpu_table_parse(text, out);
     free(text);
     return err;
+}
+
+enum reel_err devices_ask(struct reel_gpu_table *out)
+{
+    enum reel_err err = ask_once(out);
+    for (int tries = 1; err == REEL_GONE && tries < TRIES && !reel_life_stops(); tries++) err = ask_once(out);
+    return err == REEL_GONE ? REEL_ERR_IO : err;
 }
 
 // ---- the choice -----------------------------------------------------------------

@@ -500,8 +500,8 @@ void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed 
     if (rec->file) job->live.file = rec->file;
     if (rec->kept.audio == 0 && job->scanned.kept.audio) merge_kept(&job->kept, &job->scanned.kept);
     say_unreadable(run, job);
-    if (job->done_path && job->spec->kind != REEL_OUTPUT_NULL) {
-        // The others go on: a run that is killed later need not do this one again.
+    if (job->has_journal && job->spec->kind != REEL_OUTPUT_NULL) {
+        // Others may go on, and there is a report to write: a run that is killed later need not do this one again.
         uint64_t packed;
         _Static_assert(sizeof packed == sizeof job->kept, "kept fits into a number");
         memcpy(&packed, &job->kept, sizeof packed);
@@ -515,9 +515,12 @@ void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed 
         reel_remove_tree(job->spec->parts_dir);
     }
     uint32_t n = job->n_segments;
+    int lock_fd = job->lock_fd;
     finish(run, job, JOB_DONE);
+    if (!job->done_path) job->lock_fd = -1;
     release(job);
     job->n_segments = n;
+    if (!job->done_path) job->lock_fd = lock_fd; // its folder is there until all is said
 }
 
 // ---- the step -------------------------------------------------------------------

@@ -17,6 +17,10 @@
 
 static int refuse(enum reel_err err)
 {
+    if (reel_life_stops()) { // who was to answer may have had the same signal
+        fprintf(stderr, "reelmill: interrupted\n");
+        return EXIT_INTERRUPTED;
+    }
     fprintf(stderr, "reelmill: %s\n", reel_fail_text());
     return err == REEL_ERR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
 }

@@ -15,8 +15,11 @@
 
 #include "common/hash.h"
 #include "common/life.h"
+#include "common/log.h"
 
-#define DECODE_MS 60000 // a large picture on a starved machine takes seconds
+#define DECODE_MS 60000       // a large picture on a starved machine takes seconds
+#define CRASHES 3             // of its decoder, by itself: the picture is to blame
+#define DEATHS (10 * CRASHES) // with those by somebody's hand
 
 static void decoder_path(char *out, size_t bytes)
 {
@@ -26,8 +29,9 @@ static void decoder_path(char *out, size_t bytes)
     strcpy(slash ? slash + 1 : out, "decoder");
 }
 
-// What it said, or why it said nothing. A refused picture is the command's fault.
-static enum reel_err hear(const char *path, int pipe_fd, int pidfd)
+// What it said, or why it said nothing (GONE: a signal ended it). A refused picture is the
+// command's fault.
+static enum reel_err hear(const char *path, int pipe_fd, int pidfd, int *out_signal)
 {
     struct reel_picture_answer answer = {0};
     struct pollfd wait = {.fd = pipe_fd, .events = POLLIN};
@@ -36,7 +40,7 @@ static enum reel_err hear(const char *path, int pipe_fd, int pidfd)
         ready = poll(&wait, 1, DECODE_MS);
     } while (ready < 0 && errno == EINTR && !reel_life_stops());
     const bool told = ready > 0 && read(pipe_fd, &answer, sizeof answer) == (ssize_t)sizeof answer;
-    if (!told) reel_life_kill(pidfd, SIGKILL);
+    if (!told && ready <= 0) reel_life_kill(pidfd, SIGKILL);
     const int status = reel_life_reap(pidfd);
     answer.text[sizeof answer.text - 1] = 0;
     if (told && !answer.err) return REEL_OK;
@@ -47,13 +51,16 @@ static enum reel_err hear(const char *path, int pipe_fd, int pidfd)
     if (ready <= 0)
         return reel_fail(REEL_ERR_IO, "could not read picture \"%s\": its decoder did not answer for %d seconds", path,
                          DECODE_MS / 1000);
-    return reel_fail(REEL_ERR_CONFIG, "could not read picture \"%s\": its decoder %s %d", path,
-                     status < 0 ? "was killed by signal" : "ended with exit code", abs(status));
+    if (status >= 0)
+        return reel_fail(REEL_ERR_IO, "could not read picture \"%s\": its decoder ended with exit code %d", path,
+                         status);
+    *out_signal = -status;
+    return reel_fail(REEL_GONE, "could not read picture \"%s\": its decoder was killed by signal %d", path, -status);
 }
 
-static enum reel_err decode(const char *path, double max_pixels, int memory)
+static enum reel_err decode(const char *path, double max_pixels, int memory, int life, int *out_signal)
 {
-    char program[4200], memory_text[16], pipe_text[16], pixels_text[32], file[SET_PATH];
+    char program[4200], memory_text[16], pipe_text[16], pixels_text[32], parent[16], life_text[16], file[SET_PATH];
     decoder_path(program, sizeof program);
     int ends[2], pidfd;
     pid_t pid;
@@ -62,16 +69,33 @@ static enum reel_err decode(const char *path, double max_pixels, int memory)
     snprintf(memory_text, sizeof memory_text, "%d", memory);
     snprintf(pipe_text, sizeof pipe_text, "%d", ends[1]);
     snprintf(pixels_text, sizeof pixels_text, "%.17g", max_pixels);
-    char *argv[] = {"decoder", "--picture", file, memory_text, pipe_text, pixels_text, NULL};
+    snprintf(parent, sizeof parent, "%d", (int)getpid());
+    snprintf(life_text, sizeof life_text, "%d", life);
+    char *argv[] = {"decoder", "--picture", file, memory_text, pipe_text, pixels_text, parent, life_text, NULL};
     const int keep[] = {memory, ends[1]};
     enum reel_err err = reel_life_spawn(program, argv, keep, 2, &pid, &pidfd);
     close(ends[1]);
     if (!err) {
-        err = hear(path, ends[0], pidfd);
+        err = hear(path, ends[0], pidfd, out_signal);
         close(pidfd);
     }
     close(ends[0]);
     return err;
+}
+
+// As with other processes: who was killed is started again, who crashes by himself a few times.
+static enum reel_err decode_alive(const char *path, double max_pixels, int memory)
+{
+    int crashes = 0;
+    for (int life = 1;; life++) {
+        int number = 0;
+        enum reel_err err = decode(path, max_pixels, memory, life, &number);
+        if (err != REEL_GONE || reel_life_stops()) return err;
+        crashes += number != SIGKILL && number != SIGTERM && number != SIGHUP;
+        if (crashes == CRASHES || life == DEATHS) return crashes == CRASHES ? REEL_ERR_CONFIG : REEL_ERR_IO;
+        reel_warn("pictures", "the decoder of picture \"%s\" was killed by signal %d (%s): starting it again", path,
+                  number, strsignal(number));
+    }
 }
 
 static enum reel_err open_one(const char *path, double max_pixels, int *out_fd, uint8_t out_sha256[32])
@@ -79,7 +103,7 @@ static enum reel_err open_one(const char *path, double max_pixels, int *out_fd, 
     struct reel_picture head;
     int fd = memfd_create("reelmill-picture", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) return reel_fail(REEL_ERR_IO, "could not create memory file: %s", strerror(errno));
-    enum reel_err err = decode(path, max_pixels, fd);
+    enum reel_err err = decode_alive(path, max_pixels, fd);
     if (!err && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL))
         err = reel_fail(REEL_ERR_IO, "could not seal picture \"%s\": %s", path, strerror(errno));
     if (!err && pread(fd, &head, sizeof head, 0) != (ssize_t)sizeof head)

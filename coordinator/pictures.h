@@ -15,8 +15,9 @@ struct pictures {
     uint8_t sha256[REEL_MAX_PICTURES][32];
 };
 
-// Decodes them all. Errors: CONFIG (the setting, a file that is missing or no picture),
-// IO, NOMEM; nothing is held then.
+// Decodes them all; a decoder that is killed is started again. Errors: CONFIG (the setting, a
+// file that is missing or no picture, or crashes its decoder each time), IO, NOMEM, GONE (as
+// we were told to stop); nothing is held then.
 enum reel_err pictures_open(const struct reel_settings *settings, struct pictures *out);
 void pictures_close(struct pictures *pictures);
 // The configuration's text with a line for each picture: a changed one is another

@@ -507,8 +507,9 @@ static uint32_t done_jobs(const struct run *run)
     return done;
 }
 
-// The journals of finished jobs are kept until all are done (jobs.c): the same
-// command then goes on with the others, and needs no -y.
+// The journals of finished jobs are kept until all are done and all is said (jobs.c):
+// the same command then goes on with the others, or finds that nothing is left to do,
+// and needs no -y.
 static void drop_done_parts(struct run *run)
 {
     if (done_jobs(run) < run->n_jobs) return;
@@ -575,7 +576,9 @@ int run_all(struct run *run)
     run->settings_fd = run->jobs_fd = run->stat_fd = run->input_fd = -1;
     reel_crash_init("coordinator", 0, 1);
     enum reel_err err = setup(run);
-    if (err)
+    if (err && reel_life_stops())
+        run->interrupted = true; // who was to answer may have had the same signal
+    else if (err)
         run_fail(run, err, reel_fail_text());
     else
         loop(run);
@@ -592,12 +595,13 @@ int run_all(struct run *run)
     trace_destroy(&run->trace, run);
     metrics_destroy(&run->metrics);
     int code = exit_code_of(run);
-    if (!run->interrupted && !run->failed) drop_done_parts(run);
     say_verdict(run, code);
     if (run->settings.report[0] && run->jobs && report_write(run, run->settings.report, reel_now_us())) {
         fprintf(stderr, "reelmill: %s\n", reel_fail_text());
         if (code == EXIT_DONE) code = EXIT_FAILED;
     }
+    reel_crash_point("done.before_drop");
+    if (!run->interrupted && !run->failed) drop_done_parts(run);
     progress_destroy(&run->progress);
     supervise_fini(&run->sup);
     jobs_fini(run);

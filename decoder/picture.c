@@ -21,7 +21,7 @@
 #include "decoder/filter.h"
 #include "decoder/upload.h"
 
-enum { ARG_FILE = 2, ARG_MEMORY, ARG_ANSWER, ARG_MAX_PIXELS, ARGS };
+enum { ARG_FILE = 2, ARG_MEMORY, ARG_ANSWER, ARG_MAX_PIXELS, ARG_PARENT, ARG_LIFE, ARGS };
 
 bool picture_is_asked(int argc, char **argv)
 {
@@ -192,7 +192,8 @@ static enum reel_err read_picture(const char *path, int memory, double max_pixel
 int picture_main(int argc, char **argv)
 {
     reel_log_init("decoder", 0, REEL_LOG_ERROR, NULL);
-    reel_crash_init("decoder", 0, 1);
+    if (reel_life_adopt((pid_t)atoi(argv[ARG_PARENT]))) return 1;
+    reel_crash_init("decoder", 0, (uint32_t)atoi(argv[ARG_LIFE]));
     reel_crash_point("decoder.picture");
     av_log_set_level(AV_LOG_QUIET); // its reasons come with the answer
     struct reel_picture_answer answer = {0};

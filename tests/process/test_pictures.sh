@@ -120,6 +120,37 @@ killed() { REELMILL_CRASH=$2 given "$1" paint painted style.png "$style"; }
 killed worker_killed worker.1/worker.mid_slot:4:9
 killed worker_crashes worker.0/worker.before_run:5:11
 killed decoder_killed decoder.0/decoder.mid_slot:12:9
+killed picture_decoder_killed decoder.picture:1:9
+killed picture_decoder_crashes decoder.picture:1:11
+
+picture_stopped() {
+    decoder=$(pgrep -P $coordinator -f -- "decoder --picture") && grep -q '^State:.T' "/proc/$decoder/status" 2>/dev/null
+}
+# Ctrl-C while a picture is decoded, which goes to the decoder as well.
+interrupted() {
+    local rc=0 decoder
+    REELMILL_CRASH=decoder.picture:1:19 start "$work/a.mkv" -o "$work/later.mkv" --backend onednn --model "$work/painted.onnx" --io.pictures "$style"
+    wait_for 20 picture_stopped || not_ok interrupted "it did not come so far"
+    kill -INT $coordinator
+    kill -KILL "$decoder"
+    wait $coordinator || rc=$?
+    if ((rc != 130)); then not_ok interrupted "exit code $rc"
+    elif ! grep -q "interrupted" "$work/bg.err" || grep -q "could not" "$work/bg.err"; then not_ok interrupted "$(cat "$work/bg.err")"
+    else ok interrupted; fi
+}
+interrupted
+
+# The coordinator is killed: who decodes a picture ends with it, stopped or not.
+orphaned() {
+    local decoder
+    REELMILL_CRASH=decoder.picture:1:19 start "$work/a.mkv" -o "$work/later.mkv" --backend onednn --model "$work/painted.onnx" --io.pictures "$style"
+    wait_for 20 picture_stopped || not_ok orphaned "it did not come so far"
+    kill -KILL $coordinator
+    wait $coordinator 2>/dev/null
+    if wait_for 5 gone "$decoder"; then ok orphaned; else not_ok orphaned "it lives" && kill -KILL "$decoder"; fi
+    "$bin/coordinator" --gc >/dev/null
+}
+orphaned
 
 # A resume takes the same picture, wherever it lies now; another one is another configuration.
 resumed() {
@@ -177,5 +208,5 @@ model_refused no_name "it is a list of INPUT=FILE" "${painted[@]}" --io.pictures
 model_refused no_frames "leaves no input for the frames" "${painted[@]}" --io.pictures "$style,content=$work/style.png"
 model_refused not_as_it_is "io.picture_size" --model "$work/plate.onnx" --io.pictures "bgr=$work/blue.png" --io.picture_size own
 model_refused without_a_model "without a model" --backend sim --io.pictures "$style"
-REELMILL_CRASH=decoder.picture:1:11 model_refused decoder_crashes "its decoder was killed by signal 11" "${painted[@]}" --io.pictures "$style"
+REELMILL_CRASH='decoder.picture:1*:11' model_refused decoder_crashes "its decoder was killed by signal 11" "${painted[@]}" --io.pictures "$style"
 finish

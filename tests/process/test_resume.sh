@@ -132,6 +132,22 @@ cut_output() {
 }
 cut_output
 
+# The coordinator dies when all is done and said: the same command finds nothing left to do.
+done_undropped() {
+    local rc=0 before
+    rm -rf "$work/o.mkv" "$work/.o.mkv.reelmill"
+    REELMILL_CRASH=done.before_drop:1:9 reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 1 && not_ok done_undropped "it did not die"
+    before=$(stat -c %i "$work/o.mkv")
+    reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 1 --report "$work/r.json" || rc=$?
+    if ((rc)); then not_ok done_undropped "exit code $rc"
+    elif [[ $(stat -c %i "$work/o.mkv") != "$before" || $(sum "$work/o.mkv") != "$want" ]]; then not_ok done_undropped "it was done again"
+    elif [[ -e $work/.o.mkv.reelmill ]]; then not_ok done_undropped "the folder was left"
+    elif ! grep -q '"in": 125, "out": 125,' "$work/r.json"; then not_ok done_undropped "$(grep '"in"' "$work/r.json")"
+    else ok done_undropped; fi
+    rm -f "$work/o.mkv"
+}
+done_undropped
+
 # The coordinator dies when the first is done, and its journal not yet in its place.
 done_unmoved() {
     local rc=0 before
