@@ -353,7 +353,7 @@ fuzz-ops: $(BUILD)/tests/conformance/conformance
 
 FUZZ_SECONDS ?= 600
 FUZZ_CLANG   ?= clang
-FUZZ_SRC     := tests/fuzz/fuzz_import.c $(addprefix common/,err.c narrow.c tensor.c) $(wildcard $(addprefix kernels/,gemm.c math.c nms.c resize.c)) \
+FUZZ_SRC     := tests/fuzz/fuzz_import.c $(addprefix common/,err.c narrow.c secret.c tensor.c) $(wildcard $(addprefix kernels/,gemm.c math.c nms.c resize.c)) \
                 $(wildcard worker/onnx/*.c worker/onnx/ops/*.c worker/graph/*.c)
 
 .PHONY: fuzz
