@@ -267,7 +267,7 @@ run_coordinator() {
             wait "$child" || rc=$?
         done
         if ((rc <= 128 || rc == 130 || rc == 143 || ++tries >= most)); then break; fi
-        say "reelmill: the coordinator ended with signal $((rc - 128)); starting it again"
+        say "reelmill: the coordinator ended with signal $((rc - 128)); restarting it"
     done
     if ((most == 1 && rc > 128 && rc != 130 && rc != 143)); then
         say "reelmill: the coordinator ended with signal $((rc - 128)); the output has what had come by then"

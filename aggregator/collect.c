@@ -237,8 +237,7 @@ static enum reel_err on_record(struct aggregator *a, enum reel_msg_type type, co
     case REEL_MSG_MUX:
         return on_chore(a, type, record);
     default:
-        return reel_fail(REEL_ERR_PROTO, "could not take message %s: it is none for an aggregator",
-                         reel_msg_name(type));
+        return reel_fail(REEL_ERR_PROTO, "could not take message %s: it is not for an aggregator", reel_msg_name(type));
     }
 }
 

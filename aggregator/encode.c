@@ -109,14 +109,14 @@ static enum reel_err find_encoder(const char *name, const AVOutputFormat *contai
             if (*out_codec && container_holds(container, (*out_codec)->id)) return REEL_OK;
         }
         return reel_fail(REEL_ERR_UNSUPPORTED,
-                         "could not find an encoder for .%s: this FFmpeg has none that it holds\nname one with "
-                         "--encoder, or install an FFmpeg with libx264 or libvpx",
+                         "could not find an encoder for .%s: this FFmpeg has none that fits\nname one with --encoder, "
+                         "or install an FFmpeg with libx264 or libvpx",
                          container ? container->name : "video");
     }
     *out_codec = avcodec_find_encoder_by_name(name);
     if (!*out_codec || (*out_codec)->type != AVMEDIA_TYPE_VIDEO)
         return reel_fail(REEL_ERR_CONFIG,
-                         "could not find encoder \"%s\": this FFmpeg has none of that name\nthere are: %s", name,
+                         "could not find encoder \"%s\": this FFmpeg has none of that name\navailable: %s", name,
                          encode_alternatives(container, known, sizeof known));
     if (!container_holds(container, (*out_codec)->id))
         return reel_fail(
@@ -215,12 +215,11 @@ enum reel_err encode_choose(const char *name, const AVOutputFormat *container, s
                 return reel_fail(REEL_ERR_CONFIG,
                                  "could not write transparent pictures with encoder \"%s\": it takes none" ALPHA_ADVICE,
                                  codec->name);
-            return reel_fail(
-                REEL_ERR_CONFIG,
-                "could not encode pictures of %dx%d with \"%s\": it takes no pixel format that fits%s\nother "
-                "encoders are: %s",
-                width, height, codec->name, (width | height) & 1 ? " an odd size" : "",
-                encode_alternatives(container, known, sizeof known));
+            return reel_fail(REEL_ERR_CONFIG,
+                             "could not encode pictures of %dx%d with \"%s\": it supports no suitable pixel "
+                             "format%s\nother encoders are: %s",
+                             width, height, codec->name, (width | height) & 1 ? " an odd size" : "",
+                             encode_alternatives(container, known, sizeof known));
         }
         last = best;
         last_at = best_at;

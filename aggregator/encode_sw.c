@@ -312,7 +312,7 @@ static enum reel_err open_sw(const struct encode_params *p, struct encoder **out
     if (!err) err = check_leftovers(p, options);
     if (!err && p->live && e->counts && e->ctx->has_b_frames)
         err = reel_fail(REEL_ERR_CONFIG,
-                        "could not use --encoder_opts \"%s\": live video of encoder \"%s\" cannot have B frames",
+                        "could not use --encoder_opts \"%s\": live video from encoder \"%s\" cannot have B frames",
                         p->opts, p->choice->codec->name);
     if (!err) err = say_range(p, e);
     av_dict_free(&options);
@@ -413,7 +413,7 @@ static enum reel_err receive_sw(struct encoder *base, AVPacket *packet)
     if (rc < 0) return refused(e, rc);
     if (!e->counts) return REEL_OK;
     if (packet->pts < (int64_t)e->pts_from || packet->pts >= (int64_t)e->n_pts)
-        return reel_fail(REEL_ERR_FAULT, "could not encode with \"%s\": a packet of a frame that was not sent",
+        return reel_fail(REEL_ERR_FAULT, "could not encode with \"%s\": it gave a packet for a frame that was not sent",
                          e->ctx->codec->name);
     size_t at = (size_t)packet->pts - e->pts_from;
     packet->pts = e->pts[at];

@@ -94,10 +94,10 @@ enum reel_err lane_frame(struct lane *l, const struct reel_rec_frame *rec)
     uint32_t least = next_number(l);
     bool fits = l->live ? rec->n >= least : rec->n == least;
     if (!fits || l->finishing)
-        return reel_fail(REEL_ERR_PROTO, "could not take frame %u of lane %u: frame %u is the next", rec->n, l->index,
+        return reel_fail(REEL_ERR_PROTO, "could not take frame %u of lane %u: expected frame %u", rec->n, l->index,
                          least);
     if (l->next - l->done >= l->room)
-        return reel_fail(REEL_ERR_PROTO, "could not take frame %u of lane %u: %u wait already", rec->n, l->index,
+        return reel_fail(REEL_ERR_PROTO, "could not take frame %u of lane %u: %u are already waiting", rec->n, l->index,
                          l->room);
     l->queue[l->next++ % l->room] = *rec;
     return REEL_OK;
@@ -106,8 +106,8 @@ enum reel_err lane_frame(struct lane *l, const struct reel_rec_frame *rec)
 enum reel_err lane_finish(struct lane *l, uint32_t frames)
 {
     if (frames != l->next)
-        return reel_fail(REEL_ERR_PROTO, "could not end lane %u: %u frames are announced, %u came", l->index, frames,
-                         l->next);
+        return reel_fail(REEL_ERR_PROTO, "could not end lane %u: %u frames were announced, %u arrived", l->index,
+                         frames, l->next);
     l->finishing = true;
     return REEL_OK;
 }
@@ -216,7 +216,7 @@ static enum reel_err end(struct lane *l, struct reel_rec_committed *out)
     if (!err && l->live) live_attempt(l->live, &count);
     if (l->live) done.frames = (uint32_t)count.written;
     if (!err && done.frames + count.unsent != (uint64_t)l->next * l->plan.rate)
-        err = reel_fail(REEL_ERR_FAULT, "could not write segment %u: %u frames went in, %u came out, %u for each",
+        err = reel_fail(REEL_ERR_FAULT, "could not write segment %u: %u frames went in, %u came out, at %u for each",
                         l->segment, l->next, done.frames, l->plan.rate);
     if (err) return err;
     reel_crash_point("aggregator.after_rename");

@@ -117,14 +117,14 @@ static enum reel_err check_kind(const struct plan *p)
     if (p->job.kind == REEL_OUTPUT_JSONL && p->task == REEL_TASK_IMAGE)
         return reel_fail(REEL_ERR_CONFIG,
                          "could not write results to \"%s\": the model makes pictures, not objects or classes\nname a "
-                         "video, like out.mp4, or say what the outputs mean with --task",
+                         "video, like out.mp4, or state what the outputs mean with --task",
                          p->job.output);
     if (p->settings->detect.track && p->task != REEL_TASK_DETECT)
         return reel_fail(REEL_ERR_CONFIG, "could not track objects (--detect.track): the model finds none");
     if (picture && p->task == REEL_TASK_TENSOR)
         return reel_fail(REEL_ERR_CONFIG,
-                         "could not make pictures for \"%s\": the model's raw outputs are none\nname a .jsonl file, or "
-                         "say what the outputs mean with --task",
+                         "could not make pictures for \"%s\": the model's raw outputs are not pictures\nname a .jsonl "
+                         "file, or state what the outputs mean with --task",
                          p->job.output);
     return REEL_OK;
 }
@@ -326,7 +326,7 @@ static enum reel_err open_encoder(struct plan *p, struct encoder **out_encoder)
     enum reel_err err = try_encoder(p, out_encoder);
     const char *other = err && err != REEL_ERR_NOMEM ? stand_in(p->encoder_name) : NULL;
     if (!other) return err;
-    add_note(p, "there is no GPU here that encodes (%s): %s does it on the processor", p->encoder_name, other);
+    add_note(p, "no GPU here can encode (%s): %s encodes on the CPU", p->encoder_name, other);
     snprintf(p->encoder_name, sizeof p->encoder_name, "%s", other);
     p->without_opts = true; // they are another encoder's
     return try_encoder(p, out_encoder);
@@ -414,11 +414,11 @@ static void say_losses(struct plan *p)
     struct reel_pixel_format f = slot_format_for(c->format);
     if (c->loses_depth) {
         p->kept.colour = REEL_KEPT_PART;
-        add_note(p, "encoder %s takes %d bits: the input's %d are rounded", name, f.depth, m->format.depth);
+        add_note(p, "encoder %s supports %d bits: the input's %d are rounded", name, f.depth, m->format.depth);
     }
     if (c->loses_chroma) {
         p->kept.colour = REEL_KEPT_PART;
-        add_note(p, "encoder %s takes no finer chroma than %s", name, av_get_pix_fmt_name(c->format));
+        add_note(p, "encoder %s supports no finer chroma than %s", name, av_get_pix_fmt_name(c->format));
     }
     if (hdr && !strcmp(p->container->name, "mpegts") && c->codec->id != AV_CODEC_ID_HEVC &&
         c->codec->id != AV_CODEC_ID_H264) {
@@ -427,16 +427,16 @@ static void say_losses(struct plan *p)
     }
     if (c->odd_made_444)
         add_note(p,
-                 "%dx%d is an odd size, which %s does not take with subsampled chroma: encoding %s, which some players "
-                 "do not show",
+                 "%dx%d is an odd size, which %s does not support with subsampled chroma: encoding %s, which some "
+                 "players cannot show",
                  p->final_width, p->final_height, name, av_get_pix_fmt_name(c->format));
     if (m->flags & REEL_MEDIA_INTERLACED && p->rate > 1)
-        add_note(p, "the input is interlaced, and frames are made between woven ones: deinterlace it, with "
+        add_note(p, "the input is interlaced, which is unsuitable for frame interpolation: deinterlace it with "
                     "--pre_filter bwdif=send_frame");
     if (m->flags & REEL_MEDIA_INTERLACED && c->codec->id != AV_CODEC_ID_H264 &&
         c->codec->id != AV_CODEC_ID_MPEG2VIDEO && c->codec->id != AV_CODEC_ID_MPEG4 &&
         c->codec->id != AV_CODEC_ID_PRORES && c->codec->id != AV_CODEC_ID_FFV1)
-        add_note(p, "encoder %s does not mark interlaced pictures: they stay woven without their flags", name);
+        add_note(p, "encoder %s does not mark interlaced frames: they stay interlaced, without their flags", name);
 }
 
 // That parts and output can be written is better known now than after hours.

@@ -334,7 +334,7 @@ static enum reel_err check_message(struct link *link, const uint8_t *data, size_
 {
     const struct reel_msg_head *head = (const struct reel_msg_head *)data;
     if (bytes < sizeof *head || head->magic != REEL_PROTO_MAGIC || head->version != REEL_PROTO_VERSION)
-        return reel_fail(REEL_GONE, "peer sent %zu bytes that are no message of this version", bytes);
+        return reel_fail(REEL_GONE, "peer sent %zu bytes that are not a message of this version", bytes);
     if (head->seq != link->received + 1)
         return reel_fail(REEL_GONE, "message %u was lost (the next is %u)", link->received + 1, head->seq);
     size_t want = reel_msg_record_bytes((enum reel_msg_type)head->type);

@@ -122,9 +122,8 @@ enum reel_err reel_cuda_count(int *out_n)
                          "install a newer driver, or build with an older CUDA toolkit",
                          driver / 1000, driver % 1000 / 10, runtime / 1000);
     if (!e || e == cudaErrorNoDevice)
-        return reel_fail(REEL_ERR_UNSUPPORTED,
-                         "could not use a GPU: the driver shows none to this process\n"
-                         "CUDA_VISIBLE_DEVICES and the container's settings decide which it shows");
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not use a GPU: the driver shows none to this process\ncheck "
+                                               "CUDA_VISIBLE_DEVICES and the container's settings");
     CHECK(e, "use a GPU");
     return REEL_ERR_UNSUPPORTED;
 }

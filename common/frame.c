@@ -71,7 +71,7 @@ enum reel_err reel_geometry_init_several(struct reel_geometry *g, struct reel_pi
     if (pictures < 1 || pictures >= REEL_MAX_RATE)
         return reel_fail(REEL_ERR_LIMIT, "could not lay out %u pictures in a slot", pictures);
     if (!format_valid(format))
-        return reel_fail(REEL_ERR_CONFIG, "could not lay out pictures: layout %u with %u bits is no format we carry",
+        return reel_fail(REEL_ERR_CONFIG, "could not lay out pictures: layout %u with %u bits is not supported",
                          format.layout, format.depth);
     if (format.layout != REEL_PIX_NONE && (!width || !height || width > MAX_SIDE || height > MAX_SIDE))
         return reel_fail(REEL_ERR_LIMIT, "could not lay out pictures of %ux%u: sides must be within 1..%u", width,

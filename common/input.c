@@ -23,7 +23,7 @@ static bool is_scheme(const char *name, size_t n, const char *scheme)
 
 bool reel_input_kind_of(const char *name, enum reel_input_kind *out_kind, const char **out_why)
 {
-    *out_why = "known are rtsp:// rtsps:// rtmp:// rtmps:// srt:// udp:// rtp:// tcp:// http:// https://";
+    *out_why = "supported are rtsp:// rtsps:// rtmp:// rtmps:// srt:// udp:// rtp:// tcp:// http:// https://";
     *out_kind = REEL_INPUT_FILE;
     size_t n = scheme_of(name);
     if (n) {

@@ -138,7 +138,7 @@ bool reel_output_kind_of(const char *output, enum reel_output_kind *out_kind, co
 {
     static const char *const video[] = {".mp4", ".mkv", ".mov", ".webm", ".ts", ".m4v"};
     static const char *const image[] = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"};
-    *out_why = "known are .mp4 .mkv .mov .webm .ts, an image pattern like frames/%06d.png, .jsonl, .md5 and null:";
+    *out_why = "supported are .mp4 .mkv .mov .webm .ts, an image pattern like frames/%06d.png, .jsonl, .md5 and null:";
     if (!strcmp(output, "null:") || !strcmp(output, "null")) return *out_kind = REEL_OUTPUT_NULL, true;
     if (reel_is_url(output)) {
         *out_why = "live video can be sent to rtmp:// rtmps:// rtsp:// srt:// udp:// tcp:// rtp:// http:// https://";

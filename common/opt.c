@@ -89,7 +89,7 @@ static enum reel_err set_number(const struct opt_def *def, const char *value, vo
     double v = strtod(value, &end);
     if (end == value || *end || errno || !isfinite(v)) return bad_value(def, value, "not a number");
     if ((def->min || def->max) && (v < def->min || v > def->max)) {
-        snprintf(why, sizeof why, "it must be within %g and %g", def->min, def->max);
+        snprintf(why, sizeof why, "it must be between %g and %g", def->min, def->max);
         return bad_value(def, value, why);
     }
     if (def->type == OPT_DOUBLE) return *(double *)to = v, REEL_OK;
@@ -422,9 +422,13 @@ void opt_help(const struct opt_table *table, void *stdio_file, int columns)
         int n = snprintf(left, sizeof left, "  %s--%s%s%s", letter, def->name, unit ? " " : "", unit ? unit : "");
         char right[1024];
         size_t m = (size_t)snprintf(right, sizeof right, "%s", def->help);
-        if (def->choices) m += (size_t)snprintf(right + m, sizeof right - m, ": %s", def->choices);
+        for (const char *c = def->choices; c && *c; c += *c == ',') {
+            const int len = (int)strcspn(c, ",");
+            m += (size_t)snprintf(right + m, sizeof right - m, "%s%.*s", c == def->choices ? ": " : ", ", len, c);
+            c += len;
+        }
         if (*def->absent && def->type != OPT_BOOL)
-            m += (size_t)snprintf(right + m, sizeof right - m, " (%s)", def->absent);
+            m += (size_t)snprintf(right + m, sizeof right - m, " (default %s)", def->absent);
         fprintf(f, "%-32s%s", left, n >= 32 ? "\n" : "");
         if (n >= 32) fprintf(f, "%32s", "");
         int at = 32;

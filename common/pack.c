@@ -120,7 +120,7 @@ static enum reel_err write_failed(const struct reel_pack_writer *w, int error)
 {
     return reel_fail(REEL_ERR_IO, "could not write file \"%s\": %s%s", w->path, strerror(error),
                      error == ENOSPC || error == EDQUOT
-                         ? "\nmake room there and run the same command again: finished parts are kept"
+                         ? "\nfree some space and run the same command again: finished parts are kept"
                          : "");
 }
 
@@ -504,7 +504,7 @@ static enum reel_err open_reader(const char *path, bool follows, struct reel_pac
         err = follows && r->left < sizeof head ? REEL_AGAIN : read_bytes(r, head, sizeof head);
     }
     if (!err && (memcmp(head, file_magic, sizeof file_magic) || load(head + 8, 4) != VERSION))
-        err = damaged(r, "it is no part file of this version");
+        err = damaged(r, "not a part file of this version");
     if (err)
         reel_pack_close(&r);
     else
@@ -605,7 +605,7 @@ enum reel_err reel_pack_read(struct reel_pack_reader *r, struct reel_pack_record
     default:
         c.failed = true;
     }
-    if (c.failed || c.at != c.end) return damaged(r, "a record makes no sense");
+    if (c.failed || c.at != c.end) return damaged(r, "a record is invalid");
     return r->ended ? REEL_EOF : REEL_OK;
 }
 

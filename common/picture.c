@@ -60,7 +60,7 @@ enum reel_err reel_picture_attach(int fd, const struct reel_picture **out_pictur
     if (bytes < REEL_PICTURE_OFFSET || memcmp(p->magic, REEL_PICTURE_MAGIC, sizeof p->magic) ||
         p->geometry.format.layout == REEL_PIX_NONE ||
         !reel_geometry_valid(&p->geometry, 1, bytes - REEL_PICTURE_OFFSET))
-        return reel_fail(REEL_ERR_PROTO, "could not use a decoded picture: its head makes no sense");
+        return reel_fail(REEL_ERR_PROTO, "could not use a decoded picture: its header is invalid");
     *out_picture = p;
     return REEL_OK;
 }

@@ -63,7 +63,7 @@ enum reel_err reel_ring_configure_device(struct reel_ring *ring, uint32_t epoch,
                                          const struct reel_geometry *geometry)
 {
     if (!reel_geometry_valid(geometry, slots, UINT64_MAX))
-        return reel_fail(REEL_ERR_PROTO, "could not set up device ring: its geometry is not sane");
+        return reel_fail(REEL_ERR_PROTO, "could not set up device ring: its geometry is invalid");
     struct reel_geometry part = reel_ring_host_part(geometry);
     enum reel_err err = reel_ring_configure(ring, epoch, slots, &part);
     if (err) return err;
@@ -129,7 +129,7 @@ enum reel_err reel_ring_check(const struct reel_ring *ring, uint32_t slot_id, ui
                          stamp->n, stamp->epoch, n, ring->epoch);
     *out_stamp = *stamp;
     if (out_stamp->aux_bytes > ring->geometry.aux_bytes)
-        return reel_fail(REEL_ERR_PROTO, "could not read slot %u: %u bytes beside the picture, there is room for %u",
-                         slot_id, out_stamp->aux_bytes, ring->geometry.aux_bytes);
+        return reel_fail(REEL_ERR_PROTO, "could not read slot %u: %u bytes of side data, there is room for %u", slot_id,
+                         out_stamp->aux_bytes, ring->geometry.aux_bytes);
     return REEL_OK;
 }

@@ -194,7 +194,7 @@ enum reel_err command_check_files(const struct reel_settings *s)
     if (s->plans[0] && access(s->plans, R_OK))
         return reel_fail(REEL_ERR_CONFIG, "could not read plans \"%s\": %s", s->plans, strerror(errno));
     if (s->trace[0] && !strcmp(s->trace, s->report))
-        return reel_fail(REEL_ERR_CONFIG, "could not write trace \"%s\": it is the report", s->trace);
+        return reel_fail(REEL_ERR_CONFIG, "could not write trace \"%s\": it is also the report", s->trace);
     enum reel_err err = s->metrics[0] ? metrics_check(s->metrics) : REEL_OK;
     if (!err) err = check_writable("report", s->report);
     return err ? err : check_writable("trace", s->trace);
@@ -230,7 +230,7 @@ static enum reel_err settle_backend(struct reel_settings *s)
         return reel_fail(REEL_ERR_CONFIG,
                          "could not use the GPU: there is no NVIDIA driver\nto use the CPU: --backend onednn");
     if (s->backend != SET_BACKEND_SIM && !s->model[0])
-        return reel_fail(REEL_ERR_CONFIG, "no model was given\nsay which: --model FILE.onnx");
+        return reel_fail(REEL_ERR_CONFIG, "no model was given\nname one with --model FILE.onnx");
     if (s->backend != SET_BACKEND_SIM && access(s->model, R_OK))
         return reel_fail(REEL_ERR_CONFIG, "could not open model \"%s\": %s", s->model, strerror(errno));
     return REEL_OK;
@@ -253,7 +253,7 @@ static enum reel_err scale_gpus(struct run *run)
     for (uint32_t i = 0; i < n * each; i++) run->worker_devices[run->workers++] = (int)ids[i % n];
     for (uint32_t i = 0; !s->gpu_ids[0] && i < run->gpus.n && s->progress != SET_PROGRESS_OFF; i++)
         if (!devices_usable(&run->gpus.gpu[i]))
-            fprintf(stderr, "note: GPU %u (%s) is too old and not used\n", i, run->gpus.gpu[i].name);
+            fprintf(stderr, "note: GPU %u (%s) is too old and is not used\n", i, run->gpus.gpu[i].name);
     return REEL_OK;
 }
 

@@ -140,8 +140,8 @@ static enum reel_err check_fp8(const struct reel_gpu_table *table, const uint32_
         const struct reel_gpu *g = &table->gpu[ids[i]];
         if (g->host || g->cc_major * 10 + g->cc_minor >= LEAST_FP8_CC) continue;
         return reel_fail(REEL_ERR_CONFIG,
-                         "could not use precision fp8: GPU %u (%s) has compute capability %d.%d, fp8 came with %d.%d "
-                         "(Ada, Hopper, Blackwell)\nuse --precision fp16%s",
+                         "could not use precision fp8: GPU %u (%s) has compute capability %d.%d, fp8 needs %d.%d (Ada, "
+                         "Hopper, Blackwell)\nuse --precision fp16%s",
                          ids[i], g->name, g->cc_major, g->cc_minor, LEAST_FP8_CC / 10, LEAST_FP8_CC % 10,
                          n > 1 ? ", or name the GPUs that have it with --gpu_ids" : "");
     }
@@ -165,7 +165,7 @@ enum reel_err devices_choose(const struct reel_settings *s, const struct reel_gp
     }
     if (!usable)
         return reel_fail(REEL_ERR_CONFIG,
-                         "could not use a GPU: %s is of compute capability %d.%d, at least %d.%d is needed\n" ELSE_CPU,
+                         "could not use a GPU: %s has compute capability %d.%d, at least %d.%d is needed\n" ELSE_CPU,
                          table->gpu[0].name, table->gpu[0].cc_major, table->gpu[0].cc_minor, LEAST_CC / 10,
                          LEAST_CC % 10);
     if (s->gpu_num && s->gpu_ids[0] && (uint32_t)s->gpu_num != *out_n)

@@ -58,8 +58,8 @@ static void turn_off(struct run *run)
         any = true;
     }
     if (any)
-        reel_warn("flow", "each frame goes whole to one worker from now on: %s",
-                  run->team.off ? "workers could not do one together" : "there are not enough workers");
+        reel_warn("flow", "each frame is no longer split, but goes to one worker: %s",
+                  run->team.off ? "the workers could not process one together" : "there are not enough workers");
 }
 
 // Workers that share a GPU have no way between them but the host's; nor has one

@@ -165,7 +165,8 @@ static enum reel_err add_word(struct list *list, const char *word)
     }
     if (reel_is_url(word) || !strcmp(word, "-"))
         return reel_fail(REEL_ERR_CONFIG,
-                         "could not open input \"%s\": it is read as it comes, once\nfor that use: --live", word);
+                         "could not open input \"%s\": it can be read only once, as it arrives\nfor that use: --live",
+                         word);
     if (stat(word, &st)) return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": %s", word, strerror(errno));
     if (!S_ISDIR(st.st_mode)) return add(list, word, base_name(word));
     list->folder = true;
@@ -327,8 +328,8 @@ static enum reel_err check_collisions(const struct inputs *in)
         const struct reel_job *a = &in->jobs[order[i - 1]], *b = &in->jobs[order[i]];
         if (a->kind != REEL_OUTPUT_NULL && !strcmp(a->output, b->output))
             err = reel_fail(REEL_ERR_CONFIG,
-                            "could not use output \"%s\": inputs \"%s\" and \"%s\" would both be written there\n"
-                            "run them apart, or give the folder above theirs: paths below it are kept",
+                            "could not use output \"%s\": inputs \"%s\" and \"%s\" would both be written there\nrun "
+                            "them separately, or give their common parent folder: paths below it are kept",
                             a->output, a->input, b->input);
     }
     for (uint32_t i = 0; !err && i < in->n; i++) {
@@ -402,12 +403,13 @@ static enum reel_err add_live(const struct reel_settings *s, struct list *list, 
     enum reel_input_kind kind;
     struct stat st;
     if (n_words > 1)
-        return reel_fail(REEL_ERR_CONFIG, "could not read %d inputs live: --live takes one\nstart a command for each",
+        return reel_fail(REEL_ERR_CONFIG, "could not read %d inputs live: --live takes one\nrun one command for each",
                          n_words);
     if (s->split == SET_SPLIT_SPATIAL)
-        return reel_fail(REEL_ERR_CONFIG, "could not use --split spatial with --live: frames of a live input go whole");
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use --split spatial with --live: frames of a live input are not split");
     if (!reel_input_kind_of(word, &kind, &why))
-        return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": its protocol is not read here\n%s", word, why);
+        return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": its protocol is not supported\n%s", word, why);
     if (!strcmp(word, "-") && isatty(STDIN_FILENO))
         return reel_fail(REEL_ERR_CONFIG, "could not read standard input: it is a terminal\npipe a video to it");
     bool by_name =

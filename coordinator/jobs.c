@@ -109,7 +109,7 @@ static void step_lock(struct run *run, struct job *job, int64_t now_us)
     if (err == REEL_AGAIN) {
         char text[REEL_PATH_BYTES + 512];
         snprintf(text, sizeof text,
-                 "could not use parts folder \"%s\": %s is working on it\nwait for its end, or choose another output",
+                 "could not use parts folder \"%s\": %s is using it\nwait until that ends, or choose another output",
                  job->spec->parts_dir, job->holder);
         jobs_fail(run, job, REEL_ERR_CONFIG, text);
         return;
@@ -201,12 +201,11 @@ static void say_warm_up(struct run *run, const struct job *job, int frames)
 {
     if (run->settings.progress == SET_PROGRESS_OFF || run->settings.progress == SET_PROGRESS_JSON) return;
     progress_pause(run->progress);
-    fprintf(
-        stderr,
-        "%s%sthe network's state begins anew in each of %u segments, with %d frame%s before it: where they meet it is "
-        "not that of one run (--warmup_frames 0)\n",
-        run->n_jobs > 1 ? job->spec->input : "", run->n_jobs > 1 ? ": " : "", job->n_segments, frames,
-        frames == 1 ? "" : "s");
+    fprintf(stderr,
+            "%s%sthe network's state starts over in each of %u segments, with %d frame%s before it: at the joins the "
+            "result differs from an uninterrupted run (--warmup_frames 0)\n",
+            run->n_jobs > 1 ? job->spec->input : "", run->n_jobs > 1 ? ": " : "", job->n_segments, frames,
+            frames == 1 ? "" : "s");
 }
 
 static enum reel_err plan_job(struct run *run, struct job *job)
@@ -316,7 +315,7 @@ void jobs_on_proven(struct run *run, struct proc *p, const struct reel_rec_prove
     merge_kept(&job->kept, &rec->kept);
     supervise_on_progress(p);
     if (!reel_geometry_valid(&rec->out, 1, UINT64_C(1) << 40)) {
-        jobs_fail(run, job, REEL_ERR_PROTO, "the aggregator answered with a picture geometry that cannot be");
+        jobs_fail(run, job, REEL_ERR_PROTO, "the aggregator answered with an impossible picture geometry");
         return;
     }
     if (run->settings.live) {
@@ -386,7 +385,7 @@ void jobs_on_verified(struct run *run, struct proc *p, const struct reel_rec_ver
         count_committed(run, job, s);
         return;
     }
-    reel_warn("jobs", "job %u: part %u of an earlier run is damaged: done again", job->spec->id, rec->segment);
+    reel_warn("jobs", "job %u: part %u of an earlier run is damaged and is done again", job->spec->id, rec->segment);
     s->state = SEGMENT_PENDING;
 }
 
@@ -428,7 +427,7 @@ void jobs_on_committed(struct run *run, struct job *job, uint32_t segment, const
 void jobs_quarantine(struct run *run, struct job *job, uint32_t segment, uint32_t n)
 {
     progress_pause(run->progress);
-    reel_warn("jobs", "job %u: frame %u of segment %u crashes a process: it is filled in", job->spec->id, n, segment);
+    reel_warn("jobs", "job %u: frame %u of segment %u crashes a process and is replaced", job->spec->id, n, segment);
     enum reel_err err = job->journal ? journal_put_quarantine(job->journal, segment, n) : REEL_OK;
     if (err) jobs_fail(run, job, err, reel_fail_text());
 }
@@ -449,8 +448,8 @@ static void fail_empty(struct run *run, struct job *job)
     int64_t dropped = job->ledger.sum.dropped;
     if (dropped)
         snprintf(text, sizeof text,
-                 "could not write \"%s\": all %lld frames were dropped, as nobody took them there or the model is too "
-                 "slow for --latency_ms %d",
+                 "could not write \"%s\": all %lld frames were dropped, because the receiver did not take them or the "
+                 "model is too slow for --latency_ms %d",
                  job->spec->output, (long long)dropped, run->settings.latency_ms);
     else
         snprintf(text, sizeof text, "could not decode video \"%s\": not one frame came out", job->spec->input);

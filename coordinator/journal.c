@@ -239,7 +239,7 @@ static enum reel_err bad_line(const char *path, int line_no, const char *line, s
                          ", this one knows %d)\nto begin anew use: --resume never",
                          path, format, FORMAT);
     return reel_fail(REEL_ERR_INPUT,
-                     "could not read journal \"%s\": line %d is damaged\nto begin anew use: --resume never", path,
+                     "could not read journal \"%s\": line %d is damaged\nto start over use: --resume never", path,
                      line_no);
 }
 
@@ -300,23 +300,22 @@ enum reel_err journal_match(const struct journal_header *old, const struct journ
     };
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
         if (!strcmp(part[i].old, part[i].now)) continue;
-        char difference[512] = "it was changed since";
+        char difference[512] = "it has changed since";
         if (part[i].text) first_difference(part[i].old, part[i].now, difference, sizeof difference);
         return reel_fail(
             REEL_ERR_CONFIG,
-            "could not resume: the parts were made with another %s (%s)\nto begin anew use: --resume never",
+            "could not resume: the parts were made with another %s (%s)\nto start over use: --resume never",
             part[i].what, difference);
     }
     if (old->segments != now->segments)
-        return reel_fail(REEL_ERR_CONFIG,
-                         "could not resume: the parts were cut into %u segments, now there are %u\n"
-                         "to begin anew use: --resume never",
-                         old->segments, now->segments);
+        return reel_fail(
+            REEL_ERR_CONFIG,
+            "could not resume: the earlier run had %u segments, now there are %u\nto start over use: --resume never",
+            old->segments, now->segments);
     if (old->tile_pixels != now->tile_pixels)
         return reel_fail(REEL_ERR_CONFIG,
-                         "could not resume: the parts were made of frames in tiles of at most %u pixels, for which "
-                         "there is no memory now (0: of whole frames)\n"
-                         "free memory, or to begin anew use: --resume never",
+                         "could not resume: the parts were made with tiles of at most %u pixels (0: whole frames), and "
+                         "there is not enough memory for that now\nfree memory, or to start over use: --resume never",
                          old->tile_pixels);
     return REEL_OK;
 }

@@ -93,7 +93,8 @@ bool live_step(struct run *run, struct job *job, int64_t now_us)
     if (lane || job->n_committed < job->n_segments) return false;
     if (l->over) return !flow_open_lanes(run, job->spec->id);
     if (l->barren >= (uint32_t)run->settings.poison_tries) {
-        jobs_fail(run, job, REEL_ERR_FAULT, "could not get a frame of the live input to its output, again and again");
+        jobs_fail(run, job, REEL_ERR_FAULT,
+                  "could not get any frame of the live input to its output, in repeated attempts");
         return false;
     }
     if (now_us >= l->next_us) append_attempt(run, job);

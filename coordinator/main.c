@@ -41,7 +41,7 @@ static int work(struct run *run, const char **words, int n_words)
     if (!err) err = command_check_files(&run->settings);
     const char *life = getenv("REELMILL_LIFE");
     if (!err && run->settings.live && life && atoi(life) > 1) // where a configuration says so
-        err = reel_fail(REEL_ERR_FAULT, "could not go on: a live input does not come again");
+        err = reel_fail(REEL_ERR_FAULT, "could not continue: a live input cannot be read again");
     if (!err) err = command_scale(run);
     if (err) return refuse(err);
     reel_log_init("coordinator", -1, (enum reel_log_level)run->settings.log_level, run->settings.log_dir);

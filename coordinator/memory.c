@@ -103,10 +103,9 @@ void memory_explain(const struct memory_limits *limits, const struct memory_want
 {
     char a[32], b[32], c[32], d[32], e[32], f[32];
     snprintf(out, bytes,
-             "could not fit one lane into memory: input %u x %s + output %u x %s + codecs %s + models %s = %s, allowed "
-             "are %s "
-             "(half of what is free%s)\n"
-             "smaller frames or tiles (--tile WxH), fewer workers or a larger --memory would help",
+             "could not fit one lane into memory: input %u x %s + output %u x %s + codecs %s + models %s = %s, but "
+             "only %s is allowed (half of what is free%s)\nsmaller frames or tiles (--tile WxH), fewer workers or a "
+             "larger --memory would help",
              w->least_in_slots, memory_text(w->in_slot_bytes, a), w->least_out_slots, memory_text(w->out_slot_bytes, b),
              memory_text(w->codec_bytes, c), memory_text(w->model_bytes, d),
              memory_text(lane_bytes(w, w->least_in_slots, w->least_out_slots) + w->model_bytes, e),

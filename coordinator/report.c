@@ -72,7 +72,7 @@ static const char *help_of(const struct shares *in, enum reel_stage stage)
         return more ? "more --aggregators, or a faster preset in --encoder_opts,"
                     : "a faster preset in --encoder_opts, or a smaller --segment_seconds with more --aggregators,";
     if (in->keeps && !more)
-        return "a faster device, or --warmup_frames, which lets several work on one input (approximate at cuts),";
+        return "a faster device, or --warmup_frames, which lets several devices share one input (approximate at cuts),";
     return "more devices (--gpu_num)";
 }
 
@@ -128,13 +128,13 @@ void report_judge(const struct shares *all, struct bottleneck *out)
                  people[most], 100 * in->busy[most], idle);
     else if (in->live)
         snprintf(out->text, sizeof out->text,
-                 "bound by nothing for long: %s was busiest (%.0f%%; %s); frames were late now and then: a larger "
+                 "bound by no single stage: %s was busiest (%.0f%%; %s); frames were late now and then: a larger "
                  "--latency_ms may help",
                  people[most], 100 * in->busy[most], idle);
     else
         snprintf(out->text, sizeof out->text,
-                 "bound by nothing for long: %s was busiest (%.0f%%; %s); short inputs, or waits between stages: "
-                 "more --lanes may help",
+                 "bound by no single stage: %s was busiest (%.0f%%; %s); short inputs, or waits between stages: more "
+                 "--lanes may help",
                  people[most], 100 * in->busy[most], idle);
 }
 

@@ -74,7 +74,7 @@ static void on_hello(struct run *run, struct proc *p, const struct reel_rec_hell
     if (strcmp(p->hello.version, REEL_VERSION)) {
         char text[256];
         snprintf(text, sizeof text,
-                 "could not work with program \"%s\": it is version %s, this is %s\nbuild all with: make",
+                 "could not use program \"%s\": it is version %s, this is %s\nbuild everything with: make",
                  supervise_stage_name(p->stage), p->hello.version, REEL_VERSION);
         run_fail(run, REEL_ERR_CONFIG, text);
         return;
@@ -85,11 +85,11 @@ static void on_hello(struct run *run, struct proc *p, const struct reel_rec_hell
 static void on_model(struct run *run, struct proc *p, const struct reel_rec_model *rec)
 {
     if (rec->before > REEL_MAX_ASIDE || rec->after > REEL_MAX_ASIDE || rec->rate > REEL_MAX_RATE || rec->stateful > 1) {
-        run_fail(run, REEL_ERR_PROTO, "could not use the model: it looks at, or makes, too many frames");
+        run_fail(run, REEL_ERR_PROTO, "could not use the model: it reads or makes too many frames at once");
         return;
     }
     if (run->model_known && memcmp(run->model.model_sha256, rec->model_sha256, 32)) {
-        run_fail(run, REEL_ERR_INPUT, "could not go on: the model file was changed during the run");
+        run_fail(run, REEL_ERR_INPUT, "could not continue: the model file was changed during the run");
         return;
     }
     if (!run->model_known) {
@@ -313,8 +313,8 @@ static void see_deaths(struct run *run, int64_t now_us)
         if (run->trace) trace_death(run->trace, run, p, death.why);
         progress_pause(run->progress);
         if (!run->interrupted && !run->failed && !p->left_out)
-            reel_warn("supervise", "%s %u %s%s%s: starting it again", supervise_stage_name(p->stage), p->index,
-                      death.why, p->text[0] ? ": " : "", p->text);
+            reel_warn("supervise", "%s %u %s%s%s: restarting it", supervise_stage_name(p->stage), p->index, death.why,
+                      p->text[0] ? ": " : "", p->text);
         flow_on_gone(run, &death);
         if (p->stage == REEL_AGGREGATOR) live_on_aggregator_gone(run);
         jobs_on_gone(run, &death);
@@ -362,7 +362,8 @@ static void tick(struct run *run, int64_t now_us)
     trouble = run->trace ? trace_tick(run->trace, run, now_us) : NULL;
     if (!trouble) return;
     progress_pause(run->progress);
-    reel_warn("trace", "could not write trace \"%s\": %s: it ends here, the run goes on", run->settings.trace, trouble);
+    reel_warn("trace", "could not write trace \"%s\": %s: it ends here, the run continues", run->settings.trace,
+              trouble);
 }
 
 static void loop(struct run *run)
@@ -530,7 +531,7 @@ static void say_live(const struct run *run)
             us[REEL_LATENCY_P99] / 1e3, us[REEL_LATENCY_MAX] / 1e3);
     char path[REEL_PATH_BYTES];
     for (uint32_t i = 2; i <= job->live.file; i++)
-        fprintf(stderr, "live: the output goes on in %s\n", reel_live_file_path(job->spec, i, path));
+        fprintf(stderr, "live: the output continues in %s\n", reel_live_file_path(job->spec, i, path));
 }
 
 static void say_verdict(const struct run *run, int code)
@@ -538,7 +539,7 @@ static void say_verdict(const struct run *run, int code)
     bool quiet = run->settings.progress == SET_PROGRESS_OFF || run->settings.progress == SET_PROGRESS_JSON;
     if (run->interrupted) {
         fprintf(stderr, "reelmill: interrupted%s\n",
-                run->settings.live ? "" : "; what is done is kept. To go on, give the same command again");
+                run->settings.live ? "" : "; finished work is kept. To resume, run the same command again");
         return;
     }
     if (run->failed) {
@@ -557,8 +558,8 @@ static void say_verdict(const struct run *run, int code)
     }
     if (done < run->n_jobs)
         fprintf(stderr, "reelmill: %u of %u inputs failed%s\n", run->n_jobs - done, run->n_jobs,
-                done ? "; the same command tries them again and leaves alone what is done" : "");
-    if (quarantined) fprintf(stderr, "reelmill: %llu frames were filled in\n", (unsigned long long)quarantined);
+                done ? "; the same command retries them and skips what is done" : "");
+    if (quarantined) fprintf(stderr, "reelmill: %llu frames were replaced\n", (unsigned long long)quarantined);
     if (quiet) return;
     if (run->settings.live && done) say_live(run);
     struct bottleneck bottleneck;

@@ -207,7 +207,7 @@ void supervise_bury(struct supervise *s, struct proc *p, int64_t now_us, struct 
 bool supervise_may_restart(const struct supervise *s, const struct proc *p, char *out_why, size_t bytes)
 {
     if (p->idle_crashes < s->most_crashes && p->idle_deaths < IDLE_DEATHS + s->most_crashes) return true;
-    snprintf(out_why, bytes, "could not keep %s %u running: it died %u times without getting anything done%s%s",
+    snprintf(out_why, bytes, "could not keep %s %u running: it died %u times without making progress%s%s",
              supervise_stage_name(p->stage), p->index, p->idle_deaths, p->text[0] ? ": " : "", p->text);
     return false;
 }
@@ -235,7 +235,8 @@ static void see_if_stopped(const struct supervise *s, struct proc *p)
     bool before = p->stopped;
     p->stopped = reel_life_is_stopped(p->pid);
     if (!p->stopped || before) return;
-    reel_warn("supervise", "%s %u is stopped by a signal; it goes on by: kill -CONT %d (or is replaced after %.0f s)",
+    reel_warn("supervise",
+              "%s %u is stopped by a signal; to continue it: kill -CONT %d (otherwise it is replaced after %.0f s)",
               supervise_stage_name(p->stage), p->index, (int)p->pid, (double)s->hang_us / 1e6);
 }
 

@@ -172,8 +172,8 @@ int verify(const struct run *run, const char **words, int n_words, verify_work w
         return EXIT_USAGE;
     }
     if (run->settings.live) {
-        fprintf(stderr, "reelmill: could not verify a live input: it comes only once\ngive --verify a file, without "
-                        "--live\n");
+        fprintf(stderr, "reelmill: could not verify a live input: it can be read only once\ngive --verify a file, "
+                        "without --live\n");
         return EXIT_USAGE;
     }
     struct run *scaled = calloc(1, sizeof *scaled);

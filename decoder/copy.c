@@ -459,7 +459,7 @@ static enum reel_err put_chapters(struct copy *c)
     int64_t start = fmt->start_time == AV_NOPTS_VALUE ? 0 : fmt->start_time;
     enum reel_err err = REEL_OK;
     struct reel_pack_chapter *record = malloc(sizeof *record);
-    if (!record) return reel_fail(REEL_ERR_NOMEM, "could not copy chapters: no memory");
+    if (!record) return reel_fail(REEL_ERR_NOMEM, "could not copy chapters: out of memory");
     for (unsigned i = 0; i < fmt->nb_chapters && !err; i++) {
         const AVChapter *ch = fmt->chapters[i];
         int64_t shift = av_rescale_q(start, AV_TIME_BASE_Q, ch->time_base);

@@ -93,7 +93,7 @@ static enum reel_err open_descriptor(struct demux *d)
     if (S_ISDIR(st.st_mode)) return reel_fail(REEL_ERR_INPUT, "could not open video \"%s\": it is a folder", d->name);
     if (!S_ISREG(st.st_mode))
         return reel_fail(REEL_ERR_INPUT,
-                         "could not open video \"%s\": it is no regular file\nsave the stream to a file first",
+                         "could not open video \"%s\": it is not a regular file\nsave the stream to a file first",
                          d->name);
     if (!st.st_size) return reel_fail(REEL_ERR_INPUT, "could not open video \"%s\": the file is empty", d->name);
     uint8_t *buffer = av_malloc(IO_BUFFER_BYTES);
@@ -122,13 +122,14 @@ static enum reel_err open_format(struct demux *d)
     // By content alone: a name only says what its giver thinks.
     int r = av_probe_input_buffer2(d->io, &format, "", NULL, 0, 0);
     if (r < 0 || !format)
-        return reel_fail(REEL_ERR_INPUT,
-                         "could not read video \"%s\": it is no media file that FFmpeg knows, or its start is damaged",
-                         d->name);
+        return reel_fail(
+            REEL_ERR_INPUT,
+            "could not read video \"%s\": FFmpeg does not recognise it as a media file, or its start is damaged",
+            d->name);
     if (!format_known(format->name))
         return reel_fail(REEL_ERR_INPUT,
-                         "could not read video \"%s\": \"%s\" is not a format that is read here (playlists and "
-                         "formats that open other files are refused)\ngive the media file itself",
+                         "could not read video \"%s\": format \"%s\" is not accepted (playlists and formats that open "
+                         "other files are refused)\ngive the media file itself",
                          d->name, format->name);
     d->fmt = avformat_alloc_context();
     if (!d->fmt) return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": no memory", d->name);
@@ -140,14 +141,14 @@ static enum reel_err open_format(struct demux *d)
     r = avformat_open_input(&d->fmt, "", format, &options);
     av_dict_free(&options);
     if (r == AVERROR_EOF)
-        return reel_fail(REEL_ERR_INPUT,
-                         "could not read video \"%s\": it ends behind its header, there are no pictures", d->name);
+        return reel_fail(REEL_ERR_INPUT, "could not read video \"%s\": it ends after its header, without any pictures",
+                         d->name);
     if (r < 0)
-        return reel_fail(REEL_ERR_INPUT, "could not read video \"%s\": it looks like \"%s\", but does not open: %s%s",
-                         d->name, format->name, av_reason(r, reason),
-                         strstr(format->name, "mp4")
-                             ? "\nits index is damaged or missing, as when a recording is cut off: it cannot be read"
-                             : "\nits start is damaged, or it is no media file");
+        return reel_fail(
+            REEL_ERR_INPUT, "could not read video \"%s\": it looks like \"%s\", but cannot be opened: %s%s", d->name,
+            format->name, av_reason(r, reason),
+            strstr(format->name, "mp4") ? "\nits index is damaged or missing, as in a recording that was cut off"
+                                        : "\nits start is damaged, or it is not a media file");
     return REEL_OK;
 }
 
@@ -204,7 +205,7 @@ static enum reel_err check_size(const struct demux *d, const AVCodecParameters *
     if ((double)par->width * par->height <= d->settings->max_pixels * 1e6) return REEL_OK;
     return reel_fail(
         REEL_ERR_LIMIT,
-        "could not decode video \"%s\": %dx%d is more than %g million pixels\nraise --max_pixels if it is meant",
+        "could not decode video \"%s\": %dx%d is more than %g million pixels\nif that is intended, raise --max_pixels",
         d->name, par->width, par->height, d->settings->max_pixels);
 }
 
@@ -231,8 +232,8 @@ static enum reel_err check_video(const struct demux *d)
         name = vvc ? "vvc (H.266)" : "unknown";
     }
     return reel_fail(REEL_ERR_UNSUPPORTED,
-                     "could not decode video \"%s\": libavcodec %u.%u here has no decoder for \"%s\" (tag %s)\n"
-                     "convert the video to another codec first, or use a newer FFmpeg",
+                     "could not decode video \"%s\": this libavcodec (%u.%u) has no decoder for \"%s\" (tag "
+                     "%s)\nconvert the video to another codec first, or use a newer FFmpeg",
                      d->name, avcodec_version() >> 16, avcodec_version() >> 8 & 255, name,
                      av_fourcc_make_string(tag, par->codec_tag));
 }
@@ -459,7 +460,7 @@ static enum reel_err read_failed(const struct demux *d, int code)
     if (d->io_errno) return reel_fail(REEL_ERR_IO, "could not read video \"%s\": %s", d->name, strerror(d->io_errno));
     if (code == AVERROR(ENOMEM)) return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": no memory", d->name);
     if (code != AVERROR_EOF && d->live && reel_input_reopens(d->live->kind))
-        return reel_fail(REEL_ERR_IO, "%s", code == AVERROR_EXIT ? "nothing came any more" : av_reason(code, reason));
+        return reel_fail(REEL_ERR_IO, "%s", code == AVERROR_EXIT ? "no more data arrived" : av_reason(code, reason));
     if (code != AVERROR_EOF) reel_debug("demux", "\"%s\" ends early: %s", d->name, av_reason(code, reason));
     return REEL_EOF;
 }
@@ -560,10 +561,10 @@ enum reel_err demux_seek(struct demux *d, const struct reel_entry *e, AVPacket *
     demux_video_only(d);
     err = find_entry(d, e, true, packet);
     if (err == REEL_EOF)
-        return reel_fail(
-            REEL_ERR_INPUT,
-            "could not read video \"%s\": packet %lld is not what the scan saw\nthe file was changed during the run",
-            d->name, (long long)e->packet_no);
+        return reel_fail(REEL_ERR_INPUT,
+                         "could not read video \"%s\": packet %lld differs from what the scan saw\nthe file was "
+                         "changed during the run",
+                         d->name, (long long)e->packet_no);
     return err;
 }
 

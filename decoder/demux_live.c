@@ -99,7 +99,7 @@ static enum reel_err connect_failed(const struct demux *d, int code)
     const char *text = code == AVERROR_EXIT                 ? "nobody answers"
                        : code == AVERROR_PROTOCOL_NOT_FOUND ? "this FFmpeg was built without its protocol"
                        : code == AVERROR_DEMUXER_NOT_FOUND  ? "this FFmpeg was built without its format"
-                       : code == AVERROR_INVALIDDATA        ? "what comes is no video that is read here"
+                       : code == AVERROR_INVALIDDATA        ? "the data is not a supported video format"
                                                             : reason;
     return reel_fail(REEL_ERR_INPUT, "could not open video \"%s\": %s", d->name, text);
 }

@@ -51,14 +51,13 @@ enum reel_err facts_of_picture(const struct facts_ask *ask, const AVFrame *f, st
     m->sar = (struct reel_rational){f->sample_aspect_ratio.num, f->sample_aspect_ratio.den};
     if (m->sar.num <= 0 || m->sar.den <= 0) m->sar = (struct reel_rational){0, 1};
     m->rotation = ask->rotation;
-    if (choice.drops_alpha)
-        notes_say(ask->notes, REEL_LOG_WARN, "\"%s\": the pictures' transparency is not kept", ask->name);
+    if (choice.drops_alpha) notes_say(ask->notes, REEL_LOG_WARN, "\"%s\": transparency is not kept", ask->name);
     if (av_frame_interlaced(f)) { // behind --pre_filter, which may have made whole pictures
         m->flags |= REEL_MEDIA_INTERLACED;
         if (av_frame_top_first(f)) m->flags |= REEL_MEDIA_TOP_FIRST;
         notes_say(ask->notes, REEL_LOG_WARN,
-                  "\"%s\" is interlaced: its fields stay woven, and the model sees them so\nto make whole pictures of "
-                  "them first: --pre_filter bwdif=send_frame",
+                  "\"%s\" is interlaced, and the model sees interlaced frames\nto deinterlace first: --pre_filter "
+                  "bwdif=send_frame",
                   ask->name);
     }
     const AVFrameSideData *sd = av_frame_get_side_data(f, AV_FRAME_DATA_MASTERING_DISPLAY_METADATA);

@@ -131,8 +131,7 @@ enum reel_err images_open(const char *pattern, struct images **out_images)
     int digits;
     size_t len = find_number(pattern, &at, &digits);
     if (!len || strlen(pattern) + 24 > PATH_MAX)
-        return reel_fail(REEL_ERR_INPUT,
-                         "could not open images \"%s\": the name needs one %%d or %%0Nd in the file's part", pattern);
+        return reel_fail(REEL_ERR_INPUT, "could not open images \"%s\": the file name needs one %%d or %%0Nd", pattern);
     struct images *im = calloc(1, sizeof *im);
     char *folder = NULL;
     enum reel_err err = REEL_OK;

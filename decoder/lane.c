@@ -160,8 +160,8 @@ static void say_fitted(struct decoder *d, struct lane *l)
     if (l->told_fitted) return;
     l->told_fitted = true;
     reel_child_note(&d->child, REEL_LOG_WARN, l->job,
-                    "pictures change to %dx%d %s within the video: they are converted to its first size and format",
-                    l->frame->width, l->frame->height, av_get_pix_fmt_name((enum AVPixelFormat)l->frame->format));
+                    "the video changes to %dx%d %s: frames are converted to its first size and format", l->frame->width,
+                    l->frame->height, av_get_pix_fmt_name((enum AVPixelFormat)l->frame->format));
 }
 
 static void say_software(struct decoder *d, struct lane *l)
@@ -169,7 +169,7 @@ static void say_software(struct decoder *d, struct lane *l)
     if (l->told_software || !d->nvdec || !l->wants_gpu) return;
     l->told_software = true;
     reel_child_note(&d->child, REEL_LOG_INFO, l->job,
-                    "the GPU's decoder (NVDEC) does not take this video: it is decoded on the processor");
+                    "the GPU's decoder (NVDEC) does not support this video: it is decoded on the CPU");
 }
 
 // The frame in main memory, in the slot's format, and from there to where the slot is.
@@ -224,7 +224,7 @@ static enum reel_err write_slot(struct decoder *d, struct lane *l)
                                  .duration = l->duration,
                                  .flags = l->flags,
                                  .serial = d->copies++};
-    if (lost && !l->side_lost++) reel_warn("lane", "side data of a frame finds no room in its slot and is dropped");
+    if (lost && !l->side_lost++) reel_warn("lane", "a frame's side data does not fit its slot and is dropped");
     l->has_frame = false;
     l->behind += l->flags == REEL_FRAME_CONTEXT;
     if ((err = flight_add(l->flight, &frame, l->frame, under_way))) return err;

@@ -370,12 +370,12 @@ static enum reel_err end_of_scan(const struct live *l)
 {
     if (l->end_err) return reel_fail(l->end_err, "%s", l->end_text);
     const char *why = l->decode ? decode_last_error(l->decode) : "";
-    return reel_fail(REEL_ERR_INPUT, "could not decode video \"%s\": it ended, and not one frame came out%s%s%s",
-                     l->p.job.input, *why ? ": " : "", why,
-                     l->kind == REEL_INPUT_PIPE
-                         ? "\nwhat comes through a pipe must be readable from its start on, like "
-                           ".ts, .mkv or a fragmented .mp4"
-                         : "");
+    return reel_fail(
+        REEL_ERR_INPUT, "could not decode video \"%s\": it ended without a single frame%s%s%s", l->p.job.input,
+        *why ? ": " : "", why,
+        l->kind == REEL_INPUT_PIPE
+            ? "\na pipe needs a format that can be read from start to end, like .ts, .mkv or fragmented .mp4"
+            : "");
 }
 
 enum reel_err live_scan(struct live *l, struct reel_rec_scanned *out)

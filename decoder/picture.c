@@ -33,18 +33,18 @@ bool picture_is_asked(int argc, char **argv)
 static enum reel_err no_picture(const char *path, const char *why)
 {
     return reel_fail(REEL_ERR_INPUT,
-                     "could not read picture \"%s\": %s\nit must be an image (png, jpg, webp, ...) or a video, whose "
-                     "first frame is taken",
+                     "could not read picture \"%s\": %s\nit must be an image (png, jpg, webp, ...) or a video, of "
+                     "which the first frame is used",
                      path, why);
 }
 
 static enum reel_err no_frame(const struct demux *demux, const struct decode *decode, const char *path)
 {
     const char *why = decode_last_error(decode);
-    if (demux->par->width || !*why) return no_picture(path, *why ? why : "there is no picture in it");
+    if (demux->par->width || !*why) return no_picture(path, *why ? why : "it contains no picture");
     return reel_fail(REEL_ERR_INPUT,
-                     "could not read picture \"%s\": it is damaged, or has more than %g million pixels (%s)\n"
-                     "raise --max_pixels if it is meant",
+                     "could not read picture \"%s\": it is damaged, or has more than %g million pixels (%s)\nif that "
+                     "is intended, raise --max_pixels",
                      path, demux->settings->max_pixels, why);
 }
 
@@ -107,8 +107,8 @@ static enum reel_err check_size(const char *path, const AVCodecParameters *par, 
 {
     if ((double)par->width * par->height <= max_pixels * 1e6) return REEL_OK;
     return reel_fail(REEL_ERR_CONFIG,
-                     "could not read picture \"%s\": it is %dx%d, more than %g million pixels\n"
-                     "raise --max_pixels if it is meant",
+                     "could not read picture \"%s\": it is %dx%d, more than %g million pixels\nif that is intended, "
+                     "raise --max_pixels",
                      path, par->width, par->height, max_pixels);
 }
 
@@ -173,7 +173,7 @@ static enum reel_err read_picture(const char *path, int memory, double max_pixel
     struct stat st;
     if (access(path, R_OK) || stat(path, &st))
         return reel_fail(REEL_ERR_CONFIG, "could not open picture \"%s\": %s", path, strerror(errno));
-    if (!S_ISREG(st.st_mode)) return no_picture(path, "it is no file");
+    if (!S_ISREG(st.st_mode)) return no_picture(path, "it is not a file");
     struct reel_settings *settings = calloc(1, sizeof *settings);
     AVFrame *frame = av_frame_alloc();
     enum reel_err err =

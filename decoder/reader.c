@@ -297,7 +297,7 @@ static enum reel_err introduce(struct reader *r, bool first)
     push(r, item);
     if (!r->same_layout && !r->told_layout) {
         r->told_layout = true;
-        notes_say(&r->notes, REEL_LOG_WARN, "\"%s\" has other streams than before: only its video goes on",
+        notes_say(&r->notes, REEL_LOG_WARN, "\"%s\" has different streams than before: only its video continues",
                   r->p.job.input);
     }
     if (!first) return REEL_OK;
@@ -332,7 +332,7 @@ static bool may_try_again(struct reader *r, const char *what)
     if (!reel_input_reopens(r->p.kind) || !before) return false;
     if (stops(r)) return true;
     r->retry_us = !r->retry_us ? FIRST_RETRY_US : 2 * r->retry_us < MOST_RETRY_US ? 2 * r->retry_us : MOST_RETRY_US;
-    notes_say(&r->notes, REEL_LOG_WARN, "%s: it is opened again in %.1f s", what, (double)r->retry_us / 1e6);
+    notes_say(&r->notes, REEL_LOG_WARN, "%s: reopening in %.1f s", what, (double)r->retry_us / 1e6);
     sleep_until(r, reel_now_us() + r->retry_us);
     return true;
 }

@@ -191,7 +191,7 @@ static enum reel_err refuse_no_frame(const struct scan *s)
     if (!s->demux->par->width && !s->demux->still && *why)
         return reel_fail(REEL_ERR_INPUT,
                          "could not decode video \"%s\": the size of its pictures is unknown or more than %g million "
-                         "pixels\nraise --max_pixels if it is meant",
+                         "pixels\nif that is intended, raise --max_pixels",
                          s->job.input, s->settings->max_pixels);
     return reel_fail(REEL_ERR_INPUT, "could not decode video \"%s\": none of its %lld packets gave a picture%s%s",
                      s->job.input, (long long)s->packets, *why ? ": " : "", why);
@@ -276,13 +276,13 @@ static uint8_t fill_times(struct scan *s)
     if (s->timing.missing || moved || s->demux->splices) m->flags |= REEL_MEDIA_NO_CUT;
     if (s->demux->splices)
         notes_say(s->notes, REEL_LOG_WARN,
-                  "\"%s\" begins its clock anew %lld times, as recordings do that were put together: there it goes on "
+                  "\"%s\": the clock restarts %lld times, as in concatenated recordings: the output continues there "
                   "without a gap",
                   s->job.input, (long long)s->demux->splices);
     if (!moved) return s->demux->splices ? REEL_KEPT_PART : REEL_KEPT_ALL;
     notes_say(s->notes, REEL_LOG_WARN,
-              "\"%s\": %lld timestamps repeat and %lld go back; where they do, frames are moved by one tick each",
-              s->job.input, (long long)t.repeated, (long long)s->timing.dts_back);
+              "\"%s\": %lld timestamps repeat and %lld go back; such frames are moved by one tick each", s->job.input,
+              (long long)t.repeated, (long long)s->timing.dts_back);
     return REEL_KEPT_PART;
 }
 

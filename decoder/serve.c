@@ -64,8 +64,8 @@ static void open_gpu(struct decoder *d)
 {
     if (!reel_child_on_gpu(&d->child) || d->child.device < 0) return;
     if (!nvdec_create(d->child.device, &d->nvdec)) return;
-    reel_child_note(&d->child, REEL_LOG_INFO, REEL_NO_JOB, "GPU %d: %s; videos are decoded on the processor",
-                    d->child.device, reel_fail_text());
+    reel_child_note(&d->child, REEL_LOG_INFO, REEL_NO_JOB, "GPU %d: %s; videos are decoded on the CPU", d->child.device,
+                    reel_fail_text());
 }
 
 enum reel_err decoder_init(struct decoder *d)
@@ -180,7 +180,7 @@ static enum reel_err dispatch(struct decoder *d, enum reel_msg_type type, const 
         d->quit = true;
         return REEL_OK;
     default:
-        return reel_fail(REEL_ERR_PROTO, "a decoder takes no message of type %s", reel_msg_name(type));
+        return reel_fail(REEL_ERR_PROTO, "message %s is not for a decoder", reel_msg_name(type));
     }
 }
 

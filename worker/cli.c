@@ -218,7 +218,7 @@ static enum reel_err read_inputs(const struct net *net, const char *list, struct
     for (int i = 0; !err && i < net_input_count(net); i++)
         if (!in[i].data)
             err = reel_fail(REEL_ERR_CONFIG,
-                            "could not run model: input \"%s\" is not given\nuse --eval_inputs %s=FILE.npy",
+                            "could not run model: input \"%s\" was not given\nuse --eval_inputs %s=FILE.npy",
                             net_input(net, i)->name, net_input(net, i)->name);
     return err;
 }
@@ -410,7 +410,7 @@ static enum reel_err bench(struct net *net, const struct cli_params *p, double b
            (double)net_memory_bytes(net) / 1e6);
     char device[48] = "";
     if (device_ms >= 0) {
-        printf("on the device, one run behind the other: %.3f ms\n", device_ms);
+        printf("on the device, runs back to back: %.3f ms\n", device_ms);
         snprintf(device, sizeof device, "\"ms_device\": %.4f, ", device_ms);
     }
     printf("{\"ms_median\": %.4f, \"ms_min\": %.4f, %s\"setup_ms\": %.2f, \"peak_mb\": %.2f}\n", times[n / 2], times[0],
@@ -512,7 +512,7 @@ int cli_dump_graph(const struct cli_params *p)
 static enum reel_err no_model(const struct reel_settings *s)
 {
     if (s->backend == SET_BACKEND_SIM)
-        return reel_fail(REEL_ERR_CONFIG, "could not run model: backend \"sim\" runs none");
+        return reel_fail(REEL_ERR_CONFIG, "could not run model: backend \"sim\" cannot run networks");
     if (*s->autotune || s->dump_graph)
         return reel_fail(REEL_ERR_CONFIG, "could not %s: no model is given\nname it with --model",
                          *s->autotune ? "autotune" : "dump a graph");

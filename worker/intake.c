@@ -108,18 +108,18 @@ static void say_parts(struct worker *w, uint32_t job, const struct view *v)
     double rows = (double)v->net_h * v->n_y / v->parts / v->src_h;
     if (v->margin)
         reel_child_note(&w->child, REEL_LOG_INFO, job,
-                        "each frame is split over %d workers in bands that give each other rows between the network's "
-                        "layers: each does %.0f%% of the rows",
+                        "each frame is split over %d workers, in bands that exchange rows between the network's "
+                        "layers: each computes %.0f%% of the rows",
                         v->parts, 100 * rows);
     else if (v->parts > 1)
         reel_child_note(&w->child, REEL_LOG_INFO, job,
-                        "each frame is split over %d workers in bands that overlap by the network's whole field: "
-                        "each does %.0f%% of the rows",
+                        "each frame is split over %d workers, in bands that overlap by the network's receptive field: "
+                        "each computes %.0f%% of the rows",
                         v->parts, 100 * rows);
     else
         reel_child_note(&w->child, REEL_LOG_WARN, job,
-                        "--split spatial does nothing here: in bands frames of %dx%d would be other pixels, or no less "
-                        "work, for this network's field; each goes whole to one worker",
+                        "--split spatial has no effect here: for this network's receptive field, bands of %dx%d frames "
+                        "would give different pixels or save no work; each frame goes whole to one worker",
                         v->src_w, v->src_h);
 }
 
@@ -127,12 +127,12 @@ static void say_parts(struct worker *w, uint32_t job, const struct view *v)
 // then its edge pixels are repeated where uncut the network pads.
 static const char *tiles_are(const struct view *v, int multiple)
 {
-    if (!v->exact) return "blended where they overlap: the model's field is not bounded by the overlap";
-    if (v->bits) return "overlapping by the network's whole field: the same pixels as uncut";
+    if (!v->exact) return "blended where they overlap, because the model's receptive field is larger than the overlap";
+    if (v->bits) return "overlapping by the network's receptive field: the same pixels as untiled";
     if (v->pad_w - v->src_w < multiple && v->pad_h - v->src_h < multiple)
-        return "overlapping by the network's whole field: the same pixels as uncut, but for rounding";
-    return "overlapping by the network's whole field: the same pixels as uncut, but for rounding and the right and "
-           "lower edges";
+        return "overlapping by the network's receptive field: the same pixels as untiled, except for rounding";
+    return "overlapping by the network's receptive field: the same pixels as untiled, except for rounding and the "
+           "right and lower edges";
 }
 
 static void say_tiles(struct worker *w, uint32_t job, const struct view *v, uint32_t tile_pixels)
@@ -140,7 +140,7 @@ static void say_tiles(struct worker *w, uint32_t job, const struct view *v, uint
     if (v->fit != MODEL_TILES || v->n_x * v->n_y < 2 || v->margin) return;
     int multiple = w->model.input.size_multiple > 1 ? w->model.input.size_multiple : 1;
     reel_child_note(&w->child, REEL_LOG_INFO, job, "frames of %dx%d are cut into %d x %d tiles of %dx%d%s, %s",
-                    v->src_w, v->src_h, v->n_x, v->n_y, v->net_w, v->net_h, tile_pixels ? " for want of memory" : "",
+                    v->src_w, v->src_h, v->n_x, v->n_y, v->net_w, v->net_h, tile_pixels ? " for lack of memory" : "",
                     tiles_are(v, multiple));
 }
 
@@ -171,7 +171,7 @@ static enum reel_err try_task(struct worker *w, const struct reel_rec_shape *rec
         }
         const int64_t pixels = (int64_t)v->net_w * v->net_h;
         if (*why && (pixels >= tried || !v->exact)) { // nothing smaller gives the same pixels
-            err = reel_fail(REEL_ERR_NOMEM, "%s\nname a size with --tile WxH, or take fewer --workers_per_gpu", why);
+            err = reel_fail(REEL_ERR_NOMEM, "%s\nset a size with --tile WxH, or use fewer --workers_per_gpu", why);
             break;
         }
         if (!v->margin) err = batch_engine(w, out_task, out_engine);

@@ -126,7 +126,8 @@ static enum reel_err guess_model(struct worker *w, char *text, size_t text_bytes
     if ((err = engines_settle_pictures(w->engines, &w->model, width, height))) return err;
     if ((err = engines_infer(w->engines, &w->model, width, height, shapes)))
         return w->model.input.n_given
-                   ? reel_fail(err, "%s\nhow large pictures are given: io.picture_size", reel_fail_text())
+                   ? reel_fail(err, "%s\nto choose the size at which pictures are given: io.picture_size",
+                               reel_fail_text())
                    : err;
     if ((err = model_guess_output(facts, &w->child.settings, shapes, width, height, &w->model))) return err;
     model_describe(&w->model, shapes, width, height, text, text_bytes);
@@ -242,12 +243,12 @@ static enum reel_err load_model(struct worker *w)
         rec.stateful = engines_facts(w->engines)->states->n > 0;
         rec.memory_bytes = bytes;
     } else if (w->child.settings.rate) {
-        return reel_fail(REEL_ERR_CONFIG, "could not use --rate %d: without a model nothing is made between frames",
+        return reel_fail(REEL_ERR_CONFIG, "could not use --rate %d: without a model no frames are interpolated",
                          w->child.settings.rate);
     } else if (w->pictures) {
-        return reel_fail(REEL_ERR_CONFIG, "could not use io.pictures: without a model nothing takes them");
+        return reel_fail(REEL_ERR_CONFIG, "could not use io.pictures: without a model nothing uses them");
     } else {
-        snprintf(rec.text, sizeof rec.text, "no model: each frame takes %g ms and is passed on with a stamp",
+        snprintf(rec.text, sizeof rec.text, "no model: each frame takes %g ms and is passed through with a stamp",
                  w->params.sim_ms);
     }
     return reel_bus_post(w->child.bus, REEL_BUS_HUB, REEL_MSG_MODEL, &rec);

@@ -151,9 +151,9 @@ enum reel_err live_file(struct live *l, bool appends, char *path, bool *out_appe
     pthread_mutex_unlock(&l->lock);
     if (later && !err) {
         if (appends)
-            live_note(l, "the process that wrote \"%s\" died: the output goes on at the end of the file", path);
+            live_note(l, "the process that wrote \"%s\" died: the output continues at the end of the file", path);
         else
-            live_note(l, "the process that wrote \"%s\" died: the output goes on in \"%s\"", l->job.output,
+            live_note(l, "the process that wrote \"%s\" died: the output continues in \"%s\"", l->job.output,
                       base_name(path));
     }
     return err;

@@ -162,7 +162,7 @@ static void broke(struct outlet *o, const char *what)
     if (news) {
         o->down_since_us = reel_now_us();
         o->lost = 0;
-        live_note(o->live, "%s \"%s\": %s; trying again as long as this runs, frames are not sent until then", what,
+        live_note(o->live, "%s \"%s\": %s; retrying as long as the run lasts, frames are not sent until then", what,
                   output, o->why);
     }
     o->down = true;
@@ -177,7 +177,7 @@ static void broke(struct outlet *o, const char *what)
 
 static void stop_following(struct outlet *o, const char *why)
 {
-    live_note(o->live, "could not go on with the input's other streams: %s", why);
+    live_note(o->live, "could not continue with the input's other streams: %s", why);
     for (int i = 0; i < o->head.n_copied; i++)
         if (o->head.copied[i].to >= 0) mux_count_lost(&o->head, &o->head.copied[i], true);
     follow_end(&o->follow);
@@ -225,9 +225,8 @@ static bool look_at_others(struct outlet *o)
 static void connected(struct outlet *o)
 {
     if (o->down)
-        live_note(o->live, "connected to \"%s\" again after %.1f s: %llu frames were not sent",
-                  live_job(o->live)->output, (double)(reel_now_us() - o->down_since_us) / 1e6,
-                  (unsigned long long)o->lost);
+        live_note(o->live, "reconnected to \"%s\" after %.1f s: %llu frames were not sent", live_job(o->live)->output,
+                  (double)(reel_now_us() - o->down_since_us) / 1e6, (unsigned long long)o->lost);
     // A transport stream goes on; what has a header of its own begins at 0.
     bool goes_on = !strcmp(o->head.format->name, "mpegts") || !strcmp(o->head.format->name, "rtp_mpegts");
     o->base = goes_on ? 0 : INT64_MIN;
@@ -543,7 +542,7 @@ enum reel_err outlet_attempt(struct outlet *o, uint32_t attempt, const struct re
     enum reel_err err = REEL_OK;
     const char *what = o->head.video ? mux_differs(&o->head, video) : NULL;
     if (what)
-        err = reel_fail(REEL_ERR_FAULT, "could not go on with \"%s\": attempt %u has another %s than those before",
+        err = reel_fail(REEL_ERR_FAULT, "could not continue \"%s\": attempt %u has a different %s from those before",
                         o->head.output, attempt, what);
     else if (!o->head.video)
         err = mux_keep_video(&o->head, video);

@@ -159,13 +159,13 @@ enum reel_err filter_receive(struct filter *f, AVFrame **out_frame)
         return REEL_OK;
     }
     av_frame_free(&frame);
-    static const char text[] = "could not use --post_filter: it does not give one picture for each\nfilters that "
-                               "change the number of pictures cannot be used here";
+    static const char text[] = "could not use --post_filter: it does not give exactly one picture for each\nfilters "
+                               "that change the number of pictures cannot be used here";
     if (rc >= 0 || (rc == AVERROR_EOF && f->from < f->used)) return reel_fail(REEL_ERR_CONFIG, "%s", text);
     if (rc == AVERROR(EAGAIN) && f->used - f->from > MOST_HELD)
         return reel_fail(REEL_ERR_CONFIG,
                          "could not use --post_filter: it holds back more than %d pictures\nfilters that need the "
-                         "whole video cannot be used here, but on the output (ffmpeg -vf)",
+                         "whole video cannot be used here; apply them to the output (ffmpeg -vf)",
                          MOST_HELD);
     if (rc == AVERROR(EAGAIN)) return REEL_AGAIN;
     if (rc == AVERROR_EOF) return REEL_EOF;

@@ -56,7 +56,7 @@ static enum reel_err read_text(const char *path, char **out_text)
         err = reel_fail(REEL_ERR_CONFIG, "could not read label file \"%s\": it is larger than %d bytes", path,
                         MAX_FILE_BYTES);
     else if (memchr(text, 0, n))
-        err = reel_fail(REEL_ERR_CONFIG, "could not read label file \"%s\": it is no text", path);
+        err = reel_fail(REEL_ERR_CONFIG, "could not read label file \"%s\": not a text file", path);
     fclose(f);
     if (err) {
         free(text);

@@ -22,7 +22,7 @@ enum reel_err results_read(const uint8_t *aux, uint32_t aux_bytes, struct result
     *r = (struct results){0};
     if (!aux_bytes) return REEL_OK; // a task without results
     if (aux_bytes < sizeof r->head)
-        return reel_fail(REEL_ERR_PROTO, "could not read results: %u bytes are no head", aux_bytes);
+        return reel_fail(REEL_ERR_PROTO, "could not read results: %u bytes are too few for a header", aux_bytes);
     memcpy(&r->head, aux, sizeof r->head);
     r->items = aux + sizeof r->head;
     size_t room = aux_bytes - sizeof r->head, item = item_bytes(r->head.task);

@@ -77,7 +77,7 @@ static enum reel_err expand(const char *pattern, uint64_t n, char *buf, size_t b
         for (end = at + 1; *end >= '0' && *end <= '9' && width < 100; end++)
             width = width * 10 + (unsigned)(*end - '0');
     if (!at || *end != 'd' || width > 20)
-        return reel_fail(REEL_ERR_CONFIG, "could not name images by \"%s\": use one %%d, like frames/%%06d.png",
+        return reel_fail(REEL_ERR_CONFIG, "could not name images after \"%s\": use one %%d, like frames/%%06d.png",
                          pattern);
     bool zeros = at[1] == '0';
     int len = snprintf(buf, bytes, zeros ? "%.*s%0*llu%s" : "%.*s%*llu%s", (int)(at - pattern), pattern, (int)width,

@@ -350,7 +350,7 @@ static enum reel_err append_line(struct sink_text *out, uint32_t segment, const 
     static const char begin[] = "{\"frame\":";
     char number[32];
     if (n < sizeof begin || strncmp(line, begin, sizeof begin - 1) || line[n - 1] != '\n')
-        return reel_fail(REEL_ERR_INPUT, "a line is no frame");
+        return reel_fail(REEL_ERR_INPUT, "a line is not a frame");
     const char *rest = line + sizeof begin - 1;
     rest += strspn(rest, "0123456789");
     int digits = snprintf(number, sizeof number, "%s%llu", begin, (unsigned long long)(*frames)++);

@@ -246,7 +246,7 @@ static enum reel_err read_again(struct mux *m)
     }
     avformat_close_input(&ic);
     if (!err && frames != m->join->mux->frames)
-        err = reel_fail(REEL_ERR_FAULT, "could not verify file \"%s\": it gives back %llu frames of %llu",
+        err = reel_fail(REEL_ERR_FAULT, "could not verify file \"%s\": reading it back gives %llu frames of %llu",
                         m->join->job->output, (unsigned long long)frames, (unsigned long long)m->join->mux->frames);
     return err;
 }

@@ -15,10 +15,10 @@ static enum reel_err check_video(const struct mux *m, const struct reel_pack_str
 {
     const char *what = mux_differs(&m->head, s);
     if (!what) return REEL_OK;
-    return reel_fail(REEL_ERR_INPUT,
-                     "could not join \"%s\": segment %u has another %s than segment 0\nstart again with: "
-                     "--resume never",
-                     m->join->job->output, segment, what);
+    return reel_fail(
+        REEL_ERR_INPUT,
+        "could not join \"%s\": segment %u has a different %s from segment 0\nto start over use: --resume never",
+        m->join->job->output, segment, what);
 }
 
 static enum reel_err scan_part(struct mux *m, uint32_t segment)

@@ -119,7 +119,7 @@ enum reel_err sink_write_failed(const char *path, int error)
 {
     return reel_fail(REEL_ERR_IO, "could not write file \"%s\": %s%s", path, strerror(error),
                      error == ENOSPC || error == EDQUOT
-                         ? "\nmake room there and run the same command again: finished parts are kept"
+                         ? "\nfree some space and run the same command again: finished parts are kept"
                          : "");
 }
 

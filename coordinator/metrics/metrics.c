@@ -60,7 +60,7 @@ enum reel_err metrics_check(const char *address)
     if (metrics_parse_address(address, host, &port, &all)) return REEL_OK;
     return reel_fail(REEL_ERR_CONFIG,
                      "could not read --metrics \"%s\": use ADDR:PORT like 127.0.0.1:9400 or [::1]:9400, :PORT for all "
-                     "addresses, or PORT for this machine alone",
+                     "addresses, or PORT for this machine only",
                      address);
 }
 
@@ -154,11 +154,10 @@ enum reel_err metrics_create(const struct run *run, struct metrics **out)
         err = start(m, ready, sizeof ready);
     }
     if (!err && sscanf(ready, "ok %u", &port) != 1)
-        err =
-            reel_fail(REEL_ERR_CONFIG, "could not serve metrics on \"%s\": %s%s", address, ready,
-                      strcmp(ready, strerror(EADDRINUSE)) ? ""
-                                                          : "\nanother run or program has that port: take another, or "
-                                                            "0 for whichever is free");
+        err = reel_fail(REEL_ERR_CONFIG, "could not serve metrics on \"%s\": %s%s", address, ready,
+                        strcmp(ready, strerror(EADDRINUSE))
+                            ? ""
+                            : "\nanother run or program uses that port: choose another, or 0 for any free one");
     if (err) {
         metrics_destroy(&m);
         return err;
@@ -198,7 +197,7 @@ static const char *see_to_server(struct metrics *m)
     bool again = m->lives < SERVERS && !start(m, ready, sizeof ready) && sscanf(ready, "ok %u", &port) == 1;
     if (!again) stop(m);
     snprintf(m->warning, sizeof m->warning, "the process that serves metrics %s: %s", why,
-             again ? "starting it again" : "there are none from now on, the run goes on");
+             again ? "starting it again" : "no metrics from now on, the run continues");
     return m->warning;
 }
 
@@ -268,7 +267,7 @@ static void tell_bottleneck(const struct metrics *m, const struct run *run, stru
 {
     const struct sample *now = &m->sample[(m->n_samples - 1) % SAMPLES];
     const struct sample *then = m->n_samples > SAMPLES ? &m->sample[m->n_samples % SAMPLES] : &m->sample[0];
-    struct bottleneck b = {"none", "nothing was run yet"};
+    struct bottleneck b = {"none", "nothing has run yet"};
     struct shares in = {.cores = run->cores,
                         .segments = d->segments,
                         .keeps = run->model.stateful,

@@ -328,7 +328,7 @@ static void turn(struct server *s)
 
 static int serve(struct server *s, pid_t parent, int board_fd, int ready_fd, const char *address)
 {
-    char why[256] = "it is not an address", text[METRICS_ANSWER_BYTES];
+    char why[256] = "not an address", text[METRICS_ANSWER_BYTES];
     if (reel_life_adopt(parent)) return 1;
     prctl(PR_SET_NAME, "metrics");
     signal(SIGHUP, SIG_IGN); // the coordinator decides, as about Ctrl-C

@@ -105,16 +105,15 @@ static void put_processes(FILE *f, const struct metrics_data *d)
         put_label(f, p->device, sizeof p->device);
         fputs("\"} 1\n", f);
     }
-    each(f, d, "process_up", "gauge", "Whether the process runs and is ready for work.", is_up);
+    each(f, d, "process_up", "gauge", "1 if the process runs and is ready for work.", is_up);
     each(f, d, "process_frames_total", "counter", "Frames finished, over all lives of the process.", frames_of);
-    each(f, d, "process_busy_seconds_total", "counter", "Time spent working and not waiting, over all lives.",
-         busy_seconds);
-    each(f, d, "process_busy_ratio", "gauge", "Share of the last seconds spent working, 0 to 1.", busy_of);
-    each(f, d, "process_frames_per_second", "gauge", "Frames finished a second, of the last seconds.", fps_of);
-    each(f, d, "process_restarts_total", "counter", "Times the process was started again.", restarts_of);
+    each(f, d, "process_busy_seconds_total", "counter",
+         "Time spent working, not waiting, over all lives of the process.", busy_seconds);
+    each(f, d, "process_busy_ratio", "gauge", "Share of the last few seconds spent working, 0 to 1.", busy_of);
+    each(f, d, "process_frames_per_second", "gauge", "Frames finished per second, over the last few seconds.", fps_of);
+    each(f, d, "process_restarts_total", "counter", "Times the process was restarted.", restarts_of);
     each(f, d, "process_queue_depth", "gauge",
-         "Frames before the process: a decoder may still write so many, a worker has them, an aggregator was told of "
-         "them.",
+         "Frames waiting at the process: those a decoder may still write, a worker holds, an aggregator was sent.",
          queue_of);
 }
 
@@ -123,10 +122,10 @@ static void put_stage_totals(FILE *f, const struct metrics_data *d)
     uint64_t frames[REEL_STAGES] = {0};
     for (uint32_t i = 0; i < least(d->n_processes, METRICS_PROCESSES); i++)
         if (d->process[i].stage < REEL_STAGES) frames[d->process[i].stage] += d->process[i].frames;
-    head(f, "frames_total", "counter", "Frames finished by a stage; those that had to be done again count again.");
+    head(f, "frames_total", "counter", "Frames finished by a stage; frames done again count again.");
     for (int s = REEL_DECODER; s < REEL_STAGES; s++)
         fprintf(f, "reelmill_frames_total{stage=\"%s\"} %llu\n", stages[s], (unsigned long long)frames[s]);
-    head(f, "bottleneck", "gauge", "1 for the stage that bounds the run now.");
+    head(f, "bottleneck", "gauge", "1 for the stage that is the bottleneck now.");
     for (int s = REEL_DECODER; s < REEL_STAGES; s++)
         fprintf(f, "reelmill_bottleneck{stage=\"%s\"} %d\n", stages[s], !strcmp(d->bottleneck_stage, stages[s]));
 }
@@ -139,29 +138,27 @@ static void put_run(FILE *f, const struct metrics_data *d)
     single(f, "run_seconds", "gauge", "How long the run has lasted.", d->run_s);
     head(f, "jobs", "gauge", "Inputs by state.");
     for (int s = 0; s < METRICS_JOB_STATES; s++) fprintf(f, "reelmill_jobs{state=\"%s\"} %u\n", states[s], d->jobs[s]);
-    single(f, "frames_done", "gauge", "Frames of the outputs that are encoded, with those of earlier runs.",
-           (double)d->frames);
-    head(f, "frames_expected", "gauge", "Frames that the outputs will have, estimated; NaN: not known yet.");
+    single(f, "frames_done", "gauge", "Output frames encoded so far, including earlier runs.", (double)d->frames);
+    head(f, "frames_expected", "gauge", "Estimated total of output frames; NaN: not known yet.");
     fprintf(f, d->frames_total ? "reelmill_frames_expected %llu\n" : "reelmill_frames_expected NaN\n",
             (unsigned long long)d->frames_total);
-    single(f, "frames_per_second", "gauge", "Output frames a second, of the last seconds.", d->fps);
-    head(f, "eta_seconds", "gauge", "Time until the end, estimated; NaN: not known.");
+    single(f, "frames_per_second", "gauge", "Output frames per second, over the last few seconds.", d->fps);
+    head(f, "eta_seconds", "gauge", "Estimated time until the end; NaN: not known.");
     fprintf(f, d->eta_s >= 0 ? "reelmill_eta_seconds %.1f\n" : "reelmill_eta_seconds NaN\n", d->eta_s);
-    single(f, "segments", "gauge", "Segments of the inputs that are scanned.", (double)d->segments);
-    single(f, "segments_committed", "gauge", "Segments whose part of the output is on the disk.",
+    single(f, "segments", "gauge", "Segments of the inputs scanned so far.", (double)d->segments);
+    single(f, "segments_committed", "gauge", "Segments whose part of the output is on disk.",
            (double)d->segments_committed);
-    single(f, "quarantined_frames", "gauge", "Frames that crashed a process again and again and were filled in.",
+    single(f, "quarantined_frames", "gauge", "Frames that repeatedly crashed a process and were replaced.",
            (double)d->quarantined);
     if (d->live) {
-        single(f, "dropped_frames_total", "counter", "Frames of the output that were given up because they were late.",
+        single(f, "dropped_frames_total", "counter", "Output frames dropped because they were late.",
                (double)d->dropped);
-        single(f, "latency_seconds", "gauge",
-               "How long frames of the live input take from decoding to encoding, lately.", d->wait_s);
+        single(f, "latency_seconds", "gauge", "Recent delay of live frames from decoding to encoding.", d->wait_s);
     }
     single(f, "lanes", "gauge", "Segments that can be in progress at once.", d->lanes);
     single(f, "lanes_open", "gauge", "Segments in progress.", d->lanes_open);
     single(f, "frames_in_flight", "gauge", "Frames decoded and not yet encoded.", (double)d->in_flight);
-    single(f, "output_bytes_total", "counter", "Bytes that the aggregators have written.", (double)d->bytes_out);
+    single(f, "output_bytes_total", "counter", "Bytes written by the aggregators.", (double)d->bytes_out);
 }
 
 // What a body writes, as one text.

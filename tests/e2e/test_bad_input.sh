@@ -41,7 +41,7 @@ bad "missing model" 2 "nothere.onnx" --model "$scratch/nothere.onnx" "$scratch/r
 bad "output equal to input" 2 "random.mp4" --model "$model" "$scratch/random.mp4" -o "$scratch/random.mp4"
 bad "unwritable output" 2 "/proc" --model "$model" "$scratch/random.mp4" -o /proc/out.mp4
 bad "empty input" 1 "empty.mp4" --model "$model" "$scratch/empty.mp4" -o "$out"
-bad "random input" 1 "no media file" --model "$model" "$scratch/random.mp4" -o "$out"
+bad "random input" 1 "recognise it as a media file" --model "$model" "$scratch/random.mp4" -o "$out"
 bad "random model" 2 "random.onnx" --model "$scratch/random.onnx" "$clip" -o "$out"
 bad "git-lfs pointer" 2 "LFS" --model "$scratch/lfs.onnx" "$clip" -o "$out"
 
@@ -85,7 +85,7 @@ no_pictures() {
         clean_failure 1 "zero.$kind" --model "$model" "$scratch/zero.$kind" -o "$out" || return 1
     done
 }
-wrong_rank() { clean_failure 2 "is no picture" --backend onednn --model "$scratch/rank2.onnx" "$scratch/a.mp4" -o "$out"; }
+wrong_rank() { clean_failure 2 "is not a picture" --backend onednn --model "$scratch/rank2.onnx" "$scratch/a.mp4" -o "$out"; }
 five_channels() { clean_failure 2 "has 5 channels" --backend onednn --model "$scratch/five.onnx" "$scratch/a.mp4" -o "$out"; }
 size_changes() { # converted to the first size, said once, nothing lost
     ffmpeg -v error -y -f lavfi -i testsrc2=s=192x108:r=25:d=1 -c:v libx264 -preset ultrafast -bsf:v h264_mp4toannexb -f h264 "$scratch/1.h264" &&

@@ -32,7 +32,7 @@ no_model_elsewhere() {
 killed() {
     local rc=0
     REELMILL_CRASH=commit.after_journal:2:9 "$runsh" --backend sim --gpu_num 1 --segment_seconds 0.5 a.mp4 -o killed.mkv >log 2>&1 || rc=$?
-    expect "exit code" 0 "$rc" && expect frames 50 "$(frames killed.mkv)" && grep -q 'starting it again' log || { cat log; return 1; }
+    expect "exit code" 0 "$rc" && expect frames 50 "$(frames killed.mkv)" && grep -q 'restarting it' log || { cat log; return 1; }
 }
 
 # Interrupted when all is there but the name: whoever would give it is stopped.

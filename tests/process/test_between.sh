@@ -196,8 +196,8 @@ verified() {
 verified
 
 model_refused two_pictures "io.frames 2" --model "$work/style.onnx"
-model_refused a_third_by_halves "is told no time" --model "$work/middle.onnx" --rate 3
-model_refused nothing_between "makes no frames between two" --model "$work/behind.onnx" --rate 2
+model_refused a_third_by_halves "takes no time" --model "$work/middle.onnx" --rate 3
+model_refused nothing_between "does not interpolate frames" --model "$work/behind.onnx" --rate 2
 model_refused without_a_model "without a model" --backend sim --rate 2
 model_refused no_such_time "io.time \"when\"" --model "$work/middle.onnx" --io.time when
 model_refused once "rate" --model "$work/middle.onnx" --rate 1

@@ -90,7 +90,7 @@ machine 91900 < <(gpu "NVIDIA L4" 8.9 GPU-aaaaaaa0
     gpu "NVIDIA A100" 8.0 GPU-bbbbbbb1
     gpu "Tesla T4" 7.5 GPU-ccccccc2
     gpu "NVIDIA GeForce RTX 3090" 8.6 GPU-ddddddd3)
-refused fp8_none "GPU 1 (NVIDIA A100) has compute capability 8.0, fp8 came with 8.9 (Ada, Hopper, Blackwell)" --precision fp8
+refused fp8_none "GPU 1 (NVIDIA A100) has compute capability 8.0, fp8 needs 8.9 (Ada, Hopper, Blackwell)" --precision fp8
 refused fp8_turing "GPU 2 (Tesla T4) has compute capability 7.5" --precision fp8 --gpu_ids 2
 refused fp8_ampere "use --precision fp16" --precision fp8 --gpu_ids 3
 planned fp8_named "1 worker," --precision fp8 --gpu_ids 0
@@ -123,7 +123,7 @@ stand_in() {
     clip "$work/a.mp4" 1
     reel "$work/a.mp4" -o "$work/o.mkv" --encoder h264_nvenc --encoder_opts preset=p7 --gpu_num 1 || rc=$?
     if ((rc)); then not_ok encoder_without_gpu "exit code $rc"
-    elif ! grep -qF "(h264_nvenc): libx264 does it on the processor" "$work/err"; then not_ok encoder_without_gpu "nothing is said"
+    elif ! grep -qF "(h264_nvenc): libx264 encodes on the CPU" "$work/err"; then not_ok encoder_without_gpu "nothing is said"
     elif [[ $(frames "$work/o.mkv") != 25 ]]; then not_ok encoder_without_gpu "$(frames "$work/o.mkv") frames"
     else ok encoder_without_gpu; fi
 }

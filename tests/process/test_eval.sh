@@ -38,7 +38,7 @@ elif [[ $(tail -c 24 "$work/out/y_z_0.npy" | od -An -tx1) != "$want" ]]; then no
 else ok "slash and colon become underlines"; fi
 
 eval_model "b=$work/a.npy" && refused "an input that is not there is named with those that are" 2 'its inputs: a/x:0'
-eval_model "" && refused "a missing input is named" 2 'input "a/x:0" is not given'
+eval_model "" && refused "a missing input is named" 2 'input "a/x:0" was not given'
 eval_model "a/x:0=$work/none.npy" && refused "a missing file is named" 2 'none.npy'
 npy "$work/b.npy" '2, 4' "$one$one$one$one$one$one$one$one"
 eval_model "a/x:0=$work/b.npy" && refused "a wrong shape is named" 2 'input "a/x:0" is ?x3, not 2x4'

@@ -44,7 +44,7 @@ wide() { # output [options]
     limit=240 reel "$work/wide.mkv" -o "$1" -y --backend onednn --model "$root/models/upscale2x-fast.onnx" --encoder ffv1 \
         --gpu_num 1 --batch 1 --segment_seconds 0.1 --lanes 1 --progress plain "${@:2}"
 }
-cut="frames of 320x64 are cut into .* for want of memory, .*: the same pixels as uncut"
+cut="frames of 320x64 are cut into .* for lack of memory, .*: the same pixels as untiled"
 rc=0
 wide "$work/whole.mkv" || not_ok whole "exit code $?"
 export REELMILL_HOST_DEVICE_BYTES=600000

@@ -20,7 +20,7 @@ together() { # name, whether workers did (y or n), options...
     local name=$1 does=$2 rc=0 said=n
     shift 2
     reel "$work/a.mkv" -o "$work/o.mkv" -y "${network[@]}" --progress plain --split spatial "$@" || rc=$?
-    if grep -q "in bands that give each other rows" "$work/err"; then said=y; fi
+    if grep -q "in bands that exchange rows" "$work/err"; then said=y; fi
     if [[ $said != "$does" ]]; then not_ok "$name" "its frames were done otherwise"; else check "$name" $rc; fi
 }
 together two_workers y --gpu_num 2
@@ -58,7 +58,7 @@ poison
 
 # Without memory for one worker there is no team: frames go whole, the same bytes.
 REELMILL_CRASH='worker.1/worker.memory:4*:0' together left_out y --gpu_num 2
-grep -q "each frame goes whole to one worker from now on" "$work/err" || not_ok left_out "the team was not given up"
+grep -q "each frame is no longer split" "$work/err" || not_ok left_out "the team was not given up"
 
 # As on GPUs.
 gpu() {

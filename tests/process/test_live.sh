@@ -139,7 +139,7 @@ unreadable_pipe() {
     timeout --kill-after=5 $((60 * slow)) "$bin/coordinator" --backend sim --progress off --live - -o "$work/no.mkv" \
         <"$work/a.mp4" >"$work/out" 2>"$work/err" || rc=$?
     if ((rc != 1)); then not_ok unreadable_pipe "exit code $rc"
-    elif ! grep -q "readable from its start" "$work/err"; then not_ok unreadable_pipe "not said what to do"
+    elif ! grep -q "a pipe needs a format" "$work/err"; then not_ok unreadable_pipe "not said what to do"
     elif [[ -e $work/no.mkv ]]; then not_ok unreadable_pipe "there is an output"
     else ok unreadable_pipe; fi
 }
@@ -279,7 +279,7 @@ broken_off() {
     wait $server 2>/dev/null
     if ((rc != 0 && rc != 3)); then not_ok broken_off "exit code $rc" # 3: a picture was cut in two
     elif ! adds_up broken_off "$work/tcp.mkv"; then return
-    elif ! grep -q "broke off (.*): it is opened again in 0.5 s" "$work/err"; then not_ok broken_off "$(cat "$work/err")"
+    elif ! grep -q "broke off (.*): reopening in 0.5 s" "$work/err"; then not_ok broken_off "$(cat "$work/err")"
     elif ! times "$work/tcp.mkv" | sort -nc 2>/dev/null; then not_ok broken_off "times go back"
     elif (($(number out) < 50)); then not_ok broken_off "out $(number out)"
     else ok broken_off; fi

@@ -178,7 +178,7 @@ rc=0
 wait "$coordinator" || rc=$?
 if ((rc)); then not_ok goes_on_without "exit code $rc"
 elif (($(grep -c 'process that serves metrics was killed by signal 9' "$work/bg.err") != 2)); then not_ok goes_on_without "not two warnings"
-elif ! grep -q 'there are none from now on' "$work/bg.err"; then not_ok goes_on_without "no last warning"
+elif ! grep -q 'no metrics from now on' "$work/bg.err"; then not_ok goes_on_without "no last warning"
 else ok goes_on_without; fi
 
 # A short run, at whose end it is as if it had never been there.

@@ -43,7 +43,7 @@ few_addresses() {
     local rc=0
     (ulimit -v 2000000 && reel "$work/a.mp4" -o "$work/v.mkv" --lanes 2 --memory 2G) || rc=$?
     if ((rc != 1)); then not_ok few_addresses "exit code $rc"
-    elif ! grep -q "ulimit -v unlimited" "$work/err" || grep -q "starting it again" "$work/err"; then not_ok few_addresses "$(cat "$work/err")"
+    elif ! grep -q "ulimit -v unlimited" "$work/err" || grep -q "restarting it" "$work/err"; then not_ok few_addresses "$(cat "$work/err")"
     elif ! nothing_left; then not_ok few_addresses "left: $(ls "$XDG_RUNTIME_DIR")"
     else ok few_addresses; fi
 }

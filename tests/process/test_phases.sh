@@ -116,7 +116,7 @@ coordinator_killed() { # run.sh starts it again, with resume
     kill -9 "$coordinator"
     wait $runner || rc=$?
     if ((rc)); then not_ok $name "exit code $rc"
-    elif ! grep -q "starting it again" "$work/bg.err"; then not_ok $name "nothing was said"
+    elif ! grep -q "restarting it" "$work/bg.err"; then not_ok $name "nothing was said"
     elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok $name "other bytes"
     elif ! nothing_left; then not_ok $name "left: $(ls "$XDG_RUNTIME_DIR")"
     else ok $name; fi

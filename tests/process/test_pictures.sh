@@ -202,7 +202,7 @@ model_refused no_such_file "could not open picture \"$work/none.png\": No such f
 model_refused no_picture "could not read picture \"$work/text.png\": " "${painted[@]}" --io.pictures "style=$work/text.png"
 model_refused cut_off "could not read picture \"$work/cut.png\": " "${painted[@]}" --io.pictures "style=$work/cut.png"
 model_refused empty "could not read picture \"$work/empty.png\": the file is empty" "${painted[@]}" --io.pictures "style=$work/empty.png"
-model_refused a_folder "it is no file" "${painted[@]}" --io.pictures "style=$work"
+model_refused a_folder "it is not a file" "${painted[@]}" --io.pictures "style=$work"
 model_refused too_large "raise --max_pixels" "${painted[@]}" --io.pictures "$style" --max_pixels 0.001
 model_refused no_name "it is a list of INPUT=FILE" "${painted[@]}" --io.pictures style.png
 model_refused no_frames "leaves no input for the frames" "${painted[@]}" --io.pictures "$style,content=$work/style.png"

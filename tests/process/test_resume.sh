@@ -22,7 +22,7 @@ child_lives() {
     reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 1 7>&- || rc=$?
     exec 7>&-
     if ((rc != 2)); then not_ok child_lives "exit code $rc"
-    elif ! grep -q "process 4711 is working on it" "$work/err"; then not_ok child_lives "the holder was not named"
+    elif ! grep -q "process 4711 is using it" "$work/err"; then not_ok child_lives "the holder was not named"
     elif [[ -e $work/o.mkv ]]; then not_ok child_lives "there is an output"
     else
         rc=0
@@ -56,7 +56,7 @@ filled_by() { # policy
     rm -f "$work/p.mkv"
     REELMILL_CRASH='worker.1/worker.before_run:1:6' reel "$work/a.mkv" -o "$work/p.mkv" --encoder ffv1 --gpu_num 2 --segment_seconds 60 \
         --sim_ms "$cost" --poison_tries 1 --poison "$1"
-    n=$(sed -n 's/.* frame \([0-9]*\) of segment 0 crashes a process: it is filled in/\1/p' "$work/err")
+    n=$(sed -n 's/.* frame \([0-9]*\) of segment 0 crashes a process and is replaced/\1/p' "$work/err")
     ((n > 0)) || return # the first has none before it
     mapfile -t hash < <(hashes "$work/p.mkv")
     for ((i = 1; i < 125; i++)); do

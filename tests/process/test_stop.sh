@@ -159,7 +159,7 @@ locked() {
     kill -INT $holder
     wait $holder
     if ((rc != 2)); then not_ok locked "exit code $rc"
-    elif ! grep -q "process $holder is working on it" "$work/err"; then not_ok locked "the holder was not named"
+    elif ! grep -q "process $holder is using it" "$work/err"; then not_ok locked "the holder was not named"
     else ok locked; fi
 }
 locked

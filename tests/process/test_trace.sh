@@ -128,7 +128,7 @@ killed() {
     first=$(children "$shell" coordinator)
     [[ -n $first ]] && kill -STOP "$first" && cp "$t" "$work/cut.json" && kill -9 "$first"
     wait "$shell" || return
-    grep -q "starting it again" "$work/bg.err" || return
+    grep -q "restarting it" "$work/bg.err" || return
     look killed_can_be_read 0 "$work/cut.json" 0 cut
     look killed_goes_on 0 "$t" 125 "has=verify part" has=ended
 }
@@ -148,7 +148,7 @@ refuse() { # name, text, arguments...
 refuse no_folder 'could not write trace ".*/none/t.json": No such file' "$work/a.mp4" -o "$work/n.mkv" --trace "$work/none/t.json"
 refuse a_folder "it is a folder" "$work/a.mp4" -o "$work/n.mkv" --trace "$work"
 refuse the_input "it is the input" "$work/a.mp4" -o "$work/n.mkv" --trace "$work/a.mp4"
-refuse the_report "it is the report" "$work/a.mp4" -o "$work/n.mkv" --trace "$work/r" --report "$work/r"
+refuse the_report "it is also the report" "$work/a.mp4" -o "$work/n.mkv" --trace "$work/r" --report "$work/r"
 mkfifo "$work/pipe"
 refuse unread_pipe "could not write trace" "$work/a.mp4" -o "$work/n.mkv" --trace "$work/pipe"
 

@@ -37,9 +37,8 @@ static enum reel_err probe_device(const struct backend_params *params)
     enum reel_err err = reel_cuda_count(&n);
     if (!err && params->device >= n)
         err = reel_fail(REEL_ERR_CONFIG,
-                        "could not use GPU %d: there are %d\n"
-                        "ask for less with --gpu_num, run more workers on each with --workers_per_gpu, "
-                        "or use CPUs with --backend onednn",
+                        "could not use GPU %d: there are %d\nask for fewer with --gpu_num, run more workers on each "
+                        "with --workers_per_gpu, or use CPUs with --backend onednn",
                         params->device, n);
     if (!err) err = check_precision(params);
     return err ? err : gpu_plan_probe();
@@ -90,11 +89,11 @@ static void warn_host_steps(const struct lowered *p)
 static void warn_no_fp8(const struct lowered *p)
 {
     if (p->n_f8) return;
-    const char *why = !p->ranges           ? "it has no one picture to find its numbers' ranges with"
-                      : p->n_f8_refused    ? "cuDNN takes none of its convolutions in it"
-                      : p->n_f8_middle > 0 ? "its convolutions' channels are no multiples of 16"
+    const char *why = !p->ranges        ? "it does not take a single picture from which its value ranges could be found"
+                      : p->n_f8_refused ? "cuDNN supports none of its convolutions in fp8"
+                      : p->n_f8_middle > 0 ? "its convolutions' channels are not multiples of 16"
                                            : "it has no convolutions between the first and the last";
-    reel_log(REEL_LOG_WARN, "backend", "nothing of this network is in fp8, all of it in fp16: %s", why);
+    reel_log(REEL_LOG_WARN, "backend", "no part of this network runs in fp8, all of it in fp16: %s", why);
 }
 
 struct attempt {

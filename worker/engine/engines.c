@@ -130,11 +130,11 @@ static enum reel_err settle_picture(struct engines *e, struct model *model, int 
     bool same = !err;
     for (int i = 0; i < e->facts.n_out && same && fits; i++) same = reel_shape_equal(&as_frame[i], &own[i]);
     if (!fits && err)
-        return reel_fail(
-            REEL_ERR_UNSUPPORTED,
-            "could not give picture \"%s\" to input \"%s\" of model \"%s\", neither as large as the frames "
-            "nor as it is: %s",
-            e->facts.pictures[g->picture].path, e->facts.pictures[g->picture].input, e->path, reel_fail_text());
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not give picture \"%s\" to input \"%s\" of model \"%s\", neither at the size of the "
+                         "frames nor at its own: %s",
+                         e->facts.pictures[g->picture].path, e->facts.pictures[g->picture].input, e->path,
+                         reel_fail_text());
     g->as_frame = !same;
     g->sure = true;
     return REEL_OK;

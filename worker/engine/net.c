@@ -58,8 +58,8 @@ static enum reel_err describe_all(struct net *net)
         describe(&net->in[i], net->imported->inputs[i]);
         if (net->in[i].dtype == REEL_DTYPE_NONE) net->in[i].dtype = REEL_F32;
         if (net->in[i].dtype == REEL_STRING)
-            return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": input \"%s\" is of strings", net->path,
-                             net->in[i].name);
+            return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": input \"%s\" is of type string",
+                             net->path, net->in[i].name);
     }
     for (int i = 0; i < net->n_out; i++) describe(&net->out[i], net->imported->outputs[i]);
     return REEL_OK;
@@ -314,7 +314,7 @@ enum reel_err net_run(struct net *net, const struct reel_tensor *const *in, stru
     for (int i = 0; i < net->n_in; i++) {
         if (in[i]->dtype == net->in[i].dtype && reel_shape_equal(&in[i]->shape, &net->in[i].shape)) continue;
         char a[128], b[128];
-        return reel_fail(REEL_ERR_INPUT, "could not run model \"%s\": input \"%s\" is %s %s where %s %s was prepared",
+        return reel_fail(REEL_ERR_INPUT, "could not run model \"%s\": input \"%s\" is %s %s, but was prepared as %s %s",
                          net->path, net->in[i].name, reel_dtype_name(in[i]->dtype),
                          reel_shape_text(&in[i]->shape, a, sizeof a), reel_dtype_name(net->in[i].dtype),
                          reel_shape_text(&net->in[i].shape, b, sizeof b));

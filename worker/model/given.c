@@ -43,8 +43,8 @@ static enum reel_err is_no_picture(const struct model_facts *f, const struct net
 {
     char text[96];
     return reel_fail(REEL_ERR_CONFIG,
-                     "could not give a picture to input \"%s\" of model \"%s\": it is of %s, shape %s\n"
-                     "a picture is NCHW or NHWC with 1 or 3 channels",
+                     "could not give a picture to input \"%s\" of model \"%s\": its type is %s, its shape %s\na "
+                     "picture is NCHW or NHWC with 1 or 3 channels",
                      io->name, file_of(f), reel_dtype_name(io->dtype), reel_shape_text(&io->shape, text, sizeof text));
 }
 
@@ -116,8 +116,8 @@ static enum reel_err choose_size(const struct model_facts *f, const struct reel_
     const bool fixed = g->width > 0, same = fixed && g->width == in->width && g->height == in->height;
     if (s->io.picture_size == SET_PICTURE_SIZE_FRAME && fixed && !same)
         return reel_fail(REEL_ERR_CONFIG,
-                         "could not use io.picture_size \"frame\": input \"%s\" takes %dx%d alone, and frames are "
-                         "given to the model at %s size",
+                         "could not use io.picture_size \"frame\": input \"%s\" takes only %dx%d, and frames are given "
+                         "to the model at %s size",
                          io->name, g->width, g->height, in->width ? "another" : "any");
     g->sure = true;
     if (s->io.picture_size != SET_PICTURE_SIZE_AUTO)

@@ -211,12 +211,11 @@ static enum reel_err no_picture(const struct model_facts *f, const char *wanted)
                              file_of(f));
     if (*wanted)
         return reel_fail(REEL_ERR_CONFIG, "could not use model \"%s\": it has no input \"%s\"", file_of(f), wanted);
-    return reel_fail(REEL_ERR_UNSUPPORTED,
-                     "could not use model \"%s\": input \"%s\" of shape %s is no picture\n"
-                     "a picture is NCHW or NHWC with 1 or 3 channels, or 3 for each of two or of an odd number of "
-                     "frames, which may also be an input each",
-                     file_of(f), f->n_in ? f->in[0].name : "",
-                     f->n_in ? reel_shape_text(&f->in[0].shape, shape, sizeof shape) : "");
+    return reel_fail(
+        REEL_ERR_UNSUPPORTED,
+        "could not use model \"%s\": input \"%s\" of shape %s is not a picture\na picture is NCHW or NHWC with 1 or 3 "
+        "channels, or 3 for each of two or of an odd number of frames, which may also be separate inputs",
+        file_of(f), f->n_in ? f->in[0].name : "", f->n_in ? reel_shape_text(&f->in[0].shape, shape, sizeof shape) : "");
 }
 
 // What is in the way of input `found`, the picture.
@@ -227,17 +226,15 @@ static enum reel_err needs_more(const struct model_facts *f, int found, int othe
     if (f->n_in == 2 && frame_axis(a) >= 0 && are_alike(a, b))
         return reel_fail(REEL_ERR_UNSUPPORTED,
                          "could not use model \"%s\": it takes two pictures, \"%s\" and \"%s\", and their names do not "
-                         "say that one follows the other\n"
-                         "does it make frames between two, say io.frames 2; is the second what an output was in the "
-                         "frame before, io.state \"%s=OUTPUT\"; is it a picture that you have (a style, a background), "
-                         "io.pictures \"%s=FILE\"",
+                         "show that one follows the other\nif it makes the frames between two, set io.frames 2; if the "
+                         "second is an output of the previous frame, io.state \"%s=OUTPUT\"; if it is a picture that "
+                         "you have (a style, a background), io.pictures \"%s=FILE\"",
                          file_of(f), a->name, b->name, b->name, b->name);
     return reel_fail(REEL_ERR_UNSUPPORTED,
-                     "could not use model \"%s\": it needs a second input \"%s\" of shape %s, and nothing "
-                     "says what it takes\n"
-                     "is it what an output was in the frame before, say io.state \"%s=OUTPUT\"; is it one "
-                     "number for all frames, io.constants \"%s=NUMBER\"; is it the time between two frames, io.time "
-                     "\"%s\"; is it a picture that you have (a style, a background), io.pictures \"%s=FILE\"",
+                     "could not use model \"%s\": it needs a second input \"%s\" of shape %s, and nothing shows what "
+                     "that is\nif it is an output of the previous frame, set io.state \"%s=OUTPUT\"; if it is one "
+                     "number for all frames, io.constants \"%s=NUMBER\"; if it is the time between two frames, io.time "
+                     "\"%s\"; if it is a picture that you have (a style, a background), io.pictures \"%s=FILE\"",
                      file_of(f), b->name, reel_shape_text(&b->shape, shape, sizeof shape), b->name, b->name, b->name,
                      b->name);
 }
@@ -255,8 +252,7 @@ static bool is_given(const struct model_facts *f, int i)
 static enum reel_err no_frames(const struct model_facts *f, int input)
 {
     return reel_fail(REEL_ERR_CONFIG,
-                     "could not use model \"%s\": input \"%s\" would take the frames, and io.pictures gives it a "
-                     "picture",
+                     "could not use model \"%s\": input \"%s\" takes the frames, but io.pictures gives it a picture",
                      file_of(f), f->in[input].name);
 }
 
@@ -315,11 +311,11 @@ static enum reel_err guess_frames(const struct model_facts *f, const struct reel
                          in->frames, io->name, text);
     in->channels = (int)(channels / in->frames);
     if (!is_channels(in->channels))
-        return reel_fail(REEL_ERR_UNSUPPORTED,
-                         "could not use model \"%s\": input \"%s\" of shape %s has %d channels, a picture has 1 or 3, "
-                         "and so has each of an odd number of frames; two frames have 6, or 7, 8 or 11 with the time "
-                         "between them",
-                         file_of(f), io->name, text, (int)channels);
+        return reel_fail(
+            REEL_ERR_UNSUPPORTED,
+            "could not use model \"%s\": input \"%s\" of shape %s has %d channels\na picture has 1 or 3, and so has "
+            "each of an odd number of frames; two frames have 6, or 7, 8 or 11 with the time between them",
+            file_of(f), io->name, text, (int)channels);
     return REEL_OK;
 }
 
@@ -335,10 +331,9 @@ static enum reel_err guess_row_of_frames(const struct model_facts *f, const stru
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": it sees two frames and carries a state",
                          file_of(f));
     if (s->io.frames && s->io.frames != in->frames)
-        return reel_fail(REEL_ERR_CONFIG, "could not use io.frames %d: the model looks at %d", s->io.frames,
-                         in->frames);
+        return reel_fail(REEL_ERR_CONFIG, "could not use io.frames %d: the model takes %d", s->io.frames, in->frames);
     if (in->between && in->channels != 3)
-        return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": its two frames have no colours",
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": its two frames are not in colour",
                          file_of(f));
     return REEL_OK;
 }
@@ -363,7 +358,7 @@ static void say_between(const struct model_facts *f, const struct reel_settings 
                  : in->planes > 1           ? ", channel 8 the scale"
                                             : "");
     else
-        snprintf(when, sizeof when, "; it makes the middle of them");
+        snprintf(when, sizeof when, "; it makes the middle frame");
     snprintf(m->how_between, sizeof m->how_between, "%s%s%s", what, s->io.frames == 2 ? " (io.frames)" : "", when);
 }
 
@@ -373,14 +368,14 @@ static enum reel_err guess_rate(const struct model_facts *f, const struct reel_s
     const struct model_input *in = &m->input;
     m->rate = 1;
     if (!in->between && s->rate)
-        return reel_fail(REEL_ERR_CONFIG, "could not use --rate %d: model \"%s\" makes no frames between two", s->rate,
+        return reel_fail(REEL_ERR_CONFIG, "could not use --rate %d: model \"%s\" does not interpolate frames", s->rate,
                          file_of(f));
     if (!in->between) return REEL_OK;
     m->rate = s->rate ? s->rate : 2;
     if (!in->planes && in->time_input < 0 && m->rate & (m->rate - 1))
         return reel_fail(REEL_ERR_CONFIG,
-                         "could not use --rate %d: model \"%s\" is told no time, it makes the middle of two frames\n"
-                         "2, 4 and 8 can be made by halves",
+                         "could not use --rate %d: model \"%s\" takes no time, it makes the middle of two frames\n2, 4 "
+                         "and 8 are possible, by halving",
                          m->rate, file_of(f));
     say_between(f, s, m);
     return REEL_OK;
@@ -408,7 +403,7 @@ static enum reel_err guess_layout(const struct model_facts *f, const struct reel
     int64_t channels = in->nhwc ? c : a;
     if (channels < 0) channels = is_channels(conv.channels) || is_several(conv.channels) ? conv.channels : 3;
     if (!in->no_batch && io->shape.dim[0] > 1)
-        return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": input \"%s\" takes batches of %d only",
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": input \"%s\" takes only batches of %d",
                          file_of(f), io->name, (int)io->shape.dim[0]);
     return guess_frames(f, s, channels, in);
 }
@@ -524,7 +519,7 @@ static int describe_output(const struct model *m, const struct reel_shape *shape
     case REEL_TASK_IMAGE: {
         int rank = s->ndim, at = rank - 3 + (m->output.nhwc ? 0 : 1);
         range_text(m->output.gain, m->output.bias, m->output.channels, true, range, sizeof range);
-        if (m->output.levels) snprintf(range, sizeof range, "of its own range");
+        if (m->output.levels) snprintf(range, sizeof range, "scaled per picture");
         int n = snprintf(buf, bytes, "it makes %s picture %s",
                          m->output.channels == 1 ? (m->input.channels == 1 ? "a luma" : "a gray")
                          : m->output.bgr         ? "a BGR"
@@ -542,12 +537,12 @@ static int describe_output(const struct model *m, const struct reel_shape *shape
         return snprintf(buf, bytes, "it finds objects (%s head, %d class%s)", model_head_name(m->head), m->classes,
                         m->classes == 1 ? "" : "es");
     case REEL_TASK_CLASSIFY:
-        return snprintf(buf, bytes, "it tells one of %d classes%s", m->classes,
+        return snprintf(buf, bytes, "it classifies into %d classes%s", m->classes,
                         m->softmax ? " (softmax is applied)" : "");
     case REEL_TASK_SEGMENT:
-        return snprintf(buf, bytes, "it gives each pixel one of %d classes", m->classes);
+        return snprintf(buf, bytes, "it assigns each pixel one of %d classes", m->classes);
     case REEL_TASK_MATTE:
-        return snprintf(buf, bytes, "it gives each pixel a weight 0..1%s",
+        return snprintf(buf, bytes, "it assigns each pixel a weight 0..1%s",
                         m->output.sigmoid ? " (sigmoid is applied)" : "");
     default:
         return snprintf(buf, bytes, "its outputs are passed on as tensors");
@@ -559,9 +554,9 @@ void model_describe(const struct model *m, const struct reel_shape *out_shapes, 
 {
     static const char *const fits[] = {[MODEL_WHOLE] = "whole frames",
                                        [MODEL_TILES] = "tiles",
-                                       [MODEL_LETTERBOX] = "frames shrunk with borders",
+                                       [MODEL_LETTERBOX] = "letterboxed frames",
                                        [MODEL_STRETCH] = "stretched frames",
-                                       [MODEL_CROP] = "the middle of frames"};
+                                       [MODEL_CROP] = "frames cropped to the middle"};
     char range[48], size[48], frames[40] = "", out[200];
     range_text(m->input.gain, m->input.bias, m->input.channels, false, range, sizeof range);
     if (m->input.width && m->input.height)

@@ -182,7 +182,7 @@ static bool any_output(const struct look *l, const struct reel_settings *s, bool
 static enum reel_err no_such_task(const struct look *l, const char *what)
 {
     char text[96];
-    return reel_fail(REEL_ERR_CONFIG, "could not use model \"%s\": output \"%s\" of shape %s is no %s", file_of(l),
+    return reel_fail(REEL_ERR_CONFIG, "could not use model \"%s\": output \"%s\" of shape %s is not %s", file_of(l),
                      l->f->out[0].name, reel_shape_text(&l->shapes[0], text, sizeof text), what);
 }
 
@@ -220,7 +220,8 @@ static enum reel_err guess_task(const struct look *l, const struct reel_settings
     if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_IMAGE) && take_cut_out(l, s, wanted)) return REEL_OK;
     bool detects = wanted == REEL_TASK_DETECT || wanted == REEL_TASK_AUTO;
     if (detects && s->detect.head != SET_HEAD_AUTO) {
-        if (!model_take_head(l, (enum model_head)s->detect.head)) return no_such_task(l, "output of this detect.head");
+        if (!model_take_head(l, (enum model_head)s->detect.head))
+            return no_such_task(l, "an output of this detect.head");
         m->head = (enum model_head)s->detect.head;
     } else if (detects) {
         m->head = model_guess_head(l);
@@ -228,7 +229,7 @@ static enum reel_err guess_task(const struct look *l, const struct reel_settings
     m->task = m->head ? REEL_TASK_DETECT : REEL_TASK_TENSOR;
     if (m->head) return REEL_OK;
     if (wanted == REEL_TASK_DETECT)
-        return no_such_task(l, "known form of detections\nstate it in detect.head, or use --task tensor");
+        return no_such_task(l, "a known detection format\nstate it in detect.head, or use --task tensor");
     if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_IMAGE) && any_output(l, s, take_picture))
         m->task = REEL_TASK_IMAGE;
     else if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_IMAGE) && any_output(l, s, take_depth))
@@ -241,9 +242,9 @@ static enum reel_err guess_task(const struct look *l, const struct reel_settings
         m->task = wanted == REEL_TASK_SEGMENT ? REEL_TASK_SEGMENT : REEL_TASK_MATTE;
     else if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_CLASSIFY) && any_output(l, s, take_classes))
         m->task = REEL_TASK_CLASSIFY;
-    if (wanted == REEL_TASK_IMAGE && m->task != wanted) return no_such_task(l, "picture of the input's shape");
-    if (wanted == REEL_TASK_SEGMENT && m->task != wanted) return no_such_task(l, "map of classes");
-    if (wanted == REEL_TASK_CLASSIFY && m->task != wanted) return no_such_task(l, "list of class scores");
+    if (wanted == REEL_TASK_IMAGE && m->task != wanted) return no_such_task(l, "a picture of the input's shape");
+    if (wanted == REEL_TASK_SEGMENT && m->task != wanted) return no_such_task(l, "a map of classes");
+    if (wanted == REEL_TASK_CLASSIFY && m->task != wanted) return no_such_task(l, "a list of class scores");
     return REEL_OK;
 }
 
@@ -270,10 +271,10 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
     if (m->task == REEL_TASK_CLASSIFY && !in->width && !in->height) in->width = in->height = 224;
     bool any = !in->width || !in->height;
     if (any && (in->width || in->height))
-        return reel_fail(REEL_ERR_CONFIG,
-                         "could not use model \"%s\": only one of its input's extents is fixed\n"
-                         "state both in io.size",
-                         file_of(l));
+        return reel_fail(
+            REEL_ERR_CONFIG,
+            "could not use model \"%s\": only one of width and height of its input is fixed\nstate both in io.size",
+            file_of(l));
     static const enum model_fit stated[] = {[SET_RESIZE_LETTERBOX] = MODEL_LETTERBOX,
                                             [SET_RESIZE_STRETCH] = MODEL_STRETCH,
                                             [SET_RESIZE_CROP] = MODEL_CROP,
@@ -291,14 +292,15 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
     else
         in->fit = MODEL_LETTERBOX;
     if (in->fit == MODEL_TILES && !picture)
-        return reel_fail(REEL_ERR_CONFIG, "could not use io.resize \"tile\": only networks that make pictures work on "
-                                          "tiles");
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use io.resize \"tile\": only networks that make pictures can work on tiles");
     if (m->output.levels && (in->fit == MODEL_TILES || tiled))
         return reel_fail(REEL_ERR_CONFIG,
                          "could not cut frames into tiles: the network's picture has no fixed range, and "
                          "tiles would differ\nstate its range in io.out_range, or io.resize \"stretch\"");
     if (in->fit == MODEL_CROP && picture)
-        return reel_fail(REEL_ERR_CONFIG, "could not use io.resize \"crop\": the picture made would lack its borders");
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use io.resize \"crop\": the output picture would lack its borders");
     return REEL_OK;
 }
 
@@ -314,8 +316,8 @@ static enum reel_err check_between(const struct look *l)
     as_map(&l->shapes[m->output.index], l->w, l->h, &map);
     if (m->output.channels != 3 || map.w != l->w || map.h != l->h)
         return reel_fail(REEL_ERR_UNSUPPORTED,
-                         "could not use model \"%s\": of two frames of %dx%d it makes a picture of %dx%d with %d "
-                         "channels, none that could lie between them",
+                         "could not use model \"%s\": from two frames of %dx%d it makes a picture of %dx%d with %d "
+                         "channels, which cannot lie between them",
                          file_of(l), l->w, l->h, (int)map.w, (int)map.h, m->output.channels);
     if (!m->input.width && m->input.size_multiple < FLOW_MULTIPLE) m->input.size_multiple = FLOW_MULTIPLE;
     return REEL_OK;
@@ -325,12 +327,13 @@ enum reel_err model_guess_output(const struct model_facts *f, const struct reel_
                                  const struct reel_shape *out_shapes, int w, int h, struct model *m)
 {
     struct look l = {f, out_shapes, w, h, m};
-    if (f->n_out < 1) return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": no outputs", file_of(&l));
+    if (f->n_out < 1)
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": it has no outputs", file_of(&l));
     enum reel_err err = guess_task(&l, s);
     if (!err && m->input.frames > 1 && m->task != REEL_TASK_IMAGE)
         err = reel_fail(REEL_ERR_UNSUPPORTED,
-                        "could not use model \"%s\": it looks at %d frames and makes no picture of them", file_of(&l),
-                        m->input.frames);
+                        "could not use model \"%s\": it takes %d frames and does not make a picture of them",
+                        file_of(&l), m->input.frames);
     if (!err && m->input.between) err = check_between(&l);
     if (!err) err = model_settle_values(&l, s);
     if (!err) err = settle_fit(&l, s);

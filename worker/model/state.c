@@ -231,8 +231,8 @@ static int index_of(const struct net_io *io, int n, const char *name)
 static enum reel_err wrong_state(const char *pair, const char *path, const char *why)
 {
     return reel_fail(REEL_ERR_CONFIG,
-                     "could not use io.state \"%s\" with model \"%s\": %s\n"
-                     "it is a list of INPUT=OUTPUT, like \"r1i=r1o,r2i=r2o\", or \"none\"",
+                     "could not use io.state \"%s\" with model \"%s\": %s\nuse a list of INPUT=OUTPUT, like "
+                     "\"r1i=r1o,r2i=r2o\", or \"none\"",
                      pair, path, why);
 }
 
@@ -254,13 +254,13 @@ static enum reel_err by_setting(struct find *f, const char *wanted, const char *
         if (state_of_input(f->plan, in) >= 0) return wrong_state(pair, path, "the input is named twice");
         if (f->plan->n == GRAPH_MAX_STATES) return wrong_state(pair, path, "there are too many");
         if (!may_be_equal(&f->in[in], out >= 0 ? &f->out[out] : &f->in[other]))
-            return wrong_state(pair, path, "the two have other types or shapes");
+            return wrong_state(pair, path, "the two differ in type or shape");
         add(f, in, out >= 0 ? out : other, out < 0);
     }
     for (int k = 0; k < f->plan->n; k++) {
         const struct graph_state *s = &f->plan->state[k];
         if (s->of_input && state_of_input(f->plan, s->out) >= 0)
-            return wrong_state(wanted, path, "an input that is a state itself stands on the right");
+            return wrong_state(wanted, path, "the name on the right is an input that is itself a state");
     }
     return REEL_OK;
 }
@@ -334,8 +334,8 @@ static struct state_constant *add_constant(struct state_plan *p, const char *nam
 static enum reel_err wrong_constant(const char *pair, const char *path, const char *why)
 {
     return reel_fail(REEL_ERR_CONFIG,
-                     "could not use io.constants \"%s\" with model \"%s\": %s\n"
-                     "it is a list of INPUT=NUMBER, like \"downsample_ratio=0.25\"",
+                     "could not use io.constants \"%s\" with model \"%s\": %s\nuse a list of INPUT=NUMBER, like "
+                     "\"downsample_ratio=0.25\"",
                      pair, path, why);
 }
 
@@ -414,9 +414,9 @@ static const char *begin_text(const struct state_plan *p)
 {
     int pictures = 0;
     for (int i = 0; i < p->n; i++) pictures += p->state[i].of_input;
-    if (p->begin == SET_BEGIN_PICTURE) return "at first the first picture, zeros where they are none";
-    if (p->begin == SET_BEGIN_ZEROS || !pictures) return "at first zeros";
-    return pictures == p->n ? "at first the first picture" : "at first zeros and the first picture";
+    if (p->begin == SET_BEGIN_PICTURE) return "initially the first picture, or zeros for those that are not pictures";
+    if (p->begin == SET_BEGIN_ZEROS || !pictures) return "initially zeros";
+    return pictures == p->n ? "initially the first picture" : "initially zeros and the first picture";
 }
 
 void state_describe(const struct state_plan *p, const struct net_io *in, const struct net_io *out, char *buf,
@@ -430,7 +430,7 @@ void state_describe(const struct state_plan *p, const struct net_io *in, const s
                                s->of_input ? in[s->out].name : out[s->out].name, s->of_input ? " (the input)" : "");
     }
     if (p && p->n && at < bytes)
-        at += (size_t)snprintf(buf + at, bytes - at, " of the frame before (%s), %s", p->how, begin_text(p));
+        at += (size_t)snprintf(buf + at, bytes - at, " of the previous frame (%s), %s", p->how, begin_text(p));
     for (int i = 0; p && i < p->n_constants && at < bytes; i++) {
         const struct state_constant *c = &p->constant[i];
         at += (size_t)snprintf(buf + at, bytes - at, "%s%s = ",
@@ -439,7 +439,7 @@ void state_describe(const struct state_plan *p, const struct net_io *in, const s
                                       : "constants: ",
                                c->name);
         if (at >= bytes) return;
-        at += c->of_size ? (size_t)snprintf(buf + at, bytes - at, "%g / the longer side, 1 at most", RVM_SIDE)
+        at += c->of_size ? (size_t)snprintf(buf + at, bytes - at, "%g / the longer side, at most 1", RVM_SIDE)
                          : (size_t)snprintf(buf + at, bytes - at, "%g", c->value);
     }
 }

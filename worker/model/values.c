@@ -46,13 +46,13 @@ static const struct values by_head[MODEL_HEADS] = {
     [MODEL_HEAD_YOLOX] = {true, PLAIN, 255, 0, "usual for YOLOX: BGR 0..255"},
     [MODEL_HEAD_YOLOV5] = {false, PLAIN, 1, 0, "usual for YOLOv5: RGB 0..1"},
     [MODEL_HEAD_YOLOV8] = {false, PLAIN, 1, 0, "usual for YOLOv8: RGB 0..1"},
-    [MODEL_HEAD_RETINAFACE] = {true, CAFFE, 255, 0, "usual for RetinaFace: BGR 0..255 less (104, 117, 123)"},
+    [MODEL_HEAD_RETINAFACE] = {true, CAFFE, 255, 0, "usual for RetinaFace: BGR 0..255 minus (104, 117, 123)"},
     [MODEL_HEAD_FASTESTDET] = {true, PLAIN, 1, 0, "usual for FastestDet: BGR 0..1"},
-    [MODEL_HEAD_DETR] = {false, IMAGENET, 1, 0, "usual for DETR: RGB less ImageNet's mean"},
+    [MODEL_HEAD_DETR] = {false, IMAGENET, 1, 0, "usual for DETR: RGB minus ImageNet's mean"},
     [MODEL_HEAD_RTDETR] = {false, PLAIN, 1, 0, "usual for RT-DETR: RGB 0..1"},
     [MODEL_HEAD_YOLO_NAS] = {false, PLAIN, 1, 0, "usual for YOLO-NAS: RGB 0..1"},
-    [MODEL_HEAD_LISTS] = {false, PLAIN, 1, 0, "usual for detectors with suppression inside: RGB 0..1"},
-    [MODEL_HEAD_NMS] = {false, PLAIN, 1, 0, "usual for YOLO exports with suppression inside: RGB 0..1"},
+    [MODEL_HEAD_LISTS] = {false, PLAIN, 1, 0, "usual for detectors with built-in suppression: RGB 0..1"},
+    [MODEL_HEAD_NMS] = {false, PLAIN, 1, 0, "usual for YOLO exports with built-in suppression: RGB 0..1"},
 };
 
 static bool has(const char *text, const char *part)
@@ -94,12 +94,12 @@ static bool by_first_node(const struct look *l, struct values *v)
         int k = model_constants(n->in[1], c, 16);
         found = k > 0 && c[0] > 0 && c[0] < 0.02;
         if (k > 0 && c[0] > 250 && c[0] < 260) {
-            *v = (struct values){false, PLAIN, 1, 0, "the graph's first operator makes 0..255 of 0..1 itself"};
+            *v = (struct values){false, PLAIN, 1, 0, "the graph's first operator itself scales 0..1 to 0..255"};
             return true;
         }
     }
     if (!found) return false;
-    *v = (struct values){bgr, PLAIN, 255, 0, "the graph's first operator scales 0..255 itself"};
+    *v = (struct values){bgr, PLAIN, 255, 0, "the graph's first operator itself scales 0..255"};
     return true;
 }
 
@@ -107,7 +107,7 @@ static bool by_first_node(const struct look *l, struct values *v)
 static void as_bytes(const struct look *l, struct values *v)
 {
     if (l->f->in[l->m->input.index].dtype != REEL_U8 || (v->span > 2 && v->mean[0] == 0 && v->std[0] == 1)) return;
-    *v = (struct values){v->bgr, PLAIN, 255, 0, "its input is of bytes: 0..255"};
+    *v = (struct values){v->bgr, PLAIN, 255, 0, "its input is 8-bit: 0..255"};
 }
 
 static bool by_producer(const struct look *l, struct values *v)
@@ -119,11 +119,11 @@ static bool by_producer(const struct look *l, struct values *v)
         return true;
     }
     if (has(l->f->producer, "caffe") && !picture) {
-        *v = (struct values){true, CAFFE, 255, 0, "usual for files made by Caffe: BGR 0..255 less (104, 117, 123)"};
+        *v = (struct values){true, CAFFE, 255, 0, "usual for files made by Caffe: BGR 0..255 minus (104, 117, 123)"};
         return true;
     }
     if (has(l->f->producer, "Paddle") && !picture) {
-        *v = (struct values){true, IMAGENET, 1, 0, "usual for files made by PaddlePaddle: BGR less ImageNet's mean"};
+        *v = (struct values){true, IMAGENET, 1, 0, "usual for files made by PaddlePaddle: BGR minus ImageNet's mean"};
         return true;
     }
     if ((has(l->f->producer, "tf2onnx") || has(l->f->producer, "tflite") || m->input.nhwc) && !picture) {
@@ -138,7 +138,7 @@ static void by_task(const struct look *l, struct values *v)
     const struct model *m = l->m;
     bool small = m->input.width && m->input.width <= 64;
     if (m->task == REEL_TASK_IMAGE && m->output.levels)
-        *v = (struct values){false, IMAGENET, 1, 0, "usual for networks that measure depth: RGB less ImageNet's mean"};
+        *v = (struct values){false, IMAGENET, 1, 0, "usual for depth networks: RGB minus ImageNet's mean"};
     else if (m->task == REEL_TASK_IMAGE && !strcmp(model_last_op(l->f->graph, l->f->out[m->output.index].name), "Tanh"))
         *v = (struct values){false, PLAIN, 2, -1, "usual for networks that end with a Tanh: -1..1"};
     else if (m->task == REEL_TASK_IMAGE)
@@ -146,9 +146,9 @@ static void by_task(const struct look *l, struct values *v)
     else if (m->task == REEL_TASK_CLASSIFY && small)
         *v = (struct values){false, PLAIN, 2, -1, "usual for classifiers of small pictures: -1..1"};
     else if (m->task == REEL_TASK_CLASSIFY || m->task == REEL_TASK_SEGMENT)
-        *v = (struct values){false, IMAGENET, 1, 0, "usual for networks trained on ImageNet: less its mean"};
+        *v = (struct values){false, IMAGENET, 1, 0, "usual for networks trained on ImageNet: minus its mean"};
     else
-        *v = (struct values){false, PLAIN, 1, 0, "nothing in the file tells: 0..1"};
+        *v = (struct values){false, PLAIN, 1, 0, "the file does not say: 0..1"};
 }
 
 static enum reel_err three(const struct opt_floats *list, const char *name, double out[3])
@@ -277,7 +277,7 @@ static enum reel_err settle_output(const struct look *l, const struct reel_setti
     if (stated) out->levels = s->io.out_range == SET_RANGE_MINMAX;
     if (out->levels)
         span = 1, base = 0,
-        how = "each picture's smallest value is black, its largest white (io.out_range states others)";
+        how = "each picture's smallest value is black, its largest white (io.out_range overrides this)";
     enum reel_err err = three(&s->io.out_mean, "io.out_mean", mean);
     if (!err) err = three(&s->io.out_std, "io.out_std", std);
     if (err) return err;
@@ -294,7 +294,7 @@ static enum reel_err settle_output(const struct look *l, const struct reel_setti
     }
     const bool composite = s->background.n && !strcmp(l->f->out[out->index].name, MODEL_COMPOSITE);
     snprintf(l->m->how_output, sizeof l->m->how_output, "%s%s", how,
-             composite ? ", what is cut out, over the background" : "");
+             composite ? ", the cut-out over the background" : "");
     return REEL_OK;
 }
 

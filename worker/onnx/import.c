@@ -69,7 +69,7 @@ static enum reel_err set_type(struct value *v, const Onnx__TypeProto *type)
     if (!type || type->value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET) return REEL_OK;
     v->list = list_kind_of(&type);
     if (type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !type->tensor_type)
-        return reel_fail(REEL_ERR_UNSUPPORTED, "\"%.200s\" is no dense tensor (sequence, optional, map or sparse)",
+        return reel_fail(REEL_ERR_UNSUPPORTED, "\"%.200s\" is not a dense tensor (sequence, optional, map or sparse)",
                          v->name);
     const Onnx__TypeProto__Tensor *t = type->tensor_type;
     if (t->elem_type) {
@@ -129,12 +129,12 @@ static enum reel_err find_op(const struct importer *im, const struct scope *scop
     *out_op = op_find(domain, type, (int)opset, &known);
     if (*out_op) return REEL_OK;
     if (known)
-        return reel_fail(REEL_ERR_UNSUPPORTED, "operator %.100s of opset %d is not supported, only of other opsets",
+        return reel_fail(REEL_ERR_UNSUPPORTED, "operator %.100s is not supported in opset %d, only in other opsets",
                          type, (int)opset);
     if (!strncmp(domain, "com.microsoft.nchwc", strlen("com.microsoft.nchwc")))
         return reel_fail(REEL_ERR_UNSUPPORTED,
-                         "operator %.60s.%.100s is ONNX Runtime's for one kind of processor\n"
-                         "save the model with the optimisation level \"extended\" or below, not \"all\"",
+                         "operator %.60s.%.100s is specific to ONNX Runtime on one kind of processor\nsave the model "
+                         "with optimisation level \"extended\" or below, not \"all\"",
                          domain, type);
     return reel_fail(REEL_ERR_UNSUPPORTED, "operator %s%s%.100s (opset %d) is not supported", domain,
                      *domain ? "." : "", type, (int)opset);
@@ -201,7 +201,7 @@ static enum reel_err collect_args(const struct scope *scope, const Onnx__NodePro
     for (size_t i = 0; i < proto->n_input; i++) {
         in[i] = *proto->input[i] ? scope_find(scope, proto->input[i]) : NULL;
         if (*proto->input[i] && !in[i])
-            return reel_fail(REEL_ERR_INPUT, "its input \"%.200s\" is given by nothing", proto->input[i]);
+            return reel_fail(REEL_ERR_INPUT, "its input \"%.200s\" is not produced by any node", proto->input[i]);
     }
     for (size_t i = 0; i < proto->n_output; i++)
         out[i] = *proto->output[i] ? names_get(&scope->names, proto->output[i]) : NULL;
@@ -298,7 +298,8 @@ static enum reel_err fill_function(struct importer *im, struct scope *inside, st
         if (!out[i] || out[i]->producer || out[i]->constant) continue;
         struct value *from = names_get(&inside->names, f->output[i]);
         if (!from || from == out[i])
-            err = reel_fail(REEL_ERR_INPUT, "output \"%.200s\" of the function is given by nothing", f->output[i]);
+            err = reel_fail(REEL_ERR_INPUT, "output \"%.200s\" of the function is not produced by any node",
+                            f->output[i]);
         else
             err = identity(im, inside, from, out[i]);
     }
@@ -342,7 +343,7 @@ static enum reel_err declare_outputs(struct scope *scope, const Onnx__NodeProto 
         // A function's formal output was bound before; nobody may give it twice.
         bool formal = have && scope->function && !have->is_input && !have->constant && !have->producer;
         if (have && !formal)
-            return reel_fail(REEL_ERR_INPUT, "its output \"%.200s\" is given by another node or input too", name);
+            return reel_fail(REEL_ERR_INPUT, "its output \"%.200s\" is also produced by another node or input", name);
         if (!have && !scope_declare(scope, name)) return import_no_memory();
     }
     return REEL_OK;
@@ -436,7 +437,7 @@ static enum reel_err import_outputs(struct importer *im, struct scope *scope, co
     for (size_t i = 0; i < proto->n_output; i++) {
         const char *name = import_text(proto->output[i]->name);
         struct value *v = scope_find(scope, name);
-        if (!v) return reel_fail(REEL_ERR_INPUT, "output \"%.200s\" is given by nothing", name);
+        if (!v) return reel_fail(REEL_ERR_INPUT, "output \"%.200s\" is not produced by any node", name);
         v->is_output = v->owner == graph;
         graph->outputs[graph->n_outputs++] = v;
         if (v->is_input || v->constant || v->owner != graph) continue;
@@ -497,7 +498,7 @@ static enum reel_err import_meta(struct graph *graph, const Onnx__ModelProto *mo
 
 static enum reel_err import_model(struct importer *im, struct graph **out_graph)
 {
-    if (!im->model->graph) return reel_fail(REEL_ERR_INPUT, "it is no ONNX model: it has no graph");
+    if (!im->model->graph) return reel_fail(REEL_ERR_INPUT, "it is not an ONNX model: it has no graph");
     im->n_functions = im->model->n_functions;
     im->functions = calloc(im->n_functions + 1, sizeof(*im->functions));
     if (!im->functions) return import_no_memory();
@@ -537,13 +538,13 @@ static enum reel_err check_bytes(const uint8_t *bytes, size_t count, const struc
         return reel_fail(REEL_ERR_INPUT, "it is a Git LFS pointer, not the model itself\n`git lfs pull` in its "
                                          "repository fetches the model");
     if (count > params->max_file_bytes)
-        return reel_fail(REEL_ERR_LIMIT, "it has %zu MiB, more than the %llu allowed", count >> 20,
+        return reel_fail(REEL_ERR_LIMIT, "it is %zu MiB large, more than the %llu allowed", count >> 20,
                          (unsigned long long)params->max_file_bytes >> 20);
     struct wire_limits limits = {
         .max_depth = params->max_depth, .max_nodes = params->max_nodes, .max_fields = MAX_FIELDS};
     int64_t nodes;
     enum reel_err err = wire_check_model(bytes, count, &limits, &nodes);
-    if (err == REEL_ERR_INPUT) err = reel_fail_prefix(err, "it is no ONNX model: ");
+    if (err == REEL_ERR_INPUT) err = reel_fail_prefix(err, "it is not an ONNX model: ");
     return err;
 }
 
@@ -561,7 +562,7 @@ enum reel_err import_memory(const void *bytes, size_t count, const char *name, i
         im.source.bytes_left -= count;
         im.model = onnx__model_proto__unpack(&memory.allocator, count, bytes);
         err = im.model ? import_model(&im, out_graph)
-                       : reel_fail(REEL_ERR_INPUT, "it is no ONNX model: its bytes are damaged or cut off");
+                       : reel_fail(REEL_ERR_INPUT, "it is not an ONNX model: its bytes are damaged or cut off");
     }
     while (im.defaults) {
         struct default_attr *gone = im.defaults;
@@ -580,11 +581,11 @@ static enum reel_err read_all(int fd, const struct import_params *params, uint8_
     if (fstat(fd, &st)) return reel_fail(REEL_ERR_IO, "%s", strerror(errno));
     if (!S_ISREG(st.st_mode)) return reel_fail(REEL_ERR_INPUT, "it is not a file");
     if ((uint64_t)st.st_size > params->max_file_bytes)
-        return reel_fail(REEL_ERR_LIMIT, "it has %lld MiB, more than the %llu allowed", (long long)st.st_size >> 20,
-                         (unsigned long long)params->max_file_bytes >> 20);
+        return reel_fail(REEL_ERR_LIMIT, "it is %lld MiB large, more than the %llu allowed",
+                         (long long)st.st_size >> 20, (unsigned long long)params->max_file_bytes >> 20);
     size_t count = (size_t)st.st_size;
     uint8_t *bytes = malloc(count + 1);
-    if (!bytes) return reel_fail(REEL_ERR_NOMEM, "no memory for its %zu MiB", count >> 20);
+    if (!bytes) return reel_fail(REEL_ERR_NOMEM, "out of memory for its %zu MiB", count >> 20);
     for (size_t done = 0; done < count;) {
         ssize_t n = read(fd, bytes + done, count - done);
         if (n < 0 && errno == EINTR) continue;

@@ -97,7 +97,7 @@ static enum reel_err open_beneath(int folder_fd, const char *location, int *out_
 {
     if (folder_fd < 0) return reel_fail(REEL_ERR_UNSUPPORTED, "its data is in another file, which is not allowed here");
     if (location[0] == '/' || strlen(location) >= PATH_MAX)
-        return reel_fail(REEL_ERR_INPUT, "external data \"%.200s\" is not beneath the model's folder", location);
+        return reel_fail(REEL_ERR_INPUT, "external data \"%.200s\" is not inside the model's folder", location);
     int dir = dup(folder_fd);
     const char *p = location;
     while (dir >= 0) {
@@ -111,7 +111,7 @@ static enum reel_err open_beneath(int folder_fd, const char *location, int *out_
         part[len] = '\0';
         if (!strcmp(part, "..") || !*part) {
             close(dir);
-            return reel_fail(REEL_ERR_INPUT, "external data \"%.200s\" is not beneath the model's folder", location);
+            return reel_fail(REEL_ERR_INPUT, "external data \"%.200s\" is not inside the model's folder", location);
         }
         bool last = p[len] == '\0';
         int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (last ? 0 : O_DIRECTORY);

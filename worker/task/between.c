@@ -22,10 +22,10 @@ static enum reel_err between_shape(const struct task *task, struct reel_rec_shap
     enum reel_err err = task_image.shape(task, shaped);
     if (err) return err;
     if (shaped->width != task->in.width || shaped->height != task->in.height)
-        return reel_fail(REEL_ERR_UNSUPPORTED,
-                         "could not use model: of frames of %ux%u it makes pictures of %ux%u, which cannot stand "
-                         "between them",
-                         task->in.width, task->in.height, shaped->width, shaped->height);
+        return reel_fail(
+            REEL_ERR_UNSUPPORTED,
+            "could not use model: from frames of %ux%u it makes pictures of %ux%u, which cannot lie between them",
+            task->in.width, task->in.height, shaped->width, shaped->height);
     shaped->results_bytes += MARKS_BYTES;
     return REEL_OK;
 }

@@ -48,8 +48,8 @@ static enum reel_err picture_size(const struct task *task, int *out_w, int *out_
     if (err) return err;
     if (v->n_x * v->n_y > 1 && (w % v->net_w || h % v->net_h))
         return reel_fail(REEL_ERR_UNSUPPORTED,
-                         "could not cut frames into tiles: the model makes %dx%d of %dx%d, no whole multiple\n"
-                         "state io.resize \"stretch\"",
+                         "could not cut frames into tiles: the model makes %dx%d from %dx%d, which is not a whole "
+                         "multiple\nuse io.resize \"stretch\"",
                          w, h, v->net_w, v->net_h);
     *out_w = (int)(((int64_t)v->src_w * w + v->net_w / 2) / v->net_w);
     *out_h = (int)(((int64_t)v->src_h * h + v->net_h / 2) / v->net_h);

@@ -226,7 +226,7 @@ static void disk_full(void)
     for (int i = 0; !err && i < 40; i++) err = lab_frame(&l, i * 512);
     CHECK_INT(err, REEL_ERR_IO); // in mid-segment
     CHECK_HAS(reel_fail_text(), "No space left on device");
-    CHECK_HAS(reel_fail_text(), "make room");
+    CHECK_HAS(reel_fail_text(), "free some space");
     lane_close(&l.lane);
     CHECK_INT(lab_count_files(l.parts), 0);
     lab_fini(&l);

@@ -282,7 +282,7 @@ static void killed_and_again(void)
     CHECK(m);
     CHECK_INT(m->frames, 10);
     CHECK_INT(m->file, 2);
-    CHECK_HAS(r.link.notes, "goes on in \"a.2.mkv\"");
+    CHECK_HAS(r.link.notes, "continues in \"a.2.mkv\"");
     CHECK_INT(quit(&r), 0);
     int64_t last;
     int before = count_frames(r.output, &last);

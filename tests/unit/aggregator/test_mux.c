@@ -400,7 +400,7 @@ static void other_header(void)
     }
     struct reel_rec_muxed muxed;
     CHECK_INT(lab_join(&l, &muxed), REEL_ERR_INPUT);
-    CHECK_HAS(reel_fail_text(), "another codec header");
+    CHECK_HAS(reel_fail_text(), "different codec header");
     lab_fini(&l);
 }
 

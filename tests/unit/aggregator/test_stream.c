@@ -324,7 +324,7 @@ static void attempts_that_differ(void)
     snprintf(l.settings.encoder, sizeof l.settings.encoder, "ffv1");
     CHECK_INT(lab_open(&l, 2), REEL_OK);
     CHECK_INT(lab_frame(&l, 20 * STEP), REEL_ERR_FAULT);
-    CHECK_HAS(reel_fail_text(), "another codec");
+    CHECK_HAS(reel_fail_text(), "different codec");
     lab_fini(&l);
 }
 
@@ -335,8 +335,8 @@ static void next_life(void)
         const char *name, *second;
         int in_first, in_second;
         const char *note;
-    } cases[] = {{"a.mkv", "a.2.mkv", 20, 20, "goes on in \"a.2.mkv\""},
-                 {"a.mp4", "a.2.mp4", 20, 20, "goes on in \"a.2.mp4\""},
+    } cases[] = {{"a.mkv", "a.2.mkv", 20, 20, "continues in \"a.2.mkv\""},
+                 {"a.mp4", "a.2.mp4", 20, 20, "continues in \"a.2.mp4\""},
                  {"a.ts", "a.ts", 40, 40, "at the end of the file"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct lab l;

@@ -131,7 +131,7 @@ static void nonsense_in_a_box(void)
     CHECK(reel_box_put(box, nonsense, sizeof nonsense));
     CHECK_INT(next(a, &msg), REEL_GONE);
     CHECK(msg.from == self);
-    CHECK_HAS(reel_fail_text(), "no message of this version");
+    CHECK_HAS(reel_fail_text(), "not a message of this version");
     CHECK_INT(reel_bus_recv(a, &msg), REEL_AGAIN); // once is enough
     reel_box_close(&box);
     reel_bus_close(&b);

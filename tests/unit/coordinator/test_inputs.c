@@ -189,7 +189,7 @@ static void refused(void)
     snprintf(settings.output_format, sizeof settings.output_format, ".mp4");
     touch("v/b.mov", "x");
     REFUSED(at("v"), "would both be written there");
-    CHECK_HAS(reel_fail_text(), "the folder above theirs");
+    CHECK_HAS(reel_fail_text(), "their common parent folder");
     mkdir(at("empty"), 0755);
     REFUSED(at("empty"), "could not find a video");
 }

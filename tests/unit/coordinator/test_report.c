@@ -54,11 +54,11 @@ static const struct row rows[] = {
      "faster preset"},
     {{0, 0.99, 0.5, 0.5}, {0.02, 1.6, 0.2, 0.1}, 2, 2, 9, "decoder", "mostly with decoding", "more cores would help"},
     // Nobody was busy enough.
-    {{0, 0.3, 0.6, 0.2}, {0, 0.3, 0.1, 0.2}, 8, 1, 1, "worker", "bound by nothing for long: the model", "--lanes"},
-    {{0, 0, 0, 0}, {0, 0, 0, 0}, 8, 1, 1, "worker", "bound by nothing for long", "--lanes"},
+    {{0, 0.3, 0.6, 0.2}, {0, 0.3, 0.1, 0.2}, 8, 1, 1, "worker", "bound by no single stage: the model", "--lanes"},
+    {{0, 0, 0, 0}, {0, 0, 0, 0}, 8, 1, 1, "worker", "bound by no single stage", "--lanes"},
     // The limit itself: 85% is busy.
     {{0, 0.85, 0.1, 0.1}, {0, 0.5, 0.1, 0.1}, 8, 1, 4, "decoder", "bound by decoding (85% busy", "--decoders"},
-    {{0, 0.84, 0.1, 0.1}, {0, 0.5, 0.1, 0.1}, 8, 1, 4, "decoder", "bound by nothing for long: decoding", "--lanes"},
+    {{0, 0.84, 0.1, 0.1}, {0, 0.5, 0.1, 0.1}, 8, 1, 4, "decoder", "bound by no single stage: decoding", "--lanes"},
     // A state keeps one of four workers busy, and nothing for the others.
     {{0, 0.1, 0.24, 0.1}, {0}, 8, 4, 1, "worker", "bound by the model (96% busy", "--warmup_frames", .keeps = true},
     {{0, 0.1, 0.97, 0.1}, {0}, 8, 4, 9, "worker", "bound by the model (97% busy", "--gpu_num", .keeps = true},

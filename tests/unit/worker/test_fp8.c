@@ -304,7 +304,7 @@ static void which_gpus(void)
     for (size_t i = 0; i < 4; i++) {
         CHECK_INT(gpu_fp8_check("NVIDIA X", none[i][0], none[i][1]), REEL_ERR_UNSUPPORTED);
         CHECK_HAS(reel_fail_text(), "could not use precision fp8: NVIDIA X has compute capability ");
-        CHECK_HAS(reel_fail_text(), "fp8 came with 8.9");
+        CHECK_HAS(reel_fail_text(), "fp8 needs 8.9");
         CHECK_INT(gpu_fp8_check("NVIDIA X", have[i][0], have[i][1]), REEL_OK);
     }
 }

@@ -59,13 +59,13 @@ static const struct {
     {"style_candy_winml_op7",
      "model reads BGR 0..255 NCHW, 720x720, tiles; it makes a BGR picture 0..255 of the same size"},
     {"face_ultraface_rfb320",
-     "model reads RGB -0.9922..1 NCHW, 320x240, frames shrunk with borders; it finds objects (ssd head, 1 class)"},
+     "model reads RGB -0.9922..1 NCHW, 320x240, letterboxed frames; it finds objects (ssd head, 1 class)"},
     {"face_ultraface_rfb320_simplified",
-     "model reads RGB -0.9922..1 NCHW, 320x240, frames shrunk with borders; it finds objects (ssd head, 1 class)"},
+     "model reads RGB -0.9922..1 NCHW, 320x240, letterboxed frames; it finds objects (ssd head, 1 class)"},
     {"face_ultraface_slim320",
-     "model reads RGB -0.9922..1 NCHW, 320x240, frames shrunk with borders; it finds objects (ssd head, 1 class)"},
+     "model reads RGB -0.9922..1 NCHW, 320x240, letterboxed frames; it finds objects (ssd head, 1 class)"},
     {"face_yunet_2021_160x120",
-     "model reads BGR 0..255 NCHW, 160x120, frames shrunk with borders; it finds objects (yunet_2021 head, 1 class)"},
+     "model reads BGR 0..255 NCHW, 160x120, letterboxed frames; it finds objects (yunet_2021 head, 1 class)"},
     {"face_yunet_n_dynamic",
      "model reads BGR 0..255 NCHW, any size, whole frames; it finds objects (yunet head, 1 class)"},
     {"face_yunet_s_dynamic",
@@ -73,33 +73,33 @@ static const struct {
     {"face_retinaface_mbnet025",
      "model reads BGR -123..151 NCHW, any size, whole frames; it finds objects (retinaface head, 1 class)"},
     {"det_yolox_nano",
-     "model reads BGR 0..255 NCHW, 416x416, frames shrunk with borders; it finds objects (yolox head, 80 classes)"},
+     "model reads BGR 0..255 NCHW, 416x416, letterboxed frames; it finds objects (yolox head, 80 classes)"},
     {"det_fastestdet_352",
-     "model reads BGR 0..1 NCHW, 352x352, frames shrunk with borders; it finds objects (fastestdet head, 80 classes)"},
+     "model reads BGR 0..1 NCHW, 352x352, letterboxed frames; it finds objects (fastestdet head, 80 classes)"},
     {"seg_deeplabv3_mnv2",
-     "model reads RGB -1..1 NHWC, 257x257, frames shrunk with borders; it gives each pixel one of 21 classes"},
+     "model reads RGB -1..1 NHWC, 257x257, letterboxed frames; it assigns each pixel one of 21 classes"},
     {"pose_bodypix_mnv1_x050_s16_dyn",
-     "model reads RGB -1..1 NHWC, any size, whole frames; it gives each pixel a weight 0..1 (sigmoid is applied)"},
+     "model reads RGB -1..1 NHWC, any size, whole frames; it assigns each pixel a weight 0..1 (sigmoid is applied)"},
     {"ocr_ppocr_mobile_v1.1_det",
-     "model reads BGR -2.118..2.64 NCHW, any size, whole frames; it gives each pixel a weight 0..1"},
+     "model reads BGR -2.118..2.64 NCHW, any size, whole frames; it assigns each pixel a weight 0..1"},
     {"cls_squeezenet_fp16",
-     "model reads BGR -123..151 NCHW, 224x224, the middle of frames; it tells one of 1000 classes"},
+     "model reads BGR -123..151 NCHW, 224x224, frames cropped to the middle; it classifies into 1000 classes"},
     {"cls_cifar_pt",
-     "model reads RGB -1..1 NCHW, 32x32, the middle of frames; it tells one of 10 classes (softmax is applied)"},
+     "model reads RGB -1..1 NCHW, 32x32, frames cropped to the middle; it classifies into 10 classes (softmax is applied)"},
     {"cls_mnist_cntk",
-     "model reads luma 0..255 NCHW, 28x28, the middle of frames; it tells one of 10 classes (softmax is applied)"},
+     "model reads luma 0..255 NCHW, 28x28, frames cropped to the middle; it classifies into 10 classes (softmax is applied)"},
     {"cls_mnist_ort",
-     "model reads luma 0..255 NCHW, 28x28, the middle of frames; it tells one of 10 classes (softmax is applied)"},
+     "model reads luma 0..255 NCHW, 28x28, frames cropped to the middle; it classifies into 10 classes (softmax is applied)"},
     {"face_landmark_mediapipe",
-     "model reads RGB -1..1 NCHW, 192x192, frames shrunk with borders; its outputs are passed on as tensors"},
+     "model reads RGB -1..1 NCHW, 192x192, letterboxed frames; its outputs are passed on as tensors"},
     {"track_nanotrack_v2_backbone",
-     "model reads RGB 0..1 NCHW, 255x255, frames shrunk with borders; its outputs are passed on as tensors"},
+     "model reads RGB 0..1 NCHW, 255x255, letterboxed frames; its outputs are passed on as tensors"},
     {"feat_xfeat_640",
-     "model reads RGB 0..1 NCHW, 640x640, frames shrunk with borders; its outputs are passed on as tensors"},
+     "model reads RGB 0..1 NCHW, 640x640, letterboxed frames; its outputs are passed on as tensors"},
     {"track_nanotrack_v2_head", "needs a second input \"input2\""},
-    {"rnn_gtcrn_stream_simple", "is no picture"},
-    {"tfm_self_attention", "is no picture"},
-    {"rnn_silero_vad_16k_only", "is no picture"},
+    {"rnn_gtcrn_stream_simple", "is not a picture"},
+    {"tfm_self_attention", "is not a picture"},
+    {"rnn_silero_vad_16k_only", "is not a picture"},
     {"bad_lfs_pointer_yolo", "could not"},
 };
 
@@ -248,7 +248,7 @@ static void bytes_are_not_normalised(void)
     CHECK_INT(guess_fake(&ssd, 1, 2, &m, text, sizeof text), REEL_OK);
     CHECK_NEAR(m.input.gain[0], 255, 0);
     CHECK_NEAR(m.input.bias[0], 0, 0);
-    CHECK_HAS(text, "bytes: 0..255");
+    CHECK_HAS(text, "its input is 8-bit: 0..255");
     settings.io.range = SET_RANGE_0_1; // what is stated counts
     CHECK_INT(guess_fake(&ssd, 1, 2, &m, text, sizeof text), REEL_OK);
     CHECK_NEAR(m.input.gain[0], 1, 0);
@@ -558,7 +558,7 @@ static void pictures_that_do_not_fit(void)
                          .out = {IO("y", 4, 1, 3, 256, 320)}};
     settings.io.picture_size = SET_PICTURE_SIZE_FRAME;
     CHECK_INT(guess_given(&fixed, 2, "s", &m), REEL_ERR_CONFIG);
-    CHECK_HAS(reel_fail_text(), "takes 64x64 alone");
+    CHECK_HAS(reel_fail_text(), "takes only 64x64");
     // Without a picture: what is to be written.
     reset_settings();
     fixed.facts.n_pictures = 0;
@@ -589,7 +589,7 @@ static void pictures_between_two(void)
         CHECK_INT(shapes[0].dim[1], known[i].channels);
         settings.rate = 5;
         CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), known[i].planes ? REEL_OK : REEL_ERR_CONFIG);
-        if (!known[i].planes) CHECK_HAS(reel_fail_text(), "is told no time");
+        if (!known[i].planes) CHECK_HAS(reel_fail_text(), "takes no time");
         settings.rate = 8;
         CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), REEL_OK);
         CHECK_INT(m.rate, 8);
@@ -624,14 +624,14 @@ static void no_pictures_between(void)
     CHECK_HAS(reel_fail_text(), "io.frames 2");
     struct fake large = {.in = {IO("x", 4, 1, 6, -1, -1)}, .out = {IO("y", 4, 1, 3, 512, 640)}};
     CHECK_INT(guess_fake(&large, 1, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
-    CHECK_HAS(reel_fail_text(), "none that could lie between");
+    CHECK_HAS(reel_fail_text(), "which cannot lie between them");
     struct fake flow = {.in = {IO("x", 4, 1, 6, -1, -1)}, .out = {IO("y", 4, 1, 2, 256, 320)}};
     CHECK_INT(guess_fake(&flow, 1, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
-    CHECK_HAS(reel_fail_text(), "makes no picture of them");
+    CHECK_HAS(reel_fail_text(), "does not make a picture of them");
     settings.rate = 3;
     struct fake one = {.in = {IO("x", 4, 1, 3, -1, -1)}, .out = {IO("y", 4, 1, 3, 256, 320)}};
     CHECK_INT(guess_fake(&one, 1, 1, &m, text, sizeof text), REEL_ERR_CONFIG);
-    CHECK_HAS(reel_fail_text(), "makes no frames between two");
+    CHECK_HAS(reel_fail_text(), "does not interpolate frames");
     reset_settings();
     snprintf(settings.io.time, sizeof settings.io.time, "t");
     CHECK_INT(guess_fake(&one, 1, 1, &m, text, sizeof text), REEL_ERR_CONFIG);
@@ -645,7 +645,7 @@ static void refusals(void)
     char text[1024];
     struct fake rank = {.in = {IO("x", 2, 1, 100)}, .out = {IO("y", 2, 1, 10)}};
     CHECK_INT(guess_fake(&rank, 1, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
-    CHECK_HAS(reel_fail_text(), "is no picture");
+    CHECK_HAS(reel_fail_text(), "is not a picture");
     struct fake two = {.in = {IO("x", 4, 1, 3, 64, 64), IO("sigma", 1, 1)}, .out = {IO("y", 4, 1, 3, 64, 64)}};
     CHECK_INT(guess_fake(&two, 2, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
     CHECK_HAS(reel_fail_text(), "second input \"sigma\"");

@@ -103,7 +103,7 @@ static void settings_that_do_not_fit(void)
     const int n_in = ios_of((const char *const[MOST]){"x", "a", "b:8"}, in, in_names);
     const int n_out = ios_of((const char *const[MOST]){"y", "z"}, out, out_names);
     static const char *const wrong[][2] = {{"a", "no \"=\""},          {"c=y", "no input"},  {"a=c", "no output"},
-                                           {"a=a", "no output"},       {"a=y,a=z", "twice"}, {"b=y", "other types"},
+                                           {"a=a", "no output"},       {"a=y,a=z", "twice"}, {"b=y", "differ in type"},
                                            {"a=x,x=y", "on the right"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct state_plan plan;

@@ -47,7 +47,7 @@ enum reel_err gpu_fp8_check(const char *gpu, int cc_major, int cc_minor)
 {
     if (cc_major * 10 + cc_minor >= LEAST_FP8_CC) return REEL_OK;
     return reel_fail(REEL_ERR_UNSUPPORTED,
-                     "could not use precision fp8: %s has compute capability %d.%d, fp8 came with 8.9 (Ada, Hopper, "
+                     "could not use precision fp8: %s has compute capability %d.%d, fp8 needs 8.9 (Ada, Hopper, "
                      "Blackwell)\nuse --precision fp16",
                      gpu, cc_major, cc_minor);
 }

@@ -123,10 +123,10 @@ static enum reel_err read_lines(FILE *f, const char *path, struct gpu_pins *pins
         if (!*line || *line == '#') continue;
         err = add_line(pins, line);
         if (err == REEL_ERR_CONFIG)
-            reel_fail(err,
-                      "could not read plans \"%s\": line %d is none of a plan file\n"
-                      "--autotune writes such files",
-                      path, n);
+            reel_fail(
+                err,
+                "could not read plans \"%s\": line %d does not belong in a plan file\n--autotune writes such files",
+                path, n);
     }
     free(line);
     return err;
