@@ -98,7 +98,7 @@ many_again() { # name exit-code
     reel "$work/in" -o "$work/many" --gpu_num 2 || rc=$?
     if ((rc != code)); then not_ok "$name" "exit code $rc"
     elif [[ $(stat -c %i:%Y "$work/many/one.mp4" "$work/many/deep/two.mkv" "$work/many/three.mp4") != "$before" ]]; then not_ok "$name" "finished ones were done again"
-    elif ((code)) && ! grep -q "1 of 4 inputs failed; the same command tries them again" "$work/err"; then not_ok "$name" "no word of how to go on"
+    elif ((code)) && ! grep -q "1 of 4 inputs failed; the same command retries them" "$work/err"; then not_ok "$name" "no word of how to go on"
     elif ((code == 0)) && [[ $(frames "$work/many/broken.mp4") != 25 || -n $(find "$work/many" -name '*.reelmill') ]]; then
         not_ok "$name" "not all is done, or parts were left"
     else ok "$name"; fi
