@@ -73,8 +73,7 @@ static void print_row(FILE *f, const struct op_def *op)
 
 static void print_fused(FILE *f)
 {
-    fputs("\nONNX Runtime's optimiser and quantiser write these; they are read as the operators that they stand for:\n",
-          f);
+    fputs("\nWritten by ONNX Runtime's optimiser and quantiser; read as the standard operators they stand for:\n", f);
     const char *name, *domain;
     for (int i = 0; (name = import_fused_name(i, &domain)); i++)
         fprintf(f, "%s%s%s%s", i ? i % 3 ? ", " : ",\n" : "", domain, *domain ? "." : "", name);
@@ -90,25 +89,33 @@ static void print_doc(FILE *f)
     memcpy(sorted, list, (size_t)count * sizeof(*sorted));
     qsort(sorted, (size_t)count, sizeof(*sorted), by_name);
     fputs(
-        "# Operators\n\n"
-        "Made from the operator table by `make docs`; do not edit.\n\n"
-        "A model runs when every operator in it stands here at the model's opset. Anything else is refused at start,\n"
-        "with the node, the operator and the opset.\n\n"
-        "- **opsets**: the operator-set versions handled, both included; `7-` has no upper end.\n"
-        "- **types**: element types of the first input. `float` is float16, bfloat16, float32 and float64, `int` and "
-        "`uint`\n"
-        "  are those of 8 to 64 bits, `all` is these and bool. `float8` is float8e4m3fn, float8e4m3fnuz, float8e5m2 "
-        "and\n"
-        "  float8e5m2fnuz, `narrow` is these, float8e8m0, float4e2m1, int4, uint4, int2 and uint2.\n"
-        "- **onednn, cudnn**: `own` is a kernel of the backend's own, taken for float32 (16-bit floats are computed "
-        "in\n"
-        "  float32 on the CPU), of quantised operators for int8 and uint8, and the usual attributes; other calls, and\n"
-        "  operators marked `reference`, run by the reference implementation on the CPU.\n"
-        "- **sequences**: lists of tensors are resolved before the run into Split, Concat and the like, and loops "
-        "whose\n"
-        "  number of turns is known then are unrolled. What depends on a frame's data - a position, the lengths of a\n"
-        "  split, a branch that gives a sequence - is refused.\n"
-        "- **limits**: what of the operator's definition is not supported.\n\n"
+        "# Operators\n"
+        "\n"
+        "This page lists the ONNX operators that reelmill runs, for users who want to know whether a model will work. "
+        "It is\n"
+        "generated from the operator table by `make docs`; do not edit it.\n"
+        "\n"
+        "A model runs if every operator in it is listed here for the model's opset. Otherwise it is refused at start "
+        "with the\n"
+        "name of the node, the operator and the opset.\n"
+        "\n"
+        "- **opsets**: the supported operator-set versions, inclusive; `7-` has no upper end.\n"
+        "- **types**: element types of the first input. `float` means float16, bfloat16, float32 and float64; `int` "
+        "and `uint`\n"
+        "  mean 8 to 64 bits; `all` means these and bool. `float8` means float8e4m3fn, float8e4m3fnuz, float8e5m2 and\n"
+        "  float8e5m2fnuz; `narrow` means these, float8e8m0, float4e2m1, int4, uint4, int2 and uint2.\n"
+        "- **onednn, cudnn**: `own` means that the backend has its own kernel, used for float32 (16-bit floats are "
+        "computed in\n"
+        "  float32 on the CPU), for int8 and uint8 with quantised operators, and for the usual attributes. Everything "
+        "else,\n"
+        "  and operators marked `reference`, runs in the reference implementation on the CPU.\n"
+        "- **sequences**: lists of tensors are resolved before the run into Split, Concat and the like, and loops with "
+        "a known\n"
+        "  number of iterations are unrolled. A model is refused if this depends on the data of a frame: a position, "
+        "the\n"
+        "  lengths of a split, a branch that gives a sequence.\n"
+        "- **limits**: parts of the operator's definition that are not supported, or conditions.\n"
+        "\n"
         "| operator | opsets | types | onednn | cudnn | limits |\n|---|---|---|---|---|---|\n",
         f);
     for (int i = 0; i < count; i++) print_row(f, sorted[i]);
