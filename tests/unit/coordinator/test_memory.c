@@ -47,7 +47,8 @@ static void refusal_has_the_sums(void)
     struct memory_limits l = {.budget = 300, .option = UINT64_MAX};
     char text[512];
     memory_explain(&l, &want, text, sizeof text);
-    CHECK_HAS(text, "input 3 x 10 B + output 2 x 40 B + codecs 100 B + models 200 B = 410 B, but only 300 B is allowed");
+    CHECK_HAS(text,
+              "input 3 x 10 B + output 2 x 40 B + codecs 100 B + models 200 B = 410 B, but only 300 B is allowed");
 }
 
 static void limits_of_this_machine(void)
