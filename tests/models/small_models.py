@@ -11,6 +11,7 @@ segment.onnx  the class of a pixel is 1, 2, 3 where red, green or blue is the br
 behind.onnx   of 3 frames at once, for pictures of any size: the one behind the middle
 before.onnx   of 5 frames at once: the first
 row.onnx      of 5 frames at once as a dimension of their own, 64x64: the last
+turned.onnx   of 5 frames at once, of any size: all of them, each a place later, the last one first
 now.onnx      of 3 frames at once: the middle, so that nothing changes
 oldest.onnx   of 15 frames at once: the first; newest.onnx: the last
 each.onnx     of 3 frames, an input each, channels last: the one before the middle
@@ -152,6 +153,14 @@ def window(path, frames, seen, row=False):
     write(path, graph, "made", [1, 3] + size, [1, frames, 3] + size if row else [1, 3 * frames] + size)
 
 
+def turned(path):
+    graph = int64s("none", [0]) + int64s("four", [4]) + int64s("five", [5]) + int64s("axis", [1])
+    graph += node("Slice", ["frames", "four", "five", "axis"], "last") + node("Slice", ["frames", "none", "four", "axis"], "others")
+    graph += node("Concat", ["last", "others"], "made", an_int("axis", 1))
+    size = [3, "height", "width"]
+    finish(path, graph, [("frames", [1, 5] + size)], [("made", [1, 5] + size)])
+
+
 def each(path):
     """Of three inputs the first; the others count nothing, but in the sum."""
     inputs = ["before", "now", "after"]
@@ -222,7 +231,7 @@ def depth(path):
     finish(path, graph, [("picture", ANY)], [("depth", [1, 1, "height", "width"])])
 
 
-for make in delay, brightest, fed_back, frame_before, coarse, picky, times, matte, depth:
+for make in turned, delay, brightest, fed_back, frame_before, coarse, picky, times, matte, depth:
     make(f"{sys.argv[1]}/{make.__name__}.onnx")
 
 

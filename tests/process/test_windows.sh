@@ -60,6 +60,8 @@ window one_frame one behind 1
 window in_tiles a behind 1 --tile 48x48
 window a_dimension_of_its_own small row 2
 window tiles_of_a_fixed_size a row 2
+window as_many_as_are_seen a turned -1
+grep -q 'the middle one of the 5 that each run makes' "$work/err" || not_ok as_many_as_are_seen "nobody said so"
 window an_input_each a each -1
 window an_input_each_in_tiles a each -1 --tile 48x48
 window not_split a behind 1 --split spatial
@@ -72,6 +74,7 @@ REELMILL_GPU_TWIN=1 window gpu_twin_two_before a before -2 --precision fp32 --gp
 REELMILL_GPU_TWIN=1 window gpu_twin_row small row 2
 REELMILL_GPU_TWIN=1 window gpu_twin_tiles a row 2
 REELMILL_GPU_TWIN=1 window gpu_twin_an_input_each a each -1
+REELMILL_GPU_TWIN=1 window gpu_twin_as_many_as_are_seen a turned -1
 
 # Each stage, in the midst.
 killed() { REELMILL_CRASH=$2 window "$1" a before -2; }

@@ -143,6 +143,12 @@ enum reel_err net_add_composite(struct net *net, int foreground, int matte, cons
     return err ? err : describe_all(net);
 }
 
+enum reel_err net_take_middle(struct net *net, int output, int frames)
+{
+    enum reel_err err = graph_take_middle(net->imported, output, frames);
+    return err ? err : describe_all(net);
+}
+
 void net_set_states(struct net *net, const struct graph_state *states, int n)
 {
     memcpy(net->states, states, (size_t)n * sizeof *states);

@@ -59,6 +59,9 @@ enum reel_err net_state_shapes(const struct net *net, struct reel_shape *in_shap
 enum reel_err net_add_composite(struct net *net, int foreground, int matte, const double background[3],
                                 const char *name);
 
+// graph_take_middle(). Once for an output, before net_prepare().
+enum reel_err net_take_middle(struct net *net, int output, int frames);
+
 int net_input_count(const struct net *net);
 int net_output_count(const struct net *net);
 const struct net_io *net_input(const struct net *net, int i);

@@ -35,6 +35,18 @@ static enum reel_err add_composite(const struct engines *e, struct net *net)
     return net_add_composite(net, foreground, matte, background, MODEL_COMPOSITE);
 }
 
+// Networks that make as many frames as they see (BasicVSR and kin): each frame is the middle
+// one of a run of its own, so that it has the same neighbours wherever a segment begins.
+static enum reel_err take_middles(struct net *net)
+{
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < net_output_count(net) && !err; i++) {
+        const int frames = model_frames_made(net_input(net, 0), net_input_count(net), net_output(net, i));
+        if (frames) err = net_take_middle(net, i, frames);
+    }
+    return err;
+}
+
 enum reel_err engine_open_net(struct engines *e, struct net **out_net)
 {
     struct net_params p = {.backend = e->params.backend,
@@ -48,6 +60,7 @@ enum reel_err engine_open_net(struct engines *e, struct net **out_net)
     if (!err && !e->plan.n && e->params.settings &&
         model_frames_join(net_input(*out_net, 0), net_input_count(*out_net), e->params.settings, &join))
         err = net_join_inputs(*out_net, "frames", join.axis, join.which, join.n);
+    if (!err && !e->plan.n) err = take_middles(*out_net);
     if (!err) err = add_composite(e, *out_net);
     if (err) net_close(out_net);
     return err;

@@ -199,6 +199,10 @@ enum reel_err graph_join_inputs(struct graph *graph, const char *name, int axis,
 // (1,1,H,W), of one float type, over a colour: f * m + (1 - m) * background. Errors: NOMEM.
 enum reel_err graph_add_composite(struct graph *graph, int foreground, int matte, const double background[3],
                                   const char *name);
+#define GRAPH_MIDDLE "(middle frame)" // name of the node that makes such an output
+// Of an output (1,frames,C,H,W) the middle frame (1,C,H,W) takes its place, under its name
+// (middle.c). Errors: NOMEM.
+enum reel_err graph_take_middle(struct graph *graph, int output, int frames);
 void graph_remove_node(struct graph *graph, struct node *node);
 // Every consumer of `from` (epilogues and graph outputs included) reads `to`.
 void graph_replace_value(struct graph *graph, struct value *from, struct value *to);

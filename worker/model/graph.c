@@ -62,8 +62,8 @@ struct model_first_conv model_first_conv(const struct graph *g, const char *inpu
 
 const struct node *model_last_node(const struct graph *g, const char *output)
 {
-    static const char *const movers[] = {"Cast",    "Identity", "Transpose", "Reshape",
-                                         "Squeeze", "Flatten",  "Unsqueeze", NULL};
+    static const char *const movers[] = {"Cast",    "Identity",  "Transpose", "Reshape", "Squeeze",
+                                         "Flatten", "Unsqueeze", "Gather",    NULL};
     const struct value *v = g ? graph_find_value(g, output) : NULL;
     const struct node *n = v ? v->producer : NULL;
     while (n && is_one_of(n->op_type, movers) && n->n_in && n->in[0] && n->in[0]->producer) n = n->in[0]->producer;

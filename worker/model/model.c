@@ -179,6 +179,18 @@ bool model_frames_join(const struct net_io *in, int n, const struct reel_setting
     return frames == 2 || (frames == 3 && times) ? join_two(in, n, s, out) : join_odd(in, n, s, out);
 }
 
+int model_frames_made(const struct net_io *in, int n_in, const struct net_io *out)
+{
+    const struct reel_shape *made = &out->shape;
+    if (made->ndim != 5 || !reel_dtype_is_float(out->dtype)) return 0;
+    for (int i = 0; i < n_in; i++) {
+        const struct reel_shape *seen = &in[i].shape;
+        if (is_row_of_frames(seen) && seen->dim[1] % 2 && (made->dim[1] == seen->dim[1] || made->dim[1] < 0))
+            return (int)seen->dim[1];
+    }
+    return 0;
+}
+
 // The node that gives each frame to its input of the file again, which
 // net_join_inputs() has made one; NULL: there is none.
 static const struct node *joint(const struct model_facts *f)

@@ -179,6 +179,9 @@ struct model_join {
 // All of an odd number; or two, alone or with one more that takes the time between
 // them, if their names or `settings` (io.frames 2) say so. False: they are none.
 bool model_frames_join(const struct net_io *in, int n, const struct reel_settings *settings, struct model_join *out);
+// Whether an output has pictures for all frames (1,frames,C,H,W) that one of the inputs takes
+// (an odd number of them): then the middle one is what is wanted. 0: it has not.
+int model_frames_made(const struct net_io *in, int n_in, const struct net_io *out);
 // ---- given.c ------------------------------------------------------------
 
 // Whether an input of this name takes a picture of its own; index of model_facts.pictures,

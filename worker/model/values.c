@@ -255,6 +255,13 @@ static int last_node_tells(const struct look *l, const char *output)
     return c[0] == 1 ? 1 : c[0] == 255 ? 255 : 0;
 }
 
+// Of the pictures that a run makes for all its frames one is taken (graph_take_middle()).
+static bool is_middle(const struct model_facts *f, int output)
+{
+    const struct node *n = f->graph && output < f->graph->n_outputs ? f->graph->outputs[output]->producer : NULL;
+    return n && n->name && !strcmp(n->name, GRAPH_MIDDLE);
+}
+
 static enum reel_err settle_output(const struct look *l, const struct reel_settings *s, const struct values *v)
 {
     struct model_output *out = &l->m->output;
@@ -293,8 +300,11 @@ static enum reel_err settle_output(const struct look *l, const struct reel_setti
         out->bias[i] = (float)(mean[c] - base * std[c] / span);
     }
     const bool composite = s->background.n && !strcmp(l->f->out[out->index].name, MODEL_COMPOSITE);
-    snprintf(l->m->how_output, sizeof l->m->how_output, "%s%s", how,
-             composite ? ", the cut-out over the background" : "");
+    char middle[64] = "";
+    if (is_middle(l->f, out->index))
+        snprintf(middle, sizeof middle, ", the middle one of the %d that each run makes", l->m->input.frames);
+    snprintf(l->m->how_output, sizeof l->m->how_output, "%s%s%s", how,
+             composite ? ", the cut-out over the background" : "", middle);
     return REEL_OK;
 }
 
