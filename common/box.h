@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// The short way between the coordinator and one child: a pair of rings of
-// messages in shared memory, one each way, and a bell (an eventfd) at either
-// end. common/bus.c sends by it what goes with every frame: a message through a
-// socket wakes two threads on either side, one through a ring none while its
-// reader is awake, and one when it sleeps.
+// The fast path between the coordinator and one child: a pair of message rings
+// in shared memory, one in each direction, with a bell (an eventfd) at either
+// end. common/bus.c sends per-frame messages through it: a message through a
+// socket wakes two threads on either side; one through a ring wakes nobody
+// while its reader is awake, and one thread when it sleeps.
 //
 // Each ring has one writer and one reader, who may die at any instruction:
 //
@@ -16,9 +16,9 @@
 //                           its last look at head, the sender looks at it after
 //                           writing head; one of the two sees the other
 //
-// What a peer has written is believed by nobody: numbers are checked against
-// the ring, contents by bus.c. Not a queue of any length: who finds no room sends
-// through the socket.
+// What a peer has written is not trusted: offsets are checked against the ring,
+// contents by bus.c. The rings do not grow: when one is full, messages go through
+// the socket.
 #ifndef REEL_COMMON_BOX_H
 #define REEL_COMMON_BOX_H
 
@@ -57,8 +57,8 @@ bool reel_box_put(struct reel_box *box, const void *data, size_t bytes);
 // none; GONE when the other end broke the ring.
 enum reel_err reel_box_peek(struct reel_box *box, const void **out_data, size_t *out_bytes);
 void reel_box_drop(struct reel_box *box);
-// This end is about to sleep, or awake again. What was put in before is seen by
-// reel_box_peek() after, what is put in later rings.
+// This end is about to sleep, or awake again. After setting it, reel_box_peek()
+// sees everything put in before; whatever is put in later rings the bell.
 void reel_box_set_asleep(struct reel_box *box, bool asleep);
 
 #endif

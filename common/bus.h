@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
 // The control plane's transport: ZeroMQ ROUTER in the coordinator (the hub),
-// one DEALER in each child. This is the only module that includes zmq.h. What
-// goes with every frame takes the short way through shared memory (box.h), or
-// the socket when there is no room in it; a link's numbers keep the order of
-// what came by the two ways.
+// one DEALER in each child. This is the only module that includes zmq.h.
+// Per-frame messages take the fast path through shared memory (box.h), or the
+// socket when that is full; the sequence numbers of a link keep the order
+// across both.
 //
-// Sending gathers: reel_bus_post() appends a record to the open message of
+// Sending is batched: reel_bus_post() appends a record to the open message of
 // that peer when the type is the same, and sends it when another type follows,
 // at REEL_MAX_RECORDS, or at reel_bus_flush(), which every loop calls before it
 // waits. The order on a link is the order of the posts.
@@ -60,8 +60,8 @@ enum reel_err reel_bus_open_peer(const char *path, reel_peer self, const struct 
 void reel_bus_close(struct reel_bus **bus);
 
 // Hub only: from now on messages of peer are expected (its sequence begins at
-// 1), or are dropped silently. out_fds (the bus's, until the peer is expelled)
-// are for the peer to inherit; NULL: it gets no box. Errors: IO, NOMEM.
+// 1), or dropped silently. out_fds (the bus's, until the peer is expelled) are
+// for the peer to inherit; NULL: it gets no box. Errors: IO, NOMEM.
 enum reel_err reel_bus_admit(struct reel_bus *bus, reel_peer peer, struct reel_box_fds *out_fds);
 void reel_bus_expel(struct reel_bus *bus, reel_peer peer);
 
@@ -72,10 +72,10 @@ void reel_bus_expel(struct reel_bus *bus, reel_peer peer);
 enum reel_err reel_bus_post(struct reel_bus *bus, reel_peer to, enum reel_msg_type type, const void *record);
 // Sends all open messages.
 enum reel_err reel_bus_flush(struct reel_bus *bus);
-// For a caller in the midst of its work: where its calls follow each other
-// closely, records are gathered for most_us at most, because messages cost by
-// the piece (a wake-up of their reader, if not more), not by the byte.
-// reel_bus_wait() sends what this held back.
+// For a caller that is still busy: if its calls follow each other closely,
+// records are held back for at most most_us to form larger messages, because
+// messages cost by number (at least a wake-up of the reader), not by size.
+// reel_bus_wait() sends what was held back.
 enum reel_err reel_bus_flush_paced(struct reel_bus *bus, int64_t most_us);
 
 // How many messages a peer has sent, or the hub has taken from one of its peers

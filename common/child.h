@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The common beginning of decoder, worker and aggregator: what the coordinator
-// hands down on the command line and by descriptors, made ready for use.
+// The common start-up of decoder, worker and aggregator: takes over what the
+// coordinator passes on the command line and as descriptors.
 #ifndef REEL_COMMON_CHILD_H
 #define REEL_COMMON_CHILD_H
 

@@ -9,14 +9,15 @@
 // it loads no GPU driver and asks a short-lived `worker --list_devices`.
 //
 // A program with this module starts on machines without a GPU or a driver; the
-// first call then tells. A stream, an event and a graph are `void *` outside
+// first call then fails. A stream, an event and a graph are `void *` outside
 // .cu files; a NULL stream is CUDA's default stream.
 //
 // Errors of all calls: NOMEM (device or pinned memory could not be had),
 // UNSUPPORTED (no GPU, no driver, driver too old, not in this build or on this
 // device), FAULT (everything else). After some faults (an illegal access, an
 // uncorrectable memory error) the process can never use its device again:
-// reel_cuda_lost() is then true, and the process must end; a new one can go on.
+// reel_cuda_lost() is then true, and the process must exit; a new one can
+// continue.
 #ifndef REEL_COMMON_CUDA_H
 #define REEL_COMMON_CUDA_H
 
@@ -52,7 +53,7 @@ void reel_cuda_versions(int *out_runtime, int *out_driver);
 // the driver). OK has *out_n >= 1; everything else is UNSUPPORTED with a text.
 enum reel_err reel_cuda_count(int *out_n);
 enum reel_err reel_cuda_device(int device, struct reel_cuda_device *out_device);
-// Whether kernels of `device` may read `peer`'s memory directly.
+// Whether kernels on `device` may read `peer`'s memory directly.
 enum reel_err reel_cuda_peer(int device, int peer, bool *out_can);
 // The device becomes current for the calling thread and its context is made.
 enum reel_err reel_cuda_open(int device);

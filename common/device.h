@@ -3,10 +3,10 @@
 // The table of GPUs: what `worker --list_devices` found out, as text between
 // that short-lived process and the coordinator, which loads no GPU driver.
 //
-// A table can also be told: the file named by REELMILL_DEVICES stands for the
+// A table can also be given: the file named by REELMILL_DEVICES replaces the
 // machine's GPUs (tests: machines with and without NVENC, NVDEC, peer access).
-// A device that it calls host=1 keeps its memory in host shared memory, so that
-// everything but kernels works with it.
+// A device marked host=1 keeps its memory in host shared memory, so that
+// everything except kernels works with it.
 //
 //   reelmill-devices 1
 //   cuda runtime=13000 driver=13000 cudnn=91900
@@ -60,7 +60,7 @@ struct reel_gpu_table {
     char trouble[512];   // why n is 0 or the GPUs cannot be used; ""
 };
 
-// What NVIDIA's support matrix says of a GPU of this name and compute
+// What NVIDIA's support matrix says about a GPU of this name and compute
 // capability (Video Codec SDK 13, "Video Encode and Decode GPU Support
 // Matrix"). What a machine really has is probed when a codec is opened.
 void reel_gpu_codecs(struct reel_gpu *gpu);
@@ -70,9 +70,10 @@ void reel_gpu_codecs(struct reel_gpu *gpu);
 int reel_gpu_table_print(const struct reel_gpu_table *table, char *out, size_t bytes);
 // Errors: INPUT with the line's number.
 enum reel_err reel_gpu_table_parse(const char *text, struct reel_gpu_table *out);
-// Reads the file REELMILL_DEVICES names and leaves what CUDA_VISIBLE_DEVICES
-// shows (numbers, GPU-... and MIG-... in full or as a beginning; the list ends
-// at the first that is none, as CUDA's does). AGAIN: the variable is not set.
+// Reads the file that REELMILL_DEVICES names and keeps what
+// CUDA_VISIBLE_DEVICES shows (numbers, GPU-... and MIG-... in full or as a
+// prefix; as in CUDA, the list ends at the first invalid entry). AGAIN: the
+// variable is not set.
 enum reel_err reel_gpu_table_told(struct reel_gpu_table *out);
 // CUDA_VISIBLE_DEVICES' rule on any table; list NULL shows all.
 void reel_gpu_table_select(struct reel_gpu_table *table, const char *list);

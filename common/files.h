@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Files that become visible whole: written under another name, synced, renamed.
-// What those other names are, and their removal. Called by all processes.
+// Files that appear complete or not at all: written under a temporary name,
+// synced, renamed. Also chooses those names and removes leftovers. Called by
+// all processes.
 #ifndef REEL_COMMON_FILES_H
 #define REEL_COMMON_FILES_H
 
@@ -9,11 +10,11 @@
 
 #define REEL_PATH_BYTES 4352
 
-// The name under which a part is written before it is renamed, in a buf of at
-// least REEL_PATH_BYTES: a name of this process alone. One that has yet to hear
-// that its part was given to another goes on writing, and removes what is its
-// own. What others began of this part is removed here; a file of this name, left
-// by a dead process of the same number, is not.
+// The temporary name of a part, in a buf of at least REEL_PATH_BYTES. It is
+// unique to this process: one that has not yet heard that its part was given to
+// another may go on writing, and removes only its own file. Files that others
+// began for this part are removed here; a file with this very name, left by a
+// dead process with the same pid, is not.
 const char *reel_part_begin(const char *part, char *buf);
 // fsync(file), rename, fsync(folder). D3: a failed fsync is final. Errors: IO.
 enum reel_err reel_commit_file(int fd, const char *temporary, const char *path);

@@ -44,7 +44,7 @@ struct reel_colour {
     uint8_t chroma_location; // libav's AVChromaLocation numbers; 0 = unspecified
 };
 
-// The matrix that is meant when a file leaves it unspecified: BT.601 below 720
+// The matrix to assume when a file leaves it unspecified: BT.601 below 720
 // lines of height, BT.709 from there on (what players do). Returns an H.273
 // number.
 int reel_colour_matrix(const struct reel_colour *colour, int height);
@@ -83,8 +83,8 @@ struct reel_geometry {
 };
 
 // Fills offsets and sizes for format, width, height and an aux area of at
-// least aux_bytes. LIMIT when a slot would pass 4 GiB, or width or height is 0
-// or above 32768; CONFIG for a format that cannot be.
+// least aux_bytes. LIMIT when a slot would exceed 4 GiB, or width or height is
+// 0 or above 32768; CONFIG for an impossible format.
 enum reel_err reel_geometry_init(struct reel_geometry *g, struct reel_pixel_format format, uint32_t width,
                                  uint32_t height, uint32_t aux_bytes);
 // The same with room for several pictures, one behind the other.
@@ -123,7 +123,7 @@ enum reel_task {
     REEL_TASK_TENSOR,   // raw tensors
 };
 
-// Names that fit the classes when the user gives no label file.
+// Which class names apply when the user gives no label file.
 enum reel_label_set {
     REEL_LABELS_NONE, // unknown: numbers
     REEL_LABELS_COCO, // 80 classes

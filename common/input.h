@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// What kind of thing a live input is, by its name: the coordinator's rules and the
-// decoder's way of reading follow from it. Names of files that need not exist are
-// files.
+// The kind of a live input, derived from its name: it determines the coordinator's
+// rules and how the decoder reads. A name that is nothing else is a file, which
+// need not exist.
 #ifndef REEL_COMMON_INPUT_H
 #define REEL_COMMON_INPUT_H
 
@@ -15,7 +15,8 @@ enum reel_input_kind {
     REEL_INPUT_DEVICE,  // a camera (/dev/videoN): the same
 };
 
-// False for an address whose protocol is none that is read (*out_why names those).
+// False for an address with an unsupported protocol (*out_why lists the supported
+// ones).
 bool reel_input_kind_of(const char *name, enum reel_input_kind *out_kind, const char **out_why);
 // Whether a network input comes in pieces, as fast as the network gives them, and is
 // therefore read at the pace of its timestamps (HLS, files over HTTP).

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// The job table: every input with its output and parts folder, made by the
-// coordinator before the first child, a sealed read-only copy for all. And the
-// names of files in a parts folder, which decoder, aggregator and coordinator
-// agree on.
+// The job table: every input with its output and parts folder. The coordinator
+// makes it before the first child and gives all children a sealed read-only
+// copy. And the names of files in a parts folder, which decoder, aggregator and
+// coordinator agree on.
 #ifndef REEL_COMMON_JOB_H
 #define REEL_COMMON_JOB_H
 
@@ -47,8 +47,8 @@ enum reel_err reel_jobs_get(const struct reel_jobs *jobs, uint32_t id, struct re
 
 // Whether a name is an address ("rtmp://...") and no file.
 bool reel_is_url(const char *name);
-// Kind by file name or address; false when it is none that we write (*out_why names
-// those). A video file is VIDEO; that --live makes it a STREAM is the caller's to say.
+// Kind by file name or address; false when it cannot be written (*out_why lists what
+// can). A video file is VIDEO; that --live makes it a STREAM is the caller's to say.
 bool reel_output_kind_of(const char *output, enum reel_output_kind *out_kind, const char **out_why);
 
 // Paths inside the parts folder; buf of at least REEL_PATH_BYTES. For

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Text inside JSON. Called by who writes reports and results; numbers and
-// structure are theirs.
+// Escaping of strings in JSON. Called by the writers of reports and results,
+// which handle numbers and structure.
 #ifndef REEL_COMMON_JSON_H
 #define REEL_COMMON_JSON_H
 

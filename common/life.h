@@ -36,11 +36,12 @@ int reel_life_stops(void);
 int64_t reel_now_us(void);
 int64_t reel_cpu_us(void);
 int64_t reel_cpu_us_of(pid_t pid);
-// Whether a thread of another process wants the CPU or waits for a disk: it
-// would go on if it were let. Not when all of them sleep or are stopped.
+// Whether a thread of another process wants the CPU or waits for a disk, so
+// that the process would make progress if it could. False when all threads
+// sleep or are stopped.
 bool reel_life_would_run(pid_t pid);
-// Whether another process was stopped by a signal (SIGSTOP, Ctrl-Z) and not let
-// go on yet. Not while a debugger holds it.
+// Whether another process was stopped by a signal (SIGSTOP, Ctrl-Z) and has not
+// been continued. False while a debugger holds it.
 bool reel_life_is_stopped(pid_t pid);
 
 // Crash points: REELMILL_CRASH=point:hit:signal[,more] raises the signal at the
@@ -49,8 +50,8 @@ bool reel_life_is_stopped(pid_t pid);
 // hit is followed by '*' ("worker.2/before_done:3*:9": every incarnation).
 void reel_crash_init(const char *stage, int index, uint32_t incarnation);
 void reel_crash_point(const char *point);
-// True where REELMILL_CRASH names the point with signal 0: something that can
-// fail at this place is to fail now.
+// True if REELMILL_CRASH names the point with signal 0: the operation at this
+// place shall fail now.
 bool reel_fault_point(const char *point);
 
 #endif

@@ -69,9 +69,10 @@ struct reel_entry {
 
 #define REEL_MAX_LEADS 2
 
-// Where the frames before a segment can be decoded from: tried in turn until one gives
-// as many as are looked at, and then from the file's beginning. inner: the first one lies
-// in the midst of a segment, whose own frames it gives only where nothing is damaged.
+// Where the frames before a segment can be decoded from: tried in turn until one gives as
+// many as are needed, and then from the beginning of the file. inner: the first one lies
+// in the middle of a segment, and gives the same frames as that segment only where
+// nothing is damaged.
 struct reel_lead {
     uint32_t n, inner;
     struct reel_entry from[REEL_MAX_LEADS];

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// Pictures that a model is given beside the frames (a style, a background): how the
-// setting io.pictures names them, and how one comes to the workers. A decoder process
-// of its own (`decoder --picture`) decodes the file into a memory file; the
-// coordinator makes that, seals it and hands it to each worker, and never looks at
-// what is in it but for the head.
+// Still pictures that a model takes beside the frames (a style, a background): how
+// the setting io.pictures names them, and how they reach the workers. A decoder
+// process of its own (`decoder --picture`) decodes the file into a memory file; the
+// coordinator makes that, seals it and hands it to each worker, and reads nothing
+// of it but the header.
 #ifndef REEL_COMMON_PICTURE_H
 #define REEL_COMMON_PICTURE_H
 
@@ -23,7 +23,8 @@ struct reel_picture_name {
 // "INPUT=FILE,INPUT=FILE": the number of them in *out_n. Errors: CONFIG.
 enum reel_err reel_pictures_parse(const char *text, struct reel_picture_name out[REEL_MAX_PICTURES], int *out_n);
 
-// Whether such a text gives this input a picture; what is wrong in it is parse's to say.
+// Whether such a text gives this input a picture; errors in it are reported by
+// reel_pictures_parse().
 bool reel_pictures_name(const char *text, const char *input);
 
 // The head of the memory file; a slot of the geometry is at REEL_PICTURE_OFFSET.
@@ -37,7 +38,7 @@ struct reel_picture {
 #define REEL_PICTURE_MAGIC "reelpic1"
 _Static_assert(sizeof(struct reel_picture) <= REEL_PICTURE_OFFSET, "the slot lies behind the head");
 
-// What `decoder --picture` says to who started it, once, by a pipe.
+// The answer of `decoder --picture` to the coordinator, written once to a pipe.
 struct reel_picture_answer {
     int32_t err; // enum reel_err
     char text[REEL_ERROR_TEXT_MAX];

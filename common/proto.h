@@ -64,21 +64,22 @@
 //
 // A live job (reel_rec_open.live) has one lane at a time and no parts. A segment is
 // an attempt at the input, numbered from 0: the next one begins when the decoder
-// died or the input was lost, and goes on in the same output. OPEN_LANE's start_pts
-// is what the decoder adds to its timestamps, so that they go on; end_pts is
-// INT64_MAX. FRAME tells the frames that are to be written: numbers still grow, but
-// have gaps (DROPPED). The aggregator keeps the output open from attempt to attempt,
+// died or the input was lost, and continues the same output. OPEN_LANE's start_pts
+// is what the decoder adds to its timestamps, so that they continue; end_pts is
+// INT64_MAX. FRAME names the frames to be written: numbers still increase, but with
+// gaps (DROPPED). The aggregator keeps the output open from attempt to attempt,
 // whatever ends one; MUX finishes it, once the last attempt's lane is closed. What
-// an aggregator that died had open goes on in the next one's life.
+// an aggregator had open when it died is continued by its successor.
 //
 // A ring on a device: the decoder (input) or the aggregator (output) allocates
 // it when the lane opens, sends its handle over its wire and says RING_MADE; the
 // coordinator keeps the handle and a duplicate of its descriptor, sends both to
-// every other member's wire and says RING; who has opened it says RING_OPEN, and
-// only then may WORK or FRAME name one of its slots to him. At the epoch's end
-// each closes it before its LANE_CLOSED; the owner frees it on FREE_RING, which
-// comes when the last of them has answered or is dead. Pixels lie on the device;
-// stamps and aux areas stay in the host's ring, whose slots are that small then.
+// every other member's wire and says RING; whoever has opened it says RING_OPEN,
+// and only then may WORK or FRAME name one of its slots to it. At the epoch's
+// end each closes it before its LANE_CLOSED; the owner frees it on FREE_RING,
+// which comes when the last of them has answered or is dead. Pixels lie on the
+// device; stamps and aux areas stay in the host's ring, whose slots are that
+// small then.
 #ifndef REEL_COMMON_PROTO_H
 #define REEL_COMMON_PROTO_H
 
@@ -138,7 +139,7 @@ enum reel_msg_type {
     REEL_MSG_READY,  // W->C reel_rec_ready: so many more frames may be sent
     REEL_MSG_WORK,   // C->W reel_rec_work[]: one message = one batch
     REEL_MSG_DONE,   // W->C reel_rec_done[]
-    REEL_MSG_JOIN,   // C->W no record: find a way from device to device for the rows of parts, with all others
+    REEL_MSG_JOIN,   // C->W no record: connect to all other workers' devices, for the rows of parts
     REEL_MSG_JOINED, // W->C reel_rec_joined
 
     // aggregator
@@ -258,7 +259,7 @@ struct reel_rec_open {
 
 // ---- decoder --------------------------------------------------------------
 
-// What became of the things beside the pictures. In `kept` of the report.
+// What became of everything besides the pictures; `kept` in the report.
 enum reel_kept_state {
     REEL_KEPT_NONE, // the input had none
     REEL_KEPT_ALL,
@@ -378,7 +379,7 @@ struct reel_rec_work {
 };
 
 struct reel_rec_joined {
-    uint32_t ok; // 0: not this one, and so nobody
+    uint32_t ok; // 0: this worker cannot, so nobody does
     uint32_t reserved;
 };
 
@@ -444,7 +445,7 @@ enum reel_latency {
 struct reel_rec_committed {
     uint32_t lane, epoch, job, segment;
     uint32_t frames; // shown by the part; live: written in this attempt
-    uint32_t unsent; // live: taken, but given up: nobody took them at the output's address
+    uint32_t unsent; // live: taken, but not sent: the receiver at the output's address did not take them
     uint64_t bytes;
     uint8_t sha256[32];                  // live: zeros
     uint32_t latency_us[REEL_LATENCIES]; // live: of this attempt

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Rounds: pieces of work that several workers do together (worker/team/collective.h),
-// numbered by the coordinator, each number higher than those before. The head of
-// the object through which they do it says which of them are over: whoever waits
-// for another member in such a round waits no longer.
+// numbered in increasing order by the coordinator. The header of the shared object
+// says which rounds are over: a member that waits for another one in such a round
+// stops waiting.
 //
 // Field       writer                          readers     order
 // over_below  coordinator, when a member is   members,    release; pairs with the acquire

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What of an address is nobody's business: passwords, stream keys and tokens are
-// hidden in all that is shown or written for people. Addresses in use stay as they are.
+// Secrets in addresses: passwords, stream keys and tokens are hidden in everything that
+// is shown or written for people. The addresses in use are not changed.
 #ifndef REEL_COMMON_SECRET_H
 #define REEL_COMMON_SECRET_H
 

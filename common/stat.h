@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // The statistics page: one shared object, one row per process, for progress,
-// the report, deadlines and --metrics. Rows are hints: nothing is decided on
-// them but "this process makes no progress".
+// the report, deadlines and --metrics. Rows are hints: the only decision based
+// on them is "this process makes no progress".
 //
 //   field               writer            reader        order
 //   rows[i].*           process i alone   coordinator   each field alone, relaxed

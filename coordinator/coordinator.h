@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The coordinator's private structures: the run, its jobs, its lanes. The only
-// brain; no pixels, no media parser, no model, no GPU driver.
+// The coordinator's private structures: the run, its jobs, its lanes. All
+// decisions are made here; there are no pixels, no media parser, no model and
+// no GPU driver.
 //
 //   main.c      the story            run.c       setup, the loop, the end
 //   jobs.c      a job's life         flow.c      a lane's life, frames on their way
@@ -205,21 +206,21 @@ struct run {
 };
 
 // ---- run.c ------------------------------------------------------------------
-// The whole work; returns the exit code. run is zeroed but for settings and
-// inputs.
+// Does the whole run; returns the exit code. run is zeroed except for settings
+// and inputs.
 int run_all(struct run *run);
-// The run cannot go on: all ends, text is told.
+// The run cannot continue: everything ends, and text is reported.
 void run_fail(struct run *run, enum reel_err code, const char *text);
-// There is no memory for worker p (on its device): the others do its work, and
-// the run fails when there are none.
+// There is not enough memory for worker p (on its device): the others do its
+// work; the run fails if there are none.
 void run_leave_out(struct run *run, struct proc *p, const char *text);
-// Frames out for each one in, as far as the model is known.
+// Output frames per input frame, as far as the model is known.
 uint32_t run_rate(const struct run *run);
-// Whether inputs are cut into segments. A model that carries a state from each frame to
-// the next would not have it at a cut, unless the state may begin with some frames before
-// it. Frames that a model looks at across a cut are decoded twice.
+// Whether inputs are cut into segments. A model that carries a state from frame to frame
+// would lose it at a cut, unless it may warm up on some frames before it. Frames that a
+// model sees across a cut are decoded twice.
 bool run_may_cut(const struct run *run);
-// Posts to a process that may be dead (then its death tells).
+// Posts to a process that may be dead (its death is noticed separately).
 void run_post(struct run *run, const struct proc *p, enum reel_msg_type type, const void *record);
 
 // ---- jobs.c -----------------------------------------------------------------
@@ -238,7 +239,7 @@ void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed 
 // A segment's part is whole; journals it.
 void jobs_on_committed(struct run *run, struct job *job, uint32_t segment, const struct reel_rec_committed *rec,
                        const struct ledger_entry *ledger);
-// A process died: what was asked of it is asked again.
+// A process died: pending requests to it are made again.
 void jobs_on_gone(struct run *run, const struct supervise_death *death);
 // The next segment for a lane: oldest job first. NULL: none.
 struct job *jobs_next_segment(struct run *run, uint32_t *out_segment);
@@ -250,14 +251,15 @@ uint64_t jobs_quarantined(const struct job *job);
 // ---- live.c: what is different with --live ---------------------------------------
 // Opens a pipe that is the input, so that no process's death loses it. Errors: CONFIG.
 enum reel_err live_init(struct run *run);
-// A stop signal: true when the run ends properly by itself now, false when it must be interrupted.
+// A stop signal: true if the run now finishes normally, false if it must be interrupted.
 bool live_stop(struct run *run, int64_t now_us);
 // Begins the next attempt when it is time; true when the output can be finished.
 bool live_step(struct run *run, struct job *job, int64_t now_us);
-// Where the timestamps of the attempt that begins now go on.
+// Where the timestamps of the attempt that begins now continue.
 int64_t live_start_pts(const struct job *job, int64_t now_us);
 void live_on_decoded(struct run *run, struct job *job, struct lane *lane, uint32_t n, int64_t now_us);
-// The account of an attempt whose frames the aggregator has written, and of one that was lost with it.
+// Adds to the ledger an attempt whose frames the aggregator has written, or one that was lost with
+// the aggregator.
 void live_account(struct run *run, struct job *job, const struct lane *lane, const struct reel_rec_committed *rec,
                   struct ledger_entry *out);
 void live_lost(struct run *run, struct job *job, const struct lane *lane);
@@ -265,7 +267,7 @@ void live_lost(struct run *run, struct job *job, const struct lane *lane);
 void live_on_stale(const struct run *run, struct job *job, const struct lane *lane, const struct reel_rec_decoded *rec);
 // At the end: what the decoder dropped behind the last attempt.
 void live_settle(struct run *run, struct job *job);
-// The input cannot be gone on with: what there is of the output is finished. False: there is nothing.
+// The input cannot be continued: finishes the output as it is. False: there is none.
 bool live_cut_off(struct run *run, struct job *job, const char *text);
 // Frames of the output that were dropped so far, those of lanes in progress included.
 uint64_t live_dropped(const struct run *run);
@@ -287,7 +289,7 @@ void flow_on_lane_closed(struct run *run, struct proc *p, const struct reel_rec_
 bool flow_is_present(const struct run *run, uint32_t lane, uint32_t epoch);
 // A stage could not go on with its lane, or with one frame.
 void flow_on_lane_failed(struct run *run, struct proc *p, const struct reel_rec_failed *rec);
-// A worker loaded its network: lanes that are open are told to it.
+// A worker has loaded its network: sends it the open lanes.
 void flow_on_worker_ready(struct run *run, struct proc *p);
 void flow_on_ring_made(struct run *run, struct proc *p, const struct reel_rec_ring *rec);
 void flow_on_ring_open(struct run *run, struct proc *p, const struct reel_rec_ring *rec);
@@ -301,13 +303,13 @@ struct proc *flow_choose(struct run *run, enum reel_stage stage, bool alone);
 
 // ---- flow_team.c ------------------------------------------------------------
 void flow_team_init(struct run *run);
-// No member waits for another any more: the run is at its end.
+// Makes all members stop waiting for each other: the run is ending.
 void flow_team_end(struct run *run);
 void flow_team_fini(struct run *run);
 // Whether there are that many workers that may work on a frame together.
 bool flow_team_fits(const struct run *run, uint32_t parts);
-// Something has happened to a part of that lane, or to its holder, that the others
-// wait for; called before it is booked.
+// A part of that lane, or its holder, for which the others wait, has failed;
+// called before the lane is updated.
 void flow_team_break(struct run *run, const struct lane *lane, const char *why);
 void flow_team_joined(struct run *run, const struct reel_rec_joined *rec);
 void flow_team_gone(struct run *run); // a worker
@@ -344,7 +346,8 @@ struct shares {
     bool live;         // the input is
     bool dropped;      // and some of its frames were late
 };
-// Pure: which stage bounded the run, and a line for a person with what would help.
+// Pure: which stage was the bottleneck, and a line for the user that says what
+// would help.
 void report_judge(const struct shares *in, struct bottleneck *out);
 void report_bottleneck(const struct run *run, struct bottleneck *out);
 // Frames per second, from the first dispatch to the last commit.

@@ -6,12 +6,12 @@
 // Workers pull: READY adds credits, nothing is sent beyond them. Oldest lane
 // first, lowest frame first. How much a worker may hold follows from its
 // measured speed: a second batch only while it would not keep the lanes
-// waiting, near the end nothing that others would finish sooner, and nothing
-// at all where one frame of it would hold up the others for a whole window.
-// Where a lane's frames are worked on in parts, a part counts as a frame here:
-// an idle worker takes the next part of the oldest frame. Frames whose parts are
-// done together are given by team.c, which counts them here. A lane whose frames
-// carry a state is bound to the worker with the fewest such lanes before its first
+// waiting, near the end nothing that others would finish sooner, and nothing at
+// all if one of its frames would hold up the others for a whole window. Where a
+// lane's frames are worked on in parts, a part counts as a frame here: an idle
+// worker takes the next part of the oldest frame. Frames whose parts are done
+// together are given by team.c, which counts them here. A lane whose frames carry
+// a state is bound to the worker with the fewest such lanes before its first
 // frame, and its frames go there in order.
 //
 // Pure: time comes in as an argument. Called by flow.c.
@@ -57,7 +57,7 @@ void dispatch_up(struct dispatch *d, uint32_t worker, uint32_t batch);
 void dispatch_on_ready(struct dispatch *d, uint32_t worker, uint32_t credits);
 // An answer: frame_us is the time the worker needed for this frame.
 void dispatch_on_done(struct dispatch *d, uint32_t worker, uint32_t frame_us);
-// Frames that it held are answered by the closing of their lane.
+// The closing of their lane has answered frames that it held.
 void dispatch_on_let_go(struct dispatch *d, uint32_t worker, uint32_t frames);
 void dispatch_on_gone(struct dispatch *d, uint32_t worker);
 

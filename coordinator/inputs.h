@@ -19,9 +19,10 @@ struct inputs {
     bool many; // the output is a folder
 };
 
-// Whether the command line has inputs and an output at all. Errors: CONFIG.
+// Checks that the command line has inputs and an output. Errors: CONFIG.
 enum reel_err inputs_given(const struct reel_settings *settings, int n_words);
-// Both are there. run_dir holds the parts of jobs with the output null:. Errors: CONFIG, IO.
+// After inputs_given(): makes the list. run_dir holds the parts of jobs with the output
+// null:. Errors: CONFIG, IO.
 enum reel_err inputs_collect(const struct reel_settings *settings, const char *const *words, int n_words,
                              const char *run_dir, struct inputs *out);
 void inputs_fini(struct inputs *inputs);

@@ -164,14 +164,14 @@ enum lane_result lane_on_taken(struct lane *lane, uint32_t epoch, uint32_t n);
 enum lane_result lane_on_committed(struct lane *lane, uint32_t epoch, uint32_t frames);
 // A member answered LANE_CLOSED, or is dead (by its pidfd).
 enum lane_result lane_on_closed(struct lane *lane, uint32_t epoch, uint32_t member);
-// Its frames and parts are free for others again; returns how many it held.
+// Its frames and parts can be given to others again; returns how many it held.
 uint32_t lane_on_worker_gone(struct lane *lane, uint32_t worker);
 
 // ---- who may serve it -----------------------------------------------------
-// A stateful lane is one worker's, from its first frame to the end of its epoch. Until
-// it is bound nobody may be given a frame of it.
+// A stateful lane belongs to one worker, from its first frame to the end of its epoch.
+// Until it is bound, none of its frames can be given out.
 void lane_bind(struct lane *lane, uint32_t worker);
-// Its keeper is gone, and the epoch goes on all the same: another one begins with no state.
+// Its keeper is gone but the epoch continues: another worker starts without state.
 void lane_unbind(struct lane *lane);
 // Whether it is OPEN, and worker has a state that frames to come need.
 bool lane_needs(const struct lane *lane, uint32_t worker);
@@ -184,7 +184,7 @@ bool lane_may_serve(const struct lane *lane, uint32_t worker);
 // ---- what may be done now -------------------------------------------------
 // True and *out_end for a new end of the window that is worth a message.
 bool lane_next_window(struct lane *lane, uint32_t *out_end);
-// Frames behind n that are there to be looked at, `after` of lane_params at most.
+// Number of frames after n that are available, at most `after` of lane_params.
 uint32_t lane_after(const struct lane *lane, uint32_t n);
 // The first of these; n: there is none.
 uint32_t lane_next_seen(const struct lane *lane, uint32_t n);
@@ -211,12 +211,13 @@ uint32_t lane_at_aggregator(const struct lane *lane);
 bool lane_next_finish(struct lane *lane, uint32_t *out_frames);
 
 // ---- control --------------------------------------------------------------
-// Frame n is not to be worked on: flags say how the aggregator fills in. While
-// others hold parts of it, it waits for them.
+// Frame n is not processed: flags say how the aggregator replaces it. If others
+// still hold parts of it, this waits for them.
 void lane_quarantine(struct lane *lane, uint32_t n, uint32_t flags);
 // Frame n, in flight, DECODED and not kept, is given up: nobody is told of it.
 void lane_drop(struct lane *lane, uint32_t n);
-// Its decoder is gone and the lane goes on: what was announced is all there is.
+// Its decoder is gone but the lane continues: what was announced is all there
+// is.
 void lane_cut_short(struct lane *lane);
 // OPEN -> CLOSING. Workers' holdings stay until they answer or die.
 void lane_close(struct lane *lane);

@@ -30,11 +30,11 @@ const struct poison_frame *poison_find(const struct poison *p, uint32_t segment,
 // A stage crashed while it had the frame. True when that is the crash that
 // quarantines it: at least `tries`, and this one alone.
 bool poison_on_crash(struct poison *p, uint32_t segment, uint32_t n, bool alone, uint32_t tries);
-// It went through: the suspicion fell on the wrong one.
+// The frame went through: the suspicion was wrong.
 void poison_on_done(struct poison *p, uint32_t segment, uint32_t n);
 // From the journal of an earlier run.
 void poison_restore(struct poison *p, uint32_t segment, uint32_t n);
-// Of the segment's frames from number `from` on.
+// How many of the segment's frames from number `from` on are quarantined.
 uint32_t poison_quarantined(const struct poison *p, uint32_t segment, uint32_t from);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Device rings as the coordinator keeps them: who made them, the duplicate of
-// their descriptors, who has opened them. Called by flow.c; the protocol stands
-// in common/proto.h. No driver is needed to hold a descriptor.
+// Device rings on the side of the coordinator: who made them, duplicates of
+// their descriptors, who has opened them. Called by flow.c; the protocol is
+// described in common/proto.h. No driver is needed to hold a descriptor.
 #ifndef COORDINATOR_RINGS_H
 #define COORDINATOR_RINGS_H
 
@@ -32,7 +32,7 @@ void rings_plan(struct run *run, uint32_t lane, const struct placement_ask *ask)
 bool rings_reached_by(const struct run *run, uint32_t lane, uint32_t worker);
 // Whether frames may be named to the lane's aggregator.
 bool rings_aggregator_ready(const struct run *run, uint32_t lane);
-// Sends p (a member that has OPEN_LANE) what is made already.
+// Sends p (a member that has OPEN_LANE) the rings that exist already.
 void rings_offer(struct run *run, uint32_t lane, struct proc *p);
 // Whether p, a member of the open lane, has yet to make or open a ring.
 bool rings_owes(const struct run *run, uint32_t lane, const struct proc *p);

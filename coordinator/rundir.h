@@ -6,8 +6,9 @@
 // coordinator is gone without having done so itself, kill -9 included.
 //
 // The lock file in it is held by the coordinator and inherited by every child,
-// so that it is free only when the last process of a run is gone: a leftover
-// directory is told from a live one by it, and a job's next run waits for it.
+// so that it is free only when the last process of a run is gone: it
+// distinguishes a leftover directory from a live one, and a job's next run
+// waits for it.
 #ifndef COORDINATOR_RUNDIR_H
 #define COORDINATOR_RUNDIR_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// How many decoders, aggregators and lanes a run gets where the user did not
-// say. Pure; called by command.c. What comes out of a run does not depend on it.
+// Default numbers of decoders, aggregators and lanes. Pure; called by command.c.
+// The output of a run does not depend on them.
 #ifndef COORDINATOR_SCALE_H
 #define COORDINATOR_SCALE_H
 

@@ -92,9 +92,9 @@ enum reel_err supervise_init(struct supervise *s, const struct reel_child_params
                              struct reel_stat_page *stat, double hang_seconds, uint32_t tries);
 void supervise_fini(struct supervise *s);
 
-// Starts whom it is time for. Errors: IO (a program is missing).
+// Starts the processes that are due. Errors: IO (a program is missing).
 enum reel_err supervise_start(struct supervise *s, int64_t now_us);
-// Who is dead and was not reported yet; NULL: nobody.
+// A dead process that was not reported yet; NULL: none.
 struct proc *supervise_dead(struct supervise *s);
 // Whether p, dead, ended by itself and messages of it have not come yet: why it
 // ended may be among them.
@@ -104,13 +104,14 @@ bool supervise_has_more_to_say(const struct supervise *s, const struct proc *p);
 void supervise_bury(struct supervise *s, struct proc *p, int64_t now_us, struct supervise_death *out_death);
 // False with a text when the budget of restarts without progress is used up.
 bool supervise_may_restart(const struct supervise *s, const struct proc *p, char *out_why, size_t bytes);
-// On starved cores wall time lies: a process is hung when it had the CPU for
-// about the limit, or wants none of it; and in any case after ten times the limit.
+// Wall time misleads on overloaded cores: a process is hung if it had the CPU for
+// about the limit, or does not want it; and in any case after ten times the limit.
 bool supervise_is_hang(const struct hang_look *look);
-// Kills the hung and the late; who is stopped by a signal is named long before.
-// Time in which nobody looked (this process was stopped itself) is nobody's fault.
+// Kills hung processes and those that start too slowly; one stopped by a signal is
+// reported long before. Time in which this process was stopped itself counts
+// against nobody.
 void supervise_tick(struct supervise *s, int64_t now_us);
-// Something was finished by p: its budget is whole again.
+// p has finished something: its restart budget is full again.
 void supervise_on_progress(struct proc *p);
 void supervise_kill(struct proc *p);
 
@@ -119,7 +120,8 @@ static inline struct proc *supervise_at(struct supervise *s, enum reel_stage sta
 {
     return &s->proc[s->first[stage] + index];
 }
-// Asks all to end, kills who has not after wait_us, reaps.
+// Asks all processes to exit, kills those that have not after wait_us, and
+// reaps them.
 void supervise_end(struct supervise *s, int64_t wait_us);
 const char *supervise_stage_name(enum reel_stage stage);
 

@@ -11,8 +11,8 @@
 // one, and the team may then be other workers.
 //
 // Before the first round all workers of the run are asked once to join their devices,
-// so that rows need not go through host memory. Who is gone, or a round that is over,
-// ends that for the run: what a dead one owes the others' devices they give up.
+// so that rows need not go through host memory. A worker's death or a round that ends
+// early stops this for the rest of the run.
 //
 // Pure: events in, answers out. Called by flow.c, which tells the members.
 #ifndef COORDINATOR_TEAM_H
@@ -20,9 +20,9 @@
 
 #include "coordinator/dispatch.h"
 
-// So often in a row rounds may end with no frame done in between: then it is given
-// up, and frames go whole. Deaths have budgets of their own (supervise.h), which
-// are smaller.
+// After this many rounds in a row without a finished frame, splitting is given up
+// and frames go whole. Deaths have their own budgets (supervise.h), which are
+// smaller.
 #define TEAM_MOST_BREAKS 40
 
 enum team_join {

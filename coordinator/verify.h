@@ -25,7 +25,7 @@ struct verify_case {
 // start (run as command_scale() left it). Returns how many, at most VERIFY_MOST.
 uint32_t verify_cases(const struct run *run, struct verify_case out[VERIFY_MOST]);
 
-// What a run of settings is like: as main's.
+// Does one run with the given settings, like main's.
 typedef int (*verify_work)(struct run *run, const char **words, int n_words);
 // Returns the exit code: 0 all within one step of 8 bits, 1 not so or failed,
 // 2 wrong usage, 130 interrupted. run has its settings and nothing else.

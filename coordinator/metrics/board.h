@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The statistics page for the outside: what --metrics tells of a run, written by
-// the coordinator once a second and read by the small process that serves it,
-// which has this object and nothing else of the run.
+// The statistics for --metrics, written by the coordinator once a second and
+// read by the small server process, which has access to this object and nothing
+// else of the run.
 //
 //   field   writer             reader              order
 //   magic   coordinator once   server at start     before its start

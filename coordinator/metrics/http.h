@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// What of HTTP/1.1 three documents for reading need (RFC 9112): which of them is
-// asked for, and the head of the answer. Pure: bytes in, bytes out; called by
-// metrics/serve.c. Nothing of a request but its first line has a meaning here, and
-// each connection is closed after its answer.
+// The part of HTTP/1.1 (RFC 9112) that serving three read-only documents needs:
+// which one is requested, and the head of the response. Pure: bytes in, bytes out;
+// called by metrics/serve.c. Only the first line of a request is interpreted, and
+// each connection is closed after its response.
 #ifndef COORDINATOR_METRICS_HTTP_H
 #define COORDINATOR_METRICS_HTTP_H
 
@@ -39,7 +39,7 @@ const char *metrics_status_text(int status);
 
 // --metrics: "ADDR:PORT", "[IPV6]:PORT", ":PORT" and "*:PORT" (all addresses), or
 // "PORT" (this machine alone). *out_all: all addresses; host is "" then. Port 0:
-// whichever is free. False: it is none of these.
+// any free port. False: none of these.
 #define METRICS_HOST_BYTES 256
 bool metrics_parse_address(const char *text, char host[static METRICS_HOST_BYTES], unsigned *out_port, bool *out_all);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// --metrics, the coordinator's side: starts the process that serves (the
-// coordinator itself opens no socket), tells it once a second how the run goes by
-// the board, and starts it again once. Called by run.c; nothing depends on it.
+// --metrics, the coordinator's side: starts the server process (the coordinator
+// itself opens no socket), publishes the state of the run to it once a second
+// through the board, and restarts it once. Called by run.c; nothing depends on
+// it.
 #ifndef COORDINATOR_METRICS_H
 #define COORDINATOR_METRICS_H
 
