@@ -52,8 +52,8 @@ bad "logs in no folder" 2 "could not write logs" --log_dir "$scratch/no/logs" --
 bad "simulated cost that is no number" 2 "sim_ms" --backend sim --sim_ms 10,x "$scratch/random.mp4" -o "$out"
 bad "no such filter" 2 "No such filter: 'scael'" --backend sim --pre_filter scael=3 "$clip" -o "$out"
 bad "no such option of a filter" 2 "Option 'foo' not found" --backend sim --pre_filter scale=3:4:foo=1 "$clip" -o "$out"
-bad "too many workers" 2 "within 1 and 64" --gpu_num 65 --model "$model" "$scratch/random.mp4" -o "$out"
-bad "no workers" 2 "within 1 and 64" --gpu_num 0 --model "$model" "$scratch/random.mp4" -o "$out"
+bad "too many workers" 2 "between 1 and 64" --gpu_num 65 --model "$model" "$scratch/random.mp4" -o "$out"
+bad "no workers" 2 "between 1 and 64" --gpu_num 0 --model "$model" "$scratch/random.mp4" -o "$out"
 bad "network input" 2 "--live" --model "$model" http://localhost/a.mp4 -o "$out"
 if [[ ! -e /dev/nvidia0 && ! -e /proc/driver/nvidia/version ]]; then
     bad "a GPU where there is none" 2 "--backend onednn" --backend cudnn --gpu_num 4 --model "$model" "$scratch/random.mp4" -o "$out"
@@ -94,7 +94,7 @@ size_changes() { # converted to the first size, said once, nothing lost
     local rc=0 text
     text=$(reel --backend sim "$scratch/changes.h264" -o "$scratch/changes.mp4" 2>&1) || rc=$?
     expect "exit code" 0 "$rc" && expect frames 50 "$(frames "$scratch/changes.mp4")" && expect size 192,108 "$(stream "$scratch/changes.mp4" v:0 width,height)" &&
-        expect "times it is said" 1 "$(grep -c "change to 96x64" <<<"$text")" || { echo "$text"; return 1; }
+        expect "times it is said" 1 "$(grep -c "changes to 96x64" <<<"$text")" || { echo "$text"; return 1; }
 }
 damaged() { # what is decoded is written, what is not is counted: exit code 3
     # Every packet of ProRes stands alone: the heads of five are overwritten.

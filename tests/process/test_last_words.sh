@@ -31,6 +31,6 @@ noise 3000 >"$work/bad.onnx"
 LD_PRELOAD=$work/slow.so reel "$work/a.mp4" -o null: --backend onednn --model "$work/bad.onnx"
 rc=$?
 if ((rc != 2)); then not_ok last_words "exit code $rc"
-elif ! grep -q "bad.onnx.*no ONNX model" "$work/err"; then not_ok last_words "the reason was not heard"
+elif ! grep -q "bad.onnx.*not an ONNX model" "$work/err"; then not_ok last_words "the reason was not heard"
 else ok last_words; fi
 finish

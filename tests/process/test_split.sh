@@ -44,6 +44,6 @@ network() { # name size pix_fmt note options, once for each run...
 split="each frame is split over . workers"
 network split_network_odd 191x333 yuv420p "$split" '--gpu_num 1' '--gpu_num 2 --split spatial' '--gpu_num 3 --split spatial'
 network split_network_444 96x402 yuv444p "$split" '--gpu_num 1' '--gpu_num 2 --split spatial'
-network tiles_of_large_frames 2049x1301 yuv420p "cut into [0-9 x]* tiles of .*: the same pixels as uncut$" \
+network tiles_of_large_frames 2049x1301 yuv420p "cut into [0-9 x]* tiles of .*: the same pixels as untiled$" \
     '--gpu_num 1 --tile off' '--gpu_num 1' '--gpu_num 2'
 finish
