@@ -48,7 +48,8 @@ static const struct opt_def defs[] = {
     TEXT("model", 'm', model, "", "FILE", FREE, "Main", "the ONNX model"),
     TEXT("config", 'c', config, "", "FILE", OPT_CLI_ONLY | FREE, "Main",
          "a libconfig file with any of these options; the command line wins"),
-    ENUM("task", task, "auto", "auto,image,detect,classify,segment,tensor", 0, "Main", "what the model's outputs mean"),
+    ENUM("task", task, "auto", "auto,image,detect,classify,segment,tensor,colorize", 0, "Main",
+         "what the model's outputs mean"),
     TEXT("output_format", 0, output_format, "auto", ".EXT", FREE, "Main",
          "extension of the files in an output folder; auto keeps the input's"),
     BOOL("overwrite", 'y', overwrite, FREE, "Main", "replace an existing output"),
@@ -139,12 +140,13 @@ static const struct opt_def defs[] = {
          "folder for the outputs of --eval_model"),
 
     ENUM("io.layout", io.layout, "auto", "auto,nchw,nhwc", 0, "Network input and output", "order of the dimensions"),
-    ENUM("io.channels", io.channels, "auto", "auto,rgb,bgr,y", 0, "Network input and output", "channels of the input"),
+    ENUM("io.channels", io.channels, "auto", "auto,rgb,bgr,y,l", 0, "Network input and output",
+         "channels of the input; l: lightness of CIE Lab, for networks that colour"),
     INT("io.frames", io.frames, "0", 0, 15, "N", 0, "Network input and output",
         "frames that the network sees at once: with an odd number it makes the middle one, with 2 the frames between "
         "them (0: guessed)"),
-    ENUM("io.range", io.range, "auto", "auto,0-1,0-255,-1-1", 0, "Network input and output",
-         "value range of the input"),
+    ENUM("io.range", io.range, "auto", "auto,0-1,0-255,-1-1,0-100,-50-50", 0, "Network input and output",
+         "value range of the input; the last two are of L"),
     LIST("io.mean", io.mean, "Network input and output", "mean per channel, subtracted from values in 0..1"),
     LIST("io.std", io.std, "Network input and output",
          "standard deviation per channel, by which values in 0..1 are divided"),
@@ -155,7 +157,7 @@ static const struct opt_def defs[] = {
     ENUM("io.out_channels", io.out_channels, "auto", "auto,rgb,bgr,y", 0, "Network input and output",
          "channels of the output picture"),
     ENUM("io.out_range", io.out_range, "auto", "auto,0-1,0-255,-1-1,minmax", 0, "Network input and output",
-         "value range of the output picture"),
+         "value range of the output picture, or of ab"),
     LIST("io.out_mean", io.out_mean, "Network input and output", "mean per channel, added to output values in 0..1"),
     LIST("io.out_std", io.out_std, "Network input and output",
          "standard deviation per channel, by which output values are multiplied"),
@@ -218,8 +220,8 @@ double reel_settings_score(const struct reel_settings *s)
 
 enum reel_task reel_settings_task(const struct reel_settings *s)
 {
-    static const enum reel_task tasks[] = {REEL_TASK_AUTO,     REEL_TASK_IMAGE,   REEL_TASK_DETECT,
-                                           REEL_TASK_CLASSIFY, REEL_TASK_SEGMENT, REEL_TASK_TENSOR};
+    static const enum reel_task tasks[] = {REEL_TASK_AUTO,    REEL_TASK_IMAGE,  REEL_TASK_DETECT,  REEL_TASK_CLASSIFY,
+                                           REEL_TASK_SEGMENT, REEL_TASK_TENSOR, REEL_TASK_COLORIZE};
     return tasks[s->task];
 }
 

@@ -25,8 +25,17 @@ enum set_precision {
 enum set_progress { SET_PROGRESS_AUTO, SET_PROGRESS_BAR, SET_PROGRESS_PLAIN, SET_PROGRESS_JSON, SET_PROGRESS_OFF };
 enum set_resume { SET_RESUME_AUTO, SET_RESUME_NEVER };
 enum set_layout { SET_LAYOUT_AUTO, SET_LAYOUT_NCHW, SET_LAYOUT_NHWC };
-enum set_channels { SET_CHANNELS_AUTO, SET_CHANNELS_RGB, SET_CHANNELS_BGR, SET_CHANNELS_Y };
-enum set_range { SET_RANGE_AUTO, SET_RANGE_0_1, SET_RANGE_0_255, SET_RANGE_M1_1, SET_RANGE_MINMAX };
+enum set_channels { SET_CHANNELS_AUTO, SET_CHANNELS_RGB, SET_CHANNELS_BGR, SET_CHANNELS_Y, SET_CHANNELS_L };
+enum set_range {
+    SET_RANGE_AUTO,
+    SET_RANGE_0_1,
+    SET_RANGE_0_255,
+    SET_RANGE_M1_1,
+    SET_RANGE_FURTHER,                   // from here on the input's and the output's are others
+    SET_RANGE_0_100 = SET_RANGE_FURTHER, // io.range: of L
+    SET_RANGE_M50_50,
+    SET_RANGE_MINMAX = SET_RANGE_FURTHER, // io.out_range
+};
 enum set_begin { SET_BEGIN_AUTO, SET_BEGIN_ZEROS, SET_BEGIN_PICTURE };
 enum set_resize { SET_RESIZE_AUTO, SET_RESIZE_LETTERBOX, SET_RESIZE_STRETCH, SET_RESIZE_CROP, SET_RESIZE_TILE };
 enum set_head {
@@ -54,7 +63,7 @@ struct reel_settings {
     char output[SET_PATH];
     char model[SET_PATH];
     char config[SET_PATH];
-    int task; // 0 auto, 1 image, 2 detect, 3 classify, 4 segment, 5 tensor (see settings_task)
+    int task; // 0 auto, 1 image, 2 detect, 3 classify, 4 segment, 5 tensor, 6 colorize (see settings_task)
     char output_format[SET_WORD];
 
     // devices and scale

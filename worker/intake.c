@@ -195,7 +195,7 @@ static enum reel_err shape_of(struct worker *w, const struct reel_rec_shape *rec
     *out_shaped = (struct reel_rec_shaped){.job = rec->job};
     enum reel_err err = try_task(w, rec, &task, &engine, &out_shaped->tile_pixels);
     if (err) return err;
-    out_shaped->task = task.model ? task.model->task : REEL_TASK_IMAGE;
+    out_shaped->task = task.model ? task_told(task.model->task) : REEL_TASK_IMAGE;
     out_shaped->parts = (uint32_t)task.view.parts;
     out_shaped->exchange = task.view.margin > 0;
     if ((err = task.ops->shape(&task, out_shaped))) return err;

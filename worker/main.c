@@ -236,7 +236,7 @@ static enum reel_err load_model(struct worker *w)
         if (w->device) rec.batch = promised(w);
         uint64_t bytes;
         if ((err = hash_model(w, rec.model_sha256, &bytes))) return err;
-        rec.task = w->model.task;
+        rec.task = task_told(w->model.task);
         rec.before = w->model.input.between ? 0 : (uint32_t)w->model.input.frames / 2;
         rec.after = (uint32_t)w->model.input.frames / 2;
         rec.rate = (uint32_t)w->model.rate;

@@ -36,6 +36,10 @@ painted.onnx  each channel with the mean and deviation of the same channel of a 
 swatch.onnx   the same, by a second picture of 32x32, channels last
 plate.onnx    a foreground (the picture) and a matte: 1 where any channel differs from a second picture by more than 0.2
 tints.onnx    64x64: the mean of the picture and of a background, times the first pixel of a third picture
+lightness.onnx  64x64 in the form of Zhang et al.'s: of L, made -0.5..0.5, the mean of each 4x4 pixels; ab of it at 16x16
+halved.onnx   the same of L less 50, as files made by Caffe have it, any size; ab of -110..110 as -1..1
+tinted.onnx   64x64 in the form of DDColor's: ab of gray as R, G, B, which names do not tell
+repainted.onnx  any size in the form of DeOldify's: each channel of gray as R, G, B by a factor of its own
 
 Needs no package: the few fields of onnx.proto that occur are written by hand.
 """
@@ -311,6 +315,29 @@ def stamped():
     finish(f"{sys.argv[1]}/stamped.onnx", graph, [("img0", ANY), ("stamp", ANY), ("img1", ANY)], [("made", ANY)])
 
 
+def coloured(graph, light, weights, biases, name):
+    graph += node("AveragePool", [light], "mean", ints("kernel_shape", [4] * 2), ints("strides", [4] * 2))
+    graph += floats("weight", [2, 1, 1, 1], weights) + floats("bias", [2], biases)
+    return graph + node("Conv", ["mean", "weight", "bias"], name)
+
+
+def colouring():
+    side = [1, 1, SIDE, SIDE]
+    graph = floats("fifty", [], [50]) + floats("hundred", [], [100])
+    graph += node("Sub", ["light", "fifty"], "centred") + node("Div", ["centred", "hundred"], "half")
+    graph = coloured(graph, "half", [60, -40], [15, 10], "made")
+    finish(f"{sys.argv[1]}/lightness.onnx", graph, [("light", side)], [("made", [1, 2, SIDE // 4, SIDE // 4])])
+    graph = coloured(b"", "data_l", [0.006, -0.004], [0.15, 0.1], "inner") + node("Tanh", ["inner"], "class8_ab")
+    any_size = [1, 1, "height", "width"]
+    finish(f"{sys.argv[1]}/halved.onnx", graph, [("data_l", any_size)], [("class8_ab", [1, 2, "low", "narrow"])])
+    graph = floats("weight", [2, 3, 1, 1], [20, 10, 10, -10, -20, -30]) + floats("bias", [2], [5, 20])
+    graph += node("Conv", ["picture", "weight", "bias"], "made")
+    write(f"{sys.argv[1]}/tinted.onnx", graph, "made", [1, 2, SIDE, SIDE])
+    graph = floats("weight", [3, 3, 1, 1], [0.9, 0, 0, 0, 0.7, 0, 0, 0, 0.4]) + node("Conv", ["picture", "weight"], "made")
+    write(f"{sys.argv[1]}/repainted.onnx", graph, "made", ANY, ANY)
+
+
+colouring()
 stamped()
 paint("painted", [1, 3, "style_height", "style_width"])
 paint("swatch", [1, 32, 32, 3], last=True)

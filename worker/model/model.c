@@ -504,9 +504,12 @@ const char *model_head_name(enum model_head head)
     return (unsigned)head < MODEL_HEADS ? names[head] : "?";
 }
 
-static const char *colours(int channels, bool bgr)
+static const char *colours(const struct model *m)
 {
-    return channels == 1 ? "luma" : bgr ? "BGR" : "RGB";
+    const struct model_input *in = &m->input;
+    if (in->channels == 1) return in->lightness ? "L" : "luma";
+    if (m->task == REEL_TASK_COLORIZE) return in->bgr ? "gray as BGR" : "gray as RGB";
+    return in->bgr ? "BGR" : "RGB";
 }
 
 // "0..255", or "-2.1..2.6" where channels are scaled each by their own.
@@ -543,6 +546,10 @@ static int describe_output(const struct model *m, const struct reel_shape *shape
         if (by == 1.0) return n + snprintf(buf + n, bytes - (size_t)n, " of the same size");
         return n + snprintf(buf + n, bytes - (size_t)n, " %g times as large", by);
     }
+    case REEL_TASK_COLORIZE:
+        return snprintf(buf, bytes, "it colours gray pictures (%s): %s", m->how_colours,
+                        m->output.channels == 2 ? "luma is the frame's, ab the network's"
+                                                : "luma is the frame's, chroma that of the network's picture");
     case REEL_TASK_DETECT:
         if (m->head == MODEL_HEAD_NMS || m->head == MODEL_HEAD_LISTS)
             return snprintf(buf, bytes, "it finds objects (%s head)", model_head_name(m->head));
@@ -569,7 +576,7 @@ void model_describe(const struct model *m, const struct reel_shape *out_shapes, 
                                        [MODEL_LETTERBOX] = "letterboxed frames",
                                        [MODEL_STRETCH] = "stretched frames",
                                        [MODEL_CROP] = "frames cropped to the middle"};
-    char range[48], size[48], frames[40] = "", out[200];
+    char range[48], size[48], frames[40] = "", out[360];
     range_text(m->input.gain, m->input.bias, m->input.channels, false, range, sizeof range);
     if (m->input.width && m->input.height)
         snprintf(size, sizeof size, "%dx%d", m->input.width, m->input.height);
@@ -577,9 +584,9 @@ void model_describe(const struct model *m, const struct reel_shape *out_shapes, 
         snprintf(size, sizeof size, "any size");
     describe_output(m, out_shapes, w, h, out, sizeof out);
     if (m->input.frames > 1) snprintf(frames, sizeof frames, "%d frames at once, each ", m->input.frames);
-    snprintf(buf, buf_bytes, "model reads %s%s %s %s, %s, %s; %s\nvalues: %s%s%s", frames,
-             colours(m->input.channels, m->input.bgr), range, m->input.nhwc ? "NHWC" : "NCHW", size, fits[m->input.fit],
-             out, m->how_input, *m->how_output ? "; output: " : "", m->how_output);
+    snprintf(buf, buf_bytes, "model reads %s%s %s %s, %s, %s; %s\nvalues: %s%s%s", frames, colours(m), range,
+             m->input.nhwc ? "NHWC" : "NCHW", size, fits[m->input.fit], out, m->how_input,
+             *m->how_output ? "; output: " : "", m->how_output);
     const size_t end = strlen(buf);
     if (*m->how_between && end + 1 < buf_bytes)
         snprintf(buf + end, buf_bytes - end, "\nframes: %s; %d out for each in", m->how_between, m->rate);

@@ -115,6 +115,7 @@ struct model_input {
     bool nhwc;         // else NCHW
     bool no_batch;     // rank 3
     int channels;      // of a frame: 3, 1 (luma)
+    bool lightness;    // of one channel: L / 100 of CIE Lab in luma's place
     int frames;        // seen at once, odd: the frame itself is the middle one; 1: no others; 2: it and the next
     bool between;      // then: pictures between the two are made
     int planes;        // channels behind those of the two (enum model_plane), a number each
@@ -137,7 +138,7 @@ struct model_output {
     bool nhwc;
     int channels;
     bool bgr;
-    float gain[3], bias[3]; // (R, G, B in 0..1) = stored * gain + bias
+    float gain[3], bias[3]; // (R, G, B in 0..1) = stored * gain + bias; of 2 channels: a, b of CIE Lab
     bool sigmoid;           // matte: stored are logits
     bool residual;          // added to the (resized) input
     bool levels;            // of no fixed range: each picture's smallest value is 0, its largest 1
@@ -148,7 +149,7 @@ struct model {
     int rate; // frames out for each in; more than 1: input.between
     enum model_head head;
     struct model_input input;
-    struct model_output output; // of IMAGE, CLASSIFY, SEGMENT and MATTE
+    struct model_output output; // of IMAGE, COLORIZE, CLASSIFY, SEGMENT and MATTE
     bool softmax;               // CLASSIFY: scores are logits
     int background;             // CLASSIFY: class 0 is "none" (1001 classes)
     bool decoded;               // DETECT: boxes, not offsets from cells or priors (YOLOX, SSD); scores, not logits
@@ -161,6 +162,7 @@ struct model {
     int n_head_outputs;
     int classes;           // of DETECT, CLASSIFY, SEGMENT; 0 unknown
     char how_between[256]; // why it is thought to make pictures between two frames; "" when it does not
+    char how_colours[160]; // likewise to colour gray pictures
     char how_input[160];   // where the belief about values came from
     char how_output[160];
 };

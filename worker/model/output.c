@@ -41,13 +41,7 @@ bool model_cuts_out(const struct net_io *out, int n, int *out_foreground, int *o
 
 // ---- pictures, classes, maps ------------------------------------------------
 
-// Reads an output as a map of channels x h x w.
-struct map {
-    bool nhwc;
-    int64_t channels, h, w;
-};
-
-static bool as_map(const struct reel_shape *s, int w, int h, struct map *out)
+bool look_as_map(const struct reel_shape *s, int w, int h, struct look_map *out)
 {
     if (s->ndim != 4 && s->ndim != 3) return false;
     if (s->ndim == 4 && s->dim[0] != 1) return false;
@@ -57,7 +51,7 @@ static bool as_map(const struct reel_shape *s, int w, int h, struct map *out)
     double want = (double)w / h;
     double nchw = fabs((double)d[2] / (double)d[1] / want - 1), nhwc = fabs((double)d[1] / (double)d[0] / want - 1);
     bool last = nhwc < nchw && d[2] < d[0] * d[1];
-    *out = last ? (struct map){true, d[2], d[0], d[1]} : (struct map){false, d[0], d[1], d[2]};
+    *out = last ? (struct look_map){true, d[2], d[0], d[1]} : (struct look_map){false, d[0], d[1], d[2]};
     return (last ? nhwc : nchw) < 0.1;
 }
 
@@ -70,8 +64,8 @@ static bool name_has(const char *name, const char *const *parts)
 
 static bool take_picture(const struct look *l, int i)
 {
-    struct map map;
-    if (!as_map(&l->shapes[i], l->w, l->h, &map) || (map.channels != 3 && map.channels != 1)) return false;
+    struct look_map map;
+    if (!look_as_map(&l->shapes[i], l->w, l->h, &map) || (map.channels != 3 && map.channels != 1)) return false;
     if (map.w * l->h != map.h * l->w || map.w < l->w) return false;
     if (!reel_dtype_is_float(l->f->out[i].dtype) && l->f->out[i].dtype != REEL_U8) return false;
     if (map.channels == 1 && l->m->input.channels == 3) return false;
@@ -93,8 +87,8 @@ static bool is_depth(const struct look *l, int i)
 // A gray picture made of one in colours, of the input's shape at any size.
 static bool take_gray(const struct look *l, int i)
 {
-    struct map map;
-    if (!as_map(&l->shapes[i], l->w, l->h, &map) || map.channels != 1 || l->m->input.channels != 3) return false;
+    struct look_map map;
+    if (!look_as_map(&l->shapes[i], l->w, l->h, &map) || map.channels != 1 || l->m->input.channels != 3) return false;
     if (!reel_dtype_is_float(l->f->out[i].dtype) || l->m->input.frames > 1) return false;
     l->m->output.index = i;
     l->m->output.nhwc = map.nhwc;
@@ -113,8 +107,8 @@ static bool take_depth(const struct look *l, int i)
 static bool take_matte(const struct look *l, int i)
 {
     static const char *const names[] = {"pha", "alpha", "matte", "mask", "seg", NULL};
-    struct map map;
-    if (!as_map(&l->shapes[i], l->w, l->h, &map) || map.channels != 1) return false;
+    struct look_map map;
+    if (!look_as_map(&l->shapes[i], l->w, l->h, &map) || map.channels != 1) return false;
     if (!reel_dtype_is_float(l->f->out[i].dtype)) return false;
     const char *op = model_last_op(l->f->graph, l->f->out[i].name);
     bool bounded = !strcmp(op, "Sigmoid") || !strcmp(op, "Clip") || !strcmp(op, "HardSigmoid");
@@ -131,16 +125,16 @@ static bool take_segments(const struct look *l, int i)
 {
     const struct net_io *io = &l->f->out[i];
     const struct reel_shape *s = &l->shapes[i];
-    struct map map;
+    struct look_map map;
     if (!reel_dtype_is_float(io->dtype)) { // class numbers
         bool flat = s->ndim == 3 && s->dim[0] == 1;
         if (s->ndim != 4 && !flat) return false;
         struct reel_shape as4 = {.ndim = 4, .dim = {1, 1, s->dim[s->ndim - 2], s->dim[s->ndim - 1]}};
-        if (!as_map(&as4, l->w, l->h, &map)) return false;
+        if (!look_as_map(&as4, l->w, l->h, &map)) return false;
         map.channels = 1, map.nhwc = false;
         l->m->classes = 0;
     } else {
-        if (!as_map(s, l->w, l->h, &map) || map.channels < 2) return false;
+        if (!look_as_map(s, l->w, l->h, &map) || map.channels < 2) return false;
         // A map much coarser than the picture is a feature, not a mask.
         if (map.h * 9 < l->h) return false;
         if (l->f->n_out > 1 && strcmp(io->name, "out")) return false;
@@ -149,6 +143,9 @@ static bool take_segments(const struct look *l, int i)
     l->m->output.index = i;
     l->m->output.nhwc = map.nhwc;
     l->m->output.channels = (int)map.channels;
+    if (l->m->classes == 2 && strcmp(model_last_op(l->f->graph, io->name), "Softmax"))
+        snprintf(l->m->how_output, sizeof l->m->how_output,
+                 "two classes; if the two channels are ab, colours for gray pictures, use --task colorize");
     return true;
 }
 
@@ -176,6 +173,19 @@ static bool any_output(const struct look *l, const struct reel_settings *s, bool
             if ((state_of_output(l->f->states, i) >= 0) != (states > 0)) continue;
             if ((!*s->io.output || !strcmp(s->io.output, l->f->out[i].name)) && take(l, i)) return true;
         }
+    return false;
+}
+
+static bool take_colours(const struct look *l, const struct reel_settings *s, enum reel_task wanted)
+{
+    const bool stated = wanted == REEL_TASK_COLORIZE;
+    if (!stated && wanted != REEL_TASK_AUTO) return false;
+    for (int i = 0; i < l->f->n_out; i++) {
+        const bool this_one = !*s->io.output || !strcmp(s->io.output, l->f->out[i].name);
+        if (!this_one || state_of_output(l->f->states, i) >= 0 || !model_take_colours(l, i, stated)) continue;
+        l->m->task = REEL_TASK_COLORIZE;
+        return true;
+    }
     return false;
 }
 
@@ -217,6 +227,10 @@ static enum reel_err guess_task(const struct look *l, const struct reel_settings
         m->task = REEL_TASK_TENSOR;
         return REEL_OK;
     }
+    if (take_colours(l, s, wanted)) return REEL_OK;
+    if (wanted == REEL_TASK_COLORIZE)
+        return no_such_task(l, "a map of two channels (ab of Lab) or three (a colour picture), made from one frame "
+                               "with 1 or 3 channels");
     if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_IMAGE) && take_cut_out(l, s, wanted)) return REEL_OK;
     bool detects = wanted == REEL_TASK_DETECT || wanted == REEL_TASK_AUTO;
     if (detects && s->detect.head != SET_HEAD_AUTO) {
@@ -269,6 +283,10 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
                 m->head == MODEL_HEAD_NMS || m->head == MODEL_HEAD_RTDETR || m->head == MODEL_HEAD_YOLO_NAS;
     if (yolo && !in->width && !in->height) in->width = in->height = 640; // what they are trained at
     if (m->task == REEL_TASK_CLASSIFY && !in->width && !in->height) in->width = in->height = 224;
+    if (m->task == REEL_TASK_COLORIZE && !in->width && !in->height) { // likewise: L of 256, RGB of 512
+        const int side = in->channels == 1 ? 256 : 512, multiple = in->size_multiple > 1 ? in->size_multiple : 1;
+        in->width = in->height = (side + multiple - 1) / multiple * multiple;
+    }
     bool any = !in->width || !in->height;
     if (any && (in->width || in->height))
         return reel_fail(
@@ -285,7 +303,7 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
         in->fit = stated[s->io.resize];
     else if (picture)
         in->fit = m->output.levels ? MODEL_STRETCH : MODEL_TILES;
-    else if (m->head == MODEL_HEAD_DETR || m->head == MODEL_HEAD_RTDETR)
+    else if (m->head == MODEL_HEAD_DETR || m->head == MODEL_HEAD_RTDETR || m->task == REEL_TASK_COLORIZE)
         in->fit = MODEL_STRETCH; // as they are trained
     else if (m->task == REEL_TASK_CLASSIFY)
         in->fit = MODEL_CROP;
@@ -298,7 +316,7 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
         return reel_fail(REEL_ERR_CONFIG,
                          "could not cut frames into tiles: the network's picture has no fixed range, and "
                          "tiles would differ\nstate its range in io.out_range, or io.resize \"stretch\"");
-    if (in->fit == MODEL_CROP && picture)
+    if (in->fit == MODEL_CROP && (picture || m->task == REEL_TASK_COLORIZE))
         return reel_fail(REEL_ERR_CONFIG,
                          "could not use io.resize \"crop\": the output picture would lack its borders");
     return REEL_OK;
@@ -311,9 +329,9 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
 // What lies between two frames is a picture as they are, with the colours of both.
 static enum reel_err check_between(const struct look *l)
 {
-    struct map map;
+    struct look_map map;
     struct model *m = l->m;
-    as_map(&l->shapes[m->output.index], l->w, l->h, &map);
+    look_as_map(&l->shapes[m->output.index], l->w, l->h, &map);
     if (m->output.channels != 3 || map.w != l->w || map.h != l->h)
         return reel_fail(REEL_ERR_UNSUPPORTED,
                          "could not use model \"%s\": from two frames of %dx%d it makes a picture of %dx%d with %d "

@@ -88,6 +88,12 @@ static bool by_first_node(const struct look *l, struct values *v)
         bgr = k == 3 && bias[0] > bias[2] + 5;
     } else if (n->n_in == 2 && (!strcmp(n->op_type, "Sub") || !strcmp(n->op_type, "Div"))) {
         int k = model_constants(n->in[1], c, 16);
+        const bool mean = k == 3 && !strcmp(n->op_type, "Sub") && fabs(c[1] - 0.456) < 0.002;
+        if (mean && (fabs(c[0] - 0.485) < 0.002 || fabs(c[0] - 0.406) < 0.002)) {
+            *v = (struct values){c[0] < c[2], PLAIN, 1, 0,
+                                 "the graph's first operator subtracts ImageNet's mean itself"};
+            return true;
+        }
         found = k > 0 && fabs(c[0]) > 20;
         bgr = found && k >= 3 && c[0] < c[2] - 5;
     } else if (n->n_in == 2 && !strcmp(n->op_type, "Mul")) {
@@ -114,6 +120,7 @@ static bool by_producer(const struct look *l, struct values *v)
 {
     const struct model *m = l->m;
     bool picture = m->task == REEL_TASK_IMAGE;
+    if (m->task == REEL_TASK_COLORIZE) return false; // which it is made with says nothing of its pictures
     if (has(l->f->producer, "CNTK")) {
         *v = (struct values){true, PLAIN, 255, 0, "usual for files made by CNTK: 0..255"};
         return true;
@@ -143,6 +150,8 @@ static void by_task(const struct look *l, struct values *v)
         *v = (struct values){false, PLAIN, 2, -1, "usual for networks that end with a Tanh: -1..1"};
     else if (m->task == REEL_TASK_IMAGE)
         *v = (struct values){false, PLAIN, 1, 0, "usual for networks that make pictures: 0..1"};
+    else if (m->task == REEL_TASK_COLORIZE)
+        *v = (struct values){false, PLAIN, 1, 0, "usual for networks that colour: 0..1"};
     else if (m->task == REEL_TASK_CLASSIFY && small)
         *v = (struct values){false, PLAIN, 2, -1, "usual for classifiers of small pictures: -1..1"};
     else if (m->task == REEL_TASK_CLASSIFY || m->task == REEL_TASK_SEGMENT)
@@ -201,6 +210,10 @@ static enum reel_err settle_input(const struct look *l, const struct reel_settin
     struct model_input *in = &l->m->input;
     if (s->io.channels == SET_CHANNELS_Y && in->channels != 1)
         return reel_fail(REEL_ERR_CONFIG, "could not use io.channels \"y\": the model takes 3 channels");
+    const bool lab = l->m->task == REEL_TASK_COLORIZE && in->channels == 1;
+    if (!lab && (s->io.channels == SET_CHANNELS_L || s->io.range >= SET_RANGE_FURTHER))
+        return reel_fail(REEL_ERR_CONFIG, "could not read lightness (io.channels, io.range): only a network of one "
+                                          "channel that colours (--task colorize) takes L of Lab");
     if (!by_metadata(l, v) && !by_first_node(l, v)) {
         if (l->m->head) // RF-DETR names its boxes so
             *v = by_head[l->m->head == MODEL_HEAD_RTDETR && look_output(l, "dets") >= 0 ? MODEL_HEAD_DETR : l->m->head];
@@ -265,7 +278,8 @@ static bool is_middle(const struct model_facts *f, int output)
 static enum reel_err settle_output(const struct look *l, const struct reel_settings *s, const struct values *v)
 {
     struct model_output *out = &l->m->output;
-    if (l->m->task != REEL_TASK_IMAGE) return REEL_OK;
+    const bool colours = l->m->task == REEL_TASK_COLORIZE && out->channels == 3;
+    if (l->m->task != REEL_TASK_IMAGE && !colours) return REEL_OK;
     const char *op = model_last_op(l->f->graph, l->f->out[out->index].name);
     bool own = v->mean[0] != 0 || v->std[0] != 1; // a normalised input says nothing of the output
     double span = 1, base = 0, mean[3] = {0}, std[3] = {1, 1, 1};
@@ -313,5 +327,6 @@ enum reel_err model_settle_values(const struct look *l, const struct reel_settin
     struct values v;
     enum reel_err err = settle_input(l, s, &v);
     if (!err) err = settle_given(l, s, &v);
-    return err ? err : settle_output(l, s, &v);
+    if (!err) err = settle_output(l, s, &v);
+    return err || l->m->task != REEL_TASK_COLORIZE ? err : model_settle_colours(l, s);
 }

@@ -24,9 +24,16 @@ const struct task_ops *task_find(enum reel_task id)
         return &task_segment;
     case REEL_TASK_TENSOR:
         return &task_tensor;
+    case REEL_TASK_COLORIZE:
+        return &task_colorize;
     default:
         return NULL;
     }
+}
+
+enum reel_task task_told(enum reel_task id)
+{
+    return id == REEL_TASK_COLORIZE ? REEL_TASK_IMAGE : id;
 }
 
 struct yuv_picture task_picture(const struct reel_geometry *g, const struct reel_colour *colour, const uint8_t *slot)
@@ -82,6 +89,7 @@ uint64_t task_memory_bytes(const struct task *task, const struct reel_rec_shaped
     uint64_t pixels = (uint64_t)task->view.net_w * (uint64_t)task->view.net_h;
     if (task->view.fit == MODEL_TILES) // whole pictures as floats, with weights when they are blended
         pixels += (uint64_t)task->in.width * task->in.height + 2 * (uint64_t)shaped->width * shaped->height;
+    if (task->ops == &task_colorize) pixels += (uint64_t)task->in.width * task->in.height;
     uint64_t bytes = 3 * sizeof(float) * pixels;
     for (int i = 0; task->model && i < task->model->input.n_given; i++) { // as it is kept, and as an input
         const struct model_given *g = &task->model->input.given[i];

@@ -92,10 +92,13 @@ struct task_ops {
                                    const struct head_picked *picked, struct device_nms *nms);
 };
 
-extern const struct task_ops task_between, task_image, task_detect, task_classify, task_segment, task_tensor, task_sim;
+extern const struct task_ops task_between, task_image, task_detect, task_classify, task_segment, task_tensor, task_sim,
+    task_colorize;
 
 // The task of a model; sim without one.
 const struct task_ops *task_find(enum reel_task id);
+// What coordinator and aggregator are told of a model's task.
+enum reel_task task_told(enum reel_task id);
 
 // ---- for the implementations (task.c) -------------------------------------
 

@@ -373,6 +373,52 @@ static void depth_and_tanh(void)
     CHECK_HAS(reel_fail_text(), "io.out_range");
 }
 
+// A picture of so many channels in, a map of so many out: by names alone.
+static enum reel_task task_by_names(const char *path, const char *input, int in, const char *output, int out)
+{
+    struct model m = {0};
+    struct fake f = {.in = {IO(input, 4, 1, in, 256, 256)}, .out = {IO(output, 4, 1, out, 64, 64)}};
+    if (out == 3) f.out[0] = IO(output, 4, 1, out, 256, 256);
+    f.facts.path = path, f.facts.n_in = f.facts.n_out = 1, f.facts.in = f.in, f.facts.out = f.out;
+    enum reel_err err = model_guess_input(&f.facts, &settings, &m);
+    if (!err) err = model_guess_output(&f.facts, &settings, &f.out[0].shape, 256, 256, &m);
+    return err ? REEL_TASK_AUTO : m.task;
+}
+
+static void what_colours_and_what_does_not(void)
+{
+    static const struct {
+        const char *path, *input;
+        int in;
+        const char *output;
+        int out;
+        enum reel_task task;
+    } known[] = {{"colors/net.onnx", "input", 1, "output", 2, REEL_TASK_SEGMENT}, // a folder's name tells nothing
+                 {"net.onnx", "x", 3, "out_ab", 2, REEL_TASK_COLORIZE},
+                 {"net.onnx", "x", 3, "class8_AB", 2, REEL_TASK_COLORIZE},
+                 {"net.onnx", "x", 3, "labels", 2, REEL_TASK_SEGMENT}, // has the letters, not the word
+                 {"net.onnx", "x", 1, "pred_color", 2, REEL_TASK_COLORIZE},
+                 {"net.onnx", "data_l", 1, "y", 2, REEL_TASK_COLORIZE},
+                 {"net.onnx", "l", 3, "y", 2, REEL_TASK_SEGMENT}, // no lightness in three channels
+                 {"net.onnx", "gray", 1, "y", 2, REEL_TASK_SEGMENT},
+                 {"a/DDColor_paper.onnx", "input", 3, "output", 2, REEL_TASK_COLORIZE},
+                 {"siggraph17.onnx", "input", 1, "output", 2, REEL_TASK_COLORIZE},
+                 {"a/net.onnx", "l", 1, "ab", 3, REEL_TASK_IMAGE}, // ab are two
+                 {"color_fix.onnx", "input", 3, "output", 3, REEL_TASK_IMAGE},
+                 {"DeOldify.onnx", "input", 3, "output", 3, REEL_TASK_COLORIZE},
+                 {"deoldify_parts.onnx", "input", 3, "output", 4, REEL_TASK_SEGMENT}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        reset_settings();
+        const enum reel_task task =
+            task_by_names(known[i].path, known[i].input, known[i].in, known[i].output, known[i].out);
+        CHECK_MSG(task == known[i].task, "%s, %s to %s: task %d, not %d", known[i].path, known[i].input,
+                  known[i].output, (int)task, (int)known[i].task);
+        settings.task = 4; // what is stated counts
+        if (known[i].out == 2)
+            CHECK_INT(task_by_names(known[i].path, known[i].input, known[i].in, known[i].output, 2), REEL_TASK_SEGMENT);
+    }
+}
+
 static void settings_win(void)
 {
     reset_settings();
@@ -703,6 +749,7 @@ int main(int argc, char **argv)
         {"model what the graph scales", what_the_graph_scales_is_not_scaled_before},
         {"model range of the last operator", the_last_operator_tells_the_range},
         {"model depth and Tanh", depth_and_tanh},
+        {"model what colours and what does not", what_colours_and_what_does_not},
         {"model settings win", settings_win},
         {"model segmentation and classes", segmentation_and_classes},
         {"model frames as inputs", frames_as_inputs},
