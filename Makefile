@@ -214,7 +214,7 @@ $(patsubst %.c,$(OBJ)/%.o,$(filter tests/unit/worker/%,$(TEST_SRC))): | $(GEN)/o
 
 test: tests
 	@tests/run --build $(BUILD)
-# Every clip and model of the test data, colours, faults, bulk: an hour or so.
+# Every clip and model of the test data, colours, faults, runs drawn at random, bulk: an hour or so.
 test-long: tests
 	@REELMILL_TEST_SECONDS=7200 tests/run --build $(BUILD) --only long
 
@@ -283,7 +283,7 @@ help:
 	@echo "make AVDEVICE=0      without cameras (default: as libavdevice is found)"
 	@echo "make CUDA_ARCHS='90' kernels for these compute capabilities only"
 	@echo "make test            build and run all tests"
-	@echo "make test-long       every clip and model of the test data, faults, bulk (an hour)"
+	@echo "make test-long       every clip and model of the test data, faults, chaos, bulk (an hour)"
 	@echo "make test-gpu        what needs a GPU (skips without one)"
 	@echo "make bundle          one archive for machines without packages (BUNDLE_TESTS=1: with test-gpu)"
 	@echo "make bench-gpu       networks on a GPU beside PyTorch and the GPU's own limits"

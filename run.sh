@@ -261,10 +261,10 @@ run_coordinator() {
         REELMILL_PARENT=$$ REELMILL_LIFE=$((tries + 1)) "$build/coordinator" "$@" <&0 &
         child=$!
         rc=0
-        wait "$child" || rc=$?
+        wait "$child" 2>/dev/null || rc=$? # else bash says "Killed", and this line
         while kill -0 "$child" 2>/dev/null; do # a trap ended the wait
             rc=0
-            wait "$child" || rc=$?
+            wait "$child" 2>/dev/null || rc=$?
         done
         if ((rc <= 128 || rc == 130 || rc == 143 || ++tries >= most)); then break; fi
         say "reelmill: the coordinator ended with signal $((rc - 128)); restarting it"
