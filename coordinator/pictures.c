@@ -93,8 +93,8 @@ static enum reel_err decode_alive(const char *path, double max_pixels, int memor
         if (err != REEL_GONE || reel_life_stops()) return err;
         crashes += number != SIGKILL && number != SIGTERM && number != SIGHUP;
         if (crashes == CRASHES || life == DEATHS) return crashes == CRASHES ? REEL_ERR_CONFIG : REEL_ERR_IO;
-        reel_warn("pictures", "the decoder of picture \"%s\" was killed by signal %d (%s): starting it again", path,
-                  number, strsignal(number));
+        reel_warn("pictures", "the decoder of picture \"%s\" was killed by signal %d (%s): restarting it", path, number,
+                  strsignal(number));
     }
 }
 
