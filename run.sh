@@ -236,13 +236,16 @@ use_fallback_libraries() {
 child=0
 forward() { ((child)) && kill -s "$1" "$child" 2>/dev/null || true; }
 
-# A live input does not come again: there is nothing to resume.
-is_live() {
-    local word
+# A live input does not come again, and what standard output has had cannot be taken
+# back: there is nothing to resume.
+comes_once() {
+    local word before=
     for word in "$@"; do
         case ${word,,} in
-        --live | --live=true | --live=1 | --live=yes | --live=on) return 0 ;;
+        --live | --live=true | --live=1 | --live=yes | --live=on | -o- | --output=-) return 0 ;;
+        -) if [[ $before == -o || $before == --output ]]; then return 0; fi ;;
         esac
+        before=$word
     done
     return 1
 }
@@ -253,7 +256,7 @@ run_coordinator() {
     [[ -z ${VIRTUAL_ENV-} && -d $root/.venv ]] && export VIRTUAL_ENV=$root/.venv # cuDNN may lie there
     use_fallback_libraries
     local tries=0 most=5 rc
-    if is_live "$@"; then most=1; fi
+    if comes_once "$@"; then most=1; fi
     trap 'forward INT' INT
     trap 'forward TERM' TERM
     trap 'forward HUP' HUP

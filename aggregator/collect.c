@@ -10,6 +10,7 @@
 #include "aggregator/aggregator.h"
 #include "aggregator/encode.h"
 #include "aggregator/nvenc.h"
+#include "aggregator/sink/output.h"
 #include "common/child_rings.h"
 #include "common/cuda.h"
 #include "common/life.h"
@@ -21,6 +22,7 @@
 enum reel_err aggregator_init(struct aggregator *a)
 {
     encode_begin();
+    output_init(a->child.output_fd);
     a->lanes = calloc(a->child.lanes ? a->child.lanes : 1, sizeof *a->lanes);
     if (!a->lanes) return reel_fail(REEL_ERR_NOMEM, "could not start the aggregator: out of memory");
     a->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

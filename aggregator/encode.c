@@ -49,6 +49,12 @@ static const struct encode_traits table[] = {
     {"png", "", .copies = true, .memory_frames = 3},
     {"tiff", "compression_algo=lzw", .copies = true, .memory_frames = 3},
     {"bmp", "", .copies = true, .memory_frames = 2},
+    {"exr", "compression=zip16", .memory_frames = 5},
+    {"dpx", "", .copies = true, .memory_frames = 3},
+    {"ppm", "", .copies = true, .memory_frames = 3},
+    {"pgm", "", .copies = true, .memory_frames = 3},
+    {"libwebp", "quality=90", .copies = true, .memory_frames = 6},
+    {"rawvideo", "", .copies = true, .memory_frames = 2},
     {"h264_nvenc", "preset=p5:rc=vbr:cq=19:b=0", "preset=p4:tune=ull:zerolatency=1:rc=vbr:cq=21:b=0:forced-idr=1",
      .copies = true, .memory_frames = 40},
     {"hevc_nvenc", "preset=p5:rc=vbr:cq=21:b=0", "preset=p4:tune=ull:zerolatency=1:rc=vbr:cq=23:b=0:forced-idr=1",
@@ -74,10 +80,23 @@ static bool rtp_holds(enum AVCodecID id)
            id == AV_CODEC_ID_MPEG4 || id == AV_CODEC_ID_MPEG2VIDEO || id == AV_CODEC_ID_MJPEG;
 }
 
+bool encode_is_raw(const AVOutputFormat *container)
+{
+    return container && (!strcmp(container->name, "yuv4mpegpipe") || !strcmp(container->name, "gif"));
+}
+
+bool encode_has_fixed_rate(const AVOutputFormat *container)
+{
+    return container && (!strcmp(container->name, "yuv4mpegpipe") || !strcmp(container->name, "avi"));
+}
+
 static bool container_holds(const AVOutputFormat *container, enum AVCodecID id)
 {
     if (!container) return true;
+    if (encode_is_raw(container)) return id == AV_CODEC_ID_RAWVIDEO;
+    if (id == AV_CODEC_ID_RAWVIDEO) return false;               // bits whose meaning most readers guess
     if (!strcmp(container->name, "rtsp")) return rtp_holds(id); // these muxers do not tell
+    if (!strcmp(container->name, "vob")) return id == AV_CODEC_ID_MPEG2VIDEO || id == AV_CODEC_ID_MPEG1VIDEO;
     if (!strcmp(container->name, "mpegts") || !strcmp(container->name, "rtp_mpegts"))
         return id == AV_CODEC_ID_H264 || id == AV_CODEC_ID_HEVC || id == AV_CODEC_ID_MPEG2VIDEO ||
                id == AV_CODEC_ID_MPEG1VIDEO || id == AV_CODEC_ID_MPEG4;
@@ -91,7 +110,11 @@ const char *encode_alternatives(const AVOutputFormat *container, char *buf, size
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         const AVCodec *codec = avcodec_find_encoder_by_name(table[i].name);
         if (!codec || strstr(table[i].name, "_nvenc") || !container_holds(container, codec->id)) continue;
-        if (codec->id == AV_CODEC_ID_PNG || codec->id == AV_CODEC_ID_TIFF || codec->id == AV_CODEC_ID_BMP) continue;
+        const AVCodecDescriptor *d = avcodec_descriptor_get(codec->id);
+        bool picture = codec->id == AV_CODEC_ID_PNG || codec->id == AV_CODEC_ID_TIFF || codec->id == AV_CODEC_ID_BMP ||
+                       codec->id == AV_CODEC_ID_EXR || codec->id == AV_CODEC_ID_DPX || codec->id == AV_CODEC_ID_PPM ||
+                       codec->id == AV_CODEC_ID_PGM || codec->id == AV_CODEC_ID_WEBP;
+        if (picture || !d) continue;
         int n = snprintf(buf + at, bytes - at, "%s%s", at ? ", " : "", table[i].name);
         if (n < 0 || (size_t)n >= bytes - at) break;
         at += (size_t)n;
@@ -103,8 +126,11 @@ static enum reel_err find_encoder(const char *name, const AVOutputFormat *contai
 {
     char known[512];
     if (!*name) {
-        static const char *const order[] = {"libx264", "libvpx-vp9", "libopenh264", "libx265", "mpeg4", "ffv1"};
-        for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        static const char *const order[] = {"mpeg4", "libx264",    "libvpx-vp9", "libopenh264", "libx265",
+                                            "ffv1",  "mpeg2video", "rawvideo",   "mpeg4"};
+        // H.264 in .avi is for players that need no .avi.
+        const bool old = container && !strcmp(container->name, "avi");
+        for (size_t i = old ? 0 : 1; i < sizeof order / sizeof *order; i++) {
             *out_codec = avcodec_find_encoder_by_name(order[i]);
             if (*out_codec && container_holds(container, (*out_codec)->id)) return REEL_OK;
         }
@@ -148,11 +174,13 @@ static int64_t format_cost(enum AVPixelFormat format, enum AVCodecID id, struct 
                            bool odd_w, bool odd_h, bool even, struct encode_choice *c)
 {
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
-    if (!d || d->flags & (AV_PIX_FMT_FLAG_HWACCEL | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BITSTREAM |
-                          AV_PIX_FMT_FLAG_FLOAT | AV_PIX_FMT_FLAG_BAYER))
+    const bool big_endian = id == AV_CODEC_ID_PNG || id == AV_CODEC_ID_PPM || id == AV_CODEC_ID_PGM; // these alone
+    if (!d ||
+        d->flags & (AV_PIX_FMT_FLAG_HWACCEL | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BITSTREAM | AV_PIX_FMT_FLAG_BAYER))
         return -1;
     if (alpha != ((d->flags & AV_PIX_FMT_FLAG_ALPHA) != 0)) return -1;
-    if (d->flags & AV_PIX_FMT_FLAG_BE && d->comp[0].depth > 8 && id != AV_CODEC_ID_PNG) return -1;
+    if (d->flags & AV_PIX_FMT_FLAG_FLOAT && id != AV_CODEC_ID_EXR) return -1;
+    if (d->flags & AV_PIX_FMT_FLAG_BE && d->comp[0].depth > 8 && !big_endian) return -1;
     bool full_only = !strncmp(d->name, "yuvj", 4);
     if (full_only != (id == AV_CODEC_ID_MJPEG && strncmp(d->name, "yuv", 3) == 0)) return -1;
     if (even && ((odd_w && d->log2_chroma_w) || (odd_h && d->log2_chroma_h))) return -1;
@@ -182,6 +210,19 @@ static int64_t format_cost(enum AVPixelFormat format, enum AVCodecID id, struct 
     return cost;
 }
 
+// What is in a container that holds pictures as they are; NULL: it holds no such.
+static const enum AVPixelFormat *raw_formats(const AVOutputFormat *container)
+{
+    static const enum AVPixelFormat y4m[] = {
+        AV_PIX_FMT_YUV420P,   AV_PIX_FMT_YUV422P,   AV_PIX_FMT_YUV444P,   AV_PIX_FMT_YUV411P,   AV_PIX_FMT_GRAY8,
+        AV_PIX_FMT_YUV420P10, AV_PIX_FMT_YUV422P10, AV_PIX_FMT_YUV444P10, AV_PIX_FMT_GRAY10,    AV_PIX_FMT_YUV420P12,
+        AV_PIX_FMT_YUV422P12, AV_PIX_FMT_YUV444P12, AV_PIX_FMT_GRAY12,    AV_PIX_FMT_YUV420P16, AV_PIX_FMT_YUV422P16,
+        AV_PIX_FMT_YUV444P16, AV_PIX_FMT_GRAY16,    AV_PIX_FMT_NONE};
+    static const enum AVPixelFormat gif[] = {AV_PIX_FMT_RGB24, AV_PIX_FMT_GRAY8, AV_PIX_FMT_NONE};
+    if (!encode_is_raw(container)) return NULL;
+    return !strcmp(container->name, "gif") ? gif : y4m;
+}
+
 enum reel_err encode_choose(const char *name, const AVOutputFormat *container, struct reel_pixel_format want,
                             bool alpha, int width, int height, int rank, struct encode_choice *out_choice)
 {
@@ -191,8 +232,9 @@ enum reel_err encode_choose(const char *name, const AVOutputFormat *container, s
     if (!err) err = find_encoder(*name ? name : usual, container, &codec);
     if (err) return err;
     const struct encode_traits *traits = find_traits(codec->name);
-    const enum AVPixelFormat *formats = av_codec_formats(codec);
+    const enum AVPixelFormat *formats = raw_formats(container);
     static const enum AVPixelFormat any[] = {AV_PIX_FMT_YUV420P, AV_PIX_FMT_NONE};
+    if (!formats) formats = av_codec_formats(codec);
     if (!formats) formats = any;
     int64_t last = -1;
     int last_at = -1;

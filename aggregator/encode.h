@@ -33,6 +33,12 @@ struct encode_choice {
     bool odd_made_444; // chroma was kept whole because the size is odd
 };
 
+// Whether a container's packets are pictures as they are in memory: y4m, and gif, whose
+// colours are chosen when all are there (sink/gif.c).
+bool encode_is_raw(const AVOutputFormat *container);
+// Whether a container has a rate in place of times.
+bool encode_has_fixed_rate(const AVOutputFormat *container);
+
 // The encoder for a container (NULL: any) and the format for pictures of
 // `want`, with an alpha plane or without. name "" takes the container's default.
 // rank 0 is the best format, 1 the next...; EOF when there are no more. Errors:
@@ -49,6 +55,7 @@ struct encode_params {
     struct reel_rational sar, time_base, frame_rate;
     bool global_header; // parameter sets in extradata, not in the packets
     bool live;          // no picture waits for a later one
+    bool in_order;      // no B frames unless the options ask for them: the container has no place for their times
     bool interlaced, top_first;
     const struct reel_media *media; // HDR data
 };

@@ -206,6 +206,7 @@ static void set_context(const struct encode_params *p, struct encoder_sw *e)
         c->field_order = p->top_first ? AV_FIELD_TT : AV_FIELD_BB;
         if (keeps_fields(codec)) c->flags |= AV_CODEC_FLAG_INTERLACED_DCT | AV_CODEC_FLAG_INTERLACED_ME;
     }
+    if (p->in_order) c->max_b_frames = 0;
     if (p->live) set_live(p, c);
 }
 

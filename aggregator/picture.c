@@ -264,8 +264,9 @@ enum reel_err picture_convert(struct picture_convert *c, const AVFrame *frame, c
     bool same_layout =
         frame->format == format || (picture_slot_format((enum AVPixelFormat)frame->format, &have) &&
                                     picture_slot_format(format, &want) && !memcmp(&have, &want, sizeof have));
-    if (same_layout && frame->width == width && frame->height == height &&
-        (from->full_range == to->full_range || is_rgb(format))) {
+    bool same_values = is_rgb(format) || (from->full_range == to->full_range &&
+                                          reel_colour_matrix(from, height) == reel_colour_matrix(to, height));
+    if (same_layout && frame->width == width && frame->height == height && same_values) {
         out = av_frame_clone(frame);
         if (!out) return reel_fail(REEL_ERR_NOMEM, "could not take a picture: out of memory");
         out->format = format;

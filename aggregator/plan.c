@@ -22,18 +22,6 @@
 
 // ---- kinds ------------------------------------------------------------------
 
-static const char *container_of_file(const char *name, size_t n)
-{
-    static const char *const names[][2] = {{".mp4", "mp4"}, {".m4v", "mp4"},   {".mkv", "matroska"},
-                                           {".mov", "mov"}, {".webm", "webm"}, {".ts", "mpegts"}};
-    size_t dot = n;
-    while (dot && name[dot - 1] != '.' && name[dot - 1] != '/') dot--;
-    for (size_t i = 0; dot && i < sizeof names / sizeof *names; i++)
-        if (strlen(names[i][0]) == n - dot + 1 && !strncasecmp(name + dot - 1, names[i][0], n - dot + 1))
-            return names[i][1];
-    return NULL;
-}
-
 // What goes by an address: what its protocol was made for, else a transport stream.
 static const char *container_of_address(const char *url)
 {
@@ -41,13 +29,13 @@ static const char *container_of_address(const char *url)
     size_t n = strcspn(url, ":");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(names[i][0]) == n && !strncasecmp(url, names[i][0], n)) return names[i][1];
-    const char *name = !strncasecmp(url, "http", 4) ? container_of_file(url, strcspn(url, "?#")) : NULL;
+    const char *name = !strncasecmp(url, "http", 4) ? reel_container_of(url, strcspn(url, "?#")) : NULL;
     return name ? name : "mpegts";
 }
 
 const char *plan_container_name(const char *output)
 {
-    return reel_is_url(output) ? container_of_address(output) : container_of_file(output, strlen(output));
+    return reel_is_url(output) ? container_of_address(output) : reel_container_of(output, strlen(output));
 }
 
 bool plan_is_video(enum reel_output_kind kind)
@@ -78,8 +66,9 @@ static enum reel_err find_container(struct plan *p)
 
 static const char *image_encoder(const char *output)
 {
-    static const char *const names[][2] = {{".png", "png"},  {".jpg", "mjpeg"}, {".jpeg", "mjpeg"},
-                                           {".tif", "tiff"}, {".tiff", "tiff"}, {".bmp", "bmp"}};
+    static const char *const names[][2] = {{".png", "png"},   {".jpg", "mjpeg"}, {".jpeg", "mjpeg"},  {".tif", "tiff"},
+                                           {".tiff", "tiff"}, {".bmp", "bmp"},   {".exr", "exr"},     {".dpx", "dpx"},
+                                           {".ppm", "ppm"},   {".pgm", "pgm"},   {".webp", "libwebp"}};
     const char *dot = strrchr(output, '.');
     for (size_t i = 0; dot && i < sizeof names / sizeof *names; i++)
         if (!strcasecmp(dot, names[i][0])) return names[i][1];
@@ -182,6 +171,11 @@ static struct reel_colour colour_for(const struct plan *p, enum AVPixelFormat fo
         c.matrix = MATRIX_JFIF;
         c.primaries = c.transfer = MATRIX_UNKNOWN;
     }
+    if (p->choice.codec && p->choice.codec->id == AV_CODEC_ID_WEBP) { // means BT.601 and 16..235 (RFC 6386, 9.2)
+        c.matrix = MATRIX_JFIF;
+        c.full_range = 0;
+        c.range_known = 1;
+    }
     const bool gray_file = p->job.kind == REEL_OUTPUT_IMAGES && d->nb_components == 1; // all values, as those read
     if (gray_file || !strncmp(d->name, "yuvj", 4)) c.full_range = c.range_known = 1;
     if (d->log2_chroma_w != m->format.log2_chroma_w || d->log2_chroma_h != m->format.log2_chroma_h)
@@ -191,10 +185,11 @@ static struct reel_colour colour_for(const struct plan *p, enum AVPixelFormat fo
 
 // ---- source picture ---------------------------------------------------------
 
-// Images hold RGB, but JPEG.
+// Images hold RGB, but JPEG and WebP.
 static struct reel_pixel_format image_wish(const struct plan *p, struct reel_pixel_format want)
 {
-    if (!strcmp(p->encoder_name, "mjpeg") || want.layout == REEL_PIX_GRAY) return want;
+    bool yuv = !strcmp(p->encoder_name, "mjpeg") || !strcmp(p->encoder_name, "libwebp");
+    if (yuv || want.layout == REEL_PIX_GRAY) return want;
     return (struct reel_pixel_format){.layout = REEL_PIX_GBR, .depth = want.depth};
 }
 
@@ -221,7 +216,7 @@ static struct reel_pixel_format slot_format_for(enum AVPixelFormat av)
     struct reel_pixel_format f;
     if (picture_slot_format(av, &f) && f.layout != REEL_PIX_NV) return f;
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(av);
-    uint8_t depth = (uint8_t)d->comp[0].depth;
+    uint8_t depth = d->flags & AV_PIX_FMT_FLAG_FLOAT ? 16 : (uint8_t)d->comp[0].depth;
     if (d->flags & AV_PIX_FMT_FLAG_RGB) return (struct reel_pixel_format){.layout = REEL_PIX_GBR, .depth = depth};
     if (d->nb_components == 1) return (struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = depth};
     return (struct reel_pixel_format){
@@ -291,7 +286,7 @@ static struct encode_params params_for(const struct plan *p)
 {
     return (struct encode_params){
         .choice = &p->choice,
-        .opts = plan_is_video(p->job.kind) && !p->without_opts ? p->settings->encoder_opts : "",
+        .opts = p->without_opts ? "" : p->settings->encoder_opts,
         .threads = p->settings->encoder_threads,
         .width = p->final_width,
         .height = p->final_height,
@@ -300,6 +295,7 @@ static struct encode_params params_for(const struct plan *p)
         .time_base = p->media.time_base,
         .frame_rate = p->media.frame_rate,
         .live = p->settings->live,
+        .in_order = encode_has_fixed_rate(p->container),
         .global_header = p->container && p->container->flags & AVFMT_GLOBALHEADER,
         .interlaced = p->media.flags & REEL_MEDIA_INTERLACED,
         .top_first = p->media.flags & REEL_MEDIA_TOP_FIRST,
@@ -398,12 +394,32 @@ static bool is_masked(const struct plan *p)
 
 // ---- proof ------------------------------------------------------------------
 
+// A rate in place of times: what becomes of those that follow none.
+static void say_times(struct plan *p)
+{
+    const struct reel_media *m = &p->media;
+    if (p->container && !strcmp(p->container->name, "gif") &&
+        (int64_t)m->frame_rate.num > INT64_C(50) * m->frame_rate.den)
+        add_note(
+            p, "browsers show a GIF's frames no faster than 50 a second, the input has more: it will be shown slower");
+    if (!encode_has_fixed_rate(p->container) || !(m->flags & REEL_MEDIA_VFR) || p->settings->live) return;
+    p->kept.timestamps = REEL_KEPT_PART;
+    add_note(
+        p,
+        "the input's frames come at no fixed rate, and %s has one: each is shown at the nearest time that is free, "
+        "and until the next one comes; an .mkv would keep the times",
+        strcmp(p->container->name, "avi") ? "a .y4m" : "an .avi");
+}
+
 static void say_losses(struct plan *p)
 {
     const struct reel_media *m = &p->media;
     const struct encode_choice *c = &p->choice;
-    if (!plan_is_video(p->job.kind)) {
+    say_times(p);
+    if (!plan_is_video(p->job.kind) || encode_is_raw(p->container)) {
+        uint8_t times = p->kept.timestamps;
         memset(&p->kept, REEL_KEPT_UNASKED, sizeof p->kept);
+        if (times) p->kept.timestamps = times;
         return;
     }
     const struct reel_colour *k = &m->colour;

@@ -118,6 +118,11 @@ static bool is_pattern(const char *s)
     return *p == 'd' && !strchr(p, '%');
 }
 
+bool reel_is_stdout(const char *output)
+{
+    return output[0] == '-' && output[1] == '.';
+}
+
 bool reel_is_url(const char *name)
 {
     size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
@@ -134,11 +139,27 @@ static bool is_stream(const char *url)
     return false;
 }
 
+const char *reel_container_of(const char *name, size_t n)
+{
+    static const char *const known[][2] = {
+        {".mp4", "mp4"},   {".m4v", "mp4"},     {".mkv", "matroska"}, {".mov", "mov"}, {".webm", "webm"},
+        {".ts", "mpegts"}, {".m2ts", "mpegts"}, {".mts", "mpegts"},   {".nut", "nut"}, {".avi", "avi"},
+        {".flv", "flv"},   {".mpg", "vob"},     {".mpeg", "vob"},     {".gif", "gif"}, {".y4m", "yuv4mpegpipe"}};
+    size_t dot = n;
+    while (dot && name[dot - 1] != '.' && name[dot - 1] != '/') dot--;
+    if (!dot || name[dot - 1] == '/') return NULL;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strlen(known[i][0]) == n - dot + 1 && !strncasecmp(name + dot - 1, known[i][0], n - dot + 1))
+            return known[i][1];
+    return NULL;
+}
+
 bool reel_output_kind_of(const char *output, enum reel_output_kind *out_kind, const char **out_why)
 {
-    static const char *const video[] = {".mp4", ".mkv", ".mov", ".webm", ".ts", ".m4v"};
-    static const char *const image[] = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"};
-    *out_why = "supported are .mp4 .mkv .mov .webm .ts, an image pattern like frames/%06d.png, .jsonl, .md5 and null:";
+    static const char *const image[] = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp",
+                                        ".exr", ".dpx", ".ppm",  ".pgm", ".webp"};
+    *out_why = "supported are .mp4 .mkv .mov .webm .ts .m2ts .avi .mpg .flv .nut .gif .y4m, an image pattern like "
+               "frames/%06d.png (also .jpg .tif .exr .dpx .ppm .webp .bmp), .jsonl, .md5 and null:";
     if (!strcmp(output, "null:") || !strcmp(output, "null")) return *out_kind = REEL_OUTPUT_NULL, true;
     if (reel_is_url(output)) {
         *out_why = "live video can be sent to rtmp:// rtmps:// rtsp:// srt:// udp:// tcp:// rtp:// http:// https://";
@@ -146,8 +167,7 @@ bool reel_output_kind_of(const char *output, enum reel_output_kind *out_kind, co
     }
     const char *dot = strrchr(output, '.');
     if (!dot || strchr(dot, '/')) return false;
-    for (size_t i = 0; i < sizeof video / sizeof *video; i++)
-        if (!strcasecmp(dot, video[i])) return *out_kind = REEL_OUTPUT_VIDEO, true;
+    if (reel_container_of(output, strlen(output))) return *out_kind = REEL_OUTPUT_VIDEO, true;
     if (!strcasecmp(dot, ".jsonl")) return *out_kind = REEL_OUTPUT_JSONL, true;
     if (!strcasecmp(dot, ".md5")) return *out_kind = REEL_OUTPUT_MD5, true;
     for (size_t i = 0; i < sizeof image / sizeof *image; i++) {

@@ -15,8 +15,8 @@
 #include "common/files.h"
 
 enum reel_output_kind {
-    REEL_OUTPUT_VIDEO,  // .mp4 .mkv .mov .webm .ts: the file name tells the container
-    REEL_OUTPUT_IMAGES, // a pattern with one %d or %0Nd: .png .jpg .tif .bmp
+    REEL_OUTPUT_VIDEO,  // .mp4 .mkv .y4m .gif ...: the file name tells the container (reel_container_of)
+    REEL_OUTPUT_IMAGES, // a pattern with one %d or %0Nd: .png .jpg .tif .exr ...
     REEL_OUTPUT_JSONL,
     REEL_OUTPUT_NULL, // "null:": everything is done but writing
     REEL_OUTPUT_MD5,  // .md5: a hash per frame (as ffmpeg -f framemd5)
@@ -30,7 +30,7 @@ struct reel_job {
     uint32_t id;
     enum reel_output_kind kind;
     const char *input;
-    const char *output;    // absolute, or "null:"
+    const char *output;    // absolute, "null:", or of standard output "-.EXT"
     const char *parts_dir; // absolute folder of the job's parts and journal
 };
 
@@ -45,8 +45,15 @@ uint32_t reel_jobs_count(const struct reel_jobs *jobs);
 // PROTO when id is out of range.
 enum reel_err reel_jobs_get(const struct reel_jobs *jobs, uint32_t id, struct reel_job *out_job);
 
+// Whether a job's output is standard output. Then its parts are written to it in order
+// as they come, each when the one behind it is whole too, and removed: a part that is
+// gone has been written.
+bool reel_is_stdout(const char *output);
 // Whether a name is an address ("rtmp://...") and no file.
 bool reel_is_url(const char *name);
+// The container of a video file's name of n bytes, by the name of libavformat's muxer;
+// NULL for an extension that is not written.
+const char *reel_container_of(const char *name, size_t n);
 // Kind by file name or address; false when it cannot be written (*out_why lists what
 // can). A video file is VIDEO; that --live makes it a STREAM is the caller's to say.
 bool reel_output_kind_of(const char *output, enum reel_output_kind *out_kind, const char **out_why);

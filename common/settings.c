@@ -43,15 +43,15 @@
 
 static const struct opt_def defs[] = {
     TEXT("output", 'o', output, "", "OUT", FREE, "Main",
-         "output file (.mp4 .mkv .mov .webm .ts .jsonl .md5), image pattern (%06d.png), null:, or a folder for several "
-         "inputs"),
+         "output file (.mp4 .mkv .mov .webm .ts .avi .gif .y4m .jsonl ...), image pattern (%06d.png), - for standard "
+         "output, null:, or a folder for several inputs"),
     TEXT("model", 'm', model, "", "FILE", FREE, "Main", "the ONNX model"),
     TEXT("config", 'c', config, "", "FILE", OPT_CLI_ONLY | FREE, "Main",
          "a libconfig file with any of these options; the command line wins"),
     ENUM("task", task, "auto", "auto,image,detect,classify,segment,tensor,colorize", 0, "Main",
          "what the model's outputs mean"),
     TEXT("output_format", 0, output_format, "auto", ".EXT", FREE, "Main",
-         "extension of the files in an output folder; auto keeps the input's"),
+         "extension of the files in an output folder (auto: the input's), or of standard output (auto: .mkv, .jsonl)"),
     BOOL("overwrite", 'y', overwrite, FREE, "Main", "replace an existing output"),
 
     COUNT("gpu_num", gpu_num, 64, "N", FREE, "Devices", "number of GPUs; with onednn and sim, number of workers"),

@@ -36,11 +36,13 @@ static void settle_paths(struct reel_settings *s, const bool by_command_line[4])
 // points to (the bundled upscaler), where its output can be a picture.
 static void settle_default(struct reel_settings *s, int n_words)
 {
-    const char *config = getenv("REELMILL_DEFAULT_CONFIG"), *dot = strrchr(s->output, '.');
+    const char *config = getenv("REELMILL_DEFAULT_CONFIG");
+    const char *dot = strrchr(strcmp(s->output, "-") ? s->output : s->output_format, '.');
     if (!config || !n_words || !(s->output[0] || s->verify) || s->model[0] || s->config[0] ||
         s->backend == SET_BACKEND_SIM)
         return;
     if ((reel_settings_task(s) > REEL_TASK_IMAGE) || (dot && !strcmp(dot, ".jsonl"))) return;
+    if (!strcmp(s->output, "-") && !strcmp(s->output_format, "jsonl")) return;
     if (snprintf(s->config, sizeof s->config, "%s", config) >= (int)sizeof s->config) s->config[0] = 0;
     if (s->config[0] && s->progress != SET_PROGRESS_OFF)
         fprintf(stderr, "note: no model was given: the bundled one makes the video twice as large (%s)\n", config);
@@ -361,6 +363,9 @@ enum reel_err command_scale(struct run *run)
     if (s->live) scale = (struct scale){1, 1, 2}; // the second lane: an attempt begins while the one before is closed
     run->decoders = scale.decoders;
     run->aggregators = scale.aggregators;
+    // One more writes it and has no lane: what an encoder dies of does not end a stream.
+    run->streams = !strcmp(s->output, "-") && !s->live;
+    if (run->streams) run->aggregators++;
     run->n_lanes = scale.lanes;
     for (uint32_t i = 0; i < SUPERVISE_MAX; i++)
         run->decoder_devices[i] = run->aggregator_devices[i] = n_gpus ? gpus[i % n_gpus] : -1;

@@ -123,6 +123,8 @@ struct job {
     uint64_t frames_committed, frames_resumed;
     uint64_t frames_out; // of the finished file
     struct job_live live;
+    bool streamed; // all is written to standard output, as muxed says
+    struct reel_rec_muxed muxed;
 
     enum reel_err error_code;
     char error[REEL_TEXT_BYTES + 64];
@@ -155,6 +157,8 @@ struct run {
     double only_seconds; // --verify: so much of each input; 0: all
     int settings_fd, jobs_fd, stat_fd;
     int input_fd;             // a live input that is a pipe; -1
+    int output_fd;            // standard output, where that is the job's; -1. Ours goes to standard error then
+    bool streams;             // the job's parts go there as they come, by the last aggregator (stream.c)
     int collective_fd;        // through which workers share what they read; -1: each reads alone
     struct pictures pictures; // that the model is given beside the frames
     struct reel_stat_page *stat;
@@ -204,6 +208,15 @@ struct run {
     struct trace *trace;     // NULL: --trace is not given
     struct metrics *metrics; // NULL: --metrics is not given
 };
+
+// ---- stream.c ---------------------------------------------------------------
+
+// Standard output becomes the job's alone, where that is its output. Errors: IO.
+enum reel_err stream_init(struct run *run);
+// The aggregator that writes the job's parts there; NULL: that is not its output.
+struct proc *stream_writer(struct run *run);
+// Whether the job's next segment may begin: those before it are not too far from written.
+bool stream_has_room(const struct run *run, const struct job *job);
 
 // ---- run.c ------------------------------------------------------------------
 // Does the whole run; returns the exit code. run is zeroed except for settings

@@ -21,6 +21,7 @@ static struct proc *choose_near(struct run *run, enum reel_stage stage, bool alo
     uint32_t best_load = 0;
     for (uint32_t i = 0; i < run->sup.count[stage]; i++) {
         struct proc *p = supervise_at(&run->sup, stage, i);
+        if (p == stream_writer(run)) continue;
         if (p->pidfd < 0 || p->state < PROC_UP || p->hung || p->broken) continue;
         bool taken_alone;
         uint32_t load = flow_load_of(run, p, &taken_alone);

@@ -203,7 +203,8 @@ static bool is_null(const char *output)
 static char *parts_dir_of(const char *output, const char *run_dir, uint32_t id)
 {
     char *out = NULL;
-    if (is_null(output) || reel_is_url(output)) return asprintf(&out, "%s/job-%u", run_dir, id) < 0 ? NULL : out;
+    if (is_null(output) || reel_is_url(output) || reel_is_stdout(output))
+        return asprintf(&out, "%s/job-%u", run_dir, id) < 0 ? NULL : out;
     const char *name = base_name(output);
     char mark[16] = "";
     int bytes = (int)strlen(name);
@@ -229,13 +230,13 @@ static char *mapped_name(const struct reel_settings *s, const char *name)
         snprintf(ext, sizeof ext, "%s%s", s->output_format[0] == '.' ? "" : ".", s->output_format);
     else if (dot)
         snprintf(ext, sizeof ext, "%s", dot);
-    enum reel_output_kind kind;
-    const char *why;
-    char probe[SET_WORD + 4], *out = NULL;
-    snprintf(probe, sizeof probe, "x%s", ext);
-    bool asked = s->output_format[0] && strcmp(s->output_format, "auto");
-    if (!asked && (!reel_output_kind_of(probe, &kind, &why) || kind != REEL_OUTPUT_VIDEO))
-        snprintf(ext, sizeof ext, ".mkv");
+    // What older containers do not keep (.avi, .gif, .flv...), an .mkv does.
+    static const char *const kept[] = {"mp4", "matroska", "mov", "webm", "mpegts"};
+    const char *container = reel_container_of(name, strlen(name));
+    bool asked = s->output_format[0] && strcmp(s->output_format, "auto"), keeps = asked;
+    for (size_t i = 0; container && i < sizeof kept / sizeof *kept; i++) keeps |= !strcmp(container, kept[i]);
+    char *out = NULL;
+    if (!keeps) snprintf(ext, sizeof ext, ".mkv");
     return asprintf(&out, "%.*s%s", stem, name, ext) < 0 ? NULL : out;
 }
 
@@ -268,6 +269,40 @@ static enum reel_err check_folder(const char *output, bool may_make)
     return REEL_OK;
 }
 
+// Live video goes to its file at once, and not by parts.
+static enum reel_err job_lives(const struct reel_settings *s, struct reel_job *job)
+{
+    if (!s->live || job->kind != REEL_OUTPUT_VIDEO) return REEL_OK;
+    static const char *const whole[] = {"avi", "gif", "vob"};
+    const char *container = reel_container_of(job->output, strlen(job->output));
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        if (!strcmp(container, whole[i]))
+            return reel_fail(REEL_ERR_CONFIG,
+                             "could not write live video to \"%s\": it can be .mkv .mp4 .mov .webm .ts "
+                             ".m2ts .nut .flv or .y4m",
+                             job->output);
+    job->kind = REEL_OUTPUT_STREAM;
+    return REEL_OK;
+}
+
+// What can be written without going back in it.
+static enum reel_err check_stdout(const struct reel_settings *s, struct reel_job *job)
+{
+    static const char *const formats[] = {".nut",  ".mkv", ".y4m", ".ts",   ".mp4", ".mov",   ".webm", ".flv",
+                                          ".m2ts", ".mts", ".mpg", ".mpeg", ".m4v", ".jsonl", ".md5"};
+    bool known = false;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) known |= !strcasecmp(job->output + 1, formats[i]);
+    if (!known)
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not write %s to standard output: that can be .nut .mkv .y4m .ts .mp4 .mov .webm .flv "
+                         ".mpg .jsonl or .md5\nsay which: --output_format .mkv",
+                         job->output + 1);
+    if (isatty(STDOUT_FILENO))
+        return reel_fail(REEL_ERR_CONFIG, "could not write to standard output: it is a terminal\npipe it to a program, "
+                                          "or name a file: -o FILE");
+    return job_lives(s, job);
+}
+
 static enum reel_err check_output(const struct reel_settings *s, struct reel_job *job, const char *done_path, bool many)
 {
     const char *why;
@@ -276,16 +311,17 @@ static enum reel_err check_output(const struct reel_settings *s, struct reel_job
     if (s->trace[0] && (same_file(job->input, s->trace) || !strcmp(job->output, s->trace)))
         return reel_fail(REEL_ERR_CONFIG, "could not write trace \"%s\": it is the %s", s->trace,
                          strcmp(job->output, s->trace) ? "input" : "output");
-    if (!reel_output_kind_of(job->output, &job->kind, &why))
+    if (!reel_output_kind_of(job->output, &job->kind, &why) && !reel_is_stdout(job->output))
         return reel_fail(REEL_ERR_CONFIG, "could not use output \"%s\": %s", job->output, why);
+    if (reel_is_stdout(job->output)) return check_stdout(s, job);
     if (job->kind == REEL_OUTPUT_STREAM && !s->live)
         return reel_fail(REEL_ERR_CONFIG,
                          "could not use output \"%s\": only live video is sent to an address\nfor that "
                          "use: --live",
                          job->output);
     if (job->kind == REEL_OUTPUT_NULL || job->kind == REEL_OUTPUT_STREAM) return REEL_OK;
-    // Live video goes to its file at once, and not by parts.
-    if (s->live && job->kind == REEL_OUTPUT_VIDEO) job->kind = REEL_OUTPUT_STREAM;
+    enum reel_err lives = job_lives(s, job);
+    if (lives) return lives;
     if (is_folder(job->output))
         return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it is a folder", job->output);
     if (same_file(job->input, job->output) || !strcmp(job->input, job->output))
@@ -357,9 +393,24 @@ static enum reel_err check_collisions(const struct inputs *in)
 static bool output_is_folder(const struct reel_settings *s, const struct list *list)
 {
     const char *o = s->output;
-    if (is_null(o) || reel_is_url(o)) return false;
+    if (is_null(o) || reel_is_url(o) || !strcmp(o, "-")) return false;
     size_t n = strlen(o);
     return list->folder || list->n > 1 || (n && o[n - 1] == '/') || is_folder(o);
+}
+
+// The name of standard output: what it is written as, without --output_format results as
+// lines where the command asks for such, else a video.
+static char *stdout_name(const struct reel_settings *s)
+{
+    const char *format = s->output_format;
+    if (!format[0] || !strcmp(format, "auto")) {
+        const bool results = reel_settings_task(s) > REEL_TASK_IMAGE;
+        format = results ? "jsonl" : "mkv";
+        if (s->progress != SET_PROGRESS_OFF)
+            fprintf(stderr, "note: standard output is written as .%s; --output_format says otherwise\n", format);
+    }
+    char *out = NULL;
+    return asprintf(&out, "-%s%s", *format == '.' ? "" : ".", format) < 0 ? NULL : out;
 }
 
 static enum reel_err make_job(const struct reel_settings *s, const struct found *f, bool many, const char *run_dir,
@@ -372,6 +423,7 @@ static enum reel_err make_job(const struct reel_settings *s, const struct found 
     if (done) *out_done_path = absolute(done);
     const char *output = many ? joined : s->output;
     job->output = is_null(s->output)              ? strdup("null:")
+                  : !strcmp(s->output, "-")       ? stdout_name(s)
                   : output && reel_is_url(output) ? strdup(output)
                   : output                        ? absolute(output)
                                                   : NULL;
@@ -447,6 +499,9 @@ enum reel_err inputs_collect(const struct reel_settings *s, const char *const *w
         out->done_paths = calloc(list.n, sizeof *out->done_paths);
         if (!out->jobs || !out->done_paths) err = reel_fail(REEL_ERR_NOMEM, "could not list inputs: out of memory");
     }
+    if (!err && !strcmp(s->output, "-") && (list.folder || list.n > 1))
+        err = reel_fail(REEL_ERR_CONFIG,
+                        "could not write %u inputs to standard output: it takes one\nstart a command for each", list.n);
     for (uint32_t i = 0; !err && i < list.n; i++) {
         out->jobs[i].id = i;
         out->n = i + 1;

@@ -114,7 +114,7 @@ static void step_lock(struct run *run, struct job *job, int64_t now_us)
         jobs_fail(run, job, REEL_ERR_CONFIG, text);
         return;
     }
-    bool live = run->settings.live; // there is nothing to go on from
+    bool live = run->settings.live || run->streams; // there is nothing to go on from
     if (!err && (run->settings.resume == SET_RESUME_NEVER || live)) resume_wipe(job);
     bool done = false;
     if (!err && !live) err = resume_read(job, &done);
@@ -318,7 +318,7 @@ void jobs_on_proven(struct run *run, struct proc *p, const struct reel_rec_prove
         jobs_fail(run, job, REEL_ERR_PROTO, "the aggregator answered with an impossible picture geometry");
         return;
     }
-    if (run->settings.live) {
+    if (run->settings.live || run->streams) {
         next_state(job, JOB_RUN);
         return;
     }
@@ -398,7 +398,7 @@ struct job *jobs_next_segment(struct run *run, uint32_t *out_segment)
         if (job->state != JOB_RUN) continue;
         while (job->next_pending < job->n_segments && job->segments[job->next_pending].state != SEGMENT_PENDING)
             job->next_pending++;
-        if (job->next_pending == job->n_segments) continue;
+        if (job->next_pending == job->n_segments || !stream_has_room(run, job)) continue;
         *out_segment = job->next_pending;
         return job;
     }
@@ -456,20 +456,6 @@ static void fail_empty(struct run *run, struct job *job)
     jobs_fail(run, job, dropped ? REEL_ERR_IO : REEL_ERR_INPUT, text);
 }
 
-static void step_mux(struct run *run, struct job *job)
-{
-    if (!job->frames_committed) {
-        fail_empty(run, job);
-        return;
-    }
-    struct reel_rec_mux rec = {.job = job->spec->id,
-                               .segments = job->n_segments,
-                               .media = reel_media_at_rate(&job->scanned.media, run_rate(run)),
-                               .kept = job->kept,
-                               .frames = job->frames_committed - job->live.earlier};
-    ask(run, job, REEL_AGGREGATOR, REEL_MSG_MUX, &rec);
-}
-
 static void say_unreadable(struct run *run, const struct job *job)
 {
     long long n = job->ledger.sum.unreadable;
@@ -479,12 +465,9 @@ static void say_unreadable(struct run *run, const struct job *job)
             (long long)job->ledger.sum.packets);
 }
 
-void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed *rec)
+static void complete(struct run *run, struct job *job, const struct reel_rec_muxed *rec)
 {
-    struct job *job = answered(run, p, rec->job, JOB_MUX);
-    if (!job) return;
     char why[256], text[512];
-    supervise_on_progress(p);
     int64_t packets = run->only_seconds > 0 ? -1 : job->scanned.media.n_packets;
     if (run->settings.live) live_settle(run, job);
     int64_t frames = (int64_t)(rec->frames + job->live.earlier);
@@ -522,6 +505,53 @@ void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed 
     if (!job->done_path) job->lock_fd = lock_fd; // its folder is there until all is said
 }
 
+void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed *rec)
+{
+    // It may be there before the last part is known as committed.
+    enum job_state state = run->streams && rec->job < run->n_jobs ? run->jobs[rec->job].state : JOB_MUX;
+    struct job *job = state == JOB_RUN || state == JOB_MUX ? answered(run, p, rec->job, state) : NULL;
+    if (!job) return;
+    supervise_on_progress(p);
+    if (!run->streams) {
+        complete(run, job, rec);
+        return;
+    }
+    job->muxed = *rec;
+    job->streamed = true;
+    job->asked_row = NO_ROW;
+}
+
+// Its parts go out from the first one on.
+static void step_stream(struct run *run, struct job *job)
+{
+    struct proc *p = stream_writer(run);
+    if (job->asked_row != NO_ROW || job->streamed || p->state < PROC_UP || p->pidfd < 0) return;
+    struct reel_rec_mux rec = {.job = job->spec->id,
+                               .segments = job->n_segments,
+                               .media = reel_media_at_rate(&job->scanned.media, run_rate(run)),
+                               .kept = job->kept};
+    job->asked_row = p->row;
+    run_post(run, p, REEL_MSG_MUX, &rec);
+}
+
+static void step_mux(struct run *run, struct job *job)
+{
+    if (!job->frames_committed) {
+        fail_empty(run, job);
+        return;
+    }
+    if (run->streams) {
+        if (job->streamed) complete(run, job, &job->muxed);
+        return;
+    }
+    struct reel_rec_mux rec = {.job = job->spec->id,
+                               .segments = job->n_segments,
+                               .media = reel_media_at_rate(&job->scanned.media, run_rate(run)),
+                               .kept = job->kept,
+                               .frames = job->frames_committed - job->live.earlier};
+    ask(run, job, REEL_AGGREGATOR, REEL_MSG_MUX, &rec);
+}
+
 // ---- the step -------------------------------------------------------------------
 
 static void step_job(struct run *run, struct job *job, int64_t now_us)
@@ -534,9 +564,14 @@ static void step_job(struct run *run, struct job *job, int64_t now_us)
     if (job->state == JOB_PROVE) step_prove(run, job);
     if (job->state == JOB_CHECK) step_check(run, job);
     bool live = run->settings.live;
+    if (job->state == JOB_RUN && run->streams) step_stream(run, job);
     if (job->state == JOB_RUN && live && live_step(run, job, now_us)) next_state(job, JOB_MUX);
-    if (job->state == JOB_RUN && !live && job->n_committed == job->n_segments && !flow_open_lanes(run, job->spec->id))
-        next_state(job, JOB_MUX);
+    if (job->state == JOB_RUN && !live && job->n_committed == job->n_segments && !flow_open_lanes(run, job->spec->id)) {
+        if (run->streams)
+            job->state = JOB_MUX; // it was asked before
+        else
+            next_state(job, JOB_MUX);
+    }
     if (job->state == JOB_MUX) step_mux(run, job);
 }
 
@@ -581,7 +616,13 @@ void jobs_on_gone(struct run *run, const struct supervise_death *death)
         for (uint32_t k = 0; job->state == JOB_CHECK && k < job->n_segments; k++)
             if (job->segments[k].state == SEGMENT_CHECKING && job->segments[k].row == death->proc->row)
                 job->segments[k].row = NO_ROW;
-        if (job->asked_row == death->proc->row) asked_died(run, job, death);
+        if (job->asked_row == death->proc->row && death->proc == stream_writer(run))
+            jobs_fail(
+                run, job, REEL_ERR_FAULT,
+                "could not go on: the process that wrote to standard output died, and what it had written cannot be "
+                "taken back");
+        else if (job->asked_row == death->proc->row)
+            asked_died(run, job, death);
         if (i < run->n_active && run->active[i] == id) i++;
     }
 }

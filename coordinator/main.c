@@ -40,14 +40,17 @@ static int work(struct run *run, const char **words, int n_words)
     enum reel_err err = inputs_given(&run->settings, n_words);
     if (!err) err = command_check_files(&run->settings);
     const char *life = getenv("REELMILL_LIFE");
-    if (!err && run->settings.live && life && atoi(life) > 1) // where a configuration says so
+    const bool again = life && atoi(life) > 1;
+    if (!err && run->settings.live && again) // where a configuration says so
         err = reel_fail(REEL_ERR_FAULT, "could not continue: a live input cannot be read again");
+    if (!err && !strcmp(run->settings.output, "-") && again)
+        err = reel_fail(REEL_ERR_FAULT, "could not continue: what was written to standard output cannot be taken back");
     if (!err) err = command_scale(run);
     if (err) return refuse(err);
     reel_log_init("coordinator", -1, (enum reel_log_level)run->settings.log_level, run->settings.log_dir);
     bool plan_only = run->settings.dry_run;
     if (!plan_only) rundir_sweep();
-    err = plan_only ? REEL_OK : rundir_create(&run->dir);
+    err = plan_only ? REEL_OK : rundir_create(run->streams, &run->dir);
     if (err) return refuse(err);
     err = inputs_collect(&run->settings, words, n_words, plan_only ? "/tmp" : run->dir.path, &run->inputs);
     int code = EXIT_DONE;

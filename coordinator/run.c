@@ -452,6 +452,7 @@ static enum reel_err setup(struct run *run)
     if (!err) err = reel_bus_open_hub(run->dir.bus_path, &run->bus);
     if (!err) err = flow_init(run);
     if (!err) err = live_init(run);
+    if (!err) err = stream_init(run);
     if (!err) err = jobs_init(run);
     if (!err) err = progress_create(run, &run->progress);
     if (err) return err;
@@ -462,6 +463,7 @@ static enum reel_err setup(struct run *run)
                                        .mem_kind = run->mem_kind,
                                        .lanes = run->n_lanes,
                                        .input_fd = run->input_fd,
+                                       .output_fd = run->output_fd,
                                        .collective_fd = run->collective_fd,
                                        .workers = run->workers,
                                        .n_pictures = run->pictures.n,
@@ -539,7 +541,8 @@ static void say_verdict(const struct run *run, int code)
     bool quiet = run->settings.progress == SET_PROGRESS_OFF || run->settings.progress == SET_PROGRESS_JSON;
     if (run->interrupted) {
         fprintf(stderr, "reelmill: interrupted%s\n",
-                run->settings.live ? "" : "; finished work is kept. To resume, run the same command again");
+                run->settings.live || run->streams ? ""
+                                                   : "; finished work is kept. To resume, run the same command again");
         return;
     }
     if (run->failed) {
@@ -566,6 +569,7 @@ static void say_verdict(const struct run *run, int code)
     report_bottleneck(run, &bottleneck);
     char where[REEL_PATH_BYTES];
     reel_shown(run->n_jobs > 1 ? run->settings.output : run->jobs[0].spec->output, where, sizeof where);
+    if (reel_is_stdout(where)) snprintf(where, sizeof where, "standard output");
     bool nowhere = run->jobs[0].spec->kind == REEL_OUTPUT_NULL;
     fprintf(stderr, "done%s%s%s: %llu frames, %.1f fps; %s\n", code == EXIT_LOSSY ? ", not all could be kept" : "",
             nowhere ? "" : ", ", nowhere ? "" : where, (unsigned long long)frames, report_fps(run), bottleneck.text);
@@ -574,7 +578,7 @@ static void say_verdict(const struct run *run, int code)
 int run_all(struct run *run)
 {
     run->start_us = reel_now_us();
-    run->settings_fd = run->jobs_fd = run->stat_fd = run->input_fd = -1;
+    run->settings_fd = run->jobs_fd = run->stat_fd = run->input_fd = run->output_fd = -1;
     reel_crash_init("coordinator", 0, 1);
     enum reel_err err = setup(run);
     if (err && reel_life_stops())
@@ -609,6 +613,7 @@ int run_all(struct run *run)
     flow_team_fini(run);
     flow_fini(run);
     if (run->input_fd >= 0) close(run->input_fd);
+    if (run->output_fd >= 0) close(run->output_fd);
     reel_bus_close(&run->bus);
     pictures_close(&run->pictures);
     free(run->config_text);

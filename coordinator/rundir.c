@@ -25,11 +25,16 @@
 
 #define PREFIX "reelmill-"
 
-static const char *base_dir(void)
+// A socket's path must fit sockaddr_un (108 bytes).
+static const char *usable(const char *dir)
 {
-    const char *dir = getenv("XDG_RUNTIME_DIR");
-    // A socket's path must fit sockaddr_un (108 bytes).
     return dir && dir[0] == '/' && strlen(dir) < 48 && !access(dir, W_OK | X_OK) ? dir : "/tmp";
+}
+
+// XDG_RUNTIME_DIR is memory: parts lie where other programs have their large files.
+static const char *base_dir(bool parts)
+{
+    return usable(getenv(parts ? "TMPDIR" : "XDG_RUNTIME_DIR"));
 }
 
 // The guard: waits for the pipe's end, then for the children (who hold the
@@ -76,12 +81,12 @@ static enum reel_err start_guard(struct rundir *r)
     return REEL_OK;
 }
 
-enum reel_err rundir_create(struct rundir *out)
+enum reel_err rundir_create(bool parts, struct rundir *out)
 {
     *out = (struct rundir){.lock_fd = -1, .guard_fd = -1};
     uint64_t random = 0;
     if (getrandom(&random, sizeof random, 0) != sizeof random) random = (uint64_t)reel_now_us();
-    snprintf(out->path, sizeof out->path, "%s/" PREFIX "%d-%08x", base_dir(), (int)getpid(), (unsigned)random);
+    snprintf(out->path, sizeof out->path, "%s/" PREFIX "%d-%08x", base_dir(parts), (int)getpid(), (unsigned)random);
     snprintf(out->lock_path, sizeof out->lock_path, "%s/lock", out->path);
     snprintf(out->bus_path, sizeof out->bus_path, "%s/bus", out->path);
     enum reel_err err = start_guard(out);
@@ -128,10 +133,10 @@ enum reel_err rundir_wait_free(const char *lock_path, int wait_ms)
     return err;
 }
 
-int rundir_sweep(void)
+static int sweep(const char *base)
 {
     int removed = 0;
-    DIR *dir = opendir(base_dir());
+    DIR *dir = opendir(base);
     if (!dir) return 0;
     for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
         int pid = 0;
@@ -139,7 +144,7 @@ int rundir_sweep(void)
         if (sscanf(e->d_name, PREFIX "%d-%8x", &pid, &random) != 2 || pid <= 1) continue;
         if (!kill(pid, 0) || errno != ESRCH) continue; // alive (or its number is in use: its guard has cared)
         char path[512], lock[544];
-        snprintf(path, sizeof path, "%s/%s", base_dir(), e->d_name);
+        snprintf(path, sizeof path, "%s/%s", base, e->d_name);
         snprintf(lock, sizeof lock, "%s/lock", path);
         struct stat st;
         if (lstat(path, &st) || !S_ISDIR(st.st_mode) || st.st_uid != getuid()) continue;
@@ -149,4 +154,10 @@ int rundir_sweep(void)
     }
     closedir(dir);
     return removed;
+}
+
+int rundir_sweep(void)
+{
+    const char *small = base_dir(false), *large = base_dir(true);
+    return sweep(small) + (strcmp(small, large) ? sweep(large) : 0);
 }

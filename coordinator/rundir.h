@@ -12,6 +12,8 @@
 #ifndef COORDINATOR_RUNDIR_H
 #define COORDINATOR_RUNDIR_H
 
+#include <stdbool.h>
+
 #include "common/err.h"
 
 struct rundir {
@@ -23,8 +25,9 @@ struct rundir {
     int guard_pid;
 };
 
-// Forks the guard first: call before any thread or child exists. Errors: IO.
-enum reel_err rundir_create(struct rundir *out);
+// Forks the guard first: call before any thread or child exists. `parts`: large files will
+// lie in it (in TMPDIR then). Errors: IO.
+enum reel_err rundir_create(bool parts, struct rundir *out);
 // Removes the directory and ends the guard.
 void rundir_destroy(struct rundir *rundir);
 // Removes directories of dead runs; returns how many.

@@ -22,7 +22,9 @@ enum container {
     CONTAINER_MKV,
     CONTAINER_WEBM,
     CONTAINER_TS,
-    CONTAINER_FLV,
+    CONTAINER_PS, // .mpg
+    CONTAINER_NUT,
+    CONTAINER_OTHER, // the muxer states what it holds: .avi, .flv
     CONTAINER_RTSP,
 };
 
@@ -78,19 +80,19 @@ struct copy {
 static const char *const group_names[GROUPS] = {"audio", "subtitle", "attachment", "data or video"};
 
 static const struct {
-    const char *extension, *name;
+    const char *name; // libavformat's
     enum container container;
 } containers[] = {
-    {"mp4", "mp4", CONTAINER_MP4},      {"m4v", "mp4", CONTAINER_MP4},    {"mov", "mov", CONTAINER_MOV},
-    {"mkv", "matroska", CONTAINER_MKV}, {"webm", "webm", CONTAINER_WEBM}, {"ts", "mpegts", CONTAINER_TS},
-    {"m2ts", "mpegts", CONTAINER_TS},
+    {"mp4", CONTAINER_MP4},   {"mov", CONTAINER_MOV},   {"matroska", CONTAINER_MKV},
+    {"webm", CONTAINER_WEBM}, {"mpegts", CONTAINER_TS}, {"vob", CONTAINER_PS},
+    {"nut", CONTAINER_NUT},   {"avi", CONTAINER_OTHER}, {"flv", CONTAINER_OTHER},
 };
 
 // As the aggregator sends live video.
 static void find_container_of_url(struct copy *c)
 {
     bool flv = !strncasecmp(c->job.output, "rtmp", 4), rtsp = !strncasecmp(c->job.output, "rtsp", 4);
-    c->container = flv ? CONTAINER_FLV : rtsp ? CONTAINER_RTSP : CONTAINER_TS;
+    c->container = flv ? CONTAINER_OTHER : rtsp ? CONTAINER_RTSP : CONTAINER_TS;
     c->container_name = flv ? "flv" : rtsp ? "rtsp" : "ts";
     c->format = av_guess_format(flv ? "flv" : rtsp ? "rtsp" : "mpegts", NULL, NULL);
 }
@@ -101,12 +103,13 @@ static void find_container(struct copy *c)
         find_container_of_url(c);
         return;
     }
-    const char *dot = strrchr(c->job.output, '.');
-    for (size_t i = 0; dot && i < sizeof containers / sizeof containers[0]; i++) {
-        if (strcasecmp(dot + 1, containers[i].extension)) continue;
+    // What is missing in the list is pictures alone, as image files are.
+    const char *name = reel_container_of(c->job.output, strlen(c->job.output));
+    for (size_t i = 0; name && i < sizeof containers / sizeof containers[0]; i++) {
+        if (strcmp(name, containers[i].name)) continue;
         c->container = containers[i].container;
-        c->container_name = containers[i].extension;
-        c->format = av_guess_format(containers[i].name, NULL, NULL);
+        c->container_name = strrchr(c->job.output, '.') + 1;
+        c->format = av_guess_format(name, NULL, NULL);
     }
 }
 
@@ -135,6 +138,14 @@ static bool ts_holds(enum AVCodecID codec)
     }
 }
 
+// A program stream: what its muxer gives a stream number of its own.
+static bool ps_holds(enum AVCodecID codec)
+{
+    return codec == AV_CODEC_ID_MP2 || codec == AV_CODEC_ID_MP3 || codec == AV_CODEC_ID_AC3 ||
+           codec == AV_CODEC_ID_DTS || codec == AV_CODEC_ID_DVD_SUBTITLE || codec == AV_CODEC_ID_MPEG1VIDEO ||
+           codec == AV_CODEC_ID_MPEG2VIDEO;
+}
+
 static bool rtsp_holds(enum AVCodecID codec)
 {
     switch (codec) { // nor does this one
@@ -156,6 +167,7 @@ static bool holds(const struct copy *c, enum AVCodecID codec)
     if (codec == AV_CODEC_ID_NONE) return false;
     if (c->container == CONTAINER_RTSP) return rtsp_holds(codec);
     if (c->container == CONTAINER_TS) return ts_holds(codec);
+    if (c->container == CONTAINER_PS) return ps_holds(codec);
     // Listed by the muxer, but only written as an experiment.
     if (codec == AV_CODEC_ID_TRUEHD && (c->container == CONTAINER_MP4 || c->container == CONTAINER_MOV)) return false;
     return avformat_query_codec(c->format, codec, FF_COMPLIANCE_NORMAL) == 1;
@@ -172,6 +184,8 @@ static enum AVCodecID text_codec(const struct copy *c, enum AVCodecID codec)
         return codec == AV_CODEC_ID_MOV_TEXT || !holds(c, codec) ? AV_CODEC_ID_SUBRIP : codec;
     case CONTAINER_WEBM:
         return AV_CODEC_ID_WEBVTT;
+    case CONTAINER_NUT:
+        return holds(c, codec) ? codec : AV_CODEC_ID_NONE;
     default:
         return AV_CODEC_ID_NONE;
     }
@@ -450,10 +464,12 @@ static enum reel_err put_chapters(struct copy *c)
     const AVFormatContext *fmt = c->demux->fmt;
     c->chapters = REEL_KEPT_NONE;
     if (!fmt->nb_chapters) return REEL_OK;
-    if (c->container == CONTAINER_TS) {
+    bool none = c->container == CONTAINER_TS || c->container == CONTAINER_PS || c->container == CONTAINER_OTHER ||
+                c->container == CONTAINER_RTSP;
+    if (none) {
         c->chapters = REEL_KEPT_LOST;
-        notes_say(c->notes, REEL_LOG_WARN, "\"%s\": %u chapters are not kept: .ts does not hold them", c->job.input,
-                  fmt->nb_chapters);
+        notes_say(c->notes, REEL_LOG_WARN, "\"%s\": %u chapters are not kept: .%s does not hold them", c->job.input,
+                  fmt->nb_chapters, c->container_name);
         return REEL_OK;
     }
     int64_t start = fmt->start_time == AV_NOPTS_VALUE ? 0 : fmt->start_time;

@@ -142,6 +142,12 @@ enum reel_err live_file(struct live *l, bool appends, char *path, bool *out_appe
     pthread_mutex_lock(&l->lock);
     bool later = l->begun && !l->chosen;
     *out_append = appends && (l->begun || l->chosen);
+    if (later && !appends && reel_is_stdout(l->job.output)) {
+        pthread_mutex_unlock(&l->lock);
+        return reel_fail(REEL_ERR_FAULT,
+                         "could not go on: the process that wrote to standard output died, and a second "
+                         "header cannot follow what it wrote");
+    }
     if (later && !appends) do
             l->file++;
         while (!access(reel_live_file_path(&l->job, l->file, path), F_OK));

@@ -152,6 +152,11 @@ static void broke(struct outlet *o, const char *what)
 {
     const char *output = live_job(o->live)->output;
     bool news = !o->down;
+    if (o->is_file && reel_is_stdout(output)) {
+        fail(o, REEL_ERR_IO, "could not write to standard output: %s",
+             strcmp(o->why, "Broken pipe") ? o->why : "its reader has ended");
+        return;
+    }
     if (o->is_file) {
         fail(o, REEL_ERR_IO, "could not write file \"%s\": %s", output, o->why);
         return;
@@ -470,6 +475,7 @@ static enum reel_err start(struct outlet *o)
     *media = *o->head.media;
     o->head.media = media; // the lane's ends with it
     o->head.format = name ? av_guess_format(name, NULL, NULL) : NULL;
+    if (encode_has_fixed_rate(o->head.format)) o->head.rate = mux_rate(media, 0);
     if (!o->head.format)
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not write \"%s\": this FFmpeg has no writer for it",
                          o->head.output);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "aggregator/live/outlet.h"
+#include "aggregator/sink/output.h"
 #include "common/life.h"
 
 #define OPEN_US 10000000 // a TLS handshake and RTMP's over a slow line take seconds
@@ -55,9 +56,13 @@ static int open_file(struct channel *c, AVDictionary **options)
     bool append;
     if (live_file(c->live, !strcmp(c->head->format->name, "mpegts"), c->path, &append)) return AVERROR(EIO);
     AVDictionary *io = NULL;
-    if (append) av_dict_set(&io, "truncate", "0", 0);
+    const bool out = reel_is_stdout(c->path);
+    if (append && !out) av_dict_set(&io, "truncate", "0", 0);
     char name[REEL_PATH_BYTES + 8];
-    snprintf(name, sizeof name, "file:%s", c->path);
+    if (out)
+        snprintf(name, sizeof name, "pipe:%d", output_fd());
+    else
+        snprintf(name, sizeof name, "file:%s", c->path);
     int rc = avio_open2(&c->oc->pb, name, AVIO_FLAG_WRITE, NULL, &io);
     av_dict_free(&io);
     if (rc < 0) return rc;
@@ -109,6 +114,7 @@ int channel_open(struct channel *c, bool again, char *why, size_t why_bytes)
         c->oc->interrupt_callback = (AVIOInterruptCB){on_wait, c};
         c->oc->flags |= AVFMT_FLAG_FLUSH_PACKETS;
         c->oc->max_delay = 0;
+        c->next_tick = 0;
         mux_container_options(c->head, &options);
         rc = reel_is_url(output) ? open_address(c, again, &options) : open_file(c, &options);
     }
@@ -123,6 +129,20 @@ int channel_open(struct channel *c, bool again, char *why, size_t why_bytes)
 
 // ---- writing --------------------------------------------------------------------
 
+// A rate in place of times: a picture is there also for those before it that were dropped.
+static int write_raw(struct channel *c, AVPacket *packet)
+{
+    const int64_t end = packet->pts + 1 > c->next_tick + 1 ? packet->pts + 1 : c->next_tick + 1;
+    if (y4m_wrap(c->head->video, packet)) return AVERROR(ENOMEM);
+    int rc = 0;
+    while (rc >= 0 && c->next_tick < end) {
+        packet->pts = packet->dts = c->next_tick++;
+        rc = av_write_frame(c->oc, packet);
+    }
+    y4m_unwrap(packet);
+    return rc;
+}
+
 int channel_write(struct channel *c, AVPacket *packet, char *why, size_t why_bytes)
 {
     set_deadline(c, WRITE_US);
@@ -130,10 +150,11 @@ int channel_write(struct channel *c, AVPacket *packet, char *why, size_t why_byt
     // Else a fragment would begin where the durations before it end, and each gap would
     // move what follows.
     if (fragments) av_opt_set(c->oc->priv_data, "movflags", "+frag_discont", 0);
-    int rc = av_write_frame(c->oc, packet);
+    const bool raw = encode_is_raw(c->head->format);
+    int rc = raw ? write_raw(c, packet) : av_write_frame(c->oc, packet);
     // Matroska's clusters and a transport stream's audio wait for more otherwise; a
     // fragment's end is the muxer's to make.
-    if (rc >= 0 && video && !fragments) rc = av_write_frame(c->oc, NULL);
+    if (rc >= 0 && video && !fragments && !raw) rc = av_write_frame(c->oc, NULL);
     if (c->oc->pb) {
         avio_flush(c->oc->pb);
         if (c->oc->pb->error < 0) rc = c->oc->pb->error;

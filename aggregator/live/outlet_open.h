@@ -19,6 +19,7 @@ struct channel {
     AVFormatContext *oc;
     int64_t deadline_us;
     bool timed_out;
+    int64_t next_tick;          // of a container that has a rate in place of times
     char path[REEL_PATH_BYTES]; // of a file
 };
 

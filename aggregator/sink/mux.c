@@ -7,16 +7,21 @@
 //
 // Two passes over the video: the first (mux_scan.c) takes the timestamps
 // (timeline.h) and sees that all segments were encoded alike, the second, here,
-// writes.
+// writes. To standard output (output.h) both go part by part, as these come: one that
+// is written has the next one scanned, whose first frame ends its last. Nothing is read
+// again there.
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "aggregator/sink/mux.h"
+#include "aggregator/sink/output.h"
 #include "common/life.h"
 
 static enum reel_err mux_failed(const struct mux *m, const char *what, int rc)
 {
+    if (m->streams && rc == AVERROR(EPIPE)) return REEL_ERR_IO; // output.c has said why
+    if (rc == AVERROR_EXIT) return REEL_GONE;
     if (rc == AVERROR(ENOSPC) || rc == AVERROR(EDQUOT) || rc == AVERROR(EIO))
         return sink_write_failed(m->join->job->output, AVUNERROR(rc));
     char why[AV_ERROR_MAX_STRING_SIZE];
@@ -26,19 +31,20 @@ static enum reel_err mux_failed(const struct mux *m, const char *what, int rc)
 
 // ---- second pass ----------------------------------------------------------------
 
-// The next video packet into part_record; EOF behind the last.
-static enum reel_err next_video(struct mux *m)
+enum reel_err mux_next_video(struct mux *m)
 {
     for (;;) {
         enum reel_err err = REEL_OK;
         if (!m->part) {
             if (m->segment == m->join->mux->segments) return REEL_EOF;
             char path[REEL_PATH_BYTES];
-            err = reel_pack_open(reel_part_path(m->join->job, m->segment++, path), &m->part);
+            if (m->streams) err = mux_scan_video(m, m->segment + 2);
+            if (!err) err = reel_pack_open(reel_part_path(m->join->job, m->segment++, path), &m->part);
         }
         if (!err) err = reel_pack_read(m->part, m->part_record);
         if (err == REEL_EOF) {
             reel_pack_close(&m->part);
+            if (m->streams) output_drop_part(m->join, m->segment - 1);
             continue;
         }
         if (err || m->part_record->type == REEL_PACK_PACKET) return err;
@@ -65,23 +71,69 @@ static enum reel_err next_copied(struct mux *m)
     return REEL_OK;
 }
 
+// The place of the frame shown at pts in a container with a rate: the nearest that is free.
+static int64_t place(struct mux *m, int64_t pts)
+{
+    AVRational tb = {m->head.video->time_base.num, m->head.video->time_base.den};
+    int64_t at = av_rescale_q(pts - m->timeline.sorted[0], tb, av_inv_q(m->head.rate));
+    // Else times that a container has rounded would leave gaps.
+    if (!(m->head.media->flags & REEL_MEDIA_VFR) || at < m->next_tick) at = m->next_tick;
+    m->next_tick = at + 1;
+    return at;
+}
+
+// Once for each place up to the next frame's: there is nothing else to show.
+static int write_raw(struct mux *m, AVPacket *pkt)
+{
+    const int64_t end = pkt->pts + timeline_duration(&m->timeline, pkt->pts);
+    const int64_t at = place(m, pkt->pts);
+    AVRational tb = {m->head.video->time_base.num, m->head.video->time_base.den};
+    int64_t times = av_rescale_q(end - m->timeline.sorted[0], tb, av_inv_q(m->head.rate)) - at;
+    if (times < 1 || !(m->head.media->flags & REEL_MEDIA_VFR)) times = 1;
+    int rc = 0;
+    for (int64_t i = 0; i < times && rc >= 0; i++) {
+        pkt->pts = pkt->dts = at + i;
+        rc = av_write_frame(m->oc, pkt);
+        m->written++;
+    }
+    m->next_tick = at + times;
+    return rc;
+}
+
+static int write_coded(struct mux *m, AVPacket *pkt)
+{
+    AVStream *st = m->oc->streams[0];
+    AVRational tb = {m->head.video->time_base.num, m->head.video->time_base.den};
+    pkt->dts = timeline_dts(&m->timeline, m->frames);
+    pkt->duration = timeline_duration(&m->timeline, pkt->pts);
+    if (m->head.rate.num) {
+        pkt->dts = pkt->pts = place(m, pkt->dts);
+        pkt->duration = 1;
+        tb = av_inv_q(m->head.rate);
+    }
+    av_packet_rescale_ts(pkt, tb, st->time_base);
+    // A coarser time base may bring two together.
+    if (m->frames && pkt->dts <= m->last_video_dts) pkt->dts = m->last_video_dts + 1;
+    if (pkt->pts < pkt->dts) pkt->pts = pkt->dts;
+    m->last_video_dts = pkt->dts;
+    m->written++;
+    return av_interleaved_write_frame(m->oc, pkt);
+}
+
 static enum reel_err write_video(struct mux *m)
 {
     AVPacket *pkt = m->packet;
     enum reel_err err = mux_fill_packet(pkt, &m->part_record->u.packet);
     if (err) return err;
-    pkt->dts = timeline_dts(&m->timeline, m->frames);
-    pkt->duration = timeline_duration(&m->timeline, pkt->pts);
-    AVStream *st = m->oc->streams[0];
-    av_packet_rescale_ts(pkt, (AVRational){m->head.video->time_base.num, m->head.video->time_base.den}, st->time_base);
-    // A coarser time base may bring two together.
-    if (m->frames && pkt->dts <= m->last_video_dts) pkt->dts = m->last_video_dts + 1;
-    if (pkt->pts < pkt->dts) pkt->pts = pkt->dts;
-    m->last_video_dts = pkt->dts;
+    const bool raw = encode_is_raw(m->head.format);
+    const uint64_t bytes = (uint64_t)pkt->size;
     pkt->stream_index = 0;
-    uint64_t bytes = (uint64_t)pkt->size;
+    if (raw) err = y4m_wrap(m->head.video, pkt);
+    if (err) return err;
     encode_log_clear();
-    int rc = av_interleaved_write_frame(m->oc, pkt);
+    int rc = raw ? write_raw(m, pkt) : write_coded(m, pkt);
+    if (raw) y4m_unwrap(pkt);
+    if (rc >= 0 && m->oc->pb->error < 0) rc = m->oc->pb->error;
     if (rc < 0) return mux_failed(m, "write", rc);
     m->frames++;
     reel_crash_point("aggregator.mid_mux");
@@ -138,30 +190,36 @@ static enum reel_err write_packets(struct mux *m, bool any_copied)
     enum reel_err err = REEL_OK;
     if (any_copied) err = reel_pack_open(reel_copy_part_path(m->join->job, path), &m->copy);
     if (!err) err = next_copied(m);
-    enum reel_err video = err ? err : next_video(m);
+    enum reel_err video = err ? err : mux_next_video(m);
     while (!err && (video == REEL_OK || m->copy_there)) {
         if (m->copy_there && (video == REEL_EOF || copied_first(m))) {
             err = write_copied(m);
             if (!err) err = next_copied(m);
         } else {
             err = write_video(m);
-            if (!err) video = next_video(m);
+            if (!err) video = mux_next_video(m);
         }
         if (video && video != REEL_EOF) err = video;
     }
     return err;
 }
 
+enum reel_err mux_open_output(struct mux *m)
+{
+    if (m->streams) return output_open(m->join, &m->oc->pb);
+    int rc = avio_open(&m->oc->pb, m->temporary, AVIO_FLAG_WRITE);
+    return rc < 0 ? mux_failed(m, "create", rc) : REEL_OK;
+}
+
 static enum reel_err begin_file(struct mux *m)
 {
     enum reel_err err = mux_make_context(&m->head, m->temporary, &m->oc);
+    if (!err) err = mux_open_output(m);
     if (err) return err;
-    int rc = avio_open(&m->oc->pb, m->temporary, AVIO_FLAG_WRITE);
-    if (rc < 0) return mux_failed(m, "create", rc);
     AVDictionary *options = NULL;
     mux_container_options(&m->head, &options);
     encode_log_clear();
-    rc = avformat_write_header(m->oc, &options);
+    int rc = avformat_write_header(m->oc, &options);
     av_dict_free(&options);
     return rc < 0 ? mux_failed(m, "begin", rc) : REEL_OK;
 }
@@ -170,13 +228,15 @@ static enum reel_err finish_file(struct mux *m)
 {
     encode_log_clear();
     int rc = av_write_trailer(m->oc);
-    int closed = avio_closep(&m->oc->pb);
+    avio_flush(m->oc->pb);
+    int closed = m->streams ? m->oc->pb->error : avio_closep(&m->oc->pb);
     if (rc >= 0) rc = closed;
     return rc < 0 ? mux_failed(m, "end", rc) : REEL_OK;
 }
 
 // ---- reading it again -----------------------------------------------------------
 
+// Some readers know their streams only by their packets. -1: not yet.
 static int find_video(const AVFormatContext *ic)
 {
     for (unsigned i = 0; i < ic->nb_streams; i++)
@@ -222,11 +282,12 @@ static void check_covers(struct mux *m, const AVFormatContext *ic)
 
 static enum reel_err read_again(struct mux *m)
 {
+    static const char *const readers[][2] = {{"mp4", "mov"}, {"webm", "matroska"}, {"vob", "mpeg"}};
     AVFormatContext *ic = NULL;
     AVDictionary *options = NULL;
-    const char *demuxer = mux_is_format(&m->head, "mpegts")                                  ? "mpegts"
-                          : mux_is_format(&m->head, "mp4") || mux_is_format(&m->head, "mov") ? "mov"
-                                                                                             : "matroska";
+    const char *demuxer = m->head.format->name; // most are called like the muxer
+    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
+        if (mux_is_format(&m->head, readers[i][0])) demuxer = readers[i][1];
     av_dict_set(&options, "ignore_editlist", "1", 0); // every packet counts
     encode_log_clear();
     int rc = avformat_open_input(&ic, m->temporary, av_find_input_format(demuxer), &options);
@@ -235,19 +296,20 @@ static enum reel_err read_again(struct mux *m)
     check_texts(m, ic);
     check_covers(m, ic);
     int video = find_video(ic);
-    for (unsigned i = 0; i < ic->nb_streams; i++)
+    for (unsigned i = 0; video >= 0 && i < ic->nb_streams; i++)
         if ((int)i != video) ic->streams[i]->discard = AVDISCARD_ALL;
     uint64_t frames = 0;
     enum reel_err err = REEL_OK;
-    while (!err && video >= 0 && av_read_frame(ic, m->packet) >= 0) {
-        frames += m->packet->stream_index == video;
+    while (!err && av_read_frame(ic, m->packet) >= 0) {
+        if (video < 0) video = find_video(ic);
+        frames += m->packet->stream_index == video && m->packet->size > 0; // in .avi empty ones stand for a wait
         av_packet_unref(m->packet);
         if (!m->join->tick(m->join->ctx, 0)) err = REEL_GONE;
     }
     avformat_close_input(&ic);
-    if (!err && frames != m->join->mux->frames)
+    if (!err && (frames != m->written || m->frames != m->join->mux->frames))
         err = reel_fail(REEL_ERR_FAULT, "could not verify file \"%s\": reading it back gives %llu frames of %llu",
-                        m->join->job->output, (unsigned long long)frames, (unsigned long long)m->join->mux->frames);
+                        m->join->job->output, (unsigned long long)frames, (unsigned long long)m->written);
     return err;
 }
 
@@ -256,7 +318,10 @@ static enum reel_err read_again(struct mux *m)
 static void mux_fini(struct mux *m)
 {
     if (m->oc) {
-        avio_closep(&m->oc->pb);
+        if (m->streams)
+            output_close(&m->oc->pb);
+        else
+            avio_closep(&m->oc->pb);
         avformat_free_context(m->oc);
     }
     mux_head_fini(&m->head);
@@ -271,13 +336,19 @@ static void mux_fini(struct mux *m)
 static enum reel_err run(struct mux *m)
 {
     bool any_copied;
-    enum reel_err err = mux_scan_video(m);
+    enum reel_err err = mux_scan_video(m, m->streams ? 2 : m->join->mux->segments);
     if (!err) err = mux_scan_copied(m, &any_copied);
     if (err) return err;
+    if (encode_has_fixed_rate(m->head.format)) m->head.rate = mux_rate(m->head.media, timeline_median(&m->timeline));
     mux_choose_streams(&m->head);
-    err = begin_file(m);
-    if (!err) err = write_packets(m, any_copied);
+    if (mux_is_format(&m->head, "gif")) {
+        err = gif_write(m);
+    } else {
+        err = begin_file(m);
+        if (!err) err = write_packets(m, any_copied);
+    }
     if (!err) err = finish_file(m);
+    if (m->streams) return err;
     if (!err) err = read_again(m);
     reel_crash_point("aggregator.before_publish");
     return err ? err : sink_publish(m->temporary, m->join->job->output);
@@ -285,8 +356,11 @@ static enum reel_err run(struct mux *m)
 
 enum reel_err mux_join(const struct sink_join *join, struct reel_rec_muxed *out)
 {
+    const bool streams = reel_is_stdout(join->job->output);
     struct mux m = {.join = join,
-                    .head = {.output = join->job->output,
+                    .streams = streams,
+                    .head = {.streams = streams,
+                             .output = join->job->output,
                              .media = &join->mux->media,
                              .note = join->note,
                              .ctx = join->ctx,
@@ -306,7 +380,7 @@ enum reel_err mux_join(const struct sink_join *join, struct reel_rec_muxed *out)
     if (!err) err = run(&m);
     mux_fini(&m);
     if (err) {
-        if (m.head.format) unlink(m.temporary);
+        if (m.head.format && !streams) unlink(m.temporary);
         return err;
     }
     struct stat st;

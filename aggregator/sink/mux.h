@@ -17,20 +17,36 @@ struct mux {
     AVFormatContext *oc;
     AVPacket *packet;
     int64_t last_video_dts;
-    uint64_t frames;
+    uint64_t frames;  // of the job
+    uint64_t written; // pictures in the file: more where they are repeated
     struct reel_pack_reader *copy, *part;
     struct reel_pack_record *copy_record, *part_record;
-    bool copy_there; // copy_record holds a packet that was not written
-    uint32_t segment;
+    bool copy_there;           // copy_record holds a packet that was not written
+    uint32_t segment, scanned; // the next to be written; how many were scanned
+    bool streams;              // to standard output, while parts are still made
+    int64_t next_tick;         // of a container with a rate: the first that is free
     char temporary[REEL_PATH_BYTES];
 };
 
 // ---- mux_scan.c ---------------------------------------------------------------
 
-// Timestamps and stream of the video's parts, which must be alike. Errors:
-// INPUT, IO, NOMEM, GONE.
-enum reel_err mux_scan_video(struct mux *m);
+// Timestamps and stream of the video's parts, which must be alike: of the first n.
+// Those of standard output are waited for. Errors: INPUT, IO, NOMEM, GONE.
+enum reel_err mux_scan_video(struct mux *m, uint32_t n);
 // Streams, texts and chapters of the copy part; *out_any: there is one.
 enum reel_err mux_scan_copied(struct mux *m, bool *out_any);
+
+// ---- mux.c --------------------------------------------------------------------
+
+// The next video packet into part_record; EOF behind the last. From the first one on
+// when `segment` was set to 0.
+enum reel_err mux_next_video(struct mux *m);
+// m->oc's file, or standard output. IO, NOMEM.
+enum reel_err mux_open_output(struct mux *m);
+
+// ---- gif.c --------------------------------------------------------------------
+
+// All of a GIF file but its end. Errors: FAULT, IO, NOMEM, GONE, UNSUPPORTED.
+enum reel_err gif_write(struct mux *m);
 
 #endif

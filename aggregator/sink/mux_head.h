@@ -30,6 +30,8 @@ struct mux_head {
     const AVOutputFormat *format;
     const char *output; // for messages
     bool live;          // readable at any moment: fragments, no index at the front
+    bool streams;       // to standard output: nothing of it can be changed later
+    AVRational rate;    // of a container that has one in place of times; 0/0: it has times
     const struct reel_media *media;
     void (*note)(void *ctx, const char *text);
     void *ctx;
@@ -64,10 +66,21 @@ AVCodecParameters *mux_make_par(const struct reel_pack_stream *s);
 bool mux_is_cover(const struct copied *c);
 // Borrows the record's memory until the next read. NOMEM.
 enum reel_err mux_fill_packet(AVPacket *pkt, const struct reel_pack_packet *p);
+
+// ---- y4m.c ------------------------------------------------------------------------
+
+// The packet that the muxer takes for a picture as it is in memory; it borrows the
+// picture's bytes. y4m_unwrap() gives the packet back empty. NOMEM, INPUT.
+enum reel_err y4m_wrap(const struct reel_pack_stream *video, AVPacket *packet);
+void y4m_unwrap(AVPacket *packet);
 void mux_head_fini(struct mux_head *h);
 
 // ---- mux_header.c: decisions ----------------------------------------------------
 
+// Frames a second of a container that has a rate in place of times: the video's own; where
+// that varies, what most of its distances are, of which `median` (in its time base; 0: not
+// known) is the middle one.
+AVRational mux_rate(const struct reel_media *media, int64_t median);
 // Gives each copied stream its place, or says that it cannot be kept.
 void mux_choose_streams(struct mux_head *h);
 // A context for `name` with all streams, chapters and texts; nothing is opened. It

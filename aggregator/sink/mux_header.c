@@ -8,6 +8,22 @@
 
 #define LIVE_FRAGMENT_US 200000 // of a live .mp4: what is lost at most when all die
 
+AVRational mux_rate(const struct reel_media *m, int64_t median)
+{
+    static const AVRational usual[] = {{24, 1}, {25, 1}, {30, 1}, {50, 1}, {60, 1}, {15, 1}, {12, 1}, {10, 1}};
+    AVRational mean = m->frame_rate.num > 0 && m->frame_rate.den > 0
+                          ? (AVRational){m->frame_rate.num, m->frame_rate.den}
+                          : (AVRational){25, 1};
+    if (!(m->flags & REEL_MEDIA_VFR) || median < 1) return mean;
+    AVRational rate;
+    av_reduce(&rate.num, &rate.den, m->time_base.den, m->time_base.num * median, 100000);
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
+        double off = av_q2d(rate) / av_q2d(usual[i]);
+        if (off > 0.95 && off < 1.05) rate = usual[i]; // times are rounded in many containers
+    }
+    return av_cmp_q(rate, mean) < 0 ? mean : rate;
+}
+
 static enum reel_err add_video(const struct mux_head *h, AVFormatContext *oc)
 {
     AVStream *st = avformat_new_stream(oc, NULL);
@@ -23,6 +39,14 @@ static enum reel_err add_video(const struct mux_head *h, AVFormatContext *oc)
     if (iso && par->codec_id == AV_CODEC_ID_HEVC) par->codec_tag = MKTAG('h', 'v', 'c', '1');
     par->video_delay = h->reorder;
     st->time_base = (AVRational){h->video->time_base.num, h->video->time_base.den};
+    if (h->rate.num) {
+        st->avg_frame_rate = h->rate;
+        st->time_base = av_inv_q(h->rate);
+    }
+    if (encode_is_raw(h->format)) {
+        par->codec_id = AV_CODEC_ID_WRAPPED_AVFRAME;
+        oc->strict_std_compliance = FF_COMPLIANCE_UNOFFICIAL; // more than 8 bits, as every tool writes it
+    }
     st->sample_aspect_ratio = par->sample_aspect_ratio;
     st->disposition = AV_DISPOSITION_DEFAULT;
     const struct reel_media *media = h->media;
@@ -119,21 +143,28 @@ static bool usual_key(const char *key)
 
 void mux_container_options(const struct mux_head *h, AVDictionary **options)
 {
-    if (h->live && mux_is_format(h, "flv")) av_dict_set(options, "flvflags", "no_duration_filesize", 0);
+    if ((h->live || h->streams) && mux_is_format(h, "flv")) av_dict_set(options, "flvflags", "no_duration_filesize", 0);
+    const char *dot = strrchr(h->output, '.');
+    if (mux_is_format(h, "mpegts") && dot && strcasecmp(dot, ".ts")) // .m2ts .mts: packets with a time each
+        av_dict_set(options, "mpegts_m2ts_mode", "1", 0);
     if (!mux_is_format(h, "mp4") && !mux_is_format(h, "mov")) return;
     // Exact timestamps; small denominators libavformat multiplies by itself.
     if (h->video->time_base.den > 1000) av_dict_set_int(options, "video_track_timescale", h->video->time_base.den, 0);
     bool free_form = false;
     const AVDictionaryEntry *e = NULL;
     // libavformat writes either free-form keys or a cover.
-    for (int i = 0; i < h->n_copied && mux_is_format(h, "mp4"); i++)
+    for (int i = 0; i < h->n_copied && mux_is_format(h, "mp4") && !h->streams; i++)
         if (h->copied[i].to >= 0 && mux_is_cover(&h->copied[i])) {
             av_dict_set(options, "movflags", "+faststart", 0);
             return;
         }
     while ((e = av_dict_get(h->globals, "", e, AV_DICT_IGNORE_SUFFIX))) free_form |= !usual_key(e->key);
     // A fragment is readable by itself; one of a single picture would be half boxes.
-    av_dict_set(options, "movflags", h->live ? "+empty_moov+default_base_moof" : "+faststart", 0);
+    av_dict_set(options, "movflags",
+                h->live      ? "+empty_moov+default_base_moof"
+                : h->streams ? "+frag_keyframe+delay_moov+default_base_moof"
+                             : "+faststart",
+                0);
     if (h->live) av_dict_set_int(options, "frag_duration", LIVE_FRAGMENT_US, 0);
     if (free_form) av_dict_set(options, "movflags", "+use_metadata_tags", AV_DICT_APPEND);
 }
@@ -190,8 +221,8 @@ static bool rtp_names(const struct copied *c)
 // goes nowhere.
 static bool can_hold(struct mux_head *h, const struct copied *c)
 {
-    if (h->live && mux_is_cover(c)) return false;      // it would have to be there before the first frame
-    if (mux_is_format(h, "rtsp")) return rtp_names(c); // a header would connect
+    if ((h->live || h->streams) && mux_is_cover(c)) return false; // it would have to be there before the first frame
+    if (mux_is_format(h, "rtsp")) return rtp_names(c);            // a header would connect
     if (mux_is_format(h, "rtp_mpegts")) return ts_names(c);
     if (mux_is_format(h, "mpegts") && !ts_names(c)) return false;
     AVFormatContext *oc = NULL;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "aggregator/sink/mux.h"
+#include "aggregator/sink/output.h"
 
 // ---- the video's parts --------------------------------------------
 
@@ -38,15 +39,34 @@ static enum reel_err scan_part(struct mux *m, uint32_t segment)
     return err == REEL_EOF ? REEL_OK : err;
 }
 
-enum reel_err mux_scan_video(struct mux *m)
+// What is written already was placed by the depth of those before.
+static enum reel_err check_depth(struct mux *m, size_t before)
+{
+    if (m->timeline.depth <= before) return REEL_OK;
+    return reel_fail(REEL_ERR_FAULT,
+                     "could not write to standard output: the encoder reorders %zu frames, and %zu before\nwithout B "
+                     "frames it will not: --encoder_opts bf=0",
+                     m->timeline.depth, before);
+}
+
+enum reel_err mux_scan_video(struct mux *m, uint32_t n)
 {
     const struct reel_rec_mux *rec = m->join->mux;
     enum reel_err err = REEL_OK;
-    for (uint32_t i = 0; !err && i < rec->segments; i++) err = scan_part(m, i);
-    if (!err && (!m->head.video || m->timeline.n != rec->frames))
+    const bool first = !m->scanned;
+    if (n > rec->segments) n = rec->segments;
+    if (m->scanned >= n) return REEL_OK;
+    for (; !err && m->scanned < n; m->scanned++) {
+        if (m->streams) err = output_wait_part(m->join, m->scanned);
+        if (!err) err = scan_part(m, m->scanned);
+    }
+    if (!err && (!m->head.video || (!m->streams && m->timeline.n != rec->frames)))
         err = reel_fail(REEL_ERR_INPUT, "could not join \"%s\": the parts have %zu frames of %llu",
                         m->join->job->output, m->timeline.n, (unsigned long long)rec->frames);
+    if (!err && first && m->streams) m->timeline.depth = (size_t)m->head.video->video_delay;
+    const size_t depth = m->timeline.depth;
     if (!err) err = timeline_close(&m->timeline, rec->media.last_duration);
+    if (!err && !first) err = check_depth(m, depth);
     m->head.reorder = (int)m->timeline.depth;
     return err;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "aggregator/live/live.h"
+#include "aggregator/sink/output.h"
 
 const struct sink_ops *sink_of(enum reel_output_kind kind)
 {
@@ -117,6 +118,9 @@ unsigned sink_output_mode(void)
 
 enum reel_err sink_write_failed(const char *path, int error)
 {
+    if (reel_is_stdout(path))
+        return reel_fail(REEL_ERR_IO, "could not write to standard output: %s",
+                         error == EPIPE ? "its reader has ended" : strerror(error));
     return reel_fail(REEL_ERR_IO, "could not write file \"%s\": %s%s", path, strerror(error),
                      error == ENOSPC || error == EDQUOT
                          ? "\nfree some space and run the same command again: finished parts are kept"
@@ -174,6 +178,11 @@ static enum reel_err open_live_text(struct sink_text *t, struct live *live)
     bool append;
     enum reel_err err = live_file(live, true, t->path, &append);
     if (err) return err;
+    if (reel_is_stdout(t->path)) {
+        int fd = fcntl(output_fd(), F_DUPFD_CLOEXEC, 3);
+        t->file = fd < 0 ? NULL : fdopen(fd, "w");
+        return t->file ? REEL_OK : reel_fail(REEL_ERR_IO, "could not use standard output: %s", strerror(errno));
+    }
     t->file = fopen(t->path, append ? "r+e" : "we");
     if (!t->file && append && errno == ENOENT) t->file = fopen(t->path, "we");
     struct stat st;
@@ -203,6 +212,11 @@ bool sink_text_is_new(const struct sink_text *t)
 
 enum reel_err sink_text_write(struct sink_text *t, const char *data, size_t n)
 {
+    if (t->to) {
+        enum reel_err err = output_write(t->to, data, n);
+        if (!err) t->bytes += n;
+        return err;
+    }
     if (n && fwrite(data, 1, n, t->file) != n) return sink_write_failed(t->path, errno);
     if (t->live && fflush(t->file)) return sink_write_failed(t->path, errno);
     if (!t->live) reel_sha256_update(&t->sha, data, n);
@@ -236,6 +250,8 @@ static enum reel_err append_part(const struct sink_join *join, uint32_t segment,
                                  struct sink_text *out, uint64_t *frames)
 {
     char path[REEL_PATH_BYTES], *line = NULL;
+    enum reel_err waited = out->to ? output_wait_part(join, segment) : REEL_OK;
+    if (waited) return waited;
     FILE *f = fopen(reel_part_path(join->job, segment, path), "re");
     if (!f) return reel_fail(REEL_ERR_IO, "could not open part \"%s\": %s", path, strerror(errno));
     size_t room = 0;
@@ -245,18 +261,24 @@ static enum reel_err append_part(const struct sink_join *join, uint32_t segment,
     if (err == REEL_ERR_INPUT) err = reel_fail(err, "could not read part \"%s\": %s", path, reel_fail_text());
     free(line);
     fclose(f);
+    if (!err && out->to) output_drop_part(join, segment);
     if (!err && !join->tick(join->ctx, 0)) err = REEL_GONE;
     return err;
 }
 
 enum reel_err sink_text_join(const struct sink_join *join, sink_append_line *append, struct reel_rec_muxed *out)
 {
-    struct sink_text text = {0};
+    const bool streams = reel_is_stdout(join->job->output);
+    struct sink_text text = {.to = streams ? join : NULL};
     snprintf(text.path, sizeof text.path, "%s", join->job->output);
     reel_unfinished_path(join->job, text.temporary);
-    enum reel_err err = open_text(&text);
+    enum reel_err err = streams ? REEL_OK : open_text(&text);
     *out = (struct reel_rec_muxed){.job = join->job->id, .kept = join->mux->kept};
     for (uint32_t i = 0; !err && i < join->mux->segments; i++) err = append_part(join, i, append, &text, &out->frames);
+    if (streams) {
+        out->bytes = text.bytes;
+        return err;
+    }
     if (!err && out->frames != join->mux->frames)
         err = reel_fail(REEL_ERR_INPUT, "could not join \"%s\": the parts have %llu frames of %llu", join->job->output,
                         (unsigned long long)out->frames, (unsigned long long)join->mux->frames);

@@ -125,6 +125,7 @@ enum reel_err mux_join(const struct sink_join *join, struct reel_rec_muxed *out_
 struct sink_text {
     FILE *file;
     bool live;
+    const struct sink_join *to; // standard output, of a join; then there is no file
     struct reel_sha256 sha;
     uint64_t bytes;
     char path[REEL_PATH_BYTES], temporary[REEL_PATH_BYTES];

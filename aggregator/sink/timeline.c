@@ -41,21 +41,21 @@ static size_t rank_of(const struct timeline *t, int64_t pts)
 
 enum reel_err timeline_close(struct timeline *t, int64_t last_duration)
 {
-    t->sorted = malloc((t->n + 1) * sizeof *t->sorted);
-    if (!t->sorted) return reel_fail(REEL_ERR_NOMEM, "could not order timestamps: out of memory");
-    if (t->n) memcpy(t->sorted, t->pts, t->n * sizeof *t->sorted);
-    qsort(t->sorted, t->n, sizeof *t->sorted, by_value);
-    for (size_t i = 1; i < t->n; i++)
-        if (t->sorted[i] == t->sorted[i - 1])
+    int64_t *sorted = realloc(t->sorted, (t->n + 1) * sizeof *t->sorted);
+    if (!sorted) return reel_fail(REEL_ERR_NOMEM, "could not order timestamps: out of memory");
+    t->sorted = sorted;
+    const size_t from = t->closed, n = t->n - from;
+    if (n) memcpy(sorted + from, t->pts + from, n * sizeof *sorted);
+    qsort(sorted + from, n, sizeof *sorted, by_value);
+    for (size_t i = from ? from : 1; i < t->n; i++)
+        if (sorted[i] <= sorted[i - 1])
             return reel_fail(REEL_ERR_INPUT, "could not order timestamps: two frames have timestamp %lld",
-                             (long long)t->sorted[i]);
-    t->depth = 0;
-    for (size_t i = 0; i < t->n; i++) {
+                             (long long)sorted[i]);
+    t->closed = t->n;
+    for (size_t i = from; i < t->n; i++) {
         size_t rank = rank_of(t, t->pts[i]);
         if (i > rank && i - rank > t->depth) t->depth = i - rank;
     }
-    free(t->pts);
-    t->pts = NULL;
     t->last_duration = last_duration;
     t->step = t->n > 1 ? t->sorted[1] - t->sorted[0] : last_duration;
     if (t->step <= 0) t->step = 1;
@@ -73,6 +73,19 @@ int64_t timeline_duration(const struct timeline *t, int64_t pts)
 {
     size_t rank = rank_of(t, pts);
     return rank + 1 < t->n ? t->sorted[rank + 1] - t->sorted[rank] : t->last_duration;
+}
+
+int64_t timeline_median(const struct timeline *t)
+{
+    if (t->closed < 2) return 0;
+    const size_t n = t->closed - 1;
+    int64_t *gaps = malloc(n * sizeof *gaps);
+    if (!gaps) return 0;
+    for (size_t i = 0; i < n; i++) gaps[i] = t->sorted[i + 1] - t->sorted[i];
+    qsort(gaps, n, sizeof *gaps, by_value);
+    int64_t median = gaps[n / 2];
+    free(gaps);
+    return median;
 }
 
 void timeline_fini(struct timeline *t)

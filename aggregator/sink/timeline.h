@@ -16,20 +16,23 @@
 #include "common/err.h"
 
 struct timeline {
-    int64_t *pts;    // in decoding order, while it is filled
-    int64_t *sorted; // in order of showing, after timeline_close()
-    size_t n, room;
-    size_t depth; // D
+    int64_t *pts;    // in decoding order
+    int64_t *sorted; // in order of showing: those up to the last timeline_close()
+    size_t n, room, closed;
+    size_t depth; // D; at least what it was before the first close
     int64_t step; // before the first PTS
     int64_t last_duration;
 };
 
 enum reel_err timeline_add(struct timeline *t, int64_t pts); // NOMEM
-// INPUT when two packets have one PTS.
+// Orders what was added since the last time, all of which is shown after what was there
+// then. INPUT when two packets have one PTS, or one goes back.
 enum reel_err timeline_close(struct timeline *t, int64_t last_duration);
 int64_t timeline_dts(const struct timeline *t, size_t i);
 // Of the packet with this pts.
 int64_t timeline_duration(const struct timeline *t, int64_t pts);
+// The middle one of all distances between neighbours; 0: there are none, or no memory.
+int64_t timeline_median(const struct timeline *t);
 void timeline_fini(struct timeline *t);
 
 #endif

@@ -110,7 +110,9 @@ static enum reel_err sim_run(struct task *task, struct engine *engine, struct ta
         enum reel_err err = REEL_OK;
         int y0, y1;
         rows_of(task, frame, &y0, &y1);
-        if (!memcmp(&in->format, &out->format, sizeof in->format))
+        const bool alike = !memcmp(&in->format, &out->format, sizeof in->format) && from.full == to.full &&
+                           (from.matrix == to.matrix || in->format.layout != REEL_PIX_YUV);
+        if (alike)
             copy_picture(&from, &to, reel_format_planes(in->format), y0, y1);
         else if (y0 < y1)
             err = convert_picture(task, &from, &to, y0, y1);
