@@ -2,7 +2,7 @@
 //
 // Work on whole files (joining parts, verifying parts), done by one thread
 // beside the lanes, which must not wait for it. The main loop adds chores and
-// takes what came of them; the thread touches no bus and no lane.
+// collects their results; the thread touches no bus and no lane.
 #ifndef REEL_AGGREGATOR_CHORES_H
 #define REEL_AGGREGATOR_CHORES_H
 
@@ -23,7 +23,7 @@ struct chore {
     } u;
 };
 
-// What came of a chore.
+// The result of a chore, or a message from it.
 struct chore_news {
     enum reel_msg_type type; // NOTE, VERIFIED, MUXED or FAILED
     uint32_t job;
@@ -37,7 +37,7 @@ struct chore_news {
 
 // bell_fd is written when there are news; row->progress grows with the work.
 enum reel_err chores_create(int bell_fd, struct reel_stat_row *row, struct chores **out_chores);
-// Gives up what is being done. Accepts &NULL.
+// Abandons the current chore. Accepts &NULL.
 void chores_destroy(struct chores **chores);
 enum reel_err chores_add(struct chores *chores, const struct chore *chore); // NOMEM
 // False when there is nothing new.

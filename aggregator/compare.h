@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// `aggregator --compare LABEL FILE LABEL FILE...`, for --verify: pictures of
-// outputs that were written without loss, frame by frame with the first one's.
+// `aggregator --compare LABEL FILE LABEL FILE...`, for --verify: compares
+// outputs that were written without loss, frame by frame, with the first one.
 #ifndef AGGREGATOR_COMPARE_H
 #define AGGREGATOR_COMPARE_H
 
@@ -10,7 +10,7 @@
 
 #include "common/err.h"
 
-// What two files differ in. Plain data.
+// How two files differ. Plain data.
 struct compare_result {
     uint64_t frames[2];
     uint64_t equal;      // of those in both

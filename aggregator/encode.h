@@ -13,7 +13,7 @@
 #include "common/media.h"
 #include "common/pack.h"
 
-// What we know of an encoder beyond what libavcodec tells.
+// What we know about an encoder beyond what libavcodec reports.
 struct encode_traits {
     const char *name;     // libavcodec's
     const char *defaults; // options, "k=v:k=v"; the user's go on top
@@ -88,7 +88,7 @@ enum reel_err encode_open(const struct encode_params *p, struct encoder **out_en
 enum reel_err encode_send(struct encoder *e, const AVFrame *frame);
 // The packet has pts in the job's time base. AGAIN, EOF after the flush; FAULT.
 enum reel_err encode_receive(struct encoder *e, AVPacket *packet);
-// Lets go of every frame. Accepts &NULL.
+// Releases every frame. Accepts &NULL.
 void encode_close(struct encoder **e);
 void encode_describe(const struct encoder *e, struct reel_pack_stream *out_stream);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// One lane's epoch in this process: the frames that wait, the picture made of
-// each, the sink. Frames are taken strictly in the order n = 0, 1, 2... (in a live
-// job numbers are missing); a step does one of them, so that no lane waits long for
+// One lane's epoch in this process: the waiting frames, the picture made from each,
+// the sink. Frames are taken strictly in the order n = 0, 1, 2... (in a live job
+// numbers are missing); a step does one of them, so that no lane waits long for
 // another.
 #ifndef REEL_AGGREGATOR_LANE_H
 #define REEL_AGGREGATOR_LANE_H
@@ -26,7 +26,7 @@ struct lane_params {
 };
 
 enum reel_err lane_open(const struct lane_params *params, struct lane **out_lane);
-// Gives everything back and removes the unfinished part. Accepts &NULL.
+// Releases everything and removes the unfinished part. Accepts &NULL.
 void lane_close(struct lane **lane);
 
 // PROTO when it is not the next one (live: not a later one), or there are more than

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// How long frames are on their way, from the input slot's writing to TAKEN: a
-// histogram, told in the log at the process's end. Called by collect.c; `make
-// bench` reads the line.
+// How long frames take from the writing of the input slot to TAKEN: a
+// histogram, logged when the process ends. Called by collect.c; `make bench`
+// reads the line.
 #ifndef REEL_AGGREGATOR_LATENCY_H
 #define REEL_AGGREGATOR_LATENCY_H
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Slots on loan to libav. A frame that wraps a slot's memory carries a buffer
-// whose free callback lands here; encoders may call it from threads of theirs,
-// so it only notes (lane, epoch, n) under a lock and rings a bell. The main
-// loop takes the notes and says TAKEN.
+// whose free callback lands here; encoders may call it from their own threads,
+// so it only records (lane, epoch, n) under a lock and rings a bell. The main
+// loop takes the records and sends TAKEN.
 #ifndef REEL_AGGREGATOR_RELEASE_H
 #define REEL_AGGREGATOR_RELEASE_H
 
@@ -23,7 +23,7 @@ void release_destroy(struct release **release);
 // and must outlive them. NULL: no memory.
 AVBufferRef *release_lend(struct release *release, uint8_t *data, size_t bytes, struct reel_rec_taken rec,
                           _Atomic int *held);
-// Says at once that nothing of the frame is used any more.
+// Records immediately that the frame is no longer used.
 void release_return(struct release *release, struct reel_rec_taken rec);
 // Before the main loop sleeps: false when a frame has returned that was not
 // taken yet, else the next return rings the bell.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// A segment's frames and those around it that a network looks at: the last ones
-// before its range and the first ones behind it. Each is what its neighbour shows
-// there, so that nothing depends on where the cuts are.
+// A segment's frames and the surrounding ones that a network sees: the last ones
+// before its range and the first ones after it. Each is exactly the frame of the
+// neighbouring segment, so that nothing depends on where the cuts are.
 //
 //   before: decoded from an entry in front | the range: segment.c | behind: from the next segment's entry
 //
@@ -25,18 +25,18 @@ struct around;
 
 // Errors: as segment_open().
 enum reel_err around_open(const struct around_params *params, struct demux_pool *pool, struct around **out_around);
-// Gives the open input back to pool. Accepts &NULL.
+// Returns the open input to pool. Accepts &NULL.
 void around_close(struct around **around, struct demux_pool *pool);
 // As segment_next(). *out_flags: REEL_FRAME_WARMUP of frames before the range,
 // REEL_FRAME_CONTEXT of those that are only looked at. Errors: also those of segment_open().
 enum reel_err around_next(struct around *around, AVFrame *frame, int64_t *out_pts, int64_t *out_duration,
                           uint32_t *out_flags);
-// Of the range; final once EOF was told.
+// The ledger of the range; final once EOF was returned.
 void around_ledger(const struct around *around, struct segment_ledger *out_ledger);
 // Microseconds inside codecs and demuxer so far.
 int64_t around_run_us(const struct around *around);
-// How often the frames before the range were decoded: more than once where the first
-// place did not give them whole.
+// How often the frames before the range were decoded: more than once if the first
+// entry did not give them intact.
 uint32_t around_tries(const struct around *around);
 
 #endif

@@ -2,8 +2,8 @@
 //
 // The streams that are not processed, written by the scan into the job's copy
 // part: audio, subtitles, further video, cover pictures, attachments, data,
-// chapters and metadata, as far as the output's container holds them. What it
-// does not hold is named in a note and in `kept`.
+// chapters and metadata, as far as the output's container holds them. What the
+// container cannot hold is reported in a note and in `kept`.
 #ifndef REEL_DECODER_COPY_H
 #define REEL_DECODER_COPY_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // What the parts of the decoder process share: the process itself, and how a
-// part says something to the user without knowing the bus.
+// part reports something to the user without knowing the bus.
 //
 // A decoder process serves several lanes and at most one scan at a time, all
 // from one thread: each part does a bounded step and returns, so that no lane
@@ -42,7 +42,8 @@ struct decoder {
 // Everything but the child's own attachments.
 enum reel_err decoder_init(struct decoder *d);
 void decoder_fini(struct decoder *d);
-// Takes every message that is there. GONE or a fault when the link is broken.
+// Handles every message that has arrived. GONE or a fault when the link is
+// broken.
 enum reel_err decoder_listen(struct decoder *d);
 // One step of the scan and of each lane. *out_worked is false when all of them
 // wait for the coordinator.

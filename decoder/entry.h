@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// What a packet of the video stream is: may decoding start here, does it show a
-// picture at all. Looks into the coded data, because containers' keyframe
-// flags also mark packets from which a decoder does not recover at once
-// (intra refresh) and miss some from which it does. Pure: packets in, verdicts
-// out; called by the scan for every packet in order.
+// Classifies packets of the video stream: may decoding start here, and does the
+// packet show a picture at all. Looks into the coded data, because containers'
+// keyframe flags also mark packets from which a decoder does not recover at
+// once (intra refresh) and miss some from which it does. Pure: packets in,
+// verdicts out; called by the scan for every packet in order.
 #ifndef REEL_DECODER_ENTRY_H
 #define REEL_DECODER_ENTRY_H
 

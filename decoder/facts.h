@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What the first frame and its stream say about a video: size, slot format, colour,
-// orientation, HDR. Called by the scan and by live inputs.
+// Properties of a video from its first frame and its stream: size, slot format,
+// colour, orientation, HDR. Called by the scan and by live inputs.
 #ifndef REEL_DECODER_FACTS_H
 #define REEL_DECODER_FACTS_H
 
@@ -19,8 +19,8 @@ struct facts_ask {
 
 // Fills in what the container knows: mastering display, light level.
 void facts_of_stream(const AVStream *stream, struct reel_media *media);
-// Fills in what the frame shows, the container's word before its own. Errors:
-// UNSUPPORTED, LIMIT: no slot can hold it.
+// Fills in what the frame says; what the container says takes precedence.
+// Errors: UNSUPPORTED, LIMIT: no slot can hold it.
 enum reel_err facts_of_picture(const struct facts_ask *ask, const AVFrame *frame, struct reel_media *media);
 
 #endif

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Geometric preprocessing by libavfilter: frames turned upright, then the
-// user's --pre_filter. Where neither is asked for, frames pass untouched and no
-// graph is built. A change of size or format in mid-stream builds the graph
-// again; what comes out is fitted to the job's first geometry by upload.c.
+// user's --pre_filter. If neither is needed, frames pass unchanged and no graph
+// is built. A change of size or format in mid-stream builds the graph again;
+// what comes out is fitted to the job's first geometry by upload.c.
 #ifndef REEL_DECODER_FILTER_H
 #define REEL_DECODER_FILTER_H
 
@@ -34,8 +34,8 @@ AVRational filter_time_base(const struct filter *filter);
 bool filter_passes(const struct filter *filter);
 // Degrees clockwise that frames are turned by.
 int filter_rotation(const struct filter *filter);
-// For libav's log callback: what it says of an error while this thread builds a
-// graph is the reason that is given.
+// For libav's log callback: an error logged while this thread builds a graph
+// becomes the reason in the message.
 void filter_hear(void *ctx, const char *fmt, va_list args);
 
 #endif

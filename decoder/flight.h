@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Pictures on their way into a lane's slots. A copy on a GPU is enqueued and an
-// event behind it; the lane decodes on, and tells of the picture when the event
-// has happened: in the order of the frames, never before. The codec's surface is
-// kept until then.
+// Pictures on their way into a lane's slots. A copy on a GPU is enqueued,
+// followed by an event; the lane continues decoding, and announces the picture
+// when the event has completed, in the order of the frames. The codec's surface
+// is kept until then.
 //
 //   flight_add() --> event recorded --> flight_next() --> DECODED
 //
@@ -53,7 +53,7 @@ enum reel_err flight_create(const struct flight_ops *ops, void *stream, struct f
 void flight_destroy(struct flight **flight);
 
 bool flight_full(const struct flight *flight);
-// The oldest one that is not told; NULL: none.
+// The oldest picture that was not announced; NULL: none.
 const struct flight_frame *flight_oldest(const struct flight *flight);
 // A picture whose copy has been enqueued on the stream (under_way), or is
 // complete. Takes over picture's content (on failure too: what reads it is

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// A lane as the decoder sees it: one epoch of one segment, its frames written
-// into the input ring up to the window's end. See common/proto.h for the
-// protocol; the slot's state is the coordinator's.
+// A lane on the side of the decoder: one epoch of one segment, whose frames are
+// written into the input ring up to the end of the window. See common/proto.h
+// for the protocol; the slot's state is the coordinator's.
 #ifndef REEL_DECODER_LANE_H
 #define REEL_DECODER_LANE_H
 
@@ -25,9 +25,9 @@ enum reel_err lane_step(struct decoder *d, struct lane *lane, bool *out_worked);
 // The lane's oldest copy under way, UINT64_MAX without one: the least of all
 // lanes is the next to be complete.
 uint64_t lane_oldest_copy(const struct lane *lane);
-// Whether the lane would go on if that copy were complete.
+// Whether the lane could continue if that copy were complete.
 bool lane_is_held(const struct lane *lane);
-// Sleeps until it is; lane_step() tells.
+// Sleeps until it is complete; lane_step() reports errors.
 enum reel_err lane_wait_copy(struct lane *lane);
 
 #endif

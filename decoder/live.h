@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// A live input as the process has it: its packets decoded, frame by frame, with
-// timestamps that start at 0 and go on whatever happens to the input. It lives as
-// long as the process: lanes come and go (an attempt each), the connection stays.
+// The live input of this process: its packets decoded, frame by frame, with
+// timestamps that start at 0 and continue whatever happens to the input. It lives
+// as long as the process: lanes come and go (one per attempt), the connection
+// stays.
 //
 //   reader.c (thread) -> packets -> decode -> filter -> timestamps -> lane.c
 //                          |
 //                          +-> copy part of the other streams
 //
-// Between attempts and before the first one an input that cannot wait is decoded
-// and thrown away, so that the next frame is one of now.
+// Between attempts and before the first one, an input that cannot wait is
+// decoded and discarded, so that the next frame is a current one.
 #ifndef REEL_DECODER_LIVE_H
 #define REEL_DECODER_LIVE_H
 
@@ -40,17 +41,18 @@ uint32_t live_job(const struct live *live);
 enum reel_err live_scan(struct live *live, struct reel_rec_scanned *out_scanned);
 // An attempt begins: frames are wanted. Only once after live_scan() with attempt 0.
 void live_begin(struct live *live, const struct reel_rec_open *open);
-// It is over, whatever ended it: what comes now is nobody's.
+// The attempt is over, whatever ended it: further frames belong to no attempt.
 void live_pause(struct live *live);
 // The next frame of the attempt, its PTS in the job's time base. AGAIN: none yet
 // (*out_worked: call again at once). EOF: the input is at its end. Errors: INPUT
 // (it is lost for good), FAULT, NOMEM.
 enum reel_err live_next(struct live *live, AVFrame *frame, int64_t *out_pts, int64_t *out_duration, bool *out_worked);
-// Takes what nobody wants, between attempts.
+// Discards what arrives between attempts.
 enum reel_err live_idle(struct live *live, bool *out_worked);
 // The input ends here: EOF follows.
 void live_stop(struct live *live);
-// Frames that were lost on their way to here for want of room, since the last call.
+// Frames lost before reaching the codec because the queue was full, since the last
+// call.
 uint64_t live_lost(struct live *live);
 
 // Packets of this attempt, and those that gave no picture because they were damaged.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
 // This process's GPU for decoding: FFmpeg's device context over our own CUDA
-// context and stream, and the ways of pictures between its surfaces, device
-// rings and main memory. nvdec.c needs CUDA; nvdec_stub.c says so.
+// context and stream, and copies of pictures between its surfaces, device rings
+// and main memory. nvdec.c needs CUDA; nvdec_stub.c reports that it is missing.
 //
-// Surfaces are few: a picture is copied out, and when the copy is complete the
-// frame may go.
+// There are few surfaces: a picture is copied out, and its frame is released
+// when the copy is complete.
 #ifndef REEL_DECODER_NVDEC_H
 #define REEL_DECODER_NVDEC_H
 
@@ -22,7 +22,8 @@ void nvdec_destroy(struct nvdec **nvdec);
 // "NVIDIA H200 #0 (NVDEC)", for reports; lives as long as nvdec.
 const char *nvdec_name(const struct nvdec *nvdec);
 // Whether FFmpeg has a decoder for the stream that gives pictures on a GPU, in
-// a format that slots carry. What the GPU itself can shows when it is opened.
+// a format that slots carry. What the GPU itself supports shows when it is
+// opened.
 bool nvdec_can(const AVCodecParameters *par);
 // Opens a codec context on the GPU; where the GPU refuses the stream it decodes
 // in software. Its frames say which: AV_PIX_FMT_CUDA or not.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The pace of a live input that would come faster than it is to be seen: a packet's
-// turn is when as much time has passed as its timestamp says. Pure; time comes in.
+// The pace of a live input that arrives faster than real time: a packet is due when
+// as much time has passed as its timestamp says. Pure; the time is an argument.
 // Called by reader.c for every packet.
 #ifndef REEL_DECODER_PACE_H
 #define REEL_DECODER_PACE_H
@@ -16,10 +16,11 @@ struct pace {
     int64_t last_us;        // timestamp of the packet before
 };
 
-// From now on another packet is the first.
+// Starts over: the next packet is the first.
 void pace_begin(struct pace *pace, int64_t ahead_us);
-// How long the packet of time ts_us is to be held. Who is late (the input, or
-// whoever takes the packets) goes on from there: nothing is made up for by haste.
+// How long to hold the packet of time ts_us. After a delay (of the input, or of
+// whoever takes the packets) the clock continues from there: lost time is not
+// caught up.
 int64_t pace_wait_us(struct pace *pace, int64_t ts_us, int64_t now_us);
 
 #endif

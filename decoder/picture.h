@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // `decoder --picture`: decodes one picture file for a model's input (common/picture.h)
-// and ends. A process of its own, so that a hostile file takes nothing else with it.
+// and ends. It is a process of its own, so that a hostile file cannot harm anything
+// else.
 #ifndef REEL_DECODER_PICTURE_H
 #define REEL_DECODER_PICTURE_H
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// A live input read by a thread of its own, so that it never has to wait for what
-// is done with it: packets into a bounded queue, at the input's own pace. It opens
-// the input, and again when it broke off (network, camera), without end.
+// Reads a live input in a thread of its own, so that the input never has to wait
+// for processing: packets go into a bounded queue, at the input's own pace. The
+// thread opens the input, and reopens it whenever it breaks off (network, camera).
 //
 //   reader's thread:  connect -> demux -> pace -> queue      live.c: reader_next()
 //
@@ -57,7 +57,7 @@ struct reader_params {
 
 struct reader;
 
-// Starts the thread; what goes wrong with the input comes as an item. Errors: NOMEM, IO.
+// Starts the thread; errors of the input arrive as items. Errors: NOMEM, IO.
 enum reel_err reader_open(const struct reader_params *params, struct reader **out_reader);
 // Ends the thread. Accepts &NULL.
 void reader_close(struct reader **reader);
@@ -68,7 +68,8 @@ enum reel_err reader_next(struct reader *reader, struct reader_item **out_item);
 void reader_free(struct reader_item **item);
 void reader_stream_free(struct reader_stream **stream);
 
-// An input with a pace of its own waits until it is asked to go: one packet, or for good.
+// An input without a pace of its own waits until reading is allowed: for one packet, or
+// permanently.
 void reader_want_one(struct reader *reader);
 void reader_go(struct reader *reader);
 // A new attempt begins: the other streams go to its own part.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What the timestamps of a whole video stream say: range, steps, faults, and
-// which entries may be cut at. Pure; filled packet by packet by the scan.
+// Analysis of the timestamps of a whole video stream: range, steps, faults, and
+// at which entries it may be cut. Pure; filled packet by packet by the scan.
 #ifndef REEL_DECODER_TIMING_H
 #define REEL_DECODER_TIMING_H
 

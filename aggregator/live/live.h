@@ -2,11 +2,11 @@
 //
 // A live job's output over all its attempts and, by a small file in the parts
 // folder, over all lives of this process: how many frames it has, which file is
-// being written, how long frames were on their way. The main loop has one
-// (collect.c); lanes say what is on its way, sinks what was written. Video has an
-// outlet as well (outlet.h), which stays open from lane to lane.
+// being written, how long frames took. The main loop has one (collect.c); lanes
+// report what is in progress, sinks what was written. Video also has an outlet
+// (outlet.h), which stays open from lane to lane.
 //
-// Thread-safe: the outlet's thread says what it wrote.
+// Thread-safe: the outlet's thread reports what it wrote.
 #ifndef REEL_AGGREGATOR_LIVE_LIVE_H
 #define REEL_AGGREGATOR_LIVE_LIVE_H
 
@@ -30,7 +30,7 @@ struct live_count {
 // or the outlet has room again; borrowed, as the settings. Errors: IO, INPUT, NOMEM.
 enum reel_err live_open(const struct reel_settings *settings, const struct reel_job *job, int bell_fd,
                         struct live **out_live);
-// Gives up what is not finished; waits for no server. Accepts &NULL.
+// Abandons what is not finished; does not wait for a server. Accepts &NULL.
 void live_close(struct live **live);
 
 // ---- the output ---------------------------------------------------------------
@@ -39,9 +39,9 @@ const struct reel_job *live_job(const struct live *live);
 const struct reel_settings *live_settings(const struct live *live);
 // The outlet, made when it is first asked for. Errors: NOMEM.
 enum reel_err live_outlet(struct live *live, const struct reel_media *media, struct outlet **out_outlet);
-// The file to write, and whether it is to go on at its end: the output itself in the
-// first life; later the same where `appends`, else the next NAME.K.EXT that is not
-// there yet, which is said. path: REEL_PATH_BYTES. Errors: IO.
+// The file to write, and whether to append to it: in the first life the output
+// itself; later the same if `appends`, else the next NAME.K.EXT that does not exist
+// yet, with a message. path: REEL_PATH_BYTES. Errors: IO.
 enum reel_err live_file(struct live *live, bool appends, char *path, bool *out_append);
 // Finishes what is open, in bounded time, and fills the answer; kept is what is known
 // so far. Errors: IO, FAULT.

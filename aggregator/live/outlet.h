@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Where the packets of a live video go: a file or an address, open from the first
-// packet to the job's end, over all lanes. A thread of its own writes, so that no
-// server that does not answer holds up the main loop; every call that may wait for
-// one has a time-out.
+// The destination of a live video's packets: a file or an address, open from the
+// first packet to the end of the job, over all lanes. A separate thread writes, so
+// that an unresponsive server does not hold up the main loop; every call that may
+// wait for one has a time-out.
 //
 //   main loop                          the outlet's thread
 //   ---------                          -------------------
@@ -13,8 +13,9 @@
 //   outlet_drain, outlet_finish -----> writes the rest, the trailer
 //
 // A connection that breaks is made again, after 0.5 s and ever longer up to 5 s, for
-// as long as the job runs. Frames of that time are given up (live_gave_up) and said;
-// afterwards it begins with a keyframe. A file that cannot be written fails the job.
+// as long as the job runs. Frames of that time are dropped (live_gave_up) and
+// reported; afterwards the stream resumes with a keyframe. A file that cannot be
+// written fails the job.
 #ifndef REEL_AGGREGATOR_LIVE_OUTLET_H
 #define REEL_AGGREGATOR_LIVE_OUTLET_H
 
@@ -26,14 +27,14 @@ struct outlet;
 
 // live is borrowed. Errors: NOMEM, UNSUPPORTED (no container of that name).
 enum reel_err outlet_create(struct live *live, const struct reel_media *media, struct outlet **out_outlet);
-// Gives up what was not written. False: its thread is stuck in a library and was left
-// behind, with all that it uses. Accepts &NULL (true).
+// Abandons what was not written. False: its thread is stuck in a library and was left
+// running, with everything that it uses. Accepts &NULL (true).
 bool outlet_destroy(struct outlet **outlet);
 
 // An attempt's packets follow; `video` must be as in the attempt before. Errors:
 // FAULT (it is not), NOMEM.
 enum reel_err outlet_attempt(struct outlet *outlet, uint32_t attempt, const struct reel_pack_stream *video);
-// Whether another frame may come; when not, the bell rings as soon as it may.
+// Whether another frame may be put; if not, the bell rings as soon as it may.
 bool outlet_ready(struct outlet *outlet);
 // Number of connections so far that broke or could not be made; *out_down: there is
 // none now, and frames are to be given up before they are encoded.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Opening and ending what an outlet writes to, and the one call that writes: each in
-// bounded time. Used by outlet.c alone.
+// Opening and closing the destination of an outlet, and the one call that writes:
+// each in bounded time. Used by outlet.c alone.
 #ifndef REEL_AGGREGATOR_LIVE_OUTLET_OPEN_H
 #define REEL_AGGREGATOR_LIVE_OUTLET_OPEN_H
 

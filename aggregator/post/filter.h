@@ -16,8 +16,8 @@ struct filter_format {
     struct reel_rational sar;
 };
 
-// What the plan's filter makes of its source pictures. CONFIG when the filter
-// is unknown or refuses.
+// The format that the plan's filter produces from its source pictures. CONFIG
+// when the filter is unknown or refuses.
 enum reel_err filter_probe(const struct plan *plan, struct filter_format *out_format);
 // With the plan's final format at the end.
 enum reel_err filter_create(const struct plan *plan, struct filter **out_filter);

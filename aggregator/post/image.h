@@ -4,8 +4,8 @@
 // input's with results drawn on it, a mask; or, for a quarantined frame, the
 // one before again or the input's. Pictures are copied only where they are
 // drawn on here or converted, or when the encoder holds more slots than it said.
-// Of several pictures a frame (networks that make some between two) the first is
-// the input's, the others are the network's, or a frame's beside them.
+// If there are several pictures per frame (frame interpolation), the first is
+// the input's; the others are the network's, or repeat a neighbouring frame.
 // Where the encoder copies each picture into a surface of its GPU, what is to be
 // drawn goes along with it (paint.h) and is drawn there.
 #ifndef REEL_AGGREGATOR_POST_IMAGE_H

@@ -2,7 +2,8 @@
 //
 // Names of classes that a model's file holds itself. Ultralytics' exports have them in
 // their metadata, as a dict or list of Python ("names": "{0: 'person', 1: 'car'}").
-// What it is not: a reader of networks (worker/onnx/); all but the metadata is skipped.
+// This is not a reader of networks (that is worker/onnx/); everything except the
+// metadata is skipped.
 #ifndef REEL_AGGREGATOR_POST_MODEL_NAMES_H
 #define REEL_AGGREGATOR_POST_MODEL_NAMES_H
 

@@ -4,10 +4,10 @@
 // rectangles, frames, letters, and blending by a mask. Colours are given as
 // R'G'B' and turned into the picture's own samples once.
 //
-// What is drawn is noted in a list (kernels/overlay.h) and appears when the list
-// is played: at once, on a picture in main memory (paint_play), or later, on the
-// surface of an encoder, to which the list travels with the picture
-// (paint_attach, paint_of).
+// Drawing operations are recorded in a list (kernels/overlay.h) and take effect
+// when the list is played: immediately, on a picture in main memory
+// (paint_play), or later, on an encoder's surface, to which the list travels
+// with the picture (paint_attach, paint_of).
 #ifndef REEL_AGGREGATOR_POST_PAINT_H
 #define REEL_AGGREGATOR_POST_PAINT_H
 
@@ -40,7 +40,7 @@ void paint_begin(struct paint_canvas *canvas, struct reel_pixel_format format, i
                  const struct reel_colour *colour);
 void paint_end(struct paint_canvas *canvas);
 struct overlay_ink paint_ink(const struct paint_canvas *canvas, uint32_t rgb);
-// Colour i of a series whose neighbours differ well; the same for ever.
+// Colour i of a fixed series in which neighbours are easy to distinguish.
 uint32_t paint_palette(int i);
 
 // Clipped to the picture.

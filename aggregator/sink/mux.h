@@ -2,7 +2,7 @@
 //
 // The parts of the mux and what they share: mux_scan.c reads what the parts of a
 // job hold, mux_head.h makes a header of it, mux.c writes the packets and reads the
-// file again. Nobody else includes this; the way in is mux_join() (sink.h).
+// file again. Private to these files; the public entry is mux_join() (sink.h).
 #ifndef REEL_AGGREGATOR_SINK_MUX_H
 #define REEL_AGGREGATOR_SINK_MUX_H
 

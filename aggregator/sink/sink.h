@@ -43,7 +43,7 @@ struct sink_done {
     uint8_t sha256[32];
 };
 
-// What a join tells while it runs; called from its thread.
+// Callbacks of a join while it runs; called from its thread.
 struct sink_join {
     const struct reel_job *job;
     const struct reel_rec_mux *mux;
