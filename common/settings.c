@@ -146,7 +146,7 @@ static const struct opt_def defs[] = {
         "frames that the network sees at once: with an odd number it makes the middle one, with 2 the frames between "
         "them (0: guessed)"),
     ENUM("io.range", io.range, "auto", "auto,0-1,0-255,-1-1,0-100,-50-50", 0, "Network input and output",
-         "value range of the input; the last two are of L"),
+         "value range of the input; the last two are for L"),
     LIST("io.mean", io.mean, "Network input and output", "mean per channel, subtracted from values in 0..1"),
     LIST("io.std", io.std, "Network input and output",
          "standard deviation per channel, by which values in 0..1 are divided"),
@@ -157,7 +157,7 @@ static const struct opt_def defs[] = {
     ENUM("io.out_channels", io.out_channels, "auto", "auto,rgb,bgr,y", 0, "Network input and output",
          "channels of the output picture"),
     ENUM("io.out_range", io.out_range, "auto", "auto,0-1,0-255,-1-1,minmax", 0, "Network input and output",
-         "value range of the output picture, or of ab"),
+         "value range of the output picture, or of ab (colouring)"),
     LIST("io.out_mean", io.out_mean, "Network input and output", "mean per channel, added to output values in 0..1"),
     LIST("io.out_std", io.out_std, "Network input and output",
          "standard deviation per channel, by which output values are multiplied"),
