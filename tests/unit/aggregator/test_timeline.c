@@ -101,5 +101,31 @@ static void one_timestamp_twice(void)
     timeline_fini(&t);
 }
 
+// As for standard output: each part closed when it comes gives what all of them give at once.
+static void part_by_part(void)
+{
+    struct timeline whole = {0}, parts = {.depth = 2};
+    const int64_t order[] = {0, 4, 2, 1, 3, 8, 6, 5, 7, 9, 13, 11, 10, 12, 20};
+    const size_t ends[] = {9, 14, 15};
+    add_all(&whole, order, 15);
+    CHECK_INT(timeline_close(&whole, 2), REEL_OK);
+    for (size_t k = 0, at = 0; k < 3; at = ends[k++]) {
+        add_all(&parts, order + at, ends[k] - at);
+        CHECK_INT(timeline_close(&parts, 2), REEL_OK);
+        CHECK_INT(parts.depth, 2);
+    }
+    for (size_t i = 0; i < 15; i++) {
+        CHECK_INT(timeline_dts(&parts, i), timeline_dts(&whole, i));
+        CHECK_INT(timeline_duration(&parts, order[i]), timeline_duration(&whole, order[i]));
+    }
+    CHECK_INT(timeline_median(&parts), 1);
+    const int64_t back = 19;
+    add_all(&parts, &back, 1);
+    CHECK_INT(timeline_close(&parts, 2), REEL_ERR_INPUT);
+    timeline_fini(&whole);
+    timeline_fini(&parts);
+}
+
 CHECK_MAIN({"no_reordering", no_reordering}, {"pyramid", pyramid}, {"variable_rate", variable_rate},
-           {"random_orders", random_orders}, {"one_timestamp_twice", one_timestamp_twice})
+           {"random_orders", random_orders}, {"one_timestamp_twice", one_timestamp_twice},
+           {"part_by_part", part_by_part})
