@@ -32,6 +32,9 @@ static __global__ void attention(const struct gpu_attention p, void *scores, con
     __shared__ float scratch[ROW_BLOCK];
     const struct gpu_attention_row r = gpu_attention_row_of(&p, valid, blockIdx.x);
     float top = -INFINITY, sum = 0;
+    for (int j = (int)threadIdx.x; p.scores && j < p.span.columns; j += ROW_BLOCK)
+        gpu_any_store(p.elem, scores, r.at + j, gpu_attention_score(&p, &r, scores, mask, j));
+    if (p.scores) return;
     for (int j = (int)threadIdx.x; j < p.span.columns; j += ROW_BLOCK)
         top = fmaxf(top, gpu_attention_score(&p, &r, scores, mask, j));
     top = join(top, true, scratch);

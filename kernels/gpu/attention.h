@@ -27,6 +27,7 @@ struct gpu_attention {
     int batch, heads;
     struct gpu_attention_span span;
     float softcap; // 0: none
+    bool scores;   // they stay scores: softcap and mask alone, what may not be attended is minus infinity
     bool masked;
     int mask_elem;                                        // float: addends; U8: what is 0 is masked
     int64_t mask_batch, mask_head, mask_row, mask_column; // strides

@@ -9,6 +9,9 @@ void gpu_attention_ref(const struct gpu_attention *p, void *scores, const void *
         const struct gpu_attention_row r = gpu_attention_row_of(p, valid, row);
         float top = -INFINITY;
         double sum = 0;
+        for (int64_t j = 0; p->scores && j < p->span.columns; j++)
+            gpu_elem_store((enum gpu_elem)p->elem, scores, r.at + j, gpu_attention_score(p, &r, scores, mask, j));
+        if (p->scores) continue;
         for (int64_t j = 0; j < p->span.columns; j++) top = fmaxf(top, gpu_attention_score(p, &r, scores, mask, j));
         for (int64_t j = 0; j < p->span.columns && top != -INFINITY; j++)
             sum += exp((double)(gpu_attention_score(p, &r, scores, mask, j) - top));

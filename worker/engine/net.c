@@ -429,6 +429,11 @@ struct field_reach net_reach(struct net *net, bool of_bits)
     return reach;
 }
 
+bool net_mixes_images(const struct net *net)
+{
+    return field_mixes_images(net->imported);
+}
+
 void net_bands(struct net *net, struct bands_need *out)
 {
     *out = (struct bands_need){.why = "the backend exchanges no rows"};

@@ -24,7 +24,8 @@ static void test_attention(void)
                                   .heads = pick(1, 3),
                                   .span = any_span(9, 90),
                                   .softcap = pick(0, 2) ? 0 : 2,
-                                  .masked = pick(0, 1)};
+                                  .masked = pick(0, 1),
+                                  .scores = !pick(0, 4)};
         p.mask_elem = pick(0, 1) ? GPU_ELEM_U8 : (int)any_float();
         p.span.width = p.masked && pick(0, 1) ? pick(1, p.span.columns) : p.span.columns;
         int64_t step = p.span.width;

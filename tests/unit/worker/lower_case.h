@@ -98,6 +98,13 @@ static inline bool right(const struct graph *graph, int on_host, char *out_dump)
         graph_destroy(&(m)->graph);              \
     } while (0)
 
+// x (N,c,...) by an operator that only the host does: scales that are data.
+static inline struct value *by_the_host(struct maker *m, struct value *x, int64_t c)
+{
+    struct value *scale = make_input(m, NULL, DIMS(c));
+    return make_node(m, "InstanceNormalization", x, scale, make_weights(m, DIMS(c), -1, 1));
+}
+
 static inline void attr_text(struct maker *m, struct value *v, const char *name, const char *s)
 {
     make_attr(m, v, (struct attr){.name = name, .type = ATTR_STRING, .count = (int)strlen(s), .u.s = s});

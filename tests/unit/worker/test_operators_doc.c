@@ -52,6 +52,12 @@ static void print_types(FILE *f, uint32_t types)
         }
 }
 
+// The same bytes in another shape.
+static bool no_step(const struct op_def *op)
+{
+    return (op->flags & (OP_VIEW | OP_INFERENCE_NOP)) != 0;
+}
+
 static void print_row(FILE *f, const struct op_def *op)
 {
     static const char *const backends[] = {"onednn", "cudnn"};
@@ -66,7 +72,7 @@ static void print_row(FILE *f, const struct op_def *op)
         const struct backend_ops *b = backend_find(backends[i]);
         char name[128];
         snprintf(name, sizeof name, "%s%s%s", op->domain, *op->domain ? "." : "", op->name);
-        fprintf(f, " | %s", b && listed(b->own_ops, name) ? "own" : "reference");
+        fprintf(f, " | %s", b && listed(b->own_ops, name) ? "own" : no_step(op) ? "view" : "reference");
     }
     fprintf(f, " | %s |\n", op->limits ? op->limits : "");
 }
@@ -108,7 +114,10 @@ static void print_doc(FILE *f)
         "computed in\n"
         "  float32 on the CPU), for int8 and uint8 with quantised operators, and for the usual attributes. Everything "
         "else,\n"
-        "  and operators marked `reference`, runs in the reference implementation on the CPU.\n"
+        "  and operators marked `reference`, runs in the reference implementation on the CPU. A `view` takes no step: "
+        "the\n"
+        "  result is the input's memory in another shape, unless a picture in channels-last order must become rows "
+        "first.\n"
         "- **sequences**: lists of tensors are resolved before the run into Split, Concat and the like, and loops with "
         "a known\n"
         "  number of iterations are unrolled. A model is refused if this depends on the data of a frame: a position, "

@@ -349,6 +349,10 @@ static int launch(struct exec *e, const struct step *s, const void *const *opera
         return gpu_det(&s->u.det, x, y, at(e, s->extra[0]), stream);
     case STEP_CACHE_UPDATE:
         return gpu_cache_update(&s->u.cache_update, x, w, extra[0], y, stream);
+    case STEP_BYTES:
+        return gpu_bytes(&s->u.bytes, x, w, extra[0], extra[1], y, stream);
+    case STEP_BYTE_SCALE:
+        return gpu_byte_scale(x, w, y, at(e, s->extra[0]), stream);
     case STEP_UPLOAD:
     case STEP_DOWNLOAD:
     case STEP_HOST:

@@ -206,6 +206,12 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
     case STEP_CACHE_UPDATE:
         gpu_cache_update_ref(&s->u.cache_update, x, w, extra[0], y);
         break;
+    case STEP_BYTES:
+        gpu_bytes_ref(&s->u.bytes, x, w, extra[0], extra[1], y);
+        break;
+    case STEP_BYTE_SCALE:
+        gpu_byte_scale_ref(x, w, y, at(e, s->extra[0]));
+        break;
     case STEP_UPLOAD:
     case STEP_DOWNLOAD:
         memcpy(y, x, s->bytes);

@@ -582,7 +582,7 @@ static enum reel_err compile_node(struct lowered *p, const struct node *node)
                                       gpu_lower_quantize,  gpu_lower_view,   gpu_lower_join,        gpu_lower_move,
                                       gpu_lower_gather,    gpu_lower_select, gpu_lower_sample,      gpu_lower_deform,
                                       gpu_lower_attention, gpu_lower_einsum, gpu_lower_rnn,         gpu_lower_fourier,
-                                      gpu_lower_rare,      gpu_lower_conv3};
+                                      gpu_lower_rare,      gpu_lower_conv3,  gpu_lower_bytes,       gpu_lower_mean};
     bool done = already_made(p, node); // by its input (channels_last)
     enum reel_err err = REEL_OK;
     if (!dynamic_node(p, node) && !empty_node(p, node) && known_domain(node))

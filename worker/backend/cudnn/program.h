@@ -293,7 +293,7 @@ lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu
     gpu_lower_norm, gpu_lower_elementwise, gpu_lower_integer, gpu_lower_quantize, gpu_lower_view, gpu_lower_join,
     gpu_lower_move, gpu_lower_gather, gpu_lower_select, gpu_lower_sample, gpu_lower_deform, gpu_lower_flash,
     gpu_lower_roll, gpu_lower_moves, gpu_lower_attention, gpu_lower_einsum, gpu_lower_rnn, gpu_lower_fourier,
-    gpu_lower_rare, gpu_lower_conv3;
+    gpu_lower_rare, gpu_lower_conv3, gpu_lower_bytes, gpu_lower_mean;
 // The operator's reference implementation on the host; takes every node.
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
 // What the neighbours' rows are in each result of a node that has been lowered.

@@ -9,6 +9,7 @@
 #define REEL_WORKER_BACKEND_CUDNN_STEPS_H
 
 #include "kernels/gpu/attention.h"
+#include "kernels/gpu/bytes.h"
 #include "kernels/gpu/flash.h"
 #include "kernels/gpu/fourier.h"
 #include "kernels/gpu/fp8.h"
@@ -81,6 +82,8 @@ enum step_kind {
     STEP_FOURIER,
     STEP_DET,
     STEP_CACHE_UPDATE,
+    STEP_BYTES,
+    STEP_BYTE_SCALE,
     STEP_UPLOAD, // host buffer -> device buffer
     STEP_DOWNLOAD,
     STEP_HOST, // the operator's reference implementation, on host buffers
@@ -143,6 +146,7 @@ struct step {
         struct gpu_fourier fourier;
         struct gpu_det det;
         struct gpu_cache_update cache_update;
+        struct gpu_bytes bytes; // x, w; extra[0], extra[1]: their zero points
         struct host_call *host;
         struct step_rows rows;
     } u;

@@ -212,7 +212,7 @@ static bool mask_fits(const struct lowered *p, const struct attention *a, struct
 static enum reel_err add_softmax(struct lowered *p, const struct attention *a, struct gpu_attention g,
                                  struct ref scores)
 {
-    struct step s = gpu_step_of(STEP_ATTENTION, "mask and softmax");
+    struct step s = gpu_step_of(STEP_ATTENTION, g.scores ? "mask" : "mask and softmax");
     enum form_kind kind;
     enum reel_err err = REEL_OK;
     s.y = scores;
@@ -274,6 +274,20 @@ static enum reel_err give_scores(struct lowered *p, const struct attention *a, s
     return err ? err : gpu_put_step(p, &s, a->node);
 }
 
+// The same with softcap and mask, in a copy of them.
+static enum reel_err give_masked(struct lowered *p, const struct attention *a, struct gpu_attention g,
+                                 struct ref scores)
+{
+    struct ref y;
+    struct move m = MOVE_NONE;
+    m.n = 1;
+    m.extent[0] = info_of(p, a->given)->count, m.src[0] = m.dst[0] = 1;
+    enum reel_err err = gpu_make_form(p, a->given, FORM_LOW, &y);
+    if (!err) err = gpu_emit_move(p, a->node, "scores", &m, scores, p->low, y, p->low);
+    g.scores = true;
+    return err ? err : add_softmax(p, a, g, y);
+}
+
 static enum reel_err emit_attention(struct lowered *p, struct attention *a, const struct gpu_attention *g)
 {
     const size_t bytes = gpu_elem_bytes(p->low);
@@ -291,6 +305,7 @@ static enum reel_err emit_attention(struct lowered *p, struct attention *a, cons
     g1.x = q, g1.w = k, g1.y = scores;
     if (!err) err = gpu_emit_product(p, &g1);
     if (!err && a->given && a->given_mode < 2) err = give_scores(p, a, scores);
+    if (!err && a->given && a->given_mode == 2) err = give_masked(p, a, *g, scores);
     if (!err) err = add_softmax(p, a, *g, scores);
     if (!err && a->given && a->given_mode == 3) err = give_scores(p, a, scores);
     if (!err) err = gpu_make_temporary(p, kv_rows * (size_t)v_dim * bytes, &v);
@@ -387,10 +402,7 @@ static enum reel_err lower_attention(struct lowered *p, const struct node *node,
                                          .right = a.right,
                                          .past = a.past_length};
     if (!mask_fits(p, &a, &g)) return REEL_OK;
-    // scores with the mask are nowhere: mask and softmax are one kernel
-    if (a.given &&
-        (a.given_mode < 0 || a.given_mode == 2 || a.given_mode > 3 || info_of(p, a.given)->count > INT32_MAX))
-        return REEL_OK;
+    if (a.given && (a.given_mode < 0 || a.given_mode > 3 || info_of(p, a.given)->count > INT32_MAX)) return REEL_OK;
     g.batch = a.batch, g.heads = a.heads, g.softcap = a.softcap;
     *out_done = true;
     const bool one = !a.given && gpu_flash_takes(p->low, p->sm, a.in[QUERY].dim, a.in[VALUE].dim);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/backend/cudnn/program.h"
+#include "worker/backend/cudnn/lower/reduce.h"
 
 // ---- one reduction ---------------------------------------------------------------------
 
@@ -52,8 +52,8 @@ static int64_t parts_of(const struct gpu_reduce *r)
     return 1;
 }
 
-static enum reel_err emit_reduce(struct lowered *p, const struct node *node, const char *label, struct gpu_reduce r,
-                                 struct ref x, struct ref mean, struct ref y)
+enum reel_err gpu_emit_reduce(struct lowered *p, const struct node *node, const char *label, struct gpu_reduce r,
+                              struct ref x, struct ref mean, struct ref y)
 {
     const int64_t parts = parts_of(&r);
     if (!r.mean_outer_div) r.mean_outer_div = 1;
@@ -80,7 +80,7 @@ static enum reel_err emit_reduce(struct lowered *p, const struct node *node, con
 }
 
 // Axes as an attribute or a constant; all of them when there are none.
-static bool reduce_axes(struct lowered *p, const struct node *node, const struct info *in, bool *reduced)
+bool gpu_reduce_axes(struct lowered *p, const struct node *node, const struct info *in, bool *reduced)
 {
     const int nd = in->shape.ndim;
     const int64_t *axes = NULL;
@@ -172,6 +172,14 @@ static enum reel_err gather_rows(struct lowered *p, const struct node *node, con
     return err;
 }
 
+enum reel_err gpu_open_reduce(struct lowered *p, const struct node *node, const struct info *in, struct view *x,
+                              const bool *reduced, struct gpu_reduce *r)
+{
+    struct run run[REEL_MAX_DIMS];
+    const int n = runs_of(in, x, reduced, run);
+    return fill_reduce(run, n, r) ? REEL_OK : gather_rows(p, node, in, x, reduced, r);
+}
+
 // Over H and W of an image with the result an image: the padding lanes go along.
 static bool over_image(const struct info *in, const struct info *out, enum form_kind kind, const bool *reduced)
 {
@@ -187,7 +195,7 @@ static enum reel_err reduce_node(struct lowered *p, const struct node *node, con
     if (in->dtype != REEL_F32 || in->shape.ndim < 1 || node->in[0]->constant || node->n_epilogue) return REEL_OK;
     if (!strncmp(node->op_type, "Global", 6)) {
         for (int d = 0; d < in->shape.ndim; d++) reduced[d] = d > 1;
-    } else if (!reduce_axes(p, node, in, reduced)) {
+    } else if (!gpu_reduce_axes(p, node, in, reduced)) {
         return REEL_OK;
     }
     struct gpu_reduce r = {.kind = how->kind, .scale = 1, .root = how->root};
@@ -201,9 +209,7 @@ static enum reel_err reduce_node(struct lowered *p, const struct node *node, con
         r.src_outer = r.reduce * in->pitch, r.src_reduce = in->pitch, r.src_inner = 1;
         r.dst_outer = out->pitch, r.dst_inner = 1;
     } else {
-        struct run run[REEL_MAX_DIMS];
-        const int n = runs_of(in, &x, reduced, run);
-        if (!fill_reduce(run, n, &r)) err = gather_rows(p, node, in, &x, reduced, &r);
+        err = gpu_open_reduce(p, node, in, &x, reduced, &r);
     }
     if (!err) err = gpu_make_form(p, node->out[0], image ? FORM_IMAGE : FORM_PLAIN, &y);
     if (err) return err;
@@ -211,7 +217,7 @@ static enum reel_err reduce_node(struct lowered *p, const struct node *node, con
     r.src_elem = x.elem;
     r.dst_elem = image ? p->low : GPU_ELEM_F32;
     *out_done = true;
-    return emit_reduce(p, node, node->op_type, r, x.at, REF_NONE, y);
+    return gpu_emit_reduce(p, node, node->op_type, r, x.at, REF_NONE, y);
 }
 
 // (outer, axis, inner) of a row-major shape.
@@ -298,7 +304,7 @@ static enum reel_err lp_normalization_node(struct lowered *p, const struct node 
     enum reel_err err = gpu_need_rows(p, node->in[0], &kind, &x);
     r.src_elem = gpu_form_elem(p, in, kind);
     if (!err) err = gpu_make_temporary(p, (size_t)(r.outer * r.inner) * sizeof(float), &norm);
-    if (!err) err = emit_reduce(p, node, "norm", r, x, REF_NONE, norm);
+    if (!err) err = gpu_emit_reduce(p, node, "norm", r, x, REF_NONE, norm);
     if (!err) err = gpu_make_form(p, node->out[0], kind, &y);
     *out_done = true;
     return err ? err : divide_by_norm(p, node, &r, x, norm, y, gpu_form_elem(p, in, kind));
@@ -405,7 +411,7 @@ static enum reel_err statistic(struct lowered *p, const struct node *node, const
     r.src_outer = r.reduce * in->pitch;
     r.scale = (float)(1 / (double)r.reduce);
     enum reel_err err = gpu_make_temporary(p, (size_t)in->n * (size_t)in->c * sizeof(float), &channels);
-    if (!err) err = emit_reduce(p, node, mean.buf < 0 ? "mean" : "variance", r, x, mean, channels);
+    if (!err) err = gpu_emit_reduce(p, node, mean.buf < 0 ? "mean" : "variance", r, x, mean, channels);
     *out_ref = channels;
     if (err || in_group == 1) return err;
     const struct gpu_reduce over = {.kind = GPU_REDUCE_SUM,
@@ -419,7 +425,7 @@ static enum reel_err statistic(struct lowered *p, const struct node *node, const
                                     .dst_outer = 1,
                                     .scale = 1 / (float)in_group};
     err = gpu_make_temporary(p, (size_t)in->n * (size_t)groups * sizeof(float), out_ref);
-    return err ? err : emit_reduce(p, node, "of a group", over, channels, REF_NONE, *out_ref);
+    return err ? err : gpu_emit_reduce(p, node, "of a group", over, channels, REF_NONE, *out_ref);
 }
 
 // The constant as one float a channel (of c; one a group is repeated).
