@@ -239,6 +239,8 @@ class Case:
                 break
             if code == 1 and disturbed:  # a budget of restarts may be used up, and what fails in the end may fail sooner
                 continue
+            if (code < 0 or code > 130) and self.outputs("disturbed") == self.outputs("quiet"):
+                return want  # it was done, and killed behind its last word
             if code in (130, 143, -signal.SIGTERM) and not told:
                 self.problems.append(f"exit code {code}, and nobody told it to end")
             if 0 <= code < 130:
