@@ -21,6 +21,8 @@ enum reel_media_flag {
     REEL_MEDIA_HAS_MASTERING = 1 << 5,
     REEL_MEDIA_HAS_LIGHT_LEVEL = 1 << 6,
     REEL_MEDIA_STILL = 1 << 7, // image sequence: no container timestamps
+    REEL_MEDIA_FROM = 1 << 8,  // a part of the input: from start_pts on
+    REEL_MEDIA_TO = 1 << 9,    // and to before end_pts
 };
 
 // The video stream as frames leave the decoder: upright (rotation applied),
@@ -37,14 +39,18 @@ struct reel_media {
     int64_t last_pts;
     int64_t last_duration;  // of the last frame, in time_base
     int64_t n_frames;       // shown frames as the packets promise, for the ETA; -1 unknown
-    int64_t n_packets;      // of the video stream, scanned
+    int64_t n_packets;      // of the video stream, scanned; of a part, its own; -1 unknown
     uint32_t flags;         // enum reel_media_flag
     int32_t rotation;       // degrees that were applied, for the log
     int32_t hidden_packets; // packets that the container marks as discarded
     uint8_t mastering[96];  // AVMasteringDisplayMetadata bytes of this build of libavutil
     uint32_t mastering_bytes;
     uint32_t max_cll, max_fall;
-    char codec[16]; // "h264", for people
+    // A part of the input (--start, --end): PTS of its first frame and of the first one behind
+    // it, in the stream's own time base (which is time_base, where the input can be cut).
+    int64_t start_pts, end_pts;
+    int64_t zero_pts; // in time_base: what is 0 in the output
+    char codec[16];   // "h264", for people
 };
 
 // The same stream with `rate` frames for each one (1 to REEL_MAX_RATE): time base,
@@ -55,11 +61,13 @@ struct reel_media reel_media_at_rate(const struct reel_media *media, uint32_t ra
 // `gap`, both in media's time base: in that of reel_media_at_rate().
 int64_t reel_media_time(const struct reel_media *media, uint32_t rate, int64_t pts, int64_t gap, uint32_t k);
 
+#define REEL_PACKET_FAR (INT64_C(1) << 40)
+
 // A place where decoding may start (DESIGN: entry). Checked when it is used:
 // pos, dts, size and checksum of the packet found there must match, else the
 // decoder demuxes from the start.
 struct reel_entry {
-    int64_t packet_no; // of the video stream, from 0
+    int64_t packet_no; // of the video stream, from 0; from REEL_PACKET_FAR where the scan did not begin there
     int64_t pts;       // of the packet; frames with a smaller PTS belong to the segment before
     int64_t dts;
     int64_t pos;       // byte position in the file, -1 unknown

@@ -87,7 +87,7 @@
 #include "common/media.h"
 
 #define REEL_PROTO_MAGIC 0x4c454552u // "REEL"
-#define REEL_PROTO_VERSION 6
+#define REEL_PROTO_VERSION 7
 #define REEL_TEXT_BYTES 1024
 #define REEL_NO_FRAME UINT32_MAX
 #define REEL_NO_JOB UINT32_MAX

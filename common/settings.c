@@ -81,6 +81,10 @@ static const struct opt_def defs[] = {
         "for networks with a state: frames that each segment sees before its first; 0: the whole input is one segment, "
         "and exact"),
     REAL("frame_rate", frame_rate, "25", 0.01, 1000, "FPS", 0, "Media", "frame rate of inputs that have no timestamps"),
+    TEXT("start", 0, start, "", "TIME", 0, "Media",
+         "leave out what is before this time of each input: seconds (12.5), MM:SS or HH:MM:SS.mmm"),
+    TEXT("end", 0, end, "", "TIME", 0, "Media", "leave out what is from this time on"),
+    TEXT("duration", 0, duration, "", "TIME", 0, "Media", "length of the part from --start on, instead of --end"),
     REAL("max_pixels", max_pixels, "300", 0.001, 1000, "M", FREE, "Media",
          "refuse larger pictures (millions of pixels)"),
     {"rate", 0, OPT_COUNT_AUTO, AT(rate), "auto", 2, REEL_MAX_RATE, NULL, "N", 0, "Media",
@@ -265,4 +269,89 @@ enum reel_err reel_parse_size(const char *text, int *out_w, int *out_h)
         *out_w <= 32768 && *out_h <= 32768)
         return REEL_OK;
     return reel_fail(REEL_ERR_CONFIG, "could not read size \"%s\": use WIDTHxHEIGHT, like 640x360", text);
+}
+
+// ---- times ----------------------------------------------------------------------
+
+#define MOST_SECONDS INT64_C(10000000) // 115 days: what is longer is a slip
+
+// A whole number, at most MOST_SECONDS. False: there is none.
+static bool read_whole(const char **text, int64_t *out)
+{
+    const char *p = *text;
+    *out = 0;
+    for (; isdigit((unsigned char)*p); p++)
+        if (*out <= MOST_SECONDS) *out = 10 * *out + (*p - '0');
+    bool any = p != *text;
+    *text = p;
+    return any && *out <= MOST_SECONDS;
+}
+
+// Digits behind the point, as microseconds; what is finer is left out.
+static int64_t read_fraction(const char **text)
+{
+    int64_t us = 0, place = 100000;
+    const char *p = *text + 1;
+    for (; isdigit((unsigned char)*p); p++, place /= 10) us += (*p - '0') * place;
+    *text = p;
+    return us;
+}
+
+static bool read_time(const char *p, int64_t *out_us)
+{
+    int64_t field[3], fraction = 0;
+    int n = 0;
+    field[n++] = 0;
+    if (*p == '.' ? !isdigit((unsigned char)p[1]) : !read_whole(&p, &field[0])) return false; // ".5" is one
+    while (*p == ':') {
+        p++;
+        if (n == 3 || !read_whole(&p, &field[n++])) return false;
+    }
+    if (*p == '.') fraction = read_fraction(&p);
+    int64_t seconds = 0, unit = 1000000;
+    if (n == 1 && !strcmp(p, "ms")) unit = 1000;
+    if (n == 1 && !strcmp(p, "us")) unit = 1;
+    if (n == 1 && (unit < 1000000 || !strcmp(p, "s"))) p += strlen(p);
+    for (int i = 0; i < n; i++) {
+        if (i && field[i] >= 60) return false;
+        seconds = 60 * seconds + field[i];
+    }
+    *out_us = seconds * unit + fraction * unit / 1000000;
+    return !*p && seconds <= MOST_SECONDS;
+}
+
+enum reel_err reel_parse_time(const char *option, const char *text, int64_t *out_us)
+{
+    *out_us = 0;
+    if (*text == '-')
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not use --%s %s: it is negative\ntimes count from the beginning of the input", option,
+                         text);
+    if (read_time(text, out_us)) return REEL_OK;
+    return reel_fail(REEL_ERR_CONFIG,
+                     "could not read --%s \"%s\": use seconds (12.5), MM:SS (1:30) or HH:MM:SS.mmm (1:02:03.250)",
+                     option, text);
+}
+
+enum reel_err reel_settings_part(const struct reel_settings *s, int64_t *out_start_us, int64_t *out_end_us)
+{
+    enum reel_err err = REEL_OK;
+    int64_t length = 0;
+    *out_start_us = 0;
+    *out_end_us = INT64_MAX;
+    if (*s->start) err = reel_parse_time("start", s->start, out_start_us);
+    if (!err && *s->end && *s->duration)
+        return reel_fail(REEL_ERR_CONFIG, "could not use --end %s and --duration %s: give one of them", s->end,
+                         s->duration);
+    if (!err && *s->end) err = reel_parse_time("end", s->end, out_end_us);
+    if (!err && *s->duration) err = reel_parse_time("duration", s->duration, &length);
+    if (err) return err;
+    if (*s->duration && !length)
+        return reel_fail(REEL_ERR_CONFIG, "could not use --duration %s: nothing would be left", s->duration);
+    if (*s->duration) *out_end_us = *out_start_us + length;
+    if (*out_end_us > *out_start_us) return REEL_OK;
+    return reel_fail(REEL_ERR_CONFIG,
+                     "could not use --end %s: it is not behind --start %s\n--end is a time of the "
+                     "input; for a length use --duration",
+                     s->end, *s->start ? s->start : "0");
 }

@@ -86,8 +86,9 @@ struct reel_settings {
     int warmup_frames; // of networks with a state
     double frame_rate; // of inputs without timestamps (image sequences, raw streams)
     double max_pixels; // refuse larger pictures (millions)
-    int rate;          // frames out for each in, of networks that make some between two; 0 = auto: 2
-    double scene_cut;  // frames that differ by more are of two scenes
+    char start[SET_WORD], end[SET_WORD], duration[SET_WORD]; // of the part that is processed (reel_settings_part)
+    int rate;         // frames out for each in, of networks that make some between two; 0 = auto: 2
+    double scene_cut; // frames that differ by more are of two scenes
 
     // running
     int resume;
@@ -162,6 +163,13 @@ enum reel_task reel_settings_task(const struct reel_settings *s);
 double reel_settings_score(const struct reel_settings *s);
 // "512M", "8G", "75%" of total -> bytes; 0 for "". CONFIG when it is no size.
 enum reel_err reel_parse_bytes(const char *text, uint64_t total, uint64_t *out_bytes);
+// A time as FFmpeg's users write it, to microseconds: seconds ("12.5", "250ms"), MM:SS or
+// HH:MM:SS, the last with a fraction. `option` is named in messages. CONFIG when it is none, or
+// negative.
+enum reel_err reel_parse_time(const char *option, const char *text, int64_t *out_us);
+// The part of each input that is processed (--start, --end, --duration): from *out_start_us (0: its
+// beginning) to before *out_end_us (INT64_MAX: its end). CONFIG when it is empty or not understood.
+enum reel_err reel_settings_part(const struct reel_settings *s, int64_t *out_start_us, int64_t *out_end_us);
 // "640x360" -> 640, 360. CONFIG otherwise.
 enum reel_err reel_parse_size(const char *text, int *out_w, int *out_h);
 

@@ -48,6 +48,20 @@ static void settle_default(struct reel_settings *s, int n_words)
         fprintf(stderr, "note: no model was given: the bundled one makes the video twice as large (%s)\n", config);
 }
 
+// The part of the inputs that is asked for.
+static enum reel_err check_part(const struct reel_settings *s)
+{
+    int64_t start_us, end_us;
+    enum reel_err err = reel_settings_part(s, &start_us, &end_us);
+    if (err || !s->live || (!start_us && end_us == INT64_MAX)) return err;
+    return reel_fail(REEL_ERR_CONFIG,
+                     "could not use --%s with --live: a live input is taken as it comes, to its end or "
+                     "Ctrl-C\nof a file: leave out --live",
+                     *s->start ? "start"
+                     : *s->end ? "end"
+                               : "duration");
+}
+
 enum reel_err command_parse(int argc, char **argv, struct reel_settings *s, const char ***out_words, int *out_n)
 {
     const struct opt_table *table = reel_settings_table();
@@ -60,6 +74,7 @@ enum reel_err command_parse(int argc, char **argv, struct reel_settings *s, cons
     bool given[4] = {s->model[0], s->detect.labels[0], s->classify.labels[0], s->segment.labels[0]};
     if (!err && s->config[0]) err = opt_load_file(table, s->config, s, set);
     if (!err) settle_paths(s, given);
+    if (!err) err = check_part(s);
     free(set);
     *out_words = words;
     return err;
@@ -385,6 +400,12 @@ void command_print_plan(struct run *run)
            run->workers, run->workers == 1 ? "" : "s", run->decoders, run->decoders == 1 ? "" : "s", run->aggregators,
            run->aggregators == 1 ? "" : "s", run->n_lanes, s->segment_seconds);
     if (s->model[0]) printf("model %s\n", s->model);
+    if (s->start[0] || s->end[0] || s->duration[0])
+        printf("of each input: from %s %s%s\n", s->start[0] ? s->start : "its beginning",
+               s->end[0]        ? "to "
+               : s->duration[0] ? "for "
+                                : "to its end",
+               s->end[0] ? s->end : s->duration);
     if (!memory_limits(s->memory, &run->memory))
         printf("memory: %s free, rings, models and codecs may use %s\n", memory_text(run->memory.available, a),
                memory_text(run->memory.budget, b));

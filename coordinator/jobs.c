@@ -219,10 +219,10 @@ static enum reel_err plan_job(struct run *run, struct job *job)
     const int warm = run->model.stateful ? run->settings.warmup_frames : 0;
     const double seconds = run_may_cut(run) ? run->settings.segment_seconds : 0;
     struct segment *plan = plan_segments(m, job->entries, job->n_entries, seconds, &job->n_segments);
-    if (plan && warm && job->n_segments > 1) {
-        plan_warm_up(m, job->entries, job->n_entries, warm, plan, job->n_segments);
-        say_warm_up(run, job, warm);
-    }
+    if (plan && warm) plan_warm_up(m, job->entries, job->n_entries, warm, plan, job->n_segments);
+    if (plan && warm && job->n_segments > 1) say_warm_up(run, job, warm);
+    if (plan && run->model.stateful && !run_may_cut(run))
+        plan[0].has_before = plan[job->n_segments - 1].has_next = false;
     if (plan && run->model.before) plan_lead(job->entries, job->n_entries, run->model.before, plan, job->n_segments);
     free(job->entries);
     job->entries = NULL;

@@ -19,6 +19,36 @@ static int64_t segment_ticks(const struct reel_media *media, double seconds)
     return ticks < 1 ? 1 : ticks > 9e18 ? 0 : (int64_t)ticks;
 }
 
+// The last entry at or before pts, NULL: there is none.
+static const struct reel_entry *entry_before(const struct reel_entry *entries, uint32_t n_entries, int64_t pts)
+{
+    const struct reel_entry *best = NULL;
+    for (uint32_t i = 0; i < n_entries; i++)
+        if (entries[i].pts <= pts && (!best || entries[i].pts > best->pts)) best = &entries[i];
+    return best;
+}
+
+// The bounds of a part of the input. What cannot be cut shows nothing of what is around it.
+static void bound_part(const struct reel_media *media, const struct reel_entry *entries, uint32_t n_entries,
+                       struct segment *first, struct segment *last)
+{
+    const bool can_cut = !(media->flags & REEL_MEDIA_NO_CUT);
+    const struct reel_entry *entry;
+    if (media->flags & REEL_MEDIA_FROM) {
+        first->start_pts = first->warmup_pts = media->start_pts;
+        first->has_before = can_cut;
+        entry = entry_before(entries, n_entries, media->start_pts);
+        first->has_entry = entry != NULL;
+        if (entry) first->entry = *entry;
+    }
+    if (media->flags & REEL_MEDIA_TO) {
+        last->end_pts = media->end_pts;
+        last->has_next = can_cut;
+        entry = entry_before(entries, n_entries, media->end_pts);
+        if (entry) last->next = *entry;
+    }
+}
+
 struct segment *plan_segments(const struct reel_media *media, const struct reel_entry *entries, uint32_t n_entries,
                               double segment_seconds, uint32_t *out_n)
 {
@@ -36,10 +66,15 @@ struct segment *plan_segments(const struct reel_media *media, const struct reel_
         segments[n - 1].end_pts = e->pts;
         segments[n - 1].has_next = true;
         segments[n - 1].next = *e;
-        segments[n++] = (struct segment){
-            .has_entry = true, .entry = *e, .start_pts = e->pts, .end_pts = INT64_MAX, .warmup_pts = e->pts};
+        segments[n++] = (struct segment){.has_entry = true,
+                                         .entry = *e,
+                                         .start_pts = e->pts,
+                                         .end_pts = INT64_MAX,
+                                         .warmup_pts = e->pts,
+                                         .has_before = true};
         cut = e->pts;
     }
+    bound_part(media, entries, n_entries, &segments[0], &segments[n - 1]);
     *out_n = n;
     return segments;
 }
@@ -58,13 +93,14 @@ void plan_warm_up(const struct reel_media *media, const struct reel_entry *entri
 {
     // Half a frame more: timestamps may be rounded.
     const double ticks = (frames + 0.5) * ticks_a_frame(media);
-    for (uint32_t i = 1; i < n && frames > 0; i++) {
+    // Before a part there are frames as well.
+    const bool is_part = media->flags & REEL_MEDIA_FROM;
+    for (uint32_t i = 0; i < n && frames > 0; i++) {
         struct segment *s = &segments[i];
-        s->warmup_pts =
-            (double)s->start_pts - (double)media->first_pts > ticks ? s->start_pts - (int64_t)ticks : media->first_pts;
-        const struct reel_entry *from = NULL;
-        for (uint32_t k = 0; k < n_entries; k++)
-            if (entries[k].pts <= s->warmup_pts && (!from || entries[k].pts > from->pts)) from = &entries[k];
+        if (!s->has_before) continue;
+        bool fits = is_part || (double)s->start_pts - (double)media->first_pts > ticks;
+        s->warmup_pts = fits ? s->start_pts - (int64_t)ticks : media->first_pts;
+        const struct reel_entry *from = entry_before(entries, n_entries, s->warmup_pts);
         s->has_entry = from != NULL;
         s->entry = from ? *from : (struct reel_entry){0};
     }
@@ -84,10 +120,22 @@ static const struct reel_entry *near_entry(const struct reel_entry *entries, uin
     return NULL;
 }
 
+// Of a part: from its own entry, else from one with more frames behind it.
+static void lead_part(const struct reel_entry *entries, uint32_t n_entries, uint32_t before, struct segment *s)
+{
+    uint32_t at = 0;
+    if (!s->has_before || !s->has_entry) return;
+    while (at < n_entries && entries[at].packet_no < s->entry.packet_no) at++;
+    if (s->entry.pts < s->start_pts) s->lead.from[s->lead.n++] = s->entry;
+    const struct reel_entry *near = at < n_entries ? near_entry(entries, at, before) : NULL;
+    if (near) s->lead.from[s->lead.n++] = *near;
+}
+
 void plan_lead(const struct reel_entry *entries, uint32_t n_entries, uint32_t before, struct segment *segments,
                uint32_t n)
 {
     uint32_t at = 0;
+    if (before) lead_part(entries, n_entries, before, &segments[0]);
     for (uint32_t i = 1; i < n && before; i++) {
         struct segment *s = &segments[i];
         while (at < n_entries && entries[at].packet_no < s->entry.packet_no) at++;
@@ -96,9 +144,11 @@ void plan_lead(const struct reel_entry *entries, uint32_t n_entries, uint32_t be
         uint32_t in = i - 1; // the segment that it lies in
         while (in > 0 && segments[in].entry.packet_no > near->packet_no) in--;
         struct reel_lead *lead = &s->lead;
-        lead->inner = !in || segments[in].entry.packet_no < near->packet_no;
-        if (lead->inner) lead->from[lead->n++] = *near;
-        if (in) lead->from[lead->n++] = segments[in].entry;
+        const bool has_entry = segments[in].has_entry; // all but the input's first one
+        const bool before_all = has_entry && near->packet_no < segments[in].entry.packet_no; // before a part
+        lead->inner = !has_entry || segments[in].entry.packet_no < near->packet_no;
+        if (lead->inner || before_all) lead->from[lead->n++] = *near;
+        if (has_entry && !before_all) lead->from[lead->n++] = segments[in].entry;
     }
 }
 

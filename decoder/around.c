@@ -77,7 +77,7 @@ static enum reel_err open_before(struct around *a)
 static enum reel_err open_behind(struct around *a)
 {
     struct segment_params p = a->p.own;
-    p.has_entry = true;
+    p.has_entry = a->p.next.bytes > 0;
     p.entry = a->p.next;
     p.start_pts = p.warmup_pts = a->p.own.end_pts;
     p.end_pts = INT64_MAX;
@@ -212,7 +212,9 @@ enum reel_err around_next(struct around *a, AVFrame *frame, int64_t *out_pts, in
         return give_kept(a, frame, out_pts, out_duration);
     case PART_OWN:
         err = own_step(a, frame, out_pts, out_duration);
-        if (!err && *out_pts < a->p.own.start_pts) *out_flags = REEL_FRAME_WARMUP;
+        // A filter's own time base is no matter here: it is never warmed up.
+        if (!err && a->p.own.warmup_pts < a->p.own.start_pts && *out_pts < a->p.own.start_pts)
+            *out_flags = REEL_FRAME_WARMUP;
         return err;
     case PART_BEHIND:
         *out_flags = REEL_FRAME_CONTEXT;

@@ -54,6 +54,9 @@ struct copy_stream {
     uint32_t id;    // in the pack
     int64_t last_dts;
     int64_t packets;
+    enum cut_kind cut_kind;
+    AVRational time_base;
+    bool begun; // of a part: something was kept
     struct subtitle *subtitle;
 };
 
@@ -69,6 +72,8 @@ struct copy {
     unsigned n_streams;
     bool live;                  // the part is read while it grows; demux is another thread's then,
     struct reel_kept kept_live; // and this was found before
+    bool is_part;               // of the input,
+    struct cut cut;             // which
     uint32_t n_written;
     int seen[GROUPS], kept[GROUPS];
     bool has_metadata;
@@ -399,10 +404,27 @@ static void strip_adts(const struct copy_stream *s, struct reel_pack_packet *r)
     r->bytes -= head;
 }
 
+// Packets of sound that reach into a part go where an edit list hides their beginning.
+static enum cut_kind cut_kind_of(const struct copy *c, const AVStream *st)
+{
+    switch (st->codecpar->codec_type) {
+    case AVMEDIA_TYPE_AUDIO:
+        return c->container == CONTAINER_MP4 || c->container == CONTAINER_MOV ? CUT_HIDDEN : CUT_SOUND;
+    case AVMEDIA_TYPE_SUBTITLE:
+        return subtitle_is_text(st->codecpar->codec_id) ? CUT_TEXT : CUT_OTHER;
+    case AVMEDIA_TYPE_VIDEO:
+        return CUT_VIDEO;
+    default:
+        return CUT_OTHER;
+    }
+}
+
 static enum reel_err open_stream(struct copy *c, unsigned i, struct reel_pack_stream *record)
 {
     const AVStream *st = c->demux->fmt->streams[i];
     struct copy_stream *s = &c->streams[i];
+    s->cut_kind = cut_kind_of(c, st);
+    s->time_base = st->time_base;
     s->way = way_of(c, st, &s->group);
     s->cover = st->disposition & AV_DISPOSITION_ATTACHED_PIC;
     s->last_dts = INT64_MIN;
@@ -443,6 +465,7 @@ static enum reel_err put_globals(struct copy *c)
     struct reel_pack_text text[REEL_PACK_MAX_TEXT];
     uint32_t n = 0;
     bool timecode = false;
+    char code[64];
     const AVDictionaryEntry *e = NULL;
     while (n < REEL_PACK_MAX_TEXT - 1 && (e = av_dict_get(fmt->metadata, "", e, AV_DICT_IGNORE_SUFFIX))) {
         if (is_file_fact(e->key)) continue;
@@ -455,6 +478,10 @@ static enum reel_err put_globals(struct copy *c)
             timecode = true;
         }
     }
+    for (uint32_t i = 0; c->is_part && i < n; i++)
+        if (!strcasecmp(text[i].key, "timecode") &&
+            cut_timecode(&c->cut, c->demux->frame_rate, text[i].value, code, sizeof code))
+            text[i].value = code;
     c->has_metadata = n > 0;
     return n ? reel_pack_put_globals(c->writer, text, n) : REEL_OK;
 }
@@ -488,10 +515,11 @@ static enum reel_err put_chapters(struct copy *c)
                                              : 0,
         };
         record->n_text = fill_text(ch->metadata, record->text, REEL_PACK_MAX_TEXT);
+        if (c->is_part && !cut_chapter(&c->cut, record)) continue;
+        c->chapters = REEL_KEPT_ALL;
         err = reel_pack_put_chapter(c->writer, record);
     }
     free(record);
-    c->chapters = REEL_KEPT_ALL;
     return err;
 }
 
@@ -580,8 +608,8 @@ static void fill_kept(const struct copy *c, struct reel_kept *out_kept)
 
 // ---- begin -----------------------------------------------------------------
 
-static enum reel_err open_copy(const struct reel_job *job, struct demux *demux, const struct notes *notes, bool live,
-                               uint32_t attempt, struct copy **out_copy)
+static enum reel_err open_copy(const struct reel_job *job, struct demux *demux, const struct cut *cut,
+                               const struct notes *notes, bool live, uint32_t attempt, struct copy **out_copy)
 {
     *out_copy = NULL;
     struct copy *c = calloc(1, sizeof *c);
@@ -590,6 +618,8 @@ static enum reel_err open_copy(const struct reel_job *job, struct demux *demux, 
     c->demux = demux;
     c->notes = notes;
     c->live = live;
+    c->is_part = cut != NULL;
+    if (cut) c->cut = *cut;
     if (job->kind == REEL_OUTPUT_VIDEO || job->kind == REEL_OUTPUT_STREAM) find_container(c);
     enum reel_err err = c->format && demux->fmt ? open_part(c, attempt) : REEL_OK;
     if (err) copy_close(&c);
@@ -597,16 +627,21 @@ static enum reel_err open_copy(const struct reel_job *job, struct demux *demux, 
     return err;
 }
 
-enum reel_err copy_open(const struct reel_job *job, struct demux *demux, const struct notes *notes,
-                        struct copy **out_copy)
+enum reel_err copy_open(const struct reel_job *job, struct demux *demux, const struct cut *cut,
+                        const struct notes *notes, struct copy **out_copy)
 {
-    return open_copy(job, demux, notes, false, 0, out_copy);
+    return open_copy(job, demux, cut, notes, false, 0, out_copy);
+}
+
+bool copy_is_open(const struct copy *copy)
+{
+    return copy->writer != NULL;
 }
 
 enum reel_err copy_open_live(const struct reel_job *job, struct demux *demux, const struct notes *notes,
                              uint32_t attempt, struct reel_kept *out_kept, struct copy **out_copy)
 {
-    enum reel_err err = open_copy(job, demux, notes, true, attempt, out_copy);
+    enum reel_err err = open_copy(job, demux, NULL, notes, true, attempt, out_copy);
     if (err) return err;
     fill_kept(*out_copy, out_kept);
     (*out_copy)->kept_live = *out_kept;
@@ -663,6 +698,7 @@ enum reel_err copy_packet(struct copy *c, AVPacket *packet)
         if (side->size <= UINT32_MAX)
             r.side[r.n_side++] = (struct reel_pack_side){side->type, (uint32_t)side->size, side->data};
     }
+    if (c->is_part && !cut_packet(&c->cut, s->cut_kind, s->time_base, &s->begun, &r)) return REEL_OK;
     fix_times(s, &r);
     s->packets++;
     return reel_pack_put_packet(c->writer, &r);

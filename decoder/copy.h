@@ -8,15 +8,19 @@
 #define REEL_DECODER_COPY_H
 
 #include "common/proto.h"
+#include "decoder/cut.h"
 #include "decoder/decoder.h"
 #include "decoder/demux.h"
 
 struct copy;
 
 // Looks at all streams of demux and writes their records. Outputs that hold
-// only pictures or results make no part. Errors: IO, NOMEM.
-enum reel_err copy_open(const struct reel_job *job, struct demux *demux, const struct notes *notes,
-                        struct copy **out_copy);
+// only pictures or results make no part. cut: a part of the input; NULL: all of it. Errors:
+// IO, NOMEM.
+enum reel_err copy_open(const struct reel_job *job, struct demux *demux, const struct cut *cut,
+                        const struct notes *notes, struct copy **out_copy);
+// Whether packets are wanted.
+bool copy_is_open(const struct copy *copy);
 // The copy part of a live input's attempt (reel_live_copy_path), which the aggregator
 // reads while it grows; demux is not touched after this. Packets get their final
 // timestamps from the caller. copy_finish() says that no more come.

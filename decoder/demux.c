@@ -508,6 +508,7 @@ static bool is_entry(const struct demux *d, const struct reel_entry *e, const AV
 // Reads on until the entry's packet. EOF when it does not come.
 static enum reel_err find_entry(struct demux *d, const struct reel_entry *e, bool from_start, AVPacket *packet)
 {
+    const bool numbered = from_start && e->packet_no < REEL_PACKET_FAR;
     for (int behind = 0; behind < SEEK_PATIENCE;) {
         enum reel_err err = demux_read(d, packet);
         if (err) return err;
@@ -515,11 +516,11 @@ static enum reel_err find_entry(struct demux *d, const struct reel_entry *e, boo
             av_packet_unref(packet);
             continue;
         }
-        if ((!from_start || d->packet_no - 1 == e->packet_no) && is_entry(d, e, packet)) {
+        if ((!numbered || d->packet_no - 1 == e->packet_no) && is_entry(d, e, packet)) {
             d->packet_no = e->packet_no + 1;
             return REEL_OK;
         }
-        if (from_start ? d->packet_no > e->packet_no : packet->pts != AV_NOPTS_VALUE && packet->pts > e->pts) behind++;
+        if (numbered ? d->packet_no > e->packet_no : packet->pts != AV_NOPTS_VALUE && packet->pts > e->pts) behind++;
         av_packet_unref(packet);
     }
     return REEL_EOF;

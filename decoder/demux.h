@@ -110,8 +110,8 @@ struct demux *demux_pool_take(struct demux_pool *pool, uint32_t job);
 _Atomic uint64_t *demux_pool_progress(const struct demux_pool *pool);
 void demux_pool_put(struct demux_pool *pool, struct demux **demux);
 
-// Goes back to where decoding of a live file can start for the frame at pts (in the
-// video's time base); false: it is where it was.
+// Goes to where decoding of a file can start for the frame at pts (in the video's time
+// base), by the container's index; false: it is where it was.
 bool demux_go_to(struct demux *demux, int64_t pts);
 
 // ---- demux_live.c, for demux.c ---------------------------------------------

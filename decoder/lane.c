@@ -313,7 +313,10 @@ static enum reel_err fetch(struct decoder *d, struct lane *l)
     int64_t run_us = around_run_us(l->around);
     reel_stat_add(&d->child.row->run_us, (uint64_t)(run_us - l->run_us));
     l->run_us = run_us;
-    if (!err) l->has_frame = true;
+    if (!err) {
+        l->has_frame = true;
+        l->pts -= l->media.zero_pts;
+    }
     if (err == REEL_EOF) l->decoded_all = true;
     return err == REEL_AGAIN || err == REEL_EOF ? REEL_OK : err;
 }

@@ -4,6 +4,11 @@
 // timed and looked at for an entry; the first packets are also decoded until
 // a frame is out, because only a frame says what the pictures are like; all
 // other packets go to the copy.
+//
+// Of a part of an input (range.h) the pass begins some seconds before it where the
+// container has an index that leads there (else at the beginning), and ends behind it.
+// Other streams' packets wait until it is known what is 0 in the output. Where what comes
+// of the index is no ground to decode from, the scan begins anew, at the beginning.
 #include "decoder/scan.h"
 
 #include <math.h>
@@ -20,10 +25,21 @@
 #include "decoder/facts.h"
 #include "decoder/filter.h"
 #include "decoder/nvdec.h"
+#include "decoder/range.h"
 #include "decoder/timing.h"
 #include "decoder/upload.h"
 
 #define STEP_US 5000 // of one step: lanes get their turn in between
+
+// A part's scan begins so long before it: frames that are looked at, and keyframes that are
+// far apart. Titles are seen for longer than sound, and their packets lie where they begin.
+#define LEAD_US INT64_C(10000000)
+#define LEAD_TEXT_US INT64_C(60000000)
+// Nearer to the file's beginning it begins there.
+#define FAR_US INT64_C(20000000)
+// Other streams' packets of one time lie so close to the video's; sparse ones come early, if at all.
+#define BESIDE_US INT64_C(10000000)
+#define BESIDE_SPARSE_US INT64_C(2000000)
 
 struct scan {
     struct reel_job job;
@@ -44,11 +60,162 @@ struct scan {
     int64_t packets, discarded, hidden, with_time;
     bool sets_changed;
     struct reel_media media;
+    // a part of the input
+    struct range range;
+    bool counted;     // a packet's time is its number
+    int64_t first_no; // number of the first packet that is read; REEL_PACKET_FAR: not known
+    AVPacket **held;  // [n_held] of other streams, until the copy is open
+    size_t n_held, room_held;
 };
 
 static enum reel_err no_memory(const char *name)
 {
     return reel_fail(REEL_ERR_NOMEM, "could not scan video \"%s\": no memory", name);
+}
+
+// ---- a part of the input ----------------------------------------------------
+
+static bool has_text(const struct demux *d)
+{
+    for (unsigned i = 0; d->fmt && i < d->n_streams; i++)
+        if (d->fmt->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_SUBTITLE) return true;
+    return false;
+}
+
+// How long before a part its scan begins.
+static int64_t lead_us(const struct scan *s)
+{
+    AVRational rate = s->demux->frame_rate;
+    if (rate.num <= 0 || rate.den <= 0) rate = (AVRational){10, 1};
+    int64_t warm_up = av_rescale_q(s->settings->warmup_frames, av_inv_q(rate), AV_TIME_BASE_Q);
+    return warm_up + (has_text(s->demux) ? LEAD_TEXT_US : LEAD_US);
+}
+
+// Where the file's index is trusted: it is the container's own, and times of packets do
+// not depend on what was read before.
+static bool has_index(const struct demux *d)
+{
+    const char *name = d->fmt ? d->fmt->iformat->name : "";
+    return strstr(name, "mov") || strstr(name, "matroska");
+}
+
+// Goes to where the part begins, or a little before.
+static void go_near(struct scan *s)
+{
+    const struct range *r = &s->range;
+    int64_t before_us = r->start_us - lead_us(s);
+    if (s->demux->images) {
+        int64_t no = before_us > 0 ? range_tick(before_us, r->time_base) : 0, last = images_count(s->demux->images) - 1;
+        s->first_no = s->demux->packet_no = no < last ? no : last;
+        return;
+    }
+    if (r->start_us <= 0 || before_us < FAR_US || s->demux->made_pts || !has_index(s->demux)) return;
+    if (demux_go_to(s->demux, av_rescale_q(before_us, AV_TIME_BASE_Q, r->time_base))) s->first_no = REEL_PACKET_FAR;
+}
+
+static enum reel_err open_copy(struct scan *s)
+{
+    struct cut cut = {.zero = range_zero(&s->range), .end = s->range.to, .time_base = s->range.time_base};
+    return copy_open(&s->job, s->demux, s->range.on ? &cut : NULL, s->notes, &s->copy);
+}
+
+static void drop_held(struct scan *s)
+{
+    for (size_t i = 0; i < s->n_held; i++) av_packet_free(&s->held[i]);
+    s->n_held = 0;
+}
+
+// Keeps a packet that may be of the part until the copy is open.
+static enum reel_err hold_packet(struct scan *s, AVPacket *k)
+{
+    AVRational tb = s->demux->fmt->streams[k->stream_index]->time_base;
+    int64_t time = k->pts != AV_NOPTS_VALUE ? k->pts : k->dts, length = k->duration > 0 ? k->duration : 0;
+    if (time == AV_NOPTS_VALUE || av_compare_ts(time + length, tb, s->range.start_us, AV_TIME_BASE_Q) < 0)
+        return REEL_OK;
+    if (s->n_held == s->room_held) {
+        size_t room = s->room_held ? 2 * s->room_held : 256;
+        AVPacket **more = realloc(s->held, room * sizeof *more);
+        if (!more) return no_memory(s->job.input);
+        s->held = more;
+        s->room_held = room;
+    }
+    AVPacket *own = av_packet_alloc();
+    if (!own) return no_memory(s->job.input);
+    av_packet_move_ref(own, k);
+    s->held[s->n_held++] = own;
+    return REEL_OK;
+}
+
+// Opens the copy of a part, and gives it what waited.
+static enum reel_err settle_zero(struct scan *s)
+{
+    enum reel_err err = s->copy ? REEL_OK : open_copy(s);
+    for (size_t i = 0; i < s->n_held && !err; i++) err = copy_packet(s->copy, s->held[i]);
+    drop_held(s);
+    return err;
+}
+
+// Whether all that is kept of the other streams must have been read, too.
+static bool others_are_read(const struct scan *s)
+{
+    const struct demux *d = s->demux;
+    if (!d->fmt || !copy_is_open(s->copy)) return true;
+    int64_t beyond_us = av_rescale_q(s->range.last, s->range.time_base, AV_TIME_BASE_Q) - s->range.end_us;
+    for (unsigned i = 0; i < d->n_streams; i++) {
+        const AVStream *st = d->fmt->streams[i];
+        const struct demux_clock *clock = &d->clocks[i];
+        bool sound = st->codecpar->codec_type == AVMEDIA_TYPE_AUDIO;
+        if ((int)i == d->video || st->disposition & AV_DISPOSITION_ATTACHED_PIC) continue;
+        if (beyond_us >= (sound ? BESIDE_US : BESIDE_SPARSE_US)) continue;
+        bool known = sound && clock->last != AV_NOPTS_VALUE;
+        if (!known || av_compare_ts(clock->last - clock->start, st->time_base, s->range.end_us, AV_TIME_BASE_Q) < 0)
+            return false;
+    }
+    return true;
+}
+
+// ---- begin and end ----------------------------------------------------------
+
+static void close_parts(struct scan *s)
+{
+    drop_held(s);
+    copy_close(&s->copy);
+    filter_destroy(&s->filter);
+    decode_close(&s->decode);
+    entry_destroy(&s->inspector);
+    timing_free(&s->timing);
+    demux_close(&s->demux);
+}
+
+// near: a part's scan may begin near it.
+static enum reel_err open_parts(struct scan *s, bool near)
+{
+    const struct reel_settings *settings = s->settings;
+    enum reel_err err = demux_open(&s->job, settings, &s->demux);
+    if (!err) err = range_init(&s->range, settings, s->demux->time_base);
+    if (!err && near && s->range.on) go_near(s);
+    if (!err) err = (s->inspector = entry_create(s->demux->par)) ? REEL_OK : no_memory(s->job.input);
+    if (!err) {
+        struct decode_params decode = {
+            .par = s->demux->par,
+            .time_base = s->demux->time_base,
+            .threads = 1, // more would only delay the first frame
+            .max_pixels = (int64_t)(settings->max_pixels * 1e6),
+            .name = s->job.input,
+        };
+        err = decode_open(&decode, &s->decode);
+    }
+    if (!err) {
+        struct filter_params filter = {
+            .pre_filter = settings->pre_filter,
+            .matrix = demux_display_matrix(s->demux),
+            .time_base = s->demux->time_base,
+            .frame_rate = s->demux->frame_rate,
+        };
+        err = filter_create(&filter, &s->filter);
+    }
+    if (!err && !s->range.on) err = open_copy(s);
+    return err;
 }
 
 enum reel_err scan_open(const struct reel_job *job, const struct reel_settings *settings, const struct notes *notes,
@@ -62,45 +229,33 @@ enum reel_err scan_open(const struct reel_job *job, const struct reel_settings *
     s->notes = notes;
     s->packet = av_packet_alloc();
     s->frame = av_frame_alloc();
-    enum reel_err err = s->packet && s->frame ? demux_open(job, settings, &s->demux) : no_memory(job->input);
-    if (!err) err = (s->inspector = entry_create(s->demux->par)) ? REEL_OK : no_memory(job->input);
-    if (!err) {
-        struct decode_params decode = {
-            .par = s->demux->par,
-            .time_base = s->demux->time_base,
-            .threads = 1, // more would only delay the first frame
-            .max_pixels = (int64_t)(settings->max_pixels * 1e6),
-            .name = job->input,
-        };
-        err = decode_open(&decode, &s->decode);
-    }
-    if (!err) {
-        struct filter_params filter = {
-            .pre_filter = settings->pre_filter,
-            .matrix = demux_display_matrix(s->demux),
-            .time_base = s->demux->time_base,
-            .frame_rate = s->demux->frame_rate,
-        };
-        err = filter_create(&filter, &s->filter);
-    }
-    if (!err) err = copy_open(job, s->demux, notes, &s->copy);
+    enum reel_err err = s->packet && s->frame ? open_parts(s, true) : no_memory(job->input);
     if (err) scan_close(&s);
     *out_scan = s;
     return err;
+}
+
+// Begins anew, at the file's beginning.
+static enum reel_err begin_anew(struct scan *s)
+{
+    reel_debug("scan", "\"%s\": the index does not lead to the part, reading from the start", s->job.input);
+    close_parts(s);
+    av_frame_unref(s->frame);
+    s->has_frame = s->sets_changed = s->counted = false;
+    s->source_format = 0;
+    s->packets = s->discarded = s->hidden = s->with_time = s->first_no = 0;
+    s->media = (struct reel_media){0};
+    return open_parts(s, false);
 }
 
 void scan_close(struct scan **scan)
 {
     struct scan *s = *scan;
     if (!s) return;
-    copy_close(&s->copy);
-    filter_destroy(&s->filter);
-    decode_close(&s->decode);
-    entry_destroy(&s->inspector);
-    timing_free(&s->timing);
+    close_parts(s);
+    free(s->held);
     av_packet_free(&s->packet);
     av_frame_free(&s->frame);
-    demux_close(&s->demux);
     free(s);
     *scan = NULL;
 }
@@ -150,6 +305,30 @@ static enum reel_err probe_frame(struct scan *s, const AVPacket *packet)
 
 // ---- packets --------------------------------------------------------------
 
+// Of streams that have no timestamps.
+static AVRational made_rate(const struct scan *s)
+{
+    AVRational rate = s->demux->frame_rate;
+    return rate.num > 0 && rate.den > 0 ? rate : av_d2q(s->settings->frame_rate, 1001000);
+}
+
+// Times are made from the number where the first packet has none.
+static enum reel_err see_time(struct scan *s, const AVPacket *k, bool shows)
+{
+    if (!s->range.on) return REEL_OK;
+    bool first = s->packets == 1 && !s->demux->still;
+    if (first && !s->with_time) {
+        enum reel_err err = range_init(&s->range, s->settings, av_inv_q(made_rate(s)));
+        if (err) return err;
+        s->counted = true;
+    }
+    if (s->counted)
+        range_see(&s->range, s->packets - 1, AV_NOPTS_VALUE, shows);
+    else
+        range_see(&s->range, k->pts, k->dts, shows);
+    return REEL_OK;
+}
+
 static enum reel_err scan_video(struct scan *s, const AVPacket *k)
 {
     int64_t no = s->packets++;
@@ -160,8 +339,9 @@ static enum reel_err scan_video(struct scan *s, const AVPacket *k)
     if (discarded) s->discarded++;
     if (verdict.hidden) s->hidden++;
     if (k->pts != AV_NOPTS_VALUE || k->dts != AV_NOPTS_VALUE) s->with_time++;
-    // The first packet needs no entry: every job starts there without one.
+    // The file's first packet needs no entry: what starts there does without one.
     bool able = verdict.entry || s->demux->still;
+    no += s->first_no;
     bool is_entry = able && !verdict.hidden && no > 0 && k->pts != AV_NOPTS_VALUE;
     struct reel_entry entry;
     if (is_entry)
@@ -172,6 +352,8 @@ static enum reel_err scan_video(struct scan *s, const AVPacket *k)
                                     .bytes = (uint32_t)k->size,
                                     .checksum = reel_crc32c(0, k->data, (size_t)k->size)};
     bool shows = !discarded && !verdict.hidden;
+    enum reel_err err = see_time(s, k, shows);
+    if (err) return err;
     int64_t dts = s->demux->estimates_dts ? TIMING_NONE : k->dts;
     if (!timing_add(&s->timing, k->pts, dts, k->duration, shows, is_entry ? &entry : NULL))
         return no_memory(s->job.input);
@@ -232,8 +414,7 @@ static AVRational measured_rate(const struct scan *s, const struct timing_result
 static void fill_made_times(struct scan *s)
 {
     struct reel_media *m = &s->media;
-    AVRational rate = s->demux->frame_rate;
-    if (rate.num <= 0 || rate.den <= 0) rate = av_d2q(s->settings->frame_rate, 1001000);
+    AVRational rate = made_rate(s);
     m->flags |= REEL_MEDIA_MADE_PTS;
     m->time_base = (struct reel_rational){rate.den, rate.num};
     m->frame_rate = (struct reel_rational){rate.num, rate.den};
@@ -241,16 +422,51 @@ static void fill_made_times(struct scan *s)
     m->last_duration = 1;
 }
 
-static uint8_t fill_times(struct scan *s)
+static enum reel_err refuse_part(const struct scan *s)
+{
+    const struct range *r = &s->range;
+    char part[96];
+    range_text(r, part, sizeof part);
+    if (r->last >= r->from)
+        return reel_fail(REEL_ERR_INPUT, "could not process \"%s\" from %s: no frame begins in that time", s->job.input,
+                         part);
+    double end = r->last > INT64_MIN ? (double)r->last * av_q2d(r->time_base) : 0;
+    return reel_fail(REEL_ERR_INPUT,
+                     "could not process \"%s\" from %s: its last frame is at %.3f s\ngive an earlier --start",
+                     s->job.input, part, end);
+}
+
+// The bounds of a part: at frames, or, where not all timestamps are known, at its times.
+// Errors: INPUT, where it holds no frame.
+static enum reel_err fill_part(struct scan *s, const struct timing_result *t)
+{
+    struct reel_media *m = &s->media;
+    const struct range *r = &s->range;
+    const bool known = !s->counted && !r->untimed, made = m->flags & REEL_MEDIA_MADE_PTS;
+    if (known ? !t->frames : r->first == INT64_MAX || r->first >= r->to) return refuse_part(s);
+    if (r->from > INT64_MIN && (!known || t->earlier)) m->flags |= REEL_MEDIA_FROM;
+    if (r->to < INT64_MAX && (!known || t->next != TIMING_NONE)) m->flags |= REEL_MEDIA_TO;
+    AVRational own = made ? av_inv_q(made_rate(s)) : s->demux->time_base;
+    m->start_pts = known ? t->first : range_tick(r->start_us, own);
+    m->end_pts = known ? t->next : range_tick(r->end_us, own);
+    m->zero_pts =
+        av_rescale_q(known ? range_zero(r) : m->start_pts, own, (AVRational){m->time_base.num, m->time_base.den});
+    if (known && made) m->first_pts = t->first, m->last_pts = t->last; // images
+    if (m->n_frames >= 0) m->n_frames = known ? t->frames : -1;
+    if (m->flags & (REEL_MEDIA_FROM | REEL_MEDIA_TO))
+        m->n_packets = m->flags & REEL_MEDIA_NO_CUT ? -1 : t->frames + t->hidden;
+    return REEL_OK;
+}
+
+static uint8_t fill_times(struct scan *s, struct timing_result *t)
 {
     struct reel_media *m = &s->media;
     m->n_packets = s->packets;
     m->hidden_packets = (int32_t)(s->discarded < INT32_MAX ? s->discarded : INT32_MAX);
     m->n_frames = s->packets - s->discarded - s->hidden;
     bool temporal = !reel_filter_is_spatial(s->settings->pre_filter);
-    struct timing_result t;
     AVRational tb = s->demux->time_base;
-    timing_finish(&s->timing, 1 / av_q2d(tb), &t);
+    timing_finish(&s->timing, 1 / av_q2d(tb), s->range.from, s->range.to, t);
     if (s->demux->still) m->flags |= REEL_MEDIA_STILL;
     if (temporal) {
         m->flags |= REEL_MEDIA_NO_CUT;
@@ -266,13 +482,13 @@ static uint8_t fill_times(struct scan *s)
     }
     AVRational out_tb = temporal ? filter_time_base(s->filter) : tb;
     m->time_base = (struct reel_rational){out_tb.num, out_tb.den};
-    m->first_pts = av_rescale_q(t.first, tb, out_tb);
-    m->last_pts = av_rescale_q(t.last, tb, out_tb);
-    m->last_duration = av_rescale_q(t.last_duration, tb, out_tb);
-    AVRational rate = measured_rate(s, &t, tb);
+    m->first_pts = av_rescale_q(t->first, tb, out_tb);
+    m->last_pts = av_rescale_q(t->last, tb, out_tb);
+    m->last_duration = av_rescale_q(t->last_duration, tb, out_tb);
+    AVRational rate = measured_rate(s, t, tb);
     m->frame_rate = (struct reel_rational){rate.num, rate.den > 0 ? rate.den : 1};
-    if (t.variable) m->flags |= REEL_MEDIA_VFR;
-    bool moved = s->timing.dts_back || t.repeated;
+    if (t->variable) m->flags |= REEL_MEDIA_VFR;
+    bool moved = s->timing.dts_back || t->repeated;
     if (s->timing.missing || moved || s->demux->splices) m->flags |= REEL_MEDIA_NO_CUT;
     if (s->demux->splices)
         notes_say(s->notes, REEL_LOG_WARN,
@@ -282,24 +498,66 @@ static uint8_t fill_times(struct scan *s)
     if (!moved) return s->demux->splices ? REEL_KEPT_PART : REEL_KEPT_ALL;
     notes_say(s->notes, REEL_LOG_WARN,
               "\"%s\": %lld timestamps repeat and %lld go back; such frames are moved by one tick each", s->job.input,
-              (long long)t.repeated, (long long)s->timing.dts_back);
+              (long long)t->repeated, (long long)s->timing.dts_back);
     return REEL_KEPT_PART;
+}
+
+// Whether decoding may start at the entries: the timestamps and parameter sets are in order.
+static bool entries_hold(const struct scan *s, const struct timing_result *t)
+{
+    bool made = (s->demux->made_pts && !s->demux->still) || (!s->with_time && !s->demux->still);
+    bool moved = s->timing.dts_back || t->repeated;
+    return !made && !moved && !s->timing.missing && !s->demux->splices && !s->sets_changed;
+}
+
+// Whether what was read from near a part on is enough to decode it.
+static bool is_grounded(const struct scan *s, const struct timing_result *t)
+{
+    if (s->first_no < REEL_PACKET_FAR) return true;
+    return s->has_frame && entries_hold(s, t) && t->earlier && s->timing.n_entries &&
+           s->timing.entries[0].pts <= t->first;
+}
+
+static uint32_t count_entries(const struct scan *s, const struct timing_result *t)
+{
+    bool part = s->media.flags & (REEL_MEDIA_FROM | REEL_MEDIA_TO);
+    // A filter forbids cuts, but not that decoding begins near a part.
+    bool usable = part ? entries_hold(s, t) : !(s->media.flags & REEL_MEDIA_NO_CUT);
+    return usable ? (uint32_t)s->timing.n_entries : 0;
+}
+
+// *out_anew: the scan goes on, from the file's beginning.
+static enum reel_err take_stock(struct scan *s, struct timing_result *t, uint8_t *out_timestamps, bool *out_anew)
+{
+    enum reel_err err = probe_frame(s, NULL);
+    if (err) return err;
+    if (s->has_frame) {
+        if ((err = fill_picture(s))) return err;
+        *out_timestamps = fill_times(s, t);
+    }
+    *out_anew = !is_grounded(s, t);
+    if (*out_anew) return begin_anew(s);
+    if (s->range.on && s->packets && (s->has_frame || s->range.last < s->range.from)) err = fill_part(s, t);
+    if (err) return err;
+    return s->has_frame ? REEL_OK : refuse_no_frame(s);
 }
 
 static enum reel_err finish(struct scan *s, struct scan_result *out)
 {
     *out = (struct scan_result){0};
-    enum reel_err err = probe_frame(s, NULL);
-    if (err) return err;
-    if (!s->has_frame) return refuse_no_frame(s);
-    if ((err = fill_picture(s))) return err;
     struct reel_rec_scanned *r = &out->scanned;
-    uint8_t timestamps = fill_times(s);
+    struct timing_result times = {0};
+    uint8_t timestamps = 0;
+    bool anew;
+    enum reel_err err = take_stock(s, &times, &timestamps, &anew);
+    if (err) return err;
+    if (anew) return REEL_AGAIN;
     snprintf(s->media.codec, sizeof s->media.codec, "%s", avcodec_get_name(s->demux->par->codec_id));
     if (s->demux->images && images_missing(s->demux->images))
         notes_say(s->notes, REEL_LOG_WARN, "\"%s\": %lld numbers are missing between the first image and the last",
                   s->job.input, (long long)images_missing(s->demux->images));
     err = demux_identity(s->demux, r->input_sha256, &r->input_bytes);
+    if (!err && s->range.on) err = settle_zero(s);
     if (!err) err = copy_finish(s->copy, &r->kept, &r->copy_bytes, r->copy_sha256);
     if (err) return err;
     r->job = s->job.id;
@@ -307,8 +565,18 @@ static enum reel_err finish(struct scan *s, struct scan_result *out)
     r->media = s->media;
     r->on_device = nvdec_can(s->demux->par) && !s->media.rotation && !*s->settings->pre_filter;
     out->entries = s->timing.entries;
-    r->n_entries = s->media.flags & REEL_MEDIA_NO_CUT ? 0 : (uint32_t)s->timing.n_entries;
+    r->n_entries = count_entries(s, &times);
     return REEL_OK;
+}
+
+static enum reel_err take_packet(struct scan *s)
+{
+    if (s->demux->images || s->packet->stream_index == s->demux->video) {
+        enum reel_err err = scan_video(s, s->packet);
+        if (err || !s->range.on || s->copy || !range_is_settled(&s->range)) return err;
+        return settle_zero(s);
+    }
+    return s->copy ? copy_packet(s->copy, s->packet) : hold_packet(s, s->packet);
 }
 
 enum reel_err scan_step(struct scan *s, struct scan_result *out_result)
@@ -319,12 +587,13 @@ enum reel_err scan_step(struct scan *s, struct scan_result *out_result)
         if (err == REEL_EOF) return finish(s, out_result);
         if (err) return err;
         reel_crash_point("decoder.scan");
-        if (s->demux->images || s->packet->stream_index == s->demux->video)
-            err = scan_video(s, s->packet);
-        else
-            err = copy_packet(s->copy, s->packet);
+        err = take_packet(s);
         av_packet_unref(s->packet);
         if (err) return err;
+        // The index led behind the part's beginning.
+        bool late = s->first_no == REEL_PACKET_FAR && s->packets && !s->range.earlier;
+        if (late && (err = begin_anew(s))) return err;
+        if (s->copy && range_is_read(&s->range) && others_are_read(s)) return finish(s, out_result);
     } while (reel_now_us() < until);
     return REEL_AGAIN;
 }

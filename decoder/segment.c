@@ -34,6 +34,8 @@ struct segment {
     bool past_end;   // the next segment's entry has been read
     bool beyond;     // and a picture that shows after it: no leading picture follows
     bool made_pts, exact_pts;
+    bool late;  // what is decoded first is before the range
+    bool loose; // part of an input whose packets cannot be told apart by their PTS
     AVRational media_time_base;
     int64_t last_pts;     // of decoded frames, INT64_MIN: none yet
     int64_t last_out_pts; // of frames that left the filter
@@ -62,7 +64,9 @@ enum reel_err segment_open(const struct segment_params *p, struct demux_pool *po
     // Images are numbered: their packets have times.
     s->made_pts = p->media.flags & REEL_MEDIA_MADE_PTS && !(p->media.flags & REEL_MEDIA_STILL);
     s->exact_pts = !(p->media.flags & REEL_MEDIA_NO_CUT);
-    s->past_start = p->warmup_pts >= p->start_pts;
+    s->past_start = p->start_pts == INT64_MIN;
+    s->late = p->has_entry ? p->entry.pts < p->start_pts : p->start_pts > INT64_MIN;
+    s->loose = !s->exact_pts && p->media.flags & (REEL_MEDIA_FROM | REEL_MEDIA_TO);
     s->media_time_base = (AVRational){p->media.time_base.num, p->media.time_base.den};
     s->demux = demux_pool_take(pool, p->job.id);
     if (!s->demux)
@@ -231,14 +235,12 @@ static enum reel_err take_frame(struct segment *s)
         enum reel_err err = count_rest(s);
         return err ? err : filter_send(s->filter, NULL);
     }
+    if (pts < s->p.start_pts && (s->late || pts >= s->p.warmup_pts)) s->errors_before = decode_errors(s->decode);
     if (pts < s->p.warmup_pts) {
         av_frame_unref(f);
         return REEL_OK;
     }
-    if (pts < s->p.start_pts)
-        s->errors_before = decode_errors(s->decode);
-    else
-        s->shown++, s->concealed |= f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT;
+    if (pts >= s->p.start_pts) s->shown++, s->concealed |= f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT;
     return show(s, f, pts);
 }
 
@@ -266,7 +268,8 @@ static void close_ledger(struct segment *s)
     l->errors = decode_errors(s->decode) - s->errors_before;
     l->hidden = s->hidden_known;
     l->filtered = s->shown > s->out ? s->shown - s->out : 0;
-    int64_t silent = l->packets - s->hidden_known - s->shown;
+    if (s->loose) l->packets = s->shown, l->hidden = 0;
+    int64_t silent = l->packets - l->hidden - s->shown;
     if (silent <= 0) return;
     s->missing = silent;
     if (l->errors)
@@ -288,7 +291,8 @@ static enum reel_err out_frame(struct segment *s, AVFrame *frame, int64_t *out_p
     if (av_cmp_q(from, s->media_time_base) && pts != AV_NOPTS_VALUE) pts = av_rescale_q(pts, from, s->media_time_base);
     if (pts == AV_NOPTS_VALUE || (s->last_out_pts != INT64_MIN && pts <= s->last_out_pts)) pts = s->last_out_pts + 1;
     s->last_out_pts = pts;
-    s->out += pts >= s->p.start_pts && pts < s->p.end_pts;
+    // What is not cut is not warmed up either; its filter may have a time base of its own.
+    s->out += s->loose || (pts >= s->p.start_pts && pts < s->p.end_pts);
     *out_pts = pts;
     int64_t duration = av_frame_duration(frame);
     if (s->made_pts)

@@ -34,7 +34,8 @@ struct segment_params {
 //              (leading pictures whose reference is before the file's start)
 //   unreadable the codec reported damage and gave no picture for them
 //   filtered   frames that came out of the codec and not out of --pre_filter
-// The second field of a picture counts as shown with the first.
+// The second field of a picture counts as shown with the first. Of a part of an input that
+// cannot be cut (REEL_MEDIA_NO_CUT) packets are not told apart: they are as many as frames.
 struct segment_ledger {
     int64_t packets, hidden, unreadable, filtered;
     int64_t errors; // failures that the codec reported

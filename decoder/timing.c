@@ -41,7 +41,11 @@ bool timing_add(struct timing *t, int64_t pts, int64_t dts, int64_t duration, bo
         t->last_dts = dts;
         t->any = true;
     }
-    if (!shows) return true;
+    if (!shows) {
+        if (!grow((void **)&t->hidden_at, t->n_hidden, &t->room_hidden, sizeof *t->hidden_at)) return false;
+        t->hidden_at[t->n_hidden++] = t->n;
+        return true;
+    }
     if (pts == TIMING_NONE) {
         t->missing++;
         return true;
@@ -87,32 +91,56 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-void timing_finish(struct timing *t, double ticks, struct timing_result *r)
+// The first frame of the part and the one behind it, and what is hidden between them in
+// coding order. Before the timestamps are sorted.
+static void find_part(const struct timing *t, int64_t from, int64_t to, struct timing_result *r)
 {
-    *r = (struct timing_result){.first = 0, .last = 0};
+    int64_t begin = -1, end = INT64_MAX; // places in pts
+    r->first = INT64_MAX;
+    for (int64_t i = 0; i < t->n; i++) {
+        const int64_t pts = t->pts[i];
+        if (pts < from) r->earlier = true;
+        if (pts >= from && pts < to && pts < r->first) r->first = pts, begin = i;
+        if (pts >= to && (r->next == TIMING_NONE || pts < r->next)) r->next = pts, end = i;
+    }
+    if (begin < 0) r->first = 0;
+    if (!r->earlier) begin = -1; // what is hidden before the first frame as well
+    for (int64_t i = 0; i < t->n_hidden; i++) r->hidden += t->hidden_at[i] > begin && t->hidden_at[i] <= end;
+}
+
+// Of the last frame: to the next one, or the end of the part; else what the container says.
+static int64_t last_duration(const struct timing *t, int64_t to, const struct timing_result *r)
+{
+    if (r->next != TIMING_NONE) return (r->next < to ? r->next : to) - r->last;
+    // Containers without a frame rate may say "one tick" for every frame.
+    bool stated = t->longest_duration > 0 && (double)t->longest_duration * 4 > r->mean_step;
+    int64_t all = stated ? t->longest_duration : (int64_t)llround(r->mean_step);
+    return all > to - r->last && to < INT64_MAX ? to - r->last : all;
+}
+
+void timing_finish(struct timing *t, double ticks, int64_t from, int64_t to, struct timing_result *r)
+{
+    *r = (struct timing_result){.next = TIMING_NONE};
     thin_entries(t, ticks);
+    find_part(t, from, to, r);
     if (!t->n) return;
     qsort(t->pts, (size_t)t->n, sizeof *t->pts, by_value);
-    r->first = t->pts[0];
-    r->last = t->pts[t->n - 1];
-    int64_t least = INT64_MAX, most = 0;
-    for (int64_t i = 1; i < t->n; i++) {
-        int64_t step = t->pts[i] - t->pts[i - 1];
-        if (!step) {
-            r->repeated++;
-            continue;
-        }
+    int64_t least = INT64_MAX, most = 0, steps = 0;
+    for (int64_t i = 0; i < t->n; i++) {
+        const bool mine = t->pts[i] >= from && t->pts[i] < to, inner = mine && t->pts[i] > r->first;
+        int64_t step = i ? t->pts[i] - t->pts[i - 1] : 1;
+        if (mine) r->frames++, r->last = t->pts[i];
+        if (!step) r->repeated++;
+        if (!step || !inner) continue;
+        steps++;
         if (step < least) least = step;
         if (step > most) most = step;
     }
-    int64_t steps = t->n - 1 - r->repeated;
     if (steps > 0) {
         r->variable = most - least > 1;
         r->mean_step = (double)(r->last - r->first) / (double)steps;
     }
-    // Containers without a frame rate may say "one tick" for every frame.
-    bool stated = t->longest_duration > 0 && (double)t->longest_duration * 4 > r->mean_step;
-    r->last_duration = stated ? t->longest_duration : (int64_t)llround(r->mean_step);
+    if (r->frames) r->last_duration = last_duration(t, to, r);
 }
 
 void timing_free(struct timing *t)
@@ -120,5 +148,6 @@ void timing_free(struct timing *t)
     free(t->pts);
     free(t->entries);
     free(t->entry_at);
+    free(t->hidden_at);
     *t = (struct timing){0};
 }

@@ -24,12 +24,19 @@ struct timing {
     struct reel_entry *entries;
     int64_t *entry_at; // index into pts of each entry's packet
     int64_t n_entries, room_entries;
+    int64_t *hidden_at; // of each hidden packet: how many that show were coded before it
+    int64_t n_hidden, room_hidden;
     bool any;
 };
 
+// first to last_duration and the steps are those of a part: from <= pts < to.
 struct timing_result {
+    int64_t frames; // packets that show in it
+    int64_t hidden; // hidden ones that are coded from its first frame to the first one behind it
     int64_t first, last, last_duration;
-    int64_t repeated; // packets that show at the time of another
+    int64_t next;     // PTS of the first frame behind it, or TIMING_NONE
+    bool earlier;     // there are frames before it
+    int64_t repeated; // packets that show at the time of another, in the whole stream
     bool variable;    // steps differ by more than one tick (of rounding)
     double mean_step; // 0: fewer than two
 };
@@ -40,8 +47,8 @@ bool timing_add(struct timing *t, int64_t pts, int64_t dts, int64_t duration, bo
                 const struct reel_entry *entry);
 // After the last packet. Thins the entries: valid ones (everything coded before
 // shows before), at most one per second of PTS, the first of each; ticks is
-// the length of a second.
-void timing_finish(struct timing *t, double ticks, struct timing_result *out_result);
+// the length of a second. from, to: the part; INT64_MIN, INT64_MAX: all.
+void timing_finish(struct timing *t, double ticks, int64_t from, int64_t to, struct timing_result *out_result);
 void timing_free(struct timing *t);
 
 #endif

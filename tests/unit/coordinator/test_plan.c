@@ -218,5 +218,51 @@ static void random_inputs(void)
     }
 }
 
+// A part: from its first frame, by the entry in front, to the frame behind its last one.
+static void parts(void)
+{
+    struct reel_media m = media_of(30000);
+    struct reel_entry e[31];
+    for (int i = 0; i < 31; i++) e[i] = (struct reel_entry){.packet_no = i * 25, .pts = i * 1000, .bytes = 1};
+    m.flags = REEL_MEDIA_FROM | REEL_MEDIA_TO;
+    m.first_pts = m.start_pts = 5400;
+    m.last_pts = 28960;
+    m.end_pts = 29000;
+    uint32_t n;
+    struct segment *s = plan_segments(&m, e + 1, 30, 10, &n);
+    CHECK_INT(n, 3); // 5.4, 16, 26
+    CHECK(s[0].has_entry && s[0].has_before && s[2].has_next);
+    CHECK_INT(s[0].entry.pts, 5000);
+    CHECK_INT(s[0].start_pts, 5400);
+    CHECK_INT(s[0].warmup_pts, 5400);
+    CHECK_INT(s[1].start_pts, 16000);
+    CHECK_INT(s[2].end_pts, 29000);
+    CHECK_INT(s[2].next.pts, 29000);
+    plan_lead(e + 1, 30, 2, s, n);
+    CHECK_INT(s[0].lead.n, 2); // its own entry, and one with enough behind it
+    CHECK(!s[0].lead.inner);
+    CHECK_INT(s[0].lead.from[0].pts, 5000);
+    CHECK_INT(s[0].lead.from[1].pts, 4000);
+    plan_warm_up(&m, e + 1, 30, 50, s, n);         // at 3.3 frames a second
+    CHECK(s[0].warmup_pts < 0 && !s[0].has_entry); // from the file's beginning
+    plan_warm_up(&m, e + 1, 30, 3, s, n);
+    CHECK(s[0].has_entry && s[0].entry.pts <= s[0].warmup_pts && s[0].warmup_pts < s[0].start_pts);
+    free(s);
+
+    // What cannot be cut is one segment, and shows nothing of what is around it.
+    m.flags |= REEL_MEDIA_NO_CUT;
+    s = plan_segments(&m, e + 1, 30, 10, &n);
+    CHECK_INT(n, 1);
+    CHECK(s[0].has_entry && !s[0].has_before && !s[0].has_next);
+    CHECK_INT(s[0].start_pts, 5400);
+    CHECK_INT(s[0].end_pts, 29000);
+    free(s);
+    s = plan_segments(&m, NULL, 0, 10, &n);
+    CHECK(!s[0].has_entry);
+    CHECK_INT(s[0].start_pts, 5400);
+    free(s);
+}
+
 CHECK_MAIN({"cuts_at_entries", cuts_at_entries}, {"no_cut", no_cut}, {"limited", limited}, {"warmed_up", warmed_up},
-           {"leads", leads}, {"leads_of_short_segments", leads_of_short_segments}, {"random_inputs", random_inputs})
+           {"leads", leads}, {"leads_of_short_segments", leads_of_short_segments}, {"random_inputs", random_inputs},
+           {"parts", parts})

@@ -18,7 +18,7 @@ static void test_thinning(void)
         struct reel_entry e = entry_at(i * 10);
         CHECK(timing_add(&t, i * 10, i * 10, 10, true, i ? &e : NULL));
     }
-    timing_finish(&t, 100, &r);
+    timing_finish(&t, 100, INT64_MIN, INT64_MAX, &r);
     CHECK_INT(t.n_entries, 10);
     CHECK_INT(t.entries[0].pts, 10);
     CHECK_INT(t.entries[1].pts, 100);
@@ -49,7 +49,7 @@ static void test_order(void)
     CHECK(timing_add(&t, 300, TIMING_NONE, 10, true, &e)); // 250 comes too late: no entry
     for (int64_t i = 1; i < 100; i++) CHECK(timing_add(&t, 300 + i * 10, TIMING_NONE, 10, true, NULL));
     CHECK(timing_add(&t, 250, TIMING_NONE, 10, true, NULL));
-    timing_finish(&t, 1, &r);
+    timing_finish(&t, 1, INT64_MIN, INT64_MAX, &r);
     CHECK_INT(t.n_entries, 1);
     CHECK_INT(t.entries[0].pts, 50);
     timing_free(&t);
@@ -65,7 +65,7 @@ static void test_faults(void)
     CHECK(timing_add(&t, TIMING_NONE, 67, 33, true, NULL)); // missing
     CHECK(timing_add(&t, 50, 68, 33, false, NULL));         // hidden: its time is nobody's
     CHECK(timing_add(&t, 67, 100, 0, true, NULL));
-    timing_finish(&t, 1000, &r);
+    timing_finish(&t, 1000, INT64_MIN, INT64_MAX, &r);
     CHECK_INT(r.repeated, 1);
     CHECK_INT(t.dts_back, 1);
     CHECK_INT(t.missing, 1);
@@ -74,4 +74,45 @@ static void test_faults(void)
     timing_free(&t);
 }
 
-CHECK_MAIN({"thinning", test_thinning}, {"order", test_order}, {"faults", test_faults})
+// A part in the midst of pictures that are reordered, and what is hidden in it.
+static void test_part(void)
+{
+    struct timing t = {0};
+    struct timing_result r;
+    static const int64_t pts[] = {0, 30, 10, 20, 60, 40, 50, 90, 70, 80};
+    for (int i = 0; i < 10; i++) {
+        CHECK(timing_add(&t, pts[i], TIMING_NONE, 10, true, NULL));
+        CHECK(timing_add(&t, pts[i], TIMING_NONE, 10, false, NULL)); // hidden, behind each
+    }
+    timing_finish(&t, 1000, 15, 45, &r); // 20 30 40
+    CHECK_INT(r.frames, 3);
+    CHECK_INT(r.first, 20);
+    CHECK_INT(r.last, 40);
+    CHECK_INT(r.next, 50);
+    CHECK_INT(r.last_duration, 5); // to the part's end
+    CHECK_INT(r.hidden, 3);        // behind 20, 60 and 40
+    CHECK(r.earlier);
+    timing_free(&t);
+}
+
+// The stream begins and ends within the part: that is all of it.
+static void test_part_of_all(void)
+{
+    struct timing t = {0};
+    struct timing_result r;
+    for (int i = 0; i < 10; i++) CHECK(timing_add(&t, 10 * i, TIMING_NONE, 10, true, NULL));
+    CHECK(timing_add(&t, 100, TIMING_NONE, 10, false, NULL));
+    timing_finish(&t, 1000, 0, 1000, &r);
+    CHECK_INT(r.frames, 10);
+    CHECK_INT(r.next, TIMING_NONE);
+    CHECK_INT(r.last_duration, 10);
+    CHECK_INT(r.hidden, 1);
+    CHECK(!r.earlier);
+    timing_finish(&t, 1000, 200, 300, &r); // nothing
+    CHECK_INT(r.frames, 0);
+    CHECK(r.earlier);
+    timing_free(&t);
+}
+
+CHECK_MAIN({"thinning", test_thinning}, {"order", test_order}, {"faults", test_faults}, {"part", test_part},
+           {"part_of_all", test_part_of_all})
