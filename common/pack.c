@@ -120,7 +120,7 @@ static enum reel_err write_failed(const struct reel_pack_writer *w, int error)
 {
     return reel_fail(REEL_ERR_IO, "could not write file \"%s\": %s%s", w->path, strerror(error),
                      error == ENOSPC || error == EDQUOT
-                         ? "\nfree some space and run the same command again: finished parts are kept"
+                         ? "\nfree some space and run the same command again: finished parts of a file are kept"
                          : "");
 }
 

@@ -123,7 +123,7 @@ enum reel_err sink_write_failed(const char *path, int error)
                          error == EPIPE ? "its reader has ended" : strerror(error));
     return reel_fail(REEL_ERR_IO, "could not write file \"%s\": %s%s", path, strerror(error),
                      error == ENOSPC || error == EDQUOT
-                         ? "\nfree some space and run the same command again: finished parts are kept"
+                         ? "\nfree some space and run the same command again: finished parts of a file are kept"
                          : "");
 }
 
