@@ -17,6 +17,15 @@ slow=${REELMILL_TEST_SLOW:-1} # times are so many times longer: under sanitizers
 
 reel() { "$build/coordinator" --progress off "$@"; }
 
+# Without a model, in short segments: where only media is tried.
+sim() { reel --backend sim --gpu_num 2 --segment_seconds 0.4 -y "$@"; }
+# The exit code of such a run, its words in $scratch/said.
+code_of() {
+    local rc=0
+    sim "$@" >"$scratch/said" 2>&1 || rc=$?
+    echo "$rc"
+}
+said() { grep -qi -- "$1" "$scratch/said" || { echo "no \"$1\" in: $(cat "$scratch/said")"; return 1; }; }
 ok() { printf 'ok - %s\n' "$1"; }
 not_ok() { # name, reason
     printf 'not ok - %s\n' "$1"

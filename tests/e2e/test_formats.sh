@@ -19,14 +19,6 @@ fast() { # options that make an encoder quick
     libvpx*) echo deadline=realtime:cpu-used=8 ;;
     esac
 }
-sim() { reel --backend sim --gpu_num 2 --segment_seconds 0.4 -y "$@"; }
-# Exit code of a run, its words in $scratch/said.
-code_of() {
-    local rc=0
-    sim "$@" >"$scratch/said" 2>&1 || rc=$?
-    echo "$rc"
-}
-said() { grep -qi -- "$1" "$scratch/said" || { echo "no \"$1\" in: $(cat "$scratch/said")"; return 1; }; }
 moving() { ffmpeg -v error -y -f lavfi -i testsrc2=size=192x108:rate=25:duration=1.2 "$@"; }
 hashes() { ffmpeg -v error -threads 1 -i "$1" -map 0:v:0 -vf crop=iw-128:ih:128:0 -fps_mode passthrough -f framemd5 - | sed '/^#/d; s/.*, *//'; }
 

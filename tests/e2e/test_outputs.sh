@@ -8,13 +8,6 @@
 
 need_ffmpeg "outputs" || exit 0
 
-sim() { reel --backend sim --gpu_num 2 --segment_seconds 0.4 -y "$@"; }
-code_of() {
-    local rc=0
-    sim "$@" >"$scratch/said" 2>&1 || rc=$?
-    echo "$rc"
-}
-said() { grep -qi -- "$1" "$scratch/said" || { echo "no \"$1\" in: $(cat "$scratch/said")"; return 1; }; }
 source_of() { ffmpeg -v error -y -f lavfi -i "testsrc2=size=${size:-192x108}:rate=25:duration=1.2" "$@"; }
 hashes() { # file, pixel format
     ffmpeg -v error -threads 1 -i "$1" -map 0:v:0 -vf "format=$2,crop=iw-128:ih:128:0" -fps_mode passthrough -f framemd5 - | sed '/^#/d; s/.*, *//'

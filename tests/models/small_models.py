@@ -22,6 +22,7 @@ frame_before.onnx  the picture of the frame before is an input of its own
 coarse.onnx   the larger of the picture and of what a state of half the size held; the picture's mean goes into the state
 picky.onnx    as delay.onnx, but a white frame makes it fail
 times.onnx    the picture times an input of one number
+levels.onnx   pictures over the largest value of all that one run is given
 matte.onnx    a foreground (the picture), a matte (the red of the frame before) and the state for it
 depth.onnx    a plane without a fixed range: 300 and 1000 times green
 middle.onnx   of 2 frames, an input each: their mean
@@ -220,6 +221,12 @@ def times(path):
     finish(path, node("Mul", ["picture", "gain"], "made"), [("picture", ANY), ("gain", [1])], [("made", ANY)])
 
 
+def levels(path):
+    some = ["n", 3, "height", "width"]
+    graph = node("ReduceMax", ["pictures"], "largest", an_int("keepdims", 0)) + node("Div", ["pictures", "largest"], "made")
+    finish(path, graph, [("pictures", some)], [("made", some)])
+
+
 def matte(path):
     one = [1, 1, "height", "width"]
     graph = int64s("one", [1]) + int64s("none", [0]) + node("Slice", ["src", "none", "one", "one"], "r1o")
@@ -235,7 +242,7 @@ def depth(path):
     finish(path, graph, [("picture", ANY)], [("depth", [1, 1, "height", "width"])])
 
 
-for make in turned, delay, brightest, fed_back, frame_before, coarse, picky, times, matte, depth:
+for make in turned, delay, brightest, fed_back, frame_before, coarse, picky, times, levels, matte, depth:
     make(f"{sys.argv[1]}/{make.__name__}.onnx")
 
 

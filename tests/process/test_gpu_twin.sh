@@ -38,6 +38,22 @@ if ((rc)); then not_ok batch_shrinks "exit code $rc"
 elif ! grep -q "runs of 2 frames at once have no room: 1 from now on" "$work/err"; then not_ok batch_shrinks "nobody said so"
 elif [[ $(sum "$work/twin_later.mkv") != "$(sum "$work/twin1.mkv")" ]]; then not_ok batch_shrinks "other bytes"
 else ok batch_shrinks; fi
+# What a network reads over all pictures of a run is one frame's.
+if command -v python3 >/dev/null; then
+    python3 "$root/tests/models/small_models.py" "$work" || not_ok models "they were not made"
+    ffmpeg -v error -y -f lavfi -i "testsrc2=s=64x48:r=25:d=0.8,format=gbrp,fade=in:0:20" -c:v ffv1 "$work/fade.mkv" </dev/null
+    rc=0
+    for batch in 1 4; do
+        reel "$work/fade.mkv" -o "$work/levels$batch.mkv" -y --backend onednn --model "$work/levels.onnx" --encoder ffv1 \
+            --gpu_num 1 --precision fp32 --batch $batch --log_level debug || rc=$?
+    done
+    if ((rc)); then not_ok pictures_of_a_run "exit code $rc"
+    elif ! grep -q "device: [0-9]* frames" "$work/err"; then not_ok pictures_of_a_run "not by the device path"
+    elif [[ $(sum "$work/levels1.mkv") != "$(sum "$work/levels4.mkv")" ]]; then not_ok pictures_of_a_run "other bytes"
+    else ok pictures_of_a_run; fi
+else
+    skip pictures_of_a_run "no python3 on this machine"
+fi
 # Frames for which there is no room go through in tiles, and a resume keeps to them where there is room again.
 ffmpeg -v error -y -f lavfi -i testsrc2=s=320x64:r=20:d=0.2 -c:v ffv1 -pix_fmt yuv420p "$work/wide.mkv" </dev/null
 wide() { # output [options]

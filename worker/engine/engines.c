@@ -176,14 +176,14 @@ int engines_batch(struct engines *e, const struct model *model, int w, int h, in
 {
     const struct net_io *in = e->first ? net_input(e->first, model->input.index) : NULL;
     if (wish < 2 || !in || !(e->ops->caps & BACKEND_DEVICE_MEMORY) || net_input_count(e->first) != 1) return 1;
-    if (model->input.no_batch || in->shape.ndim < 1 || in->shape.dim[0] >= 0 || net_mixes_images(e->first)) return 1;
+    if (model->input.no_batch || in->shape.ndim < 1 || in->shape.dim[0] >= 0) return 1;
     struct reel_shape shape[ENGINE_MAX_INPUTS], out[MODEL_MAX_OUTPUTS];
     if (engines_input_shapes(e, e->first, model, w, h, shape)) return 1;
     shape[0].dim[0] = wish;
     if (net_infer_shapes(e->first, shape, out)) return 1;
     for (int i = 0; i < e->facts.n_out; i++)
         if (out[i].ndim < 2 || out[i].dim[0] != wish || reel_shape_count(&out[i]) <= 0) return 1;
-    return wish;
+    return net_mixes_images(e->first, shape) ? 1 : wish;
 }
 
 // ---- prepared sizes ---------------------------------------------------------

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "worker/backend/ranges.h"
+#include "worker/graph/apart.h"
 #include "worker/graph/pass.h"
 #include "worker/graph/sequence.h"
 #include "worker/graph/shape.h"
@@ -287,18 +288,39 @@ enum reel_err net_prepare_band(struct net *net, const struct reel_shape *in_shap
     return REEL_OK;
 }
 
-enum reel_err net_infer_shapes(struct net *net, const struct reel_shape *in_shapes, struct reel_shape *out_shapes)
+// A copy of the graph whose values have their shapes. NULL with an error.
+static enum reel_err infer(struct net *net, const struct reel_shape *in_shapes, struct graph **out_graph)
 {
-    struct graph *graph = NULL;
+    *out_graph = NULL;
     enum reel_err err = check_shapes(net, in_shapes);
-    if (!err) err = copy_graph(net, &graph);
+    if (!err) err = copy_graph(net, out_graph);
     if (err) return err;
     struct pass_params params = {.caps = net->backend->caps, .in_shapes = in_shapes};
-    err = pass_float(graph, &params);
-    if (!err) err = shape_infer(graph, in_shapes);
+    err = pass_float(*out_graph, &params);
+    if (!err) err = shape_infer(*out_graph, in_shapes);
+    if (err) graph_destroy(out_graph);
+    return in_model(net, err);
+}
+
+enum reel_err net_infer_shapes(struct net *net, const struct reel_shape *in_shapes, struct reel_shape *out_shapes)
+{
+    struct graph *graph;
+    enum reel_err err = infer(net, in_shapes, &graph);
     for (int i = 0; !err && i < net->n_out; i++) out_shapes[i] = graph->outputs[i]->shape;
     graph_destroy(&graph);
-    return in_model(net, err);
+    return err;
+}
+
+bool net_mixes_images(struct net *net, const struct reel_shape *shape)
+{
+    struct graph *one = NULL, *several = NULL;
+    struct reel_shape alone = *shape;
+    alone.dim[0] = 1;
+    const bool apart = net->n_in == 1 && !infer(net, &alone, &one) && !infer(net, shape, &several) &&
+                       !graph_mixes_images(one, several);
+    graph_destroy(&one);
+    graph_destroy(&several);
+    return !apart;
 }
 
 void net_set_ranges(struct net *net, struct ranges *ranges)
@@ -427,11 +449,6 @@ struct field_reach net_reach(struct net *net, bool of_bits)
     if (graph) reach = field_reach_of(graph, of_bits ? CONV_BLOCK : 1);
     graph_destroy(&graph);
     return reach;
-}
-
-bool net_mixes_images(const struct net *net)
-{
-    return field_mixes_images(net->imported);
 }
 
 void net_bands(struct net *net, struct bands_need *out)

@@ -105,8 +105,10 @@ struct reel_shape net_default_shape(const struct net *net, int i, int64_t h, int
 // How far an output pixel sees, or its bits (graph/field.h), and where pictures
 // may be cut.
 struct field_reach net_reach(struct net *net, bool of_bits);
-// Whether an image's result depends on those beside it in a run (graph/field.h).
-bool net_mixes_images(const struct net *net);
+// Whether an image's result may depend on those beside it in a run of several, whose number is
+// the first extent of the input's shape (graph/apart.h). Of networks with one input; of others
+// it is taken to.
+bool net_mixes_images(struct net *net, const struct reel_shape *shape);
 // What it needs to be run in bands that exchange rows. Not fit: its backend or
 // one of its operators cannot.
 void net_bands(struct net *net, struct bands_need *out);

@@ -384,17 +384,3 @@ struct field_reach field_reach_of(const struct graph *graph, int block)
     free(fields);
     return reach;
 }
-
-bool field_mixes_images(const struct graph *graph)
-{
-    for (const struct node *node = graph->first; node; node = node->next) {
-        const int64_t *axes;
-        const int n = node_attr_ints(node, "axes", &axes);
-        if (!strcmp(node->op_type, "DynamicQuantizeLinear")) return true;
-        if (strcmp(node->op_type, "MeanVarianceNormalization") != 0) continue;
-        if (!node_attr(node, "axes")) return true; // the standard has the images among them
-        for (int i = 0; i < n; i++)                // of an unknown rank any from the end may be theirs
-            if (axes[i] == 0 || axes[i] < -3) return true;
-    }
-    return false;
-}

@@ -24,8 +24,4 @@ struct field_reach {
 // begin at the same pixels are rounded alike.
 struct field_reach field_reach_of(const struct graph *graph, int block);
 
-// Whether an image's result depends on those beside it: the steps of its bytes are those
-// of all numbers (DynamicQuantizeLinear), or a mean is taken over all images.
-bool field_mixes_images(const struct graph *graph);
-
 #endif

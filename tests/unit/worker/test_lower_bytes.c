@@ -3,7 +3,6 @@
 // Networks whose numbers become bytes by steps that the data decide, and reductions of
 // what another one leaves, by the GPU backend's host twin (lower_case.h).
 #include "tests/unit/worker/lower_case.h"
-#include "worker/graph/field.h"
 
 static struct value *byte_constant(struct maker *m, enum reel_dtype dtype, struct reel_shape shape, int lo, int hi)
 {
@@ -140,22 +139,6 @@ static void logarithm_of_nothing(void)
     CHECK_RIGHT(&m, 0, NULL);
 }
 
-// What reads all images at once is not given several frames.
-static void images_apart(void)
-{
-    for (int i = 0; i < 4; i++) {
-        struct maker m = maker();
-        struct value *q[3], *x = make_input(&m, "x", DIMS(1, 3, 8, 8)), *y = x;
-        if (i == 0) quantised(&m, x, q), y = q[0];
-        if (i > 0) y = make_node(&m, "MeanVarianceNormalization", x, NULL, NULL);
-        if (i == 2) ATTR_LIST(&m, y, "axes", 0, 2, 3);
-        if (i == 3) ATTR_LIST(&m, y, "axes", 2, -1);
-        make_output(&m, y);
-        CHECK_INT(field_mixes_images(m.graph), i < 3);
-        graph_destroy(&m.graph);
-    }
-}
-
 CHECK_MAIN({"products of bytes", products_of_bytes}, {"convolutions of bytes", convolutions_of_bytes},
            {"means and variances", means_and_variances}, {"logarithms of exponents", logarithms_of_exponents},
-           {"logarithm of nothing", logarithm_of_nothing}, {"images apart", images_apart})
+           {"logarithm of nothing", logarithm_of_nothing})
