@@ -25,6 +25,13 @@
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 
+// What the writer of an AVIOContext is given.
+#if LIBAVFORMAT_VERSION_MAJOR >= 61 // 7.0
+typedef const uint8_t av_written_byte;
+#else
+typedef uint8_t av_written_byte;
+#endif
+
 // Interlacing became flags in libavutil 58.7.
 static inline void av_frame_set_fields(AVFrame *f, bool interlaced, bool top_first)
 {

@@ -27,7 +27,7 @@ static const struct encode_traits table[] = {
      .even = true, .memory_frames = 150},
     {"libx265", "preset=medium:crf=20", "preset=superfast:tune=zerolatency:crf=22:forced-idr=1", .copies = true,
      .even = true, .memory_frames = 120},
-    {"libsvtav1", "preset=8:crf=28", "preset=11:crf=30:la_depth=0", .copies = true, .even = true, .memory_frames = 200},
+    {"libsvtav1", "preset=8:crf=28", "preset=11:crf=30", .copies = true, .even = true, .memory_frames = 200},
     {"libaom-av1", "cpu-used=6:crf=24:b=0", "usage=realtime:cpu-used=8:crf=28:b=0:lag-in-frames=0", .copies = true,
      .memory_frames = 80},
     {"libvpx-vp9", "deadline=good:cpu-used=2:crf=24:b=0",

@@ -89,7 +89,7 @@ static const char *inner_options(const struct encode_params *p, char *buf, size_
                 h.wy, h.max, h.min);
         if (h.has_light) ADD("%scll=%u,%u", at ? ":" : "", h.cll, h.fall);
     } else if (!strcmp(name, "libsvtav1")) {
-        ADD("lp=%d%s", p->threads, p->live ? ":pred-struct=1:scd=0" : ""); // low delay, P frames
+        ADD("lp=%d%s", p->threads, p->live ? ":pred-struct=1:scd=0:lookahead=0" : ""); // low delay, P frames
         if (h.has_display)
             ADD(":mastering-display=G(%.5f,%.5f)B(%.5f,%.5f)R(%.5f,%.5f)WP(%.5f,%.5f)L(%.4f,%.4f)", h.gx / 5e4,
                 h.gy / 5e4, h.bx / 5e4, h.by / 5e4, h.rx / 5e4, h.ry / 5e4, h.wx / 5e4, h.wy / 5e4, h.max / 1e4,

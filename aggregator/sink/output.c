@@ -45,7 +45,7 @@ enum reel_err output_write(const struct sink_join *join, const void *data, size_
     return REEL_OK;
 }
 
-static int on_write(void *opaque, uint8_t *data, int n)
+static int on_write(void *opaque, av_written_byte *data, int n)
 {
     enum reel_err err = output_write(opaque, data, (size_t)n);
     return !err ? n : err == REEL_GONE ? AVERROR_EXIT : AVERROR(EPIPE);

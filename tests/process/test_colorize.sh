@@ -23,8 +23,9 @@ gray "$work/tv.mkv" yuv420p tv smpte170m
 gray "$work/pc.mkv" yuv444p pc bt709
 gray "$work/ten.mkv" yuv422p10le tv bt709
 gray "$work/red.mkv" yuv420p tv smpte170m 90
-ffmpeg -v error -y -i "$work/pc.mkv" -pix_fmt gray -c:v ffv1 -g 3 "$work/gray.mkv" </dev/null
-ffmpeg -v error -y -i "$work/ten.mkv" -pix_fmt gray10le -c:v ffv1 -g 3 "$work/gray10.mkv" </dev/null
+# Newer FFmpegs drop the matrix of what has no colours: these would have BT.601 by their size.
+ffmpeg -v error -y -i "$work/pc.mkv" -vf setparams=colorspace=smpte170m -pix_fmt gray -c:v ffv1 -g 3 "$work/gray.mkv" </dev/null
+ffmpeg -v error -y -i "$work/ten.mkv" -vf setparams=colorspace=smpte170m -pix_fmt gray10le -c:v ffv1 -g 3 "$work/gray10.mkv" </dev/null
 
 colour() { # input model output [options]
     reel "$work/$1.mkv" -o "$3" -y --backend onednn --model "$work/$2.onnx" --segment_seconds 0.3 --progress plain "${@:4}"
@@ -117,8 +118,8 @@ first="reads L 0..100 NCHW, 64x64, stretched frames; it colours gray pictures (i
 formula lightness tv lightness 601 "$first"
 formula full_range pc lightness 709 "$first"
 formula ten_bits ten lightness 709 "$first"
-formula gray_made_of_colours gray lightness 709 "$first"
-formula gray_of_ten_bits gray10 lightness 709 "$first"
+formula gray_made_of_colours gray lightness 601 "$first"
+formula gray_of_ten_bits gray10 lightness 601 "$first"
 formula with_borders tv lightness 601 "letterboxed frames" --io.resize letterbox
 formula stated tv lightness 601 "(as stated in the settings)" --task colorize --io.channels l --io.range 0-100
 formula of_caffe tv halved 601 "reads L -50..50 NCHW, 256x256, stretched frames" --io.range=-50-50
