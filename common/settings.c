@@ -351,7 +351,7 @@ enum reel_err reel_settings_part(const struct reel_settings *s, int64_t *out_sta
     if (*s->duration) *out_end_us = *out_start_us + length;
     if (*out_end_us > *out_start_us) return REEL_OK;
     return reel_fail(REEL_ERR_CONFIG,
-                     "could not use --end %s: it is not behind --start %s\n--end is a time of the "
+                     "could not use --end %s: it is not after --start %s\n--end is a time of the "
                      "input; for a length use --duration",
                      s->end, *s->start ? s->start : "0");
 }
