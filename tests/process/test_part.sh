@@ -218,7 +218,7 @@ refused() { # name exit-code text options
     else ok "$name"; fi
 }
 refused end_before_start 2 'end 1: it is not after --start 2' --start 2 --end 1
-refused end_is_start 2 'not behind --start 2' --start 2 --end 2
+refused end_is_start 2 'not after --start 2' --start 2 --end 2
 refused negative 2 'start -1: it is negative' --start=-1
 refused no_time 2 'use seconds (12.5), MM:SS (1:30) or HH:MM:SS.mmm' --start abc
 refused both_ends 2 'give one of them' --end 3 --duration 3

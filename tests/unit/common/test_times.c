@@ -67,7 +67,7 @@ static void parts(void)
     CHECK(!part("", "2", "", &from, &to) && from == 0 && to == 2000000);
     CHECK(!part("1:00", "", "2.5", &from, &to) && from == 60000000 && to == 62500000);
     CHECK(part("2", "2", "", &from, &to) == REEL_ERR_CONFIG);
-    CHECK_HAS(reel_fail_text(), "not behind");
+    CHECK_HAS(reel_fail_text(), "not after");
     CHECK(part("", "0", "", &from, &to) == REEL_ERR_CONFIG);
     CHECK(part("1", "", "0", &from, &to) == REEL_ERR_CONFIG);
     CHECK(part("1", "3", "1", &from, &to) == REEL_ERR_CONFIG);
