@@ -41,6 +41,8 @@ lightness.onnx  64x64 in the form of Zhang et al.'s: of L, made -0.5..0.5, the m
 halved.onnx   the same of L less 50, as files made by Caffe have it, any size; ab of -110..110 as -1..1
 tinted.onnx   64x64 in the form of DDColor's: ab of gray as R, G, B, which names do not tell
 repainted.onnx  any size in the form of DeOldify's: each channel of gray as R, G, B by a factor of its own
+narrow.onnx   any size, without padding: the pixel two rows above and two columns before, so the picture is 4 x 4 smaller
+doubled.onnx  the same at 40x40, then each pixel four times: 72x72
 
 Needs no package: the few fields of onnx.proto that occur are written by hand.
 """
@@ -322,6 +324,16 @@ def stamped():
     finish(f"{sys.argv[1]}/stamped.onnx", graph, [("img0", ANY), ("stamp", ANY), ("img1", ANY)], [("made", ANY)])
 
 
+def narrow():
+    graph = floats("corner", [3, 1, 5, 5], [float(i % 25 == 0) for i in range(75)])
+    graph += node("Conv", ["picture", "corner"], "made", an_int("group", 3))
+    write(f"{sys.argv[1]}/narrow.onnx", graph, "made", [1, 3, "low", "thin"], ANY)
+    graph = floats("corner", [3, 1, 5, 5], [float(i % 25 == 0) for i in range(75)]) + floats("four", [3, 1, 2, 2], [1.0] * 12)
+    graph += node("Conv", ["picture", "corner"], "part", an_int("group", 3))
+    graph += node("ConvTranspose", ["part", "four"], "made", an_int("group", 3), ints("strides", [2, 2]))
+    write(f"{sys.argv[1]}/doubled.onnx", graph, "made", [1, 3, 72, 72], [1, 3, 40, 40])
+
+
 def coloured(graph, light, weights, biases, name):
     graph += node("AveragePool", [light], "mean", ints("kernel_shape", [4] * 2), ints("strides", [4] * 2))
     graph += floats("weight", [2, 1, 1, 1], weights) + floats("bias", [2], biases)
@@ -345,6 +357,7 @@ def colouring():
 
 
 colouring()
+narrow()
 stamped()
 paint("painted", [1, 3, "style_height", "style_width"])
 paint("swatch", [1, 32, 32, 3], last=True)

@@ -34,6 +34,7 @@ static enum reel_err gather_facts(struct engines *e)
                                     .producer = net_producer(e->first),
                                     .path = e->path,
                                     .states = &e->plan,
+                                    .border = {e->border[0], e->border[1]},
                                     .size_multiple = net_size_multiple(e->first),
                                     .n_pictures = e->params.n_pictures,
                                     .pictures = e->params.pictures,

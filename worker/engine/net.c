@@ -150,6 +150,12 @@ enum reel_err net_take_middle(struct net *net, int output, int frames)
     return err ? err : describe_all(net);
 }
 
+enum reel_err net_add_border(struct net *net, int axis, const int border[2])
+{
+    enum reel_err err = graph_add_border(net->imported, 0, axis, border);
+    return err ? err : describe_all(net);
+}
+
 void net_set_states(struct net *net, const struct graph_state *states, int n)
 {
     memcpy(net->states, states, (size_t)n * sizeof *states);
@@ -417,25 +423,33 @@ static int main_output(const struct net *net)
 // A trial size that powers of two and three divide; small enough to be quick.
 #define TRIAL 768
 
-// The imported graph with shapes inferred for pictures of h x w; NULL when the
-// graph refuses them.
-static struct graph *trial(struct net *net, int64_t h, int64_t w)
+// The imported graph with shapes inferred, those of states from the others; NULL
+// when the graph refuses them.
+static struct graph *trial_of(struct net *net, struct reel_shape *shapes)
 {
-    struct reel_shape *shapes = calloc((size_t)net->n_in + 1, sizeof *shapes);
-    struct graph *graph = shapes ? graph_clone(net->imported) : NULL;
+    struct graph *graph = graph_clone(net->imported);
     enum reel_err err = graph ? REEL_OK : REEL_ERR_NOMEM;
-    for (int i = 0; i < net->n_in && !err; i++) {
-        shapes[i] = net_default_shape(net, i, h, w);
-        if (shapes[i].ndim < 0 && !is_state(net, i)) err = REEL_ERR_INPUT;
-    }
     struct pass_params params = {.caps = net->backend->caps, .in_shapes = shapes};
     if (!err && net->n_states) err = net_state_shapes(net, shapes);
     if (!err) err = pass_float(graph, &params);
     if (!err) err = shape_infer(graph, shapes);
     if (!err) err = pass_clean(graph, &params);
     if (!err) err = pass_rewrite(graph, &params);
-    free(shapes);
     if (err) graph_destroy(&graph);
+    return graph;
+}
+
+// For pictures of h x w.
+static struct graph *trial(struct net *net, int64_t h, int64_t w)
+{
+    struct reel_shape *shapes = calloc((size_t)net->n_in + 1, sizeof *shapes);
+    bool known = shapes;
+    for (int i = 0; i < net->n_in && known; i++) {
+        shapes[i] = net_default_shape(net, i, h, w);
+        known = shapes[i].ndim >= 0 || is_state(net, i);
+    }
+    struct graph *graph = known ? trial_of(net, shapes) : NULL;
+    free(shapes);
     return graph;
 }
 
@@ -506,6 +520,43 @@ int net_size_multiple(struct net *net)
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
         if (step_works(net, steps[i], &base)) return steps[i];
     return 1;
+}
+
+// The extents of the picture that the one input's, of h x w, becomes. False: it is none.
+static bool picture_of(struct net *net, int axis, int64_t h, int64_t w, int64_t out[2])
+{
+    struct reel_shape shape = net_default_shape(net, 0, h, w);
+    shape.dim[axis] = h, shape.dim[axis + 1] = w; // also where the file fixes another size
+    struct graph *graph = trial_of(net, &shape);
+    const struct reel_shape *made = graph ? &graph->outputs[0]->shape : NULL;
+    const bool ok = made && made->ndim == 4 && (made->dim[axis == 2 ? 1 : 3] == 3 || made->dim[axis == 2 ? 1 : 3] == 1);
+    for (int d = 0; ok && d < 2; d++) out[d] = made->dim[axis + d];
+    graph_destroy(&graph);
+    return ok;
+}
+
+void net_find_border(struct net *net, int out_border[2], int *out_axis)
+{
+    out_border[0] = out_border[1] = 0;
+    if (net->n_in != 1 || net->n_out != 1 || net->n_states) return;
+    const struct reel_shape shape = net_default_shape(net, 0, TRIAL, TRIAL);
+    if (shape.ndim != 4 || shape.dim[0] != 1) return;
+    const bool first = shape.dim[1] == 3 || shape.dim[1] == 1, last = shape.dim[3] == 3 || shape.dim[3] == 1;
+    const int axis = *out_axis = first ? 2 : 1;
+    const int64_t h = shape.dim[axis], w = shape.dim[axis + 1];
+    int64_t small[2], large[2];
+    int border[2];
+    if (first == last || !picture_of(net, axis, h, w, small)) return;
+    if (small[0] == h && small[1] == w) return; // the usual case, at the price of one inference
+    if (!picture_of(net, axis, h + TRIAL / 4, w + TRIAL / 4, large)) return;
+    const int64_t scale = (large[0] - small[0]) / (TRIAL / 4);
+    for (int d = 0; d < 2; d++) {
+        const int64_t side = d ? w : h, lacks = side * scale - small[d];
+        if (scale < 1 || large[d] - small[d] != scale * (TRIAL / 4) || lacks < 0 || lacks % scale) return;
+        if (lacks / scale >= side / 2) return;
+        border[d] = (int)(lacks / scale);
+    }
+    memcpy(out_border, border, sizeof border);
 }
 
 size_t net_memory_bytes(const struct net *net)

@@ -59,6 +59,13 @@ enum reel_err net_state_shapes(const struct net *net, struct reel_shape *in_shap
 enum reel_err net_add_composite(struct net *net, int foreground, int matte, const double background[3],
                                 const char *name);
 
+// Rows and columns in all that a network's picture lacks, in pixels of its one input: of networks
+// that do not pad, whose picture is `scale` times as large but for a border. 0 and 0: it lacks
+// none, or it makes no picture of a frame. out_axis: the input's axis of rows.
+void net_find_border(struct net *net, int out_border[2], int *out_axis);
+// graph_add_border() around the one input. Once, before net_prepare().
+enum reel_err net_add_border(struct net *net, int axis, const int border[2]);
+
 // graph_take_middle(). Once for an output, before net_prepare().
 enum reel_err net_take_middle(struct net *net, int output, int frames);
 

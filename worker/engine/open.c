@@ -47,6 +47,18 @@ static enum reel_err take_middles(struct net *net)
     return err;
 }
 
+// Networks that do not pad (waifu2x, Real-CUGAN, SRCNN) make a picture without its border: with
+// edge pixels around each frame it has the frame's size, or a whole multiple of it.
+static enum reel_err add_border(struct engines *e, struct net *net)
+{
+    const struct reel_settings *s = e->params.settings;
+    const enum reel_task task = s ? reel_settings_task(s) : REEL_TASK_AUTO;
+    if (task != REEL_TASK_AUTO && task != REEL_TASK_IMAGE) return REEL_OK;
+    if (!e->border_known) net_find_border(net, e->border, &e->border_axis);
+    e->border_known = true;
+    return e->border[0] || e->border[1] ? net_add_border(net, e->border_axis, e->border) : REEL_OK;
+}
+
 enum reel_err engine_open_net(struct engines *e, struct net **out_net)
 {
     struct net_params p = {.backend = e->params.backend,
@@ -62,6 +74,7 @@ enum reel_err engine_open_net(struct engines *e, struct net **out_net)
         err = net_join_inputs(*out_net, "frames", join.axis, join.which, join.n);
     if (!err && !e->plan.n) err = take_middles(*out_net);
     if (!err) err = add_composite(e, *out_net);
+    if (!err && !e->plan.n) err = add_border(e, *out_net);
     if (err) net_close(out_net);
     return err;
 }

@@ -47,6 +47,8 @@ struct engines {
     struct model_facts facts;
     struct net_io *io;
     struct state_plan plan;
+    bool border_known;
+    int border[2], border_axis; // net_find_border()
     struct bands_need bands;
     bool bands_known;
     struct engine *list[ENGINES_MOST];

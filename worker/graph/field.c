@@ -156,13 +156,15 @@ static struct field through_pad(const struct node *node, struct field f)
     int64_t pads[2 * REEL_MAX_DIMS];
     int n, ndim = node->in[0]->shape.ndim;
     if (!const_ints(node, 1, "pads", pads, &n) || n != 2 * ndim || (node->n_in > 3 && node->in[3])) return unbounded;
-    bool constant = !strcmp(node_attr_string(node, "mode", "constant"), "constant");
+    // What is filled in lies at the picture's own edges: a cut-out shows it wrong no farther than it reads.
+    const char *mode = node_attr_string(node, "mode", "constant");
+    const bool near = !strcmp(mode, "constant") || !strcmp(mode, "edge");
     for (int d = 0; d < 2; d++) {
         struct span *s = &f.span[d];
         double before = (double)pads[f.axis[d]], after = (double)pads[ndim + f.axis[d]];
         s->lo -= s->stride * before;
         s->hi -= s->stride * before;
-        if (constant) continue;
+        if (near) continue;
         s->hi += s->stride * 2 * fmax(before, 0); // mirrored about the edge
         s->lo -= s->stride * 2 * fmax(after, 0);
     }

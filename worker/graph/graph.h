@@ -203,6 +203,11 @@ enum reel_err graph_add_composite(struct graph *graph, int foreground, int matte
 // Of an output (1,frames,C,H,W) the middle frame (1,C,H,W) takes its place, under its name
 // (middle.c). Errors: NOMEM.
 enum reel_err graph_take_middle(struct graph *graph, int output, int frames);
+#define GRAPH_BORDER "(edge pixels)" // name of the first node then
+// Edge pixels are repeated around a picture of four axes that an input takes: border[0] rows along
+// axis, border[1] columns along the next, half of them (rounded down) before it (border.c). A size
+// that the file fixes becomes smaller by as much. Errors: NOMEM.
+enum reel_err graph_add_border(struct graph *graph, int input, int axis, const int border[2]);
 void graph_remove_node(struct graph *graph, struct node *node);
 // Every consumer of `from` (epilogues and graph outputs included) reads `to`.
 void graph_replace_value(struct graph *graph, struct value *from, struct value *to);

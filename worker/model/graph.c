@@ -29,7 +29,7 @@ static const struct node *reader_of(const struct graph *g, const struct value *v
 const struct node *model_first_node(const struct graph *g, const char *input)
 {
     static const char *const movers[] = {"Cast",  "Identity", "Transpose", "QuantizeLinear", "DequantizeLinear",
-                                         "Split", NULL};
+                                         "Split", "Pad",      NULL};
     if (!g) return NULL;
     const struct value *v = graph_find_value(g, input);
     const struct node *n = v ? reader_of(g, v) : NULL;

@@ -102,6 +102,7 @@ struct model_facts {
     const char *producer;            // or NULL
     const char *path;                // of the file, for messages; or NULL
     const struct state_plan *states; // NULL: none
+    int border[2];                   // rows and columns of edge pixels put around a frame (net_find_border())
     int size_multiple;               // input sizes must be a multiple of this; 0 = 1
     int n_pictures;
     const struct model_picture *pictures; // [n_pictures] of io.pictures

@@ -355,5 +355,9 @@ enum reel_err model_guess_output(const struct model_facts *f, const struct reel_
     if (!err && m->input.between) err = check_between(&l);
     if (!err) err = model_settle_values(&l, s);
     if (!err) err = settle_fit(&l, s);
+    if (f->border[0] || f->border[1])
+        snprintf(m->how_output, sizeof m->how_output,
+                 "the network leaves out a border, so frames get %d x %d pixels more, their edge repeated",
+                 f->border[1], f->border[0]);
     return err;
 }
