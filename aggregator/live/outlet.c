@@ -321,7 +321,11 @@ static bool place_other(struct outlet *o, struct copied *c, AVPacket *pkt)
     pkt->pts -= base;
     pkt->dts -= base;
     av_packet_rescale_ts(pkt, c->time_base, st->time_base);
-    if (pkt->dts < 0 || (c->last_dts != INT64_MIN && pkt->dts <= c->last_dts)) return false;
+    if (pkt->dts < 0) return false;
+    const int64_t delay = mux_codec_delay(&o->head, c, st->time_base);
+    pkt->pts += delay;
+    pkt->dts += delay;
+    if (c->last_dts != INT64_MIN && pkt->dts <= c->last_dts) return false;
     if (pkt->pts < pkt->dts) pkt->pts = pkt->dts;
     c->last_dts = pkt->dts;
     pkt->stream_index = c->to;

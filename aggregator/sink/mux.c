@@ -150,6 +150,11 @@ static enum reel_err write_copied(struct mux *m)
     av_packet_rescale_ts(pkt, c->time_base, st->time_base);
     if (pkt->dts == AV_NOPTS_VALUE) pkt->dts = pkt->pts;
     if (pkt->pts == AV_NOPTS_VALUE) pkt->pts = pkt->dts;
+    if (pkt->pts != AV_NOPTS_VALUE) {
+        const int64_t delay = mux_codec_delay(&m->head, c, st->time_base);
+        pkt->pts += delay;
+        pkt->dts += delay;
+    }
     // Damage in the input: order is what a container asks for.
     if (c->last_dts != INT64_MIN && pkt->dts != AV_NOPTS_VALUE && pkt->dts <= c->last_dts) pkt->dts = c->last_dts + 1;
     if (pkt->dts != AV_NOPTS_VALUE) {

@@ -165,7 +165,12 @@ void mux_container_options(const struct mux_head *h, AVDictionary **options)
                 : h->streams ? "+frag_keyframe+delay_moov+default_base_moof"
                              : "+faststart",
                 0);
-    if (h->live) av_dict_set_int(options, "frag_duration", LIVE_FRAGMENT_US, 0);
+    if (h->live) {
+        av_dict_set_int(options, "frag_duration", LIVE_FRAGMENT_US, 0);
+        // Else libavformat puts the first packet of every stream at 0.
+        av_dict_set_int(options, "use_editlist", 0, 0);
+        av_dict_set(options, "avoid_negative_ts", "make_non_negative", 0);
+    }
     if (free_form) av_dict_set(options, "movflags", "+use_metadata_tags", AV_DICT_APPEND);
 }
 
