@@ -2,7 +2,7 @@
 //
 // Which detector a model is, by its outputs' shapes and names. Each look searches for its
 // own outputs; true when they are there, with their indices in the head's order and the
-// number of classes. What their numbers mean is task/head_family.c's.
+// number of classes. What their numbers mean is decided in task/head_*.c.
 #include <stdio.h>
 #include <string.h>
 

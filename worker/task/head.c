@@ -1,27 +1,39 @@
 // SPDX-License-Identifier: MIT
 //
-// head.h: a walk over all cells of a head's outputs, or over those that a device
-// has picked. What a cell means is head_family.c's.
+// head.h: the table of families, and the walk over all cells of a head's outputs, or over those
+// that a device has picked. What a cell means is decided by its family (head_family.h).
 #include "worker/task/head.h"
 
 #include <stdlib.h>
 
-#include "worker/task/head_cell.h"
+#include "worker/task/head_family.h"
+
+static const struct head_family *const families[MODEL_HEADS] = {
+    [MODEL_HEAD_SSD] = &head_ssd,
+    [MODEL_HEAD_YUNET] = &head_yunet,
+    [MODEL_HEAD_YUNET_2021] = &head_yunet_2021,
+    [MODEL_HEAD_YOLOX] = &head_yolo_rows,
+    [MODEL_HEAD_YOLOV5] = &head_yolo_rows,
+    [MODEL_HEAD_YOLOV8] = &head_yolov8,
+    [MODEL_HEAD_RETINAFACE] = &head_retinaface,
+    [MODEL_HEAD_FASTESTDET] = &head_fastestdet,
+    [MODEL_HEAD_DETR] = &head_queries,
+    [MODEL_HEAD_RTDETR] = &head_queries,
+    [MODEL_HEAD_YOLO_NAS] = &head_yolo_nas,
+    [MODEL_HEAD_LISTS] = &head_lists,
+    [MODEL_HEAD_NMS] = &head_rows,
+};
 
 enum reel_err head_layout_init(const struct head_params *p, const struct reel_shape *const *shape, int n_out,
                                struct head_layout *l)
 {
-    static const int wanted[MODEL_HEADS] = {
-        [MODEL_HEAD_SSD] = 2,   [MODEL_HEAD_YUNET] = 12, [MODEL_HEAD_YUNET_2021] = 3, [MODEL_HEAD_RETINAFACE] = 3,
-        [MODEL_HEAD_YOLOX] = 1, [MODEL_HEAD_YOLOV5] = 1, [MODEL_HEAD_YOLOV8] = 1,     [MODEL_HEAD_FASTESTDET] = 1,
-        [MODEL_HEAD_NMS] = 1,   [MODEL_HEAD_DETR] = 2,   [MODEL_HEAD_RTDETR] = 2,     [MODEL_HEAD_YOLO_NAS] = 2,
-        [MODEL_HEAD_LISTS] = 3};
+    const struct head_family *family = (unsigned)p->head < MODEL_HEADS ? families[p->head] : NULL;
     const bool rows = p->head == MODEL_HEAD_RTDETR && n_out == 1; // boxes and scores side by side
-    if ((unsigned)p->head >= MODEL_HEADS || (n_out != wanted[p->head] && !rows) || n_out == 0)
+    if (!family || (n_out != family->outputs && !rows))
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not read detections of head \"%s\": %d outputs",
                          model_head_name(p->head), n_out);
     *l = (struct head_layout){0};
-    enum reel_err err = head_lay_out(p, shape, n_out, l);
+    enum reel_err err = family->lay_out(p, shape, n_out, l);
     if (err) return err;
     for (int g = 0; g < l->n_groups; g++) {
         l->group[g].first = l->cells;
@@ -32,12 +44,12 @@ enum reel_err head_layout_init(const struct head_params *p, const struct reel_sh
 }
 
 // A cell gives a box or none.
-static enum reel_err read_cell(const struct head_params *p, const struct head_layout *l, int group,
-                               const struct head_cell *cell, struct head_list *list)
+static enum reel_err read_cell(const struct head_params *p, const struct head_layout *l, const struct head_cell *cell,
+                               struct head_list *list)
 {
     const int before = list->n;
-    enum reel_err err = head_read_cell(p, l, group, cell, list);
-    for (int i = before; i < list->n; i++) list->box[i].cell = l->group[group].first + cell->i;
+    enum reel_err err = families[p->head]->read(p, l, cell, list);
+    for (int i = before; i < list->n; i++) list->box[i].cell = l->group[cell->group].first + cell->i;
     return err;
 }
 
@@ -50,21 +62,21 @@ enum reel_err head_decode(const struct head_params *p, const struct reel_tensor 
     enum reel_err err = head_layout_init(p, shape, n_out, &l);
     for (int g = 0; g < l.n_groups && !err; g++) {
         const struct head_group *group = &l.group[g];
-        struct head_cell cell = {0};
+        struct head_cell cell = {.group = g};
         for (int k = 0; k < group->n_parts; k++) {
             cell.v[k] = out[group->part[k].output]->data;
             cell.step[k] = group->part[k].channel_step;
             if (!cell.v[k] && group->cells) return head_bad_shape(p->head, shape[group->part[k].output]);
         }
         for (; cell.i < group->cells && !err; cell.i++) {
-            err = read_cell(p, &l, g, &cell, list);
+            err = read_cell(p, &l, &cell, list);
             for (int k = 0; k < group->n_parts; k++) cell.v[k] += group->part[k].cell_step;
         }
     }
     return err;
 }
 
-// ---- of some cells ------------------------------------------------------------------
+// ---- some of the cells ------------------------------------------------------------------
 
 static int by_id(const void *va, const void *vb)
 {
@@ -91,12 +103,12 @@ enum reel_err head_decode_picked(const struct head_params *p, const struct head_
             break;
         }
         while (id >= l->group[g].first + l->group[g].cells) g++;
-        struct head_cell cell = {.i = id - l->group[g].first};
+        struct head_cell cell = {.group = (int)g, .i = id - l->group[g].first};
         for (int k = 0; k < l->group[g].n_parts; k++) {
             cell.v[k] = row, cell.step[k] = 1;
             row += l->group[g].part[k].channels;
         }
-        err = read_cell(p, l, (int)g, &cell, list);
+        err = read_cell(p, l, &cell, list);
     }
     free(order);
     return err;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Detection heads: from a family's raw outputs to boxes in pixels of the
-// network's input. Pure arithmetic on tensors; suppression and the way back to
-// the source are detect.c's.
+// Detection heads: turns the raw outputs of a detector into boxes in pixels of the
+// network's input. Pure arithmetic on tensors. Suppression, and scaling to the source, are
+// in detect.c.
 #ifndef REEL_WORKER_TASK_HEAD_H
 #define REEL_WORKER_TASK_HEAD_H
 
@@ -14,7 +14,7 @@
 struct head_box {
     float x1, y1, x2, y2, score;
     int32_t class_id;
-    int64_t cell; // that it was read from
+    int64_t cell; // the one it was read from
     int n_points;
     struct {
         float x, y, score;
@@ -29,61 +29,61 @@ struct head_list {
 struct head_params {
     enum model_head head;
     int classes;
-    bool decoded;             // as in struct model
-    int points, point_floats; // likewise
+    bool decoded; // this and the next three: as in struct model
+    int points, point_floats;
     bool turned;
     int net_w, net_h;
-    float score; // boxes below are left out
+    float score; // boxes with a lower score are left out
 };
 
 #define HEAD_OUTPUTS 12
 
-// out: the head's outputs in its own order (model.head_output), float32.
-// Appends to list. Errors: UNSUPPORTED (shapes that are not the head's), NOMEM.
+// out: the outputs in the head's order (model.head_output), float32. Appends to list. Errors: UNSUPPORTED (shapes do
+// not fit the head), NOMEM.
 enum reel_err head_decode(const struct head_params *params, const struct reel_tensor *const *out, int n_out,
                           struct head_list *list);
 
-// How many boxes an UltraFace network makes at this size.
+// Number of boxes that an UltraFace network outputs for an input of this size.
 int64_t head_ultraface_priors(int w, int h);
 
-// ---- a few cells of many -----------------------------------------------------------
+// ---- a selection of cells ------------------------------------------------------------
 
-// A family's outputs as cells, numbered through its groups: element (cell i of
-// the group, channel c) of a part stands at i * cell_step + c * channel_step of
-// the output, row-major. Cells of a score below the threshold give no box.
+// The outputs seen as cells, each of which gives at most one box. Cells are numbered across the
+// groups. Channel c of a group's cell i is element i * cell_step + c * channel_step of the
+// part's output.
 struct head_part {
-    int output; // of the head's own order
+    int output; // in the head's order
     int channels;
     int64_t cells;
     size_t cell_step, channel_step;
 };
 struct head_group {
-    int64_t first, cells; // number of its first one
+    int64_t first, cells; // number of the first cell, and how many
     int n_parts;
     struct head_part part[GPU_PICK_PARTS];
 };
 struct head_layout {
-    int n_groups; // the same channels in each
+    int n_groups; // all with the same channels
     struct head_group group[3];
     int64_t cells;
-    int row;  // channels of all parts
-    int cols; // FastestDet: cells of a line
+    int row;  // channels of all parts together
+    int cols; // FastestDet: cells per line
     enum gpu_pick_score score;
     struct gpu_pick_term a, b;
-    bool logits; // the terms are none to hold against a threshold
+    bool logits; // the terms are logits, and cannot be compared with a threshold
 };
 // Errors: UNSUPPORTED, as head_decode().
 enum reel_err head_layout_init(const struct head_params *params, const struct reel_shape *const *shape, int n_out,
                                struct head_layout *out);
 
-// Cells in any order, the channels of a cell's parts side by side.
+// Cells in any order; each row has the channels of all parts, one part after the other.
 struct head_picked {
     uint32_t n;
-    const uint32_t *id; // [n] number of the cell
+    const uint32_t *id; // [n] cell numbers
     const float *row;   // [n][layout.row]
 };
-// What head_decode() makes when these are all the cells that pass the threshold,
-// or more. Errors: NOMEM, FAULT (cells that are not there).
+// Gives the same list as head_decode(), provided that every cell that reaches the threshold was
+// picked. Errors: NOMEM, FAULT (no such cell).
 enum reel_err head_decode_picked(const struct head_params *params, const struct head_layout *layout,
                                  const struct head_picked *picked, struct head_list *list);
 
