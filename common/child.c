@@ -111,6 +111,7 @@ enum reel_err reel_child_open(int argc, char **argv, struct reel_child *out_chil
     out_child->collective_fd = atoi(argv[ARG_COLLECTIVE]);
     out_child->workers = (uint32_t)strtoul(argv[ARG_WORKERS], NULL, 10);
     out_child->input_fd = atoi(argv[ARG_INPUT]);
+    out_child->head_fd = atoi(argv[ARG_HEAD]);
     out_child->output_fd = atoi(argv[ARG_OUTPUT]);
     out_child->lanes = (uint32_t)strtoul(argv[ARG_LANES], NULL, 10);
     reel_log_init(stage_names[out_child->stage], (int)out_child->index, REEL_LOG_WARN, NULL);

@@ -33,6 +33,7 @@ struct reel_child_params {
     int collective_fd;                      // of REEL_COLLECTIVE_BYTES, for workers; -1: none
     uint32_t workers;                       // of the run
     int input_fd;                           // a live input that is a pipe, for decoders; -1: none
+    int head_fd;                            // what was read from it before its first frame (head.h); -1: none
     int output_fd;                          // the run's standard output, for aggregators; -1: it is not the job's
     int n_pictures;                         // that the model is given, for workers
     const int *picture_fds;                 // [n_pictures]
@@ -56,6 +57,7 @@ struct reel_child {
     uint32_t part;     // of the frame in work, for FAILED
     int collective_fd; // a worker's, -1 without
     int input_fd;      // a decoder's, -1 without
+    int head_fd;       // with input_fd
     int output_fd;     // an aggregator's, -1 without
     int n_pictures;    // a worker's
     int picture_fds[REEL_MAX_PICTURES];

@@ -44,6 +44,7 @@ enum reel_err reel_child_argv(const struct reel_child_params *p, char *buf, size
     ADD("%d", p->stage == REEL_WORKER ? p->collective_fd : -1);
     ADD("%u", p->workers);
     ADD("%d", p->stage == REEL_DECODER ? p->input_fd : -1);
+    ADD("%d", p->stage == REEL_DECODER ? p->head_fd : -1);
     ADD("%d", p->stage == REEL_AGGREGATOR ? p->output_fd : -1);
     const int n_pictures = p->stage == REEL_WORKER ? p->n_pictures : 0;
     char pictures[16 * REEL_MAX_PICTURES] = "-";

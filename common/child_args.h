@@ -28,6 +28,7 @@ enum {
     ARG_COLLECTIVE,
     ARG_WORKERS,
     ARG_INPUT,
+    ARG_HEAD,
     ARG_OUTPUT,
     ARG_PICTURES, // "fd,fd"; "-": none
     ARG_RINGS,

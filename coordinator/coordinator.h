@@ -13,6 +13,7 @@
 #define COORDINATOR_COORDINATOR_H
 
 #include "common/device.h"
+#include "common/head.h"
 #include "common/rounds.h"
 #include "common/shm.h"
 #include "coordinator/dispatch.h"
@@ -157,6 +158,8 @@ struct run {
     double only_seconds; // --verify: so much of each input; 0: all
     int settings_fd, jobs_fd, stat_fd;
     int input_fd;             // a live input that is a pipe; -1
+    int head_fd;              // what was read from it before its first frame; -1
+    struct reel_head *head;   // the same, mapped; NULL
     int output_fd;            // standard output, where that is the job's; -1. Ours goes to standard error then
     bool streams;             // the job's parts go there as they come, by the last aggregator (stream.c)
     int collective_fd;        // through which workers share what they read; -1: each reads alone

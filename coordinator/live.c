@@ -42,7 +42,10 @@ enum reel_err live_init(struct run *run)
     // Kept open here: who feeds it is not cut off by a decoder's death.
     run->input_fd =
         strcmp(name, "-") ? open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-    if (run->input_fd >= 0) return REEL_OK;
+    if (run->input_fd >= 0) {
+        enum reel_err err = reel_head_create(&run->head_fd);
+        return err ? err : reel_head_map(run->head_fd, &run->head);
+    }
     return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": %s", name, strerror(errno));
 }
 
@@ -106,6 +109,7 @@ void live_on_decoded(struct run *run, struct job *job, struct lane *lane, uint32
     struct lane_frame *f = lane_frame_of(lane, n);
     if (!f) return;
     f->decoded_us = now_us;
+    if (run->head) reel_head_end(run->head);
     job->live.last_pts = f->pts;
     job->live.last_us = now_us;
     job->live.barren = 0;

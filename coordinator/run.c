@@ -463,6 +463,7 @@ static enum reel_err setup(struct run *run)
                                        .mem_kind = run->mem_kind,
                                        .lanes = run->n_lanes,
                                        .input_fd = run->input_fd,
+                                       .head_fd = run->head_fd,
                                        .output_fd = run->output_fd,
                                        .collective_fd = run->collective_fd,
                                        .workers = run->workers,
@@ -578,7 +579,7 @@ static void say_verdict(const struct run *run, int code)
 int run_all(struct run *run)
 {
     run->start_us = reel_now_us();
-    run->settings_fd = run->jobs_fd = run->stat_fd = run->input_fd = run->output_fd = -1;
+    run->settings_fd = run->jobs_fd = run->stat_fd = run->input_fd = run->head_fd = run->output_fd = -1;
     reel_crash_init("coordinator", 0, 1);
     enum reel_err err = setup(run);
     if (err && reel_life_stops())
@@ -613,6 +614,8 @@ int run_all(struct run *run)
     flow_team_fini(run);
     flow_fini(run);
     if (run->input_fd >= 0) close(run->input_fd);
+    if (run->head_fd >= 0) close(run->head_fd);
+    reel_head_unmap(&run->head);
     if (run->output_fd >= 0) close(run->output_fd);
     reel_bus_close(&run->bus);
     pictures_close(&run->pictures);

@@ -97,7 +97,7 @@ static enum reel_err spawn(struct supervise *s, struct proc *p, int64_t now_us)
     char *argv[REEL_CHILD_MAX_ARGS], buf[8192], path[4200];
     enum reel_err err = reel_bus_admit(s->bus, p->peer, &params.box);
     if (!err) err = reel_child_argv(&params, buf, sizeof buf, argv);
-    int keep[8 + 2 * 64 + 9 + REEL_MAX_PICTURES], n = 0;
+    int keep[9 + 2 * 64 + 9 + REEL_MAX_PICTURES], n = 0;
     keep[n++] = params.box.memory;
     keep[n++] = params.box.child_bell;
     keep[n++] = params.box.hub_bell;
@@ -107,6 +107,7 @@ static enum reel_err spawn(struct supervise *s, struct proc *p, int64_t now_us)
     keep[n++] = params.stat_fd;
     if (p->stage == REEL_WORKER && params.collective_fd >= 0) keep[n++] = params.collective_fd;
     if (p->stage == REEL_DECODER && params.input_fd >= 0) keep[n++] = params.input_fd;
+    if (p->stage == REEL_DECODER && params.head_fd >= 0) keep[n++] = params.head_fd;
     if (p->stage == REEL_AGGREGATOR && params.output_fd >= 0) keep[n++] = params.output_fd;
     for (int i = 0; i < params.n_pictures && p->stage == REEL_WORKER; i++) keep[n++] = params.picture_fds[i];
     for (uint32_t i = 0; i < params.lanes; i++) {

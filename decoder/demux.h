@@ -10,6 +10,7 @@
 #ifndef REEL_DECODER_DEMUX_H
 #define REEL_DECODER_DEMUX_H
 
+#include "common/head.h"
 #include "common/input.h"
 #include "common/job.h"
 #include "common/media.h"
@@ -30,6 +31,7 @@ struct demux_clock {
 struct demux_live {
     enum reel_input_kind kind;
     int fd;                    // PIPE: is read, and not closed
+    struct reel_head *head;    // PIPE: what was read from it before its first frame
     int stop_fd;               // PIPE: readable when reading is to end
     AVIOInterruptCB interrupt; // of what libav waits for
 };
@@ -49,6 +51,8 @@ struct demux {
     AVFormatContext *fmt; // NULL for an image sequence
     AVIOContext *io;
     int fd, io_errno;
+    bool keeps;                 // PIPE: what is read goes into the head
+    uint64_t head_at;           // PIPE: how much of the head was read
     int video;                  // index of the video stream
     unsigned n_streams;         // known at the start; streams that appear later are ignored
     struct demux_clock *clocks; // [n_streams]

@@ -21,17 +21,39 @@
 
 // ---- a pipe -----------------------------------------------------------------
 
+// read() that keeps what comes until there was a frame.
+static ssize_t read_and_keep(struct demux *d, uint8_t *buf, size_t bytes)
+{
+    size_t room;
+    void *at = d->keeps ? reel_head_room(d->live->head, &room) : NULL;
+    if (!at) {
+        if (d->keeps) reel_head_drop(d->live->head);
+        d->keeps = false;
+        return read(d->live->fd, buf, bytes);
+    }
+    ssize_t n = read(d->live->fd, at, bytes < room ? bytes : room);
+    if (n <= 0) return n;
+    reel_head_add(d->live->head, (size_t)n);
+    d->head_at += (uint64_t)n;
+    memcpy(buf, at, (size_t)n);
+    return n;
+}
+
 // Waits for data, the writer's end, or to be told to stop. A FIFO that nobody has
 // opened yet is waited for.
 static int pipe_read(void *opaque, uint8_t *buf, int bytes)
 {
     struct demux *d = opaque;
+    // What a process that died had read.
+    const size_t kept = d->keeps ? reel_head_get(d->live->head, d->head_at, buf, (size_t)bytes) : 0;
+    d->head_at += kept;
+    if (kept) return (int)kept;
     for (;;) {
         struct pollfd wait[2] = {{.fd = d->live->fd, .events = POLLIN}, {.fd = d->live->stop_fd, .events = POLLIN}};
         if (poll(wait, 2, -1) < 0 && errno != EINTR) return AVERROR(errno);
         if (wait[1].revents) return AVERROR_EXIT;
         if (!wait[0].revents) continue;
-        ssize_t n = read(d->live->fd, buf, (size_t)bytes);
+        ssize_t n = read_and_keep(d, buf, (size_t)bytes);
         if (n > 0) return (int)n;
         if (n == 0) return AVERROR_EOF;
         if (errno == EINTR || errno == EAGAIN) continue;
@@ -44,6 +66,7 @@ static enum reel_err open_pipe(struct demux *d)
 {
     if (d->live->fd < 0)
         return reel_fail(REEL_ERR_FAULT, "could not open video \"%s\": the pipe was not handed down", d->name);
+    d->keeps = d->live->head && !reel_head_is_over(d->live->head);
     uint8_t *buffer = av_malloc(PIPE_BUFFER_BYTES);
     d->io = buffer ? avio_alloc_context(buffer, PIPE_BUFFER_BYTES, 0, d, pipe_read, NULL, NULL) : NULL;
     if (d->io) return REEL_OK;

@@ -22,7 +22,8 @@ struct live {
     struct live_params p;
     enum reel_input_kind kind;
     struct reader *reader;
-    bool waits; // the input waits for us, and not the other way round
+    struct reel_head *head; // of a pipe
+    bool waits;             // the input waits for us, and not the other way round
     struct reader_stream *stream;
     struct decode *decode;
     struct filter *filter;
@@ -82,15 +83,17 @@ enum reel_err live_open(const struct live_params *p, struct live **out_live)
     l->waits = l->kind == REEL_INPUT_FILE || l->kind == REEL_INPUT_PIPE || reel_input_in_pieces(p->job.input);
     // A file's timeline is the job's: its streams' starts are already subtracted.
     l->placed = l->kind == REEL_INPUT_FILE;
+    enum reel_err err = p->head_fd >= 0 ? reel_head_map(p->head_fd, &l->head) : REEL_OK;
     struct reader_params params = {.job = p->job,
                                    .settings = p->settings,
                                    .kind = l->kind,
                                    .fd = p->fd,
+                                   .head = l->head,
                                    .resume_us = INT64_MIN,
                                    .latency_us = (int64_t)p->settings->latency_ms * 1000};
     if (p->resume) take_resume(l, p->resume, &params);
     l->p.resume = NULL; // was the caller's
-    enum reel_err err = reader_open(&params, &l->reader);
+    if (!err) err = reader_open(&params, &l->reader);
     if (err) live_close(&l);
     *out_live = l;
     return err;
@@ -107,6 +110,7 @@ void live_close(struct live **live)
     struct live *l = *live;
     if (!l) return;
     reader_close(&l->reader);
+    reel_head_unmap(&l->head);
     for (struct reader_item *item; (item = l->held);) {
         l->held = item->next;
         reader_free(&item);
@@ -401,6 +405,7 @@ enum reel_err live_scan(struct live *l, struct reel_rec_scanned *out)
     snprintf(out->media.codec, sizeof out->media.codec, "%s", avcodec_get_name(l->stream->par->codec_id));
     out->kept.timestamps = REEL_KEPT_ALL;
     out->on_device = l->stream->on_device && !out->media.rotation && !*l->p.settings->pre_filter;
+    reel_crash_point("decoder.opened");
     // An input that cannot wait has gone on when the run begins.
     l->has_kept = l->waits;
     if (!l->has_kept) av_frame_unref(l->kept);

@@ -24,6 +24,7 @@ struct live_params {
     struct reel_job job;                  // strings borrowed
     const struct reel_settings *settings; // borrowed
     int fd;                               // of an input that is a pipe, -1
+    int head_fd;                          // with fd: what was read from it before its first frame
     struct nvdec *nvdec;                  // the GPU to decode on, or NULL
     const struct notes *notes;            // borrowed
     // An attempt that goes on where another process died; NULL: the input was not begun yet.

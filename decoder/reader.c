@@ -476,7 +476,7 @@ enum reel_err reader_open(const struct reader_params *params, struct reader **ou
     r->no_notes = (struct notes){say_nothing, r};
     r->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    r->how = (struct demux_live){params->kind, params->fd, r->stop_fd, {interrupted, r}};
+    r->how = (struct demux_live){params->kind, params->fd, params->head, r->stop_fd, {interrupted, r}};
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -49,10 +49,11 @@ struct reader_params {
     struct reel_job job;                  // strings borrowed
     const struct reel_settings *settings; // borrowed
     enum reel_input_kind kind;
-    int fd;             // PIPE
-    uint32_t attempt;   // more than 0: it was open before, in another process
-    int64_t resume_us;  // FILE: goes on at about this time of the input; INT64_MIN: at its begin
-    int64_t latency_us; // what comes in pieces may come so much ahead of its time
+    int fd;                 // PIPE
+    struct reel_head *head; // PIPE; borrowed
+    uint32_t attempt;       // more than 0: it was open before, in another process
+    int64_t resume_us;      // FILE: goes on at about this time of the input; INT64_MIN: at its begin
+    int64_t latency_us;     // what comes in pieces may come so much ahead of its time
 };
 
 struct reader;

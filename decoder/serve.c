@@ -221,6 +221,7 @@ enum reel_err decoder_open_live(struct decoder *d, uint32_t job, const struct re
 {
     struct live_params params = {.settings = &d->child.settings,
                                  .fd = d->child.input_fd,
+                                 .head_fd = d->child.head_fd,
                                  .nvdec = d->nvdec,
                                  .notes = &d->scan_notes,
                                  .resume = resume};

@@ -133,6 +133,23 @@ fifo() {
 }
 fifo
 
+# So early that the next decoder needs the stream's head once more.
+fifo_early() { # container crash
+    local rc=0 name=fifo_early_$1_${2%%:*} writer
+    rm -f "$work/early"
+    mkfifo "$work/early"
+    ffmpeg -v error -i "$work/a.mp4" -map 0:v -c copy -f "$1" - >"$work/early" </dev/null &
+    writer=$!
+    REELMILL_CRASH=$2 reel "${patient[@]}" "$work/early" -o "$work/early.mkv" -y --report "$report" || rc=$?
+    if ! wait $writer; then not_ok "$name" "the writer was cut off"
+    elif ((rc)); then not_ok "$name" "exit code $rc"
+    elif ! grep -q 'crash point "decoder' "$work/err"; then not_ok "$name" "the point was not passed"
+    elif (($(number out) + $(number dropped) != 75 || $(frames "$work/early.mkv") != $(number out))); then not_ok "$name" "out $(number out), dropped $(number dropped)"
+    else ok "$name"; fi
+}
+for container in nut matroska mpegts; do fifo_early $container decoder.mid_slot:1:9; done
+fifo_early nut decoder.opened:1:9
+
 # An .mp4 whose index is at its end.
 unreadable_pipe() {
     local rc=0
