@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The worker's one-process commands: --eval_model, --bench_model, --autotune,
-// --dump_graph.
-// They read a model, run the network alone and print; no frame, no ring and no
-// coordinator takes part. main.c calls cli_main() when the process was not
-// started as a child.
+// The worker's one-process commands: --eval_model, --bench_model, --autotune, --dump_graph.
+// They read a model, run the network alone and print; there are no frames, rings or
+// coordinator. main.c calls cli_main() when the process was not started as a child.
 #ifndef REEL_WORKER_CLI_H
 #define REEL_WORKER_CLI_H
 
@@ -13,29 +11,29 @@
 
 struct cli_params {
     const struct reel_settings *settings; // what a model's input means
-    const char *model;                    // file
+    const char *model;                    // path of the file
     const char *backend;
     struct backend_params backend_params;
     const char *eval_inputs;  // "NAME=file.npy,NAME=file.npy"
-    const char *eval_outputs; // folder, made when missing
+    const char *eval_outputs; // folder, created if missing
     const char *autotune;     // file to write
-    const char *shape;        // "1x3x360x640[,1x1]": one for each input; "" for a sensible one
+    const char *shape;        // "1x3x360x640[,1x1]": one per input; "": chosen automatically
 };
 
-// Each writes to stdout, errors to stderr, and returns an exit code (0, 1, 2).
+// Each prints to stdout, reports errors on stderr, and returns an exit code (0, 1, 2).
 int cli_eval_model(const struct cli_params *params);
 // The last line of stdout is JSON: ms_median, ms_min, setup_ms, peak_mb.
 int cli_bench_model(const struct cli_params *params);
-// Measures the engines of a network on a GPU and writes them (backend/cudnn/plan/pins.h).
+// Times the candidate engines of a network on a GPU and writes the choice to a file
+// (backend/cudnn/plan/pins.h).
 int cli_autotune(const struct cli_params *params);
-// The graph as imported, the passes, the graph after them and the steps.
+// Prints the graph as imported, the passes, the graph after them, and the steps.
 int cli_dump_graph(const struct cli_params *params);
 
-// Parses the command line (the settings table) and runs the one command that
-// it names.
+// Parses the command line (the settings table) and runs the command that it names.
 int cli_main(int argc, char **argv);
 
-// Names and versions of the libraries behind the numbers, for the journal.
+// Names and versions of the libraries that the numbers depend on, for the journal.
 const char *cli_libraries(void);
 
 #endif

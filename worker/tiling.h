@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: MIT
 //
-// Whether frames of one size go through a network of any size whole, in tiles,
-// or in bands for several workers, and how large these are. Pure; called by
-// intake.c when a job's shape is settled.
+// Decides whether frames of one size go through a network that takes any size whole, in
+// tiles, or in bands for several workers, and how large those are. Pure; called by intake.c
+// when a job's shape is settled.
 //
-// A choice here never changes a byte where the network's bits have a bounded
-// field: tiles overlap by all of it, and begin where the uncut picture's steps
-// and blocks begin.
+// The choice never changes a byte if the output depends on a bounded field of the input,
+// bit for bit: tiles overlap by that whole field, and begin at multiples of the network's
+// steps and blocks.
 #ifndef REEL_WORKER_TILING_H
 #define REEL_WORKER_TILING_H
 
 #include "worker/graph/field.h"
 #include "worker/view.h"
 
-// Frames of more pixels than this are tiled, and no tile has more: activations
-// of 64 channels take 256 bytes a pixel, several times. Where that is too much for
-// the memory there is, view_params.tile_pixels says less.
+// Larger frames are tiled, and no tile is larger than this: activations of 64 channels take
+// 256 bytes per pixel, several times over. view_params.tile_pixels is lower if memory does
+// not suffice.
 #define TILING_WHOLE_PIXELS (1920 * 1088)
 
-// p: a picture task's, of a network of any size, with parts as wished. Leaves it
-// as it is where frames go whole. may_tile: for size alone; parts are their own
-// reason.
+// p: of a picture task whose network takes any size, with the wanted number of parts.
+// Unchanged if frames go whole. may_tile: tiling is allowed because of the size alone; for
+// parts it always is.
 void tiling_choose(struct view_params *p, struct field_reach values, struct field_reach bits, bool may_tile);
-// Bands that exchange rows, for frames that tiling_choose() leaves whole: at most
-// `parts`, as many as are worth their workers. need: fit. False: p is as it was.
+// Chooses bands that exchange rows, for frames that tiling_choose() leaves whole: at most
+// `parts`, and only as many as are worth a worker each. need: from graph/bands.h. False if
+// there are none; p is unchanged then.
 bool tiling_exchange(struct view_params *p, int parts, struct field_reach bits, const struct bands_need *need);
-// Where the size of tiles is stated: the field they should cover.
+// For a given tile size: sets the field that the tiles should cover.
 void tiling_reach(struct view_params *p, struct field_reach values);
 
 #endif
