@@ -194,7 +194,7 @@ static __global__ void pool3(const struct gpu_pool3 p, const void *x, void *y, l
 
 static long long pool3_count(const struct gpu_pool3 *p)
 {
-    return (long long)p->planes * p->out[0] * p->out[1] * p->out[2];
+    return (long long)p->planes * p->out[0] * p->out[1] * p->out[2] * (p->channels ? p->y_pitch : 1);
 }
 
 extern "C" int gpu_pool3(const struct gpu_pool3 *p, const void *x, void *y, void *stream)

@@ -115,10 +115,12 @@ void gpu_col2im_ref(const struct gpu_col2im *p, const void *x, void *y);
 int gpu_pool_places(const struct gpu_pool *p, const void *x, int64_t *y, void *stream);
 void gpu_pool_places_ref(const struct gpu_pool *p, const void *x, int64_t *y);
 
-// MaxPool, AveragePool and LpPool over three axes, in rows: x (planes, in...), y (planes, out...).
+// MaxPool, AveragePool and LpPool over three axes: in rows x (planes, in...), y (planes, out...);
+// with channels x (planes, in..., x_pitch), y (planes, out..., y_pitch), zeros from the channels-th on.
 struct gpu_pool3 {
     int elem; // float
     int planes;
+    int channels, x_pitch, y_pitch; // channels 0: rows
     int32_t in[3], out[3], size[3], stride[3], dilation[3], before[3], after[3];
     bool average, count_pad; // as gpu_pool()'s
     int power;               // LpPool's p; 0: another

@@ -321,7 +321,12 @@ GPU_FN float gpu_pool3_power(float v, int power)
 // Element i of y.
 GPU_FN float gpu_pool3_value(const struct gpu_pool3 *p, const void *x, int64_t i)
 {
-    int at[3], counted = 0;
+    int at[3], counted = 0, lane = 0, pitch = 1;
+    if (p->channels) {
+        lane = (int)(i % p->y_pitch), pitch = p->x_pitch;
+        i /= p->y_pitch;
+        if (lane >= p->channels) return 0;
+    }
     for (int d = 2; d >= 0; d--) {
         at[d] = (int)(i % p->out[d]) * p->stride[d] - p->before[d];
         i /= p->out[d];
@@ -337,7 +342,8 @@ GPU_FN float gpu_pool3_value(const struct gpu_pool3 *p, const void *x, int64_t i
                                s < p->in[2] + p->after[2]))
                     counted++;
                 if (!inside) continue;
-                const float v = GPU_LOAD(p->elem, x, ((i * p->in[0] + z) * p->in[1] + r) * p->in[2] + s);
+                const float v =
+                    GPU_LOAD(p->elem, x, (((i * p->in[0] + z) * p->in[1] + r) * p->in[2] + s) * pitch + lane);
                 acc = p->power     ? acc + gpu_pool3_power(v, p->power)
                       : p->average ? acc + v
                                    : (v > acc || v != v ? v : acc);

@@ -78,6 +78,6 @@ void gpu_pool_places_ref(const struct gpu_pool *p, const void *x, int64_t *y)
 
 void gpu_pool3_ref(const struct gpu_pool3 *p, const void *x, void *y)
 {
-    const int64_t count = (int64_t)p->planes * p->out[0] * p->out[1] * p->out[2];
+    const int64_t count = (int64_t)p->planes * p->out[0] * p->out[1] * p->out[2] * (p->channels ? p->y_pitch : 1);
     for (int64_t i = 0; i < count; i++) GPU_STORE(p->elem, y, i, gpu_pool3_value(p, x, i));
 }

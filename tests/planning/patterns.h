@@ -21,6 +21,7 @@ struct named_pattern {
     int sm75_left; // steps that an sm_75 leaves to the caller: its run-time compiled
                    // engines want channels in eights and know no transposed convolution;
                    // -1: takes none, and is not asked for
+    bool line;     // the filter has one column
 };
 
 static const struct named_pattern named_patterns[] = {
@@ -65,6 +66,14 @@ static const struct named_pattern named_patterns[] = {
     {"lowlight sigmoid", GPU_CONV, 3, 720, 1280, 3, 3, 1, 1, 1, "bI", false, 1},
     {"elu", GPU_CONV, 64, 180, 320, 64, 3, 1, 1, 1, "bE", false},
     {"gate", GPU_CONV, 64, 180, 320, 64, 3, 1, 1, 1, "bIg", false},
+    // over three axes (lower/volume.c, lower/axis.c)
+    {"planes joined", GPU_CONV, 192, 112, 112, 64, 3, 1, 1, 1, "bR", true},
+    {"planes joined, 4 groups", GPU_CONV, 384, 56, 56, 128, 3, 1, 1, 4, "bR", true, -1},
+    {"planes, residual", GPU_CONV, 384, 56, 56, 128, 3, 1, 1, 1, "rbR", true},
+    {"across planes", GPU_CONV, 144, 16, 3136, 64, 3, 1, 1, 1, "bR", true, 0, true},
+    {"across planes, stride 2", GPU_CONV, 64, 16, 3136, 64, 3, 2, 1, 1, "b", false, 0, true},
+    {"planes deconv 2x2", GPU_DECONV, 64, 64, 64, 32, 2, 2, 1, 1, "b", true, 1},
+    {"planes deconv 4x4", GPU_DECONV, 128, 32, 32, 64, 4, 2, 1, 1, "bR", true, 2},
     // transformers
     {"swin qkv", GPU_MATMUL, 180, 64, 1, 540, 1, 1, 1, 1, "b", true, -1},
     {"swin light", GPU_MATMUL, 60, 64, 1, 120, 1, 1, 1, 1, "bG", false, -1},
@@ -138,13 +147,14 @@ static inline void named_pattern_step(struct gpu_pattern *p, char step)
 // "Same" padding for odd filters; 4x4 stride 2 transposed pads by 1.
 static inline struct gpu_pattern named_pattern_make(const struct named_pattern *n)
 {
-    struct gpu_pattern p = gpu_pattern_make(n->kind, n->c, n->h, n->w, n->k, n->filter, n->filter);
+    struct gpu_pattern p = gpu_pattern_make(n->kind, n->c, n->h, n->w, n->k, n->filter, n->line ? 1 : n->filter);
     int pad = n->kind == GPU_MATMUL ? 0 : n->dilation * (n->filter - 1) / 2;
     p.pad_top = p.pad_left = p.pad_bottom = p.pad_right = pad;
     p.stride_h = p.stride_w = n->stride;
     p.dilation_h = p.dilation_w = n->dilation;
     p.groups = n->groups;
     if (n->kind == GPU_DECONV && n->filter % 2) p.out_pad_h = p.out_pad_w = n->stride - 1;
+    if (n->line) p.pad_left = p.pad_right = 0, p.stride_w = 1;
     for (const char *s = n->steps; *s; s++) named_pattern_step(&p, *s);
     return p;
 }

@@ -232,7 +232,10 @@ static void test_pool3(void)
         struct gpu_pool3 p = {
             .elem = any_float(), .planes = pick(1, 3), .average = pick(0, 1), .count_pad = pick(0, 1)};
         if (!pick(0, 2)) p.power = pick(1, 4);
-        int64_t n = p.planes, m = p.planes;
+        if (pick(0, 1))
+            p.channels = pick(1, 9), p.x_pitch = p.channels + pick(0, 3), p.y_pitch = p.channels + pick(0, 3);
+        int64_t n = (int64_t)p.planes * (p.channels ? p.x_pitch : 1),
+                m = (int64_t)p.planes * (p.channels ? p.y_pitch : 1);
         for (int d = 0; d < 3; d++) {
             p.in[d] = pick(1, 7), p.out[d] = pick(1, 5), p.size[d] = pick(1, 3), p.stride[d] = pick(1, 2);
             p.dilation[d] = pick(1, 2), p.before[d] = pick(0, 2), p.after[d] = pick(0, 2);

@@ -713,7 +713,7 @@ static void convolved_volumes(void)
         if (i & 1) y = make_node(&m, "Mul", y, make_weights(&m, DIMS(k, 1, 1, 1), 0.5, 2), NULL);
         make_output(&m, y);
         CHECK_RIGHT(&m, 0, dump);
-        CHECK_HAS(dump, "planes");
+        CHECK(!strstr(dump, "planes") == (planes == 1));
     }
 }
 

@@ -277,6 +277,8 @@ static int launch(struct exec *e, const struct step *s, const void *const *opera
         return gpu_conv(&s->u.conv, x, w, operand, y, stream);
     case STEP_DEPTHWISE:
         return gpu_depthwise(&s->u.conv, x, w, operand, y, stream);
+    case STEP_VOLUME:
+        return gpu_volume(&s->u.volume, x, w, operand, y, stream);
     case STEP_MATMUL:
         return gpu_matmul(&s->u.matmul, x, w, operand, y, stream);
     case STEP_COPY:

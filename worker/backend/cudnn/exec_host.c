@@ -98,6 +98,9 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
     case STEP_DEPTHWISE:
         gpu_depthwise_ref(&s->u.conv, x, w, operand, y);
         break;
+    case STEP_VOLUME:
+        gpu_volume_ref(&s->u.volume, x, w, operand, y);
+        break;
     case STEP_MATMUL:
         gpu_matmul_ref(&s->u.matmul, x, w, operand, y);
         break;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
-// Lowering a graph to the GPU executor's steps (steps.h). program.c drives it
-// and knows how values lie in memory; lower/*.c turn nodes into steps.
+// Lowering a graph to the GPU executor's steps (steps.h). program.c drives it,
+// forms.c knows how values lie in memory; lower/*.c turn nodes into steps.
 //
 // A value may lie in several forms at once. A node asks for the one it wants
 // with gpu_need_form(), which adds the change of form when it is not there yet:
 //   PLAIN  row-major on the device, of the declared element type
 //   LOW    row-major on the device, of the program's float type (fp16); where
 //          that is float32, LOW is PLAIN
-//   IMAGE  NHWC on the device, of the program's float type, channels padded to
-//          16 bytes (from 8 channels on, and where a convolution reads it)
+//   IMAGE  NHWC on the device (volumes: NDHWC), of the program's float type, channels
+//          padded to 16 bytes (from 8 channels on, and where a convolution reads it)
 //   HOST   row-major in host memory, for host steps
 //
 // The steps are in three ranges: before `main_begin` the host's inputs become
@@ -62,7 +62,8 @@ struct info {
     struct reel_shape shape;
     int64_t count;         // -1: depends on data (then it lives in `dynamic` on the host)
     bool image;            // float32 with 3 or 4 dimensions: may be an IMAGE
-    int n, c, h, w, pitch; // of an image; (N,C,L) counts as (N,C,1,L)
+    bool volume;           // with 5: may be one too, of all its planes' rows
+    int n, c, h, w, pitch; // of both; (N,C,L) counts as (N,C,1,L), (N,C,D,H,W) as (N,C,D*H,W)
     struct ref form[FORMS];
     struct deferred deferred;
     struct part part;              // planned
@@ -141,6 +142,12 @@ static inline struct info *info_of(const struct lowered *p, const struct value *
     return &p->info[v->id];
 }
 
+// Whether it may lie as an IMAGE.
+static inline bool has_pixels(const struct info *i)
+{
+    return i->image || i->volume;
+}
+
 static inline bool node_is(const struct node *node, const char *op_type)
 {
     return !strcmp(node->op_type, op_type);
@@ -188,6 +195,9 @@ enum reel_err gpu_fp8_layer(struct lowered *p, const struct f8_conv *conv, bool 
 // v's place in its joined tensor, to be written by the step added next.
 enum reel_err gpu_make_part(struct lowered *p, const struct value *v, struct ref *out_ref);
 
+// A new buffer of that kind, in use from the next step on; its number, -1: no memory. init
+// is borrowed.
+int gpu_add_buf(struct lowered *p, enum buf_kind kind, size_t bytes, const void *init);
 // A step with all references set to nowhere; NULL when out of memory.
 struct step *gpu_add_step(struct lowered *p, enum step_kind kind, const struct node *node, const char *label);
 // The same by value, to be filled in before its buffers are made; and added.
@@ -293,7 +303,7 @@ lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu
     gpu_lower_norm, gpu_lower_elementwise, gpu_lower_integer, gpu_lower_quantize, gpu_lower_view, gpu_lower_join,
     gpu_lower_move, gpu_lower_gather, gpu_lower_select, gpu_lower_sample, gpu_lower_deform, gpu_lower_flash,
     gpu_lower_roll, gpu_lower_moves, gpu_lower_attention, gpu_lower_einsum, gpu_lower_rnn, gpu_lower_fourier,
-    gpu_lower_rare, gpu_lower_conv3, gpu_lower_bytes, gpu_lower_mean;
+    gpu_lower_rare, gpu_lower_volume, gpu_lower_bytes, gpu_lower_mean;
 // The operator's reference implementation on the host; takes every node.
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
 // What the neighbours' rows are in each result of a node that has been lowered.

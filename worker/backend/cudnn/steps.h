@@ -19,6 +19,7 @@
 #include "kernels/gpu/rnn.h"
 #include "kernels/gpu/sample.h"
 #include "kernels/gpu/select.h"
+#include "kernels/gpu/volume.h"
 #include "worker/backend/cudnn/plan/pattern.h"
 
 enum buf_kind {
@@ -46,6 +47,7 @@ enum step_kind {
     STEP_PLAN, // a fused pattern: cuDNN, or conv / matmul where it refuses
     STEP_CONV, // own kernels from here on
     STEP_DEPTHWISE,
+    STEP_VOLUME, // over three axes
     STEP_MATMUL,
     STEP_COPY,
     STEP_QUANTISE,
@@ -111,7 +113,8 @@ struct step {
     size_t bytes;                     // UPLOAD, DOWNLOAD
     struct gpu_pattern pattern;       // PLAN
     union {
-        struct gpu_conv conv;     // CONV, DEPTHWISE, PLAN of a convolution
+        struct gpu_conv conv; // CONV, DEPTHWISE, PLAN of a convolution
+        struct gpu_volume volume;
         struct gpu_matmul matmul; // MATMUL, PLAN of a product
         struct gpu_copy copy;
         struct gpu_quantise quantise;
@@ -161,6 +164,8 @@ static inline struct gpu_chain *step_chain(struct step *s)
     case STEP_CONV:
     case STEP_DEPTHWISE:
         return &s->u.conv.chain;
+    case STEP_VOLUME:
+        return &s->u.volume.chain;
     case STEP_MATMUL:
         return &s->u.matmul.chain;
     case STEP_ELEMENTWISE:

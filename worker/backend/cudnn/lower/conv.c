@@ -8,84 +8,55 @@
 #include <string.h>
 
 #include "kernels/gpu/conv_way.h"
-#include "worker/backend/cudnn/program.h"
-
-// Geometry along one axis, of both operators.
-struct axis {
-    int64_t kernel, stride, dilation, before, after, out_pad;
-};
-
-#define MOST 65536 // a kernel, stride, dilation or padding
-
-static bool axis_ok(const struct axis *a)
-{
-    return a->kernel >= 1 && a->kernel <= MOST && a->stride >= 1 && a->stride <= MOST && a->dilation >= 1 &&
-           a->dilation <= MOST && a->before >= 0 && a->before <= MOST && a->after >= 0 && a->after <= MOST &&
-           a->out_pad >= 0;
-}
-
-// ONNX Conv (opset 22), attribute auto_pad.
-static struct axis conv_axis(const struct node *node, int i, int axes, int64_t in, int64_t out, int64_t kernel)
-{
-    struct axis a = {.kernel = kernel,
-                     .stride = gpu_attr_at(node, "strides", i, 1),
-                     .dilation = gpu_attr_at(node, "dilations", i, 1)};
-    const char *mode = node_attr_string(node, "auto_pad", "NOTSET");
-    if (!strcmp(mode, "NOTSET")) {
-        a.before = gpu_attr_at(node, "pads", i, 0);
-        a.after = gpu_attr_at(node, "pads", axes + i, 0);
-    } else if (strcmp(mode, "VALID") != 0) {
-        int64_t total = (out - 1) * a.stride + (kernel - 1) * a.dilation + 1 - in;
-        if (total < 0) total = 0;
-        a.before = !strcmp(mode, "SAME_LOWER") ? total - total / 2 : total / 2;
-        a.after = total - a.before;
-    }
-    return a;
-}
-
-// ONNX ConvTranspose (opset 22): what follows from the output's size.
-static struct axis deconv_axis(const struct node *node, int i, int64_t in, int64_t out, int64_t kernel)
-{
-    struct axis a = {.kernel = kernel,
-                     .stride = gpu_attr_at(node, "strides", i, 1),
-                     .dilation = gpu_attr_at(node, "dilations", i, 1)};
-    const char *mode = node_attr_string(node, "auto_pad", "NOTSET");
-    const int64_t *given, full = a.stride * (in - 1) + (kernel - 1) * a.dilation + 1;
-    a.before = gpu_attr_at(node, "pads", i, 0);
-    if (strcmp(mode, "NOTSET") || node_attr_ints(node, "output_shape", &given)) {
-        const int64_t total = full + gpu_attr_at(node, "output_padding", i, 0) - out;
-        a.before = total < 0 || !strcmp(mode, "VALID") ? 0
-                   : !strcmp(mode, "SAME_UPPER")       ? total / 2
-                                                       : total - total / 2;
-    }
-    a.after = full - a.before - out;
-    if (a.after < 0) {
-        a.out_pad = -a.after;
-        a.after = 0;
-    }
-    return a;
-}
+#include "worker/backend/cudnn/lower/axis.h"
 
 struct job {
     const struct node *node;
-    struct info *in, *out;
-    const float *w, *bias; // w NULL: weights are data
+    const struct info *in, *out;
+    struct info flat[2];      // what they are where they are not the values: of volumes, as images
+    const struct info *whole; // the result as the graph has it
+    const float *w, *bias;    // w NULL: weights are data
     bool transposed;
-    struct axis y, x;
+    struct conv_axis y, x;
     int groups;
 };
 
-// False for what the reference implementation has to do.
+// The images and their axes; of volumes only those that are images.
+static bool open_images(struct lowered *p, struct job *j)
+{
+    const struct node *node = j->node;
+    j->in = info_of(p, node->in[0]);
+    j->out = j->whole = info_of(p, node->out[0]);
+    const struct info *w = info_of(p, node->in[1]);
+    if (w->shape.ndim != j->in->shape.ndim) return false;
+    if (j->in->volume) {
+        if (!gpu_flat_volume(p, node, &j->flat[0], &j->flat[1], &j->y, &j->x)) return false;
+        j->in = &j->flat[0], j->out = &j->flat[1];
+        return true;
+    }
+    if (!j->in->image || !j->out->image) return false;
+    const int axes = j->in->shape.ndim - 2;
+    j->y = CONV_AXIS_NONE;
+    for (int i = 0; i < axes; i++) {
+        const bool rows = axes == 2 && i == 0;
+        const int64_t size = rows ? j->in->h : j->in->w, to = rows ? j->out->h : j->out->w;
+        const int64_t kernel = w->shape.dim[2 + i];
+        *(rows ? &j->y : &j->x) =
+            j->transposed ? gpu_deconv_axis(node, i, size, to, kernel) : gpu_conv_axis(node, i, axes, size, to, kernel);
+    }
+    return true;
+}
+
+// False for what others do.
 static bool open_job(struct lowered *p, const struct node *node, struct job *j)
 {
     if (node->n_in < 2 || !node->in[0] || !node->in[1] || !node->out[0]) return false;
     *j = (struct job){.node = node, .transposed = node_is(node, "ConvTranspose")};
-    j->in = info_of(p, node->in[0]);
-    j->out = info_of(p, node->out[0]);
+    if (!open_images(p, j)) return false;
     const struct info *w = info_of(p, node->in[1]);
-    if (!j->in->image || !j->out->image || w->shape.ndim != j->in->shape.ndim) return false;
     j->w = gpu_const_floats(p, node->in[1]);
     if (!j->w && (w->dtype != REEL_F32 || w->count < 1 || w->count > INT32_MAX || node->in[1]->constant)) return false;
+    if (!j->w && j->in->volume) return false;
     if (node->n_in > 2 && node->in[2]) {
         j->bias = gpu_const_floats(p, node->in[2]);
         if (!j->bias || info_of(p, node->in[2])->count != j->out->c) return false;
@@ -97,16 +68,7 @@ static bool open_job(struct lowered *p, const struct node *node, struct job *j)
     if (j->transposed ? have[0] != j->in->c || have[1] != j->out->c / groups
                       : have[0] != j->out->c || have[1] != j->in->c / groups)
         return false;
-    const int axes = j->in->shape.ndim - 2;
-    j->y = (struct axis){1, 1, 1, 0, 0, 0};
-    for (int i = 0; i < axes; i++) {
-        const bool rows = axes == 2 && i == 0;
-        const int64_t size = rows ? j->in->h : j->in->w, to = rows ? j->out->h : j->out->w;
-        const int64_t kernel = w->shape.dim[2 + i];
-        *(rows ? &j->y : &j->x) =
-            j->transposed ? deconv_axis(node, i, size, to, kernel) : conv_axis(node, i, axes, size, to, kernel);
-    }
-    return axis_ok(&j->y) && axis_ok(&j->x);
+    return gpu_conv_axis_ok(&j->y) && gpu_conv_axis_ok(&j->x);
 }
 
 static enum gpu_type gpu_type_of(enum gpu_elem e)
@@ -353,7 +315,7 @@ static enum reel_err lower(struct lowered *p, struct job *j, bool *out_done)
     int left = 0;
     for (int i = 0; i < GPU_OPERANDS; i++) operand[i] = REF_NONE;
     enum reel_err err = find_x(p, j, &at);
-    if (!err) err = gpu_build_chain(p, j->node, j->out, false, j->bias, &chain, operand, &left);
+    if (!err) err = gpu_build_chain(p, j->node, j->whole, false, j->bias, &chain, operand, &left);
     const bool padded = j->groups == 1, whole = left == j->node->n_epilogue;
     struct gpu_conv conv = conv_of(p, j, padded);
     if (!err && j->out->f8) err = narrow(p, j, whole, &g, &conv, &chain, operand, &w);

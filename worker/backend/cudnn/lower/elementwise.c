@@ -549,7 +549,7 @@ static enum reel_err chain_step(struct lowered *p, const struct epilogue *e, con
             err = gpu_make_constant_floats(p, f, o->count, whole, p->low, &operand[k]);
             chain->operand[k] = (struct gpu_chain_operand){.elem = p->low, .per_channel = true};
         } else if (*out_ok && o->dtype == REEL_F32 && reel_shape_equal(&o->shape, &out->shape) &&
-                   (columns || (o->image && o->pitch == out->pitch))) {
+                   (columns || (has_pixels(o) && o->pitch == out->pitch))) {
             const bool part = !columns && gpu_is_part(o);
             err = gpu_need_form(p, e->other, part ? FORM_PART : columns ? FORM_LOW : FORM_IMAGE, &operand[k]);
             chain->operand[k] = (struct gpu_chain_operand){.elem = p->low};

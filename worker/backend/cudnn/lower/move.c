@@ -112,11 +112,12 @@ struct mover {
     enum form_kind kind;
 };
 
-static enum reel_err begin_from(struct lowered *p, const struct node *node, const struct value *from, struct mover *v)
+static enum reel_err begin_beside(struct lowered *p, const struct node *node, const struct value *from,
+                                  enum form_kind beside, struct mover *v)
 {
     v->in = info_of(p, from);
     v->out = info_of(p, node->out[0]);
-    v->kind = gpu_result_form(p, v->out, from->constant ? FORM_PLAIN : gpu_best_form(p, v->in));
+    v->kind = gpu_result_form(p, v->out, beside);
     v->m = MOVE_NONE;
     enum reel_err err = gpu_need_view(p, from, &v->src);
     if (!err) err = gpu_make_view(p, node->out[0], v->kind, &v->dst);
@@ -124,6 +125,11 @@ static enum reel_err begin_from(struct lowered *p, const struct node *node, cons
     for (int d = 0; d < v->m.n; d++) v->m.extent[d] = v->out->shape.dim[d], v->m.dst[d] = v->dst.stride[d];
     gpu_move_pads(p, v->out, v->kind, &v->m, 1);
     return err;
+}
+
+static enum reel_err begin_from(struct lowered *p, const struct node *node, const struct value *from, struct mover *v)
+{
+    return begin_beside(p, node, from, from->constant ? FORM_PLAIN : gpu_best_form(p, info_of(p, from)), v);
 }
 
 static enum reel_err begin(struct lowered *p, const struct node *node, struct mover *v)
@@ -392,7 +398,11 @@ static enum reel_err move_gather(struct lowered *p, const struct node *node, boo
     if (axis < 0) axis += in->shape.ndim;
     if (!ints || n < 1 || in->shape.ndim - 1 + index->shape.ndim > REEL_MAX_DIMS) return REEL_OK;
     struct mover v;
-    enum reel_err err = begin(p, node, &v);
+    int wide = 0; // dimensions of the indices that are not 1: of several the result is rows
+    for (int d = 0; d < index->shape.ndim; d++) wide += index->shape.dim[d] != 1;
+    enum form_kind beside = node->in[0]->constant ? FORM_PLAIN : gpu_best_form(p, in);
+    if (beside == FORM_IMAGE && wide > 1) beside = FORM_LOW;
+    enum reel_err err = begin_beside(p, node, node->in[0], beside, &v);
     if (err) return err;
     int32_t *t = new_table(p, n);
     if (!t) return gpu_no_memory(node);
@@ -419,8 +429,6 @@ static enum reel_err move_gather(struct lowered *p, const struct node *node, boo
             if (real >= 0) real = -2;
             if (real == -1) real = d;
         }
-    if (real == -2 && v.kind == FORM_IMAGE)
-        return reel_fail(REEL_ERR_UNSUPPORTED, "could not compile node \"%s\"", node->name);
     if (real == -2) { // all of them as one: the result is row-major
         const int64_t step = v.m.dst[axis + di - 1];
         for (int d = di - 1; d > 0; d--) drop_dim(&v.m, (int)axis + d);

@@ -183,7 +183,7 @@ enum reel_err gpu_open_reduce(struct lowered *p, const struct node *node, const 
 // Over H and W of an image with the result an image: the padding lanes go along.
 static bool over_image(const struct info *in, const struct info *out, enum form_kind kind, const bool *reduced)
 {
-    return kind == FORM_IMAGE && out->image && out->shape.ndim == in->shape.ndim && out->h * out->w == 1 &&
+    return kind == FORM_IMAGE && has_pixels(out) && out->shape.ndim == in->shape.ndim && out->h * out->w == 1 &&
            in->pitch == out->pitch && !reduced[0] && !reduced[1];
 }
 
@@ -447,7 +447,7 @@ static enum reel_err group_norm(struct lowered *p, const struct node *node, int 
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
     struct ref x, y, scale, shift, mean, var;
     bool a = false, b = false;
-    if (!in->image || !out->image || node->n_in < 3 || groups < 1 || in->c % groups) return REEL_OK;
+    if (!has_pixels(in) || !has_pixels(out) || node->n_in < 3 || groups < 1 || in->c % groups) return REEL_OK;
     enum reel_err err = channel_floats(p, node->in[1], in->c, groups, &scale, &a);
     if (!err) err = channel_floats(p, node->in[2], in->c, groups, &shift, &b);
     if (err || !a || !b) return err;

@@ -35,11 +35,11 @@ void strided_as_it_lies(struct lowered *p, const struct value *v, struct strided
 {
     const struct info *i = info_of(p, v);
     strided_rows(p, v, out);
-    if (gpu_best_form(p, i) != FORM_IMAGE || !i->image) return;
-    const int64_t image[4] = {(int64_t)i->h * i->w * i->pitch, 1, (int64_t)i->w * i->pitch, i->pitch};
+    if (gpu_best_form(p, i) != FORM_IMAGE || !has_pixels(i)) return;
+    int64_t stride[REEL_MAX_DIMS];
+    gpu_form_strides(i, FORM_IMAGE, stride);
     *out = (struct strided){.base = v, .scale = 1};
-    for (; out->dims < i->shape.ndim; out->dims++)
-        add_extent(out, i->shape.dim[out->dims], image[i->shape.ndim == 3 && out->dims == 2 ? 3 : out->dims]);
+    for (; out->dims < i->shape.ndim; out->dims++) add_extent(out, i->shape.dim[out->dims], stride[out->dims]);
 }
 
 // ---- one node --------------------------------------------------------------------------

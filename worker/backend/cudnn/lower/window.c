@@ -43,7 +43,8 @@ static const char *pool_label(enum pool_way way)
     return way == POOL_AVERAGE ? "average pool" : way == POOL_LP ? "lp pool" : "max pool";
 }
 
-// Over one to three axes, in rows; in front of fewer than three are extents of 1.
+// Over one to three axes, in rows, or with channels innermost where volumes lie so; in
+// front of fewer than three are extents of 1.
 static enum reel_err pool_volume(struct lowered *p, const struct node *node, enum pool_way way, bool *out_done)
 {
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
@@ -69,7 +70,10 @@ static enum reel_err pool_volume(struct lowered *p, const struct node *node, enu
         g->size[d] = a.size, g->stride[d] = a.stride, g->dilation[d] = a.dilation;
         g->before[d] = a.before, g->after[d] = a.after;
     }
-    enum reel_err err = gpu_need_rows(p, node->in[0], &kind, &s.x);
+    const bool image = in->volume && out->volume && gpu_best_form(p, in) == FORM_IMAGE;
+    if (image) g->planes = in->n, g->channels = in->c, g->x_pitch = in->pitch, g->y_pitch = out->pitch;
+    kind = FORM_IMAGE;
+    enum reel_err err = image ? gpu_need_form(p, node->in[0], kind, &s.x) : gpu_need_rows(p, node->in[0], &kind, &s.x);
     if (!err) err = gpu_make_form(p, node->out[0], kind, &s.y);
     g->elem = gpu_form_elem(p, in, kind);
     *out_done = true;
@@ -159,10 +163,10 @@ struct tables {
     size_t n;
 };
 
-static bool fill_tables(struct lowered *p, const struct resize_axis *const axis[2], const struct info *out,
+static bool fill_tables(struct lowered *p, const struct resize_axis *const axis[2], int rows, int columns,
                         struct tables *t)
 {
-    *t = (struct tables){.out = {out->h, out->w}};
+    *t = (struct tables){.out = {rows, columns}};
     for (int i = 0; i < 2; i++) {
         t->taps[i] = axis[i]->taps ? (int)axis[i]->taps : 1;
         t->n += (size_t)t->out[i] * (size_t)t->taps[i];
@@ -190,26 +194,38 @@ static bool repeats(const struct tables *t, bool nearest, const struct info *in,
     return true;
 }
 
-static enum reel_err emit_resize(struct lowered *p, const struct node *node, const char *label, const struct tables *t)
+// n pictures x of h x w pixels into y.
+struct resized {
+    int n, h, w;
+    struct ref x, y;
+};
+
+static enum reel_err emit_resize(struct lowered *p, const struct node *node, const char *label, const struct tables *t,
+                                 const struct resized *r)
 {
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
     struct step s = gpu_step_of(STEP_RESIZE, label);
     enum reel_err err = gpu_make_constant(p, t->index, t->n * sizeof *t->index, &s.w);
     if (!err) err = gpu_make_constant(p, t->weight, t->n * sizeof *t->weight, &s.extra[0]);
-    if (!err) err = gpu_need_form(p, node->in[0], FORM_IMAGE, &s.x);
-    if (!err) err = gpu_make_form(p, node->out[0], FORM_IMAGE, &s.y);
+    s.x = r->x, s.y = r->y;
     s.u.resize = (struct gpu_resize){.elem = p->low,
-                                     .n = in->n,
+                                     .n = r->n,
                                      .c = in->c,
-                                     .h = in->h,
-                                     .w = in->w,
-                                     .p = out->h,
-                                     .q = out->w,
+                                     .h = r->h,
+                                     .w = r->w,
+                                     .p = t->out[0],
+                                     .q = t->out[1],
                                      .taps_h = t->taps[0],
                                      .taps_w = t->taps[1],
                                      .x_pitch = in->pitch,
                                      .y_pitch = out->pitch};
     return err ? err : gpu_put_step(p, &s, node);
+}
+
+static const char *resize_label(const struct node *node)
+{
+    const char *mode = node_attr_string(node, "mode", "nearest");
+    return !strcmp(mode, "nearest") ? "nearest" : strcmp(mode, "cubic") ? "linear" : "cubic";
 }
 
 // Of pictures, along their rows and columns alone.
@@ -224,26 +240,60 @@ static enum reel_err lower_axes(struct lowered *p, const struct node *node, cons
     if ((axis[0]->taps ? axis[0]->out : in->h) != out->h || (axis[1]->taps ? axis[1]->out : in->w) != out->w)
         return REEL_OK;
     struct tables t;
-    if (!fill_tables(p, axis, out, &t)) return gpu_no_memory(node);
-    const char *mode = node_attr_string(node, "mode", "nearest");
-    const bool nearest = !strcmp(mode, "nearest");
+    if (!fill_tables(p, axis, out->h, out->w, &t)) return gpu_no_memory(node);
+    const bool nearest = !strcmp(node_attr_string(node, "mode", "nearest"), "nearest");
     const int factor = out->h / in->h;
     *out_done = true;
     if (nd == 4 && repeats(&t, nearest, in, out, factor) && gpu_deferrable(p, node, factor)) {
         gpu_defer(p, node, factor, DEFER_NEAREST);
         return REEL_OK;
     }
-    return emit_resize(p, node, nearest ? "nearest" : strcmp(mode, "cubic") ? "linear" : "cubic", &t);
+    struct resized r = {in->n, in->h, in->w, REF_NONE, REF_NONE};
+    enum reel_err err = gpu_need_form(p, node->in[0], FORM_IMAGE, &r.x);
+    if (!err) err = gpu_make_form(p, node->out[0], FORM_IMAGE, &r.y);
+    return err ? err : emit_resize(p, node, resize_label(node), &t, &r);
+}
+
+// Of volumes: every plane as a picture, then the planes, each as one row.
+static enum reel_err lower_planes(struct lowered *p, const struct node *node, const struct resize_axis *axes,
+                                  bool *out_done)
+{
+    static const struct resize_axis stays = {0};
+    const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
+    const int64_t *x = in->shape.dim, *y = out->shape.dim;
+    const struct resize_axis *const plane[2] = {&axes[3], &axes[4]}, *const depth[2] = {&axes[2], &stays};
+    for (int d = 0; d < 5; d++)
+        if (axes[d].outside || (d < 2 && axes[d].taps) || (axes[d].taps ? axes[d].out : x[d]) != y[d]) return REEL_OK;
+    const bool within = axes[3].taps || axes[4].taps || !axes[2].taps, across = axes[2].taps;
+    const size_t between = (size_t)(x[0] * x[2] * y[3] * y[4]) * (size_t)in->pitch * gpu_elem_bytes(p->low);
+    struct tables t[2];
+    if (x[2] * y[3] * y[4] * in->pitch > INT32_MAX / x[0]) return REEL_OK;
+    if (!fill_tables(p, plane, (int)y[3], (int)y[4], &t[0]) ||
+        !fill_tables(p, depth, (int)y[2], (int)(y[3] * y[4]), &t[1]))
+        return gpu_no_memory(node);
+    struct resized r = {(int)(x[0] * x[2]), (int)x[3], (int)x[4], REF_NONE, REF_NONE};
+    struct ref to, made = REF_NONE;
+    *out_done = true;
+    enum reel_err err = gpu_need_form(p, node->in[0], FORM_IMAGE, &r.x);
+    if (!err && within && across) err = gpu_make_temporary(p, between, &made);
+    if (!err) err = gpu_make_form(p, node->out[0], FORM_IMAGE, &to);
+    r.y = across ? made : to;
+    if (!err && within) err = emit_resize(p, node, resize_label(node), &t[0], &r);
+    r = (struct resized){in->n, (int)x[2], (int)(y[3] * y[4]), within ? made : r.x, to};
+    return err || !across ? err : emit_resize(p, node, resize_label(node), &t[1], &r);
 }
 
 enum reel_err gpu_lower_resize(struct lowered *p, const struct node *node, bool *out_done)
 {
     if ((!node_is(node, "Resize") && !node_is(node, "Upsample")) || !node->in[0] || !node->out[0]) return REEL_OK;
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
-    if (!in->image || !out->image || in->n != out->n || in->c != out->c || node->n_epilogue) return REEL_OK;
+    const bool volumes = in->volume && out->volume;
+    if (!volumes && (!in->image || !out->image)) return REEL_OK;
+    if (in->n != out->n || in->c != out->c || node->n_epilogue) return REEL_OK;
+    if (volumes && in->pitch != out->pitch) return REEL_OK;
     struct resize_axis axes[REEL_MAX_DIMS] = {{0}};
     enum reel_err err = axes_of(p, node, axes);
-    if (!err) err = lower_axes(p, node, axes, out_done);
+    if (!err) err = volumes ? lower_planes(p, node, axes, out_done) : lower_axes(p, node, axes, out_done);
     resize_axes_close(axes);
     return err == REEL_AGAIN ? REEL_OK : err;
 }
