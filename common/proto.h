@@ -321,7 +321,7 @@ struct reel_rec_lane_end {
 
 // ---- worker ---------------------------------------------------------------
 
-#define REEL_MAX_ASIDE 7 // frames that a network sees before one, and behind it
+#define REEL_MAX_ASIDE 64 // frames that a network sees before one, and behind it
 
 struct reel_rec_model {
     uint32_t task;          // enum reel_task, resolved

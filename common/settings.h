@@ -145,6 +145,7 @@ struct reel_settings {
 
     struct {
         int top_k;
+        int stride; // of a clip's frames
         char labels[SET_PATH];
     } classify;
 

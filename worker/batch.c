@@ -75,10 +75,10 @@ enum reel_err batch_band_engine(struct worker *w, const struct task *task, uint3
 static enum reel_err find_seen(struct worker *w, const struct reel_rec_work *work, struct task_frame *frame)
 {
     const struct reel_ring *in = &w->child.in[work->lane];
-    const int frames = w->has_model ? w->model.input.frames : 1;
-    const int back = w->has_model && w->model.input.between ? 0 : frames / 2;
+    const struct model_input *sees = &w->model.input;
+    const int frames = w->has_model ? sees->frames : 1, back = model_sees_before(sees);
     for (int i = 0; frames > 1 && i < frames; i++) {
-        int64_t n = (int64_t)work->n + i - back, last = (int64_t)work->n + work->after;
+        int64_t n = (int64_t)work->n + i * sees->step - back, last = (int64_t)work->n + work->after;
         n = n < 0 ? 0 : n > last ? last : n;
         if (n == (int64_t)work->n + 1) n = work->next;
         const uint32_t slot = (uint32_t)n % in->slots;

@@ -237,8 +237,8 @@ static enum reel_err load_model(struct worker *w)
         uint64_t bytes;
         if ((err = hash_model(w, rec.model_sha256, &bytes))) return err;
         rec.task = task_told(w->model.task);
-        rec.before = w->model.input.between ? 0 : (uint32_t)w->model.input.frames / 2;
-        rec.after = (uint32_t)w->model.input.frames / 2;
+        rec.before = (uint32_t)model_sees_before(&w->model.input);
+        rec.after = (uint32_t)model_sees_behind(&w->model.input);
         rec.rate = (uint32_t)w->model.rate;
         rec.stateful = engines_facts(w->engines)->states->n > 0;
         rec.memory_bytes = bytes;

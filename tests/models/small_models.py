@@ -4,6 +4,10 @@
 
     small_models.py FOLDER
 
+clip.onnx     8 frames at once, (1,3,8,16,16): ten times the mean of each are the scores of 8 classes
+clip_row.onnx   the same of (1,8,3,16,16); clip_last.onnx: of (1,T,16,16,3), any number of frames
+apart.onnx    the mean of 5 frames, (1,3,5,16,16)
+clip_dark.onnx  of 5 frames, (1,3,5,16,16): two classes, the mean of all and the reverse
 detect.onnx   YOLOv8's form at 64x64: the mean red, green and blue of each cell of 8, 16 and 32 pixels are the scores of
               classes 0, 1, 2; its box is the cell, half as large again
 masked.onnx   detect.onnx with masks in YOLOv8's form: where a quarter-size pixel has a cell's colour, less one half
@@ -158,6 +162,19 @@ def window(path, frames, seen, row=False):
         graph += int64s("shape", [1, 3 * frames, SIDE, SIDE]) + node("Reshape", ["picture", "shape"], "channels")
     graph += node("Conv", ["channels" if row else "picture", "weight"], "made")
     write(path, graph, "made", [1, 3] + size, [1, frames, 3] + size if row else [1, 3 * frames] + size)
+
+
+def clip(path, frames, picture, classes=0):
+    """The mean of each frame, ten times; with classes that of all against its reverse."""
+    time = 2 if picture[1] == 3 else 1
+    axes = [d for d in range(1, 5) if d != time or classes]
+    graph = floats("ten", [2] if classes else [], [10, -10] if classes else [10])
+    graph += node("ReduceMean", ["picture"], "mean", ints("axes", axes), an_int("keepdims", 0))
+    if classes:
+        graph += int64s("row", [1, 1]) + node("Reshape", ["mean", "row"], "one") + node("Mul", ["one", "ten"], "scores")
+    else:
+        graph += node("Mul", ["mean", "ten"], "scores")
+    write(path, graph, "scores", [1, classes or frames], picture)
 
 
 def turned(path):
@@ -373,6 +390,12 @@ window(sys.argv[1] + "/oldest.onnx", 15, 0)
 window(sys.argv[1] + "/newest.onnx", 15, 14)
 window(sys.argv[1] + "/row.onnx", 5, 4, row=True)
 each(sys.argv[1] + "/each.onnx")
+write(sys.argv[1] + "/apart.onnx", node("ReduceMean", ["picture"], "made", ints("axes", [2]), an_int("keepdims", 0)),
+      "made", [1, 3, 16, 16], [1, 3, 5, 16, 16])
+clip(sys.argv[1] + "/clip.onnx", 8, [1, 3, 8, 16, 16])
+clip(sys.argv[1] + "/clip_row.onnx", 8, [1, 8, 3, 16, 16])
+clip(sys.argv[1] + "/clip_last.onnx", "frames", [1, "frames", 16, 16, 3])
+clip(sys.argv[1] + "/clip_dark.onnx", 5, [1, 3, 5, 16, 16], classes=2)
 mean(sys.argv[1] + "/middle.onnx", ["img0", "img1"])
 mean(sys.argv[1] + "/style.onnx", ["content", "style"])
 timed(sys.argv[1] + "/timed.onnx", ["img0", "img1"], [1, 3] + PLANE)

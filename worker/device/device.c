@@ -291,7 +291,7 @@ static struct device_frame frame_of(const struct device_slot *s)
     for (int i = 0; i < frames; i++)
         f.seen[i] = s->frame.in_on_gpu ? task_seen(s->task, &s->frame, i)
                                        : (const uint8_t *)s->in.p + (size_t)i * s->task->in.aux_offset;
-    f.in = f.seen[s->task->model->input.between ? 0 : frames / 2];
+    f.in = f.seen[s->task->model->input.pair ? 0 : frames / 2];
     return f;
 }
 

@@ -113,7 +113,7 @@ static bool read_output(const struct task *task, struct engine *engine, int w, i
 
 static bool can(const struct task *task)
 {
-    if (!task->model || (task->model->input.frames > 1 && task->view.fit != MODEL_WHOLE) ||
+    if (!task->model || (task->model->input.frames > 1 && (task->view.fit != MODEL_WHOLE || !makes_pictures(task))) ||
         (!makes_pictures(task) && !task->ops->finish))
         return false;
     int in = task->model->input.channels;

@@ -29,9 +29,9 @@ enum reel_err device_image_create(const struct device_ops *ops, struct task *tas
 void device_image_destroy(struct device_image **image);
 
 struct device_frame {
-    const uint8_t *in;                           // slots' planes in device memory, at their offsets
-    const uint8_t *seen[2 * REEL_MAX_ASIDE + 1]; // likewise, of networks that see several frames
-    bool made[2];                                // of two: it was made before, and lies as in the output
+    const uint8_t *in;                    // slots' planes in device memory, at their offsets
+    const uint8_t *seen[MODEL_MOST_SEEN]; // likewise, of networks that see several frames
+    bool made[2];                         // of two: it was made before, and lies as in the output
     uint8_t *out;
     uint32_t part;
     int image; // of the network's batch that the frame is

@@ -374,8 +374,9 @@ struct reel_shape net_default_shape(const struct net *net, int i, int64_t h, int
     struct reel_shape shape = v->shape;
     if (shape.ndim < 0) return shape;
     int64_t c = shape.ndim == 4 ? shape.dim[1] : 0, last = shape.ndim == 4 ? shape.dim[3] : 0;
-    if (shape.ndim == 5) { // frames of pictures (1,T,C,H,W)
-        const int64_t usual[5] = {1, 1, 3, h, w};
+    if (shape.ndim == 5) { // frames of pictures (1,T,C,H,W), clips (1,C,T,H,W)
+        const bool clip = shape.dim[1] == 3 && shape.dim[2] != 3;
+        const int64_t usual[5] = {1, clip ? 3 : 1, clip ? 16 : 3, h, w};
         for (int d = 0; d < 5; d++)
             if (shape.dim[d] <= 0) shape.dim[d] = usual[d];
         return shape;

@@ -16,6 +16,9 @@
 #define TRIAL_W 320
 #define TRIAL_H 256
 
+// Of a clip of any number, as most are trained.
+#define CLIP_FRAMES 16
+
 static const char *file_of(const struct model_facts *f)
 {
     return f->path ? f->path : "?";
@@ -28,13 +31,11 @@ static bool is_channels(int64_t d)
     return d == 1 || d == 3;
 }
 
-#define MOST_FRAMES (2 * REEL_MAX_ASIDE + 1)
-
 // How many frames of R, G, B so many channels are; 1: they are none of several.
 static int frames_in(int64_t channels)
 {
     const int64_t n = channels / 3;
-    return channels > 3 && channels % 3 == 0 && n % 2 == 1 && n <= MOST_FRAMES ? (int)n : 1;
+    return channels > 3 && channels % 3 == 0 && n % 2 == 1 && n <= MODEL_MOST_FRAMES ? (int)n : 1;
 }
 
 // Channels behind those of two frames, -1: so many are none that are known.
@@ -56,16 +57,26 @@ static bool are_last_several(const struct reel_shape *s)
     return is_several(d[2]) && (d[0] < 0 || d[0] > d[2]) && (d[1] < 0 || d[1] > d[2]);
 }
 
+// The axis of time of a row of frames or a clip: 1 of (1,T,C,H,W) and (1,T,H,W,C), 2 of
+// (1,C,T,H,W); 0: it is none.
+static int time_axis(const struct reel_shape *s)
+{
+    if (s->ndim != 5 || s->dim[0] > 1) return 0;
+    const int axis = is_channels(s->dim[2]) ? 1 : is_channels(s->dim[1]) ? 2 : is_channels(s->dim[4]) ? 1 : 0;
+    return s->dim[axis] < 0 || (s->dim[axis] > 1 && s->dim[axis] <= MODEL_MOST_SEEN) ? axis : 0;
+}
+
+// One of (1,T,C,H,W) of which a picture may be made.
 static bool is_row_of_frames(const struct reel_shape *s)
 {
-    return s->ndim == 5 && s->dim[0] <= 1 && s->dim[1] > 1 && (s->dim[1] % 2 == 1 || s->dim[1] == 2) &&
-           s->dim[1] <= MOST_FRAMES && is_channels(s->dim[2]);
+    return time_axis(s) == 1 && is_channels(s->dim[2]) && s->dim[1] <= MODEL_MOST_FRAMES &&
+           (s->dim[1] % 2 == 1 || s->dim[1] == 2);
 }
 
 static bool is_picture(const struct net_io *io)
 {
     const struct reel_shape *s = &io->shape;
-    if (is_row_of_frames(s)) return reel_dtype_is_float(io->dtype) || io->dtype == REEL_U8;
+    if (time_axis(s)) return reel_dtype_is_float(io->dtype) || io->dtype == REEL_U8;
     if (s->ndim != 4 && s->ndim != 3) return false;
     // Without a batch only the channels tell a picture from any other table.
     if (s->ndim == 3 && !is_channels(s->dim[0]) && !is_channels(s->dim[2])) return false;
@@ -162,7 +173,7 @@ static bool join_odd(const struct net_io *in, int n, const struct reel_settings 
     for (int i = 0; i < n; i++) {
         if (reel_pictures_name(s->io.pictures, in[i].name)) continue;
         if (!out->n) out->axis = frame_axis(&in[i]);
-        if (out->n == MOST_FRAMES || !are_alike(&in[i], &in[out->n ? out->which[0] : i])) return false;
+        if (out->n == MODEL_MOST_FRAMES || !are_alike(&in[i], &in[out->n ? out->which[0] : i])) return false;
         out->which[out->n++] = i;
     }
     return out->n >= 3 && out->n % 2 == 1 && out->axis >= 0;
@@ -226,7 +237,9 @@ static enum reel_err no_picture(const struct model_facts *f, const char *wanted)
     return reel_fail(
         REEL_ERR_UNSUPPORTED,
         "could not use model \"%s\": input \"%s\" of shape %s is not a picture\na picture is NCHW or NHWC with 1 or 3 "
-        "channels, or 3 for each of two or of an odd number of frames, which may also be separate inputs",
+        "channels, or 3 for each of two or of an odd number of frames, which may also be separate inputs; a clip is "
+        "NCTHW, "
+        "NTCHW or NTHWC",
         file_of(f), f->n_in ? f->in[0].name : "", f->n_in ? reel_shape_text(&f->in[0].shape, shape, sizeof shape) : "");
 }
 
@@ -311,7 +324,7 @@ static enum reel_err guess_frames(const struct model_facts *f, const struct reel
     reel_shape_text(&io->shape, text, sizeof text);
     in->frames = s->io.frames ? s->io.frames : frames_in(channels);
     if (sees_two(f, s, channels)) {
-        in->between = true;
+        in->between = in->pair = true;
         in->frames = 2, in->channels = 3;
         in->planes = planes_in(channels);
         return REEL_OK;
@@ -335,10 +348,15 @@ static enum reel_err guess_row_of_frames(const struct model_facts *f, const stru
                                          struct model_input *in)
 {
     const struct reel_shape *shape = &f->in[in->index].shape;
+    const enum reel_task wanted = reel_settings_task(s);
+    const int time = time_axis(shape), fixed = (int)shape->dim[time];
     in->five = true;
-    in->frames = (int)shape->dim[1];
-    in->channels = (int)shape->dim[2];
-    in->between = in->frames == 2;
+    in->inside = time == 2;
+    in->nhwc = time == 1 && !is_channels(shape->dim[2]);
+    in->frames = fixed > 0 ? fixed : s->io.frames ? s->io.frames : CLIP_FRAMES;
+    in->channels = (int)shape->dim[in->inside ? 1 : in->nhwc ? 4 : 2];
+    in->pair = in->frames == 2 && wanted != REEL_TASK_CLASSIFY;
+    in->between = in->pair;
     if (in->between && f->states && f->states->n)
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": it sees two frames and carries a state",
                          file_of(f));
@@ -348,6 +366,30 @@ static enum reel_err guess_row_of_frames(const struct model_facts *f, const stru
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": its two frames are not in colour",
                          file_of(f));
     return REEL_OK;
+}
+
+int model_sees_before(const struct model_input *in)
+{
+    return in->pair ? 0 : in->frames / 2 * in->step;
+}
+
+int model_sees_behind(const struct model_input *in)
+{
+    return in->frames > 1 ? (in->frames - 1) * in->step - model_sees_before(in) : 0;
+}
+
+// How far apart the frames of a clip are.
+static enum reel_err guess_step(const struct model_facts *f, const struct reel_settings *s, struct model_input *in)
+{
+    in->step = in->frames > 1 && !in->pair && s->classify.stride > 1 ? s->classify.stride : 1;
+    if (s->classify.stride > 1 && in->step == 1)
+        return reel_fail(REEL_ERR_CONFIG, "could not use classify.stride %d: model \"%s\" sees no clip",
+                         s->classify.stride, file_of(f));
+    if (model_sees_before(in) <= REEL_MAX_ASIDE && model_sees_behind(in) <= REEL_MAX_ASIDE) return REEL_OK;
+    return reel_fail(REEL_ERR_CONFIG,
+                     "could not use classify.stride %d: the %d frames that model \"%s\" sees would span %d of the "
+                     "video, at most %d can be\nfewer frames a second have the same effect: --pre_filter fps=N",
+                     s->classify.stride, in->frames, file_of(f), (in->frames - 1) * in->step + 1, 2 * REEL_MAX_ASIDE);
 }
 
 // Why it is thought that pictures between two frames are made, and where their time goes.
@@ -397,7 +439,7 @@ static enum reel_err guess_layout(const struct model_facts *f, const struct reel
 {
     const struct net_io *io = &f->in[in->index];
     int rank = io->shape.ndim, first = rank - 3;
-    if (is_row_of_frames(&io->shape)) return guess_row_of_frames(f, s, in);
+    if (time_axis(&io->shape)) return guess_row_of_frames(f, s, in);
     if (rank != 3 && rank != 4)
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": input \"%s\" has rank %d, a picture has 4",
                          file_of(f), io->name, rank);
@@ -450,6 +492,7 @@ enum reel_err model_guess_input(const struct model_facts *f, const struct reel_s
     if (!err) err = choose_input(f, s, in);
     if (!err) err = guess_layout(f, s, in);
     if (!err && in->time_input >= 0 && !in->between) err = needs_more(f, in->index, in->time_input);
+    if (!err) err = guess_step(f, s, in);
     if (!err) err = guess_rate(f, s, out_model);
     if (!err) err = guess_size(f, s, in);
     if (!err) err = model_guess_given(f, s, in);
@@ -477,8 +520,9 @@ void model_input_shapes(const struct model *m, const struct model_facts *f, int 
     struct reel_shape s = {.ndim = in->no_batch ? 3 : in->five ? 5 : 4};
     int at = 0;
     if (!in->no_batch) s.dim[at++] = 1;
-    if (in->five) s.dim[at++] = in->frames;
+    if (in->five && !in->inside) s.dim[at++] = in->frames;
     if (!in->nhwc) s.dim[at++] = channels;
+    if (in->inside) s.dim[at++] = in->frames;
     s.dim[at++] = h;
     s.dim[at++] = w;
     if (in->nhwc) s.dim[at++] = channels;
@@ -568,6 +612,12 @@ static int describe_output(const struct model *m, const struct reel_shape *shape
     }
 }
 
+static const char *layout_of(const struct model_input *in)
+{
+    if (in->inside) return "NCTHW";
+    return !in->nhwc ? "NCHW" : in->five ? "NTHWC" : "NHWC";
+}
+
 void model_describe(const struct model *m, const struct reel_shape *out_shapes, int w, int h, char *buf,
                     size_t buf_bytes)
 {
@@ -576,17 +626,20 @@ void model_describe(const struct model *m, const struct reel_shape *out_shapes, 
                                        [MODEL_LETTERBOX] = "letterboxed frames",
                                        [MODEL_STRETCH] = "stretched frames",
                                        [MODEL_CROP] = "frames cropped to the middle"};
-    char range[48], size[48], frames[40] = "", out[360];
+    char range[48], size[48], frames[64] = "", out[360];
     range_text(m->input.gain, m->input.bias, m->input.channels, false, range, sizeof range);
     if (m->input.width && m->input.height)
         snprintf(size, sizeof size, "%dx%d", m->input.width, m->input.height);
     else
         snprintf(size, sizeof size, "any size");
     describe_output(m, out_shapes, w, h, out, sizeof out);
-    if (m->input.frames > 1) snprintf(frames, sizeof frames, "%d frames at once, each ", m->input.frames);
+    if (m->input.frames > 1 && m->input.step > 1)
+        snprintf(frames, sizeof frames, "%d frames at once, %d apart, each ", m->input.frames, m->input.step);
+    else if (m->input.frames > 1)
+        snprintf(frames, sizeof frames, "%d frames at once, each ", m->input.frames);
     snprintf(buf, buf_bytes, "model reads %s%s %s %s, %s, %s; %s\nvalues: %s%s%s", frames, colours(m), range,
-             m->input.nhwc ? "NHWC" : "NCHW", size, fits[m->input.fit], out, m->how_input,
-             *m->how_output ? "; output: " : "", m->how_output);
+             layout_of(&m->input), size, fits[m->input.fit], out, m->how_input, *m->how_output ? "; output: " : "",
+             m->how_output);
     const size_t end = strlen(buf);
     if (*m->how_between && end + 1 < buf_bytes)
         snprintf(buf + end, buf_bytes - end, "\nframes: %s; %d out for each in", m->how_between, m->rate);

@@ -75,6 +75,12 @@ struct model_picture {
     int width, height;
 };
 
+// Of a network that makes a picture of several frames, at most.
+#define MODEL_MOST_FRAMES 15
+// Seen at once, at most.
+#define MODEL_MOST_SEEN 64
+_Static_assert(MODEL_MOST_SEEN / 2 <= REEL_MAX_ASIDE, "they are all there");
+
 // An input that takes such a picture, the same for all frames. How its values are
 // stored: as in model_input.
 struct model_given {
@@ -117,11 +123,14 @@ struct model_input {
     bool no_batch;     // rank 3
     int channels;      // of a frame: 3, 1 (luma)
     bool lightness;    // of one channel: L / 100 of CIE Lab in luma's place
-    int frames;        // seen at once, odd: the frame itself is the middle one; 1: no others; 2: it and the next
-    bool between;      // then: pictures between the two are made
+    int frames;        // seen at once: the frame itself is the middle one (frames / 2); 1: no others
+    bool pair;         // of two: it and the next
+    bool between;      // of a pair: pictures between the two are made
     int planes;        // channels behind those of the two (enum model_plane), a number each
     int time_input;    // index of the input that takes the time between the two, -1: none
     bool five;         // they are a dimension of their own (1,frames,C,H,W); else channels behind each other
+    bool inside;       // then: of each channel (1,C,frames,H,W)
+    int step;          // between those that are seen: every so many-th of the video
     bool bgr;          // order of the three
     int width, height; // 0: dynamic
     int size_multiple;
@@ -177,7 +186,7 @@ bool model_cuts_out(const struct net_io *out, int n, int *out_foreground, int *o
 // an axis (net_join_inputs()).
 struct model_join {
     int n, axis;
-    int which[2 * REEL_MAX_ASIDE + 1];
+    int which[MODEL_MOST_FRAMES];
 };
 // All of an odd number; or two, alone or with one more that takes the time between
 // them, if their names or `settings` (io.frames 2) say so. False: they are none.
@@ -216,6 +225,9 @@ void model_trial_size(const struct model *model, const struct reel_settings *set
 // UNSUPPORTED, CONFIG.
 enum reel_err model_guess_output(const struct model_facts *facts, const struct reel_settings *settings,
                                  const struct reel_shape *out_shapes, int w, int h, struct model *model);
+// How many frames before one, and behind it, the network has to be shown with it.
+int model_sees_before(const struct model_input *input);
+int model_sees_behind(const struct model_input *input);
 // Lines for the user.
 void model_describe(const struct model *model, const struct reel_shape *out_shapes, int w, int h, char *buf,
                     size_t buf_bytes);

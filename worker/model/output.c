@@ -232,7 +232,8 @@ static enum reel_err guess_task(const struct look *l, const struct reel_settings
         return no_such_task(l, "a map of two channels (ab of Lab) or three (a colour picture), made from one frame "
                                "with 1 or 3 channels");
     if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_IMAGE) && take_cut_out(l, s, wanted)) return REEL_OK;
-    bool detects = wanted == REEL_TASK_DETECT || wanted == REEL_TASK_AUTO;
+    const bool several = m->input.frames > 1; // of which no head is known
+    bool detects = wanted == REEL_TASK_DETECT || (wanted == REEL_TASK_AUTO && !several);
     if (detects && s->detect.head != SET_HEAD_AUTO) {
         if (!model_take_head(l, (enum model_head)s->detect.head))
             return no_such_task(l, "an output of this detect.head");
@@ -341,6 +342,26 @@ static enum reel_err check_between(const struct look *l)
     return REEL_OK;
 }
 
+// What is made of several frames: a picture, or the classes of a clip.
+static enum reel_err check_several(const struct look *l)
+{
+    const struct model *m = l->m;
+    const int frames = m->input.frames;
+    if (m->task == REEL_TASK_CLASSIFY && !m->input.between) return REEL_OK;
+    if (m->task != REEL_TASK_IMAGE)
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not use model \"%s\": it takes %d frames and does not make a picture of them, or one "
+                         "list of classes",
+                         file_of(l), frames);
+    if (m->input.step > 1)
+        return reel_fail(REEL_ERR_CONFIG, "could not use classify.stride: model \"%s\" makes pictures", file_of(l));
+    if (m->input.between || (frames % 2 == 1 && frames <= MODEL_MOST_FRAMES && !m->input.inside)) return REEL_OK;
+    return reel_fail(REEL_ERR_UNSUPPORTED,
+                     "could not use model \"%s\": it makes a picture of %d frames%s; of an odd number, %d at most and "
+                     "each with its own channels (1,T,C,H,W), the middle one is made",
+                     file_of(l), frames, m->input.inside ? " whose channels stand apart" : "", MODEL_MOST_FRAMES);
+}
+
 enum reel_err model_guess_output(const struct model_facts *f, const struct reel_settings *s,
                                  const struct reel_shape *out_shapes, int w, int h, struct model *m)
 {
@@ -348,10 +369,7 @@ enum reel_err model_guess_output(const struct model_facts *f, const struct reel_
     if (f->n_out < 1)
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": it has no outputs", file_of(&l));
     enum reel_err err = guess_task(&l, s);
-    if (!err && m->input.frames > 1 && m->task != REEL_TASK_IMAGE)
-        err = reel_fail(REEL_ERR_UNSUPPORTED,
-                        "could not use model \"%s\": it takes %d frames and does not make a picture of them",
-                        file_of(&l), m->input.frames);
+    if (!err && m->input.frames > 1) err = check_several(&l);
     if (!err && m->input.between) err = check_between(&l);
     if (!err) err = model_settle_values(&l, s);
     if (!err) err = settle_fit(&l, s);

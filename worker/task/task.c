@@ -161,11 +161,12 @@ static struct rgb_view input_view(const struct task *task, float *data, int f)
     struct rgb_view v = {.width = w, .height = h};
     size_t plane = (size_t)w * (size_t)h;
     for (int i = 0; i < 3; i++) {
-        size_t channel = (size_t)(3 * f + (in->bgr ? 2 - i : i));
-        v.c[i] = in->nhwc ? data + channel : data + channel * plane;
+        const int c = in->bgr ? 2 - i : i;
+        const size_t at = (size_t)(in->inside ? c * in->frames + f : 3 * f + c);
+        v.c[i] = !in->nhwc ? data + at * plane : in->five ? data + (size_t)f * 3 * plane + c : data + at;
         v.gain[i] = in->gain[i], v.bias[i] = in->bias[i];
     }
-    v.px = in->nhwc ? 3 * (size_t)in->frames + (size_t)in->planes : 1;
+    v.px = !in->nhwc ? 1 : in->five ? 3 : 3 * (size_t)in->frames + (size_t)in->planes;
     v.row = (size_t)w * v.px;
     return v;
 }

@@ -59,7 +59,7 @@ struct task_frame {
     uint8_t *aux; // of the output slot, in host memory
     // Of networks that see several frames at once: all of them, in order; at the ends of
     // the video the last one there again. The middle one is `in`.
-    const uint8_t *seen[2 * REEL_MAX_ASIDE + 1];
+    const uint8_t *seen[MODEL_MOST_SEEN];
     bool made[2];               // of two frames: it was made before, and lies as in the output
     bool fed;                   // they stand in the engine's input already: only the time is another
     float time;                 // of what is made between them, 0 to 1
