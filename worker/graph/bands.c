@@ -118,6 +118,21 @@ static bool power_of_two(int64_t v)
 
 // By a whole factor: every position mode then moves by whole rows with the picture,
 // and reads less than two rows away (cubic: four).
+// Whether a Resize or Upsample scales rows by exactly f: a given scale of 2.001 may make as
+// many rows as 2 does, but lies between others.
+static bool scales_by(const struct node *node, int64_t f)
+{
+    const int at = !strcmp(node->op_type, "Upsample") || node->opset < 11 ? 1 : 2;
+    const float *scales = NULL;
+    int n = node_attr_floats(node, "scales", &scales);
+    const struct value *v = n || node->n_in <= at ? NULL : node->in[at];
+    if (v && v->constant && v->constant->dtype == REEL_F32 && v->constant->data) {
+        scales = v->constant->data;
+        n = (int)reel_tensor_count(v->constant);
+    }
+    return n != 4 || scales[2] == (float)f; // scales of named axes: as the sizes say
+}
+
 static bool reach_of_resize(struct walk *w, const struct node *node, struct reach *out)
 {
     const struct reel_shape *from = &node->in[0]->shape, *to = &node->out[0]->shape;
@@ -128,7 +143,8 @@ static bool reach_of_resize(struct walk *w, const struct node *node, struct reac
     if (!strcmp(place, "align_corners") || !strcmp(place, "tf_crop_and_resize") ||
         !strcmp(place, "half_pixel_symmetric"))
         return unfit(w, node, "samples by the picture's size");
-    if (f < 1 || f * from->dim[2] != to->dim[2] || from->dim[0] != to->dim[0] || from->dim[1] != to->dim[1])
+    if (f < 1 || f * from->dim[2] != to->dim[2] || !scales_by(node, f) || from->dim[0] != to->dim[0] ||
+        from->dim[1] != to->dim[1])
         return unfit(w, node, "scales by no whole factor");
     // Fractions of a row have the same bits at any row where they are exact.
     if (!nearest && !power_of_two(f)) return unfit(w, node, "scales by no power of two");

@@ -412,6 +412,24 @@ static void margins_follow_from_windows(void)
     CHECK(need.margin >= 4 && need.margin <= 8);
 }
 
+// 2.01 makes as many rows of 16 as 2 does, in other places: those of a band would be others.
+static void uneven_scales_are_refused(void)
+{
+    for (int even = 0; even < 2; even++) {
+        struct maker m = maker();
+        struct reel_tensor t;
+        struct value *x = conv(&m, make_input(&m, "x", DIMS(1, 3, 16, 32)), 3, (struct window){16, 3, 1, 1, 1});
+        struct value *in[3] = {x}, *out = graph_add_value(m.graph, NULL);
+        if (reel_tensor_init(&t, REEL_F32, &DIMS(4))) abort();
+        memcpy(t.data, (float[]){1, 1, even ? 2 : 2.01f, 2}, 16);
+        in[2] = graph_add_constant(m.graph, NULL, &t);
+        struct node *node = graph_add_node(m.graph, NULL, "Resize", NULL, in, 3, &out, 1);
+        node->op = op_find("", "Resize", m.graph->opset, NULL);
+        make_attr(&m, out, (struct attr){.name = "mode", .type = ATTR_STRING, .u.s = "linear"});
+        CHECK_INT(need_of(&m, out).fit, even);
+    }
+}
+
 static void too_few_rows_are_refused(void)
 {
     struct maker m = maker();
@@ -434,4 +452,5 @@ static void too_few_rows_are_refused(void)
 BANDS_MAIN({"same_bytes_as_whole", same_bytes_as_whole}, {"same_bytes_on_the_gpus_twin", same_bytes_on_the_gpus_twin},
            {"what_mixes_rows_is_left_whole", what_mixes_rows_is_left_whole},
            {"margins_follow_from_windows", margins_follow_from_windows},
+           {"uneven_scales_are_refused", uneven_scales_are_refused},
            {"too_few_rows_are_refused", too_few_rows_are_refused})

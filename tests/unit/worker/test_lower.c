@@ -238,6 +238,25 @@ static void resize_of_other_kinds(void)
     }
 }
 
+// Scales that give no whole number: places between pixels follow the scale, not the extents,
+// also where those stay the same. What the node tests of ONNX expect, and not what every
+// executor does.
+static void resize_by_fractions(void)
+{
+    static const char *const transforms[] = {"half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel"};
+    static const float scales[][4] = {{1, 1, 1.25f, 1.25f}, {1, 1, 0.6f, 3.4f}, {1, 1, 2, 1.3f}};
+    for (int i = 0; i < 2 * 4 * 3; i++) {
+        struct maker m = maker();
+        struct value *y = conv(&m, make_input(&m, "x", DIMS(1, 10, 3, 7)), 10, 10, 3, 1);
+        struct value *in[] = {y, NULL, given(&m, 4, scales[i % 3])}, *out = graph_add_value(m.graph, NULL);
+        graph_add_node(m.graph, NULL, "Resize", NULL, in, 3, &out, 1)->op = op_find("", "Resize", 20, NULL);
+        attr_text(&m, out, "mode", i / 12 ? "nearest" : "linear");
+        attr_text(&m, out, "coordinate_transformation_mode", transforms[i / 3 % 4]);
+        make_output(&m, out);
+        CHECK_RIGHT(&m, 0, NULL);
+    }
+}
+
 // Depth-to-space, the enlarged input and their sum: nothing is written in between.
 static void tail_of_an_upscaler(void)
 {
@@ -685,9 +704,9 @@ CHECK_MAIN({"residual, bias and activation are one step", residual_and_activatio
            {"transposed convolution", transposed_convolution},
            {"channels are cut, joined, moved", channels_are_cut_and_joined}, {"a picture in NHWC", picture_in_nhwc},
            {"resize", resize_modes}, {"resize of other kinds", resize_of_other_kinds},
-           {"the tail of an upscaler is one step", tail_of_an_upscaler}, {"norms and long sums", norms_and_long_sums},
-           {"groups, softmax, rows", groups_rows_and_softmax}, {"attention", attention},
-           {"other operators run on the host", other_operators_run_on_the_host},
+           {"resize by fractions", resize_by_fractions}, {"the tail of an upscaler is one step", tail_of_an_upscaler},
+           {"norms and long sums", norms_and_long_sums}, {"groups, softmax, rows", groups_rows_and_softmax},
+           {"attention", attention}, {"other operators run on the host", other_operators_run_on_the_host},
            {"quantised networks", quantised_networks}, {"random networks", random_networks},
            {"dense blocks are joined in place", dense_blocks_are_joined_in_place},
            {"others are copied when joined", others_are_copied_when_joined}, {"joined outputs", joined_outputs},

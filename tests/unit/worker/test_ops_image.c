@@ -78,6 +78,34 @@ static void crop_and_resize_fills_outside(void)
     CHECK(op_result(&c, REEL_F32, SHAPE(3), (double[]){1, 3, -9}));
 }
 
+// Of a scale that leaves the extent as it is the places still move (ONNX Runtime copies), and
+// tf_half_pixel_for_nn does not move axes that are not scaled.
+static void resize_moves_scaled_axes_only(void)
+{
+    struct op_case c = resize_case("linear", "half_pixel", 2, (double[]){0, 10}, 1.25);
+    CHECK(op_result(&c, REEL_F32, SHAPE(1, 2), (double[]){0, 7}));
+    c = op_case("Resize", 11);
+    op_input(&c, REEL_F32, SHAPE(2, 2), (double[]){0, 8, 100, 108});
+    op_absent(&c);
+    op_input(&c, REEL_F32, SHAPE(2), (double[]){1, 2});
+    op_attr_text(&c, "mode", "linear");
+    op_attr_text(&c, "coordinate_transformation_mode", "tf_half_pixel_for_nn");
+    CHECK(op_result(&c, REEL_F32, SHAPE(2, 4), (double[]){2, 6, 8, 8, 102, 106, 108, 108}));
+}
+
+// Element 8 of 17 lies exactly on element 3 of 7; 17 / 7 in floating point puts it beside that.
+static void sizes_decide_ties(void)
+{
+    struct op_case c = op_case("Resize", 13);
+    op_input(&c, REEL_F32, SHAPE(7), (double[]){0, 1, 2, 3, 4, 5, 6});
+    op_absent(&c);
+    op_absent(&c);
+    op_input(&c, REEL_I64, SHAPE(1), (double[]){17});
+    op_attr_text(&c, "mode", "nearest");
+    op_attr_text(&c, "nearest_mode", "ceil");
+    CHECK(op_result(&c, REEL_F32, SHAPE(17), (double[]){0, 1, 1, 1, 2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 6, 6, 6}));
+}
+
 static void sizes_keep_the_aspect_ratio(void)
 {
     struct op_case c = op_case("Resize", 18);
@@ -218,6 +246,7 @@ CHECK_MAIN({"linear_follows_its_coordinates", linear_follows_its_coordinates},
            {"antialias_widens_the_filter", antialias_widens_the_filter},
            {"crop_and_resize_fills_outside", crop_and_resize_fills_outside},
            {"sizes_keep_the_aspect_ratio", sizes_keep_the_aspect_ratio},
+           {"resize_moves_scaled_axes_only", resize_moves_scaled_axes_only}, {"sizes_decide_ties", sizes_decide_ties},
            {"old_resize_rounds_by_direction", old_resize_rounds_by_direction},
            {"integers_saturate_when_cubic_overshoots", integers_saturate_when_cubic_overshoots},
            {"resize_needs_a_size", resize_needs_a_size},

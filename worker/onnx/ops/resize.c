@@ -36,7 +36,8 @@ struct resize {
     enum resize_mode mode;
     enum coordinates coordinates;
     enum nearest nearest;
-    bool antialias, exclude_outside, has_roi, has_scale;
+    bool antialias, exclude_outside;
+    bool by_sizes; // each scale is the ratio of two extents
     double cubic_a, extrapolation;
     double scale[REEL_MAX_DIMS], start[REEL_MAX_DIMS], end[REEL_MAX_DIMS];
     struct reel_shape out;
@@ -158,6 +159,7 @@ static enum reel_err sizes_given(const struct op_call *call, struct resize *r, c
     int policy = 0;
     enum reel_err err = pick("the aspect ratio policy",
                              node_attr_string(call->node, "keep_aspect_ratio_policy", "stretch"), policies, 3, &policy);
+    r->by_sizes = policy == 0;
     double common = 0.0;
     for (int i = 0; !err && i < n; i++) {
         int64_t d = in->dim[axes[i]];
@@ -253,29 +255,35 @@ enum reel_err resize_infer(const struct op_call *call)
 
 // ---- tables -------------------------------------------------------------
 
+// x / scale; of extents without the scale's rounding, which would decide ties.
+static double unscaled(const struct resize *r, int axis, int64_t in, int64_t out, double x)
+{
+    return r->by_sizes ? x * (double)in / (double)out : x / r->scale[axis];
+}
+
 // The place in the input of output element o along an axis.
 static double source_place(const struct resize *r, int axis, int64_t in, int64_t out, int64_t o)
 {
-    double scale = r->scale[axis], length = scale * (double)in; // may be fractional
+    double length = r->by_sizes ? (double)out : r->scale[axis] * (double)in; // may be fractional
     double x = (double)o, last = (double)(in - 1);
     switch (r->coordinates) {
     case HALF_PIXEL:
-        return (x + 0.5) / scale - 0.5;
+        return unscaled(r, axis, in, out, x + 0.5) - 0.5;
     case HALF_PIXEL_SYMMETRIC:
-        return (double)in / 2.0 * (1.0 - (double)out / length) + (x + 0.5) / scale - 0.5;
+        return (double)in / 2.0 * (1.0 - (double)out / length) + unscaled(r, axis, in, out, x + 0.5) - 0.5;
     case PYTORCH_HALF_PIXEL:
-        return out > 1 ? (x + 0.5) / scale - 0.5 : 0.0;
+        return out > 1 ? unscaled(r, axis, in, out, x + 0.5) - 0.5 : 0.0;
     case ALIGN_CORNERS:
         return length == 1.0 || out == 1 ? 0.0 : x * last / (length - 1.0);
     case TF_HALF_PIXEL_FOR_NN:
-        return (x + 0.5) / scale;
+        return unscaled(r, axis, in, out, x + 0.5);
     case TF_CROP_AND_RESIZE:
         if (length == 1.0 || out == 1) return 0.5 * (r->start[axis] + r->end[axis]) * last;
         return r->start[axis] * last + x * (r->end[axis] - r->start[axis]) * last / (length - 1.0);
     case ASYMMETRIC:
         break;
     }
-    return x / scale;
+    return unscaled(r, axis, in, out, x);
 }
 
 static double nearest_place(enum nearest mode, double x, double scale)
@@ -425,10 +433,11 @@ static void move_axis(const struct axis_table *t, size_t elem, const void *src, 
     }
 }
 
+// Also with tf_half_pixel_for_nn, whose formula taken literally would mix batch and channels
+// by half an element.
 static bool axis_stays(const struct resize *r, const struct reel_shape *in, int axis)
 {
     if (r->out.dim[axis] != in->dim[axis] || fabs(r->scale[axis] - 1.0) > 1e-9) return false;
-    if (r->coordinates == TF_HALF_PIXEL_FOR_NN) return false;
     return r->coordinates != TF_CROP_AND_RESIZE || (r->start[axis] == 0.0 && r->end[axis] == 1.0);
 }
 

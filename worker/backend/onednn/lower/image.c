@@ -4,13 +4,12 @@
 // resizing, padding, cropping, and the ways out of the blocked layout
 // (DepthToSpace, Transpose to N,H,W,C). Normalising, channels and plain
 // transposes are in files of their own; lower_image() calls them.
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/quant8.h"
 #include "worker/backend/onednn/lower/quant.h"
 #include "worker/backend/onednn/program.h"
+#include "worker/onnx/ops/resample.h"
 
 enum image_op {
     IMAGE_MEAN,
@@ -226,109 +225,73 @@ static enum reel_err lower_pad(struct program *p, const struct node *node, const
 
 // ---- resize ------------------------------------------------------------------------
 
-struct axis_map {
-    const char *mode; // coordinate_transformation_mode
-    double scale;
-    int in, out;
-};
-
-// Position in the input of output pixel i; ONNX Resize, opset 19.
-static double source_position(const struct axis_map *a, int i)
+// The operator's own tables (worker/onnx/ops/resize.c), from what is constant of its
+// inputs; AGAIN when that is not enough.
+static enum reel_err resize_tables(struct program *p, const struct node *node, struct resize_axis axes[REEL_MAX_DIMS])
 {
-    if (!strcmp(a->mode, "asymmetric")) return i / a->scale;
-    if (!strcmp(a->mode, "align_corners")) return a->out > 1 ? (double)i * (a->in - 1) / (a->out - 1) : 0;
-    if (!strcmp(a->mode, "pytorch_half_pixel") && a->out <= 1) return 0;
-    return (i + 0.5) / a->scale - 0.5;
+    struct reel_tensor *t = program_alloc(p, (size_t)node->n_in * sizeof *t);
+    const struct reel_tensor **list = program_alloc(p, (size_t)node->n_in * sizeof *list);
+    if (!t || !list) return no_memory(node);
+    for (int i = 0; i < node->n_in; i++) {
+        if (!node->in[i]) continue;
+        const struct info *in = info_of(p, node->in[i]);
+        t[i] = (struct reel_tensor){.dtype = in->dtype, .shape = in->shape};
+        list[i] = node->in[i]->constant ? node->in[i]->constant : &t[i];
+    }
+    const struct op_call call = {.node = node, .opset = node->opset, .n_in = node->n_in, .in = list};
+    return resize_axes_open(&call, axes);
 }
 
-static int nearest_index(const struct axis_map *a, const char *rounding, int i)
+// Tap `tap` of `out` elements along an axis; one that stays has its own index at each.
+static int *tap_map(struct program *p, const struct resize_axis *a, int out, int tap)
 {
-    const double x = source_position(a, i);
-    double r = ceil(x - 0.5); // round_prefer_floor
-    if (!strcmp(rounding, "floor")) r = floor(x);
-    if (!strcmp(rounding, "ceil")) r = ceil(x);
-    if (!strcmp(rounding, "round_prefer_ceil")) r = floor(x + 0.5);
-    return r < 0 ? 0 : r > a->in - 1 ? a->in - 1 : (int)r;
+    int *map = identity_map(p, out);
+    for (int i = 0; map && a->taps && i < out; i++) map[i] = a->index[i * a->taps + tap];
+    return map;
 }
 
-static bool linear_maps(struct program *p, const struct axis_map *a, const int **out_0, const int **out_1,
+static bool linear_maps(struct program *p, const struct resize_axis *a, int out, const int **out_0, const int **out_1,
                         const float **out_w)
 {
-    int *i0 = program_alloc(p, sizeof(int) * (size_t)a->out), *i1 = program_alloc(p, sizeof(int) * (size_t)a->out);
-    float *w = program_alloc(p, sizeof(float) * (size_t)a->out);
+    float *w = program_alloc(p, sizeof(float) * (size_t)out);
+    const int *i0 = tap_map(p, a, out, 0), *i1 = tap_map(p, a, out, 1);
     if (!i0 || !i1 || !w) return false;
-    for (int i = 0; i < a->out; i++) {
-        double x = source_position(a, i);
-        x = x < 0 ? 0 : x > a->in - 1 ? a->in - 1 : x;
-        i0[i] = (int)x;
-        i1[i] = i0[i] + 1 < a->in ? i0[i] + 1 : a->in - 1;
-        w[i] = (float)(x - i0[i]);
-    }
+    for (int i = 0; i < out; i++) w[i] = i0[i] == i1[i] ? 0 : a->weight[2 * i + 1];
     *out_0 = i0, *out_1 = i1, *out_w = w;
     return true;
 }
 
-// The scales along H and W, as the node gives them or from the sizes; false
-// when they cannot be known or other axes are scaled.
-static bool resize_scales(struct program *p, const struct node *node, const struct info *in, const struct info *out,
-                          double scale[2])
+static enum reel_err lower_axes(struct program *p, const struct node *node, const struct resize_axis *axes,
+                                const struct info *in, const struct info *out, bool *out_done)
 {
-    const bool upsample = !strcmp(node->op_type, "Upsample");
-    scale[0] = (double)out->bs.h / in->bs.h;
-    scale[1] = (double)out->bs.w / in->bs.w;
-    const float *given = NULL;
-    int n = node_attr_floats(node, "scales", &given);
-    const int at = upsample || node->opset < 11 ? 1 : 2;
-    if (!n && node->n_in > at && node->in[at]) {
-        const struct info *s = info_of(p, node->in[at]);
-        if (s->count == 0) return true;
-        if (s->dtype != REEL_F32 || !s->form[LAYOUT_PLAIN].constant) return false;
-        given = s->form[LAYOUT_PLAIN].constant;
-        n = (int)s->count;
+    const bool nearest = !strcmp(node_attr_string(node, "mode", "nearest"), "nearest");
+    const struct resize_axis *y = &axes[2], *x = &axes[3];
+    const int64_t taps = nearest ? 1 : 2;
+    if (axes[0].taps || axes[1].taps || y->outside || x->outside) return REEL_OK;
+    if ((y->taps && y->taps != taps) || (x->taps && x->taps != taps)) return REEL_OK;
+    struct image m = {.op = nearest ? IMAGE_GATHER : IMAGE_LINEAR, .in = in->bs, .out = out->bs};
+    m.plain = in->bytes_image && in->form[LAYOUT_BLOCKED].buf < 0;
+    if (nearest) {
+        m.map_y = tap_map(p, y, out->bs.h, 0);
+        m.map_x = tap_map(p, x, out->bs.w, 0);
+        return m.map_y && m.map_x ? emit(p, node, &m, "resize nearest", out_done) : no_memory(node);
     }
-    if (!n) return true; // by sizes
-    if (n != 4) return false;
-    scale[0] = (double)given[2];
-    scale[1] = (double)given[3];
-    return given[0] == 1 && given[1] == 1;
+    struct blocked_linear *l = &m.linear;
+    if (!linear_maps(p, y, out->bs.h, &l->y0, &l->y1, &l->wy) || !linear_maps(p, x, out->bs.w, &l->x0, &l->x1, &l->wx))
+        return no_memory(node);
+    return emit(p, node, &m, "resize linear", out_done);
 }
 
 static enum reel_err lower_resize(struct program *p, const struct node *node, const struct info *in,
                                   const struct info *out, bool *out_done)
 {
-    const bool old = !strcmp(node->op_type, "Upsample") || node->opset < 11;
-    const char *mode = node_attr_string(node, "mode", "nearest");
-    const char *transform = old ? "asymmetric" : node_attr_string(node, "coordinate_transformation_mode", "half_pixel");
-    const char *rounding = old ? "floor" : node_attr_string(node, "nearest_mode", "round_prefer_floor");
-    const bool nearest = !strcmp(mode, "nearest"), linear = !strcmp(mode, "linear") || !strcmp(mode, "bilinear");
-    double scale[2];
-    if (in->shape.ndim != 4 || (!nearest && !linear) || node_attr(node, "axes") || node_attr_int(node, "antialias", 0))
+    struct resize_axis axes[REEL_MAX_DIMS] = {{0}};
+    if (in->shape.ndim != 4 || (in->bytes_image && strcmp(node_attr_string(node, "mode", "nearest"), "nearest")))
         return REEL_OK;
-    if (in->bs.n != out->bs.n || in->bs.c != out->bs.c ||
-        strcmp(node_attr_string(node, "keep_aspect_ratio_policy", "stretch"), "stretch"))
-        return REEL_OK;
-    if (!strcmp(transform, "tf_crop_and_resize") || !strcmp(transform, "half_pixel_symmetric") ||
-        !strcmp(transform, "tf_half_pixel_for_nn"))
-        return REEL_OK;
-    if (!resize_scales(p, node, in, out, scale) || !(scale[0] > 0) || !(scale[1] > 0)) return REEL_OK;
-    const struct axis_map y = {transform, scale[0], in->bs.h, out->bs.h},
-                          x = {transform, scale[1], in->bs.w, out->bs.w};
-    struct image m = {.op = nearest ? IMAGE_GATHER : IMAGE_LINEAR, .in = in->bs, .out = out->bs};
-    m.plain = in->bytes_image && in->form[LAYOUT_BLOCKED].buf < 0;
-    if (linear) {
-        if (in->bytes_image) return REEL_OK;
-        struct blocked_linear *l = &m.linear;
-        if (!linear_maps(p, &y, &l->y0, &l->y1, &l->wy) || !linear_maps(p, &x, &l->x0, &l->x1, &l->wx))
-            return no_memory(node);
-        return emit(p, node, &m, "resize linear", out_done);
-    }
-    int *map_y = identity_map(p, out->bs.h), *map_x = identity_map(p, out->bs.w);
-    if (!map_y || !map_x) return no_memory(node);
-    for (int i = 0; i < out->bs.h; i++) map_y[i] = nearest_index(&y, rounding, i);
-    for (int i = 0; i < out->bs.w; i++) map_x[i] = nearest_index(&x, rounding, i);
-    m.map_y = map_y;
-    m.map_x = map_x;
-    return emit(p, node, &m, "resize nearest", out_done);
+    enum reel_err err = resize_tables(p, node, axes);
+    if (!err) err = lower_axes(p, node, axes, in, out, out_done);
+    resize_axes_close(axes);
+    return err == REEL_AGAIN ? REEL_OK : err;
 }
 
 // ---- slices -------------------------------------------------------------------------
