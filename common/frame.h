@@ -122,6 +122,7 @@ enum reel_task {
     REEL_TASK_MATTE,    // picture plane 0 (GRAY 8) holds alpha 0..255 per source pixel
     REEL_TASK_TENSOR,   // raw tensors
     REEL_TASK_COLORIZE, // of settings and workers; what they make is an IMAGE for everybody else
+    REEL_TASK_FLOW,     // likewise
 };
 
 // Which class names apply when the user gives no label file.

@@ -48,7 +48,7 @@ static const struct opt_def defs[] = {
     TEXT("model", 'm', model, "", "FILE", FREE, "Main", "the ONNX model"),
     TEXT("config", 'c', config, "", "FILE", OPT_CLI_ONLY | FREE, "Main",
          "a libconfig file with any of these options; the command line wins"),
-    ENUM("task", task, "auto", "auto,image,detect,classify,segment,tensor,colorize", 0, "Main",
+    ENUM("task", task, "auto", "auto,image,detect,classify,segment,tensor,colorize,flow", 0, "Main",
          "what the model's outputs mean"),
     TEXT("output_format", 0, output_format, "auto", ".EXT", FREE, "Main",
          "extension of the files in an output folder (auto: the input's), or of standard output (auto: .mkv, .jsonl)"),
@@ -201,6 +201,10 @@ static const struct opt_def defs[] = {
     INT("classify.stride", classify.stride, "1", 1, 64, "N", 0, "Classification",
         "networks that see a clip: its frames are every Nth of the video"),
     TEXT("classify.labels", 0, classify.labels, "", "FILE", 0, "Classification", "class names, one per line"),
+    REAL("flow.max", flow.most, "0", 0, 32768, "PX", 0, "Optical flow",
+         "motion in pixels that has full colour; 0: a 32nd of the frame's width"),
+    BOOL("flow.per_frame", 0, flow.per_frame, 0, "Optical flow",
+         "the longest motion of each frame has full colour, instead of a fixed one; the colours then flicker"),
     LIST("background", background, "Segmentation",
          "R,G,B in 0..255: output what the matte or the classes cut out, over this colour"),
     ENUM("segment.picture", segment.picture, "overlay", "overlay,mask,cutout", 0, "Segmentation",
@@ -226,8 +230,8 @@ double reel_settings_score(const struct reel_settings *s)
 
 enum reel_task reel_settings_task(const struct reel_settings *s)
 {
-    static const enum reel_task tasks[] = {REEL_TASK_AUTO,    REEL_TASK_IMAGE,  REEL_TASK_DETECT,  REEL_TASK_CLASSIFY,
-                                           REEL_TASK_SEGMENT, REEL_TASK_TENSOR, REEL_TASK_COLORIZE};
+    static const enum reel_task tasks[] = {REEL_TASK_AUTO,    REEL_TASK_IMAGE,  REEL_TASK_DETECT,   REEL_TASK_CLASSIFY,
+                                           REEL_TASK_SEGMENT, REEL_TASK_TENSOR, REEL_TASK_COLORIZE, REEL_TASK_FLOW};
     return tasks[s->task];
 }
 

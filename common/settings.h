@@ -63,7 +63,7 @@ struct reel_settings {
     char output[SET_PATH];
     char model[SET_PATH];
     char config[SET_PATH];
-    int task; // 0 auto, 1 image, 2 detect, 3 classify, 4 segment, 5 tensor, 6 colorize (see settings_task)
+    int task; // 0 auto, 1 image, 2 detect, 3 classify, 4 segment, 5 tensor, 6 colorize, 7 flow (see settings_task)
     char output_format[SET_WORD];
 
     // devices and scale
@@ -148,6 +148,11 @@ struct reel_settings {
         int stride; // of a clip's frames
         char labels[SET_PATH];
     } classify;
+
+    struct {
+        double most; // pixels; 0: by the width
+        bool per_frame;
+    } flow;
 
     struct {
         int picture; // enum set_picture

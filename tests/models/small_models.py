@@ -8,6 +8,8 @@ clip.onnx     8 frames at once, (1,3,8,16,16): ten times the mean of each are th
 clip_row.onnx   the same of (1,8,3,16,16); clip_last.onnx: of (1,T,16,16,3), any number of frames
 apart.onnx    the mean of 5 frames, (1,3,5,16,16)
 clip_dark.onnx  of 5 frames, (1,3,5,16,16): two classes, the mean of all and the reverse
+flow.onnx     of 2 frames, an input each, 64x64: by how far (-2..2, -1..1) what is around a pixel has moved
+flow_six.onnx, flow_row.onnx  the same of (1,6,64,64) and of (1,2,3,64,64); flow_any.onnx: of any size, names that tell nothing
 detect.onnx   YOLOv8's form at 64x64: the mean red, green and blue of each cell of 8, 16 and 32 pixels are the scores of
               classes 0, 1, 2; its box is the cell, half as large again
 masked.onnx   detect.onnx with masks in YOLOv8's form: where a quarter-size pixel has a cell's colour, less one half
@@ -175,6 +177,32 @@ def clip(path, frames, picture, classes=0):
     else:
         graph += node("Mul", ["mean", "ten"], "scores")
     write(path, graph, "scores", [1, classes or frames], picture)
+
+
+def flow(path, picture, inputs):
+    """Of all shifts the one by which the second frame is most like the first, in 5x5 pixels."""
+    first, second, graph = "first", "second", b""
+    if len(inputs) == 2:
+        first, second = inputs
+    else:
+        if len(picture) == 5:
+            graph += int64s("six", [1, 6, SIDE, SIDE]) + node("Reshape", inputs + ["six"], "stacked")
+        graph += int64s("threes", [3, 3])
+        graph += node("Split", ["stacked" if len(picture) == 5 else inputs[0], "threes"], ["first", "second"], an_int("axis", 1))
+    shifts = [(dx, dy) for dy in (-1, 0, 1) for dx in (-2, -1, 0, 1, 2)]
+    graph += int64s("sides", [0, 0, 1, 2, 0, 0, 1, 2]) + int64s("axes", [2, 3])
+    graph += node("Pad", [second, "sides"], "wide")
+    for k, (dx, dy) in enumerate(shifts):
+        begin, end = [1 + dy, 2 + dx], [(dy - 1) or 1 << 40, (dx - 2) or 1 << 40]
+        graph += int64s(f"b{k}", begin) + int64s(f"e{k}", end) + node("Slice", ["wide", f"b{k}", f"e{k}", "axes"], f"s{k}")
+        graph += node("Sub", [first, f"s{k}"], f"d{k}") + node("Abs", [f"d{k}"], f"a{k}")
+        graph += node("ReduceMean", [f"a{k}"], f"m{k}", ints("axes", [1]))
+    graph += node("Concat", [f"m{k}" for k in range(len(shifts))], "costs", an_int("axis", 1))
+    graph += node("AveragePool", ["costs"], "around", ints("kernel_shape", [5, 5]), ints("pads", [2, 2, 2, 2]))
+    graph += node("ArgMin", ["around"], "best", an_int("axis", 1), an_int("keepdims", 0))
+    graph += floats("table", [len(shifts), 2], [float(v) for s in shifts for v in s])
+    graph += node("Gather", ["table", "best"], "last") + node("Transpose", ["last"], "flow", ints("perm", [0, 3, 1, 2]))
+    write(path, graph, "flow", [1, 2] + picture[-2:], picture, inputs)
 
 
 def turned(path):
@@ -390,6 +418,10 @@ window(sys.argv[1] + "/oldest.onnx", 15, 0)
 window(sys.argv[1] + "/newest.onnx", 15, 14)
 window(sys.argv[1] + "/row.onnx", 5, 4, row=True)
 each(sys.argv[1] + "/each.onnx")
+flow(sys.argv[1] + "/flow.onnx", [1, 3, SIDE, SIDE], ["image1", "image2"])
+flow(sys.argv[1] + "/flow_six.onnx", [1, 6, SIDE, SIDE], ["images"])
+flow(sys.argv[1] + "/flow_row.onnx", [1, 2, 3, SIDE, SIDE], ["images"])
+flow(sys.argv[1] + "/flow_any.onnx", [1, 3, "height", "width"], ["here", "there"])
 write(sys.argv[1] + "/apart.onnx", node("ReduceMean", ["picture"], "made", ints("axes", [2]), an_int("keepdims", 0)),
       "made", [1, 3, 16, 16], [1, 3, 5, 16, 16])
 clip(sys.argv[1] + "/clip.onnx", 8, [1, 3, 8, 16, 16])

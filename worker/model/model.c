@@ -164,7 +164,8 @@ static bool join_two(const struct net_io *in, int n, const struct reel_settings 
     }
     if (out->n != 2 || times > 1 || others) return false;
     const struct net_io *a = &in[out->which[0]], *b = &in[out->which[1]];
-    return are_alike(a, b) && (times || s->io.frames == 2 || (!s->io.frames && names_follow(a->name, b->name)));
+    const bool stated = s->io.frames == 2 || reel_settings_task(s) == REEL_TASK_FLOW;
+    return are_alike(a, b) && (times || stated || (!s->io.frames && names_follow(a->name, b->name)));
 }
 
 static bool join_odd(const struct net_io *in, int n, const struct reel_settings *s, struct model_join *out)
@@ -249,12 +250,14 @@ static enum reel_err needs_more(const struct model_facts *f, int found, int othe
     char shape[96];
     const struct net_io *a = &f->in[found], *b = &f->in[other];
     if (f->n_in == 2 && frame_axis(a) >= 0 && are_alike(a, b))
-        return reel_fail(REEL_ERR_UNSUPPORTED,
-                         "could not use model \"%s\": it takes two pictures, \"%s\" and \"%s\", and their names do not "
-                         "show that one follows the other\nif it makes the frames between two, set io.frames 2; if the "
-                         "second is an output of the previous frame, io.state \"%s=OUTPUT\"; if it is a picture that "
-                         "you have (a style, a background), io.pictures \"%s=FILE\"",
-                         file_of(f), a->name, b->name, b->name, b->name);
+        return reel_fail(
+            REEL_ERR_UNSUPPORTED,
+            "could not use model \"%s\": it takes two pictures, \"%s\" and \"%s\", and their names do not "
+            "show that one follows the other\nif it makes the frames between two, set io.frames 2; if it measures the "
+            "motion from one to the next, --task flow; if the "
+            "second is an output of the previous frame, io.state \"%s=OUTPUT\"; if it is a picture that "
+            "you have (a style, a background), io.pictures \"%s=FILE\"",
+            file_of(f), a->name, b->name, b->name, b->name);
     return reel_fail(REEL_ERR_UNSUPPORTED,
                      "could not use model \"%s\": it needs a second input \"%s\" of shape %s, and nothing shows what "
                      "that is\nif it is an output of the previous frame, set io.state \"%s=OUTPUT\"; if it is one "
@@ -594,6 +597,8 @@ static int describe_output(const struct model *m, const struct reel_shape *shape
         return snprintf(buf, bytes, "it colours gray pictures (%s): %s", m->how_colours,
                         m->output.channels == 2 ? "luma is the frame's, ab the network's"
                                                 : "luma is the frame's, chroma that of the network's picture");
+    case REEL_TASK_FLOW:
+        return snprintf(buf, bytes, "it measures the motion from each frame to the next");
     case REEL_TASK_DETECT:
         if (m->head == MODEL_HEAD_NMS || m->head == MODEL_HEAD_LISTS)
             return snprintf(buf, bytes, "it finds objects (%s head)", model_head_name(m->head));

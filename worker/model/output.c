@@ -216,6 +216,29 @@ static bool take_cut_out(const struct look *l, const struct reel_settings *s, en
     return true;
 }
 
+// Two channels made of two frames: the motion from one to the other. Of several such
+// outputs the last: RAFT and kin improve one after the other.
+static bool take_flow(const struct look *l, const struct reel_settings *s)
+{
+    struct model *m = l->m;
+    struct look_map map;
+    if (!m->input.pair || m->input.planes || m->input.time_input >= 0) return false;
+    for (int i = l->f->n_out - 1; i >= 0; i--) {
+        if ((*s->io.output && strcmp(s->io.output, l->f->out[i].name)) || !reel_dtype_is_float(l->f->out[i].dtype) ||
+            !look_as_map(&l->shapes[i], l->w, l->h, &map) || map.channels != 2 || map.w != l->w || map.h != l->h)
+            continue;
+        m->output.index = i;
+        m->output.nhwc = map.nhwc;
+        m->output.channels = 2;
+        m->task = REEL_TASK_FLOW;
+        m->input.between = false;
+        m->rate = 1;
+        *m->how_between = 0;
+        return true;
+    }
+    return false;
+}
+
 static enum reel_err guess_task(const struct look *l, const struct reel_settings *s)
 {
     struct model *m = l->m;
@@ -227,6 +250,10 @@ static enum reel_err guess_task(const struct look *l, const struct reel_settings
         m->task = REEL_TASK_TENSOR;
         return REEL_OK;
     }
+    if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_FLOW) && take_flow(l, s)) return REEL_OK;
+    if (wanted == REEL_TASK_FLOW)
+        return no_such_task(l, "the motion between two frames: two channels of the frames' size, from two frames with "
+                               "3 channels each");
     if (take_colours(l, s, wanted)) return REEL_OK;
     if (wanted == REEL_TASK_COLORIZE)
         return no_such_task(l, "a map of two channels (ab of Lab) or three (a colour picture), made from one frame "
@@ -304,7 +331,8 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
         in->fit = stated[s->io.resize];
     else if (picture)
         in->fit = m->output.levels ? MODEL_STRETCH : MODEL_TILES;
-    else if (m->head == MODEL_HEAD_DETR || m->head == MODEL_HEAD_RTDETR || m->task == REEL_TASK_COLORIZE)
+    else if (m->head == MODEL_HEAD_DETR || m->head == MODEL_HEAD_RTDETR || m->task == REEL_TASK_COLORIZE ||
+             m->task == REEL_TASK_FLOW)
         in->fit = MODEL_STRETCH; // as they are trained
     else if (m->task == REEL_TASK_CLASSIFY)
         in->fit = MODEL_CROP;
@@ -317,7 +345,7 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
         return reel_fail(REEL_ERR_CONFIG,
                          "could not cut frames into tiles: the network's picture has no fixed range, and "
                          "tiles would differ\nstate its range in io.out_range, or io.resize \"stretch\"");
-    if (in->fit == MODEL_CROP && (picture || m->task == REEL_TASK_COLORIZE))
+    if (in->fit == MODEL_CROP && (picture || m->task == REEL_TASK_COLORIZE || m->task == REEL_TASK_FLOW))
         return reel_fail(REEL_ERR_CONFIG,
                          "could not use io.resize \"crop\": the output picture would lack its borders");
     return REEL_OK;
@@ -343,11 +371,20 @@ static enum reel_err check_between(const struct look *l)
 }
 
 // What is made of several frames: a picture, or the classes of a clip.
-static enum reel_err check_several(const struct look *l)
+// Sizes that networks of flow divide by without the graph showing it: RAFT by 8, pyramids by more.
+#define STEEPEST 64
+
+static enum reel_err check_several(const struct look *l, int rate)
 {
-    const struct model *m = l->m;
+    struct model *m = l->m;
     const int frames = m->input.frames;
     if (m->task == REEL_TASK_CLASSIFY && !m->input.between) return REEL_OK;
+    if (m->task == REEL_TASK_FLOW && rate)
+        return reel_fail(REEL_ERR_CONFIG, "could not use --rate %d: model \"%s\" makes no frames, it measures motion",
+                         rate, file_of(l));
+    if (m->task == REEL_TASK_FLOW && !m->input.width && m->input.size_multiple < STEEPEST)
+        m->input.size_multiple = STEEPEST;
+    if (m->task == REEL_TASK_FLOW) return REEL_OK;
     if (m->task != REEL_TASK_IMAGE)
         return reel_fail(REEL_ERR_UNSUPPORTED,
                          "could not use model \"%s\": it takes %d frames and does not make a picture of them, or one "
@@ -369,7 +406,7 @@ enum reel_err model_guess_output(const struct model_facts *f, const struct reel_
     if (f->n_out < 1)
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": it has no outputs", file_of(&l));
     enum reel_err err = guess_task(&l, s);
-    if (!err && m->input.frames > 1) err = check_several(&l);
+    if (!err && m->input.frames > 1) err = check_several(&l, s->rate);
     if (!err && m->input.between) err = check_between(&l);
     if (!err) err = model_settle_values(&l, s);
     if (!err) err = settle_fit(&l, s);

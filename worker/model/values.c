@@ -150,6 +150,8 @@ static void by_task(const struct look *l, struct values *v)
         *v = (struct values){false, PLAIN, 2, -1, "usual for networks that end with a Tanh: -1..1"};
     else if (m->task == REEL_TASK_IMAGE)
         *v = (struct values){false, PLAIN, 1, 0, "usual for networks that make pictures: 0..1"};
+    else if (m->task == REEL_TASK_FLOW)
+        *v = (struct values){false, PLAIN, 2, -1, "usual for optical flow (RAFT): -1..1"};
     else if (m->task == REEL_TASK_COLORIZE)
         *v = (struct values){false, PLAIN, 1, 0, "usual for networks that colour: 0..1"};
     else if (m->task == REEL_TASK_CLASSIFY && small)

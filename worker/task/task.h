@@ -93,7 +93,7 @@ struct task_ops {
 };
 
 extern const struct task_ops task_between, task_image, task_detect, task_classify, task_segment, task_tensor, task_sim,
-    task_colorize;
+    task_colorize, task_flow;
 
 // The task of a model; sim without one.
 const struct task_ops *task_find(enum reel_task id);

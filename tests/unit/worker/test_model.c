@@ -671,7 +671,14 @@ static void no_pictures_between(void)
     CHECK_INT(guess_fake(&large, 1, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
     CHECK_HAS(reel_fail_text(), "which cannot lie between them");
     struct fake flow = {.in = {IO("x", 4, 1, 6, -1, -1)}, .out = {IO("y", 4, 1, 2, 256, 320)}};
-    CHECK_INT(guess_fake(&flow, 1, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
+    CHECK_INT(guess_fake(&flow, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_INT(m.task, REEL_TASK_FLOW);
+    CHECK_INT(m.rate, 1);
+    CHECK_INT(m.input.pair && !m.input.between, 1);
+    CHECK_INT(m.input.size_multiple, 64);
+    CHECK_HAS(text, "it measures the motion from each frame to the next");
+    struct fake classes = {.in = {IO("x", 4, 1, 6, -1, -1)}, .out = {IO("y", 4, 1, 5, 256, 320)}};
+    CHECK_INT(guess_fake(&classes, 1, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
     CHECK_HAS(reel_fail_text(), "does not make a picture of them");
     settings.rate = 3;
     struct fake one = {.in = {IO("x", 4, 1, 3, -1, -1)}, .out = {IO("y", 4, 1, 3, 256, 320)}};
