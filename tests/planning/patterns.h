@@ -68,7 +68,7 @@ static const struct named_pattern named_patterns[] = {
     {"gate", GPU_CONV, 64, 180, 320, 64, 3, 1, 1, 1, "bIg", false},
     // over three axes (lower/volume.c, lower/axis.c)
     {"planes joined", GPU_CONV, 192, 112, 112, 64, 3, 1, 1, 1, "bR", true},
-    {"planes joined, 4 groups", GPU_CONV, 384, 56, 56, 128, 3, 1, 1, 4, "bR", true, -1},
+    {"planes joined, 4 groups", GPU_CONV, 256, 56, 56, 128, 3, 1, 1, 4, "bR", true},
     {"planes, residual", GPU_CONV, 384, 56, 56, 128, 3, 1, 1, 1, "rbR", true},
     {"across planes", GPU_CONV, 144, 16, 3136, 64, 3, 1, 1, 1, "bR", true, 0, true},
     {"across planes, stride 2", GPU_CONV, 64, 16, 3136, 64, 3, 2, 1, 1, "b", false, 0, true},

@@ -136,4 +136,13 @@ const char *backend_onednn_kernels(const struct backend_params *params);
 // the node.
 enum reel_err interp_run(const struct graph *graph, const struct reel_tensor *const *in, struct reel_tensor *out);
 
+// The values of graph, constants aside, that the bodies of its node read, each once: *out_list,
+// to be freed with free(), NULL where there are none. Errors: NOMEM.
+enum reel_err interp_captures(const struct graph *graph, const struct node *node, const struct value ***out_list,
+                              int *out_n);
+// Runs that node, whose bodies find captured[i] at values[i]. in and out as in op_run().
+enum reel_err interp_run_control(const struct graph *graph, const struct node *node,
+                                 const struct reel_tensor *const *in, struct reel_tensor *const *out,
+                                 const struct value *const *captured, const struct reel_tensor *const *values, int n);
+
 #endif

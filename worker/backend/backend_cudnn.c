@@ -19,7 +19,7 @@
 struct program {
     const struct graph *graph;
     const struct exec_ops *ops;
-    struct lowered *lowered; // NULL: control flow, run by the interpreter
+    struct lowered *lowered;
     struct exec *exec;
 };
 
@@ -58,15 +58,6 @@ static void destroy(struct program **program)
     if (p->exec) p->ops->destroy(&p->exec);
     gpu_lowered_destroy(&p->lowered);
     free(p);
-}
-
-static bool has_control(const struct graph *g)
-{
-    for (const struct node *n = g->first; n; n = n->next)
-        if (n->op->flags & OP_CONTROL)
-            for (int i = 0; i < n->n_attr; i++)
-                if (n->attr[i].type == ATTR_GRAPH) return true;
-    return false;
 }
 
 // What runs on the host is said once, with the first node: it costs a round trip
@@ -110,17 +101,14 @@ static enum reel_err compile_with(const struct exec_ops *ops, const struct graph
     if (!p) return reel_fail(REEL_ERR_NOMEM, "could not compile graph \"%s\": out of memory", graph->name);
     p->graph = graph;
     p->ops = ops;
-    enum reel_err err = REEL_OK;
-    if (!has_control(graph)) {
-        const struct lower_params lower = {params->precision, a->sm, a->join, params->ranges, a->no_fp8};
-        err = gpu_lowered_create(graph, &lower, &p->lowered);
-        if (!err) err = ops->create(p->lowered, params, &p->exec);
-    }
+    const struct lower_params lower = {params->precision, a->sm, a->join, params->ranges, a->no_fp8};
+    enum reel_err err = gpu_lowered_create(graph, &lower, &p->lowered);
+    if (!err) err = ops->create(p->lowered, params, &p->exec);
     if (err) {
         destroy(&p);
         return err;
     }
-    if (p->lowered && params->precision == PRECISION_FP8) warn_no_fp8(p->lowered);
+    if (params->precision == PRECISION_FP8) warn_no_fp8(p->lowered);
     *out_program = p;
     return REEL_OK;
 }
@@ -151,7 +139,7 @@ static enum reel_err compile_refused(const struct graph *graph, const struct bac
         }
         refused = now;
     }
-    if (!err && (*out_program)->lowered) (*out_program)->lowered->no_fp8 = NULL;
+    if (!err) (*out_program)->lowered->no_fp8 = NULL;
     free(a.no_fp8);
     return err;
 }
@@ -164,15 +152,12 @@ static enum reel_err compile_device(const struct graph *graph, const struct back
     if (!err) err = reel_cuda_device(params->device, &device);
     const int sm = err ? 0 : 10 * device.cc_major + device.cc_minor;
     if (!err) err = compile_refused(graph, params, sm, out_program);
-    if (!err && params->autotune && (*out_program)->exec) {
+    if (!err && params->autotune) {
         err = exec_device.autotune((*out_program)->exec, params->autotune);
         if (err) destroy(out_program);
     }
     if (err) return err;
-    if (!(*out_program)->lowered)
-        reel_log(REEL_LOG_WARN, "backend", "the network has control flow that depends on data: it runs on the CPU");
-    else
-        warn_host_steps((*out_program)->lowered);
+    warn_host_steps((*out_program)->lowered);
     return REEL_OK;
 }
 
@@ -184,7 +169,7 @@ static enum reel_err compile_host(const struct graph *graph, const struct backen
 
 static enum reel_err measure(const struct graph *graph, const struct reel_tensor *const *in, struct ranges *ranges)
 {
-    return has_control(graph) ? REEL_OK : gpu_measure(graph, in, ranges);
+    return gpu_measure(graph, in, ranges);
 }
 
 // ---- running ---------------------------------------------------------------------------
@@ -214,7 +199,6 @@ static enum reel_err give_output(struct program *p, int n, struct reel_tensor *o
 static enum reel_err run(struct program *p, const struct reel_tensor *const *in, struct reel_tensor *out, bool borrow)
 {
     struct lowered *l = p->lowered;
-    if (!l) return interp_run(p->graph, in, out);
     enum reel_err err = REEL_OK;
     for (int i = 0; i < l->n_info; i++)
         if (l->info[i].dynamic.dtype != REEL_DTYPE_NONE) reel_tensor_fini(&l->info[i].dynamic);
@@ -255,7 +239,6 @@ static void describe(struct program *p, const struct info *i, enum form_kind kin
 
 static enum reel_err device_input(struct program *p, int i, struct backend_device_tensor *out)
 {
-    if (!p->lowered) return no_tensor(p, "input", i);
     const struct value *v = gpu_input_value(p->lowered, i);
     const struct info *info = info_of(p->lowered, v);
     describe(p, info, gpu_has_form(info, FORM_IMAGE) ? FORM_IMAGE : FORM_PLAIN, out);
@@ -280,7 +263,6 @@ static void *stream(struct program *p)
 static enum reel_err enqueue(struct program *p)
 {
     struct lowered *l = p->lowered;
-    if (!l) return no_tensor(p, "input", 0);
     for (int i = 0; i < l->n_info; i++)
         if (l->info[i].dynamic.dtype != REEL_DTYPE_NONE) reel_tensor_fini(&l->info[i].dynamic);
     return p->ops->run(p->exec, l->main_begin, l->main_end);
@@ -297,10 +279,6 @@ static void dump(const struct program *p, void *stdio_file)
 {
     FILE *f = stdio_file;
     char text[512], note[256];
-    if (!p->lowered) {
-        fprintf(f, "control flow: run by the interpreter\n");
-        return;
-    }
     const struct lowered *l = p->lowered;
     fprintf(f, "# %s, arena %zu KB, constants %zu KB, host %zu KB, %d steps (%d on the host)\n", gpu_elem_name(l->low),
             l->arena_bytes >> 10, l->const_bytes >> 10, l->host_bytes >> 10, l->n_steps, l->n_host_steps);

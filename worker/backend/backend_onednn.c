@@ -55,6 +55,24 @@ static void image_info(struct program *p, struct info *i)
                                    .lanes = p->k->lanes};
 }
 
+// What the bodies of a control node read of the graph around them.
+static enum reel_err for_captured(struct program *p, const struct node *node,
+                                  void (*each)(struct program *p, const struct value *v))
+{
+    const struct value **list;
+    int n;
+    if (!(node->op->flags & OP_CONTROL)) return REEL_OK;
+    enum reel_err err = interp_captures(p->graph, node, &list, &n);
+    for (int i = 0; i < n && !err; i++) each(p, list[i]);
+    free(list);
+    return err;
+}
+
+static void expect_read(struct program *p, const struct value *v)
+{
+    info_of(p, v)->pending++;
+}
+
 static enum reel_err make_infos(struct program *p)
 {
     const struct graph *g = p->graph;
@@ -81,6 +99,8 @@ static enum reel_err make_infos(struct program *p)
             if (n->in[k]) info_of(p, n->in[k])->pending++;
         for (int k = 0; k < n->n_epilogue; k++)
             if (n->epilogue[k].other) info_of(p, n->epilogue[k].other)->pending++;
+        enum reel_err err = for_captured(p, n, expect_read);
+        if (err) return err;
     }
     for (int k = 0; k < g->n_outputs; k++) info_of(p, g->outputs[k])->pending++;
     for (int k = 0; k < p->n_info; k++) p->info[k].uses = p->info[k].pending;
@@ -198,7 +218,7 @@ static enum reel_err compile_node(struct program *p, const struct node *node)
     }
     for (int i = 0; i < node->n_epilogue; i++)
         if (node->epilogue[i].other) read_once(p, node->epilogue[i].other);
-    return err;
+    return err ? err : for_captured(p, node, read_once);
 }
 
 // A result that fills a buffer of its own is written straight into the
@@ -235,15 +255,6 @@ static enum reel_err compile_outputs(struct program *p)
         claim_output(p, n);
     }
     return REEL_OK;
-}
-
-static bool has_control(const struct graph *g)
-{
-    for (const struct node *n = g->first; n; n = n->next)
-        if (n->op->flags & OP_CONTROL)
-            for (int i = 0; i < n->n_attr; i++)
-                if (n->attr[i].type == ATTR_GRAPH) return true;
-    return false;
 }
 
 static void destroy(struct program **program)
@@ -319,9 +330,8 @@ static enum reel_err compile(const struct graph *graph, const struct backend_par
     p->exchange = params->exchange;
     p->k = kernels_for(params->precision);
     p->k8 = conv8_kernels_get(CONV8_ISA_VNNI, p->k->lanes);
-    p->interpret = has_control(graph);
     err = pool_create(params->threads > 0 ? params->threads : 1, &p->pool);
-    if (!err && !p->interpret) {
+    if (!err) {
         err = make_infos(p);
         if (!err) find_homes(p);
         if (!err) err = compile_inputs(p);
@@ -404,7 +414,6 @@ static enum reel_err give_output(struct program *p, int n, struct reel_tensor *o
 
 static enum reel_err run(struct program *p, const struct reel_tensor *const *in, struct reel_tensor *out, bool borrow)
 {
-    if (p->interpret) return interp_run(p->graph, in, out);
     const unsigned before = denormals_off(); // as the pool's threads have it
     enum reel_err err = bind_io(p, in, out);
     for (int i = 0; i < p->n_info; i++)
@@ -436,10 +445,6 @@ static size_t memory_bytes(const struct program *p)
 static void dump(const struct program *p, void *stdio_file)
 {
     FILE *f = stdio_file;
-    if (p->interpret) {
-        fprintf(f, "control flow: run by the interpreter\n");
-        return;
-    }
     fprintf(f, "# %s, %d lanes, %d threads, arena %zu KB, constants %zu KB, scratch %zu KB a thread\n", p->k->name,
             p->k->lanes, pool_threads(p->pool), p->arena_bytes >> 10, p->constant_bytes >> 10, p->scratch_bytes >> 10);
     for (int i = 0; i < p->n_steps; i++) {

@@ -168,3 +168,69 @@ enum reel_err interp_run(const struct graph *graph, const struct reel_tensor *co
     struct frame frame = {.graph = graph};
     return run_frame(&frame, in, out);
 }
+
+// ---- one control node among a backend's steps ------------------------------------------
+
+struct captures {
+    const struct graph *graph;
+    const struct value **list; // NULL: only counted
+    bool *seen;                // by value id
+    int n;
+};
+
+static void capture(struct captures *c, const struct value *v)
+{
+    if (!v || v->owner != c->graph || v->constant || c->seen[v->id]) return;
+    c->seen[v->id] = true;
+    if (c->list) c->list[c->n] = v;
+    c->n++;
+}
+
+static void capture_bodies(struct captures *c, const struct node *node)
+{
+    for (int i = 0; i < node->n_attr; i++) {
+        if (node->attr[i].type != ATTR_GRAPH) continue;
+        const struct graph *body = node->attr[i].u.g;
+        for (const struct node *n = body->first; n; n = n->next) {
+            for (int k = 0; k < n->n_in; k++) capture(c, n->in[k]);
+            for (int k = 0; k < n->n_epilogue; k++) capture(c, n->epilogue[k].other);
+            capture_bodies(c, n);
+        }
+        for (int k = 0; k < body->n_outputs; k++) capture(c, body->outputs[k]);
+    }
+}
+
+enum reel_err interp_captures(const struct graph *graph, const struct node *node, const struct value ***out_list,
+                              int *out_n)
+{
+    struct captures c = {.graph = graph, .seen = calloc((size_t)graph->n_values + 1, sizeof *c.seen)};
+    enum reel_err err = REEL_OK;
+    *out_list = NULL;
+    if (c.seen) capture_bodies(&c, node);
+    *out_n = c.n;
+    if (c.seen && c.n) {
+        memset(c.seen, 0, ((size_t)graph->n_values + 1) * sizeof *c.seen);
+        *out_list = c.list = calloc((size_t)c.n, sizeof(*c.list));
+        c.n = 0;
+        if (c.list) capture_bodies(&c, node);
+    }
+    if (!c.seen || (*out_n && !c.list))
+        err = reel_fail(REEL_ERR_NOMEM, "could not compile node \"%s\": out of memory", node->name);
+    free(c.seen);
+    return err;
+}
+
+enum reel_err interp_run_control(const struct graph *graph, const struct node *node,
+                                 const struct reel_tensor *const *in, struct reel_tensor *const *out,
+                                 const struct value *const *captured, const struct reel_tensor *const *values, int n)
+{
+    struct frame frame = {.graph = graph, .slot = calloc((size_t)graph->n_values + 1, sizeof *frame.slot)};
+    if (!frame.slot) return reel_fail(REEL_ERR_NOMEM, "could not run node \"%s\": out of memory", node->name);
+    for (int i = 0; i < n; i++) {
+        frame.slot[captured[i]->id] = *values[i];
+        frame.slot[captured[i]->id].owned = false;
+    }
+    enum reel_err err = op_run(node, in, out, run_body, &frame);
+    free(frame.slot);
+    return err;
+}

@@ -153,6 +153,26 @@ static void image_info(const struct lowered *p, struct info *i)
     i->pitch = i->c >= 8 || feeds_conv(i->v) ? (i->c + whole - 1) / whole * whole : i->c;
 }
 
+static enum reel_err count_uses(struct lowered *p)
+{
+    const struct graph *g = p->graph;
+    for (const struct node *n = g->first; n; n = n->next) {
+        for (int k = 0; k < n->n_in; k++)
+            if (n->in[k]) info_of(p, n->in[k])->uses++;
+        for (int k = 0; k < n->n_epilogue; k++)
+            if (n->epilogue[k].other) info_of(p, n->epilogue[k].other)->uses++;
+        if (!(n->op->flags & OP_CONTROL)) continue;
+        const struct value **list;
+        int captured;
+        enum reel_err err = interp_captures(g, n, &list, &captured);
+        for (int k = 0; k < captured && !err; k++) info_of(p, list[k])->uses++;
+        free(list);
+        if (err) return err;
+    }
+    for (int k = 0; k < g->n_outputs; k++) info_of(p, g->outputs[k])->uses++;
+    return REEL_OK;
+}
+
 static enum reel_err make_infos(struct lowered *p)
 {
     const struct graph *g = p->graph;
@@ -171,14 +191,7 @@ static enum reel_err make_infos(struct lowered *p)
         i->joined = REF_NONE;
         image_info(p, i);
     }
-    for (const struct node *n = g->first; n; n = n->next) {
-        for (int k = 0; k < n->n_in; k++)
-            if (n->in[k]) info_of(p, n->in[k])->uses++;
-        for (int k = 0; k < n->n_epilogue; k++)
-            if (n->epilogue[k].other) info_of(p, n->epilogue[k].other)->uses++;
-    }
-    for (int k = 0; k < g->n_outputs; k++) info_of(p, g->outputs[k])->uses++;
-    return REEL_OK;
+    return count_uses(p);
 }
 
 // An input that every reader takes apart from N,H,W,C at once: its bytes are the

@@ -123,7 +123,6 @@ struct program {
     size_t scratch_bytes;
     int16_t *weights16; // room for one convolution's, while compiling
     size_t weights16_bytes;
-    bool interpret;                          // control flow that did not fold away: the interpreter runs the graph
     const struct backend_exchange *exchange; // of bands; NULL without
     double *step_us;                         // fastest time of each step, when REELMILL_PROFILE asked for it
     long long runs;

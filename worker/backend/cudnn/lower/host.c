@@ -2,7 +2,8 @@
 //
 // Host steps: any operator by its reference implementation, on arguments that
 // were brought to host memory. Tensors whose size depends on data live there
-// only, as do the operators that read them.
+// only, as do the operators that read them. Control flow (If, Loop, Scan) is one such
+// step; what its bodies read of the network around them are arguments too.
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +18,9 @@ struct argument {
 };
 
 struct host_call {
-    int n_in, n_out;
-    struct argument *in, *out, other[NODE_MAX_EPILOGUE];
+    int n_in, n_out, n_captured;
+    const struct value **captured;                       // what bodies read
+    struct argument *in, *out, other[NODE_MAX_EPILOGUE]; // in: captured ones behind the node's
     const struct reel_tensor **in_tensors;
     struct reel_tensor **out_tensors;
     bool known; // every shape is fixed: no inference at run time
@@ -52,22 +54,36 @@ static enum reel_err open_outputs(struct lowered *p, const struct node *node, st
     return REEL_OK;
 }
 
+static enum reel_err open_captured(struct lowered *p, const struct node *node, struct host_call *c)
+{
+    const struct value **list;
+    enum reel_err err = interp_captures(p->graph, node, &list, &c->n_captured);
+    if (err) return err;
+    c->captured = gpu_lower_alloc(p, ((size_t)c->n_captured + 1) * sizeof(*c->captured));
+    if (c->captured && c->n_captured) memcpy(c->captured, list, (size_t)c->n_captured * sizeof(*list));
+    free(list);
+    return c->captured ? REEL_OK : gpu_no_memory(node);
+}
+
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node)
 {
     struct host_call *c = gpu_lower_alloc(p, sizeof *c);
     if (!c) return gpu_no_memory(node);
-    c->n_in = node->n_in;
+    const bool control = node->op->flags & OP_CONTROL;
+    enum reel_err err = control ? open_captured(p, node, c) : REEL_OK;
+    if (err) return err;
+    c->n_in = node->n_in + c->n_captured;
     c->n_out = node->n_out;
-    c->known = true;
-    c->in = gpu_lower_alloc(p, sizeof *c->in * (size_t)(node->n_in + 1));
+    c->known = !control;
+    c->in = gpu_lower_alloc(p, sizeof *c->in * (size_t)(c->n_in + 1));
     c->out = gpu_lower_alloc(p, sizeof *c->out * (size_t)(node->n_out + 1));
-    c->in_tensors = gpu_lower_alloc(p, sizeof(*c->in_tensors) * (size_t)(node->n_in + 1));
+    c->in_tensors = gpu_lower_alloc(p, sizeof(*c->in_tensors) * (size_t)(c->n_in + 1));
     c->out_tensors = gpu_lower_alloc(p, sizeof(*c->out_tensors) * (size_t)(node->n_out + 1));
     if (!c->in || !c->out || !c->in_tensors || !c->out_tensors) return gpu_no_memory(node);
-    enum reel_err err = REEL_OK;
-    for (int i = 0; i < node->n_in && !err; i++) {
-        if (!node->in[i]) continue;
-        err = open_argument(p, node->in[i], &c->in[i]);
+    for (int i = 0; i < c->n_in && !err; i++) {
+        const struct value *v = i < node->n_in ? node->in[i] : c->captured[i - node->n_in];
+        if (!v) continue;
+        err = open_argument(p, v, &c->in[i]);
         c->in_tensors[i] = &c->in[i].t;
         if (c->in[i].dynamic) c->known = false;
     }
@@ -102,8 +118,11 @@ static enum reel_err bind(struct lowered *p, const struct node *node, struct arg
     return reel_fail(REEL_ERR_FAULT, "could not run node \"%s\": input \"%s\" was not made", node->name, a->v->name);
 }
 
-static enum reel_err call_operator(const struct node *node, struct host_call *c)
+static enum reel_err call_operator(const struct lowered *p, const struct node *node, struct host_call *c)
 {
+    if (node->op->flags & OP_CONTROL)
+        return interp_run_control(p->graph, node, c->in_tensors, c->out_tensors, c->captured,
+                                  c->in_tensors + node->n_in, c->n_captured);
     return c->known ? op_eval(node, c->n_in, c->in_tensors, c->n_out, c->out_tensors)
                     : op_run(node, c->in_tensors, c->out_tensors, NULL, NULL);
 }
@@ -138,7 +157,7 @@ enum reel_err gpu_run_host_call(struct lowered *p, const struct step *s, void *(
         else
             a->t.data = host_at(exec, a->r);
     }
-    err = call_operator(node, c);
+    err = call_operator(p, node, c);
     for (int i = 0; i < node->n_epilogue && !err; i++)
         err = epilogue_apply(&node->epilogue[i], &c->out[0].t, c->other[i].v ? &c->other[i].t : NULL);
     for (int i = 0; i < c->n_out; i++) {

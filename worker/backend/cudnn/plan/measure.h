@@ -6,7 +6,7 @@
 
 #include "worker/backend/backend.h"
 
-// A graph with control flow measures nothing. Errors: NOMEM, UNSUPPORTED, FAULT.
+// Errors: NOMEM, UNSUPPORTED, FAULT.
 enum reel_err gpu_measure(const struct graph *graph, const struct reel_tensor *const *in, struct ranges *ranges);
 
 #endif

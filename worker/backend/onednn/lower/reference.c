@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // The steps that any node can be: the operator's reference implementation on
-// plain tensors, and views, which are no step at all.
+// plain tensors, and views, which are no step at all. Control flow (If, Loop, Scan) is
+// such a step; what its bodies read of the network around them are arguments too.
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,8 +106,9 @@ struct argument {
 };
 
 struct reference {
-    int n_in, n_out;
-    struct argument *in, *out;
+    int n_in, n_out, n_captured;
+    const struct value **captured; // what bodies read
+    struct argument *in, *out;     // in: captured ones behind the node's
     const struct reel_tensor **in_tensors;
     struct reel_tensor **out_tensors;
     bool known; // every shape is fixed: no inference at run time
@@ -160,8 +162,11 @@ static enum reel_err epilogue_dynamic(struct program *p, const struct node *node
     return REEL_OK;
 }
 
-static enum reel_err call_operator(const struct node *node, struct reference *r)
+static enum reel_err call_operator(const struct program *p, const struct node *node, struct reference *r)
 {
+    if (node->op->flags & OP_CONTROL)
+        return interp_run_control(p->graph, node, r->in_tensors, r->out_tensors, r->captured,
+                                  r->in_tensors + node->n_in, r->n_captured);
     return r->known ? op_eval(node, r->n_in, r->in_tensors, r->n_out, r->out_tensors)
                     : op_run(node, r->in_tensors, r->out_tensors, NULL, NULL);
 }
@@ -181,7 +186,7 @@ static enum reel_err run_reference(struct program *p, struct step *s)
         else
             a->t.data = a->narrow ? a->narrow : form_at(p, &a->f);
     }
-    enum reel_err err = call_operator(s->node, r);
+    enum reel_err err = call_operator(p, s->node, r);
     for (int i = 0; i < r->n_out; i++) {
         struct argument *a = &r->out[i];
         if (!a->v) continue;
@@ -227,20 +232,34 @@ static enum reel_err output_argument(struct program *p, const struct value *v, s
     return a->narrow ? REEL_OK : no_memory(NULL);
 }
 
+static enum reel_err open_captured(struct program *p, const struct node *node, struct reference *r)
+{
+    const struct value **list;
+    enum reel_err err = interp_captures(p->graph, node, &list, &r->n_captured);
+    if (err) return err;
+    r->captured = program_alloc(p, ((size_t)r->n_captured + 1) * sizeof(*r->captured));
+    if (r->captured && r->n_captured) memcpy(r->captured, list, (size_t)r->n_captured * sizeof(*list));
+    free(list);
+    return r->captured ? REEL_OK : no_memory(node);
+}
+
 static enum reel_err make_arguments(struct program *p, const struct node *node, struct reference *r)
 {
-    r->n_in = node->n_in;
+    const bool control = node->op->flags & OP_CONTROL;
+    enum reel_err err = control ? open_captured(p, node, r) : REEL_OK;
+    if (err) return err;
+    r->n_in = node->n_in + r->n_captured;
     r->n_out = node->n_out;
-    r->in = program_alloc(p, sizeof *r->in * (size_t)(node->n_in + 1));
+    r->in = program_alloc(p, sizeof *r->in * (size_t)(r->n_in + 1));
     r->out = program_alloc(p, sizeof *r->out * (size_t)(node->n_out + 1));
-    r->in_tensors = program_alloc(p, sizeof(*r->in_tensors) * (size_t)(node->n_in + 1));
+    r->in_tensors = program_alloc(p, sizeof(*r->in_tensors) * (size_t)(r->n_in + 1));
     r->out_tensors = program_alloc(p, sizeof(*r->out_tensors) * (size_t)(node->n_out + 1));
     if (!r->in || !r->out || !r->in_tensors || !r->out_tensors) return no_memory(node);
-    r->known = true;
-    enum reel_err err = REEL_OK;
-    for (int i = 0; i < node->n_in && !err; i++) {
-        if (!node->in[i]) continue;
-        err = input_argument(p, node->in[i], &r->in[i]);
+    r->known = !control;
+    for (int i = 0; i < r->n_in && !err; i++) {
+        const struct value *v = i < node->n_in ? node->in[i] : r->captured[i - node->n_in];
+        if (!v) continue;
+        err = input_argument(p, v, &r->in[i]);
         r->in_tensors[i] = &r->in[i].t;
         if (r->in[i].dynamic) r->known = false;
     }
