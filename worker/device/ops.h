@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// What the device path asks of a device: memory, copies, order, and the
-// kernels around a network. cuda.c is a GPU; host.c does the same at once in host
-// memory with the kernels' C twins, for a backend that stands for a GPU's.
-// Called by device*.c only.
+// What the device code needs of a device: memory, copies, ordering, and the kernels around
+// a network. cuda.c is a GPU. host.c does the same synchronously in host memory, with the
+// kernels' C twins, for the backend that stands in for a GPU's. Called from worker/device/
+// only.
 #ifndef REEL_WORKER_DEVICE_OPS_H
 #define REEL_WORKER_DEVICE_OPS_H
 
@@ -13,16 +13,16 @@
 #include "kernels/gpu/results.h"
 #include "kernels/nms.h"
 
-// Streams and events are opaque; a stream runs what it is given in order.
+// Streams and events are opaque; a stream runs its work in order.
 struct device_ops {
     const char *name;
     // Makes device number n current for this thread.
     enum reel_err (*open)(int n);
     enum reel_err (*alloc)(size_t bytes, void **out);
     void (*free)(void *p);
-    enum reel_err (*host_alloc)(size_t bytes, void **out); // that copies read at full speed, and kernels reach
+    enum reel_err (*host_alloc)(size_t bytes, void **out); // pinned: fast to copy from, and accessible to kernels
     void (*host_free)(void *p);
-    enum reel_err (*pin)(void *p, size_t bytes); // likewise, of a mapping that is there
+    enum reel_err (*pin)(void *p, size_t bytes); // the same for an existing mapping
     void (*unpin)(void *p);
     enum reel_err (*upload)(void *dst, const void *src, size_t bytes, void *stream);
     enum reel_err (*download)(void *dst, const void *src, size_t bytes, void *stream);
@@ -34,10 +34,10 @@ struct device_ops {
     void (*event_destroy)(void **event);
     enum reel_err (*event_record)(void *event, void *stream);
     enum reel_err (*event_sync)(void *event);
-    enum reel_err (*event_query)(void *event);                               // OK, AGAIN: not yet, or a fault
-    enum reel_err (*event_elapsed_us)(void *from, void *to, double *out_us); // both have happened
+    enum reel_err (*event_query)(void *event);                               // OK, AGAIN (not yet) or a fault
+    enum reel_err (*event_elapsed_us)(void *from, void *to, double *out_us); // both must have happened
     enum reel_err (*stream_wait)(void *stream, void *event);
-    // Whether this process cannot use its device any more.
+    // Whether this process can no longer use its device.
     bool (*lost)(void);
     // kernels/gpu/pixels.h
     enum reel_err (*feed)(const struct gpu_picture *src, const struct gpu_image *dst, const struct gpu_coding *coding,
@@ -62,7 +62,7 @@ struct device_ops {
 extern const struct device_ops device_ops_host;
 // NULL in a build without CUDA.
 const struct device_ops *device_ops_cuda(void);
-// What belongs to a backend of these capabilities; NULL: it has no device memory.
+// The operations for a backend with these capabilities; NULL if it has no device memory.
 const struct device_ops *device_ops_of(unsigned backend_caps);
 
 #endif

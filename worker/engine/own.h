@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What is inside of engines, for their own files: engines.c (all of them),
-// open.c (the model's file), engine.c (one, and its runs), states.c
-// and device.c. Nobody else includes it.
+// The inside of engines, for engines.c (the list), open.c (loading the file), engine.c (one
+// engine and its runs), states.c and device.c. Nobody else includes it.
 #ifndef REEL_WORKER_ENGINE_OWN_H
 #define REEL_WORKER_ENGINE_OWN_H
 
@@ -10,28 +9,27 @@
 #include "worker/backend/ranges.h"
 #include "worker/engine/engine.h"
 
-// Prepared sizes held at once: inputs of a run rarely mix more, and each holds
-// its own weights.
+// Sizes kept ready at once. Jobs rarely mix more, and each has its own copy of the weights.
 #define ENGINES_MOST 3
 #define ENGINE_MAX_INPUTS (GRAPH_MAX_STATES + MODEL_MAX_INPUTS)
 
 struct engine {
-    struct net *net;         // NULL: a backend without a model
-    struct program *program; // then
+    struct net *net;         // NULL with a backend without a model
+    struct program *program; // used then
     const struct engines *owner;
     int w, h, batch;
-    struct band band; // margin 0: no band of a picture
+    struct band band; // margin 0: not a band
     uint64_t last_use, serial;
     int picture, time;                      // indices of the inputs; time -1: there is none
     struct reel_tensor input, time_input;   // float32
-    struct reel_tensor native, time_native; // of the net's type, when that is not float32
+    struct reel_tensor native, time_native; // in the net's type, if that is not float32
     int n_out;
-    struct reel_tensor raw[MODEL_MAX_OUTPUTS]; // as the net gives them
+    struct reel_tensor raw[MODEL_MAX_OUTPUTS]; // as the net returns them
     struct reel_tensor out[MODEL_MAX_OUTPUTS]; // float32: borrows raw's data, or owns a conversion
     const struct state_plan *plan;
-    struct engine_states *states; // of the next run, borrowed
+    struct engine_states *states; // for the next run, borrowed
     int set;
-    int pictures; // that it must be given
+    int pictures; // number it needs
     const struct engine_given *given;
     int n_given;
 };
@@ -40,10 +38,10 @@ struct engines {
     struct engine_params params;
     char *path;
     const struct backend_ops *ops;
-    struct engine idle[REEL_MAX_PARTS]; // of a backend without a model: for frames in i + 1 parts
+    struct engine idle[REEL_MAX_PARTS]; // with a backend without a model: for frames in i + 1 parts
     struct net *first;                  // for facts and shapes; never prepared
     bool calibrated;
-    struct ranges *ranges; // for every net of the same
+    struct ranges *ranges; // shared by all nets
     struct model_facts facts;
     struct net_io *io;
     struct state_plan plan;
@@ -55,24 +53,24 @@ struct engines {
     uint64_t clock, serials;
 };
 
-// open.c: reads the model's file and makes of it what is run: states and
-// constants found, frames that are an input each joined, a cut-out composed. Once
-// for the facts and once for each size. Errors: as net_open(), CONFIG.
+// open.c: loads the model's file and turns it into the net that is run: finds states and
+// constants, joins inputs that are one frame each, adds the composite of a cut-out. Called
+// once for the facts and once per size. Errors: as net_open(), CONFIG.
 enum reel_err engine_open_net(struct engines *engines, struct net **out_net);
 
-// engines.c: shapes of all of net's inputs for pictures of w x h. Sets the net's
-// constants that follow from them. Errors: those of net_state_shapes().
+// engines.c: shapes of all inputs of net for pictures of w x h. Also sets the constants
+// that depend on the size. Errors: those of net_state_shapes().
 enum reel_err engines_input_shapes(const struct engines *engines, struct net *net, const struct model *model, int w,
                                    int h, struct reel_shape shapes[ENGINE_MAX_INPUTS]);
 
-// engine.c: a net compiled for one size. band: NULL, or of a picture that others
-// have the rest of. Errors: as net_prepare().
+// engine.c: compiles a net for one size. band: NULL for whole pictures. Errors: as
+// net_prepare().
 enum reel_err engine_create(struct engines *engines, const struct model *model, int w, int h, int batch,
                             const struct band *band, struct engine **out_engine);
 void engine_destroy(struct engine **engine);
 
-// states.c, around a run: puts the states behind the other inputs, and keeps
-// what they became. Nothing for a network that has none. Errors: FAULT.
+// states.c, around a run: adds the states to the inputs, and keeps their new values.
+// Nothing for a network without states. Errors: FAULT.
 enum reel_err engine_put_states(struct engine *engine, const struct reel_tensor *in[ENGINE_MAX_INPUTS]);
 enum reel_err engine_take_states(struct engine *engine, const struct reel_tensor *const in[ENGINE_MAX_INPUTS]);
 

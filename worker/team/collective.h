@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// Operations that all workers of a run do together: one sends bytes to all, and
-// neighbours exchange rows (the halo of a frame that is split between them).
-// Two ways behind one face: shared memory between processes of one machine
-// (collective_shared.c), and NCCL between GPUs (collective_nccl.c).
+// Operations that all workers of a run do together: one broadcasts bytes to all, and
+// neighbours exchange rows (the halo of a frame that is split between them). There are two
+// implementations: shared memory between processes of one machine (collective_shared.c),
+// and NCCL between GPUs (collective_nccl.c).
 //
-// Nobody depends on it. Each step has a time limit and looks whether its peers
-// live; when one fails, GONE comes back on every side, the collective (or its
-// round) is over for good, and the caller goes on alone. Not thread-safe.
+// Every worker can do without it. Each step has a time limit and checks that the peers are
+// alive. If one fails, all sides get GONE, the collective (or its round) is over for good,
+// and the caller continues alone. Not thread-safe.
 #ifndef REEL_WORKER_TEAM_COLLECTIVE_H
 #define REEL_WORKER_TEAM_COLLECTIVE_H
 
@@ -17,45 +17,46 @@
 
 #include "common/err.h"
 
-#define COLLECTIVE_LIMIT_MS 3000 // of one step; going on alone costs little
+#define COLLECTIVE_LIMIT_MS 3000 // per step; short, because continuing alone costs little
 
 struct collective;
 
-// fd: an object of REEL_COLLECTIVE_BYTES, zeroed, that all ranks have (borrowed).
-// Does not wait for the others. Errors: IO, PROTO, NOMEM.
+// fd: a zeroed object of REEL_COLLECTIVE_BYTES that all ranks share (borrowed). Does not
+// wait for the others. Errors: IO, PROTO, NOMEM.
 enum reel_err collective_open_shared(int fd, uint32_t rank, uint32_t ranks, int limit_ms, struct collective **out);
-// Between GPUs, for rows alone, each rank with its own one open; `meet` (borrowed) is
-// where they find each other, and whose round they watch. Errors: UNSUPPORTED (no
-// NCCL), GONE (one GPU twice, a rank that does not come).
+// Between GPUs, for rows only; each rank has its own GPU current. `meet` (borrowed) is
+// where the ranks find each other, and whose round they watch. Errors: UNSUPPORTED (no
+// NCCL), GONE (two ranks on one GPU, or a rank does not come).
 enum reel_err collective_open_nccl(struct collective *meet, int limit_ms, struct collective **out);
-// Between GPUs: what is under way on streams there ends, whatever the others do.
+// Between GPUs this also aborts operations in flight, whatever the others do.
 void collective_close(struct collective **collective);
 
-// Rounds, of shared memory alone: what follows is between the ranks of round
-// `round` (common/rounds.h; the caller is `rank` of them), until the next one
-// begins. A number is begun once by each rank, and none while a member of an earlier
-// one that is over may still be in it. A worker's death is not looked for: who
-// sees it ends the round. Errors: UNSUPPORTED, PROTO, GONE (it is over).
+// Rounds (shared memory only). What follows is between the ranks of round `round`
+// (common/rounds.h), in which the caller is `rank`, until the next one begins. Each rank
+// begins a number once, and only when no member of an earlier finished round can still be
+// in it. A worker's death is not detected here: whoever sees it ends the round. Errors:
+// UNSUPPORTED, PROTO, GONE (the round is over).
 enum reel_err collective_begin(struct collective *c, uint64_t round, uint32_t rank, uint32_t ranks);
-// This rank will not go on with it: the others need not wait.
+// This rank gives up the round, so the others need not wait for it.
 void collective_end_round(struct collective *c, uint64_t round);
-// Whether somebody has ended that round, begun here or not.
+// Whether anybody has ended that round, begun here or not.
 bool collective_is_over(const struct collective *c, uint64_t round);
-// Of GPUs: rows go to and come from these ranks until the next call; -1: there is none.
+// Between GPUs: sets the ranks to exchange rows with until the next call; -1: none.
 void collective_between(struct collective *c, int up, int down);
 
 uint32_t collective_rank(const struct collective *c);
 uint32_t collective_ranks(const struct collective *c);
 void collective_set_limit(struct collective *c, int limit_ms);
 
-// data of rank `root` becomes that of all. The same bytes on all ranks. Errors:
+// Copies data from rank `root` to all others. The same size on all ranks. Errors:
 // UNSUPPORTED (between GPUs), GONE.
 enum reel_err collective_broadcast(struct collective *c, void *data, size_t bytes, uint32_t root);
 
-// With the neighbours, at first rank - 1 (above) and rank + 1 (below): sends and
-// receives `bytes` each way. Ends of the row leave theirs alone. The same bytes on all
-// ranks. Between GPUs it is device memory, and the rows have come when the stream has
-// come there; who waits for that watches the round, and closes when it is over. GONE.
+// Exchanges rows with the neighbours, initially rank - 1 (above) and rank + 1 (below):
+// sends and receives `bytes` in each direction. The outermost ranks leave the pointers on
+// their open side unused. The same size on all ranks. Between GPUs the pointers are device
+// memory, and the rows have arrived when the stream gets there; whoever waits for that
+// watches the round, and closes if it is over. Errors: GONE.
 struct collective_halo {
     const void *send_up, *send_down;
     void *from_up, *from_down;
@@ -64,8 +65,8 @@ struct collective_halo {
 };
 enum reel_err collective_exchange(struct collective *c, const struct collective_halo *halo);
 
-// A file, read by rank 0 alone; *out_data is the caller's to free. Errors: GONE
-// (also when it is unreadable or above `most`): then read it alone.
+// Reads a file through rank 0 alone; the caller frees *out_data. Errors: GONE (also if it
+// is unreadable or larger than `most`); the caller then reads it itself.
 enum reel_err collective_read_file(struct collective *c, const char *path, size_t most, void **out_data,
                                    size_t *out_bytes);
 

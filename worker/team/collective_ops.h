@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What an implementation of collective.h fills in. Included by collective*.c
-// and their tests.
+// What an implementation of collective.h provides. Included by collective*.c and their
+// tests.
 #ifndef REEL_WORKER_TEAM_COLLECTIVE_OPS_H
 #define REEL_WORKER_TEAM_COLLECTIVE_OPS_H
 
@@ -11,30 +11,30 @@
 struct collective {
     const struct collective_ops *ops;
     uint32_t rank, ranks;
-    int up, down; // ranks that rows are exchanged with, -1: none
+    int up, down; // ranks to exchange rows with; -1: none
     uint64_t round;
     int limit_ms;
     bool over; // a step failed
 };
 
 struct collective_ops {
-    // NULL: there is none.
+    // May be NULL: not supported.
     enum reel_err (*broadcast)(struct collective *c, void *data, size_t bytes, uint32_t root);
     enum reel_err (*exchange)(struct collective *c, const struct collective_halo *halo);
-    // NULL: there are no rounds.
+    // The next three are NULL without rounds.
     enum reel_err (*begin)(struct collective *c, uint64_t round);
     void (*end_round)(struct collective *c, uint64_t round);
-    bool (*is_over)(const struct collective *c, uint64_t round); // 0: what is not of rounds
+    bool (*is_over)(const struct collective *c, uint64_t round); // round 0: outside of rounds
     void (*close)(struct collective *c);
 };
 
-// The functions of NCCL that are used; results and types as in nccl.h, with
-// plain types in place of its own. NCCL_ID_BYTES is ncclUniqueId.
+// The NCCL functions that are used; results and arguments as in nccl.h, with plain types in
+// place of its own. NCCL_ID_BYTES is the size of ncclUniqueId.
 #define NCCL_ID_BYTES 128
 struct nccl_id {
     char bytes[NCCL_ID_BYTES];
 };
-// ncclConfig_t as of 2.18: the library goes by `size`.
+// ncclConfig_t as of 2.18; the library goes by `size`.
 struct nccl_config {
     size_t size;
     unsigned magic, version;
@@ -60,7 +60,7 @@ struct nccl_table {
 #undef NCCL_MEMBER
 };
 
-// collective_open_nccl() with functions of the caller's choice.
+// collective_open_nccl() with functions supplied by the caller.
 enum reel_err collective_open_nccl_with(const struct nccl_table *table, struct collective *meet, int limit_ms,
                                         struct collective **out);
 
