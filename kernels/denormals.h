@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Numbers below the smallest normal one (1.2e-38 in float32) as zeros, on this
-// thread. Processors take a hundred cycles and more for each such operand or
-// result. Networks make them where a mask of -100 goes through Softmax: the
-// product behind it took six times as long.
+// Makes this thread treat numbers below the smallest normal one (1.2e-38 in float32) as
+// zero. Processors need a hundred cycles or more for each such operand or result, and
+// networks produce them where a mask of -100 goes through Softmax: the following product
+// took six times as long.
 #ifndef REEL_KERNELS_DENORMALS_H
 #define REEL_KERNELS_DENORMALS_H
 
@@ -12,7 +12,7 @@
 
 #define DENORMALS_ARE_ZERO 0x8040u // FTZ: results; DAZ: operands
 
-// What denormals_restore() takes.
+// Returns the argument for denormals_restore().
 static inline unsigned denormals_off(void)
 {
     const unsigned before = _mm_getcsr();

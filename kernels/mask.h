@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// From a network's coarse maps to a mask of the source's pixels: the best class
-// by interpolated scores, or a weight as a byte.
+// Turns a network's coarse maps into a mask of the source's pixels: the best class by
+// interpolated scores, or a weight as a byte.
 #ifndef REEL_KERNELS_MASK_H
 #define REEL_KERNELS_MASK_H
 
@@ -18,11 +18,12 @@ struct mask_scores {
     size_t step_c, step_y, step_x;
 };
 
-// Class of the largest score per position, the lowest of equals; out is w x h.
+// The class with the largest score at each position, the lowest of equal ones; out is w x
+// h.
 void mask_best(const struct mask_scores *s, uint16_t *out);
-// The best class at every output position, scores interpolated by the axes
-// (non-negative weights). best is mask_best()'s result: where it is the same
-// under all taps no score needs to be looked at. Classes above 255 become 255.
+// The best class at every output position, with scores interpolated along the axes
+// (non-negative weights). best is mask_best()'s result: where all taps agree, no scores
+// need to be interpolated. Classes above 255 become 255.
 void mask_classes(const struct mask_scores *s, const uint16_t *best, const struct resize_axis *x,
                   const struct resize_axis *y, uint8_t *out, size_t out_stride);
 // The same without the shortcut.

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Elementary functions in single precision that vectorise: exp, tanh, sigmoid,
-// erf and the activations made of them.
+// Elementary functions in single precision that vectorise: exp, tanh, sigmoid, erf and the
+// activations built from them.
 //
-// The inline forms take one value and contain no branch and no call, so that a
-// loop over them becomes vector code; the array forms are such loops, compiled
-// for several instruction sets. Largest error against the exact value: 2 ulp
-// for exp, 3 ulp for the others but where the function itself cancels (the
-// tests measure it). The same bits come out on every instruction set. NaN goes
-// in, NaN comes out; infinities and denormals are right.
-//
-// What it is not: a fast approximation. Who has an error to spend may do worse
-// in less time elsewhere.
+// The inline forms take one value and contain no branches and no calls, so a loop over them
+// becomes vector code. The array forms are such loops, compiled for several instruction
+// sets. The largest error is 2 ulp for exp and 3 ulp for the others, except where the
+// function itself cancels (the tests measure it). The bits are the same on every
+// instruction set. NaN gives NaN; infinities and denormals are handled correctly. These are
+// not fast approximations.
 #ifndef REEL_KERNELS_MATH_H
 #define REEL_KERNELS_MATH_H
 

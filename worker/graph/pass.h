@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// The passes over a graph, in their order. net.c runs them on a copy of the
-// imported graph whose input shapes are fixed; --dump_graph prints what each
-// leaves. Every pass keeps: topological order, the lists of uses, types and
-// shapes of all values, and the numbers a run gives (to rounding).
+// The passes over a graph, in order. net.c runs them on a copy of the imported graph whose
+// input shapes are fixed; --dump_graph prints the result of each. Every pass preserves
+// topological order, the lists of uses, types and shapes of all values, and the numbers
+// that a run gives (except for rounding).
 #ifndef REEL_WORKER_GRAPH_PASS_H
 #define REEL_WORKER_GRAPH_PASS_H
 
 #include "worker/graph/graph.h"
 
 struct pass_params {
-    unsigned caps;                      // enum backend_cap of the backend that will compile
+    unsigned caps;                      // enum backend_cap of the backend that compiles it
     const struct reel_shape *in_shapes; // one for each graph input
 };
 
@@ -22,31 +22,31 @@ struct pass {
 
 // All passes in order.
 const struct pass *pass_list(int *out_count);
-// Runs them all. With stdio_file (a FILE *) not NULL, writes a line a pass that
-// changed the number of nodes. Errors are the pass's.
+// Runs them all. With stdio_file (a FILE *), writes a line for each pass that changed the
+// number of nodes. Errors are those of the passes.
 enum reel_err pass_run_all(struct graph *graph, const struct pass_params *params, void *stdio_file);
 
-// pass_float.c: 16-bit float networks in float32; inputs and outputs keep the
-// type the file declares, by Cast nodes at the edges.
+// pass_float.c: turns 16-bit float networks into float32. Inputs and outputs keep the type
+// that the file declares, through Cast nodes.
 enum reel_err pass_float(struct graph *graph, const struct pass_params *params);
 // pass_quant.c: with BACKEND_INT8 and BACKEND_STEPS, operators on 8-bit tensors become
 // their float32 forms between DequantizeLinear and QuantizeLinear, which the backend
 // recognises; with BACKEND_INT8 what only moves bytes is done on them.
 enum reel_err pass_quant(struct graph *graph, const struct pass_params *params);
-// pass_fold.c: evaluates what depends on constants alone, within a budget.
+// pass_fold.c: evaluates what depends on constants only, within a limit on size.
 enum reel_err pass_fold(struct graph *graph, const struct pass_params *params);
-// pass_clean.c: identities, repeated and unread nodes; then outputs that are
-// inputs, constants or given twice get an Identity node of their own.
+// pass_clean.c: removes identities, duplicate nodes and unread nodes. pass_outputs then
+// gives outputs that are inputs, constants or duplicates an Identity node of their own.
 enum reel_err pass_clean(struct graph *graph, const struct pass_params *params);
 enum reel_err pass_outputs(struct graph *graph, const struct pass_params *params);
-// pass_rewrite.c: decompositions (hard swish, SiLU, GELU...) become operators.
+// pass_rewrite.c: replaces decompositions (hard swish, SiLU, GELU...) by single operators.
 enum reel_err pass_rewrite(struct graph *graph, const struct pass_params *params);
-// pass_stem.c: with BACKEND_FEW_CHANNELS, a convolution over the phases of a
-// picture reads the picture.
+// pass_stem.c: with BACKEND_FEW_CHANNELS, makes a convolution over the phases of a picture
+// (space to depth) read the picture itself.
 enum reel_err pass_stem(struct graph *graph, const struct pass_params *params);
-// pass_weights.c: arithmetic with one constant a channel into weights.
+// pass_weights.c: merges arithmetic with one constant per channel into weights.
 enum reel_err pass_weights(struct graph *graph, const struct pass_params *params);
-// pass_fuse.c: activations and additions into epilogues.
+// pass_fuse.c: merges activations and additions into epilogues.
 enum reel_err pass_fuse(struct graph *graph, const struct pass_params *params);
 
 #endif

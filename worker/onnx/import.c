@@ -562,7 +562,7 @@ enum reel_err import_memory(const void *bytes, size_t count, const char *name, i
         im.source.bytes_left -= count;
         im.model = onnx__model_proto__unpack(&memory.allocator, count, bytes);
         err = im.model ? import_model(&im, out_graph)
-                       : reel_fail(REEL_ERR_INPUT, "it is not an ONNX model: its bytes are damaged or cut off");
+                       : reel_fail(REEL_ERR_INPUT, "it is not an ONNX model: its bytes are damaged or truncated");
     }
     while (im.defaults) {
         struct default_attr *gone = im.defaults;
@@ -644,7 +644,7 @@ enum reel_err import_tensor_bytes(const void *bytes, size_t count, struct reel_t
     pb_memory_init(&memory, (uint64_t)count * UNPACK_FACTOR + UNPACK_EXTRA);
     *out_t = (struct reel_tensor){.shape.ndim = 0};
     Onnx__TensorProto *proto = onnx__tensor_proto__unpack(&memory.allocator, count, bytes);
-    if (!proto) return reel_fail(REEL_ERR_INPUT, "could not read tensor: its bytes are damaged or cut off");
+    if (!proto) return reel_fail(REEL_ERR_INPUT, "could not read tensor: its bytes are damaged or truncated");
     struct tensor_source source = {.folder_fd = -1};
     enum reel_err err = tensor_from_proto(proto, &source, out_t);
     if (out_name && name_bytes) snprintf(out_name, name_bytes, "%s", import_text(proto->name));

@@ -191,7 +191,7 @@ enum reel_err import_attrs(struct importer *im, struct scope *scope, const Onnx_
         // A graph handed in by reference still belongs to the caller's names,
         // but to the node that runs it: only the plain kinds can be lent so.
         if (where != scope && a->g)
-            return reel_fail(REEL_ERR_UNSUPPORTED, "attribute %.100s hands a graph to a function", name);
+            return reel_fail(REEL_ERR_UNSUPPORTED, "attribute %.100s passes a graph to a function", name);
         for (int k = 0; k < node->n_attr; k++)
             if (!strcmp(node->attr[k].name, name))
                 return reel_fail(REEL_ERR_INPUT, "attribute %.100s is given twice", name);

@@ -176,7 +176,7 @@ static enum reel_err read_at(int fd, void *data, uint64_t bytes, uint64_t offset
         ssize_t n = pread(fd, (char *)data + done, bytes - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return reel_fail(REEL_ERR_IO, "could not read external data: %s", strerror(errno));
-        if (n == 0) return reel_fail(REEL_ERR_INPUT, "its external data is cut off");
+        if (n == 0) return reel_fail(REEL_ERR_INPUT, "its external data is truncated");
         done += (uint64_t)n;
     }
     return REEL_OK;
@@ -197,7 +197,7 @@ static enum reel_err from_external(const Onnx__TensorProto *proto, struct tensor
         if (!strcmp(key, "length")) ok = has_length = entry_number(value, &length);
         if (!ok) return reel_fail(REEL_ERR_INPUT, "external data: bad %s \"%.40s\"", key, value);
     }
-    if (!location || !*location) return reel_fail(REEL_ERR_INPUT, "external data without a location");
+    if (!location || !*location) return reel_fail(REEL_ERR_INPUT, "its external data has no location");
     if (has_length && length != bytes)
         return reel_fail(REEL_ERR_INPUT, "external data of %" PRIu64 " bytes where its shape needs %" PRIu64, length,
                          bytes);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What the importer's files share: import.c (values, nodes, functions, graphs,
-// the model), import_attr.c, scope.c. Included by these alone.
+// What the importer's files share: import.c (values, nodes, functions, graphs, the model),
+// import_attr.c, import_fused.c and scope.c. Nobody else includes it.
 #ifndef REEL_WORKER_ONNX_IMPORTER_H
 #define REEL_WORKER_ONNX_IMPORTER_H
 
@@ -9,10 +9,10 @@
 #include "worker/onnx/import_tensor.h"
 #include "worker/onnx/op.h"
 
-// Attributes of a node, opset imports: lists that are searched linearly.
+// Limit for attributes of a node and opset imports, which are searched linearly.
 #define MAX_LIST 1000
 
-// A hash table of names; zeroed is empty, slots are freed by the owner.
+// A hash table of names. Empty when zeroed; the owner frees slots.
 struct names {
     struct name_slot {
         const char *name; // borrowed from the message
@@ -26,15 +26,15 @@ struct scope {
     struct scope *outer; // for bodies; NULL for the model and for functions
     struct graph *graph;
     struct names names;
-    const Onnx__FunctionProto *function; // when this is a function's inside
-    const Onnx__NodeProto *call;         // the node that calls it
-    const struct scope *caller;          // where call stands
+    const Onnx__FunctionProto *function; // if this is the inside of a function
+    const Onnx__NodeProto *call;         // node that calls the function
+    const struct scope *caller;          // scope of that node
     const char *prefix;                  // of node and value names
-    bool in_function;                    // here or around: the message is read once for every call
+    bool in_function;                    // this or an outer scope is a function, whose message is read once per call
     int depth;
 };
 
-// What one call of import_memory() has in hand.
+// State of one call of import_memory().
 struct importer {
     struct import_params params;
     Onnx__ModelProto *model;
@@ -53,34 +53,35 @@ struct default_attr {
 
 // ---- scope.c ------------------------------------------------------------------
 
-struct value *names_get(const struct names *names, const char *name); // NULL: not there
-// Binds a name (borrowed); false on out of memory. A bound name keeps its first value.
+struct value *names_get(const struct names *names, const char *name); // NULL if not bound
+// Binds a name (borrowed). A bound name keeps its first value. False when out of memory.
 bool names_put(struct names *names, const char *name, struct value *value);
-// Here or in a scope around; NULL: nowhere.
+// Looks in this scope, then in the outer ones; NULL if not found.
 struct value *scope_find(const struct scope *scope, const char *name);
-// Makes a value of this scope's graph under a name of the file; NULL on out of memory.
+// Makes a value of this scope's graph with a name from the file; NULL when out of memory.
 struct value *scope_declare(struct scope *scope, const char *name);
 const char *import_text(const char *s); // "" for NULL
 enum reel_err import_no_memory(void);   // NOMEM with its text
 
 // ---- import_attr.c --------------------------------------------------------------
 
-// All attributes of a node of the file. Errors: INPUT, UNSUPPORTED, NOMEM, LIMIT.
+// Reads all attributes of a node. Errors: INPUT, UNSUPPORTED, NOMEM, LIMIT.
 enum reel_err import_attrs(struct importer *im, struct scope *scope, const Onnx__NodeProto *proto, struct node *node);
-// Follows a reference to the calling node's attribute; *scope becomes the one
-// that the result's names belong to. NULL when the caller leaves it out.
+// Follows a reference to an attribute of the calling node; *scope becomes the one that the
+// names in the result belong to. NULL if the caller omits the attribute.
 Onnx__AttributeProto *import_resolve(struct importer *im, Onnx__AttributeProto *a, struct scope **scope);
 
 // ---- import_fused.c -------------------------------------------------------------
 
-// Adds what an operator of ONNX Runtime's own stands for; *out_done is false where
-// it is none of those. Errors: INPUT, UNSUPPORTED, NOMEM, LIMIT.
+// Expands one of ONNX Runtime's own operators into standard ones; *out_done is false if it
+// is not one of them. Errors: INPUT, UNSUPPORTED, NOMEM, LIMIT.
 enum reel_err import_fused(struct importer *im, struct scope *scope, const Onnx__NodeProto *proto, const char *domain,
                            struct value **in, struct value **out, bool *out_done);
 
 // ---- import.c -------------------------------------------------------------------
 
-// The graph of a body (If, Loop, Scan). *out_graph belongs to outer's, also after an error.
+// Reads the body of an If, Loop or Scan. *out_graph belongs to outer's graph, also after an
+// error.
 enum reel_err import_body(struct importer *im, Onnx__GraphProto *proto, struct scope *outer, struct graph **out_graph);
 
 #endif

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: MIT
 //
-// The operator table: what every ONNX operator is, in one place.
+// The operator table: the definition of every ONNX operator, in one place.
 //
-// Each operator has an entry with its opsets, its accepted types, a shape
-// inference function and a reference implementation in plain C on row-major
-// tensors. The importer looks operators up here (and refuses what is not
-// here); graph/shape.c calls infer; constant folding, the conformance run and
-// backends without an own kernel call eval; docs/operators.md is generated
-// from the table. Operators of one family stand in one file ops/<family>.c and
-// export one array of entries.
+// Each entry has the opsets, the accepted types, a shape inference function and a reference
+// implementation in plain C on row-major tensors. The importer looks operators up here (and
+// refuses others). graph/shape.c calls infer. Constant folding, the conformance tests and
+// backends without a kernel of their own call eval. docs/operators.md is generated from the
+// table. The operators of one family are in one file ops/<family>.c, which exports an array
+// of entries.
 //
-// What it is not: no backend's fast path. eval must be right first; where an
-// operator is likely to run once per frame on whole feature maps (Concat,
-// Slice, Transpose, Resize, elementwise, Softmax...) it is also written so that
-// the compiler vectorises its inner loop.
+// eval must be correct first; it is not a backend's fast path. Operators that are likely to
+// run once per frame on whole feature maps (Concat, Slice, Transpose, Resize, elementwise,
+// Softmax...) are also written so that the compiler vectorises the inner loop.
 #ifndef REEL_WORKER_ONNX_OP_H
 #define REEL_WORKER_ONNX_OP_H
 
@@ -28,9 +26,9 @@
 // eval: all inputs are complete. out[i] is NULL when nobody reads it. out[i]
 //   has dtype, shape and data allocated where the shape was known; where
 //   out[i]->data is NULL the function calls op_alloc_out().
-// Both return UNSUPPORTED or INPUT with a reel_fail() text which says what is
-// wrong with the attribute, type or shape; the caller puts the node's name in
-// front of it. Neither keeps state: they are thread-safe.
+// Both return UNSUPPORTED or INPUT with a reel_fail() text that says what is wrong with the
+// attribute, type or shape; the caller prefixes the node's name. They keep no state, so they
+// are thread-safe.
 struct op_call {
     const struct node *node; // attributes, name, opset
     int opset;
@@ -38,9 +36,9 @@ struct op_call {
     const struct reel_tensor *const *in;
     struct reel_tensor *const *out;
 
-    // For If, Loop, Scan: runs a body with the given inputs; outputs are
-    // allocated by the callee and owned by the caller. NULL in infer. Names of
-    // the enclosing scope are resolved by the interpreter behind it.
+    // For If, Loop, Scan: runs a body with the given inputs. It allocates the outputs,
+    // which the caller then owns. NULL in infer. The interpreter resolves names of the
+    // enclosing scope through `scope`.
     enum reel_err (*run_body)(void *scope, struct graph *body, const struct reel_tensor *const *in, int n_in,
                               struct reel_tensor *out, int n_out);
     void *scope;
@@ -57,7 +55,7 @@ struct op_call {
 #define TYPES_FLOAT8 (T_(REEL_F8E4M3FN) | T_(REEL_F8E4M3FNUZ) | T_(REEL_F8E5M2) | T_(REEL_F8E5M2FNUZ))
 #define TYPES_NARROW_INT (T_(REEL_I4) | T_(REEL_U4) | T_(REEL_I2) | T_(REEL_U2))
 #define TYPES_NARROW (TYPES_FLOAT8 | T_(REEL_F8E8M0) | T_(REEL_F4E2M1) | TYPES_NARROW_INT)
-// What only moves elements, or converts them.
+// For operators that only move or convert elements.
 #define TYPES_ANY (TYPES_ALL | TYPES_NARROW)
 
 enum op_flag {
@@ -67,7 +65,7 @@ enum op_flag {
     OP_CONTROL = 1 << 3,       // has bodies
     OP_RANDOM = 1 << 4,        // not deterministic: refused for video
     OP_INFERENCE_NOP = 1 << 5, // identity at inference (Dropout, Identity)
-    OP_SEQUENCE = 1 << 6,      // on sequences or optionals: graph/sequence.c resolves it before the run
+    OP_SEQUENCE = 1 << 6,      // works on sequences or optionals; graph/sequence.c resolves it before the run
 };
 
 struct op_def {
@@ -83,23 +81,23 @@ struct op_def {
     const char *limits; // for docs/operators.md: what is not supported, or NULL
 };
 
-// The entry for an operator at an opset, or NULL. *out_name_known tells whether
-// the name exists at other opsets (a better message).
+// The entry for an operator at an opset, or NULL. *out_name_known: whether the name exists
+// at other opsets, for a better message.
 const struct op_def *op_find(const char *domain, const char *name, int opset, bool *out_name_known);
-// All entries in table order; *out_count is set.
+// All entries in table order.
 const struct op_def *const *op_list(int *out_count);
 
-// Runs one node on complete inputs in[node->n_in]: checks the type, infers,
-// allocates what has no data yet, evaluates. out[i] is NULL for an output that
-// nobody reads; one with data keeps its place and must fit. Epilogues are the
-// caller's. run_body and scope may be NULL outside control flow. Errors carry
-// the node's name; outputs allocated before one are the caller's to free.
+// Runs one node on complete inputs in[node->n_in]: checks types, infers, allocates outputs
+// without data, and evaluates. out[i] is NULL for an output that nobody reads; one that has
+// data must fit and stays where it is. Does not apply epilogues. run_body and scope may be
+// NULL outside control flow. Errors name the node; the caller frees outputs allocated
+// before the error.
 enum reel_err op_run(const struct node *node, const struct reel_tensor *const *in, struct reel_tensor *const *out,
                      enum reel_err (*run_body)(void *scope, struct graph *body, const struct reel_tensor *const *in,
                                                int n_in, struct reel_tensor *out, int n_out),
                      void *scope);
-// The same where nothing is left to find out: inputs were checked when the graph
-// was compiled, outputs have their shapes and data. n_in, n_out: of the lists.
+// The same without checks: inputs were checked when the graph was compiled, and outputs
+// have shapes and data. n_in, n_out: lengths of the lists.
 enum reel_err op_eval(const struct node *node, int n_in, const struct reel_tensor *const *in, int n_out,
                       struct reel_tensor *const *out);
 // Infers one node (struct op_call above), with the same checks and error texts.
@@ -107,23 +105,22 @@ enum reel_err op_infer(const struct node *node, const struct reel_tensor *const 
 
 // ---- helpers for ops/*.c (op.c) -----------------------------------------
 
-// Makes out[i] a fresh tensor when its data is NULL, and checks that it has
-// this type and shape otherwise.
+// Allocates out[i] if its data is NULL; otherwise checks that it has this type and shape.
 enum reel_err op_alloc_out(const struct op_call *call, int i, enum reel_dtype dtype, const struct reel_shape *shape);
-// numpy-style broadcasting of two shapes; unknown extents stay unknown.
+// Broadcasts two shapes as in NumPy; unknown extents stay unknown.
 enum reel_err op_broadcast(const struct reel_shape *a, const struct reel_shape *b, struct reel_shape *out_shape);
-// axis in [-ndim, ndim) -> [0, ndim); INPUT error otherwise.
+// Converts axis from [-ndim, ndim) to [0, ndim); INPUT if out of range.
 enum reel_err op_axis(int64_t axis, int ndim, int *out_axis);
-// The int64 (or int32) elements of a constant input; false when in[i] is absent
-// or has no data. At most max elements are written; *out_n is the true count.
+// The int64 (or int32) elements of a constant input; false if in[i] is absent or has no
+// data. At most max elements are written; *out_n is the true count.
 bool op_const_ints(const struct op_call *call, int i, int64_t *out_values, int max, int *out_n);
-// Axes from an attribute (old opsets) or a constant input (new ones), in that
-// order; *out_known is false when they come from data not yet there.
+// Axes from an attribute (old opsets) or else a constant input (new ones); *out_known is
+// false if they depend on data not known yet.
 enum reel_err op_axes(const struct op_call *call, const char *attr_name, int input, int ndim, int *out_axes, int *out_n,
                       bool *out_known);
-// out[0] gets in[0]'s type and shape.
+// Gives out[0] the type and shape of in[0].
 enum reel_err op_infer_same(const struct op_call *call);
-// Elements i of any numeric tensor as double / int64 (slow; for parameters).
+// Element i of any numeric tensor as double / int64. Slow; for parameters.
 double op_scalar(const struct reel_tensor *t, int64_t i);
 int64_t op_scalar_int(const struct reel_tensor *t, int64_t i);
 

@@ -51,7 +51,7 @@ static bool varint(const uint8_t **p, const uint8_t *end, uint64_t *out_value)
 
 static enum reel_err cut_off(void)
 {
-    return reel_fail(REEL_ERR_INPUT, "its bytes are no protobuf message, or they are cut off");
+    return reel_fail(REEL_ERR_INPUT, "its bytes are not a protobuf message, or the file is truncated");
 }
 
 // level counts messages; three of them (graph, node, attribute) make a body.

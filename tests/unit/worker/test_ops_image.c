@@ -202,7 +202,7 @@ static void blocks_come_in_two_orders(void)
     c = op_case("DepthToSpace", 13);
     op_input(&c, REEL_U8, SHAPE(1, 6, 1, 1), x);
     op_attr_int(&c, "blocksize", 2);
-    CHECK(op_refused(&c, "6 channels are no multiple of 4"));
+    CHECK(op_refused(&c, "6 channels are not a multiple of 4"));
 }
 
 static void suppression_goes_by_score_and_class(void)

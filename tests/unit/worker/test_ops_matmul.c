@@ -74,7 +74,7 @@ static void einsum_takes_diagonals_and_ellipses(void)
     c = op_case("Einsum", 12);
     op_input(&c, REEL_F32, SHAPE(2), (double[]){1, 2});
     op_attr_text(&c, "equation", "i->ii");
-    CHECK(op_refused(&c, "stands twice"));
+    CHECK(op_refused(&c, "appears twice"));
 }
 
 static void determinant_follows_pivots(void)

@@ -220,7 +220,8 @@ enum reel_err need_form(struct program *p, const struct value *v, enum layout la
     if (!form_exists(&i->form[layout])) {
         const struct form from = i->form[other];
         if (!form_exists(&from))
-            return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": it is read before it is made", v->name);
+            return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": it is read before it is computed",
+                             v->name);
         if (from.constant) {
             err = constant_form(p, i, layout);
         } else if (same_bytes(i) && p->bufs[from.buf].kind == BUF_ARENA) {

@@ -260,7 +260,7 @@ static enum reel_err eval_clip(const struct op_call *call)
         if (!t) continue;
         enum reel_err err = typed_same(call, 0, i);
         if (err) return err;
-        if (reel_tensor_count(t) != 1) return reel_fail(REEL_ERR_INPUT, "bound %d is no scalar", i);
+        if (reel_tensor_count(t) != 1) return reel_fail(REEL_ERR_INPUT, "bound %d is not a scalar", i);
         bound[i - 1] = t->data;
     }
     return clip_between(call, bound[0], bound[1]);

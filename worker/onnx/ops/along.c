@@ -91,7 +91,8 @@ static enum reel_err arg_eval(const struct op_call *call, const arg_fn *fns)
     if (err || !call->out[0]) return err;
     err = op_alloc_out(call, 0, REEL_I64, &shape);
     if (err || v.outer * v.inner == 0) return err;
-    if (v.n == 0) return reel_fail(REEL_ERR_INPUT, "axis %d is empty: there is no extreme element", v.axis);
+    if (v.n == 0)
+        return reel_fail(REEL_ERR_INPUT, "axis %d is empty, so it has no largest or smallest element", v.axis);
     void *best = work_alloc(v.inner, reel_dtype_bytes(in->dtype));
     if (!best) return REEL_ERR_NOMEM;
     fns[in->dtype](in->data, call->out[0]->data, &v, node_attr_int(call->node, "select_last_index", 0) != 0, best);
@@ -149,7 +150,7 @@ static enum reel_err scan(const struct op_call *call, const scan_fn *fns)
     if (!fns[in->dtype]) return typed_refuse(call, 0);
     int64_t *axis, n;
     enum reel_err err = typed_ints(call, 1, 1, &axis, &n);
-    if (!err && n != 1) err = reel_fail(REEL_ERR_INPUT, "the axis is no scalar");
+    if (!err && n != 1) err = reel_fail(REEL_ERR_INPUT, "the axis is not a scalar");
     struct axis_view v;
     if (!err) err = axis_view(&in->shape, axis[0], &v);
     free(axis);
@@ -419,7 +420,7 @@ static enum reel_err topk_shape(const struct op_call *call, struct axis_view *v,
     } else {
         const struct reel_tensor *t = call_in(call, 1);
         if (!t || (t->dtype != REEL_I64 && t->dtype != REEL_DTYPE_NONE))
-            return reel_fail(REEL_ERR_INPUT, "k is no int64 number");
+            return reel_fail(REEL_ERR_INPUT, "k is not an int64 number");
         const int64_t count = reel_tensor_count(t);
         if (count >= 0 && count != 1) return reel_fail(REEL_ERR_INPUT, "k has %lld elements", (long long)count);
         if (!has_data(t)) {

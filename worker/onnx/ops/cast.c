@@ -26,7 +26,7 @@ static enum reel_err cast_target(const struct op_call *call, enum reel_dtype *ou
         if (*out_dtype) return REEL_OK;
         return reel_fail(REEL_ERR_UNSUPPORTED, "casting to type \"%s\" is not supported", to->u.s);
     }
-    if (to->type != ATTR_INT) return reel_fail(REEL_ERR_INPUT, "attribute to is no integer");
+    if (to->type != ATTR_INT) return reel_fail(REEL_ERR_INPUT, "attribute to is not an integer");
     *out_dtype = dtype_of_onnx(to->u.i);
     if (*out_dtype == REEL_DTYPE_NONE || *out_dtype == REEL_STRING)
         return reel_fail(REEL_ERR_UNSUPPORTED, "casting to element type %lld is not supported", (long long)to->u.i);

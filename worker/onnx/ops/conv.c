@@ -448,7 +448,7 @@ static enum reel_err col2im_open(const struct op_call *call, struct col2im *c, s
     if (x->shape.ndim < 0) return REEL_OK;
     if (x->shape.ndim != 3) return reel_fail(REEL_ERR_INPUT, "the input has rank %d, not 3", x->shape.ndim);
     if (x->shape.dim[1] >= 0 && x->shape.dim[1] % c->taps)
-        return reel_fail(REEL_ERR_INPUT, "%lld rows are no multiple of the block's %lld elements",
+        return reel_fail(REEL_ERR_INPUT, "%lld rows are not a multiple of the block's %lld elements",
                          (long long)x->shape.dim[1], (long long)c->taps);
     if (x->shape.dim[2] >= 0 && x->shape.dim[2] != c->columns)
         return reel_fail(REEL_ERR_INPUT, "%lld columns where the block has %lld places", (long long)x->shape.dim[2],

@@ -72,7 +72,7 @@ static enum reel_err parse_equation(const struct op_call *call, struct einsum *e
         if (at[1] != '>') return reel_fail(REEL_ERR_INPUT, "the equation's arrow is wrong");
         at += 2;
         enum reel_err err = parse_term(&at, -1, &wide, &e->out);
-        if (!err && *at) err = reel_fail(REEL_ERR_INPUT, "the equation goes on after the result");
+        if (!err && *at) err = reel_fail(REEL_ERR_INPUT, "the equation continues after the result");
         return err;
     }
     if (*at) return reel_fail(REEL_ERR_INPUT, "the equation is malformed");
@@ -109,7 +109,7 @@ enum reel_err einsum_open(const struct op_call *call, struct einsum *e, struct r
         int label = e->out.label[i];
         out_shape->dim[i] = e->extent[label];
         if (e->extent[label] == -2 || seen >> label & 1)
-            err = reel_fail(REEL_ERR_INPUT, "a label of the result is unknown or stands twice");
+            err = reel_fail(REEL_ERR_INPUT, "a label of the result is unknown or appears twice");
         seen |= UINT64_C(1) << label;
     }
     if (err) free(e->in), e->in = NULL;

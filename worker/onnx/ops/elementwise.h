@@ -1,24 +1,22 @@
 // SPDX-License-Identifier: MIT
 //
-// What the families of elementwise operators (unary, activation, arithmetic,
-// logic, cast) share: one small function per operator and element type, which
-// macros define, runs over a contiguous run of elements; typed.h's walk finds
-// the runs under broadcasting.
+// What the families of elementwise operators (unary, activation, arithmetic, logic, cast)
+// share. Macros define one small function per operator and element type, which processes
+// contiguous elements; the walk in typed.h finds those under broadcasting.
 //
-// 16-bit floats are computed in single precision and rounded once. Integers
-// wrap. NaN is passed on wherever ONNX's numpy reference does so. What it is
-// not: no operator.
+// 16-bit floats are computed in single precision and rounded once. Integers wrap. NaN is
+// passed on wherever ONNX's NumPy reference does so. No operator is defined here.
 #ifndef REEL_WORKER_ONNX_OPS_ELEMENTWISE_H
 #define REEL_WORKER_ONNX_OPS_ELEMENTWISE_H
 
 #include "worker/onnx/ops/typed.h"
 
-// A line of a table of functions by element type.
+// An entry of a table of functions by element type.
 #define ENTRY(dtype, fn) [dtype] = fn,
 
 // ---- unary: one function per type -----------------------------------------
 
-// n elements from in to out (which may be in); p are the operator's parameters.
+// Processes n elements from in to out (which may be in); p are the operator's parameters.
 typedef void (*unary_fn)(void *out, const void *in, int64_t n, const float *p);
 
 #define UNARY_FN(name, CLONES, T, R, expression)                                                           \
@@ -34,7 +32,7 @@ typedef void (*unary_fn)(void *out, const void *in, int64_t n, const float *p);
         }                                                                                                  \
     }
 
-// float and double by one expression each
+// float and double, with an expression each
 #define UNARY_FLOAT(name, CLONES, expr32, expr64)      \
     UNARY_FN(name##_f32, CLONES, float, float, expr32) \
     UNARY_FN(name##_f64, , double, double, expr64)     \
@@ -60,13 +58,13 @@ enum reel_err unary_eval(const struct op_call *call, const unary_fn *fns, enum r
                             node_attr_float(call->node, attr_b, default_b)};            \
         return unary_eval(call, name##_fns, call->in[0]->dtype, p);                     \
     }
-// The second attribute is not there.
+// The same with attribute a only.
 #define UNARY_OP_A(name, CLONES, expr32, expr64, attr_a, default_a) \
     UNARY_OP_AB(name, CLONES, expr32, expr64, attr_a, default_a, "", 0.0f)
 
 // ---- binary: one function per type ----------------------------------------
 
-// A run of n results; an operand whose step is 0 is one element.
+// Computes n results; an operand whose step is 0 is a single element.
 typedef void (*binary_fn)(void *out, const void *a, int64_t step_a, const void *b, int64_t step_b, int64_t n);
 
 #define BINARY_LOOP(X, Y, expression)     \
@@ -99,9 +97,10 @@ typedef void (*binary_fn)(void *out, const void *a, int64_t step_a, const void *
         }                                                                                                         \
     }
 
-// The shape of the second operand as broadcasting sees it, and the result's.
+// The shape of the second operand as broadcasting sees it, and that of the result.
 enum reel_err binary_shape(const struct op_call *call, struct reel_shape *out_b, struct reel_shape *out_shape);
-// Inference: both inputs have one type, and so has the result, or it is boolean.
+// Inference: both inputs have the same type, and so does the result (binary_infer) or it is
+// boolean (binary_infer_bool).
 enum reel_err binary_infer(const struct op_call *call);
 enum reel_err binary_infer_bool(const struct op_call *call);
 // out = fn(a, b) over out's shape, to which both broadcast.
@@ -109,7 +108,7 @@ void binary_run(binary_fn fn, struct reel_tensor *out, const void *a, const stru
                 const struct reel_shape *b_shape, size_t in_bytes);
 // out[0] = fns[type of in[0]](in[0], in[1]), of type out_dtype.
 enum reel_err binary_eval(const struct op_call *call, const binary_fn *fns, enum reel_dtype out_dtype);
-// Add (arithmetic.c), which activations with a bias begin with.
+// Add (arithmetic.c), for activations that begin by adding a bias.
 enum reel_err arithmetic_add(const struct op_call *call);
 
 #define BINARY_EVAL(name, out_dtype)                             \

@@ -35,7 +35,7 @@ static enum reel_err depth_to_space_shape(const struct op_call *call, struct blo
     if (err || s->ndim < 0) return err;
     int64_t square = b->size * b->size;
     if (s->dim[1] >= 0 && s->dim[1] % square)
-        return reel_fail(REEL_ERR_INPUT, "%lld channels are no multiple of %lld", (long long)s->dim[1],
+        return reel_fail(REEL_ERR_INPUT, "%lld channels are not a multiple of %lld", (long long)s->dim[1],
                          (long long)square);
     b->n = s->dim[0], b->c = s->dim[1] < 0 ? -1 : s->dim[1] / square, b->h = s->dim[2], b->w = s->dim[3];
     *out_shape = (struct reel_shape){4, {b->n, b->c, b->h < 0 ? -1 : b->h * b->size, b->w < 0 ? -1 : b->w * b->size}};
@@ -50,7 +50,7 @@ static enum reel_err space_to_depth_shape(const struct op_call *call, struct blo
     if (err || s->ndim < 0) return err;
     for (int i = 2; i < 4; i++)
         if (s->dim[i] >= 0 && s->dim[i] % b->size)
-            return reel_fail(REEL_ERR_INPUT, "an extent of %lld is no multiple of %lld", (long long)s->dim[i],
+            return reel_fail(REEL_ERR_INPUT, "an extent of %lld is not a multiple of %lld", (long long)s->dim[i],
                              (long long)b->size);
     b->n = s->dim[0], b->c = s->dim[1];
     b->h = s->dim[2] < 0 ? -1 : s->dim[2] / b->size, b->w = s->dim[3] < 0 ? -1 : s->dim[3] / b->size;

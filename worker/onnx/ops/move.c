@@ -28,7 +28,7 @@ static enum reel_err transpose_perm(const struct op_call *call, int *perm)
     if (n != ndim) return reel_fail(REEL_ERR_INPUT, "attribute perm has %d values for rank %d", n, ndim);
     for (int d = 0; d < ndim; d++) {
         if (ints[d] < 0 || ints[d] >= ndim || seen[ints[d]])
-            return reel_fail(REEL_ERR_INPUT, "attribute perm is no permutation of %d dimensions", ndim);
+            return reel_fail(REEL_ERR_INPUT, "attribute perm is not a permutation of %d dimensions", ndim);
         seen[ints[d]] = true;
         perm[d] = (int)ints[d];
     }

@@ -58,7 +58,7 @@ enum reel_err ints_read(const struct op_call *call, const char *attr, int input,
                          reel_dtype_name(t->dtype));
     const int64_t count = reel_tensor_count(t);
     if (t->shape.ndim > 1 || count > max)
-        return reel_fail(REEL_ERR_INPUT, "input %d is no list of at most %d integers", input, max);
+        return reel_fail(REEL_ERR_INPUT, "input %d is not a list of at most %d integers", input, max);
     out->n = (int)count;
     out->known = has_data(t) && count >= 0;
     for (int i = 0; out->known && i < out->n; i++) out->v[i] = op_scalar_int(t, i);

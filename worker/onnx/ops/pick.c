@@ -396,7 +396,7 @@ static enum reel_err eval_trilu(const struct op_call *call)
     if (call_in(call, 1)) {
         int64_t *values, n;
         err = typed_ints(call, 1, 1, &values, &n);
-        if (!err && n != 1) err = reel_fail(REEL_ERR_INPUT, "k is no scalar");
+        if (!err && n != 1) err = reel_fail(REEL_ERR_INPUT, "k is not a scalar");
         if (!err) k = values[0];
         free(values);
         if (err) return err;
@@ -432,7 +432,8 @@ static enum reel_err eye_dtype(const struct op_call *call, enum reel_dtype *out_
     *out_dtype = call->in[0]->dtype;
     const struct attr *dtype = node_attr(call->node, "dtype");
     if (dtype) *out_dtype = dtype_of_onnx(node_attr_int(call->node, "dtype", 0));
-    if (!reel_dtype_bytes(*out_dtype)) return reel_fail(REEL_ERR_UNSUPPORTED, "attribute dtype is no supported type");
+    if (!reel_dtype_bytes(*out_dtype))
+        return reel_fail(REEL_ERR_UNSUPPORTED, "attribute dtype is not a supported type");
     if (call->in[0]->shape.ndim >= 0 && call->in[0]->shape.ndim != 2)
         return reel_fail(REEL_ERR_INPUT, "the input has rank %d, not 2", call->in[0]->shape.ndim);
     return REEL_OK;

@@ -23,7 +23,7 @@ static enum reel_err pad_mode(const struct op_call *call, enum pad_mode *out_mod
             *out_mode = (enum pad_mode)i;
             return REEL_OK;
         }
-    return reel_fail(REEL_ERR_INPUT, "attribute mode is \"%s\", which is no way of padding", mode);
+    return reel_fail(REEL_ERR_INPUT, "attribute mode is \"%s\", which is not a padding mode", mode);
 }
 
 static enum reel_err pad_plan(const struct op_call *call, struct pad *p)
@@ -62,7 +62,7 @@ static enum reel_err pad_plan(const struct op_call *call, struct pad *p)
         p->after[d] = after;
         if (in->dim[d] < 0) continue;
         p->shape.dim[d] = in->dim[d] + before + after;
-        if (p->shape.dim[d] < 0) return reel_fail(REEL_ERR_INPUT, "padding leaves less than nothing of axis %d", d);
+        if (p->shape.dim[d] < 0) return reel_fail(REEL_ERR_INPUT, "padding gives axis %d a negative extent", d);
     }
     return REEL_OK;
 }
@@ -183,7 +183,7 @@ static enum reel_err pad_value(const struct op_call *call, char *out_value)
     if (!t) return REEL_OK;
     enum reel_err err = typed_same(call, 0, 2);
     if (err) return err;
-    if (reel_tensor_count(t) != 1) return reel_fail(REEL_ERR_INPUT, "the constant value is no scalar");
+    if (reel_tensor_count(t) != 1) return reel_fail(REEL_ERR_INPUT, "the constant value is not a scalar");
     memcpy(out_value, t->data, reel_dtype_bytes(t->dtype));
     return REEL_OK;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What the image family's three files share: resize.c (Resize, Upsample),
-// sample.c (GridSample, AffineGrid, RoiAlign), image.c (the rest and the table).
+// What the three files of the image family share: resize.c (Resize, Upsample), sample.c
+// (GridSample, AffineGrid, RoiAlign) and image.c (the others and the table).
 #ifndef REEL_WORKER_ONNX_OPS_RESAMPLE_H
 #define REEL_WORKER_ONNX_OPS_RESAMPLE_H
 
@@ -9,17 +9,17 @@
 
 enum reel_err resize_infer(const struct op_call *call);
 enum reel_err resize_eval(const struct op_call *call);
-// What a Resize or Upsample does along an axis: output o is the sum over taps k of
-// weight[o * taps + k] times input index[o * taps + k]; taps 0: the axis stays as it is.
-// outside: some outputs are the extrapolation value instead.
+// What a Resize or Upsample does along an axis: output o is the sum over taps k of weight[o
+// * taps + k] times input index[o * taps + k]. taps 0: the axis is not resized. outside:
+// some outputs are the extrapolation value instead.
 struct resize_axis {
     int64_t out, taps;
     int32_t *index;
     float *weight;
     bool outside;
 };
-// Of all axes, zeroed before; with what is constant of call's inputs, AGAIN when that is
-// not enough. To be closed in any case. Errors: as resize_eval()'s.
+// Computes them for all axes, from the constant inputs of call. axes must be zeroed, and
+// closed in any case. AGAIN: the constants do not suffice. Other errors: as resize_eval().
 enum reel_err resize_axes_open(const struct op_call *call, struct resize_axis axes[REEL_MAX_DIMS]);
 void resize_axes_close(struct resize_axis axes[REEL_MAX_DIMS]);
 enum reel_err grid_sample_infer(const struct op_call *call);
@@ -29,8 +29,8 @@ enum reel_err affine_grid_eval(const struct op_call *call);
 enum reel_err roi_align_infer(const struct op_call *call);
 enum reel_err roi_align_eval(const struct op_call *call);
 
-// The four weights of cubic convolution (Keys 1981, equation 4) around a point
-// at `t` in [0,1) behind the second sample.
+// The four weights of cubic convolution (Keys 1981, equation 4) for a point at `t` in [0,1)
+// after the second sample.
 static inline void cubic_weights(double t, double a, double w[4])
 {
     double u = 1.0 - t;

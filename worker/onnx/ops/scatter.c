@@ -74,7 +74,7 @@ static enum reel_err read_reduction(const struct op_call *call, enum reduction *
             *out = (enum reduction)i;
             return REEL_OK;
         }
-    return reel_fail(REEL_ERR_INPUT, "attribute reduction is \"%s\", which is no way to combine", text);
+    return reel_fail(REEL_ERR_INPUT, "attribute reduction is \"%s\", which is not a reduction", text);
 }
 
 // ---- ScatterElements (Scatter) ----------------------------------------------

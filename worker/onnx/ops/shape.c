@@ -246,7 +246,7 @@ static enum reel_err range_check(const struct op_call *call, bool *out_known)
         enum reel_err err = typed_same(call, 0, i);
         if (err) return err;
         const int64_t n = reel_tensor_count(call->in[i]);
-        if (n >= 0 && n != 1) return reel_fail(REEL_ERR_INPUT, "input %d is no scalar", i);
+        if (n >= 0 && n != 1) return reel_fail(REEL_ERR_INPUT, "input %d is not a scalar", i);
         if (!has_data(call->in[i])) *out_known = false;
     }
     return REEL_OK;

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 //
-// Loops over typed elements: lists of the element types for macros that define
-// one function a type, the walk over broadcast operands, and the evaluation of
-// 16-bit floats in single precision.
+// Loops over typed elements: lists of the element types, for macros that define one
+// function per type; the walk over broadcast operands; and evaluation of 16-bit floats in
+// single precision.
 //
-// Used by the elementwise families (elementwise.h), by reduce, and by those that
-// move elements (moving.h, indices.h). Working copies of tensors in another type
-// are work.h. What it is not: no operator.
+// Used by the elementwise families (elementwise.h), by reduce, and by those that move
+// elements (moving.h, indices.h). work.h converts whole tensors to another type. No
+// operator is defined here.
 #ifndef REEL_WORKER_ONNX_OPS_TYPED_H
 #define REEL_WORKER_ONNX_OPS_TYPED_H
 
 #include "kernels/simd.h"
 #include "worker/onnx/ops/work.h"
 
-// X(dtype, suffix, type, unsigned type in which arithmetic wraps)
+// X(dtype, suffix, type, unsigned type whose arithmetic wraps)
 #define EACH_FLOAT(X)              \
     X(REEL_F32, f32, float, float) \
     X(REEL_F64, f64, double, double)
@@ -38,34 +38,33 @@ static inline bool is_half(enum reel_dtype dtype)
     return dtype == REEL_F16 || dtype == REEL_BF16;
 }
 
-// Evaluates a call on F32 copies of its 16-bit float inputs; outputs that are
-// of such a type are rounded to it once. eval must take F32.
+// Evaluates a call on F32 copies of its 16-bit float inputs, and rounds 16-bit float
+// outputs once. eval must accept F32.
 enum reel_err typed_eval_in_f32(const struct op_call *call, enum reel_err (*eval)(const struct op_call *));
 
-// First lines of an eval function that works for F32 but not for 16-bit floats.
+// The first line of an eval function that handles F32 but not 16-bit floats.
 #define HALVES_IN_F32(eval)                                                    \
     do {                                                                       \
         if (is_half(call->in[0]->dtype)) return typed_eval_in_f32(call, eval); \
     } while (0)
 
-// Inputs 0 to n - 1 are there (a file may leave out any by an empty name).
+// Checks that inputs 0 to n - 1 are present (a file may omit any by an empty name).
 enum reel_err typed_present(const struct op_call *call, int n);
-// "does not take float16" for the operand with this index; OK for a type that
-// is not known yet (inference only: eval sees known types).
+// The error "does not take float16" if the operator does not support this input's type; OK
+// if the type is not known yet (only during inference).
 enum reel_err typed_refuse(const struct op_call *call, int input);
-// INPUT error unless a and b are there and have one type.
+// INPUT unless a and b are present and have the same type.
 enum reel_err typed_same(const struct op_call *call, int a, int b);
-// Reads the whole of integer input i (int32 or int64) into fresh memory, at
-// least one element long; the caller frees *out_values. Refuses other types and
-// inputs of more than max elements.
+// Reads all of integer input i (int32 or int64) into new memory of at least one element,
+// which the caller frees. Rejects other types, and more than max elements.
 enum reel_err typed_ints(const struct op_call *call, int i, int64_t max, int64_t **out_values, int64_t *out_n);
-// Copies input 0 to output 0 with another shape of as many elements.
+// Copies input 0 to output 0 with another shape that has as many elements.
 enum reel_err typed_copy_as(const struct op_call *call, const struct reel_shape *shape);
 
 // ---- walking over broadcast operands ------------------------------------
 //
-// The output's elements in order, in runs that are as long as can be: adjacent
-// dimensions are merged where every operand allows it. Within a run operand i
+// Visits the output's elements in order, in runs that are as long as possible: adjacent
+// dimensions are merged if every operand allows it. Within a run, operand i
 // advances by step[i] (0 or 1) elements.
 //
 //     for (walk_start(&w, &shape, shapes, n); !w.done; walk_next(&w))

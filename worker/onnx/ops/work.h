@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// Working copies of tensors for the operators of ops/*.c that compute in one
-// type (float, double) whatever type is stored, and small helpers around
-// struct op_call.
+// Working copies of tensors, for operators that compute in one type (float, double)
+// whatever type is stored, and small helpers around struct op_call.
 //
-// Used by the families conv, norm, matmul, image, rnn, control, quant and
-// signal. Rounding to a narrower stored type happens once, in work_commit().
-// What it is not: no part of the operator contract (that is onnx/op.h).
+// Used by the families conv, norm, matmul, image, rnn, control, quant and signal. Rounding
+// to a narrower stored type happens once, in work_commit().
 #ifndef REEL_WORKER_ONNX_OPS_WORK_H
 #define REEL_WORKER_ONNX_OPS_WORK_H
 
@@ -28,8 +26,8 @@
 #define HOT
 #endif
 
-// A tensor's elements as `dtype`. p is the tensor's own memory when the types
-// agree, else memory of this struct. Zeroed is empty; fini accepts that.
+// A tensor's elements as `dtype`. p is the tensor's own memory if the types agree, else
+// memory of this struct. Empty when zeroed; fini accepts that.
 struct work {
     void *p;
     enum reel_dtype dtype;
@@ -39,11 +37,11 @@ struct work {
 
 // F64 for F64, F32 for every other type.
 enum reel_dtype work_dtype(enum reel_dtype stored);
-// t may be NULL (absent): p is NULL then.
+// t may be NULL (absent); p is NULL then.
 enum reel_err work_in(struct work *w, const struct reel_tensor *t, enum reel_dtype dtype);
 // The output's data must be allocated. The contents are undefined.
 enum reel_err work_out(struct work *w, struct reel_tensor *t, enum reel_dtype dtype);
-// Stores an output's elements; nothing to do when the types agree.
+// Stores an output's elements; does nothing if the types agree.
 void work_commit(struct work *w);
 void work_fini(struct work *w);
 // count elements of `bytes` each, not zeroed; NULL with a text on overflow or

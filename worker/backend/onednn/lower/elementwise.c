@@ -201,7 +201,8 @@ static enum reel_err append(struct program *p, const struct plan *plan, struct i
         bool ok = false;
         enum reel_err err = add_operand(p, t, out, plan->step.kind, plan->other, &ok);
         if (err || !ok) return err;
-        if (p->n_steps != steps) return reel_fail(REEL_ERR_FAULT, "could not compile: an operand came too late");
+        if (p->n_steps != steps)
+            return reel_fail(REEL_ERR_FAULT, "could not compile a fused step: an operand is computed after it");
         touch(p, &t->data[t->e.n - 1], m->step);
     } else {
         t->data[t->e.n] = FORM_NONE;

@@ -130,7 +130,7 @@ static enum reel_err bind_input(struct program *p, const struct node *node, stru
         a->t = info_of(p, a->v)->dynamic;
         a->t.owned = false;
         if (a->t.dtype == REEL_DTYPE_NONE)
-            return reel_fail(REEL_ERR_FAULT, "could not run node \"%s\": input \"%s\" was not made", node->name,
+            return reel_fail(REEL_ERR_FAULT, "could not run node \"%s\": input \"%s\" was not computed", node->name,
                              a->v->name);
         return REEL_OK;
     }
