@@ -199,15 +199,18 @@ static void find_homes(struct program *p)
 static enum reel_err compile_node(struct program *p, const struct node *node)
 {
     static enum reel_err (*const lower[])(struct program *, const struct node *, bool *) = {
-        lower_conv, lower_deconv, lower_pool, lower_matmul, lower_elementwise, lower_image, lower_rows, lower_view,
+        lower_conv,        lower_deconv, lower_pool, lower_matmul, lower_attention,
+        lower_elementwise, lower_image,  lower_rows, lower_view,
     };
     bool done = false;
     enum reel_err err = REEL_OK;
-    const bool known = !dynamic_node(p, node) && (!*node->domain || !strcmp(node->domain, "ai.onnx"));
+    const bool fixed = !dynamic_node(p, node);
+    const bool known = fixed && (!*node->domain || !strcmp(node->domain, "ai.onnx"));
     if (known) err = lower_quant(p, node, &done);
     if (!err && !done) err = dequantize_operands(p, node);
     if (known)
         for (size_t i = 0; !done && !err && i < sizeof lower / sizeof *lower; i++) err = lower[i](p, node, &done);
+    if (fixed && !known && !done && !err) err = lower_attention(p, node, &done); // com.microsoft's
     if (!err && !done) err = lower_reference(p, node);
     if (!err) err = lower_halo(p, node);
     for (int i = 0; i < node->n_in; i++) {
@@ -468,14 +471,15 @@ const struct backend_ops backend_onednn = {
     .caps = BACKEND_FUSES_ACT | BACKEND_FUSES_RESIDUAL | BACKEND_FUSES_PRELU | BACKEND_DYNAMIC_TAIL | BACKEND_INT8 |
             BACKEND_FEW_CHANNELS | BACKEND_EXCHANGES,
     .own_ops =
-        "Abs Add AveragePool BatchNormalization Clip Concat Conv ConvInteger ConvTranspose Crop DepthToSpace "
+        "Abs Add Attention AveragePool BatchNormalization Clip Concat Conv ConvInteger ConvTranspose Crop DepthToSpace "
         "DequantizeLinear Div DynamicQuantizeLinear Elu Gelu Gemm GlobalAveragePool GlobalMaxPool HardSigmoid "
         "HardSwish "
         "InstanceNormalization LayerNormalization LeakyRelu MatMul MatMulInteger Max MaxPool Min Mish Mul Neg PRelu "
         "Pad QLinearConv "
         "QLinearMatMul QuantizeLinear ReduceMean Relu Resize Sigmoid Slice Softmax Split Sqrt Sub Tanh Transpose "
         "Upsample "
-        "com.microsoft.QGemm com.microsoft.QLinearAdd com.microsoft.QLinearAveragePool com.microsoft.QLinearConcat "
+        "com.microsoft.MultiHeadAttention com.microsoft.QGemm com.microsoft.QLinearAdd "
+        "com.microsoft.QLinearAveragePool com.microsoft.QLinearConcat "
         "com.microsoft.QLinearGlobalAveragePool com.microsoft.QLinearLeakyRelu com.microsoft.QLinearMul "
         "com.microsoft.QLinearSigmoid com.microsoft.QLinearSoftmax",
     .probe = probe,

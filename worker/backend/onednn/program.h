@@ -188,6 +188,8 @@ enum reel_err lower_conv(struct program *p, const struct node *node, bool *out_d
 enum reel_err lower_deconv(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_pool(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_matmul(struct program *p, const struct node *node, bool *out_done);
+// Attention and MultiHeadAttention (lower/attend.c).
+enum reel_err lower_attention(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_elementwise(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_image(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_rows(struct program *p, const struct node *node, bool *out_done);

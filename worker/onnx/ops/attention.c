@@ -7,19 +7,8 @@
 // row by row, values by a second product. Masks are positions and addends of a
 // row, never a tensor of their own. What it is not: no blocked (flash) form; the
 // score matrix of one head must fit in memory.
+#include "worker/onnx/ops/attention.h"
 #include "kernels/math.h"
-#include "worker/onnx/ops/matmul.h"
-
-// Extents and options of one call. A head's rows are `row` elements apart.
-struct attention {
-    int64_t batch, q_heads, kv_heads, q_len, past, kv_len, total, dim, v_dim;
-    bool packed; // (B,S,heads*dim) instead of (B,heads,S,dim)
-    double scale, softcap;
-    bool causal;
-    int64_t left, right; // window bounds, -1 none
-    int64_t mode;        // of the fourth output
-    enum reel_dtype dtype;
-};
 
 // Type and size of in[i] as (batch, heads, length, dim).
 struct heads {
@@ -44,9 +33,7 @@ static bool clash(int64_t a, int64_t b)
     return a >= 0 && b >= 0 && a != b;
 }
 
-// Fills *a from shapes and attributes; unknown extents stay -1. *out_known is
-// false when a rank is unknown.
-static enum reel_err attention_open(const struct op_call *call, struct attention *a, bool *out_known)
+enum reel_err attention_open(const struct op_call *call, struct attention *a, bool *out_known)
 {
     const struct node *node = call->node;
     *a = (struct attention){.dtype = work_dtype(call->in[0]->dtype)};
@@ -343,7 +330,7 @@ enum reel_err attention_eval(const struct op_call *call)
 
 // ---- com.microsoft MultiHeadAttention -----------------------------------
 
-static enum reel_err multi_head_open(const struct op_call *call, struct attention *a)
+enum reel_err multi_head_open(const struct op_call *call, struct attention *a)
 {
     static const char *const unsupported[] = {[4] = "key_padding_mask",
                                               [6] = "past_key",

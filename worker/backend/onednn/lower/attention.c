@@ -3,8 +3,8 @@
 // Attention by blocks of rows: softmax(Q K + ...) V, where the scores of all queries against
 // all keys would go to memory and back three times, and for large pictures be gigabytes.
 // Found among the steps: matmul.c calls take_in_softmax() for a product that has just
-// become one. See attention.h. What it is not: ONNX's Attention operators (the reference
-// implements those).
+// become one. See attention.h. ONNX's Attention operators are
+// attend.c's.
 #include "worker/backend/onednn/lower/attention.h"
 
 #include "kernels/rows.h"
