@@ -233,7 +233,8 @@ static enum reel_err open_attention(struct program *p, const struct node *node, 
     for (int i = multi ? 6 : 4; i < node->n_in; i++)
         if (node->in[i]) return REEL_OK;
     if (multi && input(node, 4)) return REEL_OK;
-    const struct op_call call = {.node = node, .opset = node->opset, .n_in = node->n_in, .in = in, .n_out = 1, .out = out};
+    const struct op_call call = {
+        .node = node, .opset = node->opset, .n_in = node->n_in, .in = in, .n_out = 1, .out = out};
     bool known = true;
     enum reel_err err = multi ? multi_head_open(&call, a) : attention_open(&call, a, &known);
     if (err || !known) return err;
