@@ -145,6 +145,28 @@ static enum reel_err begin(const struct reel_settings *settings, const struct re
 
 // ---- colour -----------------------------------------------------------------
 
+// Whether players learn that pictures have the full range: from the codec's own header
+// or from the container's. ProRes never has it.
+static bool tells_range(const struct plan *p)
+{
+    static const char *const containers[] = {"matroska", "webm", "mp4"};
+    if (!p->choice.codec || !p->container || !plan_is_video(p->job.kind) || encode_is_raw(p->container)) return true;
+    switch (p->choice.codec->id) {
+    case AV_CODEC_ID_PRORES:
+        return false;
+    case AV_CODEC_ID_H264:
+    case AV_CODEC_ID_HEVC:
+    case AV_CODEC_ID_AV1:
+    case AV_CODEC_ID_VP9:
+    case AV_CODEC_ID_MJPEG:
+        return true;
+    default:
+        for (size_t i = 0; i < sizeof containers / sizeof *containers; i++)
+            if (!strcmp(p->container->name, containers[i])) return true;
+        return false;
+    }
+}
+
 // The colour of pictures in `format` that began with the media's colour.
 static struct reel_colour colour_for(const struct plan *p, enum AVPixelFormat format, int height)
 {
@@ -178,6 +200,10 @@ static struct reel_colour colour_for(const struct plan *p, enum AVPixelFormat fo
     }
     const bool gray_file = p->job.kind == REEL_OUTPUT_IMAGES && d->nb_components == 1; // all values, as those read
     if (gray_file || !strncmp(d->name, "yuvj", 4)) c.full_range = c.range_known = 1;
+    if (c.full_range && !tells_range(p)) {
+        c.full_range = 0; // else they would be shown with too much contrast
+        c.range_known = 1;
+    }
     if (d->log2_chroma_w != m->format.log2_chroma_w || d->log2_chroma_h != m->format.log2_chroma_h)
         c.chroma_location = 0;
     return c;

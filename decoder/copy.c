@@ -16,15 +16,16 @@
 #include "common/pack.h"
 #include "decoder/subtitle.h"
 
+#define WARMUP_US 50000 // two packets of AAC
+
 enum container {
     CONTAINER_MP4,
     CONTAINER_MOV,
     CONTAINER_MKV,
     CONTAINER_WEBM,
     CONTAINER_TS,
-    CONTAINER_PS, // .mpg
-    CONTAINER_NUT,
-    CONTAINER_OTHER, // the muxer states what it holds: .avi, .flv
+    CONTAINER_PS,    // .mpg
+    CONTAINER_OTHER, // the muxer states what it holds: .avi, .flv, .nut
     CONTAINER_RTSP,
 };
 
@@ -90,7 +91,7 @@ static const struct {
 } containers[] = {
     {"mp4", CONTAINER_MP4},   {"mov", CONTAINER_MOV},   {"matroska", CONTAINER_MKV},
     {"webm", CONTAINER_WEBM}, {"mpegts", CONTAINER_TS}, {"vob", CONTAINER_PS},
-    {"nut", CONTAINER_NUT},   {"avi", CONTAINER_OTHER}, {"flv", CONTAINER_OTHER},
+    {"nut", CONTAINER_OTHER}, {"avi", CONTAINER_OTHER}, {"flv", CONTAINER_OTHER},
 };
 
 // As the aggregator sends live video.
@@ -189,9 +190,7 @@ static enum AVCodecID text_codec(const struct copy *c, enum AVCodecID codec)
         return codec == AV_CODEC_ID_MOV_TEXT || !holds(c, codec) ? AV_CODEC_ID_SUBRIP : codec;
     case CONTAINER_WEBM:
         return AV_CODEC_ID_WEBVTT;
-    case CONTAINER_NUT:
-        return holds(c, codec) ? codec : AV_CODEC_ID_NONE;
-    default:
+    default: // .nut among them: it would not say when a text ends
         return AV_CODEC_ID_NONE;
     }
 }
@@ -672,11 +671,20 @@ static void fix_times(struct copy_stream *s, struct reel_pack_packet *r)
     s->last_dts = r->dts;
 }
 
+// Sound that an edit list hides, but for what a decoder warms up with: a container
+// without such a list would play all of it, before the first picture.
+static bool is_hidden(const struct copy_stream *s, const AVPacket *k)
+{
+    if (s->cut_kind != CUT_SOUND || !(k->flags & AV_PKT_FLAG_DISCARD) || k->pts == AV_NOPTS_VALUE) return false;
+    return av_compare_ts(k->pts + k->duration, s->time_base, -WARMUP_US, AV_TIME_BASE_Q) < 0;
+}
+
 enum reel_err copy_packet(struct copy *c, AVPacket *packet)
 {
     if (!c->writer) return REEL_OK;
     struct copy_stream *s = &c->streams[packet->stream_index];
     if ((s->way != WAY_COPY && s->way != WAY_CONVERT) || s->cover || packet->size <= 0) return REEL_OK;
+    if (is_hidden(s, packet)) return REEL_OK;
     struct reel_pack_packet r = {
         .stream = s->id,
         .pts = packet->pts,

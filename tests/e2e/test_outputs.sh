@@ -41,11 +41,29 @@ check "flv" contained flv h264 3 aac # mp2 is not kept there
 check "mpg is mpeg-2" contained mpg mpeg2video 3 mp2
 check "m2ts" contained m2ts h264 0 aac
 
+texts_in_nut() { # which has no place for their ends
+    printf '1\n00:00:00,100 --> 00:00:00,500\nhello\n' >"$scratch/t.srt"
+    ffmpeg -v error -y -i "$scratch/a.mkv" -i "$scratch/t.srt" -map 0:v -map 1 -c:v copy -c:s ass "$scratch/text.mkv" || return 1
+    expect "exit code" 3 "$(code_of "$scratch/text.mkv" -o "$scratch/text.nut")" && said "subtitle stream 1 (ass) is not kept"
+}
+check "text subtitles in nut are not kept" texts_in_nut
+
 h264_in_avi() { # which has no place for the times of B frames
     expect "exit code" 0 "$(code_of --encoder libx264 --encoder_opts preset=ultrafast "$scratch/a.mkv" -o "$scratch/h.avi")" &&
         expect "B frames" 0 "$(stream "$scratch/h.avi" v:0 has_b_frames)" && expect frames 30 "$(frames "$scratch/h.avi")"
 }
 check "h.264 in avi has no B frames" h264_in_avi
+
+# Where nothing tells a player that pictures have the full range, they get the limited one.
+white() { # ending, encoder, luma of white
+    local out=$scratch/white_o.$1
+    expect "exit code" 0 "$(code_of --encoder "$2" "$scratch/white.mkv" -o "$out")" &&
+        expect white "$3" "$(ffmpeg -v error -i "$out" -frames:v 1 -vf "crop=2:2:190:100,format=$4" -f rawvideo - | od -An -tu"$5" -N"$5" | tr -d ' ')"
+}
+ffmpeg -v error -y -f lavfi -i color=white:size=192x108:rate=25:duration=0.4 -vf scale=out_range=pc,format=yuv422p -color_range pc -c:v ffv1 "$scratch/white.mkv"
+check "full range in .nut" white nut ffv1 235 yuv422p 1
+check "full range in .mkv" white mkv ffv1 255 yuv422p 1
+check "full range in ProRes" white mov prores_ks 940 yuv422p10le 2
 
 # ---- y4m ------------------------------------------------------------------------
 

@@ -41,4 +41,17 @@ ffmpeg -v error -y "${picture[@]}" -itsoffset 0.2 "${tone[@]}" -map 0 -map 1 "${
 for end in mp4 mov mkv; do same_offset "late_live_$end" "$work/late.mp4" "$work/late_live.$end" --live --latency_ms 30000; done
 same_offset late_mp4 "$work/late.mp4" "$work/late_o.mp4"
 
+# Sound that the input's edit list hides is not heard before the first picture.
+ffmpeg -v error -y "${picture[@]}" "${tone[@]}" "${coded[@]}" -g 25 -c:a aac "$work/whole.mp4" </dev/null
+ffmpeg -v error -y -ss 0.6 -i "$work/whole.mp4" -c copy "$work/edit.mp4" </dev/null
+hidden() { # extension
+    local rc=0 got
+    reel -y --sim_ms 0 "$work/edit.mp4" -o "$work/edit_o.$1" || rc=$?
+    got=$(offset "$work/edit_o.$1")
+    if ((rc)); then not_ok "hidden_$1" "exit code $rc: $(cat "$work/err")"
+    elif ((got < -100 || got > 20)); then not_ok "hidden_$1" "sound starts $got ms behind the picture"
+    else ok "hidden_$1"; fi
+}
+for end in mkv ts mp4; do hidden $end; done
+
 finish
