@@ -101,7 +101,27 @@ model_refused too_far_apart "would span 449 of the video" --model "$work/clip.on
 model_refused another_number "the model takes 8" --model "$work/clip.onnx" --io.frames 6
 model_refused no_clip "sees no clip" --model "$work/segment.onnx" --classify.stride 2
 model_refused wrong_task "is not a map of classes" --model "$work/clip.onnx" --task segment
-model_refused no_tensors "it takes 8 frames" --model "$work/clip.onnx" --task tensor
+
+# Raw outputs of a clip, or of each frame and the next: the motion as numbers.
+tensors() {
+    local rc=0
+    reel "$work/a.mkv" -o "$work/t.jsonl" -y --model "$work/clip.onnx" "${run[@]}" --task tensor --io.resize crop || rc=$?
+    reel "$work/a.mkv" -o "$work/u.jsonl" -y --model "$work/flow.onnx" --backend onednn --io.range 0-1 --task tensor --duration 0.2 || rc=$?
+    if ((rc)); then not_ok tensors "exit code $rc"
+    elif ! python3 - "$work/t.jsonl" "$work/u.jsonl" <<'END' 2>"$work/why"; then not_ok tensors "$(tail -n 1 "$work/why")"
+import json, sys
+rows = [json.loads(line) for line in open(sys.argv[1])]
+assert len(rows) == 60, len(rows)
+for n, row in enumerate(rows):
+    (one,) = row["tensors"]
+    want = [10 * 4 * min(max(n + i - 4, 0), 59) / 255 for i in range(8)]
+    assert one["shape"] == [1, 8] and max(abs(a - b) for a, b in zip(one["data"], want)) < 1e-4, (n, one, want)
+rows = [json.loads(line) for line in open(sys.argv[2])]
+assert len(rows) == 5 and all(r["tensors"][0]["shape"] == [1, 2, 64, 64] for r in rows), len(rows)
+END
+    else ok tensors; fi
+}
+tensors
 model_refused no_labels "missing.txt" --model "$work/clip.onnx" --classify.labels "$work/missing.txt"
 model_refused even_picture "it makes a picture of 5 frames whose channels stand apart" --model "$work/apart.onnx"
 finish

@@ -166,5 +166,5 @@ model_refused even_number "io.frames 4" --model "$work/before.onnx" --io.frames 
 model_refused another_number "nor an odd number of frames" --model "$work/before.onnx" --io.frames 3
 model_refused one_of_the_frames "leave io.input out" --model "$work/each.onnx" --io.input now
 model_refused no_such_input 'has no input "next"' --model "$work/each.onnx" --io.input next
-model_refused no_picture "does not make a picture of them" --model "$work/before.onnx" --task tensor
+model_refused no_picture "does not make a picture of them" --model "$work/before.onnx" --task segment
 finish

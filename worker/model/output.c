@@ -216,6 +216,14 @@ static bool take_cut_out(const struct look *l, const struct reel_settings *s, en
     return true;
 }
 
+// Of a pair that is only looked at.
+static void no_between(struct model *m)
+{
+    m->input.between = false;
+    m->rate = 1;
+    *m->how_between = 0;
+}
+
 // Two channels made of two frames: the motion from one to the other. Of several such
 // outputs the last: RAFT and kin improve one after the other.
 static bool take_flow(const struct look *l, const struct reel_settings *s)
@@ -231,9 +239,7 @@ static bool take_flow(const struct look *l, const struct reel_settings *s)
         m->output.nhwc = map.nhwc;
         m->output.channels = 2;
         m->task = REEL_TASK_FLOW;
-        m->input.between = false;
-        m->rate = 1;
-        *m->how_between = 0;
+        no_between(m);
         return true;
     }
     return false;
@@ -370,18 +376,20 @@ static enum reel_err check_between(const struct look *l)
     return REEL_OK;
 }
 
-// What is made of several frames: a picture, or the classes of a clip.
 // Sizes that networks of flow divide by without the graph showing it: RAFT by 8, pyramids by more.
 #define STEEPEST 64
 
+// What is made of several frames: a picture, the classes of a clip, motion, or raw outputs.
 static enum reel_err check_several(const struct look *l, int rate)
 {
     struct model *m = l->m;
     const int frames = m->input.frames;
     if (m->task == REEL_TASK_CLASSIFY && !m->input.between) return REEL_OK;
-    if (m->task == REEL_TASK_FLOW && rate)
-        return reel_fail(REEL_ERR_CONFIG, "could not use --rate %d: model \"%s\" makes no frames, it measures motion",
-                         rate, file_of(l));
+    if (m->task == REEL_TASK_TENSOR && !m->input.planes && m->input.time_input < 0) no_between(m);
+    if ((m->task == REEL_TASK_FLOW || m->task == REEL_TASK_TENSOR) && rate)
+        return reel_fail(REEL_ERR_CONFIG, "could not use --rate %d: model \"%s\" makes no frames, it %s", rate,
+                         file_of(l), m->task == REEL_TASK_FLOW ? "measures motion" : "gives tensors (--task tensor)");
+    if (m->task == REEL_TASK_TENSOR && !m->input.between) return REEL_OK;
     if (m->task == REEL_TASK_FLOW && !m->input.width && m->input.size_multiple < STEEPEST)
         m->input.size_multiple = STEEPEST;
     if (m->task == REEL_TASK_FLOW) return REEL_OK;
