@@ -115,6 +115,19 @@ static void add_line(char *text, size_t bytes, const char *line)
     if (*line && at + 2 < bytes) snprintf(text + at, bytes - at, "\n%s", line);
 }
 
+// What may help where the network refuses a picture of w x h.
+static enum reel_err no_shapes(const struct worker *w, int width, int height, enum reel_err err)
+{
+    const struct model_input *in = &w->model.input;
+    if (in->n_given)
+        return reel_fail(err, "%s\nto choose the size at which pictures are given: io.picture_size", reel_fail_text());
+    if (in->width || *w->child.settings.io.size) return err;
+    return reel_fail(err,
+                     "%s\nit was tried with a picture of %dx%d; if the network takes only certain sizes, state one in "
+                     "io.size",
+                     reel_fail_text(), width, height);
+}
+
 static enum reel_err guess_model(struct worker *w, char *text, size_t text_bytes)
 {
     const struct model_facts *facts = engines_facts(w->engines);
@@ -124,11 +137,7 @@ static enum reel_err guess_model(struct worker *w, char *text, size_t text_bytes
     model_trial_size(&w->model, &w->child.settings, &width, &height);
     struct reel_shape shapes[MODEL_MAX_OUTPUTS];
     if ((err = engines_settle_pictures(w->engines, &w->model, width, height))) return err;
-    if ((err = engines_infer(w->engines, &w->model, width, height, shapes)))
-        return w->model.input.n_given
-                   ? reel_fail(err, "%s\nto choose the size at which pictures are given: io.picture_size",
-                               reel_fail_text())
-                   : err;
+    if ((err = engines_infer(w->engines, &w->model, width, height, shapes))) return no_shapes(w, width, height, err);
     if ((err = model_guess_output(facts, &w->child.settings, shapes, width, height, &w->model))) return err;
     model_describe(&w->model, shapes, width, height, text, text_bytes);
     char line[REEL_TEXT_BYTES];

@@ -15,12 +15,27 @@ static int64_t last_dim(const struct reel_shape *s)
     return s->ndim > 0 ? s->dim[s->ndim - 1] : -1;
 }
 
-// Positions of the grids of strides 8, 16, 32.
-static int64_t grid_cells(int w, int h)
+// Positions of the grids of strides from..to.
+static int64_t cells_of(int w, int h, int from, int to)
 {
     int64_t n = 0;
-    for (int s = 8; s <= 32; s *= 2) n += (int64_t)((w + s - 1) / s) * ((h + s - 1) / s);
+    for (int s = from; s <= to; s *= 2) n += (int64_t)((w + s - 1) / s) * ((h + s - 1) / s);
     return n;
+}
+
+// Of strides 8, 16, 32.
+static int64_t grid_cells(int w, int h)
+{
+    return cells_of(w, h, 8, 32);
+}
+
+// Also of the grids that larger (P6), finer (P2) and tiny networks have.
+static bool is_grid(const struct look *l, int64_t n)
+{
+    static const int strides[][2] = {{8, 32}, {8, 64}, {4, 32}, {16, 32}};
+    for (size_t i = 0; i < sizeof strides / sizeof *strides; i++)
+        if (n == cells_of(l->w, l->h, strides[i][0], strides[i][1])) return true;
+    return false;
 }
 
 // The output of rank 3 with a batch of 1, the single one or one beside the
@@ -147,18 +162,20 @@ static bool is_yolov5(const struct look *l)
 {
     int64_t weights;
     int i = only_rows(l, &weights);
-    return i >= 0 && l->shapes[i].dim[1] == 3 * grid_cells(l->w, l->h) &&
+    return i >= 0 && l->shapes[i].dim[1] % 3 == 0 && is_grid(l, l->shapes[i].dim[1] / 3) &&
            one_output(l, last_dim(&l->shapes[i]) - 5 - weights);
 }
+
+#define UPRIGHT "upright boxes around the turned ones"
 
 static bool is_yolov8(const struct look *l)
 {
     int64_t weights;
     int i = only_rows(l, &weights);
-    if (i < 0 || l->shapes[i].dim[2] != grid_cells(l->w, l->h)) return false;
+    if (i < 0 || !is_grid(l, l->shapes[i].dim[2])) return false;
     if (meta_is(l, "task", "pose")) take_points(l);
     l->m->turned = meta_is(l, "task", "obb");
-    if (l->m->turned) snprintf(l->m->how_output, sizeof l->m->how_output, "upright boxes around the turned ones");
+    if (l->m->turned) snprintf(l->m->how_output, sizeof l->m->how_output, "%s", UPRIGHT);
     return one_output(l, l->shapes[i].dim[1] - 4 - weights - l->m->points * l->m->point_floats - l->m->turned);
 }
 
@@ -179,8 +196,14 @@ static bool is_finished(const struct look *l)
     if (i < 0 && (l->f->n_out != 1 || l->shapes[0].ndim != 2)) return false;
     const struct reel_shape *s = &l->shapes[i < 0 ? 0 : i];
     int64_t columns = last_dim(s), rows = s->dim[s->ndim - 2];
-    if (rows > 4096 || meta_is(l, "task", "obb")) return false;
-    if (meta_is(l, "end2end", "True") && meta_is(l, "task", "pose")) {
+    if (rows > 4096) return false;
+    l->m->turned = meta_is(l, "task", "obb");
+    if (l->m->turned) {
+        snprintf(l->m->how_output, sizeof l->m->how_output, "%s", UPRIGHT);
+        return columns == 7 && one_output(l, 1);
+    }
+    l->m->centres = meta_is(l, "head", "RTDETRDecoder");
+    if (meta_is(l, "task", "pose")) {
         take_points(l);
         return columns == 6 + l->m->points * l->m->point_floats && one_output(l, 1);
     }
@@ -280,8 +303,9 @@ static enum model_head guess_queries(const struct look *l)
     if (l->f->n_out == 1 && l->shapes[0].ndim == 3) {
         const char *told = l->f->meta ? l->f->meta(l->f->user, "description") : NULL;
         const int64_t rows = l->shapes[0].dim[1], columns = l->shapes[0].dim[2];
+        const bool posed = meta_is(l, "task", "pose"); // RT-DETR finds boxes alone
         const bool ours = told ? strstr(told, "RT-DETR") != NULL : rows == 300 && columns > 7;
-        if (ours && !meta_is(l, "end2end", "True") && columns != grid_cells(l->w, l->h) && is_rtdetr(l))
+        if (ours && !posed && !meta_is(l, "end2end", "True") && columns != grid_cells(l->w, l->h) && is_rtdetr(l))
             return MODEL_HEAD_RTDETR;
     }
     if (!scores_and_boxes(l, &scores, &boxes)) return MODEL_HEAD_NONE;
@@ -314,7 +338,7 @@ static void forget_head(struct model *m)
 {
     m->points = m->point_floats = m->classes = m->n_head_outputs = 0;
     m->mask_output = m->mask_weights = 0;
-    m->turned = m->decoded = false;
+    m->turned = m->decoded = m->centres = false;
     *m->how_output = 0;
 }
 

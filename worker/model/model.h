@@ -167,7 +167,8 @@ struct model {
     int mask_output;            // DETECT: prototypes of the objects' masks,
     int mask_weights;           // of so many channels; 0: there are none
     int points, point_floats;   // DETECT: of an object, each of x y (2) or x y score (3)
-    bool turned;                // DETECT: an angle stands behind a box's scores (YOLOv8)
+    bool turned;                // DETECT: an angle stands behind a box's scores (YOLOv8) or class (NMS)
+    bool centres;               // DETECT: boxes are centre and size in 0..1, not corners in pixels (NMS)
     int head_output[12];        // DETECT: indices in the head's own order
     int n_head_outputs;
     int classes;           // of DETECT, CLASSIFY, SEGMENT; 0 unknown

@@ -298,6 +298,18 @@ static enum reel_err guess_task(const struct look *l, const struct reel_settings
 
 // ---- fit --------------------------------------------------------------------
 
+// The size that an Ultralytics export was made for ("[320, 320]", height and width), where it
+// takes any: its boxes are best there, and smaller networks are far quicker.
+static void take_stated_size(const struct look *l)
+{
+    struct model_input *in = &l->m->input;
+    const char *size = l->f->meta ? l->f->meta(l->f->user, "imgsz") : NULL;
+    int h, w;
+    if (!size || sscanf(size, " [%d , %d", &h, &w) != 2 || h < 1 || w < 1 || h > 8192 || w > 8192) return;
+    if (w % in->size_multiple || h % in->size_multiple || l->m->task == REEL_TASK_IMAGE) return;
+    in->width = w, in->height = h;
+}
+
 static enum reel_err settle_fit(const struct look *l, const struct reel_settings *s)
 {
     struct model *m = l->m;
@@ -313,6 +325,7 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
     }
     // Feature pyramids of stride 32 that the graph alone does not show.
     if (m->head && in->size_multiple < 32) in->size_multiple = 32;
+    if (!in->width && !in->height) take_stated_size(l);
     bool yolo = m->head == MODEL_HEAD_YOLOX || m->head == MODEL_HEAD_YOLOV5 || m->head == MODEL_HEAD_YOLOV8 ||
                 m->head == MODEL_HEAD_NMS || m->head == MODEL_HEAD_RTDETR || m->head == MODEL_HEAD_YOLO_NAS;
     if (yolo && !in->width && !in->height) in->width = in->height = 640; // what they are trained at
@@ -337,8 +350,8 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
         in->fit = stated[s->io.resize];
     else if (picture)
         in->fit = m->output.levels ? MODEL_STRETCH : MODEL_TILES;
-    else if (m->head == MODEL_HEAD_DETR || m->head == MODEL_HEAD_RTDETR || m->task == REEL_TASK_COLORIZE ||
-             m->task == REEL_TASK_FLOW)
+    else if (m->head == MODEL_HEAD_DETR || m->head == MODEL_HEAD_RTDETR || m->centres ||
+             m->task == REEL_TASK_COLORIZE || m->task == REEL_TASK_FLOW)
         in->fit = MODEL_STRETCH; // as they are trained
     else if (m->task == REEL_TASK_CLASSIFY)
         in->fit = MODEL_CROP;
@@ -407,6 +420,14 @@ static enum reel_err check_several(const struct look *l, int rate)
                      file_of(l), frames, m->input.inside ? " whose channels stand apart" : "", MODEL_MOST_FRAMES);
 }
 
+static void say_border(const struct model_facts *f, struct model *m)
+{
+    const size_t end = strlen(m->how_output);
+    snprintf(m->how_output + end, sizeof m->how_output - end,
+             "%sthe network leaves out a border, so frames get %d x %d pixels more, their edge repeated",
+             end ? "; " : "", f->border[1], f->border[0]);
+}
+
 enum reel_err model_guess_output(const struct model_facts *f, const struct reel_settings *s,
                                  const struct reel_shape *out_shapes, int w, int h, struct model *m)
 {
@@ -418,9 +439,6 @@ enum reel_err model_guess_output(const struct model_facts *f, const struct reel_
     if (!err && m->input.between) err = check_between(&l);
     if (!err) err = model_settle_values(&l, s);
     if (!err) err = settle_fit(&l, s);
-    if (f->border[0] || f->border[1])
-        snprintf(m->how_output, sizeof m->how_output,
-                 "the network leaves out a border, so frames get %d x %d pixels more, their edge repeated",
-                 f->border[1], f->border[0]);
+    if (!err && (f->border[0] || f->border[1])) say_border(f, m);
     return err;
 }

@@ -120,6 +120,11 @@ static bool by_producer(const struct look *l, struct values *v)
 {
     const struct model *m = l->m;
     bool picture = m->task == REEL_TASK_IMAGE;
+    const char *author = l->f->meta ? l->f->meta(l->f->user, "author") : NULL;
+    if (has(author, "Ultralytics")) {
+        *v = (struct values){false, PLAIN, 1, 0, "usual for Ultralytics' exports: RGB 0..1"};
+        return true;
+    }
     if (m->task == REEL_TASK_COLORIZE) return false; // which it is made with says nothing of its pictures
     if (has(l->f->producer, "CNTK")) {
         *v = (struct values){true, PLAIN, 255, 0, "usual for files made by CNTK: 0..255"};
@@ -129,7 +134,8 @@ static bool by_producer(const struct look *l, struct values *v)
         *v = (struct values){true, CAFFE, 255, 0, "usual for files made by Caffe: BGR 0..255 minus (104, 117, 123)"};
         return true;
     }
-    if (has(l->f->producer, "Paddle") && !picture) {
+    const bool paddle = has(l->f->producer, "Paddle") || (l->f->graph && has(l->f->graph->name, "PaddlePaddle"));
+    if (paddle && !picture) {
         *v = (struct values){true, IMAGENET, 1, 0, "usual for files made by PaddlePaddle: BGR minus ImageNet's mean"};
         return true;
     }

@@ -117,6 +117,7 @@ static struct head_params params_of(const struct task *task)
                                 .points = m->points,
                                 .point_floats = m->point_floats,
                                 .turned = m->turned,
+                                .centres = m->centres,
                                 .net_w = task->view.net_w,
                                 .net_h = task->view.net_h,
                                 .score = (float)reel_settings_score(task->settings)};

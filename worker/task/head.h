@@ -29,9 +29,9 @@ struct head_list {
 struct head_params {
     enum model_head head;
     int classes;
-    bool decoded; // this and the next three: as in struct model
+    bool decoded; // this and the next four: as in struct model
     int points, point_floats;
-    bool turned;
+    bool turned, centres;
     int net_w, net_h;
     float score; // boxes with a lower score are left out
 };

@@ -46,6 +46,12 @@ enum reel_err head_bad_shape(enum model_head head, const struct reel_shape *shap
 
 // ---- cells ----------------------------------------------------------------------
 
+void head_make_upright(float angle, float *w, float *h)
+{
+    const float cosine = fabsf(cosf(angle)), sine = fabsf(sinf(angle)), wide = *w * cosine + *h * sine;
+    *h = *w * sine + *h * cosine, *w = wide;
+}
+
 int head_best_of(const float *v, int n, size_t step)
 {
     int best = 0;

@@ -54,6 +54,9 @@ static inline float head_at(const struct head_cell *cell, int part, int channel)
     return cell->v[part][(size_t)channel * cell->step[part]];
 }
 
+// Turns the sides of a box rotated by `angle` into those of the upright box around it.
+void head_make_upright(float angle, float *w, float *h);
+
 // Index of the largest of n values that lie `step` apart; the first of equal ones.
 int head_best_of(const float *v, int n, size_t step);
 // The best of the n channels of a part that begin at `from`, counted from there.

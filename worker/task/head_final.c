@@ -55,7 +55,14 @@ const struct head_family head_queries = {.lay_out = lay_queries, .read = read_qu
 
 // ---- rows of finished boxes ----------------------------------------------------
 // (N, 6): x1 y1 x2 y2 score class (YOLOv10), possibly followed by keypoints or other columns (YOLO26);
-// (N, 7): picture number x1 y1 x2 y2 class score (YOLOv7, end to end).
+// (N, 7): picture number x1 y1 x2 y2 class score (YOLOv7, end to end); of rotated boxes cx cy w h
+// score class angle. RT-DETR as Ultralytics exports it: cx cy w h in 0..1, score, class.
+
+// Whether the picture's number stands in front.
+static bool has_number(const struct head_params *p, int64_t cols)
+{
+    return cols == 7 && !p->turned;
+}
 
 static enum reel_err lay_finished(const struct head_params *p, const struct reel_shape *const *shape, int n_out,
                                   struct head_layout *l)
@@ -65,17 +72,25 @@ static enum reel_err lay_finished(const struct head_params *p, const struct reel
         return head_bad_shape(p->head, shape[0]);
     head_add_rows(&l->group[0], 0, n, cols);
     l->n_groups = 1;
-    head_score_by(l, GPU_PICK_ONE, HEAD_TERM(0, cols == 7 ? 6 : 4, 1), HEAD_NO_TERM);
+    head_score_by(l, GPU_PICK_ONE, HEAD_TERM(0, has_number(p, cols) ? 6 : 4, 1), HEAD_NO_TERM);
     return REEL_OK;
 }
 
 static enum reel_err read_finished(const struct head_params *p, const struct head_layout *l,
                                    const struct head_cell *cell, struct head_list *list)
 {
-    const float *v = cell->v[0] + (l->row == 7);
-    float score = l->row == 7 ? v[5] : v[4], class_id = l->row == 7 ? v[4] : v[5];
+    const bool number = has_number(p, l->row);
+    const float *v = cell->v[0] + number;
+    float score = number ? v[5] : v[4], class_id = number ? v[4] : v[5], w = v[2], h = v[3];
     if (!(score >= p->score) || !(class_id >= 0 && class_id < 1e6f)) return REEL_OK;
     struct head_box *box;
+    if (p->turned || p->centres) {
+        const float wide = p->centres ? (float)p->net_w : 1, high = p->centres ? (float)p->net_h : 1;
+        if (p->turned) head_make_upright(v[6], &w, &h);
+        return head_add_center(list, v[0] * wide, v[1] * high, w * wide, h * high, score, (int)class_id, &box)
+                   ? REEL_OK
+                   : head_no_memory();
+    }
     if (!head_add_corners(list, v[0], v[1], v[2], v[3], score, (int)class_id, &box)) return head_no_memory();
     head_add_points(p, cell, 6, box);
     return REEL_OK;

@@ -82,11 +82,7 @@ static enum reel_err read_yolov8(const struct head_params *p, const struct head_
     int c = head_best_class(cell, 0, 4, p->classes), behind = 4 + p->classes;
     float score = head_at(cell, 0, 4 + c), w = head_at(cell, 0, 2), h = head_at(cell, 0, 3);
     if (!(score >= p->score)) return REEL_OK;
-    if (p->turned) { // the upright box around the rotated one
-        float cosine = fabsf(cosf(head_at(cell, 0, behind))), sine = fabsf(sinf(head_at(cell, 0, behind)));
-        float wide = w * cosine + h * sine;
-        h = w * sine + h * cosine, w = wide;
-    }
+    if (p->turned) head_make_upright(head_at(cell, 0, behind), &w, &h);
     struct head_box *box;
     if (!head_add_center(list, head_at(cell, 0, 0), head_at(cell, 0, 1), w, h, score, c, &box)) return head_no_memory();
     head_add_points(p, cell, behind, box);

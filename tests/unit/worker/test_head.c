@@ -25,7 +25,7 @@ static float *at(struct reel_tensor *t, int64_t i)
 }
 
 static int points, point_floats; // of the next decode()
-static bool turned;
+static bool turned, centres;
 
 static enum reel_err decode(enum model_head head, int classes, int w, int h, bool decoded, struct reel_tensor *t, int n,
                             struct head_list *list)
@@ -40,8 +40,9 @@ static enum reel_err decode(enum model_head head, int classes, int w, int h, boo
                             .score = 0.3f,
                             .points = points,
                             .point_floats = point_floats,
-                            .turned = turned};
-    points = point_floats = 0, turned = false;
+                            .turned = turned,
+                            .centres = centres};
+    points = point_floats = 0, turned = centres = false;
     *list = (struct head_list){0};
     return head_decode(&p, out, n, list);
 }
@@ -218,6 +219,26 @@ static void finished_boxes(void)
     reel_tensor_fini(&t);
     reel_tensor_fini(&seven);
     reel_tensor_fini(&none);
+}
+
+// Ultralytics' of turned boxes, and of RT-DETR with the best queries picked in the graph.
+static void finished_by_centre(void)
+{
+    struct reel_tensor by_angle = TENSOR(3, 1, 300, 7), t = TENSOR(3, 1, 300, 6);
+    const float right[7] = {100, 50, 40, 20, 0.5f, 3, 1.5707963f}, unit[6] = {0.5f, 0.25f, 0.1f, 0.2f, 0.6f, 7};
+    memcpy(at(&by_angle, 7), right, sizeof right);
+    memcpy(at(&t, 6), unit, sizeof unit);
+    struct head_list list;
+    turned = true;
+    CHECK_INT(decode(MODEL_HEAD_NMS, 1, 640, 640, false, &by_angle, 1, &list), REEL_OK);
+    CHECK_BOX(list, 90, 30, 110, 70, 0.5, 3);
+    free(list.box);
+    centres = true;
+    CHECK_INT(decode(MODEL_HEAD_NMS, 1, 640, 320, false, &t, 1, &list), REEL_OK);
+    CHECK_BOX(list, 288, 48, 352, 112, 0.6, 7);
+    free(list.box);
+    reel_tensor_fini(&by_angle);
+    reel_tensor_fini(&t);
 }
 
 static void ssd(void)
@@ -397,6 +418,6 @@ static void from_picked_faces(void)
 
 CHECK_MAIN({"head yolov5", yolov5}, {"head yolov8 and pose", yolov8}, {"head yolov8 and others", yolov8_others},
            {"head queries", queries}, {"head boxes beside scores", boxes_beside_scores}, {"head yolox", yolox},
-           {"head finished boxes", finished_boxes}, {"head ssd", ssd}, {"head ssd offsets", ssd_offsets},
-           {"head hostile numbers", hostile_numbers}, {"head from picked cells", from_picked_cells},
-           {"head from picked cells of faces", from_picked_faces})
+           {"head finished boxes", finished_boxes}, {"head finished by centre", finished_by_centre}, {"head ssd", ssd},
+           {"head ssd offsets", ssd_offsets}, {"head hostile numbers", hostile_numbers},
+           {"head from picked cells", from_picked_cells}, {"head from picked cells of faces", from_picked_faces})

@@ -200,6 +200,56 @@ static void check_head(struct fake f, int n_out, const char *const *meta, enum m
               f.out[0].name, m.classes, m.points, text);
 }
 
+// A file that takes any size says at which it was trained; others are of 640.
+static void size_that_the_file_states(void)
+{
+    static const struct {
+        const char *size;
+        int w, h;
+    } sizes[] = {{"[320, 320]", 320, 320}, {"[384, 640]", 640, 384}, {"[0, 320]", 640, 640}, {"320", 640, 640}};
+    struct model m;
+    char text[1024];
+    reset_settings();
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct fake f = {.in = {IO("images", 4, -1, 3, -1, -1)}, .out = {IO("output0", 3, 1, 22, 1680)}};
+        f.facts.meta = meta_of_test, f.facts.user = META("task", "detect", "imgsz", sizes[i].size);
+        CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), REEL_OK);
+        CHECK_MSG(m.input.width == sizes[i].w && m.input.height == sizes[i].h, "%s: %s", sizes[i].size, text);
+    }
+}
+
+// Ultralytics' classifiers see RGB 0..1, and RT-DETR's boxes are of 0..1.
+static void ultralytics_exports(void)
+{
+    struct model m;
+    char text[1024];
+    reset_settings();
+    struct fake classes = {.in = {IO("images", 4, 1, 3, 224, 224)}, .out = {IO("output0", 2, 1, 1000)}};
+    classes.facts.meta = meta_of_test, classes.facts.user = META("task", "classify", "author", "Ultralytics");
+    CHECK_INT(guess_fake(&classes, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_INT(m.task, REEL_TASK_CLASSIFY);
+    CHECK_MSG(m.input.gain[0] == 1 && m.input.bias[0] == 0 && !m.input.bgr, "%s", text);
+    struct fake queries = {.in = {IO("images", 4, 1, 3, 640, 640)}, .out = {IO("output0", 3, 1, 300, 6)}};
+    queries.facts.meta = meta_of_test, queries.facts.user = META("task", "detect", "head", "RTDETRDecoder");
+    CHECK_INT(guess_fake(&queries, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_MSG(m.head == MODEL_HEAD_NMS && m.centres && m.input.fit == MODEL_STRETCH, "%s", text);
+}
+
+// Newer converters leave the producer empty.
+static void paddle_by_its_graph(void)
+{
+    reset_settings();
+    struct model m;
+    char text[1024];
+    struct graph *g = graph_create(NULL);
+    g->name = "Model from PaddlePaddle.";
+    struct fake f = {.in = {IO("x", 4, -1, 3, -1, -1)}, .out = {IO("sigmoid_0.tmp_0", 4, 1, 1, 256, 320)}};
+    f.facts.graph = g;
+    CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_MSG(m.task == REEL_TASK_MATTE && m.input.bgr && m.input.gain[0] > 4, "%s", text);
+    graph_destroy(&g);
+}
+
 // Of outputs that are nearly alike: a wrong guess gives boxes all the same.
 static void other_detectors(void)
 {
@@ -214,6 +264,16 @@ static void other_detectors(void)
     check_head(masks5, 2, NULL, MODEL_HEAD_YOLOV5, 80, 0);
     struct fake ends = {.out = {IO("output0", 3, 1, 300, 57)}};
     check_head(ends, 1, META("task", "pose", "end2end", "True"), MODEL_HEAD_NMS, 1, 17);
+    check_head(ends, 1, META("task", "pose", "end2end", "False"), MODEL_HEAD_NMS, 1, 17); // suppressed in the graph
+    struct fake angles = {.out = {IO("output0", 3, 1, 300, 7)}};
+    check_head(angles, 1, META("task", "obb", "end2end", "True"), MODEL_HEAD_NMS, 1, 0);
+    // Strides 4 to 32, 8 to 64, 16 and 32.
+    struct fake p2 = {.out = {IO("output0", 3, 1, 84, 34000)}}, p6 = {.out = {IO("output0", 3, 1, 84, 8500)}};
+    struct fake p6_anchors = {.out = {IO("output0", 3, 1, 25500, 85)}}, tiny = {.out = {IO("output0", 3, 1, 84, 2000)}};
+    check_head(p2, 1, NULL, MODEL_HEAD_YOLOV8, 80, 0);
+    check_head(p6, 1, NULL, MODEL_HEAD_YOLOV8, 80, 0);
+    check_head(p6_anchors, 1, NULL, MODEL_HEAD_YOLOV5, 80, 0);
+    check_head(tiny, 1, NULL, MODEL_HEAD_YOLOV8, 80, 0);
     struct fake rows = {.out = {IO("output0", 3, 1, 300, 84)}};
     check_head(rows, 1, NULL, MODEL_HEAD_RTDETR, 80, 0);
     struct fake few = {.out = {IO("output0", 3, 1, 300, 6)}}; // two classes, or finished boxes
@@ -751,6 +811,9 @@ int main(int argc, char **argv)
     static const struct check_case cases[] = {
         {"model guesses of the test data", guesses_of_test_data},
         {"model yolo families", yolo_families},
+        {"model size that the file states", size_that_the_file_states},
+        {"model exports of Ultralytics", ultralytics_exports},
+        {"model PaddlePaddle by its graph", paddle_by_its_graph},
         {"model other detectors", other_detectors},
         {"model bytes are not normalised", bytes_are_not_normalised},
         {"model what the graph scales", what_the_graph_scales_is_not_scaled_before},
