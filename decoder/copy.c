@@ -14,20 +14,10 @@
 
 #include "common/log.h"
 #include "common/pack.h"
+#include "decoder/container.h"
 #include "decoder/subtitle.h"
 
 #define WARMUP_US 50000 // two packets of AAC
-
-enum container {
-    CONTAINER_MP4,
-    CONTAINER_MOV,
-    CONTAINER_MKV,
-    CONTAINER_WEBM,
-    CONTAINER_TS,
-    CONTAINER_PS,    // .mpg
-    CONTAINER_OTHER, // the muxer states what it holds: .avi, .flv, .nut
-    CONTAINER_RTSP,
-};
 
 enum way {
     WAY_SKIP,    // not of the output, and nothing is lost by it
@@ -65,9 +55,7 @@ struct copy {
     struct reel_job job;
     struct demux *demux;
     const struct notes *notes;
-    const AVOutputFormat *format; // NULL: the output holds no streams
-    enum container container;
-    const char *container_name;
+    struct container out;
     struct reel_pack_writer *writer;
     struct copy_stream *streams; // [n_streams]
     unsigned n_streams;
@@ -81,127 +69,17 @@ struct copy {
     uint8_t chapters;
 };
 
-// ---- what containers hold -------------------------------------------------
+// ---- which way a stream goes -------------------------------------------------
 
 static const char *const group_names[GROUPS] = {"audio", "subtitle", "attachment", "data or video"};
-
-static const struct {
-    const char *name; // libavformat's
-    enum container container;
-} containers[] = {
-    {"mp4", CONTAINER_MP4},   {"mov", CONTAINER_MOV},   {"matroska", CONTAINER_MKV},
-    {"webm", CONTAINER_WEBM}, {"mpegts", CONTAINER_TS}, {"vob", CONTAINER_PS},
-    {"nut", CONTAINER_OTHER}, {"avi", CONTAINER_OTHER}, {"flv", CONTAINER_OTHER},
-};
-
-// As the aggregator sends live video.
-static void find_container_of_url(struct copy *c)
-{
-    bool flv = !strncasecmp(c->job.output, "rtmp", 4), rtsp = !strncasecmp(c->job.output, "rtsp", 4);
-    c->container = flv ? CONTAINER_OTHER : rtsp ? CONTAINER_RTSP : CONTAINER_TS;
-    c->container_name = flv ? "flv" : rtsp ? "rtsp" : "ts";
-    c->format = av_guess_format(flv ? "flv" : rtsp ? "rtsp" : "mpegts", NULL, NULL);
-}
-
-static void find_container(struct copy *c)
-{
-    if (reel_is_url(c->job.output)) {
-        find_container_of_url(c);
-        return;
-    }
-    // What is missing in the list is pictures alone, as image files are.
-    const char *name = reel_container_of(c->job.output, strlen(c->job.output));
-    for (size_t i = 0; name && i < sizeof containers / sizeof containers[0]; i++) {
-        if (strcmp(name, containers[i].name)) continue;
-        c->container = containers[i].container;
-        c->container_name = strrchr(c->job.output, '.') + 1;
-        c->format = av_guess_format(name, NULL, NULL);
-    }
-}
-
-static bool ts_holds(enum AVCodecID codec)
-{
-    switch (codec) { // libav's muxer states no list
-    case AV_CODEC_ID_MP2:
-    case AV_CODEC_ID_MP3:
-    case AV_CODEC_ID_AAC:
-    case AV_CODEC_ID_AC3:
-    case AV_CODEC_ID_EAC3:
-    case AV_CODEC_ID_DTS:
-    case AV_CODEC_ID_OPUS:
-    case AV_CODEC_ID_MPEG1VIDEO:
-    case AV_CODEC_ID_MPEG2VIDEO:
-    case AV_CODEC_ID_MPEG4:
-    case AV_CODEC_ID_H264:
-    case AV_CODEC_ID_HEVC:
-    case AV_CODEC_ID_DVB_SUBTITLE:
-    case AV_CODEC_ID_DVB_TELETEXT:
-    case AV_CODEC_ID_SMPTE_KLV:
-    case AV_CODEC_ID_TIMED_ID3:
-        return true;
-    default:
-        return false;
-    }
-}
-
-// A program stream: what its muxer gives a stream number of its own.
-static bool ps_holds(enum AVCodecID codec)
-{
-    return codec == AV_CODEC_ID_MP2 || codec == AV_CODEC_ID_MP3 || codec == AV_CODEC_ID_AC3 ||
-           codec == AV_CODEC_ID_DTS || codec == AV_CODEC_ID_DVD_SUBTITLE || codec == AV_CODEC_ID_MPEG1VIDEO ||
-           codec == AV_CODEC_ID_MPEG2VIDEO;
-}
-
-static bool rtsp_holds(enum AVCodecID codec)
-{
-    switch (codec) { // nor does this one
-    case AV_CODEC_ID_AAC:
-    case AV_CODEC_ID_AC3:
-    case AV_CODEC_ID_MP2:
-    case AV_CODEC_ID_MP3:
-    case AV_CODEC_ID_OPUS:
-    case AV_CODEC_ID_PCM_ALAW:
-    case AV_CODEC_ID_PCM_MULAW:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool holds(const struct copy *c, enum AVCodecID codec)
-{
-    if (codec == AV_CODEC_ID_NONE) return false;
-    if (c->container == CONTAINER_RTSP) return rtsp_holds(codec);
-    if (c->container == CONTAINER_TS) return ts_holds(codec);
-    if (c->container == CONTAINER_PS) return ps_holds(codec);
-    // Listed by the muxer, but only written as an experiment.
-    if (codec == AV_CODEC_ID_TRUEHD && (c->container == CONTAINER_MP4 || c->container == CONTAINER_MOV)) return false;
-    return avformat_query_codec(c->format, codec, FF_COMPLIANCE_NORMAL) == 1;
-}
-
-// The codec that text subtitles become, NONE where there is no place for text.
-static enum AVCodecID text_codec(const struct copy *c, enum AVCodecID codec)
-{
-    switch (c->container) {
-    case CONTAINER_MP4:
-    case CONTAINER_MOV:
-        return AV_CODEC_ID_MOV_TEXT;
-    case CONTAINER_MKV:
-        return codec == AV_CODEC_ID_MOV_TEXT || !holds(c, codec) ? AV_CODEC_ID_SUBRIP : codec;
-    case CONTAINER_WEBM:
-        return AV_CODEC_ID_WEBVTT;
-    default: // .nut among them: it would not say when a text ends
-        return AV_CODEC_ID_NONE;
-    }
-}
 
 static enum way way_of_cover(const struct copy *c, const AVStream *st)
 {
     if (!st->attached_pic.size) return WAY_LOSE;
-    if (c->container == CONTAINER_MKV) return WAY_ATTACH;
+    if (c->out.kind == CONTAINER_MKV) return WAY_ATTACH;
     enum AVCodecID codec = st->codecpar->codec_id;
     bool known = codec == AV_CODEC_ID_MJPEG || codec == AV_CODEC_ID_PNG || codec == AV_CODEC_ID_BMP;
-    return c->container == CONTAINER_MP4 && known ? WAY_COPY : WAY_LOSE;
+    return c->out.kind == CONTAINER_MP4 && known ? WAY_COPY : WAY_LOSE;
 }
 
 static enum way way_of_data(const struct copy *c, const AVStream *st)
@@ -211,8 +89,8 @@ static enum way way_of_data(const struct copy *c, const AVStream *st)
     // Timecode tracks: their content is metadata, from which the muxer makes one.
     bool timecode =
         st->codecpar->codec_tag == MKTAG('t', 'm', 'c', 'd') && av_dict_get(st->metadata, "timecode", NULL, 0);
-    if (timecode && (c->container == CONTAINER_MP4 || c->container == CONTAINER_MOV)) return WAY_SKIP;
-    return c->container == CONTAINER_TS && holds(c, st->codecpar->codec_id) ? WAY_COPY : WAY_LOSE;
+    if (timecode && (c->out.kind == CONTAINER_MP4 || c->out.kind == CONTAINER_MOV)) return WAY_SKIP;
+    return c->out.kind == CONTAINER_TS && container_holds(&c->out, st->codecpar->codec_id) ? WAY_COPY : WAY_LOSE;
 }
 
 static enum way way_of(const struct copy *c, const AVStream *st, enum group *out_group)
@@ -227,17 +105,17 @@ static enum way way_of(const struct copy *c, const AVStream *st, enum group *out
     switch (st->codecpar->codec_type) {
     case AVMEDIA_TYPE_AUDIO:
         *out_group = GROUP_AUDIO;
-        return holds(c, codec) && st->codecpar->sample_rate > 0 ? WAY_COPY : WAY_LOSE;
+        return container_holds(&c->out, codec) && st->codecpar->sample_rate > 0 ? WAY_COPY : WAY_LOSE;
     case AVMEDIA_TYPE_SUBTITLE:
         *out_group = GROUP_SUBTITLES;
-        if (subtitle_is_text(codec) && text_codec(c, codec) != codec)
-            return text_codec(c, codec) == AV_CODEC_ID_NONE ? WAY_LOSE : WAY_CONVERT;
-        return holds(c, codec) ? WAY_COPY : WAY_LOSE;
+        if (subtitle_is_text(codec) && container_text_codec(&c->out, codec) != codec)
+            return container_text_codec(&c->out, codec) == AV_CODEC_ID_NONE ? WAY_LOSE : WAY_CONVERT;
+        return container_holds(&c->out, codec) ? WAY_COPY : WAY_LOSE;
     case AVMEDIA_TYPE_VIDEO:
-        return holds(c, codec) ? WAY_COPY : WAY_LOSE;
+        return container_holds(&c->out, codec) ? WAY_COPY : WAY_LOSE;
     case AVMEDIA_TYPE_ATTACHMENT:
         *out_group = GROUP_ATTACHMENTS;
-        return c->container == CONTAINER_MKV && st->codecpar->extradata_size > 0 ? WAY_COPY : WAY_LOSE;
+        return c->out.kind == CONTAINER_MKV && st->codecpar->extradata_size > 0 ? WAY_COPY : WAY_LOSE;
     default:
         return way_of_data(c, st);
     }
@@ -263,8 +141,8 @@ static struct reel_rational rational(AVRational r)
 static uint32_t tag_for(const struct copy *c, const AVCodecParameters *par)
 {
     unsigned tag = 0;
-    if (!c->format->codec_tag || av_codec_get_id(c->format->codec_tag, par->codec_tag) == par->codec_id ||
-        !av_codec_get_tag2(c->format->codec_tag, par->codec_id, &tag))
+    if (!c->out.format->codec_tag || av_codec_get_id(c->out.format->codec_tag, par->codec_tag) == par->codec_id ||
+        !av_codec_get_tag2(c->out.format->codec_tag, par->codec_id, &tag))
         return par->codec_tag;
     return 0;
 }
@@ -340,7 +218,7 @@ static void fill_cover(const AVStream *st, struct reel_pack_stream *r)
 static enum reel_err open_conversion(struct copy *c, const AVStream *st, struct copy_stream *s,
                                      struct reel_pack_stream *r)
 {
-    enum AVCodecID target = text_codec(c, st->codecpar->codec_id);
+    enum AVCodecID target = container_text_codec(&c->out, st->codecpar->codec_id);
     enum reel_err err = subtitle_open(st->codecpar, st->time_base, target, &s->subtitle);
     if (err) return err;
     int bytes;
@@ -368,7 +246,7 @@ static void say_lost(const struct copy *c, const AVStream *st, const char *why)
               group_names[group], st->index,
               codec == AV_CODEC_ID_NONE ? av_fourcc_make_string(tag, st->codecpar->codec_tag) : avcodec_get_name(codec),
               language ? ", " : "", language ? language->value : "", why,
-              elsewhere && c->container != CONTAINER_MKV ? "; an .mkv output would" : "");
+              elsewhere && c->out.kind != CONTAINER_MKV ? "; an .mkv output would" : "");
 }
 
 // Live outputs have their header before the first packet, from which muxers take
@@ -408,7 +286,7 @@ static enum cut_kind cut_kind_of(const struct copy *c, const AVStream *st)
 {
     switch (st->codecpar->codec_type) {
     case AVMEDIA_TYPE_AUDIO:
-        return c->container == CONTAINER_MP4 || c->container == CONTAINER_MOV ? CUT_HIDDEN : CUT_SOUND;
+        return c->out.kind == CONTAINER_MP4 || c->out.kind == CONTAINER_MOV ? CUT_HIDDEN : CUT_SOUND;
     case AVMEDIA_TYPE_SUBTITLE:
         return subtitle_is_text(st->codecpar->codec_id) ? CUT_TEXT : CUT_OTHER;
     case AVMEDIA_TYPE_VIDEO:
@@ -430,7 +308,7 @@ static enum reel_err open_stream(struct copy *c, unsigned i, struct reel_pack_st
     if (s->way == WAY_SKIP) return REEL_OK;
     c->seen[s->group]++;
     char why[96];
-    snprintf(why, sizeof why, ".%s does not hold it", c->container_name);
+    snprintf(why, sizeof why, ".%s does not hold it", c->out.name);
     if (s->way != WAY_LOSE) {
         fill_parameters(c, st, record);
         if (c->live) know_aac(st, s, record);
@@ -490,12 +368,12 @@ static enum reel_err put_chapters(struct copy *c)
     const AVFormatContext *fmt = c->demux->fmt;
     c->chapters = REEL_KEPT_NONE;
     if (!fmt->nb_chapters) return REEL_OK;
-    bool none = c->container == CONTAINER_TS || c->container == CONTAINER_PS || c->container == CONTAINER_OTHER ||
-                c->container == CONTAINER_RTSP;
+    bool none = c->out.kind == CONTAINER_TS || c->out.kind == CONTAINER_PS || c->out.kind == CONTAINER_OTHER ||
+                c->out.kind == CONTAINER_RTSP;
     if (none) {
         c->chapters = REEL_KEPT_LOST;
         notes_say(c->notes, REEL_LOG_WARN, "\"%s\": %u chapters are not kept: .%s does not hold them", c->job.input,
-                  fmt->nb_chapters, c->container_name);
+                  fmt->nb_chapters, c->out.name);
         return REEL_OK;
     }
     int64_t start = fmt->start_time == AV_NOPTS_VALUE ? 0 : fmt->start_time;
@@ -619,8 +497,8 @@ static enum reel_err open_copy(const struct reel_job *job, struct demux *demux, 
     c->live = live;
     c->is_part = cut != NULL;
     if (cut) c->cut = *cut;
-    if (job->kind == REEL_OUTPUT_VIDEO || job->kind == REEL_OUTPUT_STREAM) find_container(c);
-    enum reel_err err = c->format && demux->fmt ? open_part(c, attempt) : REEL_OK;
+    if (job->kind == REEL_OUTPUT_VIDEO || job->kind == REEL_OUTPUT_STREAM) container_find(c->job.output, &c->out);
+    enum reel_err err = c->out.format && demux->fmt ? open_part(c, attempt) : REEL_OK;
     if (err) copy_close(&c);
     *out_copy = c;
     return err;

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Opening inputs safely, reading packets on the job's timeline, going to an
-// entry. See demux.h. It decodes nothing (libav's probe does, within the same
-// limits).
-//
-// The job's timeline begins where libav says the file begins (the earliest
-// start over its streams); opening the same file again gives the same start, so
-// every process that opens it is on the same line.
+// Opening inputs safely, reading packets, going to an entry. See demux.h. Nothing is decoded
+// here, except by libav's probe, within the same limits.
 #include "decoder/demux.h"
 
 #include <errno.h>
@@ -21,14 +16,13 @@
 
 #define IO_BUFFER_BYTES (256 * 1024)
 #define IDENTITY_BYTES (1 << 20)
-#define POOL_SIZE 4
-// After a seek the entry must come within so many packets that lie behind it.
+// After a seek the entry must come within this many packets that lie after it.
 #define SEEK_PATIENCE 64
 
-// Demuxers of real media. Not among them: playlists (hls, dash, concat,
-// imf), devices, everything that opens further files, and formats that tell
-// nothing about themselves (rawvideo). Pure audio formats are here so that the
-// answer is "has no video" and not "is no media file".
+// Demuxers of real media. Playlists (hls, dash, concat, imf), devices, everything that opens
+// further files, and formats that say nothing about themselves (rawvideo) are left out. Pure
+// audio formats are included so that the message is "has no video", and not that the file is
+// unknown.
 static const char *const formats[] = {
     "mov",      "matroska",  "mpegts",   "mpeg",      "mpegvideo",    "avi",      "flv",      "asf",
     "ogg",      "h264",      "hevc",     "m4v",       "mjpeg",        "ivf",      "obu",      "av1",
@@ -368,92 +362,6 @@ void demux_video_only(struct demux *d)
 
 // ---- reading --------------------------------------------------------------
 
-// The value nearest to `near` that differs from ts by whole periods of the
-// stream's counter (33 bits in MPEG-TS).
-static int64_t unwrap(int64_t ts, int64_t near, int bits)
-{
-    if (bits <= 0 || bits >= 62 || near == AV_NOPTS_VALUE) return ts;
-    int64_t period = INT64_C(1) << bits, half = period / 2;
-    int64_t turns = (near - ts + (near >= ts ? half : -half)) / period;
-    return ts + turns * period;
-}
-
-// MPEG streams that were put together (cat a.ts b.ts) begin their clock anew in
-// the middle. The video says where: there all streams are shifted so that it
-// goes on one picture later. It depends on the video's packets alone, so that a
-// lane, which reads no others, comes to the same.
-#define SPLICE_BACK_MS 100      // DTS that go back less are damage
-#define SPLICE_AHEAD_MS 3600000 // what goes on later than that is no pause
-#define BESIDE_MS 10000         // packets of one time lie so close in the file
-
-static int64_t ticks(AVRational time_base, int ms)
-{
-    return av_rescale_q(ms, (AVRational){1, 1000}, time_base);
-}
-
-static bool is_spliced(const struct demux_clock *clock, AVRational time_base, int64_t ts)
-{
-    if (clock->last == AV_NOPTS_VALUE) return false;
-    return ts < clock->last - ticks(time_base, SPLICE_BACK_MS) || ts > clock->last + ticks(time_base, SPLICE_AHEAD_MS);
-}
-
-static int64_t shifted(const struct demux_clock *clock, int64_t ts, int bits, int64_t shift)
-{
-    return unwrap(ts, clock->last == AV_NOPTS_VALUE ? clock->last : clock->last - shift, bits) + shift;
-}
-
-static int64_t place_video(struct demux *d, struct demux_clock *clock, int64_t dts, int bits)
-{
-    int64_t ts = shifted(clock, dts, bits, d->shift);
-    if (!d->may_splice || !is_spliced(clock, d->time_base, ts)) return ts;
-    int64_t step = clock->duration;
-    if (step <= 0 && d->frame_rate.num > 0) step = av_rescale_q(1, av_inv_q(d->frame_rate), d->time_base);
-    if (step <= 0) step = 1;
-    d->splices++;
-    d->shift_before = d->shift;
-    d->shift += clock->last + step - ts;
-    return clock->last + step;
-}
-
-// Other streams meet a splice sooner or later than the video: each packet is of
-// the side that lies beside the video's last one.
-static int64_t place_other(const struct demux *d, struct demux_clock *clock, AVRational time_base, int64_t dts,
-                           int bits)
-{
-    int64_t ts = shifted(clock, dts, bits, d->shift), video = d->clocks[d->video].last;
-    if (!d->may_splice || video == AV_NOPTS_VALUE) return ts;
-    video = av_rescale_q(video, d->time_base, time_base);
-    int64_t beside = ticks(time_base, BESIDE_MS), before = shifted(clock, dts, bits, d->shift_before);
-    bool is_late = d->splices && llabs(ts - video) > beside && llabs(before - video) <= beside;
-    if (llabs(ts - video) <= beside || is_late || !is_spliced(clock, time_base, ts)) {
-        clock->ahead = false;
-        return is_late ? before : ts;
-    }
-    if (!clock->ahead) clock->own = clock->last + clock->duration - ts;
-    clock->ahead = true;
-    return ts + clock->own;
-}
-
-// Stream timestamps -> the job's timeline.
-static void place(struct demux *d, AVPacket *packet)
-{
-    struct demux_clock *clock = &d->clocks[packet->stream_index];
-    const AVStream *st = d->fmt->streams[packet->stream_index];
-    int bits = st->pts_wrap_bits;
-    if (packet->dts != AV_NOPTS_VALUE) {
-        int64_t ts = packet->stream_index == d->video ? place_video(d, clock, packet->dts, bits)
-                                                      : place_other(d, clock, st->time_base, packet->dts, bits);
-        int64_t shift = ts - packet->dts;
-        clock->last = packet->dts = ts;
-        if (packet->pts != AV_NOPTS_VALUE) packet->pts = shifted(clock, packet->pts, bits, shift);
-    } else if (packet->pts != AV_NOPTS_VALUE) {
-        clock->last = packet->pts = shifted(clock, packet->pts, bits, d->shift);
-    }
-    clock->duration = packet->duration;
-    if (packet->pts != AV_NOPTS_VALUE) packet->pts -= clock->start;
-    if (packet->dts != AV_NOPTS_VALUE) packet->dts -= clock->start;
-}
-
 static enum reel_err read_failed(const struct demux *d, int code)
 {
     char reason[AV_ERROR_MAX_STRING_SIZE];
@@ -487,7 +395,7 @@ enum reel_err demux_read(struct demux *d, AVPacket *packet)
     if (d->made_pts && packet->stream_index == d->video)
         packet->pts = packet->dts = AV_NOPTS_VALUE;
     else
-        place(d, packet);
+        demux_place(d, packet);
     if (packet->stream_index == d->video) d->packet_no++;
     return REEL_OK;
 }
@@ -652,50 +560,4 @@ const int32_t *demux_display_matrix(struct demux *d)
     size_t bytes;
     const uint8_t *data = av_stream_side_find(d->fmt->streams[d->video], AV_PKT_DATA_DISPLAYMATRIX, &bytes);
     return bytes >= 9 * sizeof(int32_t) ? (const int32_t *)data : NULL;
-}
-
-// ---- idle inputs ----------------------------------------------------------
-
-struct demux_pool {
-    struct demux *idle[POOL_SIZE]; // newest first
-    _Atomic uint64_t *progress;
-};
-
-struct demux_pool *demux_pool_create(_Atomic uint64_t *progress)
-{
-    struct demux_pool *pool = calloc(1, sizeof *pool);
-    if (pool) pool->progress = progress;
-    return pool;
-}
-
-_Atomic uint64_t *demux_pool_progress(const struct demux_pool *pool)
-{
-    return pool->progress;
-}
-
-void demux_pool_destroy(struct demux_pool **pool)
-{
-    if (!*pool) return;
-    for (int i = 0; i < POOL_SIZE; i++) demux_close(&(*pool)->idle[i]);
-    free(*pool);
-    *pool = NULL;
-}
-
-struct demux *demux_pool_take(struct demux_pool *pool, uint32_t job)
-{
-    for (int i = 0; i < POOL_SIZE; i++) {
-        struct demux *d = pool->idle[i];
-        if (!d || d->job != job) continue;
-        pool->idle[i] = NULL;
-        return d;
-    }
-    return NULL;
-}
-
-void demux_pool_put(struct demux_pool *pool, struct demux **demux)
-{
-    demux_close(&pool->idle[POOL_SIZE - 1]);
-    memmove(pool->idle + 1, pool->idle, (POOL_SIZE - 1) * sizeof *pool->idle);
-    pool->idle[0] = *demux;
-    *demux = NULL;
 }

@@ -89,6 +89,8 @@ void demux_video_only(struct demux *demux);
 // the file is damaged beyond reading on; IO when the disk failed, or a network or
 // device input broke off.
 enum reel_err demux_read(struct demux *demux, AVPacket *packet);
+// timeline.c, for demux_read(): converts a packet's timestamps to the job's timeline.
+void demux_place(struct demux *demux, AVPacket *packet);
 // Goes to an entry so that its packet is read next: by position or index, and
 // from the start when that does not lead to it. INPUT when the file does not
 // hold the entry (it was changed).

@@ -29,7 +29,7 @@ enum reel_err pass_run_all(struct graph *graph, const struct pass_params *params
 // pass_float.c: turns 16-bit float networks into float32. Inputs and outputs keep the type
 // that the file declares, through Cast nodes.
 enum reel_err pass_float(struct graph *graph, const struct pass_params *params);
-// pass_quant.c: with BACKEND_INT8 and BACKEND_STEPS, operators on 8-bit tensors become
+// pass_quant.c: with BACKEND_INT8 or BACKEND_STEPS, operators on 8-bit tensors become
 // their float32 forms between DequantizeLinear and QuantizeLinear, which the backend
 // recognises; with BACKEND_INT8 what only moves bytes is done on them.
 enum reel_err pass_quant(struct graph *graph, const struct pass_params *params);
