@@ -66,6 +66,30 @@ static void products_of_bytes(void)
     }
 }
 
+// Leading extents that only one operand has.
+static void repeated_products_of_bytes(void)
+{
+    for (int i = 0; i < 4; i++) {
+        struct maker m = maker();
+        struct value *q[3], *out[1];
+        struct value *x = make_input(&m, "x",
+                                     i == 0   ? DIMS(2, 1, 7, 12)
+                                     : i == 1 ? DIMS(3, 7, 12)
+                                     : i == 2 ? DIMS(7, 12)
+                                              : DIMS(2, 1, 3, 7, 12));
+        quantised(&m, x, q);
+        struct value *w = byte_constant(&m, REEL_U8,
+                                        i == 0   ? DIMS(3, 12, 9)
+                                        : i == 1 ? DIMS(2, 1, 12, 9)
+                                        : i == 2 ? DIMS(4, 12, 9)
+                                                 : DIMS(4, 1, 12, 9),
+                                        -90, 90);
+        struct value *y = node_of(&m, NULL, "MatMulInteger", (struct value *[]){q[0], w, q[2]}, 3, out, 1);
+        make_output(&m, number_of(&m, y, q[1]));
+        CHECK_BYTES(&m);
+    }
+}
+
 static void convolutions_of_bytes(void)
 {
     for (int i = 0; i < 12; i++) {
@@ -139,6 +163,6 @@ static void logarithm_of_nothing(void)
     CHECK_RIGHT(&m, 0, NULL);
 }
 
-CHECK_MAIN({"products of bytes", products_of_bytes}, {"convolutions of bytes", convolutions_of_bytes},
-           {"means and variances", means_and_variances}, {"logarithms of exponents", logarithms_of_exponents},
-           {"logarithm of nothing", logarithm_of_nothing})
+CHECK_MAIN({"products of bytes", products_of_bytes}, {"repeated products of bytes", repeated_products_of_bytes},
+           {"convolutions of bytes", convolutions_of_bytes}, {"means and variances", means_and_variances},
+           {"logarithms of exponents", logarithms_of_exponents}, {"logarithm of nothing", logarithm_of_nothing})

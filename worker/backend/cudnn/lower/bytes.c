@@ -28,52 +28,95 @@ static int zeros_of(const struct lowered *p, const struct value *v, enum reel_dt
     return i->dtype != dtype || (i->count != 1 && i->count != each) ? -1 : (int)i->count;
 }
 
+// An operand's matrices once for each of the result's, where it has only some of the extents.
+static enum reel_err repeat_bytes(struct lowered *p, const struct node *node, const struct info *i,
+                                  const struct reel_shape *lead, struct ref *at)
+{
+    struct move m = MOVE_NONE;
+    struct ref to;
+    const int less = lead->ndim - (i->shape.ndim - 2);
+    const int64_t size = i->shape.dim[i->shape.ndim - 2] * i->shape.dim[i->shape.ndim - 1];
+    int64_t src = size, dst = size;
+    m.n = lead->ndim + 1;
+    m.extent[lead->ndim] = size, m.src[lead->ndim] = m.dst[lead->ndim] = 1;
+    for (int d = lead->ndim - 1; d >= 0; d--) {
+        const int64_t own = d < less ? 1 : i->shape.dim[d - less];
+        m.extent[d] = lead->dim[d], m.src[d] = own == 1 ? 0 : src, m.dst[d] = dst;
+        src *= own, dst *= lead->dim[d];
+    }
+    const enum gpu_elem elem = gpu_form_elem(p, i, FORM_PLAIN);
+    enum reel_err err = gpu_make_temporary(p, (size_t)dst, &to);
+    if (!err) err = gpu_emit_move(p, node, "repeat", &m, *at, elem, to, elem);
+    *at = to;
+    return err;
+}
+
+// repeated: of x and w, what their matrices are repeated over; NULL: they are not.
 static enum reel_err emit(struct lowered *p, const struct node *node, const struct gpu_bytes *g,
-                          const struct value *const in[4])
+                          const struct value *const in[4], const struct reel_shape *const repeated[2])
 {
     struct step s = gpu_step_of(STEP_BYTES, g->windows ? "windows of bytes" : "bytes");
     struct ref *at[4] = {&s.x, &s.w, &s.extra[0], &s.extra[1]}; // and their zero points
     enum reel_err err = REEL_OK;
     s.u.bytes = *g;
-    for (int i = 0; i < 4 && !err; i++)
+    for (int i = 0; i < 4 && !err; i++) {
         if (in[i]) err = gpu_need_form(p, in[i], FORM_PLAIN, at[i]);
+        if (!err && i < 2 && repeated[i]) err = repeat_bytes(p, node, info_of(p, in[i]), repeated[i], at[i]);
+    }
     if (!err) err = gpu_make_form(p, node->out[0], FORM_PLAIN, &s.y);
     return err ? err : gpu_put_step(p, &s, node);
 }
 
 // ---- MatMulInteger ---------------------------------------------------------------------
 
-static bool same_lead(const struct reel_shape *a, const struct reel_shape *b)
+// What stands in front of both operands' matrices: of extents that differ one is 1.
+static bool common_lead(const struct reel_shape *a, const struct reel_shape *b, struct reel_shape *out)
 {
-    bool same = a->ndim == b->ndim;
-    for (int d = 0; d < a->ndim - 2 && same; d++) same = a->dim[d] == b->dim[d];
-    return same;
+    const struct reel_shape *const of[2] = {a, b};
+    *out = (struct reel_shape){.ndim = (a->ndim > b->ndim ? a->ndim : b->ndim) - 2};
+    for (int d = 0; d < out->ndim; d++) {
+        int64_t extent = 1;
+        for (int i = 0; i < 2; i++) {
+            const int at = d - (out->ndim - (of[i]->ndim - 2));
+            const int64_t n = at < 0 ? 1 : of[i]->dim[at];
+            if (n != 1 && extent != 1 && n != extent) return false;
+            if (n != 1) extent = n;
+        }
+        out->dim[d] = extent;
+    }
+    return true;
+}
+
+static int64_t lead_count(const struct reel_shape *s, int dims)
+{
+    int64_t n = 1;
+    for (int d = 0; d < dims; d++) n *= s->dim[d];
+    return n;
 }
 
 static enum reel_err lower_matmul(struct lowered *p, const struct node *node, bool *out_done)
 {
     const struct info *x = info_of(p, node->in[0]), *w = info_of(p, node->in[1]);
     const struct reel_shape *a = &x->shape, *b = &w->shape;
-    if (a->ndim < 2 || b->ndim < 2) return REEL_OK;
-    int64_t m = a->dim[a->ndim - 2], lead = 1, w_lead = 1;
-    const int64_t c = a->dim[a->ndim - 1], k = b->dim[b->ndim - 1];
-    for (int d = 0; d < a->ndim - 2; d++) lead *= a->dim[d];
-    for (int d = 0; d < b->ndim - 2; d++) w_lead *= b->dim[d];
-    if (w_lead == 1 && b->ndim <= a->ndim)
-        m *= lead, lead = 1; // rows of one matrix
-    else if (!same_lead(a, b) && (lead != 1 || a->ndim > b->ndim))
-        return REEL_OK;
-    const int64_t batches = lead > w_lead ? lead : w_lead;
-    if (m > MOST || c > MOST || k > MOST || batches > MOST || b->dim[b->ndim - 2] != c || lead * m > MOST)
-        return REEL_OK;
+    struct reel_shape lead;
+    if (a->ndim < 2 || b->ndim < 2 || !common_lead(a, b, &lead)) return REEL_OK;
+    int64_t m = a->dim[a->ndim - 2], x_lead = lead_count(a, a->ndim - 2), batches = lead_count(&lead, lead.ndim);
+    const int64_t c = a->dim[a->ndim - 1], k = b->dim[b->ndim - 1], w_lead = lead_count(b, b->ndim - 2);
+    const int64_t rows = x_lead * m;
+    if (w_lead == 1) m = rows, x_lead = batches = 1; // rows of one matrix
+    const bool x_copied = x_lead != 1 && x_lead != batches, w_copied = w_lead != 1 && w_lead != batches;
+    if (m > MOST || c > MOST || k > MOST || batches > MOST || b->dim[b->ndim - 2] != c || rows > MOST) return REEL_OK;
+    if (m < 1 || c < 1 || k < 1 || batches > MOST / m / c || batches > MOST / c / k) return REEL_OK;
     struct gpu_bytes g = {.x_signed = x->dtype == REEL_I8, .w_signed = w->dtype == REEL_I8};
-    g.batches = (int)batches, g.x_count = (int)lead, g.w_count = (int)w_lead;
+    g.batches = (int)batches;
+    g.x_count = x_copied ? g.batches : (int)x_lead, g.w_count = w_copied ? g.batches : (int)w_lead;
     g.m = (int)m, g.c = (int)c, g.k = (int)k;
-    g.x_zeros = zeros_of(p, in_of(node, 2), x->dtype, lead * m);
+    g.x_zeros = zeros_of(p, in_of(node, 2), x->dtype, rows);
     g.w_zeros = zeros_of(p, in_of(node, 3), w->dtype, k);
-    if (g.x_zeros < 0 || g.w_zeros < 0) return REEL_OK;
+    if (g.x_zeros < 0 || g.w_zeros < 0 || (x_copied && g.x_zeros > 1)) return REEL_OK;
     *out_done = true;
-    return emit(p, node, &g, (const struct value *[]){node->in[0], node->in[1], in_of(node, 2), in_of(node, 3)});
+    return emit(p, node, &g, (const struct value *[]){node->in[0], node->in[1], in_of(node, 2), in_of(node, 3)},
+                (const struct reel_shape *[]){x_copied ? &lead : NULL, w_copied ? &lead : NULL});
 }
 
 // ---- ConvInteger -----------------------------------------------------------------------
@@ -125,7 +168,8 @@ static enum reel_err lower_conv(struct lowered *p, const struct node *node, bool
     g.at.pad_top = (int)rows.before, g.at.pad_left = (int)columns.before;
     if (g.x_zeros < 0 || g.w_zeros < 0) return REEL_OK;
     *out_done = true;
-    return emit(p, node, &g, (const struct value *[]){node->in[1], node->in[0], in_of(node, 3), in_of(node, 2)});
+    return emit(p, node, &g, (const struct value *[]){node->in[1], node->in[0], in_of(node, 3), in_of(node, 2)},
+                (const struct reel_shape *[]){NULL, NULL});
 }
 
 // ---- DynamicQuantizeLinear -------------------------------------------------------------
