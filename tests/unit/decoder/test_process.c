@@ -55,6 +55,7 @@ static bool start(struct rig *r, const char *const *inputs, uint32_t n)
         .settings_fd = settings_fd,
         .jobs_fd = jobs_fd,
         .stat_fd = stat_fd,
+        .head_fd = -1,
         .lanes = LANES,
         .in_ring_bytes = RING_BYTES,
         .out_ring_bytes = 4096,
