@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// What is drawn over a picture, as a list in the order of drawing: rectangles,
-// lines of text, a mask that is blended in. The aggregator makes the list once
-// (aggregator/post/paint.c); overlay_draw() plays it on a picture in host memory,
-// item by item, gpu_overlay() on one in a GPU's, sample by sample. Both give the
-// same bytes, so the one is the other's twin.
+// What is drawn over a picture, as a list in the order of drawing: rectangles, lines of text,
+// and a mask that is blended in. The aggregator makes the list (aggregator/post/paint.c).
+// overlay_draw() draws it on a picture in host memory, item by item; gpu_overlay() on one in a
+// GPU's memory, sample by sample. Both give the same bytes, and tests compare them.
 //
-// A chroma sample belongs to a rectangle or a dot of a letter when any of its
-// luma samples does, so that thin lines keep their colour.
+// A chroma sample belongs to a rectangle or to a dot of a letter if any of its luma samples
+// does, so that thin lines keep their colour.
 #ifndef REEL_KERNELS_OVERLAY_H
 #define REEL_KERNELS_OVERLAY_H
 
@@ -18,8 +17,8 @@
 extern "C" {
 #endif
 
-// A letter is a grid of dots with a column between letters: bit
-// row * OVERLAY_GLYPH_W + column of a glyph is a dot.
+// A letter is a grid of dots, with an empty column between letters. Bit
+// row * OVERLAY_GLYPH_W + column of a glyph: there is a dot.
 #define OVERLAY_GLYPH_W 5
 #define OVERLAY_GLYPH_H 7
 
@@ -36,36 +35,36 @@ enum overlay_kind {
 
 struct overlay_item {
     int32_t kind;           // enum overlay_kind
-    int32_t x0, y0, x1, y1; // luma samples [x0, x1) x [y0, y1) that it may change; within the picture
-    int32_t left, top;      // TEXT: upper left corner of the first glyph, maybe outside
+    int32_t x0, y0, x1, y1; // the luma samples [x0, x1) x [y0, y1) that it may change, inside the picture
+    int32_t left, top;      // TEXT: upper left corner of the first glyph; may be outside
     int32_t scale;          // TEXT: a dot is scale x scale
-    uint32_t glyph, glyphs; // TEXT: from the list's glyph on
+    uint32_t glyph, glyphs; // TEXT: the first one in the list's glyphs, and how many
     struct overlay_ink ink; // FILL, TEXT
 };
 
-// For each value of the mask how much of the ink is taken (255: all), and which.
+// For each value of the mask: how opaque the ink is (255: fully), and which ink.
 struct overlay_blend {
     uint8_t alpha_of[256];
     struct overlay_ink ink_of[256];
 };
 
-// All pointers are of one memory, the host's or a GPU's.
+// All pointers are to the host's memory, or all to a GPU's.
 struct overlay_list {
     const struct overlay_item *item;
     uint32_t n;
     const uint64_t *glyph;
-    // BLEND: a sample for each luma sample. A chroma sample takes the mean of their
-    // alphas, and the ink of the first, or where that has no alpha of the last that has.
+    // BLEND: one value for each luma sample. A chroma sample takes the mean alpha of its luma
+    // samples, and the ink of the first one; if that is transparent, of the last that is not.
     const uint8_t *mask;
     size_t mask_stride;
     const struct overlay_blend *blend;
 };
 
-// Sample (x, y) is number x * step of row y, `shift` bits up in its word.
+// Sample (x, y) is word x * step of row y, shifted left by `shift` bits.
 struct overlay_plane {
     void *data;
     size_t stride; // bytes
-    int step;      // 1; 2 where planes 1 and 2 lie interleaved (NV12, P010)
+    int step;      // 1; 2 if planes 1 and 2 are interleaved (NV12, P010)
     int log2_w, log2_h, shift;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Blending, for overlay.c and kernels/gpu/overlay.cu, which defines OVERLAY_FN (how a
-// function is declared) before.
+// Blending, for overlay.c and kernels/gpu/overlay.cu. They define OVERLAY_FN, how a function
+// is declared, before they include this.
 #ifndef REEL_KERNELS_OVERLAY_MATH_H
 #define REEL_KERNELS_OVERLAY_MATH_H
 
@@ -18,7 +18,7 @@ OVERLAY_FN int overlay_mix(int have, int want, int alpha)
     return have + (d + (d < 0 ? -127 : 127)) / 255;
 }
 
-// Alpha of sample (x, y) of a plane; *out_value is the mask's value whose ink it takes.
+// The alpha of sample (x, y) of a plane; *out_value: the mask's value whose ink it takes.
 OVERLAY_FN int overlay_alpha(const struct overlay_list *l, const struct overlay_picture *p,
                              const struct overlay_plane *plane, int x, int y, int *out_value)
 {

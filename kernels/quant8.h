@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// Everything but convolutions and products on 8-bit tensors: from and to
-// float32, pooling, changes of layout. Called by the executor's CPU
-// backend for quantised networks. The arithmetic is that of the dequantised
-// operators in float32, step by step, so that results are those of ONNX's
-// reference to the bit.
+// Work on 8-bit tensors other than convolutions and products: conversion from and to float32,
+// pooling, changes of layout. Called by the executor's CPU backend for quantised networks. The
+// arithmetic is that of the dequantised operators in float32, step by step, so that results
+// are bit-exact with ONNX's reference.
 //
-// "Biased" numbers are unsigned; of a signed tensor 128 more, which is the top
-// bit turned over: flip is 128 where the bytes in memory are signed, else 0.
+// "Biased" numbers are unsigned. Those of a signed tensor have 128 added, which inverts the top
+// bit: flip is 128 if the bytes in memory are signed, else 0.
 #ifndef REEL_KERNELS_QUANT8_H
 #define REEL_KERNELS_QUANT8_H
 
@@ -20,46 +19,46 @@ struct q8_scale {
     int flip;
 };
 
-// A function of a byte for each of up to V channels: y = x * factor + shift from
-// x = turn on and another line below, rounded, within lo..hi; x and y as biased
-// bytes. Vectors are whole. With a table, y = table[c * 256 + x] instead.
+// A function of a byte for each channel c: y = x * factor[c] + shift[c] from x = turn on, with
+// the other line below that, rounded and limited to lo..hi; x and y are biased bytes. Arrays
+// are filled up to whole vectors. With a table, y = table[c * 256 + x] instead.
 struct q8_lines {
     const float *factor, *shift, *below_factor, *below_shift;
     const uint8_t *table;
-    bool bent; // the line below is another
+    bool bent; // the line below `turn` differs
     int turn, lo, hi;
-    int flip_in, flip_out; // of the bytes in memory
+    int flip_in, flip_out; // of the bytes read and written
 };
 
-// x / scale to the nearest, ties to even, + zero, within the type; NaN becomes
-// the lowest.
+// x / scale rounded to nearest, ties to even, plus zero, limited to the type. NaN becomes the
+// lowest number.
 void q8_quantize(uint8_t *dst, const float *src, size_t n, struct q8_scale to);
 void q8_dequantize(float *dst, const uint8_t *src, size_t n, struct q8_scale from);
-// The lowest and the highest of n floats and 0 (DynamicQuantizeLinear).
+// Extends the range low..high to include n floats. DynamicQuantizeLinear starts from 0..0.
 void q8_range(const float *src, size_t n, float *in_out_low, float *in_out_high);
-// (N,C,H,W) bytes, turned by flip, to blocked biased ones and back; units: n *
-// blocks. Lanes beyond C become 0.
+// Plain (N,C,H,W) bytes, inverted by flip, to blocked biased ones, and back. Lanes beyond C
+// become 0. Units: n * blocks.
 void q8_block(const struct blocked_shape *s, int flip, const uint8_t *src, uint8_t *dst, int begin, int end);
 void q8_unblock(const struct blocked_shape *s, int flip, const uint8_t *src, uint8_t *dst, int begin, int end);
 
-// Elements moved, by nothing but copies: as blocked_gather (fill is biased)
-// and blocked_depth_to_space (blocked.h) for floats. flip is of the plain result.
+// Only move elements: as blocked_gather() (fill is biased) and blocked_depth_to_space()
+// (blocked.h) do with floats. flip: of the plain result.
 void q8_gather(const struct blocked_shape *in, const struct blocked_shape *out, const int *map_y, const int *map_x,
                int fill, const uint8_t *src, uint8_t *dst, int begin, int end);
 void q8_depth_to_space(const struct blocked_shape *s, int b, bool crd, int flip, const uint8_t *src, uint8_t *dst,
                        int begin, int end);
-// (N,C,H,W) of in to that of out, as q8_gather without a fill. Units: n * c.
+// The same as q8_gather() between plain (N,C,H,W) tensors, without a fill. Units: n * c.
 void q8_gather_plain(const struct blocked_shape *in, const struct blocked_shape *out, const int *map_y,
                      const int *map_x, const uint8_t *src, uint8_t *dst, int begin, int end);
 
-// The largest under a window, blocked; what lies around the image counts for
-// nothing. Units: n * blocks.
+// The largest number under each window, blocked; positions outside the image are ignored.
+// Units: n * blocks.
 struct q8_window {
     int kh, kw, sh, sw, dh, dw, pad_top, pad_left;
 };
 void q8_max_pool(const struct blocked_shape *in, const struct blocked_shape *out, const struct q8_window *w,
                  const uint8_t *src, uint8_t *dst, int begin, int end);
-// Sums over H and W of biased numbers less zero, (N, blocks, V). Units: n * blocks.
+// Sums of (biased number - zero) over H and W, (N, blocks, V). Units: n * blocks.
 void q8_sum(const struct blocked_shape *s, int zero, const uint8_t *src, int32_t *sums, int begin, int end);
 
 #endif

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// How a plain C loop is compiled for several instruction sets.
+// Compiles plain C loops for several instruction sets.
 //
-// KERN_CLONES before a function makes the compiler emit it for AVX-512, AVX2
-// and the baseline, chosen once at load time. The results do not depend on the
-// choice as long as the function sums in an order written down in the source:
-// contraction is off for the whole project. It is empty under the sanitizers
-// (they run before the loader's resolvers may) and off x86-64.
+// KERN_CLONES before a function makes the compiler emit it for AVX-512, AVX2 and the baseline;
+// one of them is chosen when the program is loaded. Results do not depend on the choice if the
+// source fixes the order of sums, because contraction is off for the whole project. It is
+// empty with the address and thread sanitizers, which cannot run in the loader's resolvers,
+// and on other processors than x86-64.
 #ifndef REEL_KERNELS_SIMD_H
 #define REEL_KERNELS_SIMD_H
 
@@ -17,8 +17,8 @@
 #define KERN_CLONES
 #endif
 
-// Before a loop whose iterations are independent even when its output is one
-// of its inputs (in place, same element).
+// Before a loop whose iterations are independent, even if its output is one of its inputs (in
+// place, element by element).
 #if defined(__clang__)
 #define KERN_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #else

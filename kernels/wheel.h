@@ -8,8 +8,8 @@
 
 #include <stddef.h>
 
-// From red to yellow 15, yellow to green 6, green to cyan 4, cyan to blue 11, blue to
-// magenta 13, magenta to red 6: so many steps as the eye tells apart.
+// Steps from red to yellow 15, to green 6, to cyan 4, to blue 11, to magenta 13 and back to
+// red 6: as many as the eye tells apart.
 #define WHEEL_COLOURS 55
 
 struct wheel {
@@ -17,11 +17,12 @@ struct wheel {
 };
 
 void wheel_init(struct wheel *wheel);
-// n motions (u to the right, v down, in pixels) to R, G, B in 0..1. most: the length that
-// has full colour, above 0; longer ones are darker. What is no number is black.
+// Converts n motions (u to the right, v down, in pixels) to R, G, B in 0..1. most: the length
+// that has full colour, above 0; longer motions are darker. NaN and infinity become black.
 void wheel_row(const struct wheel *wheel, const float *u, const float *v, float most, float *r, float *g, float *b,
                int n);
-// The largest length of n motions, of those that are numbers; at least `least`.
+// The length of the longest of n motions, at least `least`. Motions that are not finite are
+// ignored.
 float wheel_longest(const float *u, const float *v, size_t n, float least);
 
 #endif

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 //
-// Between planar video samples and the floats of a network.
+// Converts between planar video samples and the floats of a network.
 //
-// Read: YUV, NV, GRAY or GBR samples of 8..16 bits, any chroma subsampling with
-// its siting, to R'G'B' in 0..1 (clipped), then value * gain + bias into planar
-// or interleaved floats. Write: the way back, rounded to nearest, clipped to
-// the range of the format, chroma averaged at its siting. Everything is done
-// row by row, so that a row's steps stay in the nearest cache.
+// Reading: YUV, NV, GRAY or GBR samples of 8..16 bits, with any chroma subsampling and siting,
+// become R'G'B' in 0..1 (clipped), then value * gain + bias as planar or interleaved floats.
+// Writing: the way back, rounded to nearest and clipped to the range of the format, with
+// chroma averaged at its siting. Everything is done row by row, so that the steps of a row
+// stay in the nearest cache.
 //
-// Formulas: ITU-T H.273 (matrix coefficients Kr, Kb; quantisation of limited
-// and full range); chroma siting as in H.264 annex E.
+// Formulas: ITU-T H.273 (matrix coefficients Kr, Kb; quantisation of limited and full range);
+// chroma siting as in H.264 annex E.
 //
-// Pointers, strides and sizes only: no slot, no ring, no file format.
+// This module knows only pointers, strides and sizes, and no slots, rings or file formats.
 #ifndef REEL_KERNELS_YUV_H
 #define REEL_KERNELS_YUV_H
 
@@ -28,7 +28,7 @@ enum yuv_layout {
 
 enum yuv_site {
     YUV_SITE_FIRST,  // on the first luma sample of the group (left, top)
-    YUV_SITE_CENTER, // between them
+    YUV_SITE_CENTER, // between the first and the second
     YUV_SITE_LAST,   // on the second (bottom)
 };
 
@@ -51,7 +51,7 @@ struct yuv_picture {
 // on writing one, value = stored * gain + bias.
 struct rgb_view {
     float *c[3];
-    size_t row, px; // in floats; px is 1 (planar), 3 (interleaved), or, on reading, more (channels of others between)
+    size_t row, px; // in floats; px: 1 (planar), 3 (interleaved) or, when reading, more (other channels between)
     int width, height;
     float gain[3], bias[3];
 };
@@ -64,7 +64,7 @@ struct luma_view {
     float gain, bias;
 };
 
-// Floats of scratch that the functions below need for pictures of this width.
+// Floats of scratch memory that the functions below need for pictures of this width.
 size_t yuv_scratch_floats(int width);
 
 int yuv_chroma_width(const struct yuv_picture *p);
@@ -72,37 +72,36 @@ int yuv_chroma_height(const struct yuv_picture *p);
 
 // Row y (0 <= y < height) as R, G, B in 0..1.
 void yuv_read_row(const struct yuv_picture *p, int y, float *r, float *g, float *b, float *scratch);
-// Row y as luma (of GBR: computed by the matrix). 0 is black and 1 is white, but
-// limited range has values beyond both, which cameras use: they stay.
+// Row y as luma (for GBR computed by the matrix). 0 is black and 1 is white. Limited range also
+// has values beyond these, which cameras use; they are kept.
 void yuv_read_luma_row(const struct yuv_picture *p, int y, float *out_y, float *scratch);
 // Row cy of chroma plane 0 (Cb) or 1 (Cr) in -0.5..0.5, at chroma resolution.
 // Not for GRAY and GBR.
 void yuv_read_chroma_row(const struct yuv_picture *p, int which, int cy, float *out_c);
 
-// The whole picture into dst; where dst is larger than the picture its edge is
-// repeated.
+// Converts the whole picture into dst; if dst is larger, the picture's edge is repeated.
 void yuv_to_rgb(const struct yuv_picture *src, const struct rgb_view *dst, float *scratch);
 void yuv_to_luma(const struct yuv_picture *src, const struct luma_view *dst, float *scratch);
 
-// Rows y0 <= y < y1 of dst alone.
+// The same for rows y0 <= y < y1 of dst only.
 void yuv_to_rgb_rows(const struct yuv_picture *src, const struct rgb_view *dst, int y0, int y1, float *scratch);
 void yuv_to_luma_rows(const struct yuv_picture *src, const struct luma_view *dst, int y0, int y1, float *scratch);
 
-// The upper left part of src as the picture dst (src must cover it).
+// Converts the upper left part of src into the picture dst, which src must cover.
 void yuv_from_rgb(const struct yuv_picture *dst, const struct rgb_view *src, float *scratch);
-// Luma plane alone (GRAY, PLANAR, NV). Values beyond 0..1 are kept as far as samples reach.
+// Writes only the luma plane (GRAY, PLANAR, NV). Values beyond 0..1 are kept as far as samples
+// can hold them.
 void yuv_from_luma(const struct yuv_picture *dst, const struct luma_view *src, float *scratch);
-// Rows y0 <= y < y1 of dst alone, with their chroma: y0 and y1 are whole groups
-// of rows under one chroma row (y1 may be the height). Where chroma is sited on
-// a row, YUV_ROWS_AROUND rows of src on both sides are read too.
+// The same for rows y0 <= y < y1 of dst only, with their chroma. y0 and y1 must be multiples of
+// the rows that share a chroma row (y1 may be the height). If chroma is sited on a row,
+// YUV_ROWS_AROUND rows of src on both sides are read too.
 #define YUV_ROWS_AROUND 2
 void yuv_from_rgb_rows(const struct yuv_picture *dst, const struct rgb_view *src, int y0, int y1, float *scratch);
 void yuv_from_luma_rows(const struct yuv_picture *dst, const struct luma_view *src, int y0, int y1, float *scratch);
-// Row cy of a chroma plane from values in -0.5..0.5.
+// Writes row cy of a chroma plane from values in -0.5..0.5.
 void yuv_write_chroma_row(const struct yuv_picture *dst, int which, int cy, const float *c);
 
-// The same, sample by sample in double precision: what the above is tested
-// against.
+// The same, sample by sample in double precision; for tests of the above.
 void yuv_to_rgb_ref(const struct yuv_picture *src, const struct rgb_view *dst);
 void yuv_from_rgb_ref(const struct yuv_picture *dst, const struct rgb_view *src);
 

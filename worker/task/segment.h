@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// How a network's map becomes a mask of the source's pixels: settled once, for
-// the CPU (segment.c) and for a device (worker/device/mask.c).
+// How a network's map becomes a mask of the source's pixels. Settled once per task, for the
+// CPU (segment.c) and for a device (worker/device/mask.c).
 #ifndef REEL_WORKER_TASK_SEGMENT_H
 #define REEL_WORKER_TASK_SEGMENT_H
 
@@ -11,14 +11,14 @@
 
 struct segment_plan {
     enum gpu_mask_kind kind;
-    struct mask_scores scores; // without data: where numbers stand in the row-major output
-    bool sigmoid;              // of ABOVE and BYTES
-    float threshold;           // of ABOVE
+    struct mask_scores scores; // without data: where the numbers lie in the row-major output
+    bool sigmoid;              // for ABOVE and BYTES: the map holds logits
+    float threshold;           // for ABOVE
     struct resize_axis x, y;   // from the map to the mask; owned
 };
 
-// shape: of the task's output, of one picture. Errors: UNSUPPORTED, PROTO (the
-// output slot takes no mask), NOMEM.
+// shape: of the task's output for one picture. Errors: UNSUPPORTED, PROTO (the output slot
+// cannot hold a mask), NOMEM.
 enum reel_err segment_plan_init(const struct task *task, const struct reel_shape *shape, struct segment_plan *out);
 void segment_plan_fini(struct segment_plan *plan);
 

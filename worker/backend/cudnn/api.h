@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// cuDNN as loaded at run time: the only includer of cudnn.h. Included by plan/plan.c
-// alone; a build without CUDA never gets here.
+// cuDNN, loaded at run time. Only this header includes cudnn.h; only api.c and plan/ include
+// this header.
 //
-// The library is opened on first use (not at start: a machine without a GPU has
-// none) and stays open until the process ends, since its kernels do.
+// The library is opened on first use, not at start, because a machine without a GPU has none.
+// It stays open until the process ends, because its kernels stay loaded.
 #ifndef REEL_WORKER_BACKEND_CUDNN_API_H
 #define REEL_WORKER_BACKEND_CUDNN_API_H
 
@@ -34,12 +34,12 @@ struct cudnn_api {
 #undef X
 };
 
-// The table, or NULL with the reason in reel_fail_text() (UNSUPPORTED).
-// Thread-safe; holds until the process ends.
+// The table, or NULL with the reason in reel_fail_text() (UNSUPPORTED). Thread-safe; the table
+// is valid until the process ends.
 const struct cudnn_api *cudnn_api_load(void);
 
 // Stores "could not <what>: <cuDNN's reasons>" and returns REEL_ERR_FAULT, or
-// NOMEM and UNSUPPORTED where the status says so.
+// NOMEM or UNSUPPORTED if the status says so.
 enum reel_err cudnn_api_fail(const struct cudnn_api *api, cudnnStatus_t status, const char *what);
 
 #endif

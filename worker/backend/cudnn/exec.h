@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Running a lowered graph: one interface, two executors. exec_device.c runs it
-// on a GPU, exec_host.c with the kernels' C twins over the same arena layout in
-// host memory (fp16 stored as fp16), so that lowering, layouts, aliasing, order
-// of epilogues and the memory plan are proved on machines without a GPU.
+// Runs a lowered graph: one interface, two executors. exec_device.c runs it on a GPU,
+// exec_host.c with the kernels' C twins in host memory with the same arena layout (fp16 is
+// stored as fp16), so that the lowering, layouts, aliasing, order of epilogues and the memory
+// plan are tested on machines without a GPU.
 #ifndef REEL_WORKER_BACKEND_CUDNN_EXEC_H
 #define REEL_WORKER_BACKEND_CUDNN_EXEC_H
 
@@ -11,7 +11,7 @@
 
 struct exec;
 
-// What arena.c has divided.
+// The memory in which arena.c has placed the buffers.
 struct exec_memory {
     char *arena, *constants, *host;
 };
@@ -51,16 +51,17 @@ static inline struct gpu_rnn_data exec_rnn(const struct lowered *p, const struct
                                  .last_c = exec_place(p, m, s->operand[3])};
 }
 
-// Whether there is somebody to exchange rows with, where the program does:
-// UNSUPPORTED.
+// Checks that rows can be exchanged if the program does so. Errors: UNSUPPORTED.
 static inline enum reel_err exec_check_exchange(const struct lowered *p, const struct backend_params *params)
 {
     if (!p->most_rows_bytes || params->exchange) return REEL_OK;
-    return reel_fail(REEL_ERR_UNSUPPORTED, "could not compile graph: it is a band, and nobody has the others");
+    return reel_fail(REEL_ERR_UNSUPPORTED,
+                     "could not compile graph: it is one band of a picture, and no process runs the others");
 }
 
-// The steps from `begin` on up to the next that takes the host's part, not beyond `end`:
-// what a device may be given at once. Such a step itself: *out_alone, one step.
+// Returns the end of the steps from `begin` on, at most up to `end`, that a device can be
+// given at once, because the host takes no part in them. *out_alone: the first is a step in
+// which the host takes part, and the stretch is that one step.
 static inline int exec_stretch(const struct lowered *p, int begin, int end, bool *out_alone)
 {
     int i = begin;
@@ -70,26 +71,26 @@ static inline int exec_stretch(const struct lowered *p, int begin, int end, bool
 }
 
 struct exec_ops {
-    // lowered stays alive and unchanged until destroy. AGAIN: lower it without
-    // joining in place. Errors: NOMEM, FAULT, UNSUPPORTED.
+    // lowered must stay alive and unchanged until destroy. AGAIN: lower the graph again,
+    // without joining in place. Errors: NOMEM, FAULT, UNSUPPORTED.
     enum reel_err (*create)(struct lowered *lowered, const struct backend_params *params, struct exec **out_exec);
     void (*destroy)(struct exec **exec);
-    // Copies into or out of a buffer, in order with the steps; src and dst must
-    // stay until wait().
+    // Copy into or out of a buffer, in order with the steps. src and dst must stay valid
+    // until wait().
     enum reel_err (*write)(struct exec *exec, struct ref to, const void *src, size_t bytes);
     enum reel_err (*read)(struct exec *exec, struct ref from, void *dst, size_t bytes);
-    // Steps [begin, end), enqueued in order.
+    // Enqueues steps [begin, end) in order.
     enum reel_err (*run)(struct exec *exec, int begin, int end);
     enum reel_err (*wait)(struct exec *exec);
-    // --autotune: measures engines for the program (plan/tune.h), writes them to a file,
-    // and a line each to stdout. NULL: there is nothing to choose. Errors: NOMEM,
+    // --autotune: measures engines for the program (plan/tune.h), writes the best to a file
+    // and a line about each to stdout. NULL: there is nothing to choose. Errors: NOMEM,
     // FAULT, IO.
     enum reel_err (*autotune)(struct exec *exec, const char *file);
     // The address of a buffer, for callers with device memory.
     void *(*at)(struct exec *exec, struct ref r);
     void *(*stream)(struct exec *exec);
     size_t (*memory_bytes)(const struct exec *exec);
-    // What was chosen for a step (engine, workspace), "" when nothing was.
+    // What was chosen for a step (engine, workspace), "" if nothing was.
     const char *(*note)(const struct exec *exec, int step, char *buf, size_t buf_bytes);
 };
 

@@ -137,7 +137,7 @@ static enum reel_err make_plans(struct exec *e, int device)
             if (err && err != REEL_ERR_UNSUPPORTED) return err;
             if (err || !good_f8(gpu_plan_info(e->plans[i]), &p->steps[i].pattern)) {
                 reel_debug("backend", "fp16 for %s: %s", gpu_step_text(p, &p->steps[i], text, sizeof text),
-                           err ? reel_fail_text() : "cuDNN takes it in part");
+                           err ? reel_fail_text() : "cuDNN takes only a part of it");
                 p->no_fp8[p->steps[i].node->out[0]->id] = refused = true;
                 err = REEL_OK;
                 continue;

@@ -191,9 +191,9 @@ enum reel_err gpu_need_form(struct lowered *p, const struct value *v, enum form_
     enum reel_err err = REEL_OK;
     if (!gpu_has_form(i, kind)) {
         if (i->count < 0)
-            return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": its shape is open", v->name);
+            return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": its shape is not known", v->name);
         if ((kind == FORM_LOW || kind == FORM_IMAGE) && i->dtype != REEL_F32)
-            return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": it is no float32", v->name);
+            return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": it is not float32", v->name);
         if (v->constant) {
             err = constant_form(p, v, kind);
         } else if (kind == FORM_HOST) {
@@ -204,7 +204,7 @@ enum reel_err gpu_need_form(struct lowered *p, const struct value *v, enum form_
             const enum form_kind from = gpu_is_part(i) ? FORM_PART : gpu_best_form(p, i);
             if (!gpu_has_form(i, from)) {
                 if (!gpu_has_form(i, FORM_HOST))
-                    return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": it is read before it is made",
+                    return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": it is read before it is computed",
                                      v->name);
                 err = host_copy(p, v, FORM_PLAIN);
                 if (!err && kind != FORM_PLAIN) err = gpu_need_form(p, v, kind, out_ref);

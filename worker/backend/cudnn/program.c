@@ -182,7 +182,7 @@ static enum reel_err make_infos(struct lowered *p)
     for (int n = 0; n < g->n_values; n++) {
         const struct value *v = g->values[n];
         if (v->id < 0 || v->id >= p->n_info)
-            return reel_fail(REEL_ERR_FAULT, "could not compile graph: values not numbered");
+            return reel_fail(REEL_ERR_FAULT, "could not compile graph: its values are not numbered");
         const struct reel_shape *shape = v->constant ? &v->constant->shape : &v->shape;
         struct info *i = &p->info[v->id];
         *i = (struct info){.v = v, .shape = *shape, .count = shape->ndim < 0 ? -1 : reel_shape_count(shape)};

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// The steps of a lowered graph: what the GPU does, one after another, over
-// buffers of one arena. Built by program.c and lower/*.c, placed by arena.c,
-// run by exec_device.c (cuDNN and kernels on a stream) or by exec_host.c (the
-// kernels' C twins in host memory, so that everything up to the kernels is
-// proved without a GPU). Plain data: no pointer into any arena.
+// The steps of a lowered graph: what the GPU does, one step after another, on buffers of one
+// arena. Built by program.c and lower/*.c, placed by arena.c. Run by exec_device.c (cuDNN and
+// kernels on a stream) or by exec_host.c (the kernels' C twins in host memory, so that
+// everything except the kernels is tested without a GPU). Plain data, without pointers into
+// an arena.
 #ifndef REEL_WORKER_BACKEND_CUDNN_STEPS_H
 #define REEL_WORKER_BACKEND_CUDNN_STEPS_H
 
@@ -23,7 +23,7 @@
 #include "worker/backend/cudnn/plan/pattern.h"
 
 enum buf_kind {
-    BUF_ARENA, // device memory shared with buffers of other life times
+    BUF_ARENA, // device memory, shared with buffers used at other times
     BUF_CONST, // device memory, filled once from init
     BUF_HOST,  // host memory: arguments and results of host steps
 };
@@ -31,9 +31,9 @@ enum buf_kind {
 struct buf {
     enum buf_kind kind;
     size_t bytes;
-    int first, last;  // steps between which it is in use
-    const void *init; // BUF_CONST and constant BUF_HOST: its bytes, as long as the program
-    size_t offset;    // in its kind's memory (arena.c)
+    int first, last;  // first and last step that use it
+    const void *init; // BUF_CONST and constant BUF_HOST: its bytes, valid as long as the program
+    size_t offset;    // in the memory of its kind (arena.c)
 };
 
 // A place in a buffer; buf -1: nowhere.
@@ -44,8 +44,8 @@ struct ref {
 #define REF_NONE ((struct ref){.buf = -1})
 
 enum step_kind {
-    STEP_PLAN, // a fused pattern: cuDNN, or conv / matmul where it refuses
-    STEP_CONV, // own kernels from here on
+    STEP_PLAN, // a fused pattern: by cuDNN, or by conv or matmul if it refuses
+    STEP_CONV, // our kernels from here on
     STEP_DEPTHWISE,
     STEP_VOLUME, // over three axes
     STEP_MATMUL,
@@ -89,13 +89,13 @@ enum step_kind {
     STEP_UPLOAD, // host buffer -> device buffer
     STEP_DOWNLOAD,
     STEP_HOST, // the operator's reference implementation, on host buffers
-    STEP_ROWS, // of a band, with its neighbours
+    STEP_ROWS, // exchanges rows of a band with its neighbours
 };
 
-// Rows of a value in the buffer y, by offsets behind its begin: the first and last
-// of the band's own, and those beyond them, which become the neighbours'.
+// Rows of a value in the buffer y, by offsets from its beginning: the band's own first and
+// last rows, which are sent, and the rows beyond them, which are received.
 struct step_rows {
-    size_t bytes; // of the rows, each way
+    size_t bytes; // of the rows sent to each neighbour
     bool up, down;
     size_t send_up, send_down, from_up, from_down;
 };
@@ -104,7 +104,7 @@ struct host_call; // lower/host.c
 
 struct step {
     enum step_kind kind;
-    const struct node *node; // NULL for changes of form
+    const struct node *node; // NULL for conversions between forms
     const char *label;       // for the dump
     struct ref x, y;
     struct ref w;                     // weights; tables of COPY and RESIZE; indices
@@ -119,7 +119,7 @@ struct step {
         struct gpu_copy copy;
         struct gpu_quantise quantise;
         struct gpu_elementwise elementwise;
-        struct gpu_integer integer; // operand: what it reads
+        struct gpu_integer integer; // step.operand: what it reads
         struct gpu_pool pool;
         struct gpu_pool3 pool3;
         struct gpu_resize resize;
@@ -155,7 +155,7 @@ struct step {
     } u;
 };
 
-// The chain of a step's epilogue and its operands; NULL for kinds without one.
+// The chain of pointwise steps that follows the step's main work; NULL for kinds without one.
 static inline struct gpu_chain *step_chain(struct step *s)
 {
     switch (s->kind) {

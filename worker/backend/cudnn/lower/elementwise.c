@@ -606,7 +606,8 @@ enum reel_err gpu_finish_epilogue(struct lowered *p, const struct node *node, in
         const enum gpu_op op = op_of_epilogue(e->kind);
         if (e->other ? !gpu_pointwise_operand(p, &plan, op, e->other)
                      : !gpu_pointwise_step(&plan, op, e->alpha, e->beta))
-            return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its epilogue", node->name);
+            return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": an operand of its epilogue does not fit",
+                             node->name);
         enum reel_err err = gpu_pointwise_onto(p, node, gpu_op_name(op), &plan, y);
         if (err) return err;
     }

@@ -394,7 +394,8 @@ static enum reel_err need_side(struct lowered *p, const struct flash_core *c, in
     if (!as_is) {
         strided_trace(p, c->side[i], c->depth[i], true, &s);
         if (!place_of(&s, c->turned[i], out_place))
-            return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its operands' strides", c->last->name);
+            return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its operands cannot be read by strides",
+                             c->last->name);
     }
     enum reel_err err = gpu_need_form(p, s.base, as_is ? FORM_IMAGE : FORM_LOW, out_ref);
     out_ref->offset += (size_t)s.offset * gpu_elem_bytes(p->low);
@@ -422,7 +423,7 @@ static enum reel_err need_term(struct lowered *p, const struct core_term *t, str
     }
     *g = (struct gpu_flash_term){.op = t->op, .fill = t->fill};
     if (!place_of(&s, false, &g->at))
-        return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": its strides", t->v->name);
+        return reel_fail(REEL_ERR_FAULT, "could not compile value \"%s\": it cannot be read by strides", t->v->name);
     enum form_kind kind = FORM_PLAIN;
     enum reel_err err;
     if (t->op >= GPU_FLASH_KEEP) {
@@ -451,7 +452,8 @@ static enum reel_err emit_core(struct lowered *p, const struct flash_core *c)
     if (!err) err = need_side(p, c, V, &s.extra[0], &g->v, &g->y_scale);
     for (int i = 0; i < c->n_terms && !err; i++) err = need_term(p, &c->term[i], &g->term[i], &s.operand[i]);
     if (!err && !result_place(p, c, c->n_behind, &g->y))
-        err = reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its result's strides", c->last->name);
+        err = reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its result cannot be written by strides",
+                        c->last->name);
     if (!err) err = gpu_make_form(p, c->y, FORM_LOW, &s.y);
     return err ? err : gpu_put_step(p, &s, c->last);
 }

@@ -115,7 +115,8 @@ static enum reel_err bind(struct lowered *p, const struct node *node, struct arg
     a->t = info_of(p, a->v)->dynamic;
     a->t.owned = false;
     if (a->t.dtype != REEL_DTYPE_NONE) return REEL_OK;
-    return reel_fail(REEL_ERR_FAULT, "could not run node \"%s\": input \"%s\" was not made", node->name, a->v->name);
+    return reel_fail(REEL_ERR_FAULT, "could not run node \"%s\": input \"%s\" was not computed", node->name,
+                     a->v->name);
 }
 
 static enum reel_err call_operator(const struct lowered *p, const struct node *node, struct host_call *c)

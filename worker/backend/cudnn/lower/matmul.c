@@ -203,7 +203,7 @@ static enum reel_err add_addend(struct lowered *p, const struct product *j)
     if ((!one && !gpu_pointwise_step(&plan, GPU_OP_AFFINE, 1 / j->beta, 0)) ||
         !gpu_pointwise_operand(p, &plan, GPU_OP_ADD, j->addend) ||
         (!one && !gpu_pointwise_step(&plan, GPU_OP_AFFINE, j->beta, 0)))
-        return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its sum", j->node->name);
+        return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its addend does not fit", j->node->name);
     return gpu_pointwise_onto(p, j->node, "add", &plan, j->node->out[0]);
 }
 

@@ -264,7 +264,8 @@ enum reel_err gpu_lower_moves(struct lowered *p, const struct node *node, bool *
     if (err) return err;
     const enum form_kind from = gpu_best_form(p, info_of(p, base));
     if (!trace(p, run, run->n, false, &s) || s.n > REEL_MAX_DIMS)
-        return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its strides", node->name);
+        return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its input cannot be read by strides",
+                         node->name);
     const enum form_kind kind = choose(p, &s, node->out[0], from, &m, &free);
     *out_done = true;
     if (free) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// How the elements of a value lie in the memory of another one from which only moves
-// and views lead to it: transpositions, reshapes, parts along an axis. So that a kernel
-// which takes strides reads there, and the moves are not made.
+// Where the elements of a value lie in the memory of another value from which it comes by
+// moves and views only: transpositions, reshapes, slices along an axis. A kernel that takes
+// strides can read that memory, so that the moves need not be computed.
 #ifndef REEL_WORKER_BACKEND_CUDNN_LOWER_STRIDED_H
 #define REEL_WORKER_BACKEND_CUDNN_LOWER_STRIDED_H
 
@@ -10,33 +10,33 @@
 
 #define STRIDED_MOST 16
 
-// Dimension d of the value is count[d] extents of `extent` and `stride`, the outermost
-// first; an extent of 1 has none.
+// Dimension d of the value consists of count[d] entries of `extent` and `stride`, outermost
+// first; a dimension of extent 1 has none.
 struct strided {
-    const struct value *base; // whose memory it is
+    const struct value *base; // the value whose memory it is
     int dims;
     int count[REEL_MAX_DIMS];
     int n;
     int64_t extent[STRIDED_MOST], stride[STRIDED_MOST];
     int64_t offset; // of the first element
-    float scale;    // elements are those of the memory times it
+    float scale;    // the value's elements are those in memory times this
 };
 
-// v in the memory of what `depth` nodes or less lead back to; rows: the base is taken
-// to be row-major, else it lies as in its best form, which must be there.
+// v in the memory of the value from which it comes by at most `depth` nodes. rows: the base is
+// taken as row-major; otherwise as in its best form, which must exist.
 void strided_trace(struct lowered *p, const struct value *v, int depth, bool rows, struct strided *out);
-// The values between, not the base: next on the way from v, NULL behind the last.
+// The next value on the way from v back to the base; NULL: there is no further one.
 const struct value *strided_before(struct lowered *p, const struct value *v);
-// What `to` row-major is to the value that becomes it by a Transpose or a view: the
-// node's input in the memory of its output. False: not by strides.
+// Turns *s, which describes the node's output, into the node's input in the same memory. The
+// node is a Transpose or a view. False: it cannot be described by strides.
 bool strided_back(const struct lowered *p, const struct node *node, struct strided *s);
-// From the node's input to its result v, in the same memory. False: not by strides.
+// The other way: from the node's input to its result v. False: likewise.
 bool strided_forward(struct lowered *p, const struct node *node, const struct value *v, struct strided *s);
-// A value in its own memory: in its best form, which must be there; and row-major.
+// A value in its own memory: in its best form, which must exist; and as row-major.
 void strided_as_it_lies(struct lowered *p, const struct value *v, struct strided *out);
 void strided_rows(const struct lowered *p, const struct value *v, struct strided *out);
-// Its dimensions from..to (excluded) as at most `most` extents, outermost first, in
-// front filled up with extents of 1. False when it takes more.
+// Writes its dimensions [from, to) as exactly `most` extents, outermost first, preceded by
+// extents of 1 where fewer suffice. False: more are needed.
 bool strided_merge(const struct strided *s, int from, int to, int most, int64_t *extent, int64_t *stride);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// A fused pattern as a cuDNN operation graph: descriptors, unique ids, scalars.
-// Used by plan.c and engine.c; they alone, with api.h, speak cuDNN.
+// A fused pattern as a cuDNN operation graph: descriptors, unique ids, scalars. Used by
+// plan.c and engine.c, which together with graph.c and api.c are all that calls cuDNN.
 #ifndef REEL_WORKER_BACKEND_CUDNN_PLAN_GRAPH_H
 #define REEL_WORKER_BACKEND_CUDNN_PLAN_GRAPH_H
 
@@ -10,7 +10,7 @@
 
 #if REEL_CUDA
 
-// Descriptors that live and die together.
+// Descriptors that are destroyed together.
 #define PLAN_BAG_MAX 256 // the longest chain makes about 150
 struct plan_bag {
     const struct cudnn_api *api;
@@ -42,18 +42,18 @@ struct plan_graph {
     float scalar[4 * GPU_MAX_STEPS];
 };
 
-// A finalized descriptor needs set() calls before; all of these store the
-// failure's text and return the code. plan_desc_new: the bag owns *out_d.
+// Make a descriptor, set its attributes, then finalize it. All store the failure's text and
+// return its code. plan_desc_new(): the bag owns *out_d.
 enum reel_err plan_desc_new(struct plan_bag *bag, cudnnBackendDescriptorType_t type, cudnnBackendDescriptor_t *out_d);
 enum reel_err plan_desc_set(struct plan_bag *bag, cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name,
                             cudnnBackendAttributeType_t type, int64_t count, const void *values);
 enum reel_err plan_desc_finalize(struct plan_bag *bag, cudnnBackendDescriptor_t d, const char *what);
 void plan_bag_fini(struct plan_bag *bag);
-// Destroys what was made after the bag held n.
+// Destroys all descriptors except the first n.
 void plan_bag_cut(struct plan_bag *bag, int n);
 
-// The first n_steps steps of pattern. Errors: UNSUPPORTED, NOMEM, FAULT. *out_graph
-// is to be freed by plan_graph_fini() in every case.
+// Makes the graph of the pattern with its first n_steps steps. Errors: UNSUPPORTED, NOMEM,
+// FAULT. *out_graph must be freed with plan_graph_fini() even after an error.
 enum reel_err plan_graph_init(struct plan_graph *out_graph, const struct plan_target *target,
                               const struct gpu_pattern *pattern, int n_steps);
 void plan_graph_fini(struct plan_graph *graph);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// backend_ops.measure of the GPU backend and of its host twin.
+// Implements backend_ops.measure for the GPU backend and its host twin.
 #ifndef REEL_WORKER_BACKEND_CUDNN_PLAN_MEASURE_H
 #define REEL_WORKER_BACKEND_CUDNN_PLAN_MEASURE_H
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// A fused pattern: one convolution, transposed convolution or matrix product
-// and the pointwise steps after it, as cuDNN is asked to do them in one kernel.
+// A fused pattern: one convolution, transposed convolution or matrix product and the
+// pointwise steps after it, which cuDNN is asked to compute in one kernel.
 //
-// The lowering describes its heavy steps with it, plan.c turns it into a cuDNN
-// graph, cache.c keys plans by its text. Everything here is plain data and
-// pure functions: no cuDNN, no device, so that every build and test has it.
+// The lowering describes its heavy steps with it, plan.c turns it into a cuDNN graph, and
+// cached plans are keyed by its text. Everything here is plain data and pure functions,
+// without cuDNN or a device, so that every build and test has it.
 //
-// Tensors are NHWC (channels innermost), 16-byte aligned, rows without gaps. Pixels
-// may lie apart, as parts of a wider tensor do: then only run-time compiled engines
-// fit (measured with 9.19: on sm_80 and later those take any pitch without a
-// workspace, every precompiled engine repacks the tensor through one).
+// Tensors are NHWC (channels innermost) and 16-byte aligned, with rows without gaps. There may
+// be gaps between pixels if the tensor is part of a wider one. Only engines compiled at run
+// time suit that: measured with cuDNN 9.19, on sm_80 and later they take any pitch without a
+// workspace, while every precompiled engine repacks the tensor in one.
 #ifndef REEL_WORKER_BACKEND_CUDNN_PLAN_PATTERN_H
 #define REEL_WORKER_BACKEND_CUDNN_PLAN_PATTERN_H
 
@@ -71,18 +71,18 @@ struct gpu_pattern {
     struct gpu_step step[GPU_MAX_STEPS];
 };
 
-// A 3x3/1x1/... pattern with unit strides, dilations and groups, no padding, no
-// steps, one image, fp16 throughout: the ground to set fields on.
+// A pattern with strides, dilations and groups of 1, no padding, no steps, one image, and fp16
+// throughout. The caller changes what differs.
 struct gpu_pattern gpu_pattern_make(enum gpu_pattern_kind kind, int c, int h, int w, int k, int r, int s);
-// Appends a step; false when GPU_MAX_STEPS are there. Operands get the type of y.
+// Appends a step; false if there are already GPU_MAX_STEPS. Operands get the type of y.
 bool gpu_pattern_add(struct gpu_pattern *p, enum epilogue_kind kind, enum gpu_operand operand, float alpha, float beta);
 
 size_t gpu_type_bytes(enum gpu_type type);
 const char *gpu_type_name(enum gpu_type type); // "f16"
 
-// Extents of y; 0 when the filter does not fit.
+// Extents of y; 0 if the filter does not fit.
 void gpu_pattern_output(const struct gpu_pattern *p, int *out_p, int *out_q);
-// Bytes of x, w, y, and of a step's operand, gaps included.
+// Bytes of x, w, y and a step's operand, gaps included.
 size_t gpu_pattern_x_bytes(const struct gpu_pattern *p);
 size_t gpu_pattern_w_bytes(const struct gpu_pattern *p);
 size_t gpu_pattern_y_bytes(const struct gpu_pattern *p);
@@ -90,20 +90,20 @@ size_t gpu_pattern_operand_bytes(const struct gpu_pattern *p, int step);
 // Multiply-add pairs of the main operation, times two.
 double gpu_pattern_flop(const struct gpu_pattern *p);
 
-// Checks extents, types and steps: REEL_ERR_UNSUPPORTED with the reason.
+// Checks extents, types and steps. Errors: UNSUPPORTED with the reason.
 enum reel_err gpu_pattern_check(const struct gpu_pattern *p);
 
-// How many of the leading steps are worth putting into cuDNN's kernel (the rest
-// belongs into one elementwise kernel afterwards), by what cuDNN 9.19 was seen
-// to accept. From it the lowering can size buffers before any plan is made;
-// gpu_plan_create() may fuse fewer, never more.
+// How many of the leading steps are worth putting into cuDNN's kernel, judged by what cuDNN
+// 9.19 accepts; the rest belong in one elementwise kernel after it. The lowering can size
+// buffers with this before any plan exists: gpu_plan_create() may fuse fewer, never more.
 int gpu_pattern_fusable(const struct gpu_pattern *p);
-// Whether cuDNN has no tensor-core kernel for it and an own kernel is better:
-// depthwise and near-depthwise convolution.
+// Whether cuDNN has no tensor-core kernel for it and our kernel is better: depthwise and
+// nearly depthwise convolutions.
 bool gpu_pattern_wants_own_kernel(const struct gpu_pattern *p);
 
 // One canonical line: "conv 1x64x360x640 k64 3x3 p1,1,1,1 ... | +channel prelu".
-// Equal patterns have equal texts; writes into buf and returns it. That many bytes hold any.
+// Equal patterns have equal texts. Writes into buf and returns it. Any text fits into
+// GPU_PATTERN_TEXT_MAX bytes.
 #define GPU_PATTERN_TEXT_MAX 768
 const char *gpu_pattern_text(const struct gpu_pattern *p, char *buf, size_t buf_bytes);
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 //
-// Engines that were measured to be best for a pattern on a kind of GPU, in place
-// of the heuristics' first (plan.h). A table of them is built in; --autotune
-// measures one for a network and writes it, --plans reads it. The choice is data,
-// never a clock in a run: every worker and every batch takes the same engine.
+// Engines that were measured to be the best for a pattern on a kind of GPU. They replace the
+// heuristics' first choice (plan.h). One table is built in; --autotune measures a table for a
+// network and writes it, and --plans reads it. The choice is data and is never timed during a
+// run, so every worker and every batch uses the same engine.
 //
-// An entry holds for a pattern of one image at any size from PINS_LARGE output
-// pixels on, below that for the very size: what is best depends on channels,
-// filter and steps, and on the size only while a picture does not fill the GPU.
-// Plain data and pure functions: no cuDNN, no device.
+// An entry applies to a pattern with one image. From PINS_LARGE output pixels on it applies to
+// any size, below that only to the size measured: the best engine depends on channels, filter
+// and steps, and on the size only as long as a picture does not fill the GPU. Plain data and
+// pure functions, without cuDNN or a device.
 //
 // Source of the built-in table: `--autotune` on an H200, cuDNN 9.14
-// (docs/performance.md). An engine that this cuDNN does not list is passed over.
+// (docs/performance.md). An engine that the installed cuDNN does not list is skipped.
 #ifndef REEL_WORKER_BACKEND_CUDNN_PLAN_PINS_H
 #define REEL_WORKER_BACKEND_CUDNN_PLAN_PINS_H
 
@@ -32,10 +32,10 @@ struct gpu_pin {
 
 struct gpu_pins;
 
-// The table that comes with the program; never NULL, not to be freed.
+// The built-in table; never NULL. The caller must not free it.
 const struct gpu_pins *gpu_pins_builtin(void);
-// An empty table, and one read from a file. Errors: NOMEM; IO; CONFIG (the line
-// that is none of --autotune's).
+// Make an empty table, and read one from a file. Errors: NOMEM; IO; CONFIG (names the line
+// that --autotune did not write).
 enum reel_err gpu_pins_create(struct gpu_pins **out_pins);
 enum reel_err gpu_pins_read(const char *path, struct gpu_pins **out_pins);
 // Accepts &NULL, writes NULL.
@@ -43,7 +43,7 @@ void gpu_pins_destroy(struct gpu_pins **pins);
 int gpu_pins_count(const struct gpu_pins *pins);
 // Replaces the pattern's entry. sm: 90 for compute capability 9.0. Errors: NOMEM.
 enum reel_err gpu_pins_set(struct gpu_pins *pins, int sm, const struct gpu_pattern *pattern, const struct gpu_pin *pin);
-// pins may be NULL: nothing is found.
+// False: the table has no entry. pins may be NULL.
 bool gpu_pins_find(const struct gpu_pins *pins, int sm, const struct gpu_pattern *pattern, struct gpu_pin *out_pin);
 // Errors: IO.
 enum reel_err gpu_pins_write(const struct gpu_pins *pins, const char *path);
