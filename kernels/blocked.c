@@ -62,6 +62,20 @@ static int block_channels(const struct blocked_shape *s, int b)
     return left < s->lanes ? left : s->lanes;
 }
 
+// Where block b of image n begins in the plain tensor, in floats.
+static size_t plain_begin(const struct blocked_shape *s, int n, int b)
+{
+    const size_t plane = (size_t)s->h * s->w, depth = s->depth ? (size_t)s->depth : 1;
+    const size_t channel = (size_t)n / depth * (size_t)s->c + (size_t)b * (size_t)s->lanes;
+    return (channel * depth + (size_t)n % depth) * plane;
+}
+
+// Floats between the channels of a pixel in the plain tensor.
+static size_t plain_step(const struct blocked_shape *s)
+{
+    return (size_t)s->h * s->w * (s->depth ? (size_t)s->depth : 1);
+}
+
 void blocked_from_plain(const struct blocked_shape *s, const float *src, float *dst, int begin, int end)
 {
     const size_t plane = (size_t)s->h * s->w, v = (size_t)s->lanes;
@@ -70,7 +84,7 @@ void blocked_from_plain(const struct blocked_shape *s, const float *src, float *
         const int b = u % nb, have = block_channels(s, b);
         float *to = dst + (size_t)u * plane * v;
         if (have < s->lanes) memset(to, 0, sizeof(float) * plane * v);
-        transpose(src + ((size_t)(u / nb) * s->c + (size_t)b * v) * plane, plane, to, v, (size_t)have, plane);
+        transpose(src + plain_begin(s, u / nb, b), plain_step(s), to, v, (size_t)have, plane);
     }
 }
 
@@ -80,7 +94,7 @@ void blocked_to_plain(const struct blocked_shape *s, const float *src, float *ds
     const int nb = blocked_count(s);
     for (int u = begin; u < end; u++) {
         const int b = u % nb;
-        transpose(src + (size_t)u * plane * v, v, dst + ((size_t)(u / nb) * s->c + (size_t)b * v) * plane, plane, plane,
+        transpose(src + (size_t)u * plane * v, v, dst + plain_begin(s, u / nb, b), plain_step(s), plane,
                   (size_t)block_channels(s, b));
     }
 }

@@ -17,6 +17,7 @@
 struct blocked_shape {
     int n, c, h, w;
     int lanes;
+    int depth; // of volumes, of whose planes n counts all: plain is (n/depth,C,depth,H,W); else 0
 };
 
 static inline int blocked_count(const struct blocked_shape *s)
@@ -29,7 +30,8 @@ size_t blocked_floats(const struct blocked_shape *s);
 
 // ---- layout ------------------------------------------------------------------
 
-// (N,C,H,W) to blocked and back; units: n * blocks. Lanes beyond C become 0.
+// (N,C,H,W), or volumes (N,C,D,H,W), to blocked and back; units: n * blocks. Lanes beyond
+// C become 0. Planes of volumes are blocked one by one: (N, D, blocks, H, W, V).
 void blocked_from_plain(const struct blocked_shape *s, const float *src, float *dst, int begin, int end);
 void blocked_to_plain(const struct blocked_shape *s, const float *src, float *dst, int begin, int end);
 // (N,H,W,C) likewise; units: n * h.

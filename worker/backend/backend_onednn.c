@@ -55,6 +55,22 @@ static void image_info(struct program *p, struct info *i)
                                    .lanes = p->k->lanes};
 }
 
+static void volume_info(struct program *p, struct info *i)
+{
+    if (i->dtype != REEL_F32 || i->count <= 0 || i->shape.ndim != 5 || i->v->constant) return;
+    const int64_t *d = i->shape.dim;
+    for (int k = 0; k < 5; k++)
+        if (d[k] > (1 << 24)) return;
+    if (d[0] * d[2] > (1 << 24)) return;
+    i->volume = true;
+    i->bs = (struct blocked_shape){.n = (int)(d[0] * d[2]),
+                                   .c = (int)d[1],
+                                   .h = (int)d[3],
+                                   .w = (int)d[4],
+                                   .lanes = p->k->lanes,
+                                   .depth = (int)d[2]};
+}
+
 // What the bodies of a control node read of the graph around them.
 static enum reel_err for_captured(struct program *p, const struct node *node,
                                   void (*each)(struct program *p, const struct value *v))
@@ -91,6 +107,7 @@ static enum reel_err make_infos(struct program *p)
         if (shape->ndim < 0) i->count = -1;
         i->dtype = narrow(dtype) && i->count >= 0 ? REEL_F32 : dtype;
         image_info(p, i);
+        volume_info(p, i);
         enum reel_err err = v->constant ? constant_info(p, i) : REEL_OK;
         if (err) return err;
     }
@@ -199,8 +216,8 @@ static void find_homes(struct program *p)
 static enum reel_err compile_node(struct program *p, const struct node *node)
 {
     static enum reel_err (*const lower[])(struct program *, const struct node *, bool *) = {
-        lower_conv,        lower_deconv, lower_pool, lower_matmul, lower_attention,
-        lower_elementwise, lower_image,  lower_rows, lower_view,
+        lower_conv,      lower_volume,      lower_deconv, lower_pool, lower_matmul,
+        lower_attention, lower_elementwise, lower_image,  lower_rows, lower_view,
     };
     bool done = false;
     enum reel_err err = REEL_OK;

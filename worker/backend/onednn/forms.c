@@ -193,7 +193,8 @@ static enum reel_err run_reorder(struct program *p, struct step *s)
 // A pixel per image in one vector run: both layouts have the same bytes.
 static bool same_bytes(const struct info *i)
 {
-    return i->dtype != REEL_I8 && i->bs.h * i->bs.w == 1 && (i->bs.n == 1 || i->bs.c % i->bs.lanes == 0);
+    return i->dtype != REEL_I8 && i->bs.depth <= 1 && i->bs.h * i->bs.w == 1 &&
+           (i->bs.n == 1 || i->bs.c % i->bs.lanes == 0);
 }
 
 static enum reel_err constant_form(struct program *p, struct info *i, enum layout layout)

@@ -62,7 +62,8 @@ struct info {
     int64_t count;           // -1: depends on data
     bool image;              // float32 and 3 or 4 dimensions: may be blocked
     bool bytes_image;        // 8-bit and 3 or 4 dimensions: may be blocked, biased (kernels/conv8.h)
-    struct blocked_shape bs; // of an image; (N,C,L) counts as (N,C,1,L)
+    bool volume;             // float32 and 5 dimensions, computed: may be blocked plane by plane
+    struct blocked_shape bs; // of an image; (N,C,L) counts as (N,C,1,L); of a volume: its planes
     struct form form[LAYOUTS];
     int pending; // reads by nodes not yet compiled, and as a graph output
     int uses;    // all of them
@@ -185,6 +186,8 @@ enum reel_err no_memory(const struct node *node);
 // ---- lowering: true in *out_done when the node has become steps ---------------------
 
 enum reel_err lower_conv(struct program *p, const struct node *node, bool *out_done);
+// Conv over volumes (lower/volume.c).
+enum reel_err lower_volume(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_deconv(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_pool(struct program *p, const struct node *node, bool *out_done);
 enum reel_err lower_matmul(struct program *p, const struct node *node, bool *out_done);

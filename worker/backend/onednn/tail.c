@@ -117,7 +117,8 @@ enum reel_err add_operand(struct program *p, struct tail *t, const struct info *
     *data = FORM_NONE;
     enum reel_err err = REEL_OK;
     if (how == OPERAND_FULL && kind != CONV_SLOPE) {
-        if (t->layout == LAYOUT_BLOCKED && (!o->image || o->shape.ndim != out->shape.ndim)) return REEL_OK;
+        if (t->layout == LAYOUT_BLOCKED && (!(o->image || o->volume) || o->shape.ndim != out->shape.ndim))
+            return REEL_OK;
         err = need_form(p, other, t->layout, data);
     } else if ((how == OPERAND_CHANNEL || how == OPERAND_SCALAR) && has_channel_kind(kind)) {
         s->kind = conv_step_of_channel(kind);

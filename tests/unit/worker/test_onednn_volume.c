@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+//
+// Convolutions over volumes on the CPU backend, which takes planes as pictures, against the
+// interpreter: windows along one, two and three axes, ends with fewer planes than the
+// window, several volumes, channels that fill no vectors, epilogues and the layouts between.
+#include "tests/unit/worker/backend_case.h"
+
+static unsigned state;
+
+static int64_t pick(int64_t from, int64_t to)
+{
+    state = state * 1664525u + 1013904223u;
+    return from + (int64_t)(state >> 8) % (to - from + 1);
+}
+
+// Conv with the kernel, stride and padding of each axis, and a bias.
+static struct value *conv(struct maker *m, struct value *x, int64_t from, int64_t to, const int64_t k[3],
+                          const int64_t s[3], const int64_t pad[3])
+{
+    struct value *y = make_node(m, "Conv", x, make_weights(m, DIMS(to, from, k[0], k[1], k[2]), -0.2, 0.2),
+                                make_weights(m, DIMS(to), -1, 1));
+    ATTR_LIST(m, y, "pads", pad[0], pad[1], pad[2], pad[0], pad[1], pad[2]);
+    ATTR_LIST(m, y, "strides", s[0], s[1], s[2]);
+    return y;
+}
+
+static struct value *same(struct maker *m, struct value *x, int64_t from, int64_t to, int64_t depth, int64_t side)
+{
+    return conv(m, x, from, to, (const int64_t[]){depth, side, side}, (const int64_t[]){1, 1, 1},
+                (const int64_t[]){depth / 2, side / 2, side / 2});
+}
+
+static void windows_of_random_shapes(void)
+{
+    state = 7;
+    for (int i = 0; i < 60; i++) {
+        struct maker m = maker();
+        int64_t k[3], s[3], pad[3], in[3];
+        for (int a = 0; a < 3; a++) {
+            k[a] = pick(0, 1) ? pick(1, 5) : 1;
+            s[a] = pick(1, 2);
+            pad[a] = pick(0, k[a] - 1);
+            in[a] = pick(1, a ? 12 : 7);
+            if (in[a] + 2 * pad[a] < k[a]) in[a] = k[a];
+        }
+        const int64_t from = pick(1, 40), to = pick(3, 40);
+        struct value *x = make_input(&m, "x", DIMS(pick(1, 2), from, in[0], in[1], in[2]));
+        make_output(&m, conv(&m, x, from, to, k, s, pad));
+        CHECK_BACKEND(&m);
+        graph_destroy(&m.graph);
+    }
+}
+
+static void a_chain_stays_in_planes(void)
+{
+    for (int images = 1; images < 3; images++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(images, 3, 5, 16, 14));
+        struct value *a = make_node(&m, "Relu", same(&m, x, 3, 45, 1, 7), NULL, NULL);
+        struct value *b = make_node(&m, "Sigmoid", same(&m, a, 45, 16, 3, 1), NULL, NULL);
+        struct value *c = make_node(&m, "Add", same(&m, b, 16, 16, 3, 3), b, NULL);
+        c = make_node(&m, "Relu", c, NULL, NULL);
+        make_output(&m, same(&m, c, 16, 21, 3, 3));
+        CHECK_BACKEND(&m);
+        CHECK_MSG(strstr(steps, "planes first"), "the first reads no plain planes:\n%s", steps);
+        CHECK_MSG(!strstr(steps, "Conv                 reference"), "a convolution is left:\n%s", steps);
+        graph_destroy(&m.graph);
+    }
+}
+
+static void what_else_reads_the_volume(void)
+{
+    for (int kind = 0; kind < 5; kind++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(2, 16, 4, 6, 5));
+        struct value *a = same(&m, x, 16, 16, 3, 3), *y = NULL;
+        if (kind == 0) y = make_node(&m, "Mul", a, make_weights(&m, DIMS(1, 16, 1, 1, 1), -1, 1), NULL);
+        if (kind == 1) y = make_node(&m, "GlobalAveragePool", a, NULL, NULL);
+        if (kind == 2) y = make_node(&m, "Div", x, make_node(&m, "Exp", a, NULL, NULL), NULL);
+        if (kind == 3) y = make_node(&m, "Identity", make_node(&m, "Neg", a, NULL, NULL), NULL, NULL);
+        if (kind == 4) y = make_node(&m, "Add", a, make_weights(&m, DIMS(2, 16, 4, 6, 5), -1, 1), NULL);
+        if (kind != 1) y = same(&m, y, 16, 16, 1, 1);
+        make_output(&m, y);
+        make_output(&m, make_node(&m, "Abs", a, NULL, NULL));
+        CHECK_BACKEND(&m);
+        graph_destroy(&m.graph);
+    }
+}
+
+// A volume of one pixel a plane: its layouts are not the same bytes.
+static void planes_of_one_pixel(void)
+{
+    struct maker m = maker();
+    struct value *x = make_input(&m, "x", DIMS(1, 32, 4, 1, 1));
+    make_output(&m, make_node(&m, "Neg", same(&m, same(&m, x, 32, 32, 3, 1), 32, 32, 1, 1), NULL, NULL));
+    CHECK_BACKEND(&m);
+    graph_destroy(&m.graph);
+}
+
+// The result for one fixed input on that many threads; the caller frees it with reel_tensor_fini.
+static void result_on(struct maker *m, int threads, struct reel_tensor *out)
+{
+    const struct backend_ops *b = backend_find("onednn");
+    const struct backend_params params = {.threads = threads, .precision = PRECISION_FP32};
+    struct graph *after = after_passes(m->graph, b->caps);
+    struct program *program = NULL;
+    struct maker random = {.seed = 5};
+    struct reel_tensor in = random_tensor(m->graph->inputs[0], &random), got[1] = {0};
+    const struct reel_tensor *in_p[] = {&in};
+    CHECK(after && !b->compile(after, &params, &program) && !b->run(program, in_p, got, false));
+    *out = got[0];
+    out->data = malloc(reel_tensor_bytes(&got[0]));
+    out->owned = true;
+    memcpy(out->data, got[0].data, reel_tensor_bytes(&got[0]));
+    reel_tensor_fini(&got[0]);
+    reel_tensor_fini(&in);
+    b->destroy(&program);
+    graph_destroy(&after);
+}
+
+static void bytes_are_the_same_on_any_threads(void)
+{
+    struct maker m = maker();
+    struct value *x = make_input(&m, "x", DIMS(1, 3, 5, 20, 18));
+    make_output(&m, same(&m, same(&m, same(&m, x, 3, 45, 3, 3), 45, 32, 3, 1), 32, 40, 1, 3));
+    struct reel_tensor one = {0};
+    result_on(&m, 1, &one);
+    for (int threads = 2; threads <= 5; threads++) {
+        struct reel_tensor many = {0};
+        result_on(&m, threads, &many);
+        CHECK_MSG(one.data && many.data && !memcmp(one.data, many.data, reel_tensor_bytes(&one)),
+                  "%d threads differ from one", threads);
+        reel_tensor_fini(&many);
+    }
+    reel_tensor_fini(&one);
+    graph_destroy(&m.graph);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"windows_of_random_shapes", windows_of_random_shapes},
+        {"a_chain_stays_in_planes", a_chain_stays_in_planes},
+        {"what_else_reads_the_volume", what_else_reads_the_volume},
+        {"planes_of_one_pixel", planes_of_one_pixel},
+        {"bytes_are_the_same_on_any_threads", bytes_are_the_same_on_any_threads},
+    };
+    return check_main(cases, (int)(sizeof cases / sizeof cases[0]), argc, argv);
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+//
+// Conv over three axes as convolutions of pictures. The planes of a volume lie one behind
+// another, each with all its channels (blocked, or plain where the channels are few), so the
+// planes that one plane of the result is made of are one picture with the channels of all of
+// them. Next to the ends there are fewer: each number of planes has weights of its own.
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/backend/onednn/program.h"
+
+// Most different sets of taps along the depth: 2 * 7 - 1 and more.
+#define MOST_SLABS 16
+
+// The taps [first, first + n) of the depth and the convolution that they are.
+struct slab {
+    int first, n;
+    struct conv_plan plan;
+};
+
+struct volume {
+    struct tail tail;
+    struct slab slab[MOST_SLABS];
+    int n_slabs;
+    struct form src, dst;
+    int *of_plane;       // planes: number of the slab
+    int *begin;          // planes + 1: the plane's first unit
+    size_t *from;        // planes: where the first plane it reads begins, in floats
+    int planes;          // of the result
+    size_t plane_floats; // of one of them
+};
+
+struct volume_job {
+    struct program *p;
+    const struct volume *v;
+    struct conv_epilogue e;
+    const float *src;
+    float *dst;
+};
+
+static void volume_units(void *job, int begin, int end, int thread)
+{
+    const struct volume_job *j = job;
+    const struct volume *v = j->v;
+    for (int o = 0; o < v->planes && v->begin[o] < end; o++) {
+        if (v->begin[o + 1] <= begin) continue;
+        const int from = begin > v->begin[o] ? begin - v->begin[o] : 0;
+        const int to = (end < v->begin[o + 1] ? end : v->begin[o + 1]) - v->begin[o];
+        const size_t at = (size_t)o * v->plane_floats;
+        struct conv_epilogue e = j->e;
+        for (int i = 0; i < e.n; i++)
+            if (conv_step_full(e.step[i].kind)) e.step[i].data += at;
+        j->p->k->run(&v->slab[v->of_plane[o]].plan, &e, j->src + v->from[o], j->dst + at, from, to,
+                     thread_scratch(j->p, thread));
+    }
+}
+
+static enum reel_err run_volume(struct program *p, struct step *s)
+{
+    const struct volume *v = s->data;
+    struct volume_job job = {p, v, bind_tail(p, &v->tail), form_at(p, &v->src), form_at(p, &v->dst)};
+    pool_run(p->pool, volume_units, &job, v->begin[v->planes]);
+    return REEL_OK;
+}
+
+static void fini_volume(void *data)
+{
+    struct volume *v = data;
+    for (int i = 0; i < v->n_slabs; i++) conv_plan_fini(&v->slab[i].plan);
+}
+
+// ---- few channels: plain planes one behind another ----------------------------------
+
+struct planes_first {
+    struct plain_permute move;
+    struct form src, dst;
+};
+
+struct planes_job {
+    const struct plain_permute *move;
+    const float *src;
+    float *dst;
+};
+
+static void planes_units(void *job, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct planes_job *j = job;
+    plain_permute(j->move, j->src, j->dst, begin, end);
+}
+
+static enum reel_err run_planes_first(struct program *p, struct step *s)
+{
+    const struct planes_first *f = s->data;
+    struct planes_job job = {&f->move, form_at(p, &f->src), form_at(p, &f->dst)};
+    pool_run(p->pool, planes_units, &job, plain_permute_units(&f->move));
+    return REEL_OK;
+}
+
+// (N,C,D,H,W) as (N,D,C,H W); a step.
+static enum reel_err planes_first(struct program *p, const struct node *node, struct form *out_form)
+{
+    const struct info *in = info_of(p, node->in[0]);
+    const size_t c = (size_t)in->bs.c, d = (size_t)in->bs.depth, plane = (size_t)in->bs.h * (size_t)in->bs.w;
+    struct planes_first f = {
+        .move = {.n = 4, .size = {(size_t)in->bs.n / d, d, c, plane}, .step = {c * d * plane, plane, d * plane, 1}}};
+    enum reel_err err = need_form(p, node->in[0], LAYOUT_PLAIN, &f.src);
+    if (!err) err = make_temporary(p, (size_t)in->count * sizeof(float), &f.dst);
+    struct step *s = err ? NULL : add_step(p, node, "planes first", run_planes_first, sizeof f);
+    if (!s) return err ? err : no_memory(node);
+    *(struct planes_first *)s->data = f;
+    touch(p, &f.src, p->n_steps - 1);
+    touch(p, &f.dst, p->n_steps - 1);
+    *out_form = f.dst;
+    return REEL_OK;
+}
+
+// ---- lowering ------------------------------------------------------------------------
+
+// What is known before anything is made.
+struct shape {
+    struct conv_geometry g;                  // of one plane, of one tap of the depth
+    int depth, k, stride, pad;               // along the depth
+    int channels;                            // of a plane as it lies: whole vectors, or plain
+    bool plain;                              // the source lies plain
+    const float *weights, *bias;             // bias: NULL without
+    struct conv_geometry of[MOST_SLABS + 1]; // [n]: of n taps
+};
+
+// All of the epilogue can be part of the step.
+static bool epilogue_fits(struct program *p, const struct node *node, const struct info *out)
+{
+    if (node->n_epilogue > CONV_MAX_STEPS) return false;
+    for (int i = 0; i < node->n_epilogue; i++) {
+        const struct epilogue *e = &node->epilogue[i];
+        if (!e->other) continue;
+        const struct info *o = info_of(p, e->other);
+        if ((e->kind != EPILOGUE_ADD && e->kind != EPILOGUE_MUL) || !o->volume ||
+            !reel_shape_equal(&o->shape, &out->shape))
+            return false;
+    }
+    return true;
+}
+
+// One axis of the window; false when it is none for these kernels.
+static bool axis_of(const struct node *node, const struct info *w, int axis, int *k, int *s, int *d, int *pad)
+{
+    const int64_t size = w->shape.dim[2 + axis], stride = axis_attr(node, "strides", axis, 1);
+    const int64_t dilation = axis_attr(node, "dilations", axis, 1), before = axis_attr(node, "pads", axis, 0);
+    if (size < 1 || stride < 1 || dilation < 1 || size > 4096 || stride > 4096 || dilation > 4096) return false;
+    if (before < 0 || before > 65536) return false;
+    *k = (int)size, *s = (int)stride, *d = (int)dilation, *pad = (int)before;
+    return true;
+}
+
+static bool window_of(const struct node *node, const struct info *in, const struct info *w, const struct info *out,
+                      struct shape *v)
+{
+    struct conv_geometry *g = &v->g;
+    int dilation;
+    *g = (struct conv_geometry){.n = 1, .oc = out->bs.c, .ih = in->bs.h, .iw = in->bs.w, .groups = 1};
+    g->oh = out->bs.h, g->ow = out->bs.w;
+    if (!axis_of(node, w, 0, &v->k, &v->stride, &dilation, &v->pad) ||
+        !axis_of(node, w, 1, &g->kh, &g->sh, &g->dh, &g->pad_top) ||
+        !axis_of(node, w, 2, &g->kw, &g->sw, &g->dw, &g->pad_left))
+        return false;
+    return v->k <= MOST_SLABS / 2 && (dilation == 1 || v->k == 1);
+}
+
+// The taps of plane o of a result that meet the volume.
+static int taps_of(const struct shape *v, int o, int *out_n)
+{
+    const int at = o * v->stride - v->pad, first = at < 0 ? -at : 0;
+    const int last = v->depth - at < v->k ? v->depth - at : v->k;
+    *out_n = last - first;
+    return first;
+}
+
+static bool shape_of(struct program *p, const struct node *node, struct shape *v)
+{
+    if (strcmp(node->op_type, "Conv") || node->n_in < 2) return false;
+    const struct info *in = info_of(p, node->in[0]), *w = info_of(p, node->in[1]), *out = info_of(p, node->out[0]);
+    const struct info *b = node->n_in > 2 && node->in[2] ? info_of(p, node->in[2]) : NULL;
+    v->weights = w->form[LAYOUT_PLAIN].constant;
+    v->bias = b ? b->form[LAYOUT_PLAIN].constant : NULL;
+    if (!in->volume || !out->volume || w->shape.ndim != 5 || w->dtype != REEL_F32 || !v->weights) return false;
+    if (b && (b->dtype != REEL_F32 || b->count != out->bs.c || !v->bias)) return false;
+    if (node_attr_int(node, "group", 1) != 1 || strcmp(node_attr_string(node, "auto_pad", "NOTSET"), "NOTSET"))
+        return false;
+    if (w->shape.dim[0] != out->bs.c || w->shape.dim[1] != in->bs.c || !window_of(node, in, w, out, v)) return false;
+    v->depth = in->bs.depth;
+    v->plain = few_channels(in) && !form_exists(&in->form[LAYOUT_BLOCKED]);
+    v->channels = v->plain ? in->bs.c : blocked_count(&in->bs) * in->bs.lanes;
+    for (int o = 0; o < out->bs.depth; o++) {
+        int n;
+        taps_of(v, o, &n);
+        if (n < 1 || (int64_t)n * v->channels > (1 << 20)) return false;
+        struct conv_geometry *g = &v->of[n];
+        *g = v->g;
+        g->ic = n * v->channels;
+        const enum conv_method method = p->k->choose(g, v->plain);
+        if (method != CONV_METHOD_DIRECT && method != CONV_METHOD_WINOGRAD) return false;
+    }
+    return epilogue_fits(p, node, out);
+}
+
+// (O,C,K,KH,KW) -> (O, n channels, KH,KW) of n taps from first on; 0 for channels that fill vectors.
+static float *slab_weights(const struct shape *v, int channels, int first, int n)
+{
+    const size_t taps = (size_t)v->g.kh * (size_t)v->g.kw, row = (size_t)n * (size_t)v->channels * taps;
+    float *to = calloc((size_t)v->g.oc * row, sizeof *to);
+    for (size_t o = 0; to && o < (size_t)v->g.oc; o++)
+        for (size_t t = 0; t < (size_t)n; t++)
+            for (size_t c = 0; c < (size_t)channels; c++)
+                memcpy(to + o * row + (t * (size_t)v->channels + c) * taps,
+                       v->weights + ((o * (size_t)channels + c) * (size_t)v->k + (size_t)first + t) * taps,
+                       taps * sizeof *to);
+    return to;
+}
+
+// The number of the slab of these taps, made when there is none yet; -1 without memory.
+static int need_slab(struct program *p, struct volume *m, const struct shape *v, int channels, int first, int n)
+{
+    for (int i = 0; i < m->n_slabs; i++)
+        if (m->slab[i].first == first && m->slab[i].n == n) return i;
+    struct slab *s = &m->slab[m->n_slabs];
+    *s = (struct slab){.first = first, .n = n};
+    float *weights = slab_weights(v, channels, first, n);
+    const struct conv_geometry *g = &v->of[n];
+    const bool ok = weights && p->k->prepare(&s->plan, g, p->k->choose(g, v->plain), v->plain, weights, v->bias);
+    free(weights);
+    if (!ok) return -1;
+    p->constant_bytes += s->plan.w_bytes;
+    want_scratch(p, s->plan.scratch_bytes);
+    return m->n_slabs++;
+}
+
+// What each plane of the result is made of.
+static enum reel_err make_planes(struct program *p, const struct node *node, struct volume *m, const struct shape *v)
+{
+    const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
+    const size_t plane = (size_t)v->channels * (size_t)in->bs.h * (size_t)in->bs.w;
+    m->planes = out->bs.n;
+    m->plane_floats = blocked_floats(&out->bs) / (size_t)out->bs.n;
+    m->of_plane = program_alloc(p, (size_t)m->planes * sizeof *m->of_plane);
+    m->begin = program_alloc(p, ((size_t)m->planes + 1) * sizeof *m->begin);
+    m->from = program_alloc(p, (size_t)m->planes * sizeof *m->from);
+    if (!m->of_plane || !m->begin || !m->from) return no_memory(node);
+    for (int i = 0; i < m->planes; i++) {
+        const int o = i % out->bs.depth, image = i / out->bs.depth;
+        int n;
+        const int first = taps_of(v, o, &n), slab = need_slab(p, m, v, in->bs.c, first, n);
+        if (slab < 0) return no_memory(node);
+        m->of_plane[i] = slab;
+        m->from[i] = (size_t)(image * v->depth + o * v->stride - v->pad + first) * plane;
+        m->begin[i + 1] = m->begin[i] + m->slab[slab].plan.units;
+    }
+    return REEL_OK;
+}
+
+enum reel_err lower_volume(struct program *p, const struct node *node, bool *out_done)
+{
+    struct shape v = {0};
+    if (!shape_of(p, node, &v)) return REEL_OK;
+    const struct info *out = info_of(p, node->out[0]);
+    struct tail tail = {.layout = LAYOUT_BLOCKED};
+    struct form src, dst;
+    int left = 0;
+    enum reel_err err = v.plain ? planes_first(p, node, &src) : need_form(p, node->in[0], LAYOUT_BLOCKED, &src);
+    if (!err) err = map_epilogue(p, node, out, &tail, &left);
+    if (!err && left < node->n_epilogue)
+        err = reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its epilogue was thought to fit", node->name);
+    if (!err) err = make_form(p, node->out[0], LAYOUT_BLOCKED, &dst);
+    struct step *s = err ? NULL : add_step(p, node, "planes", run_volume, sizeof(struct volume));
+    if (!s) return err ? err : no_memory(node);
+    struct volume *m = s->data;
+    s->fini = fini_volume;
+    *m = (struct volume){.tail = tail, .src = src, .dst = dst};
+    err = make_planes(p, node, m, &v);
+    if (err) return err;
+    s->mflop =
+        2e-6 * m->planes * v.g.oc * v.g.oh * v.g.ow * (double)info_of(p, node->in[0])->bs.c * v.k * v.g.kh * v.g.kw;
+    touch(p, &src, p->n_steps - 1);
+    touch(p, &dst, p->n_steps - 1);
+    touch_tail(p, &tail, p->n_steps - 1);
+    *out_done = true;
+    return REEL_OK;
+}
