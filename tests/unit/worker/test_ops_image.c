@@ -220,6 +220,58 @@ static void suppression_goes_by_score_and_class(void)
     CHECK(op_result(&c, REEL_I64, SHAPE(0, 3), NULL));
 }
 
+// Many boxes beside the plain rule: every candidate against all that are kept.
+#define MANY 1200
+
+static double shared(const double *a, const double *b)
+{
+    const double h = fmin(a[2], b[2]) - fmax(a[0], b[0]), w = fmin(a[3], b[3]) - fmax(a[1], b[1]);
+    const double both = h > 0 && w > 0 ? h * w : 0;
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both);
+}
+
+static int plain_suppression(double (*boxes)[4], const double *scores, double iou, double (*kept)[3])
+{
+    static bool taken[MANY];
+    int n = 0;
+    memset(taken, 0, sizeof taken);
+    for (;;) {
+        int best = -1; // of equals the first
+        for (int i = 0; i < MANY; i++)
+            if (!taken[i] && (best < 0 || scores[i] > scores[best])) best = i;
+        if (best < 0) return n;
+        taken[best] = true;
+        bool keep = true;
+        for (int k = 0; keep && k < n; k++) keep = shared(boxes[best], boxes[(int)kept[k][2]]) <= iou;
+        if (keep) kept[n++][2] = best;
+    }
+}
+
+static void many_boxes_follow_the_plain_rule(void)
+{
+    static double boxes[MANY][4], scores[MANY], kept[MANY][3];
+    uint32_t state = 1;
+    for (int spread = 10; spread <= 10000; spread *= 10) { // all over each other, to hardly any
+        for (int i = 0; i < MANY; i++) {
+            int r[5];
+            for (int k = 0; k < 5; k++) r[k] = (int)((state = state * 1664525 + 1013904223) >> 16);
+            const double y = r[0] % spread, x = r[1] % 10;
+            // Quarters are exact, scores of eight values tie; some boxes are tall.
+            memcpy(boxes[i], (double[]){y, x, y + (i % 50 ? r[2] % 30 + 1 : spread) / 4.0, x + (r[3] % 30 + 1) / 4.0},
+                   sizeof boxes[i]);
+            scores[i] = r[4] % 8 / 8.0;
+        }
+        memset(kept, 0, sizeof kept);
+        const int n = plain_suppression(boxes, scores, 0.25, kept);
+        struct op_case c = op_case("NonMaxSuppression", 11);
+        op_input(&c, REEL_F32, SHAPE(1, MANY, 4), boxes[0]);
+        op_input(&c, REEL_F32, SHAPE(1, 1, MANY), scores);
+        op_input(&c, REEL_I64, SHAPE(1), (double[]){MANY});
+        op_input(&c, REEL_F32, SHAPE(1), (double[]){0.25});
+        CHECK(op_result(&c, REEL_I64, SHAPE(n, 3), kept[0]));
+    }
+}
+
 static void centre_crop_leaves_the_odd_one_at_the_end(void)
 {
     struct op_case c = op_case("CenterCropPad", 18);
@@ -253,5 +305,6 @@ CHECK_MAIN({"linear_follows_its_coordinates", linear_follows_its_coordinates},
            {"grid_reads_beyond_the_border_as_told", grid_reads_beyond_the_border_as_told},
            {"blocks_come_in_two_orders", blocks_come_in_two_orders},
            {"suppression_goes_by_score_and_class", suppression_goes_by_score_and_class},
+           {"many_boxes_follow_the_plain_rule", many_boxes_follow_the_plain_rule},
            {"centre_crop_leaves_the_odd_one_at_the_end", centre_crop_leaves_the_odd_one_at_the_end},
            {"affine_grid_spans_the_corners", affine_grid_spans_the_corners})

@@ -182,34 +182,82 @@ static int by_score(const void *a, const void *b)
     return x->box < y->box ? -1 : x->box > y->box;
 }
 
-// Corners in ascending order from either form of box.
-static void box_corners(const double *box, bool centred, double out[4])
+// Corners in ascending order, and the area between them.
+struct corners {
+    double low[2], high[2], area; // y, x
+};
+
+static struct corners box_corners(const double *box, bool centred)
 {
-    if (centred) { // x, y, width, height
-        out[0] = box[1] - box[3] / 2.0, out[2] = box[1] + box[3] / 2.0;
-        out[1] = box[0] - box[2] / 2.0, out[3] = box[0] + box[2] / 2.0;
-        return;
+    struct corners c;
+    for (int i = 0; i < 2; i++) {
+        if (centred) { // x, y, width, height
+            c.low[i] = box[1 - i] - box[3 - i] / 2.0, c.high[i] = box[1 - i] + box[3 - i] / 2.0;
+        } else {
+            c.low[i] = fmin(box[i], box[2 + i]), c.high[i] = fmax(box[i], box[2 + i]);
+        }
     }
-    out[0] = fmin(box[0], box[2]), out[2] = fmax(box[0], box[2]);
-    out[1] = fmin(box[1], box[3]), out[3] = fmax(box[1], box[3]);
+    c.area = (c.high[0] - c.low[0]) * (c.high[1] - c.low[1]);
+    return c;
 }
 
-static double overlap(const double *box_a, const double *box_b, bool centred)
+static inline bool overlaps(const struct corners *a, const struct corners *b, double iou)
 {
-    double a[4], b[4];
-    box_corners(box_a, centred, a);
-    box_corners(box_b, centred, b);
-    double h = fmin(a[2], b[2]) - fmax(a[0], b[0]), w = fmin(a[3], b[3]) - fmax(a[1], b[1]);
-    double both = h > 0.0 && w > 0.0 ? h * w : 0.0;
-    double areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both;
-    return areas > 0.0 ? both / areas : 0.0;
+    const double h = fmin(a->high[0], b->high[0]) - fmax(a->low[0], b->low[0]);
+    const double w = fmin(a->high[1], b->high[1]) - fmax(a->low[1], b->low[1]);
+    const double both = h > 0.0 && w > 0.0 ? h * w : 0.0;
+    const double areas = a->area + b->area - both;
+    return !((areas > 0.0 ? both / areas : 0.0) <= iou);
 }
 
+#define NMS_BINS 256
+
+// The kept boxes of a class lie in lists by their lower edge in y. A box can
+// overlap only those that begin above its end and no further before its start
+// than the tallest one is tall: of thousands of boxes, a few. torchvision moves
+// the boxes of each class to a place of their own, so that all classes are one.
 struct nms {
-    int64_t limit;
+    int64_t limit, n;
     double iou, score;
     bool by_score, centred;
+    struct candidate *order;
+    struct corners *corners; // of a batch element's boxes
+    int64_t *next;           // by box: the one before it in its list, -1: none
+    int64_t bins[NMS_BINS];  // the last box of each list
+    int n_bins;
+    double base, scale, tallest; // of all boxes of the batch element
 };
+
+// Boxes without a place (NaN) and those outside lie in the lists at the ends.
+static int nms_bin(const struct nms *p, double y)
+{
+    const double at = (y - p->base) * p->scale;
+    return !(at > 0.0) ? 0 : at < p->n_bins ? (int)at : p->n_bins - 1;
+}
+
+static void nms_boxes(struct nms *p, const double *boxes)
+{
+    double low = INFINITY, high = -INFINITY;
+    p->tallest = 0.0;
+    for (int64_t i = 0; i < p->n; i++) {
+        const struct corners *c = &p->corners[i];
+        p->corners[i] = box_corners(boxes + 4 * i, p->centred);
+        low = fmin(low, c->low[0]), high = fmax(high, c->low[0]);
+        p->tallest = fmax(p->tallest, c->high[0] - c->low[0]);
+    }
+    // Below zero the threshold removes boxes that lie apart, too.
+    p->n_bins = p->iou >= 0.0 && high > low ? (int)(p->n / 8 < NMS_BINS ? p->n / 8 + 1 : NMS_BINS) : 1;
+    p->base = low, p->scale = p->n_bins > 1 ? p->n_bins / (high - low) : 0.0;
+}
+
+static bool nms_suppressed(const struct nms *p, const struct corners *c)
+{
+    const int first = nms_bin(p, c->low[0] - p->tallest), last = nms_bin(p, c->high[0]);
+    for (int bin = first ? first - 1 : 0; bin <= last; bin++) // one more, for what rounding may do
+        for (int64_t k = p->bins[bin]; k >= 0; k = p->next[k])
+            if (overlaps(c, &p->corners[k], p->iou)) return true;
+    return false;
+}
 
 static enum reel_err nms_param(const struct op_call *call, int i, double absent, double *out_value)
 {
@@ -222,22 +270,43 @@ static enum reel_err nms_param(const struct op_call *call, int i, double absent,
 }
 
 // The boxes of one class; appends (batch, class, box) triples to *found.
-static int64_t nms_class(const struct nms *p, const double *boxes, const double *scores, int64_t n,
-                         struct candidate *order, int64_t batch, int64_t class, int64_t *found)
+static int64_t nms_class(struct nms *p, const double *scores, int64_t batch, int64_t class, int64_t *found)
 {
     int64_t candidates = 0, kept = 0;
-    for (int64_t i = 0; i < n; i++)
-        if (!p->by_score || scores[i] > p->score) order[candidates++] = (struct candidate){scores[i], i};
-    qsort(order, (size_t)candidates, sizeof *order, by_score);
+    for (int64_t i = 0; i < p->n; i++)
+        if (!p->by_score || scores[i] > p->score) p->order[candidates++] = (struct candidate){scores[i], i};
+    qsort(p->order, (size_t)candidates, sizeof *p->order, by_score);
+    for (int i = 0; i < p->n_bins; i++) p->bins[i] = -1;
     for (int64_t i = 0; i < candidates && kept < p->limit; i++) {
-        bool keep = true;
-        for (int64_t k = 0; keep && k < kept; k++)
-            keep = overlap(boxes + order[i].box * 4, boxes + found[3 * k + 2] * 4, p->centred) <= p->iou;
-        if (!keep) continue;
-        found[3 * kept] = batch, found[3 * kept + 1] = class, found[3 * kept + 2] = order[i].box;
+        const int64_t box = p->order[i].box;
+        if (nms_suppressed(p, &p->corners[box])) continue;
+        const int bin = nms_bin(p, p->corners[box].low[0]);
+        p->next[box] = p->bins[bin], p->bins[bin] = box;
+        found[3 * kept] = batch, found[3 * kept + 1] = class, found[3 * kept + 2] = box;
         kept++;
     }
     return kept;
+}
+
+static enum reel_err nms_run(const struct op_call *call, struct nms *p)
+{
+    const struct reel_shape *ss = &call->in[1]->shape;
+    const int64_t n = p->n, groups = ss->dim[0] * ss->dim[1];
+    int64_t total = 0;
+    struct work boxes = {0}, scores = {0};
+    int64_t *found = work_alloc(groups * p->limit, 3 * sizeof *found);
+    enum reel_err err = found ? work_in(&boxes, call->in[0], REEL_F64) : REEL_ERR_NOMEM;
+    if (!err) err = work_in(&scores, call->in[1], REEL_F64);
+    for (int64_t g = 0; !err && g < groups; g++) {
+        const int64_t b = g / ss->dim[1], class = g % ss->dim[1];
+        if (!class) nms_boxes(p, (double *)boxes.p + b * n * 4);
+        total += nms_class(p, (double *)scores.p + g * n, b, class, found + 3 * total);
+    }
+    if (!err) err = op_alloc_out(call, 0, REEL_I64, &(struct reel_shape){2, {total, 3}});
+    if (!err && total) memcpy(call->out[0]->data, found, sizeof *found * 3 * (size_t)total);
+    work_fini(&boxes), work_fini(&scores);
+    free(found);
+    return err;
 }
 
 static enum reel_err nms_eval(const struct op_call *call)
@@ -248,29 +317,21 @@ static enum reel_err nms_eval(const struct op_call *call)
     if (err || !call_out(call, 0)) return err;
     if (bs->ndim != 3 || ss->ndim != 3 || bs->dim[0] != ss->dim[0] || bs->dim[1] != ss->dim[2])
         return reel_fail(REEL_ERR_INPUT, "boxes and scores do not fit");
-    struct nms p = {.centred = node_attr_int(call->node, "center_point_box", 0) != 0, .by_score = call_in(call, 4)};
+    struct nms p = {.n = bs->dim[1], .by_score = call_in(call, 4)};
     double limit = 0.0;
+    p.centred = node_attr_int(call->node, "center_point_box", 0) != 0;
     err = nms_param(call, 2, 0.0, &limit);
     if (!err) err = nms_param(call, 3, 0.0, &p.iou);
     if (!err) err = nms_param(call, 4, 0.0, &p.score);
     if (err) return err;
-    int64_t n = bs->dim[1], groups = ss->dim[0] * ss->dim[1], total = 0;
-    p.limit = limit > (double)n ? n : limit > 0.0 ? (int64_t)limit : 0;
-    struct work boxes = {0}, scores = {0};
-    struct candidate *order = work_alloc(n, sizeof *order);
-    int64_t *found = work_alloc(groups * p.limit, 3 * sizeof *found);
-    err = order && found ? work_in(&boxes, call->in[0], REEL_F64) : REEL_ERR_NOMEM;
-    if (!err) err = work_in(&scores, call->in[1], REEL_F64);
-    for (int64_t g = 0; !err && g < groups; g++) {
-        int64_t b = g / ss->dim[1];
-        total += nms_class(&p, (double *)boxes.p + b * n * 4, (double *)scores.p + g * n, n, order, b, g % ss->dim[1],
-                           found + 3 * total);
-    }
-    if (!err) err = op_alloc_out(call, 0, REEL_I64, &(struct reel_shape){2, {total, 3}});
-    if (!err && total) memcpy(call->out[0]->data, found, sizeof *found * 3 * (size_t)total);
-    work_fini(&boxes), work_fini(&scores);
-    free(order);
-    free(found);
+    p.limit = limit > (double)p.n ? p.n : limit > 0.0 ? (int64_t)limit : 0;
+    p.order = work_alloc(p.n, sizeof *p.order);
+    p.corners = work_alloc(p.n, sizeof *p.corners);
+    p.next = work_alloc(p.n, sizeof *p.next);
+    err = p.order && p.corners && p.next ? nms_run(call, &p) : REEL_ERR_NOMEM;
+    free(p.order);
+    free(p.corners);
+    free(p.next);
     return err;
 }
 
