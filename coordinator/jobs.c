@@ -521,7 +521,7 @@ void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed 
     job->asked_row = NO_ROW;
 }
 
-// Its parts go out from the first one on.
+// Its parts go out from the first one on; all may be committed before the writer is up.
 static void step_stream(struct run *run, struct job *job)
 {
     struct proc *p = stream_writer(run);
@@ -564,11 +564,11 @@ static void step_job(struct run *run, struct job *job, int64_t now_us)
     if (job->state == JOB_PROVE) step_prove(run, job);
     if (job->state == JOB_CHECK) step_check(run, job);
     bool live = run->settings.live;
-    if (job->state == JOB_RUN && run->streams) step_stream(run, job);
+    if ((job->state == JOB_RUN || job->state == JOB_MUX) && run->streams) step_stream(run, job);
     if (job->state == JOB_RUN && live && live_step(run, job, now_us)) next_state(job, JOB_MUX);
     if (job->state == JOB_RUN && !live && job->n_committed == job->n_segments && !flow_open_lanes(run, job->spec->id)) {
         if (run->streams)
-            job->state = JOB_MUX; // it was asked before
+            job->state = JOB_MUX; // who writes was asked before, or is asked once it is up
         else
             next_state(job, JOB_MUX);
     }

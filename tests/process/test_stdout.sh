@@ -97,6 +97,17 @@ if why=$(dies worker 1 0); then ok worker_dies; else not_ok worker_dies "$why"; 
 if why=$(dies aggregator 1 0); then ok encoder_dies; else not_ok encoder_dies "$why"; fi
 if why=$(dies aggregator 2 1); then ok writer_dies; else not_ok writer_dies "$why"; fi
 
+# All is encoded before the process that writes is up again: a second of video, in one segment.
+writer_is_late() {
+    local rc=0
+    REELMILL_CRASH=aggregator.1/aggregator.start timeout "$((60 * slow))" "${run[@]}" "${fast[@]}" --segment_seconds 100 --aggregators 1 --sim_ms 0 \
+        "$work/short.mkv" -o - --output_format mkv >"$work/late.mkv" 2>"$work/err" </dev/null || rc=$?
+    [[ $rc == 0 && $(decoded "$work/late.mkv") == 25 ]] || { echo "exit code $rc: $(cat "$work/err")"; return 1; }
+    grep -q 'crash point "aggregator.start"' "$work/err" && clean
+}
+clip "$work/short.mkv" 1
+if why=$(writer_is_late); then ok writer_is_late; else not_ok writer_is_late "$why"; fi
+
 coordinator_dies() {
     rm -f "$work/k.mkv"
     "${run[@]}" --sim_ms 40 "$work/a.mp4" -o - >"$work/k.mkv" 2>"$work/bg.err" </dev/null &
@@ -132,7 +143,6 @@ live() { # format
     echo "$(decoded "$work/l.$1") frames"
     [[ $(decoded "$work/l.$1") == 25 ]] && clean
 }
-clip "$work/short.mkv" 1
 for e in mkv y4m; do
     if why=$(live $e); then ok "live_$e"; else not_ok "live_$e" "$why"; fi
 done
