@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The formulas of attention.h for one element, once for kernels and twins. Needs
+// The formulas of attention.h for one element, shared by kernels and twins. Needs
 // GPU_LOAD(elem, p, i) before it is included; attention.cu defines it.
 #ifndef REEL_KERNELS_GPU_ATTENTION_MATH_H
 #define REEL_KERNELS_GPU_ATTENTION_MATH_H
@@ -8,22 +8,22 @@
 #include "kernels/gpu/attention.h"
 #include "kernels/gpu/math.h"
 
-#ifndef GPU_LOAD // a header compiles alone
+#ifndef GPU_LOAD // so that the header compiles on its own
 #define GPU_LOAD(elem, p, i) gpu_elem_load((enum gpu_elem)(elem), p, i)
 #endif
 
-// Columns that a row may attend.
+// The columns to which a row may attend.
 struct gpu_attention_bounds {
     int64_t first, last;
 };
 
-// Columns of batch element b; -1: all there are, and rows stand behind the past.
+// Number of columns of batch element b; -1: all, and the rows come after the past.
 GPU_FN int64_t gpu_attention_valid(const int64_t *valid, int64_t b)
 {
     return !valid ? -1 : valid[b] > 0 ? valid[b] : 0;
 }
 
-// Of row i of a batch element with that many columns.
+// Those of row i of a batch element with that many columns.
 GPU_FN struct gpu_attention_bounds gpu_attention_bounds_of(const struct gpu_attention_span *s, int64_t have, int64_t i)
 {
     const int64_t place = i + (have >= 0 ? have - s->rows : s->past);
@@ -36,7 +36,7 @@ GPU_FN struct gpu_attention_bounds gpu_attention_bounds_of(const struct gpu_atte
     return r;
 }
 
-// A row of scores: where it lies, and its columns that may be attended.
+// A row of scores: where it lies, and the columns to which it may attend.
 struct gpu_attention_row {
     int64_t at, mask_at;
     struct gpu_attention_bounds in;
@@ -52,7 +52,7 @@ GPU_FN struct gpu_attention_row gpu_attention_row_of(const struct gpu_attention 
     return r;
 }
 
-// Score j of a row with all that is added to it.
+// Score j of a row after softcap and mask.
 GPU_FN float gpu_attention_score(const struct gpu_attention *p, const struct gpu_attention_row *r, const void *scores,
                                  const void *mask, int64_t j)
 {
@@ -65,7 +65,7 @@ GPU_FN float gpu_attention_score(const struct gpu_attention *p, const struct gpu
     return v + m;
 }
 
-// Element i of y, which lies as x.
+// Element i of y, which is laid out as x.
 GPU_FN float gpu_rotary_value(const struct gpu_rotary *p, const void *x, const void *cosine, const void *sine,
                               const int64_t *position, int64_t i)
 {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// A chain of pointwise steps behind an image, for the twins of ops.h.
+// A chain of pointwise steps applied to an image, for the twins of ops.h.
 #ifndef REEL_KERNELS_GPU_CHAIN_REF_H
 #define REEL_KERNELS_GPU_CHAIN_REF_H
 
 #include "kernels/gpu/math.h"
 
-// Steps from.. on value x of channel c in pixel `pixel` of image `image`;
-// pitch is the result's.
+// Applies the steps from number `from` on to value x of channel c in pixel `pixel` of image
+// `image`. pitch: that of the result.
 static inline float gpu_chain_ref(const struct gpu_chain *chain, int from, const void *const *operand, float x,
                                   int64_t image, int64_t pixel, int c, int pitch)
 {

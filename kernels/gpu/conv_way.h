@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Which of gpu_conv()'s kernels a convolution takes, and the geometry of those on
-// tensor cores: fixed by shape, element type and the device's compute capability,
-// never by the batch. The lowering asks before it asks cuDNN; launchers follow.
-// Plain C, without state.
+// Which of gpu_conv()'s kernels a convolution uses, and the geometry of those that use tensor
+// cores. Both depend on shape, element type and the device's compute capability, never on the
+// batch. The lowering asks here before it asks cuDNN, and the launchers follow. Plain C,
+// without state.
 #ifndef REEL_KERNELS_GPU_CONV_WAY_H
 #define REEL_KERNELS_GPU_CONV_WAY_H
 
@@ -16,12 +16,12 @@ enum gpu_conv_way {
     GPU_CONV_FEW_OUT, // conv_few_out.cu: few output channels, on tensor cores
 };
 
-// Shared memory that every GPU gives a block without being asked, and what all of
-// sm_80 and later give when asked (CUDA programming guide, technical specifications).
+// Shared memory that a block has on every GPU, and the most that can be requested on all of
+// sm_80 and later (CUDA programming guide, technical specifications).
 #define GPU_SHARED_MOST (48 * 1024)
 #define GPU_SHARED_ASKED (96 * 1024)
 
-// Pictures of few channels: at most that many channels, products and results a pixel.
+// What counts as few channels: the most channels, products and results per pixel.
 #define GPU_FEW_CHANNELS 4
 #define GPU_FEW_PRODUCTS 64
 #define GPU_FEW_RESULTS 64
@@ -43,16 +43,16 @@ static inline bool gpu_conv_on_tensor_cores(const struct gpu_conv *p)
 #define GPU_FEW_IN_W 32
 #define GPU_FEW_IN_H 8
 
-// A block's piece of x in shared memory: C channels a pixel; columns that a dilated
-// row of taps reads lie side by side, `plane` numbers apart from those of the next
-// residue. The products of a row of taps are then contiguous, and are taken in
-// pairs; where a pair may begin at an odd number there is a second copy, shifted by one.
+// A block's piece of x in shared memory, C channels per pixel. The columns that a dilated row
+// of taps reads lie side by side, `plane` numbers apart from those of the next residue. The
+// products of a row of taps are then contiguous and are taken in pairs. If a pair may begin at
+// an odd number, there is a second copy, shifted by one.
 struct gpu_few_in {
     int row_pairs;     // of products in a row of taps
     int chunks;        // of 16 products, zeros included
     int columns, rows; // of the piece
     int plane, row;    // numbers of a residue's columns and of a row, even
-    int second;        // 32-bit words from the first copy to the second, 0: there is none
+    int second;        // 32-bit words from the first copy to the second; 0: there is none
     int tiles;         // of 8 results in a group: 1, 2, 4
     int groups;        // of 8 * tiles results
     int weight_bytes;  // of all, in the order of the matrix instruction
@@ -81,7 +81,7 @@ static inline struct gpu_few_in gpu_few_in_of(const struct gpu_conv *p)
 
 static inline bool gpu_conv_is_few_in(const struct gpu_conv *p)
 {
-    // strides and dilations within which the piece's extents are no large numbers
+    // so that the extents of the piece cannot become large
     if (!gpu_conv_on_tensor_cores(p) || !gpu_conv_is_picture(p) || p->y_lanes > 1024 || p->stride_w > 64 ||
         p->stride_h > 64 || p->dilation_w > 64 || p->dilation_h > 64)
         return false;
@@ -93,20 +93,20 @@ static inline bool gpu_conv_is_few_in(const struct gpu_conv *p)
 
 // ---- few output channels -----------------------------------------------------------------
 
-// Columns of x that a block takes, the pitch in which their products lie (12 more than
-// a multiple of the 32 banks: see conv_few_out.cu), and rows it takes at a time.
+// Columns of x that a block takes, the pitch of their products (12 more than a multiple of the
+// 32 banks, see conv_few_out.cu), and rows taken at a time.
 #define GPU_FEW_OUT_W 64
 #define GPU_FEW_OUT_PITCH 76
 #define GPU_FEW_OUT_ROWS 2
-// Most results a pixel.
+// Most results per pixel.
 #define GPU_FEW_OUT_K 8
-// Fewer pixels do not fill a GPU with such blocks: those are left to cuDNN.
+// With fewer pixels such blocks do not fill a GPU, and the convolution is left to cuDNN.
 #define GPU_FEW_OUT_PIXELS 65536
 
 struct gpu_few_out {
-    int products; // of an input pixel: a column for every tap and result
+    int products; // per input pixel: one column for every tap and result
     int tiles;    // of 8 columns: 2, 4, 8
-    int chunks;   // of 16 channels that are loaded at once: 1, 2, 4
+    int chunks;   // of 16 channels, loaded at once: 1, 2, 4
     int slots;    // rows of products that are kept
     int weight_bytes, bytes;
 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Attention as one kernel, without its scores in memory: y = y_scale softmax(scale q k'
-// with terms) v for many small or few large matrices, on tensor cores (sm_80 and later, 16-bit
-// elements). q, k, v, y and the terms are read and written where they lie, by strides.
-// Rules are those of ops.h.
+// Attention as one kernel that does not store its scores in memory: y = y_scale softmax(scale
+// q k' with terms) v, for many small or few large matrices, on tensor cores (sm_80 and later,
+// 16-bit elements). q, k, v, y and the terms are accessed in place, by strides. The rules are
+// those of ops.h.
 #ifndef REEL_KERNELS_GPU_FLASH_H
 #define REEL_KERNELS_GPU_FLASH_H
 
@@ -28,13 +28,13 @@ struct gpu_flash_place {
 enum gpu_flash_op {
     GPU_FLASH_ADD,
     GPU_FLASH_MUL,
-    GPU_FLASH_KEEP, // U8: where it is 0 the score becomes `fill`
-    GPU_FLASH_DROP, // U8: where it is not 0
+    GPU_FLASH_KEEP, // U8: where it is 0, the score becomes `fill`
+    GPU_FLASH_DROP, // U8: the same where it is not 0
 };
 
-// What is done to every score, in order.
+// A term: what is done to every score. Terms are applied in order.
 struct gpu_flash_term {
-    int op, elem; // of type U8, F32 or the program's
+    int op, elem; // elem: U8, F32 or the program's float type
     float fill;
     struct gpu_flash_place at; // of (rows, columns); column less than 2^31 / columns
 };
@@ -52,16 +52,16 @@ struct gpu_flash {
     struct gpu_flash_term term[GPU_FLASH_TERMS];
 };
 
-// Whether there is a kernel for it: fixed by type, device and extents.
+// Whether there is a kernel for it. Depends only on type, device and extents.
 static inline bool gpu_flash_takes(int elem, int sm, int64_t dim, int64_t v_dim)
 {
     return sm >= 80 && (elem == GPU_ELEM_F16 || elem == GPU_ELEM_BF16) && dim >= 1 && dim <= GPU_FLASH_DIM &&
            v_dim >= 1 && v_dim <= GPU_FLASH_DIM;
 }
 
-// term: one address each. valid: columns of each batch element, as gpu_attention()'s.
-// A row of which nothing may be attended is zeros. A row's sums are the same whatever
-// rows and matrices are beside it.
+// term: the address of each term. valid: as for gpu_attention(). A row that may attend to
+// nothing becomes zeros. A row's result does not depend on the rows and matrices computed with
+// it.
 int gpu_flash(const struct gpu_flash *p, const void *q, const void *k, const void *v, const void *const *term,
               const int64_t *valid, void *y, void *stream);
 void gpu_flash_ref(const struct gpu_flash *p, const void *q, const void *k, const void *v, const void *const *term,

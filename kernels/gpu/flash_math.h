@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The formulas of flash.h for one element, once for kernel and twin. Needs
+// The formulas of flash.h for one element, shared by kernel and twin. Needs
 // GPU_LOAD(elem, p, i) before it is included; flash.cu defines it.
 #ifndef REEL_KERNELS_GPU_FLASH_MATH_H
 #define REEL_KERNELS_GPU_FLASH_MATH_H
@@ -15,14 +15,14 @@ GPU_FN int64_t gpu_flash_at(const struct gpu_flash_place *m, int64_t i)
     return ab / m->extent[0] * m->stride[0] + ab % m->extent[0] * m->stride[1] + c * m->stride[2];
 }
 
-// A product of q and k as a score, before the terms.
+// The score of a product of q and k, before the terms.
 GPU_FN float gpu_flash_scaled(const struct gpu_flash *p, float product)
 {
     const float v = p->scale * product;
     return p->softcap > 0 ? p->softcap * tanhf(v / p->softcap) : v;
 }
 
-// A score v behind a term whose element is t.
+// The score v after a term whose element is t.
 GPU_FN float gpu_flash_with(const struct gpu_flash_term *term, float v, float t)
 {
     if (term->op == GPU_FLASH_ADD) return v + t;

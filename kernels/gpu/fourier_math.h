@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// One bin of fourier.h, once for kernel and twin. Needs GPU_LOAD(elem, p, i) and
+// One bin of fourier.h, shared by kernel and twin. Needs GPU_LOAD(elem, p, i) and
 // GPU_STORE(elem, p, i, v) before it is included; fourier.cu defines them.
 #ifndef REEL_KERNELS_GPU_FOURIER_MATH_H
 #define REEL_KERNELS_GPU_FOURIER_MATH_H
@@ -8,7 +8,7 @@
 #include "kernels/gpu/fourier.h"
 #include "kernels/gpu/math.h"
 
-#ifndef GPU_LOAD // a header compiles alone
+#ifndef GPU_LOAD // so that the header compiles on its own
 #define GPU_LOAD(elem, p, i) gpu_elem_load((enum gpu_elem)(elem), p, i)
 #define GPU_STORE(elem, p, i, v) gpu_elem_store((enum gpu_elem)(elem), p, i, v)
 #endif

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// Numbers of 8 bits for convolutions on a GPU: e4m3 (sign, 4 bits of exponent
-// with bias 7, 3 of mantissa; no infinity, one NaN a sign) of "FP8 Formats for
-// Deep Learning" (Micikevicius et al. 2022), which is what tensor cores from
-// compute capability 8.9 on multiply. Used by the executor's kernels and their
-// twins, and to make weights; ops.h has them as GPU_ELEM_F8.
+// Floats of 8 bits for convolutions on a GPU: e4m3 (sign, 4 bits of exponent with bias 7, 3
+// bits of mantissa; no infinity, one NaN for each sign) of "FP8 Formats for Deep Learning"
+// (Micikevicius et al. 2022), which tensor cores multiply from compute capability 8.9 on. Used
+// by the executor's kernels and their twins, and to convert weights; GPU_ELEM_F8 in ops.h.
 //
-// Conversions round to nearest even and saturate at 448, the largest number,
-// infinities too; NaN stays NaN. That is what cvt.rn.satfinite.e4m3x2 does, by
-// which cuDNN stores its results.
+// Conversions round to nearest even. Numbers beyond 448, the largest one, and infinities become
+// 448; NaN stays NaN. This is what cvt.rn.satfinite.e4m3x2 does, with which cuDNN stores its
+// results.
 #ifndef REEL_KERNELS_GPU_FP8_H
 #define REEL_KERNELS_GPU_FP8_H
 
@@ -63,7 +62,7 @@ GPU_F8_FN float gpu_f8_value(uint8_t code)
 extern "C" {
 #endif
 
-// An image into e4m3: y = x * scale, pixels without gaps.
+// Converts an image to e4m3: y = x * scale, with pixels without gaps.
 struct gpu_quantise {
     int elem; // of x: F32, F16, BF16
     int64_t pixels;
@@ -71,7 +70,7 @@ struct gpu_quantise {
     int x_pitch;
     float scale;
 };
-// Both 16-byte aligned, pixels of x too.
+// x, its pixels, and y must be 16-byte aligned.
 int gpu_quantise(const struct gpu_quantise *p, const void *x, void *y, void *stream);
 void gpu_quantise_ref(const struct gpu_quantise *p, const void *x, void *y);
 

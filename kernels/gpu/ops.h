@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 //
-// The GPU executor's own kernels: all that cuDNN has no good engine for. Each
-// has a launcher (gpu_<name>, in *.cu, built by nvcc) and a twin in plain C
-// (gpu_<name>_ref) that computes the same on host memory: the yardstick of the
-// kernel's tests, and what the host executor runs.
+// The GPU executor's own kernels, for everything for which cuDNN has no good engine. Each has
+// a launcher (gpu_<name>, in *.cu, built by nvcc) and a twin in plain C (gpu_<name>_ref) that
+// computes the same in host memory. Tests compare the kernel with its twin, and the host
+// executor runs the twins.
 //
-// Launchers return a cudaError_t as int, enqueue on `stream` (a cudaStream_t)
-// and never wait. Parameters are plain data without pointers, so that a
-// compiled step can be kept, printed and run on either side.
+// Launchers enqueue on `stream` (a cudaStream_t), never wait, and return a cudaError_t as int.
+// Parameters are plain data without pointers, so that a compiled step can be kept, printed and
+// run on either side.
 //
-// "Images" are NHWC: pixel p's channel c lies at p * pitch + c, pitch >= the
-// number of channels. Lanes between the channels and the pitch are padding:
-// whoever writes a pixel writes finite numbers there (the kernels of this file
-// zeros), so that products with zero weights stay zero.
+// "Images" are NHWC: channel c of pixel p is at p * pitch + c, with pitch >= the number of
+// channels. The lanes between the channels and the pitch are padding: whoever writes a pixel
+// writes finite numbers there (the kernels of this file write zeros), so that products with
+// zero weights stay zero.
 //
-// Arithmetic is in float whatever the element type; a result is rounded once.
+// Arithmetic is in float for every element type, and a result is rounded once.
 #ifndef REEL_KERNELS_GPU_OPS_H
 #define REEL_KERNELS_GPU_OPS_H
 
@@ -34,20 +34,20 @@ enum gpu_elem {
     GPU_ELEM_I8,
     GPU_ELEM_I32,
     GPU_ELEM_I64,
-    GPU_ELEM_COUNT,               // of those that every kernel reads and writes
-    GPU_ELEM_F8 = GPU_ELEM_COUNT, // e4m3 (fp8.h): of gpu_quantise() and of convolutions that cuDNN does
+    GPU_ELEM_COUNT,               // number of types that every kernel reads and writes
+    GPU_ELEM_F8 = GPU_ELEM_COUNT, // e4m3 (fp8.h): only for gpu_quantise() and cuDNN's convolutions
 };
 
 size_t gpu_elem_bytes(enum gpu_elem e);
 const char *gpu_elem_name(enum gpu_elem e);
-// One element as float, and back (rounding to nearest even).
+// Converts one element to float, and back (rounding to nearest even).
 float gpu_elem_load(enum gpu_elem e, const void *p, int64_t i);
 void gpu_elem_store(enum gpu_elem e, void *p, int64_t i, float v);
 
 // ---- chains of pointwise steps --------------------------------------------------
 
-// What a step does to the running value x; b is its operand. Formulas are those
-// of the ONNX operators of these names; see math.h.
+// What a step does to the running value x, with operand b. The formulas are those of the ONNX
+// operators of these names; see math.h.
 enum gpu_op {
     GPU_OP_ADD,
     GPU_OP_SUB,
@@ -71,7 +71,7 @@ enum gpu_op {
     GPU_OP_XOR,
     GPU_OP_SELECT, // b ? x : the next step's operand; that step is GPU_OP_ELSE
     GPU_OP_ELSE,
-    GPU_OP_WITH_OPERAND, // none from here on takes one
+    GPU_OP_WITH_OPERAND, // from here on there are no operands
     GPU_OP_RELU = GPU_OP_WITH_OPERAND,
     GPU_OP_LEAKY, // alpha
     GPU_OP_CLIP,  // alpha to beta
@@ -116,7 +116,7 @@ enum gpu_op {
     GPU_OP_ACOSH,
     GPU_OP_ATANH,
     GPU_OP_IS_NAN,
-    GPU_OP_IS_INF, // alpha, beta: of negative, of positive ones
+    GPU_OP_IS_INF, // alpha, beta: whether negative, positive infinities count
     GPU_OP_COUNT
 };
 const char *gpu_op_name(enum gpu_op op);
@@ -126,18 +126,17 @@ const char *gpu_op_name(enum gpu_op op);
 
 struct gpu_chain_step {
     int op;      // enum gpu_op
-    int operand; // number of its operand, -1: alpha is the operand
+    int operand; // number of its operand; -1: alpha is the operand
     float alpha, beta;
 };
 
-// An operand of a chain behind an image: one element a channel, or an image of
-// the same extents as the result. (Elementwise kernels have strides instead and
-// read no field but `elem`.)
+// An operand of a chain applied to an image: one element per channel, or an image with the
+// result's extents. (Elementwise kernels have strides instead and read only `elem`.)
 struct gpu_chain_operand {
     int elem; // enum gpu_elem
     bool per_channel;
-    int pitch;            // of an image; 0: the result's
-    int64_t image_stride; // per_channel: elements from one image's row to the next's; 0: all the same
+    int pitch;            // of an image; 0: that of the result
+    int64_t image_stride; // per_channel: elements from one image's row to the next one's; 0: one row for all
 };
 
 struct gpu_chain {
@@ -151,7 +150,7 @@ struct gpu_chain {
 #define GPU_DIMS 8
 
 // dst[dst_base + sum i_d dst_stride_d] = src[src_base + sum f_d(i_d) src_stride_d]
-// where f_d is the identity, or a table of indices in which -1 means `fill`.
+// where f_d is the identity or a table of indices, in which -1 stands for `fill`.
 struct gpu_copy {
     int from, to; // enum gpu_elem
     int n_dims;
@@ -159,17 +158,17 @@ struct gpu_copy {
     int64_t src_stride[GPU_DIMS], dst_stride[GPU_DIMS];
     int64_t src_base, dst_base;
     int32_t table[GPU_DIMS]; // offset in `tables` of the dimension's table, or -1
-    int pad_dim, pad_from;   // indices from pad_from on along pad_dim give 0; pad_dim -1: none
+    int pad_dim, pad_from;   // along pad_dim, indices from pad_from on give 0; pad_dim -1: none
     float fill;
 };
-// tables may be NULL when no dimension has one.
+// tables may be NULL if no dimension has one.
 int gpu_copy(const struct gpu_copy *p, const void *src, void *dst, const int32_t *tables, void *stream);
 void gpu_copy_ref(const struct gpu_copy *p, const void *src, void *dst, const int32_t *tables);
 
 // ---- elementwise with broadcasting ---------------------------------------------------
 
-// y[i] = chain(x[i]), every operand with strides of its own (0: repeats). The
-// last dimension of y may be longer than what is computed: zeros go there.
+// y[i] = chain(x[i]); every operand has its own strides (0: repeats). The last dimension of y
+// may be longer than what is computed; the rest is filled with zeros.
 struct gpu_elementwise {
     int x_elem, y_elem;
     int n_dims;
@@ -179,13 +178,13 @@ struct gpu_elementwise {
     int64_t operand_stride[GPU_OPERANDS][GPU_DIMS];
     struct gpu_chain chain;
 };
-// operand: chain.n_operands pointers. x and an operand may be y itself when
-// their strides are y's.
+// operand: chain.n_operands pointers. x and an operand may be y itself if they have y's
+// strides.
 int gpu_elementwise(const struct gpu_elementwise *p, const void *x, const void *const *operand, void *y, void *stream);
 void gpu_elementwise_ref(const struct gpu_elementwise *p, const void *x, const void *const *operand, void *y);
 
-// Steps from..chain->n of a chain on an image in place: what a cuDNN plan did
-// not take over.
+// Applies the steps from..chain->n of a chain to an image in place: those that a cuDNN plan
+// does not include.
 struct gpu_finish {
     int elem;
     int64_t pixels;       // all images together
@@ -201,33 +200,33 @@ void gpu_finish_ref(const struct gpu_finish *p, const void *const *operand, void
 
 struct gpu_conv {
     int elem;       // of x, w and y
-    bool x_f8;      // x and w are e4m3; y is elem, F8 too. Twin and cuDNN alone
+    bool x_f8;      // x and w are e4m3; y is elem, which may be F8. Only for the twin and cuDNN
     int n, c, h, w; // x
     int k, p, q;    // y: channels, rows, columns
     int r, s;
     int stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w;
     int groups;
     int x_pitch, y_pitch;
-    int y_lanes;     // that are written of a pixel: k and padding; what is beyond is another's (not of depthwise)
+    int y_lanes;     // lanes written per pixel: k and padding; lanes beyond are not ours (not for depthwise)
     bool transposed; // w is (C,R,S,K/g); else (K,R,S,C/g)
-    int c_used;      // channels of x whose weights are not all zero: c without padding; 0: all
-    int sm;          // of the device, 90 for compute capability 9.0; 0: no kernel for tensor cores
+    int c_used;      // channels of x whose weights are not all zero, c without padding; 0: all
+    int sm;          // of the device, 90 for compute capability 9.0; 0: do not use tensor cores
     struct gpu_chain chain;
 };
-// Any convolution, by one of several kernels (conv_way.h): slow where there are
-// many channels and none of them fits, right everywhere.
+// Any convolution, by one of several kernels (conv_way.h). Always correct, but slow if there
+// are many channels and none of the fast kernels fits.
 int gpu_conv(const struct gpu_conv *p, const void *x, const void *w, const void *const *operand, void *y, void *stream);
 void gpu_conv_ref(const struct gpu_conv *p, const void *x, const void *w, const void *const *operand, void *y);
-// groups == c == k, not transposed; w is (R,S,pitch) with zeros in the padding,
-// and x_pitch == y_pitch.
+// groups == c == k, not transposed; w is (R,S,pitch) with zeros in the padding, and
+// x_pitch == y_pitch.
 int gpu_depthwise(const struct gpu_conv *p, const void *x, const void *w, const void *const *operand, void *y,
                   void *stream);
 void gpu_depthwise_ref(const struct gpu_conv *p, const void *x, const void *w, const void *const *operand, void *y);
 
 // ---- matrix product ----------------------------------------------------------------------
 
-// y (batches,m,k) = x (batches,m,c) times w (batches,c,k), with chain over rows
-// (channels: k). Strides in elements between matrices; 0 repeats.
+// y (batches,m,k) = x (batches,m,c) times w (batches,c,k), then the chain on rows (channels:
+// k). Strides between matrices are in elements; 0 repeats.
 struct gpu_matmul {
     int x_elem, w_elem, y_elem;
     int batches, m, c, k;
@@ -281,8 +280,8 @@ enum gpu_reduction {
     GPU_REDUCE_PROD,
 };
 
-// dst[o][i] = post(scale * reduce over r of src[o][r][i]). The order of a sum
-// depends on the extents alone.
+// dst[o][i] = post(scale * reduce over r of src[o][r][i]). The order of a sum depends only on
+// the extents.
 struct gpu_reduce {
     int kind; // enum gpu_reduction
     int src_elem, dst_elem;
@@ -302,7 +301,7 @@ struct gpu_argmax {
     int src_elem;
     int64_t outer, reduce, inner;
     int64_t src_outer, src_reduce, src_inner;
-    bool smallest, last; // last: of equals the last one
+    bool smallest, last; // last: of equal elements the last one
 };
 int gpu_argmax(const struct gpu_argmax *p, const void *src, int64_t *dst, void *stream);
 void gpu_argmax_ref(const struct gpu_argmax *p, const void *src, int64_t *dst);
@@ -316,8 +315,8 @@ struct gpu_softmax {
 int gpu_softmax(const struct gpu_softmax *p, const void *src, void *dst, void *stream);
 void gpu_softmax_ref(const struct gpu_softmax *p, const void *src, void *dst);
 
-// y = (x - mean) / sqrt(var + epsilon) * scale[c] + shift[c]; statistics are
-// float, one of each a group of channels and image (groups == c: each channel).
+// y = (x - mean) / sqrt(var + epsilon) * scale[c] + shift[c]. Mean and variance are float, one
+// for each image and group of channels (groups == c: each channel).
 struct gpu_norm {
     int elem;
     int64_t images, pixels; // pixels of one image
@@ -329,8 +328,8 @@ int gpu_norm(const struct gpu_norm *p, const void *x, const float *mean, const f
 void gpu_norm_ref(const struct gpu_norm *p, const void *x, const float *mean, const float *var, const float *scale,
                   const float *shift, void *y);
 
-// Rows of `columns`: (x - mean) / sqrt(var + epsilon) * scale + shift; rms: no
-// mean is taken off. scale and shift (float) may be NULL.
+// Rows of `columns`: (x - mean) / sqrt(var + epsilon) * scale + shift; rms: the mean is not
+// subtracted. scale and shift (float) may be NULL.
 struct gpu_layer_norm {
     int elem;
     int64_t rows;
@@ -344,8 +343,8 @@ void gpu_layer_norm_ref(const struct gpu_layer_norm *p, const void *x, const flo
 
 // ---- gathering -----------------------------------------------------------------------------
 
-// dst[o][j][i] = src[o][index[j]][i]; negative indices count from the end, ones
-// out of range give zeros.
+// dst[o][j][i] = src[o][index[j]][i]. Negative indices count from the end; indices out of range
+// give zeros.
 struct gpu_gather {
     int elem_bytes;
     int64_t outer, axis, inner, n_index;

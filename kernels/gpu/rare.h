@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The GPU executor's kernels for operators that few networks have, and those on little
-// data: a thread a result. Rules are those of ops.h.
+// The GPU executor's kernels for operators that few networks use, and then on little data: one
+// thread per result. The rules are those of ops.h.
 #ifndef REEL_KERNELS_GPU_RARE_H
 #define REEL_KERNELS_GPU_RARE_H
 
@@ -11,7 +11,8 @@
 extern "C" {
 #endif
 
-// Determinants of x (count,n,n) by elimination in double; a thread a matrix, so small ones.
+// Determinants of x (count,n,n) by elimination in double precision, one thread per matrix;
+// only for small ones.
 #define GPU_DET_MOST 64
 struct gpu_det {
     int x_elem, y_elem; // float
@@ -27,14 +28,14 @@ int gpu_det(const struct gpu_det *p, const void *x, void *y, void *work, void *s
 void gpu_det_ref(const struct gpu_det *p, const void *x, void *y, void *work);
 
 // ONNX TensorScatter: y is cache (batches,outer,length,inner) with update
-// (batches,outer,n,inner) put in from row start[batch] on; circular: behind the last row
-// comes the first. A start out of range: what would be beyond is left out.
+// (batches,outer,n,inner) written from row start[batch] on; circular: the first row follows
+// the last. Rows that would lie outside are left out.
 struct gpu_cache_update {
     int elem_bytes; // 1, 2, 4 or 8
     int64_t batches, outer, length, n, inner;
     bool circular;
 };
-// start may be NULL: 0.
+// start may be NULL: all 0.
 int gpu_cache_update(const struct gpu_cache_update *p, const void *cache, const void *update, const int64_t *start,
                      void *y, void *stream);
 void gpu_cache_update_ref(const struct gpu_cache_update *p, const void *cache, const void *update, const int64_t *start,

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// What becomes of a network's numbers that are no picture, on a GPU, so that
-// little has to be downloaded: a mask of the source's size from maps of scores
-// (as kernels/mask.h and kernels/resize.h make it on the CPU, with the same
-// formulas in the same order), and of a detector's thousands of cells those
-// whose score is high enough. The worker's device path (worker/device/mask.c,
-// worker/device/pick.c) calls these on every frame.
+// Processes a network's results other than pictures on a GPU, so that little has to be
+// downloaded: makes a mask of the source's size from maps of scores (as kernels/mask.h and
+// kernels/resize.h do on the CPU, with the same formulas in the same order), and picks those
+// of a detector's thousands of cells whose score is high enough. The worker's device path
+// (worker/device/mask.c, worker/device/pick.c) calls these for every frame.
 //
 // Launchers run asynchronously on `stream`, take device pointers in the
 // structures and return a cudaError_t as int. The _ref twins do the same on
@@ -37,7 +36,7 @@ struct gpu_scores {
 
 enum gpu_mask_kind {
     GPU_MASK_CLASSES, // the class of the largest interpolated score, at most 255
-    GPU_MASK_NUMBERS, // the nearest number of the one map, cut to 0..255
+    GPU_MASK_NUMBERS, // the nearest number of the one map, limited to 0..255
     GPU_MASK_ABOVE,   // 1 where the one map, interpolated, is above the threshold
     GPU_MASK_BYTES,   // the one map, interpolated, 0..1 as 0..255
 };
@@ -77,7 +76,7 @@ struct gpu_pick_term {
 enum gpu_pick_score {
     GPU_PICK_ONE,     // a
     GPU_PICK_PRODUCT, // a * b
-    GPU_PICK_ROOT,    // the root of a * b, each cut to 0..1
+    GPU_PICK_ROOT,    // the square root of a * b, each limited to 0..1
     GPU_PICK_POWERS,  // a^0.6 * b^0.4
 };
 
@@ -88,14 +87,14 @@ struct gpu_pick {
     uint32_t first; // number of the first one
     enum gpu_pick_score score;
     struct gpu_pick_term a, b;
-    float least;     // cells below are left out; one that is no number is not
-    uint32_t *count; // of cells picked so far: added to
-    uint32_t *id;    // their numbers, in no order
-    float *row;      // and channels, part by part: [..][row_floats]
+    float least;     // cells with a lower score are left out, but not those with NaN
+    uint32_t *count; // number of cells picked so far; is increased
+    uint32_t *id;    // their numbers, in any order
+    float *row;      // their channels, part by part: [..][row_floats]
     int row_floats;
 };
-// id and row may be host memory that the device reaches: of a few cells they are
-// written once.
+// id and row may be host memory that the device can reach, because they are written only once,
+// for a few cells.
 int gpu_pick(const struct gpu_pick *p, void *stream);
 void gpu_pick_ref(const struct gpu_pick *p);
 

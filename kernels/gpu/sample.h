@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// The GPU executor's kernels that read pictures at computed places: GridSample,
-// RoiAlign, the columns of a deformable convolution; and LRN, Col2Im, AffineGrid.
-// Rules are those of ops.h. A picture lies by strides, so that it may be NHWC
-// or rows; `lanes` channels are written, zeros from the c-th on.
+// The GPU executor's kernels that read pictures at computed positions: GridSample, RoiAlign,
+// the columns of a deformable convolution; and LRN, Col2Im, AffineGrid. The rules are those of
+// ops.h. Pictures have strides, so that they may be NHWC or row-major; `lanes` channels are
+// written, zeros from the c-th on.
 #ifndef REEL_KERNELS_GPU_SAMPLE_H
 #define REEL_KERNELS_GPU_SAMPLE_H
 
@@ -21,16 +21,15 @@ struct gpu_plane_view {
 
 enum gpu_beyond { GPU_BEYOND_ZEROS, GPU_BEYOND_BORDER, GPU_BEYOND_REFLECTION };
 
-// ONNX GridSample (opset 20) in two dimensions, or in three, where x has planes one
-// behind the other and y's rows are those of all its planes (a 3-D look-up table);
-// grid (n,y.h,y.w,2 or 3), x first.
+// ONNX GridSample (opset 20) in two dimensions, or in three (a 3-D look-up table): then x has
+// consecutive planes, and y has the rows of all its planes. grid (n,y.h,y.w,2 or 3), x first.
 struct gpu_grid_sample {
     struct gpu_plane_view x, y;
-    int depth; // planes of x, 0: two dimensions
+    int depth; // planes of x; 0: two dimensions
     int64_t stride_d;
     int lanes;     // of y
     int grid_elem; // float
-    int taps;      // an axis: 1 nearest, 2 linear, 4 cubic
+    int taps;      // per axis: 1 nearest, 2 linear, 4 cubic
     int beyond;    // enum gpu_beyond
     bool align;    // align_corners
 };
@@ -47,25 +46,25 @@ struct gpu_affine_grid {
 int gpu_affine_grid(const struct gpu_affine_grid *p, const void *theta, float *y, void *stream);
 void gpu_affine_grid_ref(const struct gpu_affine_grid *p, const void *theta, float *y);
 
-// ONNX RoiAlign (opset 16): regions (y.n,4), image (y.n) the image of each. Of a
-// region of no such image zeros are read.
+// ONNX RoiAlign (opset 16): regions (y.n,4); image (y.n): the image of each. A region whose
+// image does not exist reads zeros.
 struct gpu_roi_align {
     struct gpu_plane_view x, y;
     int lanes; // of y
     int region_elem;
-    int ratio; // samples a bin and axis; 0: by the bin's size
+    int ratio; // samples per bin and axis; 0: from the bin's size
     float scale, shift;
-    bool largest; // else the average
+    bool largest; // otherwise the average
 };
-// Most samples a bin and axis.
+// Most samples per bin and axis.
 #define GPU_ROI_SAMPLES_MOST 4096
 int gpu_roi_align(const struct gpu_roi_align *p, const void *x, const void *regions, const int64_t *image, void *y,
                   void *stream);
 void gpu_roi_align_ref(const struct gpu_roi_align *p, const void *x, const void *regions, const int64_t *image,
                        void *y);
 
-// ONNX MaxRoiPool: regions (y.n,5), the image and two corners of each; a bin without
-// pixels, and one of no image, is zeros.
+// ONNX MaxRoiPool: regions (y.n,5), the image and two corners of each. A bin without pixels or
+// without an image becomes zero.
 struct gpu_roi_pool {
     struct gpu_plane_view x, y;
     int lanes; // of y
@@ -85,10 +84,10 @@ struct gpu_lrn {
 int gpu_lrn(const struct gpu_lrn *p, const void *x, void *y, void *stream);
 void gpu_lrn_ref(const struct gpu_lrn *p, const void *x, void *y);
 
-// What a deformable convolution multiplies: for pixels first.. of image `image` of
-// the result (p,q) a row of (groups, r*s, c/groups) numbers, sampled at the places
-// that offset (n, offset_groups*r*s*2, p, q) moves, times mask (n, offset_groups*r*s,
-// p, q).
+// The matrix that a deformable convolution multiplies by its weights. For `pixels` pixels of
+// the result (p,q) from `first` on, of image `image`: a row of (groups, r*s, c/groups) numbers
+// each, sampled at positions moved by offset (n, offset_groups*r*s*2, p, q), times mask
+// (n, offset_groups*r*s, p, q).
 struct gpu_deform {
     struct gpu_plane_view x, offset, mask;
     int p, q, r, s;
@@ -110,20 +109,21 @@ struct gpu_col2im {
 int gpu_col2im(const struct gpu_col2im *p, const void *x, void *y, void *stream);
 void gpu_col2im_ref(const struct gpu_col2im *p, const void *x, void *y);
 
-// Where each maximum of gpu_pool() stands: the first in row-major order, as a position
-// in the rows (n,c,h,w); y (n,c,p,q). NaN never wins.
+// Where each maximum of gpu_pool() is: the first one in row-major order, as a position in
+// row-major (n,c,h,w); y (n,c,p,q). A NaN is taken only if there are no numbers.
 int gpu_pool_places(const struct gpu_pool *p, const void *x, int64_t *y, void *stream);
 void gpu_pool_places_ref(const struct gpu_pool *p, const void *x, int64_t *y);
 
-// MaxPool, AveragePool and LpPool over three axes: in rows x (planes, in...), y (planes, out...);
-// with channels x (planes, in..., x_pitch), y (planes, out..., y_pitch), zeros from the channels-th on.
+// MaxPool, AveragePool and LpPool over three axes. Row-major: x (planes, in...), y (planes,
+// out...). With channels: x (planes, in..., x_pitch), y (planes, out..., y_pitch), with zeros
+// in y's lanes from `channels` on.
 struct gpu_pool3 {
     int elem; // float
     int planes;
-    int channels, x_pitch, y_pitch; // channels 0: rows
+    int channels, x_pitch, y_pitch; // channels 0: row-major
     int32_t in[3], out[3], size[3], stride[3], dilation[3], before[3], after[3];
-    bool average, count_pad; // as gpu_pool()'s
-    int power;               // LpPool's p; 0: another
+    bool average, count_pad; // as for gpu_pool()
+    int power;               // LpPool's p; 0: not LpPool
 };
 int gpu_pool3(const struct gpu_pool3 *p, const void *x, void *y, void *stream);
 void gpu_pool3_ref(const struct gpu_pool3 *p, const void *x, void *y);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// The GPU executor's kernels that pick elements: the largest ones, those at
-// indices that are data, prefixes, triangles. Rules are those of ops.h:
-// launcher and twin, plain parameters, an order of sums that depends on the
-// extents alone. Tensors are row-major unless strides are given.
+// The GPU executor's kernels that select elements: the largest ones, those at indices that
+// are data, prefixes, triangles. The rules are those of ops.h: launcher and twin, plain
+// parameters, an order of sums that depends only on the extents. Tensors are row-major unless
+// strides are given.
 //
-// Indices that are data cannot be refused on a GPU. One out of range reads
-// zeros or writes nothing; never memory of another.
+// A GPU cannot refuse indices that are data. An index out of range reads zeros or writes
+// nothing; it never accesses other memory.
 #ifndef REEL_KERNELS_GPU_SELECT_H
 #define REEL_KERNELS_GPU_SELECT_H
 
@@ -18,8 +18,8 @@ extern "C" {
 
 // ---- the k largest along an axis -------------------------------------------------------
 
-// x (outer,n,inner) -> values and positions (outer,k,inner), best first; of equals
-// the lower position, NaN above every number.
+// x (outer,n,inner) -> values and positions (outer,k,inner), best first. Of equal elements, the
+// lower position comes first; NaN counts as larger than every number.
 struct gpu_topk {
     int elem;
     int64_t outer, n, inner, k;
@@ -29,19 +29,19 @@ struct gpu_topk {
 // Longest column, and longest result, that the kernel takes.
 #define GPU_TOPK_MOST_N INT64_C(0x7fffffff)
 #define GPU_TOPK_MOST_K (1 << 17)
-// Keys up to which a column is sorted in shared memory.
+// Most keys of a column that is sorted in shared memory.
 #define GPU_TOPK_SHARED 2048
-// Fewest elements of a tile of a long column, and from so many columns on there are
-// blocks enough without tiles.
+// Fewest elements of a tile of a long column; and the number of columns from which on there are
+// enough blocks without tiles.
 #define GPU_TOPK_TILE 8192
 #define GPU_TOPK_COLUMNS 256
-// k up to a power of two: keys of a column that are sorted.
+// Keys of a column that are sorted: k rounded up to a power of two.
 size_t gpu_topk_keys(const struct gpu_topk *p);
-// Elements in a tile, 0: columns are not cut; and of a column that are left behind the
-// tiles. By extents alone.
+// Elements of a tile, 0: columns are not cut; and the elements of a column that remain after
+// the tiles. Both depend only on the extents.
 int64_t gpu_topk_tile(const struct gpu_topk *p);
 int64_t gpu_topk_kept(const struct gpu_topk *p);
-// Bytes of `work`, keys to be sorted first; 0: it may be NULL.
+// Bytes of `work`, which begins with the keys to be sorted; 0: it may be NULL.
 size_t gpu_topk_sort_bytes(const struct gpu_topk *p);
 size_t gpu_topk_work_bytes(const struct gpu_topk *p);
 // values or positions may be NULL.
@@ -51,16 +51,16 @@ void gpu_topk_ref(const struct gpu_topk *p, const void *x, void *values, int64_t
 // ---- elements at indices that are data -------------------------------------------------
 
 enum gpu_combine {
-    GPU_COMBINE_NONE, // the last of equal places stays
+    GPU_COMBINE_NONE, // of several updates of a place the last one wins
     GPU_COMBINE_ADD,
     GPU_COMBINE_MUL,
     GPU_COMBINE_MAX,
     GPU_COMBINE_MIN,
 };
 
-// Tuple i of a grid of tuples names `block` elements of data, at
-// sum over d of i_d base[d] + sum over j < q of index[i][j] at_stride[j];
-// negative indices count from the end.
+// Tuple i of a grid of tuples selects `block` elements of data, beginning at
+// sum over d of i_d base[d] + sum over j < q of index[i][j] at_stride[j].
+// Negative indices count from the end.
 struct gpu_index {
     int elem;       // of data; its type counts where elements are combined
     int elem_bytes; // 1, 2, 4 or 8
@@ -77,7 +77,7 @@ struct gpu_index {
 // dst (tuples,block)
 int gpu_gather_at(const struct gpu_index *p, const void *data, const void *index, void *dst, void *stream);
 void gpu_gather_at_ref(const struct gpu_index *p, const void *data, const void *index, void *dst);
-// y is data (NULL: zeros) with updates (tuples,block) put in, in the tuples' order.
+// y is data (NULL: zeros) with updates (tuples,block) written or combined in the tuples' order.
 size_t gpu_scatter_work_bytes(const struct gpu_index *p);
 int gpu_scatter(const struct gpu_index *p, const void *data, const void *index, const void *updates, void *y,
                 void *work, void *stream);
@@ -85,7 +85,7 @@ void gpu_scatter_ref(const struct gpu_index *p, const void *data, const void *in
 
 // y[o][d][i] = values[1] where index[o][i] is d (or d - depth), else values[0].
 struct gpu_one_hot {
-    int index_elem; // any; a number that is no integer is cut
+    int index_elem; // any type; floats are truncated
     int elem_bytes; // of values and y
     int64_t outer, depth, inner;
 };
@@ -94,8 +94,8 @@ void gpu_one_hot_ref(const struct gpu_one_hot *p, const void *index, const void 
 
 // ---- prefixes, triangles, reversed sequences --------------------------------------------
 
-// y[o][j][i] = sum (product) of x[o][..j][i]; exclusive: of those before j;
-// reverse: from the end. Integers wrap.
+// y[o][j][i] = sum (product) of x[o][..j][i]; exclusive: without j itself; reverse: from the
+// end. Integers wrap.
 struct gpu_scan {
     int x_elem, y_elem; // both float types, or the same
     int64_t outer, n, inner;
@@ -113,8 +113,8 @@ struct gpu_triangle {
 int gpu_triangle(const struct gpu_triangle *p, const void *x, void *y, void *stream);
 void gpu_triangle_ref(const struct gpu_triangle *p, const void *x, void *y);
 
-// (times,batches,inner), or (batches,times,inner) with batch_first: the first
-// length[b] elements of a batch the other way round.
+// Reverses the first length[b] elements of each batch of (times,batches,inner), or of
+// (batches,times,inner) with batch_first.
 struct gpu_reverse {
     int elem_bytes;
     int64_t times, batches, inner;

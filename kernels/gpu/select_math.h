@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// The formulas of select.h for one element, once for kernels and twins.
+// The formulas of select.h for one element, shared by kernels and twins.
 #ifndef REEL_KERNELS_GPU_SELECT_MATH_H
 #define REEL_KERNELS_GPU_SELECT_MATH_H
 
 #include "kernels/gpu/math.h"
 #include "kernels/gpu/select.h"
 
-// Where tuple i points to, -1: nowhere.
+// Where tuple i points to; -1: an index is out of range.
 GPU_FN int64_t gpu_index_place(const struct gpu_index *p, const void *index, int64_t i)
 {
     int64_t at = 0, rest = i;
@@ -24,7 +24,7 @@ GPU_FN int64_t gpu_index_place(const struct gpu_index *p, const void *index, int
     return at;
 }
 
-// As the reference: NaN stays, an equal one too.
+// As the reference implementation: a NaN in `a` stays.
 GPU_FN float gpu_combine_floats(int how, float a, float b)
 {
     switch (how) {
