@@ -74,16 +74,6 @@ void mux_put_texts(AVDictionary **dict, const struct reel_pack_text *text, uint3
     for (uint32_t i = 0; i < n; i++) av_dict_set(dict, text[i].key, text[i].value, AV_DICT_DONT_OVERWRITE);
 }
 
-// Whoever reads Matroska plays a block earlier by its track's CodecDelay. libavformat
-// writes that for Opus, but blocks as they come: each copy would be earlier than the last.
-int64_t mux_codec_delay(const struct mux_head *h, const struct copied *c, AVRational time_base)
-{
-    const AVCodecParameters *par = c->par;
-    if (!mux_is_format(h, "matroska") && !mux_is_format(h, "webm")) return 0;
-    if (par->codec_id != AV_CODEC_ID_OPUS || par->sample_rate <= 0) return 0;
-    return av_rescale_q(par->initial_padding, (AVRational){1, par->sample_rate}, time_base);
-}
-
 AVCodecParameters *mux_make_par(const struct reel_pack_stream *s)
 {
     AVCodecParameters *par = avcodec_parameters_alloc();

@@ -64,7 +64,8 @@ uint8_t *mux_copy_bytes(const uint8_t *data, size_t n);
 // Returns parameters that the caller frees; NULL: out of memory.
 AVCodecParameters *mux_make_par(const struct reel_pack_stream *s);
 bool mux_is_cover(const struct copied *c);
-// What a packet of the stream is later by in the file than in time, in time_base.
+// By how much a packet of the stream has to be made later before libavformat writes it, in
+// time_base (mux_delay.c).
 int64_t mux_codec_delay(const struct mux_head *h, const struct copied *c, AVRational time_base);
 // Borrows the record's memory until the next read. NOMEM.
 enum reel_err mux_fill_packet(AVPacket *pkt, const struct reel_pack_packet *p);
