@@ -18,18 +18,6 @@ struct colorize_state {
     float *canvas; // R, G, B planes of the frame's size
 };
 
-static enum reel_err colorize_shape(const struct task *task, struct reel_rec_shaped *shaped)
-{
-    shaped->width = task->in.width;
-    shaped->height = task->in.height;
-    shaped->format = task->in.format;
-    if (shaped->format.layout == REEL_PIX_NV) shaped->format.layout = REEL_PIX_YUV;
-    if (shaped->format.layout == REEL_PIX_GRAY) // which holds no colours
-        shaped->format = (struct reel_pixel_format){REEL_PIX_YUV, task->in.format.depth, 1, 1};
-    shaped->results_bytes = (uint32_t)sizeof(struct reel_results);
-    return REEL_OK;
-}
-
 static void colorize_close(struct task *task)
 {
     struct colorize_state *s = task->state;
@@ -47,18 +35,14 @@ static enum reel_err no_memory(void)
 
 static enum reel_err colorize_open(struct task *task)
 {
-    const struct reel_geometry *in = &task->in, *out = &task->out;
-    if (out->format.layout == REEL_PIX_NONE || out->width != in->width || out->height != in->height)
-        return reel_fail(REEL_ERR_PROTO, "could not colour a picture of %ux%u: the output slot is %ux%u", in->width,
-                         in->height, out->width, out->height);
-    if (out->format.layout == REEL_PIX_GRAY)
-        return reel_fail(REEL_ERR_UNSUPPORTED, "could not colour a picture: the encoder takes gray ones");
+    const enum reel_err err = task_check_in_colour(task, "colour a picture");
+    if (err) return err;
     struct colorize_state *s = calloc(1, sizeof *s);
     if (!s) return no_memory();
     task->state = s;
     lab_tables_init(&s->tables);
     s->gray = malloc(sizeof(float) * (size_t)task->view.net_w * (size_t)task->view.net_h);
-    s->canvas = malloc(3 * sizeof(float) * (size_t)out->width * out->height);
+    s->canvas = malloc(3 * sizeof(float) * (size_t)task->out.width * task->out.height);
     if (s->gray && s->canvas) return REEL_OK;
     colorize_close(task);
     return no_memory();
@@ -263,5 +247,8 @@ static enum reel_err colorize_run(struct task *task, struct engine *engine, stru
     return err;
 }
 
-const struct task_ops task_colorize = {
-    .name = "colorize", .shape = colorize_shape, .open = colorize_open, .close = colorize_close, .run = colorize_run};
+const struct task_ops task_colorize = {.name = "colorize",
+                                       .shape = task_shape_in_colour,
+                                       .open = colorize_open,
+                                       .close = colorize_close,
+                                       .run = colorize_run};

@@ -18,18 +18,6 @@ struct flow_state {
     float *canvas; // R, G, B planes of the frame's size
 };
 
-static enum reel_err flow_shape(const struct task *task, struct reel_rec_shaped *shaped)
-{
-    shaped->width = task->in.width;
-    shaped->height = task->in.height;
-    shaped->format = task->in.format;
-    if (shaped->format.layout == REEL_PIX_NV) shaped->format.layout = REEL_PIX_YUV;
-    if (shaped->format.layout == REEL_PIX_GRAY) // which holds no colours
-        shaped->format = (struct reel_pixel_format){REEL_PIX_YUV, task->in.format.depth, 1, 1};
-    shaped->results_bytes = (uint32_t)sizeof(struct reel_results);
-    return REEL_OK;
-}
-
 static enum reel_err no_memory(void)
 {
     return reel_fail(REEL_ERR_NOMEM, "could not draw optical flow: out of memory");
@@ -47,17 +35,13 @@ static void flow_close(struct task *task)
 
 static enum reel_err flow_open(struct task *task)
 {
-    const struct reel_geometry *in = &task->in, *out = &task->out;
-    if (out->format.layout == REEL_PIX_NONE || out->width != in->width || out->height != in->height)
-        return reel_fail(REEL_ERR_PROTO, "could not draw optical flow of %ux%u: the output slot is %ux%u", in->width,
-                         in->height, out->width, out->height);
-    if (out->format.layout == REEL_PIX_GRAY)
-        return reel_fail(REEL_ERR_UNSUPPORTED, "could not draw optical flow: the encoder takes gray pictures");
+    const enum reel_err err = task_check_in_colour(task, "draw optical flow");
+    if (err) return err;
     struct flow_state *s = calloc(1, sizeof *s);
     if (!s) return no_memory();
     task->state = s;
     wheel_init(&s->wheel);
-    const size_t plane = (size_t)out->width * out->height;
+    const size_t plane = (size_t)task->out.width * task->out.height;
     s->motion = malloc(2 * sizeof(float) * plane);
     s->canvas = malloc(3 * sizeof(float) * plane);
     if (s->motion && s->canvas) return REEL_OK;
@@ -176,4 +160,4 @@ static enum reel_err flow_run(struct task *task, struct engine *engine, struct t
 }
 
 const struct task_ops task_flow = {
-    .name = "flow", .shape = flow_shape, .open = flow_open, .close = flow_close, .run = flow_run};
+    .name = "flow", .shape = task_shape_in_colour, .open = flow_open, .close = flow_close, .run = flow_run};

@@ -298,6 +298,31 @@ enum reel_err task_run_plain(struct task *task, struct engine *engine, struct ta
     return err ? err : task->ops->finish(task, engine, frame);
 }
 
+// ---- pictures in colour -------------------------------------------------------
+
+enum reel_err task_shape_in_colour(const struct task *task, struct reel_rec_shaped *shaped)
+{
+    shaped->width = task->in.width;
+    shaped->height = task->in.height;
+    shaped->format = task->in.format;
+    if (shaped->format.layout == REEL_PIX_NV) shaped->format.layout = REEL_PIX_YUV;
+    if (shaped->format.layout == REEL_PIX_GRAY) // which holds no colours
+        shaped->format = (struct reel_pixel_format){REEL_PIX_YUV, task->in.format.depth, 1, 1};
+    shaped->results_bytes = (uint32_t)sizeof(struct reel_results);
+    return REEL_OK;
+}
+
+enum reel_err task_check_in_colour(const struct task *task, const char *what)
+{
+    const struct reel_geometry *in = &task->in, *out = &task->out;
+    if (out->format.layout == REEL_PIX_NONE || out->width != in->width || out->height != in->height)
+        return reel_fail(REEL_ERR_PROTO, "could not %s of %ux%u: the output slot is %ux%u", what, in->width, in->height,
+                         out->width, out->height);
+    if (out->format.layout == REEL_PIX_GRAY)
+        return reel_fail(REEL_ERR_UNSUPPORTED, "could not %s: the encoder takes gray pictures", what);
+    return REEL_OK;
+}
+
 // ---- results ----------------------------------------------------------------
 
 // What the classes are called where the family or their number tells.

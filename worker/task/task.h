@@ -124,6 +124,10 @@ enum reel_err task_feed(struct task *task, struct engine *engine, const struct t
 bool task_feed_axes(const struct task *task, struct resize_axis *x, struct resize_axis *y);
 // Feeds the frame, runs the network, and calls ops->finish.
 enum reel_err task_run_plain(struct task *task, struct engine *engine, struct task_frame *frame);
+// For tasks that draw in colour at the frame's size: the slot they want (of gray frames, 4:2:0),
+// and whether the slot they got is one. what: "colour a picture". PROTO, UNSUPPORTED.
+enum reel_err task_shape_in_colour(const struct task *task, struct reel_rec_shaped *shaped);
+enum reel_err task_check_in_colour(const struct task *task, const char *what);
 // Writes head and items into the output's aux. Items that do not fit are counted as dropped.
 void task_put_results(const struct task *task, struct task_frame *frame, enum reel_task id, const void *items,
                       uint32_t count, uint32_t item_bytes);
