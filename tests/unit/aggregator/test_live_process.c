@@ -220,6 +220,17 @@ static int count_frames(const char *path, int64_t *out_last)
     return n;
 }
 
+// The file has that many frames, after 20 seconds at most.
+static bool has_frames(const char *path, int least)
+{
+    int64_t last, until = reel_now_us() + 20000000;
+    while (count_frames(path, &last) < least) {
+        if (reel_now_us() > until) return false;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    return true;
+}
+
 // ---- cases --------------------------------------------------------------------------
 
 static void gaps_and_attempts(void)
@@ -269,6 +280,7 @@ static void killed_and_again(void)
     CHECK(begin(&r, "a.mkv"));
     open_attempt(&r, 0, 0);
     for (uint32_t n = 0; n < 15; n++) CHECK(give(&r, 0, 0, n, n * STEP));
+    CHECK(has_frames(r.output, 12)); // the last may be on their way
     kill(r.pid, SIGKILL);
     CHECK_INT(reap(&r), -SIGKILL);
     CHECK(start(&r));
@@ -286,7 +298,7 @@ static void killed_and_again(void)
     CHECK_INT(quit(&r), 0);
     int64_t last;
     int before = count_frames(r.output, &last);
-    CHECK_MSG(before >= 12 && before <= 15, "%d frames", before); // the last were on their way
+    CHECK_MSG(before >= 12 && before <= 15, "%d frames", before);
     char second[CHECK_FOLDER_BYTES + 16];
     snprintf(second, sizeof second, "%s/a.2.mkv", r.folder);
     CHECK_INT(count_frames(second, &last), 10);
