@@ -4,13 +4,15 @@
 // frame was decoded. A pipe gives each byte once; if the decoder dies so early, the
 // next one reads the head first and begins where the stream begins.
 //
-//   field   written by                      read by
-//   bytes   the decoder, behind its data    the next decoder
-//   over    the coordinator, at the first   the decoder, before it keeps more;
-//           frame; a decoder without room   the next one, before it reads
-//   data    the decoder, below MOST         the next decoder, below bytes
+//   field  written by                      read by
+//   data   the kernel, which moves it from the pipe behind what is there: the
+//          object's size says how much    the decoder, and the next one
+//   over   the coordinator, at the first   the decoder, before it takes more;
+//          frame; a decoder without room   the next one, before it reads
 //
-// One decoder at a time has it: the next is started when the one before is dead.
+// Bytes are moved, never read into a process first, so that a death at any time
+// loses none. One decoder at a time has the head: the next is started when the one
+// before is dead.
 #ifndef REEL_COMMON_HEAD_H
 #define REEL_COMMON_HEAD_H
 
@@ -18,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/err.h"
 
@@ -25,21 +28,21 @@
 
 struct reel_head;
 
-// A shared object, sparse. Errors: IO, NOMEM.
+// A shared object of no data yet. Errors: IO.
 enum reel_err reel_head_create(int *out_fd);
-// Maps it; unmap accepts &NULL. Errors: IO, PROTO.
-enum reel_err reel_head_map(int fd, struct reel_head **out_head);
-void reel_head_unmap(struct reel_head **head);
+// For one process; fd stays the caller's and open. Close accepts &NULL. Errors: IO, NOMEM.
+enum reel_err reel_head_open(int fd, struct reel_head **out_head);
+void reel_head_close(struct reel_head **head);
 
 // There was a frame, or there is no room: nothing is kept or given any more.
 void reel_head_end(struct reel_head *head);
 bool reel_head_is_over(const struct reel_head *head);
 // What is kept from `at` on, at most `most` bytes, into buf: how much there was.
 size_t reel_head_get(const struct reel_head *head, uint64_t at, void *buf, size_t most);
-// Where to read up to *out_room bytes to; NULL: it is over. Then how many came.
-void *reel_head_room(struct reel_head *head, size_t *out_room);
-void reel_head_add(struct reel_head *head, size_t bytes);
-// Gives the memory back, once it is over; for the process that wrote it.
+// Moves what a pipe holds behind what is kept, without waiting: as read(2) returns, -1 with
+// ENOSPC once the head is over or full. What is no pipe (a socket, a file) is copied.
+ssize_t reel_head_take(struct reel_head *head, int from);
+// Gives the memory back; it is over then.
 void reel_head_drop(struct reel_head *head);
 
 #endif

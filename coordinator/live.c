@@ -44,7 +44,7 @@ enum reel_err live_init(struct run *run)
         strcmp(name, "-") ? open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
     if (run->input_fd >= 0) {
         enum reel_err err = reel_head_create(&run->head_fd);
-        return err ? err : reel_head_map(run->head_fd, &run->head);
+        return err ? err : reel_head_open(run->head_fd, &run->head);
     }
     return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": %s", name, strerror(errno));
 }

@@ -615,7 +615,7 @@ int run_all(struct run *run)
     flow_fini(run);
     if (run->input_fd >= 0) close(run->input_fd);
     if (run->head_fd >= 0) close(run->head_fd);
-    reel_head_unmap(&run->head);
+    reel_head_close(&run->head);
     if (run->output_fd >= 0) close(run->output_fd);
     reel_bus_close(&run->bus);
     pictures_close(&run->pictures);

@@ -21,22 +21,25 @@
 
 // ---- a pipe -----------------------------------------------------------------
 
-// read() that keeps what comes until there was a frame.
+// What is kept and was not read yet, here or by a process that died.
+static size_t read_kept(struct demux *d, uint8_t *buf, size_t bytes)
+{
+    const size_t n = d->keeps ? reel_head_get(d->live->head, d->head_at, buf, bytes) : 0;
+    d->head_at += n;
+    return n;
+}
+
+// read(), by way of the head until there was a frame.
 static ssize_t read_and_keep(struct demux *d, uint8_t *buf, size_t bytes)
 {
-    size_t room;
-    void *at = d->keeps ? reel_head_room(d->live->head, &room) : NULL;
-    if (!at) {
-        if (d->keeps) reel_head_drop(d->live->head);
+    if (d->keeps) {
+        const ssize_t n = reel_head_take(d->live->head, d->live->fd);
+        if (n > 0) return (ssize_t)read_kept(d, buf, bytes);
+        if (n == 0 || errno != ENOSPC) return n;
+        reel_head_drop(d->live->head);
         d->keeps = false;
-        return read(d->live->fd, buf, bytes);
     }
-    ssize_t n = read(d->live->fd, at, bytes < room ? bytes : room);
-    if (n <= 0) return n;
-    reel_head_add(d->live->head, (size_t)n);
-    d->head_at += (uint64_t)n;
-    memcpy(buf, at, (size_t)n);
-    return n;
+    return read(d->live->fd, buf, bytes);
 }
 
 // Waits for data, the writer's end, or to be told to stop. A FIFO that nobody has
@@ -44,9 +47,7 @@ static ssize_t read_and_keep(struct demux *d, uint8_t *buf, size_t bytes)
 static int pipe_read(void *opaque, uint8_t *buf, int bytes)
 {
     struct demux *d = opaque;
-    // What a process that died had read.
-    const size_t kept = d->keeps ? reel_head_get(d->live->head, d->head_at, buf, (size_t)bytes) : 0;
-    d->head_at += kept;
+    const size_t kept = read_kept(d, buf, (size_t)bytes);
     if (kept) return (int)kept;
     for (;;) {
         struct pollfd wait[2] = {{.fd = d->live->fd, .events = POLLIN}, {.fd = d->live->stop_fd, .events = POLLIN}};

@@ -83,7 +83,7 @@ enum reel_err live_open(const struct live_params *p, struct live **out_live)
     l->waits = l->kind == REEL_INPUT_FILE || l->kind == REEL_INPUT_PIPE || reel_input_in_pieces(p->job.input);
     // A file's timeline is the job's: its streams' starts are already subtracted.
     l->placed = l->kind == REEL_INPUT_FILE;
-    enum reel_err err = p->head_fd >= 0 ? reel_head_map(p->head_fd, &l->head) : REEL_OK;
+    enum reel_err err = p->head_fd >= 0 ? reel_head_open(p->head_fd, &l->head) : REEL_OK;
     struct reader_params params = {.job = p->job,
                                    .settings = p->settings,
                                    .kind = l->kind,
@@ -110,7 +110,7 @@ void live_close(struct live **live)
     struct live *l = *live;
     if (!l) return;
     reader_close(&l->reader);
-    reel_head_unmap(&l->head);
+    reel_head_close(&l->head);
     for (struct reader_item *item; (item = l->held);) {
         l->held = item->next;
         reader_free(&item);

@@ -133,28 +133,19 @@ fifo() {
 }
 fifo
 
-# So early that the next decoder needs the stream's head once more. A death between
-# read() and the count of what it gave loses that: another thread may just be there.
+# So early that the next decoder needs the stream's head once more.
 fifo_early() { # container crash
-    local name=fifo_early_$1_${2%%:*} why
-    for _ in 1 2 3; do
-        why=$(fifo_early_once "$@") && { ok "$name"; return; }
-    done
-    not_ok "$name" "$why"
-}
-fifo_early_once() {
-    local rc=0 writer
+    local rc=0 name=fifo_early_$1_${2%%:*} writer
     rm -f "$work/early"
     mkfifo "$work/early"
     ffmpeg -v error -i "$work/a.mp4" -map 0:v -c copy -f "$1" - >"$work/early" </dev/null &
     writer=$!
     REELMILL_CRASH=$2 reel "${patient[@]}" "$work/early" -o "$work/early.mkv" -y --report "$report" || rc=$?
-    if ! wait $writer; then echo "the writer was cut off"
-    elif ((rc)); then echo "exit code $rc"
-    elif ! grep -q 'crash point "decoder' "$work/err"; then echo "the point was not passed"
-    elif (($(number out) + $(number dropped) != 75 || $(frames "$work/early.mkv") != $(number out))); then echo "out $(number out), dropped $(number dropped)"
-    else return 0; fi
-    return 1
+    if ! wait $writer; then not_ok "$name" "the writer was cut off"
+    elif ((rc)); then not_ok "$name" "exit code $rc"
+    elif ! grep -q 'crash point "decoder' "$work/err"; then not_ok "$name" "the point was not passed"
+    elif (($(number out) + $(number dropped) != 75 || $(frames "$work/early.mkv") != $(number out))); then not_ok "$name" "out $(number out), dropped $(number dropped)"
+    else ok "$name"; fi
 }
 for container in nut matroska mpegts; do fifo_early $container decoder.mid_slot:1:9; done
 fifo_early nut decoder.opened:1:9
