@@ -18,9 +18,11 @@ struct resize_axis {
     float *weight;
     bool outside;
 };
-// Computes them for all axes, from the constant inputs of call. axes must be zeroed, and
-// closed in any case. AGAIN: the constants do not suffice. Other errors: as resize_eval().
-enum reel_err resize_axes_open(const struct op_call *call, struct resize_axis axes[REEL_MAX_DIMS]);
+// Computes them for all axes of a Resize or Upsample whose picture has that type and shape, from
+// what is constant of its other inputs. axes must be zeroed, and closed in any case. AGAIN: the
+// constants do not suffice. Other errors: as resize_eval().
+enum reel_err resize_axes_open(const struct node *node, enum reel_dtype dtype, const struct reel_shape *shape,
+                               struct resize_axis axes[REEL_MAX_DIMS]);
 void resize_axes_close(struct resize_axis axes[REEL_MAX_DIMS]);
 enum reel_err grid_sample_infer(const struct op_call *call);
 enum reel_err grid_sample_eval(const struct op_call *call);

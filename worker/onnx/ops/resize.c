@@ -570,17 +570,29 @@ static enum reel_err give_axis(const struct axis_table *t, struct resize_axis *a
     return REEL_OK;
 }
 
-enum reel_err resize_axes_open(const struct op_call *call, struct resize_axis axes[REEL_MAX_DIMS])
+#define MOST_INPUTS 4 // X, roi, scales, sizes
+
+enum reel_err resize_axes_open(const struct node *node, enum reel_dtype dtype, const struct reel_shape *shape,
+                               struct resize_axis axes[REEL_MAX_DIMS])
 {
+    struct reel_tensor known[MOST_INPUTS] = {{.dtype = dtype, .shape = *shape}};
+    const struct reel_tensor *list[MOST_INPUTS] = {&known[0]};
+    if (node->n_in > MOST_INPUTS) return REEL_AGAIN;
+    for (int i = 1; i < node->n_in; i++) {
+        const struct value *v = node->in[i];
+        if (!v) continue;
+        known[i] = (struct reel_tensor){.dtype = v->dtype, .shape = v->shape};
+        list[i] = v->constant ? v->constant : &known[i];
+    }
+    const struct op_call call = {.node = node, .opset = node->opset, .n_in = node->n_in, .in = list};
     struct resize r;
-    const struct reel_shape *in = &call->in[0]->shape;
-    enum reel_err err = resize_open(call, &r);
-    for (int d = 0; !err && d < in->ndim; d++)
-        if (r.out.dim[d] < 1 || in->dim[d] < 1) return REEL_AGAIN;
-    for (int d = 0; !err && d < in->ndim; d++) {
+    enum reel_err err = resize_open(&call, &r);
+    for (int d = 0; !err && d < shape->ndim; d++)
+        if (r.out.dim[d] < 1 || shape->dim[d] < 1) return REEL_AGAIN;
+    for (int d = 0; !err && d < shape->ndim; d++) {
         struct axis_table t;
-        if (axis_stays(&r, in, d)) continue;
-        err = table_init(&r, d, in->dim[d], REEL_F32, &t);
+        if (axis_stays(&r, shape, d)) continue;
+        err = table_init(&r, d, shape->dim[d], REEL_F32, &t);
         if (err) break;
         err = give_axis(&t, &axes[d]);
         table_fini(&t);

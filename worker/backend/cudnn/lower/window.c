@@ -139,22 +139,6 @@ enum reel_err gpu_lower_pool(struct lowered *p, const struct node *node, bool *o
 
 // ---- resize --------------------------------------------------------------------------
 
-// The operator's tables, from what is constant of its inputs.
-static enum reel_err axes_of(struct lowered *p, const struct node *node, struct resize_axis axes[REEL_MAX_DIMS])
-{
-    struct reel_tensor *t = gpu_lower_alloc(p, (size_t)node->n_in * sizeof *t);
-    const struct reel_tensor **list = gpu_lower_alloc(p, (size_t)node->n_in * sizeof *list);
-    if (!t || !list) return gpu_no_memory(node);
-    for (int i = 0; i < node->n_in; i++) {
-        if (!node->in[i]) continue;
-        const struct info *in = info_of(p, node->in[i]);
-        t[i] = (struct reel_tensor){.dtype = in->dtype, .shape = in->shape};
-        list[i] = node->in[i]->constant ? node->in[i]->constant : &t[i];
-    }
-    const struct op_call call = {.node = node, .opset = node->opset, .n_in = node->n_in, .in = list};
-    return resize_axes_open(&call, axes);
-}
-
 // Rows and columns: an axis that stays is one tap an element.
 struct tables {
     int taps[2], out[2];
@@ -292,7 +276,7 @@ enum reel_err gpu_lower_resize(struct lowered *p, const struct node *node, bool 
     if (in->n != out->n || in->c != out->c || node->n_epilogue) return REEL_OK;
     if (volumes && in->pitch != out->pitch) return REEL_OK;
     struct resize_axis axes[REEL_MAX_DIMS] = {{0}};
-    enum reel_err err = axes_of(p, node, axes);
+    enum reel_err err = resize_axes_open(node, in->dtype, &in->shape, axes);
     if (!err) err = volumes ? lower_planes(p, node, axes, out_done) : lower_axes(p, node, axes, out_done);
     resize_axes_close(axes);
     return err == REEL_AGAIN ? REEL_OK : err;

@@ -225,23 +225,6 @@ static enum reel_err lower_pad(struct program *p, const struct node *node, const
 
 // ---- resize ------------------------------------------------------------------------
 
-// The operator's own tables (worker/onnx/ops/resize.c), from what is constant of its
-// inputs; AGAIN when that is not enough.
-static enum reel_err resize_tables(struct program *p, const struct node *node, struct resize_axis axes[REEL_MAX_DIMS])
-{
-    struct reel_tensor *t = program_alloc(p, (size_t)node->n_in * sizeof *t);
-    const struct reel_tensor **list = program_alloc(p, (size_t)node->n_in * sizeof *list);
-    if (!t || !list) return no_memory(node);
-    for (int i = 0; i < node->n_in; i++) {
-        if (!node->in[i]) continue;
-        const struct info *in = info_of(p, node->in[i]);
-        t[i] = (struct reel_tensor){.dtype = in->dtype, .shape = in->shape};
-        list[i] = node->in[i]->constant ? node->in[i]->constant : &t[i];
-    }
-    const struct op_call call = {.node = node, .opset = node->opset, .n_in = node->n_in, .in = list};
-    return resize_axes_open(&call, axes);
-}
-
 // Tap `tap` of `out` elements along an axis; one that stays has its own index at each.
 static int *tap_map(struct program *p, const struct resize_axis *a, int out, int tap)
 {
@@ -288,7 +271,7 @@ static enum reel_err lower_resize(struct program *p, const struct node *node, co
     struct resize_axis axes[REEL_MAX_DIMS] = {{0}};
     if (in->shape.ndim != 4 || (in->bytes_image && strcmp(node_attr_string(node, "mode", "nearest"), "nearest")))
         return REEL_OK;
-    enum reel_err err = resize_tables(p, node, axes);
+    enum reel_err err = resize_axes_open(node, in->dtype, &in->shape, axes);
     if (!err) err = lower_axes(p, node, axes, in, out, out_done);
     resize_axes_close(axes);
     return err == REEL_AGAIN ? REEL_OK : err;
