@@ -252,7 +252,8 @@ static enum reel_err open_clocks(struct demux *d)
     int64_t start = d->fmt->start_time;
     if (start == AV_NOPTS_VALUE || d->made_pts) start = 0;
     for (unsigned i = 0; i < d->n_streams; i++) {
-        d->clocks[i].start = av_rescale_q(start, AV_TIME_BASE_Q, d->fmt->streams[i]->time_base);
+        int64_t own = demux_time(av_rescale_q(start, AV_TIME_BASE_Q, d->fmt->streams[i]->time_base));
+        d->clocks[i].start = own == AV_NOPTS_VALUE ? 0 : own;
         d->clocks[i].last = AV_NOPTS_VALUE;
     }
     return REEL_OK;

@@ -89,6 +89,9 @@ void demux_video_only(struct demux *demux);
 // the file is damaged beyond reading on; IO when the disk failed, or a network or
 // device input broke off.
 enum reel_err demux_read(struct demux *demux, AVPacket *packet);
+// timeline.c: a file's timestamp, or AV_NOPTS_VALUE for one that no clock reaches, as damaged
+// files state: sums and differences of the others never overflow.
+int64_t demux_time(int64_t ts);
 // timeline.c, for demux_read(): converts a packet's timestamps to the job's timeline.
 void demux_place(struct demux *demux, AVPacket *packet);
 // Goes to an entry so that its packet is read next: by position or index, and

@@ -75,8 +75,17 @@ static int64_t place_other(const struct demux *d, struct demux_clock *clock, AVR
     return ts + clock->own;
 }
 
+int64_t demux_time(int64_t ts)
+{
+    const int64_t reach = INT64_C(1) << 60;
+    return ts > -reach && ts < reach ? ts : AV_NOPTS_VALUE;
+}
+
 void demux_place(struct demux *d, AVPacket *packet)
 {
+    packet->pts = demux_time(packet->pts);
+    packet->dts = demux_time(packet->dts);
+    if (demux_time(packet->duration) == AV_NOPTS_VALUE) packet->duration = 0;
     struct demux_clock *clock = &d->clocks[packet->stream_index];
     const AVStream *st = d->fmt->streams[packet->stream_index];
     int bits = st->pts_wrap_bits;

@@ -115,7 +115,7 @@ static int64_t last_duration(const struct timing *t, int64_t to, const struct ti
     // Containers without a frame rate may say "one tick" for every frame.
     bool stated = t->longest_duration > 0 && (double)t->longest_duration * 4 > r->mean_step;
     int64_t all = stated ? t->longest_duration : (int64_t)llround(r->mean_step);
-    return all > to - r->last && to < INT64_MAX ? to - r->last : all;
+    return to < INT64_MAX && all > to - r->last ? to - r->last : all;
 }
 
 void timing_finish(struct timing *t, double ticks, int64_t from, int64_t to, struct timing_result *r)

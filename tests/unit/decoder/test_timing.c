@@ -74,6 +74,18 @@ static void test_faults(void)
     timing_free(&t);
 }
 
+// Pictures before the time 0 (an edit list shows the file from later on), to the stream's end.
+static void test_before_zero(void)
+{
+    struct timing t = {0};
+    struct timing_result r;
+    for (int64_t i = -5; i < -1; i++) CHECK(timing_add(&t, i * 10, i * 10, 10, true, NULL));
+    timing_finish(&t, 1000, INT64_MIN, INT64_MAX, &r);
+    CHECK_INT(r.last, -20);
+    CHECK_INT(r.last_duration, 10);
+    timing_free(&t);
+}
+
 // A part in the midst of pictures that are reordered, and what is hidden in it.
 static void test_part(void)
 {
@@ -114,5 +126,5 @@ static void test_part_of_all(void)
     timing_free(&t);
 }
 
-CHECK_MAIN({"thinning", test_thinning}, {"order", test_order}, {"faults", test_faults}, {"part", test_part},
-           {"part_of_all", test_part_of_all})
+CHECK_MAIN({"thinning", test_thinning}, {"order", test_order}, {"faults", test_faults},
+           {"before_zero", test_before_zero}, {"part", test_part}, {"part_of_all", test_part_of_all})
