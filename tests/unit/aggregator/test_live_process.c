@@ -5,6 +5,7 @@
 #include <libgen.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "aggregator/av.h"
 #include "common/child.h"
