@@ -211,6 +211,70 @@ static void pixels(void)
     CHECK_ONE(&m, 1);
 }
 
+// Values by turned weights, as networks write it that have pixels innermost: heads side by side
+// as a picture's channels (kind 0), with the weights turned by a node of their own or by the
+// product (1), and without a picture behind (2).
+static void turned_weights(void)
+{
+    for (int kind = 0; kind < 3; kind++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(2, 8, 6, 10)), *part[3];
+        for (int i = 0; i < 3; i++) {
+            struct value *y = make_node(&m, "Conv", x, make_weights(&m, DIMS(32, 8, 1, 1), -0.5, 0.5), NULL);
+            part[i] = RESHAPE(&m, y, 2, 2, 16, 60);
+        }
+        struct value *s = make_node(&m, "MatMul", PERM(&m, part[0], 0, 1, 3, 2), part[1], NULL);
+        s = make_node(&m, "Softmax", make_node(&m, "Mul", s, make_scalar(&m, 0.25), NULL), NULL, NULL);
+        struct value *y;
+        if (kind == 1) {
+            y = fused(&m, part[2], false, s, true, 1);
+        } else {
+            y = make_node(&m, "MatMul", part[2], PERM(&m, s, 0, 1, 3, 2), NULL);
+        }
+        if (kind < 2)
+            make_output(&m, make_node(&m, "Conv", RESHAPE(&m, y, 2, 32, 6, 10),
+                                      make_weights(&m, DIMS(8, 32, 1, 1), -0.5, 0.5), NULL));
+        else
+            make_output(&m, linear(&m, RESHAPE(&m, y, 4, 16, 60), 60, 8));
+        CHECK_ONE(&m, kind == 2);
+    }
+}
+
+// YOLO12: of the three parts the values alone are copied, because another node reads them.
+static void a_part_is_read(void)
+{
+    struct maker m = maker();
+    char dump[16384];
+    bool numbers;
+    struct value *x = make_input(&m, "x", DIMS(1, 8, 6, 10)), *part[3];
+    struct value *y = make_node(&m, "Conv", x, make_weights(&m, DIMS(96, 8, 1, 1), -0.5, 0.5), NULL);
+    node_of(&m, "", "Split", (struct value *[]){RESHAPE(&m, y, 1, 2, 48, 60), INTS(&m, 16, 16, 16)}, 2, part, 3);
+    attr_int(&m, part[0], "axis", 2);
+    struct value *s = make_node(&m, "MatMul", PERM(&m, part[0], 0, 1, 3, 2), part[1], NULL);
+    s = make_node(&m, "Softmax", s, NULL, NULL);
+    y = make_node(&m, "MatMul", part[2], PERM(&m, s, 0, 1, 3, 2), NULL);
+    make_output(&m, make_node(&m, "Add", y, make_node(&m, "Exp", part[2], NULL, NULL), NULL));
+    CHECK(right(m.graph, 0, NULL));
+    lower(&m, &numbers, dump);
+    CHECK(numbers);
+    CHECK_INT(count(dump, " attention  "), 1);
+    CHECK_INT(count(dump, "Split            "), 1);
+    graph_destroy(&m.graph);
+}
+
+// Queries that are the network's own (DETR's, DDColor's).
+static void queries_of_the_network(void)
+{
+    struct maker m = maker();
+    struct value *x = make_input(&m, "x", DIMS(1, 60, 32)), *part[2];
+    for (int i = 0; i < 2; i++) part[i] = PERM(&m, RESHAPE(&m, linear(&m, x, 32, 32), 1, 60, 4, 8), 0, 2, 1, 3);
+    struct value *s =
+        make_node(&m, "MatMul", make_weights(&m, DIMS(1, 4, 10, 8), -1, 1), PERM(&m, part[0], 0, 1, 3, 2), NULL);
+    struct value *y = make_node(&m, "MatMul", make_node(&m, "Softmax", s, NULL, NULL), part[1], NULL);
+    make_output(&m, linear(&m, RESHAPE(&m, PERM(&m, y, 0, 2, 1, 3), 1, 10, 32), 32, 8));
+    CHECK_ONE(&m, 3);
+}
+
 static struct value *part_of(struct maker *m, struct value *x, int64_t axis, int64_t from, int64_t to)
 {
     struct value *in[4] = {x, INTS(m, from), INTS(m, to), INTS(m, axis)}, *out = graph_add_value(m->graph, NULL);
@@ -318,5 +382,6 @@ static void the_device_decides(void)
 
 CHECK_MAIN({"windows", windows}, {"one product for all", one_product_for_all}, {"bare products", bare_products},
            {"fused products", fused_products}, {"factors and wide heads", factors_and_wide_heads},
-           {"a factor a head", factor_a_head}, {"pixels", pixels}, {"rolls", rolls}, {"others read it", others_read_it},
-           {"the device decides", the_device_decides})
+           {"a factor a head", factor_a_head}, {"pixels", pixels}, {"turned weights", turned_weights},
+           {"a part is read", a_part_is_read}, {"queries of the network", queries_of_the_network}, {"rolls", rolls},
+           {"others read it", others_read_it}, {"the device decides", the_device_decides})

@@ -2,10 +2,11 @@
 //
 // Attention in one kernel (kernels/gpu/flash.h) from the operators that networks are
 // exported with: MatMul, scale, bias, mask, Softmax, MatMul; com.microsoft's FusedMatMul,
-// as ONNX Runtime's optimiser writes it, stands for either product. Before the walk over the
-// nodes gpu_plan_flash() finds such a core; its nodes make no step but the last, and
-// neither do the transpositions and reshapes that split heads in front of it and join
-// them behind, where the kernel's strides do their work (strided.h).
+// as ONNX Runtime's optimiser writes it, stands for either product. The last product may be the
+// turned one, values (length,columns) by weights (columns,rows), as networks write it that have
+// pixels innermost. Before the walk over the nodes gpu_plan_flash() finds such a core; its nodes make no step but the
+// last, and neither do the transpositions and reshapes that split heads in front of it and join them behind, where the
+// kernel's strides do their work (strided.h).
 #include <string.h>
 
 #include "worker/backend/cudnn/lower/strided.h"
@@ -30,14 +31,17 @@ struct flash_core {
     int rows, columns, dim, v_dim;
     int64_t count;
     float scale, y_scale;
-    bool scaled; // found, which is from the end: no term stands in front of it
-    int n_terms; // in the order in which they are applied
+    bool scaled;  // found, which is from the end: no term stands in front of it
+    bool flipped; // the last product is the turned one, and its result (..,v_dim,rows)
+    bool y_image; // the result is written as an IMAGE
+    int n_terms;  // in the order in which they are applied
     struct core_term term[GPU_FLASH_TERMS];
     const struct node *inside[CORE_DEPTH];
     int n_inside;
     const struct value *y;                 // what the last product's result becomes
     const struct node *behind[CORE_DEPTH]; // by these nodes
     int n_behind;
+    const struct node *turn; // of the weights in front of a turned product, or NULL
 };
 
 // ---- finding ---------------------------------------------------------------------------
@@ -179,7 +183,7 @@ static bool first_product(struct lowered *p, struct flash_core *c, const struct 
 {
     const struct reel_shape *a = &info_of(p, node->in[0])->shape, *b = &info_of(p, node->in[1])->shape;
     int64_t n[3];
-    if (a->ndim < 3 || a->ndim != b->ndim || node->in[0]->constant || node->in[1]->constant) return false;
+    if (a->ndim < 3 || a->ndim != b->ndim) return false;
     c->count = 1;
     for (int d = 0; d < a->ndim - 2; d++) {
         if (a->dim[d] != b->dim[d]) return false;
@@ -215,22 +219,50 @@ static bool find_scores(struct lowered *p, struct flash_core *c, const struct va
     return same_shape(p, node->in[0], node->out[0]) && through(p, c, node, 0);
 }
 
+// Whether the node does no more than turn its matrices.
+static bool turns_matrices(const struct lowered *p, const struct node *node)
+{
+    const int64_t *to;
+    if (!plain(p, node) || !node_is(node, "Transpose") || node->n_in != 1) return false;
+    const int n = info_of(p, node->in[0])->shape.ndim;
+    if (n < 3 || node_attr_ints(node, "perm", &to) != n) return false;
+    for (int d = 0; d < n - 2; d++)
+        if (to[d] != d) return false;
+    return to[n - 2] == n - 1;
+}
+
+// Of the last product f, with the weights v as its operand `at`: whether the weights are
+// multiplied by rows of values, from the left (*out_flipped: turned, from the right).
+static bool weights_side(const struct product *f, int at, bool turned, bool *out_flipped)
+{
+    *out_flipped = at == 1;
+    return (f->turned[at] != turned) == *out_flipped;
+}
+
 static bool find_last(struct lowered *p, struct flash_core *c)
 {
     const struct value *v = c->softmax->out[0];
     if (!passing(p, v) || v->n_use_nodes != 1) return false;
     const struct node *node = v->uses[0];
+    if (turns_matrices(p, node)) {
+        c->turn = node, v = node->out[0];
+        if (!passing(p, v) || v->n_use_nodes != 1) return false;
+        node = v->uses[0];
+    }
     struct product f;
-    if (!product_of(node, &f) || f.turned[0] || node->n_in != 2 || node->in[0] != v || !node->out[0]) return false;
-    const struct reel_shape *a = &info_of(p, v)->shape, *b = &info_of(p, node->in[1])->shape;
-    if (node->in[1]->constant || node->out[0]->halo.rows || a->ndim != b->ndim || a->ndim < 3) return false;
+    if (!product_of(node, &f) || node->n_in != 2 || !node->in[0] || !node->in[1] || !node->out[0]) return false;
+    const int at = node->in[0] == v ? 0 : 1;
+    if (!weights_side(&f, at, c->turn != NULL, &c->flipped)) return false;
+    const struct value *values = node->in[1 - at];
+    const struct reel_shape *a = &info_of(p, v)->shape, *b = &info_of(p, values)->shape;
+    if (values == v || node->out[0]->halo.rows || a->ndim != b->ndim || a->ndim < 3) return false;
     for (int d = 0; d < a->ndim - 2; d++)
         if (a->dim[d] != b->dim[d]) return false;
     c->last = node;
-    c->side[V] = node->in[1];
-    c->turned[V] = f.turned[1];
+    c->side[V] = values;
+    c->turned[V] = f.turned[1 - at] != c->flipped;
     c->y_scale = f.alpha;
-    const int64_t dim = b->dim[b->ndim - (f.turned[1] ? 2 : 1)];
+    const int64_t dim = b->dim[b->ndim - (c->turned[V] ? 2 : 1)];
     c->v_dim = dim > GPU_FLASH_DIM ? 0 : (int)dim;
     return true;
 }
@@ -280,16 +312,30 @@ static void plan_sides(struct lowered *p, struct flash_core *c)
     }
 }
 
-// The result where the head's last transposition would put it.
-static bool result_place(const struct lowered *p, const struct flash_core *c, int n, struct gpu_flash_place *out)
+// The result in the memory of v, the n-th value behind the product: as an image or as rows.
+static bool result_place(const struct lowered *p, const struct flash_core *c, int n, bool image,
+                         struct gpu_flash_place *out)
 {
     struct strided s;
-    strided_rows(p, n ? c->behind[n - 1]->out[0] : c->last->out[0], &s);
+    const struct value *v = n ? c->behind[n - 1]->out[0] : c->last->out[0];
+    if (image)
+        strided_image(p, v, &s);
+    else
+        strided_rows(p, v, &s);
     for (int i = n - 1; i >= 0; i--)
         if (!strided_back(p, c->behind[i], &s)) return false;
-    return place_of(&s, false, out);
+    return place_of(&s, c->flipped, out);
 }
 
+// Whether the value's image has no channels beside its own, and is not its rows anyway.
+static bool whole_image(const struct lowered *p, const struct value *v)
+{
+    const struct info *i = info_of(p, v);
+    return has_pixels(i) && i->pitch == i->c && i->shape.ndim >= 4;
+}
+
+// Rows are written where the head's last transposition would put them; what has pixels
+// innermost as an image, if it becomes one.
 static void plan_result(const struct lowered *p, struct flash_core *c)
 {
     struct gpu_flash_place at;
@@ -301,8 +347,11 @@ static void plan_result(const struct lowered *p, struct flash_core *c)
         const struct node *node = v->uses[0];
         c->behind[c->n_behind++] = node;
         v = node->out[0];
-        if (!result_place(p, c, c->n_behind, &at)) break;
-        if (node_is(node, "Transpose")) best = c->n_behind, c->y = v;
+        if (!result_place(p, c, c->n_behind, false, &at)) break;
+        if (node_is(node, "Transpose")) best = c->n_behind, c->y = v, c->y_image = false;
+        if (node_is(node, "Transpose") || !c->flipped || best || !whole_image(p, v)) continue;
+        if (result_place(p, c, c->n_behind, true, &at) && at.column == 1)
+            best = c->n_behind, c->y = v, c->y_image = true;
     }
     c->n_behind = best;
 }
@@ -321,6 +370,7 @@ static void plan_core(struct lowered *p, struct flash_core *c)
     info_of(p, c->last->out[0])->core = c;
     skip(p, c->first->out[0]);
     skip(p, c->softmax->out[0]);
+    if (c->turn) skip(p, c->turn->out[0]);
     for (int i = 0; i < c->n_inside; i++) skip(p, c->inside[i]->out[0]);
     for (int i = 0; i < c->n_behind; i++) skip(p, c->behind[i]->out[0]);
     for (int i = 0; i < 3; i++) {
@@ -376,6 +426,8 @@ enum reel_err gpu_plan_flash(struct lowered *p)
         }
         for (int i = 0; i < n->n_out && all && traced; i++)
             if (n->out[i]) skip(p, n->out[i]);
+        for (int i = 0; i < n->n_out && !all && node_is(n, "Split"); i++) // each part is a copy of its own
+            if (n->out[i] && info_of(p, n->out[i])->read_through && unread(p, n->out[i])) skip(p, n->out[i]);
     }
     return REEL_OK;
 }
@@ -451,10 +503,10 @@ static enum reel_err emit_core(struct lowered *p, const struct flash_core *c)
     if (!err) err = need_side(p, c, K, &s.w, &g->k, &g->scale);
     if (!err) err = need_side(p, c, V, &s.extra[0], &g->v, &g->y_scale);
     for (int i = 0; i < c->n_terms && !err; i++) err = need_term(p, &c->term[i], &g->term[i], &s.operand[i]);
-    if (!err && !result_place(p, c, c->n_behind, &g->y))
+    if (!err && !result_place(p, c, c->n_behind, c->y_image, &g->y))
         err = reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\": its result cannot be written by strides",
                         c->last->name);
-    if (!err) err = gpu_make_form(p, c->y, FORM_LOW, &s.y);
+    if (!err) err = gpu_make_form(p, c->y, c->y_image ? FORM_IMAGE : FORM_LOW, &s.y);
     return err ? err : gpu_put_step(p, &s, c->last);
 }
 

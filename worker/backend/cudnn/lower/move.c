@@ -555,12 +555,13 @@ static enum reel_err move_split(struct lowered *p, const struct node *node, bool
         const enum form_kind kind = gpu_result_form(p, out, beside);
         struct view dst;
         struct move m = MOVE_NONE;
+        m.src_base = at * src.stride[axis];
+        at += out->shape.dim[axis];
+        if (out->not_made) continue;
         err = gpu_make_view(p, node->out[i], kind, &dst);
         m.n = out->shape.ndim;
         for (int d = 0; d < m.n; d++)
             m.extent[d] = out->shape.dim[d], m.src[d] = src.stride[d], m.dst[d] = dst.stride[d];
-        m.src_base = at * src.stride[axis];
-        at += out->shape.dim[axis];
         gpu_move_pads(p, out, kind, &m, 1);
         if (!err) err = gpu_emit_move(p, node, "split", &m, src.at, src.elem, dst.at, dst.elem);
     }

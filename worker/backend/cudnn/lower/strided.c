@@ -31,15 +31,22 @@ void strided_rows(const struct lowered *p, const struct value *v, struct strided
     for (; out->dims < shape->ndim; out->dims++) add_extent(out, shape->dim[out->dims], stride[out->dims]);
 }
 
-void strided_as_it_lies(struct lowered *p, const struct value *v, struct strided *out)
+void strided_image(const struct lowered *p, const struct value *v, struct strided *out)
 {
     const struct info *i = info_of(p, v);
-    strided_rows(p, v, out);
-    if (gpu_best_form(p, i) != FORM_IMAGE || !has_pixels(i)) return;
     int64_t stride[REEL_MAX_DIMS];
     gpu_form_strides(i, FORM_IMAGE, stride);
     *out = (struct strided){.base = v, .scale = 1};
     for (; out->dims < i->shape.ndim; out->dims++) add_extent(out, i->shape.dim[out->dims], stride[out->dims]);
+}
+
+void strided_as_it_lies(struct lowered *p, const struct value *v, struct strided *out)
+{
+    const struct info *i = info_of(p, v);
+    if (gpu_best_form(p, i) == FORM_IMAGE && has_pixels(i))
+        strided_image(p, v, out);
+    else
+        strided_rows(p, v, out);
 }
 
 // ---- one node --------------------------------------------------------------------------

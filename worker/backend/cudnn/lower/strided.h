@@ -32,8 +32,10 @@ const struct value *strided_before(struct lowered *p, const struct value *v);
 bool strided_back(const struct lowered *p, const struct node *node, struct strided *s);
 // The other way: from the node's input to its result v. False: likewise.
 bool strided_forward(struct lowered *p, const struct node *node, const struct value *v, struct strided *s);
-// A value in its own memory: in its best form, which must exist; and as row-major.
+// A value in its own memory: in its best form, which must exist; as an image, if it has pixels;
+// and as row-major.
 void strided_as_it_lies(struct lowered *p, const struct value *v, struct strided *out);
+void strided_image(const struct lowered *p, const struct value *v, struct strided *out);
 void strided_rows(const struct lowered *p, const struct value *v, struct strided *out);
 // Writes its dimensions [from, to) as exactly `most` extents, outermost first, preceded by
 // extents of 1 where fewer suffice. False: more are needed.
