@@ -280,8 +280,10 @@ static void dump(const struct program *p, void *stdio_file)
     FILE *f = stdio_file;
     char text[512], note[256];
     const struct lowered *l = p->lowered;
-    fprintf(f, "# %s, arena %zu KB, constants %zu KB, host %zu KB, %d steps (%d on the host)\n", gpu_elem_name(l->low),
+    fprintf(f, "# %s, arena %zu KB, constants %zu KB, host %zu KB, %d steps (%d on the host)", gpu_elem_name(l->low),
             l->arena_bytes >> 10, l->const_bytes >> 10, l->host_bytes >> 10, l->n_steps, l->n_host_steps);
+    if (l->n_host_steps) fprintf(f, ", which wait for the device %d times", l->n_waits);
+    fputc('\n', f);
     if (l->n_f8_middle)
         fprintf(f, "# f8: %d of the %d convolutions between the first and the last; cuDNN refused %d\n", l->n_f8,
                 l->n_f8_middle, l->n_f8_refused);

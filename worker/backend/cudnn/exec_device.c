@@ -35,6 +35,7 @@ struct exec {
     struct gpu_pins *pins;   // of --plans
     int main_runs;           // of the whole middle part
     bool no_graph;
+    bool busy; // the stream has been given something since the host waited for it
     int device;
     double *step_us; // REELMILL_PROFILE: the fastest run of each step so far
 };
@@ -398,13 +399,15 @@ static enum reel_err run_step(struct exec *e, int i)
     const void *operand[GPU_OPERANDS];
     enum reel_err err;
     char what[160];
+    e->busy |= s->kind != STEP_HOST;
     switch (s->kind) {
     case STEP_UPLOAD:
         return reel_cuda_upload(at(e, s->y), at(e, s->x), s->bytes, e->stream);
     case STEP_DOWNLOAD:
         return reel_cuda_download(at(e, s->y), at(e, s->x), s->bytes, e->stream);
     case STEP_HOST: // its arguments have come, and nothing reads its buffers any more
-        err = reel_cuda_stream_sync(e->stream);
+        err = e->busy ? reel_cuda_stream_sync(e->stream) : REEL_OK;
+        e->busy = false;
         return err ? err : gpu_run_host_call(e->p, s, host_at, e);
     case STEP_ROWS:
         return run_rows(e, s);
@@ -563,12 +566,14 @@ static enum reel_err run_stretch(struct exec *e, struct stretch *s)
         e->no_graph = true;
         return run_steps(e, s->begin, s->end);
     }
+    e->busy = true;
     return reel_cuda_graph_launch(s->graph, e->stream);
 }
 
 static enum reel_err run(struct exec *e, int begin, int end)
 {
     const bool whole = begin == e->p->main_begin && end == e->p->main_end && begin < end;
+    e->busy = true; // the caller's own work
     if (e->step_us) return run_profiled(e, begin, end);
     if (!whole || e->no_graph || e->main_runs++ == 0) return run_steps(e, begin, end);
     enum reel_err err = REEL_OK;

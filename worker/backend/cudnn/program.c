@@ -255,15 +255,6 @@ static enum reel_err compile_inputs(struct lowered *p)
     return REEL_OK;
 }
 
-static bool dynamic_node(const struct lowered *p, const struct node *node)
-{
-    for (int i = 0; i < node->n_in; i++)
-        if (node->in[i] && info_of(p, node->in[i])->count < 0) return true;
-    for (int i = 0; i < node->n_out; i++)
-        if (node->out[i] && info_of(p, node->out[i])->count < 0) return true;
-    return false;
-}
-
 // How many of a node's results are empty, and how many are not.
 static int empty_results(const struct lowered *p, const struct node *node, int *out_others)
 {
@@ -314,7 +305,7 @@ static enum reel_err compile_node(struct lowered *p, const struct node *node)
     bool done = already_made(p, node); // by its input (channels_last)
     enum reel_err err = REEL_OK;
     int others;
-    const bool empty = empty_results(p, node, &others) > 0, dynamic = dynamic_node(p, node);
+    const bool empty = empty_results(p, node, &others) > 0, dynamic = gpu_follows_data(p, node);
     if (empty && !others && !dynamic && !done) return make_empty(p, node);
     // what has others beside empty tensors is left to the reference implementations
     if (!dynamic && !empty && known_domain(node))
@@ -364,6 +355,15 @@ static enum reel_err compile_outputs(struct lowered *p)
     return REEL_OK;
 }
 
+static void count_waits(struct lowered *p)
+{
+    bool busy = false;
+    for (int i = 0; i < p->n_steps; i++) {
+        if (p->steps[i].kind == STEP_HOST) p->n_waits += busy;
+        busy = p->steps[i].kind != STEP_HOST;
+    }
+}
+
 static enum reel_err lower_graph(struct lowered *p, const struct lower_params *params)
 {
     enum reel_err err = make_infos(p);
@@ -373,10 +373,16 @@ static enum reel_err lower_graph(struct lowered *p, const struct lower_params *p
     if (!err && params->join) gpu_plan_parts(p);
     if (!err && params->precision == PRECISION_FP8) err = gpu_fp8_plan(p);
     if (!err) err = compile_inputs(p);
-    for (const struct node *n = p->graph->first; n && !err; n = n->next) err = compile_node(p, n);
+    if (!err) err = gpu_plan_order(p);
+    for (int late = 0; late < 2 && !err; late++) {
+        if (late) err = gpu_begin_tail(p);
+        for (const struct node *n = p->graph->first; n && !err; n = n->next)
+            if (gpu_is_late(p, n) == (late > 0)) err = compile_node(p, n);
+    }
     if (!err) err = compile_given(p);
     if (!err) err = compile_outputs(p);
     if (!err) err = gpu_arena_place(p);
+    count_waits(p);
     return err;
 }
 

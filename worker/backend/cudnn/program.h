@@ -72,6 +72,7 @@ struct info {
     const struct flash_core *core; // for the last product of an attention computed by one kernel
     const struct roll *roll;       // for slices that are joined again: the copy that replaces them
     const struct move_run *run;    // for the last of several moves in a row: the copy that replaces them
+    bool late;                     // follows a result whose size depends on data (lower/order.c)
     bool not_made;                 // covered by one of these, or read through: its node adds no step
     bool read_through, read;       // while planning: it is read by strides in another value's memory; in its own
     bool f8;                       // computed by a convolution of e4m3 numbers
@@ -115,6 +116,7 @@ struct lowered {
     void **owned; // memory of constants and calls
     int n_owned, cap_owned;
     int n_host_steps;
+    int n_waits;                                 // how often they wait for the device, in a run
     size_t most_rows_bytes;                      // largest of a STEP_ROWS; 0: there are none
     size_t arena_bytes, const_bytes, host_bytes; // arena.c
     struct ref *in_staging, *out_staging;        // PLAIN forms of the graph's inputs and outputs, for the host
@@ -301,6 +303,14 @@ void gpu_plan_rolls(struct lowered *p);
 enum reel_err gpu_plan_flash(struct lowered *p);
 // Plans which moves in a row become one copy. Call after the others.
 enum reel_err gpu_plan_moves(struct lowered *p);
+
+// Finds which nodes follow results whose size depends on data: they are lowered after all others.
+enum reel_err gpu_plan_order(struct lowered *p);
+bool gpu_is_late(const struct lowered *p, const struct node *node);
+// Whether the node reads or makes a tensor whose size depends on data.
+bool gpu_follows_data(const struct lowered *p, const struct node *node);
+// Between the two: brings what the later ones read on the host, all at once.
+enum reel_err gpu_begin_tail(struct lowered *p);
 
 typedef enum reel_err lower_fn(struct lowered *p, const struct node *node, bool *out_done);
 lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu_lower_resize, gpu_lower_reduce,

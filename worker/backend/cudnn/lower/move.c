@@ -502,13 +502,16 @@ static enum reel_err move_concat(struct lowered *p, const struct node *node, boo
     int64_t axis = node_attr_int(node, "axis", 1);
     if (axis < 0) axis += out->shape.ndim;
     enum form_kind beside = FORM_PLAIN;
+    bool device = false, host = false;
     for (int i = 0; i < node->n_in; i++) {
         const struct info *in = info_of(p, node->in[i]);
         if (in->dtype != out->dtype) return REEL_OK;
         if (node->in[i]->constant) continue;
+        *(gpu_only_on_host(p, node->in[i]) ? &host : &device) = true;
         const enum form_kind k = gpu_best_form(p, in);
         if (gpu_on_device(p, in) && (beside == FORM_PLAIN || k == FORM_IMAGE)) beside = k;
     }
+    if (host && !device) return REEL_OK; // the little that lies on the host only stays there
     const enum form_kind kind = gpu_result_form(p, out, beside);
     struct view dst;
     // sources first: making their forms are steps of their own

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+//
+// The tail of a network behind results whose size depends on data: all that does not depend
+// on them goes first, and the host waits for the device once.
+#include "tests/unit/worker/lower_case.h"
+
+enum { H = 12, W = 20, C = 4 };
+
+// The scores of a level of a detector: (N), and which of them are above a limit.
+static struct value *level(struct maker *m, struct value *x, int64_t stride, struct value **out_chosen)
+{
+    struct value *y = make_node(m, "Conv", x, make_weights(m, DIMS(C, 3, 3, 3), -0.5, 0.5), NULL);
+    ATTR_LIST(m, y, "pads", 1, 1, 1, 1);
+    ATTR_LIST(m, y, "strides", stride, stride);
+    y = make_node(m, "Reshape", make_node(m, "Sigmoid", y, NULL, NULL), INTS(m, -1), NULL);
+    struct value *some = make_node(m, "NonZero", make_node(m, "Greater", y, make_scalar(m, 0.55), NULL), NULL, NULL);
+    *out_chosen = make_node(m, "Squeeze", some, INTS(m, 0), NULL);
+    return y;
+}
+
+// The best of them, at most 40: the number is found as torchvision's detectors find it.
+static struct value *best(struct maker *m, struct value *scores, struct value *chosen)
+{
+    struct value *few = make_node(m, "Gather", scores, chosen, NULL);
+    struct value *counts = make_node(m, "Concat", INTS(m, 40), make_node(m, "Shape", few, NULL, NULL), NULL);
+    attr_int(m, counts, "axis", 0);
+    struct value *k = make_node(m, "ReduceMin", counts, NULL, NULL), *top[2];
+    node_of(m, NULL, "TopK", (struct value *[]){few, k}, 2, top, 2);
+    return top[0];
+}
+
+static void one_wait(void)
+{
+    struct maker m = maker();
+    struct value *x = make_input(&m, "x", DIMS(1, 3, H, W)), *level_best[2];
+    for (int i = 0; i < 2; i++) {
+        struct value *chosen, *scores = level(&m, x, 1 + i, &chosen);
+        level_best[i] = best(&m, scores, chosen);
+    }
+    struct value *y = make_node(&m, "Concat", level_best[0], level_best[1], NULL);
+    attr_int(&m, y, "axis", 0);
+    make_output(&m, y);
+    struct reel_tensor want = run_graph(m.graph, 5);
+    CHECK_INT(want.shape.ndim, 1);
+    CHECK(want.shape.dim[0] > 40 && want.shape.dim[0] <= 80);
+    struct result r;
+    CHECK(run_lowered(m.graph, PRECISION_FP32, &r));
+    CHECK_MSG(tensor_difference(&r.out, &want) <= 1e-5, "%s", r.dump);
+    CHECK_HAS(r.dump, "which wait for the device 1 times");
+    // every copy and every step of the device stands before the first of the host
+    const char *first = strstr(r.dump, "on the host  ");
+    CHECK(first && strstr(r.dump, "download"));
+    CHECK_MSG(!strstr(first, "download") && !strstr(first, "upload") && !strstr(first, "plan  "), "%s", r.dump);
+    result_fini(&r);
+    reel_tensor_fini(&want);
+    graph_destroy(&m.graph);
+}
+
+// What the host found goes back to the device where pictures depend on it.
+static void back_to_the_device(void)
+{
+    struct maker m = maker();
+    struct value *x = make_input(&m, "x", DIMS(1, 3, H, W)), *chosen;
+    level(&m, x, 1, &chosen);
+    struct value *n = make_node(&m, "Cast", make_node(&m, "Shape", chosen, NULL, NULL), NULL, NULL);
+    attr_int(&m, n, "to", 1);
+    n = make_node(&m, "Div", n, make_scalar(&m, H * W * C), NULL);
+    struct value *y = make_node(&m, "Conv", x, make_weights(&m, DIMS(16, 3, 3, 3), -0.5, 0.5), NULL);
+    y = make_node(&m, "Conv", make_node(&m, "Mul", y, n, NULL), make_weights(&m, DIMS(3, 16, 1, 1), -1, 1), NULL);
+    make_output(&m, y);
+    struct reel_tensor want = run_graph(m.graph, 5);
+    struct result r;
+    CHECK(run_lowered(m.graph, PRECISION_FP32, &r));
+    CHECK_MSG(tensor_difference(&r.out, &want) <= 1e-5, "%s", r.dump);
+    CHECK_HAS(r.dump, "which wait for the device 1 times");
+    CHECK_HAS(r.dump, "upload");
+    result_fini(&r);
+    reel_tensor_fini(&want);
+    graph_destroy(&m.graph);
+}
+
+CHECK_MAIN({"one wait", one_wait}, {"back to the device", back_to_the_device})
