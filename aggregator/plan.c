@@ -102,7 +102,12 @@ void plan_time(const struct plan *p, const struct reel_rec_frame *rec, uint32_t 
 // Whether the task's results can become an output of this kind.
 static enum reel_err check_kind(const struct plan *p)
 {
-    bool picture = p->job.kind != REEL_OUTPUT_JSONL && p->job.kind != REEL_OUTPUT_NULL;
+    const bool picture = p->wants == PLAN_PICTURE;
+    if (p->job.kind == REEL_OUTPUT_FLO && p->task != REEL_TASK_FLOW)
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not write motion to \"%s\": the model does not measure it\na .flo file takes optical "
+                         "flow (--task flow): name another output, or a model like RAFT",
+                         p->job.output);
     if (p->job.kind == REEL_OUTPUT_JSONL && p->task == REEL_TASK_IMAGE)
         return reel_fail(REEL_ERR_CONFIG,
                          "could not write results to \"%s\": the model makes pictures, not objects or classes\nname a "
@@ -130,9 +135,9 @@ static enum reel_err begin(const struct reel_settings *settings, const struct re
                        .source = *media,
                        .media = reel_media_at_rate(media, rate),
                        .in = *in};
-    p->wants = job->kind == REEL_OUTPUT_NULL    ? PLAN_NOTHING
-               : job->kind == REEL_OUTPUT_JSONL ? PLAN_RESULTS
-                                                : PLAN_PICTURE;
+    p->wants = job->kind == REEL_OUTPUT_NULL                                    ? PLAN_NOTHING
+               : job->kind == REEL_OUTPUT_JSONL || job->kind == REEL_OUTPUT_FLO ? PLAN_RESULTS
+                                                                                : PLAN_PICTURE;
     if (plan_is_video(job->kind)) {
         enum reel_err err = find_container(p);
         if (err) return err;

@@ -15,7 +15,7 @@
 // What the sink is given.
 enum plan_wants {
     PLAN_NOTHING, // only the count
-    PLAN_RESULTS, // objects, classes, masks
+    PLAN_RESULTS, // objects, classes, masks, motion
     PLAN_PICTURE,
 };
 

@@ -122,7 +122,7 @@ enum reel_task {
     REEL_TASK_MATTE,    // picture plane 0 (GRAY 8) holds alpha 0..255 per source pixel
     REEL_TASK_TENSOR,   // raw tensors
     REEL_TASK_COLORIZE, // of settings and workers; what they make is an IMAGE for everybody else
-    REEL_TASK_FLOW,     // likewise
+    REEL_TASK_FLOW,     // likewise, but where its numbers are the output: reel_motion[] of the frame's pixels, by rows
 };
 
 // Which class names apply when the user gives no label file.
@@ -168,6 +168,12 @@ struct reel_class_score {
     int32_t class_id;
     float score;
 };
+
+// Where a pixel has gone in the next frame: pixels to the right and down.
+struct reel_motion {
+    float u, v;
+};
+#define REEL_MOTION_UNKNOWN 1e10f // of both: there is nothing to be known
 
 // A raw output tensor: this head, then the float32 data (converted), row-major, filled up
 // with zeros to a multiple of 8 bytes.

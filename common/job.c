@@ -158,8 +158,9 @@ bool reel_output_kind_of(const char *output, enum reel_output_kind *out_kind, co
 {
     static const char *const image[] = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp",
                                         ".exr", ".dpx", ".ppm",  ".pgm", ".webp"};
-    *out_why = "supported are .mp4 .mkv .mov .webm .ts .m2ts .avi .mpg .flv .nut .gif .y4m, an image pattern like "
-               "frames/%06d.png (also .jpg .tif .exr .dpx .ppm .webp .bmp), .jsonl, .md5 and null:";
+    *out_why =
+        "supported are .mp4 .mkv .mov .webm .ts .m2ts .avi .mpg .flv .nut .gif .y4m, an image pattern like "
+        "frames/%06d.png (also .jpg .tif .exr .dpx .ppm .webp .bmp, and .flo for motion), .jsonl, .md5 and null:";
     if (!strcmp(output, "null:") || !strcmp(output, "null")) return *out_kind = REEL_OUTPUT_NULL, true;
     if (reel_is_url(output)) {
         *out_why = "live video can be sent to rtmp:// rtmps:// rtsp:// srt:// udp:// tcp:// rtp:// http:// https://";
@@ -170,12 +171,21 @@ bool reel_output_kind_of(const char *output, enum reel_output_kind *out_kind, co
     if (reel_container_of(output, strlen(output))) return *out_kind = REEL_OUTPUT_VIDEO, true;
     if (!strcasecmp(dot, ".jsonl")) return *out_kind = REEL_OUTPUT_JSONL, true;
     if (!strcasecmp(dot, ".md5")) return *out_kind = REEL_OUTPUT_MD5, true;
+    if (!strcasecmp(dot, ".flo")) {
+        *out_why = "motion is written in a file for each frame: name a pattern with its number, like motion/%06d.flo";
+        return *out_kind = REEL_OUTPUT_FLO, is_pattern(output);
+    }
     for (size_t i = 0; i < sizeof image / sizeof *image; i++) {
         if (strcasecmp(dot, image[i])) continue;
         *out_why = "image output needs a pattern with the frame number, like frames/%06d.png";
         return *out_kind = REEL_OUTPUT_IMAGES, is_pattern(output);
     }
     return false;
+}
+
+bool reel_is_numbered(enum reel_output_kind kind)
+{
+    return kind == REEL_OUTPUT_IMAGES || kind == REEL_OUTPUT_FLO;
 }
 
 const char *reel_part_path(const struct reel_job *job, uint32_t segment, char *buf)

@@ -17,6 +17,7 @@
 enum reel_output_kind {
     REEL_OUTPUT_VIDEO,  // .mp4 .mkv .y4m .gif ...: the file name tells the container (reel_container_of)
     REEL_OUTPUT_IMAGES, // a pattern with one %d or %0Nd: .png .jpg .tif .exr ...
+    REEL_OUTPUT_FLO,    // such a pattern with .flo: the motion of each frame
     REEL_OUTPUT_JSONL,
     REEL_OUTPUT_NULL, // "null:": everything is done but writing
     REEL_OUTPUT_MD5,  // .md5: a hash per frame (as ffmpeg -f framemd5)
@@ -58,8 +59,11 @@ const char *reel_container_of(const char *name, size_t n);
 // can). A video file is VIDEO; that --live makes it a STREAM is the caller's to say.
 bool reel_output_kind_of(const char *output, enum reel_output_kind *out_kind, const char **out_why);
 
-// Paths inside the parts folder; buf of at least REEL_PATH_BYTES. For
-// REEL_OUTPUT_IMAGES a segment's part is a folder of files 0.png, 1.png, ...
+// Whether an output is a file for each frame, its name a pattern with the number.
+bool reel_is_numbered(enum reel_output_kind kind);
+
+// Paths inside the parts folder; buf of at least REEL_PATH_BYTES. Of numbered files
+// a segment's part is a folder: 0.png, 1.png, ...
 const char *reel_part_path(const struct reel_job *job, uint32_t segment, char *buf);
 const char *reel_copy_part_path(const struct reel_job *job, char *buf);
 // The other streams of a live job's attempt, in a pack file that grows while it is

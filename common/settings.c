@@ -43,8 +43,8 @@
 
 static const struct opt_def defs[] = {
     TEXT("output", 'o', output, "", "OUT", FREE, "Main",
-         "output file (.mp4 .mkv .mov .webm .ts .avi .gif .y4m .jsonl ...), image pattern (%06d.png), - for standard "
-         "output, null:, or a folder for several inputs"),
+         "output file (.mp4 .mkv .mov .webm .ts .avi .gif .y4m .jsonl ...), image pattern (%06d.png), motion "
+         "(%06d.flo), - for standard output, null:, or a folder for several inputs"),
     TEXT("model", 'm', model, "", "FILE", FREE, "Main", "the ONNX model"),
     TEXT("config", 'c', config, "", "FILE", OPT_CLI_ONLY | FREE, "Main",
          "a libconfig file with any of these options; the command line wins"),

@@ -326,12 +326,12 @@ static enum reel_err check_output(const struct reel_settings *s, struct reel_job
         return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it is a folder", job->output);
     if (same_file(job->input, job->output) || !strcmp(job->input, job->output))
         return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it is the input", job->output);
-    // a folder of pictures is made like one of videos
-    enum reel_err err = check_folder(job->output, many || job->kind == REEL_OUTPUT_IMAGES);
+    // a folder of numbered files is made like one of videos
+    enum reel_err err = check_folder(job->output, many || reel_is_numbered(job->kind));
     if (err) return err;
     char path[REEL_PATH_BYTES], first[PATH_MAX];
     const char *name = base_name(job->output);
-    if (job->kind == REEL_OUTPUT_IMAGES) { // the kind was checked: one %d in the name
+    if (reel_is_numbered(job->kind)) { // the kind was checked: one %d in the name
         int n = snprintf(first, sizeof first, "%.*s", (int)(name - job->output), job->output);
         snprintf(first + n, sizeof first - (size_t)n, name, 0);
     } else {
@@ -404,7 +404,8 @@ static char *stdout_name(const struct reel_settings *s)
 {
     const char *format = s->output_format;
     if (!format[0] || !strcmp(format, "auto")) {
-        const bool results = reel_settings_task(s) > REEL_TASK_IMAGE;
+        const enum reel_task task = reel_settings_task(s);
+        const bool results = task > REEL_TASK_IMAGE && task != REEL_TASK_COLORIZE && task != REEL_TASK_FLOW;
         format = results ? "jsonl" : "mkv";
         if (s->progress != SET_PROGRESS_OFF)
             fprintf(stderr, "note: standard output is written as .%s; --output_format says otherwise\n", format);

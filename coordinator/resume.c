@@ -130,8 +130,8 @@ static bool is_older(struct timespec a, struct timespec b)
     return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec < b.tv_nsec);
 }
 
-// All images of an output: their bytes, and when the oldest was written.
-static bool look_at_images(const struct job *job, uint64_t *out_bytes, struct timespec *out_time)
+// All numbered files of an output: their bytes, and when the oldest was written.
+static bool look_at_numbered(const struct job *job, uint64_t *out_bytes, struct timespec *out_time)
 {
     const char *output = job->spec->output, *name = strrchr(output, '/') + 1;
     char path[REEL_PATH_BYTES];
@@ -155,8 +155,8 @@ static bool is_done(const struct job *job)
     if (!job->old.done || !job->old.has_header) return false;
     uint64_t bytes;
     struct timespec time;
-    if (job->spec->kind == REEL_OUTPUT_IMAGES) {
-        if (!look_at_images(job, &bytes, &time)) return false;
+    if (reel_is_numbered(job->spec->kind)) {
+        if (!look_at_numbered(job, &bytes, &time)) return false;
     } else {
         if (stat(job->spec->output, &out)) return false;
         bytes = (uint64_t)out.st_size;

@@ -57,9 +57,13 @@ static void count_step(void *user)
 
 // Settles where pictures of this size go; ops->open comes later, when the
 // output's geometry is known.
-static enum reel_err setup_task(struct worker *w, const struct reel_media *media, const struct reel_geometry *in,
-                                uint32_t parts, uint32_t tile_pixels, bool exchange, struct task *out_task)
+static enum reel_err setup_task(struct worker *w, uint32_t job_id, const struct reel_media *media,
+                                const struct reel_geometry *in, uint32_t parts, uint32_t tile_pixels, bool exchange,
+                                struct task *out_task)
 {
+    struct reel_job job;
+    enum reel_err err = reel_jobs_get(w->child.jobs, job_id, &job);
+    if (err) return err;
     *out_task =
         (struct task){.settings = &w->child.settings, .media = *media, .in = *in, .on_step = count_step, .user = w};
     if (in->format.layout == REEL_PIX_NONE || !in->width || !in->height)
@@ -74,6 +78,7 @@ static enum reel_err setup_task(struct worker *w, const struct reel_media *media
     out_task->ops = w->model.input.between ? &task_between : task_find(w->model.task);
     if (!out_task->ops) return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model: no task fits its outputs");
     const struct model_facts *facts = engines_facts(w->engines);
+    out_task->numbers = out_task->ops == &task_flow && job.kind == REEL_OUTPUT_FLO;
     out_task->n_outputs = facts->n_out;
     for (int i = 0; i < facts->n_out; i++) out_task->output_names[i] = facts->out[i].name;
     struct view_params p = {.fit = w->model.input.fit,
@@ -85,8 +90,7 @@ static enum reel_err setup_task(struct worker *w, const struct reel_media *media
                             .parts = w->model.task == REEL_TASK_IMAGE && w->model.input.frames == 1 ? (int)parts : 1,
                             .tile_pixels = tile_pixels};
     settle_tiles(w, &p, exchange);
-    enum reel_err err = view_init(&out_task->view, &p);
-    if (err) return err;
+    if ((err = view_init(&out_task->view, &p))) return err;
     // Of tiles a frame is several runs, of bands it is a part of one.
     const struct view *v = &out_task->view;
     out_task->batch = v->fit == MODEL_TILES || v->parts > 1 ? 1 : intake_batch(w, v->net_w, v->net_h);
@@ -160,7 +164,7 @@ static enum reel_err try_task(struct worker *w, const struct reel_rec_shape *rec
     char why[REEL_TEXT_BYTES] = "";
     bool exchange = rec->exchange;
     for (int64_t tried = INT64_MAX;;) {
-        err = setup_task(w, &rec->media, &rec->in, rec->parts, most, exchange, out_task);
+        err = setup_task(w, rec->job, &rec->media, &rec->in, rec->parts, most, exchange, out_task);
         if (err || !w->has_model) break;
         const struct view *v = &out_task->view;
         if (v->margin && !(err = batch_band_engine(w, out_task, 0, out_engine))) break;
@@ -195,7 +199,7 @@ static enum reel_err shape_of(struct worker *w, const struct reel_rec_shape *rec
     *out_shaped = (struct reel_rec_shaped){.job = rec->job};
     enum reel_err err = try_task(w, rec, &task, &engine, &out_shaped->tile_pixels);
     if (err) return err;
-    out_shaped->task = task.model ? task_told(task.model->task) : REEL_TASK_IMAGE;
+    out_shaped->task = task_told_of(&task);
     out_shaped->parts = (uint32_t)task.view.parts;
     out_shaped->exchange = task.view.margin > 0;
     if ((err = task.ops->shape(&task, out_shaped))) return err;
@@ -278,7 +282,8 @@ static enum reel_err open_lane(struct worker *w, const struct reel_rec_open *rec
     if (!err) err = reel_child_ring_configure(&w->child, rec, REEL_RING_OUT);
     if (!err && (rec->parts < 1 || rec->parts > REEL_MAX_PARTS))
         err = reel_fail(REEL_ERR_PROTO, "could not work on frames in %u parts", rec->parts);
-    if (!err) err = setup_task(w, &rec->media, &rec->in, rec->parts, rec->tile_pixels, rec->exchange, &l->task);
+    if (!err)
+        err = setup_task(w, rec->job, &rec->media, &rec->in, rec->parts, rec->tile_pixels, rec->exchange, &l->task);
     if (!err && (l->task.view.parts != (int)rec->parts || (l->task.view.margin > 0) != (rec->exchange > 0)))
         err = reel_fail(REEL_ERR_PROTO, "could not work on frames in %u parts: this network takes %d", rec->parts,
                         l->task.view.parts);

@@ -12,6 +12,8 @@ static size_t item_bytes(uint32_t task)
         return sizeof(struct reel_object);
     case REEL_TASK_CLASSIFY:
         return sizeof(struct reel_class_score);
+    case REEL_TASK_FLOW:
+        return sizeof(struct reel_motion);
     default:
         return 0;
     }

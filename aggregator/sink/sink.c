@@ -21,6 +21,8 @@ const struct sink_ops *sink_of(enum reel_output_kind kind)
         return &sink_stream;
     case REEL_OUTPUT_IMAGES:
         return &sink_images;
+    case REEL_OUTPUT_FLO:
+        return &sink_flo;
     case REEL_OUTPUT_JSONL:
         return &sink_jsonl;
     case REEL_OUTPUT_MD5:

@@ -2,8 +2,8 @@
 //
 // Where frames end: one implementation per kind of output. A sink writes one
 // segment's part; join puts the parts of a job together. sink.c: the list, and
-// what several of them need; part.c + mux*.c: video; images.c, jsonl.c, md5.c,
-// null.c. In a live job (live/live.h) a segment is an attempt, and the sink writes
+// what several of them need; part.c + mux*.c: video; images.c and flo.c, in numbered
+// files (numbered.h); jsonl.c, md5.c, null.c. In a live job (live/live.h) a segment is an attempt, and the sink writes
 // the output itself, behind what is there: stream.c for video, the others as they are.
 #ifndef REEL_AGGREGATOR_SINK_SINK_H
 #define REEL_AGGREGATOR_SINK_SINK_H
@@ -84,7 +84,7 @@ struct sink {
     const struct sink_ops *ops;
 };
 
-extern const struct sink_ops sink_video, sink_stream, sink_images, sink_jsonl, sink_md5, sink_null;
+extern const struct sink_ops sink_video, sink_stream, sink_images, sink_flo, sink_jsonl, sink_md5, sink_null;
 const struct sink_ops *sink_of(enum reel_output_kind kind);
 
 enum reel_err sink_open(const struct sink_params *params, struct sink **out_sink);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Optical flow: where each pixel of a frame has gone in the next one. The network's
-// motions are brought to the frame's size and into its pixels; the picture that is made
-// shows them by colour (kernels/wheel.h). Nothing follows the last frame: it does not move.
+// motions are brought to the frame's size and into its pixels. The picture that is made
+// shows them by colour (kernels/wheel.h); where the output takes numbers they are results.
+// Nothing follows the last frame: as a picture it does not move, as numbers it is unknown.
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,7 @@
 struct flow_state {
     struct wheel wheel;
     float *motion; // u, v planes of the frame's size
-    float *canvas; // R, G, B planes of the frame's size
+    float *canvas; // R, G, B planes of the frame's size; NULL: numbers are the output
 };
 
 static enum reel_err no_memory(void)
@@ -33,18 +34,45 @@ static void flow_close(struct task *task)
     task->state = NULL;
 }
 
+static uint64_t numbers_bytes(const struct task *task)
+{
+    return sizeof(struct reel_results) + sizeof(struct reel_motion) * (uint64_t)task->in.width * task->in.height;
+}
+
+static enum reel_err flow_shape(const struct task *task, struct reel_rec_shaped *shaped)
+{
+    if (!task->numbers) return task_shape_in_colour(task, shaped);
+    const uint64_t bytes = numbers_bytes(task);
+    if (bytes > 1u << 30)
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not pass on the motion of frames of %ux%u: it has %llu MB, at "
+                         "most 1024 are possible",
+                         task->in.width, task->in.height, (unsigned long long)(bytes >> 20));
+    shaped->results_bytes = (uint32_t)bytes;
+    return REEL_OK;
+}
+
+// Whether the output slot is what was asked for.
+static enum reel_err check_slot(const struct task *task)
+{
+    if (!task->numbers) return task_check_in_colour(task, "draw optical flow");
+    if (task->out.aux_bytes >= numbers_bytes(task)) return REEL_OK;
+    return reel_fail(REEL_ERR_PROTO, "could not pass on the motion of frames of %ux%u: the output slot has %u bytes",
+                     task->in.width, task->in.height, task->out.aux_bytes);
+}
+
 static enum reel_err flow_open(struct task *task)
 {
-    const enum reel_err err = task_check_in_colour(task, "draw optical flow");
+    const enum reel_err err = check_slot(task);
     if (err) return err;
     struct flow_state *s = calloc(1, sizeof *s);
     if (!s) return no_memory();
     task->state = s;
     wheel_init(&s->wheel);
-    const size_t plane = (size_t)task->out.width * task->out.height;
+    const size_t plane = (size_t)task->in.width * task->in.height;
     s->motion = malloc(2 * sizeof(float) * plane);
-    s->canvas = malloc(3 * sizeof(float) * plane);
-    if (s->motion && s->canvas) return REEL_OK;
+    if (!task->numbers) s->canvas = malloc(3 * sizeof(float) * plane);
+    if (s->motion && (s->canvas || task->numbers)) return REEL_OK;
     flow_close(task);
     return no_memory();
 }
@@ -143,6 +171,20 @@ static enum reel_err draw(struct task *task, uint8_t *out)
     return REEL_OK;
 }
 
+// u and v of each pixel, beside each other.
+static void put_numbers(struct task *task, struct task_frame *frame)
+{
+    const struct flow_state *s = task->state;
+    const size_t n = (size_t)task->in.width * task->in.height;
+    const struct reel_results head = {
+        .task = REEL_TASK_FLOW, .count = (uint32_t)n, .bytes = (uint32_t)(n * sizeof(struct reel_motion))};
+    memcpy(frame->aux, &head, sizeof head);
+    uint8_t *to = frame->aux + sizeof head;
+    for (size_t i = 0; i < n; i++, to += sizeof(struct reel_motion))
+        memcpy(to, &(struct reel_motion){s->motion[i], s->motion[n + i]}, sizeof(struct reel_motion));
+    frame->aux_bytes = (uint32_t)sizeof head + head.bytes;
+}
+
 static enum reel_err flow_run(struct task *task, struct engine *engine, struct task_frame *frame)
 {
     struct flow_state *s = task->state;
@@ -152,12 +194,15 @@ static enum reel_err flow_run(struct task *task, struct engine *engine, struct t
         if (!err) err = engine_run(engine, &frame->run_us);
         if (!err) err = read_flow(task, engine_output(engine, task->model->output.index));
     } else {
-        memset(s->motion, 0, 2 * sizeof(float) * (size_t)task->out.width * task->out.height);
+        const float still = task->numbers ? REEL_MOTION_UNKNOWN : 0;
+        for (size_t i = 0; i < 2 * (size_t)task->in.width * task->in.height; i++) s->motion[i] = still;
     }
-    if (!err) err = draw(task, frame->out);
+    if (!err && task->numbers) put_numbers(task, frame);
+    if (err || task->numbers) return err;
+    err = draw(task, frame->out);
     if (!err) task_put_results(task, frame, REEL_TASK_IMAGE, NULL, 0, 1);
     return err;
 }
 
 const struct task_ops task_flow = {
-    .name = "flow", .shape = task_shape_in_colour, .open = flow_open, .close = flow_close, .run = flow_run};
+    .name = "flow", .shape = flow_shape, .open = flow_open, .close = flow_close, .run = flow_run};

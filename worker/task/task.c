@@ -38,6 +38,12 @@ enum reel_task task_told(enum reel_task id)
     return id == REEL_TASK_COLORIZE || id == REEL_TASK_FLOW ? REEL_TASK_IMAGE : id;
 }
 
+enum reel_task task_told_of(const struct task *task)
+{
+    if (!task->model) return REEL_TASK_IMAGE;
+    return task->numbers ? task->model->task : task_told(task->model->task);
+}
+
 struct yuv_picture task_picture(const struct reel_geometry *g, const struct reel_colour *colour, const uint8_t *slot)
 {
     static const enum yuv_layout layouts[] = {
@@ -93,7 +99,8 @@ uint64_t task_memory_bytes(const struct task *task, const struct reel_rec_shaped
         pixels += (uint64_t)task->in.width * task->in.height + 2 * (uint64_t)shaped->width * shaped->height;
     if (task->ops == &task_colorize) pixels += (uint64_t)task->in.width * task->in.height;
     uint64_t bytes = 3 * sizeof(float) * pixels;
-    if (task->ops == &task_flow) bytes += 5 * sizeof(float) * (uint64_t)task->in.width * task->in.height;
+    if (task->ops == &task_flow)
+        bytes += (task->numbers ? 2 : 5) * sizeof(float) * (uint64_t)task->in.width * task->in.height;
     for (int i = 0; task->model && i < task->model->input.n_given; i++) { // as it is kept, and as an input
         const struct model_given *g = &task->model->input.given[i];
         const uint64_t w = (uint64_t)(g->as_frame ? task->view.pad_w : g->width);

@@ -35,6 +35,8 @@ struct task {
     struct reel_colour out_colour;
     struct view view;
     int batch; // frames that share a run of the network, if memory allows
+    // The output takes the task's numbers in place of a picture of them (task_flow).
+    bool numbers;
     // Called after each run of the network if a frame needs several, which may take long; or NULL.
     void (*on_step)(void *user);
     void *user;
@@ -97,8 +99,9 @@ extern const struct task_ops task_between, task_image, task_detect, task_classif
 
 // The implementation of a model's task; task_sim if there is no model.
 const struct task_ops *task_find(enum reel_task id);
-// The task that coordinator and aggregator are told.
+// The task that coordinator and aggregator are told of a model, and of a task.
 enum reel_task task_told(enum reel_task id);
+enum reel_task task_told_of(const struct task *task);
 
 // ---- for the implementations (task.c) -------------------------------------
 
