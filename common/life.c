@@ -159,11 +159,22 @@ bool reel_life_would_run(pid_t pid)
     return any;
 }
 
-bool reel_life_is_stopped(pid_t pid)
+static char main_state_of(pid_t pid)
 {
     char main_thread[16];
     snprintf(main_thread, sizeof main_thread, "%d", (int)pid);
-    return state_of(pid, main_thread) == 'T'; // a signal stops all threads at once; 't' is a debugger's
+    return state_of(pid, main_thread);
+}
+
+bool reel_life_is_stopped(pid_t pid)
+{
+    return main_state_of(pid) == 'T'; // a signal stops all threads at once; 't' is a debugger's
+}
+
+bool reel_life_is_over(pid_t pid)
+{
+    if (kill(pid, 0) && errno == ESRCH) return true;
+    return main_state_of(pid) == 'Z';
 }
 
 // ---- crash points -----------------------------------------------------------

@@ -43,6 +43,9 @@ bool reel_life_would_run(pid_t pid);
 // Whether another process was stopped by a signal (SIGSTOP, Ctrl-Z) and has not
 // been continued. False while a debugger holds it.
 bool reel_life_is_stopped(pid_t pid);
+// Whether a process has ended: there is none of that number, or it only waits
+// for its parent to ask for its exit code (in a container that may be never).
+bool reel_life_is_over(pid_t pid);
 
 // Crash points: REELMILL_CRASH=point:hit:signal[,more] raises the signal at the
 // hit-th passing (from 1) of the named point in a process; "stage.index/point"

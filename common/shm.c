@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -40,7 +41,9 @@ static int create_posix(void)
 
 enum reel_err reel_shm_create(enum reel_shm_kind kind, uint64_t bytes, int *out_fd)
 {
-    int fd = kind == REEL_SHM_POSIX ? create_posix() : memfd_create("reelmill-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = kind == REEL_SHM_POSIX ? create_posix() : -1;
+    const bool memfd = fd < 0; // also where /dev/shm has room but is read-only, or is not ours to write
+    if (memfd) fd = memfd_create("reelmill-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) return reel_fail(REEL_ERR_IO, "could not create shared memory: %s", strerror(errno));
     if (ftruncate(fd, (off_t)bytes)) {
         enum reel_err err = reel_fail(REEL_ERR_NOMEM, "could not size shared memory to %llu bytes: %s",
@@ -49,7 +52,7 @@ enum reel_err reel_shm_create(enum reel_shm_kind kind, uint64_t bytes, int *out_
         return err;
     }
     // A peer that shrank the object would be a SIGBUS for all others.
-    if (kind == REEL_SHM_MEMFD) fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+    if (memfd) fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
     *out_fd = fd;
     return REEL_OK;
 }

@@ -21,7 +21,8 @@ enum reel_shm_kind {
 };
 
 // Makes an object of `bytes` (sparse: no memory is used yet). The descriptor
-// is close-on-exec; children get it by reel_life_spawn(). Errors: IO, NOMEM.
+// is close-on-exec; children get it by reel_life_spawn(). A memfd is taken where
+// /dev/shm cannot be written. Errors: IO, NOMEM.
 enum reel_err reel_shm_create(enum reel_shm_kind kind, uint64_t bytes, int *out_fd);
 // Which kind to use so that `bytes` can be reserved: POSIX where /dev/shm has
 // that much free, else MEMFD.

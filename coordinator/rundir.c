@@ -142,7 +142,7 @@ static int sweep(const char *base)
         int pid = 0;
         unsigned random = 0;
         if (sscanf(e->d_name, PREFIX "%d-%8x", &pid, &random) != 2 || pid <= 1) continue;
-        if (!kill(pid, 0) || errno != ESRCH) continue; // alive (or its number is in use: its guard has cared)
+        if (!reel_life_is_over(pid)) continue; // alive (or its number is in use: its guard has cared)
         char path[512], lock[544];
         snprintf(path, sizeof path, "%s/%s", base, e->d_name);
         snprintf(lock, sizeof lock, "%s/lock", path);

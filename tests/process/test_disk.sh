@@ -58,16 +58,17 @@ images() {
 }
 images
 
-small_shm() {
+other_shm() { # name, options of its mount
     local rc=0
-    mount -t tmpfs -o size=64k none /dev/shm || { not_ok small_shm "could not mount"; return; }
+    mount -t tmpfs -o "$2" none /dev/shm || { not_ok "$1" "could not mount"; return; }
     reel "$work/a.mp4" -o "$work/o.mkv" -y --gpu_num 2 || rc=$?
     umount /dev/shm
-    if ((rc)); then not_ok small_shm "exit code $rc"
-    elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok small_shm "other bytes"
-    else ok small_shm; fi
+    if ((rc)); then not_ok "$1" "exit code $rc"
+    elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok "$1" "other bytes"
+    else ok "$1"; fi
 }
-small_shm
+other_shm small_shm size=64k
+other_shm read_only_shm ro
 
 read_only() {
     local rc=0
