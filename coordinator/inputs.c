@@ -303,6 +303,25 @@ static enum reel_err check_stdout(const struct reel_settings *s, struct reel_job
     return job_lives(s, job);
 }
 
+enum reel_err inputs_check_free(const struct reel_settings *s, const struct reel_job *job, const char *done_path)
+{
+    if (job->kind == REEL_OUTPUT_NULL || reel_is_url(job->output) || reel_is_stdout(job->output)) return REEL_OK;
+    char path[REEL_PATH_BYTES], first[PATH_MAX];
+    const char *name = base_name(job->output);
+    if (reel_is_numbered(job->kind)) { // the kind was checked: one %d in the name
+        int n = snprintf(first, sizeof first, "%.*s", (int)(name - job->output), job->output);
+        snprintf(first + n, sizeof first - (size_t)n, name, 0);
+    } else {
+        snprintf(first, sizeof first, "%s", job->output);
+    }
+    // A journal beside it: an interrupted run of ours goes on.
+    bool begun = !access(reel_journal_path(job, path), F_OK) || (done_path && !access(done_path, F_OK));
+    bool resumes = s->resume == SET_RESUME_AUTO && begun && !s->live;
+    if (!s->overwrite && !resumes && !access(first, F_OK))
+        return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it exists\nto replace it use: -y", first);
+    return REEL_OK;
+}
+
 static enum reel_err check_output(const struct reel_settings *s, struct reel_job *job, const char *done_path, bool many)
 {
     const char *why;
@@ -329,20 +348,7 @@ static enum reel_err check_output(const struct reel_settings *s, struct reel_job
     // a folder of numbered files is made like one of videos
     enum reel_err err = check_folder(job->output, many || reel_is_numbered(job->kind));
     if (err) return err;
-    char path[REEL_PATH_BYTES], first[PATH_MAX];
-    const char *name = base_name(job->output);
-    if (reel_is_numbered(job->kind)) { // the kind was checked: one %d in the name
-        int n = snprintf(first, sizeof first, "%.*s", (int)(name - job->output), job->output);
-        snprintf(first + n, sizeof first - (size_t)n, name, 0);
-    } else {
-        snprintf(first, sizeof first, "%s", job->output);
-    }
-    // A journal beside it: an interrupted run of ours goes on.
-    bool begun = !access(reel_journal_path(job, path), F_OK) || (done_path && !access(done_path, F_OK));
-    bool resumes = s->resume == SET_RESUME_AUTO && begun && !s->live;
-    if (!s->overwrite && !resumes && !access(first, F_OK))
-        return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it exists\nto replace it use: -y", first);
-    return REEL_OK;
+    return inputs_check_free(s, job, done_path);
 }
 
 static const struct reel_job *sort_jobs;

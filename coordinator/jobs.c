@@ -115,6 +115,10 @@ static void step_lock(struct run *run, struct job *job, int64_t now_us)
         return;
     }
     bool live = run->settings.live || run->streams; // there is nothing to go on from
+    if (!err && (err = inputs_check_free(&run->settings, job->spec, job->done_path))) {
+        jobs_fail(run, job, err, reel_fail_text());
+        return;
+    }
     if (!err && (run->settings.resume == SET_RESUME_NEVER || live)) resume_wipe(job);
     bool done = false;
     if (!err && !live) err = resume_read(job, &done);

@@ -164,6 +164,26 @@ locked() {
 }
 locked
 
+# The first ends while the second waits: what it wrote is not replaced without -y.
+has_open() { find "/proc/$1/fd" -lname "$2" 2>/dev/null | grep -q .; }
+waited_for() {
+    begin || { not_ok waited_for "no segment was committed"; return; }
+    local first=0 second=0 pid
+    "$bin/coordinator" --backend sim --progress off "$work/a.mp4" -o "$work/o.mkv" --pre_filter hflip >"$work/out" 2>"$work/err" </dev/null &
+    pid=$!
+    wait_for 20 has_open "$pid" "$work/.o.mkv.reelmill/lock" || not_ok waited_for "the second does not wait"
+    wait_for 20 grep -qs 'crash point "aggregator.before_publish"' "$work/bg.err" || not_ok waited_for "the first does not publish"
+    pkill -CONT -P "$coordinator" -x aggregator
+    wait "$coordinator" || first=$?
+    wait "$pid" || second=$?
+    if ((first || second != 2)); then not_ok waited_for "exit codes $first and $second"
+    elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok waited_for "other bytes"
+    elif [[ -e $work/.o.mkv.reelmill ]]; then not_ok waited_for "the parts folder was left"
+    elif ! grep -q "it exists" "$work/err" && ! grep -q "is using it" "$work/err"; then not_ok waited_for "no reason was given"
+    else ok waited_for; fi
+}
+waited_for
+
 # A directory that a dead run left (its guard was killed as well) is swept.
 swept() {
     begin || { not_ok swept "no segment was committed"; return; }
