@@ -81,6 +81,7 @@ enum reel_err reel_life_adopt(pid_t parent)
 #endif
     signal(SIGINT, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     return REEL_OK;
 }
 
@@ -100,6 +101,7 @@ void reel_life_catch_stop(void)
     struct sigaction before;
     if (!sigaction(SIGHUP, NULL, &before) && before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 int reel_life_stops(void)

@@ -4,11 +4,11 @@
 // as messages. All decisions about slots are made there; here are only messages.
 #include "coordinator/flow.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/life.h"
 #include "common/log.h"
+#include "coordinator/limits.h"
 
 #define WAIT_SHARE 0.1 // of the newest frame in what is shown of a live input's latency
 
@@ -76,25 +76,14 @@ uint32_t flow_load_of(const struct run *run, const struct proc *p, bool *out_tak
 
 // ---- setup ----------------------------------------------------------------------
 
-// Every process maps all rings; memory is taken of what is used alone, addresses of all.
-static enum reel_err check_addresses(const struct run *run)
-{
-    struct rlimit limit;
-    const uint64_t need = 2 * (uint64_t)run->n_lanes * run->ring_bytes;
-    if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY || need < limit.rlim_cur) return REEL_OK;
-    return reel_fail(REEL_ERR_NOMEM,
-                     "could not map rings of %llu MB: this shell limits the addresses of a process to %llu MB\n"
-                     "lift that: ulimit -v unlimited; or give a smaller --memory, or fewer --lanes",
-                     (unsigned long long)(need >> 20), (unsigned long long)(limit.rlim_cur >> 20));
-}
-
 enum reel_err flow_init(struct run *run)
 {
     dispatch_init(&run->dispatch, run->workers);
     run->shm_kind = reel_shm_choose(run->memory.budget);
     run->ring_bytes = run->memory.budget / 4096 * 4096;
     for (uint32_t i = 0; i < run->n_lanes; i++) run->in_fds[i] = run->out_fds[i] = -1;
-    enum reel_err narrow = check_addresses(run);
+    // memory is taken of what is used alone, addresses of all
+    enum reel_err narrow = limits_check_addresses(run);
     if (narrow) return narrow;
     for (uint32_t i = 0; i < run->n_lanes; i++) {
         lane_init(&run->lanes[i]);

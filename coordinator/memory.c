@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "common/settings.h"
 
@@ -45,9 +46,16 @@ static uint64_t cgroup_left(void)
     return limit > used ? limit - used : 0;
 }
 
+static uint64_t largest_file(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
+}
+
 enum reel_err memory_limits(const char *option, struct memory_limits *out)
 {
-    *out = (struct memory_limits){.available = meminfo("MemAvailable"), .cgroup = cgroup_left(), .option = UINT64_MAX};
+    *out = (struct memory_limits){
+        .available = meminfo("MemAvailable"), .cgroup = cgroup_left(), .option = UINT64_MAX, .file = largest_file()};
     uint64_t asked;
     enum reel_err err = reel_parse_bytes(option, meminfo("MemTotal"), &asked);
     if (err) return err;
@@ -56,6 +64,7 @@ enum reel_err memory_limits(const char *option, struct memory_limits *out)
     if (out->cgroup < least) least = out->cgroup;
     // A limit that the user gave is meant as it stands.
     out->budget = least / 2 < out->option ? least / 2 : out->option;
+    if (out->file < out->budget) out->budget = out->file;
     return REEL_OK;
 }
 
@@ -102,12 +111,13 @@ const char *memory_text(uint64_t bytes, char *buf)
 void memory_explain(const struct memory_limits *limits, const struct memory_want *w, char *out, uint64_t bytes)
 {
     char a[32], b[32], c[32], d[32], e[32], f[32];
+    const bool by_file = limits->budget == limits->file;
     snprintf(out, bytes,
              "could not fit one lane into memory: input %u x %s + output %u x %s + codecs %s + models %s = %s, but "
-             "only %s is allowed (half of what is free%s)\nsmaller frames or tiles (--tile WxH), fewer workers or a "
-             "larger --memory would help",
+             "only %s is allowed (%s%s)\nsmaller frames or tiles (--tile WxH), fewer workers or a larger %s would help",
              w->least_in_slots, memory_text(w->in_slot_bytes, a), w->least_out_slots, memory_text(w->out_slot_bytes, b),
              memory_text(w->codec_bytes, c), memory_text(w->model_bytes, d),
              memory_text(lane_bytes(w, w->least_in_slots, w->least_out_slots) + w->model_bytes, e),
-             memory_text(limits->budget, f), limits->option != UINT64_MAX ? ", or --memory" : "");
+             memory_text(limits->budget, f), by_file ? "the largest file by ulimit -f" : "half of what is free",
+             limits->option != UINT64_MAX && !by_file ? ", or --memory" : "", by_file ? "ulimit -f" : "--memory");
 }

@@ -7,19 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/life.h"
 #include "common/log.h"
 #include "common/secret.h"
+#include "coordinator/limits.h"
 
 #define TICK_US INT64_C(50000)         // deadlines and estimates are looked at this often
 #define END_US INT64_C(1500000)        // for children to end by themselves
 #define STOP_END_US INT64_C(1000000)   // the same after Ctrl-C
 #define KILLED_WORDS_MS 5              // messages of a dead process are waited for
 #define LAST_WORDS_US INT64_C(1000000) // and all of who ended by itself
-#define MOST_FILES 8192
 
 void run_post(struct run *run, const struct proc *p, enum reel_msg_type type, const void *record)
 {
@@ -423,15 +422,6 @@ static void make_collective(struct run *run)
     if (err) reel_debug("run", "each worker reads the model by itself: %s", reel_fail_text());
 }
 
-// Some four descriptors for each process, and shells give 1024 by default.
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= MOST_FILES) return;
-    limit.rlim_cur = limit.rlim_max < MOST_FILES ? limit.rlim_max : MOST_FILES;
-    setrlimit(RLIMIT_NOFILE, &limit); // refused: processes beyond it will not start, and say so
-}
-
 static enum reel_err serve_metrics(struct run *run)
 {
     enum reel_err err = metrics_create(run, &run->metrics);
@@ -441,9 +431,9 @@ static enum reel_err serve_metrics(struct run *run)
 
 static enum reel_err setup(struct run *run)
 {
-    raise_file_limit();
     enum reel_err err = memory_limits(run->settings.memory, &run->memory);
     if (!err) err = pictures_open(&run->settings, &run->pictures);
+    if (!err) err = limits_raise_files(run);
     if (!err) err = publish_settings(run);
     if (!err) err = reel_jobs_publish(run->inputs.jobs, run->inputs.n, &run->jobs_fd);
     if (!err) err = reel_stat_create(&run->stat_fd, &run->stat);

@@ -47,5 +47,41 @@ few_addresses() {
     elif ! nothing_left; then not_ok few_addresses "left: $(ls "$XDG_RUNTIME_DIR")"
     else ok few_addresses; fi
 }
+
+# The same for open files, which libzmq would answer with an abort.
+few_files() {
+    local rc=0
+    (ulimit -n 40 && reel "$work/a.mp4" -o "$work/n.mkv" --gpu_num 4 --lanes 2) || rc=$?
+    if ((rc != 1)); then not_ok few_files "exit code $rc"
+    elif ! grep -q "ulimit -n 8192" "$work/err" || grep -q "restarting it" "$work/err"; then not_ok few_files "$(cat "$work/err")"
+    elif ! nothing_left; then not_ok few_files "left: $(ls "$XDG_RUNTIME_DIR")"
+    else ok few_files; fi
+}
+few_files
+
+# A limit of file sizes holds for rings in memory, too: they are smaller then. The output is none of its
+# business until it is too large, which is said; the limit's signal ends no process.
+file_size() {
+    local rc=0
+    rm -f "$work/o.mkv"
+    (ulimit -f 20000 && reel "$work/a.mp4" -o "$work/o.mkv" --gpu_num 2) || rc=$?
+    if ((rc)); then not_ok file_size "exit code $rc"
+    elif [[ $(sum "$work/o.mkv") != "$want" ]]; then not_ok file_size "other bytes"
+    else ok file_size; fi
+    rc=0
+    (ulimit -f 20000 && reel "$work/a.mp4" -o "$work/o.y4m" --post_filter scale=480:360) || rc=$?
+    if ((rc != 1)); then not_ok file_too_large "exit code $rc"
+    elif ! grep -q "could not write file \"$work/.*: File too large" "$work/err" || grep -q "restarting it" "$work/err"; then
+        not_ok file_too_large "$(cat "$work/err")"
+    elif ! nothing_left; then not_ok file_too_large "left: $(ls "$XDG_RUNTIME_DIR")"
+    else ok file_too_large; fi
+    rc=0
+    (ulimit -f 100 && reel "$work/a.mp4" -o "$work/f.mkv") || rc=$?
+    if ((rc != 1)); then not_ok no_room_for_rings "exit code $rc"
+    elif ! grep -q "only 100 kB is allowed (the largest file by ulimit -f)" "$work/err"; then not_ok no_room_for_rings "$(cat "$work/err")"
+    else ok no_room_for_rings; fi
+}
+file_size
+
 if ((slow > 1)); then skip few_addresses "a sanitizer needs more of them than there are"; else few_addresses; fi
 finish

@@ -44,7 +44,7 @@ static void never_over_budget(void)
 
 static void refusal_has_the_sums(void)
 {
-    struct memory_limits l = {.budget = 300, .option = UINT64_MAX};
+    struct memory_limits l = {.budget = 300, .option = UINT64_MAX, .file = UINT64_MAX};
     char text[512];
     memory_explain(&l, &want, text, sizeof text);
     CHECK_HAS(text,
