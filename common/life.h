@@ -26,7 +26,8 @@ void reel_life_kill(int pidfd, int signal);
 enum reel_err reel_life_adopt(pid_t parent);
 
 // Installs handlers for SIGINT, SIGTERM, SIGHUP that set one flag; a second
-// SIGINT/SIGTERM is counted. A SIGHUP that is ignored (nohup) stays so. SIGPIPE and SIGXFSZ (ulimit -f) are ignored: writing fails then.
+// SIGINT/SIGTERM is counted. A SIGHUP that is ignored (nohup) stays so. SIGPIPE and SIGXFSZ (ulimit -f) are ignored:
+// writing fails then.
 void reel_life_catch_stop(void);
 // Number of stop signals so far.
 int reel_life_stops(void);
