@@ -33,10 +33,10 @@ struct reel_box {
     struct reel_box_fds fds;
     int other_bell;
     bool hub;
-    // This end's own numbers: nobody else can change them.
-    uint64_t head; // of out
-    uint64_t tail; // of in
-    size_t taken;  // bytes of the message that was peeked at
+    // Private copies, because the peer could overwrite the ones in shared memory.
+    uint64_t head; // bytes written to out
+    uint64_t tail; // bytes read from in
+    size_t taken;  // size of the message that was peeked at
 };
 
 enum reel_err reel_bell_create(int *out_fd)
@@ -48,7 +48,7 @@ enum reel_err reel_bell_create(int *out_fd)
 void reel_bell_silence(int fd)
 {
     uint64_t rung;
-    if (read(fd, &rung, sizeof rung) < 0) return; // nobody rang
+    if (read(fd, &rung, sizeof rung) < 0) return; // it had not rung
 }
 
 static enum reel_err map(struct reel_box_fds fds, bool hub, struct reel_box **out_box)
@@ -73,7 +73,7 @@ enum reel_err reel_box_create(int hub_bell, struct reel_box **out_box)
 {
     struct reel_box_fds fds = {.memory = -1, .child_bell = -1, .hub_bell = hub_bell};
     enum reel_err err = reel_shm_create(REEL_SHM_MEMFD, sizeof(struct shared), &fds.memory);
-    // All of it now: later a lack of memory would be a SIGBUS.
+    // Reserved now, because running out of memory later would be a SIGBUS.
     if (!err) err = reel_shm_reserve(fds.memory, sizeof(struct shared));
     if (!err) err = reel_bell_create(&fds.child_bell);
     if (!err) err = map(fds, true, out_box);

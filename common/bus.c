@@ -17,16 +17,16 @@
 #define MAX_PEERS 1024
 #define ID_BYTES 9 // routing ids must not begin with a zero byte: 'R' and the packed peer
 #define MAX_MESSAGE (sizeof(struct reel_msg_head) + REEL_MAX_RECORDS * sizeof(struct reel_rec_open))
-#define FIRST_ROOM 2048 // of a link's open message; grows
-// Who is in the midst of its work looks at the socket no closer than this: each
-// look in vain is a system call.
+#define FIRST_ROOM 2048 // initial buffer of a link's open message
+// After finding the socket empty, reel_bus_recv() does not look again for this long,
+// because every look is a system call.
 #define LOOK_US 100
 
 struct link {
     reel_peer peer;
     uint32_t sent, received; // sequence numbers, from 1
     struct reel_box *box;    // NULL: everything goes by the socket
-    bool broken;             // what its box has is read no more
+    bool broken;             // a bad message was found in its box, which is no longer read
 
     // The open message: records of one type that wait for a flush.
     enum reel_msg_type out_type; // REEL_MSG_NONE: there is none
@@ -38,7 +38,7 @@ struct link {
 struct reel_bus {
     void *context, *socket;
     int fd;   // ZeroMQ's
-    int bell; // rung for this end's boxes; a peer's is not its own
+    int bell; // rung when a message for this end was put into a box
     bool hub;
     reel_peer self;
     char path[128]; // the hub's socket, removed at the end
@@ -46,16 +46,16 @@ struct reel_bus {
     int n_links;
 
     uint32_t n_open;  // links with an open message
-    int64_t open_us;  // since when
-    int64_t paced_us; // of the last paced flush, sent or not; 0: after a wait
-    int64_t gap_us;   // between paced flushes, smoothed
-    int64_t empty_us; // when no message was at the socket; 0: look
+    int64_t open_us;  // when the first of them was opened
+    int64_t paced_us; // last call of reel_bus_flush_paced(), whether it sent or not; 0: none since the last wait
+    int64_t gap_us;   // time between such calls, smoothed
+    int64_t empty_us; // when the socket was last found empty; 0: look at once
 
     zmq_msg_t in;
-    uint8_t *in_aligned; // the present message of the socket
+    uint8_t *in_aligned; // the last message read from the socket
     size_t in_bytes;
-    struct link *held;   // whose message of the socket waits for what is in the box before it
-    struct link *peeked; // whose box has the present message; NULL: none
+    struct link *held;   // the link of that message while messages in its box come before it
+    struct link *peeked; // the link whose box holds the message last returned; NULL: none
     int next_box;        // the link to look at first
 };
 
@@ -115,7 +115,7 @@ static enum reel_err open_socket(int type, struct reel_bus **out_bus)
     int zero = 0;
     int64_t max_bytes = MAX_MESSAGE;
     zmq_setsockopt(bus->socket, ZMQ_LINGER, &zero, sizeof zero);
-    // Credits bound what is under way; a high-water mark would drop or block.
+    // Credits limit the number of messages under way; a high-water mark would drop or block.
     zmq_setsockopt(bus->socket, ZMQ_SNDHWM, &zero, sizeof zero);
     zmq_setsockopt(bus->socket, ZMQ_RCVHWM, &zero, sizeof zero);
     zmq_setsockopt(bus->socket, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes);
@@ -163,7 +163,7 @@ enum reel_err reel_bus_open_peer(const char *path, reel_peer self, const struct 
         return err;
     }
     if (fds) (*out_bus)->bell = fds->child_bell;
-    // The last words of a process that ends (FAILED) must still go out.
+    // The last message of a process that exits (FAILED) must still go out.
     int linger_ms = 1000;
     zmq_setsockopt((*out_bus)->socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
     uint8_t id[ID_BYTES];
@@ -210,7 +210,7 @@ void reel_bus_expel(struct reel_bus *bus, reel_peer peer)
 {
     struct link *link = find_link(bus, peer);
     if (!link) return;
-    bus->n_open -= link->out_type != REEL_MSG_NONE; // nobody is there to read it
+    bus->n_open -= link->out_type != REEL_MSG_NONE; // its open message is dropped
     free(link->out);
     reel_box_close(&link->box);
     struct link *last = &bus->links[--bus->n_links];
@@ -238,7 +238,7 @@ static enum reel_err send_open(struct reel_bus *bus, struct link *link)
         uint8_t id[ID_BYTES];
         pack_id(link->peer, id);
         if (zmq_send(bus->socket, id, sizeof id, ZMQ_SNDMORE) < 0) {
-            // A dead or not yet connected peer: its pidfd tells the rest.
+            // The peer is dead or not yet connected; a death is noticed through its pidfd.
             reel_debug("bus", "message \"%s\" to a peer that is gone was dropped", reel_msg_name(type));
             return REEL_OK;
         }
@@ -265,7 +265,7 @@ enum reel_err reel_bus_flush_paced(struct reel_bus *bus, int64_t most_us)
     int64_t now_us = reel_now_us();
     if (bus->paced_us) bus->gap_us += (now_us - bus->paced_us - bus->gap_us) / 4;
     bus->paced_us = now_us;
-    // Held back only where the next call will come soon enough.
+    // Hold back only if the next call will probably come in time.
     bool dense = bus->gap_us < most_us / 2;
     return dense && now_us - bus->open_us < most_us ? REEL_OK : reel_bus_flush(bus);
 }
@@ -348,8 +348,8 @@ static enum reel_err check_message(struct link *link, const uint8_t *data, size_
     return REEL_OK;
 }
 
-// Reads one message of the socket into in_aligned. *out_link NULL: of nobody who
-// is admitted.
+// Reads one message from the socket into in_aligned. *out_link is NULL if its sender is
+// not admitted.
 static enum reel_err receive_message(struct reel_bus *bus, struct link **out_link)
 {
     enum reel_err err = receive_frame(bus, ZMQ_DONTWAIT);
@@ -370,7 +370,7 @@ static enum reel_err receive_message(struct reel_bus *bus, struct link **out_lin
     bool more = zmq_msg_more(&bus->in);
     bus->in_bytes = zmq_msg_size(&bus->in);
     if (bus->in_bytes <= MAX_MESSAGE) memcpy(bus->in_aligned, zmq_msg_data(&bus->in), bus->in_bytes);
-    while (more) { // surplus parts: malformed, read over them
+    while (more) { // a malformed message with more parts: read and ignore them
         if ((err = receive_frame(bus, 0))) return err;
         more = zmq_msg_more(&bus->in);
         bus->in_bytes = 0;
@@ -378,8 +378,8 @@ static enum reel_err receive_message(struct reel_bus *bus, struct link **out_lin
     return REEL_OK;
 }
 
-// A link's next message in its box, if it is the next of the link. AGAIN: it is
-// not, or there is none.
+// Takes the message at the front of a link's box. AGAIN: the box is empty, or a message
+// on the socket comes first.
 static enum reel_err take_from_box(struct reel_bus *bus, struct link *link, struct reel_msg *out_msg)
 {
     const void *data;
@@ -388,7 +388,7 @@ static enum reel_err take_from_box(struct reel_bus *bus, struct link *link, stru
     enum reel_err err = reel_box_peek(link->box, &data, &bytes);
     if (err == REEL_AGAIN) return err;
     const struct reel_msg_head *head = data;
-    // One that went by the socket comes before it.
+    // The message before it was sent through the socket.
     if (!err && bytes >= sizeof *head && head->seq > link->received + 1) return REEL_AGAIN;
     if (!err) err = check_message(link, data, bytes, out_msg);
     if (err)
@@ -420,14 +420,14 @@ enum reel_err reel_bus_recv(struct reel_bus *bus, struct reel_msg *out_msg)
     if (!link) {
         if ((err = take_from_boxes(bus, out_msg)) != REEL_AGAIN) return err;
         if (bus->empty_us && reel_now_us() - bus->empty_us < LOOK_US) return REEL_AGAIN;
-        do { // over those of who is not admitted, or expelled
+        do { // skip messages of peers that are not admitted or were expelled
             err = receive_message(bus, &link);
         } while (!err && !link);
         if (err == REEL_AGAIN) bus->empty_us = reel_now_us();
         if (err) return err;
         bus->held = link;
     }
-    // What was put into the box before this was sent is there to be seen by now.
+    // Messages put into the box before this one was sent are visible by now; they come first.
     if ((err = take_from_box(bus, link, out_msg)) != REEL_AGAIN) return err;
     bus->held = NULL;
     err = bus->in_bytes <= MAX_MESSAGE ? check_message(link, bus->in_aligned, bus->in_bytes, out_msg)
@@ -474,7 +474,7 @@ enum reel_err reel_bus_wait(struct reel_bus *bus, const int *fds, bool *out_read
     int limit = (int)(sizeof polls / sizeof polls[0]) - 2;
     if (n_fds > limit) return reel_fail(REEL_ERR_LIMIT, "could not wait for %d descriptors: at most %d", n_fds, limit);
     polls[0] = (struct pollfd){.fd = bus->fd, .events = POLLIN};
-    polls[1] = (struct pollfd){.fd = bus->bell, .events = POLLIN}; // -1 is passed over
+    polls[1] = (struct pollfd){.fd = bus->bell, .events = POLLIN}; // poll() ignores -1
     for (int i = 0; i < n_fds; i++) polls[i + 2] = (struct pollfd){.fd = fds[i], .events = POLLIN};
     set_asleep(bus, true);
     bool at_socket = socket_has_one(bus);
@@ -483,7 +483,7 @@ enum reel_err reel_bus_wait(struct reel_bus *bus, const int *fds, bool *out_read
     set_asleep(bus, false);
     if (rc < 0 && error != EINTR) return reel_fail(REEL_ERR_IO, "could not wait: %s", strerror(error));
     if (rc > 0 && polls[1].revents) reel_bell_silence(bus->bell);
-    // ZMQ_FD tells of ZeroMQ's own news as well: reel_bus_recv() finds out.
+    // ZMQ_FD also becomes readable for ZeroMQ's internal events; reel_bus_recv() finds out.
     at_socket |= rc > 0 && polls[0].revents;
     bus->empty_us = at_socket ? 0 : reel_now_us();
     for (int i = 0; rc > 0 && i < n_fds; i++) out_ready[i] = polls[i + 2].revents != 0;

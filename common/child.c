@@ -120,8 +120,8 @@ enum reel_err reel_child_open(int argc, char **argv, struct reel_child *out_chil
                                                       "aggregator.start"};
     reel_crash_point(at_start[out_child->stage]);
     enum reel_err err = attach(argv, out_child);
-    // As with SIGINT the coordinator decides, where all processes of a service or a
-    // terminal get the signal: a live output has an end to be written.
+    // A service manager or a terminal sends these signals to all processes at once. As with
+    // SIGINT, the coordinator decides what to do: the end of a live output must still be written.
     if (!err && out_child->settings.live) {
         signal(SIGTERM, SIG_IGN);
         signal(SIGHUP, SIG_IGN);
@@ -133,7 +133,8 @@ enum reel_err reel_child_open(int argc, char **argv, struct reel_child *out_chil
 
 void reel_child_close(struct reel_child *child)
 {
-    // Who ends by itself is listened to until here (the close waits for its messages to go).
+    // The coordinator reads messages up to this number from a process that exits by itself
+    // (closing the bus waits until they are sent).
     if (child->bus && child->row && !reel_bus_flush(child->bus))
         atomic_store(&child->row->said, reel_bus_sent(child->bus));
     reel_bus_close(&child->bus);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// A child's side of device rings. See child_rings.h. Which rings there are and
-// who may use them is the coordinator's to know (coordinator/rings.c).
+// A child's side of device rings. See child_rings.h. The coordinator knows which rings
+// exist and who may use them (coordinator/rings.c).
 #include "common/child_rings.h"
 
 #include <stdio.h>
@@ -78,7 +78,8 @@ static enum reel_err make(struct reel_child *c, const struct reel_rec_open *open
 enum reel_err reel_child_ring_make(struct reel_child *c, const struct reel_rec_open *open, enum reel_direction d)
 {
     struct reel_child_ring *r = mem_of(c, open->lane, d);
-    // Of an epoch before: the lane is opened again only after all have let go.
+    // The memory of an earlier epoch: the coordinator opens a lane again only after all
+    // its users have released that.
     reel_mem_close(&r->mem);
     if (!on_device(open, d)) return REEL_OK;
     *r = (struct reel_child_ring){.epoch = open->epoch};
@@ -127,7 +128,7 @@ enum reel_err reel_child_ring_take(struct reel_child *c, const struct reel_rec_r
         }
     }
     if (fd >= 0) close(fd);
-    if (!present) return REEL_OK; // of an epoch that is over
+    if (!present) return REEL_OK; // its epoch is over
     r->epoch = offer.epoch;
     if (!err) reel_ring_attach(ring, reel_mem_base(r->mem), !reel_mem_on_host(r->mem));
     reel_crash_point("ring.opened");

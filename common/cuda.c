@@ -18,7 +18,7 @@ static _Atomic bool device_lost;
 
 // Faults that leave the process's context unusable (CUDA runtime API, enum
 // cudaError: "the process must be terminated and relaunched"). UNKNOWN and the
-// link and memory errors are treated so as well: going on would be a guess.
+// link and memory errors are treated in the same way, because nobody knows what still works.
 static bool is_sticky(cudaError_t e)
 {
     switch (e) {
@@ -69,7 +69,7 @@ enum reel_err reel_cuda_check(int cuda_error, const char *what)
 {
     cudaError_t e = (cudaError_t)cuda_error;
     if (e == cudaSuccess) return REEL_OK;
-    cudaGetLastError(); // or the next launch would report this one
+    cudaGetLastError(); // clears it, otherwise the next launch would report it
     if (is_sticky(e)) atomic_store(&device_lost, true);
     return reel_fail(class_of(e), "could not %s: %s (%s)", what, cudaGetErrorString(e), cudaGetErrorName(e));
 }
@@ -77,8 +77,8 @@ enum reel_err reel_cuda_check(int cuda_error, const char *what)
 void reel_cuda_look(void)
 {
     cudaError_t last = cudaGetLastError();
-    // The driver's own errors are no runtime call's last one: a context that
-    // met a fault answers every call with it. Harmless while a stream captures.
+    // A fault that a library met through the driver is not the runtime's last error, but
+    // every later call on the context returns it. The query is harmless during a capture.
     cudaError_t now = cudaStreamQuery(NULL);
     cudaGetLastError();
     if (is_sticky(last) || is_sticky(now)) atomic_store(&device_lost, true);

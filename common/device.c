@@ -33,7 +33,7 @@ static const struct {
 
 // ---- what a generation can do -------------------------------------------------
 
-// Where the name has the word: "RTX A1000" is no A100, "L40S" is an L40.
+// Whether the name contains the word: "L40S" is an L40, but "RTX A1000" is no A100.
 static bool is_named(const struct reel_gpu *g, const char *word)
 {
     size_t n = strlen(word);
@@ -45,18 +45,18 @@ static bool is_named(const struct reel_gpu *g, const char *word)
     return false;
 }
 
-// Chips for computing: no display and no NVENC. T4, A10, L4, L40 have both.
+// Chips without display and NVENC (T4, A10, L4 and L40 have both).
 static bool is_compute_chip(const struct reel_gpu *g)
 {
     static const char *const names[] = {"A100",  "A30",  "A800", "H100", "H200",  "H800", "H20",
                                         "GH200", "B100", "B200", "B300", "GB200", "GB300"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (is_named(g, names[i])) return true;
-    // Chips without a name known here: 8.0, 9.0 and 10.x are computing chips only.
+    // Other names: all chips with compute capability 8.0, 9.0 and 10.x are of this kind.
     return (g->cc_major == 8 && g->cc_minor == 0) || g->cc_major == 9 || g->cc_major == 10;
 }
 
-// A slice has a part of them, one at least where it decodes at all.
+// Number of NVDEC engines. A MIG slice has some of them; 1 is assumed.
 static uint32_t engines_of(const struct reel_gpu *g)
 {
     static const struct {
@@ -254,8 +254,8 @@ static bool take_cuda(struct reel_gpu_table *t, const char *key, const char *val
     return true;
 }
 
-// The next key=value or key="value" at *p, cut apart in place. False: the end
-// (*out_bad unset) or something else.
+// Splits the next key=value or key="value" at *p in place. False at the end of the line, or,
+// with *out_bad set, when the text has another form.
 static bool next_pair(char **p, char **out_key, char **out_value, bool *out_bad)
 {
     *p += strspn(*p, " \t");
@@ -343,7 +343,7 @@ static int find_device(const struct reel_gpu_table *t, const char *word, size_t 
     int found = -1;
     for (uint32_t i = 0; i < t->n && len; i++) {
         if (strncmp(t->gpu[i].uuid, word, len)) continue;
-        if (found >= 0) return -1; // a beginning that two have
+        if (found >= 0) return -1; // an ambiguous prefix
         found = (int)i;
     }
     return found;
@@ -358,7 +358,7 @@ void reel_gpu_table_select(struct reel_gpu_table *t, const char *list)
         size_t len = strcspn(p, ", ");
         int i = find_device(t, p, len);
         for (int k = 0; k < n; k++)
-            if (order[k] == i) i = -1; // named twice: CUDA shows none behind it either
+            if (order[k] == i) i = -1; // named twice: the list ends here, as in CUDA
         if (i < 0) break;
         order[n++] = i;
         p += len;

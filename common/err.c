@@ -14,7 +14,7 @@ static _Thread_local char fail_text[REEL_ERROR_TEXT_MAX];
 
 enum reel_err reel_fail(enum reel_err code, const char *fmt, ...)
 {
-    // Formatted aside first: the arguments may point into the old text.
+    // Formatted into a copy, because the arguments may point into the old text.
     char text[REEL_ERROR_TEXT_MAX];
     va_list args;
     va_start(args, fmt);

@@ -69,7 +69,7 @@ enum reel_err reel_commit_file(int fd, const char *temporary, const char *path)
     if (dir < 0) return reel_fail(REEL_ERR_IO, "could not open the folder of \"%s\": %s", path, strerror(errno));
     int rc = fsync(dir), error = errno;
     close(dir);
-    // Some file systems cannot sync folders (EINVAL): nothing to be had there.
+    // Some file systems cannot sync folders (EINVAL).
     if (rc && error != EINVAL)
         return reel_fail(REEL_ERR_IO, "could not write the folder of \"%s\" to disk: %s", path, strerror(error));
     return REEL_OK;

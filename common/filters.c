@@ -6,7 +6,7 @@
 #include <ctype.h>
 #include <string.h>
 
-// Filters whose output frame depends on its input frame alone. Sorted by use.
+// Filters whose output frame depends on its input frame alone, grouped by purpose.
 static const char *const spatial[] = {
     "scale",
     "crop",
@@ -71,8 +71,8 @@ static bool name_is_spatial(const char *name, size_t len)
     return false;
 }
 
-// Expressions may count frames ("n") or read time ("t"), which moves with the
-// segment or is the same; only the first is a problem.
+// Whether an expression uses the frame counter "n", which starts again in each segment. The
+// time "t" is no problem: it does not depend on where a segment begins.
 static bool counts_frames(const char *args, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -86,7 +86,7 @@ static bool counts_frames(const char *args, size_t len)
 
 bool reel_filter_is_spatial(const char *filters)
 {
-    if (strpbrk(filters, "[];\\")) return false; // labels and escapes: not read here
+    if (strpbrk(filters, "[];\\")) return false; // labels and escapes are not parsed here
     const char *p = filters;
     while (*p) {
         p += strspn(p, " \t\n,");

@@ -85,7 +85,7 @@ enum reel_err reel_geometry_init_several(struct reel_geometry *g, struct reel_pi
         uint64_t stride = align_up((uint64_t)w * reel_format_bytes(format), STRIDE_ALIGN);
         g->plane_offset[i] = (uint32_t)end;
         g->plane_stride[i] = (uint32_t)stride;
-        // One line more than needed: SIMD readers may load past a row's end.
+        // One cache line more than needed: SIMD readers may load past a row's end.
         end = align_up(end + stride * h + STRIDE_ALIGN, PLANE_ALIGN);
         if (end > UINT32_MAX) return too_large(width, height);
     }

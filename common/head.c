@@ -13,7 +13,7 @@
 
 #include "common/shm.h"
 
-#define DATA_AT 4096 // a page of its own, the only one that is mapped
+#define DATA_AT 4096 // the first page holds the shared header and is the only one mapped
 #define STEP_BYTES ((size_t)64 << 10)
 
 struct shared {
@@ -73,7 +73,7 @@ bool reel_head_is_over(const struct reel_head *head)
     return atomic_load_explicit(&head->shared->over, memory_order_relaxed);
 }
 
-// The kernel's own count of what it moved: a process may die at any time.
+// The end of the data is the file's size, which the kernel keeps: a process may die at any time.
 static off_t end_of(const struct reel_head *head)
 {
     struct stat st;
@@ -86,7 +86,7 @@ size_t reel_head_get(const struct reel_head *head, uint64_t at, void *buf, size_
     return n > 0 ? (size_t)n : 0;
 }
 
-// Of what is no pipe, by way of a buffer: a death between the two calls loses it.
+// For inputs that are no pipe: through a buffer. A death between the two calls loses data.
 static ssize_t copy(int from, int to, off_t at)
 {
     uint8_t buf[4096];

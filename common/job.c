@@ -16,7 +16,7 @@
 
 #define MAGIC 0x53424f4au // "JOBS"
 
-// The table: head, rows, then the strings they point to.
+// Layout of the table: head, rows, then the strings they point to.
 struct head {
     uint32_t magic, count;
     uint64_t bytes;
@@ -24,7 +24,7 @@ struct head {
 
 struct row {
     uint32_t kind, reserved;
-    uint64_t input, output, parts_dir; // offsets from the table's begin
+    uint64_t input, output, parts_dir; // offsets from the start of the table
 };
 
 struct reel_jobs {
@@ -108,7 +108,7 @@ enum reel_err reel_jobs_get(const struct reel_jobs *jobs, uint32_t id, struct re
     return REEL_OK;
 }
 
-// One "%d" or "%0Nd" and no other conversion in the file's name.
+// Whether the file's name has one "%d" or "%0Nd" and no other conversion.
 static bool is_pattern(const char *s)
 {
     const char *slash = strrchr(s, '/'), *p = strchr(slash ? slash : s, '%');
@@ -129,7 +129,7 @@ bool reel_is_url(const char *name)
     return n && !strncmp(name + n, "://", 3);
 }
 
-// Addresses that live video is sent to.
+// Whether it is an address that live video is sent to.
 static bool is_stream(const char *url)
 {
     static const char *const scheme[] = {"rtmp", "rtmps", "rtsp", "srt", "udp", "tcp", "rtp", "http", "https"};

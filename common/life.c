@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Births and deaths. See life.h.
+// Starting processes and noticing their deaths. See life.h.
 #include "common/life.h"
 
 #include <dirent.h>
@@ -97,7 +97,7 @@ void reel_life_catch_stop(void)
     struct sigaction action = {.sa_handler = on_stop};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    // Ignored by who started us (nohup): it stays so.
+    // If our parent had it ignored (nohup), it stays ignored.
     struct sigaction before;
     if (!sigaction(SIGHUP, NULL, &before) && before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
@@ -225,7 +225,7 @@ void reel_crash_point(const char *point)
         struct crash *c = &crashes[i];
         if (!c->signal || strcmp(c->point, point) || ++c->passed != c->hit) continue;
         reel_warn("crash", "crash point \"%s\", hit %d: raising signal %d", point, c->hit, c->signal);
-        if (c->signal != SIGSTOP && c->signal != SIGKILL) signal(c->signal, SIG_DFL); // a sanitizer has handlers
+        if (c->signal != SIGSTOP && c->signal != SIGKILL) signal(c->signal, SIG_DFL); // sanitizers install handlers
         raise(c->signal);
     }
 }
@@ -236,7 +236,7 @@ bool reel_fault_point(const char *point)
         struct crash *c = &crashes[i];
         if (c->signal || strcmp(c->point, point) || ++c->passed < c->hit) continue;
         reel_warn("crash", "crash point \"%s\", hit %d: fails", point, c->passed);
-        return true; // from this hit on
+        return true; // this hit and all later ones
     }
     return false;
 }

@@ -73,7 +73,7 @@ void reel_log(enum reel_log_level level, const char *subsystem, const char *fmt,
     reel_hide_secrets(line);
     n = (int)strlen(line);
     line[n++] = '\n';
-    // A log that cannot be written has nowhere to complain.
+    // If the log cannot be written, there is no other place to report that.
     ssize_t written = write(state.fd, line, (size_t)n);
     (void)written;
 }

@@ -28,8 +28,7 @@ static bool is_positive(struct reel_rational q)
     return q.num > 0 && q.den > 0;
 }
 
-// The ticks of the input are divided by the rate; where such a time base cannot be
-// written, nanoseconds are as good.
+// The input's time base divided by the rate, or nanoseconds where that does not fit the type.
 static struct reel_rational finer(struct reel_rational time_base, uint32_t rate)
 {
     struct reel_rational out = time_base;
@@ -43,7 +42,7 @@ static int64_t clamp(__int128 v)
     return v > INT64_MAX ? INT64_MAX : v < INT64_MIN ? INT64_MIN : (int64_t)v;
 }
 
-// Floor, so that the order stays.
+// Rounds down, for negative numbers too, so that the order of timestamps is kept.
 static __int128 divide(__int128 a, __int128 b)
 {
     return a / b - (a % b < 0);
@@ -53,10 +52,10 @@ int64_t reel_media_time(const struct reel_media *media, uint32_t rate, int64_t p
 {
     const struct reel_rational from = media->time_base, to = finer(from, rate);
     if (rate < 2 || !is_positive(from)) return pts;
-    // In ticks of the new time base, times rate.
+    // The time in ticks of the old time base, times rate.
     const __int128 at = clamp((__int128)pts * rate + (__int128)gap * k);
     const __int128 by = (__int128)from.num * to.den, per = (__int128)from.den * to.num * rate;
-    const __int128 common = by % per ? 1 : per; // mostly a whole number of ticks: nothing can overflow
+    const __int128 common = by % per ? 1 : per; // usually by is a multiple of per, and the product cannot overflow
     return clamp(divide(at * (by / common), per / common));
 }
 

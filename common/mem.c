@@ -10,7 +10,7 @@
 static const struct reel_mem_ops *const kinds[REEL_MEM_KINDS] = {
     [REEL_MEM_HOST] = &reel_mem_host, [REEL_MEM_IPC] = &reel_mem_ipc, [REEL_MEM_VMM] = &reel_mem_vmm};
 
-// What this process has open, so that nothing is opened twice.
+// Memory that this process has open, so that none is opened twice.
 struct opened {
     int32_t owner;
     uint64_t serial;

@@ -13,8 +13,7 @@
 #include "common/cuda.h"
 #include "common/mem.h"
 
-// One allocation of whole 2 MiB pages: a legacy handle exposes all of the page
-// that a memory lies in.
+// Allocations are whole 2 MiB pages, because a legacy handle exposes every page that it touches.
 #define PAGE_BYTES (UINT64_C(2) << 20)
 
 static uint64_t round_up(uint64_t bytes, uint64_t to)
@@ -42,7 +41,7 @@ static enum reel_err ipc_alloc(struct reel_mem *m)
 
 static enum reel_err ipc_export(struct reel_mem *m, int *out_fd)
 {
-    return REEL_OK; // all is in the handle
+    return REEL_OK; // the handle says everything; no descriptor
 }
 
 static enum reel_err ipc_open(struct reel_mem *m, int fd, int device)
@@ -102,7 +101,7 @@ static enum reel_err judge(CUresult result, const char *what)
 {
     if (result == CUDA_SUCCESS) return REEL_OK;
     if (result == CUDA_ERROR_OUT_OF_MEMORY) return reel_fail(REEL_ERR_NOMEM, "could not %s: out of GPU memory", what);
-    // Numbers of the driver's errors and of the runtime's are the same for faults.
+    // The driver and the runtime use the same numbers for faults.
     return reel_cuda_check((int)result, what);
 }
 

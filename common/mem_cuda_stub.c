@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The CUDA kinds of mem.h in a build without CUDA: one clear line.
+// The CUDA kinds of mem.h in a build without CUDA: every call fails with one clear message.
 #include "common/mem.h"
 
 static enum reel_err refuse(void)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Device memory played by host memory: a memfd whose first page counts who has
-// it open. See mem.h. Follows the rules of the CUDA kinds and, unlike them,
-// notices when they are broken.
+// A stand-in for device memory in host memory: a memfd whose first page records which
+// processes have it open. See mem.h. It follows the rules of the CUDA kinds and, unlike
+// them, notices violations.
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -37,8 +37,8 @@ static enum reel_err map(struct reel_mem *m, int fd)
     return REEL_OK;
 }
 
-// REELMILL_HOST_DEVICE_BYTES: memory of the device that is played; 0 or unset:
-// as much as there is. Counted in each owner alone.
+// Bytes that this process has allocated. REELMILL_HOST_DEVICE_BYTES limits them (0 or unset:
+// no limit), so that tests can run out of device memory.
 static uint64_t used_bytes;
 
 static bool is_full(uint64_t bytes)
@@ -94,7 +94,7 @@ static enum reel_err host_open(struct reel_mem *m, int fd, int device)
     return err;
 }
 
-// The others that have it open. The dead have let go without a word.
+// The number of openers that are alive. A dead one's entry stays but does not count.
 static int living_openers(struct page *page)
 {
     int n = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Names and choice of the kinds of device memory: what the coordinator needs of
-// mem.h, without any of the kinds.
+// Names of the kinds of device memory, and the choice of one: the part of mem.h that the
+// coordinator uses. Independent of the implementations.
 #include <string.h>
 
 #include "common/mem.h"

@@ -10,8 +10,8 @@
 
 struct format {
     int mantissa, bias;
-    uint8_t most, nan, inf; // codes without sign; nan and inf 0: there is none
-    bool one_zero;          // no negative zero: its code is the only NaN
+    uint8_t most, nan, inf; // codes without sign; 0 for nan or inf: the format has none
+    bool one_zero;          // the code of negative zero is the only NaN
     int sign_bit;
 };
 
@@ -75,7 +75,7 @@ uint8_t reel_f32_to_e8m0(float x, bool saturate, enum reel_e8m0_round round)
     memcpy(&u, &x, sizeof u);
     const uint32_t exponent = u >> 23 & 255, fraction = u & 0x7fffff;
     if (exponent == 255) return fraction || !saturate ? 0xff : 0xfe;
-    // Below the least, 2^-127, which a float has as a subnormal of this fraction.
+    // The smallest value is 2^-127; as a float that is a subnormal with this fraction.
     const uint32_t least = 0x400000;
     if (exponent == 0) {
         if (fraction <= least || round == REEL_E8M0_DOWN) return 0;
@@ -92,13 +92,13 @@ uint8_t reel_f32_to_narrow(enum reel_dtype dtype, float x, bool saturate)
     const uint8_t sign = (uint8_t)((signbit(x) ? 1 : 0) << f->sign_bit), only_nan = 0x80;
     if (isnan(x)) {
         if (f->one_zero) return only_nan;
-        // float4 has no NaN; the reference implementation gives a zero of the other sign
+        // float4 has no NaN; ONNX's reference implementation gives a zero of the opposite sign.
         return f->nan ? f->nan | sign : sign ^ (uint8_t)(1 << f->sign_bit);
     }
     const float a = fabsf(x);
     uint32_t code = UINT32_MAX;
     if (!isinf(a)) {
-        // a = n 2^q with n below 2^(mantissa + 1); a carry of n counts the exponent up
+        // a = n 2^q with n <= 2^(mantissa + 1); if rounding carries, the sum increments the exponent.
         int exponent;
         frexpf(a, &exponent);
         exponent = a == 0 || exponent - 1 < 1 - f->bias ? 1 - f->bias : exponent - 1;
@@ -115,7 +115,7 @@ uint8_t reel_f32_to_narrow(enum reel_dtype dtype, float x, bool saturate)
 
 void reel_narrow_to_f32_array(enum reel_dtype dtype, float *dst, const uint8_t *src, int64_t count)
 {
-    enum { FEW = 256 }; // codes
+    enum { FEW = 256 }; // from as many elements as codes on, a table pays off
     if (count < FEW) {
         for (int64_t i = 0; i < count; i++) dst[i] = reel_narrow_to_f32(dtype, src[i]);
         return;

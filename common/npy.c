@@ -24,14 +24,14 @@ struct descr {
     enum reel_dtype dtype;
 };
 
-// In the order of preference for writing.
+// The first entry of a type is the one written.
 static const struct descr descrs[] = {
     {"<f4", REEL_F32},  {"<f8", REEL_F64}, {"<f2", REEL_F16}, {"<V2", REEL_BF16}, {"|i1", REEL_I8},  {"<i2", REEL_I16},
     {"<i4", REEL_I32},  {"<i8", REEL_I64}, {"|u1", REEL_U8},  {"<u2", REEL_U16},  {"<u4", REEL_U32}, {"<u8", REEL_U64},
     {"|b1", REEL_BOOL}, {"<i1", REEL_I8},  {"<u1", REEL_U8},  {"|V2", REEL_BF16},
 };
-// Narrow types are written as ml_dtypes does, a byte an element; which of them it
-// is does not stand in the file, so that they are not read.
+// Narrow types are written as ml_dtypes does it, one byte per element. The file does not say
+// which type it is, so such files cannot be read.
 #define NARROW_DESCR "|V1"
 
 static const char *skip_space(const char *p)
@@ -40,7 +40,7 @@ static const char *skip_space(const char *p)
     return p;
 }
 
-// The text behind 'key': in the dict, or NULL.
+// Returns the text after 'key': in the dict, or NULL.
 static const char *dict_value(const char *header, const char *key)
 {
     char quoted[32];
@@ -78,14 +78,14 @@ static enum reel_err parse_shape(const char *path, const char *p, struct reel_sh
     return REEL_OK;
 }
 
-// The first index fastest, as numpy writes transposed arrays, to the last index
-// fastest.
+// Converts from Fortran order (the first index varies fastest), in which numpy writes
+// transposed arrays, to C order.
 static enum reel_err from_fortran_order(const char *path, struct reel_tensor *t)
 {
     const size_t item = reel_dtype_bytes(t->dtype);
     const int nd = t->shape.ndim;
     struct reel_tensor to;
-    if (reel_tensor_count(t) < 2) return REEL_OK; // and the strides below fit
+    if (reel_tensor_count(t) < 2) return REEL_OK;
     if (reel_tensor_init(&to, t->dtype, &t->shape))
         return reel_fail(REEL_ERR_NOMEM, "could not read tensor \"%s\": out of memory", path);
     int64_t stride[REEL_MAX_DIMS], at[REEL_MAX_DIMS] = {0}, from = 0;
@@ -166,7 +166,7 @@ static enum reel_err read_file(const char *path, FILE *f, char *header, struct r
         reel_tensor_fini(&t);
         return err;
     }
-    if (dtype == REEL_BOOL) // any other byte would be undefined as a bool
+    if (dtype == REEL_BOOL) // other values than 0 and 1 would be undefined behaviour
         for (uint64_t i = 0; i < bytes; i++) ((uint8_t *)t.data)[i] = ((uint8_t *)t.data)[i] != 0;
     *out_t = t;
     return REEL_OK;
@@ -175,7 +175,7 @@ static enum reel_err read_file(const char *path, FILE *f, char *header, struct r
 enum reel_err reel_npy_read(const char *path, struct reel_tensor *out_t)
 {
     *out_t = (struct reel_tensor){.shape.ndim = 0};
-    // Non-blocking, so that a FIFO is refused instead of waited for.
+    // Non-blocking, so that opening a FIFO does not wait; it is refused below.
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "rb");
     if (!f) {
@@ -210,7 +210,7 @@ enum reel_err reel_npy_write(const char *path, const struct reel_tensor *t)
                                                       : "");
     char header[512];
     int len = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr, dims);
-    // The data begins at a multiple of 64; the header ends with a newline.
+    // The data must begin at a multiple of 64, and the header must end with a newline.
     int padded = (10 + len + 1 + 63) / 64 * 64 - 10;
     memset(header + len, ' ', (size_t)(padded - len));
     header[padded - 1] = '\n';

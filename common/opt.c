@@ -16,7 +16,7 @@ static void *field(const struct opt_def *def, void *settings)
     return (char *)settings + def->offset;
 }
 
-// '-' and '_' are the same.
+// Compares names, with '-' equal to '_'.
 static bool same_name(const char *a, const char *b, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -53,7 +53,7 @@ static int edit_distance(const char *a, size_t n, const char *b)
     return row[m];
 }
 
-// The known name nearest to a wrong one, or NULL when none is near.
+// The known name most similar to a wrong one, or NULL when none is similar.
 static const char *nearest(const struct opt_table *table, const char *name, size_t n)
 {
     int best = 3;
@@ -353,7 +353,7 @@ static void put_value(FILE *f, const struct opt_def *def, const void *settings)
     case OPT_DOUBLE: {
         char text[40];
         snprintf(text, sizeof text, "%.17g", *(const double *)from);
-        // libconfig tells a float by its point or exponent.
+        // libconfig recognises a float by its point or exponent.
         fprintf(f, "%s%s", text, strpbrk(text, ".e") ? "" : ".0");
         break;
     }

@@ -100,7 +100,7 @@ struct reel_pack_writer {
     struct reel_sha256 sha;
     struct bytes scratch;
     uint64_t bytes, packets;
-    bool live; // in its own name, flushed with each record
+    bool live; // written under its final name and flushed after each record
     char path[REEL_PATH_BYTES], temporary[REEL_PATH_BYTES];
 };
 
@@ -120,7 +120,7 @@ static enum reel_err write_bytes(struct reel_pack_writer *w, const void *data, s
     return REEL_OK;
 }
 
-// One record: what stands in w->scratch, then tail.
+// Writes one record: its payload is w->scratch followed by tail.
 static enum reel_err write_record(struct reel_pack_writer *w, enum reel_pack_type type, const void *tail, size_t n_tail)
 {
     if (w->scratch.failed) return reel_fail(REEL_ERR_NOMEM, "could not write file \"%s\": out of memory", w->path);
@@ -269,7 +269,7 @@ enum reel_err reel_pack_commit(struct reel_pack_writer **writer, uint64_t *out_b
         *out_bytes = w->bytes;
         reel_sha256_final(&w->sha, out_sha256);
     }
-    reel_pack_abandon(writer); // after a rename the temporary name is gone already
+    reel_pack_abandon(writer); // only frees it after a rename: the temporary name is gone
     return err;
 }
 

@@ -25,7 +25,7 @@ struct reel_pack_reader {
     uint32_t streams;
     bool ended;
     bool follows;
-    uint64_t at, given_back; // follows: bytes read; of them, those the disk has back
+    uint64_t at, given_back; // follows: bytes read, and how many of them were punched out of the file
     uint8_t *payload;
     size_t room;
     struct reel_pack_text *globals; // [REEL_PACK_MAX_TEXT]
@@ -240,8 +240,8 @@ enum reel_err reel_pack_follow(const char *path, struct reel_pack_reader **out_r
     return open_reader(path, true, out_reader);
 }
 
-// Lets the disk have back what was read, in large pieces; where it cannot take a
-// piece of a file the file grows.
+// Returns what was read to the file system, in large pieces. Where that is not supported, the
+// file keeps its size.
 static void give_back(struct reel_pack_reader *r)
 {
     uint64_t upto = r->at & ~(GIVE_BACK_BYTES - 1);
@@ -251,7 +251,7 @@ static void give_back(struct reel_pack_reader *r)
     r->given_back = upto;
 }
 
-// Whether the next record is whole in a file that still grows; else AGAIN.
+// OK if the next record of a growing file is complete, else AGAIN.
 static enum reel_err is_there(struct reel_pack_reader *r)
 {
     struct stat st;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// picture.h.
+// Still pictures that the model is given. See picture.h.
 #include "common/picture.h"
 
 #include <stdio.h>

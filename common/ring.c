@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "common/shm.h"
 
-// Our own bug, and going on would write into memory of others.
+// A failure is a bug of ours, and continuing would write into other processes' memory.
 #define RING_ASSERT(cond)                                      \
     do {                                                       \
         if (!(cond)) {                                         \
@@ -54,7 +54,7 @@ struct reel_geometry reel_ring_host_part(const struct reel_geometry *geometry)
 {
     struct reel_geometry part;
     const struct reel_pixel_format none = {.layout = REEL_PIX_NONE};
-    // Without a picture nothing can be too large.
+    // Cannot fail: with no planes the slot cannot be too large.
     RING_ASSERT(!reel_geometry_init(&part, none, geometry->width, geometry->height, geometry->aux_bytes));
     return part;
 }
@@ -111,8 +111,8 @@ void reel_ring_publish(const struct reel_ring *ring, uint32_t slot_id, uint32_t 
     stamp->aux_bytes = aux_bytes;
     stamp->pts = pts;
     stamp->written_us = reel_now_us();
-    // Pairs with the acquire load in reel_ring_check(): the message that tells
-    // of the slot is the real order, this keeps the stamp last all the same.
+    // Pairs with the acquire load in reel_ring_check(). The message that announces the slot
+    // already orders the accesses; this only makes sure that the stamp is written last.
     __atomic_store_n(&stamp->magic, REEL_STAMP_MAGIC, __ATOMIC_RELEASE);
 }
 

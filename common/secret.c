@@ -8,8 +8,8 @@
 
 #define ADDRESS_ENDS " \t\r\n\"'<>"
 
-// Where what starts at p ends: at one of `stops` or the end of its address. The colon or comma
-// of the sentence around it is none of its.
+// Where the part of an address that starts at p ends: at one of `stops` or at the end of the
+// address. A colon, semicolon or comma at its very end belongs to the text around it.
 static char *end_of(char *p, const char *stops)
 {
     char *end = p;
@@ -28,7 +28,7 @@ static char *hide(char *from, char *to)
     return from + stars;
 }
 
-// user:password@: an @ of the password itself is taken for one.
+// Hides the password of user:password@host. The last @ counts, so a password may contain one.
 static void hide_password(char *host)
 {
     char *end = end_of(host, "/?#"), *at = end;
@@ -43,7 +43,7 @@ static bool is_rtmp(const char *text, const char *scheme_end)
     return (n >= 4 && !strncasecmp(scheme_end - 4, "rtmp", 4)) || (n >= 5 && !strncasecmp(scheme_end - 5, "rtmps", 5));
 }
 
-// host/app/key: all behind the application's name, with its query.
+// Hides the key of host/app/key: everything after the application's name, including the query.
 static void hide_stream_key(char *host)
 {
     char *end = end_of(host, "");
@@ -62,7 +62,7 @@ static bool speaks_of_secret(const char *name, size_t n)
     return false;
 }
 
-// ?name=value&name=value
+// Hides secret values of a query, ?name=value&name=value.
 static void hide_values(char *host)
 {
     char *p = end_of(host, "?");

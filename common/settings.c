@@ -279,9 +279,9 @@ enum reel_err reel_parse_size(const char *text, int *out_w, int *out_h)
 
 // ---- times ----------------------------------------------------------------------
 
-#define MOST_SECONDS INT64_C(10000000) // 115 days: what is longer is a slip
+#define MOST_SECONDS INT64_C(10000000) // 115 days: anything longer is a typing error
 
-// A whole number, at most MOST_SECONDS. False: there is none.
+// Reads a whole number, at most MOST_SECONDS. False: there is none.
 static bool read_whole(const char **text, int64_t *out)
 {
     const char *p = *text;
@@ -293,7 +293,7 @@ static bool read_whole(const char **text, int64_t *out)
     return any && *out <= MOST_SECONDS;
 }
 
-// Digits behind the point, as microseconds; what is finer is left out.
+// Reads digits after the point, as microseconds; further digits are dropped.
 static int64_t read_fraction(const char **text)
 {
     int64_t us = 0, place = 100000;
@@ -308,7 +308,7 @@ static bool read_time(const char *p, int64_t *out_us)
     int64_t field[3], fraction = 0;
     int n = 0;
     field[n++] = 0;
-    if (*p == '.' ? !isdigit((unsigned char)p[1]) : !read_whole(&p, &field[0])) return false; // ".5" is one
+    if (*p == '.' ? !isdigit((unsigned char)p[1]) : !read_whole(&p, &field[0])) return false; // ".5" is allowed
     while (*p == ':') {
         p++;
         if (n == 3 || !read_whole(&p, &field[n++])) return false;

@@ -29,7 +29,7 @@ static int create_posix(void)
         if (getrandom(&random, sizeof random, 0) != sizeof random) return -1;
         char name[64];
         snprintf(name, sizeof name, "/reelmill-%d-%016llx", (int)getpid(), (unsigned long long)random);
-        // O_EXCL: never somebody else's object. The name lives for two calls.
+        // O_EXCL: never somebody else's object. The name exists only until the unlink below.
         int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
         if (fd < 0 && errno == EEXIST) continue;
         if (fd >= 0) shm_unlink(name);
@@ -51,7 +51,7 @@ enum reel_err reel_shm_create(enum reel_shm_kind kind, uint64_t bytes, int *out_
         close(fd);
         return err;
     }
-    // A peer that shrank the object would be a SIGBUS for all others.
+    // If one process shrank the object, all others would get a SIGBUS.
     if (memfd) fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
     *out_fd = fd;
     return REEL_OK;
@@ -79,7 +79,7 @@ void reel_shm_unmap(void *base, uint64_t bytes)
 
 enum reel_err reel_shm_reserve(int fd, uint64_t bytes)
 {
-    // Without FALLOC_FL_KEEP_SIZE: the size is fixed anyway. tmpfs zeroes pages here.
+    // Mode 0 is enough, because the size is fixed. tmpfs zeroes the pages here.
     int rc;
     do {
         rc = fallocate(fd, 0, 0, (off_t)bytes);

@@ -18,7 +18,7 @@
 #endif
 
 #define ALIGN_BYTES 64
-// 2^40: beyond any tensor that fits a machine; keeps products inside int64.
+// 2^40 elements: more than any tensor that fits a machine, and products stay inside int64.
 #define MAX_COUNT (INT64_C(1) << 40)
 
 struct dtype_info {
@@ -200,7 +200,7 @@ float reel_f16_to_f32(uint16_t h)
     uint32_t sign = (uint32_t)(h & 0x8000) << 16, exp = (h >> 10) & 31, man = h & 1023;
     if (exp == 31) return f32_of_bits(sign | 0x7f800000 | man << 13 | (man ? 0x400000 : 0));
     if (exp) return f32_of_bits(sign | (exp + 112) << 23 | man << 13);
-    // Subnormal: man * 2^-24, exact in a float.
+    // A subnormal is man * 2^-24, which a float represents exactly.
     float f = (float)man * 0x1p-24f;
     return f32_of_bits(sign | bits_of_f32(f));
 }
@@ -209,9 +209,9 @@ uint16_t reel_f32_to_f16(float f)
 {
     uint32_t u = bits_of_f32(f), sign = u >> 16 & 0x8000, a = u & 0x7fffffff;
     if (a > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (a >> 13 & 0x1ff)); // NaN, made quiet
-    if (a >= 0x477ff000) return (uint16_t)(sign | 0x7c00);                    // rounds beyond 65504
+    if (a >= 0x477ff000) return (uint16_t)(sign | 0x7c00);                    // would round above 65504: infinity
     if (a < 0x38800000) {
-        // Below 2^-14: adding 1/2 lines the mantissa up with 2^-24 and rounds.
+        // Below 2^-14 the result is subnormal: adding 1/2 shifts the mantissa to units of 2^-24 and rounds.
         uint32_t r = bits_of_f32(f32_of_bits(a) + 0.5f);
         return (uint16_t)(sign | (r - 0x3f000000));
     }
@@ -231,8 +231,8 @@ uint16_t reel_f32_to_bf16(float f)
     return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
-// A double as a float whose last bit is set when anything was cut off (round to
-// odd): rounding that again to 16 bits gives the directly rounded result.
+// Rounds a double to a float, setting the last bit if anything was cut off (round to odd).
+// Rounding that again to 16 bits gives the same result as rounding the double directly.
 float reel_f64_to_f32_odd(double d)
 {
     float f = (float)d;
@@ -293,7 +293,7 @@ static void f32_to_f16_array(uint16_t *dst, const float *src, int64_t count)
 
 // ---- conversions between any two types --------------------------------------
 
-// Truncation without undefined behaviour: what x86's cvttsd2si gives.
+// Truncates without undefined behaviour; out of range it gives what x86's cvttsd2si gives.
 static int64_t f64_to_i64(double x)
 {
     return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : INT64_MIN;
@@ -304,8 +304,8 @@ static uint64_t f64_to_u64(double x)
     return x >= 0x1p63 && x < 0x1p64 ? (uint64_t)x : (uint64_t)f64_to_i64(x);
 }
 
-// Each source type loads as one of three kinds (double, int64, uint64), which
-// each destination type stores; float32 from integers is rounded once.
+// Each source type is loaded as double, int64 or uint64, and each destination type is stored
+// from these three. Conversion from integers to float32 rounds only once.
 #define STORE_FROM_F64(X)                                            \
     X(REEL_F32, float, (float)v)                                     \
     X(REEL_F64, double, v)                                           \
@@ -390,8 +390,8 @@ DEFINE_CONVERT(convert_bool, uint8_t, STORE_FROM_INT)
 #undef LOAD
 #undef LOADED_TYPE
 
-// From or to a type that narrow.h describes: by way of float32, or of the byte
-// type behind a narrow integer.
+// Converts from or to a narrow type (narrow.h), through float32, or through the 8-bit integer
+// type in which a narrow integer is stored.
 static void convert_narrow(void *dst, enum reel_dtype dst_dtype, const void *src, enum reel_dtype src_dtype,
                            int64_t count)
 {
