@@ -19,7 +19,7 @@
 
 // ---- options --------------------------------------------------------------------
 
-// Files that a configuration names lie relative to that configuration.
+// Paths in a configuration file are relative to its folder.
 static void settle_paths(struct reel_settings *s, const bool by_command_line[4])
 {
     char *const paths[4] = {s->model, s->detect.labels, s->classify.labels, s->segment.labels};
@@ -32,8 +32,8 @@ static void settle_paths(struct reel_settings *s, const bool by_command_line[4])
     }
 }
 
-// A run that names neither model nor configuration gets the one that run.sh
-// points to (the bundled upscaler), where its output can be a picture.
+// If neither a model nor a configuration was given and the output can be pictures, uses the
+// configuration that run.sh names (the bundled upscaler).
 static void settle_default(struct reel_settings *s, int n_words)
 {
     const char *config = getenv("REELMILL_DEFAULT_CONFIG");
@@ -48,7 +48,7 @@ static void settle_default(struct reel_settings *s, int n_words)
         fprintf(stderr, "note: no model was given: the bundled one makes the video twice as large (%s)\n", config);
 }
 
-// The part of the inputs that is asked for.
+// Checks --start, --end and --duration.
 static enum reel_err check_part(const struct reel_settings *s)
 {
     int64_t start_us, end_us;
@@ -82,7 +82,8 @@ enum reel_err command_parse(int argc, char **argv, struct reel_settings *s, cons
 
 // ---- one-shot commands ----------------------------------------------------------
 
-// The program `name` beside this one, with the same arguments. Returns on failure.
+// Replaces this process by the program `name` in the same folder, with the same arguments.
+// Returns only on failure.
 static int exec_beside(const char *name, char **argv)
 {
     char path[4200];
@@ -203,7 +204,7 @@ static enum reel_err check_writable(const char *what, const char *path)
     return reel_fail(REEL_ERR_CONFIG, "could not write %s \"%s\": %s", what, path, strerror(errno));
 }
 
-// Better known now than after hours.
+// Checked at the start, so that a wrong path does not fail after hours.
 enum reel_err command_check_files(const struct reel_settings *s)
 {
     if (s->log_dir[0] && ((mkdir(s->log_dir, 0777) && errno != EEXIST) || access(s->log_dir, W_OK | X_OK)))
@@ -219,7 +220,7 @@ enum reel_err command_check_files(const struct reel_settings *s)
 
 // ---- scale ----------------------------------------------------------------------
 
-// Cores that this process may use: affinity and the cgroup's quota.
+// Cores that this process may use, by its affinity and its cgroup's quota.
 static uint32_t count_cores(void)
 {
     cpu_set_t set;
@@ -253,7 +254,7 @@ static enum reel_err settle_backend(struct reel_settings *s)
     return REEL_OK;
 }
 
-// One worker or more on every chosen GPU; neighbours in number are on different ones.
+// One or more workers on every chosen GPU; consecutive workers are on different GPUs.
 static enum reel_err scale_gpus(struct run *run)
 {
     const struct reel_settings *s = &run->settings;
@@ -281,9 +282,9 @@ static uint32_t count_commas(const char *text)
     return n;
 }
 
-// A told table of devices whose memory is the host's: the workers serve them in
-// turn, as they would serve GPUs.
-static enum reel_err told_devices(struct run *run)
+// With REELMILL_DEVICES and host=1, CPU workers are spread over the listed devices as they
+// would be over GPUs.
+static enum reel_err scale_host_devices(struct run *run)
 {
     const char *told = getenv(REEL_DEVICES_ENV);
     if (!told || !*told) return REEL_OK;
@@ -294,7 +295,7 @@ static enum reel_err told_devices(struct run *run)
     return err;
 }
 
-// Numbers with commas between them.
+// The text must be numbers separated by commas.
 static enum reel_err check_sim_ms(const char *text)
 {
     const char *p = text;
@@ -327,12 +328,12 @@ static enum reel_err scale_cpu(struct run *run)
         fprintf(stderr, "note: %u workers of %d threads share %u cores\n", n, s->threads, run->cores);
     run->workers = n;
     for (uint32_t i = 0; i < n; i++) run->worker_devices[i] = (int)i;
-    return told_devices(run);
+    return scale_host_devices(run);
 }
 
-// Whether pictures are encoded, and by the processor. A folder of outputs, of
-// which nothing is known yet, is one of videos.
-static bool encodes_here(const struct reel_settings *s, const struct reel_gpu_table *gpus)
+// Whether pictures will be encoded on the processor. An output folder is taken for a folder
+// of videos.
+static bool encodes_on_cpu(const struct reel_settings *s, const struct reel_gpu_table *gpus)
 {
     enum reel_output_kind kind;
     const char *why;
@@ -367,7 +368,7 @@ enum reel_err command_scale(struct run *run)
                             .gpus = gpus,
                             .n_gpus = n_gpus,
                             .gpu = run->gpus.gpu,
-                            .encodes = encodes_here(s, &run->gpus),
+                            .encodes = encodes_on_cpu(s, &run->gpus),
                             .encoder_threads = (uint32_t)s->encoder_threads,
                             .decoders = (uint32_t)s->decoders,
                             .aggregators = (uint32_t)s->aggregators,
@@ -375,10 +376,11 @@ enum reel_err command_scale(struct run *run)
                             .most_lanes = RUN_MAX_LANES};
     struct scale scale;
     scale_decide(&ask, &scale);
-    if (s->live) scale = (struct scale){1, 1, 2}; // the second lane: an attempt begins while the one before is closed
+    if (s->live) scale = (struct scale){1, 1, 2}; // two lanes: an attempt can begin while the last one is closed
     run->decoders = scale.decoders;
     run->aggregators = scale.aggregators;
-    // One more writes it and has no lane: what an encoder dies of does not end a stream.
+    // A stream on standard output is written by one more aggregator, which has no lane, so that
+    // a crash in an encoder does not end the stream.
     run->streams = !strcmp(s->output, "-") && !s->live;
     if (run->streams) run->aggregators++;
     run->n_lanes = scale.lanes;

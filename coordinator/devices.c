@@ -15,8 +15,8 @@
 #include "common/life.h"
 #include "coordinator/memory.h"
 
-#define ASK_US INT64_C(60000000) // a driver that wakes up eight GPUs takes seconds
-#define TRIES 5                  // who is killed is asked again
+#define ASK_US INT64_C(60000000) // initialising a driver with eight GPUs takes seconds
+#define TRIES 5                  // the child is started again if it was killed
 #define TEXT_MAX 65536
 #define LEAST_CC 75 // the oldest that CUDA 13 and cuDNN 9 support
 
@@ -26,7 +26,7 @@ bool devices_driver(void)
 {
     const char *told = getenv(REEL_DEVICES_ENV);
     return (told && *told) || !access("/dev/nvidiactl", F_OK) || !access("/dev/nvidia0", F_OK) ||
-           !access("/proc/driver/nvidia/version", F_OK) || !access("/dev/dxg", F_OK); // the last one is WSL's
+           !access("/proc/driver/nvidia/version", F_OK) || !access("/dev/dxg", F_OK); // /dev/dxg: WSL
 }
 
 // ---- the child ------------------------------------------------------------------
@@ -58,7 +58,7 @@ static void worker_path(char *out, size_t bytes)
     strcpy(slash ? slash + 1 : out, "worker");
 }
 
-// GONE: a signal ended the child.
+// Runs the child once. GONE: a signal ended it.
 static enum reel_err ask_once(struct reel_gpu_table *out)
 {
     char path[4200], fd_text[16];
@@ -105,7 +105,7 @@ bool devices_usable(const struct reel_gpu *g)
     return g->host || g->cc_major * 10 + g->cc_minor >= LEAST_CC;
 }
 
-// "0,2" -> ids; the number of them.
+// Parses "0,2" into GPU numbers.
 static enum reel_err parse_ids(const char *text, const struct reel_gpu_table *table, uint32_t *out_ids, uint32_t *out_n)
 {
     *out_n = 0;
@@ -131,7 +131,7 @@ static enum reel_err parse_ids(const char *text, const struct reel_gpu_table *ta
     return REEL_OK;
 }
 
-// e4m3 convolutions came with Ada.
+// Convolutions in e4m3 need Ada or later.
 #define LEAST_FP8_CC 89
 
 static enum reel_err check_fp8(const struct reel_gpu_table *table, const uint32_t *ids, uint32_t n)

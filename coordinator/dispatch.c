@@ -6,12 +6,12 @@
 #include <string.h>
 
 #define SMOOTHING 0.2          // weight of the newest measurement
-#define RETRY_FACTOR 50        // frames' times after which a worker that was left out is tried again
-#define AHEAD_US 40000.0       // of work that a worker may hold: quick frames go and come in groups
-#define AHEAD_PARTS_US 12000.0 // of frames in parts, which are wanted soon
-#define LATE_FACTOR 3          // times the usual time before a second worker gets the head
-#define LATE_LEAST_US 40000    // and never sooner: the load of the machine is no lateness
-#define LATE_STOCKED 10        // so much later while the aggregator has frames to go on with
+#define RETRY_FACTOR 50        // a worker too slow to be given frames is tried again after this many of its frame times
+#define AHEAD_US 40000.0       // how much work a worker may hold: quick frames are sent in groups
+#define AHEAD_PARTS_US 12000.0 // the same for parts of frames, which are needed soon
+#define LATE_FACTOR 3          // the lane's first frame goes to a second worker after this many usual times
+#define LATE_LEAST_US 40000    // but no sooner, because a busy machine delays frames too
+#define LATE_STOCKED 10        // and this many times later while the aggregator has enough other frames
 
 void dispatch_init(struct dispatch *d, uint32_t workers)
 {
@@ -24,7 +24,7 @@ void dispatch_init(struct dispatch *d, uint32_t workers)
 void dispatch_up(struct dispatch *d, uint32_t worker, uint32_t batch)
 {
     struct dispatch_worker *w = &d->worker[worker];
-    // The speed of an earlier life is the best guess for this one.
+    // The speed of the process that it replaces is the best estimate.
     *w = (struct dispatch_worker){.up = true, .frame_us = w->frame_us, .done = w->done};
     w->batch = batch < 1 ? 1 : batch > DISPATCH_MAX_BATCH ? DISPATCH_MAX_BATCH : batch;
 }
@@ -46,7 +46,8 @@ void dispatch_on_done(struct dispatch *d, uint32_t worker, uint32_t frame_us)
 {
     struct dispatch_worker *w = &d->worker[worker];
     double us = frame_us ? frame_us : 1;
-    // A first frame may have set up a device: what is much faster counts at once.
+    // The first frame may have included initialising a device, so a much shorter time replaces
+    // the average instead of being averaged in.
     w->frame_us = us < w->frame_us / 2 || !w->frame_us ? us : w->frame_us + SMOOTHING * (us - w->frame_us);
     w->done++;
     dispatch_on_let_go(d, worker, 1);
@@ -67,7 +68,7 @@ double dispatch_rate(const struct dispatch *d)
     return rate;
 }
 
-// Frames that the open lanes can have in flight: what a slow worker may delay.
+// How many frames the open lanes can have in flight; a slow worker may delay all of them.
 static uint32_t frames_in_window(const struct lane *lanes, uint32_t n_lanes)
 {
     uint32_t frames = 0;
@@ -86,23 +87,23 @@ static double ahead_us(const struct lane *lanes, uint32_t n_lanes)
     return AHEAD_US;
 }
 
-// Whether the others would wait longer for one frame of w than it is worth:
-// they work through all that the windows hold before it is done.
+// Whether w is so slow that the other workers would finish all frames in the windows before w
+// finishes one, and then wait for it.
 static bool holds_up_others(const struct dispatch_worker *w, double rate, uint32_t window, int64_t now_us)
 {
     if (w->frame_us <= 0 || w->frame_us * rate - 1 <= window) return false;
     return !w->idle_us || (double)(now_us - w->idle_us) < RETRY_FACTOR * w->frame_us;
 }
 
-// How many more frames worker may get now.
+// How many more frames the worker may get now.
 static uint32_t room(const struct dispatch *d, const struct dispatch_worker *w, double rate, uint32_t window,
                      int64_t now_us)
 {
     if (!w->up || w->alone || !w->credits) return 0;
     if (w->held == 0 && holds_up_others(w, rate, window, now_us)) return 0;
     if (w->held == 0) return w->credits < w->batch ? w->credits : w->batch;
-    // A second batch hides the way of the messages, but its last frame comes
-    // two batches from now: it must not be the one that a window waits for.
+    // A second batch hides the latency of the messages. But its last frame is done only two
+    // batches from now, and the window must not have to wait for it.
     if (w->frame_us <= 0) return 0;
     double ahead = d->ahead_us / w->frame_us, most = d->live_ahead_us > 0 ? 0 : 2.0 * w->batch;
     if (ahead > most) most = ahead;
@@ -115,7 +116,8 @@ static uint32_t room(const struct dispatch *d, const struct dispatch_worker *w, 
     return more < w->credits ? more : w->credits;
 }
 
-// Near the end: would the others be through before this one?
+// Near the end: whether the others would finish all remaining frames before this worker
+// finishes one more.
 static bool too_slow_for_rest(const struct dispatch *d, const struct dispatch_worker *w, double rate)
 {
     if (d->remaining < 0 || w->frame_us <= 0) return false;
@@ -139,8 +141,8 @@ static void crew_add(struct crew *c, uint32_t worker)
     c->bits[worker / 64] |= UINT64_C(1) << worker % 64;
 }
 
-// The worker that would have one more frame ready first; n when none may. lane:
-// the only one whose frames count, or NULL.
+// The worker that would finish one more frame first; d->n when none may get one. lane: only
+// workers that may serve it, or NULL.
 static uint32_t choose_worker(const struct dispatch *d, double rate, uint32_t window, bool idle_only,
                               const struct crew *except, const struct lane *lane, int64_t now_us)
 {
@@ -158,8 +160,8 @@ static uint32_t choose_worker(const struct dispatch *d, double rate, uint32_t wi
     return best;
 }
 
-// The open lane that is next in age after `after` (its order); n_lanes: none.
-static uint32_t older_first(const struct lane *lanes, uint32_t n_lanes, uint64_t after, bool any)
+// The open lane with the lowest order above `after` (any: with the lowest of all); n_lanes: none.
+static uint32_t next_oldest(const struct lane *lanes, uint32_t n_lanes, uint64_t after, bool any)
 {
     uint32_t best = n_lanes;
     for (uint32_t i = 0; i < n_lanes; i++) {
@@ -175,8 +177,8 @@ static void collect(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, ui
 {
     struct dispatch_worker *w = &d->worker[batch->worker];
     uint32_t shape = 0;
-    uint32_t l = older_first(lanes, n_lanes, 0, true);
-    for (; l < n_lanes && batch->count < most; l = older_first(lanes, n_lanes, lanes[l].p.order, false)) {
+    uint32_t l = next_oldest(lanes, n_lanes, 0, true);
+    for (; l < n_lanes && batch->count < most; l = next_oldest(lanes, n_lanes, lanes[l].p.order, false)) {
         struct lane *lane = &lanes[l];
         if ((batch->count && lane->p.shape != shape) || !lane_may_serve(lane, batch->worker)) continue;
         uint32_t from = 0;
@@ -186,7 +188,7 @@ static void collect(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, ui
             from = n + 1;
             bool suspected = lane_frame_of(lane, n)->suspicion > 0;
             if (suspected && (batch->count || w->held)) {
-                if (lane->p.stateful) break; // none before it
+                if (lane->p.stateful) break; // the frames after it need its state
                 continue;
             }
             shape = lane->p.shape;
@@ -207,7 +209,7 @@ static bool second_try(struct dispatch *d, struct lane *lanes, uint32_t n_lanes,
         if (lanes[l].state != LANE_OPEN || lanes[l].p.parts > 1 || lanes[l].sent >= lanes[l].decoded) continue;
         const struct lane_frame *f = lane_frame_of(&lanes[l], lanes[l].sent);
         if (!f || f->state != SLOT_GIVEN || f->suspicion) continue;
-        if (lane_late_head(&lanes[l], now_us - LATE_LEAST_US) == UINT32_MAX) continue; // mostly: look no further
+        if (lane_late_head(&lanes[l], now_us - LATE_LEAST_US) == UINT32_MAX) continue; // the usual case
         uint32_t holder = f->holder[0].worker != LANE_NO_WORKER ? f->holder[0].worker : f->holder[1].worker;
         struct crew except = {{0}};
         crew_add(&except, holder);
@@ -218,7 +220,7 @@ static bool second_try(struct dispatch *d, struct lane *lanes, uint32_t n_lanes,
         if (2 * lane_at_aggregator(&lanes[l]) >= lanes[l].p.out_slots) late_us *= LATE_STOCKED;
         uint32_t n = lane_late_head(&lanes[l], now_us - (int64_t)late_us);
         if (n == UINT32_MAX) continue;
-        // Sooner done than by waiting for a holder that keeps its own pace?
+        // Not if the worker that has it will, at its usual speed, finish first.
         const struct dispatch_worker *h = &d->worker[holder];
         double left_us = h->held * h->frame_us - (double)(now_us - f->given_us);
         if (h->frame_us > 0 && left_us > 0 && left_us < d->worker[w].frame_us) continue;
@@ -230,7 +232,7 @@ static bool second_try(struct dispatch *d, struct lane *lanes, uint32_t n_lanes,
     return false;
 }
 
-// The worker with the fewest lanes of its own; among equals the fastest, where that is known.
+// The worker with the fewest lanes bound to it; among equals the fastest, if speeds are known.
 static uint32_t choose_keeper(const struct dispatch *d, const struct lane *lanes, uint32_t n_lanes,
                               const struct lane *lane)
 {
@@ -246,7 +248,7 @@ static uint32_t choose_keeper(const struct dispatch *d, const struct lane *lanes
     return best;
 }
 
-// Stateful lanes with a frame to give get their worker.
+// Binds stateful lanes that have a frame ready to a worker.
 static void bind_lanes(const struct dispatch *d, struct lane *lanes, uint32_t n_lanes)
 {
     for (uint32_t l = 0; l < n_lanes; l++) {
@@ -285,14 +287,14 @@ bool dispatch_next(struct dispatch *d, struct lane *lanes, uint32_t n_lanes, int
     out_batch->count = 0;
     struct crew skip = {{0}};
     bool limited = some_cannot_serve(d, lanes, n_lanes);
-    // Where lanes are for some workers only, everyone is asked in turn, and none
-    // waits for a faster one that may not reach the frames.
+    // If some lanes are restricted to some workers, every worker is tried in turn, and none
+    // waits for a faster one, which perhaps may not serve the lane.
     if (limited) rate = 0;
     for (uint32_t attempt = 0; attempt < (limited ? d->n : 2) && !out_batch->count; attempt++) {
         out_batch->worker = choose_worker(d, rate, window, attempt > 0 && !limited, &skip, NULL, now_us);
         if (out_batch->worker == d->n) break; // a second try may still be due
         collect(d, lanes, n_lanes, room(d, &d->worker[out_batch->worker], rate, window, now_us), now_us, out_batch);
-        // Only suspected frames wait, and this one is not empty-handed: an idle one may take one.
+        // Only suspected frames are left, and this worker holds others; try an idle one.
         crew_add(&skip, out_batch->worker);
     }
     if (!out_batch->count && !second_try(d, lanes, n_lanes, rate, window, now_us, out_batch)) return false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Lanes at work: carries events into lanes.c and dispatch.c, and their answers out
-// as messages. All decisions about slots are made there; here are only messages.
+// Lanes at work: passes events to lanes.c and dispatch.c and sends their answers as messages.
+// Decisions about slots are made only there.
 #include "coordinator/flow.h"
 
 #include <unistd.h>
@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "coordinator/limits.h"
 
-#define WAIT_SHARE 0.1 // of the newest frame in what is shown of a live input's latency
+#define WAIT_SHARE 0.1 // weight of the newest frame in the shown latency of a live input
 
 _Static_assert(LANE_MAX_PARTS == REEL_MAX_PARTS, "lanes.h includes no message");
 _Static_assert(LANE_CONTEXT == REEL_FRAME_CONTEXT, "lanes.h includes no message");
@@ -112,7 +112,7 @@ static struct proc *member_proc(struct run *run, uint32_t l, uint32_t member)
     return supervise_at(&run->sup, REEL_WORKER, member - LANE_MEMBER_WORKER0);
 }
 
-// OPEN -> CLOSING: everyone who has the epoch is asked to let go.
+// OPEN -> CLOSING: asks all members of the epoch to release it.
 static void close_lane(struct run *run, uint32_t l)
 {
     struct lane *lane = &run->lanes[l];
@@ -193,12 +193,12 @@ void flow_on_decoded(struct run *run, struct proc *p, const struct reel_rec_deco
     struct job *job = flow_job_of(run, lane);
     if (run->settings.live) {
         live_on_decoded(run, job, lane, rec->n, reel_now_us());
-        supervise_on_progress(p); // there may be no end to it
+        supervise_on_progress(p); // an attempt of a live input may last as long as the run
     }
     if (!job->poison.count) return;
     const struct poison_frame *f = poison_find(&job->poison, lane->p.segment, rec->n);
     struct lane_frame *frame = lane_frame_of(lane, rec->n);
-    if (!f || !frame) return; // context may be free already
+    if (!f || !frame) return; // a context frame's slot may be free already
     frame->suspicion = f->crashes > 255 ? 255 : (uint8_t)f->crashes;
     if (f->quarantined) lane_quarantine(lane, rec->n, flow_fill_in_flag(run));
 }
@@ -340,14 +340,14 @@ static void hand_out(struct run *run, int64_t now_us)
             run_post(run, w, REEL_MSG_WORK, &rec);
         }
         run->frames_given += batch.count;
-        // One message is one batch.
+        // A worker takes one message as one batch.
         if (run->model.batch > 1) reel_bus_flush(run->bus);
     }
 }
 
 static void fill_idle_lanes(struct run *run, int64_t now_us)
 {
-    // All first: a stage is free for a suspected segment when every lane has left it.
+    // All lanes before any is opened: a suspected segment needs a process that no lane uses.
     for (uint32_t l = 0; l < run->n_lanes; l++)
         if (lane_next_idle(&run->lanes[l])) {
             run->io[l].granted_bytes = 0;
@@ -385,7 +385,7 @@ bool flow_owes(const struct run *run, const struct proc *p)
         if (p->stage != REEL_WORKER && !flow_is_bound(run, p, l)) continue;
         if (lane->state == LANE_CLOSING || rings_owes(run, l, p)) return true;
         if (p->stage == REEL_DECODER && !lane->ended && lane->decoded < lane->window_end) return true;
-        uint32_t held = run->jobs[lane->p.job].proven.hold_frames; // an encoder may keep these for as long as it likes
+        uint32_t held = run->jobs[lane->p.job].proven.hold_frames; // the encoder may keep so many at any time
         if (p->stage == REEL_AGGREGATOR && (lane->finished || lane_at_aggregator(lane) > held)) return true;
     }
     return p->stage == REEL_WORKER && run->dispatch.worker[p->index].held > 0;

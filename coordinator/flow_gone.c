@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// What went wrong with a lane: deaths, failures that are told, frames and segments
-// that are suspected and quarantined for them. Called by run.c and flow.c.
+// Failures in a lane: deaths and reported failures of its processes, and the suspicion and
+// quarantine of frames and segments that follow. Called by run.c and flow.c.
 #include "coordinator/flow.h"
 
 #include <stdio.h>
 
 #include "common/log.h"
 
-#define NO_MEMORY_FRAMES 3 // in a row without memory: the worker is left out
+#define NO_MEMORY_FRAMES 3 // after so many frames in a row without memory the worker is left out
 
 uint32_t flow_fill_in_flag(const struct run *run)
 {
@@ -17,7 +17,7 @@ uint32_t flow_fill_in_flag(const struct run *run)
 
 // ---- crashes ----------------------------------------------------------------------
 
-// A frame has crashed a stage often enough, the last time alone.
+// Gives up a frame that has crashed a stage often enough, the last time alone.
 static void quarantine(struct run *run, struct job *job, struct lane *lane, uint32_t n)
 {
     if (run->settings.poison == SET_POISON_FAIL) {
@@ -31,14 +31,15 @@ static void quarantine(struct run *run, struct job *job, struct lane *lane, uint
     lane_quarantine(lane, n, flow_fill_in_flag(run));
 }
 
-// Frame n of the lane was with a worker that crashed, or that refused it.
+// Counts against frame n that a worker which had it crashed, or refused it. alone: the worker had
+// no other frame.
 static void suspect_frame(struct run *run, uint32_t l, uint32_t n, bool alone)
 {
     struct lane *lane = &run->lanes[l];
     struct job *job = flow_job_of(run, lane);
     if (lane->state != LANE_OPEN || job->state != JOB_RUN) return;
     struct lane_frame *f = lane_frame_of(lane, n);
-    // A second worker that has all of it may bring it through; if not, his crash decides.
+    // Another worker still has the whole frame and may succeed; if not, its crash will count.
     if (f && f->state == SLOT_GIVEN && lane->p.parts < 2) alone = false;
     bool over = poison_on_crash(&job->poison, lane->p.segment, n, alone, (uint32_t)run->settings.poison_tries);
     if (f && f->suspicion < 255) f->suspicion++;
@@ -59,10 +60,10 @@ static void worker_gone(struct run *run, const struct supervise_death *death)
             if (f->state == SLOT_GIVEN && lane_frame_is_with(f, w)) suspects[n_suspects++] = n;
         }
         if (lane_held_by(lane, w)) flow_team_break(run, lane, "a worker is gone");
-        const bool over = lane_needs(lane, w); // its state is gone as well
+        const bool over = lane_needs(lane, w); // the network's state was in that worker
         flow_drop_member(run, l, LANE_MEMBER_WORKER0 + w);
         for (uint32_t i = 0; i < n_suspects; i++) suspect_frame(run, l, suspects[i], held == 1);
-        // A live input goes on: what comes next begins anew.
+        // A live input goes on, with a fresh state.
         if (over && run->settings.live)
             lane_unbind(lane);
         else if (over)
@@ -71,8 +72,8 @@ static void worker_gone(struct run *run, const struct supervise_death *death)
     dispatch_on_gone(&run->dispatch, w);
 }
 
-// The keeper of a state could not do frame n, which it has let go; what came behind
-// it began with a wrong state. A live input goes on without that frame.
+// The worker that holds the lane's state failed at frame n and has released it, so later frames
+// started from a wrong state. A live input goes on without that frame.
 static void state_failed(struct run *run, uint32_t l, uint32_t n)
 {
     struct lane *lane = &run->lanes[l];
@@ -83,7 +84,7 @@ static void state_failed(struct run *run, uint32_t l, uint32_t n)
         quarantine(run, job, lane, n);
 }
 
-// A decoder or aggregator ended an epoch by itself: its segment is watched.
+// A decoder or aggregator crashed or failed by itself during an epoch: its segment is suspected.
 static void suspect_segment(struct run *run, const struct proc *p, uint32_t l, bool alone, const char *why)
 {
     struct lane *lane = &run->lanes[l];
@@ -93,12 +94,13 @@ static void suspect_segment(struct run *run, const struct proc *p, uint32_t l, b
     if (alone || s->crashes[p->stage] == 0) s->crashes[p->stage]++;
     uint32_t tries = (uint32_t)run->settings.poison_tries;
     if (p->stage == REEL_AGGREGATOR && alone) {
-        // The statistics name the frame it was at: a hint, tried out by filling it in.
+        // The statistics page says at which frame it was. That is only a hint, which is tested by
+        // filling in that frame.
         const struct reel_stat_row *row = &run->stat->row[p->row];
         uint32_t n = atomic_load_explicit(&row->frame, memory_order_relaxed);
         bool known =
             atomic_load_explicit(&row->job, memory_order_relaxed) == lane->p.job && n < lane->sent && !lane->finished;
-        if (known) tries *= 2; // the frame goes first
+        if (known) tries *= 2; // the frame is given up before the segment
         if (known && poison_on_crash(&job->poison, lane->p.segment, n, true, (uint32_t)run->settings.poison_tries)) {
             quarantine(run, job, lane, n);
             s->crashes[p->stage] = 0;
@@ -122,13 +124,13 @@ static void bound_stage_gone(struct run *run, const struct supervise_death *deat
             continue;
         if (run->settings.live && lane->state == LANE_OPEN && p->stage == REEL_DECODER && !run->io[l].rings.place.in) {
             flow_drop_member(run, l, flow_member_of(p));
-            lane_cut_short(lane); // what it told of is in its slots
+            lane_cut_short(lane); // the frames it announced are in their slots
             continue;
         }
-        // An attempt is not tried again, and its frames have other numbers in the next.
+        // An attempt at a live input is not repeated, and the next one numbers its frames anew.
         if (!run->settings.live && lane->state == LANE_OPEN && death->by_itself)
             suspect_segment(run, p, l, alone, death->why);
-        // Killed from outside again and again: with one segment at a time it gets somewhere.
+        // Killed from outside again and again: with one segment at a time it may make progress.
         if (lane->state == LANE_OPEN && p->idle_deaths >= 3)
             flow_job_of(run, lane)->segments[lane->p.segment].suspect = true;
         flow_drop_member(run, l, flow_member_of(p));
@@ -160,7 +162,7 @@ void flow_on_lane_failed(struct run *run, struct proc *p, const struct reel_rec_
     }
     if (p->stage == REEL_WORKER) flow_team_break(run, lane, rec->text);
     if (p->stage == REEL_WORKER && (rec->err == REEL_ERR_NOMEM || (rec->err == REEL_GONE && lane->p.together))) {
-        // No fault of the frame: it waits for memory, for another worker, or for all of a team.
+        // The frame is not to blame: it waits for memory, for another worker, or for a whole team.
         enum lane_result result = lane_on_refused(lane, rec->epoch, rec->n, rec->part, p->index);
         flow_judge(p, result, "FAILED", rec->lane, rec->n);
         if (result != LANE_OK) return;
@@ -189,7 +191,7 @@ void flow_on_lane_failed(struct run *run, struct proc *p, const struct reel_rec_
         flow_give_up(run, rec->lane);
         return;
     }
-    // Reported, not crashed: the guilty lane is known.
+    // It reported the failure, so the lane that caused it is known (alone = true).
     suspect_segment(run, p, rec->lane, true, "failed");
     flow_give_up(run, rec->lane);
 }

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 //
-// A lane begins: which processes take it, where its rings lie, how many slots the
-// memory holds, and the OPEN_LANE that all are told. Called by flow.c.
+// Opening a lane: chooses its processes, the place of its rings and the number of slots, and
+// sends OPEN_LANE to all members. Called by flow.c.
 #include "coordinator/flow.h"
 
 #include "common/log.h"
 
-#define LEAST_WINDOW 8                  // frames in a lane's window beside those the workers hold
-#define EASY_BYTES (UINT64_C(64) << 20) // of a lane's rings, that are taken for longer queues and fewer messages
-#define OUT_SPARES 2                    // for second tries of late frames
-#define LIVE_AT_ENCODER 2               // frames done and not encoded yet, of a live input
-#define DECODER_FRAMES 20               // a codec's own pictures: 16 references and some on the way
+#define LEAST_WINDOW 8                  // frames in a lane's window in addition to those the workers hold
+#define EASY_BYTES (UINT64_C(64) << 20) // rings may be longer, for fewer messages, up to this size per lane
+#define OUT_SPARES 2                    // output slots for second tries of late frames
+#define LIVE_AT_ENCODER 2               // finished frames of a live input that may wait for the encoder
+#define DECODER_FRAMES 20               // pictures inside a codec: 16 references and some being decoded
 
 // ---- who takes it ---------------------------------------------------------------
 
-// Least loaded; among equals, and for device rings before all, one near `device`.
+// The process with the fewest lanes. device >= 0: one on that device first of all.
 static struct proc *choose_near(struct run *run, enum reel_stage stage, bool alone, int device)
 {
     struct proc *best = NULL;
@@ -41,8 +41,8 @@ struct proc *flow_choose(struct run *run, enum reel_stage stage, bool alone)
 
 // ---- opening a lane -------------------------------------------------------------
 
-// Asks where the frames of a lane between these two may lie, and makes host
-// slots as small as that leaves them.
+// Decides where the frames of a lane between these two processes lie. With pixels on a device,
+// the host's slots need only the rest.
 static void place_rings(struct run *run, uint32_t l, const struct job *job, const struct proc *decoder,
                         const struct proc *aggregator, struct memory_want *want)
 {
@@ -76,9 +76,8 @@ static void place_rings(struct run *run, uint32_t l, const struct job *job, cons
     }
 }
 
-// Of a live input: all frames that may wait find a slot (at 60 a second where the rate
-// is not known), and few are behind the workers, where they wait as well, but cannot
-// be dropped any more.
+// For a live input: enough input slots for all frames that may wait (60 fps are assumed if the
+// rate is unknown), but few output slots, because finished frames cannot be dropped any more.
 static void live_slots(const struct run *run, const struct job *job, uint32_t *slots, uint32_t *out_slots)
 {
     const struct reel_rational rate = job->scanned.media.frame_rate;
@@ -128,7 +127,7 @@ void flow_release_ring(struct lane_io *io)
     io->in_reserved = io->out_reserved = 0;
 }
 
-// Reserves the slots, or keeps those of the segment before when they are the same.
+// Reserves memory for the slots, or keeps that of the lane's previous segment if the sizes are equal.
 static enum reel_err reserve(struct lane_io *io, const struct memory_grant *grant, const struct memory_want *want)
 {
     uint64_t in = grant->in_slots * want->in_slot_bytes;
@@ -141,7 +140,7 @@ static enum reel_err reserve(struct lane_io *io, const struct memory_grant *gran
     if (!err) err = reel_shm_reserve(io->out_fd, out);
     if (!err) io->out_reserved = out;
     if (err) {
-        io->in_reserved = in; // part of it may be there
+        io->in_reserved = in; // a part may have been reserved; release all
         io->out_reserved = out;
         flow_release_ring(io);
     }
@@ -184,7 +183,7 @@ static void fill_open(const struct run *run, uint32_t l, const struct job *job, 
                                   .end_pts = plan->end_pts};
 }
 
-// Puts a segment on an idle lane. False: not now.
+// Starts a segment on an idle lane. False if that is not possible now.
 bool flow_open_lane(struct run *run, uint32_t l, struct job *job, uint32_t segment, int64_t now_us)
 {
     struct job_segment *s = &job->segments[segment];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// What flow.c does for frames whose parts are worked on together: rounds go out
-// as WORK to each member, and are ended through the object that the members share
-// (common/rounds.h). Who gets what, and when, is team.c's.
+// The part of flow.c for frames that several workers compute together: sends each round as WORK
+// to every member, and ends rounds through the object that the members share
+// (common/rounds.h). team.c decides who gets what, and when.
 #include <string.h>
 
 #include "common/log.h"
@@ -21,7 +21,7 @@ void flow_team_init(struct run *run)
 
 void flow_team_end(struct run *run)
 {
-    // Members that wait for each other are to hear QUIT.
+    // Ends all rounds, so that members that wait for each other read the QUIT message.
     if (run->rounds) reel_rounds_end(run->rounds, UINT64_MAX - 1);
 }
 
@@ -45,7 +45,7 @@ void flow_team_break(struct run *run, const struct lane *lane, const char *why)
     reel_debug("flow", "rounds up to %llu are over: %s", (unsigned long long)run->team.round, why);
 }
 
-// Frames go whole from now on: the same bytes, later.
+// From now on each frame goes whole to one worker: the same result, but later.
 static void turn_off(struct run *run)
 {
     bool any = false;
@@ -62,8 +62,8 @@ static void turn_off(struct run *run)
                   run->team.off ? "the workers could not process one together" : "there are not enough workers");
 }
 
-// Workers that share a GPU have no way between them but the host's; nor has one
-// that was started anew to those that joined before.
+// Workers that share a GPU can exchange rows only through host memory. So can a restarted worker
+// with those that joined before.
 static bool may_join(struct run *run)
 {
     for (uint32_t i = 0; i < run->workers; i++) {

@@ -18,9 +18,9 @@
 
 #define MAX_DEPTH 64
 #define MAX_JOBS 1000000u
-#define PARTS_MORE 10 // letters that the name of a parts folder has more than its output's
+#define PARTS_MORE 10 // how much longer the name of a parts folder is than its output's
 
-// One found input: where it is, and its name below the folder it was found in.
+// One input: its path, and its name relative to the folder in which it was found.
 struct found {
     char *path, *name;
 };
@@ -28,7 +28,7 @@ struct found {
 struct list {
     struct found *item;
     uint32_t n, capacity;
-    bool folder; // a word named a folder or list
+    bool folder; // one of the words was a folder or a list
 };
 
 static bool is_media(const char *name)
@@ -49,7 +49,7 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-// One "%d" or "%0Nd" in the file's name.
+// Whether the file's name has one "%d" or "%0Nd".
 static bool is_pattern(const char *path)
 {
     const char *p = strchr(base_name(path), '%');
@@ -73,7 +73,7 @@ static enum reel_err add(struct list *list, const char *path, const char *name)
     return REEL_OK;
 }
 
-// A folder that is being read, and those it lies in.
+// A folder that is being read, linked to the one it was found in.
 struct nest {
     const struct nest *outer;
     dev_t device;
@@ -81,7 +81,7 @@ struct nest {
     int depth;
 };
 
-// A link to a folder that it lies in leads around for ever.
+// Whether the folder is also one of its own parents, through a link: reading would never end.
 static bool leads_back(const struct nest *n)
 {
     for (const struct nest *o = n->outer; o; o = o->outer)
@@ -105,7 +105,7 @@ static enum reel_err add_folder(struct list *list, const char *path, const char 
         const char *entry = entries[i]->d_name;
         char full[PATH_MAX], below[PATH_MAX];
         struct stat st;
-        // Hidden ones as well: among them are the parts folders of our own runs.
+        // Hidden entries are skipped; among them are our own parts folders.
         bool fits = snprintf(full, sizeof full, "%s/%s", path, entry) < (int)sizeof full &&
                     snprintf(below, sizeof below, "%s%s%s", name, *name ? "/" : "", entry) < (int)sizeof below;
         if (!err && entry[0] != '.' && fits && !stat(full, &st)) {
@@ -134,14 +134,14 @@ static enum reel_err add_list(struct list *list, const char *path)
             line[--n] = 0;
         char *p = line + strspn(line, " \t");
         if (err || !*p || *p == '#') continue;
-        // Relative paths keep their folders in the output; others only their name.
+        // Relative paths keep their folders in the output; of others only the name is used.
         bool plain = *p != '/' && !strstr(p, "..");
         while (plain && !strncmp(p, "./", 2)) p += 2;
         struct stat st;
         if (!stat(p, &st) && S_ISDIR(st.st_mode))
             err = add_folder(list, p, plain ? p : base_name(p), NULL);
         else
-            err = add(list, p, plain ? p : base_name(p)); // a missing one fails as a job of its own
+            err = add(list, p, plain ? p : base_name(p)); // a missing file fails later, as its own job
     }
     fclose(f);
     return err;
@@ -184,7 +184,7 @@ static bool is_folder(const char *path)
     return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-// An absolute form of a path whose file need not exist. Returns malloc'ed text.
+// Makes a path absolute; its file need not exist. Returns malloc'ed text.
 static char *absolute(const char *path)
 {
     char cwd[PATH_MAX], *out = NULL;
@@ -193,7 +193,7 @@ static char *absolute(const char *path)
     return asprintf(&out, "%s/%s", cwd, path) < 0 ? NULL : out;
 }
 
-// Nothing is written; "nullable.mp4" is a file like any other.
+// Whether nothing is to be written. "nullable.mp4" is a file.
 static bool is_null(const char *output)
 {
     return !strcmp(output, "null:") || !strcmp(output, "null");
@@ -208,18 +208,18 @@ static char *parts_dir_of(const char *output, const char *run_dir, uint32_t id)
     const char *name = base_name(output);
     char mark[16] = "";
     int bytes = (int)strlen(name);
-    if (bytes > NAME_MAX - PARTS_MORE) { // too long for more: its begin, and what tells it from others
+    if (bytes > NAME_MAX - PARTS_MORE) { // the name is too long: use its beginning and a hash
         snprintf(mark, sizeof mark, "-%08x", reel_crc32c(0, name, (size_t)bytes));
         bytes = NAME_MAX - PARTS_MORE - (int)strlen(mark);
     }
     if (asprintf(&out, "%.*s.%.*s%s.reelmill", (int)(name - output), output, bytes, name, mark) < 0) return NULL;
-    // Image muxers would read a pattern in a folder's name as one.
+    // Image muxers would interpret a '%' in the folder's name.
     for (char *p = out + (name - output); *p; p++)
         if (*p == '%') *p = '_';
     return out;
 }
 
-// The output's name below the output folder: the input's, with an extension that we can write.
+// The output's name in the output folder: the input's, with an extension that can be written.
 static char *mapped_name(const struct reel_settings *s, const char *name)
 {
     char ext[SET_WORD + 1] = "";
@@ -230,7 +230,7 @@ static char *mapped_name(const struct reel_settings *s, const char *name)
         snprintf(ext, sizeof ext, "%s%s", s->output_format[0] == '.' ? "" : ".", s->output_format);
     else if (dot)
         snprintf(ext, sizeof ext, "%s", dot);
-    // What older containers do not keep (.avi, .gif, .flv...), an .mkv does.
+    // Containers that keep everything; others (.avi, .gif, .flv...) become .mkv.
     static const char *const kept[] = {"mp4", "matroska", "mov", "webm", "mpegts"};
     const char *container = reel_container_of(name, strlen(name));
     bool asked = s->output_format[0] && strcmp(s->output_format, "auto"), keeps = asked;
@@ -246,7 +246,7 @@ static bool same_file(const char *a, const char *b)
     return !stat(a, &sa) && !stat(b, &sb) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
-// The nearest folder above path that exists must be writable.
+// Checks that the nearest existing folder above the output is writable.
 static enum reel_err check_folder(const char *output, bool may_make)
 {
     char folder[PATH_MAX];
@@ -269,7 +269,7 @@ static enum reel_err check_folder(const char *output, bool may_make)
     return REEL_OK;
 }
 
-// Live video goes to its file at once, and not by parts.
+// Checks the output of a live job, which is written directly and not in parts.
 static enum reel_err job_lives(const struct reel_settings *s, struct reel_job *job)
 {
     if (!s->live || job->kind != REEL_OUTPUT_VIDEO) return REEL_OK;
@@ -285,7 +285,7 @@ static enum reel_err job_lives(const struct reel_settings *s, struct reel_job *j
     return REEL_OK;
 }
 
-// What can be written without going back in it.
+// Checks that the output's format can be written to a pipe.
 static enum reel_err check_stdout(const struct reel_settings *s, struct reel_job *job)
 {
     static const char *const formats[] = {".nut",  ".mkv", ".y4m", ".ts",   ".mp4", ".mov",   ".webm", ".flv",
@@ -345,7 +345,7 @@ static enum reel_err check_output(const struct reel_settings *s, struct reel_job
         return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it is a folder", job->output);
     if (same_file(job->input, job->output) || !strcmp(job->input, job->output))
         return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it is the input", job->output);
-    // a folder of numbered files is made like one of videos
+    // A folder for numbered files is created if missing, like one for videos.
     enum reel_err err = check_folder(job->output, many || reel_is_numbered(job->kind));
     if (err) return err;
     return inputs_check_free(s, job, done_path);
@@ -357,7 +357,7 @@ static int by_output(const void *a, const void *b)
     return strcmp(sort_jobs[*(const uint32_t *)a].output, sort_jobs[*(const uint32_t *)b].output);
 }
 
-// Two inputs for one output, or an output that is another job's input.
+// Refuses two inputs with one output, and an output that is another job's input.
 static enum reel_err check_collisions(const struct inputs *in)
 {
     uint32_t *order = malloc(in->n * sizeof *order);
@@ -404,8 +404,8 @@ static bool output_is_folder(const struct reel_settings *s, const struct list *l
     return list->folder || list->n > 1 || (n && o[n - 1] == '/') || is_folder(o);
 }
 
-// The name of standard output: what it is written as, without --output_format results as
-// lines where the command asks for such, else a video.
+// A file name that says the format of standard output: that of --output_format; without it
+// JSON lines if the task gives results as lines, else video.
 static char *stdout_name(const struct reel_settings *s)
 {
     const char *format = s->output_format;
@@ -455,7 +455,7 @@ enum reel_err inputs_given(const struct reel_settings *s, int n_words)
     return REEL_OK;
 }
 
-// With --live: one input, which is no folder, no list and no pictures, and need not be a file.
+// Adds the input of a live run: exactly one, no folder, list or image sequence; it need not be a file.
 static enum reel_err add_live(const struct reel_settings *s, struct list *list, const char *const *words, int n_words)
 {
     const char *word = words[0], *why;
@@ -557,7 +557,7 @@ static enum reel_err make_folder(const char *path, mode_t mode)
 
 enum reel_err inputs_make_folders(const struct reel_job *job)
 {
-    // The parts folder lies in the output's folder.
+    // The parts folder lies in the output's folder, which is made too if it is missing.
     return make_folder(job->parts_dir, 0777);
 }
 

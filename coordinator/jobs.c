@@ -2,7 +2,8 @@
 //
 // The life of a job: lock, scan, shape, prove, check, run, mux, done. Each
 // state waits for one answer or one event; jobs_step() takes every begun job
-// as far as it goes. Whoever is asked may die: then it is asked again, K times.
+// as far as it goes. If the process that was asked dies, the request is repeated, at most
+// --poison_tries times.
 #include "coordinator/coordinator.h"
 
 #include <inttypes.h>
@@ -40,7 +41,7 @@ enum reel_err jobs_init(struct run *run)
     return REEL_OK;
 }
 
-// Drops what only a running job needs; its row for the report stays.
+// Frees what only a running job needs; what the report needs is kept.
 static void release(struct job *job)
 {
     free(job->entries);
@@ -53,17 +54,17 @@ static void release(struct job *job)
     job->lock_fd = -1;
 }
 
-// A folder without a single committed part is of no use to a resume.
+// Removes the parts folder if a later run could not resume from it.
 static void drop_useless_parts(const struct job *job)
 {
-    bool resumable = job->n_committed && job->has_journal; // of a live run nothing is
+    bool resumable = job->n_committed && job->has_journal; // a live run has no journal
     if (!resumable && !job->old.n_segments && job->holder[0] == 0) reel_remove_tree(job->spec->parts_dir);
 }
 
 void jobs_fini(struct run *run)
 {
     for (uint32_t i = 0; run->jobs && i < run->n_jobs; i++) {
-        // Begun, and then the run as a whole ended: the model was refused, or Ctrl-C.
+        // The job had begun when the whole run ended, because of a refused model or Ctrl-C.
         if (run->jobs[i].lock_fd >= 0 && run->jobs[i].state != JOB_DONE) drop_useless_parts(&run->jobs[i]);
         release(&run->jobs[i]);
         poison_fini(&run->jobs[i].poison);
@@ -114,7 +115,7 @@ static void step_lock(struct run *run, struct job *job, int64_t now_us)
         jobs_fail(run, job, REEL_ERR_CONFIG, text);
         return;
     }
-    bool live = run->settings.live || run->streams; // there is nothing to go on from
+    bool live = run->settings.live || run->streams; // such a job cannot be resumed
     if (!err && (err = inputs_check_free(&run->settings, job->spec, job->done_path))) {
         jobs_fail(run, job, err, reel_fail_text());
         return;
@@ -123,7 +124,7 @@ static void step_lock(struct run *run, struct job *job, int64_t now_us)
     bool done = false;
     if (!err && !live) err = resume_read(job, &done);
     if (err) {
-        snprintf(job->holder, sizeof job->holder, "-"); // keep the folder: it is not ours to judge
+        snprintf(job->holder, sizeof job->holder, "-"); // keeps the folder, which may be another command's
         jobs_fail(run, job, err, reel_fail_text());
         return;
     }
@@ -175,7 +176,7 @@ void jobs_on_entries(struct run *run, struct proc *p, const struct reel_rec_entr
     if (job->n_entries == job->room_entries) {
         uint32_t room = job->room_entries ? 2 * job->room_entries : 256;
         struct reel_entry *grown = room <= MAX_ENTRIES ? realloc(job->entries, room * sizeof *grown) : NULL;
-        if (!grown) return; // fewer cuts are no harm: the count below says so
+        if (!grown) return; // with fewer entries there are only fewer cuts
         job->entries = grown;
         job->room_entries = room;
     }
@@ -232,7 +233,7 @@ static enum reel_err plan_job(struct run *run, struct job *job)
     job->entries = NULL;
     if (plan && run->only_seconds > 0) {
         job->n_segments = plan_limit(m, run->only_seconds, plan, job->n_segments);
-        job->scanned.media.n_frames = -1; // as many as there will be
+        job->scanned.media.n_frames = -1; // unknown
     }
     if (plan) job->segments = calloc(job->n_segments, sizeof *job->segments);
     for (uint32_t i = 0; job->segments && i < job->n_segments; i++)
@@ -241,12 +242,12 @@ static enum reel_err plan_job(struct run *run, struct job *job)
     return job->segments ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not plan the segments: out of memory");
 }
 
-// Finished by an earlier run: it stays, or is refused as another command's.
+// The output was finished by an earlier run: it is kept, or refused if the command was another one.
 static void step_done_before(struct run *run, struct job *job)
 {
     enum reel_err err = resume_take_over(run, job);
     if (err == REEL_AGAIN) return;
-    resume_keep_done(job); // for whom it fits
+    resume_keep_done(job); // in either case
     if (!err) {
         finish(run, job, JOB_DONE);
         return;
@@ -267,7 +268,7 @@ static void step_shape(struct run *run, struct job *job)
     struct reel_rec_shape rec = {.job = job->spec->id, .media = job->scanned.media, .in = job->in};
     rec.parts = !split ? 1 : run->workers < LANE_MAX_PARTS ? run->workers : LANE_MAX_PARTS;
     rec.exchange = flow_team_fits(run, rec.parts);
-    // What memory there was then is what the parts were made with.
+    // The tiles must be those of the earlier run, even if there is another amount of memory now.
     if (job->old.n_segments && !job->old.done) rec.tile_pixels = job->old.header.tile_pixels;
     ask(run, job, REEL_WORKER, REEL_MSG_SHAPE, &rec);
 }
@@ -294,7 +295,7 @@ static void step_prove(struct run *run, struct job *job)
     ask(run, job, REEL_AGGREGATOR, REEL_MSG_PROVE, &rec);
 }
 
-// The worse of two accounts of the same thing.
+// The worse of two statements about how well something was kept.
 static uint8_t worse(uint8_t a, uint8_t b)
 {
     if (a == REEL_KEPT_NONE) return b;
@@ -445,7 +446,7 @@ uint64_t jobs_quarantined(const struct job *job)
 
 // ---- mux and done ---------------------------------------------------------------
 
-// Nothing came to the output.
+// Fails a job whose output has not a single frame.
 static void fail_empty(struct run *run, struct job *job)
 {
     char text[REEL_PATH_BYTES + 128];
@@ -487,7 +488,7 @@ static void complete(struct run *run, struct job *job, const struct reel_rec_mux
     if (rec->kept.audio == 0 && job->scanned.kept.audio) merge_kept(&job->kept, &job->scanned.kept);
     say_unreadable(run, job);
     if (job->has_journal && job->spec->kind != REEL_OUTPUT_NULL) {
-        // Others may go on, and there is a report to write: a run that is killed later need not do this one again.
+        // If the run is killed later, during other jobs or the report, this one need not be repeated.
         uint64_t packed;
         _Static_assert(sizeof packed == sizeof job->kept, "kept fits into a number");
         memcpy(&packed, &job->kept, sizeof packed);
@@ -506,12 +507,12 @@ static void complete(struct run *run, struct job *job, const struct reel_rec_mux
     if (!job->done_path) job->lock_fd = -1;
     release(job);
     job->n_segments = n;
-    if (!job->done_path) job->lock_fd = lock_fd; // its folder is there until all is said
+    if (!job->done_path) job->lock_fd = lock_fd; // its folder, with the lock, stays until the end of the run
 }
 
 void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed *rec)
 {
-    // It may be there before the last part is known as committed.
+    // A stream's MUXED may arrive before the last COMMITTED, while the job is still in JOB_RUN.
     enum job_state state = run->streams && rec->job < run->n_jobs ? run->jobs[rec->job].state : JOB_MUX;
     struct job *job = state == JOB_RUN || state == JOB_MUX ? answered(run, p, rec->job, state) : NULL;
     if (!job) return;
@@ -525,7 +526,8 @@ void jobs_on_muxed(struct run *run, struct proc *p, const struct reel_rec_muxed 
     job->asked_row = NO_ROW;
 }
 
-// Its parts go out from the first one on; all may be committed before the writer is up.
+// Tells the stream's writer of the job, as soon as the writer is up: parts are written from the
+// first one on.
 static void step_stream(struct run *run, struct job *job)
 {
     struct proc *p = stream_writer(run);
@@ -572,7 +574,7 @@ static void step_job(struct run *run, struct job *job, int64_t now_us)
     if (job->state == JOB_RUN && live && live_step(run, job, now_us)) next_state(job, JOB_MUX);
     if (job->state == JOB_RUN && !live && job->n_committed == job->n_segments && !flow_open_lanes(run, job->spec->id)) {
         if (run->streams)
-            job->state = JOB_MUX; // who writes was asked before, or is asked once it is up
+            job->state = JOB_MUX; // no new request: step_stream() asks the writer
         else
             next_state(job, JOB_MUX);
     }
@@ -591,7 +593,7 @@ void jobs_step(struct run *run, int64_t now_us)
     for (uint32_t i = 0; i < run->n_active;) {
         uint32_t id = run->active[i];
         step_job(run, &run->jobs[id], now_us);
-        if (i < run->n_active && run->active[i] == id) i++; // it may have ended and left the list
+        if (i < run->n_active && run->active[i] == id) i++; // a job that ended has left the list
     }
 }
 
@@ -602,7 +604,7 @@ static void asked_died(struct run *run, struct job *job, const struct supervise_
                                         [JOB_PROVE] = "opening the encoder",
                                         [JOB_MUX] = "putting the parts together"};
     job->asked_row = NO_ROW;
-    job->n_entries = 0; // a scan begins anew
+    job->n_entries = 0; // a scan starts again from the beginning
     if (!death->by_itself || ++job->tries < (uint32_t)run->settings.poison_tries) return;
     const struct proc *p = death->proc;
     char text[REEL_TEXT_BYTES + 512];

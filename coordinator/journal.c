@@ -18,7 +18,7 @@
 #include "common/job.h"
 
 #define FORMAT 2
-#define MAX_JOURNAL (256u << 20) // a longer file is no journal of ours
+#define MAX_JOURNAL (256u << 20) // bytes; a larger file is no journal of ours
 #define CRC_CHARS 8
 
 struct journal {
@@ -28,7 +28,7 @@ struct journal {
 
 // ---- text of values ---------------------------------------------------------
 
-// Values hold no space, newline or %: those become %XX. Returns malloc'ed text.
+// Replaces spaces, newlines and % by %XX. Returns malloc'ed text.
 static char *escape(const char *s)
 {
     char *out = malloc(3 * strlen(s) + 1), *p = out;
@@ -147,7 +147,7 @@ static bool read_segment(const char *line, struct journal_content *c)
         return false;
     for (int i = 0; i < 5; i++)
         if (!number_of(line, keys[i], &v[i])) return false;
-    if (!number_of(line, "decoded", &decoded)) decoded = frames; // of a version that made no more of them
+    if (!number_of(line, "decoded", &decoded)) decoded = frames; // written by an older version
     s.segment = (uint32_t)n;
     s.frames = (uint32_t)frames;
     s.bytes = bytes;
@@ -261,7 +261,7 @@ enum reel_err journal_read(const char *path, struct journal_content *out_content
             err = bad_line(path, line_no, text + at, end - at);
             break;
         }
-        if (!good) break; // torn tail
+        if (!good) break; // an incomplete line at the end
         at = end + 1;
         out_content->whole_bytes = at;
     }
@@ -327,7 +327,7 @@ static enum reel_err sync_folder(const char *path)
     char folder[REEL_PATH_BYTES];
     snprintf(folder, sizeof folder, "%s", path);
     int dir = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir >= 0) fsync(dir); // some file systems cannot: the file's own sync is checked
+    if (dir >= 0) fsync(dir); // not checked, because some file systems cannot; the file's own sync is
     if (dir >= 0) close(dir);
     return REEL_OK;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Our own bug: going on would let two processes touch one slot.
+// A failure is a bug of ours, and continuing could let two processes use one slot.
 #define LANE_ASSERT(cond)                                                                \
     do {                                                                                 \
         if (!(cond)) {                                                                   \
@@ -18,11 +18,11 @@
 
 #define TO(state) (1u << SLOT_##state)
 
-// Row by row the table of common/proto.h: what may follow what.
+// The states that may follow each state: the table in common/proto.h, row by row.
 static const unsigned legal_next[SLOT_STATES] = {
     [SLOT_FREE] = TO(FILLING),
     [SLOT_FILLING] = TO(DECODED),
-    [SLOT_DECODED] = TO(GIVEN) | TO(DONE) | TO(DROPPED), // DONE: quarantined, there is nothing to wait for
+    [SLOT_DECODED] = TO(GIVEN) | TO(DONE) | TO(DROPPED), // DONE: no worker needs to see it (quarantined, context)
     [SLOT_GIVEN] = TO(DONE) | TO(DECODED),
     [SLOT_DONE] = TO(READY),
     [SLOT_READY] = TO(TAKEN),
@@ -188,7 +188,7 @@ static bool has_slot(const struct lane *lane, uint32_t n)
     return lane->p.loose ? free_slot(lane) != UINT32_MAX : n < lane->low + lane->p.out_slots;
 }
 
-// TAKEN or DROPPED and let go by all: FREE, and low moves on.
+// Frees the slot of a frame that is TAKEN or DROPPED once no worker holds it, and advances low.
 static void settle(struct lane *lane, uint32_t n)
 {
     struct lane_frame *f = at(lane, n);
@@ -200,8 +200,8 @@ static void settle(struct lane *lane, uint32_t n)
     while (lane->low < lane->window_end && at(lane, lane->low)->state == SLOT_FREE) lane->low++;
 }
 
-// The next frame that was not dropped. What is FREE above n was: whatever is taken is
-// taken in order.
+// The next decoded frame after n that was not dropped; n if there is none. A FREE slot above n
+// belongs to a dropped frame, because frames are taken in order.
 static uint32_t next_of_pair(const struct lane *lane, uint32_t n)
 {
     for (uint32_t k = n + 1; k < lane->decoded; k++)
@@ -209,14 +209,14 @@ static uint32_t next_of_pair(const struct lane *lane, uint32_t n)
     return n;
 }
 
-// Frames of the window that can be worked on, or come to be, with what they see.
+// How many frames of the window can be worked on now or once they are decoded.
 static uint32_t work_ahead(const struct lane *lane)
 {
     const uint32_t from = lane->work_from > lane->low ? lane->work_from : lane->low;
-    // All behind it are dropped: the window has nothing for it.
+    // All later frames were dropped, so there is none that could form a pair with `from`.
     if (lane->p.pairs && from < lane->decoded && next_of_pair(lane, from) == from) return 0;
     const uint32_t ahead = lane->window_end - from;
-    return ahead > lane->p.after ? ahead - lane->p.after : 0; // the last ones wait for more
+    return ahead > lane->p.after ? ahead - lane->p.after : 0; // the last ones wait for frames after them
 }
 
 bool lane_next_window(struct lane *lane, uint32_t *out_end)
@@ -226,8 +226,7 @@ bool lane_next_window(struct lane *lane, uint32_t *out_end)
     uint32_t end = from + lane->p.in_slots;
     if (end < from) end = UINT32_MAX; // at the end of the number space
     if (end == lane->window_end) return false;
-    // In steps, not frame by frame: while the workers have enough to go on with,
-    // or the decoder has room, a message can wait.
+    // The window advances in steps, to save messages, as long as the workers have enough work.
     uint32_t step = lane->p.in_slots / 4 + 1;
     if (end - lane->window_end < step && work_ahead(lane) >= step) return false;
     for (uint32_t n = lane->window_end; n < end; n++) {
@@ -240,7 +239,7 @@ bool lane_next_window(struct lane *lane, uint32_t *out_end)
     return true;
 }
 
-// The output is complete, or stands for one (out_slot says where).
+// The frame's output is complete in out_slot, or it needs none.
 static void answer(struct lane_frame *f, uint32_t out_slot)
 {
     move(f, SLOT_DONE);
@@ -249,7 +248,7 @@ static void answer(struct lane_frame *f, uint32_t out_slot)
     f->answered_slot = true;
 }
 
-// Frames before the range that are done: nobody takes them.
+// Passes over warm-up frames that are done: no aggregator takes them.
 static void pass_warmup(struct lane *lane)
 {
     while (lane->sent < lane->decoded) {
@@ -266,7 +265,7 @@ enum lane_result lane_on_decoded(struct lane *lane, uint32_t epoch, uint32_t n, 
                                  int64_t duration)
 {
     if (lane->state != LANE_OPEN || epoch != lane->p.epoch) return LANE_STALE;
-    if (n < lane->decoded) return LANE_STALE; // said twice
+    if (n < lane->decoded) return LANE_STALE; // a repetition
     const bool is_before = flags & LANE_WARMUP, is_behind = flags & LANE_CONTEXT && !is_before;
     if (n != lane->decoded || n >= lane->window_end || lane->ended) return LANE_BAD;
     if (is_behind ? lane->context == lane->p.after : lane->context > 0) return LANE_BAD;
@@ -279,7 +278,7 @@ enum lane_result lane_on_decoded(struct lane *lane, uint32_t epoch, uint32_t n, 
     f->pts = pts;
     f->duration = duration;
     lane->decoded = n + 1;
-    if (is_before && flags & LANE_CONTEXT) { // there is nothing to wait for
+    if (is_before && flags & LANE_CONTEXT) { // no worker computes it; it is only looked at
         answer(f, n % lane->p.out_slots);
         pass_warmup(lane);
     }
@@ -296,7 +295,7 @@ enum lane_result lane_on_end(struct lane *lane, uint32_t epoch, uint32_t frames)
     return LANE_OK;
 }
 
-// The lowest part that nobody has and nobody did; LANE_MAX_PARTS: none.
+// The lowest part that is neither with a worker nor done; LANE_MAX_PARTS: none.
 static uint32_t free_part(const struct lane *lane, const struct lane_frame *f)
 {
     for (uint32_t i = 0; i < lane->p.parts; i++)
@@ -323,7 +322,7 @@ uint32_t lane_next_seen(const struct lane *lane, uint32_t n)
     return lane->p.pairs ? next_of_pair(lane, n) : lane_after(lane, n) ? n + 1 : n;
 }
 
-// Whether all is there that is looked at with frame n, below seen_end().
+// Whether the frame that n forms a pair with is there (for n below seen_end()).
 static bool is_seen(const struct lane *lane, uint32_t n)
 {
     return !lane->p.pairs || lane->ended || next_of_pair(lane, n) != n;
@@ -335,7 +334,7 @@ static void keep_next(struct lane *lane, uint32_t n)
     if (next != n) at(lane, next)->kept = true;
 }
 
-// Frames below have all that is looked at around them.
+// All frames below this number have the later frames that the network looks at.
 static uint32_t seen_end(const struct lane *lane)
 {
     const uint32_t after = lane->p.after;
@@ -400,12 +399,12 @@ static uint32_t free_spare(const struct lane *lane)
 
 uint32_t lane_late_head(const struct lane *lane, int64_t before_us)
 {
-    // Parts share their output slot, a second try could not be told from the first.
-    // A second worker has no state.
+    // No second try for parts, which share one output slot, so that it could not be told from the
+    // first; nor for stateful networks, because the second worker does not have the state.
     if (lane->state != LANE_OPEN || in_parts(lane) || lane->p.stateful || lane->low >= lane->decoded ||
         free_spare(lane) == UINT32_MAX)
         return UINT32_MAX;
-    // Below the first unsent frame all is with the aggregator; it is the head.
+    // The head is the first frame that was not sent to the aggregator.
     uint32_t n = lane->sent;
     if (n >= lane->decoded) return UINT32_MAX;
     const struct lane_frame *f = &lane->frame[n % lane->p.in_slots];
@@ -428,19 +427,19 @@ uint32_t lane_give_second(struct lane *lane, uint32_t n, uint32_t worker)
     return slot;
 }
 
-// Which holder of f an answer about `part` is from; -1: none, it was said before.
+// Which holder of f an answer about `part` is from; -1: none, the answer is a repetition.
 static int holder_of(const struct lane *lane, const struct lane_frame *f, uint32_t part, uint32_t worker)
 {
     if (in_parts(lane)) return f->holder[part].worker == worker ? (int)part : -1;
     return f->holder[0].worker == worker ? 0 : f->holder[1].worker == worker ? 1 : -1;
 }
 
-// Nobody holds a part of GIVEN frame n, and it is not complete.
+// GIVEN frame n is not complete and no worker holds a part of it any more: it is DECODED again.
 static void back_to_decoded(struct lane *lane, uint32_t n)
 {
     struct lane_frame *f = at(lane, n);
     move(f, SLOT_DECODED);
-    if (lane->p.together) { // what is done of it was done with what is not
+    if (lane->p.together) { // the parts exchange rows, so all of them must be computed again
         f->parts_done = 0;
         if (n < lane->work_from) lane->work_from = n;
     }
@@ -456,7 +455,7 @@ enum lane_result lane_on_done(struct lane *lane, uint32_t epoch, uint32_t n, uin
     if (part && part >= lane->p.parts) return LANE_BAD;
     struct lane_frame *f = at(lane, n);
     int i = holder_of(lane, f, part, worker);
-    if (i < 0) return LANE_STALE; // said twice
+    if (i < 0) return LANE_STALE; // a repetition
     if (f->holder[i].out_slot != out_slot) return LANE_BAD;
     let_go(f, i);
     if (f->state != SLOT_GIVEN) {
@@ -473,13 +472,13 @@ enum lane_result lane_on_done(struct lane *lane, uint32_t epoch, uint32_t n, uin
     return LANE_OK;
 }
 
-// Holder i of frame n will never answer.
+// Removes holder i of frame n, which will never answer.
 static void lose_holder(struct lane *lane, uint32_t n, int i)
 {
     struct lane_frame *f = at(lane, n);
     let_go(f, i);
     if (f->state == SLOT_GIVEN) {
-        // Nobody writes into its spare slot any more: it may be used again.
+        // Nobody writes into the spare slot any more, so it can be used again.
         if (f->holder[i].out_slot >= lane->p.out_slots) {
             lane->spares_used &= ~(1u << (f->spare - 1));
             f->spare = 0;
@@ -525,8 +524,8 @@ void lane_quarantine(struct lane *lane, uint32_t n, uint32_t flags)
     if (!others) answer(f, n % lane->p.out_slots);
 }
 
-// The next frame for the aggregator is none that was dropped. A slot below `decoded`
-// is free again only behind the aggregator, or because its frame was dropped.
+// Passes over dropped frames, so that the next one can go to the aggregator. A slot below
+// `decoded` is FREE only if its frame was taken or dropped.
 static void skip_dropped(struct lane *lane)
 {
     while (lane->sent < lane->decoded && (lane->sent < lane->low || at(lane, lane->sent)->state == SLOT_FREE)) {
@@ -539,7 +538,7 @@ void lane_drop(struct lane *lane, uint32_t n)
 {
     LANE_ASSERT(lane->state == LANE_OPEN && in_flight(lane, n) && at(lane, n)->state == SLOT_DECODED);
     LANE_ASSERT(!at(lane, n)->kept);
-    LANE_ASSERT(!lane->context); // a live input has no neighbour that it would be of
+    LANE_ASSERT(!lane->context); // frames are dropped in live runs only, which have no context frames
     move(at(lane, n), SLOT_DROPPED);
     lane->dropped++;
     settle(lane, n);
@@ -561,11 +560,11 @@ uint32_t lane_at_aggregator(const struct lane *lane)
 const struct lane_frame *lane_next_frame(struct lane *lane, uint32_t *out_n)
 {
     if (lane->state == LANE_OPEN) pass_warmup(lane);
-    // Who takes it may want the time or the picture of the one behind it.
+    // The aggregator may need the next frame's time or picture, so the frame waits for that too.
     if (lane->state != LANE_OPEN || lane->sent >= seen_end(lane)) return NULL;
     struct lane_frame *f = at(lane, lane->sent);
     if (f->state != SLOT_DONE || !is_seen(lane, lane->sent)) return NULL;
-    keep_next(lane, lane->sent); // one that was filled in has not been given
+    keep_next(lane, lane->sent); // not yet done for a frame that was filled in and never given
     LANE_ASSERT(f->answered_slot && lane->sent >= lane->low);
     move(f, SLOT_READY);
     *out_n = lane->sent++;
@@ -579,7 +578,7 @@ enum lane_result lane_on_taken(struct lane *lane, uint32_t epoch, uint32_t n)
     if (n >= lane->sent) return LANE_BAD;
     if (n < lane->low) return LANE_STALE;
     struct lane_frame *f = at(lane, n);
-    if (f->state != SLOT_READY) return LANE_STALE; // said twice
+    if (f->state != SLOT_READY) return LANE_STALE; // a repetition
     move(f, SLOT_TAKEN);
     lane->taken++;
     settle(lane, n);
@@ -598,7 +597,7 @@ enum lane_result lane_on_committed(struct lane *lane, uint32_t epoch, uint32_t f
 {
     if (lane->state != LANE_OPEN || epoch != lane->p.epoch) return LANE_STALE;
     if (lane->committed) return LANE_STALE;
-    // A commit with frames still held, or of another count, is a broken ledger.
+    // All frames must have been taken, and the count must agree.
     const uint32_t all = lane->frames - lane->dropped - lane->warmup;
     if (!lane->finished || frames != all || lane->taken != all) return LANE_BAD;
     lane->committed = true;

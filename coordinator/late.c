@@ -3,7 +3,7 @@
 // Which frames are too late. See late.h.
 #include "coordinator/late.h"
 
-#define AHEAD_SHARE 8 // of the latency: what may lie at a worker
+#define AHEAD_SHARE 8 // a worker may hold an eighth of the latency in frames
 
 static bool is_dropped(const struct lane *lane, uint32_t n)
 {
@@ -11,8 +11,8 @@ static bool is_dropped(const struct lane *lane, uint32_t n)
     return n < lane->decoded && (state == SLOT_FREE || state == SLOT_DROPPED);
 }
 
-// Frames of the window that are to be encoded, or may be, without n: those at its end
-// lack what is looked at behind them.
+// How many frames of the window, apart from n, can still be encoded. Those at the window's end
+// do not count, because the frames after them are missing.
 static uint32_t others(const struct lane *lane, uint32_t n)
 {
     uint32_t count = 0;
@@ -23,24 +23,24 @@ static uint32_t others(const struct lane *lane, uint32_t n)
 static bool may_drop(const struct lane *lane, uint32_t n, uint32_t hold)
 {
     if (lane->frame[n % lane->p.in_slots].kept) return false;
-    hold += lane->p.pairs;                           // one that stays needs a next one
-    return n == lane->low || others(lane, n) > hold; // the lowest one makes room by being dropped
+    hold += lane->p.pairs;                           // the last one kept needs a frame to pair with
+    return n == lane->low || others(lane, n) > hold; // dropping the lowest frame moves the window
 }
 
 uint32_t late_drop(struct lane *lane, uint32_t hold, int64_t now_us, int64_t latency_us)
 {
     uint32_t dropped = 0;
     if (lane->state != LANE_OPEN) return 0;
-    uint32_t n = lane->work_from > lane->low ? lane->work_from : lane->low; // no frame below waits
+    uint32_t n = lane->work_from > lane->low ? lane->work_from : lane->low; // no frame below this one is waiting
     for (; n < lane->decoded; n++) {
         const struct lane_frame *f = lane_frame_of(lane, n);
         if (!f || f->state != SLOT_DECODED) continue;
-        if (now_us - f->decoded_us <= latency_us) break; // those behind it came later
+        if (now_us - f->decoded_us <= latency_us) break; // all later frames are younger
         if (!may_drop(lane, n, hold)) continue;
         lane_drop(lane, n);
         dropped++;
     }
-    if (dropped) lane_next_work(lane, 0); // its window looks at where work begins
+    if (dropped) lane_next_work(lane, 0); // updates work_from, on which the window depends
     return dropped;
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// A live job: attempts at its input, each a lane, one after the other; what goes on
-// after a death; and its end, by the input or by the user. Called by jobs.c, flow*.c
-// and run.c; which frames are too late is late.c's.
+// A live job: consecutive attempts at its input, one lane each; how it continues after a
+// death; and its end, by the input or by the user. Called by jobs.c, flow*.c and run.c.
+// late.c decides which frames are too late.
 //
-//   decoder gone       the lane ends with what it told of, the next attempt goes on
-//   aggregator gone    the lane is lost with what was on its way, the next goes on
+//   decoder gone       the lane ends with the frames announced so far; the next attempt continues
+//   aggregator gone    the lane and its frames in flight are lost; the next attempt continues
 //   LANE_END           the input is over: the output is finished (MUX)
-//   Ctrl-C             STOP to the decoder, which answers LANE_END
+//   Ctrl-C             STOP is sent to the decoder, which answers LANE_END
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,9 +20,9 @@
 #include "common/log.h"
 #include "coordinator/flow.h"
 
-#define STOP_US INT64_C(2000000) // for the decoder to answer STOP
+#define STOP_US INT64_C(2000000) // how long the decoder has to answer STOP
 #define ONE_STOP_US INT64_C(500000)
-#define BARREN_US INT64_C(1000000) // between attempts that come to nothing
+#define BARREN_US INT64_C(1000000) // pause after an attempt without a frame
 
 static enum reel_input_kind kind_of(const struct job *job)
 {
@@ -39,7 +39,7 @@ enum reel_err live_init(struct run *run)
     run->dispatch.live_ahead_us = late_ahead_us((int64_t)run->settings.latency_ms * 1000);
     const char *name = run->inputs.jobs[0].input;
     if (kind_of(&(struct job){.spec = &run->inputs.jobs[0]}) != REEL_INPUT_PIPE) return REEL_OK;
-    // Kept open here: who feeds it is not cut off by a decoder's death.
+    // Also kept open here, so that the writer gets no SIGPIPE when a decoder dies.
     run->input_fd =
         strcmp(name, "-") ? open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
     if (run->input_fd >= 0) {
@@ -71,7 +71,7 @@ int64_t live_start_pts(const struct job *job, int64_t now_us)
 {
     const struct job_live *l = &job->live;
     if (l->last_pts == INT64_MIN) return 0;
-    // A file goes on where it was, all others where they are by now.
+    // A file continues after its last frame; other inputs continue where they are now.
     int64_t more = kind_of(job) == REEL_INPUT_FILE ? 1 : ticks_of(job, now_us - l->last_us);
     return l->last_pts + (more > 1 ? more : 1);
 }
@@ -92,7 +92,8 @@ bool live_step(struct run *run, struct job *job, int64_t now_us)
     struct job_live *l = &job->live;
     uint32_t at;
     struct lane *lane = open_lane_of(run, job, &at);
-    if (lane && l->asked && !lane->ended && now_us - l->stop_us > STOP_US) lane_cut_short(lane); // it does not answer
+    // A decoder that does not answer STOP.
+    if (lane && l->asked && !lane->ended && now_us - l->stop_us > STOP_US) lane_cut_short(lane);
     if (lane || job->n_committed < job->n_segments) return false;
     if (l->over) return !flow_open_lanes(run, job->spec->id);
     if (l->barren >= (uint32_t)run->settings.poison_tries) {
@@ -122,7 +123,7 @@ static uint64_t dropped_by_decoder(const struct run *run)
     return atomic_load_explicit(&run->stat->row[run->sup.first[REEL_DECODER]].dropped, memory_order_relaxed);
 }
 
-// Of an attempt that is over: all that the decoder told of, and what it dropped.
+// Starts the ledger entry of a finished attempt: frames that the decoder announced or dropped.
 static void begin_account(struct run *run, struct job *job, const struct lane *lane, int64_t encoded,
                           struct ledger_entry *out)
 {
@@ -132,7 +133,7 @@ static void begin_account(struct run *run, struct job *job, const struct lane *l
     out->dropped = out->decoded * run_rate(run) - encoded;
     job->live.seen_dropped = dropped;
     if (lane->decoded) return;
-    // Nothing came of it, and others may come to as little.
+    // It gave no frame; wait before the next attempt.
     job->live.barren++;
     job->live.next_us = reel_now_us() + BARREN_US;
 }
@@ -146,7 +147,7 @@ void live_account(struct run *run, struct job *job, const struct lane *lane, con
     job->live.file = rec->file;
 }
 
-// Frames that came to nothing outside of any attempt.
+// Accounts for frames that were lost outside of any attempt.
 static void add_lost(const struct run *run, struct job *job, uint64_t frames)
 {
     job->ledger.sum.decoded += (int64_t)frames;
@@ -171,7 +172,7 @@ void live_lost(struct run *run, struct job *job, const struct lane *lane)
     if (s->state != SEGMENT_ACTIVE) return;
     struct ledger_entry entry = {0};
     char why[256];
-    // What the encoder let go of was written, as far as anybody knows.
+    // Frames that the encoder released count as written; more cannot be known.
     const int64_t encoded = (int64_t)lane->taken * run_rate(run);
     begin_account(run, job, lane, encoded, &entry);
     entry.quarantined = poison_quarantined(&job->poison, lane->p.segment, 0);
@@ -218,7 +219,8 @@ bool live_stop(struct run *run, int64_t now_us)
     struct job *job = run->jobs;
     uint32_t at;
     if (!run->settings.live || !job) return false;
-    // A terminal's Ctrl-C comes to run.sh, which passes it on, and to this process itself.
+    // Ctrl-C on a terminal reaches this process twice: directly and passed on by run.sh. Signals
+    // within ONE_STOP_US count as one.
     if (!job->live.stop_us || now_us - job->live.stop_us < ONE_STOP_US) job->live.stops = reel_life_stops();
     if (reel_life_stops() > job->live.stops) return false;
     if (!job->live.stop_us) job->live.stop_us = now_us;

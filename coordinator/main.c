@@ -17,7 +17,7 @@
 
 static int refuse(enum reel_err err)
 {
-    if (reel_life_stops()) { // who was to answer may have had the same signal
+    if (reel_life_stops()) { // the error may only be a consequence: a child got the same signal
         fprintf(stderr, "reelmill: interrupted\n");
         return EXIT_INTERRUPTED;
     }
@@ -25,8 +25,8 @@ static int refuse(enum reel_err err)
     return err == REEL_ERR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
 }
 
-// run.sh asks that we end with it (REELMILL_PARENT is its process id): as by
-// SIGTERM, with what is done kept.
+// run.sh sets REELMILL_PARENT to its process id: when it dies, the run ends as by SIGTERM, and
+// can be resumed.
 static bool follow_parent(void)
 {
     const char *parent = getenv("REELMILL_PARENT");

@@ -28,12 +28,12 @@ static uint64_t number_in(const char *path)
     FILE *f = fopen(path, "re");
     if (!f) return UINT64_MAX;
     unsigned long long value = 0;
-    bool good = fscanf(f, "%llu", &value) == 1; // "max" is no number
+    bool good = fscanf(f, "%llu", &value) == 1; // "max": no limit
     fclose(f);
     return good ? value : UINT64_MAX;
 }
 
-// What the cgroup (v2, then v1) leaves.
+// Memory that the cgroup (v2, then v1) still allows.
 static uint64_t cgroup_left(void)
 {
     uint64_t limit = number_in("/sys/fs/cgroup/memory.max"), used = number_in("/sys/fs/cgroup/memory.current");
@@ -62,7 +62,7 @@ enum reel_err memory_limits(const char *option, struct memory_limits *out)
     if (asked) out->option = asked;
     uint64_t least = out->available ? out->available : UINT64_C(1) << 30;
     if (out->cgroup < least) least = out->cgroup;
-    // A limit that the user gave is meant as it stands.
+    // Half of what is free, but the whole of a limit that the user gave.
     out->budget = least / 2 < out->option ? least / 2 : out->option;
     if (out->file < out->budget) out->budget = out->file;
     return REEL_OK;
@@ -82,7 +82,7 @@ enum memory_answer memory_fit(uint64_t budget, uint64_t used, const struct memor
         *out_grant = (struct memory_grant){want->in_slots, want->out_slots, want->spares, full};
         return MEMORY_GRANTED;
     }
-    if (used) return MEMORY_WAIT; // fewer lanes first
+    if (used) return MEMORY_WAIT; // rather fewer lanes than smaller ones
     uint32_t in = want->in_slots, out = want->out_slots;
     while (fixed + lane_bytes(want, in, out) > budget) {
         // Keep the two in proportion: a slot of one is little use without the other.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// pictures.h. Also a decoder that hangs or crashes at a picture is a message.
+// See pictures.h. If the decoder hangs or crashes at a picture, that becomes an error message too.
 #include "coordinator/pictures.h"
 
 #include <errno.h>
@@ -18,8 +18,8 @@
 #include "common/log.h"
 
 #define DECODE_MS 60000       // a large picture on a starved machine takes seconds
-#define CRASHES 3             // of its decoder, by itself: the picture is to blame
-#define DEATHS (10 * CRASHES) // with those by somebody's hand
+#define CRASHES 3             // after so many crashes of its decoder the picture is to blame
+#define DEATHS (10 * CRASHES) // limit of deaths that includes kills from outside
 
 static void decoder_path(char *out, size_t bytes)
 {
@@ -29,8 +29,8 @@ static void decoder_path(char *out, size_t bytes)
     strcpy(slash ? slash + 1 : out, "decoder");
 }
 
-// What it said, or why it said nothing (GONE: a signal ended it). A refused picture is the
-// command's fault.
+// Waits for the decoder's answer and returns it, or why there is none (GONE: a signal ended the
+// decoder). CONFIG if the picture was refused.
 static enum reel_err hear(const char *path, int pipe_fd, int pidfd, int *out_signal)
 {
     struct reel_picture_answer answer = {0};
@@ -83,7 +83,8 @@ static enum reel_err decode(const char *path, double max_pixels, int memory, int
     return err;
 }
 
-// As with other processes: who was killed is started again, who crashes by himself a few times.
+// As with other processes, a decoder that was killed is started again, and one that crashed by
+// itself a few times.
 static enum reel_err decode_alive(const char *path, double max_pixels, int memory)
 {
     int crashes = 0;

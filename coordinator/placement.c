@@ -3,8 +3,8 @@
 // Host memory or a GPU's. See placement.h.
 #include "coordinator/placement.h"
 
-// Of a GPU's free memory, all rings together: the rest is for networks, which
-// are loaded first but grow with the batch.
+// All rings together may take this part of a GPU's free memory. The rest is for networks, which
+// are loaded first but need more with larger batches.
 #define RINGS_PART 4
 
 bool placement_reaches(const struct reel_gpu_table *gpus, int worker_gpu, int gpu)
@@ -44,7 +44,7 @@ void placement_decide(const struct placement_ask *a, struct placement *out)
 {
     *out = (struct placement){.gpu = -1, .in_slots = a->in_slots, .out_slots = a->out_slots};
     bool in = a->in && may_use(a, a->decoder_gpu), can_out = a->out && may_use(a, a->aggregator_gpu);
-    // Two rings on two GPUs would leave only workers that reach both.
+    // With rings on two GPUs only workers that reach both could serve the lane.
     if (in && can_out && a->aggregator_gpu != a->decoder_gpu) can_out = false;
     if (!in && !can_out) return;
     int gpu = in ? a->decoder_gpu : a->aggregator_gpu;

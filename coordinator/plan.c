@@ -6,8 +6,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-// More packets than frames are looked at lie from an entry to the cut: pictures that show
-// before it come behind it, 16 of x264 at most.
+// Packets between an entry and the cut that do not give one of the frames before the cut: pictures
+// that are shown earlier are stored later, at most 16 with x264.
 #define LEAD_PACKETS 16
 
 // Length of a segment in ticks; 0: no cuts.
@@ -28,7 +28,8 @@ static const struct reel_entry *entry_before(const struct reel_entry *entries, u
     return best;
 }
 
-// The bounds of a part of the input. What cannot be cut shows nothing of what is around it.
+// Sets the first and last bounds to those of --start and --end. If the input cannot be cut, there
+// are no context frames around them.
 static void bound_part(const struct reel_media *media, const struct reel_entry *entries, uint32_t n_entries,
                        struct segment *first, struct segment *last)
 {
@@ -93,7 +94,7 @@ void plan_warm_up(const struct reel_media *media, const struct reel_entry *entri
 {
     // Half a frame more: timestamps may be rounded.
     const double ticks = (frames + 0.5) * ticks_a_frame(media);
-    // Before a part there are frames as well.
+    // Before the beginning of a part (--start) there are frames too.
     const bool is_part = media->flags & REEL_MEDIA_FROM;
     for (uint32_t i = 0; i < n && frames > 0; i++) {
         struct segment *s = &segments[i];
@@ -106,8 +107,8 @@ void plan_warm_up(const struct reel_media *media, const struct reel_entry *entri
     }
 }
 
-// The last entry before entries[own] with `before` frames from it to there. Each entry
-// is a frame; of the packets between them two may be one (fields), and some show
+// The last entry from which at least `before` frames lie before entries[own]. Each entry counts as
+// one frame; of the packets in between, two may make one frame (fields), and some are shown
 // elsewhere (leading pictures). NULL: none.
 static const struct reel_entry *near_entry(const struct reel_entry *entries, uint32_t own, uint32_t before)
 {
@@ -120,7 +121,8 @@ static const struct reel_entry *near_entry(const struct reel_entry *entries, uin
     return NULL;
 }
 
-// Of a part: from its own entry, else from one with more frames behind it.
+// The same for the beginning of a part: its own entry, and an earlier one in case that gives too
+// few frames.
 static void lead_part(const struct reel_entry *entries, uint32_t n_entries, uint32_t before, struct segment *s)
 {
     uint32_t at = 0;
@@ -140,11 +142,11 @@ void plan_lead(const struct reel_entry *entries, uint32_t n_entries, uint32_t be
         struct segment *s = &segments[i];
         while (at < n_entries && entries[at].packet_no < s->entry.packet_no) at++;
         const struct reel_entry *near = at < n_entries ? near_entry(entries, at, before) : NULL;
-        if (!near) continue; // from the file's beginning
+        if (!near) continue; // decoded from the beginning of the file
         uint32_t in = i - 1; // the segment that it lies in
         while (in > 0 && segments[in].entry.packet_no > near->packet_no) in--;
         struct reel_lead *lead = &s->lead;
-        const bool has_entry = segments[in].has_entry; // all but the input's first one
+        const bool has_entry = segments[in].has_entry; // false for the first segment of the input
         const bool before_all = has_entry && near->packet_no < segments[in].entry.packet_no; // before a part
         lead->inner = !has_entry || segments[in].entry.packet_no < near->packet_no;
         if (lead->inner || before_all) lead->from[lead->n++] = *near;

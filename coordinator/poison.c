@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The set of suspected frames. See poison.h. A job has few or none: a list.
+// The set of suspected frames. See poison.h. It is a list, because a job has few of them.
 #include "coordinator/poison.h"
 
 #include <stdlib.h>

@@ -48,7 +48,7 @@ void progress_pause(struct progress *p)
     p->bar_there = false;
 }
 
-// Frames of the whole run as far as they are known; 0 when not.
+// Estimated number of output frames of the whole run; 0 if unknown.
 static uint64_t expected(const struct run *run, uint64_t *out_taken)
 {
     uint64_t total = 0, taken = 0;
@@ -66,7 +66,7 @@ static uint64_t expected(const struct run *run, uint64_t *out_taken)
         if (run->lanes[l].state == LANE_OPEN && !run->lanes[l].committed)
             taken += (uint64_t)run->lanes[l].taken * run_rate(run);
     *out_taken = taken;
-    // Inputs that are not scanned yet: as long as the others.
+    // Inputs that are not scanned yet are taken to be as long as the others.
     return known ? total * run->n_jobs / known : 0;
 }
 
@@ -93,7 +93,7 @@ static void eta_text(double seconds, char *out, size_t bytes)
         snprintf(out, bytes, "%d:%02d", (int)seconds / 60, (int)seconds % 60);
 }
 
-// "w0 12.5 w1 12.3": the workers' own speeds, as many as fit.
+// "w0 12.5 w1 12.3": the speed of each worker, as many as fit.
 static void speeds_text(const struct run *run, char *out, size_t bytes)
 {
     size_t at = 0;
@@ -113,7 +113,7 @@ static const char *phase(const struct run *run)
     return "reading";
 }
 
-// A live input has no end to be told: what it is at.
+// A live input has no known end, so this replaces the bar.
 static int live_text(const struct progress *p, const struct run *run, uint64_t taken, char *out, size_t bytes)
 {
     uint64_t dropped = live_dropped(run);

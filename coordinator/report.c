@@ -12,7 +12,7 @@
 #include "common/secret.h"
 #include "coordinator/coordinator.h"
 
-#define BUSY_ENOUGH 0.85 // a stage that is busy for so much of the time is what bounds the run
+#define BUSY_ENOUGH 0.85 // a stage that is busy for this part of the time is the bottleneck
 
 static double window_us(const struct run *run)
 {
@@ -57,10 +57,10 @@ void report_read_cpu(const struct run *run, int64_t out_us[REEL_STAGES])
 
 // ---- what bounded it --------------------------------------------------------------
 
-static const char *const people[REEL_STAGES] = {"coordination", "decoding", "the model", "encoding"};
+static const char *const stage_words[REEL_STAGES] = {"coordination", "decoding", "the model", "encoding"};
 
-// The option that makes a stage faster, where cores or devices are left for it.
-// More processes help where there are segments for them.
+// Which option makes a stage faster if there are idle cores or devices. More processes help only
+// if there are enough segments for them.
 static const char *help_of(const struct shares *in, enum reel_stage stage)
 {
     bool more = in->segments > in->processes[stage];
@@ -82,7 +82,7 @@ static const char *cpu_help_of(enum reel_stage stage)
     return stage == REEL_WORKER ? "a GPU, or more cores," : "more cores";
 }
 
-// The stage with the largest share; the model of equals.
+// The stage with the largest share; the worker if shares are equal.
 static enum reel_stage largest(const double share[REEL_STAGES])
 {
     enum reel_stage most = REEL_WORKER;
@@ -91,7 +91,8 @@ static enum reel_stage largest(const double share[REEL_STAGES])
     return most;
 }
 
-// Where each segment keeps one worker, the others are not idle, but of no use.
+// If each segment keeps one worker (stateful networks), further workers cannot be used: busy is
+// then counted over the workers that have a segment.
 static struct shares of_use(const struct shares *in)
 {
     struct shares s = *in;
@@ -114,28 +115,28 @@ void report_judge(const struct shares *all, struct bottleneck *out)
     size_t at = 0;
     for (int s = REEL_DECODER; s < REEL_STAGES; s++)
         if (s != (int)most)
-            at += (size_t)snprintf(idle + at, sizeof idle - at, "%s%s %.0f%% idle", at ? ", " : "", people[s],
+            at += (size_t)snprintf(idle + at, sizeof idle - at, "%s%s %.0f%% idle", at ? ", " : "", stage_words[s],
                                    100 * (1 - in->busy[s]));
     if (cpu_bound)
         snprintf(out->text, sizeof out->text,
                  "bound by the CPU: all %u cores were busy, mostly with %s (%.0f%% busy; %s): %s would help", in->cores,
-                 people[most], 100 * in->busy[most], idle, cpu_help_of(most));
+                 stage_words[most], 100 * in->busy[most], idle, cpu_help_of(most));
     else if (in->busy[most] >= BUSY_ENOUGH)
-        snprintf(out->text, sizeof out->text, "bound by %s (%.0f%% busy; %s): %s would help", people[most],
+        snprintf(out->text, sizeof out->text, "bound by %s (%.0f%% busy; %s): %s would help", stage_words[most],
                  100 * in->busy[most], idle, help_of(in, most));
     else if (in->live && !in->dropped)
         snprintf(out->text, sizeof out->text, "bound by the input, which all kept up with: %s was busiest (%.0f%%; %s)",
-                 people[most], 100 * in->busy[most], idle);
+                 stage_words[most], 100 * in->busy[most], idle);
     else if (in->live)
         snprintf(out->text, sizeof out->text,
                  "bound by no single stage: %s was busiest (%.0f%%; %s); frames were late now and then: a larger "
                  "--latency_ms may help",
-                 people[most], 100 * in->busy[most], idle);
+                 stage_words[most], 100 * in->busy[most], idle);
     else
         snprintf(out->text, sizeof out->text,
                  "bound by no single stage: %s was busiest (%.0f%%; %s); short inputs, or waits between stages: more "
                  "--lanes may help",
-                 people[most], 100 * in->busy[most], idle);
+                 stage_words[most], 100 * in->busy[most], idle);
 }
 
 void report_bottleneck(const struct run *run, struct bottleneck *out)
@@ -201,7 +202,7 @@ static void put_jobs(FILE *f, const struct run *run, int64_t now_us)
         fprintf(f, ", \"frames_in\": %lld, \"frames_out\": %llu, \"segments\": %u, \"seconds\": %.3f", (long long)in,
                 (unsigned long long)(job->state == JOB_DONE ? job->frames_out : job->frames_committed), job->n_segments,
                 seconds);
-        // Where segments meet the network's state is not that of one run.
+        // At the cuts the network's state is only approximately that of an uncut run.
         if (run->model.stateful && job->n_segments > 1)
             fprintf(f, ", \"warmup_frames\": %d", run->settings.warmup_frames);
         fputs("}", f);

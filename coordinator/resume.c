@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A job and what an earlier run left of it. See resume.h.
+// What an earlier run left of a job. See resume.h.
 #include "coordinator/resume.h"
 
 #include <errno.h>
@@ -23,8 +23,8 @@ static bool is_file(const char *path)
 
 // ---- lock -----------------------------------------------------------------------
 
-// The lock file names the holder and its run's lock, which its children keep:
-// the parts are free when both are.
+// Writes the holder and the path of its run's lock, which its children hold too, into the lock
+// file: the parts are free when both locks are.
 static void write_holder(const struct run *run, int fd)
 {
     char text[512];
@@ -56,7 +56,8 @@ enum reel_err resume_lock(struct run *run, struct job *job)
     char run_lock[300];
     bool held = flock(job->lock_fd, LOCK_EX | LOCK_NB) != 0;
     read_holder(job->lock_fd, &pid, run_lock, sizeof run_lock);
-    // The run directory is on the same machine only if its process is.
+    // The lock itself is free; the children of its last holder may still be there. (On another
+    // machine that path does not exist.)
     if (!held && run_lock[0] && strcmp(run_lock, run->dir.lock_path))
         held = rundir_wait_free(run_lock, 0) == REEL_AGAIN;
     if (held) {
@@ -130,7 +131,7 @@ static bool is_older(struct timespec a, struct timespec b)
     return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec < b.tv_nsec);
 }
 
-// All numbered files of an output: their bytes, and when the oldest was written.
+// The total size of an output's numbered files, and when the oldest was written. False: one is missing.
 static bool look_at_numbered(const struct job *job, uint64_t *out_bytes, struct timespec *out_time)
 {
     const char *output = job->spec->output, *name = strrchr(output, '/') + 1;
@@ -141,7 +142,7 @@ static bool look_at_numbered(const struct job *job, uint64_t *out_bytes, struct 
     *out_bytes = 0;
     for (uint64_t k = 0; k < frames; k++) {
         struct stat st;
-        snprintf(path + folder, sizeof path - (size_t)folder, name, (int)k); // one %d: inputs.c has checked it
+        snprintf(path + folder, sizeof path - (size_t)folder, name, (int)k); // has one %d, checked by inputs.c
         if (stat(path, &st)) return false;
         *out_bytes += (uint64_t)st.st_size;
         if (!k || is_older(st.st_mtim, *out_time)) *out_time = st.st_mtim;
@@ -175,7 +176,7 @@ enum reel_err resume_read(struct job *job, bool *out_done)
         err = journal_read(job->done_path, &job->old);
     }
     *out_done = !err && is_done(job);
-    if (!err && job->old.done && !*out_done) journal_content_fini(&job->old); // done anew
+    if (!err && job->old.done && !*out_done) journal_content_fini(&job->old); // the job runs again
     return err;
 }
 
@@ -184,12 +185,12 @@ void resume_keep_done(struct job *job)
     char path[REEL_PATH_BYTES];
     journal_close(&job->journal);
     reel_journal_path(job->spec, path);
-    if (!is_file(path)) { // it is there already
+    if (!is_file(path)) { // moved already
         reel_remove_tree(job->spec->parts_dir);
         return;
     }
     reel_crash_point("done.before_move");
-    // Where that cannot be it stays, and is found there as well.
+    // If the journal cannot be moved it stays in the parts folder, where it is found too.
     if (!job->done_path || inputs_make_done_folder(job->done_path) || rename(path, job->done_path)) return;
     reel_remove_tree(job->spec->parts_dir);
 }
@@ -201,7 +202,7 @@ static bool stages_are_known(const struct run *run)
     return run->model_known && known[REEL_DECODER] && known[REEL_WORKER] && known[REEL_AGGREGATOR];
 }
 
-// The finished job's account, taken from its journal.
+// Takes the finished job's counts from its journal.
 static void take_account(const struct run *run, struct job *job)
 {
     const struct journal_content *old = &job->old;
@@ -224,7 +225,7 @@ enum reel_err resume_take_over(struct run *run, struct job *job)
     struct journal_header now;
     enum reel_err err = make_header(run, job, &now);
     if (err) return err;
-    // Its input was not scanned again: resume_read() looked at its age.
+    // The input is not scanned again; resume_read() has compared its age.
     free(now.input);
     now.input = strdup(job->old.header.input);
     now.segments = job->old.header.segments;
@@ -246,9 +247,9 @@ enum reel_err resume_begin_journal(struct run *run, struct job *job)
     bool resume = job->old.has_header && !job->old.done;
     if (resume && job->old.n_segments) err = journal_match(&job->old.header, &header);
     if (err) {
-        snprintf(job->holder, sizeof job->holder, "-"); // the parts stay for whom they fit
+        snprintf(job->holder, sizeof job->holder, "-"); // the parts of the other command are kept
     } else {
-        // Without a committed segment there is nothing to resume: begin anew.
+        // Without a committed segment there is nothing to resume: start again.
         resume = resume && job->old.n_segments;
         if (!resume) journal_content_fini(&job->old);
         char path[REEL_PATH_BYTES];

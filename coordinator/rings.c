@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Handles of device rings on their way from owners to users. See rings.h.
+// Passes the handles of device rings from their owners to their users. See rings.h.
 #include "coordinator/rings.h"
 
 #include <stdio.h>
@@ -17,7 +17,7 @@ enum reel_mem_kind rings_kind(const struct reel_gpu_table *gpus)
 {
     bool vmm = true, host = true;
     for (uint32_t i = 0; i < gpus->n; i++) vmm &= gpus->gpu[i].vmm, host &= gpus->gpu[i].host;
-    const char *asked = getenv("REELMILL_DEVICE_MEMORY"); // off, ipc or vmm: to compare them on a device
+    const char *asked = getenv("REELMILL_DEVICE_MEMORY"); // off, ipc or vmm, to compare them
     if (!gpus->n || (asked && !strcmp(asked, "off"))) return REEL_MEM_NONE;
     enum reel_mem_kind kind = reel_mem_choose(vmm, host), wanted = asked ? reel_mem_kind_parse(asked) : REEL_MEM_NONE;
     bool may = !host && (wanted == REEL_MEM_IPC || (wanted == REEL_MEM_VMM && vmm));
@@ -43,7 +43,7 @@ bool rings_reached_by(const struct run *run, uint32_t l, uint32_t worker)
 bool rings_aggregator_ready(const struct run *run, uint32_t l)
 {
     const struct lane_rings *r = &run->io[l].rings;
-    // Its own ring needs no opening; inputs are for fill-ins and drawing.
+    // The output ring is its own; it reads the input ring for filled-in frames and for drawing.
     return (!r->ring[REEL_RING_IN].on_device || r->ring[REEL_RING_IN].aggregator_opened) &&
            (!r->ring[REEL_RING_OUT].on_device || r->ring[REEL_RING_OUT].made);
 }
@@ -62,7 +62,7 @@ static void offer_one(struct run *run, uint32_t l, struct proc *p, enum reel_dir
     if (!r->ring[d].made || p->pidfd < 0 || p->wire < 0) return;
     struct reel_ring_offer offer = {.lane = l, .epoch = epoch, .direction = d, .handle = r->ring[d].handle};
     enum reel_err err = reel_wire_send(p->wire, &offer, sizeof offer, r->ring[d].fd);
-    if (err == REEL_GONE) return; // its death tells
+    if (err == REEL_GONE) return; // its death is handled elsewhere
     if (err) {
         reel_error("rings", "%s %u does not take its device rings: killed", supervise_stage_name(p->stage), p->index);
         p->broken = true;
@@ -91,7 +91,7 @@ static void offer_all(struct run *run, uint32_t l, enum reel_direction d)
 
 // ---- answers --------------------------------------------------------------------
 
-// Rings on this GPU do not work: the run goes on through host memory.
+// A ring on this GPU failed: from now on frames on it go through host memory.
 static enum rings_result fall_back(struct run *run, uint32_t l, const struct proc *p, const char *text)
 {
     int gpu = run->io[l].rings.place.gpu;
@@ -132,14 +132,14 @@ enum rings_result rings_on_made(struct run *run, struct proc *p, const struct re
     struct reel_ring_offer offer;
     int fd;
     enum reel_err err = reel_wire_recv(p->wire, &offer, sizeof offer, &fd);
-    if (err == REEL_GONE) return RINGS_OK; // its death tells
+    if (err == REEL_GONE) return RINGS_OK; // its death is handled elsewhere
     if (err || offer.lane != rec->lane || offer.epoch != rec->epoch || offer.direction != d) {
         if (!err && fd >= 0) close(fd);
         return broken(p, "announced a ring that is not on its wire");
     }
     if (!present || !r->ring[d].on_device || r->ring[d].made) {
         if (fd >= 0) close(fd);
-        tell_free(run, p, rec->lane, rec->epoch, d); // of an epoch that everybody has left
+        tell_free(run, p, rec->lane, rec->epoch, d); // nobody uses it: its epoch is over
         return RINGS_OK;
     }
     r->ring[d].made = true;
@@ -180,7 +180,7 @@ bool rings_owes(const struct run *run, uint32_t l, const struct proc *p)
 void rings_on_gone(struct run *run, uint32_t l, const struct proc *p)
 {
     struct lane_rings *r = &run->io[l].rings;
-    if (p->stage != REEL_WORKER) return; // ends the epoch anyway
+    if (p->stage != REEL_WORKER) return; // the death of another stage ends the epoch
     for (int d = 0; d < 2; d++) r->ring[d].opened[p->index / 64] &= ~(UINT64_C(1) << p->index % 64);
     lane_disallow(&run->lanes[l], p->index);
 }
@@ -192,7 +192,7 @@ void rings_end(struct run *run, uint32_t l)
                              supervise_at(&run->sup, REEL_AGGREGATOR, run->io[l].aggregator)};
     for (int d = 0; d < 2; d++) {
         if (!r->ring[d].made) continue;
-        // A new life of the owner has no such ring and passes over it.
+        // If the owner was restarted it does not know this ring and ignores the message.
         tell_free(run, owner[d], l, run->lanes[l].p.epoch, (enum reel_direction)d);
         if (r->ring[d].fd >= 0) close(r->ring[d].fd);
         r->ring[d].fd = -1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The run: sets up memory, bus and processes, turns the loop, ends everything.
-// A turn: take all messages, see deaths, step jobs and lanes, send, wait.
+// The run: sets up memory, bus and processes, runs the main loop, and ends everything.
+// Each turn of the loop takes all messages, handles deaths, steps jobs and lanes, sends, and waits.
 #include "coordinator/coordinator.h"
 
 #include <stdio.h>
@@ -14,11 +14,11 @@
 #include "common/secret.h"
 #include "coordinator/limits.h"
 
-#define TICK_US INT64_C(50000)         // deadlines and estimates are looked at this often
-#define END_US INT64_C(1500000)        // for children to end by themselves
+#define TICK_US INT64_C(50000)         // how often deadlines and estimates are checked
+#define END_US INT64_C(1500000)        // how long children have to exit by themselves
 #define STOP_END_US INT64_C(1000000)   // the same after Ctrl-C
-#define KILLED_WORDS_MS 5              // messages of a dead process are waited for
-#define LAST_WORDS_US INT64_C(1000000) // and all of who ended by itself
+#define KILLED_WORDS_MS 5              // wait for the last messages of a killed process
+#define LAST_WORDS_US INT64_C(1000000) // limit of the wait for those of one that exited by itself
 
 void run_post(struct run *run, const struct proc *p, enum reel_msg_type type, const void *record)
 {
@@ -104,7 +104,7 @@ static void on_model(struct run *run, struct proc *p, const struct reel_rec_mode
     flow_on_worker_ready(run, p);
 }
 
-// A stage says that it, a job or a lane cannot go on.
+// FAILED: a process reports that it, a job or a lane cannot continue.
 static void on_failed(struct run *run, struct proc *p, const struct reel_rec_failed *in)
 {
     struct reel_rec_failed rec = *in;
@@ -112,7 +112,8 @@ static void on_failed(struct run *run, struct proc *p, const struct reel_rec_fai
     reel_debug("run", "%s %u failed (%u): %s", supervise_stage_name(p->stage), p->index, rec.scope, rec.text);
     if (rec.scope == REEL_SCOPE_JOB) {
         if (rec.job >= run->n_jobs) return;
-        // Of an epoch that was given up: it may be nothing but that (the part is another's now).
+        // Not if the epoch was given up: that may be the only reason of the failure, because the part
+        // now belongs to another process.
         if (rec.epoch && !flow_is_present(run, rec.lane, rec.epoch)) return;
         supervise_on_progress(p);
         if (run->settings.live && p->stage == REEL_DECODER && live_cut_off(run, &run->jobs[rec.job], rec.text)) return;
@@ -128,9 +129,9 @@ static void on_failed(struct run *run, struct proc *p, const struct reel_rec_fai
         run_leave_out(run, p, rec.text);
         return;
     }
-    // These will not go away by trying again.
+    // Trying again would not help. A model or setting that is refused at the start is the command's
+    // fault: exit code 2.
     if (rec.err == REEL_ERR_CONFIG || rec.err == REEL_ERR_UNSUPPORTED || rec.err == REEL_ERR_INPUT)
-        // A model or setting that is refused at the start is the command's fault: exit code 2.
         run_fail(run, run->first_dispatch_us ? (enum reel_err)rec.err : REEL_ERR_CONFIG, rec.text);
 }
 
@@ -257,7 +258,7 @@ static void break_with(struct proc *p, const char *why)
     supervise_kill(p);
 }
 
-// Takes everything that has arrived.
+// Handles all messages that have arrived.
 static void take_messages(struct run *run)
 {
     struct reel_msg msg;
@@ -290,8 +291,9 @@ static void take_messages(struct run *run)
 
 // ---- deaths ---------------------------------------------------------------------
 
-// The last words of the dead may still be on their way through the socket. Of
-// who was killed nobody knows how many there are: what is lost is done again.
+// Takes the last messages of a dead process, which may still be on their way through the socket. A
+// process that exited by itself has said how many there are; if it was killed some may be lost, and
+// that work is done again.
 static void hear_out(struct run *run, const struct proc *p)
 {
     int64_t until_us = reel_now_us() + LAST_WORDS_US;
@@ -324,8 +326,7 @@ static void see_deaths(struct run *run, int64_t now_us)
 
 // ---- the loop -------------------------------------------------------------------
 
-// Frames (or parts of frames) of begun jobs that no worker has had yet; -1
-// while it is not known.
+// Frames (or parts of frames) of begun jobs that no worker has had yet; -1 while unknown.
 static int64_t remaining_frames(const struct run *run)
 {
     int64_t left = 0;
@@ -374,7 +375,7 @@ static void loop(struct run *run)
         }
         take_messages(run);
         int64_t now_us = reel_now_us();
-        // Frames go on at once; what is seldom comes after.
+        // Frames first; everything that is rare comes after them.
         flow_step(run, now_us);
         enum reel_err err = reel_bus_flush(run->bus);
         if (err) run_fail(run, err, reel_fail_text());
@@ -385,7 +386,7 @@ static void loop(struct run *run)
         jobs_step(run, now_us);
         flow_step(run, now_us);
         tick(run, now_us);
-        if (run->n_finished == run->n_jobs) return; // with nothing more to wait for
+        if (run->n_finished == run->n_jobs) return;
         bool dead;
         err = reel_bus_wait(run->bus, &run->sup.epoll_fd, &dead, 1, (int)(TICK_US / 1000));
         if (err && err != REEL_AGAIN) run_fail(run, err, reel_fail_text());
@@ -408,7 +409,8 @@ static enum reel_err publish_settings(struct run *run)
     return err;
 }
 
-// Several workers read a model once. Nothing depends on it.
+// Makes the object through which several workers share one reading of the model. If that fails,
+// each worker reads it by itself.
 static void make_collective(struct run *run)
 {
     run->collective_fd = -1;
@@ -501,9 +503,8 @@ static uint32_t done_jobs(const struct run *run)
     return done;
 }
 
-// The journals of finished jobs are kept until all are done and all is said (jobs.c):
-// the same command then goes on with the others, or finds that nothing is left to do,
-// and needs no -y.
+// Journals of finished jobs are kept until all jobs are done and reported. If the run dies before,
+// the same command continues with the other jobs, or finds that all is done, without needing -y.
 static void drop_done_parts(struct run *run)
 {
     if (done_jobs(run) < run->n_jobs) return;
@@ -573,7 +574,7 @@ int run_all(struct run *run)
     reel_crash_init("coordinator", 0, 1);
     enum reel_err err = setup(run);
     if (err && reel_life_stops())
-        run->interrupted = true; // who was to answer may have had the same signal
+        run->interrupted = true; // the error may only be a consequence: a child got the same signal
     else if (err)
         run_fail(run, err, reel_fail_text());
     else

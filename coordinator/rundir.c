@@ -25,21 +25,21 @@
 
 #define PREFIX "reelmill-"
 
-// A socket's path must fit sockaddr_un (108 bytes).
+// The folder if it can be used, else /tmp. The path of a socket in it must fit sockaddr_un (108 bytes).
 static const char *usable(const char *dir)
 {
     return dir && dir[0] == '/' && strlen(dir) < 48 && !access(dir, W_OK | X_OK) ? dir : "/tmp";
 }
 
-// XDG_RUNTIME_DIR is memory: parts lie where other programs have their large files.
+// XDG_RUNTIME_DIR is in memory; parts, which are large, go to TMPDIR.
 static const char *base_dir(bool parts)
 {
     return usable(getenv(parts ? "TMPDIR" : "XDG_RUNTIME_DIR"));
 }
 
-// The guard: waits for the pipe's end, then for the children (who hold the
-// lock as well), then removes the directory. Stays out of the terminal's
-// signals and holds none of the caller's files.
+// The guard process removes the directory if the coordinator is killed: it waits for the end of
+// the pipe, then for the children (who hold the lock too). It ignores the terminal's signals and
+// closes the caller's files.
 static void guard(const struct rundir *r, int pipe_fd)
 {
     setsid();
@@ -56,7 +56,7 @@ static void guard(const struct rundir *r, int pipe_fd)
     do {
         n = read(pipe_fd, &byte, 1);
     } while (n < 0 && errno == EINTR);
-    if (n > 0) _exit(0); // removed already
+    if (n > 0) _exit(0); // the coordinator has removed it
     rundir_wait_free(r->lock_path, 5000);
     reel_remove_tree(r->path);
     _exit(0);
@@ -106,7 +106,7 @@ void rundir_destroy(struct rundir *r)
 {
     if (r->path[0]) reel_remove_tree(r->path);
     if (r->guard_fd >= 0) {
-        // A byte: nothing is left to do. The guard ends at once.
+        // One byte tells the guard that nothing is left to do.
         if (write(r->guard_fd, "d", 1) != 1) reel_debug("rundir", "the guard is gone");
         close(r->guard_fd);
         waitpid(r->guard_pid, NULL, 0);
@@ -118,7 +118,7 @@ void rundir_destroy(struct rundir *r)
 enum reel_err rundir_wait_free(const char *lock_path, int wait_ms)
 {
     int fd = open(lock_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) return REEL_OK; // gone with its run
+    if (fd < 0) return REEL_OK; // the run is over and has removed it
     int64_t until = reel_now_us() + (int64_t)wait_ms * 1000;
     enum reel_err err = REEL_OK;
     while (flock(fd, LOCK_EX | LOCK_NB)) {
@@ -127,7 +127,7 @@ enum reel_err rundir_wait_free(const char *lock_path, int wait_ms)
             err = REEL_AGAIN;
             break;
         }
-        poll(NULL, 0, 10); // locks of files wake nobody who can also time out
+        poll(NULL, 0, 10); // flock() cannot wait with a time limit
     }
     close(fd);
     return err;
@@ -142,7 +142,7 @@ static int sweep(const char *base)
         int pid = 0;
         unsigned random = 0;
         if (sscanf(e->d_name, PREFIX "%d-%8x", &pid, &random) != 2 || pid <= 1) continue;
-        if (!reel_life_is_over(pid)) continue; // alive (or its number is in use: its guard has cared)
+        if (!reel_life_is_over(pid)) continue; // alive, or another process has its number now
         char path[512], lock[544];
         snprintf(path, sizeof path, "%s/%s", base, e->d_name);
         snprintf(lock, sizeof lock, "%s/lock", path);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// A job whose output is standard output: its parts go there in order while others are
-// still made. One aggregator (the last, which has no lane) is told of the job when it
-// begins (MUX), waits for each part, writes and removes it; so what is gone has been
-// written, and segments are begun only a few ahead of that. There is no journal: what a
-// reader has had cannot be taken back. See also aggregator/sink/output.h.
+// A job whose output is standard output: its parts are written there in order while later ones
+// are still made. The last aggregator, which has no lane, gets MUX when the job begins. It waits
+// for each part, writes it and removes it; so a part that is gone has been written. Segments are
+// started only a few ahead of that. There is no journal, because written data cannot be taken
+// back. See also aggregator/sink/output.h.
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -12,13 +12,13 @@
 
 #include "coordinator/coordinator.h"
 
-// Beside those in work: one is written, and the one behind it must be whole for that.
+// Segments beside those in work: one is being written, and for that the next must be complete.
 #define AHEAD 2
 
 enum reel_err stream_init(struct run *run)
 {
     if (strcmp(run->settings.output, "-")) return REEL_OK;
-    // Whatever prints to its standard output, ours or a library, prints to the other one.
+    // Anything else that prints to standard output, our code or a library, goes to standard error.
     run->output_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
     if (run->output_fd < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
         return reel_fail(REEL_ERR_IO, "could not use standard output: %s", strerror(errno));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Births, deaths and restarts. See supervise.h.
+// Starts processes, notices their deaths, and restarts them. See supervise.h.
 #include "coordinator/supervise.h"
 
 #include <errno.h>
@@ -15,14 +15,14 @@
 #include "common/life.h"
 #include "common/log.h"
 
-#define HELLO_US INT64_C(60000000)    // from spawn to HELLO: a library load on a starved machine
-#define FIRST_DELAY_US INT64_C(20000) // doubled with each death without progress
+#define HELLO_US INT64_C(60000000)    // time from spawn to HELLO: libraries load slowly on a busy machine
+#define FIRST_DELAY_US INT64_C(20000) // delay of a restart, doubled with each death without progress
 #define MOST_DELAY_US INT64_C(1000000)
-#define IDLE_CRASHES 5              // restarts without progress, at least: its own crashes,
-#define IDLE_DEATHS 30              // and with kills from outside
-#define STOPPED_US INT64_C(5000000) // without progress: somebody may wonder, and is told that it is stopped
-#define BLIND_US INT64_C(2000000)   // between two ticks of usually 50 ms: we were stopped, or starved, ourselves
-#define STARVED_FACTOR 10           // who would run but gets no CPU is not hung, up to so many times the limit
+#define IDLE_CRASHES 5              // crashes in a row without progress until a process is given up, at least
+#define IDLE_DEATHS 30              // the same, including kills from outside
+#define STOPPED_US INT64_C(5000000) // a stopped process is reported after this time without progress
+#define BLIND_US INT64_C(2000000)   // a longer time between ticks (usually 50 ms): the coordinator itself did not run
+#define STARVED_FACTOR 10           // a process that wants the CPU but does not get it has this many times the limit
 
 const char *supervise_stage_name(enum reel_stage stage)
 {
@@ -49,7 +49,7 @@ enum reel_err supervise_init(struct supervise *s, const struct reel_child_params
     s->bus = bus;
     s->stat = stat;
     s->hang_us = (int64_t)(hang_seconds * 1e6);
-    // Two bad frames in a row are given up before their process is.
+    // Two bad frames in a row must be given up before their process is.
     s->most_crashes = 2 * tries + 1 > IDLE_CRASHES ? 2 * tries + 1 : IDLE_CRASHES;
     find_bin_dir(s->bin_dir, sizeof s->bin_dir);
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -231,7 +231,7 @@ bool supervise_is_hang(const struct hang_look *look)
     return !look->would_run && look->used_lately_us * 100 < look->lately_us;
 }
 
-// Says once how one that is stopped can go on.
+// Reports a stopped process, once, and how to continue it.
 static void see_if_stopped(const struct supervise *s, struct proc *p)
 {
     bool before = p->stopped;
@@ -269,7 +269,7 @@ static bool is_hung(struct supervise *s, struct proc *p, int64_t now_us)
     return supervise_is_hang(&look);
 }
 
-// What nobody saw does not count.
+// Time in which the coordinator itself did not run does not count against the processes.
 static void skip_blind_time(struct supervise *s, int64_t now_us)
 {
     int64_t blind_us = s->tick_us ? now_us - s->tick_us : 0;
@@ -312,7 +312,7 @@ void supervise_end(struct supervise *s, int64_t wait_us)
     for (uint32_t i = 0; i < s->n; i++) {
         struct proc *p = &s->proc[i];
         if (p->state == PROC_STARTING)
-            supervise_kill(p); // not on the bus yet: it would not hear
+            supervise_kill(p); // not yet on the bus, so QUIT would not reach it
         else if (p->pidfd >= 0)
             reel_bus_post(s->bus, p->peer, REEL_MSG_QUIT, NULL);
     }
@@ -330,7 +330,7 @@ void supervise_end(struct supervise *s, int64_t wait_us)
             for (uint32_t i = 0; i < s->n; i++) supervise_kill(&s->proc[i]);
             killed = true;
         }
-        struct reel_msg message; // nobody reads them any more, but a full socket would hold up who wants to end
+        struct reel_msg message; // ignored, but read: a full socket would keep children from exiting
         while (!reel_bus_recv(s->bus, &message)) {
         }
         struct pollfd wait = {.fd = s->epoll_fd, .events = POLLIN};

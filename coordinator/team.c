@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// Rounds of a team. See team.h.
+// Frames that several workers compute together. See team.h.
 #include "coordinator/team.h"
 
 #include <string.h>
 
-// Frames that a team may have: one in work, and one that hides the way of the messages.
+// How many frames a team may have: one in work, and one to hide the latency of the messages.
 #define AHEAD 2
 
 static uint32_t parts_in_work(const struct lane *lanes, uint32_t n_lanes)
@@ -16,15 +16,16 @@ static uint32_t parts_in_work(const struct lane *lanes, uint32_t n_lanes)
     return parts;
 }
 
-// Whole frames of other lanes that it has do not matter: they come to an end.
+// Whether the worker can take a part now. It may still have whole frames of other lanes, which it
+// will finish first (alone: it may not).
 static bool may_take(const struct dispatch *d, const struct lane *lane, uint32_t worker, bool alone)
 {
     const struct dispatch_worker *w = &d->worker[worker];
     return w->up && !w->alone && w->credits && (!alone || !w->held) && lane_may_serve(lane, worker);
 }
 
-// Whether the members can take one more frame of the lane; when they have none,
-// they are chosen anew, the lowest numbers first, so that each mostly keeps its part.
+// Whether the members can take one more frame of the lane. While they have none they are chosen
+// anew, lowest numbers first, so that each usually keeps its part.
 static bool gather(struct team *t, const struct dispatch *d, const struct lane *lane, uint32_t in_work, bool alone)
 {
     if (in_work + lane->p.parts > AHEAD * lane->p.parts) return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Runs that are compared. See verify.h.
+// --verify: makes the runs and compares them. See verify.h.
 #include "coordinator/verify.h"
 
 #include <errno.h>
@@ -68,7 +68,7 @@ static void settle(struct reel_settings *s, const struct verify_case *c, const c
     s->progress = SET_PROGRESS_OFF;
     s->report[0] = s->trace[0] = s->metrics[0] = s->encoder_opts[0] = 0;
     snprintf(s->output, sizeof s->output, "%s", output);
-    snprintf(s->encoder, sizeof s->encoder, "ffv1"); // without loss
+    snprintf(s->encoder, sizeof s->encoder, "ffv1"); // lossless
     s->backend = c->backend;
     s->gpu_num = c->gpu < 0 ? (int)c->workers : 0;
     s->workers_per_gpu = 0;
@@ -81,7 +81,7 @@ static void settle(struct reel_settings *s, const struct verify_case *c, const c
     if (s->precision != SET_PRECISION_AUTO) s->precision = SET_PRECISION_FP32;
 }
 
-// Waits for a child, and lets it know of signals that only we were sent.
+// Waits for a child and passes on signals that only this process received.
 static int wait_for(pid_t pid)
 {
     int status, told = 0;
@@ -118,7 +118,7 @@ static int run_case(const struct run *run, const struct verify_case *c, const ch
     own->settings = run->settings;
     own->only_seconds = run->settings.verify_seconds;
     settle(&own->settings, c, output);
-    if (c->reference) unsetenv(TWIN); // what the twin is compared with
+    if (c->reference) unsetenv(TWIN); // the reference runs without the twin
     int code = work(own, words, n_words);
     fflush(NULL);
     _exit(code);
@@ -157,7 +157,7 @@ static int run_and_compare(const struct run *run, const struct verify_case *case
         snprintf(output, sizeof output, "%s/%u.mkv", folder, i);
         if (!quiet) fprintf(stderr, "verify: %u of %u: %s\n", i + 1, n, cases[i].label);
         int code = run_case(run, &cases[i], output, words, n_words, work);
-        if (code == EXIT_DONE || code == EXIT_LOSSY) continue; // sound and subtitles are not what is looked at
+        if (code == EXIT_DONE || code == EXIT_LOSSY) continue; // lost sound or subtitles do not matter here
         if (code != EXIT_INTERRUPTED)
             fprintf(stderr, "reelmill: could not verify: the run on %s failed\n", cases[i].label);
         return code;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Requests and the heads of answers. See metrics/http.h.
+// Parses HTTP requests and writes the heads of answers. See metrics/http.h.
 #include "coordinator/metrics/http.h"
 
 #include <stdio.h>
@@ -25,7 +25,7 @@ static bool starts_with(struct word w, const char *text)
     return w.n >= n && !memcmp(w.p, text, n);
 }
 
-// Takes what stands before the next space, or all.
+// Takes the text before the next space, or all of it.
 static struct word next_word(struct word *line)
 {
     const char *space = line->n ? memchr(line->p, ' ', line->n) : NULL;
@@ -36,7 +36,7 @@ static struct word next_word(struct word *line)
     return w;
 }
 
-// RFC 9110, 5.6.2.
+// Whether it is a token (RFC 9110, 5.6.2).
 static bool is_token(struct word w)
 {
     for (size_t i = 0; i < w.n; i++) {
@@ -87,7 +87,7 @@ static int read_line(struct word line, struct metrics_request *out)
     return *path.p == '/' ? 404 : 400;
 }
 
-// Where the head ends: behind an empty line; 0: it is not there.
+// The length of the head, up to and including the empty line; 0: it is incomplete.
 static size_t head_end(const char *text, size_t n)
 {
     const char *p = text, *end = text + n;
@@ -99,7 +99,7 @@ static size_t head_end(const char *text, size_t n)
 bool metrics_parse_request(const char *text, size_t n, struct metrics_request *out)
 {
     *out = (struct metrics_request){.status = 431};
-    // Empty lines before a request are passed over (RFC 9112, 2.2).
+    // Empty lines before a request are ignored (RFC 9112, 2.2).
     while (n && (*text == '\r' || *text == '\n')) text++, n--;
     if (!n || !head_end(text, n)) return n >= METRICS_REQUEST_BYTES - 64;
     const char *line_end = memchr(text, '\n', n);
@@ -128,7 +128,7 @@ size_t metrics_answer_head(const struct metrics_request *request, size_t body_by
         "text/html; charset=utf-8", "text/plain; version=0.0.4; charset=utf-8", "application/json"};
     bool good = request->status == 200;
     const char *line = good ? "200 OK" : metrics_status_text(request->status);
-    // The page draws with what is in it, and reads /status.json: nothing else.
+    // The page uses only its own scripts and styles, and reads /status.json.
     const char *policy = good && request->document == METRICS_PAGE
                              ? "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "
                                "script-src 'unsafe-inline'; connect-src 'self'\r\n"

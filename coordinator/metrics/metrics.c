@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The board is written here, and its server watched. See metrics.h.
+// Fills the board with the run's state and watches the server process. See metrics.h.
 #include "coordinator/metrics/metrics.h"
 
 #include <errno.h>
@@ -23,12 +23,12 @@
 _Static_assert(METRICS_PROCESSES == SUPERVISE_MAX, "every process has its row");
 
 #define PUBLISH_US INT64_C(1000000)
-#define SAMPLES 5       // "the last seconds"
-#define READY_MS 15000  // a name may be looked up
-#define SERVERS 2       // lives of the server
-#define MARGIN_BYTES 64 // of the address with another port
+#define SAMPLES 5       // seconds over which current speeds are measured
+#define READY_MS 15000  // time for the server to start, which may include a DNS lookup
+#define SERVERS 2       // how often the server is started
+#define MARGIN_BYTES 64 // the address may grow when its port is replaced
 
-// What was so far, at one time.
+// Counters at one time.
 struct sample {
     int64_t us;
     uint64_t busy_us[SUPERVISE_MAX], frames[SUPERVISE_MAX];
@@ -38,7 +38,7 @@ struct sample {
 struct metrics {
     struct metrics_board *board;
     int board_fd;
-    char address[SET_TEXT + MARGIN_BYTES]; // with the port that it got
+    char address[SET_TEXT + MARGIN_BYTES]; // with the actual port
     char where[SET_TEXT + MARGIN_BYTES];
     pid_t pid;
     int pidfd; // -1: it is dead
@@ -64,7 +64,7 @@ enum reel_err metrics_check(const char *address)
                      address);
 }
 
-// The server's one answer, or its end. False: not in time.
+// Reads the server's only answer. False: none in time.
 static bool hear_ready(int fd, char *text, size_t bytes)
 {
     size_t n = 0;
@@ -90,7 +90,8 @@ static enum reel_err start(struct metrics *m, char *out_ready, size_t bytes)
     self[n > 0 ? n : 0] = 0;
     int ends[2];
     if (pipe2(ends, O_CLOEXEC)) return reel_fail(REEL_ERR_IO, "could not serve metrics: %s", strerror(errno));
-    // Of its own, and for reading only: not even a server that was taken over can write there.
+    // The server gets a read-only descriptor, so that it cannot change the board even if somebody
+    // takes control of it.
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", m->board_fd);
     int board = open(path, O_RDONLY | O_CLOEXEC);
@@ -112,13 +113,13 @@ static enum reel_err start(struct metrics *m, char *out_ready, size_t bytes)
 static void stop(struct metrics *m)
 {
     if (m->pidfd < 0) return;
-    reel_life_kill(m->pidfd, SIGKILL); // it holds nothing
+    reel_life_kill(m->pidfd, SIGKILL); // it has nothing to lose
     reel_life_reap(m->pidfd);
     close(m->pidfd);
     m->pidfd = -1;
 }
 
-// Keeps the port that was got, for a second life, and says where that is.
+// Keeps the port that the server got, for a restart, and the address to show.
 static void name_place(struct metrics *m, const char *address, unsigned port)
 {
     char host[METRICS_HOST_BYTES];
@@ -221,7 +222,7 @@ static double share(double part, double whole)
     return s < 0 ? 0 : s;
 }
 
-// Frames before a process.
+// The number of frames that wait for a process.
 static uint32_t queue_of(const struct run *run, const struct proc *p)
 {
     if (p->stage == REEL_WORKER) return run->dispatch.worker[p->index].held;
@@ -262,7 +263,7 @@ static void tell_processes(const struct metrics *m, const struct run *run, struc
     }
 }
 
-// What bounds the run now, by the rules of the report.
+// The bottleneck of the last seconds, by the same rules as in the report.
 static void tell_bottleneck(const struct metrics *m, const struct run *run, struct metrics_data *d)
 {
     const struct sample *now = &m->sample[(m->n_samples - 1) % SAMPLES];
@@ -334,8 +335,8 @@ static void show_jobs(const struct run *run, enum metrics_job_state state, uint3
     }
 }
 
-// Counts all; those in work are shown first, then what failed, what is done (the
-// last ones), what waits. No further look at the many than that takes.
+// Counts all jobs and lists some: first those in work, then failed ones, the last ones done, and
+// waiting ones, until the list is full.
 static void tell_jobs(const struct run *run, struct metrics_data *d)
 {
     memset(d->jobs, 0, sizeof d->jobs);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The page at "/" of --metrics: one file, nothing from elsewhere. It reads
-// /status.json (metrics/text.c) every second. Names of files and texts of errors
-// only ever become text, never markup.
+// The page at "/" of --metrics, complete in one file. It reads /status.json (metrics/text.c) every
+// second. File names and error messages are only inserted as text, never as markup.
 #include "coordinator/metrics/text.h"
 
 // clang-format off

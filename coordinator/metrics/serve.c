@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Serving the board. See metrics/serve.h. One loop, nothing waits for one client:
-// at most CONNECTIONS at once (others wait in the kernel's queue), each for at most
-// some seconds, with a request of at most METRICS_REQUEST_BYTES.
+// Serves the board. See metrics/serve.h. One loop that never waits for a single client: at most
+// CONNECTIONS at once (others wait in the kernel's queue), each for at most a few seconds, with a
+// request of at most METRICS_REQUEST_BYTES.
 #include "coordinator/metrics/serve.h"
 
 #include <arpa/inet.h>
@@ -30,14 +30,14 @@
 #include "coordinator/metrics/text.h"
 
 #define CONNECTIONS 32
-#define QUEUE 256 // of connections that the kernel holds meanwhile
+#define QUEUE 256 // connections that wait in the kernel
 #define LISTENERS 8
-#define REQUEST_US INT64_C(5000000) // for a request to come whole
-#define ANSWER_US INT64_C(10000000) // for its answer to be taken
-#define LINGER_US INT64_C(1000000)  // for the client to close: what it still sends must not undo the answer
-#define BUSY_TRIES 20               // of a port that a run before may be about to let go
+#define REQUEST_US INT64_C(5000000) // time for a request to arrive completely
+#define ANSWER_US INT64_C(10000000) // time for the client to receive the answer
+#define LINGER_US INT64_C(1000000)  // time for the client to close before its connection is reset
+#define BUSY_TRIES 20               // a previous run may be about to release the port
 #define BUSY_MS 50
-#define BOARD_TRIES 1000 // readings, while the coordinator writes
+#define BOARD_TRIES 1000 // attempts at a consistent reading while the coordinator writes
 
 enum connection_state { CONNECTION_FREE, CONNECTION_READS, CONNECTION_WRITES, CONNECTION_LINGERS };
 
@@ -56,13 +56,13 @@ struct server {
     int listener[LISTENERS];
     int n_listeners;
     unsigned port;
-    struct metrics_data data; // a copy of the board's
+    struct metrics_data data; // a copy of the board
     struct connection connection[CONNECTIONS];
 };
 
 // ---- the board ------------------------------------------------------------------
 
-// Copies what belongs together. Pairs with publish() in metrics.c.
+// Makes a consistent copy of the board. Pairs with publish() in metrics.c.
 static bool read_board(struct server *s)
 {
     for (int i = 0; i < BOARD_TRIES; i++) {
@@ -74,7 +74,7 @@ static bool read_board(struct server *s)
         }
         usleep(100);
     }
-    return false; // the coordinator is stopped in the middle of a line
+    return false; // the coordinator was stopped in the middle of writing
 }
 
 static bool map_board(int fd, const struct metrics_board **out)
@@ -123,8 +123,8 @@ static void set_port(const struct addrinfo *a, unsigned port)
         ((struct sockaddr_in *)a->ai_addr)->sin_port = htons((uint16_t)port);
 }
 
-// Every address of the host; one that this machine has not (IPv6) is passed over
-// where another is there. why: for a person.
+// Listens on every address of the host. Addresses that this machine does not have (IPv6) are
+// skipped if another one works. why: the reason of a failure, as text.
 static bool listen_all(struct server *s, const char *address, char *why, size_t bytes)
 {
     char host[METRICS_HOST_BYTES], port[8];
@@ -140,7 +140,7 @@ static bool listen_all(struct server *s, const char *address, char *why, size_t 
     int error = 0;
     for (const struct addrinfo *a = found; a && s->n_listeners < LISTENERS; a = a->ai_next) {
         if (a->ai_family != AF_INET && a->ai_family != AF_INET6) continue;
-        if (s->n_listeners) set_port(a, s->port); // 0 became one by the first
+        if (s->n_listeners) set_port(a, s->port); // port 0: the first address has chosen one
         int fd = listen_at(a);
         if (fd < 0) {
             bool absent = errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT;
@@ -160,8 +160,8 @@ static bool listen_all(struct server *s, const char *address, char *why, size_t 
 
 // ---- the sandbox ----------------------------------------------------------------
 
-// No file is opened from now on, no program started, nothing large written. What
-// the kernel does not know is left out: there is little here that could be taken.
+// From now on this process cannot open files, start programs or write much. Restrictions that
+// the kernel does not support are left out.
 static void lock_in(void)
 {
     struct rlimit files = {LISTENERS + CONNECTIONS + 16, LISTENERS + CONNECTIONS + 16}, none = {0, 0};
@@ -210,7 +210,7 @@ static char *body_of(struct server *s, struct metrics_request *request, size_t *
     return body;
 }
 
-// Makes the whole answer; false without memory.
+// Makes the whole answer. False when out of memory.
 static bool answer(struct server *s, struct connection *c, struct metrics_request *request, int64_t now_us)
 {
     size_t bytes;
@@ -258,7 +258,7 @@ static void write_some(struct connection *c, int64_t now_us)
     }
     c->written += (size_t)n;
     if (c->written < c->answer_bytes) return;
-    // Closing with something unread would reset the connection, and the answer with it.
+    // Closing while something is unread would reset the connection and lose the answer.
     shutdown(c->fd, SHUT_WR);
     c->state = CONNECTION_LINGERS;
     c->until_us = now_us + LINGER_US;
@@ -272,8 +272,8 @@ static void drain(struct connection *c)
 
 // ---- the loop -------------------------------------------------------------------
 
-// A place for one more: a free one, or that of who has lingered longest with its
-// answer. NULL: all are in use.
+// A place for another connection: a free one, or that of the client that was answered longest
+// ago. NULL: all are in use.
 static struct connection *find_place(struct server *s)
 {
     struct connection *answered = NULL;
@@ -331,7 +331,7 @@ static int serve(struct server *s, pid_t parent, int board_fd, int ready_fd, con
     char why[256] = "not an address", text[METRICS_ANSWER_BYTES];
     if (reel_life_adopt(parent)) return 1;
     prctl(PR_SET_NAME, "metrics");
-    signal(SIGHUP, SIG_IGN); // the coordinator decides, as about Ctrl-C
+    signal(SIGHUP, SIG_IGN); // the coordinator decides when to end, as for Ctrl-C
     bool good = map_board(board_fd, &s->board);
     if (!good) snprintf(why, sizeof why, "the board is not of this build");
     if (good) good = listen_all(s, address, why, sizeof why);

@@ -41,8 +41,8 @@ static void single(FILE *f, const char *name, const char *type, const char *help
     fprintf(f, "reelmill_%s %.15g\n", name, value);
 }
 
-// text as a label's value: backslash, quote and line feed escaped, no UTF-8 that
-// is none (REEL_JSON escapes more than that; of control characters '?' is left).
+// Writes text as a label's value: backslash, quote and line feed escaped, invalid UTF-8 replaced,
+// other control characters as '?'.
 static void put_label(FILE *f, const char *text, size_t room)
 {
     char copy[METRICS_NAME_BYTES], next[REEL_JSON_NEXT];
@@ -54,7 +54,7 @@ static void put_label(FILE *f, const char *text, size_t room)
     }
 }
 
-// One sample a process, of that stage or (REEL_STAGES) of all.
+// Writes one sample for each process of the stage, or of all stages (REEL_STAGES).
 static void each(FILE *f, const struct metrics_data *d, const char *name, const char *type, const char *help,
                  double (*value)(const struct metrics_process *p))
 {
@@ -161,7 +161,7 @@ static void put_run(FILE *f, const struct metrics_data *d)
     single(f, "output_bytes_total", "counter", "Bytes written by the aggregators.", (double)d->bytes_out);
 }
 
-// What a body writes, as one text.
+// Returns the text that `body` writes.
 static char *printed(void (*body)(FILE *f, const struct metrics_data *d), const struct metrics_data *d, size_t *out)
 {
     char *text = NULL;

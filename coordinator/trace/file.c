@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Events into a file. See trace/file.h.
+// Writes trace events to a file. See trace/file.h.
 #include "coordinator/trace/file.h"
 
 #include <errno.h>
@@ -13,13 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES (64u << 10) // some hundred events a write
+#define BUFFER_BYTES (64u << 10) // some hundred events per write
 
 struct trace_file {
     int fd;
     bool regular;    // can be cut to length
-    off_t written;   // whole events on the disk, of a regular file
-    const char *bad; // why nothing more is written
+    off_t written;   // bytes of whole events in a regular file
+    const char *bad; // why writing has stopped; NULL: it has not
     bool told;
     size_t used;
     char buffer[BUFFER_BYTES];
@@ -34,13 +34,12 @@ static ssize_t read_tail(int fd, off_t size, char *tail, size_t bytes)
     return pread(fd, tail, want, size - (off_t)want);
 }
 
-// Cuts a former process's file behind its last whole event. False: there is
-// nothing to go on with.
+// Cuts the file of an earlier process after its last whole event. False: there is none.
 static bool find_end(struct trace_file *f, off_t size)
 {
     char tail[2 * TRACE_EVENT_BYTES];
     ssize_t n = read_tail(f->fd, size, tail, sizeof tail);
-    bool closed = n >= 3 && !memcmp(tail + n - 3, "\n]\n", 3); // killed after the array's end
+    bool closed = n >= 3 && !memcmp(tail + n - 3, "\n]\n", 3); // the end of the array was written
     if (closed) n -= 3, size -= 3;
     while (!closed && n > 0 && tail[n - 1] != '\n') n--, size--;
     if (n < 2 || ftruncate(f->fd, size)) return false;
@@ -54,7 +53,7 @@ enum reel_err trace_file_create(const char *path, bool goes_on, struct trace_fil
 {
     struct trace_file *f = calloc(1, sizeof *f);
     if (!f) return reel_fail(REEL_ERR_NOMEM, "could not write trace \"%s\": out of memory", path);
-    // O_NONBLOCK: a named pipe that nobody reads is an error and not a wait.
+    // O_NONBLOCK: opening a named pipe without a reader fails instead of waiting.
     f->fd = open(path, (goes_on ? O_RDWR : O_WRONLY | O_TRUNC) | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
     if (f->fd < 0 && goes_on) f->fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
@@ -93,7 +92,7 @@ void trace_file_flush(struct trace_file *f)
 {
     if (!f->bad && f->used && !write_all(f->fd, f->buffer, f->used)) {
         f->bad = strerror(errno);
-        // Half an event, and what stands before it in this buffer.
+        // Removes what this buffer has written, up to half an event.
         if (f->regular && ftruncate(f->fd, f->written)) f->regular = false;
     }
     if (!f->bad) f->written += (off_t)f->used;
@@ -109,7 +108,7 @@ void trace_file_event(struct trace_file *f, const char *fmt, ...)
     f->buffer[f->used] = '{';
     int n = vsnprintf(f->buffer + f->used + 1, TRACE_EVENT_BYTES, fmt, args);
     va_end(args);
-    if (n < 0 || n >= TRACE_EVENT_BYTES) return; // not half an event
+    if (n < 0 || n >= TRACE_EVENT_BYTES) return; // too long: left out rather than cut
     f->used += 1 + (size_t)n;
     memcpy(f->buffer + f->used, "},\n", 3);
     f->used += 3;
@@ -126,7 +125,7 @@ void trace_file_destroy(struct trace_file **file)
 {
     struct trace_file *f = *file;
     if (!f) return;
-    // No comma behind the last event: strict readers take none there.
+    // The last event must not be followed by a comma.
     if (f->used < 3) trace_file_event(f, "\"ph\":\"M\",\"name\":\"trace_end\",\"pid\":1,\"args\":{}");
     if (f->used >= 3 && !memcmp(f->buffer + f->used - 3, "},\n", 3)) {
         f->used -= 2;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Messages into events. See trace.h.
+// Turns messages into trace events. See trace.h.
 #include "coordinator/trace/trace.h"
 
 #include <stdio.h>
@@ -17,9 +17,9 @@
 _Static_assert(RUN_MAX_LANES <= 90, "rows below a process, see tid_of()");
 
 #define FLUSH_US INT64_C(1000000)
-#define MOST_ASKED 256 // requests that are out; further ones are not shown
+#define MOST_ASKED 256 // open requests; further ones are not shown
 
-// Rows of the trace. Process 0 and thread 0 are taken by viewers.
+// Rows of the trace. Viewers reserve process 0 and thread 0.
 #define PID_COORDINATOR 1
 #define PID_FIRST 2 // + the process's row
 // Rows below a process, for tid_of().
@@ -37,23 +37,23 @@ struct given {
 struct trace_frame {
     uint32_t n;
     uint32_t n_given;
-    int64_t room_us;  // the decoder might write it
-    int64_t ready_us; // FRAME
+    int64_t room_us;  // when the decoder was allowed to write it
+    int64_t ready_us; // when FRAME was sent
     struct given given[LANE_MAX_PARTS];
 };
 
 struct trace_lane {
     bool open, committed;
     uint32_t epoch, job, segment, frames;
-    uint32_t decoder, aggregator; // rows
+    uint32_t decoder, aggregator; // their rows
     int64_t opened_us;
-    uint32_t room_end;              // frames below have a room_us
-    int64_t decoded_us, encoded_us; // ends of the last events on these rows
-    int64_t shown[3];               // counters
+    uint32_t room_end;              // frames below this number have a room_us
+    int64_t decoded_us, encoded_us; // ends of the last events on the two rows
+    int64_t shown[3];               // last values of the counters
     struct trace_frame frame[LANE_MAX_SLOTS];
 };
 
-// A request about a job that is out.
+// An unanswered request about a job.
 struct asked {
     enum reel_msg_type answer; // NONE: free
     uint32_t row, job, segment;
@@ -62,9 +62,9 @@ struct asked {
 
 struct trace {
     struct trace_file *file;
-    unsigned life; // of the coordinator, from 1
+    unsigned life; // counts starts of the coordinator, from 1
     int64_t flush_us;
-    int64_t shown_frames; // counter
+    int64_t shown_frames; // last value of the counter
     struct asked asked[MOST_ASKED];
     struct {
         int64_t network_us, jobs_us; // ends of the last events on these rows
@@ -76,7 +76,7 @@ struct trace {
 
 // ---- text -----------------------------------------------------------------------
 
-// text as it stands in a JSON string, cut to what fits.
+// Escapes text for a JSON string and cuts it to what fits.
 static const char *quoted(const char *text, char *out, size_t bytes)
 {
     size_t at = 0;
@@ -91,8 +91,8 @@ static uint32_t pid_of(const struct proc *p)
     return PID_FIRST + p->row;
 }
 
-// Perfetto takes threads' numbers for Linux's, which no two processes share; one
-// that is its process's own is the main thread.
+// Thread numbers must be unique in the whole trace, because Perfetto takes them for Linux thread ids.
+// So they are not equal to a process's number either, which would mean its main thread.
 static uint32_t tid_of(uint32_t pid, uint32_t row)
 {
     return 1000 + 100 * pid + row;
@@ -137,7 +137,7 @@ static void name_all(struct trace *t, const struct run *run)
     }
 }
 
-// Something that happened to a whole process.
+// Writes an instant event of a whole process.
 static void process_event(struct trace *t, uint32_t pid, int64_t us, const char *name, const char *args)
 {
     char text[1400];
@@ -204,7 +204,7 @@ void trace_destroy(struct trace **trace, const struct run *run)
 
 // ---- frames ---------------------------------------------------------------------
 
-// The lane when the record is of its present epoch, else NULL.
+// The lane if the epoch is its current one, else NULL.
 static struct trace_lane *lane_at(struct trace *t, uint32_t lane, uint32_t epoch)
 {
     return lane < t->n_lanes && t->lane[lane].open && t->lane[lane].epoch == epoch ? &t->lane[lane] : NULL;
@@ -223,7 +223,8 @@ static void give_room(struct trace_lane *lane, uint32_t end, int64_t now_us)
         lane->frame[lane->room_end % LANE_MAX_SLOTS] = (struct trace_frame){.n = lane->room_end, .room_us = now_us};
 }
 
-// A frame's number in the whole trace: epochs begin anew with each coordinator.
+// A number for the frame that is unique in the whole trace. It includes the coordinator's life,
+// because each one counts epochs from the beginning.
 static unsigned long long flow_of(const struct trace *t, const struct trace_lane *lane, uint32_t n)
 {
     return (unsigned long long)t->life << 60 | (unsigned long long)(lane->epoch & 0x3fffffff) << 30 | (n & 0x3fffffff);
@@ -234,8 +235,8 @@ static int64_t most(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-// `left` of the frames that came with one message have not been shown yet, this
-// one with them: the time since the last event is shared out among them.
+// The time of one of several frames that came with one message: the time since the last event
+// is divided equally among the `left` frames not shown yet (this one included).
 static void span(int64_t last_us, int64_t may_us, int64_t now_us, uint32_t left, int64_t *out_start, int64_t *out_end)
 {
     *out_start = most(last_us, may_us);
@@ -266,12 +267,12 @@ static void on_work(struct trace *t, const struct proc *p, const struct reel_rec
     struct trace_lane *lane = lane_at(t, rec->lane, rec->epoch);
     struct trace_frame *f = lane ? frame_at(lane, rec->n) : NULL;
     if (!f) return;
-    // Full: of one that was given again and again the last place serves all.
+    // If the list is full (a frame given many times), the last entry is overwritten.
     uint32_t i = f->n_given < LANE_MAX_PARTS ? f->n_given++ : LANE_MAX_PARTS - 1;
     f->given[i] = (struct given){.worker = (uint16_t)p->index, .part = (uint16_t)rec->part, .us = now_us};
 }
 
-// When the worker was given that part; 0 unknown.
+// When the worker was given that part; 0: unknown.
 static int64_t given_us(const struct trace_frame *f, uint32_t worker, uint32_t part)
 {
     for (uint32_t i = f ? f->n_given : 0; i-- > 0;)
@@ -279,7 +280,7 @@ static int64_t given_us(const struct trace_frame *f, uint32_t worker, uint32_t p
     return 0;
 }
 
-// `left` as in span(): a batch's frames come together, and each took total_us.
+// left: as in span(). The frames of a batch come in one message, and each took total_us.
 static void on_done(struct trace *t, const struct proc *p, const struct reel_rec_done *rec, uint32_t left,
                     int64_t now_us)
 {
@@ -328,7 +329,7 @@ static void on_taken(struct trace *t, const struct proc *p, const struct reel_re
 
 // ---- epochs ---------------------------------------------------------------------
 
-// The lane's decoder and aggregator get the record both.
+// Called for OPEN_LANE to the lane's decoder and again for that to its aggregator.
 static void on_open(struct trace *t, const struct proc *p, const struct reel_rec_open *rec, int64_t now_us)
 {
     if (rec->lane >= t->n_lanes || p->stage == REEL_WORKER) return;
