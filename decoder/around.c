@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 enum part {
-    PART_SEEK,   // the frames before the range are decoded, and the last ones kept
-    PART_BEFORE, // which are given
+    PART_SEEK,   // decodes the frames before the range and keeps the last ones
+    PART_BEFORE, // gives those
     PART_OWN,
     PART_BEHIND,
     PART_OVER,
@@ -22,12 +22,12 @@ struct around {
     struct around_params p;
     struct demux_pool *pool; // borrowed
     enum part part;
-    struct segment *segment; // of the part; NULL: not opened yet
+    struct segment *segment; // of the current part; NULL: not opened yet
     struct kept kept[REEL_MAX_ASIDE];
-    uint32_t n_kept, given; // of those before; given: also of those behind
+    uint32_t n_kept, given; // frames kept, and how many of those before (or after) the range were given
     uint32_t tries;
     struct segment_ledger ledger;
-    int64_t run_us; // of segments that are closed
+    int64_t run_us; // sum over closed segments
 };
 
 static void close_part(struct around *a)
@@ -55,20 +55,20 @@ void around_close(struct around **around, struct demux_pool *pool)
 
 // ---- parts ----------------------------------------------------------------
 
-// The present try is the last: from the file's beginning.
+// Whether the current try is the last one, which decodes from the beginning of the file.
 static bool is_from_start(const struct around *a)
 {
     return a->tries > a->p.lead.n;
 }
 
-// Begins one more try at the frames before the range.
+// Begins another try at the frames before the range.
 static enum reel_err open_before(struct around *a)
 {
     struct segment_params p = a->p.own;
     const uint32_t k = a->tries++;
     p.has_entry = !is_from_start(a);
     if (p.has_entry) p.entry = a->p.lead.from[k];
-    p.start_pts = p.warmup_pts = p.has_entry ? p.entry.pts : INT64_MIN; // what shows before lacks its references
+    p.start_pts = p.warmup_pts = p.has_entry ? p.entry.pts : INT64_MIN; // frames before the entry lack references
     p.end_pts = a->p.own.start_pts;
     p.kept_frames = a->p.before;
     return segment_open(&p, a->pool, &a->segment);
@@ -109,7 +109,7 @@ enum reel_err around_open(const struct around_params *p, struct demux_pool *pool
     bool ok = a != NULL;
     for (uint32_t i = 0; ok && i < p->before; i++) ok = (a->kept[i].frame = av_frame_alloc()) != NULL;
     enum reel_err err =
-        ok ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not open segment of \"%s\": no memory", p->own.job.input);
+        ok ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not open segment of \"%s\": out of memory", p->own.job.input);
     if (!err) {
         a->p = *p;
         a->pool = pool;
@@ -138,8 +138,8 @@ static void keep(struct around *a, AVFrame *frame, int64_t pts, int64_t duration
     k->duration = duration;
 }
 
-// Whether the frames that are kept are those that the neighbours show. An entry in
-// the midst of one gives the same as that one's own only where nothing is damaged.
+// Whether the kept frames equal those that the neighbouring segments show. An entry inside such a
+// segment gives the same frames as its own entry only if nothing is damaged.
 static bool is_settled(const struct around *a)
 {
     if (is_from_start(a)) return true;
@@ -212,7 +212,7 @@ enum reel_err around_next(struct around *a, AVFrame *frame, int64_t *out_pts, in
         return give_kept(a, frame, out_pts, out_duration);
     case PART_OWN:
         err = own_step(a, frame, out_pts, out_duration);
-        // A filter's own time base is no matter here: it is never warmed up.
+        // With warm-up there is no filter that changes the time base, so the times are comparable.
         if (!err && a->p.own.warmup_pts < a->p.own.start_pts && *out_pts < a->p.own.start_pts)
             *out_flags = REEL_FRAME_WARMUP;
         return err;

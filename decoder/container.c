@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// See container.h.
+// Which streams the output's container can hold. See container.h.
 #include "decoder/container.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "common/job.h"
 
 static const struct {
-    const char *name; // libavformat's
+    const char *name; // in libavformat
     enum container_kind kind;
 } containers[] = {
     {"mp4", CONTAINER_MP4},   {"mov", CONTAINER_MOV},   {"matroska", CONTAINER_MKV},
@@ -16,7 +16,7 @@ static const struct {
     {"nut", CONTAINER_OTHER}, {"avi", CONTAINER_OTHER}, {"flv", CONTAINER_OTHER},
 };
 
-// The format in which the aggregator sends live video.
+// The format in which the aggregator sends live video to an address.
 static void find_of_url(const char *output, struct container *c)
 {
     bool flv = !strncasecmp(output, "rtmp", 4), rtsp = !strncasecmp(output, "rtsp", 4);
@@ -31,7 +31,7 @@ void container_find(const char *output, struct container *c)
         find_of_url(output, c);
         return;
     }
-    // Containers that are not in the list hold pictures only, like image files.
+    // Containers that are not in the list hold only pictures, like image files.
     const char *name = reel_container_of(output, strlen(output));
     for (size_t i = 0; name && i < sizeof containers / sizeof containers[0]; i++) {
         if (strcmp(name, containers[i].name)) continue;
@@ -43,7 +43,7 @@ void container_find(const char *output, struct container *c)
 
 static bool ts_holds(enum AVCodecID codec)
 {
-    switch (codec) { // libav's muxer has no list of them
+    switch (codec) { // libav's muxer has no list of its codecs
     case AV_CODEC_ID_MP2:
     case AV_CODEC_ID_MP3:
     case AV_CODEC_ID_AAC:
@@ -66,7 +66,7 @@ static bool ts_holds(enum AVCodecID codec)
     }
 }
 
-// Program streams: the codecs to which libav's muxer gives a stream number.
+// Program streams hold the codecs to which libav's muxer gives a stream number.
 static bool ps_holds(enum AVCodecID codec)
 {
     return codec == AV_CODEC_ID_MP2 || codec == AV_CODEC_ID_MP3 || codec == AV_CODEC_ID_AC3 ||
@@ -76,7 +76,7 @@ static bool ps_holds(enum AVCodecID codec)
 
 static bool rtsp_holds(enum AVCodecID codec)
 {
-    switch (codec) { // nor has this one
+    switch (codec) { // this muxer has no list either
     case AV_CODEC_ID_AAC:
     case AV_CODEC_ID_AC3:
     case AV_CODEC_ID_MP2:
@@ -111,7 +111,7 @@ enum AVCodecID container_text_codec(const struct container *c, enum AVCodecID co
         return codec == AV_CODEC_ID_MOV_TEXT || !container_holds(c, codec) ? AV_CODEC_ID_SUBRIP : codec;
     case CONTAINER_WEBM:
         return AV_CODEC_ID_WEBVTT;
-    default: // .nut among them: it would not say when a text ends
+    default: // .nut among them, which cannot store when a text ends
         return AV_CODEC_ID_NONE;
     }
 }

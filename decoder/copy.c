@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// The copy part. See copy.h. Each stream of the input gets a way: copied packet
-// by packet, converted (text subtitles), put whole into its record (attachments
-// and covers for Matroska), or not kept. Which way follows from the output's
-// container alone, before the first packet.
+// The copy part. See copy.h. Each stream of the input is copied packet by packet, converted
+// (text subtitles), stored whole in its record (attachments and covers for Matroska), or not
+// kept. That depends on the output's container only and is decided before the first packet.
 //
-// Damaged streams never fail the job: what libav hands out is written with
-// timestamps made to rise.
+// Damaged streams never fail the job: whatever libav returns is written, with timestamps made
+// increasing.
 #include "decoder/copy.h"
 
 #include <stdlib.h>
@@ -20,14 +19,14 @@
 #define WARMUP_US 50000 // two packets of AAC
 
 enum way {
-    WAY_SKIP,    // not of the output, and nothing is lost by it
-    WAY_LOSE,    // the container does not hold it
-    WAY_COPY,    // packets as they are
-    WAY_CONVERT, // text subtitles, packet by packet
-    WAY_ATTACH,  // whole, in the stream's record
+    WAY_SKIP,    // left out without losing anything
+    WAY_LOSE,    // lost, because the container cannot hold it
+    WAY_COPY,    // copied packet by packet
+    WAY_CONVERT, // text subtitles, converted packet by packet
+    WAY_ATTACH,  // stored whole in the stream's record
 };
 
-// Lines of `kept` that streams count for.
+// The field of struct reel_kept for which a stream counts.
 enum group {
     GROUP_AUDIO,
     GROUP_SUBTITLES,
@@ -40,14 +39,14 @@ struct copy_stream {
     enum way way;
     enum group group;
     bool cover;
-    bool adts;      // AAC that has its configuration before each frame: it goes into
-    uint8_t asc[2]; // an AudioSpecificConfig (ISO 14496-3, 1.6.2.1)
-    uint32_t id;    // in the pack
+    bool adts;      // AAC with an ADTS header before each frame; the headers are replaced by
+    uint8_t asc[2]; // one AudioSpecificConfig (ISO 14496-3, 1.6.2.1)
+    uint32_t id;    // in the pack file
     int64_t last_dts;
     int64_t packets;
     enum cut_kind cut_kind;
     AVRational time_base;
-    bool begun; // of a part: something was kept
+    bool begun; // a packet was kept (when a part of the input is processed)
     struct subtitle *subtitle;
 };
 
@@ -59,17 +58,17 @@ struct copy {
     struct reel_pack_writer *writer;
     struct copy_stream *streams; // [n_streams]
     unsigned n_streams;
-    bool live;                  // the part is read while it grows; demux is another thread's then,
-    struct reel_kept kept_live; // and this was found before
-    bool is_part;               // of the input,
-    struct cut cut;             // which
+    bool live;                  // the file is read while it grows; demux then belongs to another thread,
+    struct reel_kept kept_live; // so this was filled in at the beginning
+    bool is_part;               // a part of the input (--start, --end) is processed,
+    struct cut cut;             // namely this one
     uint32_t n_written;
     int seen[GROUPS], kept[GROUPS];
     bool has_metadata;
     uint8_t chapters;
 };
 
-// ---- which way a stream goes -------------------------------------------------
+// ---- what happens to a stream ------------------------------------------------
 
 static const char *const group_names[GROUPS] = {"audio", "subtitle", "attachment", "data or video"};
 
@@ -84,9 +83,9 @@ static enum way way_of_cover(const struct copy *c, const AVStream *st)
 
 static enum way way_of_data(const struct copy *c, const AVStream *st)
 {
-    // The track behind QuickTime chapters: kept as chapters.
+    // The track that holds QuickTime chapters, which are kept as chapters.
     if (c->demux->fmt->nb_chapters && st->codecpar->codec_tag == MKTAG('t', 'e', 'x', 't')) return WAY_SKIP;
-    // Timecode tracks: their content is metadata, from which the muxer makes one.
+    // Timecode tracks: their content is also in the metadata, from which the muxer makes a new one.
     bool timecode =
         st->codecpar->codec_tag == MKTAG('t', 'm', 'c', 'd') && av_dict_get(st->metadata, "timecode", NULL, 0);
     if (timecode && (c->out.kind == CONTAINER_MP4 || c->out.kind == CONTAINER_MOV)) return WAY_SKIP;
@@ -137,7 +136,7 @@ static struct reel_rational rational(AVRational r)
     return r.den > 0 ? (struct reel_rational){r.num, r.den} : (struct reel_rational){0, 1};
 }
 
-// The input's tag where the output's container uses it for the same codec.
+// The input's codec tag if the output's container uses it for the same codec, else 0.
 static uint32_t tag_for(const struct copy *c, const AVCodecParameters *par)
 {
     unsigned tag = 0;
@@ -226,7 +225,7 @@ static enum reel_err open_conversion(struct copy *c, const AVStream *st, struct 
     r->extradata_bytes = (uint32_t)bytes;
     r->codec_id = target;
     r->codec_tag = 0;
-    r->profile = r->level = -99; // as libav says "unknown"
+    r->profile = r->level = -99; // "unknown" in libav
     return REEL_OK;
 }
 
@@ -249,23 +248,24 @@ static void say_lost(const struct copy *c, const AVStream *st, const char *why)
               elsewhere && c->out.kind != CONTAINER_MKV ? "; an .mkv output would" : "");
 }
 
-// Live outputs have their header before the first packet, from which muxers take
-// this otherwise: AAC as MPEG-TS has it, with an ADTS header (ISO 14496-3, 1.A.3.2)
-// on each frame.
+// Makes the AudioSpecificConfig of AAC as it is in MPEG-TS, with an ADTS header (ISO 14496-3,
+// 1.A.3.2) on each frame. Muxers usually take it from the first packet, but a live output's header
+// is written before that.
 static void know_aac(const AVStream *st, struct copy_stream *s, struct reel_pack_stream *r)
 {
     static const int rates[] = {96000, 88200, 64000, 48000, 44100, 32000, 24000,
                                 22050, 16000, 12000, 11025, 8000,  7350};
     const AVCodecParameters *par = st->codecpar;
     if (par->codec_id != AV_CODEC_ID_AAC || par->extradata_size) return;
-    // The core is what counts: spectral band replication doubles its rate, parametric stereo its channels.
+    // The configuration describes the core: spectral band replication doubles its sample rate,
+    // parametric stereo its channels.
     bool doubled = par->profile == FF_PROFILE_AAC_HE || par->profile == FF_PROFILE_AAC_HE_V2;
     int rate = doubled ? par->sample_rate / 2 : par->sample_rate, index = 0, channels = par->ch_layout.nb_channels;
     while (index < 13 && rates[index] != rate) index++;
     if (par->profile == FF_PROFILE_AAC_HE_V2) channels = 1;
     if (channels == 8) channels = 7;
     if (index == 13 || channels < 1 || channels > 7) return;
-    int type = doubled || par->profile < 0 || par->profile > 3 ? 2 : par->profile + 1; // 2: LC
+    int type = doubled || par->profile < 0 || par->profile > 3 ? 2 : par->profile + 1; // audio object type; 2: LC
     s->asc[0] = (uint8_t)(type << 3 | index >> 1);
     s->asc[1] = (uint8_t)(index << 7 | channels << 3);
     s->adts = true;
@@ -276,12 +276,13 @@ static void know_aac(const AVStream *st, struct copy_stream *s, struct reel_pack
 static void strip_adts(const struct copy_stream *s, struct reel_pack_packet *r)
 {
     if (!s->adts || r->bytes < 10 || r->data[0] != 0xff || (r->data[1] & 0xf0) != 0xf0) return;
-    uint32_t head = r->data[1] & 1 ? 7 : 9; // without, with a checksum
+    uint32_t head = r->data[1] & 1 ? 7 : 9; // without or with a checksum
     r->data += head;
     r->bytes -= head;
 }
 
-// Packets of sound that reach into a part go where an edit list hides their beginning.
+// Sound packets that only reach into the part are kept if the container has edit lists, which hide
+// the beginning.
 static enum cut_kind cut_kind_of(const struct copy *c, const AVStream *st)
 {
     switch (st->codecpar->codec_type) {
@@ -327,7 +328,7 @@ static enum reel_err open_stream(struct copy *c, unsigned i, struct reel_pack_st
     return reel_pack_put_stream(c->writer, record);
 }
 
-// Facts about the input file itself, which are not those of the output.
+// Metadata about the input file itself, which is not true of the output.
 static bool is_file_fact(const char *key)
 {
     static const char *const facts[] = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"};
@@ -400,7 +401,7 @@ static enum reel_err put_chapters(struct copy *c)
     return err;
 }
 
-// Covers come with the header, not as packets of the file.
+// Writes a cover, which libav takes from the header and not from packets of the file.
 static enum reel_err put_cover(struct copy *c, unsigned i)
 {
     const AVPacket *pic = &c->demux->fmt->streams[i]->attached_pic;
@@ -422,7 +423,7 @@ static enum reel_err open_part(struct copy *c, uint32_t attempt)
     c->streams = calloc(c->n_streams, sizeof *c->streams);
     if (!record || !c->streams) {
         free(record);
-        return reel_fail(REEL_ERR_NOMEM, "could not copy streams of \"%s\": no memory", c->job.input);
+        return reel_fail(REEL_ERR_NOMEM, "could not copy streams of \"%s\": out of memory", c->job.input);
     }
     char path[REEL_PATH_BYTES];
     enum reel_err err = c->live ? reel_pack_create_live(reel_live_copy_path(&c->job, attempt, path), &c->writer)
@@ -446,7 +447,7 @@ static uint8_t kept_state(const struct copy *c, enum group group)
     return c->kept[group] ? REEL_KEPT_PART : REEL_KEPT_LOST;
 }
 
-// Outputs that hold nothing but pictures or results.
+// For outputs that hold only pictures or results: other streams do not count as lost.
 static void say_unasked(const struct copy *c, struct reel_kept *kept)
 {
     const AVFormatContext *fmt = c->demux->fmt;
@@ -490,7 +491,7 @@ static enum reel_err open_copy(const struct reel_job *job, struct demux *demux, 
 {
     *out_copy = NULL;
     struct copy *c = calloc(1, sizeof *c);
-    if (!c) return reel_fail(REEL_ERR_NOMEM, "could not copy streams of \"%s\": no memory", job->input);
+    if (!c) return reel_fail(REEL_ERR_NOMEM, "could not copy streams of \"%s\": out of memory", job->input);
     c->job = *job;
     c->demux = demux;
     c->notes = notes;
@@ -539,7 +540,7 @@ void copy_close(struct copy **copy)
 
 // ---- packets --------------------------------------------------------------
 
-// Timestamps that rise, as every muxer wants them.
+// Makes timestamps increase, as muxers require.
 static void fix_times(struct copy_stream *s, struct reel_pack_packet *r)
 {
     if (r->dts == INT64_MIN) r->dts = r->pts;
@@ -549,8 +550,8 @@ static void fix_times(struct copy_stream *s, struct reel_pack_packet *r)
     s->last_dts = r->dts;
 }
 
-// Sound that an edit list hides, but for what a decoder warms up with: a container
-// without such a list would play all of it, before the first picture.
+// Whether it is sound that the input's edit list hides, apart from the last packets before 0, with
+// which a decoder warms up. An output without edit lists would play it before the first picture.
 static bool is_hidden(const struct copy_stream *s, const AVPacket *k)
 {
     if (s->cut_kind != CUT_SOUND || !(k->flags & AV_PKT_FLAG_DISCARD) || k->pts == AV_NOPTS_VALUE) return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Streams of a part of an input. See cut.h.
+// Cuts the other streams to the processed part of an input. See cut.h.
 #include "decoder/cut.h"
 
 #include <stdio.h>
@@ -17,7 +17,7 @@ static struct span span_in(const struct cut *cut, AVRational tb)
     };
 }
 
-// Text that is seen when the part begins is seen from 0 on, for what is left of its time.
+// Text that is on screen when the part begins is shown from 0 on for the rest of its duration.
 static bool cut_text(struct span span, struct reel_pack_packet *p)
 {
     const int64_t begin = p->pts;
@@ -38,7 +38,7 @@ static bool is_kept(struct span span, enum cut_kind kind, bool begun, const stru
     case CUT_HIDDEN:
         return time < span.end && time + (p->duration > 0 ? p->duration : 0) >= span.zero + (p->duration > 0);
     case CUT_VIDEO:
-        // Pictures that show before the keyframe, and come behind it, go with it to no use.
+        // Nothing before the first keyframe can be decoded.
         if (!begun && !(p->flags & AV_PKT_FLAG_KEY)) return false;
         return time >= span.zero && (p->dts != INT64_MIN ? p->dts : time) < span.end;
     default:

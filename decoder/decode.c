@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// What all decoders share. See decode.h.
+// The part that all decoders share. See decode.h.
 #include "decoder/decode.h"
 
 #include <stdlib.h>
 
 #include "decoder/nvdec.h"
 
-// Failures in a row without a frame or a new packet: the codec is stuck.
+// After so many failures in a row without a frame or a new packet the codec is stuck.
 #define STUCK_AFTER 1000
 
 struct decode {
@@ -22,7 +22,7 @@ enum reel_err decode_open(const struct decode_params *params, struct decode **ou
 {
     *out_decode = NULL;
     struct decode *d = calloc(1, sizeof *d);
-    if (!d) return reel_fail(REEL_ERR_NOMEM, "could not open decoder for \"%s\": no memory", params->name);
+    if (!d) return reel_fail(REEL_ERR_NOMEM, "could not open decoder for \"%s\": out of memory", params->name);
     d->ops = params->nvdec && nvdec_can(params->par) ? &decode_nvdec : &decode_sw;
     enum reel_err err = d->ops->open(params, &d->state);
     if (err) decode_close(&d);
@@ -41,7 +41,7 @@ void decode_close(struct decode **decode)
 
 static enum reel_err count_error(struct decode *d, int code)
 {
-    if (code == AVERROR(ENOMEM)) return reel_fail(REEL_ERR_NOMEM, "could not decode: no memory");
+    if (code == AVERROR(ENOMEM)) return reel_fail(REEL_ERR_NOMEM, "could not decode: out of memory");
     d->errors++;
     av_strerror(code, d->last_error, sizeof d->last_error);
     return REEL_OK;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Decoding on the CPU by libavcodec. See decode.h. Frame and slice threads do
-// not change what comes out, only when.
+// Decoding on the CPU with libavcodec. See decode.h. Frame and slice threads do not change the
+// frames, only when they come.
 #include "decoder/decode.h"
 
 static enum reel_err sw_open(const struct decode_params *p, void **out_state)
@@ -11,7 +11,7 @@ static enum reel_err sw_open(const struct decode_params *p, void **out_state)
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not decode video \"%s\": no decoder for \"%s\"", p->name,
                          avcodec_get_name(p->par->codec_id));
     AVCodecContext *ctx = avcodec_alloc_context3(codec);
-    if (!ctx) return reel_fail(REEL_ERR_NOMEM, "could not open decoder for \"%s\": no memory", p->name);
+    if (!ctx) return reel_fail(REEL_ERR_NOMEM, "could not open decoder for \"%s\": out of memory", p->name);
     int r = avcodec_parameters_to_context(ctx, p->par);
     if (r >= 0) {
         ctx->pkt_timebase = p->time_base;

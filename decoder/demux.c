@@ -16,13 +16,12 @@
 
 #define IO_BUFFER_BYTES (256 * 1024)
 #define IDENTITY_BYTES (1 << 20)
-// After a seek the entry must come within this many packets that lie after it.
+// After a seek, the search for the entry stops at this many packets with later timestamps.
 #define SEEK_PATIENCE 64
 
-// Demuxers of real media. Playlists (hls, dash, concat, imf), devices, everything that opens
-// further files, and formats that say nothing about themselves (rawvideo) are left out. Pure
-// audio formats are included so that the message is "has no video", and not that the file is
-// unknown.
+// Allowed demuxers. Playlists (hls, dash, concat, imf), devices, everything that opens further
+// files, and formats without a header (rawvideo) are left out. Audio formats are included so that
+// the message says that there is no video, and not that the file is unknown.
 static const char *const formats[] = {
     "mov",      "matroska",  "mpegts",   "mpeg",      "mpegvideo",    "avi",      "flv",      "asf",
     "ogg",      "h264",      "hevc",     "m4v",       "mjpeg",        "ivf",      "obu",      "av1",
@@ -70,7 +69,7 @@ static int64_t io_seek(void *opaque, int64_t offset, int whence)
     return at < 0 ? AVERROR(errno) : at;
 }
 
-// Any other file that a demuxer asks for: a playlist's entries, references.
+// libav's callback for opening further files (entries of playlists, references): refuses them all.
 int demux_refuse_file(AVFormatContext *fmt, AVIOContext **pb, const char *url, int flags, AVDictionary **options)
 {
     reel_warn("demux", "the input asked for another file (\"%.200s\"): refused", url);
@@ -94,7 +93,7 @@ static enum reel_err open_descriptor(struct demux *d)
     d->io = buffer ? avio_alloc_context(buffer, IO_BUFFER_BYTES, 0, d, io_read, NULL, io_seek) : NULL;
     if (!d->io) {
         av_free(buffer);
-        return reel_fail(REEL_ERR_NOMEM, "could not open video \"%s\": no memory", d->name);
+        return reel_fail(REEL_ERR_NOMEM, "could not open video \"%s\": out of memory", d->name);
     }
     return REEL_OK;
 }
@@ -113,7 +112,7 @@ static enum reel_err open_format(struct demux *d)
 {
     char reason[AV_ERROR_MAX_STRING_SIZE];
     const AVInputFormat *format = NULL;
-    // By content alone: a name only says what its giver thinks.
+    // By content only; the file's name may be misleading.
     int r = av_probe_input_buffer2(d->io, &format, "", NULL, 0, 0);
     if (r < 0 || !format)
         return reel_fail(
@@ -126,7 +125,7 @@ static enum reel_err open_format(struct demux *d)
                          "other files are refused)\ngive the media file itself",
                          d->name, format->name);
     d->fmt = avformat_alloc_context();
-    if (!d->fmt) return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": no memory", d->name);
+    if (!d->fmt) return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": out of memory", d->name);
     d->fmt->pb = d->io;
     d->fmt->flags |= AVFMT_FLAG_CUSTOM_IO;
     d->fmt->io_open = demux_refuse_file;
@@ -146,7 +145,7 @@ static enum reel_err open_format(struct demux *d)
     return REEL_OK;
 }
 
-// libav decodes a few frames to learn what the headers leave out.
+// Lets libav decode a few frames to find out what the headers do not say.
 static void probe_streams(struct demux *d, const struct reel_settings *settings)
 {
     unsigned n = d->fmt->nb_streams;
@@ -163,8 +162,8 @@ static void probe_streams(struct demux *d, const struct reel_settings *settings)
 
 // ---- which stream ---------------------------------------------------------
 
-// As people expect: known codecs first, then the container's default, then the
-// largest picture, then the first.
+// Chooses the video stream: one with a known codec before others, then the container's default,
+// then the largest picture, then the first.
 static int pick_video(const AVFormatContext *fmt)
 {
     int best = -1;
@@ -203,8 +202,8 @@ static enum reel_err check_size(const struct demux *d, const AVCodecParameters *
         d->name, par->width, par->height, d->settings->max_pixels);
 }
 
-// What the headers say, before anything is decoded; libav's probe forgets sizes
-// that are too large.
+// Checks the headers before anything is decoded, because libav's probe resets sizes that are too
+// large.
 static enum reel_err check_headers(const struct demux *d)
 {
     for (unsigned i = 0; i < d->fmt->nb_streams; i++) {
@@ -220,7 +219,7 @@ static enum reel_err check_video(const struct demux *d)
     if (avcodec_find_decoder(par->codec_id)) return check_size(d, par);
     char tag[AV_FOURCC_MAX_STRING_SIZE];
     const char *name = avcodec_get_name(par->codec_id);
-    // Codecs that this libavcodec has not even a number for, but people know.
+    // Well-known codecs that this libavcodec does not know.
     if (par->codec_id == AV_CODEC_ID_NONE) {
         bool vvc = par->codec_tag == MKTAG('v', 'v', 'c', '1') || par->codec_tag == MKTAG('v', 'v', 'i', '1');
         name = vvc ? "vvc (H.266)" : "unknown";
@@ -232,8 +231,8 @@ static enum reel_err check_video(const struct demux *d)
                      av_fourcc_make_string(tag, par->codec_tag));
 }
 
-// Streams without timestamps run at the setting when it was changed from its
-// default, else at what the stream says, else at the default.
+// The rate of a stream without timestamps: --frame_rate if it was given, else what the stream says,
+// else the default.
 static AVRational rate_of(const struct demux *d, const AVStream *st, const struct reel_settings *settings)
 {
     AVRational set = av_d2q(settings->frame_rate, 1001000);
@@ -248,7 +247,7 @@ static enum reel_err open_clocks(struct demux *d)
 {
     d->n_streams = d->fmt->nb_streams;
     d->clocks = calloc(d->n_streams, sizeof *d->clocks);
-    if (!d->clocks) return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": no memory", d->name);
+    if (!d->clocks) return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": out of memory", d->name);
     int64_t start = d->fmt->start_time;
     if (start == AV_NOPTS_VALUE || d->made_pts) start = 0;
     for (unsigned i = 0; i < d->n_streams; i++) {
@@ -271,7 +270,7 @@ static enum reel_err open_file(struct demux *d, const struct reel_settings *sett
     if (d->video < 0) return refuse_no_video(d);
     const AVStream *st = d->fmt->streams[d->video];
     if (avcodec_parameters_copy(d->par, st->codecpar) < 0)
-        return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": no memory", d->name);
+        return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": out of memory", d->name);
     if ((err = check_video(d))) return err;
     d->made_pts = d->fmt->iformat->flags & AVFMT_NOTIMESTAMPS;
     d->estimates_dts = strstr(d->fmt->iformat->name, "matroska");
@@ -294,7 +293,7 @@ static enum reel_err open_images(struct demux *d, const struct reel_settings *se
     return check_video(d);
 }
 
-// Everything of the open file, so that it can be opened again.
+// Frees everything that belongs to the open file, so that it can be opened again.
 static void release(struct demux *d)
 {
     avformat_close_input(&d->fmt);
@@ -327,7 +326,7 @@ enum reel_err demux_open_live(const struct reel_job *job, const struct reel_sett
     struct demux *d = calloc(1, sizeof *d);
     enum reel_err err = REEL_OK;
     *out_demux = NULL;
-    if (!d) return reel_fail(REEL_ERR_NOMEM, "could not open video \"%s\": no memory", job->input);
+    if (!d) return reel_fail(REEL_ERR_NOMEM, "could not open video \"%s\": out of memory", job->input);
     d->fd = -1;
     d->video = -1;
     d->live = live;
@@ -336,7 +335,7 @@ enum reel_err demux_open_live(const struct reel_job *job, const struct reel_sett
     d->name = strdup(job->input);
     d->par = avcodec_parameters_alloc();
     if (!d->name || !d->par)
-        err = reel_fail(REEL_ERR_NOMEM, "could not open video \"%s\": no memory", job->input);
+        err = reel_fail(REEL_ERR_NOMEM, "could not open video \"%s\": out of memory", job->input);
     else
         err = open_input(d, settings);
     if (err) demux_close(&d);
@@ -367,7 +366,8 @@ static enum reel_err read_failed(const struct demux *d, int code)
 {
     char reason[AV_ERROR_MAX_STRING_SIZE];
     if (d->io_errno) return reel_fail(REEL_ERR_IO, "could not read video \"%s\": %s", d->name, strerror(d->io_errno));
-    if (code == AVERROR(ENOMEM)) return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": no memory", d->name);
+    if (code == AVERROR(ENOMEM))
+        return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": out of memory", d->name);
     if (code != AVERROR_EOF && d->live && reel_input_reopens(d->live->kind))
         return reel_fail(REEL_ERR_IO, "%s", code == AVERROR_EXIT ? "no more data arrived" : av_reason(code, reason));
     if (code != AVERROR_EOF) reel_debug("demux", "\"%s\" ends early: %s", d->name, av_reason(code, reason));
@@ -391,7 +391,7 @@ enum reel_err demux_read(struct demux *d, AVPacket *packet)
         }
         if (r < 0) return read_failed(d, r);
         if ((unsigned)packet->stream_index < d->n_streams) break;
-        av_packet_unref(packet); // a stream that was not there when the file was opened
+        av_packet_unref(packet); // of a stream that appeared after the file was opened
     }
     if (d->made_pts && packet->stream_index == d->video)
         packet->pts = packet->dts = AV_NOPTS_VALUE;
@@ -403,9 +403,8 @@ enum reel_err demux_read(struct demux *d, AVPacket *packet)
 
 // ---- going to an entry ----------------------------------------------------
 
-// The byte position is no part of it: parsers report that of a neighbour now
-// and then; PTS, size and content are what makes a packet. DTS is compared
-// where the file has it.
+// Compares size, PTS, content, and DTS if the file has it. Not the byte position, because parsers
+// sometimes report that of a neighbouring packet.
 static bool is_entry(const struct demux *d, const struct reel_entry *e, const AVPacket *packet)
 {
     if ((uint32_t)packet->size != e->bytes || packet->pts != e->pts) return false;
@@ -414,7 +413,7 @@ static bool is_entry(const struct demux *d, const struct reel_entry *e, const AV
     return reel_crc32c(0, packet->data, (size_t)packet->size) == e->checksum;
 }
 
-// Reads on until the entry's packet. EOF when it does not come.
+// Reads until the entry's packet. EOF if it is not found.
 static enum reel_err find_entry(struct demux *d, const struct reel_entry *e, bool from_start, AVPacket *packet)
 {
     const bool numbered = from_start && e->packet_no < REEL_PACKET_FAR;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Opening live inputs: pipes, addresses, cameras. See demux.h. What is opened may
-// open nothing but what its kind needs: a playlist from the network leads to the
-// network, never to a file of this machine.
+// Opens live inputs: pipes, addresses, cameras. See demux.h. An input may open further sources
+// only of the kinds it needs: a playlist from the network may name network addresses, but never a
+// file of this machine.
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -15,13 +15,13 @@
 
 #include "decoder/demux.h"
 
-#define PIPE_BUFFER_BYTES (64 * 1024) // small: what lies in it is late
-#define ANALYZE_US 2000000            // libav's own limit of 5 s is long for somebody who looks on
+#define PIPE_BUFFER_BYTES (64 * 1024) // small, because data waits in it
+#define ANALYZE_US 2000000            // less than libav's limit of 5 s, which delays the start
 #define PAUSE_MS 2
 
 // ---- a pipe -----------------------------------------------------------------
 
-// What is kept and was not read yet, here or by a process that died.
+// Reads from the head (head.h) what this process has not read yet.
 static size_t read_kept(struct demux *d, uint8_t *buf, size_t bytes)
 {
     const size_t n = d->keeps ? reel_head_get(d->live->head, d->head_at, buf, bytes) : 0;
@@ -29,7 +29,7 @@ static size_t read_kept(struct demux *d, uint8_t *buf, size_t bytes)
     return n;
 }
 
-// read(), by way of the head until there was a frame.
+// Like read(2), but through the head until a frame was decoded.
 static ssize_t read_and_keep(struct demux *d, uint8_t *buf, size_t bytes)
 {
     if (d->keeps) {
@@ -42,8 +42,8 @@ static ssize_t read_and_keep(struct demux *d, uint8_t *buf, size_t bytes)
     return read(d->live->fd, buf, bytes);
 }
 
-// Waits for data, the writer's end, or to be told to stop. A FIFO that nobody has
-// opened yet is waited for.
+// libav's read callback. Waits for data, the end of the writer, or the order to stop. Also waits
+// until somebody opens a FIFO for writing.
 static int pipe_read(void *opaque, uint8_t *buf, int bytes)
 {
     struct demux *d = opaque;
@@ -72,12 +72,12 @@ static enum reel_err open_pipe(struct demux *d)
     d->io = buffer ? avio_alloc_context(buffer, PIPE_BUFFER_BYTES, 0, d, pipe_read, NULL, NULL) : NULL;
     if (d->io) return REEL_OK;
     av_free(buffer);
-    return reel_fail(REEL_ERR_NOMEM, "could not open video \"%s\": no memory", d->name);
+    return reel_fail(REEL_ERR_NOMEM, "could not open video \"%s\": out of memory", d->name);
 }
 
 // ---- an address -------------------------------------------------------------
 
-// What the protocol of an address may use below itself. Never a file.
+// The protocols that the protocol of an address may use. Never "file".
 static const char *protocols_below(const char *url)
 {
     static const struct {
@@ -98,17 +98,17 @@ static const char *protocols_below(const char *url)
 
 static const char *const network_formats[] = {"rtsp", "rtp", "hls", NULL};
 
-// "mov,matroska,...": nothing else is probed, in playlists neither.
+// The list of formats that may be probed ("mov,matroska,..."), in playlists too.
 static void join_formats(char *out, size_t bytes)
 {
-    static const char *const variants = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm"; // as libav calls some
+    static const char *const variants = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm"; // other names in libav
     size_t at = (size_t)snprintf(out, bytes, "%s", variants);
     for (int k = 0; k < 2; k++)
         for (const char *const *f = k ? network_formats : demux_formats(); *f && at < bytes; f++)
             at += (size_t)snprintf(out + at, bytes - at, ",%s", *f);
 }
 
-// Formats that are addresses of more: their whitelist stands.
+// Whether the format contains further addresses (a playlist).
 static bool leads_on(const char *format)
 {
     for (const char *const *f = network_formats; *f; f++)
@@ -135,12 +135,12 @@ static enum reel_err connect_address(struct demux *d)
     join_formats(names, sizeof names);
     av_dict_set(&options, "protocol_whitelist", protocols_below(d->name), 0);
     av_dict_set(&options, "format_whitelist", names, 0);
-    // Over TCP first: UDP is lost in most networks with more than one router.
+    // TCP first, because UDP packets get lost in most larger networks.
     if (!strncasecmp(d->name, "rtsp", 4)) av_dict_set(&options, "rtsp_flags", "prefer_tcp", 0);
     d->fmt = avformat_alloc_context();
     if (!d->fmt) {
         av_dict_free(&options);
-        return reel_fail(REEL_ERR_NOMEM, "could not open video \"%s\": no memory", d->name);
+        return reel_fail(REEL_ERR_NOMEM, "could not open video \"%s\": out of memory", d->name);
     }
     d->fmt->interrupt_callback = d->live->interrupt;
     d->fmt->max_analyze_duration = ANALYZE_US;
@@ -163,7 +163,7 @@ static enum reel_err open_device(struct demux *d)
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not open camera \"%s\": this FFmpeg does not read V4L2 devices",
                          d->name);
     d->fmt->interrupt_callback = d->live->interrupt;
-    d->fmt->flags |= AVFMT_FLAG_NONBLOCK; // so that it can be told to stop
+    d->fmt->flags |= AVFMT_FLAG_NONBLOCK; // so that reading can be interrupted
     AVDictionary *options = NULL;
     char rate[32];
     if (d->settings->frame_rate > 0 && d->settings->frame_rate != 25) {

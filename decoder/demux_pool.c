@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Inputs that are open but idle. See demux_pool_create() in demux.h.
+// Keeps idle inputs open for reuse. See demux_pool_create() in demux.h.
 #include <stdlib.h>
 #include <string.h>
 

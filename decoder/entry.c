@@ -11,9 +11,9 @@
 //   (ISO 14496-2, 6.2.5): I-VOP. FFV1 (RFC 9043, 4.4): keyframe bit. Codecs that
 //   are intra-only by definition: every packet.
 //
-// Parameter sets: a fresh decoder knows those of the extradata and those in the
-// entry itself. An H.264 or HEVC packet is an entry only when that is the same
-// as what a decoder that came from the start knows there.
+// Parameter sets: a decoder that starts at an entry knows those of the extradata and those in the
+// entry itself. An H.264 or HEVC packet is an entry only if these are the same sets that a decoder
+// which started at the beginning has there.
 #include "decoder/entry.h"
 
 #include <stdlib.h>
@@ -31,8 +31,8 @@ enum set_kind {
 };
 
 struct param_set {
-    uint32_t base, now; // CRC-32C of the content, 0: not there
-    bool here;          // in the packet being looked at
+    uint32_t base, now; // CRC-32C of the content in the extradata and currently; 0: there is none
+    bool here;          // it is in the current packet
 };
 
 struct entry_inspector {
@@ -68,7 +68,7 @@ static uint32_t get_bits(struct bits *b, int n)
     return v;
 }
 
-// ue(v), 9.1 of both standards; UINT32_MAX when it is none.
+// ue(v), 9.1 of both standards; UINT32_MAX if it is invalid.
 static uint32_t get_ue(struct bits *b)
 {
     int zeros = 0;
@@ -77,7 +77,7 @@ static uint32_t get_ue(struct bits *b)
     return (UINT32_C(1) << zeros) - 1 + get_bits(b, zeros);
 }
 
-// Takes out emulation prevention bytes (00 00 03).
+// Removes emulation prevention bytes (00 00 03).
 static size_t unescape(const uint8_t *src, size_t bytes, uint8_t *dst, size_t room)
 {
     size_t n = 0;
@@ -174,7 +174,7 @@ static void put_set(struct entry_inspector *in, enum set_kind kind, const uint8_
     if (base) set->base = crc;
 }
 
-// Whether a fresh decoder would know the same sets after this packet.
+// Whether a decoder that starts at this packet would have the same sets.
 static bool sets_complete(const struct entry_inspector *in)
 {
     for (int k = 0; k < SET_KINDS; k++)
@@ -350,7 +350,7 @@ static void inspect_mpeg12(struct entry_inspector *in, const AVPacket *packet, s
     bool sequence = false;
     for (const uint8_t *p = packet->data; (p = find_start(p, end)); p += 3) {
         if (end - p < 8) return;
-        if (p[3] == 0xb3) { // size, aspect, rate; quantisers may differ, they are in the entry
+        if (p[3] == 0xb3) { // only size, aspect and rate; quantiser tables may differ, they are in the entry
             uint32_t crc = reel_crc32c(0, p + 4, 4) | 1;
             if (in->sequence && crc != in->sequence) v->sets_changed = true;
             in->sequence = crc;
@@ -371,7 +371,7 @@ static void inspect_mpeg4(const AVPacket *packet, struct entry_verdict *v)
     v->entry = p && end - p > 4 && p[4] >> 6 == 0;
 }
 
-// The range coder's first decision, on state 128.
+// The keyframe bit is the range coder's first decision, on state 128.
 static void inspect_ffv1(const AVPacket *packet, struct entry_verdict *v)
 {
     v->entry =
@@ -380,7 +380,7 @@ static void inspect_ffv1(const AVPacket *packet, struct entry_verdict *v)
 
 // ---- a stream -------------------------------------------------------------
 
-// Sets of avcC (ISO 14496-15, 5.3.3), of hvcC (8.3.3), or with start codes.
+// Reads parameter sets from avcC (ISO 14496-15, 5.3.3), hvcC (8.3.3), or NAL units with start codes.
 static void read_extradata(struct entry_inspector *in, const uint8_t *data, size_t bytes)
 {
     bool hevc = in->codec == AV_CODEC_ID_HEVC;

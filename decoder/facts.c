@@ -45,14 +45,14 @@ enum reel_err facts_of_picture(const struct facts_ask *ask, const AVFrame *f, st
     const AVPixFmtDescriptor *source = av_pix_fmt_desc_get(ask->source);
     m->source_depth = source ? (uint32_t)source->comp[0].depth : choice.format.depth;
     m->colour = upload_colour(f, choice.format);
-    // Gray pictures of image files use all values, also where the file does not say so.
+    // Gray image files are full range, even if the file does not say so.
     if (ask->still && choice.format.layout == REEL_PIX_GRAY && !m->colour.range_known)
         m->colour.full_range = m->colour.range_known = 1;
     m->sar = (struct reel_rational){f->sample_aspect_ratio.num, f->sample_aspect_ratio.den};
     if (m->sar.num <= 0 || m->sar.den <= 0) m->sar = (struct reel_rational){0, 1};
     m->rotation = ask->rotation;
     if (choice.drops_alpha) notes_say(ask->notes, REEL_LOG_WARN, "\"%s\": transparency is not kept", ask->name);
-    if (av_frame_interlaced(f)) { // behind --pre_filter, which may have made whole pictures
+    if (av_frame_interlaced(f)) { // after --pre_filter, which may have deinterlaced it
         m->flags |= REEL_MEDIA_INTERLACED;
         if (av_frame_top_first(f)) m->flags |= REEL_MEDIA_TOP_FIRST;
         notes_say(ask->notes, REEL_LOG_WARN,
@@ -64,7 +64,7 @@ enum reel_err facts_of_picture(const struct facts_ask *ask, const AVFrame *f, st
     if (sd) set_mastering(m, sd->data, sd->size);
     sd = av_frame_get_side_data(f, AV_FRAME_DATA_CONTENT_LIGHT_LEVEL);
     if (sd) set_light(m, sd->data, sd->size);
-    struct reel_geometry g; // proves that a slot can hold it
+    struct reel_geometry g; // only to check that a slot can hold the picture
     err = reel_geometry_init(&g, m->format, m->width, m->height, REEL_INPUT_AUX_BYTES);
     return err ? reel_fail_prefix(err, "video \"%s\": ", ask->name) : REEL_OK;
 }

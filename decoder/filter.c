@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The filter graph in front of the slots. See filter.h.
+// The filter graph between the codec and the slots. See filter.h.
 #include "decoder/filter.h"
 
 #include <math.h>
@@ -9,10 +9,10 @@
 #include <string.h>
 
 struct filter {
-    char *chain; // "" passes frames untouched
+    char *chain; // "": frames pass unchanged
     int rotation;
     AVRational time_base, out_time_base, frame_rate;
-    AVFrame *passing; // without a graph
+    AVFrame *passing; // the frame that passes if there is no graph
     bool has_passing, ended;
 
     AVFilterGraph *graph;
@@ -20,15 +20,15 @@ struct filter {
     struct filter_shape {
         int width, height, format, colour_space, colour_range;
         AVRational sar;
-    } shape;       // of the frames that the graph was built for
-    AVFrame *held; // of a new shape, waits until the old graph is empty
-    bool draining; // the old graph
+    } shape;       // of the frames for which the graph was built
+    AVFrame *held; // a frame of a new shape, which waits until the old graph is empty
+    bool draining; // the old graph is being emptied
 };
 
 // ---- upright --------------------------------------------------------------
 
-// Filters that undo a display matrix (its angle is counter-clockwise); mirrored
-// ones too. *out_degrees: clockwise turn that is applied.
+// The filters that undo a display matrix (its angle is counter-clockwise), with mirroring.
+// *out_degrees: by how much they turn the picture clockwise.
 static const char *upright(const int32_t *m, int *out_degrees)
 {
     *out_degrees = 0;
@@ -67,7 +67,7 @@ enum reel_err filter_create(const struct filter_params *p, struct filter **out_f
     return REEL_OK;
 no_memory:
     filter_destroy(&f);
-    return reel_fail(REEL_ERR_NOMEM, "could not set up filters: no memory");
+    return reel_fail(REEL_ERR_NOMEM, "could not set up filters: out of memory");
 }
 
 void filter_destroy(struct filter **filter)
@@ -98,7 +98,7 @@ static bool same_shape(const struct filter_shape *a, const struct filter_shape *
 
 static _Thread_local struct {
     bool on;
-    char text[256]; // the first words; "" none
+    char text[256]; // the first error message; "": none
 } heard;
 
 void filter_hear(void *ctx, const char *fmt, va_list args)
@@ -111,7 +111,7 @@ void filter_hear(void *ctx, const char *fmt, va_list args)
     av_log_format_line2(ctx, AV_LOG_ERROR, fmt, again, line, sizeof line, &prefix);
     va_end(again);
     line[strcspn(line, "\r\n")] = 0;
-    const char *text = strstr(line, "] "); // "[AVFilterGraph @ 0x55..] text": the address says nothing
+    const char *text = strstr(line, "] "); // drops the prefix in "[AVFilterGraph @ 0x55..] text"
     snprintf(heard.text, sizeof heard.text, "%s", *line == '[' && text ? text + 2 : line);
 }
 
@@ -155,7 +155,7 @@ static enum reel_err build(struct filter *f, const struct filter_shape *s)
     f->graph = avfilter_graph_alloc();
     if (!f->graph) return refuse_chain(f, AVERROR(ENOMEM));
     f->graph->nb_threads = 1;
-    // For conversions that libavfilter puts in by itself: the same on every CPU.
+    // Conversions that libavfilter inserts by itself must give the same bytes on every CPU.
     f->graph->scale_sws_opts = av_strdup("flags=bicubic+accurate_rnd+full_chroma_int+bitexact");
     AVFilterInOut *in = avfilter_inout_alloc(), *out = avfilter_inout_alloc();
     heard.on = true, *heard.text = 0;
@@ -208,7 +208,7 @@ enum reel_err filter_send(struct filter *f, AVFrame *frame)
     return err ? err : feed(f, frame);
 }
 
-// The old graph is empty: build the new one for the frame that waits.
+// Called when the old graph is empty: builds a new one for the held frame.
 static enum reel_err turn_over(struct filter *f)
 {
     struct filter_shape shape = shape_of(f->held);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A queue of events. See flight.h.
+// A queue of frames that are being copied. See flight.h.
 #include "decoder/flight.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 struct item {
     struct flight_frame frame;
-    AVFrame *picture; // empty between frames
+    AVFrame *picture; // keeps the copy's source; empty between frames
     void *event;
     bool under_way;
 };
@@ -34,8 +34,8 @@ const struct flight_ops flight_cuda = {
 
 static enum reel_err host_create(void **out_event)
 {
-    *out_event = calloc(1, sizeof(int)); // questions that will be answered with AGAIN
-    return *out_event ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not make an event: no memory");
+    *out_event = calloc(1, sizeof(int)); // how many queries will still return AGAIN
+    return *out_event ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not make an event: out of memory");
 }
 
 static void host_destroy(void **event)
@@ -82,13 +82,13 @@ enum reel_err flight_create(const struct flight_ops *ops, void *stream, struct f
 {
     *out_flight = NULL;
     struct flight *f = calloc(1, sizeof *f);
-    if (!f) return reel_fail(REEL_ERR_NOMEM, "could not open a lane: no memory");
+    if (!f) return reel_fail(REEL_ERR_NOMEM, "could not open a lane: out of memory");
     f->ops = ops;
     f->stream = stream;
     enum reel_err err = REEL_OK;
     for (int i = 0; i < FLIGHT_MAX && !err; i++) {
         f->item[i].picture = av_frame_alloc();
-        if (!f->item[i].picture) err = reel_fail(REEL_ERR_NOMEM, "could not open a lane: no memory");
+        if (!f->item[i].picture) err = reel_fail(REEL_ERR_NOMEM, "could not open a lane: out of memory");
         if (!err && ops) err = ops->event_create(&f->item[i].event);
     }
     if (err)
@@ -98,9 +98,9 @@ enum reel_err flight_create(const struct flight_ops *ops, void *stream, struct f
     return err;
 }
 
-// The copies read their surfaces and write their slots: both are somebody
-// else's soon. A fault has ended them as well.
-static void let_end(struct flight *f)
+// Waits until all copies have ended, because their surfaces and slots are about to be reused. After
+// a fault of the device they have ended as well.
+static void wait_all(struct flight *f)
 {
     if (f->ops->stream_sync(f->stream)) reel_cuda_look();
 }
@@ -111,7 +111,7 @@ void flight_destroy(struct flight **flight)
     if (!f) return;
     bool under_way = false;
     for (unsigned i = 0; i < f->count; i++) under_way |= f->item[(f->first + i) % FLIGHT_MAX].under_way;
-    if (under_way) let_end(f);
+    if (under_way) wait_all(f);
     for (int i = 0; i < FLIGHT_MAX; i++) {
         av_frame_free(&f->item[i].picture);
         if (f->item[i].event) f->ops->event_destroy(&f->item[i].event);
@@ -139,13 +139,13 @@ enum reel_err flight_add(struct flight *f, const struct flight_frame *frame, AVF
     else if (under_way)
         err = f->ops->event_record(item->event, f->stream);
     if (err) {
-        if (f->ops && under_way) let_end(f);
+        if (f->ops && under_way) wait_all(f);
         av_frame_unref(picture);
         return err;
     }
     item->frame = *frame;
     item->under_way = under_way;
-    // What is complete needs its surface no longer.
+    // A complete copy does not need its source any more.
     if (under_way)
         av_frame_move_ref(item->picture, picture);
     else
@@ -172,7 +172,7 @@ enum reel_err flight_wait(struct flight *f)
 {
     if (!f->count || !f->item[f->first].under_way) return REEL_OK;
     enum reel_err err = f->ops->event_sync(f->item[f->first].event);
-    // Complete, without another question.
+    // It is complete; flight_next() need not query the event.
     if (!err) f->item[f->first].under_way = false;
     return err;
 }

@@ -17,12 +17,12 @@
 #include "decoder/demux.h"
 
 #define MAX_IMAGE_BYTES (1 << 30) // a packet's size is an int
-#define MAX_IMAGES 100000000      // more is no video
+#define MAX_IMAGES 100000000      // more cannot be frames of a video
 
 struct images {
     char *pattern;
-    size_t folder_len; // with the slash
-    size_t prefix_len; // of the whole path in front of the number
+    size_t folder_len; // including the slash
+    size_t prefix_len; // of the path before the number
     const char *suffix;
     int digits;       // of %0Nd; 0: %d
     int64_t *numbers; // sorted
@@ -86,7 +86,7 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// The number in a folder entry's name that the pattern would have made, or -1.
+// The number for which the pattern gives this name, or -1.
 static int64_t number_of(const struct images *im, const char *name)
 {
     size_t prefix = im->prefix_len - im->folder_len;
@@ -136,7 +136,7 @@ enum reel_err images_open(const char *pattern, struct images **out_images)
     char *folder = NULL;
     enum reel_err err = REEL_OK;
     if (!im || !(im->pattern = strdup(pattern)) || !(folder = strdup(pattern))) {
-        err = reel_fail(REEL_ERR_NOMEM, "could not open images \"%s\": no memory", pattern);
+        err = reel_fail(REEL_ERR_NOMEM, "could not open images \"%s\": out of memory", pattern);
         goto out;
     }
     const char *slash = strrchr(pattern, '/');
@@ -199,7 +199,7 @@ enum reel_err images_read(struct images *im, int64_t no, AVPacket *packet)
 {
     if (no >= im->n) return REEL_EOF;
     const char *path = images_path(im, no);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe of that name holds up nobody
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // does not wait if it is a named pipe
     if (fd < 0) return reel_fail(REEL_ERR_IO, "could not open image \"%s\": %s", path, strerror(errno));
     struct stat st;
     enum reel_err err = REEL_OK;
@@ -207,10 +207,10 @@ enum reel_err images_read(struct images *im, int64_t no, AVPacket *packet)
         err = reel_fail(REEL_ERR_IO, "could not read image \"%s\": %s", path, strerror(errno));
         goto out;
     }
-    // An empty, huge or odd file is one unreadable frame, not the end of the job.
+    // A file that is empty, huge or not regular is one unreadable frame and does not end the job.
     bool usable = S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= MAX_IMAGE_BYTES;
     if (av_new_packet(packet, usable ? (int)st.st_size : 1) < 0) {
-        err = reel_fail(REEL_ERR_NOMEM, "could not read image \"%s\": no memory", path);
+        err = reel_fail(REEL_ERR_NOMEM, "could not read image \"%s\": out of memory", path);
         goto out;
     }
     if (!usable) packet->data[0] = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// One lane's frames into its ring. See lane.h. Called by serve.c in turn with
-// the other lanes; waits for nothing: what a GPU copies is told later.
+// Brings one lane's frames into its ring. See lane.h. serve.c calls all lanes in turn, so a call
+// never waits: frames that a GPU copies are announced later.
 #include "decoder/lane.h"
 
 #include <stdlib.h>
@@ -17,24 +17,24 @@
 
 struct lane {
     uint32_t lane, epoch, job;
-    struct reel_ring *ring; // of the child
-    struct around *around;  // NULL: of a live input,
-    struct live *live;      // which is the process's
+    struct reel_ring *ring; // borrowed from the child
+    struct around *around;  // the source of frames; NULL for a live input,
+    struct live *live;      // which is borrowed from the process
     struct reel_media media;
     struct upload upload;
-    AVFrame *frame; // decoded, waits for its slot when has_frame
-    AVFrame *newer; // live: takes the place of one that finds no room
+    AVFrame *frame; // if has_frame: a decoded frame that waits for its slot
+    AVFrame *newer; // live: the next frame, which replaces one that still waits
     bool has_frame, decoded_all, ended;
     int64_t pts, duration;
-    uint32_t flags;            // of the frame that waits
-    uint32_t next, window_end; // frames below next are written, or on their way
-    uint32_t behind;           // of these, frames behind the segment's end
-    struct flight *flight;     // on their way
+    uint32_t flags;            // of the waiting frame
+    uint32_t next, window_end; // frames below next are written or being copied
+    uint32_t behind;           // how many of these lie after the end of the segment
+    struct flight *flight;     // frames being copied
     bool told_fitted, told_software, wants_gpu;
-    AVFrame *fetched; // of the GPU's, in main memory
-    uint8_t *staging; // a slot's picture on its way to a device
+    AVFrame *fetched; // copy of a GPU frame in main memory
+    uint8_t *staging; // picture of a slot before it is copied to a device
     int side_lost;
-    int64_t run_us; // of the segment, already in the statistics
+    int64_t run_us; // time in the codec that is already in the statistics
 };
 
 static enum reel_err open_flight(struct decoder *d, struct lane *l)
@@ -43,10 +43,11 @@ static enum reel_err open_flight(struct decoder *d, struct lane *l)
     return flight_create(l->ring->on_device && !l->ring->on_gpu ? &flight_host : NULL, NULL, &l->flight);
 }
 
-// The process's live input, opened here when an earlier process had it before.
+// Begins an attempt at the process's live input, and opens that if an earlier process has scanned it.
 static enum reel_err begin_live(struct decoder *d, const struct reel_rec_open *r, struct lane *l)
 {
-    if (!(l->newer = av_frame_alloc())) return reel_fail(REEL_ERR_NOMEM, "could not open lane %u: no memory", r->lane);
+    if (!(l->newer = av_frame_alloc()))
+        return reel_fail(REEL_ERR_NOMEM, "could not open lane %u: out of memory", r->lane);
     enum reel_err err = d->live ? REEL_OK : decoder_open_live(d, r->job, r);
     if (err) return err;
     l->live = d->live;
@@ -79,7 +80,7 @@ enum reel_err lane_open(struct decoder *d, const struct reel_rec_open *r, struct
     struct lane *l = calloc(1, sizeof *l);
     if (!l || !(l->frame = av_frame_alloc())) {
         free(l);
-        return reel_fail(REEL_ERR_NOMEM, "could not open lane %u: no memory", r->lane);
+        return reel_fail(REEL_ERR_NOMEM, "could not open lane %u: out of memory", r->lane);
     }
     l->lane = r->lane;
     l->epoch = r->epoch;
@@ -102,7 +103,7 @@ void lane_close(struct decoder *d, struct lane **lane)
     struct lane *l = *lane;
     if (!l) return;
     if (l->live) {
-        // What nobody was told of comes to nothing.
+        // Frames that were not announced are lost.
         const struct flight_frame *oldest = l->flight ? flight_oldest(l->flight) : NULL;
         reel_stat_add(&d->child.row->dropped, l->has_frame + (oldest ? l->next - oldest->n : 0));
         live_pause(l->live);
@@ -133,7 +134,7 @@ uint32_t lane_next(const struct lane *l)
     return l->next;
 }
 
-// Whether there is room for the frame that waits, or for the one to come.
+// Whether the next frame can be written now.
 static bool may_write(const struct lane *l)
 {
     return l->next < l->window_end && !flight_full(l->flight);
@@ -172,41 +173,41 @@ static void say_software(struct decoder *d, struct lane *l)
                     "the GPU's decoder (NVDEC) does not support this video: it is decoded on the CPU");
 }
 
-// The frame in main memory, in the slot's format, and from there to where the slot is.
+// Writes a frame in main memory to a slot, on the host or on a device.
 static enum reel_err put_host_frame(struct decoder *d, struct lane *l, const AVFrame *frame, uint8_t *pixels)
 {
     const struct reel_geometry *g = &l->ring->geometry;
     bool fitted, away = l->ring->on_gpu;
     if (away && !l->staging && !(l->staging = malloc(g->slot_bytes)))
-        return reel_fail(REEL_ERR_NOMEM, "could not write a picture: no memory");
+        return reel_fail(REEL_ERR_NOMEM, "could not write a picture: out of memory");
     uint8_t *slot = away ? l->staging : pixels;
     enum reel_err err = upload_frame(&l->upload, g, &l->media.colour, slot, frame, &fitted);
     if (!err && fitted) say_fitted(d, l);
     return err || !away ? err : nvdec_upload(d->nvdec, g, slot, pixels);
 }
 
-// *out_under_way: a device is still copying.
+// Writes the waiting frame's picture. *out_under_way: a device is still copying.
 static enum reel_err put_picture(struct decoder *d, struct lane *l, uint8_t *pixels, bool *out_under_way)
 {
     *out_under_way = false;
     if (l->frame->format != AV_PIX_FMT_CUDA) {
         say_software(d, l);
-        // Memory that stands for a device's is written at once, and told as a device would.
+        // Host memory that stands in for a device's is written at once, but announced like a copy.
         *out_under_way = l->ring->on_device && !l->ring->on_gpu;
         return put_host_frame(d, l, l->frame, pixels);
     }
     if (l->ring->on_gpu) {
         enum reel_err err = nvdec_to_slot(d->nvdec, l->frame, &l->ring->geometry, pixels);
         *out_under_way = !err;
-        if (err != REEL_ERR_UNSUPPORTED) return err; // else of another size or format: by way of the processor
+        if (err != REEL_ERR_UNSUPPORTED) return err; // else it has another size or format: convert it on the CPU
     }
     if (!l->fetched && !(l->fetched = av_frame_alloc()))
-        return reel_fail(REEL_ERR_NOMEM, "could not write a picture: no memory");
+        return reel_fail(REEL_ERR_NOMEM, "could not write a picture: out of memory");
     enum reel_err err = nvdec_download(d->nvdec, l->frame, l->fetched);
     return err ? err : put_host_frame(d, l, l->fetched, pixels);
 }
 
-// Brings the waiting frame on its way into its slot.
+// Writes the waiting frame into its slot, or starts the copy.
 static enum reel_err write_slot(struct decoder *d, struct lane *l)
 {
     uint32_t slot_id = reel_ring_slot_of(l->ring, l->next);
@@ -233,8 +234,8 @@ static enum reel_err write_slot(struct decoder *d, struct lane *l)
     return REEL_OK;
 }
 
-// Says of the frames whose pictures have come to their slots that they are there.
-static enum reel_err tell(struct decoder *d, struct lane *l, bool *out_worked)
+// Announces all frames whose slots are complete.
+static enum reel_err announce(struct decoder *d, struct lane *l, bool *out_worked)
 {
     struct flight_frame f;
     enum reel_err err;
@@ -277,14 +278,14 @@ static enum reel_err end_lane(struct decoder *d, struct lane *l)
         reel_info("lane", "lane %u: the codec reported %lld damaged places, %lld packets gave no picture", l->lane,
                   (long long)ledger.errors, (long long)ledger.unreadable);
     l->ended = true;
-    // The codec context is not needed any longer; the input waits for the job's next segment.
+    // The codec is not needed any more; the open input goes to the pool for the next segment.
     around_close(&l->around, d->pool);
     reel_crash_point("decoder.before_lane_end");
     return reel_bus_post(d->child.bus, REEL_BUS_HUB, REEL_MSG_LANE_END, &end);
 }
 
-// Of a live input the next frame is taken whether there is room or not: one that
-// still waits for its slot is dropped for it.
+// Takes the next frame of a live input even if there is no room: a frame that still waits for its
+// slot is dropped.
 static enum reel_err fetch_live(struct decoder *d, struct lane *l, bool *out_worked)
 {
     int64_t pts, duration;
@@ -341,7 +342,7 @@ enum reel_err lane_step(struct decoder *d, struct lane *l, bool *out_worked)
 {
     *out_worked = false;
     if (l->ended) return REEL_OK;
-    enum reel_err err = tell(d, l, out_worked);
+    enum reel_err err = announce(d, l, out_worked);
     if (err) return err;
     if (l->decoded_all && !l->has_frame) {
         if (flight_oldest(l->flight)) return REEL_OK;
@@ -360,5 +361,5 @@ enum reel_err lane_step(struct decoder *d, struct lane *l, bool *out_worked)
     if (err || !l->has_frame || !may_write(l)) return err;
     *out_worked = true;
     err = write_slot(d, l);
-    return err ? err : tell(d, l, out_worked);
+    return err ? err : announce(d, l, out_worked);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Frames of a live input. See live.h. One thread; the other one is reader.c's.
+// Frames of a live input. See live.h. Runs in the main thread; reader.c runs in another one.
 #include "decoder/live.h"
 
 #include <stdlib.h>
@@ -16,14 +16,14 @@
 #include "decoder/reader.h"
 
 #define MOST_HELD 4096
-#define STEP_ITEMS 16 // of the queue, in one step: lanes and messages get their turn in between
+#define STEP_ITEMS 16 // items of the queue per step, between which lanes and messages get their turn
 
 struct live {
     struct live_params p;
     enum reel_input_kind kind;
     struct reader *reader;
-    struct reel_head *head; // of a pipe
-    bool waits;             // the input waits for us, and not the other way round
+    struct reel_head *head; // of a pipe, else NULL
+    bool waits;             // the input waits for its reader (files, pipes), so nothing is lost
     struct reader_stream *stream;
     struct decode *decode;
     struct filter *filter;
@@ -33,22 +33,22 @@ struct live {
     struct reel_kept copy_kept;
     struct reader_item *held, **last_held; // packets of other streams that came before the first frame
     uint32_t n_held;
-    int source_format; // + 1
-    int64_t next_time; // of a frame that has none, in the stream's time base
+    int source_format; // the first frame's AVPixelFormat + 1; 0: unknown
+    int64_t next_time; // for a frame without a timestamp, in the stream's time base
     // the end
     bool flushed, drained, ended, stopped;
     enum reel_err end_err;
     char end_text[REEL_TEXT_BYTES];
-    // timestamps, in the job's time base where nothing else is said
+    // timestamps, in the job's time base
     AVRational time_base; // the job's; 0/1: not known yet
     bool placed;          // shift is known
-    int64_t shift;        // of what comes out of the filter
-    int64_t floor;        // frames before it were had by an earlier attempt, INT64_MIN
-    int64_t last_pts;     // INT64_MIN: none yet
-    int64_t last_us;      // when it came
+    int64_t shift;        // from the filter's output to the job's timeline
+    int64_t floor;        // earlier frames belong to an earlier attempt; INT64_MIN: there was none
+    int64_t last_pts;     // of the last frame, INT64_MIN: none yet
+    int64_t last_us;      // when that came
     // this attempt
     bool going;
-    int64_t begun_us, start_pts; // what the first frame of a fresh connection is at
+    int64_t begun_us, start_pts; // a frame that comes at begun_us would have start_pts
     int64_t packets, errors_before, shown, out;
     uint64_t lost_told;
     int64_t run_us;
@@ -72,7 +72,7 @@ enum reel_err live_open(const struct live_params *p, struct live **out_live)
     struct live *l = calloc(1, sizeof *l);
     if (!l || !(l->decoded = av_frame_alloc()) || !(l->kept = av_frame_alloc())) {
         live_close(&l);
-        return reel_fail(REEL_ERR_NOMEM, "could not open video \"%s\": no memory", p->job.input);
+        return reel_fail(REEL_ERR_NOMEM, "could not open video \"%s\": out of memory", p->job.input);
     }
     const char *why;
     l->p = *p;
@@ -81,7 +81,7 @@ enum reel_err live_open(const struct live_params *p, struct live **out_live)
     l->time_base = (AVRational){0, 1};
     reel_input_kind_of(p->job.input, &l->kind, &why);
     l->waits = l->kind == REEL_INPUT_FILE || l->kind == REEL_INPUT_PIPE || reel_input_in_pieces(p->job.input);
-    // A file's timeline is the job's: its streams' starts are already subtracted.
+    // The timeline of a file is that of the job: the demuxer has subtracted the start.
     l->placed = l->kind == REEL_INPUT_FILE;
     enum reel_err err = p->head_fd >= 0 ? reel_head_open(p->head_fd, &l->head) : REEL_OK;
     struct reader_params params = {.job = p->job,
@@ -92,7 +92,7 @@ enum reel_err live_open(const struct live_params *p, struct live **out_live)
                                    .resume_us = INT64_MIN,
                                    .latency_us = (int64_t)p->settings->latency_ms * 1000};
     if (p->resume) take_resume(l, p->resume, &params);
-    l->p.resume = NULL; // was the caller's
+    l->p.resume = NULL; // was borrowed for this call only
     if (!err) err = reader_open(&params, &l->reader);
     if (err) live_close(&l);
     *out_live = l;
@@ -134,7 +134,7 @@ uint32_t live_job(const struct live *l)
     return l->p.job.id;
 }
 
-// ---- what the reader brings -----------------------------------------------------
+// ---- items of the reader ----------------------------------------------------------
 
 static enum reel_err open_codec(struct live *l)
 {
@@ -157,7 +157,7 @@ static enum reel_err open_codec(struct live *l)
     return err ? err : decode_open(&decode, &l->decode);
 }
 
-// The input was opened, perhaps again: what the codec still had is of before.
+// The input was opened, perhaps again; what the codec still held is lost then.
 static enum reel_err take_stream(struct live *l, struct reader_item *item)
 {
     close_codec(l);
@@ -195,8 +195,8 @@ static int64_t moved(int64_t ts, int64_t by)
     return ts == AV_NOPTS_VALUE ? ts : ts + by;
 }
 
-// A packet of another stream, put where the video is. What is of before the first
-// frame, or was had by an earlier attempt, is passed over.
+// Copies a packet of another stream, shifted like the video. Packets before the first frame, or of
+// an earlier attempt, are left out.
 static enum reel_err copy_other(struct live *l, AVPacket *k)
 {
     int64_t by = av_rescale_q(l->shift, l->time_base, k->time_base);
@@ -221,7 +221,7 @@ static enum reel_err pass_other(struct live *l, struct reader_item **item)
     return REEL_OK;
 }
 
-// The first frame is placed, and so are they.
+// Copies the held packets: the first frame has come, so their place is known.
 static enum reel_err pass_held(struct live *l)
 {
     enum reel_err err = REEL_OK;
@@ -243,7 +243,7 @@ static enum reel_err take_packet(struct live *l, struct reader_item **item)
     int64_t begin = reel_now_us();
     enum reel_err err = decode_send(l->decode, k);
     l->run_us += reel_now_us() - begin;
-    // The codec is emptied before every packet (next_raw()).
+    // Cannot happen: next_raw() empties the codec before every packet.
     if (err == REEL_AGAIN)
         return reel_fail(REEL_ERR_FAULT, "could not decode \"%s\": the codec is full", l->p.job.input);
     l->packets++;
@@ -264,7 +264,7 @@ static void pass_notes(struct live *l)
     while (reader_note(l->reader, &level, text)) l->p.notes->say(l->p.notes->ctx, level, text);
 }
 
-// One item of the queue. AGAIN: there is none.
+// Handles one item of the queue. AGAIN: there is none.
 static enum reel_err take_item(struct live *l)
 {
     struct reader_item *item;
@@ -292,14 +292,14 @@ static enum reel_err take_item(struct live *l)
 
 // ---- frames ---------------------------------------------------------------------
 
-// A frame of the codec on its way into the filter.
+// Sends a frame from the codec to the filter.
 static enum reel_err filter_decoded(struct live *l)
 {
     AVFrame *f = l->decoded;
     if (!l->source_format) l->source_format = f->format + 1;
     const struct reader_stream *s = l->stream;
     if (f->best_effort_timestamp != AV_NOPTS_VALUE) f->pts = f->best_effort_timestamp;
-    // Raw streams have no times: one frame after the other.
+    // Raw streams have no timestamps; their frames follow each other at the frame rate.
     if (s->made_pts || f->pts == AV_NOPTS_VALUE) f->pts = l->next_time;
     AVRational step = s->frame_rate.num > 0 ? av_inv_q(s->frame_rate) : (AVRational){1, 25};
     l->next_time = f->pts + av_rescale_q(1, step, s->time_base);
@@ -308,7 +308,7 @@ static enum reel_err filter_decoded(struct live *l)
     return filter_send(l->filter, f);
 }
 
-// Empties the codec into the filter, one frame. EOF: it is drained.
+// Passes one frame from the codec to the filter. EOF: the codec is drained.
 static enum reel_err decode_one(struct live *l)
 {
     if (!l->decode) return REEL_AGAIN;
@@ -318,7 +318,7 @@ static enum reel_err decode_one(struct live *l)
     return err ? err : filter_decoded(l);
 }
 
-// At the end of the input: what codec and filter still hold comes out.
+// At the end of the input: makes the codec and the filter give the frames they still hold.
 static enum reel_err flush(struct live *l)
 {
     if (!l->decode) {
@@ -333,8 +333,8 @@ static enum reel_err flush(struct live *l)
     return filter_send(l->filter, NULL);
 }
 
-// The next frame out of the filter, as it comes. AGAIN: none without more packets
-// (*out_worked: or not in this step); EOF.
+// The next frame from the filter, without a place on the job's timeline. AGAIN: none without more
+// packets (with *out_worked: none in this step). EOF.
 static enum reel_err next_raw(struct live *l, AVFrame *frame, bool *out_worked)
 {
     *out_worked = false;
@@ -406,7 +406,7 @@ enum reel_err live_scan(struct live *l, struct reel_rec_scanned *out)
     out->kept.timestamps = REEL_KEPT_ALL;
     out->on_device = l->stream->on_device && !out->media.rotation && !*l->p.settings->pre_filter;
     reel_crash_point("decoder.opened");
-    // An input that cannot wait has gone on when the run begins.
+    // If the input cannot wait, the scanned frame will be outdated when the run begins.
     l->has_kept = l->waits;
     if (!l->has_kept) av_frame_unref(l->kept);
     return REEL_OK;
@@ -420,7 +420,7 @@ void live_begin(struct live *l, const struct reel_rec_open *open)
     l->begun_us = reel_now_us();
     l->time_base = (AVRational){open->media.time_base.num, open->media.time_base.den};
     l->start_pts = open->start_pts;
-    if (!l->has_kept) { // else what the scan has read is of this attempt
+    if (!l->has_kept) { // otherwise the frames of the scan belong to this attempt
         l->packets = l->shown = l->out = 0;
         l->errors_before = l->decode ? decode_errors(l->decode) : 0;
     }
@@ -438,8 +438,8 @@ static int64_t ticks_of(const struct live *l, int64_t us)
     return av_rescale_q(us, AV_TIME_BASE_Q, l->time_base);
 }
 
-// Where the first frame of a connection comes to stand: at 0, or as much later than
-// the last one as it is later now.
+// Places the first frame of a connection: at 0, or after the last frame by as much time as has
+// passed since that.
 static void place(struct live *l, int64_t pts, int64_t now_us)
 {
     if (l->placed) return;
@@ -452,7 +452,7 @@ static void place(struct live *l, int64_t pts, int64_t now_us)
         l->shift = -pts;
 }
 
-// Its PTS in the job's time base; false: the frame is of before.
+// The frame's PTS and duration in the job's time base. False: it belongs to an earlier attempt.
 static bool stamp(struct live *l, const AVFrame *frame, int64_t *out_pts, int64_t *out_duration)
 {
     AVRational from = filter_time_base(l->filter);
@@ -503,7 +503,7 @@ enum reel_err live_idle(struct live *l, bool *out_worked)
     if (l->waits || l->going || !l->stream) return REEL_OK;
     enum reel_err err = next_raw(l, l->kept, out_worked);
     av_frame_unref(l->kept);
-    if (err == REEL_EOF) *out_worked = false; // the next attempt learns of it
+    if (err == REEL_EOF) *out_worked = false; // the next attempt will report it
     return err == REEL_AGAIN || err == REEL_EOF ? REEL_OK : err;
 }
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // The decoder process: scans inputs for the plan, decodes segments into the
-// input rings. Started by the coordinator, one or more per run; it holds no
-// state that cannot be made again from the input file. `decoder --picture` is one that
-// decodes a picture for the model, and ends (picture.h).
+// input rings. Started by the coordinator, one or more per run. All its state can be made
+// again from the input file. `decoder --picture` only decodes one picture for the model (picture.h).
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,9 +15,9 @@
 #include "decoder/nvdec.h"
 #include "decoder/picture.h"
 
-// DECODED of small pictures goes out in groups no closer than this.
+// DECODED messages are sent in groups at least this far apart.
 #define TELL_US 250
-// A live input may have nothing for as long as it likes.
+// With a live input this process reports progress at least this often, even if no data comes.
 #define ALIVE_MS 500
 
 static void set_state(struct decoder *d, enum reel_stat_state state)
@@ -26,7 +25,7 @@ static void set_state(struct decoder *d, enum reel_stat_state state)
     atomic_store_explicit(&d->child.row->state, state, memory_order_relaxed);
 }
 
-// A live input rings when it has something; while it has nothing this process lives, and says so.
+// Waits for a message, or for data of a live input.
 static enum reel_err wait_for_more(struct decoder *d)
 {
     bool rung = false;
@@ -68,7 +67,7 @@ int main(int argc, char **argv)
     if (!err) err = reel_child_hello(&d.child, decoder_build(build, sizeof build), device, device);
     if (!err) err = serve(&d);
 
-    // The coordinator's death is no failure of ours; everything else is told.
+    // GONE: the coordinator is dead. Every other error is reported to it.
     if (err && err != REEL_GONE) {
         reel_error("main", "%s", reel_fail_text());
         reel_child_failed(&d.child, REEL_SCOPE_PROCESS, err, REEL_NO_JOB, 0, 0, REEL_NO_FRAME);

@@ -14,8 +14,8 @@
 #include "decoder/flight.h"
 #include "kernels/gpu/planes.h"
 
-// Surfaces beyond those that the codec needs: one waits for its slot, the
-// others are being copied, and the codec goes on meanwhile.
+// Surfaces beyond those that the codec needs, so that it can go on: one waits for its slot, the
+// others are being copied.
 #define EXTRA_SURFACES (FLIGHT_MAX + 1)
 
 struct nvdec {
@@ -34,8 +34,8 @@ static enum reel_err refused(int code, const char *what)
     return reel_fail(code == AVERROR(ENOMEM) ? REEL_ERR_NOMEM : REEL_ERR_FAULT, "could not %s: %s", what, reason);
 }
 
-// Our context and stream: the flags of FFmpeg's own would have to be equal to
-// those that other libraries in this process chose.
+// Gives FFmpeg our context and stream. A context of its own would have to have the same flags as
+// that of the other libraries in this process.
 static enum reel_err open_device(struct nvdec *n, void *context)
 {
     n->device = av_hwdevice_ctx_alloc(AV_HWDEVICE_TYPE_CUDA);
@@ -52,7 +52,7 @@ enum reel_err nvdec_create(int device, struct nvdec **out_nvdec)
 {
     *out_nvdec = NULL;
     struct nvdec *n = calloc(1, sizeof *n);
-    if (!n) return reel_fail(REEL_ERR_NOMEM, "could not decode on a GPU: no memory");
+    if (!n) return reel_fail(REEL_ERR_NOMEM, "could not decode on a GPU: out of memory");
     void *context;
     enum reel_err err = reel_cuda_open(device);
     if (!err) err = reel_cuda_context(&context);
@@ -90,8 +90,8 @@ void nvdec_destroy(struct nvdec **nvdec)
 
 // ---- the codec ----------------------------------------------------------------
 
-// The first decoder for the stream that works on CUDA devices: not always the
-// one for software (AV1: libdav1d has no GPU).
+// The first decoder for the codec that works on CUDA devices. It may not be FFmpeg's default (for
+// AV1 that is libdav1d, which cannot).
 static const AVCodec *find_codec(enum AVCodecID id)
 {
     void *at = NULL;
@@ -118,7 +118,8 @@ bool nvdec_can(const AVCodecParameters *par)
     }
 }
 
-// FFmpeg asks again without CUDA when the GPU refuses the stream.
+// FFmpeg's get_format callback. If the GPU refuses the stream, it is called again without CUDA in
+// the list.
 static enum AVPixelFormat choose_format(AVCodecContext *ctx, const enum AVPixelFormat *formats)
 {
     for (int i = 0; formats[i] != AV_PIX_FMT_NONE; i++)
@@ -178,8 +179,7 @@ const struct decode_ops decode_nvdec = {
 
 // ---- pictures -----------------------------------------------------------------
 
-// The shift of a surface's samples against a slot's; -1: the slot's format is
-// not what the surface holds.
+// By how many bits a surface's samples are shifted compared with a slot's; -1: the formats differ.
 static int shift_of(const AVFrame *frame, const struct reel_geometry *g)
 {
     const AVHWFramesContext *frames = (const AVHWFramesContext *)(const void *)frame->hw_frames_ctx->data;
@@ -191,9 +191,8 @@ static int shift_of(const AVFrame *frame, const struct reel_geometry *g)
     return -1;
 }
 
-// Samples as they are need no kernel. A copy is not bound to the turns in which
-// the GPU runs the kernels of several processes, where it is done by a copy
-// engine (the driver's choice).
+// Unshifted samples are copied without a kernel. A copy engine (if the driver uses one) need not
+// wait for its turn as kernels of several processes on one GPU do.
 static enum reel_err put_luma(struct nvdec *n, const AVFrame *frame, const struct reel_geometry *g, uint8_t *pixels,
                               int shift)
 {
@@ -238,7 +237,7 @@ enum reel_err nvdec_to_slot(struct nvdec *n, const AVFrame *frame, const struct 
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not take a picture from the GPU: it is not of the job's format");
     enum reel_err err = put_luma(n, frame, g, pixels, shift);
     if (!err) err = put_chroma(n, frame, g, pixels, shift);
-    if (err && reel_cuda_stream_sync(n->stream)) reel_cuda_look(); // the caller lets the surface go
+    if (err && reel_cuda_stream_sync(n->stream)) reel_cuda_look(); // the caller will release the surface
     return err;
 }
 

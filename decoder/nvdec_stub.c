@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// nvdec.h in a build without CUDA.
+// nvdec.h in a build without CUDA: nothing can be decoded on a GPU.
 #include "decoder/nvdec.h"
 
 static enum reel_err refuse(void)

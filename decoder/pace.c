@@ -3,9 +3,9 @@
 // Waiting for a packet's time. See pace.h.
 #include "decoder/pace.h"
 
-#define BACK_US INT64_C(1000000)   // timestamps that go back more begin anew
-#define AHEAD_US INT64_C(10000000) // and those that leap further
-#define LATE_US INT64_C(200000)    // less is the machine's load, and made up for
+#define BACK_US INT64_C(1000000)   // if timestamps go back by more than this, the clock is set again,
+#define AHEAD_US INT64_C(10000000) // and also if they leap ahead by more than this,
+#define LATE_US INT64_C(200000)    // or if the reader is later than this; smaller delays are caught up
 
 void pace_begin(struct pace *p, int64_t ahead_us)
 {

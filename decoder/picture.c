@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// picture.h. The first picture of whatever demux.c opens: an image, or a video's
-// first frame. Turned upright as frames are, then copied as upload.c copies frames.
+// Decodes a still picture for the model. See picture.h. It takes the first frame of any input that
+// demux.c opens, an image or a video, turns it upright, and copies it as upload.c copies frames.
 #include "decoder/picture.h"
 
 #include <errno.h>
@@ -52,7 +52,8 @@ static enum reel_err no_frame(const struct demux *demux, const struct decode *de
 static enum reel_err decode_first(struct demux *demux, struct decode *decode, const char *path, AVFrame *frame)
 {
     AVPacket *packet = av_packet_alloc();
-    enum reel_err err = packet ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not read picture \"%s\": no memory", path);
+    enum reel_err err =
+        packet ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not read picture \"%s\": out of memory", path);
     bool ended = false;
     while (!err) {
         if ((err = decode_receive(decode, frame)) != REEL_AGAIN) break;
@@ -71,7 +72,7 @@ static enum reel_err decode_first(struct demux *demux, struct decode *decode, co
     return err == REEL_EOF || err == REEL_AGAIN ? no_frame(demux, decode, path) : err;
 }
 
-// An image says in its frame how it is to be turned, a video in its stream.
+// The rotation of an image is in its frame, that of a video in its stream.
 static enum reel_err turn_upright(struct demux *demux, AVFrame *frame)
 {
     const AVFrameSideData *side = av_frame_get_side_data(frame, AV_FRAME_DATA_DISPLAYMATRIX);
@@ -92,7 +93,7 @@ static enum reel_err turn_upright(struct demux *demux, AVFrame *frame)
     return err;
 }
 
-// demux.c speaks of videos; what it found stands behind the name.
+// Turns demux.c's message about a video into one about a picture: keeps the reason after the name.
 static enum reel_err not_opened(const char *path, enum reel_err err)
 {
     char text[REEL_ERROR_TEXT_MAX];
@@ -177,7 +178,7 @@ static enum reel_err read_picture(const char *path, int memory, double max_pixel
     struct reel_settings *settings = calloc(1, sizeof *settings);
     AVFrame *frame = av_frame_alloc();
     enum reel_err err =
-        settings && frame ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not read picture \"%s\": no memory", path);
+        settings && frame ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not read picture \"%s\": out of memory", path);
     if (!err) {
         opt_defaults(reel_settings_table(), settings);
         settings->max_pixels = max_pixels;
@@ -195,10 +196,10 @@ int picture_main(int argc, char **argv)
     if (reel_life_adopt((pid_t)atoi(argv[ARG_PARENT]))) return 1;
     reel_crash_init("decoder", 0, (uint32_t)atoi(argv[ARG_LIFE]));
     reel_crash_point("decoder.picture");
-    av_log_set_level(AV_LOG_QUIET); // its reasons come with the answer
+    av_log_set_level(AV_LOG_QUIET); // errors are part of the answer
     struct reel_picture_answer answer = {0};
     answer.err = (int32_t)read_picture(argv[ARG_FILE], atoi(argv[ARG_MEMORY]), strtod(argv[ARG_MAX_PIXELS], NULL));
     if (answer.err) snprintf(answer.text, sizeof answer.text, "%s", reel_fail_text());
-    // Shorter than PIPE_BUF: written at once or not at all.
+    // Shorter than PIPE_BUF, so it is written whole or not at all.
     return write(atoi(argv[ARG_ANSWER]), &answer, sizeof answer) == (ssize_t)sizeof answer && !answer.err ? 0 : 1;
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// A part of an input. See range.h.
+// The part of an input that is processed (--start, --end). See range.h.
 #include "decoder/range.h"
 
 #include <stdio.h>
 
-// Pictures come at most so many packets later than those that show after them; as in timing.c.
-#define LEADING_MAX 64
+#include "decoder/timing.h"
 
 int64_t range_tick(int64_t us, AVRational time_base)
 {
@@ -35,7 +34,7 @@ void range_see(struct range *r, int64_t pts, int64_t dts, bool shows)
     if (time < r->from) r->earlier = true;
     if (time >= r->from && time < r->first) r->first = time;
     r->n_after += r->n_after || time >= r->from;
-    // One that belongs to the part after all: those behind it are counted anew.
+    // Packets after the part are counted from the last one that belongs to it.
     if (time < r->to)
         r->n_behind = 0;
     else
@@ -44,7 +43,7 @@ void range_see(struct range *r, int64_t pts, int64_t dts, bool shows)
 
 bool range_is_settled(const struct range *r)
 {
-    return r->from == INT64_MIN || r->n_after > LEADING_MAX;
+    return r->from == INT64_MIN || r->n_after > TIMING_LEADING_MAX;
 }
 
 int64_t range_zero(const struct range *r)
@@ -55,7 +54,7 @@ int64_t range_zero(const struct range *r)
 
 bool range_is_read(const struct range *r)
 {
-    return r->to < INT64_MAX && r->n_behind > LEADING_MAX;
+    return r->to < INT64_MAX && r->n_behind > TIMING_LEADING_MAX;
 }
 
 static const char *clock_text(int64_t us, char *buf, size_t bytes)

@@ -18,12 +18,12 @@
 #include "decoder/nvdec.h"
 #include "decoder/pace.h"
 
-#define MOST_BYTES (UINT64_C(64) << 20) // of packets that wait
-#define MOST_PACKETS 512
-#define SILENCE_US INT64_C(10000000) // without a packet: the connection is dead
+#define MOST_BYTES (UINT64_C(64) << 20) // the queue is full at this size,
+#define MOST_PACKETS 512                // or with so many packets
+#define SILENCE_US INT64_C(10000000)    // after this time without a packet the connection is dead
 #define FIRST_RETRY_US INT64_C(500000)
 #define MOST_RETRY_US INT64_C(5000000)
-#define KEY_PATIENCE 600 // packets to wait for a keyframe; streams with refreshing rows have none
+#define KEY_PATIENCE 600 // how many packets to wait for a keyframe; streams with intra refresh have none
 
 struct note {
     struct note *next;
@@ -41,11 +41,11 @@ struct reader {
     struct notes notes, no_notes;
 
     pthread_mutex_t lock;
-    pthread_cond_t changed; // what the thread may wait for
+    pthread_cond_t changed; // signalled when something that the thread waits for has changed
     // under lock
     struct reader_item *first, **last;
     struct note *note, **last_note;
-    uint32_t packets; // that wait
+    uint32_t packets; // in the queue
     uint64_t bytes, dropped;
     bool going, begin;
     uint32_t wanted, attempt;
@@ -54,13 +54,13 @@ struct reader {
     struct demux *demux;
     struct pace pace;
     AVPacket *packet;
-    AVCodecParameters **layout; // of the streams when it was opened first
+    AVCodecParameters **layout; // the streams when the input was opened first
     AVRational *layout_base;
     unsigned n_layout;
     bool same_layout, told_layout;
     int64_t deadline_us, retry_us, shown_packets, last_ts_us;
-    int waits_for_key; // packets left to wait; 0: none is awaited
-    bool skips;        // for want of room, until a keyframe
+    int waits_for_key; // how many more packets to wait for a keyframe; 0: not waiting
+    bool skips;        // the queue was full; packets are skipped until a keyframe
 };
 
 // ---- the queue ------------------------------------------------------------------
@@ -68,7 +68,7 @@ struct reader {
 static void ring(const struct reader *r)
 {
     uint64_t one = 1;
-    if (write(r->bell_fd, &one, sizeof one) < 0) return; // full: it rings already
+    if (write(r->bell_fd, &one, sizeof one) < 0) return; // fails only if it is set already
 }
 
 static void push(struct reader *r, struct reader_item *item)
@@ -170,14 +170,14 @@ static bool stops(const struct reader *r)
     return atomic_load_explicit(&r->stop, memory_order_acquire);
 }
 
-// libav asks now and then while it waits.
+// libav's interrupt callback: whether it should stop waiting.
 static int interrupted(void *ctx)
 {
     const struct reader *r = ctx;
     return stops(r) || (r->deadline_us && reel_now_us() > r->deadline_us);
 }
 
-// Until somebody changes something, or until_us; under lock.
+// Waits until `changed` is signalled, or until_us. The caller holds the lock.
 static void wait_changed(struct reader *r, int64_t until_us)
 {
     struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
@@ -191,7 +191,7 @@ static void sleep_until(struct reader *r, int64_t until_us)
     pthread_mutex_unlock(&r->lock);
 }
 
-// Whether the input waits for who reads it, and not the other way round.
+// Whether the input waits for its reader (files, pipes), so that nothing is lost meanwhile.
 static bool has_patience(const struct reader *r)
 {
     return r->p.kind == REEL_INPUT_FILE || r->p.kind == REEL_INPUT_PIPE ||
@@ -203,7 +203,7 @@ static bool is_full(const struct reader *r)
     return r->packets >= MOST_PACKETS || r->bytes >= MOST_BYTES;
 }
 
-// A patient input waits until it is to go on, and until there is room.
+// An input that can wait is read only while frames are wanted and there is room.
 static void wait_for_turn(struct reader *r)
 {
     if (!has_patience(r)) return;
@@ -241,7 +241,7 @@ static enum reel_err keep_layout(struct reader *r)
         r->n_layout++;
     }
     r->same_layout = true;
-    return r->n_layout == r->demux->n_streams ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not read: no memory");
+    return r->n_layout == r->demux->n_streams ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not read: out of memory");
 }
 
 static struct reader_stream *describe(const struct reader *r, bool first)
@@ -266,11 +266,11 @@ static struct reader_stream *describe(const struct reader *r, bool first)
     return s;
 }
 
-// The part of the other streams for the attempt that begins.
+// Opens the pack file for the other streams of a new attempt.
 static enum reel_err begin_copy(struct reader *r, uint32_t attempt)
 {
     struct reader_item *item = new_item(READER_COPY);
-    if (!item) return reel_fail(REEL_ERR_NOMEM, "could not copy streams: no memory");
+    if (!item) return reel_fail(REEL_ERR_NOMEM, "could not copy streams: out of memory");
     enum reel_err err =
         copy_open_live(&r->p.job, r->demux, attempt ? &r->no_notes : &r->notes, attempt, &item->kept, &item->copy);
     if (err) {
@@ -281,7 +281,7 @@ static enum reel_err begin_copy(struct reader *r, uint32_t attempt)
     return REEL_OK;
 }
 
-// It is open: says so, and where its streams go.
+// Tells the main thread that the input is open, and which streams it has.
 static enum reel_err introduce(struct reader *r, bool first)
 {
     enum reel_err err = REEL_OK;
@@ -289,7 +289,7 @@ static enum reel_err introduce(struct reader *r, bool first)
     if (!first) r->same_layout = same_as_before(r);
     struct reader_item *item = new_item(READER_STREAM);
     if (!err && (!item || !(item->stream = describe(r, first))))
-        err = reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": no memory", r->p.job.input);
+        err = reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": out of memory", r->p.job.input);
     if (err) {
         reader_free(&item);
         return err;
@@ -325,7 +325,7 @@ static enum reel_err connect_once(struct reader *r)
     return err;
 }
 
-// Says what went wrong and waits until the next try; false: there is none.
+// Reports a failure and waits until the next try. False: there is none.
 static bool may_try_again(struct reader *r, const char *what)
 {
     bool before = r->layout || r->p.attempt;
@@ -340,7 +340,7 @@ static bool may_try_again(struct reader *r, const char *what)
 static void end(struct reader *r, enum reel_err err)
 {
     struct reader_item *item = new_item(READER_END);
-    if (!item) abort(); // who waits for the end would wait for ever
+    if (!item) abort(); // the main thread would wait for the end for ever
     item->err = err;
     if (err) snprintf(item->text, sizeof item->text, "%s", reel_fail_text());
     push(r, item);
@@ -348,7 +348,8 @@ static void end(struct reader *r, enum reel_err err)
 
 // ---- packets --------------------------------------------------------------------
 
-// Of a video packet: the others lie beside it, but data tracks may say anything.
+// The time of a video packet. Other streams do not set the pace, because timestamps of data tracks
+// are unreliable.
 static int64_t time_of(struct reader *r, const AVPacket *k)
 {
     int64_t ts = k->dts != AV_NOPTS_VALUE ? k->dts : k->pts;
@@ -360,8 +361,8 @@ static int64_t time_of(struct reader *r, const AVPacket *k)
     return r->last_ts_us;
 }
 
-// Whether a packet of an input that cannot wait goes on: not while there is no room,
-// and behind that, as at the start, not before a keyframe.
+// Whether to keep a packet of an input that cannot wait: not while the queue is full, and after that,
+// as at the start, not before a keyframe.
 static bool finds_room(struct reader *r, bool video)
 {
     pthread_mutex_lock(&r->lock);
@@ -394,12 +395,12 @@ static enum reel_err pass_on(struct reader *r)
     }
     if (video) {
         r->shown_packets++;
-        r->retry_us = 0; // it works again
+        r->retry_us = 0; // the connection works: start with short delays again
     }
     struct reader_item *item = new_item(READER_PACKET);
     if (!item || !(item->packet = av_packet_alloc())) {
         reader_free(&item);
-        return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": no memory", r->p.job.input);
+        return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": out of memory", r->p.job.input);
     }
     av_packet_move_ref(item->packet, k);
     push(r, item);
@@ -418,7 +419,7 @@ static enum reel_err read_one(struct reader *r)
 
 // ---- the thread -----------------------------------------------------------------
 
-// A new attempt has begun while the input is open.
+// Handles the beginning of a new attempt while the input is open.
 static enum reel_err see_begin(struct reader *r)
 {
     pthread_mutex_lock(&r->lock);
@@ -461,13 +462,13 @@ static void *work(void *arg)
     return NULL;
 }
 
-// ---- from outside ---------------------------------------------------------------
+// ---- called by the main thread ---------------------------------------------------
 
 enum reel_err reader_open(const struct reader_params *params, struct reader **out_reader)
 {
     *out_reader = NULL;
     struct reader *r = calloc(1, sizeof *r);
-    if (!r) return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": no memory", params->job.input);
+    if (!r) return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": out of memory", params->job.input);
     r->p = *params;
     r->attempt = params->attempt;
     r->last = &r->first;
@@ -488,7 +489,7 @@ enum reel_err reader_open(const struct reader_params *params, struct reader **ou
     if (r->bell_fd < 0 || r->stop_fd < 0)
         err = reel_fail(REEL_ERR_IO, "could not make an event descriptor: %s", strerror(errno));
     else if (!r->packet)
-        err = reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": no memory", params->job.input);
+        err = reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": out of memory", params->job.input);
     int rc = err ? 0 : pthread_create(&r->thread, NULL, work, r);
     if (rc) err = reel_fail(REEL_ERR_NOMEM, "could not start a thread: %s", strerror(rc));
     r->started = !err;

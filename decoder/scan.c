@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// Scanning an input. See scan.h. One pass: every packet of the video stream is
-// timed and looked at for an entry; the first packets are also decoded until
-// a frame is out, because only a frame says what the pictures are like; all
-// other packets go to the copy.
+// Scans an input in one pass. See scan.h. The timestamps of all video packets are noted, and
+// each is checked for an entry. The first packets are also decoded until there is a frame,
+// because only a frame shows the format of the pictures. All other packets go to the copy.
 //
-// Of a part of an input (range.h) the pass begins some seconds before it where the
-// container has an index that leads there (else at the beginning), and ends behind it.
-// Other streams' packets wait until it is known what is 0 in the output. Where what comes
-// of the index is no ground to decode from, the scan begins anew, at the beginning.
+// If only a part of the input is processed (range.h), the pass begins some seconds before it,
+// provided that the container has an index (else at the beginning), and ends after it. Packets of
+// other streams wait until it is known which time becomes 0. If decoding could not start where the
+// index led, the scan starts again at the beginning.
 #include "decoder/scan.h"
 
 #include <math.h>
@@ -29,15 +28,16 @@
 #include "decoder/timing.h"
 #include "decoder/upload.h"
 
-#define STEP_US 5000 // of one step: lanes get their turn in between
+#define STEP_US 5000 // duration of one step; lanes get their turn in between
 
-// A part's scan begins so long before it: frames that are looked at, and keyframes that are
-// far apart. Titles are seen for longer than sound, and their packets lie where they begin.
+// How long before a part its scan begins, because of context frames and distant keyframes. Longer
+// with subtitles, whose packets lie where they begin and which may be shown for a long time.
 #define LEAD_US INT64_C(10000000)
 #define LEAD_TEXT_US INT64_C(60000000)
-// Nearer to the file's beginning it begins there.
+// If it would begin closer to the beginning of the file than this, it begins there.
 #define FAR_US INT64_C(20000000)
-// Other streams' packets of one time lie so close to the video's; sparse ones come early, if at all.
+// Packets of other streams lie at most this far after the video packets of the same time; the second
+// is for sparse streams, whose packets lie early.
 #define BESIDE_US INT64_C(10000000)
 #define BESIDE_SPARSE_US INT64_C(2000000)
 
@@ -62,15 +62,15 @@ struct scan {
     struct reel_media media;
     // a part of the input
     struct range range;
-    bool counted;     // a packet's time is its number
-    int64_t first_no; // number of the first packet that is read; REEL_PACKET_FAR: not known
-    AVPacket **held;  // [n_held] of other streams, until the copy is open
+    bool counted;     // packets have no timestamps: their time is their number
+    int64_t first_no; // number of the first packet that is read; REEL_PACKET_FAR: unknown
+    AVPacket **held;  // [n_held] packets of other streams, until the copy is open
     size_t n_held, room_held;
 };
 
-static enum reel_err no_memory(const char *name)
+static enum reel_err out_of_memory(const char *name)
 {
-    return reel_fail(REEL_ERR_NOMEM, "could not scan video \"%s\": no memory", name);
+    return reel_fail(REEL_ERR_NOMEM, "could not scan video \"%s\": out of memory", name);
 }
 
 // ---- a part of the input ----------------------------------------------------
@@ -82,7 +82,7 @@ static bool has_text(const struct demux *d)
     return false;
 }
 
-// How long before a part its scan begins.
+// How long before the part its scan begins.
 static int64_t lead_us(const struct scan *s)
 {
     AVRational rate = s->demux->frame_rate;
@@ -91,15 +91,15 @@ static int64_t lead_us(const struct scan *s)
     return warm_up + (has_text(s->demux) ? LEAD_TEXT_US : LEAD_US);
 }
 
-// Where the file's index is trusted: it is the container's own, and times of packets do
-// not depend on what was read before.
+// Whether the file's index can be trusted: it is the container's own, and timestamps do not depend on
+// what was read before.
 static bool has_index(const struct demux *d)
 {
     const char *name = d->fmt ? d->fmt->iformat->name : "";
     return strstr(name, "mov") || strstr(name, "matroska");
 }
 
-// Goes to where the part begins, or a little before.
+// Seeks to some time before the part, if possible.
 static void go_near(struct scan *s)
 {
     const struct range *r = &s->range;
@@ -125,7 +125,7 @@ static void drop_held(struct scan *s)
     s->n_held = 0;
 }
 
-// Keeps a packet that may be of the part until the copy is open.
+// Keeps a packet that may belong to the part until the copy is open.
 static enum reel_err hold_packet(struct scan *s, AVPacket *k)
 {
     AVRational tb = s->demux->fmt->streams[k->stream_index]->time_base;
@@ -135,18 +135,18 @@ static enum reel_err hold_packet(struct scan *s, AVPacket *k)
     if (s->n_held == s->room_held) {
         size_t room = s->room_held ? 2 * s->room_held : 256;
         AVPacket **more = realloc(s->held, room * sizeof *more);
-        if (!more) return no_memory(s->job.input);
+        if (!more) return out_of_memory(s->job.input);
         s->held = more;
         s->room_held = room;
     }
     AVPacket *own = av_packet_alloc();
-    if (!own) return no_memory(s->job.input);
+    if (!own) return out_of_memory(s->job.input);
     av_packet_move_ref(own, k);
     s->held[s->n_held++] = own;
     return REEL_OK;
 }
 
-// Opens the copy of a part, and gives it what waited.
+// Opens the copy of a part, now that 0 is known, and gives it the held packets.
 static enum reel_err settle_zero(struct scan *s)
 {
     enum reel_err err = s->copy ? REEL_OK : open_copy(s);
@@ -155,7 +155,7 @@ static enum reel_err settle_zero(struct scan *s)
     return err;
 }
 
-// Whether all that is kept of the other streams must have been read, too.
+// Whether all packets of other streams that belong to the part must have been read.
 static bool others_are_read(const struct scan *s)
 {
     const struct demux *d = s->demux;
@@ -187,19 +187,19 @@ static void close_parts(struct scan *s)
     demux_close(&s->demux);
 }
 
-// near: a part's scan may begin near it.
+// near: the scan may begin near the part; false: at the beginning of the file.
 static enum reel_err open_parts(struct scan *s, bool near)
 {
     const struct reel_settings *settings = s->settings;
     enum reel_err err = demux_open(&s->job, settings, &s->demux);
     if (!err) err = range_init(&s->range, settings, s->demux->time_base);
     if (!err && near && s->range.on) go_near(s);
-    if (!err) err = (s->inspector = entry_create(s->demux->par)) ? REEL_OK : no_memory(s->job.input);
+    if (!err) err = (s->inspector = entry_create(s->demux->par)) ? REEL_OK : out_of_memory(s->job.input);
     if (!err) {
         struct decode_params decode = {
             .par = s->demux->par,
             .time_base = s->demux->time_base,
-            .threads = 1, // more would only delay the first frame
+            .threads = 1, // frame threads would only delay the first frame
             .max_pixels = (int64_t)(settings->max_pixels * 1e6),
             .name = s->job.input,
         };
@@ -223,20 +223,20 @@ enum reel_err scan_open(const struct reel_job *job, const struct reel_settings *
 {
     *out_scan = NULL;
     struct scan *s = calloc(1, sizeof *s);
-    if (!s) return no_memory(job->input);
+    if (!s) return out_of_memory(job->input);
     s->job = *job;
     s->settings = settings;
     s->notes = notes;
     s->packet = av_packet_alloc();
     s->frame = av_frame_alloc();
-    enum reel_err err = s->packet && s->frame ? open_parts(s, true) : no_memory(job->input);
+    enum reel_err err = s->packet && s->frame ? open_parts(s, true) : out_of_memory(job->input);
     if (err) scan_close(&s);
     *out_scan = s;
     return err;
 }
 
-// Begins anew, at the file's beginning.
-static enum reel_err begin_anew(struct scan *s)
+// Starts again at the beginning of the file.
+static enum reel_err restart(struct scan *s)
 {
     reel_debug("scan", "\"%s\": the index does not lead to the part, reading from the start", s->job.input);
     close_parts(s);
@@ -267,7 +267,7 @@ uint32_t scan_job(const struct scan *s)
 
 // ---- the first frame ------------------------------------------------------
 
-// Takes what the codec has, through the filter, until the first frame is out.
+// Passes frames from the codec through the filter until the first one comes out.
 static enum reel_err pull_frame(struct scan *s)
 {
     while (!s->has_frame) {
@@ -305,14 +305,14 @@ static enum reel_err probe_frame(struct scan *s, const AVPacket *packet)
 
 // ---- packets --------------------------------------------------------------
 
-// Of streams that have no timestamps.
+// The frame rate of a stream without timestamps.
 static AVRational made_rate(const struct scan *s)
 {
     AVRational rate = s->demux->frame_rate;
     return rate.num > 0 && rate.den > 0 ? rate : av_d2q(s->settings->frame_rate, 1001000);
 }
 
-// Times are made from the number where the first packet has none.
+// If the first packet has no timestamp, packets are counted instead.
 static enum reel_err see_time(struct scan *s, const AVPacket *k, bool shows)
 {
     if (!s->range.on) return REEL_OK;
@@ -339,7 +339,7 @@ static enum reel_err scan_video(struct scan *s, const AVPacket *k)
     if (discarded) s->discarded++;
     if (verdict.hidden) s->hidden++;
     if (k->pts != AV_NOPTS_VALUE || k->dts != AV_NOPTS_VALUE) s->with_time++;
-    // The file's first packet needs no entry: what starts there does without one.
+    // Decoding from the first packet of the file needs no entry.
     bool able = verdict.entry || s->demux->still;
     no += s->first_no;
     bool is_entry = able && !verdict.hidden && no > 0 && k->pts != AV_NOPTS_VALUE;
@@ -356,7 +356,7 @@ static enum reel_err scan_video(struct scan *s, const AVPacket *k)
     if (err) return err;
     int64_t dts = s->demux->estimates_dts ? TIMING_NONE : k->dts;
     if (!timing_add(&s->timing, k->pts, dts, k->duration, shows, is_entry ? &entry : NULL))
-        return no_memory(s->job.input);
+        return out_of_memory(s->job.input);
     return probe_frame(s, k);
 }
 
@@ -391,9 +391,8 @@ static enum reel_err fill_picture(struct scan *s)
     return facts_of_picture(&ask, s->frame, &s->media);
 }
 
-// The container's average where the timestamps agree with it (it is exact,
-// 30000/1001), else a usual rate as near as the timestamps' rounding allows,
-// else what they say.
+// The container's rate if the timestamps agree with it, because it is exact (30000/1001); else a
+// usual rate that differs no more than the timestamps are rounded; else the measured rate.
 static AVRational measured_rate(const struct scan *s, const struct timing_result *t, AVRational tb)
 {
     static const AVRational usual[] = {{24000, 1001}, {24, 1}, {25, 1},       {30000, 1001}, {30, 1},  {48, 1},
@@ -436,8 +435,8 @@ static enum reel_err refuse_part(const struct scan *s)
                      s->job.input, part, end);
 }
 
-// The bounds of a part: at frames, or, where not all timestamps are known, at its times.
-// Errors: INPUT, where it holds no frame.
+// Sets the bounds of the part: at frames, or, if not all timestamps are known, at the given times.
+// Errors: INPUT if it has no frame.
 static enum reel_err fill_part(struct scan *s, const struct timing_result *t)
 {
     struct reel_media *m = &s->media;
@@ -451,7 +450,7 @@ static enum reel_err fill_part(struct scan *s, const struct timing_result *t)
     m->end_pts = known ? t->next : range_tick(r->end_us, own);
     m->zero_pts =
         av_rescale_q(known ? range_zero(r) : m->start_pts, own, (AVRational){m->time_base.num, m->time_base.den});
-    if (known && made) m->first_pts = t->first, m->last_pts = t->last; // images
+    if (known && made) m->first_pts = t->first, m->last_pts = t->last; // numbered images
     if (m->n_frames >= 0) m->n_frames = known ? t->frames : -1;
     if (m->flags & (REEL_MEDIA_FROM | REEL_MEDIA_TO))
         m->n_packets = m->flags & REEL_MEDIA_NO_CUT ? -1 : t->frames + t->hidden;
@@ -472,7 +471,7 @@ static uint8_t fill_times(struct scan *s, struct timing_result *t)
         m->flags |= REEL_MEDIA_NO_CUT;
         m->n_frames = -1;
     }
-    // What looks at several pictures behind the model, a filter or the tracking of objects, sees no cut either.
+    // Filters after the model and object tracking may look at several frames; the input is not cut then.
     if (!reel_filter_is_spatial(s->settings->post_filter) || s->settings->detect.track) m->flags |= REEL_MEDIA_NO_CUT;
     if (s->sets_changed) m->flags |= REEL_MEDIA_NO_CUT;
     if (s->demux->made_pts || !s->with_time) {
@@ -502,7 +501,7 @@ static uint8_t fill_times(struct scan *s, struct timing_result *t)
     return REEL_KEPT_PART;
 }
 
-// Whether decoding may start at the entries: the timestamps and parameter sets are in order.
+// Whether decoding can start at the entries: timestamps and parameter sets must be in order.
 static bool entries_hold(const struct scan *s, const struct timing_result *t)
 {
     bool made = (s->demux->made_pts && !s->demux->still) || (!s->with_time && !s->demux->still);
@@ -510,7 +509,7 @@ static bool entries_hold(const struct scan *s, const struct timing_result *t)
     return !made && !moved && !s->timing.missing && !s->demux->splices && !s->sets_changed;
 }
 
-// Whether what was read from near a part on is enough to decode it.
+// Whether the packets that were read, which may begin near the part, are enough to decode it.
 static bool is_grounded(const struct scan *s, const struct timing_result *t)
 {
     if (s->first_no < REEL_PACKET_FAR) return true;
@@ -521,12 +520,12 @@ static bool is_grounded(const struct scan *s, const struct timing_result *t)
 static uint32_t count_entries(const struct scan *s, const struct timing_result *t)
 {
     bool part = s->media.flags & (REEL_MEDIA_FROM | REEL_MEDIA_TO);
-    // A filter forbids cuts, but not that decoding begins near a part.
+    // A filter may forbid cuts, but decoding can still begin near the part.
     bool usable = part ? entries_hold(s, t) : !(s->media.flags & REEL_MEDIA_NO_CUT);
     return usable ? (uint32_t)s->timing.n_entries : 0;
 }
 
-// *out_anew: the scan goes on, from the file's beginning.
+// Evaluates the pass. *out_anew: it was not enough, and the scan has started again.
 static enum reel_err take_stock(struct scan *s, struct timing_result *t, uint8_t *out_timestamps, bool *out_anew)
 {
     enum reel_err err = probe_frame(s, NULL);
@@ -536,7 +535,7 @@ static enum reel_err take_stock(struct scan *s, struct timing_result *t, uint8_t
         *out_timestamps = fill_times(s, t);
     }
     *out_anew = !is_grounded(s, t);
-    if (*out_anew) return begin_anew(s);
+    if (*out_anew) return restart(s);
     if (s->range.on && s->packets && (s->has_frame || s->range.last < s->range.from)) err = fill_part(s, t);
     if (err) return err;
     return s->has_frame ? REEL_OK : refuse_no_frame(s);
@@ -590,9 +589,9 @@ enum reel_err scan_step(struct scan *s, struct scan_result *out_result)
         err = take_packet(s);
         av_packet_unref(s->packet);
         if (err) return err;
-        // The index led behind the part's beginning.
+        // The index led to a place after the beginning of the part.
         bool late = s->first_no == REEL_PACKET_FAR && s->packets && !s->range.earlier;
-        if (late && (err = begin_anew(s))) return err;
+        if (late && (err = restart(s))) return err;
         if (s->copy && range_is_read(&s->range) && others_are_read(s)) return finish(s, out_result);
     } while (reel_now_us() < until);
     return REEL_AGAIN;

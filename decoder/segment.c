@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// A segment's frames. See segment.h.
+// Decodes a segment's frames. See segment.h.
 //
 //   demux -> decode -> range and timestamps -> filter -> the lane
 //
-// The end travels through the same calls: the demuxer's EOF sends NULL to the
-// codec, the codec's EOF (or the first frame past the range) sends NULL to the
-// filter, the filter's EOF is the segment's.
+// The end takes the same way: at the demuxer's EOF the codec gets NULL, at the codec's EOF (or the
+// first frame after the range) the filter gets NULL, and the filter's EOF ends the segment.
 #include "decoder/segment.h"
 
 #include <stdlib.h>
@@ -15,39 +14,38 @@
 #include "decoder/decode.h"
 #include "decoder/entry.h"
 #include "decoder/filter.h"
+#include "decoder/timing.h"
 
-// Packets fed in one step: a codec with threads and reordering holds back
-// about that many, and a lane's turn stays short.
+// Packets per step: about as many as a codec with threads and reordering holds back, and few enough
+// that the lane's turn stays short.
 #define STEP_PACKETS 16
-// Pictures that show before an entry follow it within so many packets; as in timing.c.
-#define LEADING_MAX 64
 
 struct segment {
     struct segment_params p;
     struct demux *demux;
     struct decode *decode;
     struct filter *filter;
-    AVPacket *packet; // not yet taken by the codec when has_packet
+    AVPacket *packet; // if has_packet: read but not yet taken by the codec
     AVFrame *decoded;
     bool has_packet, demux_ended, flushed, decode_ended;
     bool past_start; // this segment's first picture has been read (it may have begun before)
     bool past_end;   // the next segment's entry has been read
-    bool beyond;     // and a picture that shows after it: no leading picture follows
+    bool beyond;     // a packet that is shown after that entry has been read: no leading picture follows
     bool made_pts, exact_pts;
-    bool late;  // what is decoded first is before the range
-    bool loose; // part of an input whose packets cannot be told apart by their PTS
+    bool late;  // decoding begins before the range
+    bool loose; // the packets of the part cannot be recognised by their PTS
     AVRational media_time_base;
-    int64_t last_pts;     // of decoded frames, INT64_MIN: none yet
-    int64_t last_out_pts; // of frames that left the filter
+    int64_t last_pts;     // of the last decoded frame, INT64_MIN: none yet
+    int64_t last_out_pts; // of the last frame that left the filter
     int64_t last_duration;
-    int64_t decoded_frames; // from the file's start (no entry only)
+    int64_t decoded_frames; // counted from the beginning of the file (streams without timestamps)
     bool interlaced;
-    bool concealed;     // a frame of the range has places that the codec filled in
-    int64_t shown, out; // frames of the range before and behind the filter
+    bool concealed;     // the codec concealed errors in a frame of the range
+    int64_t shown, out; // frames of the range before and after the filter
     struct segment_ledger ledger;
     int64_t hidden_known, run_us;
-    int64_t errors_before; // reported by the codec in the warm-up
-    int64_t missing;       // packets of the range that gave no frame, the container not having said so
+    int64_t errors_before; // errors that the codec reported before the range
+    int64_t missing;       // packets of the range that unexpectedly gave no frame
 };
 
 enum reel_err segment_open(const struct segment_params *p, struct demux_pool *pool, struct segment **out_segment)
@@ -56,12 +54,12 @@ enum reel_err segment_open(const struct segment_params *p, struct demux_pool *po
     struct segment *s = calloc(1, sizeof *s);
     enum reel_err err = REEL_OK;
     if (!s || !(s->packet = av_packet_alloc()) || !(s->decoded = av_frame_alloc())) {
-        err = reel_fail(REEL_ERR_NOMEM, "could not open segment of \"%s\": no memory", p->job.input);
+        err = reel_fail(REEL_ERR_NOMEM, "could not open segment of \"%s\": out of memory", p->job.input);
         goto fail;
     }
     s->p = *p;
     s->last_pts = s->last_out_pts = INT64_MIN;
-    // Images are numbered: their packets have times.
+    // Packets of numbered images have timestamps, made from the number.
     s->made_pts = p->media.flags & REEL_MEDIA_MADE_PTS && !(p->media.flags & REEL_MEDIA_STILL);
     s->exact_pts = !(p->media.flags & REEL_MEDIA_NO_CUT);
     s->past_start = p->start_pts == INT64_MIN;
@@ -97,7 +95,7 @@ enum reel_err segment_open(const struct segment_params *p, struct demux_pool *po
         .frame_rate = s->demux->frame_rate,
     };
     err = filter_create(&filter, &s->filter);
-    // libavfilter's filters work on pictures in main memory.
+    // Filters work on frames in main memory, so a GPU is used only without them.
     if (!err && filter_passes(s->filter)) decode.nvdec = p->nvdec;
     if (!err) err = decode_open(&decode, &s->decode);
     if (err) goto fail;
@@ -123,10 +121,10 @@ void segment_close(struct segment **segment, struct demux_pool *pool)
 
 // ---- packets --------------------------------------------------------------
 
-// Whether a packet is of this segment's own range. Pictures are by their PTS
-// (leading pictures lie in front of their segment's entry); packets that show
-// nothing are by their place in coding order, between this segment's entry and
-// the next one's. So each packet of the file is in exactly one segment.
+// Whether a packet belongs to this segment's own range. For packets that are shown the PTS decides
+// (leading pictures belong to the segment before the entry that they follow), for others the position
+// in coding order, between this segment's entry and the next one's. So each packet of the file belongs
+// to exactly one segment.
 static bool is_own(struct segment *s, bool shows)
 {
     int64_t pts = s->packet->pts;
@@ -147,7 +145,7 @@ static void count_packet(struct segment *s)
     if (!shows) s->hidden_known++;
 }
 
-// Reads the next video packet unless one waits. EOF at the file's end.
+// Reads the next video packet unless one is waiting. EOF at the end of the file.
 static enum reel_err next_packet(struct segment *s)
 {
     while (!s->has_packet) {
@@ -174,18 +172,18 @@ static enum reel_err feed(struct segment *s)
     if (err) return err;
     if (s->made_pts) s->packet->pts = s->packet->dts = AV_NOPTS_VALUE;
     err = decode_send(s->decode, s->packet);
-    if (err) return err; // AGAIN keeps the packet
+    if (err) return err; // on AGAIN the packet is kept
     count_packet(s);
     av_packet_unref(s->packet);
     s->has_packet = false;
     return REEL_OK;
 }
 
-// Behind the range's last frame: damaged streams give frames early, so the
-// packets are counted on until all leading pictures must have been read.
+// After the last frame of the range, counts packets until all leading pictures must have been read:
+// in damaged streams that frame may come early.
 static enum reel_err count_rest(struct segment *s)
 {
-    for (int i = 0; i < LEADING_MAX && !s->beyond; i++) {
+    for (int i = 0; i < TIMING_LEADING_MAX && !s->beyond; i++) {
         enum reel_err err = s->demux_ended ? REEL_EOF : next_packet(s);
         if (err == REEL_EOF) return REEL_OK;
         if (err) return err;
@@ -221,7 +219,7 @@ static enum reel_err show(struct segment *s, AVFrame *f, int64_t pts)
     return filter_send(s->filter, f);
 }
 
-// A frame from the codec: dropped, the end, or into the filter.
+// Handles a frame from the codec: drops it, ends the segment, or sends it to the filter.
 static enum reel_err take_frame(struct segment *s)
 {
     AVFrame *f = s->decoded;
@@ -261,7 +259,7 @@ static enum reel_err decode_step(struct segment *s)
     return REEL_OK;
 }
 
-// What became of packets that gave no frame. See segment.h for the rules.
+// Accounts for packets that gave no frame, by the rules in segment.h.
 static void close_ledger(struct segment *s)
 {
     struct segment_ledger *l = &s->ledger;
@@ -278,7 +276,7 @@ static void close_ledger(struct segment *s)
         l->hidden += silent;
 }
 
-// No damage was reported, and every packet gave what it should.
+// Whether no damage was reported and every packet gave what it should.
 static bool has_all(const struct segment *s)
 {
     return !s->ledger.errors && (!s->missing || s->interlaced);
@@ -291,7 +289,8 @@ static enum reel_err out_frame(struct segment *s, AVFrame *frame, int64_t *out_p
     if (av_cmp_q(from, s->media_time_base) && pts != AV_NOPTS_VALUE) pts = av_rescale_q(pts, from, s->media_time_base);
     if (pts == AV_NOPTS_VALUE || (s->last_out_pts != INT64_MIN && pts <= s->last_out_pts)) pts = s->last_out_pts + 1;
     s->last_out_pts = pts;
-    // What is not cut is not warmed up either; its filter may have a time base of its own.
+    // Count only frames of the range, not those of the warm-up. If the packets cannot be told apart
+    // there is no warm-up, and the filter may use another time base.
     s->out += s->loose || (pts >= s->p.start_pts && pts < s->p.end_pts);
     *out_pts = pts;
     int64_t duration = av_frame_duration(frame);
@@ -315,8 +314,8 @@ enum reel_err segment_next(struct segment *s, AVFrame *frame, int64_t *out_pts, 
     if (!err) return out_frame(s, frame, out_pts, out_duration);
     if (err != REEL_EOF) return err;
     close_ledger(s);
-    // A GPU conceals damage in its own way, and drops what it cannot take: only
-    // what came whole counts, the rest is decoded in software.
+    // A GPU conceals damage in its own way and drops frames that it cannot decode. So a segment counts
+    // only if it is complete; otherwise it is decoded in software.
     if (decode_on_gpu(s->decode) && !has_all(s))
         return reel_fail(REEL_ERR_FAULT,
                          "could not decode a segment on the GPU: %lld damaged places, %lld frames are missing",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The decoder's messages and turns: what the coordinator asks for is taken
-// here and handed to the scan or a lane. See decoder.h. No media code.
+// Receives the coordinator's messages and passes them to the scan or a lane, and gives scan and lanes
+// their turns. See decoder.h. No media code.
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ static void note_scan(void *ctx, int level, const char *text)
     reel_child_note(&d->child, level, job, "%s", text);
 }
 
-// libav's own words: about damage, mostly; every one of them is noise for a user.
+// libav's log callback. Its messages, mostly about damage, are noise for a user and go to the debug log.
 static void av_says(void *ctx, int level, const char *fmt, va_list args)
 {
     if (level <= AV_LOG_ERROR) filter_hear(ctx, fmt, args);
@@ -59,7 +59,7 @@ const char *decoder_build(char *buf, size_t bytes)
     return buf;
 }
 
-// Without a GPU that decodes, this process goes on in software and says so once.
+// Opens NVDEC. If that fails this process decodes in software and says so once.
 static void open_gpu(struct decoder *d)
 {
     if (!reel_child_on_gpu(&d->child) || d->child.device < 0) return;
@@ -75,7 +75,7 @@ enum reel_err decoder_init(struct decoder *d)
     d->pool = demux_pool_create(&d->child.row->progress);
     d->scan_notes = (struct notes){note_scan, d};
     if ((!d->lanes && d->child.lanes) || !d->pool)
-        return reel_fail(REEL_ERR_NOMEM, "could not start decoder: no memory");
+        return reel_fail(REEL_ERR_NOMEM, "could not start decoder: out of memory");
     open_gpu(d);
     return REEL_OK;
 }
@@ -100,7 +100,7 @@ static enum reel_err on_scan(struct decoder *d, const struct reel_rec_job *r)
     if (d->n_scans == d->room_scans) {
         uint32_t room = d->room_scans ? 2 * d->room_scans : 16;
         uint32_t *grown = realloc(d->scans, room * sizeof *grown);
-        if (!grown) return reel_fail(REEL_ERR_NOMEM, "could not queue a scan: no memory");
+        if (!grown) return reel_fail(REEL_ERR_NOMEM, "could not queue a scan: out of memory");
         d->scans = grown;
         d->room_scans = room;
     }
@@ -108,8 +108,8 @@ static enum reel_err on_scan(struct decoder *d, const struct reel_rec_job *r)
     return REEL_OK;
 }
 
-// Whose fault it was tells how far the failure reaches: a bad input fails its
-// job, anything else this epoch, which may be tried again.
+// Reports a failure of a lane. A bad input fails the job; anything else only this epoch, which may be
+// tried again.
 static enum reel_err report_lane(struct decoder *d, enum reel_err err, uint32_t job, uint32_t lane, uint32_t epoch,
                                  uint32_t n)
 {
@@ -126,7 +126,7 @@ static enum reel_err on_open(struct decoder *d, const struct reel_rec_open *r)
     lane_close(d, lane);
     int64_t begin = reel_now_us();
     enum reel_err err = reel_child_ring_configure(&d->child, r, REEL_RING_IN);
-    // Without its device ring there is no lane: the coordinator knows and goes on in host memory.
+    // If the device ring cannot be made the coordinator has been told; it will use host memory.
     if (!err && reel_child_ring_make(&d->child, r, REEL_RING_IN)) return REEL_OK;
     if (!err) err = lane_open(d, r, lane);
     reel_stat_add(&d->child.row->busy_us, (uint64_t)(reel_now_us() - begin));
@@ -136,8 +136,8 @@ static enum reel_err on_open(struct decoder *d, const struct reel_rec_open *r)
     return REEL_OK;
 }
 
-// A lane of another epoch than the message's is left alone; an answer is due in
-// any case, because the lane may have failed before.
+// Closes the lane unless its epoch is newer than the message's. Answers in any case, because the lane
+// may have failed before.
 static enum reel_err on_close(struct decoder *d, const struct reel_rec_lane *r)
 {
     if (r->lane >= d->child.lanes) return reel_fail(REEL_ERR_PROTO, "there is no lane %u", r->lane);
@@ -204,7 +204,7 @@ enum reel_err decoder_listen(struct decoder *d)
 
 static enum reel_err post_scan(struct decoder *d, struct scan_result *r)
 {
-    // Memory that stands for a device's takes the processor's pictures as well.
+    // Host memory that stands in for a device's can hold frames decoded on the CPU.
     if (d->child.mem_kind == REEL_MEM_HOST)
         r->scanned.on_device = 1;
     else if (!d->nvdec)
@@ -229,7 +229,7 @@ enum reel_err decoder_open_live(struct decoder *d, uint32_t job, const struct re
     return err ? err : live_open(&params, &d->live);
 }
 
-// A live input is not read through: its first frame says what it is.
+// The scan of a live input ends with its first frame.
 static enum reel_err step_live_scan(struct decoder *d, bool *out_worked)
 {
     uint32_t id = d->scans[0];
@@ -242,7 +242,7 @@ static enum reel_err step_live_scan(struct decoder *d, bool *out_worked)
     return err ? reel_child_failed(&d->child, REEL_SCOPE_JOB, err, id, 0, 0, REEL_NO_FRAME) : post_scan(d, &result);
 }
 
-// The scan that waits longest, a few milliseconds of it.
+// Spends a few milliseconds on the oldest scan.
 static enum reel_err step_scan(struct decoder *d, bool *out_worked)
 {
     if (!d->n_scans) return REEL_OK;
@@ -270,9 +270,9 @@ static enum reel_err fail_lane(struct decoder *d, uint32_t i, enum reel_err err)
 {
     struct lane *lane = d->lanes[i];
     enum reel_err sent = report_lane(d, err, lane_job(lane), i, lane_epoch(lane), lane_next(lane));
-    // A lost GPU stays lost in this process: another life goes on.
+    // This process cannot use a lost GPU again; it ends and is restarted.
     if (!sent && reel_cuda_lost()) return err;
-    lane_close(d, &d->lanes[i]); // CLOSE_LANE will still be answered
+    lane_close(d, &d->lanes[i]); // on_close() will still answer CLOSE_LANE
     return sent;
 }
 
@@ -284,8 +284,8 @@ static enum reel_err step_lane(struct decoder *d, uint32_t i, bool *out_worked)
     return err ? fail_lane(d, i, err) : REEL_OK;
 }
 
-// Nothing is left to do but to wait for copies: for the next one that ends, which
-// is the oldest. What is open for the coordinator goes out before.
+// There is nothing else to do: waits for the oldest copy, which ends first, after sending all open
+// messages.
 static enum reel_err await_copy(struct decoder *d, bool *out_waited, bool *out_held)
 {
     uint32_t oldest = 0;
@@ -307,7 +307,7 @@ static enum reel_err await_copy(struct decoder *d, bool *out_waited, bool *out_h
 enum reel_err decoder_step(struct decoder *d, bool *out_worked)
 {
     *out_worked = false;
-    bool waited = false, held = false; // by copies
+    bool waited = false, held = false; // waited for copies; a lane is held up by copies
     int64_t begin = reel_now_us();
     enum reel_err err = step_scan(d, out_worked);
     for (uint32_t k = 0; k < d->child.lanes && !err; k++) {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_BYTES (256 * 1024) // of one event, far above any caption
+#define TEXT_BYTES (256 * 1024) // limit of one event, far above any caption
 
 struct subtitle {
     AVCodecContext *from, *to;
@@ -56,7 +56,7 @@ enum reel_err subtitle_open(const AVCodecParameters *par, AVRational time_base, 
 {
     struct subtitle *s = calloc(1, sizeof *s);
     *out_subtitle = NULL;
-    if (!s) return reel_fail(REEL_ERR_NOMEM, "could not convert subtitles: no memory");
+    if (!s) return reel_fail(REEL_ERR_NOMEM, "could not convert subtitles: out of memory");
     s->time_base = time_base;
     s->buf = malloc(TEXT_BYTES);
     s->from = open_decoder(par, time_base);
@@ -95,7 +95,7 @@ int subtitle_convert(struct subtitle *s, AVPacket *packet, const uint8_t **out_d
     *out_duration = packet->duration;
     if (*out_duration <= 0 && event.end_display_time && event.end_display_time != UINT32_MAX)
         *out_duration = av_rescale_q(event.end_display_time, (AVRational){1, 1000}, s->time_base);
-    event.start_display_time = 0; // encoders want the event to begin with its packet
+    event.start_display_time = 0; // encoders require the event to begin at the packet's time
     if (event.num_rects) bytes = avcodec_encode_subtitle(s->to, s->buf, TEXT_BYTES, &event);
     avsubtitle_free(&event);
     *out_data = s->buf;

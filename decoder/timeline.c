@@ -9,8 +9,8 @@
 
 #include "decoder/demux.h"
 
-// The value nearest to `near` that differs from ts by whole periods of the
-// stream's counter (33 bits in MPEG-TS).
+// The value closest to `near` that differs from ts by whole periods of the stream's counter (33 bits
+// in MPEG-TS).
 static int64_t unwrap(int64_t ts, int64_t near, int bits)
 {
     if (bits <= 0 || bits >= 62 || near == AV_NOPTS_VALUE) return ts;
@@ -25,7 +25,7 @@ static int64_t unwrap(int64_t ts, int64_t near, int bits)
 // streams, gets the same result.
 #define SPLICE_BACK_MS 100      // a DTS that goes back by less is damage
 #define SPLICE_AHEAD_MS 3600000 // a longer gap is not a pause
-#define BESIDE_MS 10000         // packets of one time are this close in the file
+#define BESIDE_MS 10000         // packets of the same time are at most this far apart in the file
 
 static int64_t ticks(AVRational time_base, int ms)
 {

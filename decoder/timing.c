@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// Timestamps of a stream as a whole. See timing.h.
+// Evaluates all timestamps of a stream together. See timing.h.
 #include "decoder/timing.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-// Pictures that are coded after an entry and show before it follow within the
-// reorder depth (16 frames, twice that in fields); later ones mean that the
-// timestamps are wrong.
-#define LEADING_MAX 64
 
 static bool grow(void **data, int64_t n, int64_t *room, size_t item)
 {
@@ -50,7 +45,7 @@ bool timing_add(struct timing *t, int64_t pts, int64_t dts, int64_t duration, bo
         t->missing++;
         return true;
     }
-    // Everything before shows earlier: a decoder that starts here misses nothing.
+    // Everything before it is shown earlier, so a decoder that starts here misses nothing.
     if (entry && (!t->n || t->longest < pts) && !add_entry(t, entry)) return false;
     if (!grow((void **)&t->pts, t->n, &t->room, sizeof *t->pts)) return false;
     if (!t->n || pts > t->longest) {
@@ -61,13 +56,13 @@ bool timing_add(struct timing *t, int64_t pts, int64_t dts, int64_t duration, bo
     return true;
 }
 
-// Drops entries after which pictures of the time before still come late, then
-// thins. Walks backward with the smallest PTS of everything LEADING_MAX later.
+// Drops entries that are followed too late by pictures shown before them, and keeps one entry per
+// second. Walks backward with the smallest PTS of all packets more than TIMING_LEADING_MAX later.
 static void thin_entries(struct timing *t, double ticks)
 {
     int64_t least = INT64_MAX, at = t->n;
     for (int64_t i = t->n_entries; i-- > 0;) {
-        int64_t from = t->entry_at[i] + LEADING_MAX;
+        int64_t from = t->entry_at[i] + TIMING_LEADING_MAX;
         while (at > from) {
             at--;
             if (t->pts[at] < least) least = t->pts[at];
@@ -91,11 +86,11 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// The first frame of the part and the one behind it, and what is hidden between them in
-// coding order. Before the timestamps are sorted.
+// Finds the first frame of the part, the first one after it, and the number of hidden packets between
+// them in coding order. Called before the timestamps are sorted.
 static void find_part(const struct timing *t, int64_t from, int64_t to, struct timing_result *r)
 {
-    int64_t begin = -1, end = INT64_MAX; // places in pts
+    int64_t begin = -1, end = INT64_MAX; // indices in pts
     r->first = INT64_MAX;
     for (int64_t i = 0; i < t->n; i++) {
         const int64_t pts = t->pts[i];
@@ -104,11 +99,12 @@ static void find_part(const struct timing *t, int64_t from, int64_t to, struct t
         if (pts >= to && (r->next == TIMING_NONE || pts < r->next)) r->next = pts, end = i;
     }
     if (begin < 0) r->first = 0;
-    if (!r->earlier) begin = -1; // what is hidden before the first frame as well
+    if (!r->earlier) begin = -1; // count hidden packets before the first frame too
     for (int64_t i = 0; i < t->n_hidden; i++) r->hidden += t->hidden_at[i] > begin && t->hidden_at[i] <= end;
 }
 
-// Of the last frame: to the next one, or the end of the part; else what the container says.
+// The duration of the last frame: up to the next one or the end of the part, else what the container
+// says.
 static int64_t last_duration(const struct timing *t, int64_t to, const struct timing_result *r)
 {
     if (r->next != TIMING_NONE) return (r->next < to ? r->next : to) - r->last;

@@ -12,6 +12,11 @@
 
 #define TIMING_NONE INT64_MIN // no timestamp (the number libav uses, too)
 
+// Pictures that are coded after an entry but shown before it follow it within so many packets (the
+// reorder depth of 16 frames, twice that in fields, and some reserve). If one comes later, the
+// timestamps are wrong.
+#define TIMING_LEADING_MAX 64
+
 // Growing arrays; all zero is empty.
 struct timing {
     int64_t *pts; // of every packet that may show, in coding order
@@ -42,7 +47,7 @@ struct timing_result {
 };
 
 // One packet. entry: NULL when decoding cannot start here. shows: false for
-// hidden packets, whose timestamp is nobody's. False when memory is short.
+// hidden packets, whose timestamp does not count. False when memory is short.
 bool timing_add(struct timing *t, int64_t pts, int64_t dts, int64_t duration, bool shows,
                 const struct reel_entry *entry);
 // After the last packet. Thins the entries: valid ones (everything coded before

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// AVFrame -> slot. See upload.h. Called by a lane for each frame, after the
-// filters. Three ways, by what differs: rows copied (nothing), unpacked by
-// descriptor (packing or byte order only: exact), swscale (chroma sampling,
-// depth class, size).
+// Writes an AVFrame into a slot. See upload.h. Called by a lane for each frame, after the filters.
+// Rows are copied if the formats are equal, unpacked by the format's descriptor if only packing or
+// byte order differ (exact), else converted by swscale (chroma sampling, depth class, size).
 #include "decoder/upload.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-// Conversions give the same bytes on every CPU.
+// With these flags conversions give the same bytes on every CPU.
 #define SWS_FLAGS (SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP | SWS_BITEXACT)
 
 // ---- formats --------------------------------------------------------------
@@ -63,7 +62,7 @@ static int colour_components(const AVPixFmtDescriptor *d)
     return d->nb_components - (d->flags & AV_PIX_FMT_FLAG_ALPHA ? 1 : 0);
 }
 
-// Formats whose samples mean something else than brightness or colour codes.
+// Whether the format's samples are neither brightness nor colour values.
 static bool is_odd(const AVPixFmtDescriptor *d)
 {
     return d->flags & (AV_PIX_FMT_FLAG_FLOAT | AV_PIX_FMT_FLAG_BAYER | AV_PIX_FMT_FLAG_BITSTREAM) ||
@@ -95,7 +94,7 @@ enum reel_err upload_choose(enum AVPixelFormat av_format, struct upload_choice *
         f.log2_chroma_w = d->log2_chroma_w;
         f.log2_chroma_h = d->log2_chroma_h;
         bool usual = f.log2_chroma_w <= 1 && f.log2_chroma_h <= f.log2_chroma_w;
-        if (!usual) { // 4:1:1 -> 4:2:2, 4:1:0 -> 4:2:0, 4:4:0 -> 4:4:4: nothing is thrown away
+        if (!usual) { // 4:1:1 -> 4:2:2, 4:1:0 -> 4:2:0, 4:4:0 -> 4:4:4: no samples are lost
             f.log2_chroma_h = f.log2_chroma_w > 1 && f.log2_chroma_h ? 1 : 0;
             if (f.log2_chroma_w > 1) f.log2_chroma_w = 1;
             out_choice->resamples = true;
@@ -122,14 +121,14 @@ struct reel_colour upload_colour(const AVFrame *frame, struct reel_pixel_format 
         c.full_range = c.range_known = 1;
         c.chroma_location = 0;
     } else if (c.matrix == AVCOL_SPC_RGB) {
-        c.matrix = AVCOL_SPC_UNSPECIFIED; // said of YUV samples: it cannot be
+        c.matrix = AVCOL_SPC_UNSPECIFIED; // impossible for YUV samples
     }
     return c;
 }
 
 // ---- rows -----------------------------------------------------------------
 
-// GBR planes are in libav's order.
+// Copies rows plane by plane; GBR planes are in the same order as in libav.
 static void copy_rows(const struct reel_geometry *g, uint8_t *slot, const AVFrame *frame)
 {
     for (int p = 0; p < reel_format_planes(g->format); p++) {
@@ -147,7 +146,7 @@ static void copy_rows(const struct reel_geometry *g, uint8_t *slot, const AVFram
     }
 }
 
-// Whether the frame's planes are the slot's planes.
+// Whether the frame's planes can be copied as they are.
 static bool is_direct(const AVPixFmtDescriptor *d, struct reel_pixel_format f)
 {
     static const int gbr[3] = {2, 0, 1}; // plane of R, G, B
@@ -214,13 +213,13 @@ static void put_line(uint8_t *dst, const uint16_t *line, uint32_t w, int from_de
     }
 }
 
-// Any packing, shift and byte order, one line of one component at a time.
+// Unpacks any packing, shift and byte order, one line of one component at a time.
 static enum reel_err unpack_lines(const struct reel_geometry *g, const AVPixFmtDescriptor *d, uint8_t *slot,
                                   const AVFrame *frame)
 {
     static const int gbr[3] = {2, 0, 1};
     uint16_t *line = malloc((size_t)g->width * sizeof *line);
-    if (!line) return reel_fail(REEL_ERR_NOMEM, "could not unpack a picture: no memory");
+    if (!line) return reel_fail(REEL_ERR_NOMEM, "could not unpack a picture: out of memory");
     for (int c = 0; c < colour_components(d); c++) {
         int plane = g->format.layout == REEL_PIX_GBR ? gbr[c] : c;
         uint32_t w, h;
@@ -260,13 +259,14 @@ static enum reel_err fit(struct upload *u, const struct reel_geometry *g, const 
     enum AVPixelFormat to = upload_av_format(g->format);
     if (!u->scratch) u->scratch = av_frame_alloc();
     AVFrame *s = u->scratch;
-    if (!s) return reel_fail(REEL_ERR_NOMEM, "could not convert a picture: no memory");
+    if (!s) return reel_fail(REEL_ERR_NOMEM, "could not convert a picture: out of memory");
     if (s->width != (int)g->width || s->height != (int)g->height || s->format != to) {
         av_frame_unref(s);
         s->width = (int)g->width;
         s->height = (int)g->height;
         s->format = to;
-        if (av_frame_get_buffer(s, 0) < 0) return reel_fail(REEL_ERR_NOMEM, "could not convert a picture: no memory");
+        if (av_frame_get_buffer(s, 0) < 0)
+            return reel_fail(REEL_ERR_NOMEM, "could not convert a picture: out of memory");
     }
     u->sws = sws_getCachedContext(u->sws, frame->width, frame->height, (enum AVPixelFormat)frame->format, s->width,
                                   s->height, to, SWS_FLAGS, NULL, NULL, NULL);
@@ -306,7 +306,7 @@ enum reel_err upload_frame(struct upload *u, const struct reel_geometry *g, cons
     AVFrame *fitted = NULL;
     err = fit(u, g, colour, frame, &fitted);
     if (err) return err;
-    // The job's own format when it is only one that slots do not carry.
+    // Not "fitted" if the frame has the job's format and only slots do not support that.
     *out_fitted = !same_size || memcmp(&choice.format, &g->format, sizeof g->format);
     copy_rows(g, slot, fitted);
     return REEL_OK;
@@ -321,7 +321,7 @@ void upload_fini(struct upload *u)
 
 // ---- side data ------------------------------------------------------------
 
-// Plain bytes (no pointers inside) that still hold for a processed picture.
+// Side data that is plain bytes (no pointers) and still true of the processed picture.
 static bool side_kept(enum AVFrameSideDataType type)
 {
     switch (type) {

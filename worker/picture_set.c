@@ -22,7 +22,7 @@ static float *row_of(const struct planes *p, int plane, int y)
     return p->p + ((size_t)plane * (size_t)p->h + (size_t)y) * (size_t)p->w;
 }
 
-static enum reel_err no_memory(void)
+static enum reel_err out_of_memory(void)
 {
     return reel_fail(REEL_ERR_NOMEM, "could not hold a picture for the model: out of memory");
 }
@@ -30,7 +30,7 @@ static enum reel_err no_memory(void)
 static enum reel_err planes_create(int w, int h, int n, struct planes *out)
 {
     *out = (struct planes){malloc(sizeof(float) * (size_t)w * (size_t)h * (size_t)n), w, h, n};
-    return out->p ? REEL_OK : no_memory();
+    return out->p ? REEL_OK : out_of_memory();
 }
 
 // ---- reading and resizing -----------------------------------------------------
@@ -70,7 +70,7 @@ static void clip(const struct planes *p)
 static enum reel_err resize(struct reader *r, const struct resize_axis *x, const struct resize_axis *y)
 {
     float *scratch = malloc(resize_scratch_floats(x, y, r->to->n) * sizeof *scratch);
-    if (!scratch) return no_memory();
+    if (!scratch) return out_of_memory();
     resize_rows(x, y, r->to->n, read_row, write_row, r, scratch);
     free(scratch);
     return REEL_OK;
@@ -82,7 +82,7 @@ static enum reel_err read_picture(const struct reel_picture *picture, int w, int
     const struct yuv_picture p = task_picture(&picture->geometry, &picture->colour, reel_picture_slot(picture));
     enum reel_err err = planes_create(w, h, n, out);
     struct reader r = {.picture = &p, .to = out, .scratch = malloc(yuv_scratch_floats(p.width) * sizeof(float))};
-    if (!r.scratch) err = no_memory();
+    if (!r.scratch) err = out_of_memory();
     if (!err && p.width == w && p.height == h) {
         for (int y = 0; y < h; y++) {
             float *rows[3] = {row_of(out, 0, y), row_of(out, n > 1 ? 1 : 0, y), row_of(out, n > 1 ? 2 : 0, y)};
@@ -92,7 +92,7 @@ static enum reel_err read_picture(const struct reel_picture *picture, int w, int
         struct resize_axis ax = {0}, ay = {0};
         const bool ok =
             resize_axis_fit(&ax, RESIZE_BICUBIC, p.width, w) && resize_axis_fit(&ay, RESIZE_BICUBIC, p.height, h);
-        err = ok ? resize(&r, &ax, &ay) : no_memory();
+        err = ok ? resize(&r, &ax, &ay) : out_of_memory();
         if (!err) clip(out);
         resize_axis_fini(&ax);
         resize_axis_fini(&ay);
@@ -110,7 +110,7 @@ static enum reel_err resize_as_frame(const struct task *task, const struct plane
     enum reel_err err = planes_create(v->pic_w, v->pic_h, from->n, out);
     struct reader r = {.from = from, .to = out};
     const bool ok = task_feed_axes(task, &x, &y);
-    if (!err) err = ok ? resize(&r, &x, &y) : no_memory();
+    if (!err) err = ok ? resize(&r, &x, &y) : out_of_memory();
     resize_axis_fini(&x);
     resize_axis_fini(&y);
     if (err) free(out->p);
@@ -138,7 +138,7 @@ static enum reel_err store(const struct planes *p, const struct place *at, struc
 {
     const struct model_given *g = c->given;
     c->values = malloc(sizeof(float) * (size_t)c->w * (size_t)c->h * (size_t)g->channels);
-    if (!c->values) return no_memory();
+    if (!c->values) return out_of_memory();
     float *to = c->values;
     for (int k = 0; k < g->channels; k++)
         for (int y = 0; y < c->h; y++)

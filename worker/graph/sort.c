@@ -7,7 +7,7 @@
 #include "common/err.h"
 #include "worker/graph/graph.h"
 
-static enum reel_err no_memory(void)
+static enum reel_err out_of_memory(void)
 {
     return reel_fail(REEL_ERR_NOMEM, "out of memory");
 }
@@ -94,10 +94,10 @@ enum reel_err graph_sort(struct graph *graph)
                           .first_edge = calloc(n + 2, sizeof *visit.first_edge),
                           .state = calloc(n + 1, 1)};
     enum reel_err err = REEL_OK;
-    if (!visit.order || !visit.stack || !visit.next_edge || !visit.first_edge || !visit.state) err = no_memory();
+    if (!visit.order || !visit.stack || !visit.next_edge || !visit.first_edge || !visit.state) err = out_of_memory();
     for (struct node *node = graph->first; node && !err; node = node->next) {
         visit.first_edge[node->id] = visit.next_edge[node->id] = edges.count;
-        if (!add_edges(&edges, graph, node)) err = no_memory();
+        if (!add_edges(&edges, graph, node)) err = out_of_memory();
         visit.first_edge[node->id + 1] = edges.count;
     }
     for (struct node *node = graph->first; node && !err; node = node->next)

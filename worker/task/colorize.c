@@ -28,7 +28,7 @@ static void colorize_close(struct task *task)
     task->state = NULL;
 }
 
-static enum reel_err no_memory(void)
+static enum reel_err out_of_memory(void)
 {
     return reel_fail(REEL_ERR_NOMEM, "could not colour a picture: out of memory");
 }
@@ -38,14 +38,14 @@ static enum reel_err colorize_open(struct task *task)
     const enum reel_err err = task_check_in_colour(task, "colour a picture");
     if (err) return err;
     struct colorize_state *s = calloc(1, sizeof *s);
-    if (!s) return no_memory();
+    if (!s) return out_of_memory();
     task->state = s;
     lab_tables_init(&s->tables);
     s->gray = malloc(sizeof(float) * (size_t)task->view.net_w * (size_t)task->view.net_h);
     s->canvas = malloc(3 * sizeof(float) * (size_t)task->out.width * task->out.height);
     if (s->gray && s->canvas) return REEL_OK;
     colorize_close(task);
-    return no_memory();
+    return out_of_memory();
 }
 
 // ---- gray into the network ------------------------------------------------------
@@ -85,7 +85,7 @@ static enum reel_err shrink_gray(struct task *task, const struct yuv_picture *sr
     if (f.scratch) resize_rows(&x, &y, 1, read_gray, write_gray, &f, f.scratch + reader);
     resize_axis_fini(&x);
     resize_axis_fini(&y);
-    return f.scratch ? REEL_OK : no_memory();
+    return f.scratch ? REEL_OK : out_of_memory();
 }
 
 static float clip01(float v)
@@ -212,7 +212,7 @@ static enum reel_err join(struct task *task, const struct yuv_picture *src, cons
     }
     resize_axis_fini(&x);
     resize_axis_fini(&y);
-    return j.scratch ? REEL_OK : no_memory();
+    return j.scratch ? REEL_OK : out_of_memory();
 }
 
 // ---- a frame --------------------------------------------------------------------------
@@ -229,7 +229,7 @@ static enum reel_err write_canvas(struct task *task, uint8_t *out)
                                .height = dst.height,
                                .gain = {1, 1, 1}};
     float *scratch = task_scratch(task, yuv_scratch_floats(dst.width));
-    if (!scratch) return no_memory();
+    if (!scratch) return out_of_memory();
     yuv_from_rgb(&dst, &v, scratch);
     return REEL_OK;
 }

@@ -28,7 +28,7 @@ static bool make_axes(const struct task *task, int w, int h, enum resize_filter 
            resize_axis_init(y, filter, h, v->src_h, (0.5 - v->shift_y) * per_y - 0.5, per_y);
 }
 
-static enum reel_err no_memory(void)
+static enum reel_err out_of_memory(void)
 {
     return reel_fail(REEL_ERR_NOMEM, "could not make a mask: out of memory");
 }
@@ -74,7 +74,7 @@ enum reel_err segment_plan_init(const struct task *task, const struct reel_shape
     enum resize_filter filter = out->kind == GPU_MASK_NUMBERS ? RESIZE_NEAREST : RESIZE_LINEAR;
     if (make_axes(task, s->w, s->h, filter, &out->x, &out->y)) return REEL_OK;
     segment_plan_fini(out);
-    return no_memory();
+    return out_of_memory();
 }
 
 void segment_plan_fini(struct segment_plan *plan)
@@ -94,7 +94,7 @@ static enum reel_err put_classes(const struct segment_plan *p, struct plane to)
 {
     const struct mask_scores *s = &p->scores;
     uint16_t *best = malloc((size_t)s->w * (size_t)s->h * sizeof *best);
-    if (!best) return no_memory();
+    if (!best) return out_of_memory();
     mask_best(s, best);
     mask_classes(s, best, &p->x, &p->y, to.data, to.stride);
     free(best);
@@ -145,7 +145,7 @@ static enum reel_err put_weights(struct task *task, const struct segment_plan *p
 {
     struct weights w = {p, to};
     float *scratch = task_scratch(task, resize_scratch_floats(&p->x, &p->y, 1));
-    if (!scratch) return no_memory();
+    if (!scratch) return out_of_memory();
     resize_rows(&p->x, &p->y, 1, read_weights, write_weights, &w, scratch);
     return REEL_OK;
 }
