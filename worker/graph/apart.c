@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 //
-// Images of a run, operator by operator. See apart.h.
+// Whether a network mixes the images of a batch, checked operator by operator. See apart.h.
 #include "worker/graph/apart.h"
 
 #include <string.h>
 
 #include "worker/onnx/op.h"
 
-// Axes as bits. ALL: no axis is known to be without images.
-#define ALL ~0u
-#define IMAGES 1u // the first axis alone
+// Sets of axes, as bits.
+#define ALL ~0u   // every axis may carry images
+#define IMAGES 1u // only the first axis
 
-// A node of either graph, and the axes of its first two inputs that carry images.
+// The same node in both graphs, and the axes of its first two inputs that carry images.
 struct pair {
     const struct node *one, *several;
     unsigned in[2];
@@ -44,8 +44,8 @@ static int rank(const struct node *node, int input)
     return node->n_in > input && node->in[input] ? node->in[input]->shape.ndim : 0;
 }
 
-// An axis of the first input, as the attribute says, with those behind it or without.
-// ALL where it is none.
+// The axis of the first input that an attribute gives, alone or with all following ones. ALL if
+// it is invalid.
 static unsigned axis_bits(const struct node *node, int64_t value, bool and_behind)
 {
     int axis;
@@ -56,7 +56,7 @@ static unsigned axis_bits(const struct node *node, int64_t value, bool and_behin
 
 static unsigned listed_axes(const struct node *node)
 {
-    static const int64_t usual[] = {0, 2, 3}; // of MeanVarianceNormalization
+    static const int64_t usual[] = {0, 2, 3}; // default of MeanVarianceNormalization
     const int64_t *axes = usual;
     int n = 3;
     unsigned bits = 0;
@@ -72,7 +72,7 @@ static unsigned summed_axis(const struct node *node)
     return axis_bits(node, op_scalar_int(v->constant, 0), false);
 }
 
-// Axes of the first input along which the operator reads several elements for one result.
+// Axes of the first input along which the operator reads more than one element for a result.
 static unsigned read_along(const struct node *node)
 {
     static const char *const softmax[] = {"Softmax", "LogSoftmax", "Hardmax", NULL};
@@ -106,7 +106,7 @@ static unsigned read_along(const struct node *node)
                                          "Unique",
                                          "Compress",
                                          NULL};
-    const bool old = node->opset < 13; // Softmax and its like: all axes from one on
+    const bool old = node->opset < 13; // Softmax and similar operators worked on all axes from `axis` on
     if (is_one_of(node, softmax)) return axis_bits(node, node_attr_int(node, "axis", old ? 1 : -1), old);
     if (is_one_of(node, behind)) return axis_bits(node, node_attr_int(node, "axis", -1), true);
     if (is_one_of(node, along)) return axis_bits(node, node_attr_int(node, "axis", -1), false);
@@ -119,7 +119,8 @@ static unsigned read_along(const struct node *node)
     return is_one_of(node, pictures) ? ~IMAGES : 0;
 }
 
-// Products sum over the last axis of the first factor and the last but one of the second.
+// Whether a matrix product sums over images: it sums over the first factor's last axis and the
+// second factor's last but one.
 static bool sums_images(const struct pair *p)
 {
     static const char *const products[] = {"MatMul", "MatMulInteger", "QLinearMatMul", "FusedMatMul", NULL};
@@ -131,11 +132,11 @@ static bool sums_images(const struct pair *p)
     }
     if (!is_one_of(node, products) || n < 1 || m < 1) return false;
     const unsigned last = 1u << (n - 1), rows = 1u << (m > 1 ? m - 2 : 0);
-    const unsigned turned = !strcmp(node->op_type, "FusedMatMul") ? ~IMAGES : 0; // either way round
+    const unsigned turned = !strcmp(node->op_type, "FusedMatMul") ? ~IMAGES : 0; // its factors may be transposed
     return p->in[0] & (last | turned) || p->in[1] & (rows | turned);
 }
 
-// Whether the result has fewer axes with images when several are read for one result.
+// Whether the operator combines images if its result has fewer axes with images than an input.
 static bool gathers(const struct node *node)
 {
     return !strncmp(node->op_type, "Reduce", 6) || !strncmp(node->op_type, "Arg", 3) ||
@@ -167,7 +168,7 @@ static bool mixes(struct pair *p)
     for (int i = 0; i < a->n_out; i++) {
         if (!a->out[i] || !b->out[i]) continue;
         const unsigned left = axes_of(a->out[i], b->out[i]);
-        if (!left || left == ALL) return true; // one result for all of them
+        if (!left || left == ALL) return true; // one result for all images
         if (gathers(b) && (count(left) < count(p->in[0]) || count(left) < count(p->in[1]))) return true;
         if (resized(b, i, p->in[0])) return true;
     }

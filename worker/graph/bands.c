@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Which values of a graph must be exchanged between the bands of a picture. See
-// bands.h. Three walks: forward for each value's height against the input's,
-// from the readers for how many rows beyond the band's own they want, forward
-// again for how many of these are right already.
+// Finds which values of a graph must be exchanged between the bands of a picture. See bands.h.
+// There are three walks: forward for each value's height relative to the input's, backward for
+// how many rows beyond the band's own are read, and forward for how many of these are already
+// correct without an exchange.
 #include "worker/graph/bands.h"
 
 #include <stdio.h>
@@ -12,15 +12,15 @@
 
 #include "worker/onnx/op.h"
 
-#define ALL_ROWS (INT64_MAX / 4096) // valid: what does not depend on rows
+#define ALL_ROWS (INT64_MAX / 4096) // extent.valid of values that do not depend on rows
 
-// Height of a value: mul / div of the input's, and what a Pad has put around it.
+// Height of a value: mul / div times the input's, plus padding.
 struct extent {
     bool picture; // depends on the picture
     int64_t mul, div;
-    int64_t top, bottom; // rows more
+    int64_t top, bottom; // rows of padding
     int64_t need;        // rows beyond the band's own that are read
-    int64_t valid;       // of these, rows that are right when it is made
+    int64_t valid;       // rows beyond the band's own that are correct when it is computed
 };
 
 struct walk {
@@ -50,13 +50,13 @@ static bool unfit(struct walk *w, const struct node *node, const char *why)
 
 // ---- operators ------------------------------------------------------------------
 
-// Along the height: what an operator reads, and its effect on it.
+// Which rows an operator reads, and how it changes the height.
 struct reach {
-    int64_t up, down;     // factors of the height
-    int64_t above, below; // input rows read beyond those that a block of rows stands for
-    int64_t top, bottom;  // rows more around the result
-    bool window;          // else row by row: what is right stays right
-    int64_t blur;         // rows less that are right, of those of the input, where it is no window
+    int64_t up, down;     // the height is multiplied by up / down
+    int64_t above, below; // rows read above and below those that correspond to the result's
+    int64_t top, bottom;  // rows of padding around the result
+    bool window;          // reads a window; false: works row by row, so correct rows stay correct
+    int64_t blur;         // no window: by how many rows of the input fewer are correct
 };
 
 static int64_t attr_at(const struct node *node, const char *name, int i, int64_t absent)
@@ -96,8 +96,8 @@ static bool reach_of_window(struct walk *w, const struct node *node, const struc
         out->above = reach > p ? (reach - p + s - 1) / s : 0;
         out->below = (p + s - 1) / s;
     } else {
-        // A row stands for the s rows in the middle of its window; there are more of
-        // them where there are rows around the picture.
+        // A result row corresponds to the s rows in the middle of its window. Padding gives
+        // additional rows.
         const int64_t first = in->top + p, all = first + in->bottom + after - reach - 1;
         out->down = s;
         out->top = floor_of(first - (reach - s + 1) / 2, s);
@@ -106,7 +106,7 @@ static bool reach_of_window(struct walk *w, const struct node *node, const struc
         out->below = reach - s + 1 - out->above > 0 ? reach - s + 1 - out->above : 0;
         if (out->top < 0 || out->bottom < 0 || out->above < 0) return unfit(w, node, "makes fewer rows");
     }
-    // A point of a picture: right where its input is. Everything else is made in blocks.
+    // A 1 x 1 window is correct wherever its input is. Others are computed in blocks.
     out->window = reach > 0 || s > 1 || p > 0;
     return true;
 }
@@ -116,10 +116,8 @@ static bool power_of_two(int64_t v)
     return v > 0 && !(v & (v - 1));
 }
 
-// By a whole factor: every position mode then moves by whole rows with the picture,
-// and reads less than two rows away (cubic: four).
-// Whether a Resize or Upsample scales rows by exactly f: a given scale of 2.001 may make as
-// many rows as 2 does, but lies between others.
+// Whether a Resize or Upsample scales rows by exactly f: a scale of 2.001 may give as many rows
+// as 2, but at other positions.
 static bool scales_by(const struct node *node, int64_t f)
 {
     const int at = !strcmp(node->op_type, "Upsample") || node->opset < 11 ? 1 : 2;
@@ -130,9 +128,11 @@ static bool scales_by(const struct node *node, int64_t f)
         scales = v->constant->data;
         n = (int)reel_tensor_count(v->constant);
     }
-    return n != 4 || scales[2] == (float)f; // scales of named axes: as the sizes say
+    return n != 4 || scales[2] == (float)f; // otherwise the sizes decide
 }
 
+// Only whole factors: then all coordinate modes give the same positions in every band, less than
+// two rows away (cubic: four).
 static bool reach_of_resize(struct walk *w, const struct node *node, struct reach *out)
 {
     const struct reel_shape *from = &node->in[0]->shape, *to = &node->out[0]->shape;
@@ -146,15 +146,14 @@ static bool reach_of_resize(struct walk *w, const struct node *node, struct reac
     if (f < 1 || f * from->dim[2] != to->dim[2] || !scales_by(node, f) || from->dim[0] != to->dim[0] ||
         from->dim[1] != to->dim[1])
         return unfit(w, node, "scales by no whole factor");
-    // Fractions of a row have the same bits at any row where they are exact.
+    // Weights are fractions of a row, which must be exact to have the same bits in every band.
     if (!nearest && !power_of_two(f)) return unfit(w, node, "scales by no power of two");
     out->up = f;
     out->blur = nearest ? 1 : !strcmp(mode, "cubic") ? 3 : 2;
     return true;
 }
 
-// Rows around the picture, of whatever kind: at the edges of the whole one they
-// are its own, and elsewhere of no use.
+// Padding of any mode: it is correct at the edges of the whole picture, and unused elsewhere.
 static bool reach_of_pad(struct walk *w, const struct node *node, struct reach *out)
 {
     const struct value *v = node->n_in > 1 ? node->in[1] : NULL;
@@ -180,7 +179,7 @@ static bool channels_only(struct walk *w, const struct node *node, int64_t absen
     return true;
 }
 
-// What a node's operands are, as far as they are pictures.
+// The extent of a node's operands that are pictures.
 static const struct extent *picture_of(const struct walk *w, const struct node *node)
 {
     static const struct extent none;
@@ -238,7 +237,7 @@ static void reduce(struct extent *e)
     e->mul /= a, e->div /= a;
 }
 
-// An operand of a node or of its epilogue: of the same height as the others.
+// Checks that an operand of a node or of its epilogue has the same height as the others (*all).
 static bool joins(struct walk *w, const struct node *node, const struct value *v, struct extent *all)
 {
     const struct extent *e = v ? &w->extent[v->id] : NULL;
@@ -249,8 +248,8 @@ static bool joins(struct walk *w, const struct node *node, const struct value *v
     return true;
 }
 
-// A constant that is another one for each row belongs to the whole picture.
-static bool of_no_row(struct walk *w, const struct node *node, const struct value *v)
+// Checks that a constant is the same for all rows; otherwise it fits only the whole picture.
+static bool is_same_for_rows(struct walk *w, const struct node *node, const struct value *v)
 {
     if (!v || w->extent[v->id].picture || v->shape.ndim < 2 || v->shape.dim[v->shape.ndim - 2] == 1) return true;
     return unfit(w, node, "has an operand of its own for each row");
@@ -263,19 +262,19 @@ static bool height_of(struct walk *w, const struct node *node)
         if (!joins(w, node, node->in[i], &in)) return false;
     struct extent beside = {0};
     for (int i = 0; i < node->n_epilogue; i++)
-        if (!joins(w, node, node->epilogue[i].other, &beside) || !of_no_row(w, node, node->epilogue[i].other))
+        if (!joins(w, node, node->epilogue[i].other, &beside) || !is_same_for_rows(w, node, node->epilogue[i].other))
             return false;
     if (!in.picture && !beside.picture) return true;
     if (!in.picture || !node->in[0] || node->n_out < 1 || !node->out[0] || (node->op->flags & OP_CONTROL))
         return unfit(w, node, "is not followed");
     struct reach r;
     if (!reach_of(w, node, &r)) return false;
-    // Windows and whatever moves rows have one picture, the first operand.
+    // Operators that read windows or move rows must have only one picture, the first operand.
     const bool moves = r.window || r.up != 1 || r.down != 1 || r.blur || is(node, "Pad");
     for (int i = 1; i < node->n_in; i++)
         if (node->in[i] && moves && w->extent[node->in[i]->id].picture) return unfit(w, node, "is not followed");
     for (int i = 0; i < node->n_in; i++)
-        if (!moves && !is(node, "Conv") && !of_no_row(w, node, node->in[i])) return false;
+        if (!moves && !is(node, "Conv") && !is_same_for_rows(w, node, node->in[i])) return false;
     out = (struct extent){
         .picture = true, .mul = in.mul * r.up, .div = in.div * r.down, .top = r.top, .bottom = r.bottom};
     reduce(&out);
@@ -309,7 +308,7 @@ static bool heights(struct walk *w)
     return false;
 }
 
-// ---- rows that are wanted -------------------------------------------------------
+// ---- rows that are read ---------------------------------------------------------
 
 static void want(struct walk *w, const struct value *v, int64_t rows)
 {
@@ -317,7 +316,7 @@ static void want(struct walk *w, const struct value *v, int64_t rows)
     if (e && e->picture && rows > e->need) e->need = rows;
 }
 
-// How many input rows hold `rows` of a value of that height.
+// How many rows of the network's input correspond to `rows` of the value.
 static int64_t input_rows(const struct extent *e, int64_t rows)
 {
     return (rows * e->div + e->mul - 1) / e->mul;
@@ -328,8 +327,8 @@ static int as_int(int64_t v)
     return v < 1 << 20 ? (int)v : 1 << 20;
 }
 
-// Winograd's kernels take convolutions of 3 x 3 with at least six rows of each
-// phase (kernels/conv_body.inc, choose()): with fewer, the sums are others.
+// Winograd kernels are used for 3 x 3 convolutions with at least six rows per phase
+// (kernels/conv_body.inc, choose()); with fewer, another kernel would give other sums.
 #define LEAST_ROWS 6
 
 static void wants(struct walk *w)
@@ -344,12 +343,12 @@ static void wants(struct walk *w)
             const int64_t d = attr_at(n, "dilations", 0, 1);
             const int64_t least = input_rows(out, LEAST_ROWS * d);
             if (is(n, "Conv") && least > w->need->rows) w->need->rows = as_int(least);
-            // Phases of a transposed one are convolutions over its input.
+            // A transposed convolution is computed as one convolution of its input per phase.
             const struct extent *in = &w->extent[n->in[0]->id];
             if (is(n, "ConvTranspose") && input_rows(in, LEAST_ROWS + 2) > w->need->rows)
                 w->need->rows = as_int(input_rows(in, LEAST_ROWS + 2));
         } else if (is(n, "Concat")) {
-            // Its parts are exchanged, each once, and not the whole again.
+            // Exchange the parts, each once, instead of the whole again.
             for (int i = 0; i < n->n_in; i++) want(w, n->in[i], out->need);
         } else if (r.blur) {
             want(w, n->in[0], (out->need + r.up - 1) / r.up + r.blur);
@@ -387,7 +386,7 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-// Rows beyond the band's own that are right when the node has run.
+// How many rows beyond the band's own are correct after the node has run.
 static int64_t valid_after(const struct walk *w, const struct node *node, const struct reach *r)
 {
     int64_t valid = ALL_ROWS;

@@ -7,7 +7,7 @@
 
 #define OPSET 13 // of Pad
 
-// Rows and columns before and behind, as Pad wants them for four axes.
+// The constant `pads` of a Pad of four axes: rows and columns before and after.
 static struct value *pads_of(struct graph *g, int axis, const int border[2])
 {
     const struct reel_shape shape = {.ndim = 1, .dim = {8}};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Copies of graphs: a whole one to be rewritten while the original stays as it
-// was read (net.c), and a body put into the graph around it once for every turn
-// (unroll.c, sequence.c). Constants' data is borrowed; bodies are copied too.
+// Copies a whole graph, to be rewritten while the original stays as it was read (net.c), or a body
+// into the graph around it, once for each iteration (unroll.c, sequence.c). Bodies are copied too;
+// the data of constants is borrowed.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +12,9 @@
 static struct graph *clone_into(const struct graph *src, struct graph *parent, struct value ***maps,
                                 const struct graph **owners, int depth);
 
-#define MAX_CLONE_DEPTH 80 // above the importer's limit on nested bodies
+#define MAX_CLONE_DEPTH 80 // more than the importer's limit on nested bodies
 
-// The copy of a value that a copied graph owns; others are read where they are.
+// The copy of a value if one of the copied graphs owns it, else the value itself.
 static struct value *mapped(struct value ***maps, const struct graph **owners, int depth, struct value *v)
 {
     for (int i = depth; i >= 0; i--)
@@ -22,7 +22,7 @@ static struct value *mapped(struct value ***maps, const struct graph **owners, i
     return v;
 }
 
-// A name of its own for what is copied more than once; tag may be NULL.
+// Appends the tag to a name, so that several copies have different names; tag may be NULL.
 static const char *tagged(const char *name, const char *tag, char *buf, size_t bytes)
 {
     if (!tag) return name;
@@ -30,13 +30,13 @@ static const char *tagged(const char *name, const char *tag, char *buf, size_t b
     return buf;
 }
 
-// Values that are in map already are left alone.
+// Copies the values that are not in the map yet.
 static bool clone_values(const struct graph *src, struct graph *dst, const char *tag, struct value **map)
 {
     char name[512];
     for (int i = 0; i < src->n_values; i++) {
         const struct value *v = src->values[i];
-        if (map[i] || v->owner != src) continue; // or hoisted
+        if (map[i] || v->owner != src) continue; // another owner: it was moved to an outer graph
         struct value *copy = graph_add_value(dst, tagged(v->name, tag, name, sizeof name));
         if (!copy) return false;
         copy->dtype = v->dtype;
@@ -63,8 +63,8 @@ static bool clone_attrs(struct node *copy, const struct node *node, struct graph
     copy->attr = graph_alloc(dst, (size_t)(node->n_attr ? node->n_attr : 1) * sizeof(*copy->attr));
     if (!copy->attr) return false;
     for (int i = 0; i < node->n_attr; i++) {
-        // Names, numbers and tensors are never changed: the copy reads the
-        // original's. Bodies are rewritten, so they are copied.
+        // Names, numbers and tensors never change, so they are shared. Bodies are rewritten and
+        // therefore copied.
         copy->attr[i] = node->attr[i];
         if (node->attr[i].type != ATTR_GRAPH) continue;
         copy->attr[i].u.g = clone_into(node->attr[i].u.g, dst, maps, owners, depth + 1);

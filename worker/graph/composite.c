@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A cut-out over a colour as one more output. See graph.h.
+// Adds an output that shows a cut-out over a background colour. See graph.h.
 #include <string.h>
 
 #include "common/err.h"

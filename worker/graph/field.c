@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Receptive fields by interval arithmetic. Along one axis element i of a value
-// depends on input pixels i * stride + lo .. i * stride + hi; every operator
-// that is understood maps these three numbers, all others make the value
-// unbounded. See field.h.
+// Receptive fields by interval arithmetic. See field.h. Along one axis element i of a value depends
+// on input pixels i * stride + lo .. i * stride + hi. Each known operator maps these three numbers;
+// others make the value unbounded.
 #include "worker/graph/field.h"
 
 #include <math.h>
@@ -15,7 +14,7 @@
 enum state {
     CONSTANT,  // does not depend on the picture
     PICTURE,   // the interval holds
-    UNBOUNDED, // depends on the picture, in a way not followed
+    UNBOUNDED, // depends on the picture in an unknown way
 };
 
 struct span {
@@ -24,7 +23,7 @@ struct span {
 
 struct field {
     enum state state;
-    int axis[2]; // of H and W
+    int axis[2]; // which axes are H and W
     struct span span[2];
 };
 
@@ -48,7 +47,7 @@ struct window {
     double kernel, step, dilation, pad;
 };
 
-// Window parameters along spatial axis d (0 H, 1 W); false when not 2-D.
+// Window parameters along spatial axis d (0 H, 1 W). False if the operator is not 2-D.
 static bool window_of(const struct node *node, int d, struct window *out)
 {
     const int64_t *kernel, *strides, *dilations, *pads;
@@ -64,8 +63,8 @@ static bool window_of(const struct node *node, int d, struct window *out)
     out->dilation = node_attr_ints(node, "dilations", &dilations) == 2 ? (double)dilations[d] : 1;
     out->pad = node_attr_ints(node, "pads", &pads) == 4 ? (double)pads[d] : 0;
     const char *auto_pad = node_attr_string(node, "auto_pad", "NOTSET");
-    // SAME pads by what the sizes ask for: half the window covers both ways,
-    // and one element of slack covers the rounding.
+    // The padding of SAME depends on the sizes: half the window on both sides, and one element for
+    // the rounding, covers all cases.
     if (!strncmp(auto_pad, "SAME", 4)) out->pad = floor((out->kernel - 1) * out->dilation / 2), out->kernel += 1;
     return out->step > 0;
 }
@@ -104,12 +103,11 @@ static struct field through_resize(const struct node *node, struct field f)
         int axis = f.axis[d];
         if (in->dim[axis] <= 0 || out->dim[axis] <= 0) return unbounded;
         if (in->dim[axis] == out->dim[axis]) continue;
-        // One element spread over the picture, or positions that depend on its size.
+        // One element is spread over the picture, or positions depend on its size.
         if (in->dim[axis] == 1 || of_whole) return unbounded;
         double up = (double)out->dim[axis] / (double)in->dim[axis];
         struct span *s = &f.span[d];
-        // Source positions of the coordinate modes differ by less than one
-        // element from i / up.
+        // In all coordinate modes source positions differ from i / up by less than one element.
         double reach = node_attr_int(node, "antialias", 0) && up < 1 ? support / up : support;
         s->lo -= s->stride * (reach + 1);
         s->hi += s->stride * (reach + 1);
@@ -156,7 +154,8 @@ static struct field through_pad(const struct node *node, struct field f)
     int64_t pads[2 * REEL_MAX_DIMS];
     int n, ndim = node->in[0]->shape.ndim;
     if (!const_ints(node, 1, "pads", pads, &n) || n != 2 * ndim || (node->n_in > 3 && node->in[3])) return unbounded;
-    // What is filled in lies at the picture's own edges: a cut-out shows it wrong no farther than it reads.
+    // Padding is added at the edges of the picture. In a tile it is wrong, but that affects only
+    // elements whose window reaches it.
     const char *mode = node_attr_string(node, "mode", "constant");
     const bool near = !strcmp(mode, "constant") || !strcmp(mode, "edge");
     for (int d = 0; d < 2; d++) {
@@ -165,7 +164,7 @@ static struct field through_pad(const struct node *node, struct field f)
         s->lo -= s->stride * before;
         s->hi -= s->stride * before;
         if (near) continue;
-        s->hi += s->stride * 2 * fmax(before, 0); // mirrored about the edge
+        s->hi += s->stride * 2 * fmax(before, 0); // reflected pixels lie on the other side of the edge
         s->lo -= s->stride * 2 * fmax(after, 0);
     }
     return f;
@@ -206,7 +205,7 @@ static struct field through_transpose(const struct node *node, struct field f)
     return f;
 }
 
-// A view keeps the picture when H and W stay the last two axes.
+// A view (Reshape etc.) is followed if H and W stay the last two axes.
 static struct field through_view(const struct node *node, struct field f)
 {
     const struct reel_shape *in = &node->in[0]->shape, *out = &node->out[0]->shape;
@@ -220,7 +219,7 @@ static struct field through_view(const struct node *node, struct field f)
 
 // ---- nodes ------------------------------------------------------------------
 
-// Operands seen through broadcasting: axes are counted from the end.
+// Combines broadcast operands, whose axes are counted from the end.
 static struct field merge(const struct node *node, const struct field *fields)
 {
     struct field all = {.state = CONSTANT};
@@ -310,7 +309,7 @@ static struct field of_input(const struct value *v)
     return f;
 }
 
-#define MOST_STEP 4096 // cuts so far apart are of no use
+#define MOST_STEP 4096 // a larger step between cuts would be useless
 
 static int common_multiple(int a, int b)
 {
@@ -322,7 +321,7 @@ static int common_multiple(int a, int b)
     return a / x > MOST_STEP / b ? MOST_STEP : a / x * b;
 }
 
-// The least shift of the picture that moves a value by whole elements.
+// The smallest shift of the picture, in pixels, that moves a value by whole elements.
 static int step_of(double stride)
 {
     for (int k = 1; k < MOST_STEP; k++) {
@@ -332,7 +331,8 @@ static int step_of(double stride)
     return MOST_STEP;
 }
 
-// Beyond what a dense convolution of 3 x 3 with step 1 sees, its block's edge.
+// Dense 3 x 3 convolutions with step 1 are computed in blocks, so the bits of an element depend on
+// its block's whole input: adds the width of a block.
 static void widen_by_block(const struct node *node, const struct field *in, int block, struct field *f, int *step)
 {
     bool transposed = is(node, "ConvTranspose");
@@ -349,7 +349,7 @@ static void widen_by_block(const struct node *node, const struct field *in, int 
     }
 }
 
-// block 1: fields of values, not of bits.
+// block: the block size of convolutions; 1: ignore blocks, which affect only rounding.
 static bool follow(const struct graph *graph, int block, struct field *fields, int *step)
 {
     int wide = 1;

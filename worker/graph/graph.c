@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// The graph's memory (one arena for a graph and all its bodies), its building
-// and rewriting operations, and its text form. Called by the importer, the
-// passes and the backends. The lists of uses in struct value are kept true by
-// every operation here; after the import graph_count_uses() makes them once
-// for all, since bodies read values of graphs that enclose them.
+// The graph's memory (one arena for a graph and all its bodies), operations that build and rewrite
+// it, and its text form. Called by the importer, the passes and the backends. All operations here
+// keep the lists of uses in struct value correct. After the import graph_count_uses() makes them,
+// since bodies read values of the graphs around them.
 #include "worker/graph/graph.h"
 
 #include <inttypes.h>
@@ -15,8 +14,8 @@
 #include "worker/onnx/op.h"
 
 #define CHUNK_BYTES ((size_t)256 << 10)
-// A hostile file must not take the machine's memory; the largest real graphs
-// need some tens of MiB of structure.
+// A hostile file must not use up the machine's memory. The structure of the largest real graphs takes
+// some tens of MiB.
 #define ARENA_MAX_BYTES ((size_t)1 << 30)
 
 struct chunk {
@@ -188,8 +187,7 @@ static void drop_use(struct value *v, const struct node *node)
     }
 }
 
-// Calls act for every read of a value that `graph` owns, within node and, for
-// control flow, within its bodies.
+// Calls act for every place in the node and its bodies that reads a value owned by `graph`.
 static bool each_read(struct graph *graph, struct node *node, bool (*act)(void *arg, struct value **place), void *arg)
 {
     for (int i = 0; i < node->n_in; i++)
@@ -287,7 +285,7 @@ void graph_replace_value(struct graph *graph, struct value *from, struct value *
         int before = from->n_use_nodes;
         struct use_arg arg = {.graph = graph, .node = from->uses[from->n_use_nodes - 1], .from = from, .to = to};
         each_read(graph, arg.node, swap_one, &arg);
-        if (from->n_use_nodes == before) break; // a stale entry: cannot happen while lists are kept
+        if (from->n_use_nodes == before) break; // cannot happen: the entry would be out of date
     }
     for (int i = 0; i < graph->n_outputs; i++) {
         if (graph->outputs[i] != from) continue;
@@ -311,7 +309,7 @@ struct node *graph_only_consumer(const struct graph *graph, const struct value *
     if (v->n_uses != 1 || v->is_output || v->n_use_nodes != 1) return NULL;
     struct node *node = v->uses[0];
     for (int i = 0; i < node->n_attr; i++)
-        if (node->attr[i].type == ATTR_GRAPH) return NULL; // perhaps read inside a body
+        if (node->attr[i].type == ATTR_GRAPH) return NULL; // a body may read it too
     return node;
 }
 
@@ -371,10 +369,10 @@ void graph_renumber(struct graph *graph)
     for (struct node *node = graph->first; node; node = node->next) node->id = id++;
 }
 
-// A body's value moves into the graph around it.
+// Moves a body's value into the graph around it.
 static bool adopt_value(struct graph *graph, struct value *v)
 {
-    struct value *place = graph_add_value(graph, v->name); // makes room; its slot is taken over
+    struct value *place = graph_add_value(graph, v->name); // only for its id and its place in the list
     if (!place) return false;
     v->id = place->id;
     v->owner = graph;

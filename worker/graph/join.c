@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Inputs that are alike become one. See graph.h.
+// Joins inputs of the same shape into one. See graph.h.
 #include <assert.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "worker/graph/graph.h"
 #include "worker/onnx/op.h"
 
-#define OPSET 13 // of the Split; later ones want to be told the parts
+#define OPSET 13 // of the Split; later ones need the number of parts
 
 static enum reel_err out_of_memory(void)
 {
@@ -37,7 +37,7 @@ enum reel_err graph_join_inputs(struct graph *graph, const char *name, int axis,
     *attr = (struct attr){.name = "axis", .type = ATTR_INT, .u.i = axis};
     split->attr = attr;
     split->n_attr = 1;
-    // It is the first one; the others keep their order.
+    // The new input comes first; the others keep their order.
     int left = 0;
     for (int i = 0; i < graph->n_inputs; i++)
         if (graph->inputs[i]->is_input) graph->inputs[left++] = graph->inputs[i];

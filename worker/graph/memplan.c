@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Offsets for buffers with known lives: greedy by size, best known simple rule
-// for networks (the few large feature maps decide the peak). See memplan.h.
+// Places buffers with known lifetimes, largest first. That simple rule works well for networks,
+// where a few large feature maps determine the peak. See memplan.h.
 #include "worker/graph/memplan.h"
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@ static int by_size(const void *a, const void *b)
     const struct memplan_buffer *x = *(struct memplan_buffer *const *)a, *y = *(struct memplan_buffer *const *)b;
     if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
     if (x->first != y->first) return x->first < y->first ? -1 : 1;
-    return x < y ? -1 : x > y; // both point into one array: its order
+    return x < y ? -1 : x > y; // by position in the array, so that the order is defined
 }
 
 static int by_offset(const void *a, const void *b)
@@ -26,7 +26,7 @@ static uint64_t round_up(uint64_t bytes, uint64_t align)
     return (bytes + align - 1) & ~(align - 1);
 }
 
-// The lowest gap that fits among the placed buffers alive at the same time.
+// The lowest offset at which the buffer fits between placed buffers that are alive at the same time.
 static uint64_t lowest_gap(const struct memplan_buffer *b, struct memplan_buffer **placed, int n_placed,
                            struct memplan_buffer **alive, uint64_t align)
 {

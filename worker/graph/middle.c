@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Of the pictures for several frames, the middle one. See graph.h.
+// Makes the network output only the middle one of several pictures. See graph.h.
 #include "common/err.h"
 #include "worker/graph/graph.h"
 #include "worker/onnx/op.h"

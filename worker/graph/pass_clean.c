@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Cleaning: nodes that change nothing are passed over, views and transposes in
-// a row become one, equal computations are done once, unread nodes go. Runs
-// several times, since other passes leave such things behind.
+// Removes nodes that change nothing, merges consecutive views and transposes, does equal
+// computations only once, and removes unread nodes. Runs several times, because other passes leave
+// such nodes behind.
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,7 +77,7 @@ static struct value *int_vector(struct graph *graph, const int64_t *ints, int n)
     return v;
 }
 
-// A view of a view is a view of the first: Reshape to what the second gives.
+// A view of a view becomes one Reshape of the first one's input.
 static enum reel_err join_views(struct graph *graph, struct node *node)
 {
     struct node *before = node->in[0] ? node->in[0]->producer : NULL;
@@ -194,7 +194,7 @@ static uint64_t tensor_hash(const struct reel_tensor *t)
     return h;
 }
 
-// Constants up to this size are compared: shapes, axes, scales.
+// Only constants up to this size are compared (shapes, axes, scales).
 #define SMALL_BYTES 1024
 
 static bool tensor_equal(const struct reel_tensor *a, const struct reel_tensor *b)
@@ -250,7 +250,7 @@ static enum reel_err join_equal_nodes(struct graph *graph)
             table.slots[at] = node;
             continue;
         }
-        bool all = true; // the first may leave out an output that this one has
+        bool all = true; // the earlier node has all outputs that this one has
         for (int i = 0; i < node->n_out; i++)
             if (node->out[i] && node->out[i]->n_uses && !same->out[i]) all = false;
         for (int i = 0; all && i < node->n_out; i++)

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Networks in 16-bit floats run in float32: constants are expanded once, casts
-// to 16 bits cast to float32 instead, and the graph's own inputs and outputs
-// keep their types through Cast nodes at the edges. Backends see one float type
-// and choose their precision themselves. Runs before shape inference.
+// Converts networks in 16-bit floats to float32: expands constants, turns casts to 16 bits into
+// casts to float32, and adds Cast nodes so that the graph's inputs and outputs keep their types.
+// So backends see one float type and choose their precision themselves. Runs before shape inference.
 #include <string.h>
 
 #include "worker/graph/pass.h"

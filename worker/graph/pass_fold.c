@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Constant folding of what shape inference left: whole weights that are
-// transposed, dequantised, normalised or made at load time. The budget counts
-// operations, not seconds, so that the same file is folded the same way on
-// every machine: what is folded is part of a run's result.
+// Folds constants that shape inference left, mainly weights that are transposed, dequantised,
+// normalised or generated. The budget counts operations, not seconds, so that a file is folded in the
+// same way on every machine, because folding affects the bits of the results.
 #include <string.h>
 
 #include "worker/graph/pass.h"
@@ -12,7 +11,7 @@
 
 #define MAX_NODE_BYTES (UINT64_C(256) << 20)
 #define MAX_TOTAL_BYTES (UINT64_C(1) << 30)
-// Some seconds of the reference implementations at most.
+// Takes the reference implementations a few seconds at most.
 #define MAX_OPERATIONS INT64_C(2000000000)
 
 static bool all_constant(const struct node *node)
@@ -28,8 +27,8 @@ static int64_t count_of(const struct value *v)
     return n < 0 ? 0 : n;
 }
 
-// Multiplications and additions of an evaluation, roughly; contractions cost a
-// whole row of their operands for each result.
+// Roughly how many multiplications and additions an evaluation takes; contractions read a whole row
+// of their operands for each result.
 static int64_t operations(const struct node *node)
 {
     int64_t in = 0, out = 0;
@@ -48,7 +47,7 @@ static int64_t operations(const struct node *node)
             }
             return out > MAX_OPERATIONS / (row > 0 ? row : 1) ? INT64_MAX / 4 : out * row;
         }
-    // Operators that go over data more than once, or whose results depend on it.
+    // Other operators may read the data more than once.
     return in > INT64_MAX / 16 || out > INT64_MAX / 16 ? INT64_MAX / 4 : 4 * (in + out);
 }
 

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// Activations, additions and factors behind Conv, ConvTranspose, MatMul and
-// Gemm become steps of their epilogue, as the backend's capabilities allow. A
-// fused node stands where the last node that it took over stood, since a
-// residual operand may be computed between them.
+// Makes activations, additions and factors after Conv, ConvTranspose, MatMul and Gemm steps of
+// their epilogue, as far as the backend supports it. A fused node moves to the position of the last
+// node that it absorbed, since a residual operand may be computed in between.
 //
-// Operands of ADD and MUL have the result's shape, or one element a channel:
-// (1,C,1,1) behind a convolution, (N) (the last axis) behind a product of
-// matrices. Slopes of PRELU keep ONNX's shape.
+// Operands of ADD and MUL have the result's shape, or one element per channel: (1,C,1,1) after a
+// convolution, (N) (the last axis) after a matrix product. Slopes of PRELU keep ONNX's shape.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +44,7 @@ static bool scalar(const struct value *v, float *out)
     return true;
 }
 
-// An activation as a step; false when node is none, or is not fixed.
+// The step for an activation. False if the node is none, or its parameters are not constant.
 static bool activation(const struct node *node, struct epilogue *e)
 {
     static const struct {
@@ -88,8 +86,8 @@ static bool activation(const struct node *node, struct epilogue *e)
     return false;
 }
 
-// One element a channel of main's result: behind a convolution the channels are
-// axis 1, behind a product of matrices the last axis.
+// Whether v has one element per channel of main's result. After a convolution channels are axis 1,
+// after a matrix product the last axis.
 static bool per_channel(const struct node *main, const struct value *v)
 {
     const struct reel_shape *out = &main->out[0]->shape;
@@ -100,7 +98,7 @@ static bool per_channel(const struct node *main, const struct value *v)
     return axis >= 0 && count == out->dim[channel] && v->shape.dim[axis] == count;
 }
 
-// f(constant) with an element for every channel, in the shape the header says.
+// Makes f(constant) an operand with one element per channel, in the shape given at the top.
 static enum reel_err channel_operand(struct graph *graph, const struct node *main, const struct value *v,
                                      double (*f)(double), struct value **out_value)
 {
@@ -145,7 +143,7 @@ static bool all_finite_inverse(const struct value *v)
     return true;
 }
 
-// Add, Sub, Mul or Div with one constant a channel, as a step.
+// The step for Add, Sub, Mul or Div with one constant per channel.
 static enum reel_err channel_step(struct graph *graph, const struct node *main, const struct node *node,
                                   struct epilogue *e, bool *out_ok)
 {
@@ -170,8 +168,8 @@ static bool prelu_step(const struct node *main, const struct node *node, struct 
     return per_channel(main, node->in[1]);
 }
 
-// Add with another computed value of the same shape. When that is the result of
-// a later node that could take the addition over itself, it is left to it.
+// The step for adding another computed value of the same shape. If that is the result of a later
+// node which could absorb the addition itself, it is left to that node.
 static bool residual_step(const struct graph *graph, const struct node *main, const struct node *node,
                           struct epilogue *e)
 {
@@ -189,7 +187,7 @@ static bool residual_step(const struct graph *graph, const struct node *main, co
 
 // ---- fusing -----------------------------------------------------------------
 
-// Takes main out of the list and puts it right before place.
+// Moves main in the list, to the position right before place.
 static void move_before(struct graph *graph, struct node *main, struct node *place)
 {
     if (main->next == place) return;
@@ -213,7 +211,7 @@ static enum reel_err absorb(struct graph *graph, struct node *main, struct node 
     return REEL_OK;
 }
 
-// x * sigmoid(x): the value has two readers, which go together.
+// If x has exactly two readers, which form x * sigmoid(x), returns the multiplication.
 static struct node *silu_behind(const struct graph *graph, const struct value *x)
 {
     if (x->n_uses != 2 || x->n_use_nodes != 2 || x->is_output) return NULL;
@@ -276,8 +274,8 @@ enum reel_err pass_fuse(struct graph *graph, const struct pass_params *params)
             enum reel_err err = fuse_next(graph, node, params->caps, &done);
             if (err) return err;
         }
-        // The node may have moved down, and next may have been taken over: go on
-        // behind the place where it was.
+        // The node may have moved down and next may have been absorbed, so continue after the node's
+        // old position.
         next = before ? before->next : graph->first;
         if (next == node) next = node->next;
     }

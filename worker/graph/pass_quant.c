@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// Quantised networks in one form. Files have three: QDQ (DequantizeLinear ->
-// operator in float32 -> QuantizeLinear), QOperator (QLinearConv, QLinearMatMul,
-// com.microsoft's QLinear* and QGemm) and integer operators (ConvInteger,
-// MatMulInteger). The second becomes the first: the arithmetic is the same, and
-// backends with 8-bit kernels fuse it again. There, what only moves elements between
-// equal scales is done on the bytes; others (BACKEND_STEPS) compute in float.
+// Brings quantised networks into one form. Files have three: QDQ (DequantizeLinear -> operator in
+// float32 -> QuantizeLinear), QOperator (QLinearConv, QLinearMatMul, com.microsoft's QLinear* and
+// QGemm) and integer operators (ConvInteger, MatMulInteger). The second is turned into the first: the
+// arithmetic is the same, and backends with 8-bit kernels fuse it again. For those backends,
+// operators that only move elements between equal scales are done on the bytes; other backends
+// (BACKEND_STEPS) compute in float.
 //
-// What it is not: it quantises nothing that the file does not.
+// It quantises nothing that the file does not.
 #include <string.h>
 
 #include "worker/backend/backend.h"
@@ -26,8 +26,8 @@ static bool is(const struct node *node, const char *op_type)
 
 // ---- building --------------------------------------------------------------
 
-// A node before `before` whose result, of that type and shape, is returned; NULL
-// when out of memory. The opset is one whose semantics are used here.
+// Inserts a node before `before` and returns its result, of the given type and shape; NULL when out
+// of memory.
 static struct value *insert(struct graph *graph, struct node *before, const char *op_type, struct value *const *in,
                             int n_in, enum reel_dtype dtype, const struct reel_shape *shape)
 {
@@ -54,7 +54,7 @@ static bool set_attributes(struct graph *graph, struct node *node, const struct 
     return true;
 }
 
-// in[i], in[i + 1] (scale), in[i + 2] (zero point) of node, dequantised.
+// Inserts a DequantizeLinear of the node's inputs in[i], in[i + 1] (scale), in[i + 2] (zero point).
 static struct value *dequantized(struct graph *graph, struct node *node, int i, int axis)
 {
     struct value *in[3] = {node->in[i], node->in[i + 1], i + 2 < node->n_in ? node->in[i + 2] : NULL};
@@ -62,7 +62,7 @@ static struct value *dequantized(struct graph *graph, struct node *node, int i, 
     return out && set_attributes(graph, out->producer, NULL, axis) ? out : NULL;
 }
 
-// node's result becomes that of QuantizeLinear(float result of op_type(in)).
+// Replaces the node by op_type(in) in float32 and a QuantizeLinear.
 static enum reel_err replace(struct graph *graph, struct node *node, const char *op_type, struct value *const *in,
                              int n_in, struct value *scale, struct value *zero)
 {
@@ -91,7 +91,7 @@ static bool fixed(const struct value *v)
     return v && v->constant;
 }
 
-// Scales and zero points of weights: one, or one for each of `outputs`.
+// Whether weights have one scale and zero point, or one for each of `outputs`.
 static bool fits_outputs(const struct value *scale, const struct value *zero, const struct value *bias, int64_t outputs)
 {
     const int64_t scales = reel_tensor_count(scale->constant);
@@ -100,7 +100,7 @@ static bool fits_outputs(const struct value *scale, const struct value *zero, co
     return !zero || reel_tensor_count(zero->constant) == scales;
 }
 
-// The int32 bias with the scale that its steps have: input's times weights'.
+// Dequantises the int32 bias; its scale is that of the input times that of the weights.
 static enum reel_err bias_value(struct graph *graph, const struct value *bias, const struct value *xs,
                                 const struct value *ws, struct value **out_value)
 {
@@ -126,7 +126,7 @@ static enum reel_err from_conv(struct graph *graph, struct node *node)
         !one(in[7]) || (in[5] && !fixed(in[5])) || (bias && !fixed(bias)) || !in[7])
         return REEL_OK;
     if (in[3]->shape.ndim < 3 || !fits_outputs(in[4], in[5], bias, in[3]->shape.dim[0])) return REEL_OK;
-    // sums beyond 24 bits are not the same in float32
+    // float32 does not represent larger numbers exactly
     for (int64_t i = 0; bias && i < reel_tensor_count(bias->constant); i++)
         if (op_scalar_int(bias->constant, i) > 1 << 24 || op_scalar_int(bias->constant, i) < -(1 << 24)) return REEL_OK;
     struct value *scale = in[6], *zero = in[7], *args[3] = {0};
@@ -202,7 +202,7 @@ static enum reel_err from_concat(struct graph *graph, struct node *node)
     return replace(graph, node, "Concat", args, n, scale, zero);
 }
 
-// com.microsoft QLinearSoftmax, where it is along one axis by the rules of any opset.
+// Whether a com.microsoft QLinearSoftmax works along one axis by the rules of every opset.
 static bool along_one_axis(const struct node *node)
 {
     const struct reel_shape *s = &node->in[0]->shape;
@@ -243,8 +243,8 @@ static enum reel_err from_operator(struct graph *graph, struct node *node)
 
 // ---- moves ----------------------------------------------------------------------------
 
-// Operators whose results are elements of their first input; other inputs say
-// where. MaxPool is one, as a scale above 0 keeps the order.
+// Whether all results of the operator are elements of its first input (other inputs only select
+// them). MaxPool is such an operator, because a positive scale keeps the order.
 static bool is_move(const struct node *node)
 {
     static const char *const ops[] = {"Reshape", "Flatten",  "Squeeze", "Unsqueeze",    "Transpose",
@@ -275,13 +275,12 @@ static bool same_scale(const struct node *d, const struct node *q)
            !node_attr_int(d, "block_size", 0) && !node_attr_int(q, "block_size", 0);
 }
 
-// What a Pad of bytes fills in: a Pad whose constant is 0 pads with the zero
-// point. False when it is another.
+// Makes a Pad with the constant 0 fill in the zero point instead. False if its constant is another.
 static bool pad_of_bytes(struct graph *graph, struct node *pad, const struct node *q)
 {
     if (pad->opset < 11 || pad->n_in < 2) return false;
     if (strcmp(node_attr_string(pad, "mode", "constant"), "constant")) {
-        if (pad->n_in > 2) graph_set_input(graph, pad, 2, NULL); // a float that nobody reads
+        if (pad->n_in > 2) graph_set_input(graph, pad, 2, NULL); // a float, not used in this mode
         return true;
     }
     const struct value *fill = pad->n_in > 2 ? pad->in[2] : NULL;
@@ -294,7 +293,7 @@ static bool pad_of_bytes(struct graph *graph, struct node *pad, const struct nod
     return true;
 }
 
-// DequantizeLinear -> move -> QuantizeLinear of the same scale: the move alone.
+// DequantizeLinear -> move -> QuantizeLinear of the same scale becomes the move alone.
 static enum reel_err move_bytes(struct graph *graph, struct node *q)
 {
     struct node *move = q->in[0] ? q->in[0]->producer : NULL;
@@ -317,8 +316,8 @@ static enum reel_err move_bytes(struct graph *graph, struct node *q)
     return REEL_OK;
 }
 
-// A move of bytes -> DequantizeLinear: the move of floats, for backends that have no
-// bytes. (Of a Pad the constant would be another.)
+// A move of bytes -> DequantizeLinear becomes a move of floats, for backends without 8-bit types.
+// (Not Pad, whose constant would change.)
 static enum reel_err move_floats(struct graph *graph, struct node *d, bool *out_any)
 {
     struct node *move = d->in[0] ? d->in[0]->producer : NULL;
@@ -357,7 +356,7 @@ static enum reel_err move_all_floats(struct graph *graph)
     return err;
 }
 
-// DequantizeLinear -> Split -> QuantizeLinear of the same scale behind each part.
+// DequantizeLinear -> Split -> a QuantizeLinear of the same scale after each part becomes the Split.
 static enum reel_err split_bytes(struct graph *graph, struct node *split)
 {
     struct node *d = split->in[0] ? split->in[0]->producer : NULL;

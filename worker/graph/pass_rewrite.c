@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Decompositions that exporters write become the operators they stand for:
-// hard sigmoid and hard swish, GELU, Mish, squares, layer normalisation, depth-to-space;
-// additions with the broadcast attribute of opsets below 7 get the shape that today's rules need.
-// The nodes that are passed over stay for pass_clean. Every pattern is matched
-// from its last node backwards.
+// Replaces decompositions that exporters write by the operators they stand for: hard sigmoid and hard
+// swish, GELU, Mish, squares, layer normalisation, depth-to-space. Additions with the broadcast
+// attribute of opsets below 7 get operands of the shape that later opsets need. Nodes that become
+// unread are left to pass_clean. Every pattern is matched backwards from its last node.
 #include <math.h>
 #include <string.h>
 
@@ -16,7 +15,7 @@ static bool is(const struct node *node, const char *op_type)
     return node && !*node->domain && !strcmp(node->op_type, op_type) && node->n_epilogue == 0;
 }
 
-// The node of this type that makes v, or NULL.
+// The node that computes v if it has this type, else NULL.
 static struct node *made_by(const struct value *v, const char *op_type)
 {
     return v && is(v->producer, op_type) ? v->producer : NULL;
@@ -80,7 +79,7 @@ static enum reel_err out_of_memory(void)
     return reel_fail(REEL_ERR_NOMEM, "could not rewrite graph: out of memory");
 }
 
-// Puts a node of another type in the place of old, which is removed.
+// Replaces the node `old` by one of another type.
 static enum reel_err replace(struct graph *graph, struct node *old, const char *op_type, int opset,
                              struct value *const *in, int n_in, const struct attr *attrs, int n_attr,
                              struct node **out_new)
@@ -166,7 +165,7 @@ static struct value *erf_inside(const struct value *v)
     return node ? scaled(node->in[0], 1 / SQRT_2) : NULL;
 }
 
-// v as a number times a power of x, in any grouping of products; false: it is none.
+// Whether v is a number times a power of x, in any grouping of products.
 static bool monomial(const struct value *v, const struct value *x, int depth, double *number, int *power)
 {
     double c;
@@ -208,7 +207,7 @@ static struct value *tanh_inside(const struct value *v)
     return NULL;
 }
 
-// The product of three factors x, 1/2 and g(x), in any grouping; gives x.
+// If the node is the product of x, 1/2 and g(x), in any grouping, returns x.
 static struct value *half_product(const struct node *root, struct value *(*inside)(const struct value *))
 {
     struct value *rest = scaled(root->out[0], 0.5);
@@ -244,8 +243,7 @@ static enum reel_err mish(struct graph *graph, struct node **node)
 
 // ---- powers -----------------------------------------------------------------
 
-// x^2 = x x, to the last bit: a correctly rounded product is what pow() of two
-// gives.
+// x^2 becomes x * x, with the same bits: pow(x, 2) is the correctly rounded product.
 static enum reel_err square(struct graph *graph, struct node **node)
 {
     double power;
@@ -264,11 +262,11 @@ static enum reel_err square(struct graph *graph, struct node **node)
 
 struct layer_norm {
     struct value *x;
-    const struct value *scale, *bias; // constants, NULL: none
+    const struct value *scale, *bias; // constants; NULL: none
     double epsilon;
 };
 
-// v = the mean over the last axis of what is returned, which stays there with extent 1.
+// If v is the mean of a value over its last axis (kept with extent 1), returns that value.
 static struct value *last_mean(const struct value *v)
 {
     const struct node *node = made_by(v, "ReduceMean");
@@ -309,7 +307,8 @@ static bool normalised(const struct value *v, struct layer_norm *n)
     return n->x->dtype == REEL_F32 && same_type_and_shape(n->x, v);
 }
 
-// The constant of node = op(v, c) with one element for each of v's last axis; v in *out.
+// If node = op(v, c) with a constant c of one element per element of v's last axis, returns c, and v
+// in *out.
 static const struct value *along_last(const struct node *node, struct value **out)
 {
     if (!simple_binary(node)) return NULL;
@@ -326,7 +325,7 @@ static const struct value *along_last(const struct node *node, struct value **ou
     return NULL;
 }
 
-// The constant as (elements); ones where there is none.
+// The constant in the shape (n); ones if it is NULL.
 static struct value *vector_of(struct graph *graph, const struct value *v, int64_t n)
 {
     struct reel_tensor t;
@@ -337,8 +336,8 @@ static struct value *vector_of(struct graph *graph, const struct value *v, int64
     return made;
 }
 
-// (v scale) + bias, v scale or v alone: what stands before the last of them is left to
-// the last.
+// Rewrites normalised * scale + bias, without bias, or without both. Starts only at the last of these
+// nodes, so that the whole pattern is found.
 static enum reel_err layer_norm(struct graph *graph, struct node **node)
 {
     struct layer_norm n = {NULL};
@@ -391,8 +390,8 @@ static enum reel_err depth_to_space(struct graph *graph, struct node **node)
 
 // ---- broadcasting before opset 7 --------------------------------------------
 
-// Add-1 and its kin: B (constant here) lies at `axis` of A; with ones behind it
-// today's rules do the same.
+// Add-1 and similar operators: B (here a constant) is aligned with A at `axis`. With trailing extents
+// of 1 the rules of later opsets give the same result.
 static enum reel_err old_broadcast(struct graph *graph, struct node *node)
 {
     if (node->opset >= 7 || node->n_in != 2 || !node_attr_int(node, "broadcast", 0)) return REEL_OK;
@@ -403,7 +402,7 @@ static enum reel_err old_broadcast(struct graph *graph, struct node *node)
     if (axis < 0) axis += a->shape.ndim;
     if (axis < 0 || axis + b->shape.ndim > a->shape.ndim) return REEL_OK;
     struct reel_tensor t = *b->constant;
-    t.owned = false; // borrows: the graph's constants live as long as the graph
+    t.owned = false; // borrowed: constants live as long as the graph
     for (int64_t i = axis + b->shape.ndim; i < a->shape.ndim; i++) t.shape.dim[t.shape.ndim++] = 1;
     struct value *wide = graph_add_constant(graph, NULL, &t);
     if (!wide) return out_of_memory();

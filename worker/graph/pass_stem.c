@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: MIT
 //
-// The first layer of many detectors takes a picture apart into phases (every
-// second pixel of every second row, four times), joins them as channels and
-// convolves those: "focus", or SpaceToDepth. With phases b apart, a convolution
-// of k taps and stride s over them is one of b k taps and stride b s over the
-// picture itself, of the same products in another order. Where a backend has
-// kernels for few input channels, that saves writing the picture twice. The
-// slices are left to pass_clean.
+// The first layer of many detectors ("focus", or SpaceToDepth) splits a picture into phases (for
+// example every second pixel of every second row, four times), joins these as channels and convolves
+// them. With b phases per axis, a convolution with k taps and stride s over the phases equals one with
+// b k taps and stride b s over the picture: the same products in another order. If the backend has
+// kernels for few input channels, that saves writing the picture again. The slices are left to
+// pass_clean.
 #include <string.h>
 
 #include "worker/backend/backend.h"
 #include "worker/graph/pass.h"
 #include "worker/onnx/op.h"
 
-// Pictures have no more; wider tensors have faster kernels as they are.
+// Pictures have at most four channels. With more, the usual kernels are faster.
 #define MOST_CHANNELS 4
 #define MOST_PHASES 16
 
@@ -35,8 +34,8 @@ static bool constant_ints(const struct node *node, int i)
     return v && v->constant && v->constant->data && (v->dtype == REEL_I64 || v->dtype == REEL_I32);
 }
 
-// A Slice (opset 10 and later) of rows and columns, all constant: *f is about its
-// input then. False for others, which *f is no different for.
+// If the node is a Slice (opset 10 and later) of rows and columns with constant parameters, changes *f
+// to refer to its input. False for other nodes; *f is unchanged then.
 static bool through_slice(const struct node *node, struct phase *f)
 {
     if (!is(node, "Slice") || node->n_in < 4 || !constant_ints(node, 1) || !constant_ints(node, 3)) return false;
@@ -68,8 +67,8 @@ static struct phase phase_of(const struct value *v)
     return f;
 }
 
-// The phases whose channels, one after the other, v is; their number, or 0 when
-// it is something else or they do not cover the picture.
+// If v consists of the channels of phases that together cover a picture, stores these and returns
+// their number; else 0.
 static int phases_of(const struct value *v, struct phase out[MOST_PHASES])
 {
     const struct node *node = v->producer;
@@ -120,8 +119,8 @@ static enum reel_err spread_weights(const struct reel_tensor *w, const struct ph
     return REEL_OK;
 }
 
-// An attribute of so many integers, each `given` (else `absent`) times the
-// phases' step along its axis.
+// Multiplies the `count` integers of an attribute (default `absent`) by the phases' step along their
+// axis.
 static bool scaled_attr(struct graph *graph, const struct node *conv, const char *name, int count, int64_t absent,
                         const int64_t step[2], struct attr *out)
 {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Arithmetic with one constant a channel moves into the weights of the
-// convolution before or behind it: batch normalisation, scale, shift, and zero
-// padding into the convolution's own. New weights are computed in double and
-// rounded once. What would not be exact (a shift before a padded convolution,
-// factors that are not finite) stays a node.
+// Moves arithmetic with one constant per channel (batch normalisation, scale, shift) into the weights
+// of the convolution before or after it, and zero padding into the convolution's own. New weights are
+// computed in double and rounded once. What would be wrong (a shift before a padded convolution,
+// infinite factors) stays a node.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,7 @@
 #include "worker/graph/pass.h"
 #include "worker/onnx/op.h"
 
-// y = scale x + shift, one pair a channel.
+// y = scale x + shift, with one pair per channel.
 struct affine {
     double *scale, *shift;
     int64_t channels;
@@ -65,8 +64,8 @@ static bool affine_init(struct affine *a, int64_t channels)
     return a->scale && a->shift;
 }
 
-// Whether the constant has one element, or one for each channel of a value of
-// this rank (channels on axis 1), and does not make the value larger.
+// Whether the constant has one element, or one per channel of a value of this rank (channels on
+// axis 1), and broadcasting does not enlarge the value.
 static bool per_channel(const struct value *v, int ndim, int64_t channels)
 {
     if (!constant_f32(v) || v->shape.ndim > ndim) return false;
@@ -122,7 +121,7 @@ static bool batch_norm_affine(const struct node *node, struct affine *a)
     return true;
 }
 
-// What node does to x, when that is one scale and shift a channel.
+// The scale and shift per channel that the node applies to x. False if it does something else.
 static bool affine_of(const struct node *node, const struct value *x, int64_t channels, struct affine *a)
 {
     if (!node->out[0] || !reel_shape_equal(&node->out[0]->shape, &x->shape) || x->dtype != REEL_F32) return false;
@@ -146,7 +145,7 @@ static enum reel_err set_constant(struct graph *graph, struct node *node, int in
         reel_tensor_fini(t);
         return out_of_memory();
     }
-    if (input >= node->n_in) { // a bias where there was none
+    if (input >= node->n_in) { // the node had no bias
         struct value **in = graph_alloc(graph, (size_t)(input + 1) * sizeof(*in));
         if (!in) return out_of_memory();
         memcpy(in, node->in, (size_t)node->n_in * sizeof(*in));
@@ -268,7 +267,7 @@ static enum reel_err take_padding(struct graph *graph, struct node *conv)
     struct attr *attrs = graph_alloc(graph, (size_t)(conv->n_attr + 1) * sizeof *attrs);
     if (!pads || !attrs) return out_of_memory();
     for (int i = 0; i < spatial; i++) {
-        bool keep = n && strcmp(auto_pad, "VALID"); // VALID: the attribute is not looked at
+        bool keep = n && strcmp(auto_pad, "VALID"); // with VALID the attribute is ignored
         pads[i] = (keep ? old[i] : 0) + more[2 + i];
         pads[spatial + i] = (keep ? old[spatial + i] : 0) + more[ndim + 2 + i];
     }
@@ -294,7 +293,7 @@ static bool has_padding(const struct node *conv)
     return false;
 }
 
-// Takes over the nodes behind the convolution, as long as they are affine.
+// Absorbs the nodes after the convolution as long as they are affine.
 static enum reel_err take_behind(struct graph *graph, struct node *conv)
 {
     for (;;) {

@@ -13,11 +13,11 @@
 
 #include "worker/onnx/op.h"
 
-// A picture split into its rows is below, and a list that a loop makes longer by
-// one each turn, which is copied each time, stays below 100 MB.
+// Enough for a picture split into its rows. A list to which a loop appends one item per iteration,
+// copying it each time, stays below 100 MB.
 #define MAX_ITEMS 4096
-#define MAX_MAP_NODES 16384 // of SequenceMap's copies
-// What is put in the graph here is of this opset, whatever the file's.
+#define MAX_MAP_NODES 16384 // in all copies of a SequenceMap's body
+// Opset of the nodes that are added here, whatever the file's is.
 #define OPSET 13
 
 static enum reel_err out_of_memory(void)
@@ -70,14 +70,13 @@ static struct value *int_constant(struct graph *graph, const int64_t *ints, int 
 {
     struct reel_tensor t;
     if (reel_tensor_init(&t, REEL_I64, &(struct reel_shape){.ndim = ndim, .dim = {n}})) return NULL;
-    if (n) memcpy(t.data, ints, (size_t)n * sizeof *ints); // a scalar has n 1
+    if (n) memcpy(t.data, ints, (size_t)n * sizeof *ints); // for a scalar n is 1
     struct value *v = graph_add_constant(graph, NULL, &t);
     if (!v) reel_tensor_fini(&t);
     return v;
 }
 
-// Puts a node of an ordinary operator before `at`; axis is its attribute where
-// it has one.
+// Inserts a node before `at`. axis: its attribute of that name, or NULL.
 static enum reel_err emit(struct graph *graph, struct node *at, const char *op_type, const int64_t *axis,
                           struct value *const *in, int n_in, struct value *const *out, int n_out)
 {
@@ -94,14 +93,14 @@ static enum reel_err emit(struct graph *graph, struct node *at, const char *op_t
     return REEL_OK;
 }
 
-// What a new list holds counts as read, so that it is kept until its readers are
-// known; shape_infer() counts anew in the end.
+// Counts the items of a new list as read, so that they are kept until their readers are known.
+// shape_infer() counts the uses again at the end.
 static void hold(const struct sequence *s)
 {
     for (int i = 0; i < s->count; i++) s->items[i]->n_uses++;
 }
 
-// Readers of result i read `to` from now on.
+// Replaces result i of the node by `to` wherever it is read.
 static void give(struct graph *graph, struct node *node, int i, struct value *to)
 {
     if (i < node->n_out && node->out[i]) graph_replace_value(graph, node->out[i], to);
@@ -153,8 +152,7 @@ static enum reel_err tensor_in(const struct node *node, int i, struct value **ou
     return REEL_OK;
 }
 
-// A position in [-n, n - 1], or [-n, n] where something may be put behind the
-// last; `absent` when the input is left out.
+// Input i as a position in [-n, n - 1], or in [-n, n] if `behind`; `absent` if the input is left out.
 static enum reel_err position_in(const struct node *node, int i, int n, bool behind, int absent, int *out_at)
 {
     const struct value *v = operand(node, i);
@@ -242,8 +240,8 @@ static enum reel_err length(struct graph *graph, struct node *node)
     return err ? err : give_constant(graph, node, REEL_I64, s->count);
 }
 
-// How many parts, and their extents where `split` or the input's own extent
-// tells them. *out_parts is allocated in the graph.
+// The number of parts and, if `split` or the input's extent gives them, their extents. *out_parts is
+// allocated in the graph.
 static enum reel_err parts_of(struct graph *graph, const struct node *node, int64_t extent, int64_t **out_parts,
                               int *out_n)
 {
@@ -289,7 +287,7 @@ static enum reel_err split(struct graph *graph, struct node *node)
     struct value *axes = int_constant(graph, &along, 1, 1);
     if (!lengths || !axes) return out_of_memory();
     err = emit(graph, node, "Split", &along, (struct value *const[]){x, lengths}, 2, s->items, n);
-    // keepdims counts only where no split is given
+    // keepdims counts only without split.
     bool squeeze = !operand(node, 1) && !node_attr_int(node, "keepdims", 1);
     for (int i = 0; !err && squeeze && i < n; i++) {
         struct value *flat = item_value(graph, s->items[i], 0);
@@ -326,7 +324,7 @@ static enum reel_err concat(struct graph *graph, struct node *node)
     return err;
 }
 
-// One copy of the body for each element; inputs that are no sequences go to all.
+// Copies the body for each element; inputs that are not sequences go to every copy.
 static enum reel_err map(struct graph *graph, struct node *node)
 {
     const struct sequence *first;
@@ -466,14 +464,14 @@ static struct node *add_list_node(struct graph *graph, struct node *before, cons
                                   struct value *const *in, int n_in, struct value *out)
 {
     struct node *node = graph_add_node(graph, before, op_type, NULL, in, n_in, &out, 1);
-    const int opset = 18; // the first that has them all in their newest form
+    const int opset = 18; // the first with the current versions of all sequence operators
     if (!node) return NULL;
     node->op = op_find("", op_type, opset, NULL);
     node->opset = opset;
     return node->op ? node : NULL;
 }
 
-// The inputs that stand for input v are put into in[]; *n counts them.
+// Stores the inputs that replace input v in in[]; *n counts them.
 static bool open_input(struct graph *graph, struct value *v, int length, struct value **in, int *n)
 {
     v->list = LIST_NOT;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Shape inference; see shape.h. Called by pass.c and net.c. Within bodies of
-// Loop and Scan nothing is folded, and an extent that changes from one turn to
-// the next is unknown.
+// Shape inference; see shape.h. Called by pass.c and net.c. In bodies of Loop and Scan nothing is
+// folded, and an extent that changes between iterations is unknown.
 #include "worker/graph/shape.h"
 
 #include <stdlib.h>
@@ -12,11 +11,11 @@
 #include "worker/graph/unroll.h"
 #include "worker/onnx/op.h"
 
-// Results up to this size are folded here; larger ones wait for pass_fold.
+// Results up to this size (in bytes) are folded here; larger ones are left to pass_fold.
 #define SMALL_BYTES 65536
 
-// What may be done on the way: nothing in the turns of a loop whose shapes are
-// still being found, sequences in bodies, everything in the outermost graph.
+// What else may be done during inference: nothing in loops while the shapes of all iterations are
+// unknown, resolving sequences in other bodies, also folding in the outermost graph.
 enum freedom { SHAPES_ONLY, SEQUENCES, FOLDING };
 
 static enum reel_err infer_nodes(struct graph *graph, enum freedom freedom);
@@ -28,7 +27,7 @@ static bool reads_shape_only(const struct node *node)
     return !*node->op->domain && (!strcmp(node->op_type, "Shape") || !strcmp(node->op_type, "Size"));
 }
 
-// Whether all that the node reads is known: data, or for Shape and Size a shape.
+// Whether everything that the node reads is known: the data, or for Shape and Size the shape.
 static bool is_known(const struct node *node)
 {
     for (int i = 0; i < node->n_in; i++) {
@@ -47,7 +46,7 @@ static bool fits(const struct node *node, uint64_t max_bytes)
         const struct value *v = node->out[i];
         if (!v || v->n_uses == 0) continue;
         int64_t count = reel_shape_count(&v->shape);
-        // A shape that depends on data is bounded by what it selects from.
+        // A result whose shape depends on data is at most as large as the input.
         if (count < 0) count = node->n_in && node->in[0] ? reel_shape_count(&node->in[0]->shape) : -1;
         if (count < 0) return false;
         bytes += (uint64_t)count * (v->dtype ? reel_dtype_bytes(v->dtype) : 8);
@@ -55,14 +54,14 @@ static bool fits(const struct node *node, uint64_t max_bytes)
     return bytes <= max_bytes;
 }
 
-// What a node reads, as tensors without data where only the shape is known.
+// Describes a value as a tensor, without data if only its shape is known.
 static void describe(const struct value *v, struct reel_tensor *t)
 {
     *t = v->constant ? *v->constant : (struct reel_tensor){.dtype = v->dtype, .shape = v->shape};
     t->owned = false;
 }
 
-// 8-bit weights of an operator whose other operand is dequantised too.
+// Whether the node dequantises 8-bit weights of an operator whose other operand is dequantised too.
 static bool is_quantized_weight(const struct node *node)
 {
     if (strcmp(node->op_type, "DequantizeLinear") || !node->in[0] || !node->in[0]->constant || !node->out[0])
@@ -167,8 +166,8 @@ static bool widen(struct reel_shape *a, const struct reel_shape *b)
     return changed;
 }
 
-// A branch or body may be one that never runs: what is wrong in it is found
-// when it does, so errors end in unknown shapes here.
+// A branch or body may never run, so errors in it only give unknown shapes here; they are reported
+// when it runs.
 static void infer_body(struct graph *body, enum freedom freedom)
 {
     if (infer_nodes(body, freedom == FOLDING ? SEQUENCES : freedom) == REEL_OK) return;
@@ -183,8 +182,8 @@ static void infer_loop(const struct node *node, struct graph *body)
     set_input(body, 1, REEL_BOOL, &scalar);
     for (int i = 2; i < node->n_in; i++)
         if (node->in[i]) set_input(body, i, node->in[i]->dtype, &node->in[i]->shape);
-    // A carried value keeps only the extents that no turn changes; each round
-    // makes some unknown, so few are needed.
+    // A carried value keeps only extents that no iteration changes. Each round makes some extents
+    // unknown, so a few rounds are enough.
     for (int round = 0; round < 3; round++) {
         infer_body(body, SHAPES_ONLY);
         bool changed = false;
@@ -229,12 +228,12 @@ static void infer_bodies(const struct node *node, enum freedom freedom)
         const bool loop = !strcmp(node->op_type, "Loop"), scan = !strcmp(node->op_type, "Scan");
         if (loop) infer_loop(node, body);
         if (scan) infer_scan(node, body);
-        // Sequences when the shapes are those of every turn.
+        // In loops, sequences are resolved only when the shapes hold for every iteration.
         if ((!loop && !scan) || (freedom != SHAPES_ONLY && sequence_is_used(body))) infer_body(body, freedom);
     }
 }
 
-// An If whose condition is constant becomes its branch.
+// Replaces an If with a constant condition by its branch.
 static enum reel_err resolve_if(struct graph *graph, struct node *node, bool *out_done)
 {
     *out_done = false;
@@ -251,7 +250,7 @@ static enum reel_err resolve_if(struct graph *graph, struct node *node, bool *ou
 
 // ---- graphs -----------------------------------------------------------------
 
-// Gives a node's place to others, which are then to be inferred.
+// Replaces the node by others if possible (sequences, loops, If). These must then be inferred.
 static enum reel_err replace_node(struct graph *graph, struct node *node, enum freedom freedom, bool *out_done)
 {
     *out_done = false;
@@ -274,7 +273,7 @@ static enum reel_err infer_nodes(struct graph *graph, enum freedom freedom)
         if (node->op->flags & (OP_CONTROL | OP_SEQUENCE | OP_INFERENCE_NOP)) {
             err = replace_node(graph, node, freedom, &done);
             if (err) return err;
-            if (done) { // go on with what is there now
+            if (done) { // continue with the nodes that replaced it
                 node = prev ? prev->next : graph->first;
                 continue;
             }
@@ -304,7 +303,7 @@ enum reel_err shape_infer(struct graph *graph, const struct reel_shape *in_shape
     const bool rewritten = has_bodies_or_sequences(graph);
     enum reel_err err = infer_nodes(graph, FOLDING);
     if (!err && rewritten) err = sequence_check(graph);
-    // Bodies may read other values of the graphs around them than before.
+    // After rewriting, bodies may read other values of the graphs around them.
     if (!err && rewritten) graph_count_uses(graph);
     return err;
 }

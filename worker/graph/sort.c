@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Puts a graph's nodes in topological order. Called by the importer, as a file's
-// nodes may stand in any order.
+// Sorts a graph's nodes topologically. Called by the importer, because the nodes of a file may be in
+// any order.
 #include <stdlib.h>
 
 #include "common/err.h"
@@ -12,7 +12,7 @@ static enum reel_err out_of_memory(void)
     return reel_fail(REEL_ERR_NOMEM, "out of memory");
 }
 
-// The producers that a node waits for, within its graph; bodies count too.
+// The nodes of the same graph whose results a node, or one of its bodies, reads.
 struct edges {
     struct node **list;
     size_t count, size;
@@ -53,12 +53,11 @@ static bool add_edges(struct edges *edges, const struct graph *graph, const stru
 struct visit {
     struct node **order, **stack;
     size_t *next_edge, *first_edge; // by node id; first_edge has one entry more
-    unsigned char *state;           // 0 not seen, 1 on the stack, 2 in order
+    unsigned char *state;           // 0 not visited, 1 on the stack, 2 sorted
     size_t n_order;
 };
 
-// Depth first with an own stack: what a node waits for comes before it, and
-// nodes that are in order already stay so.
+// Depth-first search with its own stack. Nodes that are already in order keep their order.
 static enum reel_err visit_from(struct visit *visit, const struct edges *edges, struct node *root)
 {
     size_t top = 0;

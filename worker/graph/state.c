@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// state.h: constants bound, shapes of states by a fixed point of shape inference.
+// Binds inputs to constants, and finds the shapes of states as a fixed point of shape inference. See
+// state.h.
 #include "worker/graph/state.h"
 
 #include <string.h>
@@ -9,8 +10,8 @@
 #include "worker/graph/pass.h"
 #include "worker/graph/shape.h"
 
-// Steps to a fixed point: each settles at least one extent of the longest chain
-// of states, mostly all of them.
+// Rounds until the fixed point. Each one settles at least one extent of the longest chain of states,
+// usually all.
 #define MAX_ROUNDS 12
 
 enum reel_err graph_bind_input(struct graph *graph, int i, struct reel_tensor *tensor)
@@ -34,7 +35,7 @@ struct search {
     struct reel_shape *shapes;
 };
 
-// What comes out of one run; extents that do not follow are -1.
+// Infers the shapes of the states after one run; unknown extents are -1.
 static enum reel_err infer(const struct search *s, struct reel_shape *out)
 {
     struct graph *g = graph_clone(s->graph);
@@ -55,8 +56,8 @@ static bool is_open(const struct search *s)
     return open;
 }
 
-// Known extents of what came out go in. True when that is another shape. *out_bad:
-// it is one that the file forbids.
+// Makes the known extents of the outputs those of the inputs. True if that changed a shape. *out_bad:
+// the file does not allow the new shape.
 static bool step(const struct search *s, const struct reel_shape *out, bool *out_bad)
 {
     bool changed = false;
@@ -86,7 +87,7 @@ static void close_with(const struct search *s, int64_t extent)
     }
 }
 
-// From the shapes as they are to ones that come out as they are put in.
+// Repeats steps until the output shapes equal the input shapes.
 static enum reel_err settle(const struct search *s)
 {
     struct reel_shape out[GRAPH_MAX_STATES];
@@ -104,7 +105,7 @@ static enum reel_err settle(const struct search *s)
                      reel_shape_text(&s->shapes[s->states[0].in], text, sizeof text));
 }
 
-// An extent of the same name that another input's shape has; -1: none.
+// The extent of that name in another input's shape; -1: there is none.
 static int64_t by_name(const struct search *s, const char *name)
 {
     for (int i = 0; name && i < s->graph->n_inputs; i++) {
@@ -116,7 +117,7 @@ static int64_t by_name(const struct search *s, const char *name)
     return -1;
 }
 
-// As declared: extents of the same name are equal, as far as `named` says so.
+// Starts with the declared shapes. named: extents of the same name are equal.
 static void begin(const struct search *s, bool named)
 {
     for (int i = 0; i < s->n; i++) s->shapes[s->states[i].in].ndim = -1;
@@ -130,8 +131,8 @@ static void begin(const struct search *s, bool named)
     }
 }
 
-// Open extents as those of a picture made smaller by `by`, for networks that
-// refuse any others before it is known which.
+// Starts with unknown extents set to those of the picture divided by `by`, for networks in which
+// inference fails with any other value.
 static void begin_smaller(const struct search *s, int by)
 {
     begin(s, false);

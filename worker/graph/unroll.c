@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Unrolling of ONNX's Loop; see unroll.h. While it lasts, the node's inputs are
-// the state: the condition and the carried values of the next turn, and behind
-// them the scan outputs of the turns so far.
+// Unrolls ONNX's Loop; see unroll.h. Meanwhile the node's inputs hold the state: the condition and the
+// carried values of the next iteration, followed by the scan outputs of all iterations so far.
 #include "worker/graph/unroll.h"
 
 #include <stdio.h>
@@ -11,20 +10,20 @@
 #include "worker/graph/sequence.h"
 #include "worker/onnx/op.h"
 
-// Loops without sequences run as they are too: unrolled they are faster, unless
-// the graph grows out of what is compiled in an instant.
+// Loops without sequences can also run as they are. Unrolled they are faster, unless the graph becomes
+// so large that compiling it takes long.
 #define PLAIN_MAX_TURNS 64
 #define PLAIN_MAX_NODES 2000
-// Of the whole graph, so that loops in loops do not multiply.
+// Limit of nodes of the whole graph, so that nested loops do not multiply.
 #define PLAIN_MAX_GRAPH 20000
-// Loops that carry sequences have no other way to run.
+// Limits for loops that carry sequences, which can only be unrolled.
 #define MAX_NODES 50000
 #define MAX_GRAPH 200000
 
 struct peel {
     struct graph *body;
-    int64_t turn, turns; // turns: INT64_MAX when only the condition ends it
-    int64_t nodes;       // made so far
+    int64_t turn, turns; // iterations done and in all; INT64_MAX if only the condition ends the loop
+    int64_t nodes;       // added so far
     int carried, scans;
     int capacity; // of node->in
 };
@@ -39,9 +38,9 @@ static bool is_true(const struct value *v)
     return v->constant && v->constant->data && reel_tensor_count(v->constant) == 1 && op_scalar_int(v->constant, 0);
 }
 
-// ---- whether ----------------------------------------------------------------
+// ---- whether to unroll ------------------------------------------------------
 
-// The body hands its condition on, or says true.
+// Whether the body passes on its condition unchanged, or always sets it to true.
 static bool never_stops(const struct graph *body)
 {
     const struct value *v = body->outputs[0];
@@ -69,7 +68,7 @@ static bool carries_sequences(const struct node *node)
     return false;
 }
 
-// Decides once; *out_p is NULL where the loop stays as it is.
+// Decides whether the loop is unrolled; *out_p is NULL if not.
 static enum reel_err begin(struct graph *graph, struct node *node, struct peel **out_p)
 {
     *out_p = NULL;
@@ -87,7 +86,7 @@ static enum reel_err begin(struct graph *graph, struct node *node, struct peel *
     const int scans = body->n_outputs - 1 - carried;
     const int64_t turns = m ? op_scalar_int(m->constant, 0) : INT64_MAX, nodes = count_nodes(body) + 1;
     const bool needed = carries_sequences(node) || sequence_is_used(body);
-    if (turns <= 0 && scans) return REEL_OK; // the operator knows what an empty result looks like
+    if (turns <= 0 && scans) return REEL_OK; // only the operator knows the shape of an empty result
     if (!carries_sequences(node)) {
         const int64_t most = needed ? MAX_NODES : PLAIN_MAX_NODES;
         if (!needed && graph->n_nodes > PLAIN_MAX_GRAPH) return REEL_OK;
@@ -100,7 +99,7 @@ static enum reel_err begin(struct graph *graph, struct node *node, struct peel *
     return REEL_OK;
 }
 
-// ---- one turn ---------------------------------------------------------------
+// ---- one iteration ----------------------------------------------------------
 
 static struct value *scalar(struct graph *graph, enum reel_dtype dtype, int64_t x)
 {
@@ -112,7 +111,7 @@ static struct value *scalar(struct graph *graph, enum reel_dtype dtype, int64_t 
     return v;
 }
 
-// One more input behind the others, so that what it stands for counts as read.
+// Appends an input to the node, so that the value counts as read.
 static bool append_input(struct graph *graph, struct node *node, struct value *v)
 {
     struct peel *p = node->peel;
@@ -163,7 +162,7 @@ static struct node *add_op(struct graph *graph, struct node *before, const char 
     return node->op ? node : NULL;
 }
 
-// The turns' results along a new first axis.
+// Stacks the results of all iterations along a new first axis.
 static bool stack(struct graph *graph, struct node *before, const struct peel *p, struct value *const *items,
                   struct value *out)
 {

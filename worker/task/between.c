@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// Networks that make pictures between two frames: for each frame those that lie
-// between it and the next one, all of them into its output slot. A picture is made
-// by the picture task (image.c), of the two frames and a time; where the network
-// is told no time, of the two that it lies in the middle of, made ones among them.
+// Networks that make pictures between two frames. For each frame all pictures between it and the
+// next one are written into its output slot, by the picture task (image.c). A network that takes a
+// time gets the two frames and the time; others get the two pictures, original or made, in whose
+// middle the new one lies.
 //
-// Nothing is made across a cut, nor behind the last frame: the results of the slot
-// say for each picture which frame is shown instead (enum reel_between).
+// No picture is made across a cut or after the last frame. The slot's results say for each picture
+// which frame is shown instead (enum reel_between).
 #include <stdio.h>
 
 #include "common/log.h"
@@ -14,7 +14,7 @@
 #include "worker/task/between.h"
 #include "worker/task/image.h"
 
-#define MARKS_BYTES 8 // of the results: a byte for each picture
+#define MARKS_BYTES 8 // size of the results: one byte per picture
 _Static_assert(MARKS_BYTES >= REEL_MAX_RATE - 1, "a mark for each picture");
 
 static enum reel_err between_shape(const struct task *task, struct reel_rec_shaped *shaped)
@@ -43,7 +43,7 @@ static void between_close(struct task *task)
     task_image.close(task);
 }
 
-// ---- what is made of what -----------------------------------------------------
+// ---- the order of the pictures ------------------------------------------------
 
 int between_steps(const struct model *model, struct between_step out[REEL_MAX_RATE - 1])
 {
@@ -54,7 +54,7 @@ int between_steps(const struct model *model, struct between_step out[REEL_MAX_RA
         for (int k = 1; k < rate; k++) out[n++] = (struct between_step){0, rate, k, (float)k / (float)rate};
         return n;
     }
-    // Halves, and halves of these.
+    // The middle first, then the middle of each half, and so on.
     for (int step = rate; step > 1; step /= 2)
         for (int from = 0; from < rate; from += step)
             out[n++] = (struct between_step){from, from + step, from + step / 2, 0.5f};
@@ -83,7 +83,7 @@ void between_say(const struct task *task, struct task_frame *frame, bool makes)
 {
     const int rate = task->model->rate;
     uint8_t marks[MARKS_BYTES];
-    // The nearest frame, the earlier one of two.
+    // If none is made, the nearest frame is shown; the earlier one if both are equally near.
     for (int k = 1; k < rate && k <= MARKS_BYTES; k++)
         marks[k - 1] = makes                          ? REEL_BETWEEN_MADE
                        : frame->after && 2 * k > rate ? REEL_BETWEEN_BEHIND
@@ -107,7 +107,7 @@ static const uint8_t *picture_at(const struct task *task, const struct task_fram
     return *out_made ? frame->out + between_offset(task, k) : frame->seen[k > 0];
 }
 
-// fed: the two are in the network's input already.
+// Makes one picture. fed: the two frames are in the network's input already.
 static enum reel_err make(struct task *task, struct engine *engine, struct task_frame *frame,
                           const struct between_step *step, bool fed)
 {

@@ -13,7 +13,7 @@ static enum reel_err classify_shape(const struct task *task, struct reel_rec_sha
     return REEL_OK;
 }
 
-// exp(v - largest) / sum, in the order of the classes.
+// Softmax: exp(v - largest) / sum, added up in the order of the classes.
 static void softmax(struct reel_class_score *s, int n)
 {
     float top = s[0].score;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// Networks that colour: the frame's luma, as a gray, goes through the network at
-// its size; what it gives of colour is brought to the frame's size and joined
-// with the frame's own luma, so that no detail is lost however small the network.
+// Networks that add colour. The frame's luma, as gray, is resized to the network's size. The
+// resulting colours are resized to the frame's size and combined with the frame's own luma, so that
+// no detail is lost even with a small network.
 //
-// ab of CIE Lab is joined as such (kernels/lab.h); of a whole picture the chroma is
-// kept and luma put in the place of its own. Chroma of the frame is not looked at.
+// If the network gives ab of CIE Lab, that is used directly (kernels/lab.h); of a whole picture only
+// the chroma is used. The frame's own chroma is ignored.
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,7 +71,7 @@ static void write_gray(void *user, int y, float *const *rows)
            (size_t)v->pic_w * sizeof *rows[0]);
 }
 
-// The frame's luma at the network's size; around it, where it has another shape, gray.
+// Resizes the frame's luma to the network's size; if the aspect ratios differ, the rest is gray.
 static enum reel_err shrink_gray(struct task *task, const struct yuv_picture *src)
 {
     const struct view *v = &task->view;
@@ -94,7 +94,7 @@ static float clip01(float v)
     return v < 1 ? v : 1;
 }
 
-// The gray as L, luma, or R G B, into the network's input tensor.
+// Writes the gray as L, luma, or R G B into the network's input tensor.
 static void store_gray(const struct task *task, float *data)
 {
     const struct model_input *in = &task->model->input;
@@ -112,16 +112,16 @@ static void store_gray(const struct task *task, float *data)
     }
 }
 
-// ---- its colours onto the frame -----------------------------------------------------
+// ---- colours onto the frame ----------------------------------------------------------
 
 struct joiner {
     const struct task *task;
     const struct yuv_picture *src;
-    const float *data; // of the network's output
+    const float *data; // the network's output
     int width, height, planes;
-    int x0, y0, columns; // of those that belong to the picture
+    int x0, y0, columns; // the part of the output that belongs to the picture
     size_t step_c, step_x, step_y;
-    float kr, kb; // of the frame's luma
+    float kr, kb; // weights of red and blue in the frame's luma
     float *luma, *scratch;
 };
 
@@ -174,8 +174,8 @@ static enum reel_err read_shape(const struct task *task, const struct reel_tenso
     return REEL_OK;
 }
 
-// One axis from the n values of the network's output to the source's n_src: of those
-// that lie within the picture wholly, as behind its edge borders were seen.
+// One axis for resizing the network's output (n values) to the source (n_src). Uses only values that
+// lie completely inside the picture, because the network has seen borders beyond its edges.
 static bool back_axis(struct resize_axis *axis, int n, int net, int pic, int pic_n, int n_src, double scale,
                       double shift, int *out_first)
 {
@@ -194,7 +194,7 @@ static bool back_axes(struct joiner *j, struct resize_axis *x, struct resize_axi
            back_axis(y, j->height, v->net_h, v->pic_y, v->pic_h, v->src_h, v->scale_y, v->shift_y, &j->y0);
 }
 
-// Fills the canvas.
+// Combines the network's colours with the frame's luma, as R, G, B in the canvas.
 static enum reel_err join(struct task *task, const struct yuv_picture *src, const struct reel_tensor *made)
 {
     struct joiner j = {.task = task, .src = src};

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Detection: the head's boxes, without the weaker ones of each object, in
-// upright source pixels.
+// Detection: the boxes of the head, after non-maximum suppression, in pixels of the upright source.
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,8 +19,7 @@ static enum reel_err detect_shape(const struct task *task, struct reel_rec_shape
     return REEL_OK;
 }
 
-// Reading the whole picture's boxes may give some outside of it: they are cut.
-// False when nothing is left.
+// Converts a box to source pixels and clips it to the picture. False if nothing is left.
 static bool to_object(const struct view *v, const struct head_box *b, struct reel_object *out)
 {
     float x1, y1, x2, y2;
@@ -41,7 +39,7 @@ static bool to_object(const struct view *v, const struct head_box *b, struct ree
     return true;
 }
 
-// Without the weaker ones of each object, best first: *n of them stand in front.
+// Non-maximum suppression: the *n remaining boxes come first, best first.
 static enum reel_err sort_out(struct device_nms *nms, struct nms_box *boxes, int *n, float iou, int most)
 {
     int all = *n, sorted = *n = nms_sort(boxes, all);
@@ -53,7 +51,7 @@ static enum reel_err sort_out(struct device_nms *nms, struct nms_box *boxes, int
 // The frame's objects, best first.
 struct found {
     struct reel_object *objects;
-    const struct head_box **boxes; // [n] where each came from
+    const struct head_box **boxes; // [n] the box of each object
     uint32_t n;
 };
 
@@ -71,7 +69,7 @@ static void found_fini(struct found *f)
     free(f->boxes);
 }
 
-// Into f, initialised for the list. nms: a device's help, or NULL.
+// Finds the objects; f was initialised for the list. nms: suppression on a device, or NULL.
 static enum reel_err find_objects(const struct task *task, const struct head_list *list, struct device_nms *nms,
                                   struct found *f)
 {
@@ -82,7 +80,8 @@ static enum reel_err find_objects(const struct task *task, const struct head_lis
         const struct head_box *b = &list->box[i];
         boxes[i] = (struct nms_box){b->x1, b->y1, b->x2, b->y2, b->score, b->class_id, i};
     }
-    // Finished boxes have been through it, and queries know of each other: only sorted here.
+    // These heads need no suppression (it is in the network, or each query gives another object), so
+    // their boxes are only sorted.
     const enum model_head head = task->model->head;
     const bool apart =
         head == MODEL_HEAD_NMS || head == MODEL_HEAD_LISTS || head == MODEL_HEAD_DETR || head == MODEL_HEAD_RTDETR;
@@ -123,7 +122,7 @@ static struct head_params params_of(const struct task *task)
                                 .score = (float)reel_settings_score(task->settings)};
 }
 
-// Objects and their masks, whose weights are the last channels of the boxes' cells.
+// Writes objects and their masks; a mask's weights are the last channels of its box's cell.
 static enum reel_err put_masked(struct task *task, struct task_frame *frame, const struct head_list *list,
                                 const struct reel_tensor *cells, const struct reel_tensor *prototypes)
 {
@@ -169,7 +168,7 @@ static enum reel_err detect_layout(const struct task *task, struct head_layout *
 {
     const struct model *m = task->model;
     const struct reel_shape *shape[HEAD_OUTPUTS];
-    if (m->mask_weights) // prototypes and weights are needed as well
+    if (m->mask_weights) // needs the prototypes and weights too
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not pick detections: their masks are made on the host");
     for (int i = 0; i < m->n_head_outputs; i++) shape[i] = &task->out_shapes[m->head_output[i]];
     struct head_params p = params_of(task);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// head.h: the table of families, and the walk over all cells of a head's outputs, or over those
-// that a device has picked. What a cell means is decided by its family (head_family.h).
+// See head.h. The table of families, and the loop over all cells of a head's outputs or over those
+// that a device has picked. The family decides what a cell means (head_family.h).
 #include "worker/task/head.h"
 
 #include <stdlib.h>
@@ -28,7 +28,7 @@ enum reel_err head_layout_init(const struct head_params *p, const struct reel_sh
                                struct head_layout *l)
 {
     const struct head_family *family = (unsigned)p->head < MODEL_HEADS ? families[p->head] : NULL;
-    const bool rows = p->head == MODEL_HEAD_RTDETR && n_out == 1; // boxes and scores side by side
+    const bool rows = p->head == MODEL_HEAD_RTDETR && n_out == 1; // boxes and scores in one output
     if (!family || (n_out != family->outputs && !rows))
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not read detections of head \"%s\": %d outputs",
                          model_head_name(p->head), n_out);
@@ -43,7 +43,7 @@ enum reel_err head_layout_init(const struct head_params *p, const struct reel_sh
     return REEL_OK;
 }
 
-// A cell gives a box or none.
+// Adds the box of a cell, if it has one.
 static enum reel_err read_cell(const struct head_params *p, const struct head_layout *l, const struct head_cell *cell,
                                struct head_list *list)
 {
@@ -93,7 +93,7 @@ enum reel_err head_decode_picked(const struct head_params *p, const struct head_
     uint64_t *order = malloc(((size_t)picked->n + 1) * sizeof *order);
     if (!order) return reel_fail(REEL_ERR_NOMEM, "could not read detections: out of memory");
     for (uint32_t i = 0; i < picked->n; i++) order[i] = (uint64_t)picked->id[i] << 32 | i;
-    qsort(order, picked->n, sizeof *order, by_id); // as if all were read, one after the other
+    qsort(order, picked->n, sizeof *order, by_id); // the same order as when all cells are read
     enum reel_err err = REEL_OK;
     for (uint32_t i = 0, g = 0; i < picked->n && !err; i++) {
         int64_t id = (int64_t)(order[i] >> 32);

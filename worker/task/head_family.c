@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// head_family.h: what the families of detection heads share.
+// See head_family.h. Helpers that the families of detection heads share.
 #include "worker/task/head_family.h"
 
 #include <math.h>

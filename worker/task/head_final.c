@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// head_family.h: detectors that output one row for each object, with nothing left to
-// suppress (DETR and its successors), or with the suppression inside the network.
+// See head_family.h. Detectors that output one row per object: DETR and its successors, which need no
+// suppression, and networks that include it.
 #include "worker/task/head_family.h"
 
 #include <math.h>
@@ -58,7 +58,7 @@ const struct head_family head_queries = {.lay_out = lay_queries, .read = read_qu
 // (N, 7): picture number x1 y1 x2 y2 class score (YOLOv7, end to end); of rotated boxes cx cy w h
 // score class angle. RT-DETR as Ultralytics exports it: cx cy w h in 0..1, score, class.
 
-// Whether the picture's number stands in front.
+// Whether the first column is the number of the picture.
 static bool has_number(const struct head_params *p, int64_t cols)
 {
     return cols == 7 && !p->turned;

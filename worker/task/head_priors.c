@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// head_family.h: detectors of faces and objects whose boxes are offsets from a grid or
-// from prior boxes (YuNet, RetinaFace, UltraFace, SSD).
+// See head_family.h. Detectors of faces and objects whose boxes are offsets from a grid or from prior
+// boxes (YuNet, RetinaFace, UltraFace, SSD).
 #include "worker/task/head_family.h"
 
 #include <math.h>
@@ -136,7 +136,7 @@ static struct prior prior_of(const struct head_params *p, int64_t i)
                           size, size};
 }
 
-// loc: four offsets; points: ten more, or NULL.
+// Adds a box. loc: its four offsets; points: ten more, or NULL.
 static enum reel_err put_prior(const struct head_params *p, const struct head_cell *cell, const float *loc,
                                const float *points, float score, struct head_list *list)
 {
@@ -150,7 +150,7 @@ static enum reel_err put_prior(const struct head_params *p, const struct head_ce
     return REEL_OK;
 }
 
-// Three outputs with one row per prior, of these widths.
+// Layout of three outputs with one row per prior, of the given widths.
 static enum reel_err lay_priors(const struct head_params *p, const struct reel_shape *const *shape,
                                 const int64_t widths[3], struct head_layout *l)
 {

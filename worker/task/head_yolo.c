@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// head_family.h: YOLO detectors whose boxes still overlap (head_final.c has those that
-// suppress inside the network), and FastestDet.
+// See head_family.h. YOLO detectors that need non-maximum suppression (head_final.c has those that
+// include it), and FastestDet.
 #include "worker/task/head_family.h"
 
 #include <math.h>

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// Networks that make a picture: whole frames, tiles, or frames resized to the
-// network's size and back.
+// Networks that make a picture from whole frames, from tiles, or from frames resized to the network's
+// size (and back).
 //
-// The short way goes from the slot to the network's input and from its output
-// to the slot, each in one pass. Tiles, residuals and resized frames go through
-// planes of floats of the whole picture ("canvas").
+// In the simplest case a frame is converted from the slot to the network's input, and its output to
+// the slot, each in one pass. Tiles, residuals and resized frames use float planes of the whole
+// picture, the "canvas".
 //
-// Luma-only networks: Y goes through the network, chroma is resized (bicubic)
-// beside it.
+// With luma-only networks Y goes through the network, and chroma is resized (bicubic).
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -19,9 +18,9 @@
 #include "worker/task/image.h"
 
 struct image_state {
-    int planes;      // 1 or 3, of the network's output
-    int in_w, in_h;  // of the input canvas: the padded source
-    float *in, *out; // canvases, planar R G B or Y (in: of each frame seen); NULL where not needed
+    int planes;      // 1 or 3: channels of the network's output
+    int in_w, in_h;  // size of the input canvas (the padded source)
+    float *in, *out; // canvases, planar R G B or Y (in: one for each frame seen); NULL if not needed
     size_t in_plane, out_plane;
 };
 
@@ -68,7 +67,7 @@ static enum reel_err image_shape(const struct task *task, struct reel_rec_shaped
     if (shaped->format.layout == REEL_PIX_NV) shaped->format.layout = REEL_PIX_YUV;
     if (luma && shaped->format.layout == REEL_PIX_GBR)
         shaped->format = (struct reel_pixel_format){.layout = REEL_PIX_YUV, .depth = task->in.format.depth};
-    if (luma && task->model->input.channels == 3) // a picture of one channel made from colours
+    if (luma && task->model->input.channels == 3) // colour in, one channel out
         shaped->format = (struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = task->in.format.depth};
     if (!luma && shaped->format.layout == REEL_PIX_GRAY)
         shaped->format = (struct reel_pixel_format){REEL_PIX_YUV, task->in.format.depth, 1, 1};
@@ -121,7 +120,7 @@ no_memory:
 
 // ---- the network's output -------------------------------------------------------
 
-// From the smallest of n values to the largest; what is no number is not looked at.
+// Maps the smallest of n values to 0 and the largest to 1; ignores NaN and infinities.
 static void stretch_levels(const float *data, int64_t n, struct rgb_view *out)
 {
     float low = INFINITY, high = -INFINITY;
@@ -134,8 +133,8 @@ static void stretch_levels(const float *data, int64_t n, struct rgb_view *out)
     for (int i = 0; i < 3; i++) out->gain[i] = gain, out->bias[i] = gain > 0 ? -low * gain : 0;
 }
 
-// Channels R, G, B (or Y as the first) of the network's output picture; with
-// the way back to 0..1.
+// The channels R, G, B (or only Y) of the network's output picture, with the factors that map them
+// to 0..1.
 static enum reel_err output_view(const struct task *task, const struct engine *engine, struct rgb_view *out)
 {
     const struct model_output *o = &task->model->output;
@@ -162,8 +161,8 @@ static enum reel_err output_view(const struct task *task, const struct engine *e
 
 // ---- parts ----------------------------------------------------------------------
 
-// The output row where tile row i begins: in the middle of the overlap, on a
-// whole chroma row, so that parts can be written apart.
+// The output row from which tile row i is used: the middle of the overlap, rounded to a whole chroma
+// row, so that parts can be written independently.
 static int seam_at(const struct task *task, int i)
 {
     const struct view *v = &task->view;
@@ -171,7 +170,7 @@ static int seam_at(const struct task *task, int i)
     if (i == v->n_y) return (int)task->out.height;
     int begin = view_row_at(v, i), end = view_row_at(v, i - 1) + v->net_h;
     int scale = (int)task->out.height / v->src_h, f = 1 << task->out.format.log2_chroma_h;
-    if (v->margin) return view_band_at(v, i) * scale; // a multiple of four: rows before it are the neighbour's
+    if (v->margin) return view_band_at(v, i) * scale; // a multiple of four; rows above belong to the neighbour
     return (begin + end) / 2 * scale / f * f;
 }
 
@@ -189,7 +188,7 @@ struct image_band image_band_of(const struct task *task, uint32_t part)
 struct chroma {
     const struct yuv_picture *src, *dst;
     int which;
-    int row0; // of the band
+    int row0; // first row of the band
     float *scratch;
 };
 
@@ -217,7 +216,7 @@ static void write_chroma(void *user, int y, float *const *rows)
     yuv_write_chroma_row(c->dst, c->which, c->row0 + y, rows[0]);
 }
 
-// Where the first chroma sample stands, in luma samples.
+// The position of the first chroma sample, in luma samples.
 static double chroma_origin(const struct yuv_picture *p, int log2, enum yuv_site site)
 {
     if (p->layout == YUV_GBR) return 0;
@@ -225,8 +224,8 @@ static double chroma_origin(const struct yuv_picture *p, int log2, enum yuv_site
     return site == YUV_SITE_CENTER ? span / 2 : site == YUV_SITE_LAST ? span : 0;
 }
 
-// Chroma position i of dst is at luma position o_dst + i f_dst of dst, which is
-// (that + 0.5) / scale - 0.5 on src, and from there to src's chroma positions.
+// Chroma sample i of dst lies at luma position p = o_dst + i f_dst of dst, that is at luma position
+// (p + 0.5) / scale - 0.5 of src, which is then converted to a chroma position of src.
 static bool chroma_axis(struct resize_axis *axis, int n_in, int n_out, double scale, double o_src, int f_src,
                         double o_dst, int f_dst)
 {
@@ -247,7 +246,7 @@ bool image_chroma_axes(const struct yuv_picture *src, const struct yuv_picture *
                        rgb ? 1 : 1 << src->log2_ch, chroma_origin(dst, dst->log2_ch, dst->site_y), 1 << dst->log2_ch);
 }
 
-// Rows from <= y < to of an axis; borrows from it.
+// The rows from <= y < to of an axis; borrows its tables.
 static struct resize_axis axis_rows(const struct resize_axis *axis, int from, int to)
 {
     struct resize_axis a = *axis;
@@ -319,7 +318,7 @@ static struct rgb_view canvas_view(const struct task *task)
 
 // ---- tiles ----------------------------------------------------------------------------
 
-// Source rows y0 <= y < y1 of frame f of those seen.
+// Reads source rows y0 <= y < y1 of the f-th seen frame into the canvas.
 static enum reel_err read_canvas(struct task *task, const struct task_frame *frame, int f, int y0, int y1)
 {
     const struct image_state *s = task->state;
@@ -367,7 +366,7 @@ struct tile_axis {
     const struct task *task;
     bool rows;
     int first, end;
-    int net, scale; // output pixels a source pixel, a whole number
+    int net, scale; // scale: output pixels per source pixel, a whole number
 };
 
 static int corner_at(const struct tile_axis *a, int i)
@@ -375,7 +374,7 @@ static int corner_at(const struct tile_axis *a, int i)
     return a->rows ? view_row_at(&a->task->view, i) : view_column_at(&a->task->view, i);
 }
 
-// The output pixel where tile i takes over from tile i - 1.
+// The output position in the middle of the overlap of tiles i - 1 and i.
 static double middle_at(const struct tile_axis *a, int i)
 {
     if (a->rows && a->task->view.exact) return seam_at(a->task, i);
@@ -383,8 +382,8 @@ static double middle_at(const struct tile_axis *a, int i)
     return (begin + end) / 2 * (double)a->scale;
 }
 
-// Weights of tile i's pixels: 1, falling to 0 towards its neighbours around the
-// middle of the overlap; both sides of a seam sum to 1.
+// Weights of tile i's pixels: 1, falling to 0 around the middle of the overlap with its neighbours.
+// The weights of both tiles add up to 1.
 static void tile_weights(const struct tile_axis *a, int i, float *weight)
 {
     const struct view *v = &a->task->view;
@@ -409,7 +408,7 @@ void image_tile_weights(const struct task *task, const struct image_band *band, 
     const struct view *v = &task->view;
     int w = 0, h = 0;
     image_output_size(task, &w, &h);
-    // A single tile may be of any size; its scale is not asked for.
+    // A single tile may have any size and scale.
     bool many = v->n_x > 1 || v->n_y > 1;
     struct tile_axis columns = {task, false, 0, v->n_x, v->net_w, w / v->net_w};
     struct tile_axis rows = {task, true, band->tile_first, band->tile_end, v->net_h, h / v->net_h};
@@ -486,7 +485,7 @@ static enum reel_err run_tiles(struct task *task, struct engine *engine, struct 
 struct back {
     const struct task *task;
     const struct rgb_view *made;
-    int x0, y0; // picture's corner on the network's output
+    int x0, y0; // the picture's corner in the network's output
     int width;
 };
 
@@ -595,7 +594,7 @@ static enum reel_err add_residual(struct task *task, const uint8_t *in_slot, con
 
 // ---- a frame ------------------------------------------------------------------------------
 
-// The whole frame in one run, into the canvas (a residual is added to it).
+// Runs the whole frame at once and writes the result to the canvas (a residual is added).
 static enum reel_err run_whole(struct task *task, struct engine *engine, struct task_frame *frame,
                                struct rgb_view *out_made)
 {

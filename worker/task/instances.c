@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// instances.h: each mask is made at the prototypes' size, only around its box, and read
-// between its pixels for those of the source.
+// Masks of objects. See instances.h. Each mask is computed at the prototypes' size, only around its
+// box, and interpolated at the pixels of the source.
 #include "worker/task/instances.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 // A position between two neighbours of a row or column of the prototypes.
 struct between {
     int at, next;
-    float part; // of the next
+    float part; // weight of next
 };
 
 struct prototypes {
@@ -37,7 +37,7 @@ static int clamp(double v, int most)
     return v > 0 ? v < most ? (int)v : most : 0;
 }
 
-// With a pixel around, which its edge is read between.
+// The window of a box, with one more pixel on each side for the interpolation.
 static struct window window_of(const struct head_box *b, const struct view *v, const struct prototypes *p)
 {
     const double kx = (double)p->w / v->net_w, ky = (double)p->h / v->net_h;
@@ -45,7 +45,7 @@ static struct window window_of(const struct head_box *b, const struct view *v, c
                            clamp(b->x2 * kx + 1.5, p->w - 1), clamp(b->y2 * ky + 1.5, p->h - 1)};
 }
 
-// The object's mask, before the sigmoid, in the window: rows of its width.
+// Computes the object's mask, before the sigmoid, in the window.
 static void weigh(const struct prototypes *p, const struct instance *o, struct window w, float *out)
 {
     const size_t width = (size_t)(w.x1 - w.x0 + 1);
@@ -59,7 +59,7 @@ static void weigh(const struct prototypes *p, const struct instance *o, struct w
     }
 }
 
-// Where the source's pixel i lies on an axis of n prototypes, counted from the window's first.
+// Where pixel i of the source lies among the prototypes, counted from the window's first.
 static struct between between_of(int i, double shift, double per, int first, int last)
 {
     double at = (i + 0.5 - shift) * per - 0.5;
@@ -68,7 +68,7 @@ static struct between between_of(int i, double shift, double per, int first, int
     return (struct between){whole - first, (whole < last ? whole + 1 : last) - first, (float)(at - whole)};
 }
 
-// The source's pixels [*begin, *end) whose middles lie in [from, to) of the network's input.
+// The pixels [*begin, *end) of the source whose centres lie in [from, to) of the network's input.
 static void pixels_of(float from, float to, double shift, double scale, int n, int *begin, int *end)
 {
     *begin = clamp(ceil(from * scale + shift - 0.5), n);
@@ -80,7 +80,7 @@ struct plane {
     size_t stride;
 };
 
-// number where the mask is above `least` and no object has been yet.
+// Writes the object's number where its mask is above `least` and there is no other object yet.
 static void put_one(const struct view *v, const struct prototypes *p, const struct head_box *b, struct window w,
                     const float *mask, struct between *columns, struct plane to, uint8_t number, float least)
 {

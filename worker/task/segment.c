@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Segmentation and mattes: the network's map, brought to the source's pixels:
-// a class number or a weight 0..255 per pixel in an 8-bit plane.
+// Segmentation and mattes: resizes the network's map to the source, as a class number or a weight
+// 0..255 per pixel in an 8-bit plane.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@ static enum reel_err segment_shape(const struct task *task, struct reel_rec_shap
     return REEL_OK;
 }
 
-// The axes from a map of w x h to the source's pixels.
+// The axes for resizing a map of w x h to the source.
 static bool make_axes(const struct task *task, int w, int h, enum resize_filter filter, struct resize_axis *x,
                       struct resize_axis *y)
 {
@@ -101,7 +101,7 @@ static enum reel_err put_classes(const struct segment_plan *p, struct plane to)
     return REEL_OK;
 }
 
-// The network gives class numbers itself: the nearest counts.
+// For networks that give class numbers themselves: takes the nearest.
 static void put_numbers(const struct segment_plan *p, struct plane to)
 {
     const struct mask_scores *s = &p->scores;

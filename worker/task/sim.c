@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The task without a network: the output is the input's picture, with a stamp
-// that a test can read back.
+// The task of the simulated backend, without a network: the output is the input picture with a stamp
+// that tests can read.
 //
 // The stamp: where the picture is at least 128 x 64, the luma (GBR: all
 // planes) of its upper left corner is a grid of 16 x 16 blocks, 8 to a row;
@@ -25,13 +25,13 @@ static enum reel_err sim_shape(const struct task *task, struct reel_rec_shaped *
     return REEL_OK;
 }
 
-// Output rows of a part. The stamp is the first part's alone.
+// The output rows of a part. Only the first part has the stamp.
 static void rows_of(const struct task *task, const struct task_frame *frame, int *out_y0, int *out_y1)
 {
     int h = (int)task->in.height, parts = task->view.parts > 1 ? task->view.parts : 1, y[2];
     for (int i = 0; i < 2; i++) {
         int part = (int)frame->part + i;
-        y[i] = (int)((int64_t)h * part / parts) / 4 * 4; // of whole chroma rows
+        y[i] = (int)((int64_t)h * part / parts) / 4 * 4; // whole chroma rows
         if (part > 0 && y[i] < 8 * BLOCK) y[i] = 8 * BLOCK;
         if (part == parts || y[i] > h) y[i] = h;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The list of tasks, and what they share: views of slots, scratch, the way of
-// a picture into the network, results into the aux area.
+// The list of tasks, and what they share: views of slots, scratch memory, conversion of pictures to
+// the network's input, and results in the aux area.
 #include "worker/task/task.h"
 
 #include <assert.h>
@@ -59,13 +59,12 @@ struct yuv_picture task_picture(const struct reel_geometry *g, const struct reel
                             .matrix = reel_colour_matrix(colour, (int)g->height),
                             .full = colour->full_range || f.layout == REEL_PIX_GBR};
     for (int i = 0; i < reel_format_planes(f); i++) {
-        // Output slots are written through this view, input slots never are.
+        // Only output slots are written through this view.
         p.plane[i] = (uint8_t *)slot + g->plane_offset[i];
         p.stride[i] = g->plane_stride[i];
     }
-    // AVChromaLocation: 1 left, 2 center, 3 topleft, 4 top, 5 bottomleft, 6
-    // bottom; unspecified means left (H.264 annex E). The vertical place is
-    // of 4:2:0 alone, the horizontal one of 4:2:x.
+    // AVChromaLocation: 1 left, 2 center, 3 topleft, 4 top, 5 bottomleft, 6 bottom; unspecified means
+    // left (H.264 annex E). The vertical position exists only in 4:2:0, the horizontal one in 4:2:x.
     int location = colour->chroma_location;
     p.site_x = location == 2 || location == 4 || location == 6 ? YUV_SITE_CENTER : YUV_SITE_FIRST;
     p.site_y = location == 3 || location == 4   ? YUV_SITE_FIRST
@@ -95,13 +94,13 @@ void task_free_scratch(struct task *task)
 uint64_t task_memory_bytes(const struct task *task, const struct reel_rec_shaped *shaped)
 {
     uint64_t pixels = (uint64_t)task->view.net_w * (uint64_t)task->view.net_h;
-    if (task->view.fit == MODEL_TILES) // whole pictures as floats, with weights when they are blended
+    if (task->view.fit == MODEL_TILES) // canvases of the whole picture
         pixels += (uint64_t)task->in.width * task->in.height + 2 * (uint64_t)shaped->width * shaped->height;
     if (task->ops == &task_colorize) pixels += (uint64_t)task->in.width * task->in.height;
     uint64_t bytes = 3 * sizeof(float) * pixels;
     if (task->ops == &task_flow)
         bytes += (task->numbers ? 2 : 5) * sizeof(float) * (uint64_t)task->in.width * task->in.height;
-    for (int i = 0; task->model && i < task->model->input.n_given; i++) { // as it is kept, and as an input
+    for (int i = 0; task->model && i < task->model->input.n_given; i++) { // still pictures and their input tensors
         const struct model_given *g = &task->model->input.given[i];
         const uint64_t w = (uint64_t)(g->as_frame ? task->view.pad_w : g->width);
         const uint64_t h = (uint64_t)(g->as_frame ? task->view.pad_h : g->height);
@@ -154,7 +153,7 @@ void task_feed_planes(const struct task *task, struct engine *engine, const stru
     for (int64_t i = 0; i < n; i++) times[i] = frame->time;
 }
 
-// Luma of frame f there.
+// The luma of frame f in the network's input tensor.
 static struct luma_view luma_view(const struct task *task, float *data, int f)
 {
     const struct model_input *in = &task->model->input;
@@ -163,7 +162,7 @@ static struct luma_view luma_view(const struct task *task, float *data, int f)
                               task->view.net_h,         in->gain[0], in->bias[0]};
 }
 
-// Where channels R, G, B of frame f stand in the network's input tensor.
+// The channels R, G, B of frame f in the network's input tensor.
 static struct rgb_view input_view(const struct task *task, float *data, int f)
 {
     const struct model_input *in = &task->model->input;
@@ -243,7 +242,7 @@ static void fill_borders(const struct feeder *f)
 bool task_feed_axes(const struct task *task, struct resize_axis *x, struct resize_axis *y)
 {
     const struct view *v = &task->view;
-    // Centre of the picture's first network pixel, in source pixel centres.
+    // The centre of the picture's first network pixel, in source pixels.
     double at_x = (v->pic_x + 0.5) * v->scale_x + v->shift_x - 0.5;
     double at_y = (v->pic_y + 0.5) * v->scale_y + v->shift_y - 0.5;
     *x = *y = (struct resize_axis){0};
@@ -313,7 +312,7 @@ enum reel_err task_shape_in_colour(const struct task *task, struct reel_rec_shap
     shaped->height = task->in.height;
     shaped->format = task->in.format;
     if (shaped->format.layout == REEL_PIX_NV) shaped->format.layout = REEL_PIX_YUV;
-    if (shaped->format.layout == REEL_PIX_GRAY) // which holds no colours
+    if (shaped->format.layout == REEL_PIX_GRAY) // cannot hold colours
         shaped->format = (struct reel_pixel_format){REEL_PIX_YUV, task->in.format.depth, 1, 1};
     shaped->results_bytes = (uint32_t)sizeof(struct reel_results);
     return REEL_OK;
@@ -332,7 +331,7 @@ enum reel_err task_check_in_colour(const struct task *task, const char *what)
 
 // ---- results ----------------------------------------------------------------
 
-// What the classes are called where the family or their number tells.
+// The set of class names, if the model's family or the number of classes tells it.
 static uint32_t label_set(const struct model *m)
 {
     bool faces = m->head == MODEL_HEAD_SSD || m->head == MODEL_HEAD_YUNET || m->head == MODEL_HEAD_YUNET_2021 ||

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// Raw outputs, one after the other behind their heads, as float32: for networks
-// whose outputs this program has no meaning for.
+// Raw outputs as float32, each after a header: for networks whose outputs reelmill does not
+// interpret.
 #include <stdio.h>
 #include <string.h>
 
 #include "worker/task/task.h"
 
-// Room for an output whose extents only the data decide.
+// Space for an output whose shape depends on the data.
 #define UNKNOWN_BYTES (1u << 20)
 
 static uint32_t padded(uint64_t bytes)
