@@ -95,43 +95,58 @@ static __device__ __forceinline__ void add_words(struct sums &s, const int (*xs)
     }
 }
 
+// The sums of a tile of one product, all of its bytes in turn.
+static __device__ __forceinline__ struct sums sums_of(const struct gpu_bytes &p, const window_divisors &by,
+                                                      const uint8_t *xb, const uint8_t *wb, const uint8_t *x_zero,
+                                                      const uint8_t *w_zero, int first_row, int i0, int j0,
+                                                      int (*xs)[STEP + 1], int (*ws)[STEP + 1])
+{
+    const int t = (int)(threadIdx.y * SIDE + threadIdx.x);
+    struct sums s = {};
+    for (int c0 = 0; c0 < p.c; c0 += 4 * STEP) {
+        for (int k = t; k < TILE * STEP; k += SIDE * SIDE) {
+            const int i = k / STEP, c = k % STEP; // a row's words by neighbouring threads
+            xs[i][c] = row_word(p, xb, i0 + i, c0 + 4 * c,
+                                zero_of(x_zero, p.x_zeros, first_row + (i0 + i < p.m ? i0 + i : 0), p.x_signed));
+            const int j = k % TILE, d = k / TILE; // a row's columns
+            ws[j][d] = column_word(p, by, wb, c0 + 4 * d, j0 + j,
+                                   zero_of(w_zero, p.w_zeros, j0 + j < p.k ? j0 + j : 0, p.w_signed));
+        }
+        __syncthreads();
+        add_words(s, xs, ws);
+        __syncthreads();
+    }
+    return s;
+}
+
+// Columns lie along the grid's first side: of a picture's windows there are millions.
 static __global__ void __launch_bounds__(SIDE *SIDE, 2)
     bytes(const struct gpu_bytes p, const window_divisors by, const uint8_t *x, const uint8_t *w, const uint8_t *x_zero,
-          const uint8_t *w_zero, int32_t *y)
+          const uint8_t *w_zero, int32_t *y, unsigned tiles_m)
 {
     __shared__ int xs[TILE][STEP + 1], ws[TILE][STEP + 1];
-    const int t = (int)(threadIdx.y * SIDE + threadIdx.x), i0 = (int)blockIdx.y * TILE, j0 = (int)blockIdx.x * TILE;
+    const int j0 = (int)blockIdx.x * TILE;
+    const unsigned length = (unsigned)((p.c + 4 * STEP - 1) / (4 * STEP) * (4 * STEP)); // with what was beyond
     for (int b = (int)blockIdx.z; b < p.batches; b += (int)gridDim.z) {
         const int bx = b % p.x_count, bw = b % p.w_count;
         const uint8_t *xb = x + (long long)bx * p.m * p.c;
         const long long picture = (long long)(p.c / (p.at.r * p.at.s)) * p.at.h * p.at.w;
         const uint8_t *wb = w + bw * (p.windows ? picture : (long long)p.c * p.k);
-        struct sums s = {};
-        for (int c0 = 0; c0 < p.c; c0 += 4 * STEP) {
-            for (int k = t; k < TILE * STEP; k += SIDE * SIDE) {
-                const int i = k / STEP, c = k % STEP; // a row's words by neighbouring threads
-                xs[i][c] = row_word(p, xb, i0 + i, c0 + 4 * c,
-                                    zero_of(x_zero, p.x_zeros, bx * p.m + (i0 + i < p.m ? i0 + i : 0), p.x_signed));
-                const int j = k % TILE, d = k / TILE; // a row's columns
-                ws[j][d] = column_word(p, by, wb, c0 + 4 * d, j0 + j,
-                                       zero_of(w_zero, p.w_zeros, j0 + j < p.k ? j0 + j : 0, p.w_signed));
-            }
-            __syncthreads();
-            add_words(s, xs, ws);
-            __syncthreads();
+        for (unsigned tile = blockIdx.y; tile < tiles_m; tile += gridDim.y) {
+            const int i0 = (int)tile * TILE;
+            const struct sums s = sums_of(p, by, xb, wb, x_zero, w_zero, bx * p.m, i0, j0, xs, ws);
+#pragma unroll
+            for (int i = 0; i < EACH; i++)
+#pragma unroll
+                for (int j = 0; j < EACH; j++) {
+                    const int row = i0 + (int)threadIdx.y + i * SIDE, column = j0 + (int)threadIdx.x + j * SIDE;
+                    if (row >= p.m || column >= p.k) continue;
+                    const unsigned zx = (unsigned)zero_of(x_zero, p.x_zeros, bx * p.m + row, p.x_signed);
+                    const unsigned zw = (unsigned)zero_of(w_zero, p.w_zeros, column, p.w_signed);
+                    const unsigned v = (unsigned)s.product[i][j] - zw * (unsigned)s.row[i] - zx * (unsigned)s.column[j];
+                    y[((long long)b * p.m + row) * p.k + column] = (int32_t)(v + length * zx * zw);
+                }
         }
-        const unsigned length = (unsigned)((p.c + 4 * STEP - 1) / (4 * STEP) * (4 * STEP)); // with what was beyond
-#pragma unroll
-        for (int i = 0; i < EACH; i++)
-#pragma unroll
-            for (int j = 0; j < EACH; j++) {
-                const int row = i0 + (int)threadIdx.y + i * SIDE, column = j0 + (int)threadIdx.x + j * SIDE;
-                if (row >= p.m || column >= p.k) continue;
-                const unsigned zx = (unsigned)zero_of(x_zero, p.x_zeros, bx * p.m + row, p.x_signed);
-                const unsigned zw = (unsigned)zero_of(w_zero, p.w_zeros, column, p.w_signed);
-                const unsigned v = (unsigned)s.product[i][j] - zw * (unsigned)s.row[i] - zx * (unsigned)s.column[j];
-                y[((long long)b * p.m + row) * p.k + column] = (int32_t)(v + length * zx * zw);
-            }
     }
 }
 
@@ -142,12 +157,12 @@ extern "C" int gpu_bytes(const struct gpu_bytes *p, const void *x, const void *w
     if (!q.windows) q.at = {1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1};
     const window_divisors by = {gpu_divisor_of((unsigned)q.at.r), gpu_divisor_of((unsigned)q.at.s),
                                 gpu_divisor_of((unsigned)q.at.q)};
-    const dim3 grid(gpu_blocks(q.k, TILE), gpu_blocks(q.m, TILE),
+    const unsigned tiles_m = gpu_blocks(q.m, TILE);
+    const dim3 grid(gpu_blocks(q.k, TILE), tiles_m < GPU_GRID_MOST ? tiles_m : GPU_GRID_MOST,
                     (unsigned)(q.batches < GPU_GRID_MOST ? q.batches : GPU_GRID_MOST));
     if (!grid.x || !grid.y || !grid.z) return cudaSuccess;
-    if (grid.y > GPU_GRID_MOST) return cudaErrorInvalidValue; // four million rows
     REEL_LAUNCH(bytes, grid, dim3(SIDE, SIDE), 0, stream, q, by, (const uint8_t *)x, (const uint8_t *)w,
-                (const uint8_t *)x_zero, (const uint8_t *)w_zero, y);
+                (const uint8_t *)x_zero, (const uint8_t *)w_zero, y, tiles_m);
     return cudaGetLastError();
 }
 

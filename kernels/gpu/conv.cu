@@ -146,37 +146,39 @@ extern "C" int gpu_conv(const struct gpu_conv *p, const void *x, const void *w, 
 
 // Rows lie along the grid's first side, which has room for 2^31 blocks.
 static __global__ void matmul(const struct gpu_matmul p, const void *x, const void *w,
-                              const struct gpu_pointers operand, void *y)
+                              const struct gpu_pointers operand, void *y, unsigned tiles_k)
 {
     __shared__ float xs[TILE][TILE + 1], ws[TILE][TILE + 1];
-    const int k = (int)(blockIdx.y * TILE + threadIdx.x), m = (int)(blockIdx.x * TILE + threadIdx.y);
-    for (long long b = blockIdx.z; b < p.batches; b += gridDim.z) {
-        float acc = 0;
-        for (int c0 = 0; c0 < p.c; c0 += TILE) {
-            const int xc = c0 + (int)threadIdx.x, wc = c0 + (int)threadIdx.y;
-            xs[threadIdx.y][threadIdx.x] =
-                m < p.m && xc < p.c ? gpu_any_load(p.x_elem, x, b * p.x_batch + m * p.x_row + xc * p.x_col) : 0;
-            ws[threadIdx.y][threadIdx.x] =
-                k < p.k && wc < p.c ? gpu_any_load(p.w_elem, w, b * p.w_batch + wc * p.w_row + k * p.w_col) : 0;
-            __syncthreads();
+    const int m = (int)(blockIdx.x * TILE + threadIdx.y);
+    for (long long b = blockIdx.z; b < p.batches; b += gridDim.z)
+        for (unsigned tile = blockIdx.y; tile < tiles_k; tile += gridDim.y) {
+            const long long k = (long long)tile * TILE + threadIdx.x;
+            float acc = 0;
+            for (int c0 = 0; c0 < p.c; c0 += TILE) {
+                const int xc = c0 + (int)threadIdx.x, wc = c0 + (int)threadIdx.y;
+                xs[threadIdx.y][threadIdx.x] =
+                    m < p.m && xc < p.c ? gpu_any_load(p.x_elem, x, b * p.x_batch + m * p.x_row + xc * p.x_col) : 0;
+                ws[threadIdx.y][threadIdx.x] =
+                    k < p.k && wc < p.c ? gpu_any_load(p.w_elem, w, b * p.w_batch + wc * p.w_row + k * p.w_col) : 0;
+                __syncthreads();
 #pragma unroll
-            for (int c = 0; c < TILE; c++) acc += xs[threadIdx.y][c] * ws[c][threadIdx.x];
-            __syncthreads();
+                for (int c = 0; c < TILE; c++) acc += xs[threadIdx.y][c] * ws[c][threadIdx.x];
+                __syncthreads();
+            }
+            if (m >= p.m || k >= p.k) continue;
+            acc *= p.alpha;
+            gpu_chain_apply<float, 1>(p.chain, 0, operand, &acc, b, b * p.m + m, (int)k, p.k);
+            gpu_any_store(p.y_elem, y, b * p.y_batch + (long long)m * p.k + k, acc);
         }
-        if (m >= p.m || k >= p.k) continue;
-        acc *= p.alpha;
-        gpu_chain_apply<float, 1>(p.chain, 0, operand, &acc, b, b * p.m + m, k, p.k);
-        gpu_any_store(p.y_elem, y, b * p.y_batch + (long long)m * p.k + k, acc);
-    }
 }
 
 extern "C" int gpu_matmul(const struct gpu_matmul *p, const void *x, const void *w, const void *const *operand, void *y,
                           void *stream)
 {
     const struct gpu_pointers o = gpu_pointers_of(&p->chain, operand);
-    const dim3 grid(gpu_blocks(p->m, TILE), gpu_blocks(p->k, TILE),
+    const unsigned tiles_k = gpu_blocks(p->k, TILE);
+    const dim3 grid(gpu_blocks(p->m, TILE), tiles_k < GPU_GRID_MOST ? tiles_k : GPU_GRID_MOST,
                     (unsigned)(p->batches < GPU_GRID_MOST ? p->batches : GPU_GRID_MOST));
-    if (grid.y > GPU_GRID_MOST) return cudaErrorInvalidValue; // a million columns
-    REEL_LAUNCH(matmul, grid, dim3(TILE, TILE), 0, stream, *p, x, w, o, y);
+    REEL_LAUNCH(matmul, grid, dim3(TILE, TILE), 0, stream, *p, x, w, o, y, tiles_k);
     return cudaGetLastError();
 }

@@ -77,6 +77,20 @@ static __global__ void copy_any(const struct gpu_copy p, const struct divisors b
         gpu_any_store(p.to, dst, to, gpu_any_load(p.from, src, from));
 }
 
+// 16 bits as they are: half numbers that are moved, and the integers that count as such
+// (some of which would be NaNs). Exact as float.
+struct bits16 {
+    uint16_t v;
+};
+static __device__ __forceinline__ float gpu_load(const bits16 *p)
+{
+    return (float)p->v;
+}
+static __device__ __forceinline__ void gpu_store(bits16 *p, float v)
+{
+    p->v = (uint16_t)v;
+}
+
 // ---- a transposition by tiles ---------------------------------------------------------
 //
 // Where the source runs along dimension b and the result along a, tiles of
@@ -253,10 +267,11 @@ static int copy_equal(const struct gpu_copy *p, const void *src, void *dst, cons
     }
     if (p->from == GPU_ELEM_F16) {
         struct gpu_copy pixels;
-        if (of_pixels(p, 8, dst, 16, &pixels)) return launch_from(p, (const __half *)src, dst, tables, count, stream);
-        if (tiled(p, &a, &b) && p->fill == 0) return launch_from(p, (const __half *)src, dst, tables, count, stream);
-        if (p->fill == 0) return launch_raw(p, src, dst, tables, count, (uint16_t)0, stream);
-        return launch_from(p, (const __half *)src, dst, tables, count, stream);
+        if (p->fill != 0) return launch_from(p, (const __half *)src, dst, tables, count, stream);
+        if (!of_pixels(p, 8, dst, 16, &pixels) && !tiled(p, &a, &b))
+            return launch_raw(p, src, dst, tables, count, (uint16_t)0, stream);
+        launch_float(p, (const bits16 *)src, (bits16 *)dst, tables, count, stream);
+        return cudaGetLastError();
     }
     if (p->from == GPU_ELEM_BF16) return launch_from(p, (const __nv_bfloat16 *)src, dst, tables, count, stream);
     if (bytes == 8) return launch_raw(p, src, dst, tables, count, (int64_t)p->fill, stream);

@@ -32,7 +32,8 @@ static void test_products(void)
     {
         struct gpu_bytes p = {.x_signed = pick(0, 1), .w_signed = pick(0, 1), .batches = pick(1, 7)};
         const bool long_one = pick(0, 5) == 0;
-        p.m = pick(1, long_one ? 150 : 20), p.c = pick(1, long_one ? 100 : 40), p.k = pick(1, long_one ? 150 : 20);
+        p.m = pick(1, long_one ? pick(0, 3) ? 150 : 700 : 20), p.c = pick(1, long_one ? 100 : 40),
+        p.k = pick(1, long_one ? 150 : 20);
         p.x_count = pick(0, 1) ? p.batches : 1, p.w_count = pick(0, 1) ? p.batches : 1;
         p.x_zeros = pick(0, 1) ? pick(0, 1) : p.x_count * p.m;
         p.w_zeros = pick(0, 1) ? pick(0, 1) : p.k;

@@ -4,6 +4,7 @@
 // (tests/cuda_cpu), against their twins on random data: equal values, NaN, indices
 // out of range and many for one place. tests/gpu/test_select.c is this file once
 // more, on a GPU.
+#include "kernels/gpu/found.h"
 #include "kernels/gpu/select.h"
 #include "tests/unit/kernels/ops.h"
 
@@ -236,6 +237,29 @@ static void test_reverse(void)
     }
 }
 
+// From none to all, over tiles; NaN counts.
+static void test_found(void)
+{
+    CASES(40)
+    {
+        const int often = pick(0, 3); // never, seldom, every other, always
+        struct gpu_found p = {.elem = any_elem(), .n = pick(0, 2) ? pick(1, 3000) : pick(4000, 14000)};
+        p.data_bytes = pick(0, 4) ? 1 << pick(0, 3) : 0;
+        struct mem x = make((enum gpu_elem)p.elem, p.n, 0, 1), data = make(GPU_ELEM_U8, p.n * 8, 0, 255);
+        for (int64_t i = 0; i < p.n; i++)
+            gpu_elem_store(x.e, x.p, i, often == 3 || (often == 2 && i % 2) || (often == 1 && !pick(0, 200)) ? 2 : 0);
+        if (p.elem <= GPU_ELEM_BF16) gpu_elem_store(x.e, x.p, p.n / 2, pick(0, 1) ? NAN : -0.0f);
+        struct mem found = make(GPU_ELEM_I32, 1 + p.n, -9, -8), want = copy_of(&found);
+        struct mem values = make(GPU_ELEM_U8, p.n * 8, 0, 255), want_values = copy_of(&values);
+        struct mem work = make(GPU_ELEM_U8, (int64_t)gpu_found_work_bytes(&p), 0, 255);
+        gpu_found_ref(&p, x.p, data.p, want.p, want_values.p);
+        CHECK_INT(gpu_found(&p, x.p, data.p, found.p, values.p, work.p, NULL), 0);
+        CHECK_MSG(same_bytes(&found, &want) && same_bytes(&values, &want_values) && intact(&work), "seed %llu",
+                  (unsigned long long)first_seed);
+        drop(&x), drop(&data), drop(&found), drop(&want), drop(&values), drop(&want_values), drop(&work);
+    }
+}
+
 OPS_MAIN({"the k largest", test_topk}, {"gathering at indices", test_gather}, {"scattering", test_scatter},
          {"the order of a scattered sum", order_of_a_sum}, {"one hot", test_one_hot}, {"prefixes", test_scan},
-         {"triangles", test_triangle}, {"reversed sequences", test_reverse})
+         {"triangles", test_triangle}, {"reversed sequences", test_reverse}, {"what is not zero", test_found})

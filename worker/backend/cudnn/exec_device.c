@@ -312,6 +312,8 @@ static int launch(struct exec *e, const struct step *s, const void *const *opera
         return gpu_gather_at(&s->u.index, x, w, y, stream);
     case STEP_SCATTER:
         return gpu_scatter(&s->u.index, x, w, extra[0], y, at(e, s->extra[1]), stream);
+    case STEP_FOUND:
+        return gpu_found(&s->u.found, x, w, y, at(e, s->extra[0]), at(e, s->extra[1]), stream);
     case STEP_ONE_HOT:
         return gpu_one_hot(&s->u.one_hot, x, w, y, stream);
     case STEP_SCAN:

@@ -149,6 +149,9 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
     case STEP_SCATTER:
         gpu_scatter_ref(&s->u.index, x, w, extra[0], y);
         break;
+    case STEP_FOUND:
+        gpu_found_ref(&s->u.found, x, w, y, at(e, s->extra[0]));
+        break;
     case STEP_ONE_HOT:
         gpu_one_hot_ref(&s->u.one_hot, x, w, y);
         break;

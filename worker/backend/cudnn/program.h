@@ -73,12 +73,20 @@ struct info {
     const struct roll *roll;       // for slices that are joined again: the copy that replaces them
     const struct move_run *run;    // for the last of several moves in a row: the copy that replaces them
     bool late;                     // follows a result whose size depends on data (lower/order.c)
+    const struct found *found;     // for a NonZero, and a GatherND at its places: the device has found them
     bool not_made;                 // covered by one of these, or read through: its node adds no step
     bool read_through, read;       // while planning: it is read by strides in another value's memory; in its own
     bool f8;                       // computed by a convolution of e4m3 numbers
     bool f8_only;                  // and read only by such convolutions
     int f8_exponent;               // as an input of one: the number is code * 2^f8_exponent
     struct reel_tensor dynamic;    // at run time, when count is -1
+};
+
+// In host memory: how many elements of a mask are set, their positions (int32), and another
+// tensor's elements there (nowhere: nobody reads them).
+struct found {
+    struct ref positions, values;
+    struct reel_shape shape; // of the mask
 };
 
 struct flash_core; // lower/flash.c
@@ -309,6 +317,11 @@ enum reel_err gpu_plan_order(struct lowered *p);
 bool gpu_is_late(const struct lowered *p, const struct node *node);
 // Whether the node reads or makes a tensor whose size depends on data.
 bool gpu_follows_data(const struct lowered *p, const struct node *node);
+// Lets the device find what is set in a large mask that a NonZero reads on the host (lower/found.c).
+enum reel_err gpu_find(struct lowered *p, const struct node *node);
+// What the NonZero, or the GatherND, makes of it: *out, owned by the caller.
+enum reel_err gpu_give_found(const struct lowered *p, const struct node *node, const int32_t *found, const void *values,
+                             struct reel_tensor *out);
 // Between the two: brings what the later ones read on the host, all at once.
 enum reel_err gpu_begin_tail(struct lowered *p);
 

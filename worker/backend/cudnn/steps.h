@@ -11,6 +11,7 @@
 #include "kernels/gpu/attention.h"
 #include "kernels/gpu/bytes.h"
 #include "kernels/gpu/flash.h"
+#include "kernels/gpu/found.h"
 #include "kernels/gpu/fourier.h"
 #include "kernels/gpu/fp8.h"
 #include "kernels/gpu/integer.h"
@@ -64,6 +65,7 @@ enum step_kind {
     STEP_TOPK,
     STEP_GATHER_AT,
     STEP_SCATTER,
+    STEP_FOUND, // what a mask has set, into host memory
     STEP_ONE_HOT,
     STEP_SCAN,
     STEP_TRIANGLE,
@@ -131,6 +133,7 @@ struct step {
         struct gpu_gather gather;
         struct gpu_topk topk;
         struct gpu_index index; // GATHER_AT, SCATTER
+        struct gpu_found found; // x: mask, w: data; y, extra[0]: positions and values on the host
         struct gpu_one_hot one_hot;
         struct gpu_scan scan;
         struct gpu_triangle triangle;

@@ -23,7 +23,8 @@ struct host_call {
     struct argument *in, *out, other[NODE_MAX_EPILOGUE]; // in: captured ones behind the node's
     const struct reel_tensor **in_tensors;
     struct reel_tensor **out_tensors;
-    bool known; // every shape is fixed: no inference at run time
+    const struct found *found; // by the device: nothing is read but that
+    bool known;                // every shape is fixed: no inference at run time
 };
 
 static enum reel_err open_argument(struct lowered *p, const struct value *v, struct argument *a)
@@ -65,10 +66,23 @@ static enum reel_err open_captured(struct lowered *p, const struct node *node, s
     return c->captured ? REEL_OK : gpu_no_memory(node);
 }
 
+// Of a node that gives on what the device has found.
+static enum reel_err lower_found(struct lowered *p, const struct node *node, struct host_call *c)
+{
+    c->found = info_of(p, node->out[0])->found;
+    struct step *s = gpu_add_step(p, STEP_HOST, node, "on the host");
+    if (!s) return gpu_no_memory(node);
+    s->u.host = c;
+    gpu_touch(p, c->found->positions, p->n_steps - 1);
+    gpu_touch(p, c->found->values, p->n_steps - 1);
+    return REEL_OK;
+}
+
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node)
 {
     struct host_call *c = gpu_lower_alloc(p, sizeof *c);
     if (!c) return gpu_no_memory(node);
+    if (node->n_out && node->out[0] && info_of(p, node->out[0])->found) return lower_found(p, node, c);
     const bool control = node->op->flags & OP_CONTROL;
     enum reel_err err = control ? open_captured(p, node, c) : REEL_OK;
     if (err) return err;
@@ -145,6 +159,9 @@ enum reel_err gpu_run_host_call(struct lowered *p, const struct step *s, void *(
     struct host_call *c = s->u.host;
     const struct node *node = s->node;
     enum reel_err err = REEL_OK;
+    if (c->found)
+        return gpu_give_found(p, node, host_at(exec, c->found->positions), host_at(exec, c->found->values),
+                              &info_of(p, node->out[0])->dynamic);
     for (int i = 0; i < c->n_in && !err; i++)
         if (c->in[i].v) err = bind(p, node, &c->in[i], host_at, exec);
     for (int i = 0; i < node->n_epilogue && !err; i++)

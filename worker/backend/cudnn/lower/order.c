@@ -76,10 +76,17 @@ static enum reel_err bring(struct lowered *p, const struct value *v, void *user)
     return gpu_need_form(p, v, FORM_HOST, &at);
 }
 
+static bool is_found(const struct lowered *p, const struct node *node)
+{
+    return node->n_out && node->out[0] && info_of(p, node->out[0])->found;
+}
+
 enum reel_err gpu_begin_tail(struct lowered *p)
 {
     enum reel_err err = REEL_OK;
     for (const struct node *n = p->graph->first; n && !err; n = n->next)
-        if (for_the_host(p, n)) err = each_read(p, n, bring, NULL);
+        if (for_the_host(p, n)) err = gpu_find(p, n);
+    for (const struct node *n = p->graph->first; n && !err; n = n->next)
+        if (for_the_host(p, n) && !is_found(p, n)) err = each_read(p, n, bring, NULL);
     return err;
 }
