@@ -133,6 +133,14 @@ static enum reel_err finish_open(struct reel_bus **bus, const char *path, const 
     return err;
 }
 
+static int bind_to(struct reel_bus *hub, const char *path)
+{
+    char endpoint[256];
+    snprintf(hub->path, sizeof hub->path, "%s", path);
+    snprintf(endpoint, sizeof endpoint, "ipc://%s", path);
+    return zmq_bind(hub->socket, endpoint);
+}
+
 enum reel_err reel_bus_open_hub(const char *path, struct reel_bus **out_bus)
 {
     enum reel_err err = open_socket(ZMQ_ROUTER, out_bus);
@@ -142,12 +150,15 @@ enum reel_err reel_bus_open_hub(const char *path, struct reel_bus **out_bus)
         reel_bus_close(out_bus);
         return err;
     }
-    snprintf((*out_bus)->path, sizeof(*out_bus)->path, "%s", path);
     int one = 1;
     zmq_setsockopt((*out_bus)->socket, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
-    char endpoint[256];
-    snprintf(endpoint, sizeof endpoint, "ipc://%s", path);
-    return finish_open(out_bus, path, "bind", zmq_bind((*out_bus)->socket, endpoint));
+    return finish_open(out_bus, path, "bind", bind_to(*out_bus, path));
+}
+
+enum reel_err reel_bus_bind_again(struct reel_bus *bus, const char *path)
+{
+    if (!bind_to(bus, path)) return REEL_OK; // the one before stays: whoever is connected is so through it
+    return reel_fail(REEL_ERR_IO, "could not bind socket \"%s\": %s", path, zmq_strerror(zmq_errno()));
 }
 
 enum reel_err reel_bus_open_peer(const char *path, reel_peer self, const struct reel_box_fds *fds,

@@ -51,6 +51,9 @@ struct reel_msg {
 
 // Binds path (a socket in the run directory). Errors: IO.
 enum reel_err reel_bus_open_hub(const char *path, struct reel_bus **out_bus);
+// Of a hub whose socket somebody has removed: new peers connect to path, which may be the
+// same. Peers that are connected stay so. Errors: IO.
+enum reel_err reel_bus_bind_again(struct reel_bus *hub, const char *path);
 // Connects as (stage, index, incarnation); fds NULL: by the socket alone.
 // Errors: IO, PROTO.
 enum reel_err reel_bus_open_peer(const char *path, reel_peer self, const struct reel_box_fds *fds,

@@ -32,6 +32,12 @@ static void write_holder(const struct run *run, int fd)
     if (ftruncate(fd, 0) || pwrite(fd, text, (size_t)n, 0) != n) reel_warn("jobs", "could not write a lock file: %m");
 }
 
+void resume_hold_again(const struct run *run)
+{
+    for (uint32_t i = 0; i < run->n_jobs; i++)
+        if (run->jobs[i].lock_fd >= 0 && !run->jobs[i].holder[0]) write_holder(run, run->jobs[i].lock_fd);
+}
+
 static void read_holder(int fd, int *out_pid, char *out_path, size_t bytes)
 {
     char text[512] = "";

@@ -11,6 +11,8 @@
 // Locks the parts folder, which it makes. AGAIN: held by somebody, whom
 // job->holder names. Errors: IO.
 enum reel_err resume_lock(struct run *run, struct job *job);
+// The run directory is another one: says so in the locks that this run holds.
+void resume_hold_again(const struct run *run);
 // Removes all parts and the journal, but not the lock.
 void resume_wipe(const struct job *job);
 // Reads the journal into job->old: that of an unfinished run, else that of a

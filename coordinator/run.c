@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "coordinator/limits.h"
+#include "coordinator/resume.h"
 
 #define TICK_US INT64_C(50000)         // how often deadlines and estimates are checked
 #define END_US INT64_C(1500000)        // how long children have to exit by themselves
@@ -343,10 +344,30 @@ static int64_t remaining_frames(const struct run *run)
     return left > 0 ? left : 0;
 }
 
+// Without its socket, processes that are restarted would not find us.
+static void keep_rundir(struct run *run)
+{
+    if (rundir_is_there(&run->dir)) return;
+    progress_pause(run->progress);
+    char before[sizeof run->dir.path];
+    snprintf(before, sizeof before, "%s", run->dir.path);
+    enum reel_err err = rundir_renew(&run->dir);
+    if (!err) err = reel_bus_bind_again(run->bus, run->dir.bus_path);
+    if (err) {
+        run_fail(run, err, reel_fail_text());
+        return;
+    }
+    resume_hold_again(run);
+    const bool same = !strcmp(before, run->dir.path);
+    reel_warn("run", "run directory \"%s\" was removed by somebody; %s%s", before, same ? "it was made" : "now it is ",
+              same ? " again" : run->dir.path);
+}
+
 static void tick(struct run *run, int64_t now_us)
 {
     if (now_us - run->tick_us < TICK_US) return;
     run->tick_us = now_us;
+    keep_rundir(run);
     for (uint32_t i = 0; i < run->sup.n; i++) {
         struct proc *p = &run->sup.proc[i];
         p->owes = jobs_owes(run, p) || flow_owes(run, p);

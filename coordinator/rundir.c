@@ -81,25 +81,55 @@ static enum reel_err start_guard(struct rundir *r)
     return REEL_OK;
 }
 
+static void choose_paths(struct rundir *r, const char *base)
+{
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof random, 0) != sizeof random) random = (uint64_t)reel_now_us();
+    snprintf(r->path, sizeof r->path, "%s/" PREFIX "%d-%08x", base, (int)getpid(), (unsigned)random);
+    snprintf(r->lock_path, sizeof r->lock_path, "%s/lock", r->path);
+    snprintf(r->bus_path, sizeof r->bus_path, "%s/bus", r->path);
+}
+
+static enum reel_err make_and_lock(struct rundir *r)
+{
+    if (mkdir(r->path, 0700))
+        return reel_fail(REEL_ERR_IO, "could not make run directory \"%s\": %s", r->path, strerror(errno));
+    int fd = open(r->lock_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB)) {
+        enum reel_err err = reel_fail(REEL_ERR_IO, "could not lock run directory \"%s\": %s", r->path, strerror(errno));
+        if (fd >= 0) close(fd);
+        return err;
+    }
+    if (r->lock_fd >= 0) close(r->lock_fd);
+    r->lock_fd = fd;
+    return REEL_OK;
+}
+
 enum reel_err rundir_create(bool parts, struct rundir *out)
 {
     *out = (struct rundir){.lock_fd = -1, .guard_fd = -1};
-    uint64_t random = 0;
-    if (getrandom(&random, sizeof random, 0) != sizeof random) random = (uint64_t)reel_now_us();
-    snprintf(out->path, sizeof out->path, "%s/" PREFIX "%d-%08x", base_dir(parts), (int)getpid(), (unsigned)random);
-    snprintf(out->lock_path, sizeof out->lock_path, "%s/lock", out->path);
-    snprintf(out->bus_path, sizeof out->bus_path, "%s/bus", out->path);
+    choose_paths(out, base_dir(parts));
     enum reel_err err = start_guard(out);
     if (err) return err;
-    if (mkdir(out->path, 0700)) {
-        err = reel_fail(REEL_ERR_IO, "could not make run directory \"%s\": %s", out->path, strerror(errno));
-    } else {
-        out->lock_fd = open(out->lock_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (out->lock_fd < 0 || flock(out->lock_fd, LOCK_EX | LOCK_NB))
-            err = reel_fail(REEL_ERR_IO, "could not lock run directory \"%s\": %s", out->path, strerror(errno));
-    }
+    err = make_and_lock(out);
     if (err) rundir_destroy(out);
     return err;
+}
+
+bool rundir_is_there(const struct rundir *r)
+{
+    return !access(r->bus_path, F_OK);
+}
+
+enum reel_err rundir_renew(struct rundir *r)
+{
+    struct stat held, there;
+    if (!fstat(r->lock_fd, &held) && !lstat(r->lock_path, &there) && held.st_ino == there.st_ino &&
+        held.st_dev == there.st_dev)
+        return REEL_OK; // only the socket is missing
+    if (!make_and_lock(r)) return REEL_OK;
+    choose_paths(r, "/tmp"); // its parent is gone as well, or not ours any more
+    return make_and_lock(r);
 }
 
 void rundir_destroy(struct rundir *r)

@@ -124,4 +124,27 @@ elif grep -q "no progress" "$work/err"; then not_ok long_flush "$(cat "$work/err
 elif [[ $(frames "$work/flushed.mkv") != 60 ]]; then not_ok long_flush "$(frames "$work/flushed.mkv") frames of 60"
 else ok long_flush; fi
 
+
+# Somebody cleans up: the run directory is removed (as a login's XDG_RUNTIME_DIR is at logout), its parent
+# with it, or only the socket. Processes that die afterwards are replaced as ever.
+cleaned_up() { # name, what is removed
+    local name=cleaned_up_$1 rc=0
+    rm -f "$work/o.mkv"
+    REELMILL_CRASH=aggregator.before_publish:1:19 start "$work/a.mp4" -o "$work/o.mkv" --sim_ms 1
+    wait_for 20 grep -qs 'crash point "aggregator.before_publish"' "$work/bg.err" || not_ok "$name" "it did not come so far"
+    eval "rm -rf $2"
+    if ! wait_for 20 grep -qs 'was removed by somebody' "$work/bg.err"; then
+        not_ok "$name" "nobody noticed"
+        kill -9 "$coordinator"
+        mkdir -m 700 "$XDG_RUNTIME_DIR" 2>/dev/null
+        return
+    fi
+    pkill -9 -P "$coordinator" -x 'decoder|worker|aggregator'
+    wait "$coordinator" || rc=$?
+    mkdir -m 700 "$XDG_RUNTIME_DIR" 2>/dev/null
+    if compgen -G "/tmp/reelmill-$coordinator-*" >/dev/null; then not_ok "$name" "left a directory in /tmp"; else check "$name" "$rc"; fi
+}
+cleaned_up socket "$XDG_RUNTIME_DIR/reelmill-*/bus"
+cleaned_up directory "$XDG_RUNTIME_DIR/reelmill-*"
+cleaned_up parent "$XDG_RUNTIME_DIR"
 finish
