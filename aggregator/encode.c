@@ -151,8 +151,9 @@ static enum reel_err find_encoder(const char *name, const AVOutputFormat *contai
     return REEL_OK;
 }
 
-#define ALPHA_ADVICE \
-    "\nwhat keeps transparency: .mov (prores_ks), .webm (libvpx-vp9), .mkv (ffv1), images .png, .tif, .bmp"
+#define ALPHA_ADVICE                                                                                                 \
+    "\nwhat keeps transparency: .mov (prores_ks), .webm (libvpx-vp9), .mkv (ffv1), images .png, .tif, .webp, .bmp, " \
+    ".exr"
 
 // The usual encoder of transparent pictures. Containers that are not here have no
 // place for them, or players that show them.

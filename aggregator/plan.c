@@ -249,7 +249,8 @@ static struct reel_pixel_format slot_format_for(enum AVPixelFormat av)
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(av);
     uint8_t depth = d->flags & AV_PIX_FMT_FLAG_FLOAT ? 16 : (uint8_t)d->comp[0].depth;
     if (d->flags & AV_PIX_FMT_FLAG_RGB) return (struct reel_pixel_format){.layout = REEL_PIX_GBR, .depth = depth};
-    if (d->nb_components == 1) return (struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = depth};
+    const int colours = d->nb_components - (d->flags & AV_PIX_FMT_FLAG_ALPHA ? 1 : 0);
+    if (colours == 1) return (struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = depth};
     return (struct reel_pixel_format){
         .layout = REEL_PIX_YUV, .depth = depth, .log2_chroma_w = d->log2_chroma_w, .log2_chroma_h = d->log2_chroma_h};
 }
@@ -266,7 +267,7 @@ static struct reel_pixel_format slot_for(const struct reel_rec_shaped *shaped, e
 static void source_from_slot(struct plan *p, const struct reel_geometry *g, const struct reel_colour *colour)
 {
     p->format = g->format;
-    p->drawn_format = picture_av_format(g->format);
+    p->drawn_format = p->alpha ? picture_alpha_format(g->format) : picture_av_format(g->format);
     p->width = (int)g->width;
     p->height = (int)g->height;
     p->colour = *colour;
@@ -290,6 +291,42 @@ static void source_of_results(struct plan *p)
     if (p->cutout) p->drawn_format = picture_alpha_format(p->format);
 }
 
+// ---- transparency -----------------------------------------------------------
+
+// Whether the output's encoder takes transparent pictures. False: reel_fail_text() says why not.
+static bool takes_alpha(const struct plan *p)
+{
+    struct encode_choice c;
+    struct reel_pixel_format any = p->media.format;
+    if (p->job.kind == REEL_OUTPUT_MD5) return true;
+    return !encode_choose(p->encoder_name, p->container, any, true, 16, 16, 0, &c);
+}
+
+// The input's transparency: kept where the output can hold it, unless that is not wanted, or
+// a video would need another encoder than usual for a channel that looks unused.
+static enum reel_err decide_alpha(struct plan *p)
+{
+    const enum set_alpha want = p->settings->alpha;
+    const enum set_picture shown = p->settings->segment.picture;
+    if (!p->in.alpha_stride || p->wants != PLAN_PICTURE || want == SET_ALPHA_DROP) return REEL_OK;
+    const bool masked = shown != SET_PICTURE_OVERLAY || p->settings->background.n;
+    if (p->task != REEL_TASK_IMAGE && masked) return REEL_OK; // the mask says what is seen
+    const bool unused = p->media.flags & REEL_MEDIA_OPAQUE;
+    const char *why = p->rate > 1 ? "the model makes frames between two" : "";
+    if (!*why && takes_alpha(p)) {
+        p->alpha = want == SET_ALPHA_KEEP || !unused || !plan_is_video(p->job.kind) || *p->encoder_name;
+        if (!p->alpha)
+            add_note(p, "the input's first frame is opaque: its transparency is not kept (--alpha keep would keep it)");
+        return REEL_OK;
+    }
+    if (!*why) why = reel_fail_text();
+    if (want == SET_ALPHA_KEEP)
+        return reel_fail(REEL_ERR_CONFIG, "could not keep the input's transparency (--alpha keep): %s", why);
+    add_note(p, "the input's transparency is not kept: %s", why);
+    if (!unused) p->kept.colour = REEL_KEPT_PART;
+    return REEL_OK;
+}
+
 // ---- encoder ----------------------------------------------------------------
 
 // Format and size behind the filter: what the filter gives by nature, or the
@@ -297,7 +334,7 @@ static void source_of_results(struct plan *p)
 static enum reel_err behind_filter(struct plan *p, struct reel_pixel_format *out_want, bool *out_alpha)
 {
     *out_want = p->format;
-    *out_alpha = p->cutout;
+    *out_alpha = p->cutout || p->alpha;
     p->final_width = p->width;
     p->final_height = p->height;
     p->final_sar = p->media.sar;
@@ -413,7 +450,7 @@ bool plan_keeps_input(const struct plan *p)
 static bool sends_output(const struct plan *p)
 {
     const struct reel_pixel_format f = p->out.format;
-    return p->task == REEL_TASK_IMAGE && !*p->settings->post_filter && f.layout == REEL_PIX_YUV &&
+    return p->task == REEL_TASK_IMAGE && !p->alpha && !*p->settings->post_filter && f.layout == REEL_PIX_YUV &&
            f.log2_chroma_w == 1 && f.log2_chroma_h == 1 && p->final_width == p->width && p->final_height == p->height;
 }
 
@@ -456,7 +493,7 @@ static void say_losses(struct plan *p)
     const struct reel_colour *k = &m->colour;
     bool tagged = k->primaries != 2 || k->transfer != 2 || k->matrix != 2 || k->range_known;
     bool hdr = m->flags & (REEL_MEDIA_HAS_MASTERING | REEL_MEDIA_HAS_LIGHT_LEVEL);
-    p->kept.colour = tagged || hdr ? REEL_KEPT_ALL : REEL_KEPT_NONE;
+    if (!p->kept.colour) p->kept.colour = tagged || hdr || p->alpha ? REEL_KEPT_ALL : REEL_KEPT_NONE;
     const char *name = c->codec->name;
     struct reel_pixel_format f = slot_format_for(c->format);
     if (c->loses_depth) {
@@ -515,7 +552,7 @@ static enum reel_err choose_slot(struct plan *p, const struct reel_rec_shaped *s
     if (!plan_is_video(p->job.kind) && p->job.kind != REEL_OUTPUT_IMAGES) return REEL_OK;
     struct encode_choice c;
     enum reel_err err =
-        encode_choose(p->encoder_name, p->container, *out_format, false, (int)*out_w, (int)*out_h, 0, &c);
+        encode_choose(p->encoder_name, p->container, *out_format, p->alpha, (int)*out_w, (int)*out_h, 0, &c);
     if (!err) *out_format = slot_for(shaped, c.format, *out_format);
     return err;
 }
@@ -555,6 +592,7 @@ enum reel_err plan_prove(const struct reel_settings *settings, const struct reel
     enum reel_task task = (enum reel_task)prove->shaped.task;
     enum reel_err err = begin(settings, job, task, prove->rate, &prove->media, &prove->in, p);
     if (!err) err = check_folder(p);
+    if (!err) err = decide_alpha(p);
     struct encoder *encoder = NULL;
     if (!err) err = settle(p, &prove->shaped, &encoder);
     encode_close(&encoder);
@@ -565,7 +603,7 @@ enum reel_err plan_prove(const struct reel_settings *settings, const struct reel
         struct encode_choice c;
         bool filtered = *settings->post_filter;
         if (task == REEL_TASK_IMAGE && !filtered &&
-            !encode_choose(p->encoder_name, p->container, complete_wish(p, &prove->shaped), false, p->final_width,
+            !encode_choose(p->encoder_name, p->container, complete_wish(p, &prove->shaped), p->alpha, p->final_width,
                            p->final_height, 0, &c)) {
             p->choice.loses_depth = c.loses_depth;
             p->choice.loses_chroma = c.loses_chroma;
@@ -590,6 +628,7 @@ enum reel_err plan_open(const struct reel_settings *settings, const struct reel_
 {
     *out_encoder = NULL;
     enum reel_err err = begin(settings, job, (enum reel_task)open->task, open->rate, &open->media, &open->in, p);
+    if (!err) err = decide_alpha(p);
     if (err) return err;
     p->out = open->out;
     if (p->task == REEL_TASK_IMAGE)

@@ -31,9 +31,10 @@ struct plan {
 
     bool raw_mask; // the picture is the mask itself, as it stands in the output slot
     bool cutout;   // the picture is the input's, transparent where the mask has nothing
+    bool alpha;    // the picture has the input's transparency, resized
     // The picture before the filter.
     struct reel_pixel_format format;
-    enum AVPixelFormat drawn_format; // libav's: of cut-outs with an alpha plane
+    enum AVPixelFormat drawn_format; // libav's: with an alpha plane, where there is one
     int width, height;
     struct reel_colour colour;
 

@@ -98,10 +98,23 @@ enum reel_err reel_geometry_init_several(struct reel_geometry *g, struct reel_pi
     return g->slot_bytes > UINT32_MAX ? too_large(width, height) : REEL_OK;
 }
 
+enum reel_err reel_geometry_add_alpha(struct reel_geometry *g)
+{
+    const uint64_t stride = align_up((uint64_t)g->width * reel_format_bytes(g->format), STRIDE_ALIGN);
+    const uint64_t end = align_up(g->aux_offset + stride * g->height + STRIDE_ALIGN, PLANE_ALIGN);
+    if (end > UINT32_MAX) return too_large(g->width, g->height);
+    g->alpha_offset = g->aux_offset;
+    g->alpha_stride = (uint32_t)stride;
+    g->aux_offset = (uint32_t)end;
+    g->slot_bytes = align_up(end + g->aux_bytes, REEL_SLOT_ALIGN);
+    return g->slot_bytes > UINT32_MAX ? too_large(g->width, g->height) : REEL_OK;
+}
+
 bool reel_geometry_valid(const struct reel_geometry *g, uint32_t slots, uint64_t ring_bytes)
 {
     struct reel_geometry want;
     if (reel_geometry_init_several(&want, g->format, g->width, g->height, g->pictures, g->aux_bytes)) return false;
+    if (g->alpha_stride && reel_geometry_add_alpha(&want)) return false;
     if (memcmp(&want, g, sizeof want)) return false;
     return slots > 0 && g->slot_bytes <= ring_bytes && slots <= ring_bytes / g->slot_bytes;
 }

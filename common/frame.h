@@ -77,9 +77,10 @@ struct reel_geometry {
     uint32_t pictures;      // that a slot holds; 1 but for networks that make several of a frame
     uint32_t picture_bytes; // from one of them to the next; plane_offset is the first one's
     uint32_t plane_offset[REEL_PLANES];
-    uint32_t plane_stride[REEL_PLANES]; // bytes from row to row, multiple of 64
-    uint32_t aux_offset, aux_bytes;     // side data (input) or results (output)
-    uint64_t slot_bytes;                // multiple of REEL_SLOT_ALIGN
+    uint32_t plane_stride[REEL_PLANES];  // bytes from row to row, multiple of 64
+    uint32_t alpha_offset, alpha_stride; // of the alpha plane behind the pictures; stride 0: there is none
+    uint32_t aux_offset, aux_bytes;      // side data (input) or results (output)
+    uint64_t slot_bytes;                 // multiple of REEL_SLOT_ALIGN
 };
 
 // Fills offsets and sizes for format, width, height and an aux area of at
@@ -90,6 +91,9 @@ enum reel_err reel_geometry_init(struct reel_geometry *g, struct reel_pixel_form
 // The same with room for several pictures, one behind the other.
 enum reel_err reel_geometry_init_several(struct reel_geometry *g, struct reel_pixel_format format, uint32_t width,
                                          uint32_t height, uint32_t pictures, uint32_t aux_bytes);
+// Adds an alpha plane behind the pictures: width x height samples of the format's depth, 0
+// (transparent) to the largest value (opaque). LIMIT as above.
+enum reel_err reel_geometry_add_alpha(struct reel_geometry *g);
 int reel_format_planes(struct reel_pixel_format format);
 // Width and height of a plane in samples (NV's second plane: in pairs x 2).
 void reel_plane_size(const struct reel_geometry *g, int plane, uint32_t *out_w, uint32_t *out_h);

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
-// A stream with more frames than another. See media.h.
+// What follows from a stream's facts: its slots, and a stream with more frames than it. See media.h.
 #include "common/media.h"
 
 #define NANO 1000000000
+
+enum reel_err reel_media_geometry(const struct reel_media *m, struct reel_geometry *g)
+{
+    enum reel_err err = reel_geometry_init(g, m->format, m->width, m->height, REEL_INPUT_AUX_BYTES);
+    return err || !(m->flags & REEL_MEDIA_ALPHA) ? err : reel_geometry_add_alpha(g);
+}
 
 static int64_t gcd(int64_t a, int64_t b)
 {

@@ -20,9 +20,11 @@ enum reel_media_flag {
     REEL_MEDIA_TOP_FIRST = 1 << 4,
     REEL_MEDIA_HAS_MASTERING = 1 << 5,
     REEL_MEDIA_HAS_LIGHT_LEVEL = 1 << 6,
-    REEL_MEDIA_STILL = 1 << 7, // image sequence: no container timestamps
-    REEL_MEDIA_FROM = 1 << 8,  // a part of the input: from start_pts on
-    REEL_MEDIA_TO = 1 << 9,    // and to before end_pts
+    REEL_MEDIA_STILL = 1 << 7,   // image sequence: no container timestamps
+    REEL_MEDIA_FROM = 1 << 8,    // a part of the input: from start_pts on
+    REEL_MEDIA_TO = 1 << 9,      // and to before end_pts
+    REEL_MEDIA_ALPHA = 1 << 10,  // slots hold an alpha plane
+    REEL_MEDIA_OPAQUE = 1 << 11, // with nothing transparent in the first frame
 };
 
 // The video stream as frames leave the decoder: upright (rotation applied),
@@ -52,6 +54,9 @@ struct reel_media {
     int64_t zero_pts; // in time_base: what is 0 in the output
     char codec[16];   // "h264", for people
 };
+
+// Geometry of the slots of an input ring. Errors of reel_geometry_init().
+enum reel_err reel_media_geometry(const struct reel_media *media, struct reel_geometry *out_geometry);
 
 // The same stream with `rate` frames for each one (1 to REEL_MAX_RATE): time base,
 // frame rate, count and times. The time base is so fine that frames which lie evenly

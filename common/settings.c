@@ -89,6 +89,8 @@ static const struct opt_def defs[] = {
          "refuse larger pictures (millions of pixels)"),
     {"rate", 0, OPT_COUNT_AUTO, AT(rate), "auto", 2, REEL_MAX_RATE, NULL, "N", 0, "Media",
      "output frames for each input frame, for interpolation networks; auto: 2"},
+    ENUM("alpha", alpha, "auto", "auto,keep,drop", 0, "Media",
+         "transparency of the input; auto: kept where the output's format holds it"),
     REAL("scene_cut", scene_cut, "0.25", 0, 1, "P", 0, "Media",
          "two frames that differ by more are a scene cut, across which nothing is interpolated (1: no cuts)"),
 

@@ -55,6 +55,7 @@ enum set_head {
 };
 enum set_picture_size { SET_PICTURE_SIZE_AUTO, SET_PICTURE_SIZE_FRAME, SET_PICTURE_SIZE_OWN };
 enum set_picture { SET_PICTURE_OVERLAY, SET_PICTURE_MASK, SET_PICTURE_CUTOUT };
+enum set_alpha { SET_ALPHA_AUTO, SET_ALPHA_KEEP, SET_ALPHA_DROP };
 enum set_split { SET_SPLIT_OFF, SET_SPLIT_SPATIAL };
 enum set_poison { SET_POISON_REPEAT, SET_POISON_PASSTHROUGH, SET_POISON_FAIL };
 
@@ -88,6 +89,7 @@ struct reel_settings {
     double max_pixels; // refuse larger pictures (millions)
     char start[SET_WORD], end[SET_WORD], duration[SET_WORD]; // of the part that is processed (reel_settings_part)
     int rate;         // frames out for each in, of networks that make some between two; 0 = auto: 2
+    int alpha;        // enum set_alpha
     double scene_cut; // frames that differ by more are of two scenes
 
     // running

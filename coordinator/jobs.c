@@ -190,7 +190,7 @@ void jobs_on_scanned(struct run *run, struct proc *p, const struct reel_rec_scan
     job->scanned = *rec;
     job->kept = rec->kept;
     const struct reel_media *m = &rec->media;
-    enum reel_err err = reel_geometry_init(&job->in, m->format, m->width, m->height, REEL_INPUT_AUX_BYTES);
+    enum reel_err err = reel_media_geometry(m, &job->in);
     if (!err && job->n_entries != rec->n_entries && job->n_entries < MAX_ENTRIES / 2)
         err = reel_fail(REEL_ERR_PROTO, "could not plan \"%s\": %u of %u entries arrived", job->spec->input,
                         job->n_entries, rec->n_entries);

@@ -4,9 +4,20 @@
 // frames, only when they come.
 #include "decoder/decode.h"
 
+// libavcodec's own decoders of VP8 and VP9 skip the second stream that holds the alpha plane.
+static const AVCodec *find_decoder(const AVCodecParameters *par)
+{
+    const AVCodec *codec = NULL;
+    if (par->format == AV_PIX_FMT_YUVA420P && par->codec_id == AV_CODEC_ID_VP9)
+        codec = avcodec_find_decoder_by_name("libvpx-vp9");
+    if (par->format == AV_PIX_FMT_YUVA420P && par->codec_id == AV_CODEC_ID_VP8)
+        codec = avcodec_find_decoder_by_name("libvpx");
+    return codec ? codec : avcodec_find_decoder(par->codec_id);
+}
+
 static enum reel_err sw_open(const struct decode_params *p, void **out_state)
 {
-    const AVCodec *codec = avcodec_find_decoder(p->par->codec_id);
+    const AVCodec *codec = find_decoder(p->par);
     if (!codec)
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not decode video \"%s\": no decoder for \"%s\"", p->name,
                          avcodec_get_name(p->par->codec_id));

@@ -51,7 +51,12 @@ enum reel_err facts_of_picture(const struct facts_ask *ask, const AVFrame *f, st
     m->sar = (struct reel_rational){f->sample_aspect_ratio.num, f->sample_aspect_ratio.den};
     if (m->sar.num <= 0 || m->sar.den <= 0) m->sar = (struct reel_rational){0, 1};
     m->rotation = ask->rotation;
-    if (choice.drops_alpha) notes_say(ask->notes, REEL_LOG_WARN, "\"%s\": transparency is not kept", ask->name);
+    if (alpha_has(f)) {
+        bool opaque;
+        m->flags |= REEL_MEDIA_ALPHA;
+        if ((err = alpha_is_opaque(f, &opaque))) return err;
+        if (opaque) m->flags |= REEL_MEDIA_OPAQUE;
+    }
     if (av_frame_interlaced(f)) { // after --pre_filter, which may have deinterlaced it
         m->flags |= REEL_MEDIA_INTERLACED;
         if (av_frame_top_first(f)) m->flags |= REEL_MEDIA_TOP_FIRST;
@@ -65,6 +70,6 @@ enum reel_err facts_of_picture(const struct facts_ask *ask, const AVFrame *f, st
     sd = av_frame_get_side_data(f, AV_FRAME_DATA_CONTENT_LIGHT_LEVEL);
     if (sd) set_light(m, sd->data, sd->size);
     struct reel_geometry g; // only to check that a slot can hold the picture
-    err = reel_geometry_init(&g, m->format, m->width, m->height, REEL_INPUT_AUX_BYTES);
+    err = reel_media_geometry(m, &g);
     return err ? reel_fail_prefix(err, "video \"%s\": ", ask->name) : REEL_OK;
 }

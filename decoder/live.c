@@ -404,7 +404,8 @@ enum reel_err live_scan(struct live *l, struct reel_rec_scanned *out)
     if ((err = facts_of_picture(&ask, l->kept, &out->media))) return err;
     snprintf(out->media.codec, sizeof out->media.codec, "%s", avcodec_get_name(l->stream->par->codec_id));
     out->kept.timestamps = REEL_KEPT_ALL;
-    out->on_device = l->stream->on_device && !out->media.rotation && !*l->p.settings->pre_filter;
+    const bool turned = out->media.rotation || *l->p.settings->pre_filter;
+    out->on_device = l->stream->on_device && !turned && !(out->media.flags & REEL_MEDIA_ALPHA);
     reel_crash_point("decoder.opened");
     // If the input cannot wait, the scanned frame will be outdated when the run begins.
     l->has_kept = l->waits;

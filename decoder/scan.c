@@ -562,7 +562,8 @@ static enum reel_err finish(struct scan *s, struct scan_result *out)
     r->job = s->job.id;
     r->kept.timestamps = timestamps;
     r->media = s->media;
-    r->on_device = nvdec_can(s->demux->par) && !s->media.rotation && !*s->settings->pre_filter;
+    const bool turned = s->media.rotation || *s->settings->pre_filter;
+    r->on_device = nvdec_can(s->demux->par) && !turned && !(s->media.flags & REEL_MEDIA_ALPHA);
     out->entries = s->timing.entries;
     r->n_entries = count_entries(s, &times);
     return REEL_OK;

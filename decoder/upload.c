@@ -84,7 +84,6 @@ enum reel_err upload_choose(enum AVPixelFormat av_format, struct upload_choice *
     for (size_t i = sizeof depths; i-- > 0;)
         if (depths[i] >= deepest) f.depth = depths[i];
     out_choice->resamples = is_odd(d) || (deepest != f.depth && deepest > 8);
-    out_choice->drops_alpha = d->flags & AV_PIX_FMT_FLAG_ALPHA && !(d->flags & AV_PIX_FMT_FLAG_PAL);
     if (is_rgb(d) || strstr(d->name, "xyz")) {
         f.layout = REEL_PIX_GBR;
     } else if (colour_components(d) == 1) {
@@ -200,7 +199,7 @@ static void unpack_rgb8(const struct reel_geometry *g, const AVPixFmtDescriptor 
     }
 }
 
-static void put_line(uint8_t *dst, const uint16_t *line, uint32_t w, int from_depth, int to_depth)
+void upload_line(uint8_t *dst, const uint16_t *line, uint32_t w, int from_depth, int to_depth)
 {
     unsigned from_max = (1u << from_depth) - 1, to_max = (1u << to_depth) - 1;
     for (uint32_t x = 0; x < w; x++) {
@@ -227,8 +226,8 @@ static enum reel_err unpack_lines(const struct reel_geometry *g, const AVPixFmtD
         for (uint32_t y = 0; y < h; y++) {
             av_read_image_line2(line, (const uint8_t **)frame->data, frame->linesize, d, 0, (int)y, c, (int)w, 0,
                                 sizeof *line);
-            put_line(slot + g->plane_offset[plane] + (size_t)y * g->plane_stride[plane], line, w, d->comp[c].depth,
-                     g->format.depth);
+            upload_line(slot + g->plane_offset[plane] + (size_t)y * g->plane_stride[plane], line, w, d->comp[c].depth,
+                        g->format.depth);
         }
     }
     free(line);
@@ -288,8 +287,8 @@ static enum reel_err fit(struct upload *u, const struct reel_geometry *g, const 
     return REEL_OK;
 }
 
-enum reel_err upload_frame(struct upload *u, const struct reel_geometry *g, const struct reel_colour *colour,
-                           uint8_t *slot, const AVFrame *frame, bool *out_fitted)
+static enum reel_err write_colour(struct upload *u, const struct reel_geometry *g, const struct reel_colour *colour,
+                                  uint8_t *slot, const AVFrame *frame, bool *out_fitted)
 {
     *out_fitted = false;
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get((enum AVPixelFormat)frame->format);
@@ -312,10 +311,18 @@ enum reel_err upload_frame(struct upload *u, const struct reel_geometry *g, cons
     return REEL_OK;
 }
 
+enum reel_err upload_frame(struct upload *u, const struct reel_geometry *g, const struct reel_colour *colour,
+                           uint8_t *slot, const AVFrame *frame, bool *out_fitted)
+{
+    enum reel_err err = write_colour(u, g, colour, slot, frame, out_fitted);
+    return err || !g->alpha_stride ? err : alpha_write(&u->alpha, g, slot, frame);
+}
+
 void upload_fini(struct upload *u)
 {
     sws_freeContext(u->sws);
     av_frame_free(&u->scratch);
+    alpha_fini(&u->alpha);
     *u = (struct upload){0};
 }
 

@@ -8,12 +8,12 @@
 
 #include "common/frame.h"
 #include "common/media.h"
+#include "decoder/alpha.h"
 #include "decoder/av.h"
 
 struct upload_choice {
     struct reel_pixel_format format; // of the slot
-    bool drops_alpha;
-    bool resamples; // chroma or depth cannot be carried as it is
+    bool resamples;                  // chroma or depth cannot be carried as it is
 };
 
 // The slot's format for frames of a libav format. UNSUPPORTED for those that
@@ -28,6 +28,7 @@ struct reel_colour upload_colour(const AVFrame *frame, struct reel_pixel_format 
 struct upload {
     struct SwsContext *sws;
     AVFrame *scratch;
+    struct alpha alpha;
 };
 void upload_fini(struct upload *upload);
 
@@ -35,6 +36,8 @@ void upload_fini(struct upload *upload);
 // they differ (*out_fitted then). Errors: NOMEM, FAULT.
 enum reel_err upload_frame(struct upload *upload, const struct reel_geometry *g, const struct reel_colour *colour,
                            uint8_t *slot, const AVFrame *frame, bool *out_fitted);
+// Writes w samples of from_depth bits as samples of to_depth bits, scaled to their full range.
+void upload_line(uint8_t *dst, const uint16_t *line, uint32_t w, int from_depth, int to_depth);
 // Writes the frame's side data as aux items. Returns the bytes used; *out_lost
 // counts items that found no room.
 uint32_t upload_side(const AVFrame *frame, uint8_t *aux, uint32_t room, int *out_lost);

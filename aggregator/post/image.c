@@ -8,6 +8,7 @@
 
 #include "aggregator/nvenc.h"
 #include "aggregator/picture.h"
+#include "aggregator/post/alpha.h"
 #include "aggregator/post/boxes.h"
 #include "aggregator/post/masks.h"
 #include "aggregator/post/track.h"
@@ -25,7 +26,8 @@ struct image {
     bool tracked;
     struct filter *filter; // or NULL
     struct picture_pool pool, made_pool, draw_pool, mask_pool;
-    struct picture_convert convert, pass_convert;
+    struct picture_convert convert, pass_convert, alpha_convert;
+    struct alpha alpha;
     AVFrame *last;  // of the frame before, before the filter
     AVFrame *ready; // without a filter: what image_next() returns
     bool ended;
@@ -93,6 +95,8 @@ void image_destroy(struct image **image)
     labels_free(&im->labels);
     picture_convert_fini(&im->convert);
     picture_convert_fini(&im->pass_convert);
+    picture_convert_fini(&im->alpha_convert);
+    alpha_fini(&im->alpha);
     picture_pool_fini(&im->pool);
     picture_pool_fini(&im->made_pool);
     picture_pool_fini(&im->draw_pool);
@@ -235,7 +239,8 @@ static enum reel_err pass(struct image *im, uint32_t in_slot, struct reel_rec_ta
     enum reel_err err = borrow(im, im->p.in, in_slot, taken, out_lent, &input);
     if (err) return err;
     picture_tag(input, &plan->media.colour);
-    err = picture_convert(&im->pass_convert, input, &plan->media.colour, plan->drawn_format, plan->width, plan->height,
+    const enum AVPixelFormat format = plan->alpha ? picture_av_format(plan->format) : plan->drawn_format;
+    err = picture_convert(&im->pass_convert, input, &plan->media.colour, format, plan->width, plan->height,
                           &plan->colour, out);
     av_frame_free(&input); // a loan that came to nothing returns here
     return err;
@@ -335,6 +340,18 @@ static enum reel_err make(struct image *im, const struct reel_rec_frame *rec, ui
     return plan->cutout ? cut_out(im, rec, taken, out_lent, out) : with_results(im, rec, taken, out_lent, out);
 }
 
+// The picture with the transparency of the frame's input. A picture on loan returns.
+static enum reel_err give_alpha(struct image *im, const struct reel_rec_frame *rec, AVFrame **frame)
+{
+    const struct plan *plan = im->p.plan;
+    AVFrame *out = NULL;
+    enum reel_err err = alpha_join(&im->alpha, &im->alpha_convert, *frame, plan->drawn_format, &plan->colour, im->p.in,
+                                   rec->in_slot, &out);
+    av_frame_free(frame);
+    *frame = out;
+    return err;
+}
+
 static void set_properties(const struct image *im, const struct reel_rec_frame *rec, uint32_t k, AVFrame *frame)
 {
     const struct reel_media *m = &im->p.plan->media;
@@ -365,6 +382,8 @@ enum reel_err image_send(struct image *im, const struct reel_rec_frame *rec, uin
     AVFrame *frame = NULL;
     bool lent;
     if ((err = make(im, rec, k, taken, &lent, &frame))) return err;
+    const bool repeated = rec->flags & REEL_FRAME_REPEAT && im->last; // with its transparency
+    if (im->p.plan->alpha && !repeated && (err = give_alpha(im, rec, &frame))) return err;
     while (frame->nb_side_data) av_frame_remove_side_data(frame, frame->side_data[0]->type); // of a repeated picture
     set_properties(im, rec, k, frame);
     if (!k && stamp.aux_bytes && plan_is_video(im->p.plan->job.kind)) attach_side_data(im, rec, stamp.aux_bytes, frame);

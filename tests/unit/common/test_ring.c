@@ -38,6 +38,31 @@ static void geometry(void)
     CHECK_INT(h, 181);
 }
 
+// The alpha plane lies behind the picture's, in front of the aux area.
+static void geometry_alpha(void)
+{
+    const struct reel_pixel_format formats[] = {yuv420, yuv422p10, gbr, {REEL_PIX_GRAY, 16, 0, 0}};
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        struct reel_geometry g, plain;
+        CHECK_INT(reel_geometry_init(&g, formats[i], 641, 361, 100), REEL_OK);
+        plain = g;
+        CHECK_INT(reel_geometry_add_alpha(&g), REEL_OK);
+        CHECK_INT(g.alpha_offset, plain.aux_offset);
+        CHECK(g.alpha_stride >= 641 * reel_format_bytes(formats[i]) && g.alpha_stride % 64 == 0);
+        CHECK(g.aux_offset >= g.alpha_offset + (uint64_t)g.alpha_stride * 361 && g.aux_offset + 100 <= g.slot_bytes);
+        CHECK(reel_geometry_valid(&g, 3, 3 * g.slot_bytes));
+        CHECK(!reel_geometry_valid(&g, 4, 3 * g.slot_bytes));
+        g.alpha_offset += 64;
+        CHECK(!reel_geometry_valid(&g, 3, 3 * g.slot_bytes));
+        g.alpha_offset = plain.aux_offset;
+        g.alpha_stride = 64;
+        CHECK(!reel_geometry_valid(&g, 3, 3 * g.slot_bytes));
+    }
+    struct reel_geometry g; // 4 planes of a GiB
+    CHECK_INT(reel_geometry_init(&g, (struct reel_pixel_format){REEL_PIX_GBR, 8, 0, 0}, 32768, 32768, 0), REEL_OK);
+    CHECK_INT(reel_geometry_add_alpha(&g), REEL_ERR_LIMIT);
+}
+
 static void geometry_refused(void)
 {
     struct reel_geometry g;
@@ -140,5 +165,6 @@ static void on_device(void)
     free(pixels);
 }
 
-CHECK_MAIN({"ring on a device", on_device}, {"ring geometry", geometry}, {"ring geometry refused", geometry_refused},
-           {"ring stamps", stamps}, {"shm sparse, nameless, sealed", sparse})
+CHECK_MAIN({"ring on a device", on_device}, {"ring geometry", geometry}, {"ring geometry alpha", geometry_alpha},
+           {"ring geometry refused", geometry_refused}, {"ring stamps", stamps},
+           {"shm sparse, nameless, sealed", sparse})

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+//
+// From an input slot's alpha plane to the output's. See alpha.h.
+#include "aggregator/post/alpha.h"
+
+#define SWS_HOW (SWS_BICUBIC | SWS_ACCURATE_RND | SWS_BITEXACT)
+
+// A plane of samples of `depth` bits.
+struct samples {
+    const uint8_t *data;
+    size_t stride;
+    int width, height, depth;
+};
+
+static enum AVPixelFormat gray(int depth)
+{
+    return picture_av_format((struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = (uint8_t)depth});
+}
+
+// *out_own holds the resized plane, where the size differs.
+static enum reel_err resize(struct alpha *a, struct samples *s, int width, int height, AVFrame **out_own)
+{
+    *out_own = NULL;
+    if (s->width == width && s->height == height) return REEL_OK;
+    enum reel_err err = picture_alloc(&a->resized, gray(s->depth), width, height, out_own);
+    if (err) return err;
+    a->sws = sws_getCachedContext(a->sws, s->width, s->height, gray(s->depth), width, height, gray(s->depth), SWS_HOW,
+                                  NULL, NULL, NULL);
+    const uint8_t *const planes[4] = {s->data};
+    const int strides[4] = {(int)s->stride};
+    AVFrame *to = *out_own;
+    if (!a->sws || sws_scale(a->sws, planes, strides, 0, s->height, to->data, to->linesize) < 0) {
+        av_frame_free(out_own);
+        return reel_fail(REEL_ERR_FAULT, "could not resize a picture's transparency to %dx%d", width, height);
+    }
+    *s = (struct samples){to->data[0], (size_t)to->linesize[0], width, height, s->depth};
+    return REEL_OK;
+}
+
+static unsigned sample(const uint8_t *line, int x, int depth)
+{
+    return depth > 8 ? ((const uint16_t *)(const void *)line)[x] : line[x];
+}
+
+// Into a plane of the same size: from all values of one depth to all of another.
+static void write(const struct samples *s, int depth, uint8_t *dst, size_t stride)
+{
+    const unsigned most = (1u << s->depth) - 1, to = (1u << depth) - 1;
+    const uint8_t *src = s->data;
+    for (int y = 0; y < s->height; y++, src += s->stride, dst += stride)
+        for (int x = 0; x < s->width; x++) {
+            const unsigned v = sample(src, x, s->depth), scaled = (v < most ? v * to + most / 2 : most * to) / most;
+            if (depth > 8)
+                ((uint16_t *)(void *)dst)[x] = (uint16_t)scaled;
+            else
+                dst[x] = (uint8_t)scaled;
+        }
+}
+
+// Whether `with` is `without` and an alpha plane.
+static bool adds_alpha(enum AVPixelFormat without, enum AVPixelFormat with)
+{
+    const AVPixFmtDescriptor *a = av_pix_fmt_desc_get(without), *b = av_pix_fmt_desc_get(with);
+    return a->nb_components == 3 && b->nb_components == 4 && a->flags & AV_PIX_FMT_FLAG_PLANAR &&
+           b->flags & AV_PIX_FMT_FLAG_PLANAR && av_pix_fmt_count_planes(without) == 3 &&
+           (a->flags & AV_PIX_FMT_FLAG_RGB) == (b->flags & AV_PIX_FMT_FLAG_RGB) &&
+           a->comp[0].depth == b->comp[0].depth && a->log2_chroma_w == b->log2_chroma_w &&
+           a->log2_chroma_h == b->log2_chroma_h;
+}
+
+// The colour of a picture in a format with an alpha plane, which is not written.
+static enum reel_err copy_colour(struct alpha *a, const AVFrame *frame, enum AVPixelFormat format, AVFrame **out)
+{
+    enum reel_err err = picture_alloc(&a->joined, format, frame->width, frame->height, out);
+    if (err) return err;
+    const int bytes = av_pix_fmt_desc_get(format)->comp[0].step;
+    for (int i = 0; i < 3; i++) {
+        const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
+        const bool chroma = i && !(d->flags & AV_PIX_FMT_FLAG_RGB);
+        const int w = chroma ? AV_CEIL_RSHIFT(frame->width, d->log2_chroma_w) : frame->width;
+        const int h = chroma ? AV_CEIL_RSHIFT(frame->height, d->log2_chroma_h) : frame->height;
+        av_image_copy_plane((*out)->data[i], (*out)->linesize[i], frame->data[i], frame->linesize[i], w * bytes, h);
+    }
+    if (av_frame_copy_props(*out, frame) >= 0) return REEL_OK;
+    av_frame_free(out);
+    return reel_fail(REEL_ERR_NOMEM, "could not copy a picture: out of memory");
+}
+
+enum reel_err alpha_join(struct alpha *a, struct picture_convert *convert, const AVFrame *frame,
+                         enum AVPixelFormat format, const struct reel_colour *colour, const struct reel_ring *in,
+                         uint32_t slot_id, AVFrame **out_frame)
+{
+    const struct reel_geometry *g = &in->geometry;
+    struct samples s = {reel_ring_pixels(in, slot_id) + g->alpha_offset, g->alpha_stride, (int)g->width, (int)g->height,
+                        g->format.depth};
+    AVFrame *out, *own;
+    enum reel_err err =
+        adds_alpha((enum AVPixelFormat)frame->format, format)
+            ? copy_colour(a, frame, format, &out)
+            : picture_convert(convert, frame, colour, format, frame->width, frame->height, colour, &out);
+    if (err) return err;
+    if ((err = resize(a, &s, frame->width, frame->height, &own))) {
+        av_frame_free(&out);
+        return err;
+    }
+    write(&s, av_pix_fmt_desc_get(format)->comp[3].depth, out->data[3], (size_t)out->linesize[3]);
+    av_frame_free(&own);
+    *out_frame = out;
+    return REEL_OK;
+}
+
+void alpha_fini(struct alpha *a)
+{
+    sws_freeContext(a->sws);
+    picture_pool_fini(&a->resized);
+    picture_pool_fini(&a->joined);
+    *a = (struct alpha){0};
+}
