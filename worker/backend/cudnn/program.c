@@ -295,13 +295,13 @@ static bool known_domain(const struct node *node)
 
 static enum reel_err compile_node(struct lowered *p, const struct node *node)
 {
-    static lower_fn *const lower[] = {gpu_lower_flash,     gpu_lower_roll,   gpu_lower_moves,       gpu_lower_conv,
-                                      gpu_lower_deconv,    gpu_lower_pool,   gpu_lower_matmul,      gpu_lower_resize,
-                                      gpu_lower_reduce,    gpu_lower_norm,   gpu_lower_elementwise, gpu_lower_integer,
-                                      gpu_lower_quantize,  gpu_lower_view,   gpu_lower_join,        gpu_lower_move,
-                                      gpu_lower_gather,    gpu_lower_select, gpu_lower_sample,      gpu_lower_deform,
-                                      gpu_lower_attention, gpu_lower_einsum, gpu_lower_rnn,         gpu_lower_fourier,
-                                      gpu_lower_rare,      gpu_lower_volume, gpu_lower_bytes,       gpu_lower_mean};
+    static lower_fn *const lower[] = {
+        gpu_lower_flash,  gpu_lower_assign,      gpu_lower_roll,    gpu_lower_moves,    gpu_lower_conv,
+        gpu_lower_deconv, gpu_lower_pool,        gpu_lower_matmul,  gpu_lower_resize,   gpu_lower_reduce,
+        gpu_lower_norm,   gpu_lower_elementwise, gpu_lower_integer, gpu_lower_quantize, gpu_lower_view,
+        gpu_lower_join,   gpu_lower_move,        gpu_lower_gather,  gpu_lower_select,   gpu_lower_sample,
+        gpu_lower_deform, gpu_lower_attention,   gpu_lower_einsum,  gpu_lower_rnn,      gpu_lower_fourier,
+        gpu_lower_rare,   gpu_lower_volume,      gpu_lower_bytes,   gpu_lower_mean};
     bool done = already_made(p, node); // by its input (channels_last)
     enum reel_err err = REEL_OK;
     int others;
@@ -367,6 +367,7 @@ static void count_waits(struct lowered *p)
 static enum reel_err lower_graph(struct lowered *p, const struct lower_params *params)
 {
     enum reel_err err = make_infos(p);
+    if (!err) err = gpu_plan_assign(p);
     if (!err) gpu_plan_rolls(p);
     if (!err) err = gpu_plan_flash(p);
     if (!err) err = gpu_plan_moves(p);

@@ -74,6 +74,7 @@ struct info {
     const struct move_run *run;    // for the last of several moves in a row: the copy that replaces them
     bool late;                     // follows a result whose size depends on data (lower/order.c)
     const struct found *found;     // for a NonZero, and a GatherND at its places: the device has found them
+    const struct assign *assign;   // for a ScatterND that assigns to a slice (lower/assign.c)
     bool not_made;                 // covered by one of these, or read through: its node adds no step
     bool read_through, read;       // while planning: it is read by strides in another value's memory; in its own
     bool f8;                       // computed by a convolution of e4m3 numbers
@@ -91,6 +92,7 @@ struct found {
 
 struct flash_core; // lower/flash.c
 struct roll;       // lower/move.c
+struct assign;     // lower/assign.c
 struct move_run;   // lower/moves.c
 
 struct lower_params {
@@ -305,6 +307,8 @@ bool gpu_product_is_whole(const struct lowered *p, int batches, int64_t m, int64
 
 // ---- lowering: *out_done is true if the node has become steps -----------------------
 
+// Plans which ScatterNDs assign to slices. Call before the others.
+enum reel_err gpu_plan_assign(struct lowered *p);
 // Plans which joined slices become one copy. Call before gpu_plan_flash().
 void gpu_plan_rolls(struct lowered *p);
 // Plans which nodes become one kernel of attention.
@@ -330,7 +334,7 @@ lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu
     gpu_lower_norm, gpu_lower_elementwise, gpu_lower_integer, gpu_lower_quantize, gpu_lower_view, gpu_lower_join,
     gpu_lower_move, gpu_lower_gather, gpu_lower_select, gpu_lower_sample, gpu_lower_deform, gpu_lower_flash,
     gpu_lower_roll, gpu_lower_moves, gpu_lower_attention, gpu_lower_einsum, gpu_lower_rnn, gpu_lower_fourier,
-    gpu_lower_rare, gpu_lower_volume, gpu_lower_bytes, gpu_lower_mean;
+    gpu_lower_rare, gpu_lower_volume, gpu_lower_bytes, gpu_lower_mean, gpu_lower_assign;
 // Lowers any node to a call of its operator's reference implementation on the host.
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
 // Adds the steps that exchange rows with the neighbours for each result of a lowered node.
