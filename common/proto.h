@@ -87,7 +87,7 @@
 #include "common/media.h"
 
 #define REEL_PROTO_MAGIC 0x4c454552u // "REEL"
-#define REEL_PROTO_VERSION 7
+#define REEL_PROTO_VERSION 8
 #define REEL_TEXT_BYTES 1024
 #define REEL_NO_FRAME UINT32_MAX
 #define REEL_NO_JOB UINT32_MAX
@@ -465,6 +465,7 @@ struct reel_rec_mux {
     struct reel_media media; // of the output: reel_media_at_rate()
     struct reel_kept kept;   // what is known so far
     uint64_t frames;         // that all parts together must show
+    uint64_t copy_bytes;     // of the copy part, as in SCANNED; 0: there need be none
 };
 
 struct reel_rec_muxed {

@@ -535,7 +535,8 @@ static void step_stream(struct run *run, struct job *job)
     struct reel_rec_mux rec = {.job = job->spec->id,
                                .segments = job->n_segments,
                                .media = reel_media_at_rate(&job->scanned.media, run_rate(run)),
-                               .kept = job->kept};
+                               .kept = job->kept,
+                               .copy_bytes = job->scanned.copy_bytes};
     job->asked_row = p->row;
     run_post(run, p, REEL_MSG_MUX, &rec);
 }
@@ -554,7 +555,8 @@ static void step_mux(struct run *run, struct job *job)
                                .segments = job->n_segments,
                                .media = reel_media_at_rate(&job->scanned.media, run_rate(run)),
                                .kept = job->kept,
-                               .frames = job->frames_committed - job->live.earlier};
+                               .frames = job->frames_committed - job->live.earlier,
+                               .copy_bytes = job->scanned.copy_bytes};
     ask(run, job, REEL_AGGREGATOR, REEL_MSG_MUX, &rec);
 }
 

@@ -33,7 +33,8 @@ struct mux {
 // Timestamps and stream of the video's parts, which must be alike: of the first n.
 // Those of standard output are waited for. Errors: INPUT, IO, NOMEM, GONE.
 enum reel_err mux_scan_video(struct mux *m, uint32_t n);
-// Streams, texts and chapters of the copy part; *out_any: there is one.
+// Streams, texts and chapters of the copy part; *out_any: there is one. Errors: IO (it
+// is not as it was written), INPUT, NOMEM, GONE.
 enum reel_err mux_scan_copied(struct mux *m, bool *out_any);
 
 // ---- mux.c --------------------------------------------------------------------

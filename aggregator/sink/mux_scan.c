@@ -4,7 +4,7 @@
 // what the part of the copied streams holds. See mux.h. All that it keeps are
 // copies: the readers are closed when it ends.
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "aggregator/sink/mux.h"
 #include "aggregator/sink/output.h"
@@ -79,7 +79,15 @@ enum reel_err mux_scan_copied(struct mux *m, bool *out_any)
 {
     char path[REEL_PATH_BYTES];
     *out_any = false;
-    if (access(reel_copy_part_path(m->join->job, path), F_OK)) return REEL_OK;
+    struct stat st;
+    const bool there = !stat(reel_copy_part_path(m->join->job, path), &st);
+    const uint64_t want = m->join->mux->copy_bytes;
+    if (want && (!there || (uint64_t)st.st_size != want))
+        return reel_fail(REEL_ERR_IO,
+                         "could not join \"%s\": its sound and other streams, in \"%s\", were %s by somebody\n"
+                         "run the same command again",
+                         m->join->job->output, path, there ? "changed" : "removed");
+    if (!there) return REEL_OK;
     *out_any = true;
     struct reel_pack_reader *r;
     enum reel_err err = reel_pack_open(path, &r);

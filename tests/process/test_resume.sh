@@ -197,4 +197,25 @@ done_filled_in() {
     else ok done_filled_in; fi
 }
 done_filled_in
+
+# The copied streams are gone when all is put together: that is a failure, no output without sound.
+copy_removed() {
+    local rc=0 streams
+    ffmpeg -v error -y -f lavfi -i "sine=duration=5" -i "$work/a.mp4" -map 1:v -map 0:a -c:v copy -c:a aac "$work/sound.mp4" </dev/null
+    REELMILL_CRASH=aggregator.before_commit:1:19 start "$work/sound.mp4" -o "$work/sound.mkv" --lanes 1 --aggregators 1
+    wait_for 20 grep -qs 'crash point "aggregator.before_commit"' "$work/bg.err" || not_ok copy_removed "it did not come so far"
+    rm "$work/.sound.mkv.reelmill/copy.part" || not_ok copy_removed "there is no such part"
+    pkill -CONT -P "$coordinator" -x aggregator
+    wait "$coordinator" || rc=$?
+    if ((rc != 1)); then not_ok copy_removed "exit code $rc"; return; fi
+    grep -q "other streams, in \".*/copy.part\", were removed" "$work/bg.err" || not_ok copy_removed "$(tail -n 2 "$work/bg.err")"
+    [[ ! -e $work/sound.mkv ]] || not_ok copy_removed "there is an output"
+    rc=0
+    reel "$work/sound.mp4" -o "$work/sound.mkv" || rc=$?
+    streams=$(ffprobe -v error -show_entries stream=codec_type -of csv=p=0 "$work/sound.mkv" | tr -d ',\n')
+    if ((rc)); then not_ok copy_removed "exit code $rc of the second run"
+    elif [[ $streams != videoaudio ]]; then not_ok copy_removed "there are $streams"
+    else ok copy_removed; fi
+}
+copy_removed
 finish
