@@ -4,6 +4,7 @@
 #include "common/filters.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 // Filters whose output frame depends on its input frame alone, grouped by purpose.
@@ -98,4 +99,31 @@ bool reel_filter_is_spatial(const char *filters)
         p += len;
     }
     return true;
+}
+
+// Length of a filter with its arguments, up to what ends it outside of quotes.
+static size_t filter_length(const char *p)
+{
+    size_t len = 0;
+    for (bool quoted = false; p[len] && (quoted || !strchr(",;[", p[len])); len++) {
+        if (p[len] == '\'') quoted = !quoted;
+        if (p[len] == '\\' && !quoted && p[len + 1]) len++; // the next character stands for itself
+    }
+    return len;
+}
+
+bool reel_filter_unknown(const char *filters, bool (*known)(const char *name), char *name, size_t bytes)
+{
+    const char *p = filters;
+    while (*(p += strspn(p, " \t\r\n,;"))) {
+        if (*p == '[') { // the label of a link
+            p += strcspn(p, "]");
+            p += *p == ']';
+            continue;
+        }
+        snprintf(name, bytes, "%.*s", (int)strcspn(p, "=@,;[ \t\r\n"), p);
+        if (strcmp(name, "sws_flags") && !known(name)) return true; // that is an option of the graph
+        p += filter_length(p);
+    }
+    return false;
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/filters.h"
+
 struct filter {
     char *chain; // "": frames pass unchanged
     int rotation;
@@ -115,11 +117,22 @@ void filter_hear(void *ctx, const char *fmt, va_list args)
     snprintf(heard.text, sizeof heard.text, "%s", *line == '[' && text ? text + 2 : line);
 }
 
+static bool is_known(const char *name)
+{
+    return avfilter_get_by_name(name) != NULL;
+}
+
 static enum reel_err refuse_chain(const struct filter *f, int code)
 {
     char reason[AV_ERROR_MAX_STRING_SIZE];
     av_strerror(code, reason, sizeof reason);
     const char *why = *heard.text ? heard.text : reason;
+    // From FFmpeg 7 on libavfilter reports an unknown filter's arguments first.
+    char name[64], unknown[96];
+    if (reel_filter_unknown(f->chain, is_known, name, sizeof name)) {
+        snprintf(unknown, sizeof unknown, "No such filter: '%s'", name);
+        why = unknown;
+    }
     return reel_fail(
         code == AVERROR(ENOMEM) ? REEL_ERR_NOMEM : REEL_ERR_CONFIG,
         "could not set up filter \"%s\": %s\n--pre_filter takes an FFmpeg filter chain with one input and one output",

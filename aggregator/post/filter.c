@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "aggregator/picture.h"
+#include "common/filters.h"
 
 // Pictures that may be in a filter: beyond, it waits for the end of the video,
 // which memory is not made for.
@@ -22,10 +23,19 @@ struct filter {
     size_t from, used, room;
 };
 
+static bool is_known(const char *name)
+{
+    return avfilter_get_by_name(name) != NULL;
+}
+
 static enum reel_err refused(const struct plan *p, int rc)
 {
-    char why[AV_ERROR_MAX_STRING_SIZE];
+    char why[AV_ERROR_MAX_STRING_SIZE], name[64];
     av_strerror(rc, why, sizeof why);
+    // From FFmpeg 7 on libavfilter reports an unknown filter's arguments first.
+    if (reel_filter_unknown(p->settings->post_filter, is_known, name, sizeof name))
+        return reel_fail(REEL_ERR_CONFIG, "could not set up filter \"%s\": No such filter: '%s'",
+                         p->settings->post_filter, name);
     return reel_fail(REEL_ERR_CONFIG, "could not set up filter \"%s\": %s", p->settings->post_filter,
                      encode_log_text(why));
 }

@@ -51,7 +51,7 @@ bad "report in no folder" 2 "could not write report" --report "$scratch/no/r.jso
 bad "logs in no folder" 2 "could not write logs" --log_dir "$scratch/no/logs" --model "$model" "$scratch/random.mp4" -o "$out"
 bad "simulated cost that is no number" 2 "sim_ms" --backend sim --sim_ms 10,x "$scratch/random.mp4" -o "$out"
 bad "no such filter" 2 "No such filter: 'scael'" --backend sim --pre_filter scael=3 "$clip" -o "$out"
-bad "no such option of a filter" 2 "Option 'foo' not found" --backend sim --pre_filter scale=3:4:foo=1 "$clip" -o "$out"
+bad "no such option of a filter" 2 "ption 'foo'" --backend sim --pre_filter scale=3:4:foo=1 "$clip" -o "$out"
 bad "too many workers" 2 "between 1 and 64" --gpu_num 65 --model "$model" "$scratch/random.mp4" -o "$out"
 bad "no workers" 2 "between 1 and 64" --gpu_num 0 --model "$model" "$scratch/random.mp4" -o "$out"
 bad "network input" 2 "--live" --model "$model" http://localhost/a.mp4 -o "$out"

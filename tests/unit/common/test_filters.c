@@ -28,4 +28,37 @@ static void spatial(void)
                   rows[i].spatial ? "forbids cuts" : "allows cuts");
 }
 
-CHECK_MAIN({"filters: spatial", spatial})
+static bool known(const char *name)
+{
+    return strstr(" scale crop split hstack drawtext ", name);
+}
+
+static void unknown(void)
+{
+    static const struct {
+        const char *filters, *name; // the first unknown one
+    } rows[] = {
+        {"", NULL},
+        {"scale=3:4", NULL},
+        {"scael=3", "scael"},
+        {"scale=3, corp=1:2,scael", "corp"},
+        {"scale@a=3,nope@b", "nope"},
+        {"split[a][b];[a][b]hstack", NULL},
+        {"split[a][b];[a]flip[c];[c][b]hstack", "flip"},
+        {"drawtext=text='a,b;c',scael", "scael"},
+        {"drawtext=text=a\\,b\\;c", NULL},
+        {"sws_flags=bicubic;scale=3", NULL},
+        {"[a", NULL}, // no end
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char name[16] = "";
+        const bool found = reel_filter_unknown(rows[i].filters, known, name, sizeof name);
+        CHECK_MSG(found == (rows[i].name != NULL), "\"%s\": %s", rows[i].filters, name);
+        if (rows[i].name) CHECK_STR(name, rows[i].name);
+    }
+    char name[8]; // too small: cut off
+    CHECK(reel_filter_unknown("a_very_long_name=1", known, name, sizeof name));
+    CHECK_STR(name, "a_very_");
+}
+
+CHECK_MAIN({"filters: spatial", spatial}, {"filters: unknown", unknown})
