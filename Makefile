@@ -294,7 +294,7 @@ help:
 	@echo "make lint            dependency rules, headers, shell scripts, format"
 	@echo "make format          clang-format on all sources"
 	@echo "make eval-upscaler   the bundled upscalers through run.sh against bicubic"
-	@echo "make docs            docs/operators.md from the operator table"
+	@echo "make docs            docs/operators.md and docs/options.md from their tables"
 	@echo "make conformance     ONNX's backend node tests (CONFORMANCE_DIRS=\"dir ...\" for others)"
 	@echo "make conformance-cases  cases of our own against ONNX's reference implementation"
 	@echo "make fuzz-ops        operators and networks drawn at random, against ONNX Runtime"
@@ -306,8 +306,9 @@ help:
 # ---- docs -----------------------------------------------------------------
 
 .PHONY: docs
-docs: $(BUILD)/tests/unit/worker/test_operators_doc
+docs: $(BUILD)/tests/unit/worker/test_operators_doc $(BUILD)/tests/unit/common/test_options_doc
 	$< --print > docs/operators.md
+	$(BUILD)/tests/unit/common/test_options_doc --print > docs/options.md
 
 # ---- conformance ----------------------------------------------------------
 # ONNX's backend node tests: through the interpreter as imported, then through

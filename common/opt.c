@@ -409,6 +409,31 @@ char *opt_dump(const struct opt_table *table, const void *settings, bool without
     return text;
 }
 
+// Where the descriptions of options begin in --help.
+#define HELP_COLUMN 32
+
+// The description of an option: its help, choices and default. Returns out.
+static char *describe(const struct opt_def *def, char *out, size_t bytes)
+{
+    size_t n = (size_t)snprintf(out, bytes, "%s", def->help);
+    for (const char *c = def->choices; c && *c; c += *c == ',') {
+        const int len = (int)strcspn(c, ",");
+        n += (size_t)snprintf(out + n, bytes - n, "%s%.*s", c == def->choices ? ": " : ", ", len, c);
+        c += len;
+    }
+    if (*def->absent && def->type != OPT_BOOL) snprintf(out + n, bytes - n, " (default %s)", def->absent);
+    return out;
+}
+
+// "-o, --output OUT". Returns its length.
+static int synopsis(const struct opt_def *def, char *out, size_t bytes)
+{
+    char letter[8] = "";
+    if (def->letter) snprintf(letter, sizeof letter, "-%c, ", def->letter);
+    const char *unit = def->unit ? def->unit : def->choices ? "WORD" : NULL;
+    return snprintf(out, bytes, "%s--%s%s%s", letter, def->name, unit ? " " : "", unit ? unit : "");
+}
+
 void opt_help(const struct opt_table *table, void *stdio_file, int columns)
 {
     FILE *f = stdio_file;
@@ -416,25 +441,17 @@ void opt_help(const struct opt_table *table, void *stdio_file, int columns)
     for (int i = 0; i < table->n; i++) {
         const struct opt_def *def = &table->defs[i];
         if (strcmp(section, def->section)) fprintf(f, "\n%s:\n", section = def->section);
-        char left[128], letter[8] = "";
-        if (def->letter) snprintf(letter, sizeof letter, "-%c, ", def->letter);
-        const char *unit = def->unit ? def->unit : def->choices ? "WORD" : NULL;
-        int n = snprintf(left, sizeof left, "  %s--%s%s%s", letter, def->name, unit ? " " : "", unit ? unit : "");
-        char right[1024];
-        size_t m = (size_t)snprintf(right, sizeof right, "%s", def->help);
-        for (const char *c = def->choices; c && *c; c += *c == ',') {
-            const int len = (int)strcspn(c, ",");
-            m += (size_t)snprintf(right + m, sizeof right - m, "%s%.*s", c == def->choices ? ": " : ", ", len, c);
-            c += len;
-        }
-        if (*def->absent && def->type != OPT_BOOL)
-            m += (size_t)snprintf(right + m, sizeof right - m, " (default %s)", def->absent);
-        fprintf(f, "%-32s%s", left, n >= 32 ? "\n" : "");
-        if (n >= 32) fprintf(f, "%32s", "");
-        int at = 32;
-        for (char *word = strtok(right, " "); word; word = strtok(NULL, " ")) {
-            if (at > 32 && at + 1 + (int)strlen(word) > columns) fprintf(f, "\n%32s", ""), at = 32;
-            at += fprintf(f, "%s%s", at > 32 ? " " : "", word);
+        char left[128], right[1024];
+        const int n = 2 + synopsis(def, left, sizeof left);
+        fprintf(f, "  %-*s%s", HELP_COLUMN - 2, left, n >= HELP_COLUMN ? "\n" : "");
+        if (n >= HELP_COLUMN) fprintf(f, "%*s", HELP_COLUMN, "");
+        int at = HELP_COLUMN;
+        for (char *word = strtok(describe(def, right, sizeof right), " "); word; word = strtok(NULL, " ")) {
+            if (at > HELP_COLUMN && at + 1 + (int)strlen(word) > columns) {
+                fprintf(f, "\n%*s", HELP_COLUMN, "");
+                at = HELP_COLUMN;
+            }
+            at += fprintf(f, "%s%s", at > HELP_COLUMN ? " " : "", word);
         }
         fputc('\n', f);
     }
@@ -446,10 +463,10 @@ void opt_markdown(const struct opt_table *table, void *stdio_file)
     const char *section = "";
     for (int i = 0; i < table->n; i++) {
         const struct opt_def *def = &table->defs[i];
+        char left[128], right[1024];
         if (strcmp(section, def->section))
-            fprintf(f, "\n## %s\n\n| option | default | meaning |\n|---|---|---|\n", section = def->section);
-        fprintf(f, "| `--%s%s%s` | %s | %s%s%s |\n", def->name, def->unit ? " " : "", def->unit ? def->unit : "",
-                def->type == OPT_BOOL && !strcmp(def->absent, "false") ? "off" : def->absent, def->help,
-                def->choices ? ": " : "", def->choices ? def->choices : "");
+            fprintf(f, "\n## %s\n\n| option | meaning |\n|---|---|\n", section = def->section);
+        synopsis(def, left, sizeof left);
+        fprintf(f, "| `%s` | %s |\n", left, describe(def, right, sizeof right));
     }
 }

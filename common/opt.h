@@ -75,7 +75,7 @@ enum reel_err opt_set(const struct opt_table *table, const char *name, const cha
 char *opt_dump(const struct opt_table *table, const void *settings, bool without_no_output);
 // --help, to a stdio stream; columns wide.
 void opt_help(const struct opt_table *table, void *stdio_file, int columns);
-// Markdown table for the docs.
+// The same as Markdown tables, for docs/options.md.
 void opt_markdown(const struct opt_table *table, void *stdio_file);
 
 #endif
