@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "kernels/math.h"
 #include "kernels/simd.h"
 
 // f(t) of CIE 15 is the cube root above 6/29 cubed, below it a straight line.
@@ -81,12 +82,6 @@ void lab_to_rgb_row(const struct lab_tables *t, const float *restrict v, const f
     }
 }
 
-static inline float clip01(float v)
-{
-    v = v > 0.0f ? v : 0.0f;
-    return v < 1.0f ? v : 1.0f;
-}
-
 KERN_CLONES
 void lab_move_luma_row(const float *restrict v, float *restrict r, float *restrict g, float *restrict b, int n,
                        float kr, float kb)
@@ -94,9 +89,9 @@ void lab_move_luma_row(const float *restrict v, float *restrict r, float *restri
     const float kg = 1.0f - kr - kb;
     for (int i = 0; i < n; i++) {
         const float by = v[i] - (kr * r[i] + kg * g[i] + kb * b[i]);
-        r[i] = clip01(r[i] + by);
-        g[i] = clip01(g[i] + by);
-        b[i] = clip01(b[i] + by);
+        r[i] = kern_clip01_f32(r[i] + by);
+        g[i] = kern_clip01_f32(g[i] + by);
+        b[i] = kern_clip01_f32(b[i] + by);
     }
 }
 

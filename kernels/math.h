@@ -33,6 +33,13 @@ static inline uint32_t kern_f32_bits(float f)
     return bits;
 }
 
+// v limited to 0..1; NaN becomes 0.
+static inline float kern_clip01_f32(float v)
+{
+    v = v > 0.0f ? v : 0.0f;
+    return v < 1.0f ? v : 1.0f;
+}
+
 // x = n ln 2 + r with |r| <= ln 2 / 2; exp(x) = 2^n (1 + q), q = r + r^2 p(r), p
 // a minimax polynomial. Returns q for -105 <= x <= 89 or NaN.
 static inline float kern_exp_parts_f32(float x, uint32_t *out_n)

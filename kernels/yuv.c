@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "kernels/math.h"
 #include "kernels/simd.h"
 
 // Room at both ends of a scratch row for a repeated edge sample, a cache line
@@ -286,16 +287,10 @@ static void chroma_row(const struct yuv_picture *p, int which, int y, float *d, 
 
 // ---- reading ------------------------------------------------------------
 
-static float clip01(float v)
-{
-    v = v > 0.0f ? v : 0.0f;
-    return v < 1.0f ? v : 1.0f;
-}
-
 KERN_CLONES
 static void clip_row(float *v, int n)
 {
-    for (int i = 0; i < n; i++) v[i] = clip01(v[i]);
+    for (int i = 0; i < n; i++) v[i] = kern_clip01_f32(v[i]);
 }
 
 // r_cr = 2 (1 - Kr), b_cb = 2 (1 - Kb), g_* follow (H.273 section 8.3)
@@ -304,9 +299,9 @@ static void matrix_row(const float *restrict y, const float *restrict cb, const 
                        float *restrict g, float *restrict b, int n, float r_cr, float g_cb, float g_cr, float b_cb)
 {
     for (int i = 0; i < n; i++) {
-        r[i] = clip01(y[i] + r_cr * cr[i]);
-        g[i] = clip01(y[i] - g_cb * cb[i] - g_cr * cr[i]);
-        b[i] = clip01(y[i] + b_cb * cb[i]);
+        r[i] = kern_clip01_f32(y[i] + r_cr * cr[i]);
+        g[i] = kern_clip01_f32(y[i] - g_cb * cb[i] - g_cr * cr[i]);
+        b[i] = kern_clip01_f32(y[i] + b_cb * cb[i]);
     }
 }
 
@@ -469,13 +464,13 @@ void yuv_to_luma_rows(const struct yuv_picture *src, const struct luma_view *dst
 KERN_CLONES
 static void take_row(const float *restrict s, float *restrict d, int n, float gain, float bias)
 {
-    for (int i = 0; i < n; i++) d[i] = clip01(s[i] * gain + bias);
+    for (int i = 0; i < n; i++) d[i] = kern_clip01_f32(s[i] * gain + bias);
 }
 
 KERN_CLONES
 static void take_row3(const float *restrict s, float *restrict d, int n, float gain, float bias)
 {
-    for (int i = 0; i < n; i++) d[i] = clip01(s[3 * i] * gain + bias);
+    for (int i = 0; i < n; i++) d[i] = kern_clip01_f32(s[3 * i] * gain + bias);
 }
 
 static void get_rgb_row(const struct rgb_view *v, int y, float *const rows[3], int n)

@@ -19,11 +19,6 @@ static int multiple_of(const struct view_params *p, int align)
     return m;
 }
 
-static int round_up(int v, int multiple)
-{
-    return multiple > 1 ? (v + multiple - 1) / multiple * multiple : v;
-}
-
 // The smallest tile with which n of them cover pad, the last one beginning at a
 // multiple of align.
 static int side_of(int pad, int n, int overlap, int align)
@@ -58,7 +53,7 @@ static bool choose(struct view_params *p, struct field_reach reach, bool bits, i
     tiling_reach(&q, reach);
     if (q.radius < 0) return false;
     int overlap = view_overlap(q.radius, q.align);
-    int pad_w = round_up(p->src_w, p->size_multiple), pad_h = round_up(p->src_h, p->size_multiple);
+    int pad_w = view_round_up(p->src_w, p->size_multiple), pad_h = view_round_up(p->src_h, p->size_multiple);
     double frame = (double)pad_w * pad_h;
     double best = frame * (parts > 1 ? PART_WORTH * parts : p->tile_pixels ? TILES_NEEDED : TILES_WORTH);
     if (parts > 1 && (pad_h - overlap) / parts < PART_ROWS) return false;
@@ -107,8 +102,8 @@ bool tiling_exchange(struct view_params *p, int parts, struct field_reach bits, 
     // Rows of chroma, and blocks of a network whose field says nothing of them.
     int align = multiple_of(p, bits.step);
     while (align % VIEW_MARGIN) align += multiple_of(p, bits.step);
-    const int pad_w = round_up(p->src_w, p->size_multiple), pad_h = round_up(p->src_h, p->size_multiple);
-    const int margin = round_up(need->margin > VIEW_MARGIN ? need->margin : VIEW_MARGIN, align);
+    const int pad_w = view_round_up(p->src_w, p->size_multiple), pad_h = view_round_up(p->src_h, p->size_multiple);
+    const int margin = view_round_up(need->margin > VIEW_MARGIN ? need->margin : VIEW_MARGIN, align);
     for (; parts > 1; parts--) {
         struct view_params q = *p;
         // view_overlap() of this radius is two margins.

@@ -9,7 +9,7 @@
 // known: wide enough to hide most networks' border effects.
 #define BLEND_OVERLAP 16
 
-static int round_up(int v, int multiple)
+int view_round_up(int v, int multiple)
 {
     return multiple > 1 ? (v + multiple - 1) / multiple * multiple : v;
 }
@@ -48,7 +48,7 @@ int view_row_at(const struct view *v, int i)
 // tile begins at a multiple, too.
 static int padded(int src, int net, int align)
 {
-    return src <= net ? net : net + round_up(src - net, align);
+    return src <= net ? net : net + view_round_up(src - net, align);
 }
 
 static enum reel_err init_tiles(struct view *v, const struct view_params *p)
@@ -125,8 +125,8 @@ enum reel_err view_init(struct view *v, const struct view_params *p)
     *v = (struct view){.fit = dynamic ? MODEL_WHOLE : p->fit,
                        .src_w = p->src_w,
                        .src_h = p->src_h,
-                       .net_w = dynamic ? round_up(p->src_w, p->size_multiple) : p->net_w,
-                       .net_h = dynamic ? round_up(p->src_h, p->size_multiple) : p->net_h,
+                       .net_w = dynamic ? view_round_up(p->src_w, p->size_multiple) : p->net_w,
+                       .net_h = dynamic ? view_round_up(p->src_h, p->size_multiple) : p->net_h,
                        .scale_x = 1,
                        .scale_y = 1,
                        .n_x = 1,

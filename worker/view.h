@@ -67,4 +67,7 @@ void view_band(const struct view *view, int part, struct band *out);
 // Converts a point of the network's input to source pixels.
 void view_to_source(const struct view *view, float x, float y, float *out_x, float *out_y);
 
+// v rounded up to a multiple; multiple <= 1: v.
+int view_round_up(int v, int multiple);
+
 #endif

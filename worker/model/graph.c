@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// graph.h.
+// What the operators of a graph say about a model. See graph.h.
 #include "worker/model/graph.h"
 
 #include <string.h>
 
-static bool is_one_of(const char *op, const char *const *list)
+bool model_is_one_of(const char *word, const char *const *list)
 {
     for (; *list; list++)
-        if (!strcmp(op, *list)) return true;
+        if (!strcmp(word, *list)) return true;
     return false;
 }
 
@@ -33,7 +33,7 @@ const struct node *model_first_node(const struct graph *g, const char *input)
     if (!g) return NULL;
     const struct value *v = graph_find_value(g, input);
     const struct node *n = v ? reader_of(g, v) : NULL;
-    while (n && is_one_of(n->op_type, movers) && n->n_out && n->out[0]) n = reader_of(g, n->out[0]);
+    while (n && model_is_one_of(n->op_type, movers) && n->n_out && n->out[0]) n = reader_of(g, n->out[0]);
     return n;
 }
 
@@ -54,7 +54,7 @@ struct model_first_conv model_first_conv(const struct graph *g, const char *inpu
             c.channels = n->in[1]->shape.dim[1] * node_attr_int(n, "group", 1);
             break;
         }
-        if (!is_one_of(n->op_type, before) || !n->n_out) break;
+        if (!model_is_one_of(n->op_type, before) || !n->n_out) break;
         v = n->out[0];
     }
     return c;
@@ -66,7 +66,8 @@ const struct node *model_last_node(const struct graph *g, const char *output)
                                          "Flatten", "Unsqueeze", "Gather",    NULL};
     const struct value *v = g ? graph_find_value(g, output) : NULL;
     const struct node *n = v ? v->producer : NULL;
-    while (n && is_one_of(n->op_type, movers) && n->n_in && n->in[0] && n->in[0]->producer) n = n->in[0]->producer;
+    while (n && model_is_one_of(n->op_type, movers) && n->n_in && n->in[0] && n->in[0]->producer)
+        n = n->in[0]->producer;
     return n;
 }
 

@@ -25,4 +25,7 @@ bool model_has_op(const struct graph *graph, const char *op_type);
 // neither).
 int model_constants(const struct value *value, double *out, int most);
 
+// Whether the NULL-terminated list has the word (a name, or an operator).
+bool model_is_one_of(const char *word, const char *const *list);
+
 #endif

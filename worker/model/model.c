@@ -113,13 +113,6 @@ static int split_name(const char *name, char word[SET_WORD])
     return number;
 }
 
-static bool is_one_of(const char *word, const char *const *list)
-{
-    for (; *list; list++)
-        if (!strcmp(word, *list)) return true;
-    return false;
-}
-
 // Whether two names say that one frame follows the other.
 static bool names_follow(const char *first, const char *second)
 {
@@ -128,7 +121,7 @@ static bool names_follow(const char *first, const char *second)
                                            {"before", "after"}, {"first", "second"},  {"firstframe", "secondframe"}};
     char a[SET_WORD], b[SET_WORD];
     const int from = split_name(first, a), to = split_name(second, b);
-    if (!strcmp(a, b)) return from >= 0 && to == from + 1 && is_one_of(a, frames);
+    if (!strcmp(a, b)) return from >= 0 && to == from + 1 && model_is_one_of(a, frames);
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         if (!strcmp(a, pairs[i][0]) && !strcmp(b, pairs[i][1])) return true;
     return false;
@@ -145,7 +138,7 @@ static bool is_time(const struct net_io *io, const struct reel_settings *s)
     int large = 0;
     for (int d = 0; d < io->shape.ndim; d++) large += io->shape.dim[d] > 1 || (sides && d > 0 && io->shape.dim[d] < 0);
     if (large > sides) return false;
-    return *s->io.time ? !strcmp(io->name, s->io.time) : is_one_of(word, names);
+    return *s->io.time ? !strcmp(io->name, s->io.time) : model_is_one_of(word, names);
 }
 
 static bool join_two(const struct net_io *in, int n, const struct reel_settings *s, struct model_join *out)

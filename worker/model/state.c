@@ -10,6 +10,7 @@
 
 #include "common/err.h"
 #include "common/picture.h"
+#include "worker/model/graph.h"
 
 // ---- names ------------------------------------------------------------------
 
@@ -48,13 +49,6 @@ static void split(const char *name, struct words *w)
     }
 }
 
-static bool is_one_of(const char *word, const char *const *list)
-{
-    for (; *list; list++)
-        if (!strcmp(word, *list)) return true;
-    return false;
-}
-
 static const char *const marks_in[] = {"in",   "i",   "input", "prev", "previous", "last",
                                        "past", "old", "init",  "0",    "initial",  NULL};
 static const char *const marks_out[] = {"out",     "o",   "output", "next",    "new", "updated",
@@ -66,11 +60,11 @@ static const char *const marks_now[] = {"cur", "curr", "current", "now", "this",
 static bool strip(struct words *w, const char *const *marks)
 {
     if (w->n < 2) return false;
-    if (is_one_of(w->word[w->n - 1], marks)) {
+    if (model_is_one_of(w->word[w->n - 1], marks)) {
         w->n--;
         return true;
     }
-    if (!is_one_of(w->word[0], marks)) return false;
+    if (!model_is_one_of(w->word[0], marks)) return false;
     memmove(w->word, w->word + 1, (size_t)--w->n * sizeof *w->word);
     return true;
 }

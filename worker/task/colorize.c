@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "kernels/lab.h"
+#include "kernels/math.h"
 #include "worker/task/task.h"
 
 struct colorize_state {
@@ -88,12 +89,6 @@ static enum reel_err shrink_gray(struct task *task, const struct yuv_picture *sr
     return f.scratch ? REEL_OK : out_of_memory();
 }
 
-static float clip01(float v)
-{
-    v = v > 0 ? v : 0;
-    return v < 1 ? v : 1;
-}
-
 // Writes the gray as L, luma, or R G B into the network's input tensor.
 static void store_gray(const struct task *task, float *data)
 {
@@ -108,7 +103,7 @@ static void store_gray(const struct task *task, float *data)
         const size_t channel = (size_t)(in->bgr ? in->channels - 1 - i : i);
         const size_t px = in->nhwc ? (size_t)in->channels : 1;
         float *to = data + (in->nhwc ? channel : channel * pixels);
-        for (size_t k = 0; k < pixels; k++) to[k * px] = clip01(s->gray[k]) * in->gain[i] + in->bias[i];
+        for (size_t k = 0; k < pixels; k++) to[k * px] = kern_clip01_f32(s->gray[k]) * in->gain[i] + in->bias[i];
     }
 }
 

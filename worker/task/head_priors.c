@@ -7,10 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-static float clip01(float v)
-{
-    return v > 0 ? v < 1 ? v : 1 : 0;
-}
+#include "kernels/math.h"
 
 // ---- YuNet 2023 ----------------------------------------------------------------
 // For each stride cls (N, 1), obj (N, 1), bbox (N, 4) and kps (N, 10), decoded as by
@@ -38,7 +35,7 @@ static enum reel_err lay_yunet(const struct head_params *p, const struct reel_sh
 static enum reel_err read_yunet(const struct head_params *p, const struct head_layout *l, const struct head_cell *cell,
                                 struct head_list *list)
 {
-    float score = sqrtf(clip01(head_at(cell, 0, 0)) * clip01(head_at(cell, 1, 0)));
+    float score = sqrtf(kern_clip01_f32(head_at(cell, 0, 0)) * kern_clip01_f32(head_at(cell, 1, 0)));
     if (!(score >= p->score)) return REEL_OK;
     int stride = 8 << cell->group, cols = p->net_w / stride;
     float s = (float)stride, r = (float)(cell->i / cols), c = (float)(cell->i % cols);
@@ -177,7 +174,7 @@ static enum reel_err lay_yunet_2021(const struct head_params *p, const struct re
 static enum reel_err read_yunet_2021(const struct head_params *p, const struct head_layout *l,
                                      const struct head_cell *cell, struct head_list *list)
 {
-    float score = sqrtf(clip01(head_at(cell, 1, 1)) * clip01(head_at(cell, 2, 0)));
+    float score = sqrtf(kern_clip01_f32(head_at(cell, 1, 1)) * kern_clip01_f32(head_at(cell, 2, 0)));
     return score >= p->score ? put_prior(p, cell, cell->v[0], cell->v[0] + 4, score, list) : REEL_OK;
 }
 
