@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
-// ulimit -n and ulimit -v. See limits.h.
+// Checks the limits on open files and on address space (ulimit -n, ulimit -v). See limits.h.
 #include "coordinator/limits.h"
 
 #include <sys/resource.h>
 
 #define MOST_FILES 8192
-#define OWN_FILES 28 // the standard ones, run directory, bus and its threads, settings, report, trace
+#define OWN_FILES 28 // standard streams, run directory, bus and its threads, settings, report, trace
 
-// A process has a handle, a doorbell, a socket of the bus and one for descriptors; a lane
-// two rings; an input in progress its lock and its journal.
+// Descriptors that this process needs: four for each child (handle, doorbell, socket of the bus, wire), two
+// for each lane (rings), and two for each job in progress (lock, journal).
 static rlim_t files_needed(const struct run *run)
 {
     const uint32_t processes = run->decoders + run->workers + run->aggregators;
@@ -22,7 +22,7 @@ enum reel_err limits_raise_files(const struct run *run)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit)) return REEL_OK;
-    if (limit.rlim_cur < MOST_FILES) { // shells give 1024 by default
+    if (limit.rlim_cur < MOST_FILES) { // the usual limit is 1024
         limit.rlim_cur = limit.rlim_max < MOST_FILES ? limit.rlim_max : MOST_FILES;
         if (setrlimit(RLIMIT_NOFILE, &limit) && getrlimit(RLIMIT_NOFILE, &limit)) return REEL_OK;
     }

@@ -128,7 +128,7 @@ enum reel_err rundir_renew(struct rundir *r)
         held.st_dev == there.st_dev)
         return REEL_OK; // only the socket is missing
     if (!make_and_lock(r)) return REEL_OK;
-    choose_paths(r, "/tmp"); // its parent is gone as well, or not ours any more
+    choose_paths(r, "/tmp"); // the parent folder is gone too, or not writable any more
     return make_and_lock(r);
 }
 
