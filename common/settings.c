@@ -38,7 +38,9 @@
         name, 0, OPT_FLOATS, AT(field), "", 0, 0, NULL, "A,B,C", 0, section, help \
     }
 
-#define HEADS "auto,ssd,yunet,yunet_2021,yolox,yolov5,yolov8,retinaface,fastestdet,detr,rtdetr,yolo_nas,lists"
+#define HEADS                                                                                         \
+    "auto,ssd,yunet,yunet_2021,yolox,yolov5,yolov8,retinaface,fastestdet,detr,rtdetr,yolo_nas,lists," \
+    "scrfd,nanodet,picodet"
 #define FREE OPT_NO_OUTPUT
 
 static const struct opt_def defs[] = {
@@ -177,7 +179,8 @@ static const struct opt_def defs[] = {
     ENUM("io.state_begin", io.state_begin, "auto", "auto,zeros,picture", 0, "Network input and output",
          "initial value of states: zeros, or the first picture for those that are pictures"),
     TEXT("io.constants", 0, io.constants, "", "IN=N,..", 0, "Network input and output",
-         "inputs that are the same number for all frames"),
+         "inputs that are the same number for all frames, or whose one channel more than a picture has is "
+         "(a denoiser's strength)"),
     TEXT("io.pictures", 0, io.pictures, "", "IN=FILE,..", FREE, "Network input and output",
          "inputs that take a picture from a file, the same for all frames (a style, a background)"),
     ENUM("io.picture_size", io.picture_size, "auto", "auto,frame,own", 0, "Network input and output",

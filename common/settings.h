@@ -52,6 +52,9 @@ enum set_head {
     SET_HEAD_RTDETR,   // the same with scores by sigmoid and no such class
     SET_HEAD_YOLO_NAS, // boxes, corner form in pixels + scores
     SET_HEAD_LISTS,    // boxes, labels and scores of what was found
+    SET_HEAD_SCRFD,    // scores, distances to the sides and points of each stride (faces)
+    SET_HEAD_NANODET,  // scores and distributions of such distances in one output
+    SET_HEAD_PICODET,  // the same, an output for each stride
 };
 enum set_picture_size { SET_PICTURE_SIZE_AUTO, SET_PICTURE_SIZE_FRAME, SET_PICTURE_SIZE_OWN };
 enum set_picture { SET_PICTURE_OVERLAY, SET_PICTURE_MASK, SET_PICTURE_CUTOUT };

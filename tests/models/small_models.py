@@ -49,6 +49,7 @@ tinted.onnx   64x64 in the form of DDColor's: ab of gray as R, G, B, which names
 repainted.onnx  any size in the form of DeOldify's: each channel of gray as R, G, B by a factor of its own
 narrow.onnx   any size, without padding: the pixel two rows above and two columns before, so the picture is 4 x 4 smaller
 doubled.onnx  the same at 40x40, then each pixel four times: 72x72
+strength.onnx  of R, G, B and one channel more, which it adds to each
 
 Needs no package: the few fields of onnx.proto that occur are written by hand.
 """
@@ -379,6 +380,11 @@ def narrow():
     write(f"{sys.argv[1]}/doubled.onnx", graph, "made", [1, 3, 72, 72], [1, 3, 40, 40])
 
 
+def strength():
+    graph = floats("sum", [3, 4, 1, 1], [1, 0, 0, 1, 0, 1, 0, 1, 0, 0, 1, 1]) + node("Conv", ["picture", "sum"], "made")
+    write(f"{sys.argv[1]}/strength.onnx", graph, "made", ANY, [1, 4, "height", "width"])
+
+
 def coloured(graph, light, weights, biases, name):
     graph += node("AveragePool", [light], "mean", ints("kernel_shape", [4] * 2), ints("strides", [4] * 2))
     graph += floats("weight", [2, 1, 1, 1], weights) + floats("bias", [2], biases)
@@ -403,6 +409,7 @@ def colouring():
 
 colouring()
 narrow()
+strength()
 stamped()
 paint("painted", [1, 3, "style_height", "style_width"])
 paint("swatch", [1, 32, 32, 3], last=True)

@@ -3,7 +3,8 @@
 #
 # Networks that do not pad (waifu2x, Real-CUGAN, SRCNN): their picture lacks a border, so frames
 # get edge pixels around them, and come out at their own size or a whole multiple of it: whole,
-# in tiles, in bands of several workers, and by the GPU's twin.
+# in tiles, in bands of several workers, and by the GPU's twin. And those that take one channel more
+# than a picture has, a number that the user states (DRUNet's strength).
 # shellcheck source=tests/process/lib.bash
 source "$(dirname "$0")/lib.bash"
 need_ffmpeg
@@ -46,4 +47,26 @@ REELMILL_GPU_TWIN=1 border twin narrow 1 --backend auto
 if reel "$work/a.mkv" -o "$work/said.mkv" --backend onednn --model "$work/narrow.onnx" --encoder ffv1 --progress plain &&
     grep -q "leaves out a border, so frames get 4 x 4 pixels more" "$work/out" "$work/err"; then ok said
 else not_ok said "nothing says that edge pixels were added"; fi
+
+# A fifth of full scale is 51 of 255.
+cat >"$work/brighter.py" <<'PY'
+import subprocess, sys
+read = lambda path: subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
+                                   capture_output=True, check=True).stdout
+source, made = read(sys.argv[1]), read(sys.argv[2])
+if not source or made != bytes(min(v + 51, 255) for v in source): sys.exit("the pictures are not 51 brighter")
+PY
+strength() { # name [options]
+    local why="no output"
+    if reel "$work/a.mkv" -o "$work/strength_$1.mkv" -y --model "$work/strength.onnx" --encoder ffv1 --backend onednn \
+        --io.constants picture=0.2 "${@:2}" &&
+        why=$(python3 "$work/brighter.py" "$work/a.mkv" "$work/strength_$1.mkv" 2>&1); then ok "strength_$1"
+    else not_ok "strength_$1" "$why"; fi
+}
+strength whole
+strength tiles --tile 48x40
+REELMILL_GPU_TWIN=1 strength twin --backend auto
+if reel "$work/a.mkv" -o "$work/none.mkv" -y --model "$work/strength.onnx" --backend onednn; then not_ok unstated "it ran without a number"
+elif grep -q -e '--io.constants "picture=0.06"' "$work/out" "$work/err"; then ok unstated
+else not_ok unstated "the message does not say what to do"; fi
 finish

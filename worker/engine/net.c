@@ -150,6 +150,12 @@ enum reel_err net_take_middle(struct net *net, int output, int frames)
     return err ? err : describe_all(net);
 }
 
+enum reel_err net_add_channel(struct net *net, int input, int axis, double number)
+{
+    enum reel_err err = graph_add_channel(net->imported, input, axis, number);
+    return err ? err : describe_all(net);
+}
+
 enum reel_err net_add_border(struct net *net, int axis, const int border[2])
 {
     enum reel_err err = graph_add_border(net->imported, 0, axis, border);

@@ -64,6 +64,8 @@ enum reel_err net_add_composite(struct net *net, int foreground, int matte, cons
 // for a border. 0 and 0 if nothing is lacking, or the network does not turn a frame into a
 // picture. out_axis: the input's axis of rows.
 void net_find_border(struct net *net, int out_border[2], int *out_axis);
+// graph_add_channel() behind those of input i. Before net_prepare().
+enum reel_err net_add_channel(struct net *net, int input, int axis, double number);
 // graph_add_border() around the one input. Once, before net_prepare().
 enum reel_err net_add_border(struct net *net, int axis, const int border[2]);
 

@@ -204,6 +204,10 @@ enum reel_err graph_take_middle(struct graph *graph, int output, int frames);
 // axis, border[1] columns along the next axis, half of them (rounded down) at the beginning
 // (border.c). Sizes that the file fixes shrink accordingly. Errors: NOMEM.
 enum reel_err graph_add_border(struct graph *graph, int input, int axis, const int border[2]);
+#define GRAPH_CHANNEL "(channel of one number)" // name of the node that adds it
+// Adds a channel that holds `number` everywhere behind those of an input with four axes, of which
+// `axis` is the channels; the input has one channel less from then on. Errors: NOMEM.
+enum reel_err graph_add_channel(struct graph *graph, int input, int axis, double number);
 void graph_remove_node(struct graph *graph, struct node *node);
 // Makes every consumer of `from` (including epilogues and graph outputs) read `to`.
 void graph_replace_value(struct graph *graph, struct value *from, struct value *to);

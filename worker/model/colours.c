@@ -36,6 +36,11 @@ static const char *file_name(const struct look *l)
     return slash ? slash + 1 : path;
 }
 
+bool look_file_has(const struct look *l, const char *const *words)
+{
+    return name_has(file_name(l), words, false);
+}
+
 // The number by which a graph's operator works on all values; 0: there is none.
 static double constant_of(const struct node *n, const char *op)
 {

@@ -148,13 +148,24 @@ static bool one_output(const struct look *l, int64_t classes)
     return true;
 }
 
+bool look_columns_join(const struct look *l, int i)
+{
+    const struct value *v = l->f->graph ? graph_find_value(l->f->graph, l->f->out[i].name) : NULL;
+    const struct node *n = v ? v->producer : NULL;
+    const int rank = l->shapes[i].ndim;
+    if (!n || strcmp(n->op_type, "Concat")) return false;
+    const int64_t axis = node_attr_int(n, "axis", 1);
+    return axis == -1 || axis == rank - 1;
+}
+
 static bool is_yolox(const struct look *l)
 {
     int64_t weights;
     int i = only_rows(l, &weights);
     if (i < 0 || weights || l->shapes[i].dim[1] != grid_cells(l->w, l->h)) return false;
-    // Boxes decoded inside the graph need an exponential for their sizes.
-    l->m->decoded = model_has_op(l->f->graph, "Exp");
+    // Boxes decoded inside the graph need an exponential for their sizes, or are put together
+    // as rows of finished columns (YOLOv6).
+    l->m->decoded = model_has_op(l->f->graph, "Exp") || look_columns_join(l, i);
     return one_output(l, last_dim(&l->shapes[i]) - 5);
 }
 
@@ -208,6 +219,84 @@ static bool is_finished(const struct look *l)
         return columns == 6 + l->m->points * l->m->point_floats && one_output(l, 1);
     }
     return (columns == 6 || (columns == 7 && !weights) || (weights && columns == 6 + weights)) && one_output(l, 1);
+}
+
+// ---- distances to the sides -----------------------------------------------------
+
+// The output of so many columns with `rows` rows, or a whole multiple of them where `times`; -1: none.
+static int output_of(const struct look *l, int64_t columns, int64_t rows, bool times)
+{
+    for (int i = 0; i < l->f->n_out; i++) {
+        const int rank = l->shapes[i].ndim;
+        if ((rank != 2 && rank != 3) || last_dim(&l->shapes[i]) != columns || rows < 1) continue;
+        const int64_t n = reel_shape_count(&l->shapes[i]) / columns;
+        if (times ? n >= rows && n % rows == 0 && n / rows <= 4 : n == rows) return i;
+    }
+    return -1;
+}
+
+// Scores, boxes and mostly five points of the cells of each of three strides (SCRFD).
+static bool is_scrfd(const struct look *l)
+{
+    static const int64_t widths[3] = {1, 4, 10};
+    const int kinds = l->f->n_out / 3;
+    if (l->f->n_out != 6 && l->f->n_out != 9) return false;
+    for (int i = 0; i < 3; i++) {
+        int64_t rows = cells_of(l->w, l->h, 8 << i, 8 << i);
+        for (int k = 0; k < kinds; k++) {
+            const int at = output_of(l, widths[k], rows, k == 0);
+            if (at < 0) return false;
+            if (k == 0) rows = reel_shape_count(&l->shapes[at]);
+            l->m->head_output[3 * k + i] = at;
+        }
+    }
+    for (int i = 0; i < l->f->n_out; i++) // one and the same may be of two strides
+        for (int k = 0; k < i; k++)
+            if (l->m->head_output[i] == l->m->head_output[k]) return false;
+    l->m->n_head_outputs = l->f->n_out;
+    l->m->classes = 1;
+    return true;
+}
+
+// A row is scores and then something else, put together before the rows of all strides are.
+static bool is_scores_and_others(const struct look *l, int i)
+{
+    const struct node *rows = model_last_node(l->f->graph, l->f->out[i].name);
+    if (!rows || strcmp(rows->op_type, "Concat") || rows->n_in < 3) return false;
+    const struct node *row = rows->in[0]->producer;
+    while (row && row->n_in && strcmp(row->op_type, "Concat") &&
+           (!strcmp(row->op_type, "Reshape") || !strcmp(row->op_type, "Flatten") || !strcmp(row->op_type, "Transpose")))
+        row = row->in[0]->producer;
+    if (!row || strcmp(row->op_type, "Concat") || row->n_in != 2 || !row->in[0]->producer) return false;
+    return !strcmp(row->in[0]->producer->op_type, "Sigmoid");
+}
+
+#define DISTANCES 32 // four distributions over 8 numbers
+
+static bool is_nanodet(const struct look *l)
+{
+    int64_t weights;
+    const int i = only_rows(l, &weights);
+    if (i < 0 || weights) return false;
+    const int64_t cells = l->shapes[i].dim[1];
+    if (cells != grid_cells(l->w, l->h) && cells != cells_of(l->w, l->h, 8, 64)) return false;
+    return one_output(l, last_dim(&l->shapes[i]) - DISTANCES);
+}
+
+static bool is_picodet(const struct look *l)
+{
+    if (l->f->n_out != 8) return false;
+    const int64_t classes = last_dim(&l->shapes[0]);
+    for (int k = 0; k < 8; k++) {
+        const int stride = 8 << k % 4;
+        const struct reel_shape *s = &l->shapes[k];
+        if (s->ndim != 3 || s->dim[0] != 1 || s->dim[1] != cells_of(l->w, l->h, stride, stride)) return false;
+        if (s->dim[2] != (k < 4 ? classes : DISTANCES)) return false;
+        l->m->head_output[k] = k;
+    }
+    l->m->n_head_outputs = 8;
+    l->m->classes = (int)classes;
+    return classes > 0 && classes <= 1 << 20;
 }
 
 // ---- queries ------------------------------------------------------------------
@@ -275,9 +364,24 @@ static bool is_yolo_nas(const struct look *l)
     return true;
 }
 
+// MMDetection's: "dets" (1, N, 5) and "labels" (1, N).
+static bool is_dets_and_labels(const struct look *l)
+{
+    const int dets = look_output(l, "dets"), labels = look_output(l, "labels");
+    if (dets < 0 || labels < 0 || last_dim(&l->shapes[dets]) != 5) return false;
+    const int rank = l->shapes[dets].ndim;
+    if ((rank != 2 && rank != 3) || l->shapes[labels].ndim != rank - 1) return false;
+    l->m->head_output[0] = dets, l->m->head_output[1] = labels;
+    l->m->n_head_outputs = 2;
+    l->m->classes = 1;
+    l->m->decoded = true;
+    return true;
+}
+
 // (N, 4) or (1, N, 4) and twice (N) or (1, N), by the names that exports have.
 static bool is_lists(const struct look *l)
 {
+    if (is_dets_and_labels(l)) return true;
     static const char *const names[3][5] = {{"boxes", "detection_boxes", "detection_boxes:0", NULL},
                                             {"labels", "detection_classes", "detection_classes:0", "classes", NULL},
                                             {"scores", "detection_scores", "detection_scores:0", NULL}};
@@ -331,6 +435,9 @@ static bool (*const head_looks[MODEL_HEADS])(const struct look *) = {
     [MODEL_HEAD_RTDETR] = is_rtdetr,
     [MODEL_HEAD_YOLO_NAS] = is_yolo_nas,
     [MODEL_HEAD_LISTS] = is_lists,
+    [MODEL_HEAD_SCRFD] = is_scrfd,
+    [MODEL_HEAD_NANODET] = is_nanodet,
+    [MODEL_HEAD_PICODET] = is_picodet,
     [MODEL_HEAD_NMS] = is_finished,
 };
 
@@ -346,9 +453,13 @@ enum model_head model_guess_head(const struct look *l)
 {
     const enum model_head queries = guess_queries(l);
     if (queries != MODEL_HEAD_NONE) return queries;
+    int64_t weights;
+    const int rows = only_rows(l, &weights);
+    if (rows >= 0 && is_scores_and_others(l, rows) && is_nanodet(l)) return MODEL_HEAD_NANODET;
     static const enum model_head others[] = {MODEL_HEAD_SSD,        MODEL_HEAD_YUNET,  MODEL_HEAD_YUNET_2021,
                                              MODEL_HEAD_YOLOX,      MODEL_HEAD_YOLOV5, MODEL_HEAD_YOLOV8,
-                                             MODEL_HEAD_RETINAFACE, MODEL_HEAD_NMS,    MODEL_HEAD_FASTESTDET};
+                                             MODEL_HEAD_RETINAFACE, MODEL_HEAD_NMS,    MODEL_HEAD_FASTESTDET,
+                                             MODEL_HEAD_SCRFD,      MODEL_HEAD_PICODET};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         forget_head(l->m);
         if (head_looks[others[i]](l)) return others[i];

@@ -19,6 +19,15 @@ struct look {
 // The index of the output of that name, or -1.
 int look_output(const struct look *l, const char *name);
 
+// The file's own name, without its folder, has one of the words, in whatever case. The list ends
+// with NULL.
+bool look_file_has(const struct look *l, const char *const *words);
+// Whether PaddlePaddle's exporter has written the file.
+bool look_is_paddle(const struct look *l);
+// PP-OCR's classifier of upright text and text upside down: two classes of a line of text. The
+// task must be known.
+bool look_is_text_angle(const struct look *l);
+
 // An output read as a map of channels x h x w.
 struct look_map {
     bool nhwc;
@@ -41,6 +50,10 @@ enum reel_err model_settle_colours(const struct look *l, const struct reel_setti
 enum model_head model_guess_head(const struct look *l);
 // Takes the outputs as that detector's. False: they do not fit it.
 bool model_take_head(const struct look *l, enum model_head head);
+
+// Whether the rows of an output are put together from columns at the very end, which are then
+// the finished ones (YOLOv6 among those that have a cell of each grid).
+bool look_columns_join(const struct look *l, int output);
 
 // ---- values.c ----
 

@@ -331,6 +331,13 @@ static enum reel_err guess_frames(const struct model_facts *f, const struct reel
                          "each nor an odd number of frames with 1 or 3 channels each",
                          in->frames, io->name, text);
     in->channels = (int)(channels / in->frames);
+    if (in->frames == 1 && f->n_in == 1 && (channels == 4 || channels == 2))
+        return reel_fail(
+            REEL_ERR_UNSUPPORTED,
+            "could not use model \"%s\": input \"%s\" of shape %s has %d channels, a picture 1 or 3\nif the "
+            "last one is a number for the whole picture, such as the noise's strength in 0..1 (DRUNet), set "
+            "it: --io.constants \"%s=0.06\"",
+            file_of(f), io->name, text, (int)channels, io->name);
     if (!is_channels(in->channels))
         return reel_fail(
             REEL_ERR_UNSUPPORTED,
@@ -538,9 +545,9 @@ void model_trial_size(const struct model *m, const struct reel_settings *s, int 
 
 const char *model_head_name(enum model_head head)
 {
-    static const char *const names[MODEL_HEADS] = {"none",   "ssd",      "yunet",      "yunet_2021",    "yolox",
-                                                   "yolov5", "yolov8",   "retinaface", "fastestdet",    "detr",
-                                                   "rtdetr", "yolo_nas", "lists",      "finished boxes"};
+    static const char *const names[MODEL_HEADS] = {
+        "none", "ssd",    "yunet",    "yunet_2021", "yolox", "yolov5",  "yolov8",  "retinaface",    "fastestdet",
+        "detr", "rtdetr", "yolo_nas", "lists",      "scrfd", "nanodet", "picodet", "finished boxes"};
     return (unsigned)head < MODEL_HEADS ? names[head] : "?";
 }
 

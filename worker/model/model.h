@@ -45,7 +45,7 @@ enum model_fit {
     MODEL_CROP,      // scaled to cover the input, and the middle taken
 };
 
-// Families of detection outputs; MODEL_HEAD_NONE: not a detector. Up to LISTS they are
+// Families of detection outputs; MODEL_HEAD_NONE: not a detector. Up to PICODET they are
 // numbered like the settings' (enum set_head).
 enum model_head {
     MODEL_HEAD_NONE,
@@ -61,6 +61,9 @@ enum model_head {
     MODEL_HEAD_RTDETR,
     MODEL_HEAD_YOLO_NAS,
     MODEL_HEAD_LISTS,
+    MODEL_HEAD_SCRFD,
+    MODEL_HEAD_NANODET,
+    MODEL_HEAD_PICODET,
     MODEL_HEAD_NMS, // rows of finished boxes: x1 y1 x2 y2 score class (6), or the same after the batch number (7);
                     // points may follow the six
     MODEL_HEADS,

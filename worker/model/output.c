@@ -20,6 +20,20 @@ int look_output(const struct look *l, const char *name)
     return -1;
 }
 
+bool look_is_paddle(const struct look *l)
+{
+    const char *producer = l->f->producer, *graph = l->f->graph ? l->f->graph->name : NULL;
+    return (producer && strstr(producer, "Paddle")) || (graph && strstr(graph, "PaddlePaddle"));
+}
+
+bool look_is_text_angle(const struct look *l)
+{
+    const struct reel_shape *s = &l->f->in[l->m->input.index].shape;
+    if (!look_is_paddle(l) || l->m->task != REEL_TASK_CLASSIFY || l->m->classes != 2 || s->ndim != 4) return false;
+    return (s->dim[2] < 0 || s->dim[2] == 48 || s->dim[2] == 80) &&
+           (s->dim[3] < 0 || s->dim[3] == 192 || s->dim[3] == 160);
+}
+
 static int named(const struct net_io *out, int n, const char *const *names, int channels)
 {
     for (; *names; names++)
@@ -104,6 +118,20 @@ static bool take_depth(const struct look *l, int i)
     return true;
 }
 
+// The first of several maps with the same channels, none of which is larger: networks are trained
+// by all of them, and the first is meant to be used (U2-Net, IS-Net, BiSeNet).
+static bool is_best_of_alike(const struct look *l, int i)
+{
+    struct look_map first, other;
+    if (i > 0 || !look_as_map(&l->shapes[i], l->w, l->h, &first)) return false;
+    const char *op = model_last_op(l->f->graph, l->f->out[i].name);
+    for (int k = 1; k < l->f->n_out; k++)
+        if (!look_as_map(&l->shapes[k], l->w, l->h, &other) || other.channels != first.channels || other.w > first.w ||
+            other.h > first.h || strcmp(op, model_last_op(l->f->graph, l->f->out[k].name)))
+            return false;
+    return first.w * 9 >= l->w && first.h * 9 >= l->h;
+}
+
 static bool take_matte(const struct look *l, int i)
 {
     static const char *const names[] = {"pha", "alpha", "matte", "mask", "seg", NULL};
@@ -112,7 +140,7 @@ static bool take_matte(const struct look *l, int i)
     if (!reel_dtype_is_float(l->f->out[i].dtype)) return false;
     const char *op = model_last_op(l->f->graph, l->f->out[i].name);
     bool bounded = !strcmp(op, "Sigmoid") || !strcmp(op, "Clip") || !strcmp(op, "HardSigmoid");
-    if (l->f->n_out > 1 && !name_has(l->f->out[i].name, names)) return false;
+    if (l->f->n_out > 1 && !name_has(l->f->out[i].name, names) && !is_best_of_alike(l, i)) return false;
     l->m->output.index = i;
     l->m->output.nhwc = map.nhwc;
     l->m->output.channels = 1;
@@ -137,7 +165,7 @@ static bool take_segments(const struct look *l, int i)
         if (!look_as_map(s, l->w, l->h, &map) || map.channels < 2) return false;
         // A map much coarser than the picture is a feature, not a mask.
         if (map.h * 9 < l->h) return false;
-        if (l->f->n_out > 1 && strcmp(io->name, "out")) return false;
+        if (l->f->n_out > 1 && strcmp(io->name, "out") && !is_best_of_alike(l, i)) return false;
         l->m->classes = (int)map.channels;
     }
     l->m->output.index = i;
@@ -328,7 +356,10 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
     if (!in->width && !in->height) take_stated_size(l);
     bool yolo = m->head == MODEL_HEAD_YOLOX || m->head == MODEL_HEAD_YOLOV5 || m->head == MODEL_HEAD_YOLOV8 ||
                 m->head == MODEL_HEAD_NMS || m->head == MODEL_HEAD_RTDETR || m->head == MODEL_HEAD_YOLO_NAS;
-    if (yolo && !in->width && !in->height) in->width = in->height = 640; // what they are trained at
+    if ((yolo || m->head == MODEL_HEAD_SCRFD) && !in->width && !in->height)
+        in->width = in->height = 640; // what they are trained at
+    const bool text = look_is_text_angle(l);
+    if (text && !in->width && !in->height) in->width = 192, in->height = 48;
     if (m->task == REEL_TASK_CLASSIFY && !in->width && !in->height) in->width = in->height = 224;
     if (m->task == REEL_TASK_COLORIZE && !in->width && !in->height) { // likewise: L of 256, RGB of 512
         const int side = in->channels == 1 ? 256 : 512, multiple = in->size_multiple > 1 ? in->size_multiple : 1;
@@ -351,9 +382,10 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
     else if (picture)
         in->fit = m->output.levels ? MODEL_STRETCH : MODEL_TILES;
     else if (m->head == MODEL_HEAD_DETR || m->head == MODEL_HEAD_RTDETR || m->centres ||
-             m->task == REEL_TASK_COLORIZE || m->task == REEL_TASK_FLOW)
+             m->head == MODEL_HEAD_NANODET || m->head == MODEL_HEAD_PICODET || m->task == REEL_TASK_COLORIZE ||
+             m->task == REEL_TASK_FLOW)
         in->fit = MODEL_STRETCH; // as they are trained
-    else if (m->task == REEL_TASK_CLASSIFY)
+    else if (m->task == REEL_TASK_CLASSIFY && !text)
         in->fit = MODEL_CROP;
     else
         in->fit = MODEL_LETTERBOX;

@@ -325,6 +325,28 @@ static struct state_constant *add_constant(struct state_plan *p, const char *nam
     return c;
 }
 
+// The axis of the channels of a picture with one more behind them, a gray one's or a coloured
+// one's: the strength that a denoiser takes (DRUNet). -1: it is none.
+static int strength_axis(const struct net *net, const char *name)
+{
+    const struct net_io *io = net_input(net, 0);
+    const struct reel_shape *s = &io->shape;
+    if (net_input_count(net) != 1 || strcmp(io->name, name) || s->ndim != 4 || !reel_dtype_is_float(io->dtype))
+        return -1;
+    if (s->dim[1] == 4 || s->dim[1] == 2) return 1;
+    return s->dim[3] == 4 || s->dim[3] == 2 ? 3 : -1;
+}
+
+static enum reel_err bind_constant(struct net *net, struct state_constant *c)
+{
+    const int axis = strength_axis(net, c->name);
+    if (axis < 0) return net_bind_input(net, c->name, c->value);
+    const int channel = (int)net_input(net, 0)->shape.dim[axis];
+    enum reel_err err = net_add_channel(net, 0, axis, c->value);
+    snprintf(c->name, sizeof c->name, "channel %d of the input", channel);
+    return err;
+}
+
 static enum reel_err wrong_constant(const char *pair, const char *path, const char *why)
 {
     return reel_fail(REEL_ERR_CONFIG,
@@ -393,8 +415,7 @@ enum reel_err state_open(struct net *net, const struct reel_settings *settings, 
     p->begin = settings ? (enum set_begin)settings->io.state_begin : SET_BEGIN_AUTO;
     enum reel_err err = settings ? stated_constants(net, settings->io.constants, path, p) : REEL_OK;
     if (!err) usual_constants(net, p);
-    for (int i = 0; i < p->n_constants && !err; i++)
-        err = net_bind_input(net, p->constant[i].name, p->constant[i].value);
+    for (int i = 0; i < p->n_constants && !err; i++) err = bind_constant(net, &p->constant[i]);
     const int n_in = net_input_count(net), n_out = net_output_count(net);
     if (err || n_in < 1 || n_out < 1) return err;
     struct state_words words = {"", "", ""};

@@ -28,6 +28,11 @@ struct values {
     {                       \
         0.229, 0.224, 0.225 \
     }
+#define IMAGENET_BGR        \
+    {0.406, 0.456, 0.485},  \
+    {                       \
+        0.225, 0.224, 0.229 \
+    }
 #define CAFFE                                \
     {104 / 255.0, 117 / 255.0, 123 / 255.0}, \
     {                                        \
@@ -52,6 +57,14 @@ static const struct values by_head[MODEL_HEADS] = {
     [MODEL_HEAD_RTDETR] = {false, PLAIN, 1, 0, "usual for RT-DETR: RGB 0..1"},
     [MODEL_HEAD_YOLO_NAS] = {false, PLAIN, 1, 0, "usual for YOLO-NAS: RGB 0..1"},
     [MODEL_HEAD_LISTS] = {false, PLAIN, 1, 0, "usual for detectors with built-in suppression: RGB 0..1"},
+    [MODEL_HEAD_SCRFD] = {false,
+                          {127.5 / 255, 127.5 / 255, 127.5 / 255},
+                          {128 / 255.0, 128 / 255.0, 128 / 255.0},
+                          1,
+                          0,
+                          "usual for SCRFD: (RGB - 127.5) / 128"},
+    [MODEL_HEAD_NANODET] = {true, IMAGENET_BGR, 1, 0, "usual for NanoDet: BGR minus ImageNet's mean"},
+    [MODEL_HEAD_PICODET] = {false, IMAGENET, 1, 0, "usual for PicoDet: RGB minus ImageNet's mean"},
     [MODEL_HEAD_NMS] = {false, PLAIN, 1, 0, "usual for YOLO exports with built-in suppression: RGB 0..1"},
 };
 
@@ -116,6 +129,66 @@ static void as_bytes(const struct look *l, struct values *v)
     *v = (struct values){v->bgr, PLAIN, 255, 0, "its input is 8-bit: 0..255"};
 }
 
+// PaddlePaddle's toolkits differ: OCR sees BGR; segmentation (PaddleSeg) -1..1; classes (PaddleClas)
+// and the rest RGB.
+static void by_paddle(const struct look *l, struct values *v)
+{
+    const struct model *m = l->m;
+    if (look_is_text_angle(l))
+        *v = (struct values){true, PLAIN, 2, -1, "usual for PP-OCR's angle classifier: BGR -1..1"};
+    else if (m->task == REEL_TASK_SEGMENT)
+        *v = (struct values){false, PLAIN, 2, -1, "usual for PaddleSeg: RGB -1..1"};
+    else if (m->task == REEL_TASK_CLASSIFY)
+        *v = (struct values){false, IMAGENET, 1, 0, "usual for PaddleClas: RGB minus ImageNet's mean"};
+    else
+        *v = (struct values){true, IMAGENET, 1, 0, "usual for files made by PaddlePaddle: BGR minus ImageNet's mean"};
+}
+
+// Families that nothing in the file tells apart from others, by the name that it is published
+// under. -1..1 of mattes is (v - 0.5) / 0.5, of IS-Net and RMBG v - 0.5.
+static bool by_file_name(const struct look *l, struct values *v)
+{
+    static const struct {
+        const char *const names[6]; // the last ones NULL
+        bool picture;
+        struct values values;
+    } families[] = {
+        {{"modnet", "humanseg", "ppmatting", "pp-matting", NULL},
+         false,
+         {false, PLAIN, 2, -1, "usual for MODNet and PP-Matting, by the file's name: RGB -1..1"}},
+        {{"isnet", "is-net", "is_net", "rmbg", "briaai", NULL},
+         false,
+         {false, PLAIN, 1, -0.5, "usual for IS-Net and RMBG, by the file's name: RGB -0.5..0.5"}},
+        {{"gfpgan", "codeformer", "restoreformer", "gpen", NULL},
+         true,
+         {false, PLAIN, 2, -1,
+          "usual for networks that restore faces, by the file's name: -1..1 (they are made for pictures cut to one "
+          "upright face)"}},
+    };
+    const bool picture = l->m->task == REEL_TASK_IMAGE;
+    const bool mask = l->m->task == REEL_TASK_MATTE || l->m->task == REEL_TASK_SEGMENT;
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if ((families[i].picture ? picture : mask) && look_file_has(l, families[i].names)) {
+            *v = families[i].values;
+            return true;
+        }
+    return false;
+}
+
+// Johnson et al.'s networks of one style, as PyTorch's examples have them: reflected edges and 9 x 9
+// pixels first, normalised by each picture's own mean, and nothing that bounds the end.
+static bool is_fast_style(const struct look *l)
+{
+    const struct graph *g = l->f->graph;
+    const struct node *n = model_first_node(g, l->f->in[l->m->input.index].name);
+    const char *op = model_last_op(g, l->f->out[l->m->output.index].name);
+    if (l->m->input.channels != 3 || !n || strcmp(n->op_type, "Conv") || !model_has_op(g, "InstanceNormalization"))
+        return false;
+    if (strcmp(op, "Conv") && strcmp(op, "Add")) return false;
+    const struct reel_shape *kernel = n->n_in > 1 && n->in[1] ? &n->in[1]->shape : NULL;
+    return kernel && kernel->ndim == 4 && kernel->dim[2] == 9 && kernel->dim[3] == 9;
+}
+
 static bool by_producer(const struct look *l, struct values *v)
 {
     const struct model *m = l->m;
@@ -134,9 +207,8 @@ static bool by_producer(const struct look *l, struct values *v)
         *v = (struct values){true, CAFFE, 255, 0, "usual for files made by Caffe: BGR 0..255 minus (104, 117, 123)"};
         return true;
     }
-    const bool paddle = has(l->f->producer, "Paddle") || (l->f->graph && has(l->f->graph->name, "PaddlePaddle"));
-    if (paddle && !picture) {
-        *v = (struct values){true, IMAGENET, 1, 0, "usual for files made by PaddlePaddle: BGR minus ImageNet's mean"};
+    if (look_is_paddle(l) && !picture) {
+        by_paddle(l, v);
         return true;
     }
     if ((has(l->f->producer, "tf2onnx") || has(l->f->producer, "tflite") || m->input.nhwc) && !picture) {
@@ -146,12 +218,24 @@ static bool by_producer(const struct look *l, struct values *v)
     return false;
 }
 
+// A matte alone, as of networks that find what stands out (U2-Net, BiRefNet, InSPyReNet). Those that
+// give the foreground too, or have a state, are trained with 0..1 (RVM, BackgroundMattingV2).
+static bool is_plain_matte(const struct look *l)
+{
+    int foreground, matte;
+    const bool state = l->f->states && l->f->states->n;
+    return l->m->task == REEL_TASK_MATTE && l->m->input.channels == 3 && !state && l->f->n_in == 1 &&
+           !model_cuts_out(l->f->out, l->f->n_out, &foreground, &matte);
+}
+
 static void by_task(const struct look *l, struct values *v)
 {
     const struct model *m = l->m;
     bool small = m->input.width && m->input.width <= 64;
     if (m->task == REEL_TASK_IMAGE && m->output.levels)
         *v = (struct values){false, IMAGENET, 1, 0, "usual for depth networks: RGB minus ImageNet's mean"};
+    else if (m->task == REEL_TASK_IMAGE && is_fast_style(l))
+        *v = (struct values){false, PLAIN, 255, 0, "usual for networks of one style (Johnson et al.): 0..255"};
     else if (m->task == REEL_TASK_IMAGE && !strcmp(model_last_op(l->f->graph, l->f->out[m->output.index].name), "Tanh"))
         *v = (struct values){false, PLAIN, 2, -1, "usual for networks that end with a Tanh: -1..1"};
     else if (m->task == REEL_TASK_IMAGE)
@@ -162,7 +246,7 @@ static void by_task(const struct look *l, struct values *v)
         *v = (struct values){false, PLAIN, 1, 0, "usual for networks that colour: 0..1"};
     else if (m->task == REEL_TASK_CLASSIFY && small)
         *v = (struct values){false, PLAIN, 2, -1, "usual for classifiers of small pictures: -1..1"};
-    else if (m->task == REEL_TASK_CLASSIFY || m->task == REEL_TASK_SEGMENT)
+    else if (m->task == REEL_TASK_CLASSIFY || m->task == REEL_TASK_SEGMENT || is_plain_matte(l))
         *v = (struct values){false, IMAGENET, 1, 0, "usual for networks trained on ImageNet: minus its mean"};
     else
         *v = (struct values){false, PLAIN, 1, 0, "the file does not say: 0..1"};
@@ -213,6 +297,21 @@ static void store_as(const struct values *v, int channels, bool bgr, float gain[
     }
 }
 
+static void by_detector(const struct look *l, struct values *v)
+{
+    const struct model *m = l->m;
+    *v = by_head[m->head];
+    if (m->head == MODEL_HEAD_RTDETR && look_output(l, "dets") >= 0) // RF-DETR names its boxes so
+        *v = by_head[MODEL_HEAD_DETR];
+    else if (m->head == MODEL_HEAD_YOLOX && look_columns_join(l, m->head_output[0]) &&
+             !model_has_op(l->f->graph, "Exp"))
+        *v = (struct values){false, PLAIN, 1, 0, "usual for YOLOv6: RGB 0..1"};
+    else if (m->head == MODEL_HEAD_LISTS && m->n_head_outputs == 2)
+        *v = (struct values){true, IMAGENET_BGR, 1, 0,
+                             "usual for MMDetection's RTMDet: BGR minus ImageNet's mean (others of its detectors: "
+                             "--io.channels rgb)"};
+}
+
 static enum reel_err settle_input(const struct look *l, const struct reel_settings *s, struct values *v)
 {
     struct model_input *in = &l->m->input;
@@ -223,9 +322,9 @@ static enum reel_err settle_input(const struct look *l, const struct reel_settin
         return reel_fail(REEL_ERR_CONFIG, "could not read lightness (io.channels, io.range): only a network of one "
                                           "channel that colours (--task colorize) takes L of Lab");
     if (!by_metadata(l, v) && !by_first_node(l, v)) {
-        if (l->m->head) // RF-DETR names its boxes so
-            *v = by_head[l->m->head == MODEL_HEAD_RTDETR && look_output(l, "dets") >= 0 ? MODEL_HEAD_DETR : l->m->head];
-        else if (!by_producer(l, v))
+        if (l->m->head)
+            by_detector(l, v);
+        else if (!by_file_name(l, v) && !by_producer(l, v))
             by_task(l, v);
     }
     as_bytes(l, v);

@@ -21,6 +21,9 @@ static const struct head_family *const families[MODEL_HEADS] = {
     [MODEL_HEAD_RTDETR] = &head_queries,
     [MODEL_HEAD_YOLO_NAS] = &head_yolo_nas,
     [MODEL_HEAD_LISTS] = &head_lists,
+    [MODEL_HEAD_SCRFD] = &head_scrfd,
+    [MODEL_HEAD_NANODET] = &head_nanodet,
+    [MODEL_HEAD_PICODET] = &head_picodet,
     [MODEL_HEAD_NMS] = &head_rows,
 };
 
@@ -28,8 +31,8 @@ enum reel_err head_layout_init(const struct head_params *p, const struct reel_sh
                                struct head_layout *l)
 {
     const struct head_family *family = (unsigned)p->head < MODEL_HEADS ? families[p->head] : NULL;
-    const bool rows = p->head == MODEL_HEAD_RTDETR && n_out == 1; // boxes and scores in one output
-    if (!family || (n_out != family->outputs && !rows))
+    const bool rows = p->head == MODEL_HEAD_RTDETR && n_out == 1; // boxes and scores side by side
+    if (!family || (family->outputs && n_out != family->outputs && !rows))
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not read detections of head \"%s\": %d outputs",
                          model_head_name(p->head), n_out);
     *l = (struct head_layout){0};

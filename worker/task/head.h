@@ -37,6 +37,7 @@ struct head_params {
 };
 
 #define HEAD_OUTPUTS 12
+#define HEAD_GROUPS 4 // strides that have outputs of their own
 
 // out: the outputs in the head's order (model.head_output), float32. Appends to list. Errors: UNSUPPORTED (shapes do
 // not fit the head), NOMEM.
@@ -64,7 +65,7 @@ struct head_group {
 };
 struct head_layout {
     int n_groups; // all with the same channels
-    struct head_group group[3];
+    struct head_group group[HEAD_GROUPS];
     int64_t cells;
     int row;  // channels of all parts together
     int cols; // FastestDet: cells per line

@@ -2,7 +2,8 @@
 //
 // What a family of detection heads is, and what the families share. The outputs of a
 // family are a number of cells; each cell has a score and numbers from which one box is
-// made. Included by head.c and the families: head_priors.c, head_yolo.c, head_final.c.
+// made. Included by head.c and the families: head_priors.c, head_yolo.c, head_distance.c,
+// head_final.c.
 #ifndef REEL_WORKER_TASK_HEAD_FAMILY_H
 #define REEL_WORKER_TASK_HEAD_FAMILY_H
 
@@ -17,7 +18,7 @@ struct head_cell {
 };
 
 struct head_family {
-    int outputs; // of the network
+    int outputs; // of the network; 0: lay_out() checks it
     // Checks the shapes and fills in groups, score and terms of a zeroed layout.
     // Errors: UNSUPPORTED.
     enum reel_err (*lay_out)(const struct head_params *params, const struct reel_shape *const *shape, int n_out,
@@ -30,6 +31,7 @@ struct head_family {
 extern const struct head_family head_yunet, head_yunet_2021, head_retinaface, head_ssd;      // head_priors.c
 extern const struct head_family head_yolo_rows, head_yolov8, head_yolo_nas, head_fastestdet; // head_yolo.c
 extern const struct head_family head_queries, head_rows, head_lists;                         // head_final.c
+extern const struct head_family head_scrfd, head_nanodet, head_picodet;                      // head_distance.c
 
 // ---- layouts (head_family.c) ----------------------------------------------------
 

@@ -100,27 +100,31 @@ const struct head_family head_rows = {.lay_out = lay_finished, .read = read_fini
 
 // ---- lists: boxes (N, 4), labels (N), scores (N) -----------------------------------
 // Boxes are x1 y1 x2 y2 in network pixels (torchvision, deployed RT-DETR), or, if not
-// decoded, y1 x1 y2 x2 in 0..1 (TensorFlow's detection API).
+// decoded, y1 x1 y2 x2 in 0..1 (TensorFlow's detection API). As MMDetection exports them the
+// score is a box's fifth number, and there are two outputs.
 
 static enum reel_err lay_lists(const struct head_params *p, const struct reel_shape *const *shape, int n_out,
                                struct head_layout *l)
 {
-    int64_t n, four;
-    if (!head_as_rows(shape[0], &n, &four) || four != 4) return head_bad_shape(p->head, shape[0]);
-    head_add_rows(&l->group[0], 0, n, 4);
-    for (int k = 1; k < 3; k++) {
+    int64_t n, cols;
+    const int with_score = n_out == 2;
+    if ((n_out != 2 && n_out != 3) || !head_as_rows(shape[0], &n, &cols) || cols != 4 + with_score)
+        return head_bad_shape(p->head, shape[0]);
+    head_add_rows(&l->group[0], 0, n, cols);
+    for (int k = 1; k < n_out; k++) {
         if (reel_shape_count(shape[k]) != n) return head_bad_shape(p->head, shape[k]);
         head_add_rows(&l->group[0], k, n, 1);
     }
     l->n_groups = 1;
-    head_score_by(l, GPU_PICK_ONE, HEAD_TERM(2, 0, 1), HEAD_NO_TERM);
+    head_score_by(l, GPU_PICK_ONE, with_score ? HEAD_TERM(0, 4, 1) : HEAD_TERM(2, 0, 1), HEAD_NO_TERM);
     return REEL_OK;
 }
 
 static enum reel_err read_list(const struct head_params *p, const struct head_layout *l, const struct head_cell *cell,
                                struct head_list *list)
 {
-    const float *b = cell->v[0], class_id = head_at(cell, 1, 0), score = head_at(cell, 2, 0);
+    const float *b = cell->v[0], class_id = head_at(cell, 1, 0);
+    const float score = l->group[0].n_parts > 2 ? head_at(cell, 2, 0) : b[4];
     float w = (float)p->net_w, h = (float)p->net_h;
     if (!(score >= p->score) || !(class_id >= 0 && class_id < 1e6f)) return REEL_OK;
     struct head_box *box;
@@ -129,4 +133,4 @@ static enum reel_err read_list(const struct head_params *p, const struct head_la
     return ok ? REEL_OK : head_no_memory();
 }
 
-const struct head_family head_lists = {.lay_out = lay_lists, .read = read_list, .outputs = 3};
+const struct head_family head_lists = {.lay_out = lay_lists, .read = read_list};

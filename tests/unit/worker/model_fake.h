@@ -16,8 +16,8 @@ static inline void reset_settings(void)
 }
 
 struct fake {
-    struct net_io in[2], out[4];
-    struct reel_shape shapes[4];
+    struct net_io in[2], out[9];
+    struct reel_shape shapes[9];
     struct model_facts facts;
 };
 

@@ -276,6 +276,90 @@ static void ssd_offsets(void)
     reel_tensor_fini(&t[1]);
 }
 
+// Two rows of each cell; what is planted stands in the second row of a cell of stride 16.
+static void scrfd(void)
+{
+    struct reel_tensor t[9];
+    static const int widths[3] = {1, 4, 10};
+    for (int k = 0; k < 3; k++)
+        for (int i = 0; i < 3; i++) t[3 * k + i] = TENSOR(2, 2 * (320 >> (3 + i)) * (256 >> (3 + i)), widths[k]);
+    const int64_t row = 2 * (5 * 20 + 7) + 1; // column 7, row 5
+    const float sides[4] = {1, 2, 3, 0.5f};
+    *at(&t[1], row) = 0.8f;
+    memcpy(at(&t[4], 4 * row), sides, sizeof sides);
+    for (int i = 0; i < 10; i++) *at(&t[7], 10 * row + i) = (float)i / 2;
+    struct head_list list;
+    CHECK_INT(decode(MODEL_HEAD_SCRFD, 1, 320, 256, false, t, 9, &list), REEL_OK);
+    CHECK_BOX(list, 112 - 16, 80 - 32, 112 + 48, 80 + 8, 0.8, 0);
+    CHECK_INT(list.box[0].n_points, 5);
+    CHECK_NEAR(list.box[0].point[4].x, 112 + 64, 1e-4);
+    CHECK_NEAR(list.box[0].point[4].y, 80 + 72, 1e-4);
+    free(list.box);
+    CHECK_INT(decode(MODEL_HEAD_SCRFD, 1, 320, 256, false, t, 6, &list), REEL_OK); // no points
+    CHECK_BOX(list, 96, 48, 160, 88, 0.8, 0);
+    CHECK_INT(list.box[0].n_points, 0);
+    free(list.box);
+    CHECK_INT(decode(MODEL_HEAD_SCRFD, 1, 320, 224, false, t, 9, &list), REEL_ERR_UNSUPPORTED);
+    for (int i = 0; i < 9; i++) reel_tensor_fini(&t[i]);
+}
+
+// Distributions that are all in one place: the distance is that many strides.
+static void put_sides(float *d, int left, int top, int right, int bottom)
+{
+    const int sides[4] = {left, top, right, bottom};
+    for (int i = 0; i < 32; i++) d[i] = i % 8 == sides[i / 8] ? 60 : 0;
+}
+
+static void distributions_of_distances(void)
+{
+    struct head_list list;
+    struct reel_tensor plus = TENSOR(3, 1, 40 * 32 + 20 * 16 + 10 * 8 + 5 * 4, 3 + 32);
+    float *row = at(&plus, (40 * 32 + 20 * 16 + 3 * 10 + 4) * 35); // stride 32, row 3, column 4
+    row[2] = 0.7f, row[0] = 0.6f;
+    put_sides(row + 3, 1, 2, 3, 0);
+    CHECK_INT(decode(MODEL_HEAD_NANODET, 3, 320, 256, false, &plus, 1, &list), REEL_OK);
+    CHECK_BOX(list, 128 - 32, 96 - 64, 128 + 96, 96, 0.7, 2);
+    free(list.box);
+    CHECK_INT(decode(MODEL_HEAD_NANODET, 4, 320, 256, false, &plus, 1, &list), REEL_ERR_UNSUPPORTED);
+    CHECK_INT(decode(MODEL_HEAD_NANODET, 3, 320, 320, false, &plus, 1, &list), REEL_ERR_UNSUPPORTED);
+    reel_tensor_fini(&plus);
+    struct reel_tensor first = TENSOR(3, 1, 40 * 32 + 20 * 16 + 10 * 8, 1 + 32);
+    row = at(&first, (40 * 32 - 1) * 33); // stride 8, the last cell, of which the middle counts
+    row[0] = 0.9f;
+    put_sides(row + 1, 7, 7, 0, 0);
+    CHECK_INT(decode(MODEL_HEAD_NANODET, 1, 320, 256, false, &first, 1, &list), REEL_OK);
+    CHECK_BOX(list, 316 - 56, 252 - 56, 316, 252, 0.9, 0);
+    free(list.box);
+    reel_tensor_fini(&first);
+    struct reel_tensor pico[8];
+    for (int i = 0; i < 4; i++) {
+        const int cells = (320 >> (3 + i)) * (256 >> (3 + i));
+        pico[i] = TENSOR(3, 1, cells, 2), pico[4 + i] = TENSOR(3, 1, cells, 32);
+    }
+    *at(&pico[3], 2 * 6 + 1) = 0.5f; // stride 64, row 1, column 1
+    put_sides(at(&pico[7], 32 * 6), 1, 1, 1, 1);
+    CHECK_INT(decode(MODEL_HEAD_PICODET, 2, 320, 256, false, pico, 8, &list), REEL_OK);
+    CHECK_BOX(list, 32, 32, 160, 160, 0.5, 1);
+    free(list.box);
+    CHECK_INT(decode(MODEL_HEAD_PICODET, 2, 320, 320, false, pico, 8, &list), REEL_ERR_UNSUPPORTED);
+    for (int i = 0; i < 8; i++) reel_tensor_fini(&pico[i]);
+}
+
+// The score is a box's fifth number.
+static void boxes_with_scores_and_labels(void)
+{
+    struct reel_tensor t[2] = {TENSOR(3, 1, 100, 5), TENSOR(2, 1, 100)};
+    const float box[5] = {10, 20, 30, 50, 0.6f};
+    memcpy(at(&t[0], 7 * 5), box, sizeof box);
+    *at(&t[1], 7) = 17;
+    struct head_list list;
+    CHECK_INT(decode(MODEL_HEAD_LISTS, 1, 640, 640, true, t, 2, &list), REEL_OK);
+    CHECK_BOX(list, 10, 20, 30, 50, 0.6, 17);
+    free(list.box);
+    CHECK_INT(decode(MODEL_HEAD_LISTS, 1, 640, 640, true, t, 1, &list), REEL_ERR_UNSUPPORTED);
+    reel_tensor_fini(&t[0]), reel_tensor_fini(&t[1]);
+}
+
 static void hostile_numbers(void)
 {
     struct reel_tensor t = TENSOR(3, 1, 5, 85);
@@ -416,8 +500,33 @@ static void from_picked_faces(void)
     same_from_picked(p, t, 3);
 }
 
-CHECK_MAIN({"head yolov5", yolov5}, {"head yolov8 and pose", yolov8}, {"head yolov8 and others", yolov8_others},
-           {"head queries", queries}, {"head boxes beside scores", boxes_beside_scores}, {"head yolox", yolox},
+static void from_picked_distances(void)
+{
+    struct head_params p = {.head = MODEL_HEAD_SCRFD, .classes = 1, .net_w = 160, .net_h = 128};
+    struct reel_tensor t[HEAD_OUTPUTS];
+    static const int widths[3] = {1, 4, 10};
+    for (int k = 0; k < 3; k++)
+        for (int i = 0; i < 3; i++) t[3 * k + i] = TENSOR(3, 1, 2 * (160 >> (3 + i)) * (128 >> (3 + i)), widths[k]);
+    same_from_picked(p, t, 9);
+    p.head = MODEL_HEAD_NANODET, p.classes = 1;
+    t[0] = TENSOR(3, 1, 20 * 16 + 10 * 8 + 5 * 4, 33);
+    same_from_picked(p, t, 1);
+    p.head = MODEL_HEAD_PICODET;
+    for (int i = 0; i < 4; i++) {
+        const int cells = ((160 + (8 << i) - 1) >> (3 + i)) * (128 >> (3 + i));
+        t[i] = TENSOR(3, 1, cells, 1), t[4 + i] = TENSOR(3, 1, cells, 32);
+    }
+    same_from_picked(p, t, 8);
+    p.head = MODEL_HEAD_LISTS, p.decoded = true;
+    t[0] = TENSOR(3, 1, 100, 5), t[1] = TENSOR(2, 1, 100);
+    same_from_picked(p, t, 2);
+}
+
+CHECK_MAIN({"head yolov5", yolov5}, {"head scrfd", scrfd}, {"head distributions", distributions_of_distances},
+           {"head boxes with scores and labels", boxes_with_scores_and_labels}, {"head yolov8 and pose", yolov8},
+           {"head yolov8 and others", yolov8_others}, {"head queries", queries},
+           {"head boxes beside scores", boxes_beside_scores}, {"head yolox", yolox},
            {"head finished boxes", finished_boxes}, {"head finished by centre", finished_by_centre}, {"head ssd", ssd},
            {"head ssd offsets", ssd_offsets}, {"head hostile numbers", hostile_numbers},
-           {"head from picked cells", from_picked_cells}, {"head from picked cells of faces", from_picked_faces})
+           {"head from picked cells", from_picked_cells}, {"head from picked cells of faces", from_picked_faces},
+           {"head from picked distances", from_picked_distances})

@@ -3,6 +3,7 @@
 // What is guessed of the models of the test data, as the line that the user
 // sees; and of made-up ones. "test_model FILE.onnx" prints the guess for one.
 #include <glob.h>
+#include <math.h>
 #include <unistd.h>
 
 #include "tests/unit/worker/model_fake.h"
@@ -210,7 +211,160 @@ static void paddle_by_its_graph(void)
     f.facts.graph = g;
     CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), REEL_OK);
     CHECK_MSG(m.task == REEL_TASK_MATTE && m.input.bgr && m.input.gain[0] > 4, "%s", text);
+    // Its toolkits differ: OCR's angle, PaddleClas, PaddleSeg.
+    struct fake angle = {.in = {IO("x", 4, -1, 3, -1, -1)}, .out = {IO("scores", 2, 1, 2)}, .facts = {.graph = g}};
+    CHECK_INT(guess_fake(&angle, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_MSG(m.input.bgr && m.input.gain[0] == 2 && m.input.bias[0] == -1, "%s", text);
+    CHECK_MSG(m.input.width == 192 && m.input.height == 48 && m.input.fit == MODEL_LETTERBOX, "%s", text);
+    struct fake classes = {.in = {IO("x", 4, -1, 3, 224, 224)}, .out = {IO("scores", 2, 1, 4)}, .facts = {.graph = g}};
+    CHECK_INT(guess_fake(&classes, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_MSG(!m.input.bgr && m.input.gain[0] > 4 && m.input.fit == MODEL_CROP, "%s", text);
+    struct fake people = {
+        .in = {IO("x", 4, 1, 3, 192, 192)}, .out = {IO("y", 4, 1, 2, 192, 192)}, .facts = {.graph = g}};
+    CHECK_INT(guess_fake(&people, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_MSG(!m.input.bgr && m.input.gain[0] == 2 && m.input.bias[0] == -1, "%s", text);
     graph_destroy(&g);
+}
+
+// Of networks that nothing else tells apart the name of the file does.
+static void families_by_the_file_name(void)
+{
+    static const struct {
+        const char *path;
+        int channels;
+        double gain, bias;
+    } files[] = {
+        {"w/modnet_photographic.onnx", 1, 2, -1},
+        {"ISNet-general-use.onnx", 1, 1, -0.5},
+        {"rmbg-1.4.onnx", 1, 1, -0.5},
+        {"modnet/u2net.onnx", 1, 1 / 0.229, -0.485 / 0.229},
+        {"GFPGANv1.4.onnx", 3, 2, -1},
+        {"sr.onnx", 3, 1, 0},
+        {"modnet.onnx", 3, 1, 0}, // it makes a picture
+    };
+    struct model m;
+    reset_settings();
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct fake f = {.in = {IO("input", 4, 1, 3, 512, 512)},
+                         .out = {IO("output", 4, 1, files[i].channels, 512, 512)}};
+        f.facts.n_in = f.facts.n_out = 1, f.facts.in = f.in, f.facts.out = f.out, f.facts.path = files[i].path;
+        f.shapes[0] = f.out[0].shape;
+        CHECK_INT(model_guess_input(&f.facts, &settings, &m), REEL_OK);
+        CHECK_INT(model_guess_output(&f.facts, &settings, f.shapes, 512, 512, &m), REEL_OK);
+        CHECK_MSG(fabs(m.input.gain[0] - files[i].gain) < 1e-5 && fabs(m.input.bias[0] - files[i].bias) < 1e-5,
+                  "%s: %s", files[i].path, m.how_input);
+    }
+}
+
+// Networks that are trained by several maps give all of them, the one to use first.
+static void the_first_of_several_maps(void)
+{
+    struct model m;
+    char text[1024];
+    reset_settings();
+    struct fake mattes = {.in = {IO("x", 4, 1, 3, 320, 320)},
+                          .out = {IO("a", 4, 1, 1, 320, 320), IO("b", 4, 1, 1, 320, 320), IO("c", 4, 1, 1, 160, 160)}};
+    CHECK_INT(guess_fake(&mattes, 1, 3, &m, text, sizeof text), REEL_OK);
+    CHECK_MSG(m.task == REEL_TASK_MATTE && m.output.index == 0 && m.input.gain[0] > 4, "%s", text);
+    struct fake classes = {.in = {IO("x", 4, 1, 3, 512, 512)},
+                           .out = {IO("a", 4, 1, 19, 512, 512), IO("b", 4, 1, 19, 512, 512)}};
+    CHECK_INT(guess_fake(&classes, 1, 2, &m, text, sizeof text), REEL_OK);
+    CHECK_MSG(m.task == REEL_TASK_SEGMENT && m.output.index == 0 && m.classes == 19, "%s", text);
+    struct fake others = {.in = {IO("x", 4, 1, 3, 512, 512)},
+                          .out = {IO("a", 4, 1, 19, 512, 512), IO("b", 4, 1, 64, 64, 64)}};
+    CHECK_INT(guess_fake(&others, 1, 2, &m, text, sizeof text), REEL_OK);
+    CHECK_INT(m.task, REEL_TASK_TENSOR); // features
+}
+
+// The last channel may be a number, which has to be set.
+static void a_channel_of_one_number(void)
+{
+    struct model m;
+    char text[1024];
+    reset_settings();
+    for (int channels = 2; channels <= 4; channels += 2) {
+        struct fake f = {.in = {IO("noisy", 4, 1, channels, -1, -1)}, .out = {IO("y", 4, 1, channels - 1, 256, 320)}};
+        CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), REEL_ERR_UNSUPPORTED);
+        CHECK_HAS(reel_fail_text(), "--io.constants \"noisy=0.06\"");
+    }
+}
+
+// Conv of 9 x 9, as PyTorch's networks of one style begin.
+static void networks_of_one_style(void)
+{
+    reset_settings();
+    struct graph *g = graph_create(NULL);
+    struct value *x = graph_add_value(g, "x"), *v[3], *y = graph_add_value(g, "y");
+    x->is_input = true;
+    for (int i = 0; i < 3; i++) v[i] = graph_add_value(g, NULL);
+    struct reel_tensor t;
+    CHECK_INT(reel_tensor_init(&t, REEL_F32, &(struct reel_shape){.ndim = 4, .dim = {8, 3, 9, 9}}), REEL_OK);
+    struct value *weights = graph_add_constant(g, NULL, &t);
+    graph_add_node(g, NULL, "Pad", "", &x, 1, &v[0], 1);
+    struct node *first = graph_add_node(g, NULL, "Conv", "", (struct value *[]){v[0], weights}, 2, &v[1], 1);
+    graph_add_node(g, NULL, "InstanceNormalization", "", &v[1], 1, &v[2], 1);
+    graph_add_node(g, NULL, "Conv", "", &v[2], 1, &y, 1);
+    graph_count_uses(g);
+    struct model m;
+    char text[1024];
+    struct fake f = {.in = {IO("x", 4, 1, 3, 224, 224)}, .out = {IO("y", 4, 1, 3, 224, 224)}, .facts = {.graph = g}};
+    CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_MSG(m.input.gain[0] == 255 && m.output.gain[0] == 1 / 255.0f, "%s", text);
+    first->in[1]->shape.dim[2] = 7; // any other network that makes pictures
+    CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_MSG(m.input.gain[0] == 1, "%s", text);
+    graph_destroy(&g);
+}
+
+// levels Concats of (scores | others), joined as rows: NanoDet's. Of `parts` 3 it is YOLOX's.
+static void check_rows(int parts, const char *end, int64_t axis, enum model_head head, int classes, bool decoded,
+                       bool bgr)
+{
+    reset_settings();
+    struct graph *g = graph_create(NULL);
+    struct value *x = graph_add_value(g, "images"), *rows[3], *all = graph_add_value(g, NULL),
+                 *y = graph_add_value(g, "output");
+    x->is_input = true;
+    for (int i = 0; i < 3; i++) {
+        struct value *part[3], *row = graph_add_value(g, NULL);
+        for (int k = 0; k < parts; k++) {
+            part[k] = graph_add_value(g, NULL);
+            graph_add_node(g, NULL,
+                           k == 0 && parts == 3   ? "Conv"
+                           : k == 1 && parts == 2 ? "Conv"
+                                                  : "Sigmoid",
+                           "", &x, 1, &part[k], 1);
+        }
+        rows[i] = graph_add_value(g, NULL);
+        graph_add_node(g, NULL, "Concat", "", part, parts, &row, 1);
+        graph_add_node(g, NULL, "Reshape", "", &row, 1, &rows[i], 1);
+    }
+    if (strcmp(end, "Concat")) {
+        graph_add_node(g, NULL, "Concat", "", rows, 3, &all, 1);
+        graph_add_node(g, NULL, end, "", &all, 1, &y, 1);
+    } else {
+        struct node *n = graph_add_node(g, NULL, end, "", rows, 3, &y, 1);
+        struct attr *a = graph_alloc(g, sizeof *a);
+        *a = (struct attr){.name = "axis", .type = ATTR_INT, .u.i = axis};
+        n->attr = a, n->n_attr = 1;
+    }
+    graph_count_uses(g);
+    struct model m;
+    char text[1024];
+    struct fake f = {
+        .in = {IO("images", 4, 1, 3, 640, 640)}, .out = {IO("output", 3, 1, 8400, 85)}, .facts = {.graph = g}};
+    CHECK_INT(guess_fake(&f, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_MSG(m.head == head && m.classes == classes && m.decoded == decoded && m.input.bgr == bgr, "%d parts, %s: %s",
+              parts, end, text);
+    graph_destroy(&g);
+}
+
+static void rows_of_cells_by_their_graph(void)
+{
+    check_rows(3, "Transpose", 0, MODEL_HEAD_YOLOX, 80, false, true);
+    check_rows(3, "Concat", -1, MODEL_HEAD_YOLOX, 80, true, false); // YOLOv6
+    check_rows(3, "Concat", 1, MODEL_HEAD_YOLOX, 80, false, true);  // YOLOX with its rows last
+    check_rows(2, "Transpose", 0, MODEL_HEAD_NANODET, 53, false, true);
 }
 
 // Of outputs that are nearly alike: a wrong guess gives boxes all the same.
@@ -251,6 +405,17 @@ static void other_detectors(void)
     check_head(nas, 2, NULL, MODEL_HEAD_YOLO_NAS, 80, 0);
     struct fake ssd = {.out = {IO("scores", 3, 1, 3000, 21), IO("boxes", 3, 1, 3000, 4)}};
     check_head(ssd, 2, NULL, MODEL_HEAD_SSD, 20, 0);
+    struct fake mm = {.out = {IO("dets", 3, 1, 200, 5), IO("labels", 2, 1, 200)}};
+    check_head(mm, 2, NULL, MODEL_HEAD_LISTS, 1, 0);
+    struct fake faces = {.out = {IO("a", 2, 12800, 1), IO("b", 2, 3200, 1), IO("c", 2, 800, 1), IO("d", 2, 12800, 4),
+                                 IO("e", 2, 3200, 4), IO("f", 2, 800, 4), IO("g", 2, 12800, 10), IO("h", 2, 3200, 10),
+                                 IO("i", 2, 800, 10)}};
+    check_head(faces, 9, NULL, MODEL_HEAD_SCRFD, 1, 0);
+    check_head(faces, 6, NULL, MODEL_HEAD_SCRFD, 1, 0);
+    struct fake pico = {.out = {IO("a", 3, 1, 6400, 7), IO("b", 3, 1, 1600, 7), IO("c", 3, 1, 400, 7),
+                                IO("d", 3, 1, 100, 7), IO("e", 3, 1, 6400, 32), IO("f", 3, 1, 1600, 32),
+                                IO("g", 3, 1, 400, 32), IO("h", 3, 1, 100, 32)}};
+    check_head(pico, 8, NULL, MODEL_HEAD_PICODET, 7, 0);
     struct fake lists = {.out = {IO("labels", 2, 1, 300), IO("boxes", 3, 1, 300, 4), IO("scores", 2, 1, 300)}};
     check_head(lists, 3, NULL, MODEL_HEAD_LISTS, 1, 0);
 }
@@ -375,7 +540,7 @@ static void depth_and_tanh(void)
     check_last_op("Relu", "y", 1, REEL_TASK_IMAGE, true, -2.118);
     check_last_op("Conv", "predicted_depth", 1, REEL_TASK_IMAGE, true, -2.118);
     check_last_op("Sigmoid", "disp_0", 1, REEL_TASK_IMAGE, false, 0);
-    check_last_op("Conv", "y", 1, REEL_TASK_MATTE, false, 0); // logits
+    check_last_op("Conv", "y", 1, REEL_TASK_MATTE, false, -2.118); // logits
     check_last_op("Tanh", "y", 3, REEL_TASK_IMAGE, false, -1);
     check_last_op("Relu", "y", 3, REEL_TASK_IMAGE, false, 0);
     settings.task = REEL_TASK_IMAGE; // of whatever has one channel
@@ -556,6 +721,11 @@ int main(int argc, char **argv)
         {"model size that the file states", size_that_the_file_states},
         {"model exports of Ultralytics", ultralytics_exports},
         {"model PaddlePaddle by its graph", paddle_by_its_graph},
+        {"model families by the file's name", families_by_the_file_name},
+        {"model first of several maps", the_first_of_several_maps},
+        {"model channel of one number", a_channel_of_one_number},
+        {"model networks of one style", networks_of_one_style},
+        {"model rows of cells", rows_of_cells_by_their_graph},
         {"model other detectors", other_detectors},
         {"model bytes are not normalised", bytes_are_not_normalised},
         {"model what the graph scales", what_the_graph_scales_is_not_scaled_before},
