@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "aggregator/sink/sink.h"
+#include "aggregator/sink/moved.h"
 #include "common/life.h"
 
 struct link {
@@ -94,6 +94,13 @@ static enum reel_err finish_live(struct chores *c, struct live *live, struct ree
     return err;
 }
 
+static void tell_failed(struct chores *c, enum reel_err err)
+{
+    struct chore_news news = {.type = REEL_MSG_FAILED, .job = c->now->job.id, .err = err};
+    snprintf(news.text, sizeof news.text, "%s", reel_fail_text());
+    tell(c, &news);
+}
+
 static void do_mux(struct chores *c)
 {
     struct sink_join join = {&c->now->job, &c->now->u.mux, on_tick, on_note, c};
@@ -101,17 +108,22 @@ static void do_mux(struct chores *c)
     enum reel_err err = c->now->live ? finish_live(c, c->now->live, &news.u.muxed)
                                      : sink_of(c->now->job.kind)->join(&join, &news.u.muxed);
     if (err == REEL_GONE) return; // the process ends
-    if (err) {
-        news = (struct chore_news){.type = REEL_MSG_FAILED, .job = c->now->job.id, .err = err};
-        snprintf(news.text, sizeof news.text, "%s", reel_fail_text());
-    }
-    tell(c, &news);
+    if (err)
+        tell_failed(c, err);
+    else
+        tell(c, &news);
 }
 
 static void do_verify(struct chores *c)
 {
     const struct reel_rec_verify *want = &c->now->u.verify;
     reel_crash_point("aggregator.verify");
+    const enum reel_err err = moved_restore(&c->now->job, on_tick, c);
+    if (err == REEL_GONE) return; // the process ends
+    if (err) {
+        tell_failed(c, err);
+        return;
+    }
     bool copy = want->segment == REEL_NO_FRAME;
     struct sink_check check = {&c->now->job, want, on_tick, c};
     bool ok = copy ? sink_verify_copy(&check) : sink_of(c->now->job.kind)->verify(&check);

@@ -233,3 +233,9 @@ const char *reel_unfinished_path(const struct reel_job *job, char *buf)
     snprintf(buf, REEL_PATH_BYTES, "%s/output.tmp", job->parts_dir);
     return buf;
 }
+
+const char *reel_moved_path(const struct reel_job *job, char *buf)
+{
+    snprintf(buf, REEL_PATH_BYTES, "%s/moved", job->parts_dir);
+    return buf;
+}

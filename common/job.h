@@ -78,5 +78,7 @@ const char *reel_live_file_path(const struct reel_job *job, uint32_t file, char 
 const char *reel_journal_path(const struct reel_job *job, char *buf);
 // Where the output is written until it is whole: nothing of ours lies beside it.
 const char *reel_unfinished_path(const struct reel_job *job, char *buf);
+// What of the parts is only there any more, of a join on a disk without room for both.
+const char *reel_moved_path(const struct reel_job *job, char *buf);
 
 #endif

@@ -134,6 +134,9 @@ enum reel_err reel_pack_follow(const char *path, struct reel_pack_reader **out_r
 // EOF after END; INPUT for a torn or damaged file (every size is checked). Of a file
 // that is followed also AGAIN: there is no further record yet.
 enum reel_err reel_pack_read(struct reel_pack_reader *r, struct reel_pack_record *out_record);
+// Bytes of the file up to the end of the record that was read last. A packet's data are
+// the last bytes of its record.
+uint64_t reel_pack_at(const struct reel_pack_reader *r);
 void reel_pack_close(struct reel_pack_reader **r);
 
 #endif

@@ -25,7 +25,7 @@ struct reel_pack_reader {
     uint32_t streams;
     bool ended;
     bool follows;
-    uint64_t at, given_back; // follows: bytes read, and how many of them were punched out of the file
+    uint64_t at, given_back; // bytes read; follows: how many of them were punched out of the file
     uint8_t *payload;
     size_t room;
     struct reel_pack_text *globals; // [REEL_PACK_MAX_TEXT]
@@ -325,6 +325,11 @@ enum reel_err reel_pack_read(struct reel_pack_reader *r, struct reel_pack_record
     }
     if (c.failed || c.at != c.end) return damaged(r, "a record is invalid");
     return r->ended ? REEL_EOF : REEL_OK;
+}
+
+uint64_t reel_pack_at(const struct reel_pack_reader *r)
+{
+    return r->at;
 }
 
 void reel_pack_close(struct reel_pack_reader **reader)

@@ -497,6 +497,7 @@ static void complete(struct run *run, struct job *job, const struct reel_rec_mux
         char path[REEL_PATH_BYTES];
         for (uint32_t i = 0; i < job->n_segments; i++) reel_remove_tree(reel_part_path(job->spec, i, path));
         unlink(reel_copy_part_path(job->spec, path));
+        unlink(reel_moved_path(job->spec, path));
         resume_keep_done(job);
     } else {
         reel_remove_tree(job->spec->parts_dir);

@@ -88,6 +88,8 @@ void resume_wipe(const struct job *job)
     journal_content_fini((struct journal_content *)&job->old);
     unlink(reel_journal_path(job->spec, path));
     unlink(reel_copy_part_path(job->spec, path));
+    unlink(reel_moved_path(job->spec, path));
+    unlink(reel_unfinished_path(job->spec, path));
     if (job->done_path) inputs_drop_done(job->done_path);
     for (uint32_t i = 0; i < 1u << 20; i++) {
         reel_part_path(job->spec, i, path);

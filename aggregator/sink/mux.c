@@ -12,16 +12,41 @@
 // again there.
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "aggregator/sink/mux.h"
 #include "aggregator/sink/output.h"
 #include "common/life.h"
 
+static void add_size(const char *path, uint64_t *bytes)
+{
+    struct stat st;
+    if (!stat(path, &st)) *bytes += (uint64_t)st.st_size;
+}
+
+// The output has about the size of its parts; what was written of it goes, unless parts
+// are in it already.
+static enum reel_err disk_full(const struct mux *m, int error)
+{
+    struct statvfs fs;
+    uint64_t have = 0;
+    if (!statvfs(m->join->job->parts_dir, &fs)) have = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (!moved_any(m->moved)) add_size(m->temporary, &have);
+    const uint64_t need = m->parts_bytes / (m->moved ? 16 : 1) + m->parts_bytes / 50;
+    return reel_fail(REEL_ERR_IO,
+                     "could not write file \"%s\": %s\nits parts are done and kept: free about %llu MB there and run "
+                     "the same command again, which only puts them together%s",
+                     m->join->job->output, strerror(error),
+                     1 + (unsigned long long)((need > have ? need - have : 0) >> 20),
+                     m->moved ? "" : "; an .mkv would need no room beside its parts");
+}
+
 static enum reel_err mux_failed(const struct mux *m, const char *what, int rc)
 {
     if (m->streams && rc == AVERROR(EPIPE)) return REEL_ERR_IO; // output.c has said why
     if (rc == AVERROR_EXIT) return REEL_GONE;
+    if (!m->streams && (rc == AVERROR(ENOSPC) || rc == AVERROR(EDQUOT))) return disk_full(m, AVUNERROR(rc));
     if (rc == AVERROR(ENOSPC) || rc == AVERROR(EDQUOT) || rc == AVERROR(EIO))
         return sink_write_failed(m->join->job->output, AVUNERROR(rc));
     char why[AV_ERROR_MAX_STRING_SIZE];
@@ -179,6 +204,15 @@ static enum reel_err write_copied(struct mux *m)
     return m->join->tick(m->join->ctx, bytes) ? REEL_OK : REEL_GONE;
 }
 
+// Parts that are written may go, where the disk has no room for both.
+static enum reel_err give_parts_back(struct mux *m, uint64_t bytes)
+{
+    if (!moved_is_due(m->moved, bytes)) return REEL_OK;
+    avio_flush(m->oc->pb);
+    if (m->oc->pb->error < 0) return mux_failed(m, "write", m->oc->pb->error);
+    return m->part ? moved_step(m->moved, m->segment - 1, reel_pack_at(m->part)) : REEL_OK;
+}
+
 // Whether the copied packet goes before the video packet.
 static bool copied_first(const struct mux *m)
 {
@@ -199,9 +233,11 @@ static enum reel_err write_packets(struct mux *m, bool any_copied)
     while (!err && (video == REEL_OK || m->copy_there)) {
         if (m->copy_there && (video == REEL_EOF || copied_first(m))) {
             err = write_copied(m);
+            if (!err) err = give_parts_back(m, m->copy_record->u.packet.bytes);
             if (!err) err = next_copied(m);
         } else {
             err = write_video(m);
+            if (!err) err = give_parts_back(m, m->part_record->u.packet.bytes);
             if (!err) video = mux_next_video(m);
         }
         if (video && video != REEL_EOF) err = video;
@@ -338,11 +374,26 @@ static void mux_fini(struct mux *m)
     timeline_fini(&m->timeline);
 }
 
+// Where the output's bytes stay where they are written parts may become holes.
+static enum reel_err watch_room(struct mux *m)
+{
+    char path[REEL_PATH_BYTES];
+    for (uint32_t i = 0; i < m->join->mux->segments; i++)
+        add_size(reel_part_path(m->join->job, i, path), &m->parts_bytes);
+    add_size(reel_copy_part_path(m->join->job, path), &m->parts_bytes);
+    if (mux_is_format(&m->head, "mp4") || mux_is_format(&m->head, "mov") || mux_is_format(&m->head, "gif"))
+        return REEL_OK;
+    return moved_begin(m->join, m->temporary, m->parts_bytes, &m->moved);
+}
+
 static enum reel_err run(struct mux *m)
 {
     bool any_copied;
-    enum reel_err err = mux_scan_video(m, m->streams ? 2 : m->join->mux->segments);
+    enum reel_err err = m->streams ? REEL_OK : moved_restore(m->join->job, m->join->tick, m->join->ctx);
+    m->whole = !err;
+    if (!err) err = mux_scan_video(m, m->streams ? 2 : m->join->mux->segments);
     if (!err) err = mux_scan_copied(m, &any_copied);
+    if (!err && !m->streams) err = watch_room(m);
     if (err) return err;
     if (encode_has_fixed_rate(m->head.format)) m->head.rate = mux_rate(m->head.media, timeline_median(&m->timeline));
     mux_choose_streams(&m->head);
@@ -383,9 +434,11 @@ enum reel_err mux_join(const struct sink_join *join, struct reel_rec_muxed *out)
     else if (!m.packet || !m.copy_record || !m.part_record)
         err = mux_no_memory();
     if (!err) err = run(&m);
+    const bool needed = !m.whole || moved_any(m.moved);
+    moved_end(&m.moved);
     mux_fini(&m);
     if (err) {
-        if (m.head.format && !streams) unlink(m.temporary);
+        if (m.head.format && !streams && !needed) unlink(m.temporary);
         return err;
     }
     struct stat st;

@@ -6,6 +6,7 @@
 #ifndef REEL_AGGREGATOR_SINK_MUX_H
 #define REEL_AGGREGATOR_SINK_MUX_H
 
+#include "aggregator/sink/moved.h"
 #include "aggregator/sink/mux_head.h"
 #include "aggregator/sink/timeline.h"
 
@@ -26,6 +27,9 @@ struct mux {
     bool streams;              // to standard output, while parts are still made
     int64_t next_tick;         // of a container with a rate: the first that is free
     char temporary[REEL_PATH_BYTES];
+    uint64_t parts_bytes; // of all parts
+    bool whole;           // none of a part's bytes are in an unfinished output only, as the join begins
+    struct moved *moved;  // NULL: parts stay whole
 };
 
 // ---- mux_scan.c ---------------------------------------------------------------

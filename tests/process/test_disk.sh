@@ -23,29 +23,74 @@ disk=$work/disk
 mkdir "$disk"
 bytes=$(stat -c %s "$work/want.mkv")
 
-full() { # name, KiB of room
-    local name=$1 rc=0
+full() { # name, KiB of room, output, its right bytes
+    local name=$1 out=${3:-o.mkv} rc=0 want=${4:-$want}
     mount -t tmpfs -o "size=${2}k" none "$disk" || { not_ok "$name" "could not mount"; return; }
-    reel "$work/a.mp4" -o "$disk/o.mkv" --gpu_num 2 || rc=$?
+    reel "$work/a.mp4" -o "$disk/$out" --gpu_num 2 || rc=$?
     if ((rc != 1)); then not_ok "$name" "exit code $rc"
     elif ! grep -q "No space left on device" "$work/err"; then not_ok "$name" "the message does not say why"
     elif (($(grep -c "" "$work/err") > 4)); then not_ok "$name" "more than one message"
-    elif [[ -e $disk/o.mkv ]]; then not_ok "$name" "there is an output"
+    elif [[ -e $disk/$out ]]; then not_ok "$name" "there is an output"
     elif ! nothing_left; then not_ok "$name" "left: $(ls "$XDG_RUNTIME_DIR")"
     else
         mount -o remount,size=20m "$disk"
         rc=0
-        reel "$work/a.mp4" -o "$disk/o.mkv" --gpu_num 2 || rc=$?
+        reel "$work/a.mp4" -o "$disk/$out" --gpu_num 2 || rc=$?
         if ((rc)); then not_ok "$name" "exit code $rc with room"
-        elif [[ $(sum "$disk/o.mkv") != "$want" ]]; then not_ok "$name" "other bytes with room"
-        elif [[ $(ls -A "$disk") != o.mkv ]]; then not_ok "$name" "left: $(ls -A "$disk")"
+        elif [[ $(sum "$disk/$out") != "$want" ]]; then not_ok "$name" "other bytes with room"
+        elif [[ $(ls -A "$disk") != "$out" ]]; then not_ok "$name" "left: $(ls -A "$disk")"
         else ok "$name"; fi
     fi
     umount "$disk"
 }
 full full_disk_journal 4                         # not even the first part
 full full_disk_part $((bytes / 1024 / 2))        # in the middle
-full full_disk_mux $((bytes / 1024 * 3 / 2 + 8)) # the parts have room, the output has not
+# The parts have room, the output has not, and its container moves what it holds.
+reel "$work/a.mp4" -o "$work/want.mp4" --gpu_num 2 || not_ok reference "exit code $?"
+full full_disk_mux $((bytes / 1024 * 3 / 2 + 8)) o.mp4 "$(sum "$work/want.mp4")"
+
+# A disk that has room for the output and a few pieces of the parts, but not for both: pieces
+# that are written are given back while parts are joined, whoever dies at whatever moment.
+clip "$work/b.mp4" 8 -s 480x270 -c:v libx264 -preset ultrafast -g 25 -pix_fmt yuv420p
+joined_as() { # name, output, RC
+    if (($3)); then not_ok "$1" "exit code $3"
+    elif [[ $(sum "$disk/$2") != "$(sum "$work/want_$2")" ]]; then not_ok "$1" "other bytes"
+    elif [[ $(ls -A "$disk") != "$2" ]]; then not_ok "$1" "left: $(ls -A "$disk")"
+    else ok "$1"; fi
+}
+tight() { # name, output, crash points, [grep for]
+    local rc=0
+    [[ -e $work/want_$2 ]] || reel "$work/b.mp4" -o "$work/want_$2" --encoder mpeg2video --gpu_num 2 || not_ok "$1" "reference: $?"
+    local kib=$(($(stat -c %s "$work/want_$2") * 11 / 10 / 1024 + 420))
+    mount -t tmpfs -o "size=${kib}k" none "$disk" || { not_ok "$1" "could not mount"; return; }
+    REELMILL_CRASH=$3 reel "$work/b.mp4" -o "$disk/$2" --encoder mpeg2video --gpu_num 2 --log_level info || rc=$?
+    grep -q "given back to the disk" "$work/err" || not_ok "$1" "there was room"
+    grep -q "${4:-.}" "$work/err" || not_ok "$1" "nothing of \"$4\""
+    joined_as "$1" "$2" $rc
+    umount "$disk"
+}
+for output in o.mkv o.ts o.avi o.nut; do tight "tight_$output" "$output" none; done
+tight tight_killed o.mkv aggregator.0/aggregator.moved:9:9 "9 ranges of parts are put back"
+tight tight_killed_listing o.ts aggregator.0/aggregator.listed:9:9 "9 ranges of parts are put back"
+tight tight_killed_at_the_end o.mkv aggregator.0/aggregator.before_publish:1:9 "ranges of parts are put back"
+# Each time that they are put back the process dies at the fourth.
+tight tight_killed_again_and_again o.mkv 'aggregator.0/aggregator.moved:9:9,aggregator.put_back:4*:9' " 3 ranges of parts"
+
+# The whole run dies in the middle of the join: the same command only joins.
+tight_resumed() {
+    local rc=0 kib=$(($(stat -c %s "$work/want_o.mkv") * 11 / 10 / 1024 + 420))
+    mount -t tmpfs -o "size=${kib}k" none "$disk" || { not_ok tight_resumed "could not mount"; return; }
+    REELMILL_CRASH=aggregator.moved:9:19 start "$work/b.mp4" -o "$disk/o.mkv" --encoder mpeg2video --gpu_num 1
+    wait_for 60 grep -qs "crash point" "$work/bg.err" || not_ok tight_resumed "the point was not passed"
+    kill -9 "$coordinator"
+    nothing_left 5 || true
+    reel "$work/b.mp4" -o "$disk/o.mkv" --encoder mpeg2video --gpu_num 1 --log_level info --report "$work/report" || rc=$?
+    grep -q "ranges of parts are put back" "$work/err" || not_ok tight_resumed "nothing was put back"
+    grep -A 1 '"worker": \[' "$work/report" | grep -q '"frames": 0,' || not_ok tight_resumed "frames were done again"
+    joined_as tight_resumed o.mkv $rc
+    umount "$disk"
+}
+tight_resumed
 
 images() {
     local rc=0
