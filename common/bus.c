@@ -157,7 +157,7 @@ enum reel_err reel_bus_open_hub(const char *path, struct reel_bus **out_bus)
 
 enum reel_err reel_bus_bind_again(struct reel_bus *bus, const char *path)
 {
-    if (!bind_to(bus, path)) return REEL_OK; // the one before stays: whoever is connected is so through it
+    if (!bind_to(bus, path)) return REEL_OK; // the old one stays open for the peers connected to it
     return reel_fail(REEL_ERR_IO, "could not bind socket \"%s\": %s", path, zmq_strerror(zmq_errno()));
 }
 

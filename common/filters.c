@@ -101,13 +101,13 @@ bool reel_filter_is_spatial(const char *filters)
     return true;
 }
 
-// Length of a filter with its arguments, up to what ends it outside of quotes.
+// The length of a filter with its arguments, up to the character outside of quotes that ends it.
 static size_t filter_length(const char *p)
 {
     size_t len = 0;
     for (bool quoted = false; p[len] && (quoted || !strchr(",;[", p[len])); len++) {
         if (p[len] == '\'') quoted = !quoted;
-        if (p[len] == '\\' && !quoted && p[len + 1]) len++; // the next character stands for itself
+        if (p[len] == '\\' && !quoted && p[len + 1]) len++; // the next character is escaped
     }
     return len;
 }
@@ -122,7 +122,7 @@ bool reel_filter_unknown(const char *filters, bool (*known)(const char *name), c
             continue;
         }
         snprintf(name, bytes, "%.*s", (int)strcspn(p, "=@,;[ \t\r\n"), p);
-        if (strcmp(name, "sws_flags") && !known(name)) return true; // that is an option of the graph
+        if (strcmp(name, "sws_flags") && !known(name)) return true; // sws_flags is an option of the graph, no filter
         p += filter_length(p);
     }
     return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What follows from a stream's facts: its slots, and a stream with more frames than it. See media.h.
+// Derives from a stream's facts its slots, and the facts of a stream with more frames. See media.h.
 #include "common/media.h"
 
 #define NANO 1000000000

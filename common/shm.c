@@ -42,7 +42,7 @@ static int create_posix(void)
 enum reel_err reel_shm_create(enum reel_shm_kind kind, uint64_t bytes, int *out_fd)
 {
     int fd = kind == REEL_SHM_POSIX ? create_posix() : -1;
-    const bool memfd = fd < 0; // also if /dev/shm is read-only or not writable for us
+    const bool memfd = fd < 0; // also if /dev/shm is read-only, or not writable for this user
     if (memfd) fd = memfd_create("reelmill-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) return reel_fail(REEL_ERR_IO, "could not create shared memory: %s", strerror(errno));
     if (ftruncate(fd, (off_t)bytes)) {

@@ -26,9 +26,9 @@ enum reel_err inputs_given(const struct reel_settings *settings, int n_words);
 enum reel_err inputs_collect(const struct reel_settings *settings, const char *const *words, int n_words,
                              const char *run_dir, struct inputs *out);
 void inputs_fini(struct inputs *inputs);
-// Refuses an output that is there, without -y and where no run of ours is to be resumed.
-// Once more when a job's lock is held: the run that had it may have written the output in
-// the meantime. done_path may be NULL. Errors: CONFIG.
+// Refuses an output that exists, unless -y was given or an earlier run is resumed. Called again once
+// a job's lock is held, because the run that held it may have written the output meanwhile.
+// done_path may be NULL. Errors: CONFIG.
 enum reel_err inputs_check_free(const struct reel_settings *settings, const struct reel_job *job,
                                 const char *done_path);
 // Makes the folders that job's output and parts lie in. Errors: IO.

@@ -18,7 +18,7 @@ struct memory_limits {
     uint64_t available; // MemAvailable
     uint64_t cgroup;    // what the container still allows; UINT64_MAX none
     uint64_t option;    // --memory; UINT64_MAX none
-    uint64_t file;      // largest file, which a ring is as well (ulimit -f); UINT64_MAX none
+    uint64_t file;      // limit of file sizes (ulimit -f), which counts for rings too; UINT64_MAX: none
     uint64_t budget;    // half of the least of them, at most the last two
 };
 

@@ -11,7 +11,7 @@
 // Locks the parts folder, which it makes. AGAIN: held by somebody, whom
 // job->holder names. Errors: IO.
 enum reel_err resume_lock(struct run *run, struct job *job);
-// The run directory is another one: says so in the locks that this run holds.
+// The run directory has changed: writes its new path into the locks that this run holds.
 void resume_hold_again(const struct run *run);
 // Removes all parts and the journal, but not the lock.
 void resume_wipe(const struct job *job);

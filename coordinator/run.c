@@ -344,7 +344,7 @@ static int64_t remaining_frames(const struct run *run)
     return left > 0 ? left : 0;
 }
 
-// Without its socket, processes that are restarted would not find us.
+// Makes the bus socket again if somebody has removed it; restarted processes could not connect.
 static void keep_rundir(struct run *run)
 {
     if (rundir_is_there(&run->dir)) return;

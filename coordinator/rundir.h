@@ -31,8 +31,8 @@ enum reel_err rundir_create(bool parts, struct rundir *out);
 // Whether the bus socket lies in it. Systems clean up: a login's XDG_RUNTIME_DIR goes when
 // the user logs out, and old files in /tmp.
 bool rundir_is_there(const struct rundir *rundir);
-// Makes it anew after somebody removed it, at the same place where that can be, else in
-// /tmp; there the guard does not remove it, but the next run's sweep. Errors: IO.
+// Makes the directory again after somebody removed it, at the same place if possible, else in /tmp.
+// In /tmp it is not removed by the guard but by the next run's sweep. Errors: IO.
 enum reel_err rundir_renew(struct rundir *rundir);
 // Removes the directory and ends the guard.
 void rundir_destroy(struct rundir *rundir);

@@ -44,7 +44,7 @@ static double half_to_double(uint16_t bits)
     return exponent ? ldexp(1024 + fraction, exponent - 25) : ldexp(fraction, -24);
 }
 
-// Floating-point samples, 0..1, as 16 bits.
+// Converts floating-point samples, 0..1, to 16 bits.
 static void read_float(const AVFrame *frame, const AVPixFmtDescriptor *d, int y, uint16_t *line)
 {
     const AVComponentDescriptor *k = &d->comp[d->nb_components - 1];
@@ -116,7 +116,7 @@ static void fill_opaque(uint8_t *dst, size_t stride, uint32_t w, uint32_t h, int
     }
 }
 
-// Whether the samples stand in a plane of their own as they do in the slot.
+// Whether the samples are in a separate plane of the slot's format.
 static bool is_direct(const AVPixFmtDescriptor *d, int depth)
 {
     const AVComponentDescriptor *k = &d->comp[d->nb_components - 1];

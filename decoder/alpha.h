@@ -8,16 +8,16 @@
 #include "common/frame.h"
 #include "decoder/av.h"
 
-// Scratch of one lane; all zero is ready.
+// Scratch memory of one lane; all zero is the initial state.
 struct alpha {
     struct SwsContext *sws;
     AVFrame *own_size; // alpha of a frame whose size is not the job's
 };
 void alpha_fini(struct alpha *alpha);
 
-// Whether the frame has an alpha channel. Of a palette: a colour that is not opaque.
+// Whether the frame has an alpha channel (with a palette: any colour that is not opaque).
 bool alpha_has(const AVFrame *frame);
-// Whether no sample of it is transparent. *out_opaque; error: NOMEM.
+// *out_opaque: no sample of its alpha channel is transparent. Errors: NOMEM.
 enum reel_err alpha_is_opaque(const AVFrame *frame, bool *out_opaque);
 // Writes the alpha plane of a slot of geometry g (g->alpha_stride is not 0), resized where the
 // frame has another size; opaque for a frame without alpha. Errors: NOMEM, FAULT.

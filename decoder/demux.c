@@ -272,7 +272,7 @@ static enum reel_err open_file(struct demux *d, const struct reel_settings *sett
     if (avcodec_parameters_copy(d->par, st->codecpar) < 0)
         return reel_fail(REEL_ERR_NOMEM, "could not read video \"%s\": out of memory", d->name);
     if ((err = check_video(d))) return err;
-    // WebM's word for pictures whose alpha plane is a stream of its own beside each packet.
+    // WebM's tag for pictures whose alpha plane is a second stream inside each packet.
     const AVDictionaryEntry *alpha = av_dict_get(st->metadata, "alpha_mode", NULL, 0);
     if (alpha && !strcmp(alpha->value, "1")) d->par->format = AV_PIX_FMT_YUVA420P;
     d->made_pts = d->fmt->iformat->flags & AVFMT_NOTIMESTAMPS;

@@ -13,7 +13,7 @@
 
 struct upload_choice {
     struct reel_pixel_format format; // of the slot
-    bool resamples;                  // chroma or depth cannot be carried as it is
+    bool resamples;                  // chroma or depth must be converted
 };
 
 // The slot's format for frames of a libav format. UNSUPPORTED for those that
