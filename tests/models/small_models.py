@@ -49,6 +49,7 @@ tinted.onnx   64x64 in the form of DDColor's: ab of gray as R, G, B, which names
 repainted.onnx  any size in the form of DeOldify's: each channel of gray as R, G, B by a factor of its own
 narrow.onnx   any size, without padding: the pixel two rows above and two columns before, so the picture is 4 x 4 smaller
 doubled.onnx  the same at 40x40, then each pixel four times: 72x72
+patches.onnx  any size: a plane without a fixed range, of patches of 14 pixels; what does not fill one is left out
 strength.onnx  of R, G, B and one channel more, which it adds to each
 
 Needs no package: the few fields of onnx.proto that occur are written by hand.
@@ -385,6 +386,13 @@ def strength():
     write(f"{sys.argv[1]}/strength.onnx", graph, "made", ANY, [1, 4, "height", "width"])
 
 
+def patches():
+    graph = floats("in", [1, 3, 14, 14], [1 / 588] * 588) + floats("out", [1, 1, 14, 14], [1.0] * 196)
+    graph += node("Conv", ["picture", "in"], "patch", ints("strides", [14, 14]))
+    graph += node("ConvTranspose", ["patch", "out"], "depth", ints("strides", [14, 14]))
+    write(f"{sys.argv[1]}/patches.onnx", graph, "depth", [1, 1, "low", "thin"], ANY)
+
+
 def coloured(graph, light, weights, biases, name):
     graph += node("AveragePool", [light], "mean", ints("kernel_shape", [4] * 2), ints("strides", [4] * 2))
     graph += floats("weight", [2, 1, 1, 1], weights) + floats("bias", [2], biases)
@@ -410,6 +418,7 @@ def colouring():
 colouring()
 narrow()
 strength()
+patches()
 stamped()
 paint("painted", [1, 3, "style_height", "style_width"])
 paint("swatch", [1, 32, 32, 3], last=True)

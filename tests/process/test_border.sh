@@ -69,4 +69,13 @@ REELMILL_GPU_TWIN=1 strength twin --backend auto
 if reel "$work/a.mkv" -o "$work/none.mkv" -y --model "$work/strength.onnx" --backend onednn; then not_ok unstated "it ran without a number"
 elif grep -q -e '--io.constants "picture=0.06"' "$work/out" "$work/err"; then ok unstated
 else not_ok unstated "the message does not say what to do"; fi
+
+# Patches of 14 pixels that a frame does not fill would be left out (Depth Anything).
+if reel "$work/a.mkv" -o null: --backend onednn --model "$work/patches.onnx" --progress plain &&
+    grep -q "518x518, stretched frames; it makes a gray picture scaled per picture of the same size" "$work/out" "$work/err"
+then ok patches
+else not_ok patches "$(cat "$work/out" "$work/err")"; fi
+if reel "$work/a.mkv" -o null: --backend onednn --model "$work/patches.onnx" --progress plain --io.out_range 0-1 &&
+    grep -q "any size, whole frames; it makes a gray picture 0..1 of the same size" "$work/out" "$work/err"; then ok patches_whole
+else not_ok patches_whole "$(cat "$work/out" "$work/err")"; fi
 finish

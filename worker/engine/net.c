@@ -512,6 +512,34 @@ static bool step_works(struct net *net, int step, const struct reel_shape *base)
     return true;
 }
 
+// Whether the output is a map of exactly the picture's size, for pictures of `side` pixels.
+static bool map_fits(struct net *net, int64_t side)
+{
+    struct graph *graph = trial(net, side, side);
+    const struct reel_shape *out = graph ? &graph->outputs[main_output(net)]->shape : NULL;
+    const int n = out ? out->ndim : 0;
+    const bool ok = (n == 3 || n == 4) && out->dim[n - 1] == side && out->dim[n - 2] == side;
+    graph_destroy(&graph);
+    return ok;
+}
+
+// Patches of transformers (Depth Anything: 14 pixels) leave out what does not fill one, and the map
+// that is made of them is smaller. 0: it is no such network.
+static int patch_of(struct net *net, const struct reel_shape *base)
+{
+    static const int patches[] = {14, 28};
+    const int n = base->ndim;
+    if ((n != 3 && n != 4) || base->dim[n - 1] != base->dim[n - 2] || base->dim[n - 1] >= TRIAL ||
+        base->dim[n - 1] <= TRIAL - 28)
+        return 0;
+    for (size_t i = 0; i < sizeof patches / sizeof patches[0]; i++) {
+        const int64_t side = (TRIAL + patches[i] - 1) / patches[i] * patches[i];
+        if (map_fits(net, side) && map_fits(net, side + patches[i]) && map_fits(net, side + 3 * (int64_t)patches[i]))
+            return patches[i];
+    }
+    return 0;
+}
+
 int net_size_multiple(struct net *net)
 {
     static const int steps[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128};
@@ -524,6 +552,8 @@ int net_size_multiple(struct net *net)
     if (!graph) return 1;
     struct reel_shape base = graph->outputs[main_output(net)]->shape;
     graph_destroy(&graph);
+    const int patch = patch_of(net, &base);
+    if (patch) return patch;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
         if (step_works(net, steps[i], &base)) return steps[i];
     return 1;

@@ -358,6 +358,8 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
                 m->head == MODEL_HEAD_NMS || m->head == MODEL_HEAD_RTDETR || m->head == MODEL_HEAD_YOLO_NAS;
     if ((yolo || m->head == MODEL_HEAD_SCRFD) && !in->width && !in->height)
         in->width = in->height = 640; // what they are trained at
+    if (m->output.levels && in->size_multiple == 14 && !tiled && !in->width && !in->height)
+        in->width = in->height = 518; // Depth Anything, likewise: attention over larger frames is slow and no better
     const bool text = look_is_text_angle(l);
     if (text && !in->width && !in->height) in->width = 192, in->height = 48;
     if (m->task == REEL_TASK_CLASSIFY && !in->width && !in->height) in->width = in->height = 224;
