@@ -136,6 +136,9 @@ static void by_paddle(const struct look *l, struct values *v)
     const struct model *m = l->m;
     if (look_is_text_angle(l))
         *v = (struct values){true, PLAIN, 2, -1, "usual for PP-OCR's angle classifier: BGR -1..1"};
+    else if (m->task == REEL_TASK_TENSOR && l->f->n_out == 1 && l->shapes[0].ndim == 3 &&
+             !strcmp(model_last_op(l->f->graph, l->f->out[0].name), "Softmax"))
+        *v = (struct values){true, PLAIN, 2, -1, "usual for PP-OCR's reading of lines: BGR -1..1"};
     else if (m->task == REEL_TASK_SEGMENT)
         *v = (struct values){false, PLAIN, 2, -1, "usual for PaddleSeg: RGB -1..1"};
     else if (m->task == REEL_TASK_CLASSIFY)

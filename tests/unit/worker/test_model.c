@@ -223,6 +223,12 @@ static void paddle_by_its_graph(void)
         .in = {IO("x", 4, 1, 3, 192, 192)}, .out = {IO("y", 4, 1, 2, 192, 192)}, .facts = {.graph = g}};
     CHECK_INT(guess_fake(&people, 1, 1, &m, text, sizeof text), REEL_OK);
     CHECK_MSG(!m.input.bgr && m.input.gain[0] == 2 && m.input.bias[0] == -1, "%s", text);
+    struct value *x = graph_add_value(g, "x"), *letters = graph_add_value(g, "letters");
+    graph_add_node(g, NULL, "Softmax", "", &x, 1, &letters, 1);
+    struct fake line = {
+        .in = {IO("x", 4, 1, 3, 48, 320)}, .out = {IO("letters", 3, 1, 40, 6625)}, .facts = {.graph = g}};
+    CHECK_INT(guess_fake(&line, 1, 1, &m, text, sizeof text), REEL_OK);
+    CHECK_MSG(m.task == REEL_TASK_TENSOR && m.input.bgr && m.input.bias[0] == -1, "%s", text);
     graph_destroy(&g);
 }
 
