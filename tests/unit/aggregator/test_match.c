@@ -99,6 +99,7 @@ static void not_there(void)
     CHECK_INT(b.used, 0);
     b.out_n = 0; // nothing was written yet
     check_range(&b);
+    free(b.recipe.data);
     begin(&b);
     for (int i = 0; i < 3; i++) add(&b, b.range + b.spans[i].at, PACKET); // the half of it
     check_range(&b);
