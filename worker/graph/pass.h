@@ -26,9 +26,16 @@ const struct pass *pass_list(int *out_count);
 // number of nodes. Errors are those of the passes.
 enum reel_err pass_run_all(struct graph *graph, const struct pass_params *params, void *stdio_file);
 
+// For passes: inserts a node of an operator of opset 13 before `before` and returns its result, of the
+// given type and shape. NULL when out of memory.
+struct value *pass_insert(struct graph *graph, struct node *before, const char *op_type, struct value *const *in,
+                          int n_in, enum reel_dtype dtype, const struct reel_shape *shape);
+
 // pass_float.c: turns 16-bit float networks into float32. Inputs and outputs keep the type
 // that the file declares, through Cast nodes.
 enum reel_err pass_float(struct graph *graph, const struct pass_params *params);
+// pass_einsum.c: turns Einsum of two operands into MatMul.
+enum reel_err pass_einsum(struct graph *graph, const struct pass_params *params);
 // pass_quant.c: with BACKEND_INT8 or BACKEND_STEPS, operators on 8-bit tensors become
 // their float32 forms between DequantizeLinear and QuantizeLinear, which the backend
 // recognises; with BACKEND_INT8 what only moves bytes is done on them.

@@ -26,22 +26,6 @@ static bool is(const struct node *node, const char *op_type)
 
 // ---- building --------------------------------------------------------------
 
-// Inserts a node before `before` and returns its result, of the given type and shape; NULL when out
-// of memory.
-static struct value *insert(struct graph *graph, struct node *before, const char *op_type, struct value *const *in,
-                            int n_in, enum reel_dtype dtype, const struct reel_shape *shape)
-{
-    enum { OPSET = 13 }; // the first with scales per axis
-    struct value *out = graph_add_value(graph, NULL);
-    struct node *node = out ? graph_add_node(graph, before, op_type, NULL, in, n_in, &out, 1) : NULL;
-    if (!node) return NULL;
-    node->op = op_find("", op_type, OPSET, NULL);
-    node->opset = OPSET;
-    out->dtype = dtype;
-    out->shape = *shape;
-    return node->op ? out : NULL;
-}
-
 static bool set_attributes(struct graph *graph, struct node *node, const struct node *from, int axis)
 {
     const int n = (from ? from->n_attr : 0) + (axis >= 0);
@@ -58,7 +42,7 @@ static bool set_attributes(struct graph *graph, struct node *node, const struct 
 static struct value *dequantized(struct graph *graph, struct node *node, int i, int axis)
 {
     struct value *in[3] = {node->in[i], node->in[i + 1], i + 2 < node->n_in ? node->in[i + 2] : NULL};
-    struct value *out = insert(graph, node, "DequantizeLinear", in, in[2] ? 3 : 2, REEL_F32, &in[0]->shape);
+    struct value *out = pass_insert(graph, node, "DequantizeLinear", in, in[2] ? 3 : 2, REEL_F32, &in[0]->shape);
     return out && set_attributes(graph, out->producer, NULL, axis) ? out : NULL;
 }
 
@@ -67,10 +51,10 @@ static enum reel_err replace(struct graph *graph, struct node *node, const char 
                              int n_in, struct value *scale, struct value *zero)
 {
     struct value *old = node->out[0];
-    struct value *y = insert(graph, node, op_type, in, n_in, REEL_F32, &old->shape);
+    struct value *y = pass_insert(graph, node, op_type, in, n_in, REEL_F32, &old->shape);
     if (!y || !set_attributes(graph, y->producer, node, -1)) return out_of_memory();
     struct value *q_in[3] = {y, scale, zero};
-    struct value *q = insert(graph, node, "QuantizeLinear", q_in, zero ? 3 : 2, old->dtype, &old->shape);
+    struct value *q = pass_insert(graph, node, "QuantizeLinear", q_in, zero ? 3 : 2, old->dtype, &old->shape);
     if (!q) return out_of_memory();
     struct node *quantize = q->producer;
     graph_set_output(graph, node, 0, NULL);
@@ -331,7 +315,7 @@ static enum reel_err move_floats(struct graph *graph, struct node *d, bool *out_
     for (int i = 1; i < move->n_in; i++)
         if (move->in[i] == move->in[0]) return REEL_OK;
     struct value *in[3] = {move->in[0], d->in[1], d->n_in > 2 ? d->in[2] : NULL}, *out = d->out[0];
-    struct value *floats = insert(graph, move, "DequantizeLinear", in, in[2] ? 3 : 2, REEL_F32, &in[0]->shape);
+    struct value *floats = pass_insert(graph, move, "DequantizeLinear", in, in[2] ? 3 : 2, REEL_F32, &in[0]->shape);
     if (!floats) return out_of_memory();
     graph_set_input(graph, move, 0, floats);
     graph_set_output(graph, d, 0, NULL);
