@@ -361,6 +361,8 @@ struct shares {
     bool keeps;        // a segment is one worker's from its first frame to its last
     bool live;         // the input is
     bool dropped;      // and some of its frames were late
+    bool on_cpu;       // workers are
+    bool uncoded;      // outputs hold no coded pictures: results, motion, hashes, nothing
 };
 // Pure: which stage was the bottleneck, and a line for the user that says what
 // would help.

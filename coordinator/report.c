@@ -57,13 +57,19 @@ void report_read_cpu(const struct run *run, int64_t out_us[REEL_STAGES])
 
 // ---- what bounded it --------------------------------------------------------------
 
-static const char *const stage_words[REEL_STAGES] = {"coordination", "decoding", "the model", "encoding"};
+static const char *word_of(const struct shares *in, enum reel_stage stage)
+{
+    static const char *const words[REEL_STAGES] = {"coordination", "decoding", "the model", "encoding"};
+    return stage == REEL_AGGREGATOR && in->uncoded ? "writing" : words[stage];
+}
 
 // Which option makes a stage faster if there are idle cores or devices. More processes help only
 // if there are enough segments for them.
 static const char *help_of(const struct shares *in, enum reel_stage stage)
 {
     bool more = in->segments > in->processes[stage];
+    if (stage == REEL_AGGREGATOR && in->uncoded)
+        return more ? "more --aggregators" : "a smaller --segment_seconds with more --aggregators";
     if (in->no_cuts && !more && stage == REEL_DECODER) return "--decoder_threads";
     if (in->no_cuts && !more && stage == REEL_AGGREGATOR) return "a faster preset in --encoder_opts";
     if (stage == REEL_DECODER)
@@ -73,12 +79,12 @@ static const char *help_of(const struct shares *in, enum reel_stage stage)
                     : "a faster preset in --encoder_opts, or a smaller --segment_seconds with more --aggregators,";
     if (in->keeps && !more)
         return "a faster device, or --warmup_frames, which lets several devices share one input (approximate at cuts),";
-    return "more devices (--gpu_num)";
+    return in->on_cpu ? "more workers (--gpu_num), or a GPU," : "more devices (--gpu_num)";
 }
 
-static const char *cpu_help_of(enum reel_stage stage)
+static const char *cpu_help_of(const struct shares *in, enum reel_stage stage)
 {
-    if (stage == REEL_AGGREGATOR) return "a faster preset in --encoder_opts, or more cores,";
+    if (stage == REEL_AGGREGATOR && !in->uncoded) return "a faster preset in --encoder_opts, or more cores,";
     return stage == REEL_WORKER ? "a GPU, or more cores," : "more cores";
 }
 
@@ -115,35 +121,44 @@ void report_judge(const struct shares *all, struct bottleneck *out)
     size_t at = 0;
     for (int s = REEL_DECODER; s < REEL_STAGES; s++)
         if (s != (int)most)
-            at += (size_t)snprintf(idle + at, sizeof idle - at, "%s%s %.0f%% idle", at ? ", " : "", stage_words[s],
-                                   100 * (1 - in->busy[s]));
+            at += (size_t)snprintf(idle + at, sizeof idle - at, "%s%s %.0f%% idle", at ? ", " : "",
+                                   word_of(in, (enum reel_stage)s), 100 * (1 - in->busy[s]));
     if (cpu_bound)
         snprintf(out->text, sizeof out->text,
                  "bound by the CPU: all %u cores were busy, mostly with %s (%.0f%% busy; %s): %s would help", in->cores,
-                 stage_words[most], 100 * in->busy[most], idle, cpu_help_of(most));
+                 word_of(in, most), 100 * in->busy[most], idle, cpu_help_of(in, most));
     else if (in->busy[most] >= BUSY_ENOUGH)
-        snprintf(out->text, sizeof out->text, "bound by %s (%.0f%% busy; %s): %s would help", stage_words[most],
+        snprintf(out->text, sizeof out->text, "bound by %s (%.0f%% busy; %s): %s would help", word_of(in, most),
                  100 * in->busy[most], idle, help_of(in, most));
     else if (in->live && !in->dropped)
         snprintf(out->text, sizeof out->text, "bound by the input, which all kept up with: %s was busiest (%.0f%%; %s)",
-                 stage_words[most], 100 * in->busy[most], idle);
+                 word_of(in, most), 100 * in->busy[most], idle);
     else if (in->live)
         snprintf(out->text, sizeof out->text,
                  "bound by no single stage: %s was busiest (%.0f%%; %s); frames were late now and then: a larger "
                  "--latency_ms may help",
-                 stage_words[most], 100 * in->busy[most], idle);
+                 word_of(in, most), 100 * in->busy[most], idle);
     else
         snprintf(out->text, sizeof out->text,
                  "bound by no single stage: %s was busiest (%.0f%%; %s); short inputs, or waits between stages: more "
                  "--lanes may help",
-                 stage_words[most], 100 * in->busy[most], idle);
+                 word_of(in, most), 100 * in->busy[most], idle);
+}
+
+static bool is_coded(enum reel_output_kind kind)
+{
+    return kind == REEL_OUTPUT_VIDEO || kind == REEL_OUTPUT_IMAGES || kind == REEL_OUTPUT_STREAM;
 }
 
 void report_bottleneck(const struct run *run, struct bottleneck *out)
 {
     *out = (struct bottleneck){"none", "nothing was run"};
     if (!run->stat || window_us(run) <= 0) return;
-    struct shares in = {.cores = run->cores, .no_cuts = !run_may_cut(run), .keeps = run->model.stateful};
+    struct shares in = {.cores = run->cores,
+                        .no_cuts = !run_may_cut(run),
+                        .keeps = run->model.stateful,
+                        .on_cpu = run->settings.backend == SET_BACKEND_ONEDNN,
+                        .uncoded = true};
     double cpu_us = (double)(run->cpu_until_us - run->first_dispatch_us);
     for (int s = REEL_COORDINATOR; s < REEL_STAGES; s++) {
         in.processes[s] = run->sup.count[s];
@@ -153,6 +168,7 @@ void report_bottleneck(const struct run *run, struct bottleneck *out)
     bool none_cut = true;
     for (uint32_t i = 0; i < run->n_jobs; i++) {
         in.segments += run->jobs[i].n_segments;
+        in.uncoded &= !is_coded(run->jobs[i].spec->kind);
         none_cut &= (run->jobs[i].scanned.media.flags & REEL_MEDIA_NO_CUT) != 0;
     }
     in.live = run->settings.live;

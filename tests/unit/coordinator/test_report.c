@@ -10,7 +10,7 @@ struct row {
     uint32_t cores, processes;
     uint64_t segments;
     const char *stage, *says, *advises;
-    bool keeps;
+    bool keeps, on_cpu, uncoded;
 };
 
 static const struct row rows[] = {
@@ -61,14 +61,36 @@ static const struct row rows[] = {
     {{0, 0.84, 0.1, 0.1}, {0, 0.5, 0.1, 0.1}, 8, 1, 4, "decoder", "bound by no single stage: decoding", "--lanes"},
     // A state keeps one of four workers busy, and nothing for the others.
     {{0, 0.1, 0.24, 0.1}, {0}, 8, 4, 1, "worker", "bound by the model (96% busy", "--warmup_frames", .keeps = true},
-    {{0, 0.1, 0.97, 0.1}, {0}, 8, 4, 9, "worker", "bound by the model (97% busy", "--gpu_num", .keeps = true},
+    {{0, 0.1, 0.97, 0.1}, {0}, 8, 4, 9, "worker", "bound by the model (97% busy", "devices (--gpu_num)", .keeps = true},
+    {{0, 0.1, 0.97, 0.1},
+     {0},
+     8,
+     4,
+     9,
+     "worker",
+     "bound by the model",
+     "workers (--gpu_num), or a GPU",
+     .on_cpu = true},
+    // Results are not encoded.
+    {{0, 0.1, 0.4, 0.93}, {0}, 8, 1, 4, "aggregator", "bound by writing", "more --aggregators would", .uncoded = true},
+    {{0, 0.1, 0.4, 0.93}, {0}, 8, 4, 4, "aggregator", "bound by writing", ": a smaller --segment", .uncoded = true},
+    {{0, 0.1, 0.4, 0.5},
+     {0, 0.1, 0.5, 3.2},
+     4,
+     1,
+     9,
+     "aggregator",
+     "mostly with writing",
+     "idle): more cores",
+     .uncoded = true},
 };
 
 static void verdicts(void)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct row *r = &rows[i];
-        struct shares in = {.cores = r->cores, .segments = r->segments, .keeps = r->keeps};
+        struct shares in = {
+            .cores = r->cores, .segments = r->segments, .keeps = r->keeps, .on_cpu = r->on_cpu, .uncoded = r->uncoded};
         for (int s = 0; s < REEL_STAGES; s++)
             in.busy[s] = r->busy[s], in.cores_used[s] = r->cores_used[s], in.processes[s] = r->processes;
         struct bottleneck out;
