@@ -51,6 +51,39 @@ static void windows_of_random_shapes(void)
     }
 }
 
+// Depthwise, in groups of whole vectors, and with planes skipped: tap by tap.
+static void taps_in_turn(void)
+{
+    static const struct {
+        int64_t from, to, groups, dilation[3];
+        bool fast;
+    } rows[] = {
+        {20, 20, 20, {1, 1, 1}, true}, {16, 16, 16, {2, 1, 2}, true}, {64, 32, 2, {1, 1, 1}, true},
+        {512, 32, 2, {1, 1, 1}, true}, // a long sum
+        {24, 20, 1, {2, 1, 1}, true},  {16, 48, 1, {3, 2, 2}, true},  {12, 8, 4, {1, 1, 1}, false},
+    };
+    state = 9;
+    for (size_t i = 0; i < 5 * sizeof rows / sizeof *rows; i++) {
+        const size_t r = i % (sizeof rows / sizeof *rows);
+        const int64_t k = pick(1, 3), side = pick(1, 3), s = pick(1, 2), pad = pick(0, (k - 1) * rows[r].dilation[0]);
+        const int64_t depth = (k - 1) * rows[r].dilation[0] + pick(1, 5), reach = 2 * rows[r].dilation[1] + 4;
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(pick(1, 2), rows[r].from, depth, reach + 3, reach));
+        struct value *bias = pick(0, 1) ? make_weights(&m, DIMS(rows[r].to), -1, 1) : NULL;
+        struct value *w = make_weights(&m, DIMS(rows[r].to, rows[r].from / rows[r].groups, k, side, side), -0.2, 0.2);
+        struct value *y = make_node(&m, "Conv", x, w, bias);
+        attr_int(&m, y, "group", rows[r].groups);
+        ATTR_LIST(&m, y, "pads", pad, side / 2, side / 2, pad, side / 2, side / 2);
+        ATTR_LIST(&m, y, "strides", s, 1, 1);
+        ATTR_LIST(&m, y, "dilations", rows[r].dilation[0], rows[r].dilation[1], rows[r].dilation[2]);
+        if (pick(0, 1)) y = make_node(&m, "Relu", y, NULL, NULL);
+        make_output(&m, y);
+        CHECK_BACKEND(&m);
+        CHECK_MSG(!rows[r].fast || !strstr(steps, "reference"), "row %zu is left:\n%s", r, steps);
+        graph_destroy(&m.graph);
+    }
+}
+
 static void a_chain_stays_in_planes(void)
 {
     for (int images = 1; images < 3; images++) {
@@ -140,6 +173,7 @@ int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
         {"windows_of_random_shapes", windows_of_random_shapes},
+        {"volumes: taps in turn", taps_in_turn},
         {"a_chain_stays_in_planes", a_chain_stays_in_planes},
         {"what_else_reads_the_volume", what_else_reads_the_volume},
         {"planes_of_one_pixel", planes_of_one_pixel},

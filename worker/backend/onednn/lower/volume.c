@@ -4,6 +4,9 @@
 // another, each with all its channels (blocked, or plain where the channels are few), so the
 // planes that one plane of the result is made of are one picture with the channels of all of
 // them. Next to the ends there are fewer: each number of planes has weights of its own.
+//
+// In groups, or with planes that are skipped, the taps of the depth are taken in turn: each is a
+// convolution of one plane, to whose result the next one is added.
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +25,10 @@ struct volume {
     struct tail tail;
     struct slab slab[MOST_SLABS];
     int n_slabs;
+    bool in_turn;      // slab t is tap t alone
+    const float *bias; // in_turn: one per channel, filled up to whole vectors; or NULL
+    size_t tap_floats; // in_turn: from the plane of one tap to the next one's
+    int *n_taps;       // in_turn: planes
     struct form src, dst;
     int *of_plane;       // planes: number of the slab
     int *begin;          // planes + 1: the plane's first unit
@@ -38,6 +45,35 @@ struct volume_job {
     float *dst;
 };
 
+// The units [from, to) of plane o, with all that follows the sum in e.
+static void one_sum(const struct volume_job *j, int o, const struct conv_epilogue *e, int from, int to, float *scratch)
+{
+    const struct volume *v = j->v;
+    j->p->k->run(&v->slab[v->of_plane[o]].plan, e, j->src + v->from[o], j->dst + (size_t)o * v->plane_floats, from, to,
+                 scratch);
+}
+
+// The same, tap by tap. Kernels store a sum before they add to it, so every other tap goes to a plane
+// in the scratch memory, and the last one to the result.
+static void sums_in_turn(const struct volume_job *j, int o, const struct conv_epilogue *e, int from, int to,
+                         float *scratch)
+{
+    const struct volume *v = j->v;
+    float *dst = j->dst + (size_t)o * v->plane_floats;
+    const int n = v->n_taps[o];
+    for (int t = 0; t < n; t++) {
+        float *here = (n - 1 - t) % 2 ? scratch : dst, *other = here == dst ? scratch : dst;
+        struct conv_epilogue now = {0};
+        if (t) now.step[now.n++] = (struct conv_step){.kind = CONV_ADD_FULL, .data = other};
+        if (t + 1 == n) {
+            if (v->bias) now.step[now.n++] = (struct conv_step){.kind = CONV_ADD_CHAN, .data = v->bias};
+            for (int i = 0; i < e->n; i++) now.step[now.n++] = e->step[i];
+        }
+        j->p->k->run(&v->slab[v->of_plane[o] + t].plan, &now, j->src + v->from[o] + (size_t)t * v->tap_floats, here,
+                     from, to, scratch + v->plane_floats);
+    }
+}
+
 static void volume_units(void *job, int begin, int end, int thread)
 {
     const struct volume_job *j = job;
@@ -50,8 +86,7 @@ static void volume_units(void *job, int begin, int end, int thread)
         struct conv_epilogue e = j->e;
         for (int i = 0; i < e.n; i++)
             if (conv_step_full(e.step[i].kind)) e.step[i].data += at;
-        j->p->k->run(&v->slab[v->of_plane[o]].plan, &e, j->src + v->from[o], j->dst + at, from, to,
-                     thread_scratch(j->p, thread));
+        (v->in_turn ? sums_in_turn : one_sum)(j, o, &e, from, to, thread_scratch(j->p, thread));
     }
 }
 
@@ -120,7 +155,8 @@ static enum reel_err planes_first(struct program *p, const struct node *node, st
 // What is known before anything is made.
 struct shape {
     struct conv_geometry g;                  // of one plane, of one tap of the depth
-    int depth, k, stride, pad;               // along the depth
+    int depth, k, stride, dilation, pad;     // along the depth
+    bool in_turn;                            // tap by tap
     int channels;                            // of a plane as it lies: whole vectors, or plain
     bool plain;                              // the source lies plain
     const float *weights, *bias;             // bias: NULL without
@@ -128,9 +164,9 @@ struct shape {
 };
 
 // All of the epilogue can be part of the step.
-static bool epilogue_fits(struct program *p, const struct node *node, const struct info *out)
+static bool epilogue_fits(struct program *p, const struct node *node, const struct info *out, bool in_turn)
 {
-    if (node->n_epilogue > CONV_MAX_STEPS) return false;
+    if (node->n_epilogue + (in_turn ? 2 : 0) > CONV_MAX_STEPS) return false;
     for (int i = 0; i < node->n_epilogue; i++) {
         const struct epilogue *e = &node->epilogue[i];
         if (!e->other) continue;
@@ -157,22 +193,21 @@ static bool window_of(const struct node *node, const struct info *in, const stru
                       struct shape *v)
 {
     struct conv_geometry *g = &v->g;
-    int dilation;
     *g = (struct conv_geometry){.n = 1, .oc = out->bs.c, .ih = in->bs.h, .iw = in->bs.w, .groups = 1};
     g->oh = out->bs.h, g->ow = out->bs.w;
-    if (!axis_of(node, w, 0, &v->k, &v->stride, &dilation, &v->pad) ||
+    if (!axis_of(node, w, 0, &v->k, &v->stride, &v->dilation, &v->pad) ||
         !axis_of(node, w, 1, &g->kh, &g->sh, &g->dh, &g->pad_top) ||
         !axis_of(node, w, 2, &g->kw, &g->sw, &g->dw, &g->pad_left))
         return false;
-    return v->k <= MOST_SLABS / 2 && (dilation == 1 || v->k == 1);
+    return v->k <= MOST_SLABS / 2;
 }
 
 // The taps of plane o of a result that meet the volume.
 static int taps_of(const struct shape *v, int o, int *out_n)
 {
-    const int at = o * v->stride - v->pad, first = at < 0 ? -at : 0;
-    const int last = v->depth - at < v->k ? v->depth - at : v->k;
-    *out_n = last - first;
+    const int at = o * v->stride - v->pad, d = v->dilation, first = at < 0 ? (d - 1 - at) / d : 0;
+    const int last = at < v->depth ? (v->depth - at + d - 1) / d : 0;
+    *out_n = (last < v->k ? last : v->k) - first;
     return first;
 }
 
@@ -185,23 +220,28 @@ static bool shape_of(struct program *p, const struct node *node, struct shape *v
     v->bias = b ? b->form[LAYOUT_PLAIN].constant : NULL;
     if (!in->volume || !out->volume || w->shape.ndim != 5 || w->dtype != REEL_F32 || !v->weights) return false;
     if (b && (b->dtype != REEL_F32 || b->count != out->bs.c || !v->bias)) return false;
-    if (node_attr_int(node, "group", 1) != 1 || strcmp(node_attr_string(node, "auto_pad", "NOTSET"), "NOTSET"))
+    const int64_t groups = node_attr_int(node, "group", 1);
+    if (groups < 1 || in->bs.c % groups || strcmp(node_attr_string(node, "auto_pad", "NOTSET"), "NOTSET")) return false;
+    if (w->shape.dim[0] != out->bs.c || w->shape.dim[1] != in->bs.c / groups || !window_of(node, in, w, out, v))
         return false;
-    if (w->shape.dim[0] != out->bs.c || w->shape.dim[1] != in->bs.c || !window_of(node, in, w, out, v)) return false;
     v->depth = in->bs.depth;
-    v->plain = few_channels(in) && !form_exists(&in->form[LAYOUT_BLOCKED]);
+    v->in_turn = groups > 1 || (v->dilation > 1 && v->k > 1);
+    v->g.groups = (int)groups;
+    v->plain = !v->in_turn && few_channels(in) && !form_exists(&in->form[LAYOUT_BLOCKED]);
     v->channels = v->plain ? in->bs.c : blocked_count(&in->bs) * in->bs.lanes;
     for (int o = 0; o < out->bs.depth; o++) {
         int n;
         taps_of(v, o, &n);
         if (n < 1 || (int64_t)n * v->channels > (1 << 20)) return false;
+        if (v->in_turn) n = 1;
         struct conv_geometry *g = &v->of[n];
         *g = v->g;
-        g->ic = n * v->channels;
+        g->ic = v->in_turn ? in->bs.c : n * v->channels;
         const enum conv_method method = p->k->choose(g, v->plain);
-        if (method != CONV_METHOD_DIRECT && method != CONV_METHOD_WINOGRAD) return false;
+        if (method != CONV_METHOD_DIRECT && method != CONV_METHOD_WINOGRAD && method != CONV_METHOD_DEPTHWISE)
+            return false;
     }
-    return epilogue_fits(p, node, out);
+    return epilogue_fits(p, node, out, v->in_turn);
 }
 
 // (O,C,K,KH,KW) -> (O, n channels, KH,KW) of n taps from first on; 0 for channels that fill vectors.
@@ -218,21 +258,51 @@ static float *slab_weights(const struct shape *v, int channels, int first, int n
     return to;
 }
 
+// (O,C,K,KH,KW) -> (O,C,KH,KW) of one tap.
+static float *tap_weights(const struct shape *v, int tap)
+{
+    const size_t taps = (size_t)v->g.kh * (size_t)v->g.kw, n = (size_t)v->g.oc * (size_t)(v->of[1].ic / v->g.groups);
+    float *to = malloc(n * taps * sizeof *to);
+    for (size_t i = 0; to && i < n; i++)
+        memcpy(to + i * taps, v->weights + (i * (size_t)v->k + (size_t)tap) * taps, taps * sizeof *to);
+    return to;
+}
+
+static bool add_slab(struct program *p, struct volume *m, const struct shape *v, int first, int n, float *weights)
+{
+    struct slab *s = &m->slab[m->n_slabs];
+    *s = (struct slab){.first = first, .n = n};
+    const struct conv_geometry *g = &v->of[n];
+    const float *bias = v->in_turn ? NULL : v->bias;
+    const bool ok = weights && p->k->prepare(&s->plan, g, p->k->choose(g, v->plain), v->plain, weights, bias);
+    free(weights);
+    if (!ok) return false;
+    p->constant_bytes += s->plan.w_bytes;
+    want_scratch(p, s->plan.scratch_bytes + (v->in_turn ? m->plane_floats * sizeof(float) : 0));
+    m->n_slabs++;
+    return true;
+}
+
 // The number of the slab of these taps, made when there is none yet; -1 without memory.
 static int need_slab(struct program *p, struct volume *m, const struct shape *v, int channels, int first, int n)
 {
     for (int i = 0; i < m->n_slabs; i++)
         if (m->slab[i].first == first && m->slab[i].n == n) return i;
-    struct slab *s = &m->slab[m->n_slabs];
-    *s = (struct slab){.first = first, .n = n};
-    float *weights = slab_weights(v, channels, first, n);
-    const struct conv_geometry *g = &v->of[n];
-    const bool ok = weights && p->k->prepare(&s->plan, g, p->k->choose(g, v->plain), v->plain, weights, v->bias);
-    free(weights);
-    if (!ok) return -1;
-    p->constant_bytes += s->plan.w_bytes;
-    want_scratch(p, s->plan.scratch_bytes);
-    return m->n_slabs++;
+    return add_slab(p, m, v, first, n, slab_weights(v, channels, first, n)) ? m->n_slabs - 1 : -1;
+}
+
+// One slab for each tap, and the bias for the last one of a plane.
+static bool make_taps(struct program *p, struct volume *m, const struct shape *v, const struct info *out)
+{
+    for (int t = 0; t < v->k; t++)
+        if (!add_slab(p, m, v, t, 1, tap_weights(v, t))) return false;
+    m->in_turn = true;
+    m->n_taps = program_alloc(p, (size_t)m->planes * sizeof *m->n_taps);
+    if (!m->n_taps || !v->bias) return m->n_taps != NULL;
+    float *bias = program_alloc(p, (size_t)(blocked_count(&out->bs) * out->bs.lanes) * sizeof *bias);
+    if (bias) memcpy(bias, v->bias, (size_t)v->g.oc * sizeof *bias);
+    m->bias = bias;
+    return bias != NULL;
 }
 
 // What each plane of the result is made of.
@@ -246,13 +316,16 @@ static enum reel_err make_planes(struct program *p, const struct node *node, str
     m->begin = program_alloc(p, ((size_t)m->planes + 1) * sizeof *m->begin);
     m->from = program_alloc(p, (size_t)m->planes * sizeof *m->from);
     if (!m->of_plane || !m->begin || !m->from) return no_memory(node);
+    if (v->in_turn && !make_taps(p, m, v, out)) return no_memory(node);
+    m->tap_floats = (size_t)v->dilation * plane;
     for (int i = 0; i < m->planes; i++) {
         const int o = i % out->bs.depth, image = i / out->bs.depth;
         int n;
-        const int first = taps_of(v, o, &n), slab = need_slab(p, m, v, in->bs.c, first, n);
+        const int first = taps_of(v, o, &n), slab = v->in_turn ? first : need_slab(p, m, v, in->bs.c, first, n);
         if (slab < 0) return no_memory(node);
         m->of_plane[i] = slab;
-        m->from[i] = (size_t)(image * v->depth + o * v->stride - v->pad + first) * plane;
+        if (v->in_turn) m->n_taps[i] = n;
+        m->from[i] = (size_t)(image * v->depth + o * v->stride - v->pad + first * v->dilation) * plane;
         m->begin[i + 1] = m->begin[i] + m->slab[slab].plan.units;
     }
     return REEL_OK;
@@ -278,8 +351,8 @@ enum reel_err lower_volume(struct program *p, const struct node *node, bool *out
     *m = (struct volume){.tail = tail, .src = src, .dst = dst};
     err = make_planes(p, node, m, &v);
     if (err) return err;
-    s->mflop =
-        2e-6 * m->planes * v.g.oc * v.g.oh * v.g.ow * (double)info_of(p, node->in[0])->bs.c * v.k * v.g.kh * v.g.kw;
+    s->mflop = 2e-6 * m->planes * v.g.oc * v.g.oh * v.g.ow * (double)info_of(p, node->in[0])->bs.c / v.g.groups * v.k *
+               v.g.kh * v.g.kw;
     touch(p, &src, p->n_steps - 1);
     touch(p, &dst, p->n_steps - 1);
     touch_tail(p, &tail, p->n_steps - 1);
