@@ -84,6 +84,33 @@ static void taps_in_turn(void)
     }
 }
 
+static void largest_under_windows(void)
+{
+    state = 21;
+    for (int i = 0; i < 30; i++) {
+        struct maker m = maker();
+        int64_t k[3], s[3], d[3], pad[3], in[3];
+        for (int a = 0; a < 3; a++) {
+            k[a] = pick(1, 3);
+            s[a] = pick(1, 2);
+            d[a] = pick(1, 2);
+            pad[a] = k[a] > 1 ? pick(0, 1) : 0;
+            in[a] = (k[a] - 1) * d[a] + pick(1, a ? 9 : 5);
+        }
+        struct value *x = make_input(&m, "x", DIMS(pick(1, 2), pick(16, 40), in[0], in[1], in[2]));
+        struct value *y = make_node(&m, "MaxPool", make_node(&m, "Neg", x, NULL, NULL), NULL, NULL);
+        make_attr_ints(&m, y, "kernel_shape", 3, k);
+        make_attr_ints(&m, y, "strides", 3, s);
+        make_attr_ints(&m, y, "dilations", 3, d);
+        ATTR_LIST(&m, y, "pads", pad[0], pad[1], pad[2], pad[0], pad[1], pad[2]);
+        attr_int(&m, y, "ceil_mode", pick(0, 1));
+        make_output(&m, y);
+        CHECK_BACKEND(&m);
+        CHECK_MSG(!strstr(steps, "reference"), "the pool is left:\n%s", steps);
+        graph_destroy(&m.graph);
+    }
+}
+
 static void a_chain_stays_in_planes(void)
 {
     for (int images = 1; images < 3; images++) {
@@ -174,6 +201,7 @@ int main(int argc, char **argv)
     static const struct check_case cases[] = {
         {"windows_of_random_shapes", windows_of_random_shapes},
         {"volumes: taps in turn", taps_in_turn},
+        {"volumes: largest under windows", largest_under_windows},
         {"a_chain_stays_in_planes", a_chain_stays_in_planes},
         {"what_else_reads_the_volume", what_else_reads_the_volume},
         {"planes_of_one_pixel", planes_of_one_pixel},

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// Conv over three axes as convolutions of pictures. The planes of a volume lie one behind
+// Conv and MaxPool over three axes as those of pictures. The planes of a volume lie one behind
 // another, each with all its channels (blocked, or plain where the channels are few), so the
 // planes that one plane of the result is made of are one picture with the channels of all of
 // them. Next to the ends there are fewer: each number of planes has weights of its own.
 //
-// In groups, or with planes that are skipped, the taps of the depth are taken in turn: each is a
-// convolution of one plane, to whose result the next one is added.
+// Pools, and convolutions in groups or with planes that are skipped, take the taps of the depth in turn:
+// each is an operator on one plane, to whose result the next one's is added (or the larger one stays).
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,10 +25,11 @@ struct volume {
     struct tail tail;
     struct slab slab[MOST_SLABS];
     int n_slabs;
-    bool in_turn;      // slab t is tap t alone
-    const float *bias; // in_turn: one per channel, filled up to whole vectors; or NULL
-    size_t tap_floats; // in_turn: from the plane of one tap to the next one's
-    int *n_taps;       // in_turn: planes
+    bool in_turn;              // slab t is tap t alone
+    enum conv_step_kind joins; // in_turn: two taps
+    const float *bias;         // in_turn: one per channel, filled up to whole vectors; or NULL
+    size_t tap_floats;         // in_turn: from the plane of one tap to the next one's
+    int *n_taps;               // in_turn: planes
     struct form src, dst;
     int *of_plane;       // planes: number of the slab
     int *begin;          // planes + 1: the plane's first unit
@@ -64,7 +65,7 @@ static void sums_in_turn(const struct volume_job *j, int o, const struct conv_ep
     for (int t = 0; t < n; t++) {
         float *here = (n - 1 - t) % 2 ? scratch : dst, *other = here == dst ? scratch : dst;
         struct conv_epilogue now = {0};
-        if (t) now.step[now.n++] = (struct conv_step){.kind = CONV_ADD_FULL, .data = other};
+        if (t) now.step[now.n++] = (struct conv_step){.kind = v->joins, .data = other};
         if (t + 1 == n) {
             if (v->bias) now.step[now.n++] = (struct conv_step){.kind = CONV_ADD_CHAN, .data = v->bias};
             for (int i = 0; i < e->n; i++) now.step[now.n++] = e->step[i];
@@ -157,6 +158,7 @@ struct shape {
     struct conv_geometry g;                  // of one plane, of one tap of the depth
     int depth, k, stride, dilation, pad;     // along the depth
     bool in_turn;                            // tap by tap
+    bool pool;                               // the largest under the window: no weights
     int channels;                            // of a plane as it lies: whole vectors, or plain
     bool plain;                              // the source lies plain
     const float *weights, *bias;             // bias: NULL without
@@ -178,10 +180,11 @@ static bool epilogue_fits(struct program *p, const struct node *node, const stru
     return true;
 }
 
-// One axis of the window; false when it is none for these kernels.
+// One axis of the window (w: weights; NULL for a pool); false when it is none for these kernels.
 static bool axis_of(const struct node *node, const struct info *w, int axis, int *k, int *s, int *d, int *pad)
 {
-    const int64_t size = w->shape.dim[2 + axis], stride = axis_attr(node, "strides", axis, 1);
+    const int64_t size = w ? w->shape.dim[2 + axis] : axis_attr(node, "kernel_shape", axis, 0);
+    const int64_t stride = axis_attr(node, "strides", axis, 1);
     const int64_t dilation = axis_attr(node, "dilations", axis, 1), before = axis_attr(node, "pads", axis, 0);
     if (size < 1 || stride < 1 || dilation < 1 || size > 4096 || stride > 4096 || dilation > 4096) return false;
     if (before < 0 || before > 65536) return false;
@@ -211,7 +214,32 @@ static int taps_of(const struct shape *v, int o, int *out_n)
     return first;
 }
 
-static bool shape_of(struct program *p, const struct node *node, struct shape *v)
+static enum conv_method method_of(const struct program *p, const struct shape *v, const struct conv_geometry *g)
+{
+    return v->pool ? CONV_METHOD_MAX : p->k->choose(g, v->plain);
+}
+
+static bool pool_shape(struct program *p, const struct node *node, struct shape *v)
+{
+    if (strcmp(node->op_type, "MaxPool") || node->n_epilogue) return false;
+    const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
+    if (!in->volume || !out->volume || strcmp(node_attr_string(node, "auto_pad", "NOTSET"), "NOTSET")) return false;
+    if (node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->uses) return false; // indices
+    if (!window_of(node, in, NULL, out, v)) return false;
+    v->in_turn = v->pool = true;
+    v->depth = in->bs.depth;
+    v->channels = blocked_count(&in->bs) * in->bs.lanes;
+    v->g.ic = v->g.groups = in->bs.c;
+    v->of[1] = v->g;
+    for (int o = 0; o < out->bs.depth; o++) {
+        int n;
+        taps_of(v, o, &n);
+        if (n < 1) return false;
+    }
+    return true;
+}
+
+static bool conv_shape(struct program *p, const struct node *node, struct shape *v)
 {
     if (strcmp(node->op_type, "Conv") || node->n_in < 2) return false;
     const struct info *in = info_of(p, node->in[0]), *w = info_of(p, node->in[1]), *out = info_of(p, node->out[0]);
@@ -237,7 +265,7 @@ static bool shape_of(struct program *p, const struct node *node, struct shape *v
         struct conv_geometry *g = &v->of[n];
         *g = v->g;
         g->ic = v->in_turn ? in->bs.c : n * v->channels;
-        const enum conv_method method = p->k->choose(g, v->plain);
+        const enum conv_method method = method_of(p, v, g);
         if (method != CONV_METHOD_DIRECT && method != CONV_METHOD_WINOGRAD && method != CONV_METHOD_DEPTHWISE)
             return false;
     }
@@ -274,7 +302,7 @@ static bool add_slab(struct program *p, struct volume *m, const struct shape *v,
     *s = (struct slab){.first = first, .n = n};
     const struct conv_geometry *g = &v->of[n];
     const float *bias = v->in_turn ? NULL : v->bias;
-    const bool ok = weights && p->k->prepare(&s->plan, g, p->k->choose(g, v->plain), v->plain, weights, bias);
+    const bool ok = (weights || v->pool) && p->k->prepare(&s->plan, g, method_of(p, v, g), v->plain, weights, bias);
     free(weights);
     if (!ok) return false;
     p->constant_bytes += s->plan.w_bytes;
@@ -295,8 +323,9 @@ static int need_slab(struct program *p, struct volume *m, const struct shape *v,
 static bool make_taps(struct program *p, struct volume *m, const struct shape *v, const struct info *out)
 {
     for (int t = 0; t < v->k; t++)
-        if (!add_slab(p, m, v, t, 1, tap_weights(v, t))) return false;
+        if (!add_slab(p, m, v, t, 1, v->pool ? NULL : tap_weights(v, t))) return false;
     m->in_turn = true;
+    m->joins = v->pool ? CONV_MAX_FULL : CONV_ADD_FULL;
     m->n_taps = program_alloc(p, (size_t)m->planes * sizeof *m->n_taps);
     if (!m->n_taps || !v->bias) return m->n_taps != NULL;
     float *bias = program_alloc(p, (size_t)(blocked_count(&out->bs) * out->bs.lanes) * sizeof *bias);
@@ -334,7 +363,7 @@ static enum reel_err make_planes(struct program *p, const struct node *node, str
 enum reel_err lower_volume(struct program *p, const struct node *node, bool *out_done)
 {
     struct shape v = {0};
-    if (!shape_of(p, node, &v)) return REEL_OK;
+    if (!conv_shape(p, node, &v) && !pool_shape(p, node, &v)) return REEL_OK;
     const struct info *out = info_of(p, node->out[0]);
     struct tail tail = {.layout = LAYOUT_BLOCKED};
     struct form src, dst;
