@@ -66,4 +66,40 @@ static char steps[8192]; // of the last CHECK_BACKEND
         }                                                                                             \
     } while (0)
 
+// The result for one fixed input on that many threads; the caller frees it with reel_tensor_fini.
+static inline void result_on(struct maker *m, int threads, struct reel_tensor *out)
+{
+    const struct backend_ops *b = backend_find("onednn");
+    const struct backend_params params = {.threads = threads, .precision = PRECISION_FP32};
+    struct graph *after = after_passes(m->graph, b->caps);
+    struct program *program = NULL;
+    struct maker random = {.seed = 5};
+    struct reel_tensor in = random_tensor(m->graph->inputs[0], &random), got[1] = {0};
+    const struct reel_tensor *in_p[] = {&in};
+    CHECK(after && !b->compile(after, &params, &program) && !b->run(program, in_p, got, false));
+    *out = got[0];
+    out->data = malloc(reel_tensor_bytes(&got[0]));
+    out->owned = true;
+    memcpy(out->data, got[0].data, reel_tensor_bytes(&got[0]));
+    reel_tensor_fini(&got[0]);
+    reel_tensor_fini(&in);
+    b->destroy(&program);
+    graph_destroy(&after);
+}
+
+// Whether 2 to 7 threads give the bytes that one gives.
+#define CHECK_THREADS(m)                                                                                  \
+    do {                                                                                                  \
+        struct reel_tensor one_ = {0};                                                                    \
+        result_on(m, 1, &one_);                                                                           \
+        for (int threads_ = 2; threads_ <= 7; threads_++) {                                               \
+            struct reel_tensor many_ = {0};                                                               \
+            result_on(m, threads_, &many_);                                                               \
+            CHECK_MSG(one_.data &&many_.data && !memcmp(one_.data, many_.data, reel_tensor_bytes(&one_)), \
+                      "%d threads differ from one", threads_);                                            \
+            reel_tensor_fini(&many_);                                                                     \
+        }                                                                                                 \
+        reel_tensor_fini(&one_);                                                                          \
+    } while (0)
+
 #endif

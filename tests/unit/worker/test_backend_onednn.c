@@ -562,6 +562,21 @@ static void few_channels_are_views(void)
     }
 }
 
+// However many rows each thread gets.
+static void rows_on_threads(void)
+{
+    static const int64_t rows[] = {1, 3, 13, 56, 57, 197, 400};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(rows[i], 300));
+        struct value *y = make_node(&m, "MatMul", x, make_weights(&m, DIMS(300, 45), -1, 1), NULL);
+        make_output(&m, make_node(&m, "Add", y, make_weights(&m, DIMS(45), -1, 1), NULL));
+        CHECK_THREADS(&m);
+        CHECK_BACKEND(&m);
+        graph_destroy(&m.graph);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
@@ -586,6 +601,7 @@ int main(int argc, char **argv)
         {"bf16_is_refused_where_the_cpu_has_none", bf16_is_refused_where_the_cpu_has_none},
         {"crops", crops},
         {"few_channels_are_views", few_channels_are_views},
+        {"rows_on_threads", rows_on_threads},
     };
     return check_main(cases, (int)(sizeof cases / sizeof cases[0]), argc, argv);
 }

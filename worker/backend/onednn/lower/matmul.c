@@ -13,6 +13,7 @@ struct matmul_job {
     struct conv_epilogue e;
     const float *a, *b, *packed;
     float *dst;
+    int rows; // of a unit
 };
 
 // This thread's memory for the kernel, behind what another thread or batch packs
@@ -22,15 +23,22 @@ static float *kernel_scratch(const struct program *p, const struct matmul *w, in
     return thread_scratch(p, thread) + (w->packed ? 0 : p->k->pack_b_floats(w->k, w->n));
 }
 
-// Rows of one unit: a few tiles, so that threads share a product.
+// Most rows of one unit: a few tiles, so that threads share a product.
 #define UNIT_ROWS 56
+
+// Rows of a unit, so that all threads get as many units, of about as many rows.
+static int unit_rows(int m, int threads)
+{
+    const int rounds = (m + threads * UNIT_ROWS - 1) / (threads * UNIT_ROWS), units = rounds * threads;
+    return (m + units - 1) / units;
+}
 
 static void row_units(void *job, int begin, int end, int thread)
 {
     const struct matmul_job *j = job;
     const struct matmul *w = j->w;
-    const int last = end * UNIT_ROWS < w->m ? end * UNIT_ROWS : w->m;
-    j->p->k->matmul(j->dst, w->n, j->a, w->k, j->packed, w->bias, &j->e, begin * UNIT_ROWS, last, w->k, w->n,
+    const int last = end * j->rows < w->m ? end * j->rows : w->m;
+    j->p->k->matmul(j->dst, w->n, j->a, w->k, j->packed, w->bias, &j->e, begin * j->rows, last, w->k, w->n,
                     kernel_scratch(j->p, w, thread));
 }
 
@@ -69,7 +77,8 @@ static enum reel_err run_matmul(struct program *p, struct step *s)
         p->k->pack_b(p->scratch, job.b, w->b_row, w->b_column, w->k, w->n);
         job.packed = p->scratch;
     }
-    pool_run(p->pool, row_units, &job, (w->m + UNIT_ROWS - 1) / UNIT_ROWS);
+    job.rows = unit_rows(w->m, pool_threads(p->pool));
+    pool_run(p->pool, row_units, &job, (w->m + job.rows - 1) / job.rows);
     return REEL_OK;
 }
 
