@@ -13,6 +13,7 @@ moving="testsrc2=s=64x48:r=10:d=2,format=rgba64le,geq=r='r(X,Y)':g='g(X,Y)':b='b
 make() { ffmpeg -v error -y -f lavfi -i "$moving" "${@:2}" "$work/$1" </dev/null; }
 mkdir "$work/pal" "$work/sizes"
 make rgba.mov -pix_fmt rgba -c:v png
+make two.mov -pix_fmt rgba -frames:v 2 -c:v png
 make deep.mov -pix_fmt rgba64be -c:v png
 make gray.mov -pix_fmt ya8 -c:v png
 make planes.mkv -pix_fmt yuva444p10le -c:v ffv1 -g 5
@@ -76,18 +77,30 @@ else
     skip drawn "no python3 on this machine"
 fi
 
-same() { # name [options]: the same file
+same() { # name [options]: the same file, and with REELMILL_CRASH a process that was replaced
     local rc=0 name=$1
-    reel "$work/rgba.mov" -o "$work/again.mkv" -y --segment_seconds 0.5 "${@:2}" || rc=$?
+    reel "$work/rgba.mov" -o "$work/again.mkv" -y --segment_seconds 0.5 --report "$work/report" "${@:2}" || rc=$?
     if ((rc)); then not_ok "$name" "exit code $rc"
+    elif [[ -n ${REELMILL_CRASH:-} ]] && ! grep -q '"restarts": [1-9]' "$work/report"; then not_ok "$name" "nothing died"
     elif ! cmp "$work/once.mkv" "$work/again.mkv" >&2; then not_ok "$name" "another file"
     else ok "$name"; fi
 }
 reel "$work/rgba.mov" -o "$work/once.mkv" -y --segment_seconds 0.5 --gpu_num 1 || not_ok once "exit code $?"
 same four_workers --gpu_num 4
-REELMILL_CRASH=decoder.before_ready:7:9 same decoder_dies --gpu_num 2
-REELMILL_CRASH=aggregator.before_taken:9:9 same aggregator_dies --gpu_num 2
-REELMILL_CRASH=worker.before_done:5:9 same frame_given_up --gpu_num 2
+REELMILL_CRASH=decoder.mid_slot:3:9 same decoder_dies --gpu_num 2
+REELMILL_CRASH=aggregator.before_taken:3:9 same aggregator_dies --gpu_num 2
+REELMILL_CRASH=worker.before_done:5:9 same worker_dies --gpu_num 2
+
+# Frames that are given up: the first is the input's, the second the first again, with their transparency.
+given_up() {
+    local rc=0
+    REELMILL_CRASH='worker.before_run:1*:6' reel "$work/two.mov" -o "$work/o.mkv" -y --encoder ffv1 --gpu_num 1 --poison_tries 1 || rc=$?
+    alpha "$work/two.mov" format=gray | head -c $((64 * 48)) >"$work/first"
+    if ((rc != 3)); then not_ok given_up "exit code $rc"
+    elif ! cmp <(cat "$work/first" "$work/first") <(alpha "$work/o.mkv" format=gray) >&2; then not_ok given_up "another alpha"
+    else ok given_up; fi
+}
+given_up
 
 # A filter behind the model sees it, too.
 rc=0
