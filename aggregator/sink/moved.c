@@ -265,7 +265,8 @@ enum reel_err moved_restore(const struct reel_job *job, bool (*tick)(void *ctx, 
 
 // ---- moving -------------------------------------------------------------------------
 
-enum reel_err moved_begin(const struct sink_join *join, const char *output, uint64_t bytes, struct moved **out_moved)
+enum reel_err moved_begin(const struct sink_join *join, const char *output, uint64_t from, uint64_t bytes,
+                          struct moved **out_moved)
 {
     struct moved *m = calloc(1, sizeof *m);
     if (m) *m = (struct moved){.join = join, .output = output, .list_fd = -1, .output_fd = -1, .part_fd = -1};
@@ -273,6 +274,7 @@ enum reel_err moved_begin(const struct sink_join *join, const char *output, uint
         moved_end(&m);
         return no_memory();
     }
+    m->cursor = from;
     m->parts_bytes = bytes;
     m->step = bytes / STEPS < LEAST_STEP ? LEAST_STEP : bytes / STEPS > MOST_STEP ? MOST_STEP : bytes / STEPS;
     *out_moved = m;

@@ -11,7 +11,7 @@
 //
 // So at any time each byte of a part is in it, or in the list and in the output that the
 // list names. Writing back needs room for one range. Parts are hashed afterwards as always.
-// Not for files whose data the container moves at its end (moved_can()).
+// Not for outputs that do not hold the packets of their parts.
 #ifndef REEL_AGGREGATOR_SINK_MOVED_H
 #define REEL_AGGREGATOR_SINK_MOVED_H
 
@@ -23,9 +23,11 @@ struct moved;
 // does so meanwhile is waited for. Errors: IO (disk full says so), NOMEM, GONE (given up).
 enum reel_err moved_restore(const struct reel_job *job, bool (*tick)(void *ctx, uint64_t bytes), void *ctx);
 
-// Begins to watch a join to `output` (the unfinished file; borrowed, as join is). bytes:
-// of all parts and of the copied streams. Errors: NOMEM.
-enum reel_err moved_begin(const struct sink_join *join, const char *output, uint64_t bytes, struct moved **out_moved);
+// Begins to watch a join to `output` (the unfinished file; borrowed, as join is). from:
+// where it may have data of parts; bytes: of all parts and of the copied streams.
+// Errors: NOMEM.
+enum reel_err moved_begin(const struct sink_join *join, const char *output, uint64_t from, uint64_t bytes,
+                          struct moved **out_moved);
 // Whether it is time for moved_step(), the output's buffers being flushed: `bytes` more of
 // the parts were written.
 bool moved_is_due(struct moved *moved, uint64_t bytes);

@@ -9,7 +9,8 @@
 // (timeline.h) and sees that all segments were encoded alike, the second, here,
 // writes. To standard output (output.h) both go part by part, as these come: one that
 // is written has the next one scanned, whose first frame ends its last. Nothing is read
-// again there.
+// again there. For .mp4 and .mov a pass between the two, which writes to nowhere, tells
+// how large the header in front will be (placed.h).
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
@@ -33,13 +34,12 @@ static enum reel_err disk_full(const struct mux *m, int error)
     uint64_t have = 0;
     if (!statvfs(m->join->job->parts_dir, &fs)) have = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (!moved_any(m->moved)) add_size(m->temporary, &have);
-    const uint64_t need = m->parts_bytes / (m->moved ? 16 : 1) + m->parts_bytes / 50;
+    const uint64_t need = m->parts_bytes / 16 + m->parts_bytes / 50;
     return reel_fail(REEL_ERR_IO,
                      "could not write file \"%s\": %s\nits parts are done and kept: free about %llu MB there and run "
-                     "the same command again, which only puts them together%s",
+                     "the same command again, which only puts them together",
                      m->join->job->output, strerror(error),
-                     1 + (unsigned long long)((need > have ? need - have : 0) >> 20),
-                     m->moved ? "" : "; an .mkv would need no room beside its parts");
+                     1 + (unsigned long long)((need > have ? need - have : 0) >> 20));
 }
 
 static enum reel_err mux_failed(const struct mux *m, const char *what, int rc)
@@ -161,8 +161,8 @@ static enum reel_err write_video(struct mux *m)
     if (rc >= 0 && m->oc->pb->error < 0) rc = m->oc->pb->error;
     if (rc < 0) return mux_failed(m, "write", rc);
     m->frames++;
-    reel_crash_point("aggregator.mid_mux");
-    return m->join->tick(m->join->ctx, bytes) ? REEL_OK : REEL_GONE;
+    if (!m->measures) reel_crash_point("aggregator.mid_mux");
+    return m->join->tick(m->join->ctx, m->measures ? 0 : bytes) ? REEL_OK : REEL_GONE;
 }
 
 static enum reel_err write_copied(struct mux *m)
@@ -193,7 +193,7 @@ static enum reel_err write_copied(struct mux *m)
     if (rc == AVERROR(ENOSPC) || rc == AVERROR(EDQUOT) || rc == AVERROR(EIO) || rc == AVERROR(ENOMEM) ||
         m->oc->pb->error < 0)
         return mux_failed(m, "write", rc < 0 ? rc : m->oc->pb->error);
-    if (rc < 0 && !c->refused++) {
+    if (rc < 0 && !c->refused++ && !m->measures) {
         char why[AV_ERROR_MAX_STRING_SIZE];
         av_strerror(rc, why, sizeof why);
         const char *kind = av_get_media_type_string(c->par->codec_type);
@@ -201,7 +201,7 @@ static enum reel_err write_copied(struct mux *m)
                  avcodec_get_name(c->par->codec_id), encode_log_text(why));
         mux_count_lost(&m->head, c, true);
     }
-    return m->join->tick(m->join->ctx, bytes) ? REEL_OK : REEL_GONE;
+    return m->join->tick(m->join->ctx, m->measures ? 0 : bytes) ? REEL_OK : REEL_GONE;
 }
 
 // Parts that are written may go, where the disk has no room for both.
@@ -223,11 +223,11 @@ static bool copied_first(const struct mux *m)
     return av_compare_ts(at, m->head.copied[p->stream].time_base, timeline_dts(&m->timeline, m->frames), tb) < 0;
 }
 
-static enum reel_err write_packets(struct mux *m, bool any_copied)
+static enum reel_err write_packets(struct mux *m)
 {
     char path[REEL_PATH_BYTES];
     enum reel_err err = REEL_OK;
-    if (any_copied) err = reel_pack_open(reel_copy_part_path(m->join->job, path), &m->copy);
+    if (m->any_copied) err = reel_pack_open(reel_copy_part_path(m->join->job, path), &m->copy);
     if (!err) err = next_copied(m);
     enum reel_err video = err ? err : mux_next_video(m);
     while (!err && (video == REEL_OK || m->copy_there)) {
@@ -248,8 +248,24 @@ static enum reel_err write_packets(struct mux *m, bool any_copied)
 enum reel_err mux_open_output(struct mux *m)
 {
     if (m->streams) return output_open(m->join, &m->oc->pb);
-    int rc = avio_open(&m->oc->pb, m->temporary, AVIO_FLAG_WRITE);
+    int rc = 0;
+    if (m->measures || m->header.bytes)
+        rc = placed_open(m->oc, m->measures ? NULL : m->temporary, &m->header, &m->placed);
+    else
+        rc = avio_open(&m->oc->pb, m->temporary, AVIO_FLAG_WRITE);
     return rc < 0 ? mux_failed(m, "create", rc) : REEL_OK;
+}
+
+static int close_output(struct mux *m)
+{
+    int rc = 0;
+    if (m->placed)
+        rc = placed_close(m->oc, &m->placed);
+    else if (!m->streams)
+        rc = avio_closep(&m->oc->pb);
+    else
+        output_close(&m->oc->pb);
+    return rc;
 }
 
 static enum reel_err begin_file(struct mux *m)
@@ -270,9 +286,38 @@ static enum reel_err finish_file(struct mux *m)
     encode_log_clear();
     int rc = av_write_trailer(m->oc);
     avio_flush(m->oc->pb);
-    int closed = m->streams ? m->oc->pb->error : avio_closep(&m->oc->pb);
+    if (rc >= 0) rc = m->oc->pb->error;
+    if (m->measures && rc >= 0) m->header = placed_found(m->placed);
+    const int closed = close_output(m);
     if (rc >= 0) rc = closed;
     return rc < 0 ? mux_failed(m, "end", rc) : REEL_OK;
+}
+
+static enum reel_err write_file(struct mux *m)
+{
+    enum reel_err err = begin_file(m);
+    if (!err) err = write_packets(m);
+    return err ? err : finish_file(m);
+}
+
+// What the header of an .mp4 or .mov takes: all is written to nowhere, and is to be written again.
+static enum reel_err measure_header(struct mux *m)
+{
+    if (m->streams || (!mux_is_format(&m->head, "mp4") && !mux_is_format(&m->head, "mov"))) return REEL_OK;
+    m->measures = true;
+    enum reel_err err = write_file(m);
+    m->measures = false;
+    if (err) return err;
+    avformat_free_context(m->oc);
+    m->oc = NULL;
+    m->frames = m->written = 0;
+    m->last_video_dts = m->next_tick = 0;
+    m->segment = 0;
+    for (int i = 0; i < m->head.n_copied; i++) {
+        m->head.copied[i].last_dts = INT64_MIN;
+        m->head.copied[i].refused = 0;
+    }
+    return REEL_OK;
 }
 
 // ---- reading it again -----------------------------------------------------------
@@ -359,10 +404,7 @@ static enum reel_err read_again(struct mux *m)
 static void mux_fini(struct mux *m)
 {
     if (m->oc) {
-        if (m->streams)
-            output_close(&m->oc->pb);
-        else
-            avio_closep(&m->oc->pb);
+        close_output(m);
         avformat_free_context(m->oc);
     }
     mux_head_fini(&m->head);
@@ -374,38 +416,36 @@ static void mux_fini(struct mux *m)
     timeline_fini(&m->timeline);
 }
 
-// Where the output's bytes stay where they are written parts may become holes.
+// Parts may become holes where the output holds their packets: a GIF is encoded anew.
 static enum reel_err watch_room(struct mux *m)
 {
     char path[REEL_PATH_BYTES];
     for (uint32_t i = 0; i < m->join->mux->segments; i++)
         add_size(reel_part_path(m->join->job, i, path), &m->parts_bytes);
     add_size(reel_copy_part_path(m->join->job, path), &m->parts_bytes);
-    if (mux_is_format(&m->head, "mp4") || mux_is_format(&m->head, "mov") || mux_is_format(&m->head, "gif"))
-        return REEL_OK;
-    return moved_begin(m->join, m->temporary, m->parts_bytes, &m->moved);
+    if (mux_is_format(&m->head, "gif")) return REEL_OK;
+    return moved_begin(m->join, m->temporary, m->header.at + m->header.bytes, m->parts_bytes, &m->moved);
 }
 
 static enum reel_err run(struct mux *m)
 {
-    bool any_copied;
     enum reel_err err = m->streams ? REEL_OK : moved_restore(m->join->job, m->join->tick, m->join->ctx);
     m->whole = !err;
     if (!err) err = mux_scan_video(m, m->streams ? 2 : m->join->mux->segments);
-    if (!err) err = mux_scan_copied(m, &any_copied);
-    if (!err && !m->streams) err = watch_room(m);
+    if (!err) err = mux_scan_copied(m, &m->any_copied);
     if (err) return err;
     if (encode_has_fixed_rate(m->head.format)) m->head.rate = mux_rate(m->head.media, timeline_median(&m->timeline));
     mux_choose_streams(&m->head);
-    if (mux_is_format(&m->head, "gif")) {
+    err = measure_header(m);
+    if (!err && !m->streams) err = watch_room(m);
+    if (!err && mux_is_format(&m->head, "gif")) {
         err = gif_write(m);
-    } else {
-        err = begin_file(m);
-        if (!err) err = write_packets(m, any_copied);
+        if (!err) err = finish_file(m);
+    } else if (!err) {
+        err = write_file(m);
     }
-    if (!err) err = finish_file(m);
-    if (m->streams) return err;
-    if (!err) err = read_again(m);
+    if (err || m->streams) return err;
+    err = read_again(m);
     reel_crash_point("aggregator.before_publish");
     return err ? err : sink_publish(m->temporary, m->join->job->output);
 }

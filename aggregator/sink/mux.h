@@ -8,6 +8,7 @@
 
 #include "aggregator/sink/moved.h"
 #include "aggregator/sink/mux_head.h"
+#include "aggregator/sink/placed.h"
 #include "aggregator/sink/timeline.h"
 
 struct mux {
@@ -16,6 +17,10 @@ struct mux {
     struct timeline timeline;
     // writing
     AVFormatContext *oc;
+    struct placed *placed;       // oc's file, of an .mp4 or .mov
+    struct placed_header header; // its room in that file
+    bool measures;               // to nowhere, to know the header
+    bool any_copied;
     AVPacket *packet;
     int64_t last_video_dts;
     uint64_t frames;  // of the job

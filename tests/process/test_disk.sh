@@ -45,9 +45,9 @@ full() { # name, KiB of room, output, its right bytes
 }
 full full_disk_journal 4                         # not even the first part
 full full_disk_part $((bytes / 1024 / 2))        # in the middle
-# The parts have room, the output has not, and its container moves what it holds.
-reel "$work/a.mp4" -o "$work/want.mp4" --gpu_num 2 || not_ok reference "exit code $?"
-full full_disk_mux $((bytes / 1024 * 3 / 2 + 8)) o.mp4 "$(sum "$work/want.mp4")"
+# The parts have room, the output has not, and it does not hold their packets: a GIF's are whole pictures.
+reel "$work/a.mp4" -o "$work/want.gif" --gpu_num 2 || not_ok reference "exit code $?"
+full full_disk_mux $((160 * 120 * 3 * 225 / 1024 + 200)) o.gif "$(sum "$work/want.gif")"
 
 # A disk that has room for the output and a few pieces of the parts, but not for both: pieces
 # that are written are given back while parts are joined, whoever dies at whatever moment.
@@ -69,10 +69,21 @@ tight() { # name, output, crash points, [grep for]
     joined_as "$1" "$2" $rc
     umount "$disk"
 }
-for output in o.mkv o.ts o.avi o.nut; do tight "tight_$output" "$output" none; done
+for output in o.mkv o.ts o.avi o.nut o.mp4 o.mov; do tight "tight_$output" "$output" none; done
 tight tight_killed o.mkv aggregator.0/aggregator.moved:9:9 "9 ranges of parts are put back"
 tight tight_killed_listing o.ts aggregator.0/aggregator.listed:9:9 "9 ranges of parts are put back"
 tight tight_killed_at_the_end o.mkv aggregator.0/aggregator.before_publish:1:9 "ranges of parts are put back"
+tight tight_mp4_killed o.mp4 aggregator.0/aggregator.moved:9:9 "9 ranges of parts are put back"
+tight tight_mov_killed_listing o.mov aggregator.0/aggregator.listed:9:9 "9 ranges of parts are put back"
+tight tight_mp4_killed_at_the_end o.mp4 aggregator.0/aggregator.before_publish:1:9 "ranges of parts are put back"
+# An .mp4 has room for its header from the start: it is not written where that would not fit.
+begins_with() { # name, output: header in front, the packets right behind it
+    local boxes
+    boxes=$(ffprobe -v trace "$work/want_$2" 2>&1 | sed -n "s/.*type:'\(ftyp\|moov\|free\|wide\|mdat\)' parent:'root'.*/\1/p" | uniq | tr '\n' ' ')
+    if [[ $boxes == "ftyp moov "[fw]*" mdat " ]]; then ok "$1"; else not_ok "$1" "boxes: $boxes"; fi
+}
+begins_with header_in_front_mp4 o.mp4
+begins_with header_in_front_mov o.mov
 # Each time that they are put back the process dies at the fourth.
 tight tight_killed_again_and_again o.mkv 'aggregator.0/aggregator.moved:9:9,aggregator.put_back:4*:9' " 3 ranges of parts"
 
