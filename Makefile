@@ -92,7 +92,7 @@ STAGES := coordinator decoder worker aggregator
 
 # A build has x.c or x_stub.c of what needs CUDA.
 GPU_MODULES := common/cuda common/mem_cuda decoder/nvdec aggregator/nvenc worker/device/cuda
-GPU_MODULES += worker/backend/cudnn/plan/plan worker/backend/cudnn/exec_device
+GPU_MODULES += worker/backend/cudnn/plan/plan worker/backend/cudnn/exec_device worker/backend/cudnn/launch
 GPU_OUT-0   := $(addsuffix .c,$(GPU_MODULES) $(addprefix worker/backend/cudnn/,api plan/graph plan/engine))
 GPU_OUT-1   := $(addsuffix _stub.c,$(GPU_MODULES))
 

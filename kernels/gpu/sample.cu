@@ -86,6 +86,7 @@ static __global__ void roi_align(const struct gpu_roi_align p, const void *x, co
     const long long i = thread_no();
     if (i >= count) return;
     const spot s = spot_of(p.y, p.lanes, i);
+    if (p.keep && image[s.n] < 0) return;
     gpu_any_store(p.y.elem, y, gpu_pixel_at(&p.y, s.n, s.row, s.column) + s.c * p.y.stride_c,
                   gpu_roi_value(&p, x, regions, image, s.n, s.c, s.row, s.column));
 }

@@ -47,7 +47,8 @@ int gpu_affine_grid(const struct gpu_affine_grid *p, const void *theta, float *y
 void gpu_affine_grid_ref(const struct gpu_affine_grid *p, const void *theta, float *y);
 
 // ONNX RoiAlign (opset 16): regions (y.n,4); image (y.n): the image of each. A region whose
-// image does not exist reads zeros.
+// image does not exist reads zeros; with keep, the result of a region whose image is negative
+// stays as it is.
 struct gpu_roi_align {
     struct gpu_plane_view x, y;
     int lanes; // of y
@@ -55,6 +56,7 @@ struct gpu_roi_align {
     int ratio; // samples per bin and axis; 0: from the bin's size
     float scale, shift;
     bool largest; // otherwise the average
+    bool keep;
 };
 // Most samples per bin and axis.
 #define GPU_ROI_SAMPLES_MOST 4096

@@ -21,7 +21,7 @@ void gpu_affine_grid_ref(const struct gpu_affine_grid *p, const void *theta, flo
 void gpu_roi_align_ref(const struct gpu_roi_align *p, const void *x, const void *regions, const int64_t *image, void *y)
 {
     for (int r = 0; r < p->y.n; r++)
-        for (int i = 0; i < p->y.h; i++)
+        for (int i = 0; i < p->y.h && !(p->keep && image[r] < 0); i++)
             for (int k = 0; k < p->y.w; k++)
                 for (int c = 0; c < p->lanes; c++)
                     GPU_STORE(p->y.elem, y, gpu_pixel_at(&p->y, r, i, k) + c * p->y.stride_c,

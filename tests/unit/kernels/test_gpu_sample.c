@@ -82,7 +82,8 @@ static void test_roi(void)
         int lanes;
         const int c = pick(1, 10);
         p.y.h = pick(1, 4), p.y.w = pick(1, 4), p.y.n = pick(1, 4);
-        p.ratio = pick(0, 3), p.scale = 0.5f, p.shift = pick(0, 1) ? 0.5f : 0, p.largest = pick(0, 1);
+        p.ratio = pick(0, 3), p.scale = 0.5f, p.shift = pick(0, 1) ? 0.5f : 0, p.largest = pick(0, 1),
+        p.keep = pick(0, 1);
         struct mem x = make((enum gpu_elem)p.x.elem, any_picture(&p.x, c, &lanes), -1, 1);
         struct mem regions = make((enum gpu_elem)p.region_elem, p.y.n * 4, -10, 40);
         struct mem image = make(GPU_ELEM_I64, p.y.n, -1.9f, (float)p.x.n + 0.9f); // some are no images

@@ -13,6 +13,15 @@
 
 extern const struct backend_ops backend_cudnn_host, backend_cudnn;
 
+// On a GPU (tests/gpu): another backend, more runs (the first is step by step, the second
+// captures graphs), sums in another order.
+#ifndef LOWER_BACKEND
+#define LOWER_BACKEND backend_cudnn_host
+#define LOWER_RUNS 2
+#define LOWER_LIMIT 1e-5
+#define LOWER_MAIN(...) CHECK_MAIN(__VA_ARGS__)
+#endif
+
 struct result {
     struct reel_tensor out;
     char dump[16384];
@@ -35,7 +44,7 @@ static inline void fill_inputs(const struct graph *g, struct reel_tensor *in, ui
     }
 }
 
-// Passes, compile, two runs (the second finds the arena as the first left it).
+// Passes, compile, runs (the second finds the arena as the first left it).
 static inline bool run_lowered(const struct graph *graph, enum precision precision, struct result *r)
 {
     struct reel_tensor in[8] = {0}, out[8] = {0};
@@ -43,17 +52,17 @@ static inline bool run_lowered(const struct graph *graph, enum precision precisi
     struct backend_params params = {.precision = precision};
     struct program *program = NULL;
     *r = (struct result){0};
-    struct graph *after = after_passes(graph, backend_cudnn_host.caps);
-    enum reel_err err = after ? backend_cudnn_host.compile(after, &params, &program) : REEL_ERR_FAULT;
+    struct graph *after = after_passes(graph, LOWER_BACKEND.caps);
+    enum reel_err err = after ? LOWER_BACKEND.compile(after, &params, &program) : REEL_ERR_FAULT;
     fill_inputs(graph, in, 5);
     for (int i = 0; i < graph->n_inputs; i++) in_p[i] = &in[i];
-    for (int k = 0; k < 2 && !err; k++) {
+    for (int k = 0; k < LOWER_RUNS && !err; k++) {
         for (int i = 0; i < graph->n_outputs; i++) reel_tensor_fini(&out[i]);
-        err = backend_cudnn_host.run(program, in_p, out, false);
+        err = LOWER_BACKEND.run(program, in_p, out, false);
     }
     if (!err) {
         FILE *f = fmemopen(r->dump, sizeof r->dump - 1, "w");
-        backend_cudnn_host.dump(program, f);
+        LOWER_BACKEND.dump(program, f);
         fclose(f);
         r->out = out[0];
     } else {
@@ -61,7 +70,7 @@ static inline bool run_lowered(const struct graph *graph, enum precision precisi
     }
     for (int i = 1; i < graph->n_outputs; i++) reel_tensor_fini(&out[i]);
     for (int i = 0; i < graph->n_inputs; i++) reel_tensor_fini(&in[i]);
-    if (program) backend_cudnn_host.destroy(&program);
+    if (program) LOWER_BACKEND.destroy(&program);
     graph_destroy(&after);
     return !err;
 }

@@ -45,7 +45,7 @@ static void one_wait(void)
     CHECK(want.shape.dim[0] > 40 && want.shape.dim[0] <= 80);
     struct result r;
     CHECK(run_lowered(m.graph, PRECISION_FP32, &r));
-    CHECK_MSG(tensor_difference(&r.out, &want) <= 1e-5, "%s", r.dump);
+    CHECK_MSG(tensor_difference(&r.out, &want) <= LOWER_LIMIT, "%s", r.dump);
     CHECK_HAS(r.dump, "which wait for the device 1 times");
     // every copy and every step of the device stands before the first of the host
     const char *first = strstr(r.dump, "on the host  ");
@@ -71,7 +71,7 @@ static void back_to_the_device(void)
     struct reel_tensor want = run_graph(m.graph, 5);
     struct result r;
     CHECK(run_lowered(m.graph, PRECISION_FP32, &r));
-    CHECK_MSG(tensor_difference(&r.out, &want) <= 1e-5, "%s", r.dump);
+    CHECK_MSG(tensor_difference(&r.out, &want) <= LOWER_LIMIT, "%s", r.dump);
     CHECK_HAS(r.dump, "which wait for the device 1 times");
     CHECK_HAS(r.dump, "upload");
     result_fini(&r);
@@ -100,7 +100,7 @@ static void large_masks(void)
         CHECK(want.shape.dim[0] > 10 && want.shape.dim[0] < C * 148 * 148 / 2);
         struct result r;
         CHECK(run_lowered(m.graph, PRECISION_FP32, &r));
-        CHECK_MSG(reel_shape_equal(&r.out.shape, &want.shape) && tensor_difference(&r.out, &want) <= 1e-5, "%s",
+        CHECK_MSG(reel_shape_equal(&r.out.shape, &want.shape) && tensor_difference(&r.out, &want) <= LOWER_LIMIT, "%s",
                   r.dump);
         CHECK_HAS(r.dump, "NonZero          find");
         CHECK_HAS(r.dump, "which wait for the device 1 times");
@@ -111,4 +111,4 @@ static void large_masks(void)
     }
 }
 
-CHECK_MAIN({"large masks", large_masks}, {"one wait", one_wait}, {"back to the device", back_to_the_device})
+LOWER_MAIN({"large masks", large_masks}, {"one wait", one_wait}, {"back to the device", back_to_the_device})

@@ -59,13 +59,19 @@ static inline enum reel_err exec_check_exchange(const struct lowered *p, const s
                      "could not compile graph: it is one band of a picture, and no process runs the others");
 }
 
+// A step in which the host takes part.
+static inline bool exec_for_host(const struct step *s)
+{
+    return s->kind == STEP_HOST || s->kind == STEP_ROWS || s->kind == STEP_REGIONS;
+}
+
 // Returns the end of the steps from `begin` on, at most up to `end`, that a device can be
 // given at once, because the host takes no part in them. *out_alone: the first is a step in
 // which the host takes part, and the stretch is that one step.
 static inline int exec_stretch(const struct lowered *p, int begin, int end, bool *out_alone)
 {
     int i = begin;
-    while (i < end && p->steps[i].kind != STEP_HOST && p->steps[i].kind != STEP_ROWS) i++;
+    while (i < end && !exec_for_host(&p->steps[i])) i++;
     *out_alone = i == begin;
     return i == begin ? begin + 1 : i;
 }

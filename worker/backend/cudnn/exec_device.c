@@ -17,6 +17,7 @@
 #include "common/cuda.h"
 #include "common/log.h"
 #include "worker/backend/cudnn/exec.h"
+#include "worker/backend/cudnn/launch.h"
 #include "worker/backend/cudnn/plan/plan.h"
 #include "worker/backend/cudnn/plan/tune.h"
 
@@ -33,7 +34,6 @@ struct exec {
     struct gpu_planner *planner;
     struct gpu_plan **plans; // by step, NULL for own kernels
     struct gpu_pins *pins;   // of --plans
-    int main_runs;           // of the whole middle part
     bool no_graph;
     bool busy; // the stream has been given something since the host waited for it
     int device;
@@ -44,6 +44,7 @@ struct exec {
 struct stretch {
     int begin, end;
     bool one_by_one;
+    bool ran;    // once, step by step: libraries load their kernels then
     void *graph; // once it is captured
 };
 
@@ -183,9 +184,12 @@ static enum reel_err make_stretches(struct exec *e)
     const struct lowered *p = e->p;
     e->stretches = calloc((size_t)p->n_steps + 1, sizeof *e->stretches);
     if (!e->stretches) return gpu_no_memory(NULL);
-    for (int at = p->main_begin, end; at < p->main_end; at = end) {
+    for (int at = p->main_begin, end, most = p->main_end; at < p->main_end; at = end) {
         struct stretch *s = &e->stretches[e->n_stretches++];
-        end = exec_stretch(p, at, p->main_end, &s->one_by_one);
+        if (at == most) most = p->main_end;
+        if (p->steps[at].kind == STEP_REGIONS)
+            most = gpu_regions_end(&p->steps[at]); // its pieces are run by themselves
+        end = exec_stretch(p, at, most, &s->one_by_one);
         s->begin = at, s->end = end;
         const bool whole = at == p->main_begin && end == p->main_end;
         s->one_by_one |= end - at < GRAPH_LEAST && !whole;
@@ -259,114 +263,6 @@ static enum reel_err run_plan(struct exec *e, const struct step *s, struct gpu_p
     return err;
 }
 
-static int launch_rnn(struct exec *e, const struct step *s)
-{
-    const struct gpu_rnn_data data = exec_rnn(e->p, &e->memory, s);
-    return gpu_rnn(&s->u.rnn, &data, e->stream);
-}
-
-static int launch(struct exec *e, const struct step *s, const void *const *operand)
-{
-    void *x = at(e, s->x), *y = at(e, s->y), *w = at(e, s->w), *stream = e->stream;
-    const void *extra[3];
-    for (int i = 0; i < 3; i++) extra[i] = at(e, s->extra[i]);
-    switch (s->kind) {
-    case STEP_PLAN:
-        if (s->pattern.kind == GPU_MATMUL) return gpu_matmul(&s->u.matmul, x, w, operand, y, stream);
-        return gpu_conv(&s->u.conv, x, w, operand, y, stream);
-    case STEP_CONV:
-        return gpu_conv(&s->u.conv, x, w, operand, y, stream);
-    case STEP_DEPTHWISE:
-        return gpu_depthwise(&s->u.conv, x, w, operand, y, stream);
-    case STEP_VOLUME:
-        return gpu_volume(&s->u.volume, x, w, operand, y, stream);
-    case STEP_MATMUL:
-        return gpu_matmul(&s->u.matmul, x, w, operand, y, stream);
-    case STEP_COPY:
-        return gpu_copy(&s->u.copy, x, y, w, stream);
-    case STEP_QUANTISE:
-        return gpu_quantise(&s->u.quantise, x, y, stream);
-    case STEP_ELEMENTWISE:
-        return gpu_elementwise(&s->u.elementwise, x, operand, y, stream);
-    case STEP_INTEGER:
-        return gpu_integer(&s->u.integer, operand, y, stream);
-    case STEP_POOL:
-        return gpu_pool(&s->u.pool, x, y, stream);
-    case STEP_RESIZE:
-        return gpu_resize(&s->u.resize, x, w, extra[0], y, stream);
-    case STEP_REDUCE:
-        return gpu_reduce(&s->u.reduce, x, extra[0], y, stream);
-    case STEP_ARGMAX:
-        return gpu_argmax(&s->u.argmax, x, y, stream);
-    case STEP_SOFTMAX:
-        return gpu_softmax(&s->u.softmax, x, y, stream);
-    case STEP_NORM:
-        return gpu_norm(&s->u.norm, x, extra[0], extra[1], operand[0], operand[1], y, stream);
-    case STEP_LAYER_NORM:
-        return gpu_layer_norm(&s->u.layer_norm, x, extra[0], extra[1], y, stream);
-    case STEP_GATHER:
-        return gpu_gather(&s->u.gather, x, w, y, stream);
-    case STEP_TOPK:
-        return gpu_topk(&s->u.topk, x, y, at(e, s->extra[0]), at(e, s->extra[1]), stream);
-    case STEP_GATHER_AT:
-        return gpu_gather_at(&s->u.index, x, w, y, stream);
-    case STEP_SCATTER:
-        return gpu_scatter(&s->u.index, x, w, extra[0], y, at(e, s->extra[1]), stream);
-    case STEP_FOUND:
-        return gpu_found(&s->u.found, x, w, y, at(e, s->extra[0]), at(e, s->extra[1]), stream);
-    case STEP_ONE_HOT:
-        return gpu_one_hot(&s->u.one_hot, x, w, y, stream);
-    case STEP_SCAN:
-        return gpu_scan(&s->u.scan, x, y, stream);
-    case STEP_TRIANGLE:
-        return gpu_triangle(&s->u.triangle, x, y, stream);
-    case STEP_REVERSE:
-        return gpu_reverse(&s->u.reverse, x, w, y, stream);
-    case STEP_GRID_SAMPLE:
-        return gpu_grid_sample(&s->u.grid_sample, x, w, y, stream);
-    case STEP_AFFINE_GRID:
-        return gpu_affine_grid(&s->u.affine_grid, x, y, stream);
-    case STEP_ROI_ALIGN:
-        return gpu_roi_align(&s->u.roi_align, x, w, extra[0], y, stream);
-    case STEP_ROI_POOL:
-        return gpu_roi_pool(&s->u.roi_pool, x, w, y, stream);
-    case STEP_LRN:
-        return gpu_lrn(&s->u.lrn, x, y, stream);
-    case STEP_DEFORM:
-        return gpu_deform(&s->u.deform, x, w, extra[0], y, stream);
-    case STEP_COL2IM:
-        return gpu_col2im(&s->u.col2im, x, y, stream);
-    case STEP_POOL_PLACES:
-        return gpu_pool_places(&s->u.pool, x, y, stream);
-    case STEP_POOL3:
-        return gpu_pool3(&s->u.pool3, x, y, stream);
-    case STEP_ATTENTION:
-        return gpu_attention(&s->u.attention, y, w, extra[0], stream);
-    case STEP_FLASH:
-        return gpu_flash(&s->u.flash, x, w, extra[0], operand, extra[1], y, stream);
-    case STEP_ROTARY:
-        return gpu_rotary(&s->u.rotary, x, w, extra[0], extra[1], y, stream);
-    case STEP_RNN:
-        return launch_rnn(e, s);
-    case STEP_FOURIER:
-        return gpu_fourier(&s->u.fourier, x, w, extra[0], y, stream);
-    case STEP_DET:
-        return gpu_det(&s->u.det, x, y, at(e, s->extra[0]), stream);
-    case STEP_CACHE_UPDATE:
-        return gpu_cache_update(&s->u.cache_update, x, w, extra[0], y, stream);
-    case STEP_BYTES:
-        return gpu_bytes(&s->u.bytes, x, w, extra[0], extra[1], y, stream);
-    case STEP_BYTE_SCALE:
-        return gpu_byte_scale(x, w, y, at(e, s->extra[0]), stream);
-    case STEP_UPLOAD:
-    case STEP_DOWNLOAD:
-    case STEP_HOST:
-    case STEP_ROWS:
-        break;
-    }
-    return 0;
-}
-
 // By way of the host. Its memory is free again: what was put there last has been
 // uploaded before the rows that are waited for came down.
 static enum reel_err run_rows_staged(struct exec *e, const struct step_rows *r, const struct backend_rows *device)
@@ -395,21 +291,27 @@ static enum reel_err run_rows(struct exec *e, const struct step *s)
     return err == REEL_AGAIN ? run_rows_staged(e, &s->u.rows, &rows) : err;
 }
 
+static enum reel_err wait_if_busy(struct exec *e)
+{
+    enum reel_err err = e->busy ? reel_cuda_stream_sync(e->stream) : REEL_OK;
+    e->busy = false;
+    return err;
+}
+
 static enum reel_err run_step(struct exec *e, int i)
 {
     const struct step *s = &e->p->steps[i];
     const void *operand[GPU_OPERANDS];
     enum reel_err err;
     char what[160];
-    e->busy |= s->kind != STEP_HOST;
+    e->busy |= s->kind != STEP_HOST && s->kind != STEP_REGIONS;
     switch (s->kind) {
     case STEP_UPLOAD:
         return reel_cuda_upload(at(e, s->y), at(e, s->x), s->bytes, e->stream);
     case STEP_DOWNLOAD:
         return reel_cuda_download(at(e, s->y), at(e, s->x), s->bytes, e->stream);
     case STEP_HOST: // its arguments have come, and nothing reads its buffers any more
-        err = e->busy ? reel_cuda_stream_sync(e->stream) : REEL_OK;
-        e->busy = false;
+        err = wait_if_busy(e);
         return err ? err : gpu_run_host_call(e->p, s, host_at, e);
     case STEP_ROWS:
         return run_rows(e, s);
@@ -418,16 +320,43 @@ static enum reel_err run_step(struct exec *e, int i)
     }
     for (int k = 0; k < GPU_OPERANDS; k++) operand[k] = at(e, s->operand[k]);
     if (e->plans[i]) return run_plan(e, s, e->plans[i], operand);
-    const int error = launch(e, s, operand);
+    const int error = gpu_launch(e->p, &e->memory, s, operand, e->stream);
     if (!error) return REEL_OK;
     snprintf(what, sizeof what, "run node \"%s\"", s->node ? s->node->name : s->label);
     return reel_cuda_check(error, what);
 }
 
+// Runs steps [begin, end) in one of several ways.
+typedef enum reel_err run_fn(struct exec *e, int begin, int end);
+
+// A STEP_REGIONS and the steps of its pieces.
+static enum reel_err run_regions(struct exec *e, int i, run_fn *run_piece)
+{
+    const struct step *s = &e->p->steps[i];
+    int pieces = 0;
+    enum reel_err err = wait_if_busy(e);
+    if (!err) err = gpu_regions_begin(e->p, s, host_at, e, &pieces);
+    for (int k = 0; k < pieces && !err; k++) {
+        gpu_regions_fill(e->p, s, k, host_at, e);
+        err = run_piece(e, i + 1, gpu_regions_end(s));
+        if (!err) err = wait_if_busy(e);
+        if (!err) gpu_regions_take(e->p, s, k, host_at, e);
+    }
+    return err;
+}
+
 static enum reel_err run_steps(struct exec *e, int begin, int end)
 {
     enum reel_err err = REEL_OK;
-    for (int i = begin; i < end && !err; i++) err = run_step(e, i);
+    for (int i = begin; i < end && !err; i++) {
+        const struct step *s = &e->p->steps[i];
+        if (s->kind != STEP_REGIONS) {
+            err = run_step(e, i);
+            continue;
+        }
+        err = run_regions(e, i, run_steps);
+        i = gpu_regions_end(s) - 1;
+    }
     return err;
 }
 
@@ -463,7 +392,13 @@ static enum reel_err run_profiled(struct exec *e, int begin, int end)
     struct stopwatch w;
     enum reel_err err = stopwatch_init(&w);
     for (int i = begin; i < end && !err; i++) {
+        const struct step *s = &e->p->steps[i];
         double us;
+        if (s->kind == STEP_REGIONS) {
+            err = run_regions(e, i, run_profiled);
+            i = gpu_regions_end(s) - 1;
+            continue;
+        }
         err = reel_cuda_event_record(w.from, e->stream);
         if (!err) err = run_step(e, i);
         if (!err) err = stopwatch_stop(&w, e->stream, &us);
@@ -561,7 +496,10 @@ static enum reel_err capture(struct exec *e, struct stretch *s)
 // As a graph; a driver that cannot leaves the steps one by one.
 static enum reel_err run_stretch(struct exec *e, struct stretch *s)
 {
-    if (s->one_by_one || e->no_graph) return run_steps(e, s->begin, s->end);
+    if (s->one_by_one || e->no_graph || !s->ran) {
+        s->ran = true;
+        return run_steps(e, s->begin, s->end);
+    }
     if (!s->graph && capture(e, s)) {
         if (reel_cuda_lost()) return REEL_ERR_FAULT;
         reel_debug("backend", "no CUDA graph: %s", reel_fail_text());
@@ -572,15 +510,30 @@ static enum reel_err run_stretch(struct exec *e, struct stretch *s)
     return reel_cuda_graph_launch(s->graph, e->stream);
 }
 
+// Steps of the middle part, from the beginning of a stretch to the end of one.
+static enum reel_err run_stretches(struct exec *e, int begin, int end)
+{
+    enum reel_err err = REEL_OK;
+    for (int i = 0; i < e->n_stretches && !err; i++) {
+        struct stretch *s = &e->stretches[i];
+        const struct step *first = &e->p->steps[s->begin];
+        if (s->begin < begin || s->begin >= end) continue;
+        if (first->kind != STEP_REGIONS) {
+            err = run_stretch(e, s);
+            continue;
+        }
+        err = run_regions(e, s->begin, run_stretches);
+        begin = gpu_regions_end(first); // its pieces have been run
+    }
+    return err;
+}
+
 static enum reel_err run(struct exec *e, int begin, int end)
 {
     const bool whole = begin == e->p->main_begin && end == e->p->main_end && begin < end;
     e->busy = true; // the caller's own work
     if (e->step_us) return run_profiled(e, begin, end);
-    if (!whole || e->no_graph || e->main_runs++ == 0) return run_steps(e, begin, end);
-    enum reel_err err = REEL_OK;
-    for (int i = 0; i < e->n_stretches && !err; i++) err = run_stretch(e, &e->stretches[i]);
-    return err;
+    return !whole || e->no_graph ? run_steps(e, begin, end) : run_stretches(e, begin, end);
 }
 
 static enum reel_err wait_stream(struct exec *e)

@@ -226,6 +226,8 @@ static enum reel_err run_step(struct exec *e, const struct step *s)
         return gpu_run_host_call(e->p, s, host_at, e);
     case STEP_ROWS:
         return run_rows(e, s);
+    case STEP_REGIONS: // run()
+        break;
     }
     return REEL_OK;
 }
@@ -239,12 +241,29 @@ static void poison(struct exec *e, int step)
     }
 }
 
+static enum reel_err run(struct exec *e, int begin, int end);
+
+static enum reel_err run_regions(struct exec *e, int i)
+{
+    const struct step *s = &e->p->steps[i];
+    int pieces;
+    enum reel_err err = gpu_regions_begin(e->p, s, host_at, e, &pieces);
+    for (int k = 0; k < pieces && !err; k++) {
+        gpu_regions_fill(e->p, s, k, host_at, e);
+        err = run(e, i + 1, gpu_regions_end(s));
+        if (!err) gpu_regions_take(e->p, s, k, host_at, e);
+    }
+    return err;
+}
+
 static enum reel_err run(struct exec *e, int begin, int end)
 {
     enum reel_err err = REEL_OK;
     for (int i = begin; i < end && !err; i++) {
+        const bool regions = e->p->steps[i].kind == STEP_REGIONS;
         poison(e, i);
-        err = run_step(e, &e->p->steps[i]);
+        err = regions ? run_regions(e, i) : run_step(e, &e->p->steps[i]);
+        if (regions) i = gpu_regions_end(&e->p->steps[i]) - 1;
     }
     return err;
 }

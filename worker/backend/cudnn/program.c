@@ -137,9 +137,10 @@ static bool feeds_conv(const struct value *v)
 // Of more elements extents of several axes together would not fit 32 bits.
 #define VOLUME_MOST (INT32_MAX / 8)
 
-static void image_info(const struct lowered *p, struct info *i)
+void gpu_set_pixels(const struct lowered *p, struct info *i)
 {
     const int nd = i->shape.ndim;
+    i->image = i->volume = false;
     if (i->dtype != REEL_F32 || i->count <= 0 || nd < 3 || nd > 5) return;
     for (int d = 0; d < nd; d++)
         if (i->shape.dim[d] > (1 << 24)) return;
@@ -189,7 +190,7 @@ static enum reel_err make_infos(struct lowered *p)
         i->dtype = v->constant ? v->constant->dtype : v->dtype;
         for (int k = 0; k < FORMS; k++) i->form[k] = REF_NONE;
         i->joined = REF_NONE;
-        image_info(p, i);
+        gpu_set_pixels(p, i);
     }
     return count_uses(p);
 }
@@ -293,7 +294,7 @@ static bool known_domain(const struct node *node)
     return false;
 }
 
-static enum reel_err compile_node(struct lowered *p, const struct node *node)
+enum reel_err gpu_compile_node(struct lowered *p, const struct node *node)
 {
     static lower_fn *const lower[] = {
         gpu_lower_flash,  gpu_lower_assign,      gpu_lower_roll,    gpu_lower_moves,    gpu_lower_conv,
@@ -312,6 +313,13 @@ static enum reel_err compile_node(struct lowered *p, const struct node *node)
         for (size_t i = 0; !done && !err && i < sizeof lower / sizeof *lower; i++) err = lower[i](p, node, &done);
     if (!err && !done) err = gpu_lower_host(p, node);
     return err ? err : gpu_lower_halo(p, node);
+}
+
+static enum reel_err compile_or_regions(struct lowered *p, const struct node *node)
+{
+    bool done = false;
+    enum reel_err err = gpu_lower_regions(p, node, &done);
+    return err || done ? err : gpu_compile_node(p, node);
 }
 
 enum form_kind gpu_output_form(const struct lowered *p, const struct info *i)
@@ -355,13 +363,19 @@ static enum reel_err compile_outputs(struct lowered *p)
     return REEL_OK;
 }
 
+// With one piece of regions.
 static void count_waits(struct lowered *p)
 {
     bool busy = false;
+    int end_of_piece = -1;
     for (int i = 0; i < p->n_steps; i++) {
-        if (p->steps[i].kind == STEP_HOST) p->n_waits += busy;
-        busy = p->steps[i].kind != STEP_HOST;
+        const struct step *s = &p->steps[i];
+        const bool host = s->kind == STEP_HOST || s->kind == STEP_REGIONS || i == end_of_piece;
+        p->n_waits += host && busy;
+        if (s->kind == STEP_REGIONS) end_of_piece = gpu_regions_end(s);
+        busy = s->kind != STEP_HOST && s->kind != STEP_REGIONS;
     }
+    p->n_waits += busy && p->n_steps == end_of_piece;
 }
 
 static enum reel_err lower_graph(struct lowered *p, const struct lower_params *params)
@@ -375,10 +389,11 @@ static enum reel_err lower_graph(struct lowered *p, const struct lower_params *p
     if (!err && params->precision == PRECISION_FP8) err = gpu_fp8_plan(p);
     if (!err) err = compile_inputs(p);
     if (!err) err = gpu_plan_order(p);
+    if (!err) err = gpu_plan_regions(p);
     for (int late = 0; late < 2 && !err; late++) {
         if (late) err = gpu_begin_tail(p);
         for (const struct node *n = p->graph->first; n && !err; n = n->next)
-            if (gpu_is_late(p, n) == (late > 0)) err = compile_node(p, n);
+            if (gpu_is_late(p, n) == (late > 0)) err = compile_or_regions(p, n);
     }
     if (!err) err = compile_given(p);
     if (!err) err = compile_outputs(p);

@@ -75,6 +75,8 @@ struct info {
     bool late;                     // follows a result whose size depends on data (lower/order.c)
     const struct found *found;     // for a NonZero, and a GatherND at its places: the device has found them
     const struct assign *assign;   // for a ScatterND that assigns to a slice (lower/assign.c)
+    struct regions *regions;       // of a node of a detector's second stage (lower/regions.h)
+    int region_role;               // enum region_role
     bool not_made;                 // covered by one of these, or read through: its node adds no step
     bool read_through, read;       // while planning: it is read by strides in another value's memory; in its own
     bool f8;                       // computed by a convolution of e4m3 numbers
@@ -91,6 +93,7 @@ struct found {
 };
 
 struct flash_core; // lower/flash.c
+struct regions;    // lower/regions.h
 struct roll;       // lower/move.c
 struct assign;     // lower/assign.c
 struct move_run;   // lower/moves.c
@@ -339,9 +342,33 @@ lower_fn gpu_lower_conv, gpu_lower_deconv, gpu_lower_matmul, gpu_lower_pool, gpu
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node);
 // Adds the steps that exchange rows with the neighbours for each result of a lowered node.
 enum reel_err gpu_lower_halo(struct lowered *p, const struct node *node);
-// Runs a STEP_HOST; host_at gives the address of a place in host memory.
-enum reel_err gpu_run_host_call(struct lowered *p, const struct step *s, void *(*host_at)(void *exec, struct ref r),
-                                void *exec);
+// Lowers a RoiAlign or Cast of whose result the host needs only the extents.
+enum reel_err gpu_lower_extents(struct lowered *p, const struct node *node);
+// Lowers any node by the first of the lower_fns that does it, or else to a call on the host.
+enum reel_err gpu_compile_node(struct lowered *p, const struct node *node);
+// The address of a place in host memory.
+typedef void *gpu_host_fn(void *exec, struct ref r);
+// Runs a STEP_HOST.
+enum reel_err gpu_run_host_call(struct lowered *p, const struct step *s, gpu_host_fn *host_at, void *exec);
+
+// ---- what is done to each region of a picture (lower/regions.h)
+
+// Finds such stages. Call after gpu_plan_order().
+enum reel_err gpu_plan_regions(struct lowered *p);
+// *out_done: the node belongs to one; its first node becomes the steps of a piece.
+enum reel_err gpu_lower_regions(struct lowered *p, const struct node *node, bool *out_done);
+// Sets whether v is a picture, and its extents as one, from its type and shape.
+void gpu_set_pixels(const struct lowered *p, struct info *i);
+// The step that RoiAlign's node becomes, but for its buffers and pictures; false: the host does it.
+bool gpu_roi_align_step(const struct lowered *p, const struct node *node, struct step *out_step);
+// Runs a STEP_REGIONS: makes the results and finds how many pieces there are; puts a piece's
+// rows into host memory; takes its results from there. The steps [begin, end) are run between
+// the last two, and must be complete before the last.
+enum reel_err gpu_regions_begin(struct lowered *p, const struct step *s, gpu_host_fn *host_at, void *exec,
+                                int *out_pieces);
+void gpu_regions_fill(struct lowered *p, const struct step *s, int piece, gpu_host_fn *host_at, void *exec);
+void gpu_regions_take(struct lowered *p, const struct step *s, int piece, gpu_host_fn *host_at, void *exec);
+int gpu_regions_end(const struct step *s);
 
 // Whether the node's result may be deferred with this factor: its only reader is an addition,
 // subtraction or product with a tensor of equal shape. gpu_defer() then records that instead

@@ -90,8 +90,9 @@ enum step_kind {
     STEP_BYTE_SCALE,
     STEP_UPLOAD, // host buffer -> device buffer
     STEP_DOWNLOAD,
-    STEP_HOST, // the operator's reference implementation, on host buffers
-    STEP_ROWS, // exchanges rows of a band with its neighbours
+    STEP_HOST,    // the operator's reference implementation, on host buffers
+    STEP_REGIONS, // the host gives the steps that follow it one piece of rows after another (lower/regions.h)
+    STEP_ROWS,    // exchanges rows of a band with its neighbours
 };
 
 // Rows of a value in the buffer y, by offsets from its beginning: the band's own first and
@@ -103,6 +104,7 @@ struct step_rows {
 };
 
 struct host_call; // lower/host.c
+struct regions;   // lower/regions.h
 
 struct step {
     enum step_kind kind;
@@ -154,6 +156,7 @@ struct step {
         struct gpu_cache_update cache_update;
         struct gpu_bytes bytes; // x, w; extra[0], extra[1]: their zero points
         struct host_call *host;
+        struct regions *regions;
         struct step_rows rows;
     } u;
 };

@@ -7,15 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/backend/cudnn/program.h"
+#include "worker/backend/cudnn/lower/host.h"
 #include "worker/backend/epilogue.h"
 
-struct argument {
-    const struct value *v; // NULL when absent
-    struct ref r;          // in host memory; nowhere for dynamic ones
-    struct reel_tensor t;
-    bool dynamic;
-};
+// Of a node of which only the extents are found: RoiAlign, Cast.
+#define NODE_EXTENTS_IN 3
 
 struct host_call {
     int n_in, n_out, n_captured;
@@ -25,9 +21,10 @@ struct host_call {
     struct reel_tensor **out_tensors;
     const struct found *found; // by the device: nothing is read but that
     bool known;                // every shape is fixed: no inference at run time
+    bool extents_only;         // only the result's extents are found: nobody reads its numbers
 };
 
-static enum reel_err open_argument(struct lowered *p, const struct value *v, struct argument *a)
+enum reel_err gpu_open_argument(struct lowered *p, const struct value *v, struct argument *a)
 {
     const struct info *i = info_of(p, v);
     *a = (struct argument){.v = v, .r = REF_NONE, .t = {.dtype = i->dtype, .shape = i->shape}};
@@ -78,6 +75,16 @@ static enum reel_err lower_found(struct lowered *p, const struct node *node, str
     return REEL_OK;
 }
 
+enum reel_err gpu_lower_extents(struct lowered *p, const struct node *node)
+{
+    struct host_call *c = gpu_lower_alloc(p, sizeof *c);
+    struct step *s = c ? gpu_add_step(p, STEP_HOST, node, "extents") : NULL;
+    if (!s) return gpu_no_memory(node);
+    c->extents_only = true;
+    s->u.host = c;
+    return REEL_OK;
+}
+
 enum reel_err gpu_lower_host(struct lowered *p, const struct node *node)
 {
     struct host_call *c = gpu_lower_alloc(p, sizeof *c);
@@ -97,12 +104,12 @@ enum reel_err gpu_lower_host(struct lowered *p, const struct node *node)
     for (int i = 0; i < c->n_in && !err; i++) {
         const struct value *v = i < node->n_in ? node->in[i] : c->captured[i - node->n_in];
         if (!v) continue;
-        err = open_argument(p, v, &c->in[i]);
+        err = gpu_open_argument(p, v, &c->in[i]);
         c->in_tensors[i] = &c->in[i].t;
         if (c->in[i].dynamic) c->known = false;
     }
     for (int i = 0; i < node->n_epilogue && !err; i++)
-        if (node->epilogue[i].other) err = open_argument(p, node->epilogue[i].other, &c->other[i]);
+        if (node->epilogue[i].other) err = gpu_open_argument(p, node->epilogue[i].other, &c->other[i]);
     if (!err) err = open_outputs(p, node, c);
     struct step *s = err ? NULL : gpu_add_step(p, STEP_HOST, node, "on the host");
     if (!s) return err ? err : gpu_no_memory(node);
@@ -119,8 +126,8 @@ enum reel_err gpu_lower_host(struct lowered *p, const struct node *node)
 
 // ---- running ---------------------------------------------------------------------------
 
-static enum reel_err bind(struct lowered *p, const struct node *node, struct argument *a,
-                          void *(*host_at)(void *exec, struct ref r), void *exec)
+enum reel_err gpu_bind_argument(struct lowered *p, const struct node *node, struct argument *a, gpu_host_fn *host_at,
+                                void *exec)
 {
     if (!a->dynamic) {
         a->t.data = host_at(exec, a->r);
@@ -153,19 +160,42 @@ static enum reel_err store_dynamic(struct lowered *p, struct argument *a)
     return REEL_OK;
 }
 
-enum reel_err gpu_run_host_call(struct lowered *p, const struct step *s, void *(*host_at)(void *exec, struct ref r),
-                                void *exec)
+// The extents of the result, from those of what it is made of.
+static enum reel_err infer_extents(struct lowered *p, const struct node *node)
+{
+    struct reel_tensor in[NODE_EXTENTS_IN], out = {.shape.ndim = -1};
+    const struct reel_tensor *in_at[NODE_EXTENTS_IN];
+    for (int i = 0; i < node->n_in; i++) {
+        const struct value *v = node->in[i];
+        const struct info *info = v ? info_of(p, v) : NULL;
+        in_at[i] = v ? &in[i] : NULL;
+        if (!v) continue;
+        in[i] = v->constant       ? *v->constant
+                : info->count < 0 ? info->dynamic
+                                  : (struct reel_tensor){.dtype = info->dtype, .shape = info->shape};
+        in[i].owned = false;
+        if (in[i].dtype == REEL_DTYPE_NONE)
+            return reel_fail(REEL_ERR_FAULT, "could not run node \"%s\": input \"%s\" was not computed", node->name,
+                             v->name);
+    }
+    enum reel_err err = op_infer(node, in_at, (struct reel_tensor *const[]){&out});
+    if (!err) info_of(p, node->out[0])->dynamic = out;
+    return err;
+}
+
+enum reel_err gpu_run_host_call(struct lowered *p, const struct step *s, gpu_host_fn *host_at, void *exec)
 {
     struct host_call *c = s->u.host;
     const struct node *node = s->node;
     enum reel_err err = REEL_OK;
+    if (c->extents_only) return infer_extents(p, node);
     if (c->found)
         return gpu_give_found(p, node, host_at(exec, c->found->positions), host_at(exec, c->found->values),
                               &info_of(p, node->out[0])->dynamic);
     for (int i = 0; i < c->n_in && !err; i++)
-        if (c->in[i].v) err = bind(p, node, &c->in[i], host_at, exec);
+        if (c->in[i].v) err = gpu_bind_argument(p, node, &c->in[i], host_at, exec);
     for (int i = 0; i < node->n_epilogue && !err; i++)
-        if (c->other[i].v) err = bind(p, node, &c->other[i], host_at, exec);
+        if (c->other[i].v) err = gpu_bind_argument(p, node, &c->other[i], host_at, exec);
     if (err) return err;
     for (int i = 0; i < c->n_out; i++) {
         struct argument *a = &c->out[i];

@@ -81,12 +81,18 @@ static bool is_found(const struct lowered *p, const struct node *node)
     return node->n_out && node->out[0] && info_of(p, node->out[0])->found;
 }
 
+// Read on the device, or not at all.
+static bool of_regions(const struct lowered *p, const struct node *node)
+{
+    return node->n_out && node->out[0] && info_of(p, node->out[0])->regions;
+}
+
 enum reel_err gpu_begin_tail(struct lowered *p)
 {
     enum reel_err err = REEL_OK;
     for (const struct node *n = p->graph->first; n && !err; n = n->next)
         if (for_the_host(p, n)) err = gpu_find(p, n);
     for (const struct node *n = p->graph->first; n && !err; n = n->next)
-        if (for_the_host(p, n) && !is_found(p, n)) err = each_read(p, n, bring, NULL);
+        if (for_the_host(p, n) && !is_found(p, n) && !of_regions(p, n)) err = each_read(p, n, bring, NULL);
     return err;
 }

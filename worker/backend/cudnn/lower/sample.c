@@ -140,31 +140,38 @@ static enum reel_err lower_affine_grid(struct lowered *p, const struct node *nod
 
 // ---- RoiAlign --------------------------------------------------------------------------
 
-static enum reel_err lower_roi_align(struct lowered *p, const struct node *node, bool *out_done)
+bool gpu_roi_align_step(const struct lowered *p, const struct node *node, struct step *out_step)
 {
-    const struct info *regions = info_of(p, node->in[1]);
     const char *how =
         node_attr_string(node, "coordinate_transformation_mode", node->opset < 16 ? "output_half_pixel" : "half_pixel");
     const int64_t ratio = node_attr_int(node, "sampling_ratio", 0);
-    struct step s = gpu_step_of(STEP_ROI_ALIGN, "roi align");
+    if (node->n_in < 3 || !node->in[2] || info_of(p, node->in[1])->dtype != REEL_F32) return false;
+    if (info_of(p, node->in[2])->dtype != REEL_I64 || ratio < 0 || ratio > GPU_ROI_SAMPLES_MOST) return false;
+    *out_step = gpu_step_of(STEP_ROI_ALIGN, "roi align");
+    out_step->u.roi_align = (struct gpu_roi_align){.region_elem = GPU_ELEM_F32,
+                                                   .ratio = (int)ratio,
+                                                   .scale = node_attr_float(node, "spatial_scale", 1),
+                                                   .shift = strcmp(how, "half_pixel") ? 0 : 0.5f,
+                                                   .largest = !strcmp(node_attr_string(node, "mode", "avg"), "max")};
+    return true;
+}
+
+static enum reel_err lower_roi_align(struct lowered *p, const struct node *node, bool *out_done)
+{
+    const struct info *regions = info_of(p, node->in[1]);
+    struct step s;
     struct pictures pictures;
     enum form_kind kind;
-    if (node->n_in < 3 || !node->in[2] || !are_pictures(p, node, 4) || regions->dtype != REEL_F32) return REEL_OK;
-    if (info_of(p, node->in[2])->dtype != REEL_I64 || info_of(p, node->in[2])->count != regions->shape.dim[0])
-        return REEL_OK;
-    if (ratio < 0 || ratio > GPU_ROI_SAMPLES_MOST) return REEL_OK;
+    if (!are_pictures(p, node, 4) || !gpu_roi_align_step(p, node, &s)) return REEL_OK;
+    if (info_of(p, node->in[2])->count != regions->shape.dim[0]) return REEL_OK;
     enum reel_err err = gpu_need_rows(p, node->in[1], &kind, &s.w);
     if (!err) err = gpu_need_form(p, node->in[2], FORM_PLAIN, &s.extra[0]);
     if (!err) err = open_pictures(p, node, &s, &pictures);
     if (err) return err;
-    s.u.roi_align = (struct gpu_roi_align){.x = pictures.x,
-                                           .y = pictures.y,
-                                           .lanes = pictures.lanes,
-                                           .region_elem = gpu_form_elem(p, regions, kind),
-                                           .ratio = (int)ratio,
-                                           .scale = node_attr_float(node, "spatial_scale", 1),
-                                           .shift = strcmp(how, "half_pixel") ? 0 : 0.5f,
-                                           .largest = !strcmp(node_attr_string(node, "mode", "avg"), "max")};
+    s.u.roi_align.x = pictures.x;
+    s.u.roi_align.y = pictures.y;
+    s.u.roi_align.lanes = pictures.lanes;
+    s.u.roi_align.region_elem = gpu_form_elem(p, regions, kind);
     *out_done = true;
     return gpu_put_step(p, &s, node);
 }
