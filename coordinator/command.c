@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "coordinator/cgroup.h"
 #include "coordinator/devices.h"
 #include "coordinator/scale.h"
 
@@ -220,19 +221,14 @@ enum reel_err command_check_files(const struct reel_settings *s)
 
 // ---- scale ----------------------------------------------------------------------
 
-// Cores that this process may use, by its affinity and its cgroup's quota.
+// Cores that this process may use, by its affinity and the quota of its control groups.
 static uint32_t count_cores(void)
 {
     cpu_set_t set;
     CPU_ZERO(&set);
     long cores = sched_getaffinity(0, sizeof set, &set) ? sysconf(_SC_NPROCESSORS_ONLN) : CPU_COUNT(&set);
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-    long long quota, period;
-    if (f && fscanf(f, "%lld %lld", &quota, &period) == 2 && period > 0 && quota > 0) {
-        long limit = (long)((quota + period - 1) / period);
-        if (limit < cores) cores = limit;
-    }
-    if (f) fclose(f);
+    const uint32_t quota = cgroup_cores(CGROUP_ROOT, CGROUP_SELF);
+    if (quota && quota < cores) cores = quota;
     return cores > 0 ? (uint32_t)cores : 1;
 }
 

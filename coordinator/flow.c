@@ -82,6 +82,15 @@ enum reel_err flow_init(struct run *run)
     run->shm_kind = reel_shm_choose(run->memory.budget);
     run->ring_bytes = run->memory.budget / 4096 * 4096;
     for (uint32_t i = 0; i < run->n_lanes; i++) run->in_fds[i] = run->out_fds[i] = -1;
+    if (!run->ring_bytes) {
+        char budget[32];
+        return reel_fail(REEL_ERR_NOMEM, "could not make rings: only %s of memory may be used%s\n%s",
+                         memory_text(run->memory.budget, budget),
+                         run->memory.budget == run->memory.option ? " (--memory)"
+                         : run->memory.budget == run->memory.file ? " (ulimit -f)"
+                                                                  : " (half of what is free)",
+                         "allow some hundred MB");
+    }
     // memory is taken of what is used alone, addresses of all
     enum reel_err narrow = limits_check_addresses(run);
     if (narrow) return narrow;

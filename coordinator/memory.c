@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #include "common/settings.h"
+#include "coordinator/cgroup.h"
 
 static uint64_t meminfo(const char *key)
 {
@@ -23,29 +24,6 @@ static uint64_t meminfo(const char *key)
     return kb * 1024;
 }
 
-static uint64_t number_in(const char *path)
-{
-    FILE *f = fopen(path, "re");
-    if (!f) return UINT64_MAX;
-    unsigned long long value = 0;
-    bool good = fscanf(f, "%llu", &value) == 1; // "max": no limit
-    fclose(f);
-    return good ? value : UINT64_MAX;
-}
-
-// Memory that the cgroup (v2, then v1) still allows.
-static uint64_t cgroup_left(void)
-{
-    uint64_t limit = number_in("/sys/fs/cgroup/memory.max"), used = number_in("/sys/fs/cgroup/memory.current");
-    if (limit == UINT64_MAX) {
-        limit = number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes");
-        used = number_in("/sys/fs/cgroup/memory/memory.usage_in_bytes");
-    }
-    if (limit == UINT64_MAX || limit > UINT64_C(1) << 60) return UINT64_MAX;
-    if (used == UINT64_MAX) used = 0;
-    return limit > used ? limit - used : 0;
-}
-
 static uint64_t largest_file(void)
 {
     struct rlimit limit;
@@ -54,16 +32,16 @@ static uint64_t largest_file(void)
 
 enum reel_err memory_limits(const char *option, struct memory_limits *out)
 {
+    const uint64_t machine = meminfo("MemAvailable"), groups = cgroup_memory_left(CGROUP_ROOT, CGROUP_SELF);
+    const uint64_t known = machine ? machine : UINT64_C(1) << 30;
     *out = (struct memory_limits){
-        .available = meminfo("MemAvailable"), .cgroup = cgroup_left(), .option = UINT64_MAX, .file = largest_file()};
+        .available = groups < known ? groups : known, .option = UINT64_MAX, .file = largest_file()};
     uint64_t asked;
     enum reel_err err = reel_parse_bytes(option, meminfo("MemTotal"), &asked);
     if (err) return err;
     if (asked) out->option = asked;
-    uint64_t least = out->available ? out->available : UINT64_C(1) << 30;
-    if (out->cgroup < least) least = out->cgroup;
     // Half of what is free, but the whole of a limit that the user gave.
-    out->budget = least / 2 < out->option ? least / 2 : out->option;
+    out->budget = out->available / 2 < out->option ? out->available / 2 : out->option;
     if (out->file < out->budget) out->budget = out->file;
     return REEL_OK;
 }
@@ -111,13 +89,18 @@ const char *memory_text(uint64_t bytes, char *buf)
 void memory_explain(const struct memory_limits *limits, const struct memory_want *w, char *out, uint64_t bytes)
 {
     char a[32], b[32], c[32], d[32], e[32], f[32];
-    const bool by_file = limits->budget == limits->file;
+    const bool by_file = limits->budget == limits->file, by_option = !by_file && limits->budget == limits->option;
     snprintf(out, bytes,
              "could not fit one lane into memory: input %u x %s + output %u x %s + codecs %s + models %s = %s, but "
-             "only %s is allowed (%s%s)\nsmaller frames or tiles (--tile WxH), fewer workers or a larger %s would help",
+             "only %s is allowed (%s)\nsmaller frames or tiles (--tile WxH), fewer workers or %s would help",
              w->least_in_slots, memory_text(w->in_slot_bytes, a), w->least_out_slots, memory_text(w->out_slot_bytes, b),
              memory_text(w->codec_bytes, c), memory_text(w->model_bytes, d),
              memory_text(lane_bytes(w, w->least_in_slots, w->least_out_slots) + w->model_bytes, e),
-             memory_text(limits->budget, f), by_file ? "the largest file by ulimit -f" : "half of what is free",
-             limits->option != UINT64_MAX && !by_file ? ", or --memory" : "", by_file ? "ulimit -f" : "--memory");
+             memory_text(limits->budget, f),
+             by_file     ? "the largest file by ulimit -f"
+             : by_option ? "--memory"
+                         : "half of what is free",
+             by_file     ? "a larger ulimit -f"
+             : by_option ? "a larger --memory"
+                         : "more free memory");
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The memory account: rings, models and codec contexts of everything that runs
-// must fit half of min(available, cgroup limit, --memory). Fewer lanes first,
+// must fit half of min(available, --memory). Fewer lanes first,
 // then fewer slots, then a refusal with the sums.
 //
 // memory_limits() asks the system; the rest is pure. Called by setup in run.c
@@ -15,11 +15,10 @@
 #include <stdint.h>
 
 struct memory_limits {
-    uint64_t available; // MemAvailable
-    uint64_t cgroup;    // what the container still allows; UINT64_MAX none
+    uint64_t available; // what is free: of the machine, and of the control groups of this process
     uint64_t option;    // --memory; UINT64_MAX none
     uint64_t file;      // limit of file sizes (ulimit -f), which counts for rings too; UINT64_MAX: none
-    uint64_t budget;    // half of the least of them, at most the last two
+    uint64_t budget;    // half of what is free, at most the other two
 };
 
 // option: the text of --memory. Errors: CONFIG.
