@@ -13,12 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/hash.h"
 #include "common/input.h"
+#include "coordinator/paths.h"
 
 #define MAX_DEPTH 64
 #define MAX_JOBS 1000000u
-#define PARTS_MORE 10 // how much longer the name of a parts folder is than its output's
 
 // One input: its path, and its name relative to the folder in which it was found.
 struct found {
@@ -41,22 +40,6 @@ static bool is_media(const char *name)
     for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
         if (!strcasecmp(dot + 1, known[i])) return true;
     return false;
-}
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-// Whether the file's name has one "%d" or "%0Nd".
-static bool is_pattern(const char *path)
-{
-    const char *p = strchr(base_name(path), '%');
-    if (!p) return false;
-    for (p++; *p >= '0' && *p <= '9'; p++) {
-    }
-    return *p == 'd';
 }
 
 static enum reel_err add(struct list *list, const char *path, const char *name)
@@ -139,9 +122,9 @@ static enum reel_err add_list(struct list *list, const char *path)
         while (plain && !strncmp(p, "./", 2)) p += 2;
         struct stat st;
         if (!stat(p, &st) && S_ISDIR(st.st_mode))
-            err = add_folder(list, p, plain ? p : base_name(p), NULL);
+            err = add_folder(list, p, plain ? p : paths_base_name(p), NULL);
         else
-            err = add(list, p, plain ? p : base_name(p)); // a missing file fails later, as its own job
+            err = add(list, p, plain ? p : paths_base_name(p)); // a missing file fails later, as its own job
     }
     fclose(f);
     return err;
@@ -154,21 +137,21 @@ static enum reel_err add_word(struct list *list, const char *word)
         list->folder = true;
         return add_list(list, word + 1);
     }
-    if (is_pattern(word) && stat(word, &st)) {
+    if (paths_is_pattern(word) && stat(word, &st)) {
         char folder[PATH_MAX];
         snprintf(folder, sizeof folder, "%s", word);
         char *slash = strrchr(folder, '/');
         if (slash) *slash = 0;
         if (slash && folder[0] && (stat(folder, &st) || !S_ISDIR(st.st_mode)))
             return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": there is no folder \"%s\"", word, folder);
-        return add(list, word, base_name(word));
+        return add(list, word, paths_base_name(word));
     }
     if (reel_is_url(word) || !strcmp(word, "-"))
         return reel_fail(REEL_ERR_CONFIG,
                          "could not open input \"%s\": it can be read only once, as it arrives\nfor that use: --live",
                          word);
     if (stat(word, &st)) return reel_fail(REEL_ERR_CONFIG, "could not open input \"%s\": %s", word, strerror(errno));
-    if (!S_ISDIR(st.st_mode)) return add(list, word, base_name(word));
+    if (!S_ISDIR(st.st_mode)) return add(list, word, paths_base_name(word));
     list->folder = true;
     uint32_t before = list->n;
     enum reel_err err = add_folder(list, word, "", NULL);
@@ -184,39 +167,10 @@ static bool is_folder(const char *path)
     return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-// Makes a path absolute; its file need not exist. Returns malloc'ed text.
-static char *absolute(const char *path)
-{
-    char cwd[PATH_MAX], *out = NULL;
-    if (*path == '/' || !getcwd(cwd, sizeof cwd)) return strdup(path);
-    while (!strncmp(path, "./", 2)) path += 2;
-    return asprintf(&out, "%s/%s", cwd, path) < 0 ? NULL : out;
-}
-
 // Whether nothing is to be written. "nullable.mp4" is a file.
 static bool is_null(const char *output)
 {
     return !strcmp(output, "null:") || !strcmp(output, "null");
-}
-
-// Parts lie beside the output, so that the final rename stays on one disk.
-static char *parts_dir_of(const char *output, const char *run_dir, uint32_t id)
-{
-    char *out = NULL;
-    if (is_null(output) || reel_is_url(output) || reel_is_stdout(output))
-        return asprintf(&out, "%s/job-%u", run_dir, id) < 0 ? NULL : out;
-    const char *name = base_name(output);
-    char mark[16] = "";
-    int bytes = (int)strlen(name);
-    if (bytes > NAME_MAX - PARTS_MORE) { // the name is too long: use its beginning and a hash
-        snprintf(mark, sizeof mark, "-%08x", reel_crc32c(0, name, (size_t)bytes));
-        bytes = NAME_MAX - PARTS_MORE - (int)strlen(mark);
-    }
-    if (asprintf(&out, "%.*s.%.*s%s.reelmill", (int)(name - output), output, bytes, name, mark) < 0) return NULL;
-    // Image muxers would interpret a '%' in the folder's name.
-    for (char *p = out + (name - output); *p; p++)
-        if (*p == '%') *p = '_';
-    return out;
 }
 
 // The output's name in the output folder: the input's, with an extension that can be written.
@@ -307,7 +261,7 @@ enum reel_err inputs_check_free(const struct reel_settings *s, const struct reel
 {
     if (job->kind == REEL_OUTPUT_NULL || reel_is_url(job->output) || reel_is_stdout(job->output)) return REEL_OK;
     char path[REEL_PATH_BYTES], first[PATH_MAX];
-    const char *name = base_name(job->output);
+    const char *name = paths_base_name(job->output);
     if (reel_is_numbered(job->kind)) { // the kind was checked: one %d in the name
         int n = snprintf(first, sizeof first, "%.*s", (int)(name - job->output), job->output);
         snprintf(first + n, sizeof first - (size_t)n, name, 0);
@@ -345,6 +299,12 @@ static enum reel_err check_output(const struct reel_settings *s, struct reel_job
         return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it is a folder", job->output);
     if (same_file(job->input, job->output) || !strcmp(job->input, job->output))
         return reel_fail(REEL_ERR_CONFIG, "could not write output \"%s\": it is the input", job->output);
+    struct stat st;
+    if (job->kind != REEL_OUTPUT_STREAM && !stat(job->output, &st) && !S_ISREG(st.st_mode))
+        return reel_fail(REEL_ERR_CONFIG,
+                         "could not write output \"%s\": it is no regular file, and would be replaced by one\nto write "
+                         "to a pipe: -o - --output_format .mkv > PIPE",
+                         job->output);
     // A folder for numbered files is created if missing, like one for videos.
     enum reel_err err = check_folder(job->output, many || reel_is_numbered(job->kind));
     if (err) return err;
@@ -376,7 +336,7 @@ static enum reel_err check_collisions(const struct inputs *in)
     }
     for (uint32_t i = 0; !err && i < in->n; i++) {
         struct reel_job key = {.output = in->jobs[i].input};
-        char *full = absolute(key.output);
+        char *full = paths_absolute(key.output);
         for (uint32_t lo = 0, hi = in->n; full && lo < hi;) {
             uint32_t mid = (lo + hi) / 2;
             int order_of = strcmp(full, in->jobs[order[mid]].output);
@@ -427,15 +387,16 @@ static enum reel_err make_job(const struct reel_settings *s, const struct found 
     const char *slash = many && s->output[strlen(s->output) - 1] == '/' ? "" : "/";
     if (many && asprintf(&joined, "%s%s%s", s->output, slash, name) < 0) joined = NULL;
     if (many && asprintf(&done, "%s%s.reelmill/%s.done", s->output, slash, name) < 0) done = NULL;
-    if (done) *out_done_path = absolute(done);
+    if (done) *out_done_path = paths_absolute(done);
     const char *output = many ? joined : s->output;
     job->output = is_null(s->output)              ? strdup("null:")
                   : !strcmp(s->output, "-")       ? stdout_name(s)
                   : output && reel_is_url(output) ? strdup(output)
-                  : output                        ? absolute(output)
+                  : output                        ? paths_absolute(output)
                                                   : NULL;
+    if (job->output && job->output[0] == '/') job->output = paths_behind_link((char *)job->output);
     job->input = strdup(f->path);
-    job->parts_dir = job->output ? parts_dir_of(job->output, run_dir, job->id) : NULL;
+    job->parts_dir = job->output ? paths_parts_dir(job->output, run_dir, job->id) : NULL;
     free(name);
     free(joined);
     free(done);
@@ -576,7 +537,7 @@ void inputs_drop_done(const char *done_path)
     if (unlink(path)) return;
     for (char *slash; (slash = strrchr(path, '/'));) {
         *slash = 0;
-        bool root = !strcmp(base_name(path), ".reelmill");
+        bool root = !strcmp(paths_base_name(path), ".reelmill");
         if (rmdir(path) || root) return;
     }
 }

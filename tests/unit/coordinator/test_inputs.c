@@ -116,6 +116,62 @@ static void null_is_a_word(void)
     CHECK_STR(in.jobs[2].parts_dir, "/run/x/job-2");
 }
 
+// The parts of two outputs never share a folder, which must not contain a %.
+static void percent_signs(void)
+{
+    begin("");
+    touch("v/x%y.mp4", "x");
+    touch("v/x_y.mp4", "x");
+    snprintf(settings.output, sizeof settings.output, "%s", at("out"));
+    CHECK_INT(collect(at("v")), REEL_OK);
+    CHECK_INT(in.n, 5);
+    CHECK_STR(in.jobs[3].output, at("out/x%y.mp4"));
+    CHECK(!strchr(in.jobs[3].parts_dir, '%'));
+    CHECK_STR(in.jobs[4].parts_dir, at("out/.x_y.mp4.reelmill"));
+    CHECK(strcmp(in.jobs[3].parts_dir, in.jobs[4].parts_dir) != 0);
+}
+
+// A symbolic link as the output: its target is written.
+static void link_as_output(void)
+{
+    begin("");
+    snprintf(settings.output, sizeof settings.output, "%s", at("link.mp4"));
+    CHECK_INT(symlink("v/new.mp4", at("link.mp4")), 0); // does not exist yet
+    CHECK_INT(collect(at("v/b.mp4")), REEL_OK);
+    CHECK_STR(in.jobs[0].output, at("v/new.mp4"));
+    CHECK_STR(in.jobs[0].parts_dir, at("v/.new.mp4.reelmill"));
+    touch("v/new.mp4", "x");
+    CHECK_INT(collect(at("v/b.mp4")), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "it exists");
+    CHECK_INT(symlink("link.mp4", at("again.mp4")), 0);
+    settings.overwrite = true;
+    snprintf(settings.output, sizeof settings.output, "%s", at("again.mp4"));
+    CHECK_INT(collect(at("v/b.mp4")), REEL_OK);
+    CHECK_STR(in.jobs[0].output, at("v/new.mp4"));
+    CHECK_INT(collect(at("v/new.mp4")), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "it is the input");
+    CHECK_INT(symlink("v/readme.txt", at("text.mp4")), 0); // no video: the link is replaced
+    snprintf(settings.output, sizeof settings.output, "%s", at("text.mp4"));
+    CHECK_INT(collect(at("v/b.mp4")), REEL_OK);
+    CHECK_STR(in.jobs[0].output, at("text.mp4"));
+    CHECK_INT(symlink("round.mp4", at("round.mp4")), 0);
+    snprintf(settings.output, sizeof settings.output, "%s", at("round.mp4"));
+    CHECK_INT(collect(at("v/b.mp4")), REEL_OK);
+}
+
+// A pipe as the output would become a file, and its reader would wait for ever.
+static void pipe_as_output(void)
+{
+    begin("");
+    settings.overwrite = true;
+    snprintf(settings.output, sizeof settings.output, "%s", at("pipe.mkv"));
+    CHECK_INT(mkfifo(at("pipe.mkv"), 0666), 0);
+    CHECK_INT(collect(at("v/b.mp4")), REEL_ERR_CONFIG);
+    CHECK_HAS(reel_fail_text(), "no regular file");
+    settings.live = true; // live video is written into it
+    CHECK_INT(collect(at("v/b.mp4")), REEL_OK);
+}
+
 // A link to a folder that it lies in: each file is taken once.
 static void links_that_lead_back(void)
 {
@@ -237,6 +293,7 @@ static void clean(void)
     CHECK(access(root, F_OK));
 }
 
-CHECK_MAIN({"hard_names", hard_names}, {"null_is_a_word", null_is_a_word},
+CHECK_MAIN({"hard_names", hard_names}, {"null_is_a_word", null_is_a_word}, {"percent_signs", percent_signs},
+           {"link_as_output", link_as_output}, {"pipe_as_output", pipe_as_output},
            {"links_that_lead_back", links_that_lead_back}, {"folder", folder}, {"list", list}, {"single", single},
            {"refused", refused}, {"live", live}, {"clean", clean})
