@@ -323,7 +323,8 @@ void jobs_on_proven(struct run *run, struct proc *p, const struct reel_rec_prove
         jobs_fail(run, job, REEL_ERR_PROTO, "the aggregator answered with an impossible picture geometry");
         return;
     }
-    if (run->settings.live || run->streams) {
+    // Without an output nothing can be resumed.
+    if (run->settings.live || run->streams || job->spec->kind == REEL_OUTPUT_NULL) {
         next_state(job, JOB_RUN);
         return;
     }
@@ -487,7 +488,7 @@ static void complete(struct run *run, struct job *job, const struct reel_rec_mux
     if (rec->file) job->live.file = rec->file;
     if (rec->kept.audio == 0 && job->scanned.kept.audio) merge_kept(&job->kept, &job->scanned.kept);
     say_unreadable(run, job);
-    if (job->has_journal && job->spec->kind != REEL_OUTPUT_NULL) {
+    if (job->has_journal) {
         // If the run is killed later, during other jobs or the report, this one need not be repeated.
         uint64_t packed;
         _Static_assert(sizeof packed == sizeof job->kept, "kept fits into a number");

@@ -147,4 +147,16 @@ cleaned_up() { # name, what is removed
 cleaned_up socket "$XDG_RUNTIME_DIR/reelmill-*/bus"
 cleaned_up directory "$XDG_RUNTIME_DIR/reelmill-*"
 cleaned_up parent "$XDG_RUNTIME_DIR"
+
+# Without an output nothing can be resumed, and so nothing is written that could be missed.
+rc=0
+REELMILL_CRASH=decoder.scan:1:19 start "$work/a.mp4" -o null:
+wait_for 20 grep -qs 'crash point "decoder.scan"' "$work/bg.err" || not_ok cleaned_up_null "it did not come so far"
+rm -rf "$XDG_RUNTIME_DIR"/reelmill-*
+wait_for 20 grep -qs 'was removed by somebody' "$work/bg.err" || not_ok cleaned_up_null "nobody noticed"
+pkill -9 -P "$coordinator" -x decoder
+wait "$coordinator" || rc=$?
+if ((rc)); then not_ok cleaned_up_null "exit code $rc"
+elif ! nothing_left; then not_ok cleaned_up_null "left: $(ls "$XDG_RUNTIME_DIR")"
+else ok cleaned_up_null; fi
 finish
