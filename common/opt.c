@@ -298,7 +298,8 @@ static enum reel_err load(const struct opt_table *table, config_t *config, int o
                           bool *set)
 {
     if (!ok && config_error_type(config) == CONFIG_ERR_FILE_IO)
-        return reel_fail(REEL_ERR_CONFIG, "could not read configuration \"%s\": %s", file, strerror(errno));
+        return reel_fail(REEL_ERR_CONFIG, "could not read configuration \"%s\": %s", file,
+                         errno ? strerror(errno) : "it is not a file");
     if (!ok)
         return reel_fail(REEL_ERR_CONFIG, "%s:%d: could not read configuration: %s",
                          config_error_file(config) ? config_error_file(config) : file, config_error_line(config),
@@ -310,6 +311,7 @@ enum reel_err opt_load_file(const struct opt_table *table, const char *path, voi
 {
     config_t config;
     config_init(&config);
+    errno = 0; // libconfig does not set it for a folder
     enum reel_err err = load(table, &config, config_read_file(&config, path), path, settings, set);
     config_destroy(&config);
     return err;

@@ -33,6 +33,8 @@ refused no_output_nor_model 2 "no output was given" --backend onednn "$work/a.mp
 refused missing_input 2 "No such file" "$work/none.mp4" -o "$work/o.mkv"
 refused unknown_option 2 "nonsense" --nonsense 3 "$work/a.mp4" -o "$work/o.mkv"
 refused unknown_key 2 "bad.cfg:1" --config "$work/bad.cfg" "$work/a.mp4" -o "$work/o.mkv"
+refused config_is_folder 2 "it is not a file" --config / "$work/a.mp4" -o "$work/o.mkv"
+refused no_memory_at_all 1 "could not make rings" --memory 1K "$work/a.mp4" -o "$work/o.mkv"
 refused unknown_extension 2 ".mp4 .mkv" "$work/a.mp4" -o "$work/o.xyz"
 refused existing_output 2 "-y" "$work/a.mp4" -o "$work/exists.mkv"
 refused same_file 2 "it is the input" "$work/a.mp4" -o "$work/a.mp4" -y
