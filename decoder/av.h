@@ -51,6 +51,15 @@ static inline int64_t av_frame_duration(const AVFrame *f)
 #endif
 }
 
+static inline void av_frame_set_duration(AVFrame *f, int64_t duration)
+{
+#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 30, 100)
+    f->duration = duration;
+#else
+    f->pkt_duration = duration;
+#endif
+}
+
 // Side data of a stream moved from AVStream to AVCodecParameters in 6.1.
 static inline const AVPacketSideData *av_stream_side(const AVStream *st, int *out_n)
 {

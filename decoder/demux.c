@@ -557,6 +557,11 @@ AVRational demux_sar(struct demux *d, AVFrame *frame)
     return sar.num > 0 && sar.den > 0 ? sar : (AVRational){0, 1};
 }
 
+AVRational demux_made_rate(const struct demux *d)
+{
+    return d->frame_rate.num > 0 && d->frame_rate.den > 0 ? d->frame_rate : av_d2q(d->settings->frame_rate, 1001000);
+}
+
 const int32_t *demux_display_matrix(struct demux *d)
 {
     if (!d->fmt) return NULL;

@@ -107,6 +107,8 @@ enum reel_err demux_identity(struct demux *demux, uint8_t out_sha256[32], uint64
 
 // Sample aspect ratio of a frame, the container's before the codec's; 0/1.
 AVRational demux_sar(struct demux *demux, AVFrame *frame);
+// The frame rate that a stream without timestamps is given: its own, else --frame_rate.
+AVRational demux_made_rate(const struct demux *demux);
 // 3x3 display matrix of the video stream, or NULL.
 const int32_t *demux_display_matrix(struct demux *demux);
 

@@ -13,7 +13,8 @@
 struct filter {
     char *chain; // "": frames pass unchanged
     int rotation;
-    AVRational time_base, out_time_base, frame_rate;
+    AVRational time_base, out_time_base, frame_rate, out_frame_rate;
+    int64_t end_pts;  // when the last frame that was sent ends: filters like fps fill the time up to that
     AVFrame *passing; // the frame that passes if there is no graph
     bool has_passing, ended;
 
@@ -64,7 +65,7 @@ enum reel_err filter_create(const struct filter_params *p, struct filter **out_f
     f->held = av_frame_alloc();
     if (!f->chain || !f->passing || !f->held) goto no_memory;
     f->time_base = f->out_time_base = p->time_base;
-    f->frame_rate = p->frame_rate;
+    f->frame_rate = f->out_frame_rate = p->frame_rate;
     *out_filter = f;
     return REEL_OK;
 no_memory:
@@ -188,12 +189,23 @@ static enum reel_err build(struct filter *f, const struct filter_shape *s)
     *heard.text = 0;
     f->shape = *s;
     f->out_time_base = av_buffersink_get_time_base(f->sink);
+    f->out_frame_rate = av_buffersink_get_frame_rate(f->sink);
     return REEL_OK;
 }
 
+static int64_t end_of(const struct filter *f, const AVFrame *frame)
+{
+    int64_t length = av_frame_duration(frame);
+    if (frame->pts == AV_NOPTS_VALUE) return AV_NOPTS_VALUE;
+    if (length <= 0 && f->frame_rate.num > 0) length = av_rescale_q(1, av_inv_q(f->frame_rate), f->time_base);
+    return frame->pts + (length > 0 ? length : 1);
+}
+
+// NULL: there are no more frames.
 static enum reel_err feed(struct filter *f, AVFrame *frame)
 {
-    int r = av_buffersrc_add_frame_flags(f->source, frame, 0);
+    if (frame) f->end_pts = end_of(f, frame);
+    int r = frame ? av_buffersrc_add_frame_flags(f->source, frame, 0) : av_buffersrc_close(f->source, f->end_pts, 0);
     return r < 0 ? refuse_chain(f, r) : REEL_OK;
 }
 
@@ -254,6 +266,11 @@ enum reel_err filter_receive(struct filter *f, AVFrame *frame)
 AVRational filter_time_base(const struct filter *f)
 {
     return f->out_time_base;
+}
+
+AVRational filter_frame_rate(const struct filter *f)
+{
+    return f->out_frame_rate.num > 0 && f->out_frame_rate.den > 0 ? f->out_frame_rate : (AVRational){0, 1};
 }
 
 bool filter_passes(const struct filter *f)

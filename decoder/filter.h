@@ -30,6 +30,8 @@ enum reel_err filter_send(struct filter *filter, AVFrame *frame);
 enum reel_err filter_receive(struct filter *filter, AVFrame *frame);
 // Time base of the frames that come out; known after the first filter_send().
 AVRational filter_time_base(const struct filter *filter);
+// Their rate; that of the input until then, and 0/1 if it is not known.
+AVRational filter_frame_rate(const struct filter *filter);
 // Whether frames go through as they are.
 bool filter_passes(const struct filter *filter);
 // Degrees clockwise that frames are turned by.

@@ -363,7 +363,7 @@ static void fill_times(struct live *l, struct reel_media *m)
     if (tb.num <= 0 || tb.den <= 0) tb = l->stream->time_base;
     l->time_base = tb;
     m->time_base = (struct reel_rational){tb.num, tb.den};
-    AVRational rate = l->stream->frame_rate;
+    AVRational rate = filter_frame_rate(l->filter);
     m->frame_rate = (struct reel_rational){rate.num, rate.den > 0 ? rate.den : 1};
     m->flags |= REEL_MEDIA_NO_CUT | REEL_MEDIA_VFR;
     if (l->stream->made_pts) m->flags |= REEL_MEDIA_MADE_PTS;

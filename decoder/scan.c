@@ -56,6 +56,7 @@ struct scan {
     AVFrame *frame;
     bool has_frame;
     int source_format;
+    int64_t next_time; // of a frame without a timestamp
     // counts
     int64_t packets, discarded, hidden, with_time;
     bool sets_changed;
@@ -243,7 +244,7 @@ static enum reel_err restart(struct scan *s)
     av_frame_unref(s->frame);
     s->has_frame = s->sets_changed = s->counted = false;
     s->source_format = 0;
-    s->packets = s->discarded = s->hidden = s->with_time = s->first_no = 0;
+    s->packets = s->discarded = s->hidden = s->with_time = s->first_no = s->next_time = 0;
     s->media = (struct reel_media){0};
     return open_parts(s, false);
 }
@@ -267,6 +268,12 @@ uint32_t scan_job(const struct scan *s)
 
 // ---- the first frame ------------------------------------------------------
 
+// The time between two frames without timestamps. Filters that look at the time (fps) need one.
+static int64_t frame_step(const struct scan *s)
+{
+    return av_rescale_q(1, av_inv_q(demux_made_rate(s->demux)), s->demux->time_base);
+}
+
 // Passes frames from the codec through the filter until the first one comes out.
 static enum reel_err pull_frame(struct scan *s)
 {
@@ -287,7 +294,11 @@ static enum reel_err pull_frame(struct scan *s)
         if (err) return err;
         if (s->source_format == 0) s->source_format = s->frame->format + 1;
         s->frame->sample_aspect_ratio = demux_sar(s->demux, s->frame);
-        if (s->frame->pts == AV_NOPTS_VALUE) s->frame->pts = 0;
+        if (s->frame->pts == AV_NOPTS_VALUE) {
+            s->frame->pts = s->next_time;
+            av_frame_set_duration(s->frame, frame_step(s));
+        }
+        s->next_time = s->frame->pts + frame_step(s);
         err = filter_send(s->filter, s->frame);
         if (err) return err;
     }
@@ -305,20 +316,13 @@ static enum reel_err probe_frame(struct scan *s, const AVPacket *packet)
 
 // ---- packets --------------------------------------------------------------
 
-// The frame rate of a stream without timestamps.
-static AVRational made_rate(const struct scan *s)
-{
-    AVRational rate = s->demux->frame_rate;
-    return rate.num > 0 && rate.den > 0 ? rate : av_d2q(s->settings->frame_rate, 1001000);
-}
-
 // If the first packet has no timestamp, packets are counted instead.
 static enum reel_err see_time(struct scan *s, const AVPacket *k, bool shows)
 {
     if (!s->range.on) return REEL_OK;
     bool first = s->packets == 1 && !s->demux->still;
     if (first && !s->with_time) {
-        enum reel_err err = range_init(&s->range, s->settings, av_inv_q(made_rate(s)));
+        enum reel_err err = range_init(&s->range, s->settings, av_inv_q(demux_made_rate(s->demux)));
         if (err) return err;
         s->counted = true;
     }
@@ -410,15 +414,25 @@ static AVRational measured_rate(const struct scan *s, const struct timing_result
     return best;
 }
 
-static void fill_made_times(struct scan *s)
+// The duration of a frame at this rate, in ticks of `out`; without a rate that of `otherwise`.
+static int64_t one_of(AVRational rate, AVRational otherwise, AVRational out)
+{
+    return av_rescale_q(1, rate.num > 0 && rate.den > 0 ? av_inv_q(rate) : otherwise, out);
+}
+
+// temporal: the filter may give other frames at other times.
+static void fill_made_times(struct scan *s, bool temporal)
 {
     struct reel_media *m = &s->media;
-    AVRational rate = made_rate(s);
+    const AVRational rate = demux_made_rate(s->demux), own = av_inv_q(rate);
+    const AVRational out = temporal ? filter_time_base(s->filter) : own;
+    const AVRational out_rate = temporal ? filter_frame_rate(s->filter) : rate;
+    const int64_t shown = s->packets - s->discarded - s->hidden;
     m->flags |= REEL_MEDIA_MADE_PTS;
-    m->time_base = (struct reel_rational){rate.den, rate.num};
-    m->frame_rate = (struct reel_rational){rate.num, rate.den};
-    m->last_pts = m->n_frames > 0 ? m->n_frames - 1 : 0;
-    m->last_duration = 1;
+    m->time_base = (struct reel_rational){out.num, out.den};
+    m->frame_rate = (struct reel_rational){out_rate.num, out_rate.den};
+    m->last_pts = shown > 0 ? av_rescale_q(shown - 1, own, out) : 0;
+    m->last_duration = one_of(out_rate, own, out);
 }
 
 static enum reel_err refuse_part(const struct scan *s)
@@ -445,12 +459,15 @@ static enum reel_err fill_part(struct scan *s, const struct timing_result *t)
     if (known ? !t->frames : r->first == INT64_MAX || r->first >= r->to) return refuse_part(s);
     if (r->from > INT64_MIN && (!known || t->earlier)) m->flags |= REEL_MEDIA_FROM;
     if (r->to < INT64_MAX && (!known || t->next != TIMING_NONE)) m->flags |= REEL_MEDIA_TO;
-    AVRational own = made ? av_inv_q(made_rate(s)) : s->demux->time_base;
+    AVRational own = made ? av_inv_q(demux_made_rate(s->demux)) : s->demux->time_base;
     m->start_pts = known ? t->first : range_tick(r->start_us, own);
     m->end_pts = known ? t->next : range_tick(r->end_us, own);
     m->zero_pts =
         av_rescale_q(known ? range_zero(r) : m->start_pts, own, (AVRational){m->time_base.num, m->time_base.den});
-    if (known && made) m->first_pts = t->first, m->last_pts = t->last; // numbered images
+    if (known && made) { // numbered images
+        m->first_pts = av_rescale_q(t->first, own, (AVRational){m->time_base.num, m->time_base.den});
+        m->last_pts = av_rescale_q(t->last, own, (AVRational){m->time_base.num, m->time_base.den});
+    }
     if (m->n_frames >= 0) m->n_frames = known ? t->frames : -1;
     if (m->flags & (REEL_MEDIA_FROM | REEL_MEDIA_TO))
         m->n_packets = m->flags & REEL_MEDIA_NO_CUT ? -1 : t->frames + t->hidden;
@@ -475,7 +492,7 @@ static uint8_t fill_times(struct scan *s, struct timing_result *t)
     if (!reel_filter_is_spatial(s->settings->post_filter) || s->settings->detect.track) m->flags |= REEL_MEDIA_NO_CUT;
     if (s->sets_changed) m->flags |= REEL_MEDIA_NO_CUT;
     if (s->demux->made_pts || !s->with_time) {
-        fill_made_times(s);
+        fill_made_times(s, temporal);
         if (!s->demux->still) m->flags |= REEL_MEDIA_NO_CUT;
         return REEL_KEPT_NONE;
     }
@@ -484,8 +501,9 @@ static uint8_t fill_times(struct scan *s, struct timing_result *t)
     m->first_pts = av_rescale_q(t->first, tb, out_tb);
     m->last_pts = av_rescale_q(t->last, tb, out_tb);
     m->last_duration = av_rescale_q(t->last_duration, tb, out_tb);
-    AVRational rate = measured_rate(s, t, tb);
+    AVRational rate = temporal ? filter_frame_rate(s->filter) : measured_rate(s, t, tb);
     m->frame_rate = (struct reel_rational){rate.num, rate.den > 0 ? rate.den : 1};
+    if (temporal && rate.num > 0) m->last_duration = one_of(rate, tb, out_tb);
     if (t->variable) m->flags |= REEL_MEDIA_VFR;
     bool moved = s->timing.dts_back || t->repeated;
     if (s->timing.missing || moved || s->demux->splices) m->flags |= REEL_MEDIA_NO_CUT;

@@ -32,11 +32,11 @@ struct segment {
     bool past_end;   // the next segment's entry has been read
     bool beyond;     // a packet that is shown after that entry has been read: no leading picture follows
     bool made_pts, exact_pts;
-    bool late;  // decoding begins before the range
-    bool loose; // the packets of the part cannot be recognised by their PTS
-    AVRational media_time_base;
-    int64_t last_pts;     // of the last decoded frame, INT64_MIN: none yet
-    int64_t last_out_pts; // of the last frame that left the filter
+    bool late;                             // decoding begins before the range
+    bool loose;                            // the packets of the part cannot be recognised by their PTS
+    AVRational time_base, media_time_base; // of decoded frames, and of those that leave this segment
+    int64_t last_pts;                      // of the last decoded frame, INT64_MIN: none yet
+    int64_t last_out_pts;                  // of the last frame that left the filter
     int64_t last_duration;
     int64_t decoded_frames; // counted from the beginning of the file (streams without timestamps)
     bool interlaced;
@@ -79,10 +79,10 @@ enum reel_err segment_open(const struct segment_params *p, struct demux_pool *po
         if (err) goto fail;
         s->has_packet = true;
     }
-    AVRational time_base = s->made_pts ? s->media_time_base : s->demux->time_base;
+    s->time_base = s->made_pts ? av_inv_q(demux_made_rate(s->demux)) : s->demux->time_base;
     struct decode_params decode = {
         .par = s->demux->par,
-        .time_base = time_base,
+        .time_base = s->time_base,
         .threads = p->settings->decoder_threads,
         .max_pixels = (int64_t)(p->settings->max_pixels * 1e6),
         .name = p->job.input,
@@ -91,7 +91,7 @@ enum reel_err segment_open(const struct segment_params *p, struct demux_pool *po
     struct filter_params filter = {
         .pre_filter = p->settings->pre_filter,
         .matrix = demux_display_matrix(s->demux),
-        .time_base = time_base,
+        .time_base = s->time_base,
         .frame_rate = s->demux->frame_rate,
     };
     err = filter_create(&filter, &s->filter);
@@ -216,6 +216,7 @@ static enum reel_err show(struct segment *s, AVFrame *f, int64_t pts)
 {
     f->pts = pts;
     f->sample_aspect_ratio = demux_sar(s->demux, f);
+    if (s->made_pts) av_frame_set_duration(f, 1);
     return filter_send(s->filter, f);
 }
 
@@ -294,10 +295,10 @@ static enum reel_err out_frame(struct segment *s, AVFrame *frame, int64_t *out_p
     s->out += s->loose || (pts >= s->p.start_pts && pts < s->p.end_pts);
     *out_pts = pts;
     int64_t duration = av_frame_duration(frame);
-    if (s->made_pts)
-        duration = 1;
-    else if (duration > 0 && av_cmp_q(from, s->media_time_base))
-        duration = av_rescale_q(duration, from, s->media_time_base);
+    if (duration > 0)
+        duration = av_cmp_q(from, s->media_time_base) ? av_rescale_q(duration, from, s->media_time_base) : duration;
+    else if (s->made_pts)
+        duration = av_rescale_q(1, s->time_base, s->media_time_base);
     *out_duration = duration > 0 ? duration : 0;
     return REEL_OK;
 }

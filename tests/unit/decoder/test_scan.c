@@ -309,6 +309,29 @@ static void test_pre_filter(void)
     free(frames.at);
     free(scan.entries);
 
+    // More frames than there were, up to the end of the last one; also where the file has no timestamps.
+    char raw[256];
+    const char *const files[] = {path, raw};
+    if (!clip_make("-f lavfi -i testsrc2=s=192x108:r=24:d=3 -c:v libx264 -preset veryfast", "filter.h264", raw,
+                   sizeof raw))
+        SKIP("this ffmpeg cannot make the clip");
+    snprintf(clip_settings.pre_filter, sizeof clip_settings.pre_filter, "fps=48");
+    for (int i = 0; i < 2; i++) {
+        scan = clip_scan(files[i], "null:", REEL_OUTPUT_NULL);
+        CHECK_MSG(!scan.err, "%s", scan.text);
+        CHECK_INT(scan.scanned.media.time_base.den, 48);
+        CHECK_INT(scan.scanned.media.frame_rate.num, 48);
+        CHECK_INT(scan.scanned.media.last_duration, 1);
+        frames = (struct clip_frames){0};
+        pool = demux_pool_create(NULL);
+        CHECK_INT(clip_segment(&scan, pool, NULL, INT64_MIN, INT64_MAX, &frames), REEL_OK);
+        CHECK_INT(frames.n, 144);
+        CHECK_INT(frames.at[143].pts, 143);
+        demux_pool_destroy(&pool);
+        free(frames.at);
+        free(scan.entries);
+    }
+
     snprintf(clip_settings.pre_filter, sizeof clip_settings.pre_filter, "nosuchfilter");
     refused(path, "nosuchfilter");
     clip_settings.pre_filter[0] = 0;
