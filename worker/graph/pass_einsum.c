@@ -83,9 +83,10 @@ static struct labels join(const struct labels *x, const struct labels *y, const 
     return all;
 }
 
+// Whether the term has its labels, which are the order's, in that order.
 static bool has_order(const struct einsum_term *term, const struct labels *order)
 {
-    return term->n == order->n && !memcmp(term->label, order->label, (size_t)order->n * sizeof *order->label);
+    return !memcmp(term->label, order->label, (size_t)order->n * sizeof *order->label);
 }
 
 static void exchange(struct product *p)
@@ -219,16 +220,14 @@ static enum reel_err rewrite_node(struct graph *graph, struct node *node, bool l
     struct reel_tensor t[2] = {{0}};
     const struct reel_tensor *list[2] = {&t[0], &t[1]};
     for (int i = 0; i < 2; i++) {
-        if (!node->in[i] || node->in[i]->dtype != REEL_F32 || node->in[i]->shape.ndim < 0 ||
-            node->in[i]->owner != graph)
-            return REEL_OK;
+        if (!node->in[i] || node->in[i]->dtype != REEL_F32 || node->in[i]->owner != graph) return REEL_OK;
         t[i] = (struct reel_tensor){.dtype = REEL_F32, .shape = node->in[i]->shape};
     }
     struct reel_shape shape;
     const struct op_call call = {.node = node, .opset = node->opset, .n_in = 2, .in = list};
     struct product p = {.graph = graph, .node = node, .a = node->in[0], .b = node->in[1]};
     enum reel_err err = einsum_open(&call, &p.e, &shape);
-    if (!err && p.e.in && p.e.out.n <= REEL_MAX_DIMS - 2) {
+    if (!err && p.e.in) {
         p.a_term = &p.e.in[0];
         p.b_term = &p.e.in[1];
         err = rewrite(&p, lays_out);
@@ -241,8 +240,7 @@ enum reel_err pass_einsum(struct graph *graph, const struct pass_params *params)
 {
     for (struct node *node = graph->first, *next; node; node = next) {
         next = node->next;
-        if (*node->domain || strcmp(node->op_type, "Einsum") || node->n_in != 2 || node->n_out != 1 || !node->out[0] ||
-            node->n_epilogue)
+        if (*node->domain || strcmp(node->op_type, "Einsum") || node->n_in != 2 || node->n_out != 1 || !node->out[0])
             continue;
         enum reel_err err = rewrite_node(graph, node, params->caps & BACKEND_STEPS);
         if (err) return err;
