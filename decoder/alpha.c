@@ -26,7 +26,7 @@ static bool has_palette(const AVPixFmtDescriptor *d)
 bool alpha_has(const AVFrame *frame)
 {
     const AVPixFmtDescriptor *d = describe(frame);
-    if (!d || d->flags & AV_PIX_FMT_FLAG_HWACCEL) return false;
+    if (!d) return false;
     if (!has_palette(d)) return d->flags & AV_PIX_FMT_FLAG_ALPHA;
     const uint32_t *palette = (const uint32_t *)frame->data[1]; // 0xAARRGGBB
     for (int i = 0; palette && i < PALETTE_COLOURS; i++)

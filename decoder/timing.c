@@ -109,7 +109,7 @@ static int64_t last_duration(const struct timing *t, int64_t to, const struct ti
 {
     if (r->next != TIMING_NONE) return (r->next < to ? r->next : to) - r->last;
     // Containers without a frame rate may say "one tick" for every frame.
-    bool stated = t->longest_duration > 0 && (double)t->longest_duration * 4 > r->mean_step;
+    bool stated = (double)t->longest_duration * 4 > r->mean_step;
     int64_t all = stated ? t->longest_duration : (int64_t)llround(r->mean_step);
     return to < INT64_MAX && all > to - r->last ? to - r->last : all;
 }

@@ -57,12 +57,11 @@ static void write(const struct samples *s, int depth, uint8_t *dst, size_t strid
         }
 }
 
-// Whether `with` is `without` and an alpha plane.
+// Whether `with`, which has an alpha plane, has the three planes of `without` beside it.
 static bool adds_alpha(enum AVPixelFormat without, enum AVPixelFormat with)
 {
     const AVPixFmtDescriptor *a = av_pix_fmt_desc_get(without), *b = av_pix_fmt_desc_get(with);
-    return a->nb_components == 3 && b->nb_components == 4 && a->flags & AV_PIX_FMT_FLAG_PLANAR &&
-           b->flags & AV_PIX_FMT_FLAG_PLANAR && av_pix_fmt_count_planes(without) == 3 &&
+    return av_pix_fmt_count_planes(without) == 3 &&
            (a->flags & AV_PIX_FMT_FLAG_RGB) == (b->flags & AV_PIX_FMT_FLAG_RGB) &&
            a->comp[0].depth == b->comp[0].depth && a->log2_chroma_w == b->log2_chroma_w &&
            a->log2_chroma_h == b->log2_chroma_h;
@@ -73,12 +72,11 @@ static enum reel_err copy_colour(struct alpha *a, const AVFrame *frame, enum AVP
 {
     enum reel_err err = picture_alloc(&a->joined, format, frame->width, frame->height, out);
     if (err) return err;
-    const int bytes = av_pix_fmt_desc_get(format)->comp[0].step;
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
+    const int bytes = d->comp[0].step;
     for (int i = 0; i < 3; i++) {
-        const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
-        const bool chroma = i && !(d->flags & AV_PIX_FMT_FLAG_RGB);
-        const int w = chroma ? AV_CEIL_RSHIFT(frame->width, d->log2_chroma_w) : frame->width;
-        const int h = chroma ? AV_CEIL_RSHIFT(frame->height, d->log2_chroma_h) : frame->height;
+        const int w = i ? AV_CEIL_RSHIFT(frame->width, d->log2_chroma_w) : frame->width;
+        const int h = i ? AV_CEIL_RSHIFT(frame->height, d->log2_chroma_h) : frame->height;
         av_image_copy_plane((*out)->data[i], (*out)->linesize[i], frame->data[i], frame->linesize[i], w * bytes, h);
     }
     if (av_frame_copy_props(*out, frame) >= 0) return REEL_OK;
