@@ -36,7 +36,7 @@ static void add(struct bench *b, const uint8_t *data, size_t n)
     for (size_t i = 0; i < n; i++) b->output[b->out_n++] = data ? data[i] : any();
 }
 
-// Describes and rebuilds; the range must be the same.
+// Describes and rebuilds; the range must be the same, and no byte beyond the output's end be read.
 static void check_range(struct bench *b)
 {
     CHECK(match_describe(b->range, RANGE, b->spans, PACKETS, b->output, b->out_n, &b->recipe, &b->used));
@@ -56,6 +56,99 @@ static void whole_packets(void)
     check_range(&b);
     CHECK_INT(b.recipe.own, PACKETS * HEAD);
     CHECK_INT(b.used, b.out_n);
+    free(b.recipe.data);
+    begin(&b);
+    add(&b, NULL, 20000); // a number of three bytes
+    add(&b, b.range + b.spans[0].at, PACKET);
+    check_range(&b);
+    CHECK_INT(b.recipe.own, RANGE - PACKET);
+    free(b.recipe.data);
+}
+
+// The output is the range itself, heads too: what lies between packets stays the range's own.
+static void only_packets(void)
+{
+    struct bench b;
+    begin(&b);
+    add(&b, b.range, RANGE);
+    check_range(&b);
+    CHECK_INT(b.recipe.own, PACKETS * HEAD);
+    for (int i = 0; i < PACKETS; i++) b.spans[i].bytes = 10; // so few bytes may be the same by accident
+    check_range(&b);
+    CHECK_INT(b.recipe.own, RANGE);
+    CHECK_INT(b.used, 0);
+    free(b.recipe.data);
+}
+
+// The output ends within the third packet; what stands in memory behind it is not its.
+static void written_so_far(void)
+{
+    struct bench b;
+    begin(&b);
+    for (int i = 0; i < PACKETS; i++) add(&b, b.range + b.spans[i].at, PACKET);
+    b.out_n = 2 * PACKET + 700;
+    check_range(&b);
+    CHECK_INT(b.used, b.out_n);
+    CHECK_INT(b.recipe.own, RANGE - 2 * PACKET - 700);
+    free(b.recipe.data);
+}
+
+// Packets are looked for far away while some are found there; and after four that are nowhere, no more.
+static void far_away(void)
+{
+    struct bench b;
+    begin(&b);
+    for (int i = 0; i < PACKETS; i++) {
+        add(&b, NULL, 4300);
+        add(&b, b.range + b.spans[i].at, PACKET);
+    }
+    check_range(&b);
+    CHECK_INT(b.recipe.own, PACKETS * HEAD);
+    free(b.recipe.data);
+    begin(&b);
+    add(&b, NULL, 5000);
+    add(&b, b.range + b.spans[5].at, PACKET);
+    check_range(&b);
+    CHECK_INT(b.recipe.own, RANGE);
+    free(b.recipe.data);
+}
+
+// The rest of a packet behind 3000 bytes of another stream; eight bytes left out within a packet.
+static void pieces_near_by(void)
+{
+    struct bench b;
+    begin(&b);
+    add(&b, b.range + b.spans[0].at, 700);
+    add(&b, NULL, 3000);
+    add(&b, b.range + b.spans[0].at + 700, 400);
+    add(&b, NULL, 20);
+    add(&b, b.range + b.spans[0].at + 1108, 392);
+    check_range(&b);
+    CHECK_INT(b.recipe.own, RANGE - PACKET + 8);
+    free(b.recipe.data);
+}
+
+// Bytes in front of a piece that are the same as those in front of it in the output, but are taken already.
+static void taken_once(void)
+{
+    struct bench b;
+    begin(&b);
+    const size_t at = b.spans[0].at;
+    add(&b, b.range + at, 500);
+    add(&b, NULL, 30);
+    b.output[b.out_n - 1] = b.range[at + 499]; // of the output: a second time
+    add(&b, b.range + at + 500, 1000);
+    b.output[500] = (uint8_t)~b.range[at + 500];
+    check_range(&b);
+    CHECK_INT(b.recipe.own, RANGE - PACKET);
+    free(b.recipe.data);
+    begin(&b);
+    add(&b, b.range + at, 500);
+    b.range[at + 500] = b.range[at + 499]; // of the range: the output has it once
+    b.range[at + 501] = (uint8_t)~b.range[at + 500];
+    add(&b, b.range + at + 501, 999);
+    check_range(&b);
+    CHECK_INT(b.recipe.own, RANGE - PACKET + 1);
     free(b.recipe.data);
 }
 
@@ -85,7 +178,7 @@ static void in_pieces(void) // MPEG-TS
             add(&b, b.range + b.spans[i].at + at, PACKET - at < 184 ? PACKET - at : 184);
         }
     check_range(&b);
-    CHECK_MSG(b.recipe.own < PACKETS * (HEAD + 30), "%zu bytes were not found", b.recipe.own);
+    CHECK_INT(b.recipe.own, PACKETS * HEAD);
     free(b.recipe.data);
 }
 
@@ -109,6 +202,13 @@ static void not_there(void)
 
 static void damaged(void)
 {
+    static const uint8_t abc[] = {'a', 'b', 'c'};
+    uint8_t room[4] = {0, 0, 7, 7};
+    CHECK(!match_rebuild((const uint8_t[]){3, 'a', 'b'}, 3, abc, 0, room, 3));            // ends within its own bytes
+    CHECK(!match_rebuild((const uint8_t[]){3, 'a', 'b', 'c', 0, 0}, 6, abc, 0, room, 2)); // too many of them
+    CHECK(!match_rebuild((const uint8_t[]){0, 0, 3}, 3, abc, 3, room, 2));
+    CHECK(room[2] == 7 && room[3] == 7);
+    CHECK(!match_rebuild((const uint8_t[]){1, 'a', 0, 0}, 4, abc, 0, room, 2)); // too few
     struct bench b;
     begin(&b);
     for (int i = 0; i < PACKETS; i++) add(&b, b.range + b.spans[i].at, PACKET);
@@ -127,5 +227,7 @@ static void damaged(void)
     free(b.recipe.data);
 }
 
-CHECK_MAIN({"whole_packets", whole_packets}, {"lengths_for_start_codes", lengths_for_start_codes},
-           {"in_pieces", in_pieces}, {"not_there", not_there}, {"damaged", damaged})
+CHECK_MAIN({"whole_packets", whole_packets}, {"only_packets", only_packets}, {"written_so_far", written_so_far},
+           {"far_away", far_away}, {"pieces_near_by", pieces_near_by}, {"taken_once", taken_once},
+           {"lengths_for_start_codes", lengths_for_start_codes}, {"in_pieces", in_pieces}, {"not_there", not_there},
+           {"damaged", damaged})
