@@ -33,9 +33,9 @@ static void settle_tiles(struct worker *w, struct view_params *p, bool exchange)
     const struct bands_need *need = engines_bands(w->engines);
     if (parts < 2 || p->parts > 1 || p->tile_pixels) return;
     if (!need->fit)
-        reel_debug("intake", "no bands that exchange rows: %s", need->why);
+        reel_debug("intake", "workers of one frame exchange no rows: %s", need->why);
     else if (!tiling_exchange(p, parts, engines_reach(w->engines, &w->model, true), need))
-        reel_debug("intake", "no bands that exchange rows: they would be too small");
+        reel_debug("intake", "workers of one frame exchange no rows: their bands would be too small");
 }
 
 // Pixels that keep a GPU busy in one run: smaller pictures go several at once.
@@ -169,7 +169,7 @@ static enum reel_err try_task(struct worker *w, const struct reel_rec_shape *rec
         const struct view *v = &out_task->view;
         if (v->margin && !(err = batch_band_engine(w, out_task, 0, out_engine))) break;
         if (v->margin && err == REEL_ERR_UNSUPPORTED) { // by the sizes that it has here
-            reel_debug("intake", "no bands that exchange rows: %s", reel_fail_text());
+            reel_debug("intake", "workers of one frame exchange no rows: %s", reel_fail_text());
             exchange = false;
             continue;
         }

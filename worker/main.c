@@ -189,7 +189,7 @@ static void open_team(struct worker *w)
                                   .on_step = count_step,
                                   .user = w};
     if (team_create(&p, &w->team)) {
-        reel_debug("main", "no bands that exchange rows: %s", reel_fail_text());
+        reel_debug("main", "workers of one frame exchange no rows: %s", reel_fail_text());
         return;
     }
     engines_exchange_by(w->engines, team_exchange(w->team));

@@ -163,8 +163,8 @@ const struct bands_need *engines_bands(struct engines *e)
 {
     if (!e->bands_known) net_bands(e->first, &e->bands);
     e->bands_known = true;
-    if (e->plan.n) e->bands = (struct bands_need){.why = "it carries a state"};
-    if (e->params.n_pictures) e->bands = (struct bands_need){.why = "it is given pictures beside the frames"};
+    if (e->plan.n) e->bands = (struct bands_need){.why = "the network carries a state from frame to frame"};
+    if (e->params.n_pictures) e->bands = (struct bands_need){.why = "the network is given pictures beside the frames"};
     return &e->bands;
 }
 

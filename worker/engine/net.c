@@ -474,7 +474,7 @@ struct field_reach net_reach(struct net *net, bool of_bits)
 
 void net_bands(struct net *net, struct bands_need *out)
 {
-    *out = (struct bands_need){.why = "the backend exchanges no rows"};
+    *out = (struct bands_need){.why = "the backend cannot exchange rows between workers"};
     if (!(net->backend->caps & BACKEND_EXCHANGES)) return;
     struct reel_shape *shapes = calloc((size_t)net->n_in + 1, sizeof *shapes);
     struct graph *graph = shapes ? graph_clone(net->imported) : NULL;

@@ -80,18 +80,21 @@ static bool reach_of_window(struct walk *w, const struct node *node, const struc
     int64_t s = attr_at(node, "strides", 0, 1), d = attr_at(node, "dilations", 0, 1);
     int64_t p = attr_at(node, "pads", 0, 0), after = attr_at(node, "pads", 2, 0);
     const char *mode = node_attr_string(node, "auto_pad", "NOTSET");
-    if (weight && (!weight->constant || weight->shape.ndim != 4)) return unfit(w, node, "has no constant weights");
-    if (strcmp(mode, "NOTSET") && strcmp(mode, "VALID")) return unfit(w, node, "pads by its size");
+    if (weight && (!weight->constant || weight->shape.ndim != 4))
+        return unfit(w, node, "has weights that are computed, not stored in the model");
+    if (strcmp(mode, "NOTSET") && strcmp(mode, "VALID"))
+        return unfit(w, node, "takes its padding from the height of the whole picture (auto_pad)");
     if (node_attr_int(node, "ceil_mode", 0) || attr_at(node, "output_padding", 0, 0) ||
         attr_at(node, "output_shape", 0, 0))
-        return unfit(w, node, "has a height of its own");
-    if (node->n_out > 1 && node->out[1] && node->out[1]->n_uses) return unfit(w, node, "gives positions");
+        return unfit(w, node, "rounds or states its number of rows (ceil_mode, output_padding or output_shape)");
+    if (node->n_out > 1 && node->out[1] && node->out[1]->n_uses)
+        return unfit(w, node, "also returns positions in the whole picture");
     if (k < 1 || s < 1 || d < 1 || p < 0 || after < 0 || k > 4096 || s > 64 || d > 4096)
-        return unfit(w, node, "is too large");
+        return unfit(w, node, "has a window or a stride that is too large");
     const int64_t reach = (k - 1) * d;
     if (transposed) {
-        if (in->top || in->bottom) return unfit(w, node, "reads padded rows");
-        if (reach + 1 - p - after != s) return unfit(w, node, "has a height of its own");
+        if (in->top || in->bottom) return unfit(w, node, "reads rows that were added as padding");
+        if (reach + 1 - p - after != s) return unfit(w, node, "does not make exactly as many rows as its stride says");
         out->up = s;
         out->above = reach > p ? (reach - p + s - 1) / s : 0;
         out->below = (p + s - 1) / s;
@@ -104,7 +107,8 @@ static bool reach_of_window(struct walk *w, const struct node *node, const struc
         out->bottom = floor_of(all, s) + 1 - out->top;
         out->above = first - out->top * s;
         out->below = reach - s + 1 - out->above > 0 ? reach - s + 1 - out->above : 0;
-        if (out->top < 0 || out->bottom < 0 || out->above < 0) return unfit(w, node, "makes fewer rows");
+        if (out->top < 0 || out->bottom < 0 || out->above < 0)
+            return unfit(w, node, "makes fewer rows than the picture has, because it pads too little");
     }
     // A 1 x 1 window is correct wherever its input is. Others are computed in blocks.
     out->window = reach > 0 || s > 1 || p > 0;
@@ -142,12 +146,12 @@ static bool reach_of_resize(struct walk *w, const struct node *node, struct reac
     const bool nearest = !strcmp(mode, "nearest");
     if (!strcmp(place, "align_corners") || !strcmp(place, "tf_crop_and_resize") ||
         !strcmp(place, "half_pixel_symmetric"))
-        return unfit(w, node, "samples by the picture's size");
+        return unfit(w, node, "places its samples by the height of the whole picture");
     if (f < 1 || f * from->dim[2] != to->dim[2] || !scales_by(node, f) || from->dim[0] != to->dim[0] ||
         from->dim[1] != to->dim[1])
-        return unfit(w, node, "scales by no whole factor");
+        return unfit(w, node, "does not enlarge rows by a whole number");
     // Weights are fractions of a row, which must be exact to have the same bits in every band.
-    if (!nearest && !power_of_two(f)) return unfit(w, node, "scales by no power of two");
+    if (!nearest && !power_of_two(f)) return unfit(w, node, "enlarges rows by a number that is not a power of two");
     out->up = f;
     out->blur = nearest ? 1 : !strcmp(mode, "cubic") ? 3 : 2;
     return true;
@@ -162,10 +166,11 @@ static bool reach_of_pad(struct walk *w, const struct node *node, struct reach *
         pads = v->constant->data;
     else if (!v && node_attr_ints(node, "pads", &pads) != 8)
         pads = NULL;
-    if (!pads || (node->n_in > 3 && node->in[3])) return unfit(w, node, "pads by what is not known");
+    if (!pads || (node->n_in > 3 && node->in[3]))
+        return unfit(w, node, "pads by numbers that are computed, not stored in the model");
     if (pads[0] || pads[1] || pads[4] || pads[5] || pads[2] < 0 || pads[6] < 0 ||
         !strcmp(node_attr_string(node, "mode", "constant"), "wrap"))
-        return unfit(w, node, "is not followed");
+        return unfit(w, node, "pads something else than rows and columns, cuts rows off, or wraps around");
     out->top += pads[2];
     out->bottom += pads[6];
     return true;
@@ -175,7 +180,7 @@ static bool channels_only(struct walk *w, const struct node *node, int64_t absen
 {
     int axis;
     if (op_axis(node_attr_int(node, "axis", absent), node->in[0]->shape.ndim, &axis) || axis != 1)
-        return unfit(w, node, "works across rows");
+        return unfit(w, node, "joins or splits something else than channels");
     return true;
 }
 
@@ -209,7 +214,7 @@ static bool reach_of(struct walk *w, const struct node *node, struct reach *out)
     if (is(node, "Pad")) return reach_of_pad(w, node, out);
     const bool moves =
         is(node, "Resize") || is(node, "Upsample") || is(node, "DepthToSpace") || is(node, "SpaceToDepth");
-    if (moves && (in->top || in->bottom)) return unfit(w, node, "moves padded rows");
+    if (moves && (in->top || in->bottom)) return unfit(w, node, "rearranges rows that were added as padding");
     if (is(node, "Resize") || is(node, "Upsample")) return reach_of_resize(w, node, out);
     if (is(node, "DepthToSpace")) return out->up = node_attr_int(node, "blocksize", 1), true;
     if (is(node, "SpaceToDepth")) return out->down = node_attr_int(node, "blocksize", 1), true;
@@ -217,7 +222,7 @@ static bool reach_of(struct walk *w, const struct node *node, struct reach *out)
     if (is(node, "Split")) return channels_only(w, node, 0);
     if ((node->op->flags & OP_ELEMENTWISE) || is_any(node, pointwise, sizeof pointwise / sizeof *pointwise))
         return true;
-    return unfit(w, node, "reads more than some rows");
+    return unfit(w, node, "may read the whole picture for each row");
 }
 
 // ---- heights --------------------------------------------------------------------
@@ -243,7 +248,7 @@ static bool joins(struct walk *w, const struct node *node, const struct value *v
     const struct extent *e = v ? &w->extent[v->id] : NULL;
     if (!e || !e->picture) return true;
     if (all->picture && (all->mul != e->mul || all->div != e->div || all->top != e->top || all->bottom != e->bottom))
-        return unfit(w, node, "joins pictures of several sizes");
+        return unfit(w, node, "combines pictures of different heights");
     *all = *e;
     return true;
 }
@@ -252,7 +257,7 @@ static bool joins(struct walk *w, const struct node *node, const struct value *v
 static bool is_same_for_rows(struct walk *w, const struct node *node, const struct value *v)
 {
     if (!v || w->extent[v->id].picture || v->shape.ndim < 2 || v->shape.dim[v->shape.ndim - 2] == 1) return true;
-    return unfit(w, node, "has an operand of its own for each row");
+    return unfit(w, node, "has a constant with other values in each row");
 }
 
 static bool height_of(struct walk *w, const struct node *node)
@@ -266,25 +271,26 @@ static bool height_of(struct walk *w, const struct node *node)
             return false;
     if (!in.picture && !beside.picture) return true;
     if (!in.picture || !node->in[0] || node->n_out < 1 || !node->out[0] || (node->op->flags & OP_CONTROL))
-        return unfit(w, node, "is not followed");
+        return unfit(w, node, "uses the picture in a way that is not supported");
     struct reach r;
     if (!reach_of(w, node, &r)) return false;
     // Operators that read windows or move rows must have only one picture, the first operand.
     const bool moves = r.window || r.up != 1 || r.down != 1 || r.blur || is(node, "Pad");
     for (int i = 1; i < node->n_in; i++)
-        if (node->in[i] && moves && w->extent[node->in[i]->id].picture) return unfit(w, node, "is not followed");
+        if (node->in[i] && moves && w->extent[node->in[i]->id].picture)
+            return unfit(w, node, "uses the picture in a way that is not supported");
     for (int i = 0; i < node->n_in; i++)
         if (!moves && !is(node, "Conv") && !is_same_for_rows(w, node, node->in[i])) return false;
     out = (struct extent){
         .picture = true, .mul = in.mul * r.up, .div = in.div * r.down, .top = r.top, .bottom = r.bottom};
     reduce(&out);
-    if (out.mul > 64 || out.div > 256) return unfit(w, node, "scales too far");
+    if (out.mul > 64 || out.div > 256) return unfit(w, node, "changes the height by too large a factor");
     if (beside.picture &&
         (beside.mul != out.mul || beside.div != out.div || beside.top != out.top || beside.bottom != out.bottom))
-        return unfit(w, node, "joins pictures of several sizes");
+        return unfit(w, node, "combines pictures of different heights");
     for (int i = 0; i < node->n_out; i++) {
         if (!node->out[i]) continue;
-        if (!is_picture(node->out[i])) return unfit(w, node, "makes no picture of floats");
+        if (!is_picture(node->out[i])) return unfit(w, node, "makes something else than one picture of floats");
         w->extent[node->out[i]->id] = out;
     }
     return true;
@@ -295,7 +301,8 @@ static bool heights(struct walk *w)
     const struct graph *g = w->graph;
     if (g->n_inputs != 1 || g->n_outputs != 1 || !is_picture(g->inputs[0])) {
         w->need->fit = false;
-        snprintf(w->need->why, sizeof w->need->why, "it does not make one picture of floats from one");
+        snprintf(w->need->why, sizeof w->need->why,
+                 "the network does not make one picture of floats from one picture of floats");
         return false;
     }
     w->extent[g->inputs[0]->id] = (struct extent){.picture = true, .mul = 1, .div = 1};
@@ -304,7 +311,8 @@ static bool heights(struct walk *w)
     const struct extent *out = &w->extent[g->outputs[0]->id];
     if (out->picture && !out->top && !out->bottom) return true;
     w->need->fit = false;
-    snprintf(w->need->why, sizeof w->need->why, "its output does not depend on the picture, or has rows around it");
+    snprintf(w->need->why, sizeof w->need->why,
+             "the network's output does not depend on the picture, or has rows of padding around it");
     return false;
 }
 
@@ -404,7 +412,8 @@ static enum reel_err mark(struct value *v, struct extent *e, const struct band *
     const int64_t above = b->above * e->mul, below = b->below * e->mul, h = v->shape.dim[2];
     if (above % e->div || below % e->div || (b->above && above / e->div < e->need) ||
         (b->below && below / e->div < e->need))
-        return reel_fail(REEL_ERR_UNSUPPORTED, "could not cut value \"%s\" into bands: its rows do not begin together",
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not cut value \"%s\" into bands: a band does not begin with a whole row of it",
                          v->name);
     v->halo = (struct value_halo){.rows = (int)(e->need > e->valid ? e->need : 0),
                                   .above = (int)(above / e->div + e->top),
@@ -412,8 +421,9 @@ static enum reel_err mark(struct value *v, struct extent *e, const struct band *
                                   .up = b->above > 0,
                                   .down = b->below > 0};
     if (h - v->halo.above - v->halo.below < v->halo.rows)
-        return reel_fail(REEL_ERR_UNSUPPORTED, "could not cut value \"%s\" into bands: %lld rows are too few", v->name,
-                         (long long)h);
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not cut value \"%s\" into bands: its %lld rows are too few for the bands' margins",
+                         v->name, (long long)h);
     if (v->halo.rows) e->valid = e->need;
     return REEL_OK;
 }
@@ -427,7 +437,8 @@ enum reel_err bands_mark(struct graph *graph, const struct band *band)
     if (!need.fit) {
         err = reel_fail(REEL_ERR_UNSUPPORTED, "could not run the network in bands: %s", need.why);
     } else if (band->margin < need.margin || graph->inputs[0]->shape.dim[2] < need.rows) {
-        err = reel_fail(REEL_ERR_UNSUPPORTED, "could not run the network in bands: %lld rows, margin %d, are too few",
+        err = reel_fail(REEL_ERR_UNSUPPORTED,
+                        "could not run the network in bands: %lld rows with margins of %d rows are too few",
                         (long long)graph->inputs[0]->shape.dim[2], band->margin);
     } else {
         w.extent[graph->inputs[0]->id].valid = band->margin;

@@ -29,10 +29,10 @@ struct band {
 };
 
 struct bands_need {
-    bool fit;   // if false, `why` names the reason
+    bool fit;   // if false, `why` is the reason, a clause for people
     int margin; // least margin, in input rows
     int rows;   // least total of input rows: fewer would be computed by other kernels
-    char why[128];
+    char why[256];
 };
 
 // What a network needs to be run in bands. graph: one picture (1,C,H,W) with all shapes
