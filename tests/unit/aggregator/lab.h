@@ -85,6 +85,17 @@ static inline enum reel_err lab_live(struct lab *l)
     return live_open(&l->settings, &l->job, l->bell_fd, &l->live);
 }
 
+// All of a text file, up to 1 MB; empty when there is none. free().
+static inline char *lab_slurp(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f) return strdup("");
+    char *text = calloc(1, 1 << 20);
+    if (fread(text, 1, (1 << 20) - 1, f) == 0) text[0] = 0;
+    fclose(f);
+    return text;
+}
+
 static inline void lab_remove(const char *path)
 {
     DIR *dir = opendir(path);

@@ -1,28 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// The GPU backend's lowering, run by its host twin (lower_case.h).
+// The GPU backend's lowering, run by its host twin (lower_case.h): convolutions, layouts, sums, whole
+// networks, and what a caller gives and gets.
 #include <unistd.h>
 
-#include "tests/unit/worker/lower_case.h"
+#include "tests/unit/worker/lower_nodes.h"
 #include "worker/engine/net.h"
 
-static struct value *conv(struct maker *m, struct value *x, int64_t from, int64_t to, int64_t k, int64_t group)
-{
-    struct value *w = make_weights(m, DIMS(to, from / group, k, k), -0.3, 0.3);
-    struct value *y = make_node(m, "Conv", x, w, make_weights(m, DIMS(to), -1, 1));
-    ATTR_LIST(m, y, "pads", k / 2, k / 2, k / 2, k / 2);
-    make_attr(m, y, (struct attr){.name = "group", .type = ATTR_INT, .count = 1, .u.i = group});
-    return y;
-}
-
 // ---- convolutions ---------------------------------------------------------------------
-
-static int count(const char *text, const char *word)
-{
-    int n = 0;
-    for (const char *at = text; (at = strstr(at, word)); at += strlen(word)) n++;
-    return n;
-}
 
 static void residual_and_activation_are_one_step(void)
 {
@@ -185,98 +170,6 @@ static void picture_in_nhwc(void)
     CHECK(!strstr(dump, "Transpose")); // its bytes are the image's
 }
 
-static void resize_modes(void)
-{
-    static const char *const modes[] = {"nearest", "linear", "cubic"};
-    static const char *const transforms[] = {"half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel"};
-    for (size_t i = 0; i < 3 * 4; i++) {
-        struct maker m = maker();
-        struct value *x = make_input(&m, "x", DIMS(1, 10, 5, 6)), *y = conv(&m, x, 10, 10, 3, 1);
-        struct value *in[] = {y, NULL, NULL, INTS(&m, 1, 10, 12, 7)}, *out = graph_add_value(m.graph, NULL);
-        graph_add_node(m.graph, NULL, "Resize", NULL, in, 4, &out, 1)->op = op_find("", "Resize", 20, NULL);
-        attr_text(&m, out, "mode", modes[i / 4]);
-        attr_text(&m, out, "coordinate_transformation_mode", transforms[i % 4]);
-        make_output(&m, out);
-        CHECK_RIGHT(&m, 0, NULL);
-    }
-}
-
-static struct value *given(struct maker *m, int64_t n, const float *f)
-{
-    struct reel_tensor t;
-    if (reel_tensor_init(&t, REEL_F32, &DIMS(n))) abort();
-    memcpy(t.data, f, (size_t)n * sizeof *f);
-    return graph_add_constant(m->graph, NULL, &t);
-}
-
-// What only some exporters write: filters that widen when a picture shrinks, axes named,
-// aspect kept, a part of the picture, rows of one dimension, the rounding of opset 10.
-static void resize_of_other_kinds(void)
-{
-    static const float roi[] = {0, 0, 0.125f, 0.25f, 1, 1, 0.75f, 1}, scales[] = {1, 1, 0.6f, 1.7f};
-    for (int kind = 0; kind < 9; kind++) {
-        struct maker m = maker();
-        m.graph->opset = kind == 8 ? 10 : 20;
-        struct value *x = make_input(&m, "x", kind == 6 ? DIMS(2, 10, 11) : DIMS(1, 10, 9, 11));
-        struct value *in[4] = {make_node(&m, "Tanh", x, NULL, NULL), NULL, NULL, INTS(&m, 1, 10, 4, 5)};
-        if (kind == 2 || kind == 3) in[3] = INTS(&m, 6, 14);
-        if (kind == 5) in[1] = given(&m, 8, roi);
-        if (kind == 6) in[3] = INTS(&m, 2, 10, 16);
-        if (kind == 8) in[1] = given(&m, 4, scales);
-        struct value *out = graph_add_value(m.graph, NULL);
-        struct node *node = graph_add_node(m.graph, NULL, "Resize", NULL, in, kind == 8 ? 2 : 4, &out, 1);
-        node->op = op_find("", "Resize", m.graph->opset, NULL);
-        attr_text(&m, out, "mode", kind == 8 ? "nearest" : kind == 1 || kind == 4 ? "cubic" : "linear");
-        if (kind < 2) attr_int(&m, out, "antialias", 1);
-        if (kind == 2 || kind == 3) ATTR_LIST(&m, out, "axes", 2, 3);
-        if (kind == 3) attr_text(&m, out, "keep_aspect_ratio_policy", "not_larger");
-        if (kind == 4) attr_int(&m, out, "exclude_outside", 1);
-        if (kind == 5) attr_text(&m, out, "coordinate_transformation_mode", "tf_crop_and_resize");
-        if (kind == 7) attr_text(&m, out, "coordinate_transformation_mode", "half_pixel_symmetric");
-        make_output(&m, make_node(&m, "Relu", out, NULL, NULL));
-        CHECK_RIGHT(&m, 0, NULL);
-    }
-}
-
-// Scales that give no whole number: places between pixels follow the scale, not the extents,
-// also where those stay the same. What the node tests of ONNX expect, and not what every
-// executor does.
-static void resize_by_fractions(void)
-{
-    static const char *const transforms[] = {"half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel"};
-    static const float scales[][4] = {{1, 1, 1.25f, 1.25f}, {1, 1, 0.6f, 3.4f}, {1, 1, 2, 1.3f}};
-    for (int i = 0; i < 2 * 4 * 3; i++) {
-        struct maker m = maker();
-        struct value *y = conv(&m, make_input(&m, "x", DIMS(1, 10, 3, 7)), 10, 10, 3, 1);
-        struct value *in[] = {y, NULL, given(&m, 4, scales[i % 3])}, *out = graph_add_value(m.graph, NULL);
-        graph_add_node(m.graph, NULL, "Resize", NULL, in, 3, &out, 1)->op = op_find("", "Resize", 20, NULL);
-        attr_text(&m, out, "mode", i / 12 ? "nearest" : "linear");
-        attr_text(&m, out, "coordinate_transformation_mode", transforms[i / 3 % 4]);
-        make_output(&m, out);
-        CHECK_RIGHT(&m, 0, NULL);
-    }
-}
-
-// Depth-to-space, the enlarged input and their sum: nothing is written in between.
-static void tail_of_an_upscaler(void)
-{
-    for (int i = 0; i < 4; i++) {
-        struct maker m = maker();
-        char dump[16384];
-        const int64_t f = 2 + i % 2;
-        struct value *x = make_input(&m, "x", DIMS(2, 3, 5, 6));
-        struct value *d = make_node(&m, "DepthToSpace", conv(&m, x, 3, 3 * f * f, 3, 1), NULL, NULL);
-        attr_int(&m, d, "blocksize", f);
-        attr_text(&m, d, "mode", i / 2 ? "CRD" : "DCR");
-        struct value *in[] = {x, NULL, NULL, INTS(&m, 2, 3, 5 * f, 6 * f)}, *base = graph_add_value(m.graph, NULL);
-        graph_add_node(m.graph, NULL, "Resize", NULL, in, 4, &base, 1)->op = op_find("", "Resize", 20, NULL);
-        struct value *y = make_node(&m, i % 2 ? "Add" : "Sub", base, d, NULL);
-        make_output(&m, conv(&m, y, 3, 3, 3, 1));
-        CHECK_RIGHT(&m, 0, dump);
-        CHECK(!strstr(dump, "depth to space") && !strstr(dump, "nearest"));
-    }
-}
-
 // ---- sums -----------------------------------------------------------------------------
 
 static void norms_and_long_sums(void)
@@ -339,121 +232,6 @@ static void other_operators_run_on_the_host(void)
     for (int i = 0; i < 2; i++) y = by_the_host(&m, y, 8);
     make_output(&m, conv(&m, y, 8, 3, 1, 1));
     CHECK_RIGHT(&m, 2, NULL);
-}
-
-// ---- quantised networks ------------------------------------------------------------------
-
-static struct value *bytes(struct maker *m, enum reel_dtype dtype, struct reel_shape shape, int lo, int hi)
-{
-    struct reel_tensor t;
-    if (reel_tensor_init(&t, dtype, &shape)) abort();
-    for (int64_t i = 0; i < reel_tensor_count(&t); i++)
-        ((uint8_t *)t.data)[i] = (uint8_t)(int)make_random(m, lo, hi + 1);
-    return graph_add_constant(m->graph, NULL, &t);
-}
-
-static struct value *byte(struct maker *m, enum reel_dtype dtype, int v)
-{
-    return bytes(m, dtype, (struct reel_shape){0}, v, v);
-}
-
-static struct value *quantized(struct maker *m, struct value *x, double scale, int zero)
-{
-    struct value *y = make_node(m, "QuantizeLinear", x, make_scalar(m, scale), byte(m, REEL_U8, zero));
-    y->dtype = REEL_U8;
-    return y;
-}
-
-static struct value *floats(struct maker *m, struct value *q, double scale, int zero)
-{
-    return make_node(m, "DequantizeLinear", q, make_scalar(m, scale), byte(m, REEL_U8, zero));
-}
-
-// Weights a channel of steps that are powers of two: all sums are exact, and no
-// rounding is at a tie by chance.
-static struct value *quantized_conv(struct maker *m, struct value *x, int64_t from, int64_t to)
-{
-    struct value *scales = make_weights(m, DIMS(to), 0.0625, 0.0625);
-    struct value *w = bytes(m, REEL_I8, DIMS(to, from, 3, 3), -3, 3), *zeros = bytes(m, REEL_I8, DIMS(to), 0, 0);
-    for (int64_t i = 0; i < to; i += 2) ((float *)scales->constant->data)[i] = 0.125f;
-    w = make_node(m, "DequantizeLinear", w, scales, zeros);
-    attr_int(m, w, "axis", 0);
-    struct value *y = make_node(m, "Conv", x, w, NULL);
-    ATTR_LIST(m, y, "pads", 1, 1, 1, 1);
-    return y;
-}
-
-// In fp32 the numbers of the whole; in fp16 a number beside the middle of two steps may
-// come to lie on the other one.
-static bool steps_right(const struct graph *graph, char *out_dump)
-{
-    struct reel_tensor want = run_graph(graph, 5);
-    struct result r;
-    double d[2] = {1, 1};
-    for (int k = 0; k < 2; k++)
-        if (run_lowered(graph, k ? PRECISION_FP32 : PRECISION_FP16, &r)) {
-            d[k] = tensor_difference(&r.out, &want);
-            memcpy(out_dump, r.dump, sizeof r.dump);
-            result_fini(&r);
-        }
-    const bool ok = d[1] <= 1e-5 && d[0] <= 0.15 && strstr(out_dump, "(0 on the host)");
-    if (!ok) fprintf(stderr, "apart by %g in fp32, %g in fp16\n%s", d[1], d[0], out_dump);
-    reel_tensor_fini(&want);
-    return ok;
-}
-
-// Pairs of QuantizeLinear and DequantizeLinear are one kernel; moves of bytes between
-// them become moves of floats; steps a channel, and a branch that wants the bytes.
-static void quantised_networks(void)
-{
-    struct maker m = maker();
-    char dump[16384];
-    struct value *x = floats(&m, quantized(&m, make_input(&m, "x", DIMS(1, 3, 12, 10)), 0.03125, 128), 0.03125, 128);
-    struct value *q = quantized(&m, make_node(&m, "Relu", quantized_conv(&m, x, 3, 8), NULL, NULL), 0.0625, 0);
-    struct value *pooled = make_node(&m, "MaxPool", q, NULL, NULL);
-    ATTR_LIST(&m, pooled, "kernel_shape", 2, 2);
-    ATTR_LIST(&m, pooled, "strides", 2, 2);
-    struct value *a = quantized_conv(&m, floats(&m, pooled, 0.0625, 0), 8, 4);
-    // of a channel each, with a zero point
-    struct value *scales = make_weights(&m, DIMS(4), 0.25, 0.25), *zeros = bytes(&m, REEL_I8, DIMS(4), -7, -7);
-    ((float *)scales->constant->data)[2] = 0.5f;
-    struct value *s = make_node(&m, "QuantizeLinear", a, scales, zeros);
-    attr_int(&m, s, "axis", 1);
-    struct value *b = make_node(&m, "DequantizeLinear", s, scales, zeros);
-    attr_int(&m, b, "axis", 1);
-    make_output(&m, make_node(&m, "Mul", b, make_node(&m, "Sigmoid", b, NULL, NULL), NULL));
-    CHECK(steps_right(m.graph, dump));
-    graph_destroy(&m.graph);
-    CHECK_INT(count(dump, "to steps"), 3);
-    CHECK_INT(count(dump, "dequantize"), 0);
-
-    // The bytes are an output too.
-    m = maker();
-    q = quantized(&m, make_input(&m, "x", DIMS(1, 3, 12, 10)), 0.03125, 128);
-    make_output(&m, quantized_conv(&m, floats(&m, q, 0.03125, 128), 3, 8));
-    make_output(&m, q);
-    CHECK(steps_right(m.graph, dump));
-    graph_destroy(&m.graph);
-    CHECK_INT(count(dump, "to steps"), 0);
-    CHECK_INT(count(dump, "dequantize"), 1);
-
-    // Two readers of their own: few channels lie with padding for the convolution, without for the other.
-    m = maker();
-    q = quantized(&m, make_node(&m, "Tanh", make_input(&m, "x", DIMS(1, 3, 12, 10)), NULL, NULL), 0.03125, 128);
-    struct value *in[] = {q,
-                          make_scalar(&m, 0.03125),
-                          byte(&m, REEL_U8, 128),
-                          bytes(&m, REEL_I8, DIMS(3, 3, 1, 1), -3, 3),
-                          make_scalar(&m, 0.125),
-                          byte(&m, REEL_I8, 0),
-                          make_scalar(&m, 0.0625),
-                          byte(&m, REEL_U8, 128)};
-    struct value *out[1], *c = node_of(&m, NULL, "QLinearConv", in, 8, out, 1);
-    make_output(&m, make_node(&m, "Sub", floats(&m, c, 0.0625, 128),
-                              make_node(&m, "Neg", floats(&m, q, 0.03125, 128), NULL, NULL), NULL));
-    CHECK(steps_right(m.graph, dump));
-    graph_destroy(&m.graph);
-    CHECK_INT(count(dump, "to steps"), 3);
 }
 
 // ---- the whole ------------------------------------------------------------------------
@@ -626,89 +404,12 @@ static void models(void)
     model_keeps_50_db("cls_cifar_pt", DIMS(1, 3, 32, 32));
 }
 
-// ---- joining in place ---------------------------------------------------------------
-
-static struct value *join(struct maker *m, struct value *const *in, int n)
-{
-    struct value *out = graph_add_value(m->graph, NULL), *list[8];
-    for (int i = 0; i < n; i++) list[i] = in[i];
-    graph_add_node(m->graph, NULL, "Concat", NULL, list, n, &out, 1)->op = op_find("", "Concat", 20, NULL);
-    attr_int(m, out, "axis", 1);
-    return out;
-}
-
-static struct value *leaky(struct maker *m, struct value *x)
-{
-    return make_node(m, "LeakyRelu", x, NULL, NULL);
-}
-
-// As in RRDB: each convolution reads all that was made before it.
-static struct value *dense_block(struct maker *m, struct value *x, int64_t c, int64_t grow)
-{
-    struct value *have[4] = {x}, *all = x;
-    for (int i = 1; i < 4; i++) {
-        have[i] = leaky(m, conv(m, all, c + (i - 1) * grow, grow, 3, 1));
-        all = join(m, have, i + 1);
-    }
-    return make_node(m, "Add", conv(m, all, c + 3 * grow, c, 3, 1), x, NULL);
-}
-
-static void dense_blocks_are_joined_in_place(void)
-{
-    for (int images = 1; images <= 2; images++) {
-        struct maker m = maker();
-        char dump[16384];
-        struct value *x = conv(&m, make_input(&m, "x", DIMS(images, 3, 7, 9)), 3, 16, 3, 1);
-        for (int i = 0; i < 2; i++) x = dense_block(&m, x, 16, 8);
-        make_output(&m, conv(&m, x, 16, 3, 3, 1));
-        CHECK_RIGHT(&m, 0, dump);
-        CHECK_INT(count(dump, "concat"), 0);
-        CHECK_HAS(dump, "pitch 40");
-    }
-}
-
-// What an operator reads that knows no pitch, what is no whole 16 bytes, and what
-// a caller reads stays on its own and is copied.
-static void others_are_copied_when_joined(void)
-{
-    struct maker m = maker();
-    char dump[16384];
-    struct value *x = make_input(&m, "x", DIMS(1, 3, 7, 9));
-    struct value *a = conv(&m, x, 3, 16, 3, 1), *b = conv(&m, x, 3, 5, 3, 1), *c = conv(&m, x, 3, 11, 1, 1);
-    struct value *d = conv(&m, a, 16, 8, 3, 1), *e = leaky(&m, conv(&m, x, 3, 8, 3, 1));
-    struct value *other = make_node(&m, "MaxPool", d, NULL, NULL); // d has another reader
-    ATTR_LIST(&m, other, "kernel_shape", 3, 3);
-    ATTR_LIST(&m, other, "pads", 1, 1, 1, 1);
-    struct value *all = join(&m, (struct value *[]){a, b, c, d, e, a, other}, 7); // a twice
-    struct value *two = join(&m, (struct value *[]){e, a}, 2);                    // in another order
-    make_output(&m, make_node(&m, "Add", conv(&m, all, 72, 8, 3, 1), conv(&m, two, 24, 8, 1, 1), NULL));
-    CHECK_RIGHT(&m, 0, dump);
-    CHECK_INT(count(dump, "concat"), 7); // all but a and e in the first one, both in the second
-}
-
-// A result that its readers do not see alone: a joined one that is an output.
-static void joined_outputs(void)
-{
-    struct maker m = maker();
-    struct value *x = make_input(&m, "x", DIMS(2, 3, 6, 5)), *a = leaky(&m, conv(&m, x, 3, 8, 3, 1));
-    struct value *b = leaky(&m, conv(&m, a, 8, 8, 3, 1)), *c = join(&m, (struct value *[]){a, b}, 2);
-    struct value *d = leaky(&m, conv(&m, c, 16, 8, 3, 1)), *e = join(&m, (struct value *[]){a, b, d}, 3);
-    make_output(&m, e);
-    make_output(&m, c);
-    CHECK_RIGHT(&m, 0, NULL);
-}
-
 CHECK_MAIN({"residual, bias and activation are one step", residual_and_activation_are_one_step},
            {"pictures in and out have their own kernels", pictures_in_and_out},
            {"the device decides which", the_device_decides}, {"every kind of convolution", kinds_of_convolution},
            {"transposed convolution", transposed_convolution},
            {"channels are cut, joined, moved", channels_are_cut_and_joined}, {"a picture in NHWC", picture_in_nhwc},
-           {"resize", resize_modes}, {"resize of other kinds", resize_of_other_kinds},
-           {"resize by fractions", resize_by_fractions}, {"the tail of an upscaler is one step", tail_of_an_upscaler},
            {"norms and long sums", norms_and_long_sums}, {"groups, softmax, rows", groups_rows_and_softmax},
            {"attention", attention}, {"other operators run on the host", other_operators_run_on_the_host},
-           {"quantised networks", quantised_networks}, {"random networks", random_networks},
-           {"dense blocks are joined in place", dense_blocks_are_joined_in_place},
-           {"others are copied when joined", others_are_copied_when_joined}, {"joined outputs", joined_outputs},
-           {"the arena is shared", arena_is_shared}, {"tensors on the device", tensors_on_the_device},
-           {"refusals", refusals}, {"real models in fp16", models})
+           {"random networks", random_networks}, {"the arena is shared", arena_is_shared},
+           {"tensors on the device", tensors_on_the_device}, {"refusals", refusals}, {"real models in fp16", models})
