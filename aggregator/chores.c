@@ -32,10 +32,10 @@ struct chores {
     _Atomic bool stop;
     pthread_mutex_t lock;
     pthread_cond_t more;
-    // under lock
+    // Guarded by the lock.
     struct list waiting, news;
     bool working;
-    // the thread's own
+    // Used by the thread alone.
     const struct chore *now;
 };
 
@@ -58,13 +58,13 @@ static struct link *pop(struct list *list)
 static void tell(struct chores *c, const struct chore_news *news)
 {
     struct link *link = malloc(sizeof *link);
-    if (!link) abort(); // an answer that never comes would hang the job
+    if (!link) abort(); // without its answer the job would hang
     link->u.news = *news;
     pthread_mutex_lock(&c->lock);
     push(&c->news, link);
     pthread_mutex_unlock(&c->lock);
     uint64_t one = 1;
-    if (write(c->bell_fd, &one, sizeof one) < 0) return; // full: it rings already
+    if (write(c->bell_fd, &one, sizeof one) < 0) return; // a full bell rings already
 }
 
 static bool on_tick(void *ctx, uint64_t bytes)
@@ -83,7 +83,7 @@ static void on_note(void *ctx, const char *text)
     tell(c, &news);
 }
 
-// What is open is finished; no parts.
+// Finishes the live output that is open; such a job has no parts.
 static enum reel_err finish_live(struct chores *c, struct live *live, struct reel_rec_muxed *out)
 {
     char text[REEL_TEXT_BYTES];
@@ -127,7 +127,7 @@ static void do_verify(struct chores *c)
     bool copy = want->segment == REEL_NO_FRAME;
     struct sink_check check = {&c->now->job, want, on_tick, c};
     bool ok = copy ? sink_verify_copy(&check) : sink_of(c->now->job.kind)->verify(&check);
-    if (atomic_load(&c->stop)) return; // the process ends: nothing was found out
+    if (atomic_load(&c->stop)) return; // the process ends, so nothing was found out
     struct chore_news news = {.type = REEL_MSG_VERIFIED, .job = c->now->job.id, .u.verified = *want};
     news.u.verified.ok = ok;
     on_tick(c, 0);

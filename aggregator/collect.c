@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The aggregator's loop: messages in, a frame of each lane in turn, answers
-// out. What belongs to another epoch than a lane's present one is dropped.
+// The aggregator's main loop: reads messages, processes a frame of each lane in turn, and sends answers.
+// Messages about another epoch than a lane's present one are dropped.
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -16,7 +16,7 @@
 #include "common/life.h"
 #include "common/log.h"
 
-// TAKEN of small pictures goes out in groups no closer than this.
+// Small pictures: TAKEN messages are sent in groups, no more often than this.
 #define TELL_US 250
 
 enum reel_err aggregator_init(struct aggregator *a)
@@ -52,7 +52,7 @@ static enum reel_err post(struct aggregator *a, enum reel_msg_type type, const v
 
 // ---- failures -------------------------------------------------------------------
 
-// Whether another try could end differently.
+// Whether the same work could succeed if it is tried again.
 static bool is_passing(enum reel_err err)
 {
     return err == REEL_ERR_NOMEM || err == REEL_ERR_FAULT || err == REEL_ERR_PROTO;
@@ -70,13 +70,13 @@ static enum reel_err lane_gave_up(struct aggregator *a, uint32_t index, enum ree
     reel_info("lane", "lane %u failed: %s", index, reel_fail_text());
     lane_set_failed(l);
     enum reel_err sent = reel_child_failed(&a->child, scope, err, lane_job(l), index, lane_epoch(l), lane_at(l));
-    // A lost GPU stays lost in this process: another life goes on.
+    // A GPU that is lost stays lost for this process, so another process must take its place.
     return !sent && reel_cuda_lost() ? err : sent;
 }
 
 // ---- messages -------------------------------------------------------------------
 
-// The lane of a record, when it is of the lane's present epoch and still works.
+// The lane that a record is about, if it is in the lane's present epoch and the lane still works.
 static struct lane *present(const struct aggregator *a, uint32_t index, uint32_t epoch)
 {
     if (index >= a->child.lanes || !a->lanes[index]) return NULL;
@@ -84,15 +84,15 @@ static struct lane *present(const struct aggregator *a, uint32_t index, uint32_t
     return lane_epoch(l) == epoch && !lane_failed(l) ? l : NULL;
 }
 
-// A live job has one lane at a time: what an earlier one wrote is counted before the
-// next begins.
+// A live job has one lane at a time: everything that an earlier one wrote is counted before the next
+// begins.
 static void close_live_lanes(struct aggregator *a)
 {
     for (uint32_t i = 0; i < a->child.lanes; i++)
         if (a->lanes[i] && lane_is_live(a->lanes[i])) lane_close(&a->lanes[i]);
 }
 
-// The output of a live job, open since an earlier attempt or from now on.
+// The output of a live job: it is open since an earlier attempt, or is opened now.
 static enum reel_err find_live(struct aggregator *a, const struct reel_job *job)
 {
     if (a->live && live_job(a->live)->id == job->id) return REEL_OK;
@@ -104,14 +104,14 @@ static enum reel_err on_open(struct aggregator *a, const struct reel_rec_open *r
 {
     if (rec->lane >= a->child.lanes)
         return reel_fail(REEL_ERR_PROTO, "could not open lane %u: there are %u", rec->lane, a->child.lanes);
-    lane_close(&a->lanes[rec->lane]); // of an epoch that ended without a word
+    lane_close(&a->lanes[rec->lane]); // an earlier epoch ended without a message
     reel_child_ring_drop(&a->child, rec->lane, REEL_RING_IN);
     struct reel_job job;
     enum reel_err err = reel_jobs_get(a->child.jobs, rec->job, &job);
     if (!err) err = reel_child_ring_configure(&a->child, rec, REEL_RING_IN);
     if (!err) err = reel_child_ring_configure(&a->child, rec, REEL_RING_OUT);
     if (err) return err;
-    // Without its device ring there is no lane: the coordinator knows and goes on in host memory.
+    // A lane cannot work without its device ring: the coordinator is told, and goes on in host memory.
     if (reel_child_ring_make(&a->child, rec, REEL_RING_OUT)) return REEL_OK;
     if (rec->live) close_live_lanes(a);
     if (rec->live) err = find_live(a, &job);
@@ -129,7 +129,7 @@ static enum reel_err on_open(struct aggregator *a, const struct reel_rec_open *r
     return reel_child_failed(&a->child, scope, err, rec->job, rec->lane, rec->epoch, REEL_NO_FRAME);
 }
 
-// The slot is still ours: its stamp tells when the frame was decoded.
+// The slot has not been given back yet, so its stamp tells when the frame was decoded.
 static void measure(struct aggregator *a, const struct reel_rec_taken *taken)
 {
     const struct reel_ring *in = &a->child.in[taken->lane];
@@ -157,7 +157,7 @@ static enum reel_err on_close(struct aggregator *a, const struct reel_rec_lane *
         lane_close(&a->lanes[rec->lane]);
     if (rec->lane < a->child.lanes && a->child.in[rec->lane].epoch <= rec->epoch)
         reel_child_ring_drop(&a->child, rec->lane, REEL_RING_IN);
-    enum reel_err err = post_taken(a); // none of this lane's any more
+    enum reel_err err = post_taken(a); // before this, nothing of this lane is left to report
     return err ? err : post(a, REEL_MSG_LANE_CLOSED, rec);
 }
 
@@ -170,7 +170,7 @@ static enum reel_err on_prove(struct aggregator *a, const struct reel_rec_prove 
     struct reel_rec_proven proven;
     err = plan_prove(&a->child.settings, &job, rec, &plan, &proven);
     if (err) return job_failed(a, err, rec->job);
-    // Memory that stands for a device's is read by any encoder.
+    // Memory that stands for a device's can be read by every encoder.
     if (a->child.mem_kind == REEL_MEM_HOST) proven.on_device = 1;
     if (*plan.notes) err = reel_child_note(&a->child, REEL_LOG_WARN, rec->job, "%s", plan.notes);
     return err ? err : post(a, REEL_MSG_PROVEN, &proven);
@@ -243,7 +243,7 @@ static enum reel_err on_record(struct aggregator *a, enum reel_msg_type type, co
     }
 }
 
-// Takes every message that is there.
+// Handles every message that has arrived.
 static enum reel_err listen(struct aggregator *a, bool *out_any)
 {
     struct reel_msg msg;
@@ -271,7 +271,7 @@ static enum reel_err step_lane(struct aggregator *a, uint32_t index, bool *out_a
     reel_stat_add(&a->child.row->progress, 1);
     if (!err) return REEL_OK;
     if (err != REEL_EOF) return lane_gave_up(a, index, err);
-    if ((err = post_taken(a))) return err; // before COMMITTED, which ends the epoch
+    if ((err = post_taken(a))) return err; // must precede COMMITTED, which ends the epoch
     return post(a, REEL_MSG_COMMITTED, &committed);
 }
 
@@ -305,7 +305,7 @@ static void set_state(struct aggregator *a, enum reel_stat_state state)
     atomic_store_explicit(&a->child.row->state, state, memory_order_relaxed);
 }
 
-// One turn: everything that is there, then a frame of each lane.
+// One turn of the loop: all messages that have arrived, then a frame of each lane.
 static enum reel_err turn(struct aggregator *a, bool *out_any)
 {
     enum reel_err err = listen(a, out_any);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Outputs side by side. See compare.h.
+// Compares two outputs frame by frame. See compare.h.
 #include "aggregator/compare.h"
 
 #include <math.h>
@@ -46,7 +46,7 @@ static enum reel_err open_reader(const char *path, struct reader *r)
     return err;
 }
 
-// The next frame in r->frame. EOF: there is none.
+// Reads the next frame into r->frame. EOF: there is none.
 static enum reel_err next_frame(struct reader *r)
 {
     for (;;) {
@@ -70,9 +70,9 @@ static enum reel_err next_frame(struct reader *r)
 // ---- comparing ------------------------------------------------------------------
 
 struct sums {
-    double squares; // of differences, of samples in 0..1
+    double squares; // sum of squared differences, of samples in 0..1
     double samples;
-    double largest; // in steps of 8 bits
+    double largest; // largest difference, in steps of 8 bits
     uint16_t *row[2];
 };
 
@@ -101,7 +101,7 @@ static void compare_component(const AVPixFmtDescriptor *d, int c, const AVFrame 
     sums->samples += (double)w * h;
 }
 
-// True when all samples are equal.
+// Whether all samples are equal.
 static bool compare_frames(const AVFrame *a, const AVFrame *b, struct sums *sums)
 {
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get((enum AVPixelFormat)a->format);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The choice of encoder and pixel format, and the way to the implementations.
-// See encode.h. Choices follow from their arguments alone: every aggregator
-// comes to the same one.
+// Chooses the encoder and its pixel format, and calls the implementation. See encode.h. A choice depends on
+// its arguments alone, so every aggregator makes the same one.
 #include "aggregator/encode.h"
 
 #include <limits.h>
@@ -32,15 +31,14 @@ static const struct encode_traits table[] = {
      .memory_frames = 80},
     {"libvpx-vp9", "deadline=good:cpu-used=2:crf=24:b=0",
      "deadline=realtime:cpu-used=7:row-mt=1:crf=28:b=0:lag-in-frames=0", .copies = true, .memory_frames = 60},
-    // Its hidden frames would come as packets of their own.
+    // Its hidden frames would be packets of their own.
     {"libvpx", "deadline=good:cpu-used=2:crf=8:b=20M:auto-alt-ref=0",
      "deadline=realtime:cpu-used=6:crf=10:b=20M:auto-alt-ref=0:lag-in-frames=0", .copies = true, .memory_frames = 40},
     {"librav1e", "speed=8:qp=80", "speed=10:qp=100:rav1e-params=low_latency=true", .copies = true,
      .memory_frames = 120},
     {"prores_ks", "vendor=apl0", .copies = true, .memory_frames = 4},
     {"ffv1", "level=3:g=1:slicecrc=1", .copies = true, .memory_frames = 6},
-    // Time bases above 65535 are not to be had in MPEG-4, others than the
-    // frame rate's not in MPEG-2.
+    // MPEG-4 allows no time base above 65535, and MPEG-2 only those of its frame rates.
     {"mpeg4", "flags=+qscale:global_quality=236:mbd=rd", "flags=+qscale:global_quality=354:mbd=simple", .counts = true,
      .memory_frames = 12},
     {"mpeg2video", "flags=+qscale:global_quality=236:mbd=rd", "flags=+qscale+low_delay:global_quality=354:mbd=simple",
@@ -73,7 +71,7 @@ static const struct encode_traits *find_traits(const char *name)
 
 // ---- encoder ------------------------------------------------------------------
 
-// Whether RTP has a payload for it.
+// Whether RTP defines a payload for the codec.
 static bool rtp_holds(enum AVCodecID id)
 {
     return id == AV_CODEC_ID_H264 || id == AV_CODEC_ID_HEVC || id == AV_CODEC_ID_VP8 || id == AV_CODEC_ID_VP9 ||
@@ -94,8 +92,8 @@ static bool container_holds(const AVOutputFormat *container, enum AVCodecID id)
 {
     if (!container) return true;
     if (encode_is_raw(container)) return id == AV_CODEC_ID_RAWVIDEO;
-    if (id == AV_CODEC_ID_RAWVIDEO) return false;               // bits whose meaning most readers guess
-    if (!strcmp(container->name, "rtsp")) return rtp_holds(id); // these muxers do not tell
+    if (id == AV_CODEC_ID_RAWVIDEO) return false;               // most readers guess what these bits mean
+    if (!strcmp(container->name, "rtsp")) return rtp_holds(id); // libavformat cannot be asked about these muxers
     if (!strcmp(container->name, "vob")) return id == AV_CODEC_ID_MPEG2VIDEO || id == AV_CODEC_ID_MPEG1VIDEO;
     if (!strcmp(container->name, "mpegts") || !strcmp(container->name, "rtp_mpegts"))
         return id == AV_CODEC_ID_H264 || id == AV_CODEC_ID_HEVC || id == AV_CODEC_ID_MPEG2VIDEO ||
@@ -128,7 +126,8 @@ static enum reel_err find_encoder(const char *name, const AVOutputFormat *contai
     if (!*name) {
         static const char *const order[] = {"mpeg4", "libx264",    "libvpx-vp9", "libopenh264", "libx265",
                                             "ffv1",  "mpeg2video", "rawvideo",   "mpeg4"};
-        // H.264 in .avi is for players that need no .avi.
+        // H.264 in .avi is left to those who ask for it: most programs that still need .avi cannot
+        // play it.
         const bool old = container && !strcmp(container->name, "avi");
         for (size_t i = old ? 0 : 1; i < sizeof order / sizeof *order; i++) {
             *out_codec = avcodec_find_encoder_by_name(order[i]);
@@ -155,8 +154,8 @@ static enum reel_err find_encoder(const char *name, const AVOutputFormat *contai
     "\nwhat keeps transparency: .mov (prores_ks), .webm (libvpx-vp9), .mkv (ffv1), images .png, .tif, .webp, .bmp, " \
     ".exr"
 
-// The usual encoder of transparent pictures. Containers that are not here have no
-// place for them, or players that show them.
+// The usual encoder of transparent pictures for each container. Other containers cannot hold them, or
+// players ignore their transparency.
 static enum reel_err find_alpha(const AVOutputFormat *container, const char **out_usual)
 {
     static const char *const usual[][2] = {{"mov", "prores_ks"}, {"webm", "libvpx-vp9"}, {"matroska", "ffv1"}};
@@ -169,13 +168,14 @@ static enum reel_err find_alpha(const AVOutputFormat *container, const char **ou
 
 // ---- pixel format ---------------------------------------------------------------
 
-// What stays of pictures of `want` in a libav format, as a cost: the classes of
-// loss are powers of ten apart, so that none is traded for a lesser one.
+// How much of a picture of format `want` is lost in a libav format, as a cost. Kinds of loss are powers of
+// ten apart, so that a worse kind is never preferred to a lesser one.
 static int64_t format_cost(enum AVPixelFormat format, enum AVCodecID id, struct reel_pixel_format want, bool alpha,
                            bool odd_w, bool odd_h, bool even, struct encode_choice *c)
 {
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
-    const bool big_endian = id == AV_CODEC_ID_PNG || id == AV_CODEC_ID_PPM || id == AV_CODEC_ID_PGM; // these alone
+    // Only these are big endian.
+    const bool big_endian = id == AV_CODEC_ID_PNG || id == AV_CODEC_ID_PPM || id == AV_CODEC_ID_PGM;
     if (!d ||
         d->flags & (AV_PIX_FMT_FLAG_HWACCEL | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BITSTREAM | AV_PIX_FMT_FLAG_BAYER))
         return -1;
@@ -198,20 +198,20 @@ static int64_t format_cost(enum AVPixelFormat format, enum AVCodecID id, struct 
     if (c->loses_depth) cost += 10000000 * (want.depth - d->comp[0].depth);
     if (c->loses_chroma)
         cost += 1000000 * (1 + d->log2_chroma_w - want.log2_chroma_w + d->log2_chroma_h - want.log2_chroma_h);
-    if (!gray && rgb != want_rgb) cost += want_gray ? 200000 : 100000; // a conversion that rounds
+    if (!gray && rgb != want_rgb) cost += want_gray ? 200000 : 100000; // the conversion rounds
     cost += 1000 * (d->comp[0].depth > want.depth ? d->comp[0].depth - want.depth : 0);
-    // Chroma that was not there: the fewest samples of it.
+    // If chroma has to be added, the format with the fewest chroma samples is best.
     int chroma = d->log2_chroma_w + d->log2_chroma_h, had = want.log2_chroma_w + want.log2_chroma_h;
     if (!gray && !rgb) cost += 100 * (want_gray ? 2 - chroma + 1 : had > chroma ? had - chroma : 0);
     struct reel_pixel_format slot;
     if (!picture_slot_format(format, &slot))
-        cost += 20; // packed: one conversion more
+        cost += 20; // packed formats need one more conversion
     else if (slot.layout == REEL_PIX_NV && want.layout != REEL_PIX_NV)
         cost += 10;
     return cost;
 }
 
-// What is in a container that holds pictures as they are; NULL: it holds no such.
+// The codec of a container that holds pictures uncompressed; NULL if it does not.
 static const enum AVPixelFormat *raw_formats(const AVOutputFormat *container)
 {
     static const enum AVPixelFormat y4m[] = {
@@ -239,7 +239,8 @@ enum reel_err encode_choose(const char *name, const AVOutputFormat *container, s
     if (!formats) formats = any;
     int64_t last = -1;
     int last_at = -1;
-    for (int pass = 0; pass <= rank; pass++) { // the next dearer one; equal costs in the encoder's order
+    // Finds the next more expensive one; equal costs keep the encoder's order.
+    for (int pass = 0; pass <= rank; pass++) {
         int64_t best = INT64_MAX;
         int best_at = -1;
         struct encode_choice best_choice = {0};
@@ -314,7 +315,7 @@ static void count_down(void *opaque, uint8_t *data)
     av_free(data);
 }
 
-// A gray picture whose life is counted.
+// A gray picture whose lifetime is counted.
 static AVFrame *counted_frame(enum AVPixelFormat format, int side, int64_t pts, _Atomic int *alive)
 {
     AVFrame *f = av_frame_alloc();
@@ -343,7 +344,7 @@ int encode_measure_hold(const struct encode_params *params, int max)
     p.time_base = (struct reel_rational){1, 25};
     p.frame_rate = (struct reel_rational){25, 1};
     struct encoder *e;
-    if (encode_open(&p, &e)) return 1; // what is wrong shows at the real size
+    if (encode_open(&p, &e)) return 1; // if it cannot be opened, that is reported at the real size
     _Atomic int alive = 0;
     int most = 1;
     AVPacket *packet = av_packet_alloc();
@@ -354,7 +355,7 @@ int encode_measure_hold(const struct encode_params *params, int max)
         av_frame_free(&f);
         while (!err && !(err = encode_receive(e, packet))) av_packet_unref(packet);
         if (err != REEL_AGAIN) break;
-        int now = atomic_load(&alive) + 1; // and the one that is being handed over
+        int now = atomic_load(&alive) + 1; // including the one that is being handed over
         if (now > most) most = now;
     }
     av_packet_free(&packet);
@@ -374,7 +375,7 @@ static void on_log(void *ctx, int level, const char *fmt, va_list args)
     av_log_format_line2(ctx, level, fmt, args, line, sizeof line, &prefix);
     line[strcspn(line, "\r\n")] = 0;
     if (!*line) return;
-    // "[libx264 @ 0x55..] text": the address says nothing.
+    // Removes the address in "[libx264 @ 0x55..] text", which says nothing to a user.
     const char *text = strstr(line, "] ");
     text = *line == '[' && text ? text + 2 : line;
     if (level <= AV_LOG_ERROR) {
@@ -390,12 +391,12 @@ static void on_log(void *ctx, int level, const char *fmt, va_list args)
 
 void encode_begin(void)
 {
-    // Once in some hundred processes the bytes were others, the same others each time
-    // (libx264 0.164, which reads a few bytes beyond a block of the heap); never since
-    // malloc gives zeros. That this is the cause is not proved.
+    // Once in some hundred processes the bytes were different, in the same way each time (libx264
+    // 0.164, which reads a few bytes beyond a block of the heap). It never happened again since malloc
+    // returns zeroed memory here. That this is the cause is not proved.
     mallopt(M_PERTURB, 0xff);
     av_log_set_callback(on_log);
-    setenv("SVT_LOG", "1", 0); // SVT-AV1 prints by itself: errors alone
+    setenv("SVT_LOG", "1", 0); // SVT-AV1 prints by itself: errors only
 }
 
 const char *encode_log_text(const char *fallback)

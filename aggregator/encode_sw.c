@@ -22,7 +22,7 @@ struct encoder_sw {
     bool range_in_packets;
     struct picture_pool drawn;
     bool counts;
-    bool sent, ended; // a picture; the last packet came out
+    bool sent, ended; // sent: a picture was sent; ended: the last packet came out
     // counts: timestamps of frames [pts_from, n_pts), frame i at [i - pts_from]
     int64_t *pts;
     size_t pts_from, n_pts, room_pts;
@@ -37,7 +37,7 @@ static bool can(const AVCodec *codec)
 
 // ---- options ------------------------------------------------------------------
 
-// Values of HDR10's static metadata in the units of the codecs' option strings.
+// HDR10's static metadata in the units of the codecs' option strings.
 struct hdr {
     bool has_display, has_light;
     unsigned gx, gy, bx, by, rx, ry, wx, wy, max, min, cll, fall;
@@ -68,8 +68,8 @@ static struct hdr read_hdr(const struct reel_media *m)
     return h;
 }
 
-// The string that goes through to x264, x265 or SVT-AV1 ("x265-params"): what
-// pins their bytes, and HDR data, which their wrappers do not hand on.
+// The options that reach x264, x265 or SVT-AV1 as one string ("x265-params"): those that make their bytes
+// reproducible, and HDR metadata, which their wrappers do not pass on.
 static const char *inner_options(const struct encode_params *p, char *buf, size_t bytes)
 {
     const char *name = p->choice->codec->name;
@@ -109,7 +109,7 @@ static const char *inner_key(const char *name)
     return NULL;
 }
 
-// Seconds between keyframes of live video: who begins to look waits half of it.
+// Seconds between keyframes of live video. A viewer who joins waits half of that on average.
 #define LIVE_KEY_SECONDS 2
 
 static void set_live(const struct encode_params *p, AVCodecContext *c)
@@ -117,12 +117,12 @@ static void set_live(const struct encode_params *p, AVCodecContext *c)
     c->max_b_frames = 0;
     double rate = av_q2d(c->framerate);
     c->gop_size = rate > 1 && rate < 1000 ? (int)(LIVE_KEY_SECONDS * rate + 0.5) : 50;
-    // Frame threads give each picture out only when all have one.
+    // With frame threads, an encoder returns pictures only when every thread has one.
     if (c->codec->capabilities & AV_CODEC_CAP_FRAME_THREADS && !(c->codec->capabilities & AV_CODEC_CAP_SLICE_THREADS))
         c->thread_count = 1;
 }
 
-// Defaults, then what pins the bytes, then the user's own, which win.
+// Defaults first, then what makes bytes reproducible, then the user's own options, which win.
 static enum reel_err gather_options(const struct encode_params *p, AVDictionary **out)
 {
     const char *name = p->choice->codec->name;
@@ -134,7 +134,7 @@ static enum reel_err gather_options(const struct encode_params *p, AVDictionary 
         av_dict_free(&user);
         return reel_fail(REEL_ERR_CONFIG, "could not read --encoder_opts \"%s\": use key=value:key=value", p->opts);
     }
-    // A quality of the user's own takes ours away: x264 would not have both.
+    // If the user sets a quality or bit rate, our default quality is left out: x264 cannot have both.
     if (av_dict_get(user, "b", NULL, 0) || av_dict_get(user, "qp", NULL, 0)) {
         av_dict_set(out, "crf", NULL, 0);
         av_dict_set(out, "cq", NULL, 0);
@@ -158,7 +158,7 @@ static enum reel_err gather_options(const struct encode_params *p, AVDictionary 
 
 // ---- open ---------------------------------------------------------------------
 
-// The nearest rate that a codec with fixed rates has.
+// The nearest frame rate that a codec with fixed rates supports.
 static AVRational near_rate(const AVCodec *codec, AVRational rate)
 {
     const AVRational *rates = av_codec_rates(codec);
@@ -196,8 +196,8 @@ static void set_context(const struct encode_params *p, struct encoder_sw *e)
     c->chroma_sample_location = (enum AVChromaLocation)p->colour.chroma_location;
     if (p->colour.range_known) c->color_range = p->colour.full_range ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
     c->thread_count = p->threads;
-    // Frame threads of libavcodec would hold pictures for nothing. Libraries with
-    // threads of their own read this otherwise (x264: sliced threads).
+    // Frame threads of libavcodec would hold back pictures without need. Libraries with their own
+    // threads interpret this differently (x264: sliced threads).
     if (codec->capabilities & AV_CODEC_CAP_SLICE_THREADS) c->thread_type = FF_THREAD_SLICE;
     c->flags |= AV_CODEC_FLAG_BITEXACT;
     if (p->global_header) c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
@@ -210,8 +210,8 @@ static void set_context(const struct encode_params *p, struct encoder_sw *e)
     if (p->live) set_live(p, c);
 }
 
-// x264 and x265 leave a limited range unsaid where nothing else of the colour
-// is known, and players guess. So it is written into their headers.
+// x264 and x265 do not write that the range is limited when nothing else about the colour is known, and
+// players guess. So the range is written into their headers.
 static enum reel_err say_range(const struct encode_params *p, struct encoder_sw *e)
 {
     const char *name = e->ctx->codec_id == AV_CODEC_ID_H264   ? "h264_metadata"
@@ -239,7 +239,7 @@ static int filter_range(struct encoder_sw *e, AVPacket *packet)
     return rc < 0 ? rc : av_bsf_receive_packet(e->range, packet);
 }
 
-// Options that neither the context nor the codec took.
+// Reports options that neither the context nor the codec accepted.
 static enum reel_err check_leftovers(const struct encode_params *p, const AVDictionary *options)
 {
     const AVDictionaryEntry *left = av_dict_get(options, "", NULL, AV_DICT_IGNORE_SUFFIX);
@@ -250,8 +250,8 @@ static enum reel_err check_leftovers(const struct encode_params *p, const AVDict
         p->choice->codec->name, p->choice->codec->name);
 }
 
-// SVT-AV1 waits for ever in its end when it was not told of the last picture
-// (seen with 1.4), and when it had none at all.
+// SVT-AV1 hangs when it is closed without having been told of the last picture (seen with 1.4), or without
+// having had any picture.
 static void flush_svt(struct encoder_sw *e)
 {
     if (e->ended || !e->ctx || !avcodec_is_open(e->ctx) || strcmp(e->ctx->codec->name, "libsvtav1")) return;
@@ -341,10 +341,10 @@ static enum reel_err remember_pts(struct encoder_sw *e, int64_t pts)
     return REEL_OK;
 }
 
-// Those far before the frame whose packet came last are of no use any more.
+// Forgets those far before the frame whose packet came last: they are not needed any more.
 static void forget_pts(struct encoder_sw *e, size_t at)
 {
-    const size_t keep = 64; // more than any codec reorders
+    const size_t keep = 64; // more frames than any codec reorders
     if (at < 2 * keep) return;
     size_t gone = at - keep, n = e->n_pts - e->pts_from;
     memmove(e->pts, e->pts + gone, (n - gone) * sizeof *e->pts);
@@ -376,7 +376,7 @@ static enum reel_err send_picture(struct encoder_sw *e, const AVFrame *frame)
     return rc < 0 ? refused(e, rc) : err;
 }
 
-// A copy of our own with what the frame brings along drawn on it.
+// Copies a frame and draws on it what comes with the frame.
 static enum reel_err drawn_copy(struct encoder_sw *e, const AVFrame *frame, AVFrame **out)
 {
     enum reel_err err = picture_copy(&e->drawn, frame, out);

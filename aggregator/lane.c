@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// One lane's epoch. See lane.h.
+// One lane's epoch: frames come in, pictures go to the sink. See lane.h.
 #include "aggregator/lane.h"
 
 #include <stdlib.h>
@@ -19,8 +19,8 @@ struct lane {
     struct image *image;
     struct sink *sink;
     struct live *live;
-    // Frames that wait: the done-th to the one before the next-th, i at [i % room]. In
-    // a live job their numbers have gaps, else the i-th is frame base + i.
+    // Frames that wait: number `done` to the one before `next`, frame i at [i % room]. Otherwise frame
+    // i is number base + i, but a live job's numbers have gaps.
     struct reel_rec_frame *queue;
     uint32_t room, done, next, base;
     bool finishing, committed, failed;
@@ -51,7 +51,7 @@ enum reel_err lane_open(const struct lane_params *params, struct lane **out_lane
     if (!err && !l->queue) err = reel_fail(REEL_ERR_NOMEM, "could not open lane %u: out of memory", open->lane);
     if (!err) err = plan_open(params->settings, params->job, open, &l->plan, &encoder);
     if (!err) {
-        // One slot stays free, so that the next frame always finds its place.
+        // One slot stays free, so that there is always room for the next frame.
         struct image_params image = {
             &l->plan,   l->in,    l->out,     l->release,
             open->lane, l->epoch, l->segment, open->out_slots > 1 ? (int)open->out_slots - 1 : 0};
@@ -74,7 +74,7 @@ void lane_close(struct lane **lane)
 {
     struct lane *l = *lane;
     if (!l) return;
-    sink_abandon(&l->sink); // its encoder lets go of slots
+    sink_abandon(&l->sink); // its encoder gives back slots
     image_destroy(&l->image);
     free(l->queue);
     free(l);
@@ -89,7 +89,7 @@ static uint32_t next_number(const struct lane *l)
 
 enum reel_err lane_frame(struct lane *l, const struct reel_rec_frame *rec)
 {
-    // Those before the first one that comes were of the warm-up.
+    // Frames before the first one that arrives belonged to the warm-up.
     if (!l->live && !l->next) l->base = rec->n;
     uint32_t least = next_number(l);
     bool fits = l->live ? rec->n >= least : rec->n == least;
@@ -123,7 +123,7 @@ static enum reel_err put(struct lane *l, const struct sink_frame *frame)
     return err;
 }
 
-// Everything that the filter has ready goes to the sink. AGAIN or EOF at the end.
+// Passes everything that the filter has ready to the sink. AGAIN or EOF at the end.
 static enum reel_err put_pictures(struct lane *l)
 {
     for (;;) {
@@ -156,7 +156,7 @@ static enum reel_err put_results(struct lane *l, const struct reel_rec_frame *re
     return put(l, &frame);
 }
 
-// All pictures of a frame, each on its way before the next one is made.
+// Passes on all pictures of a frame, each before the next one is made.
 static enum reel_err put_all(struct lane *l, const struct reel_rec_frame *rec)
 {
     enum reel_err err = REEL_AGAIN;
@@ -172,8 +172,8 @@ static int64_t written_us(const struct reel_ring *ring, uint32_t slot)
     return ((const struct reel_stamp *)reel_ring_slot(ring, slot))->written_us;
 }
 
-// When each picture of a frame begins its way: with the frame, or, of what lies between
-// two, when the later one was there.
+// When a picture of a frame was ready to be shown: the frame's own with the frame, pictures between two
+// frames when the later one was there.
 static void expect_all(struct lane *l, const struct reel_rec_frame *rec)
 {
     const uint32_t next = rec->after ? reel_ring_slot_of(l->in, rec->next) : rec->in_slot;

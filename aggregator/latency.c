@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
-// The histogram of latency.h.
+// A histogram of latencies with logarithmic buckets. See latency.h.
 #include "aggregator/latency.h"
 
-#define EXACT 16 // values below have a bucket each
+#define EXACT 16 // smaller values have a bucket each
 
 static int bucket_of(int64_t us)
 {
     if (us < 0) us = 0;
     if (us < EXACT) return (int)us;
-    int octave = 63 - __builtin_clzll((uint64_t)us); // from 4
+    int octave = 63 - __builtin_clzll((uint64_t)us); // at least 4
     int part = (int)(us >> (octave - 3)) - LATENCY_PER_OCTAVE;
     int i = EXACT + (octave - 4) * LATENCY_PER_OCTAVE + part;
     return i < LATENCY_BUCKETS ? i : LATENCY_BUCKETS - 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The aggregator's story: attach, say hello, serve until told to end.
+// The aggregator's main function: attaches to the run, says hello, and serves until it is told to end.
 #include <stdio.h>
 #include <string.h>
 

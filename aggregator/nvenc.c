@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// NVENC's surfaces through FFmpeg. See nvenc.h.
+// NVENC's surfaces through FFmpeg: slots on a GPU become frames for the encoder. See nvenc.h.
 #include "aggregator/nvenc.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@ static struct {
     bool tried;
     void *stream;
     AVBufferRef *context;
-    void *list; // what is drawn on a surface, on the device
+    void *list; // the list of what is drawn on a surface, in device memory
     size_t list_bytes;
 } gpu = {.device = -1};
 
@@ -104,7 +104,7 @@ enum reel_err nvenc_prepare(AVCodecContext *ctx)
     }
     ctx->sw_pix_fmt = ctx->pix_fmt;
     ctx->pix_fmt = AV_PIX_FMT_CUDA;
-    ctx->hw_frames_ctx = ref; // the context's from now on
+    ctx->hw_frames_ctx = ref; // the context owns it from now on
     return REEL_OK;
 }
 
@@ -146,7 +146,7 @@ static enum reel_err join_planes(const AVFrame *from, AVFrame *to, int width, in
     return err ? err : reel_cuda_check(gpu_planes_join(&chroma, gpu.stream), "copy a picture to the encoder");
 }
 
-// From a slot on the device.
+// Fills a surface from a slot on the device.
 static enum reel_err from_slot(enum AVPixelFormat format, const AVFrame *from, AVFrame *to, int width, int height)
 {
     enum reel_err err;
@@ -164,7 +164,7 @@ static enum reel_err from_slot(enum AVPixelFormat format, const AVFrame *from, A
 
 // ---- drawing ------------------------------------------------------------------
 
-// The parts of a list one behind the other in the device's memory.
+// Copies the parts of a list into the device's memory, one behind the other.
 enum { ITEMS, GLYPHS, BLEND, MASK, PARTS };
 
 static enum reel_err upload(const struct paint_canvas *c, struct overlay_list *list)
@@ -176,7 +176,7 @@ static enum reel_err upload(const struct paint_canvas *c, struct overlay_list *l
     size_t at[PARTS + 1] = {0};
     for (int i = 0; i < PARTS; i++) at[i + 1] = at[i] + (bytes[i] + 255) / 256 * 256;
     enum reel_err err = REEL_OK;
-    if (at[PARTS] > gpu.list_bytes) { // no surface is under way: nobody reads the old one
+    if (at[PARTS] > gpu.list_bytes) { // no surface is being drawn on, so nobody reads the old list
         reel_cuda_free(gpu.list);
         gpu.list = NULL;
         gpu.list_bytes = 0;
@@ -222,10 +222,10 @@ enum reel_err nvenc_surface(const AVCodecContext *ctx, const AVFrame *frame, AVF
     else if (!err && (r = av_hwframe_transfer_data(surface, frame, 0)) < 0)
         err = refused(r, "upload a picture to a GPU");
     if (!err && paint_of(frame)) err = draw_on(ctx, surface, paint_of(frame));
-    enum reel_err done = reel_cuda_stream_sync(gpu.stream); // what failed may still be under way
+    enum reel_err done = reel_cuda_stream_sync(gpu.stream); // after a failure, earlier work may still be running
     if (!err) err = done;
     if (!err && (r = av_frame_copy_props(surface, frame)) < 0) err = refused(r, "encode a picture");
-    av_buffer_unref(&surface->opaque_ref); // it is drawn
+    av_buffer_unref(&surface->opaque_ref); // its drawing is done
     if (err)
         av_frame_free(&surface);
     else

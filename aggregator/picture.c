@@ -63,7 +63,7 @@ bool picture_slot_format(enum AVPixelFormat av, struct reel_pixel_format *out_fo
                                                  {AV_PIX_FMT_YUVJ422P, AV_PIX_FMT_YUV422P},
                                                  {AV_PIX_FMT_YUVJ444P, AV_PIX_FMT_YUV444P}};
     for (size_t i = 0; i < 3; i++)
-        if (av == full[i][0]) av = full[i][1]; // the range stands in the colour
+        if (av == full[i][0]) av = full[i][1]; // the frame's colour says that the range is full
     for (size_t i = 0; i < N_CARRIED; i++)
         if (carried[i].av == av) {
             *out_format = carried[i].format;
@@ -161,7 +161,7 @@ void picture_pool_fini(struct picture_pool *pool)
     av_buffer_pool_uninit(&pool->pool);
 }
 
-// A slot's planes from the GPU into a picture of the same format.
+// Copies a slot's planes from the GPU into a picture of the same format.
 static enum reel_err fetch(const struct reel_ring *ring, uint32_t slot_id, uint32_t picture, AVFrame *frame)
 {
     const struct reel_geometry *g = &ring->geometry;
@@ -235,7 +235,7 @@ static enum reel_err scale(struct picture_convert *c, const AVFrame *src, const 
                          av_get_pix_fmt_name((enum AVPixelFormat)src->format),
                          av_get_pix_fmt_name((enum AVPixelFormat)dst->format));
     bool from_rgb = is_rgb((enum AVPixelFormat)src->format), to_rgb = is_rgb((enum AVPixelFormat)dst->format);
-    // Between YUV and RGB the YUV side's matrix is the one that counts.
+    // Between YUV and RGB, the matrix of the YUV side is used.
     int from_matrix = reel_colour_matrix(from_rgb && !to_rgb ? to : from, src->height);
     int to_matrix = reel_colour_matrix(to_rgb ? from : to, dst->height);
     if (from_rgb && to_rgb) from_matrix = to_matrix = 1;
@@ -253,7 +253,7 @@ enum reel_err picture_convert(struct picture_convert *c, const AVFrame *frame, c
 {
     AVFrame *out;
     struct reel_pixel_format have, want;
-    // On a GPU: the encoder's surfaces take it as it is (nvenc.h).
+    // A picture on a GPU stays as it is for the encoder's surfaces (nvenc.h).
     if (frame->format == AV_PIX_FMT_CUDA) {
         out = av_frame_clone(frame);
         if (!out) return reel_fail(REEL_ERR_NOMEM, "could not take a picture: out of memory");

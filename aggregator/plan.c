@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// From job, task and input to encoder, format, size and colour. See plan.h.
-// Everything is decided from the arguments: an aggregator that never saw the
-// proof plans a lane in the same way.
+// Plans an output: from job, task and input to encoder, format, size and colour. See plan.h. Everything is
+// decided from the arguments, so an aggregator that never saw the proof makes the same plan for a lane.
 #include "aggregator/plan.h"
 
 #include <errno.h>
@@ -15,14 +14,14 @@
 #include "aggregator/picture.h"
 #include "aggregator/post/filter.h"
 
-#define MAX_HOLD 40 // pictures that an encoder may keep in its ring; beyond it gets copies
+#define MAX_HOLD 40 // pictures that an encoder may keep in its ring; if it needs more it gets copies
 #define MATRIX_RGB 0
 #define MATRIX_UNKNOWN 2
 #define MATRIX_JFIF 5 // BT.470 BG: what a JPEG file means
 
 // ---- kinds ------------------------------------------------------------------
 
-// What goes by an address: what its protocol was made for, else a transport stream.
+// The container for an address: the one that its protocol was made for, otherwise a transport stream.
 static const char *container_of_address(const char *url)
 {
     static const char *const names[][2] = {{"rtmp", "flv"}, {"rtmps", "flv"}, {"rtsp", "rtsp"}, {"rtp", "rtp_mpegts"}};
@@ -48,7 +47,7 @@ static bool has_protocol(const char *url)
 {
     size_t n = strcspn(url, ":");
     void *at = NULL;
-    if (!strncasecmp(url, "rtsp", n)) return true; // by its muxer alone
+    if (!strncasecmp(url, "rtsp", n)) return true; // through its muxer only
     for (const char *name; (name = avio_enum_protocols(&at, 1));)
         if (strlen(name) == n && !strncasecmp(url, name, n)) return true;
     return false;
@@ -92,7 +91,7 @@ void plan_time(const struct plan *p, const struct reel_rec_frame *rec, uint32_t 
     *out_pts = rec->pts;
     *out_duration = rec->duration;
     if (p->rate < 2) return;
-    // Behind the last frame it is as long as that is shown.
+    // The end of an output: behind the last frame, as late as that is shown.
     int64_t gap = rec->after ? rec->next_pts - rec->pts : rec->duration > 0 ? rec->duration : p->source.last_duration;
     if (gap < 1) gap = 1;
     *out_pts = reel_media_time(&p->source, p->rate, rec->pts, gap, k);
@@ -150,8 +149,8 @@ static enum reel_err begin(const struct reel_settings *settings, const struct re
 
 // ---- colour -----------------------------------------------------------------
 
-// Whether players learn that pictures have the full range: from the codec's own header
-// or from the container's. ProRes never has it.
+// Whether players learn that pictures have the full range, from the codec's own header or from the
+// container's. With ProRes they never do.
 static bool tells_range(const struct plan *p)
 {
     static const char *const containers[] = {"matroska", "webm", "mp4"};
@@ -172,7 +171,7 @@ static bool tells_range(const struct plan *p)
     }
 }
 
-// The colour of pictures in `format` that began with the media's colour.
+// The colour of pictures in `format` whose source has the media's colour.
 static struct reel_colour colour_for(const struct plan *p, enum AVPixelFormat format, int height)
 {
     const struct reel_media *m = &p->media;
@@ -185,14 +184,14 @@ static struct reel_colour colour_for(const struct plan *p, enum AVPixelFormat fo
         return c;
     }
     struct reel_colour guess = {.matrix = MATRIX_UNKNOWN};
-    if (m->format.layout == REEL_PIX_GBR || c.matrix == MATRIX_RGB) { // no YUV yet: the usual one for the size
+    if (m->format.layout == REEL_PIX_GBR || c.matrix == MATRIX_RGB) { // not YUV yet: the usual matrix for the size
         c.matrix = (uint8_t)reel_colour_matrix(&guess, height);
         c.full_range = 0;
         c.range_known = 1;
     } else if (c.matrix == MATRIX_UNKNOWN &&
                reel_colour_matrix(&guess, height) != reel_colour_matrix(&guess, (int)m->height)) {
         c.matrix =
-            (uint8_t)reel_colour_matrix(&guess, (int)m->height); // players would guess another one by the new size
+            (uint8_t)reel_colour_matrix(&guess, (int)m->height); // players would guess another matrix from the new size
     }
     if (p->choice.codec && p->choice.codec->id == AV_CODEC_ID_MJPEG && p->job.kind == REEL_OUTPUT_IMAGES) {
         c.matrix = MATRIX_JFIF;
@@ -203,10 +202,11 @@ static struct reel_colour colour_for(const struct plan *p, enum AVPixelFormat fo
         c.full_range = 0;
         c.range_known = 1;
     }
-    const bool gray_file = p->job.kind == REEL_OUTPUT_IMAGES && d->nb_components == 1; // all values, as those read
+    // Formats whose readers expect all values.
+    const bool gray_file = p->job.kind == REEL_OUTPUT_IMAGES && d->nb_components == 1;
     if (gray_file || !strncmp(d->name, "yuvj", 4)) c.full_range = c.range_known = 1;
     if (c.full_range && !tells_range(p)) {
-        c.full_range = 0; // else they would be shown with too much contrast
+        c.full_range = 0; // otherwise they would be shown with too much contrast
         c.range_known = 1;
     }
     if (d->log2_chroma_w != m->format.log2_chroma_w || d->log2_chroma_h != m->format.log2_chroma_h)
@@ -216,7 +216,7 @@ static struct reel_colour colour_for(const struct plan *p, enum AVPixelFormat fo
 
 // ---- source picture ---------------------------------------------------------
 
-// Images hold RGB, but JPEG and WebP.
+// Images hold RGB, except JPEG and WebP.
 static struct reel_pixel_format image_wish(const struct plan *p, struct reel_pixel_format want)
 {
     bool yuv = !strcmp(p->encoder_name, "mjpeg") || !strcmp(p->encoder_name, "libwebp");
@@ -232,7 +232,7 @@ static struct reel_pixel_format complete_wish(const struct plan *p, const struct
     struct reel_pixel_format want = {.layout = wish.layout, .depth = have.depth ? have.depth : 8};
     if (want.layout == REEL_PIX_NONE) want.layout = have.layout;
     if (want.layout == REEL_PIX_NV) want.layout = REEL_PIX_YUV;
-    // A coloured picture from a gray video: the usual chroma.
+    // A coloured picture from a gray video gets the usual chroma.
     bool from_gray = have.layout == REEL_PIX_GRAY;
     if (want.layout == REEL_PIX_YUV) {
         want.log2_chroma_w = from_gray ? 1 : have.layout == REEL_PIX_GBR ? 0 : have.log2_chroma_w;
@@ -241,7 +241,7 @@ static struct reel_pixel_format complete_wish(const struct plan *p, const struct
     return p->job.kind == REEL_OUTPUT_IMAGES && !shaped->luma_only ? image_wish(p, want) : want;
 }
 
-// The slot format for pictures that go to the encoder as `av`.
+// The slot's format for pictures that go to the encoder as `av`.
 static struct reel_pixel_format slot_format_for(enum AVPixelFormat av)
 {
     struct reel_pixel_format f;
@@ -255,8 +255,8 @@ static struct reel_pixel_format slot_format_for(enum AVPixelFormat av)
         .layout = REEL_PIX_YUV, .depth = depth, .log2_chroma_w = d->log2_chroma_w, .log2_chroma_h = d->log2_chroma_h};
 }
 
-// The same for a model's picture: one that is made of luma is YUV in the slot,
-// and becomes RGB on the way to the encoder where that takes nothing else.
+// The same for a picture that a model makes. If it is made of luma it is YUV in the slot, and becomes RGB
+// on the way to the encoder only where nothing else is lost by that.
 static struct reel_pixel_format slot_for(const struct reel_rec_shaped *shaped, enum AVPixelFormat av,
                                          struct reel_pixel_format wish)
 {
@@ -273,8 +273,8 @@ static void source_from_slot(struct plan *p, const struct reel_geometry *g, cons
     p->colour = *colour;
 }
 
-// The source of tasks whose picture is not the model's: the input's, for
-// drawing on it, or the mask (mattes; and images of classes, as numbers).
+// The source of tasks whose picture the model does not make: the input's picture to draw on, or the mask
+// (for mattes, and for images of class numbers).
 static void source_of_results(struct plan *p)
 {
     const enum set_picture shown = p->settings->segment.picture;
@@ -286,14 +286,14 @@ static void source_of_results(struct plan *p)
         source_from_slot(p, &p->out, &levels);
     else
         source_from_slot(p, &p->in, &p->media.colour);
-    // Objects have a mask where the network makes one.
+    // Objects have masks if the network makes them.
     p->cutout = shown == SET_PICTURE_CUTOUT && p->wants == PLAN_PICTURE && p->out.format.layout == REEL_PIX_GRAY;
     if (p->cutout) p->drawn_format = picture_alpha_format(p->format);
 }
 
 // ---- transparency -----------------------------------------------------------
 
-// Whether the output's encoder takes transparent pictures. False: reel_fail_text() says why not.
+// Whether the output's encoder accepts transparent pictures. If false, reel_fail_text() says why not.
 static bool takes_alpha(const struct plan *p)
 {
     struct encode_choice c;
@@ -302,15 +302,15 @@ static bool takes_alpha(const struct plan *p)
     return !encode_choose(p->encoder_name, p->container, any, true, 16, 16, 0, &c);
 }
 
-// The input's transparency: kept where the output can hold it, unless that is not wanted, or
-// a video would need another encoder than usual for a channel that looks unused.
+// Decides about the input's transparency: it is kept if the output can hold it, unless the user does not
+// want it, or a video would need another encoder than usual for a channel that seems unused.
 static enum reel_err decide_alpha(struct plan *p)
 {
     const enum set_alpha want = p->settings->alpha;
     const enum set_picture shown = p->settings->segment.picture;
     if (!p->in.alpha_stride || p->wants != PLAN_PICTURE || want == SET_ALPHA_DROP) return REEL_OK;
     const bool masked = shown != SET_PICTURE_OVERLAY || p->settings->background.n;
-    if (p->task != REEL_TASK_IMAGE && masked) return REEL_OK; // the mask says what is seen
+    if (p->task != REEL_TASK_IMAGE && masked) return REEL_OK; // the mask decides what is transparent
     const bool unused = p->media.flags & REEL_MEDIA_OPAQUE;
     const char *why = p->rate > 1 ? "the model makes frames between two" : "";
     if (!*why && takes_alpha(p)) {
@@ -329,8 +329,7 @@ static enum reel_err decide_alpha(struct plan *p)
 
 // ---- encoder ----------------------------------------------------------------
 
-// Format and size behind the filter: what the filter gives by nature, or the
-// source itself.
+// Format and size behind the filter: what the filter returns, or the source's own.
 static enum reel_err behind_filter(struct plan *p, struct reel_pixel_format *out_want, bool *out_alpha)
 {
     *out_want = p->format;
@@ -371,8 +370,8 @@ static struct encode_params params_for(const struct plan *p)
     };
 }
 
-// What stands in for an encoder of GPUs where there is none: A100, H100, H200
-// and B200 have no NVENC. NULL: it is no such encoder.
+// The software encoder that replaces a GPU's where the GPU has none: A100, H100, H200 and B200 have no
+// NVENC. NULL: this is no such encoder.
 static const char *stand_in(const char *name)
 {
     static const char *const pairs[][2] = {
@@ -384,7 +383,7 @@ static const char *stand_in(const char *name)
 
 static enum reel_err try_encoder(struct plan *p, struct encoder **out_encoder);
 
-// Opens the encoder for the plan's source, in software where the GPU has none.
+// Opens the encoder for the plan's source; in software if the GPU has none.
 static enum reel_err open_encoder(struct plan *p, struct encoder **out_encoder)
 {
     enum reel_err err = try_encoder(p, out_encoder);
@@ -392,12 +391,12 @@ static enum reel_err open_encoder(struct plan *p, struct encoder **out_encoder)
     if (!other) return err;
     add_note(p, "no GPU here can encode (%s): %s encodes on the CPU", p->encoder_name, other);
     snprintf(p->encoder_name, sizeof p->encoder_name, "%s", other);
-    p->without_opts = true; // they are another encoder's
+    p->without_opts = true; // the options were meant for the other encoder
     return try_encoder(p, out_encoder);
 }
 
-// Formats from the best one on, until one opens at this size. All that is final
-// follows from it.
+// Tries formats from the best one on, until the encoder opens at this size. Everything that is final
+// follows from that format.
 static enum reel_err try_encoder(struct plan *p, struct encoder **out_encoder)
 {
     struct reel_pixel_format want;
@@ -417,14 +416,14 @@ static enum reel_err try_encoder(struct plan *p, struct encoder **out_encoder)
                             &p->choice);
         if (err == REEL_EOF) break;
         if (err) return err;
-        if (p->choice.loses_colour) break; // gray from a coloured source: rather not at all
+        if (p->choice.loses_colour) break; // a gray output of a coloured source is worse than none
         p->final_format = p->choice.format;
         p->final_colour = colour_for(p, p->final_format, p->final_height);
         struct encode_params params = params_for(p);
         err = encode_open(&params, out_encoder);
         if (err != REEL_ERR_UNSUPPORTED) return err;
         if (!first) {
-            first = *params.opts ? REEL_ERR_CONFIG : err; // the likeliest culprit
+            first = *params.opts ? REEL_ERR_CONFIG : err; // the most likely cause
             snprintf(text, sizeof text, "%s", reel_fail_text());
         }
     }
@@ -446,7 +445,7 @@ bool plan_keeps_input(const struct plan *p)
            p->final_colour.full_range == p->colour.full_range;
 }
 
-// Whether the encoder is given the output slots' pictures, as they are, in 4:2:0.
+// Whether the encoder gets the output slots' pictures without a copy, in 4:2:0.
 static bool sends_output(const struct plan *p)
 {
     const struct reel_pixel_format f = p->out.format;
@@ -462,7 +461,7 @@ static bool is_masked(const struct plan *p)
 
 // ---- proof ------------------------------------------------------------------
 
-// A rate in place of times: what becomes of those that follow none.
+// For outputs that store a frame rate instead of times: says what happens to frames that do not follow it.
 static void say_times(struct plan *p)
 {
     const struct reel_media *m = &p->media;
@@ -523,7 +522,7 @@ static void say_losses(struct plan *p)
         add_note(p, "encoder %s does not mark interlaced frames: they stay interlaced, without their flags", name);
 }
 
-// That parts and output can be written is better known now than after hours.
+// Checks now, not after hours, that parts and output can be written.
 static enum reel_err check_folder(const struct plan *p)
 {
     if (p->job.kind == REEL_OUTPUT_NULL) return REEL_OK;
@@ -532,7 +531,7 @@ static enum reel_err check_folder(const struct plan *p)
     return REEL_OK;
 }
 
-// The ring that the workers write, before the encoder is known for certain.
+// The ring for the workers' results, before the encoder is known for certain.
 static enum reel_err choose_slot(struct plan *p, const struct reel_rec_shaped *shaped,
                                  struct reel_pixel_format *out_format, uint32_t *out_w, uint32_t *out_h)
 {
@@ -557,8 +556,8 @@ static enum reel_err choose_slot(struct plan *p, const struct reel_rec_shaped *s
     return err;
 }
 
-// The slot format with which the encoder opens: the first choice, or what it
-// opened with after that was refused.
+// The slot format with which the encoder opens: its first choice, or the one that worked after the first
+// was refused.
 static enum reel_err settle(struct plan *p, const struct reel_rec_shaped *shaped, struct encoder **out_encoder)
 {
     struct reel_pixel_format format;
@@ -580,7 +579,7 @@ static enum reel_err settle(struct plan *p, const struct reel_rec_shaped *shaped
     err = open_encoder(p, out_encoder);
     if (err || p->task != REEL_TASK_IMAGE || *p->settings->post_filter || !p->choice.codec) return err;
     struct reel_pixel_format opened = slot_for(shaped, p->final_format, format);
-    p->colour = p->final_colour; // JPEG's range and matrix are the encoder's wish
+    p->colour = p->final_colour; // the encoder wants JPEG's range and matrix
     if (!memcmp(&opened, &format, sizeof format)) return REEL_OK;
     p->format = opened;
     return reel_geometry_init_several(&p->out, opened, w, h, pictures, shaped->results_bytes);
@@ -599,7 +598,7 @@ enum reel_err plan_prove(const struct reel_settings *settings, const struct reel
     if (err) return err;
     *out = (struct reel_rec_proven){.job = job->id, .hold_frames = 1, .out = p->out, .out_colour = p->colour};
     if (p->choice.codec) {
-        // What was lost on the way to the slot counts too.
+        // What was lost on the way to the slot is counted too.
         struct encode_choice c;
         bool filtered = *settings->post_filter;
         if (task == REEL_TASK_IMAGE && !filtered &&
@@ -610,14 +609,14 @@ enum reel_err plan_prove(const struct reel_settings *settings, const struct reel
             p->choice.odd_made_444 = c.odd_made_444;
         }
         struct encode_params params = params_for(p);
-        // Of several pictures a frame it gets copies.
+        // With several pictures a frame, the encoder gets copies.
         if (p->rate == 1) out->hold_frames = (uint32_t)encode_measure_hold(&params, MAX_HOLD);
         int bytes = av_image_get_buffer_size(p->final_format, p->final_width, p->final_height, 64);
         out->memory_bytes = (uint64_t)bytes * (uint64_t)p->choice.traits->memory_frames;
     }
     out->on_device =
         nvenc_is(p->choice.codec) && nvenc_ready() && (sends_output(p) || (is_masked(p) && plan_keeps_input(p)));
-    if (p->wants == PLAN_PICTURE) out->hold_frames++; // the last picture, for a frame that must be filled in
+    if (p->wants == PLAN_PICTURE) out->hold_frames++; // the last picture, which fills in for missing frames
     say_losses(p);
     out->kept = p->kept;
     return REEL_OK;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Slots on loan to libav. See release.h. Thread-safe: callbacks come from any
-// thread, release_next() from the main loop.
+// Slots that libav has on loan. See release.h. Thread-safe: callbacks come from any thread, release_next()
+// is called by the main loop.
 #include "aggregator/release.h"
 
 #include <pthread.h>
@@ -11,7 +11,7 @@
 struct release {
     int bell_fd;
     pthread_mutex_t lock;
-    // under lock
+    // Guarded by the lock.
     bool armed; // the main loop sleeps, or is about to
     struct reel_rec_taken *items;
     size_t from, used, room; // items[from, used)
@@ -53,7 +53,7 @@ void release_return(struct release *r, struct reel_rec_taken rec)
         } else {
             size_t room = r->room ? r->room * 2 : 256;
             struct reel_rec_taken *items = realloc(r->items, room * sizeof *items);
-            if (!items) abort(); // a slot that never comes back would hang the lane
+            if (!items) abort(); // without it the lane would hang, because a slot would never come back
             r->items = items;
             r->room = room;
         }
@@ -63,7 +63,7 @@ void release_return(struct release *r, struct reel_rec_taken rec)
     r->armed = false;
     pthread_mutex_unlock(&r->lock);
     uint64_t one = 1;
-    if (ring && write(r->bell_fd, &one, sizeof one) < 0) return; // full: the bell rings already
+    if (ring && write(r->bell_fd, &one, sizeof one) < 0) return; // a full bell rings already
 }
 
 static void come_back(void *opaque, uint8_t *data)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// The other streams of a live job's attempt. See follow.h.
+// Reads the other streams (audio, subtitles) of a live job's attempt. See follow.h.
 #include "aggregator/live/follow.h"
 
 #include <stdlib.h>
 
 #include "common/life.h"
 
-// Whether packets of one can go on in the other.
+// Whether packets of one stream can continue the other.
 static bool is_alike(const struct copied *c, const struct reel_pack_stream *s)
 {
     const AVCodecParameters *p = c->par;
@@ -26,7 +26,7 @@ static bool is_mapped(const struct follow *f, int to)
     return false;
 }
 
-// The stream of an earlier attempt that goes on in this one; -1: none.
+// Index of the stream of an earlier attempt that this one continues; -1: none.
 static int find_alike(const struct follow *f, const struct mux_head *head, const struct reel_pack_stream *s)
 {
     for (int i = 0; i < head->n_copied; i++)
@@ -69,7 +69,7 @@ enum reel_err follow_head(struct follow *f, struct mux_head *head, bool first)
             continue;
         }
         if (r->type == REEL_PACK_GLOBALS && first) mux_put_texts(&head->globals, r->u.globals.text, r->u.globals.n);
-        f->there = r->type == REEL_PACK_PACKET; // whether it is kept is known when the container was asked
+        f->there = r->type == REEL_PACK_PACKET; // if it is a packet, the container decides whether to keep it
         return REEL_OK;
     }
     return err == REEL_EOF ? REEL_OK : err;
@@ -105,7 +105,7 @@ int64_t follow_us(const struct follow *f, const struct mux_head *head)
 {
     const struct reel_pack_packet *p = &f->record->u.packet;
     int64_t at = p->dts != INT64_MIN ? p->dts : p->pts;
-    if (at == INT64_MIN) return INT64_MIN; // at once
+    if (at == INT64_MIN) return INT64_MIN; // due at once
     return av_rescale_q(at, follow_stream(f, head)->time_base, AV_TIME_BASE_Q);
 }
 

@@ -21,7 +21,7 @@
 #include "common/life.h"
 
 #define STATE_BYTES 32
-#define ON_THE_WAY 256 // frames between lane and file: more than any encoder holds
+#define ON_THE_WAY 256 // frames between lane and file: more than any encoder holds back
 #define MAX_NOTES 8
 
 struct trip {
@@ -36,15 +36,15 @@ struct tally {
 
 struct live {
     const struct reel_settings *settings;
-    struct reel_job job; // strings hold as long as the process
+    struct reel_job job; // its strings stay valid as long as the process
     int bell_fd, state_fd;
     struct outlet *outlet;
     pthread_mutex_t lock;
-    // under lock
-    bool begun;      // an earlier life wrote something
-    bool chosen;     // the file of this life is known
+    // Guarded by the lock.
+    bool begun;      // an earlier process wrote something
+    bool chosen;     // the file that this process writes is known
     uint32_t file;   // number of the output's file, from 1
-    uint64_t frames; // over all lives
+    uint64_t frames; // of all processes that worked on it
     struct tally attempt, life;
     struct trip trips[ON_THE_WAY];
     uint32_t next_trip;
@@ -106,7 +106,7 @@ void live_close(struct live **live)
     struct live *l = *live;
     if (!l) return;
     *live = NULL;
-    if (!outlet_destroy(&l->outlet)) return; // its thread is stuck in libav and may still ask for this
+    if (!outlet_destroy(&l->outlet)) return; // its thread is stuck in libav and may still use this
     if (l->state_fd >= 0) close(l->state_fd);
     pthread_mutex_destroy(&l->lock);
     free(l);
@@ -165,7 +165,7 @@ enum reel_err live_file(struct live *l, bool appends, char *path, bool *out_appe
     return err;
 }
 
-// What the outlet lost of a kind replaces what was known before.
+// What the outlet says was lost of a kind replaces what was known before.
 static void merge_kept(struct reel_kept *kept, const struct reel_kept *lost)
 {
     uint8_t to[sizeof *kept], from[sizeof *kept];
@@ -182,7 +182,7 @@ static void summarize(const struct tally *t, struct live_count *out)
     out->latency_us[REEL_LATENCY_MEDIAN] = (uint32_t)latency_quantile(&t->latency, 0.5);
     out->latency_us[REEL_LATENCY_P99] = (uint32_t)latency_quantile(&t->latency, 0.99);
     out->latency_us[REEL_LATENCY_MAX] = t->longest_us;
-    // The histogram gives the middle of a bucket.
+    // The histogram returns the middle of a bucket.
     for (int i = 0; i < REEL_LATENCY_MAX; i++)
         if (out->latency_us[i] > t->longest_us) out->latency_us[i] = t->longest_us;
 }
@@ -220,7 +220,7 @@ void live_expect(struct live *l, int64_t pts, int64_t written_us)
     pthread_mutex_unlock(&l->lock);
 }
 
-// When the frame's input slot was written; 0: that is not known any more.
+// When the frame's input slot was written; 0: not known any more.
 static int64_t departure(const struct live *l, int64_t pts)
 {
     for (uint32_t i = 1; i <= ON_THE_WAY && i <= l->next_trip; i++) {
@@ -246,7 +246,7 @@ void live_wrote(struct live *l, int64_t pts)
     l->attempt.written++;
     l->life.written++;
     l->frames++;
-    write_state(l); // a number that is lost is no reason to lose a frame
+    write_state(l); // a number that cannot be written is no reason to lose a frame
     pthread_mutex_unlock(&l->lock);
 }
 
@@ -286,7 +286,7 @@ void live_attempt(struct live *l, struct live_count *out_count)
 void live_ring(struct live *l)
 {
     uint64_t one = 1;
-    if (l->bell_fd >= 0 && write(l->bell_fd, &one, sizeof one) < 0) return; // full: it rings already
+    if (l->bell_fd >= 0 && write(l->bell_fd, &one, sizeof one) < 0) return; // a full bell rings already
 }
 
 void live_note(struct live *l, const char *fmt, ...)

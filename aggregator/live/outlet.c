@@ -18,14 +18,14 @@
 #include "aggregator/live/outlet_open.h"
 #include "common/life.h"
 
-#define MAX_QUEUED 8            // packets; more wait as frames, where the oldest are dropped first
-#define POLL_US 15000           // how often the other streams' file is looked at
-#define QUIET_US 50000          // after which what is before its packets counts as whole
-#define FIRST_BACKOFF_US 500000 // before connecting again; doubled each time
+#define MAX_QUEUED 8            // packets; more wait as frames, of which the oldest are dropped first
+#define POLL_US 15000           // how often the other streams' file is checked for packets
+#define QUIET_US 50000          // after so long without a new packet, everything earlier has arrived
+#define FIRST_BACKOFF_US 500000 // before reconnecting; doubled each time
 #define LAST_BACKOFF_US 5000000
-#define VIDEO_HOLD_US 100000 // that a frame waits for audio which is usually there before it
-#define DESTROY_SECONDS 2    // a thread that resolves a name is not waited for longer
-#define FINISH_SECONDS 30    // all time-outs of one end together
+#define VIDEO_HOLD_US 100000 // how long a frame waits for audio that usually precedes it
+#define DESTROY_SECONDS 2    // a thread that is resolving a name is not waited for longer
+#define FINISH_SECONDS 30    // for all waits at an end together
 
 struct item {
     struct item *next;
@@ -44,38 +44,39 @@ struct outlet {
     pthread_mutex_t lock;
     pthread_cond_t changed;
 
-    // under lock
-    struct mux_head head; // the thread's own but for `video`, which is there before the thread looks
+    // Guarded by the lock.
+    struct mux_head head; // used by the thread alone, except `video`, which is set before the thread reads it
     struct item *first, **last;
     uint32_t queued;
     uint32_t attempt;
-    bool begins; // the attempt\'s other streams are not open yet
+    bool begins; // the other streams of the attempt are not open yet
     int64_t begun_us;
-    bool begun;   // an attempt was
-    bool drains;  // no more of this attempt comes
+    bool begun;   // an attempt has begun
+    bool drains;  // no more of this attempt follows
     bool drained; // and all of it is written
-    bool ends;    // no more comes at all
+    bool ends;    // nothing more follows at all
     bool over;    // the thread has ended
-    bool down;    // there is no connection, and the next is not being made for the first time
-    bool refused; // somebody waits for room
+    bool down;    // there is no connection, and it is not the first one that is being made
+    bool refused; // somebody waits for room in the queue
     uint32_t breaks;
-    enum reel_err err; // why nothing can be written any more
+    enum reel_err err; // why nothing more can be written
     char text[REEL_ERROR_TEXT_MAX];
 
-    // the thread's own
+    // Used by the thread alone.
     struct channel channel;
     struct follow follow;
     bool copies_known; // the streams of the first attempt are in head
-    bool chosen;       // and their places
-    bool opened;       // once at least
+    bool chosen;       // their places in the output are chosen
+    bool opened;       // was opened at least once
     bool wants_key;
     int64_t try_us, backoff_us; // when to connect next
     int64_t down_since_us;
-    uint64_t lost;                  // frames since then
-    int64_t base;                   // timestamp of the video that is written as 0
-    int64_t last_dts, last_written; // of the video: in the container's time base, in time_base
-    int64_t gap;                    // between its last two
-    bool in_time;                   // see struct outlet_heads
+    uint64_t lost; // frames lost since then
+    int64_t base;  // timestamp of the video that is written as 0
+    // Last_dts in the container's time base, last_written in time_base; both of the video.
+    int64_t last_dts, last_written;
+    int64_t gap;  // between its last two
+    bool in_time; // see struct outlet_heads
     uint64_t bytes;
     char why[REEL_ERROR_TEXT_MAX];
 };
@@ -133,7 +134,7 @@ static void give_up_queue(struct outlet *o)
 
 // ---- failures -------------------------------------------------------------------
 
-// A file that cannot be written, or a stream that makes no sense, is the job's end.
+// A file that cannot be written, or a stream that is not valid, ends the job.
 static void fail(struct outlet *o, enum reel_err err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 static void fail(struct outlet *o, enum reel_err err, const char *fmt, ...)
 {
@@ -147,7 +148,7 @@ static void fail(struct outlet *o, enum reel_err err, const char *fmt, ...)
     live_ring(o->live);
 }
 
-// The connection is gone: frames are given up until there is another.
+// The connection is lost: frames are dropped until there is another.
 static void broke(struct outlet *o, const char *what)
 {
     const char *output = live_job(o->live)->output;
@@ -188,8 +189,8 @@ static void stop_following(struct outlet *o, const char *why)
     follow_end(&o->follow);
 }
 
-// The attempt's other streams: opened, and what is before their packets read. Returns
-// how long to wait for that before anything is written, in us; 0: no longer.
+// Opens the attempt's other streams and reads their packets that precede the video's. Returns how many us
+// to wait for them before anything is written; 0: no longer.
 static int64_t begin_following(struct outlet *o)
 {
     char path[REEL_PATH_BYTES];
@@ -199,17 +200,17 @@ static int64_t begin_following(struct outlet *o)
     if (!err) err = follow_head(&o->follow, &o->head, !o->copies_known);
     int64_t waited = reel_now_us() - (open ? o->follow.since_us : o->begun_us);
     bool hopes = err == REEL_AGAIN && waited < (open ? QUIET_US : o->other_hold_us / 2);
-    // Which streams there are must be known for the header, once.
+    // The header needs to know which streams there are; it is written only once.
     if (hopes) return o->copies_known ? 0 : POLL_US / 3;
-    if (err == REEL_AGAIN && !open && o->copies_known) return 0; // it may still come
+    if (err == REEL_AGAIN && !open && o->copies_known) return 0; // the file may still appear
     o->begins = false;
     o->copies_known = true;
-    if (err == REEL_AGAIN && !open) follow_end(&o->follow); // this attempt has none
+    if (err == REEL_AGAIN && !open) follow_end(&o->follow); // this attempt has no other streams
     if (err && err != REEL_AGAIN) stop_following(o, reel_fail_text());
     return 0;
 }
 
-// Whether a packet of them is there.
+// Whether a packet of the other streams is ready.
 static bool look_at_others(struct outlet *o)
 {
     if (!o->follow.reader || o->begins) return false;
@@ -232,7 +233,7 @@ static void connected(struct outlet *o)
     if (o->down)
         live_note(o->live, "reconnected to \"%s\" after %.1f s: %llu frames were not sent", live_job(o->live)->output,
                   (double)(reel_now_us() - o->down_since_us) / 1e6, (unsigned long long)o->lost);
-    // A transport stream goes on; what has a header of its own begins at 0.
+    // A transport stream continues; a container with a header of its own begins at 0.
     bool goes_on = !strcmp(o->head.format->name, "mpegts") || !strcmp(o->head.format->name, "rtp_mpegts");
     o->base = goes_on ? 0 : INT64_MIN;
     o->last_dts = INT64_MIN;
@@ -243,13 +244,13 @@ static void connected(struct outlet *o)
     live_ring(o->live);
 }
 
-// Returns how long to wait, as turn().
+// Writes the next packet. Returns how long to wait, as turn() does.
 static int64_t connect_to(struct outlet *o)
 {
     int64_t now = reel_now_us();
     if (now < o->try_us) {
         give_up_queue(o);
-        while (look_at_others(o)) o->follow.there = false; // their time has passed
+        while (look_at_others(o)) o->follow.there = false; // they are too late to be written
         int64_t left = o->try_us - now;
         return left < POLL_US * 4 ? left : POLL_US * 4;
     }
@@ -267,7 +268,7 @@ static int64_t connect_to(struct outlet *o)
 
 // ---- writing ----------------------------------------------------------------------
 
-// Timestamps of a video packet in the container's time base, growing.
+// Makes the timestamps of a video packet grow, in the container's time base.
 static void set_times(struct outlet *o, AVPacket *pkt)
 {
     if (pkt->dts == AV_NOPTS_VALUE) pkt->dts = pkt->pts;
@@ -310,7 +311,7 @@ static void write_video(struct outlet *o)
     o->backoff_us = FIRST_BACKOFF_US;
 }
 
-// Packets before the first picture, and those that go back, are left out.
+// Packets before the first picture, and packets whose timestamps go back, are left out.
 static bool place_other(struct outlet *o, struct copied *c, AVPacket *pkt)
 {
     AVStream *st = o->channel.oc->streams[c->to];
@@ -346,7 +347,7 @@ static void write_other(struct outlet *o, AVPacket *pkt)
         o->bytes += bytes;
     } else if (!refused) {
         broke(o, "lost the connection to");
-    } else if (!c->refused++) { // by the container: the others go on
+    } else if (!c->refused++) { // refused by the container: the others are still written
         const char *kind = av_get_media_type_string(c->par->codec_type);
         live_note(o->live, "could not keep some packets of a copied %s stream (%s): %s", kind ? kind : "data",
                   avcodec_get_name(c->par->codec_id), o->why);
@@ -364,7 +365,7 @@ static int64_t head_us(const struct outlet *o)
     return av_rescale_q(decoding_time(o->first->packet), o->time_base, (AVRational){1, 1000000});
 }
 
-// The first picture of a header of its own begins at 0; known before audio is placed.
+// The first picture behind a header begins at 0, which must be known before audio is placed.
 static void set_base(struct outlet *o)
 {
     if (o->base != INT64_MIN || !o->first) return;
@@ -374,8 +375,7 @@ static void set_base(struct outlet *o)
 
 // ---- the thread -------------------------------------------------------------------
 
-// Does what is next. Returns how long to wait before the next turn, in us; -1: until
-// something changes.
+// Does what comes next. Returns how many us to wait before the next turn; -1: until something changes.
 static int64_t turn(struct outlet *o, AVPacket *scratch)
 {
     if (o->err || !o->begun) {
@@ -386,7 +386,7 @@ static int64_t turn(struct outlet *o, AVPacket *scratch)
     int64_t wait_us = o->begins ? begin_following(o) : 0;
     if (wait_us) return wait_us;
     if (!o->channel.oc && !(o->down && o->drains)) return connect_to(o);
-    if (!o->channel.oc) give_up_queue(o); // an attempt's end waits for no server
+    if (!o->channel.oc) give_up_queue(o); // the end of an attempt waits for no server
     set_base(o);
     bool other = o->channel.oc && look_at_others(o);
     struct outlet_heads heads = {.video_us = o->first ? head_us(o) : INT64_MAX,
@@ -477,7 +477,7 @@ static enum reel_err start(struct outlet *o)
     struct reel_media *media = malloc(sizeof *media);
     if (!media) return mux_no_memory();
     *media = *o->head.media;
-    o->head.media = media; // the lane's ends with it
+    o->head.media = media; // the lane's own copy ends with the lane
     o->head.format = name ? av_guess_format(name, NULL, NULL) : NULL;
     if (encode_has_fixed_rate(o->head.format)) o->head.rate = mux_rate(media, 0);
     if (!o->head.format)
@@ -519,7 +519,7 @@ enum reel_err outlet_create(struct live *live, const struct reel_media *media, s
     return err;
 }
 
-// Whether the thread has ended within so many seconds.
+// Whether the thread ended within so many seconds.
 static bool join(struct outlet *o, int seconds)
 {
     struct timespec until;

@@ -16,8 +16,8 @@
 #include "aggregator/sink/output.h"
 #include "common/life.h"
 
-#define OPEN_US 10000000 // a TLS handshake and RTMP's over a slow line take seconds
-#define WRITE_US 5000000 // a peer that took nothing for so long is not there any more
+#define OPEN_US 10000000 // TLS and RTMP handshakes over a slow connection take seconds
+#define WRITE_US 5000000 // a peer that accepted nothing for so long is considered gone
 
 static int on_wait(void *ctx)
 {
@@ -35,7 +35,7 @@ static void set_deadline(struct channel *c, int64_t us)
     encode_log_clear();
 }
 
-// What happened, for a person.
+// What happened, in words for a user.
 static void tell(const struct channel *c, int rc, char *why, size_t bytes)
 {
     char text[AV_ERROR_MAX_STRING_SIZE];
@@ -43,14 +43,14 @@ static void tell(const struct channel *c, int rc, char *why, size_t bytes)
     if (c->timed_out)
         snprintf(why, bytes, "no answer");
     else if (rc == AVERROR(EIO) || rc == AVERROR_EXTERNAL || rc == AVERROR_UNKNOWN || rc == AVERROR_INVALIDDATA)
-        snprintf(why, bytes, "%s", encode_log_text(text)); // libav's line says more
+        snprintf(why, bytes, "%s", encode_log_text(text)); // libav's own message says more
     else
         snprintf(why, bytes, "%s", text);
 }
 
 // ---- opening ------------------------------------------------------------------
 
-// A file is opened by us, so that its mode, its end and its errors are ours to say.
+// We open files ourselves, to set their mode and to see all their errors.
 static int open_file(struct channel *c, AVDictionary **options)
 {
     bool append;
@@ -76,7 +76,7 @@ static int open_file(struct channel *c, AVDictionary **options)
     return 0;
 }
 
-// An address names the protocol; what lies below that may be used, and no file.
+// An address may use the protocol that it names and the protocols below that one, but no files.
 static int open_address(struct channel *c, bool again, AVDictionary **options)
 {
     const AVOutputFormat *format = c->head->format;
@@ -85,19 +85,19 @@ static int open_address(struct channel *c, bool again, AVDictionary **options)
     if (format->flags & AVFMT_NOFILE) return 0; // its muxer connects, in avformat_write_header()
     AVDictionary *io = NULL;
     av_dict_set(&io, "protocol_whitelist", "rtmp,rtmps,ffrtmphttp,http,https,httpproxy,tls,tcp,udp,srt,rtp", 0);
-    av_dict_set(&io, "linger", "2", 0); // SRT: closing waits for what is on its way (s)
+    av_dict_set(&io, "linger", "2", 0); // SRT: seconds that closing waits for data on its way
     int rc = avio_open2(&c->oc->pb, live_job(c->live)->output, AVIO_FLAG_WRITE, &c->oc->interrupt_callback, &io);
     av_dict_free(&io);
     return rc;
 }
 
-// Without waiting for anybody.
+// Closes it without waiting for the peer.
 static void drop(struct channel *c)
 {
     if (!c->oc) return;
     c->deadline_us = 0;
     if (c->oc->pb) {
-        c->oc->pb->error = AVERROR(EPIPE); // closing would flush what nobody takes
+        c->oc->pb->error = AVERROR(EPIPE); // otherwise closing would send data that nobody accepts
         avio_closep(&c->oc->pb);
     }
     avformat_free_context(c->oc);
@@ -129,7 +129,8 @@ int channel_open(struct channel *c, bool again, char *why, size_t why_bytes)
 
 // ---- writing --------------------------------------------------------------------
 
-// A rate in place of times: a picture is there also for those before it that were dropped.
+// For containers that store a frame rate instead of times: a picture also stands for those before it that
+// were dropped.
 static int write_raw(struct channel *c, AVPacket *packet)
 {
     const int64_t end = packet->pts + 1 > c->next_tick + 1 ? packet->pts + 1 : c->next_tick + 1;
@@ -147,19 +148,19 @@ int channel_write(struct channel *c, AVPacket *packet, char *why, size_t why_byt
 {
     set_deadline(c, WRITE_US);
     bool video = packet->stream_index == 0, fragments = mux_is_format(c->head, "mp4") || mux_is_format(c->head, "mov");
-    // Else a fragment would begin where the durations before it end, and each gap would
-    // move what follows.
+    // Otherwise a fragment would begin where the durations before it end, and each gap would shift what
+    // follows.
     if (fragments) av_opt_set(c->oc->priv_data, "movflags", "+frag_discont", 0);
     const bool raw = encode_is_raw(c->head->format);
     int rc = raw ? write_raw(c, packet) : av_write_frame(c->oc, packet);
-    // Matroska's clusters and a transport stream's audio wait for more otherwise; a
-    // fragment's end is the muxer's to make.
+    // Otherwise Matroska clusters and a transport stream's audio are held back; the end of a fragment
+    // is decided by its muxer.
     if (rc >= 0 && video && !fragments && !raw) rc = av_write_frame(c->oc, NULL);
     if (c->oc->pb) {
         avio_flush(c->oc->pb);
         if (c->oc->pb->error < 0) rc = c->oc->pb->error;
     }
-    if (c->timed_out) rc = AVERROR(ETIMEDOUT); // RTSP's muxer does not look at what came of it
+    if (c->timed_out) rc = AVERROR(ETIMEDOUT); // RTSP's muxer ignores the result
     if (rc < 0) tell(c, rc, why, why_bytes);
     return rc < 0 ? rc : 0;
 }
@@ -179,7 +180,7 @@ int channel_close(struct channel *c, bool broken, char *why, size_t why_bytes)
 {
     if (!c->oc) return 0;
     int rc = 0;
-    bool own = c->head->format->flags & AVFMT_NOFILE; // its connection ends with the trailer alone
+    bool own = c->head->format->flags & AVFMT_NOFILE; // its connection ends only with the trailer
     if (!broken || own) {
         set_deadline(c, broken ? 0 : WRITE_US);
         rc = av_write_trailer(c->oc);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// From an input slot's alpha plane to the output's. See alpha.h.
+// Puts the alpha plane of an input slot into the output's picture. See alpha.h.
 #include "aggregator/post/alpha.h"
 
 #define SWS_HOW (SWS_BICUBIC | SWS_ACCURATE_RND | SWS_BITEXACT)
@@ -17,7 +17,7 @@ static enum AVPixelFormat gray(int depth)
     return picture_av_format((struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = (uint8_t)depth});
 }
 
-// *out_own holds the resized plane, where the size differs.
+// Resizes the plane if its size differs; *out_own holds the result, and *s describes it.
 static enum reel_err resize(struct alpha *a, struct samples *s, int width, int height, AVFrame **out_own)
 {
     *out_own = NULL;
@@ -42,7 +42,7 @@ static unsigned sample(const uint8_t *line, int x, int depth)
     return depth > 8 ? ((const uint16_t *)(const void *)line)[x] : line[x];
 }
 
-// Into a plane of the same size: from all values of one depth to all of another.
+// Writes the plane into another of the same size: values are scaled from one depth to another.
 static void write(const struct samples *s, int depth, uint8_t *dst, size_t stride)
 {
     const unsigned most = (1u << s->depth) - 1, to = (1u << depth) - 1;
@@ -67,7 +67,7 @@ static bool adds_alpha(enum AVPixelFormat without, enum AVPixelFormat with)
            a->log2_chroma_h == b->log2_chroma_h;
 }
 
-// The colour of a picture in a format with an alpha plane, which is not written.
+// Copies the picture's colour into a format with an alpha plane; that plane is left unwritten.
 static enum reel_err copy_colour(struct alpha *a, const AVFrame *frame, enum AVPixelFormat format, AVFrame **out)
 {
     enum reel_err err = picture_alloc(&a->joined, format, frame->width, frame->height, out);

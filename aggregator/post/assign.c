@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// By shortest augmenting paths (the Hungarian method in the form of Jonker and Volgenant,
-// 1987). See assign.h.
+// Assigns rows to columns by shortest augmenting paths (the Hungarian method in the form of Jonker and
+// Volgenant, 1987). See assign.h.
 #include "aggregator/post/assign.h"
 
 #include <math.h>
@@ -12,7 +12,7 @@
 struct problem {
     const float *weight;
     int n, m;
-    bool turned; // weight is (m, n)
+    bool turned; // the weights are (m, n)
     double *u, *v, *least;
     int *row_of, *from;
     bool *seen;
@@ -24,7 +24,7 @@ static double cost(const struct problem *p, int row, int col)
     return -(double)p->weight[p->turned ? c * (size_t)p->n + r : r * (size_t)p->m + c];
 }
 
-// The column that the cheapest path reaches next; potentials are brought up to it.
+// The column that the cheapest path reaches next. Brings the potentials up to it.
 static int next_column(struct problem *p, int col)
 {
     const int row = p->row_of[col];

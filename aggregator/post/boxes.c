@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Boxes, points and labels. See boxes.h.
+// Draws boxes, points and labels. See boxes.h.
 #include "aggregator/post/boxes.h"
 
 #include <math.h>
@@ -11,11 +11,11 @@
 
 static int text_scale(const struct paint_canvas *c)
 {
-    int scale = (c->height + 200) / 400; // 5 x 7 cells of 3 pixels at 1080 lines
+    int scale = (c->height + 200) / 400; // letters of 5 x 7 cells, each 3 pixels wide at 1080 lines
     return scale < 1 ? 1 : scale;
 }
 
-// Rounded and kept near the picture, so that no sum overflows.
+// Rounds, and keeps the value near the picture, so that no sum overflows.
 static int to_pixel(float v)
 {
     return (int)lrintf(fminf(fmaxf(v, -65536.0f), 65536.0f));
@@ -36,7 +36,7 @@ static void draw_tag(struct paint_canvas *c, int x, int y, const char *text, uin
     paint_text(c, x + scale, y + scale, scale, text, paint_ink(c, text_colour(rgb)));
 }
 
-// track 0: none.
+// track 0: the object has none.
 static void draw_object(struct paint_canvas *c, const struct reel_object *o, int32_t track, uint32_t set,
                         const struct boxes_params *p, int line)
 {
@@ -62,8 +62,8 @@ static void draw_object(struct paint_canvas *c, const struct reel_object *o, int
 void boxes_draw(struct paint_canvas *c, const struct results *r, const struct boxes_params *p)
 {
     int line = p->line_width;
-    if (line <= 0) line = c->height < 540 ? 2 : (c->height + 135) / 270; // 4 at 1080 lines
-    // The best on top: results come best first.
+    if (line <= 0) line = c->height < 540 ? 2 : (c->height + 135) / 270; // 4 pixels at 1080 lines
+    // Results come best first; the best is drawn last, on top.
     for (uint32_t i = r->head.count; i-- > 0;) {
         if (!results_shown(r, i)) continue;
         struct reel_object o = results_object(r, i);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// --post_filter. See filter.h.
+// Runs --post_filter. See filter.h.
 #include "aggregator/post/filter.h"
 
 #include <inttypes.h>
@@ -10,15 +10,15 @@
 #include "aggregator/picture.h"
 #include "common/filters.h"
 
-// Pictures that may be in a filter: beyond, it waits for the end of the video,
-// which memory is not made for.
+// Most pictures inside a filter: one that keeps more is waiting for the end of the video, which memory is
+// not made for.
 #define MOST_HELD 64
 
 struct filter {
     AVFilterGraph *graph;
     AVFilterContext *source, *sink;
-    struct reel_colour colour; // of the result
-    // PTS of pictures that went in and did not come out, oldest first.
+    struct reel_colour colour; // of the filter's result
+    // PTS of the pictures in the filter, the oldest first.
     int64_t *pts;
     size_t from, used, room;
 };
@@ -32,7 +32,7 @@ static enum reel_err refused(const struct plan *p, int rc)
 {
     char why[AV_ERROR_MAX_STRING_SIZE], name[64];
     av_strerror(rc, why, sizeof why);
-    // From FFmpeg 7 on libavfilter reports an unknown filter's arguments first.
+    // FFmpeg 7 and later report an unknown filter's arguments first.
     if (reel_filter_unknown(p->settings->post_filter, is_known, name, sizeof name))
         return reel_fail(REEL_ERR_CONFIG, "could not set up filter \"%s\": No such filter: '%s'",
                          p->settings->post_filter, name);

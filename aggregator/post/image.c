@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The picture of a frame. See image.h.
+// Makes the picture that is written for a frame. See image.h.
 #include "aggregator/post/image.h"
 
 #include <stdatomic.h>
@@ -21,31 +21,30 @@ struct image {
     struct image_params p;
     struct labels *labels;
     struct tracker *tracker; // or NULL
-    int32_t *tracks;         // of the frame tracked_n's objects
+    int32_t *tracks;         // of frame tracked_n's objects
     uint32_t room_tracks, tracked_n;
     bool tracked;
     struct filter *filter; // or NULL
     struct picture_pool pool, made_pool, draw_pool, mask_pool;
     struct picture_convert convert, pass_convert, alpha_convert;
     struct alpha alpha;
-    AVFrame *last;  // of the frame before, before the filter
-    AVFrame *ready; // without a filter: what image_next() returns
+    AVFrame *last;  // the frame before this one, before the filter
+    AVFrame *ready; // when there is no filter: what image_next() returns
     bool ended;
     bool late;         // the encoder draws, on a copy of its own
-    _Atomic int loans; // slots on loan to libav
+    _Atomic int loans; // slots that libav has on loan
 };
 
-// Encoders of a GPU copy each picture into a surface and draw there; so that a run
-// without a GPU goes the same way, those of the processor do where memory that
-// stands for a device's is read.
+// A GPU's encoders copy each picture into a surface and draw there. So that a run without a GPU takes the
+// same path, software encoders do so too when they read memory that stands for a device's.
 static bool draws_late(const struct image_params *p)
 {
     if (!plan_keeps_input(p->plan)) return false;
     return nvenc_is(p->plan->choice.codec) ? nvenc_ready() : p->in->on_device && !p->in->on_gpu;
 }
 
-// A live job's attempts are numbered, and its output goes on: none of a later one has the
-// numbers of one before. A file is one segment.
+// The attempts of a live job are numbered, and its output continues over them: no track of a later attempt
+// may have a number of an earlier one. In a file that is one segment.
 #define TRACKS_OF_AN_ATTEMPT 1000000
 
 static enum reel_err begin_tracks(struct image *im)
@@ -66,9 +65,9 @@ enum reel_err image_create(const struct image_params *params, struct image **out
     im->late = draws_late(params);
     if (im->late) reel_debug("image", "lane %u: results are drawn by the encoder", params->lane);
     const struct plan *plan = params->plan;
-    // A filter may keep pictures longer than a lane can do without their slots.
+    // A filter may keep pictures for longer than a lane can do without their slots.
     if (!reel_filter_is_spatial(plan->settings->post_filter)) im->p.max_loans = 0;
-    // Several pictures of a slot, and of the slot behind it, come and go each on its own.
+    // The pictures of a slot, and those of the slot behind it, come and go one by one.
     if (plan->rate > 1) im->p.max_loans = 0;
     const char *path = plan->task == REEL_TASK_DETECT     ? plan->settings->detect.labels
                        : plan->task == REEL_TASK_CLASSIFY ? plan->settings->classify.labels
@@ -115,7 +114,7 @@ enum reel_err image_check(const struct image *im, const struct reel_rec_frame *r
     return reel_ring_check(im->p.out, rec->out_slot, rec->n, &out);
 }
 
-// Each frame once; a filled-in one has no objects.
+// Tracks each frame once; a frame that is filled in has no objects.
 static enum reel_err add_tracks(struct image *im, const struct reel_rec_frame *rec, struct results *results)
 {
     const struct reel_rational unit = im->p.plan->media.time_base;
@@ -148,7 +147,7 @@ enum reel_err image_results(struct image *im, const struct reel_rec_frame *rec, 
     return err || !im->tracker ? err : add_tracks(im, rec, out_results);
 }
 
-// Captions and dynamic HDR of the input picture go along to the encoder.
+// Gives the input picture's captions and dynamic HDR data to the output's picture.
 static void attach_side_data(const struct image *im, const struct reel_rec_frame *rec, uint32_t bytes, AVFrame *frame)
 {
     const uint8_t *aux = reel_ring_aux(im->p.in, rec->in_slot);
@@ -171,20 +170,20 @@ static void attach_side_data(const struct image *im, const struct reel_rec_frame
 static enum reel_err borrow(struct image *im, const struct reel_ring *ring, uint32_t slot, struct reel_rec_taken rec,
                             bool *out_lent, AVFrame **out)
 {
-    // Results go to the encoder on their GPU; inputs too, unless the processor looks at them.
+    // On a GPU, results go to the encoder there; so do inputs, unless the processor reads them.
     *out_lent = atomic_load(&im->loans) < im->p.max_loans && !(ring->on_gpu && ring == im->p.in && !im->late);
     if (*out_lent) return picture_wrap(ring, slot, im->p.release, rec, &im->loans, out);
     return picture_copy_slot(&im->pool, ring, slot, 0, out);
 }
 
-// A frame's mask: in its slot, or a copy of it. All NULL: the task makes none.
+// Finds a frame's mask: in its slot, or in a copy. All NULL: the task makes none.
 struct mask {
     const uint8_t *data;
     size_t stride;
     AVFrame *copy;
 };
 
-// here: for the processor, which does not reach a GPU's memory.
+// here: the processor needs it, which cannot read a GPU's memory.
 static enum reel_err find_mask(struct image *im, const struct reel_rec_frame *rec, bool here, struct mask *out)
 {
     const struct reel_ring *ring = im->p.out;
@@ -229,8 +228,7 @@ static void draw(const struct image *im, const struct results *results, const st
         masks_overlay_classes(canvas, mask->data, mask->stride, s->segment.opacity);
 }
 
-// The input's picture in that slot in the source's format and size; of a cut-out all
-// of it.
+// The input's picture of that slot in the source's format and size; for a cut-out, with all its colour.
 static enum reel_err pass(struct image *im, uint32_t in_slot, struct reel_rec_taken taken, bool *out_lent,
                           AVFrame **out)
 {
@@ -242,11 +240,11 @@ static enum reel_err pass(struct image *im, uint32_t in_slot, struct reel_rec_ta
     const enum AVPixelFormat format = plan->alpha ? picture_av_format(plan->format) : plan->drawn_format;
     err = picture_convert(&im->pass_convert, input, &plan->media.colour, format, plan->width, plan->height,
                           &plan->colour, out);
-    av_frame_free(&input); // a loan that came to nothing returns here
+    av_frame_free(&input); // a loan that was not used is returned here
     return err;
 }
 
-// The input's picture, transparent where the mask has nothing.
+// The input's picture, transparent where the mask is empty.
 static enum reel_err cut_out(struct image *im, const struct reel_rec_frame *rec, struct reel_rec_taken taken,
                              bool *out_lent, AVFrame **out)
 {
@@ -263,8 +261,8 @@ static enum reel_err cut_out(struct image *im, const struct reel_rec_frame *rec,
     return err;
 }
 
-// The input with the results on it: drawn on a copy, or to be drawn by the
-// encoder, who has the slot until then; without any results, the input itself.
+// The input with the results on it: drawn on a copy, or left to the encoder to draw, which keeps the slot
+// until then. Without any results it is the input itself.
 static enum reel_err with_results(struct image *im, const struct reel_rec_frame *rec, struct reel_rec_taken taken,
                                   bool *out_lent, AVFrame **out)
 {
@@ -272,7 +270,7 @@ static enum reel_err with_results(struct image *im, const struct reel_rec_frame 
     struct results results;
     enum reel_err err = image_results(im, rec, &results);
     if (err) return err;
-    // Masks of objects are in the processor's memory.
+    // The masks of objects are in the processor's memory.
     bool objects = plan->task == REEL_TASK_DETECT && im->p.out->geometry.format.layout == REEL_PIX_GRAY;
     bool late = im->late && !objects && atomic_load(&im->loans) < im->p.max_loans;
     struct mask mask;
@@ -294,7 +292,7 @@ static enum reel_err with_results(struct image *im, const struct reel_rec_frame 
     return err;
 }
 
-// What the worker says of picture k of those between frames.
+// What the worker says about picture k of those between two frames.
 static enum reel_err between_of(struct image *im, const struct reel_rec_frame *rec, uint32_t k, enum reel_between *out)
 {
     struct results results;
@@ -308,7 +306,7 @@ static enum reel_err between_of(struct image *im, const struct reel_rec_frame *r
     return REEL_OK;
 }
 
-// The frame itself, or picture k of those between it and the next one.
+// The frame itself, or picture k of those between it and the next frame.
 static enum reel_err make_between(struct image *im, const struct reel_rec_frame *rec, uint32_t k, AVFrame **out)
 {
     const struct reel_rec_taken none = {0};
@@ -340,7 +338,7 @@ static enum reel_err make(struct image *im, const struct reel_rec_frame *rec, ui
     return plan->cutout ? cut_out(im, rec, taken, out_lent, out) : with_results(im, rec, taken, out_lent, out);
 }
 
-// The picture with the transparency of the frame's input. A picture on loan returns.
+// Adds the transparency of the frame's input to a picture. A picture on loan is returned.
 static enum reel_err give_alpha(struct image *im, const struct reel_rec_frame *rec, AVFrame **frame)
 {
     const struct plan *plan = im->p.plan;
@@ -362,7 +360,7 @@ static void set_properties(const struct image *im, const struct reel_rec_frame *
     picture_tag(frame, &im->p.plan->colour);
 }
 
-// Hands a picture on: to the filter, or converted to where image_next() finds it.
+// Passes a picture on: to the filter, or converted to where image_next() finds it.
 static enum reel_err hand_on(struct image *im, AVFrame **frame)
 {
     const struct plan *plan = im->p.plan;
@@ -382,9 +380,10 @@ enum reel_err image_send(struct image *im, const struct reel_rec_frame *rec, uin
     AVFrame *frame = NULL;
     bool lent;
     if ((err = make(im, rec, k, taken, &lent, &frame))) return err;
-    const bool repeated = rec->flags & REEL_FRAME_REPEAT && im->last; // with its transparency
+    const bool repeated = rec->flags & REEL_FRAME_REPEAT && im->last; // it was repeated together with its transparency
     if (im->p.plan->alpha && !repeated && (err = give_alpha(im, rec, &frame))) return err;
-    while (frame->nb_side_data) av_frame_remove_side_data(frame, frame->side_data[0]->type); // of a repeated picture
+    // A repeated picture has none of its own.
+    while (frame->nb_side_data) av_frame_remove_side_data(frame, frame->side_data[0]->type);
     set_properties(im, rec, k, frame);
     if (!k && stamp.aux_bytes && plan_is_video(im->p.plan->job.kind)) attach_side_data(im, rec, stamp.aux_bytes, frame);
     if (!lent && k + 1 == im->p.plan->rate) release_return(im->p.release, taken);

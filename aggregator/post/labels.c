@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Names of classes. See labels.h.
+// Reads the names of classes. See labels.h.
 #include "aggregator/post/labels.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #define MAX_FILE_BYTES (1 << 20)
 
 struct labels {
-    char *text; // the file; lines ended by NUL
+    char *text; // the file's text; each line ends with NUL
     char **line;
     int n;
 };
@@ -89,7 +89,7 @@ enum reel_err labels_load(const char *path, const char *model, struct labels **o
     l->text = text;
     char *rest = text, *line;
     while ((line = strsep(&rest, "\n"))) {
-        if (!rest && !*line) break; // behind the last newline
+        if (!rest && !*line) break; // nothing behind the last newline
         line[strcspn(line, "\r")] = 0;
         l->line[l->n++] = line;
     }

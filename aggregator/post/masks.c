@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Masks. See masks.h.
+// Draws masks. See masks.h.
 #include "aggregator/post/masks.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// See model_names.h. A ModelProto is a row of fields, of which metadata_props (14) are
-// pairs of texts, key (1) and value (2).
+// Reads class names from a model's metadata. See model_names.h. A ModelProto is a row of fields;
+// metadata_props (14) are pairs of texts, key (1) and value (2).
 #include "aggregator/post/model_names.h"
 
 #include <ctype.h>
@@ -15,7 +15,7 @@
 #define METADATA 14
 #define MOST_BYTES (1 << 20) // of the names
 #define MOST_CLASSES (1 << 16)
-#define MOST_FIELDS 100000 // of the file
+#define MOST_FIELDS 100000 // in a file
 
 enum wire { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
@@ -33,7 +33,8 @@ static bool read_varint(FILE *f, uint64_t *out)
     return false;
 }
 
-// What a field holds, or how many bytes it has. False at the end, and at what is none.
+// Reads a field: its number, or how many bytes it has. False at the end, and for anything that is not a
+// field.
 static bool read_field(FILE *f, uint64_t *out_number, uint64_t *out_bytes)
 {
     uint64_t tag;
@@ -56,7 +57,7 @@ static bool read_field(FILE *f, uint64_t *out_number, uint64_t *out_bytes)
     }
 }
 
-// The value of a pair of that key; free(). NULL: it is another pair.
+// The value of a pair that has this key; free(). NULL: the pair has another key.
 static char *value_of(FILE *pair, const char *key)
 {
     char *text[3] = {0};
@@ -101,7 +102,7 @@ static char *metadata(FILE *f, const char *key)
 // ---- the names --------------------------------------------------------------
 
 struct names {
-    char **of; // [MOST_CLASSES], parts of the text that is read
+    char **of; // [MOST_CLASSES], pointing into the text that is read
     int n;
 };
 
@@ -110,7 +111,7 @@ static const char *skip(const char *p, const char *what)
     return p + strspn(p, what);
 }
 
-// A text in quotation marks, in place, without them. *p is behind it then. NULL: it is none.
+// Reads a text in quotation marks and returns it without them; *p is behind it then. NULL: there is none.
 static char *take_text(char **p)
 {
     const char quote = **p;
@@ -126,7 +127,7 @@ static char *take_text(char **p)
     return text;
 }
 
-// A number, which may be in quotation marks, and a colon.
+// Reads a number, with or without quotation marks, and a colon.
 static bool take_key(char **p, int *out)
 {
     char *end;
@@ -138,7 +139,7 @@ static bool take_key(char **p, int *out)
     return *(*p)++ == ':';
 }
 
-// {0: 'a', "1": "b"} or ['a', 'b'].
+// Reads {0: 'a', "1": "b"} or ['a', 'b'].
 static bool take_names(char *p, struct names *out)
 {
     static const char blank[] = " \t\r\n,";

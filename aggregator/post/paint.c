@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The list of what is drawn. See paint.h.
+// The list of what is drawn on a picture. See paint.h.
 #include "aggregator/post/paint.h"
 
 #include <math.h>
@@ -48,8 +48,8 @@ struct overlay_ink paint_ink(const struct paint_canvas *c, uint32_t rgb)
 
 // ---- the list -----------------------------------------------------------------
 
-// `items` with room for one more of `bytes`. Where there is no memory it stays as
-// it is, and nothing more is noted.
+// Returns `items` with room for one more of `bytes`. Without memory the list stays as it is, and nothing
+// more is added to it.
 static void *grow(struct paint_canvas *c, void *items, uint32_t n, uint32_t *room, size_t bytes)
 {
     if (c->full || n < *room) return items;
@@ -61,7 +61,7 @@ static void *grow(struct paint_canvas *c, void *items, uint32_t n, uint32_t *roo
     return p;
 }
 
-// Notes an item that may change [x0, x1) x [y0, y1), cut to the picture.
+// Adds an item that may change [x0, x1) x [y0, y1), cut to the picture.
 static void note(struct paint_canvas *c, int64_t x0, int64_t y0, int64_t x1, int64_t y1, struct overlay_item item)
 {
     if (x0 < 0) x0 = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Results in a slot. See results.h.
+// Reads the results in a slot. See results.h.
 #include "aggregator/post/results.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@ static size_t item_bytes(uint32_t task)
 enum reel_err results_read(const uint8_t *aux, uint32_t aux_bytes, struct results *r)
 {
     *r = (struct results){0};
-    if (!aux_bytes) return REEL_OK; // a task without results
+    if (!aux_bytes) return REEL_OK; // the task has no results
     if (aux_bytes < sizeof r->head)
         return reel_fail(REEL_ERR_PROTO, "could not read results: %u bytes are too few for a header", aux_bytes);
     memcpy(&r->head, aux, sizeof r->head);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Tracks of objects. See track.h.
+// Tracks objects from frame to frame. See track.h.
 //
-// The noise of the Kalman filter is ByteTrack's: it grows with the object's height, and is
-// of each coordinate alone, so that the filter of eight states is four filters of two.
+// The noise of the Kalman filter is ByteTrack's: it grows with the object's height and is independent in
+// each coordinate, so the filter of eight states is four filters of two.
 #include "aggregator/post/track.h"
 
 #include <math.h>
@@ -11,17 +11,17 @@
 
 #include "aggregator/post/assign.h"
 
-// An overlap (of 0 to 1, by the detection's score and class) below these is no match.
+// Overlaps (0 to 1, weighted by the detection's score and class) below these are no match.
 #define LEAST_STRONG 0.2f
 #define LEAST_WEAK 0.5f
 #define LEAST_NEW 0.3f
-#define OTHER_CLASS 0.7f // what an overlap with another class counts
-#define SAME_PLACE 0.85f // a lost track that overlaps a followed one so much is given up
-#define MOST_STEPS 30    // frames that are predicted over at once
-#define POSITION 0.05    // noise of a position, in heights
-#define VELOCITY 0.00625 // and of a velocity, in heights a frame
+#define OTHER_CLASS 0.7f // by which an overlap with another class is multiplied
+#define SAME_PLACE 0.85f // a lost track that overlaps a followed one by so much is given up
+#define MOST_STEPS 30    // most frames that are predicted at once
+#define POSITION 0.05    // noise of a position, in heights of the object
+#define VELOCITY 0.00625 // noise of a velocity, in heights a frame
 
-// A position, its velocity a frame, and their covariance.
+// A position, its velocity per frame, and their covariance.
 struct axis {
     double x, v, xx, xv, vv;
 };
@@ -29,7 +29,7 @@ struct axis {
 enum { CENTRE_X, CENTRE_Y, ASPECT, HEIGHT, N_AXES };
 
 enum track_state {
-    TRACK_NEW, // seen once
+    TRACK_NEW, // seen only once
     TRACK_FOLLOWED,
     TRACK_LOST,
 };
@@ -39,13 +39,13 @@ struct track {
     int32_t id;
     int32_t class_id;
     struct axis axis[N_AXES];
-    double seen; // seconds
+    double seen; // when, in seconds
     bool taken;  // by a detection of this frame
 };
 
 struct detection {
     struct reel_object object;
-    uint32_t index; // among the frame's
+    uint32_t index; // among the frame's objects
     bool strong, taken;
 };
 
@@ -54,7 +54,7 @@ struct tracker {
     struct track *track;
     struct detection *detection;
     float *weight;
-    int *rows, *cols, *pair; // tracks and detections of a round, and whom each track got
+    int *rows, *cols, *pair; // tracks and detections of a round, and which detection each track got
     size_t n_tracks, room_tracks, n_detections, room_detections, room_weight, room_round;
     uint32_t last;
     bool begun;
@@ -196,8 +196,8 @@ static void match(struct tracker *t, struct track *track, struct detection *d, d
     track->taken = d->taken = true;
 }
 
-// Tracks of the states (bits) with the strong or the weak detections, of those that are
-// still free.
+// Collects the tracks of some states (bits) and the strong or weak detections, as far as they are still
+// free.
 static enum reel_err round_of(struct tracker *t, unsigned states, bool strong, float least, double seconds,
                               int32_t *out)
 {
@@ -246,7 +246,7 @@ static enum reel_err take_detections(struct tracker *t, const struct results *r,
     return REEL_OK;
 }
 
-// Room for all tracks that this frame may begin, and for the rounds.
+// Makes room for all tracks that this frame may begin, and for the rounds.
 static enum reel_err make_room(struct tracker *t)
 {
     if (!grow(&t->track, &t->room_tracks, t->n_tracks + t->n_detections + 1, sizeof *t->track)) return no_memory();
@@ -270,8 +270,8 @@ static bool covered(const struct tracker *t, const struct track *lost)
     return false;
 }
 
-// What no detection continued is lost, and after a while gone; what was seen but once goes
-// at once.
+// A track that no detection continued is lost, and dropped after a while; one that was seen only once is
+// dropped at once.
 static void drop_tracks(struct tracker *t, double seconds)
 {
     for (size_t i = 0; i < t->n_tracks; i++)
