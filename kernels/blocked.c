@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Kernels on blocked tensors; see blocked.h.
+// Kernels on blocked tensors: reordering, reshaping and joining them. See blocked.h.
 #include "kernels/blocked.h"
 
 #include <math.h>
@@ -27,7 +27,7 @@ INLINE quad quad_load(const float *p)
     return q;
 }
 
-// 4 x 4 elements from rows src_row floats apart to rows dst_row apart.
+// Transposes 4 x 4 elements from rows src_row floats apart to rows dst_row floats apart.
 INLINE void transpose4(const float *src, size_t src_row, float *dst, size_t dst_row)
 {
     quad a = quad_load(src), b = quad_load(src + src_row), c = quad_load(src + 2 * src_row),
@@ -70,7 +70,7 @@ static size_t plain_begin(const struct blocked_shape *s, int n, int b)
     return (channel * depth + (size_t)n % depth) * plane;
 }
 
-// Floats between the channels of a pixel in the plain tensor.
+// How many floats lie between the channels of a pixel in the plain tensor.
 static size_t plain_step(const struct blocked_shape *s)
 {
     return (size_t)s->h * s->w * (s->depth ? (size_t)s->depth : 1);
@@ -134,11 +134,11 @@ void blocked_to_nhwc(const struct blocked_shape *s, const float *src, float *dst
 #define PERMUTE_PART 64
 
 struct permute_way {
-    bool runs;    // the last axis stays the last
-    int inner;    // axis whose elements are neighbours in the source
-    size_t row;   // floats between its elements in the result
-    size_t parts; // units for all of the last axis
-    size_t outer; // elements of the other axes
+    bool runs;    // the last axis stays the last one
+    int inner;    // the axis whose elements are neighbours in the source
+    size_t row;   // floats between that axis's elements in the result
+    size_t parts; // units that together cover the last axis
+    size_t outer; // how many elements the other axes have together
 };
 
 static struct permute_way permute_way(const struct plain_permute *p)
@@ -147,7 +147,7 @@ static struct permute_way permute_way(const struct plain_permute *p)
     while (p->step[w.inner] != 1) w.row *= p->size[w.inner--];
     w.runs = w.inner == p->n - 1;
     if (w.runs)
-        w.inner = p->n - 2; // is in the unit as well
+        w.inner = p->n - 2; // this axis is part of the unit as well
     else
         w.parts = (p->size[p->n - 1] + PERMUTE_PART - 1) / PERMUTE_PART;
     for (int i = 0; i < p->n - 1; i++)
@@ -155,8 +155,8 @@ static struct permute_way permute_way(const struct plain_permute *p)
     return w;
 }
 
-// Floats from the begin of the source (*out_src) and of the result to element
-// `index` of the other axes.
+// How many floats from its begin element `index` of the other axes lies, in the source (*out_src) and in
+// the result.
 static size_t permute_at(const struct plain_permute *p, int inner, size_t index, size_t *out_src)
 {
     size_t floats = p->size[p->n - 1], at = 0;
@@ -207,8 +207,8 @@ void plain_permute(const struct plain_permute *p, const float *src, float *dst, 
     }
 }
 
-// n pixels of a row of each of b channels, side by side; q[i] is the first of
-// channel i, v floats lie between pixels. b, v: known when compiled.
+// Writes n pixels of a row of b channels side by side. q[i] is the first pixel of channel i, and pixels are
+// v floats apart. b and v are known at compile time.
 INLINE void interleave_rows(const float *const *q, float *to, int n, const int b, const int v)
 {
     KERN_INDEPENDENT
@@ -216,7 +216,7 @@ INLINE void interleave_rows(const float *const *q, float *to, int n, const int b
         for (int i = 0; i < b; i++) to[x * b + i] = q[i][(size_t)x * v];
 }
 
-// The same where the channels follow each other in memory.
+// The same for channels that follow each other in memory.
 INLINE void copy_pixels(const float *q, float *to, int n, const int b, const int v)
 {
     for (int x = 0; x < n; x++) memcpy(to + x * b, q + (size_t)x * v, sizeof(float) * (size_t)b);
@@ -232,7 +232,7 @@ INLINE void depth_to_space_row(const float *const *q, float *to, int n, const in
         interleave_rows(q, to, n, b, v);
 }
 
-// The b rows of an output channel that one input row makes.
+// The b rows that one input row makes of an output channel.
 INLINE void depth_to_space_rows(const struct blocked_shape *s, const int b, bool crd, const float *from, float *to,
                                 int c, const int v)
 {
@@ -278,7 +278,7 @@ KERN_CLONES void blocked_depth_to_space(const struct blocked_shape *s, int b, bo
     }
 }
 
-// e: bytes of an element, known when compiled.
+// e: bytes of an element, known at compile time.
 INLINE void copy_channels(const struct blocked_shape *s_src, const char *src, int src_c,
                           const struct blocked_shape *s_dst, char *dst, int dst_c, int count, int begin, int end,
                           const size_t e)
@@ -288,7 +288,7 @@ INLINE void copy_channels(const struct blocked_shape *s_src, const char *src, in
         const char *from = src + (size_t)u * blocked_count(s_src) * plane * v * e;
         char *to = dst + (size_t)u * blocked_count(s_dst) * plane * v * e;
         for (int i = 0, n; i < count; i += n) {
-            // a run of channels that ends in neither tensor's block
+            // a run of channels that does not cross a block's end in either tensor
             const size_t a = (size_t)(src_c + i), z = (size_t)(dst_c + i);
             const size_t left_a = v - a % v, left_z = v - z % v;
             n = count - i;
@@ -322,7 +322,7 @@ void blocked_copy_channels8(const struct blocked_shape *s_src, const uint8_t *sr
 
 INLINE void mean_block(const float *src, size_t plane, float *dst, const int v)
 {
-    // four partial sums: fixed, and short enough chains to be exact and fast
+    // four partial sums: a fixed order, in chains that are short enough to be exact and fast
     float acc[4][16];
     for (int k = 0; k < 4; k++)
         for (int l = 0; l < v; l++) acc[k][l] = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Choice of the 8-bit kernels, and their plain C twin; see conv8.h.
+// Chooses the 8-bit kernels for this CPU, and has their plain C twin. See conv8.h.
 #include "kernels/conv8.h"
 
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 // conv_body.inc.
 #include "kernels/conv_cpu.h"
 
-// 8 lanes are two registers here; no vector crosses a file.
+// A vector of 8 lanes is two registers here. That is fine because no vector is passed between files.
 #define VL 8
 #define R1 4
 #define R2 2

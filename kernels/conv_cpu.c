@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The choice of convolution kernels for this CPU, and their plain C twins.
+// Chooses the convolution kernels for this CPU, and has their plain C twins.
 #include "kernels/conv_cpu.h"
 
 #include <math.h>
@@ -33,8 +33,7 @@ const struct conv_kernels *conv_kernels_get(enum cpu_isa most)
 }
 
 #if defined(__x86_64__) && defined(__linux__)
-// The kernel gives the tile registers to a process that asks for them.
-// Source: Linux, Documentation/arch/x86/xstate.rst.
+// Linux lets only processes that ask for them use the tile registers (Documentation/arch/x86/xstate.rst).
 #define ARCH_REQ_XCOMP_PERM 0x1023
 #define XFEATURE_XTILEDATA 18
 
@@ -113,7 +112,7 @@ void conv_plan_chunk(const struct conv_plan *p, int chunk, int *out_begin, int *
         *out_begin = chunk, *out_end = chunk + 1;
         return;
     }
-    // pairs of blocks, the last three together when their number is odd
+    // pairs of blocks; if their number is odd, the last three are done together
     const int of_group = blocks_of(p->g.oc / p->g.groups, p->lanes), group = chunk / p->n_chunks;
     const int within = chunk % p->n_chunks;
     *out_begin = group * of_group + 2 * within;
@@ -127,7 +126,7 @@ int conv_merge_groups(const struct conv_geometry *g, int lanes, bool src_plain)
     const int icg = g->ic / g->groups, ocg = g->oc / g->groups;
     for (int m = 1; m <= lanes && m <= g->groups; m *= 2)
         if (g->groups % m == 0 && m * ocg % lanes == 0 && (src_plain || m * icg % lanes == 0)) return m;
-    // all together need no vectors to be whole
+    // done all together, they need no whole vectors
     return g->groups <= CONV_MERGE_ALL ? g->groups : 0;
 }
 

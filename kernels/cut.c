@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CELL 10 // of the grid, in pixels of the small picture
+#define CELL 10 // side of a cell of the grid, in pixels of the small picture
 #define BINS 64
-#define FAR 4 // a mean difference of a quarter of the range is as far as it counts
+#define FAR 4 // a mean difference of a quarter of the range already counts as the largest
 
 struct small {
     int w, h;
@@ -55,11 +55,11 @@ void cut_shrink(const struct yuv_picture *p, uint8_t *out)
     }
 }
 
-// Half of what the histograms differ by, 0..1; each is smoothed, so that a little
-// more light is a little difference.
+// Half of what the histograms differ by, 0..1. Each is smoothed, so that a little more light makes only a
+// small difference.
 static double histograms_differ(const struct small *a, const struct small *b)
 {
-    static const int weight[5] = {1, 2, 3, 2, 1}; // 9 in all
+    static const int weight[5] = {1, 2, 3, 2, 1}; // the sum is 9
     int64_t by[BINS + 4] = {0}, sum = 0;
     for (int y = 0; y < a->h; y++)
         for (int x = 0; x < a->w; x++) {
@@ -76,7 +76,8 @@ static double histograms_differ(const struct small *a, const struct small *b)
 
 struct grid {
     int n;
-    int64_t sum[(CUT_SMALL_W / CELL) * (CUT_SMALL_H / CELL)]; // of each cell, as if it were CELL x CELL
+    // Sum of each cell, as if all cells had CELL x CELL pixels.
+    int64_t sum[(CUT_SMALL_W / CELL) * (CUT_SMALL_H / CELL)];
 };
 
 static void make_grid(const struct small *s, struct grid *out)
@@ -93,7 +94,7 @@ static void make_grid(const struct small *s, struct grid *out)
     }
 }
 
-// The correlation of two grids, -1..1; 0 where one is flat.
+// The correlation of two grids, -1..1; 0 if one of them is flat.
 static double pattern(const struct grid *a, const struct grid *b)
 {
     int64_t sa = 0, sb = 0, aa = 0, bb = 0, ab = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Matrix products in plain C; see gemm.h. The body is in gemm_body.inc, compiled
-// once per element type.
+// Matrix products in plain C. See gemm.h. The code is in gemm_body.inc, which is compiled once per element
+// type.
 #include "kernels/gemm.h"
 
 #include <stdlib.h>
@@ -13,9 +13,8 @@
 #define HOT
 #endif
 
-// A tile of 6 rows of 16: six 512-bit or twelve 256-bit accumulators, the most
-// that leaves registers for the operands. KC x NR of B stays in the first-level
-// cache, KC x NC in the second.
+// A tile has 6 rows of 16 numbers: six 512-bit or twelve 256-bit accumulators, the most that leave
+// registers for the operands. KC x NR of B fits in the first-level cache, KC x NC in the second.
 #define GEMM_MR 6
 #define GEMM_NR 16
 #define GEMM_KC 256

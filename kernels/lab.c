@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// lab.h: loops over a row that look into two tables, compiled for several
-// instruction sets (kernels/simd.h).
+// CIE Lab. See lab.h. Loops over a row that look up two tables, compiled for several instruction sets
+// (kernels/simd.h).
 #include "kernels/lab.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 #include "kernels/math.h"
 #include "kernels/simd.h"
 
-// f(t) of CIE 15 is the cube root above 6/29 cubed, below it a straight line.
+// CIE 15: f(t) is the cube root for t above (6/29)^3, and a straight line below.
 #define KNEE (6.0 / 29)
 
 static double srgb_to_linear(double v)
@@ -27,7 +27,7 @@ static double lab_f(double t)
     return t > KNEE * KNEE * KNEE ? cbrt(t) : t / (3 * KNEE * KNEE) + 4.0 / 29;
 }
 
-// X Y Z in units of the white to linear R G B; each row sums to 1, so that grays stay gray.
+// From X Y Z in units of the white point to linear R G B. Each row sums to 1, so that grays stay gray.
 static const double to_linear[3][3] = {{3.08039909, -1.53738318, -0.54301591},
                                        {-0.92122336, 1.87596750, 0.04525586},
                                        {0.05287394, -0.20397696, 1.15110302}};
@@ -36,12 +36,12 @@ void lab_tables_init(struct lab_tables *t)
 {
     for (int i = 0; i <= LAB_LIGHT_STEPS; i++) t->light[i] = (float)lab_f(srgb_to_linear((double)i / LAB_LIGHT_STEPS));
     for (int i = 0; i <= LAB_SRGB_STEPS; i++) t->srgb[i] = (float)linear_to_srgb((double)i / LAB_SRGB_STEPS);
-    // The end of the last piece's successor, which weighs nothing.
+    // The values behind the last piece, which are multiplied by zero.
     t->light[LAB_LIGHT_STEPS + 1] = t->light[LAB_LIGHT_STEPS];
     t->srgb[LAB_SRGB_STEPS + 1] = t->srgb[LAB_SRGB_STEPS];
 }
 
-// x in 0..1 on a table of so many steps; NaN is 0.
+// The place of x, 0..1, in a table of so many steps; NaN counts as 0.
 static inline float look_up(const float *table, float x, float steps)
 {
     float at = x * steps;
@@ -59,7 +59,7 @@ void lab_lightness_row(const struct lab_tables *t, const float *restrict v, floa
     for (int i = 0; i < n; i++) out[i] = (1.16f * look_up(t->light, v[i], LAB_LIGHT_STEPS) - 0.16f) * gain + bias;
 }
 
-// The inverse of f.
+// The inverse of f(t).
 static inline float light_of(float f)
 {
     const float cube = f * f * f, line = (f - (float)(4.0 / 29)) * (float)(3 * KNEE * KNEE);

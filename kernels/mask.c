@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// mask.h. The shortcut of mask_classes(): a class that has the largest score at
-// every tap also has the largest weighted mean.
+// Masks from scores. See mask.h. mask_classes() has a shortcut: a class with the largest score at every tap
+// also has the largest weighted mean.
 #include "kernels/mask.h"
 
 #include <stdbool.h>

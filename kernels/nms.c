@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// nms.h. Each box is compared with those kept of its class alone, GROUP of them at
-// a time; thousands are sorted by the bytes of their scores.
+// Suppression of overlapping boxes. See nms.h. Each box is compared only with the kept boxes of its class,
+// GROUP of them at a time. Thousands of boxes are sorted by the bytes of their scores.
 #include "kernels/nms.h"
 
 #include <math.h>
@@ -22,22 +22,22 @@ float nms_iou(const struct nms_box *a, const struct nms_box *b)
 // ---- sorting ------------------------------------------------------------------
 
 struct place {
-    uint64_t key; // the smaller, the earlier
+    uint64_t key; // boxes with smaller keys come first
     int at;
 };
 
-// Falling scores, then rising indices. Of a float's bits those of negative numbers
-// rise as it falls; the lower half turns all of them around.
+// Sorts by falling scores, then by rising indices. The bits of negative floats rise while the float falls;
+// the lower half of the key turns all of them around.
 static uint64_t key_of(const struct nms_box *b)
 {
-    float score = b->score + 0.0f; // one zero
+    float score = b->score + 0.0f; // makes both zeros the same
     uint32_t bits;
     memcpy(&bits, &score, sizeof bits);
     uint32_t falling = bits >> 31 ? bits : ~bits & 0x7fffffffu;
     return (uint64_t)falling << 32 | ((uint32_t)b->index ^ 0x80000000u);
 }
 
-// By one byte of the keys, from `from` to `to`, in the order in which they stand.
+// Sorts by one byte of the keys, from `from` to `to`; equal bytes keep their order.
 static void by_byte(const struct place *from, struct place *to, int n, int byte, const uint32_t count[256])
 {
     uint32_t at[256], sum = 0;
@@ -45,14 +45,14 @@ static void by_byte(const struct place *from, struct place *to, int n, int byte,
     for (int i = 0; i < n; i++) to[at[from[i].key >> 8 * byte & 255]++] = from[i];
 }
 
-// The places in order, in p or q (n each).
+// Returns the places in order, in p or q (n each).
 static struct place *sort_places(struct place *p, struct place *q, int n)
 {
     uint32_t count[8][256] = {0};
     for (int i = 0; i < n; i++)
         for (int byte = 0; byte < 8; byte++) count[byte][p[i].key >> 8 * byte & 255]++;
     for (int byte = 0; byte < 8; byte++) {
-        if (count[byte][p[0].key >> 8 * byte & 255] == (uint32_t)n) continue; // all have the same
+        if (count[byte][p[0].key >> 8 * byte & 255] == (uint32_t)n) continue; // all have the same byte
         by_byte(p, q, n, byte, count[byte]);
         struct place *sorted = q;
         q = p, p = sorted;
@@ -86,16 +86,15 @@ int nms_sort(struct nms_box *boxes, int n)
 #define GROUP 16
 #define LISTS 256
 
-// Kept boxes of the classes of one list. Places that are not taken hold empty boxes
-// at the origin, which overlap nothing.
+// The kept boxes of one list's classes. Free places hold empty boxes at the origin, which overlap nothing.
 struct group {
     float x1[GROUP], y1[GROUP], x2[GROUP], y2[GROUP], area[GROUP];
     int32_t class_id[GROUP];
-    int n, next; // next: number of another group of the list, -1: the last
+    int n, next; // next: number of the list's next group, -1: this is the last one
 };
 
-// Whether one of the list that begins with group g overlaps b by more than iou:
-// nms_iou() for all of a group.
+// Whether a box of the list that begins with group g overlaps b by more than iou. Computes nms_iou() for
+// all boxes of a group at once.
 KERN_CLONES
 static bool is_covered(const struct group *groups, int g, const struct nms_box *b, float iou)
 {
@@ -114,7 +113,8 @@ static bool is_covered(const struct group *groups, int g, const struct nms_box *
     return false;
 }
 
-// Adds b to the list that begins with group `first`; returns the list's first group then.
+// Adds b to the list that begins with group `first`. Returns the first group of the list, which may be
+// another.
 static int add(struct group *groups, int *n_groups, int first, const struct nms_box *b)
 {
     if (first < 0 || groups[first].n == GROUP) {
@@ -131,7 +131,7 @@ static int add(struct group *groups, int *n_groups, int first, const struct nms_
 
 int nms_keep(struct nms_box *boxes, int n, float iou, int most)
 {
-    // As many boxes as are kept at most fill so many groups, and each list has one that is not full.
+    // Kept boxes fill at most so many groups, and each list has one that is not full.
     const size_t room = (size_t)(n < most ? n : most) / GROUP + LISTS;
     struct group *groups = malloc(room * sizeof *groups);
     int first[LISTS], n_groups = 0, kept = 0;

@@ -14,23 +14,22 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-// Vectors of 8, which the compiler makes of what the CPU has.
+// Vectors of 8, for which the compiler uses what the CPU has.
 #define W 8
 typedef float vec __attribute__((vector_size(4 * W)));
 
-// Pixels summed in float: 4 KB of 16 lanes.
+// Pixels whose sums are made in float: 4 KB of 16 lanes.
 #define PIECE 64
-#define SUMS 4 // partial ones, to hide the additions' latency
+#define SUMS 4 // partial sums, which hide the additions' latency
 
-// No function: vectors are no results of one where the CPU may lack them.
+// A macro, because a function cannot return vectors that the CPU may lack.
 #define LOAD(x, p)                   \
     do {                             \
         const float *p_ = (p);       \
         memcpy(&(x), p_, sizeof(x)); \
     } while (0)
 
-// Moments of n <= PIECE pixels of H vectors. The mean's own rounding is put
-// right by the sum of the distances.
+// The moments of n <= PIECE pixels of H vectors. The sum of the distances corrects the mean's own rounding.
 INLINE void piece_moments(const float *src, size_t n, const int H, struct norm_moments *out)
 {
     vec sum[SUMS][2] = {{{0}}}, rest[SUMS][2] = {{{0}}}, square[SUMS][2] = {{{0}}}, mean[2];

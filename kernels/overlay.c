@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Drawing in host memory. See overlay.h.
+// Draws into pictures in host memory. See overlay.h.
 #include "kernels/overlay.h"
 
 #include <string.h>
@@ -53,7 +53,7 @@ static void text(const struct overlay_list *l, const struct overlay_picture *p, 
 
 // ---- blending -----------------------------------------------------------------
 
-// Planes with a sample for each of the mask's, of a byte each: most of the work.
+// Planes that have a byte for each of the mask's samples: most of the work.
 static void blend_bytes(const struct overlay_list *l, int w, int h, const struct overlay_plane *plane, int i)
 {
     uint8_t ink_of[256];

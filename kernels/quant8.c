@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Operations on 8-bit tensors in plain loops that the compiler makes vectors of;
-// see quant8.h.
+// Operations on 8-bit tensors, as plain loops that the compiler vectorises. See quant8.h.
 #include "kernels/quant8.h"
 
 #include <math.h>
@@ -35,7 +34,7 @@ KERN_CLONES void q8_dequantize(float *dst, const uint8_t *src, size_t n, struct 
 
 KERN_CLONES void q8_range(const float *src, size_t n, float *in_out_low, float *in_out_high)
 {
-    // sixteen runs side by side, so that the compiler need not reorder
+    // sixteen runs side by side, so that the compiler need not change the order of the sums
     float low[16], high[16];
     for (int k = 0; k < 16; k++) low[k] = *in_out_low, high[k] = *in_out_high;
     size_t i = 0;
@@ -56,8 +55,8 @@ KERN_CLONES void q8_range(const float *src, size_t n, float *in_out_low, float *
 
 // ---- layout --------------------------------------------------------------------
 
-// Sixteen rows of sixteen bytes to columns: four times every row of the upper
-// half is interleaved with one of the lower.
+// Transposes sixteen rows of sixteen bytes: four times, every row of the upper half is interleaved with one
+// of the lower half.
 #if defined(__SSE2__)
 static inline __attribute__((always_inline)) void turn16(__m128i x[16])
 {
@@ -74,7 +73,7 @@ static inline __attribute__((always_inline)) void turn16(__m128i x[16])
     }
 }
 
-// Sixteen pixels of up to sixteen channels, `plane` apart, to `v` bytes a pixel.
+// Writes sixteen pixels of up to sixteen channels, which lie `plane` apart, as `v` bytes a pixel.
 static void block16(const uint8_t *from, size_t plane, int have, uint8_t *to, size_t v, int flip)
 {
     __m128i x[16];
@@ -186,7 +185,7 @@ void q8_gather_plain(const struct blocked_shape *in, const struct blocked_shape 
     }
 }
 
-// One row of pixels: `b` neighbours of each to where they lie b apart.
+// Moves one row of pixels: `b` neighbours of each go to places that are b apart.
 static void spread_row(const uint8_t *q, uint8_t *to, int width, size_t v, const size_t b, uint8_t flip)
 {
     for (int x = 0; x < width; x++, q += v, to += b)
@@ -223,7 +222,7 @@ void q8_depth_to_space(const struct blocked_shape *s, int b, bool crd, int flip,
 
 // ---- pooling -------------------------------------------------------------------
 
-// to[i] = the larger of it and x, `pixels` times `lanes` of them; x steps by
+// Sets to[i] to the larger of it and x, for `lanes` numbers of each of `pixels` pixels; x advances by
 // `step` bytes.
 KERN_CLONES static void larger(uint8_t *restrict to, const uint8_t *restrict x, size_t pixels, size_t lanes,
                                size_t step)
@@ -241,11 +240,11 @@ KERN_CLONES static void larger(uint8_t *restrict to, const uint8_t *restrict x, 
     }
 }
 
-// Output columns [*first, *last) whose input at kernel column kx is inside.
+// The output columns [*first, *last) whose input at kernel column kx is inside the picture.
 static void columns_inside(const struct blocked_shape *in, const struct blocked_shape *out, const struct q8_window *w,
                            int kx, int *first, int *last)
 {
-    const int at = kx * w->dw - w->pad_left; // of output column 0
+    const int at = kx * w->dw - w->pad_left; // the input of output column 0
     *first = at < 0 ? (-at + w->sw - 1) / w->sw : 0;
     *last = at > in->w - 1 ? 0 : (in->w - 1 - at) / w->sw + 1;
     if (*last > out->w) *last = out->w;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// resize.h: filter tables, and the streaming resize. Rows are combined first
-// (a vector loop over the width), then shrunk or widened.
+// Filter tables, and a resize that reads rows in order. See resize.h. Rows are combined first (a vector
+// loop over the width), then shrunk or widened.
 #include "kernels/resize.h"
 
 #include <assert.h>
@@ -23,8 +23,8 @@ static double kernel_at(enum resize_filter filter, double d)
     return d < 1 ? 1 - d : 0;
 }
 
-// Weights of one output at input position `at`; those outside the input go to
-// the edge sample. Returns the first index; weight[0..taps) is filled.
+// The weights of the output at input position `at`; weights outside the input go to the sample at its edge.
+// Returns the first index, and fills weight[0..taps).
 static int fill_taps(const struct resize_axis *axis, enum resize_filter filter, double at, double widen, double support,
                      double *weight)
 {
@@ -104,8 +104,8 @@ static void weigh_next(const float *restrict s, float *restrict d, int n, float 
     for (int i = 0; i < n; i++) d[i] += s[i] * w;
 }
 
-// The taps of both interpolations that do not shrink, several outputs at once;
-// each sum in the same order as below.
+// The taps of both interpolations that do not shrink, for several outputs at once. Each sum has the same
+// order as below.
 KERN_CLONES
 static void row_of_3(const int *restrict first, const float *restrict w, const float *restrict s, float *restrict d,
                      int n)
@@ -154,7 +154,7 @@ void resize_rows(const struct resize_axis *x, const struct resize_axis *y, int n
 {
     assert(n_planes >= 1 && n_planes <= RESIZE_MAX_PLANES);
     size_t in_row = row_floats(x->n_in), out_row = row_floats(x->n_out);
-    // Source row r lies in cache line r mod taps; read in order, each once.
+    // Source row r lies in line r mod taps of the cache. Rows are read in order, each once.
     float *cache = scratch, *sum = cache + (size_t)n_planes * (size_t)y->taps * in_row;
     float *result = sum + (size_t)n_planes * in_row;
     int have = 0;

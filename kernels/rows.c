@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Short rows; see rows.h. Everything of a run of rows is in one function that is
-// compiled for each instruction set: a call for each row and pass costs more
-// than the arithmetic.
+// Operations on short rows. See rows.h. One function, compiled for each instruction set, does everything
+// for a run of rows: a call for each row and pass would cost more than the arithmetic.
 #include "kernels/rows.h"
 
 #include <math.h>
@@ -15,7 +14,7 @@
 
 #define LANES 16
 
-// In a fixed order, as a tree.
+// Sums in a fixed order, as a tree.
 INLINE float lanes_sum(const float lane[LANES])
 {
     float half[LANES / 2], quarter[LANES / 4];
@@ -75,7 +74,7 @@ INLINE float row_max(const float *x, size_t n)
     return lane[0];
 }
 
-// Of two or a few elements, where whole lanes would be mostly empty.
+// Rows of a few elements, for which whole vectors would be mostly empty.
 INLINE float few_max(const float *x, size_t n)
 {
     float max = x[0];
@@ -83,7 +82,7 @@ INLINE float few_max(const float *x, size_t n)
     return max;
 }
 
-// Rows whose exponentials are computed together: in the first-level cache.
+// Rows whose exponentials are computed together: they fit in the first-level cache.
 #define BLOCK 2048
 
 KERN_CLONES void rows_softmax(const float *x, float *y, size_t rows, size_t n)

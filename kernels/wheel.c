@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 //
-// wheel.h.
+// Colours of motion. See wheel.h.
 #include "kernels/wheel.h"
 
 #include <math.h>
 
 #define PI 3.14159265358979f
-#define DARKER 0.75f // of what is longer than the scale
+#define DARKER 0.75f // brightness of motion that is longer than the scale
 
 void wheel_init(struct wheel *wheel)
 {
-    // From each of the six pure colours to the next one channel rises or falls.
+    // From each of the six pure colours to the next one, a single channel rises or falls.
     static const struct {
         int steps, channel;
         float from, to;
-        float rgb[3]; // of the others
+        float rgb[3]; // values of the other channels
     } part[6] = {{15, 1, 0, 1, {1, 0, 0}}, {6, 0, 1, 0, {0, 1, 0}},  {4, 2, 0, 1, {0, 1, 0}},
                  {11, 1, 1, 0, {0, 0, 1}}, {13, 0, 0, 1, {0, 0, 1}}, {6, 2, 1, 0, {1, 0, 0}}};
     int at = 0;
@@ -36,7 +36,7 @@ void wheel_row(const struct wheel *wheel, const float *u, const float *v, float 
             r[i] = g[i] = b[i] = 0;
             continue;
         }
-        // 0 is to the left, as the wheel of the paper lies.
+        // angle 0 is to the left, as in the paper
         const float place = (atan2f(-v[i], -u[i]) / PI + 1) / 2 * (WHEEL_COLOURS - 1);
         const int low = place > 0 ? place < WHEEL_COLOURS - 1 ? (int)place : WHEEL_COLOURS - 1 : 0;
         const int high = (low + 1) % WHEEL_COLOURS;

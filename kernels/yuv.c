@@ -11,8 +11,7 @@
 #include "kernels/math.h"
 #include "kernels/simd.h"
 
-// Room at both ends of a scratch row for a repeated edge sample, a cache line
-// so that rows stay aligned.
+// Room at both ends of a scratch row for the repeated edge sample: a cache line, so that rows stay aligned.
 #define PAD 16
 
 static size_t row_floats(int width)
@@ -91,7 +90,7 @@ static void load16(const uint16_t *restrict s, float *restrict d, int n, int shi
     for (int i = 0; i < n; i++) d[i] = (float)(s[i] >> shift) * scale + offset;
 }
 
-// Every second sample, from the first.
+// Copies every second sample, from the first one on.
 KERN_CLONES
 static void load8_pair(const uint8_t *restrict s, float *restrict d, int n, float scale, float offset)
 {
@@ -127,8 +126,7 @@ static void load_chroma(const struct yuv_picture *p, int which, int cy, float *d
         load8_pair(s + which, d, n, q.scale, q.offset);
 }
 
-// Rounds to nearest and clips to 0..top. Values are far from the int's limits
-// after the clip of floats.
+// Rounds to nearest and clips to 0..top. After the clip of floats, values are far from the limits of int.
 KERN_CLONES
 static void store8(const float *restrict s, uint8_t *restrict d, int n, float mul, float add, float low, float high)
 {
@@ -207,12 +205,12 @@ void yuv_write_chroma_row(const struct yuv_picture *p, int which, int cy, const 
 
 // ---- chroma upsampling --------------------------------------------------
 
-// Where luma row (or column) i lies between chroma samples: *out_at and the
-// next one, the next weighing out_frac.
+// Where luma row (or column) i lies between chroma samples: behind *out_at, with weight out_frac for the
+// next sample.
 static void chroma_position(int i, int log2, enum yuv_site site, int *out_at, float *out_frac)
 {
     int f = 1 << log2;
-    // In units of 1 / (2 f) of a chroma sample, to stay exact.
+    // counted in 1 / (2 f) of a chroma sample, to stay exact
     int pos = 2 * i;
     if (site == YUV_SITE_CENTER) pos -= f - 1;
     if (site == YUV_SITE_LAST) pos -= 2 * (f - 1);
@@ -253,7 +251,7 @@ static int clamp_int(int v, int low, int high)
     return v < low ? low : v > high ? high : v;
 }
 
-// One luma row's chroma at luma resolution. d has room for width + 1.
+// The chroma of one luma row, at luma resolution. d has room for width + 1.
 static void chroma_row(const struct yuv_picture *p, int which, int y, float *d, float *scratch)
 {
     int cw = yuv_chroma_width(p), ch = yuv_chroma_height(p);
@@ -380,15 +378,15 @@ static void scale_row3(const float *restrict r, const float *restrict g, const f
     }
 }
 
-// Channel by channel where others lie between pixels.
+// Goes channel by channel if others lie between pixels.
 static void scale_row_apart(const float *s, float *d, size_t px, int n, int width, float gain, float bias)
 {
     for (int x = 0; x < n; x++) d[(size_t)x * px] = s[x] * gain + bias;
     for (int x = n; x < width; x++) d[(size_t)x * px] = d[(size_t)(n - 1) * px];
 }
 
-// Which of 0, 1, 2 is the lowest address of an interleaved view, and in what
-// order its channels stand behind it.
+// Which of the addresses 0, 1, 2 of an interleaved view is the lowest, and in what order its channels
+// follow.
 static void interleave_order(const struct rgb_view *v, int order[3])
 {
     const float *base = v->c[0];
@@ -427,7 +425,7 @@ void yuv_to_rgb_rows(const struct yuv_picture *src, const struct rgb_view *dst, 
     size_t step = row_floats(src->width);
     float *const rows[3] = {scratch, scratch + step, scratch + 2 * step};
     for (int y = y0; y < y1; y++) {
-        // Below the picture its last row stands there still.
+        // Below the picture, its last row is repeated; it is still there.
         int from = y < src->height ? y : src->height - 1;
         if (y == y0 || y < src->height) yuv_read_row(src, from, rows[0], rows[1], rows[2], scratch + 3 * step);
         put_rgb_row(dst, y, rows, src->width);
@@ -492,9 +490,8 @@ static void unmatrix_row(const float *restrict r, const float *restrict g, const
     }
 }
 
-// Each chroma sample is the mean of the luma positions under it, at its site:
-// between two samples (1 1)/2, on one (1 2 1)/4. c has a repeated sample at both
-// ends.
+// Each chroma sample is the mean of the luma positions around its site: (1 1)/2 between two samples, (1 2
+// 1)/4 on one. c has a repeated sample at both ends.
 KERN_CLONES
 static void narrow2_center(const float *restrict c, float *restrict d, int cw)
 {
@@ -513,8 +510,8 @@ static void add_row(const float *restrict s, float *restrict d, int n, float wei
     for (int i = 0; i < n; i++) d[i] += s[i] * weight;
 }
 
-// Taps of the downsampling along one axis for chroma sample i: first position
-// and count; weights sum to 1.
+// Taps that reduce chroma along one axis to sample i: the first position and their count; the weights sum
+// to 1.
 static int narrow_taps(int log2, enum yuv_site site, int i, int *out_first, float weight[5])
 {
     int f = 1 << log2;
@@ -528,7 +525,7 @@ static int narrow_taps(int log2, enum yuv_site site, int i, int *out_first, floa
         for (int k = 0; k < f; k++) weight[k] = 1.0f / (float)f;
         return f;
     }
-    // On a sample: that one and its neighbours out to f / 2, the outermost half.
+    // Sited on a sample: that sample and its neighbours out to f / 2, the outermost ones by half.
     *out_first = i * f + (site == YUV_SITE_LAST ? f - 1 : 0) - f / 2;
     for (int k = 0; k <= f; k++) weight[k] = (k == 0 || k == f ? 0.5f : 1.0f) / (float)f;
     return f + 1;
@@ -561,7 +558,7 @@ struct writer {
     const struct rgb_view *src;
     float kr, kg, kb, per_cb, per_cr;
     float *rows[3], *y, *cb, *cr; // one row each
-    float *sum[2];                // chroma rows before they are narrowed
+    float *sum[2];                // chroma rows before their width is reduced
 };
 
 static void convert_row(const struct writer *w, int y)
@@ -580,8 +577,8 @@ static void write_gbr(const struct writer *w, int y0, int y1)
     }
 }
 
-// The luma rows of a chroma row stand between y0 and y1; a tap outside of them
-// is another group's row and is converted again (only with sites on a row).
+// The luma rows of a chroma row lie between y0 and y1. A tap outside of them belongs to another group of
+// rows and is converted again (only if chroma is sited on a row).
 static void write_group(const struct writer *w, int cy)
 {
     const struct yuv_picture *p = w->dst;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The yardstick of yuv.c: every output sample by itself, in double precision,
-// straight from the formulas of H.273.
+// The reference for yuv.c: computes every output sample by itself, in double precision, straight from the
+// formulas of H.273.
 #include "kernels/yuv.h"
 
 #include <math.h>
@@ -120,8 +120,8 @@ static void ycc(const struct yuv_picture *p, const struct rgb_view *src, int x, 
     out[2] = (rgb[0] - out[0]) / (2 * (1 - kr));
 }
 
-// Weight of the luma position `distance` (in luma samples) away from a chroma
-// sample: a box between samples, a box with half ends on one.
+// Weight of the luma position that is `distance` luma samples away from a chroma sample: a box if it is
+// sited between samples, a box with halved ends if it is sited on one.
 static double weight_at(int log2, enum yuv_site site, double distance)
 {
     double f = 1 << log2, d = fabs(distance);

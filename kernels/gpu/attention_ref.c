@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Twins of the kernels of attention.h.
+// Plain C twins of the kernels of attention.h.
 #include "kernels/gpu/attention_math.h"
 
 void gpu_attention_ref(const struct gpu_attention *p, void *scores, const void *mask, const int64_t *valid)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Twins of the kernels of bytes.h.
+// Plain C twins of the kernels of bytes.h.
 #include "kernels/gpu/bytes.h"
 
 #include <math.h>
@@ -15,7 +15,7 @@ static int zero_of(const void *zero, int count, int64_t at, bool is_signed)
     return count ? byte_of(zero, count > 1 ? at : 0, is_signed) : 0;
 }
 
-// Element (c,j) of batch b's w, less its zero point.
+// Element (c,j) of w in batch b, minus its zero point.
 static int w_value(const struct gpu_bytes *p, const void *w, const void *w_zero, int64_t b, int64_t c, int64_t j)
 {
     const int zero = zero_of(w_zero, p->w_zeros, j, p->w_signed);

@@ -22,8 +22,8 @@ KERN_CLONES static void add_scaled(float *acc, const float *w, float x, int n)
     for (int i = 0; i < n; i++) acc[i] += x * w[i];
 }
 
-// acc (k) += x (c) times w (c,k), each sum in the order of c, in registers for many
-// channels.
+// Adds x (c) times w (c,k) to acc (k). Each sum is made in the order of c; many channels are summed in
+// registers.
 KERN_CLONES static void add_product(float *acc, const float *w, const float *x, int n_c, int n_k)
 {
     enum { MANY = 32 };
@@ -39,7 +39,7 @@ KERN_CLONES static void add_product(float *acc, const float *w, const float *x, 
         for (int i = k; i < n_k; i++) acc[i] += x[c] * w[(int64_t)c * n_k + i];
 }
 
-// The type of what a convolution reads.
+// The type of the numbers that a convolution reads.
 static enum gpu_elem x_elem(const struct gpu_conv *p)
 {
     return p->x_f8 ? GPU_ELEM_F8 : (enum gpu_elem)p->elem;
@@ -55,7 +55,7 @@ static void store_pixel(const struct gpu_conv *p, const float *acc, const void *
     for (int k = p->k; k < p->y_lanes; k++) gpu_elem_store(e, y, pixel * p->y_pitch + k, 0);
 }
 
-// Weights as (g,R,S,C/g,K/g) in float.
+// The weights as (g,R,S,C/g,K/g) in float.
 static float *ordered_weights(const struct gpu_conv *p, const void *w)
 {
     const int cg = p->c / p->groups, kg = p->k / p->groups, taps = p->r * p->s;
@@ -110,12 +110,12 @@ static void deconv_image(const struct gpu_conv *p, const float *x, const float *
 void gpu_conv_ref(const struct gpu_conv *p, const void *x, const void *w, const void *const *operand, void *y)
 {
     const int64_t pixels = (int64_t)p->p * p->q;
-    // of the last pixel nothing behind its channels: that is another's, or beyond the memory
+    // nothing behind the last pixel's channels is read: it belongs to another tensor, or to nobody
     const int64_t x_pixels = (int64_t)p->n * p->h * p->w;
     float *xf = to_float(x_elem(p), x, x_pixels ? (x_pixels - 1) * p->x_pitch + p->c : 0);
     float *wf = ordered_weights(p, w);
     float *acc = malloc((size_t)(p->transposed ? pixels : 1) * (size_t)p->k * sizeof *acc);
-    if (!xf || !wf || !acc) abort(); // a twin has no way to report it
+    if (!xf || !wf || !acc) abort(); // a twin cannot report it
     for (int n = 0; n < p->n; n++) {
         if (p->transposed) deconv_image(p, xf, wf, acc, n);
         for (int64_t i = 0; i < pixels; i++) {

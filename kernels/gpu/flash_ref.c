@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Twin of the kernel of flash.h.
+// Plain C twin of the kernel of flash.h.
 #include <stdlib.h>
 
 #include "kernels/gpu/flash_math.h"
@@ -31,7 +31,7 @@ static float score(const struct gpu_flash *p, const struct sides *s, int64_t mat
     return v;
 }
 
-// Row i of a matrix; weights: room for its columns.
+// Computes row i of a matrix; weights: scratch with room for its columns.
 static void row(const struct gpu_flash *p, const struct sides *s, int64_t matrix, int64_t i,
                 struct gpu_attention_bounds in, float *weights)
 {

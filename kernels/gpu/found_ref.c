@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The twin of found.h in plain C.
+// The plain C twin of found.h.
 #include "kernels/gpu/found.h"
 
 #include <string.h>

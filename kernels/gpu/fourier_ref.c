@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The twin of gpu_fourier().
+// The plain C twin of gpu_fourier().
 #include "kernels/gpu/fourier_math.h"
 
 void gpu_fourier_ref(const struct gpu_fourier *p, const void *x, const double *turn, const float *window, void *y)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Twin of the kernel that brings images into e4m3; see fp8.h.
+// Plain C twin of the kernel that converts images to e4m3. See fp8.h.
 #include "kernels/gpu/fp8.h"
 
 void gpu_quantise_ref(const struct gpu_quantise *p, const void *x, void *y)

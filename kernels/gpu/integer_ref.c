@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Twin of the kernel of integer.h.
+// Plain C twin of the kernel of integer.h.
 #include "kernels/gpu/integer_math.h"
 
 const char *gpu_integer_op_name(enum gpu_integer_op op)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Twins of the moving and elementwise kernels, and the element types; see
-// ops.h. Plain loops over all dimensions.
+// Plain C twins of the moving and elementwise kernels, and the element types. See ops.h. They are plain
+// loops over all dimensions.
 #include <string.h>
 
 #include "common/tensor.h"

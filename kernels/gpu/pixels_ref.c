@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The C twins of pixels.cu: plain loops over the elements; and what both
-// need to know of a picture's format.
+// The plain C twins of pixels.cu, which are loops over the elements, and what both need to know about a
+// picture's format.
 #include "kernels/gpu/pixels.h"
 
 #include "common/tensor.h"
@@ -68,7 +68,7 @@ struct gpu_image gpu_image_planar(void *data, enum gpu_pixel_type type, int w, i
                               .plane = (size_t)w * (size_t)h};
 }
 
-// Quantisation and matrices as in kernels/yuv.c (ITU-T H.273 8.3).
+// Quantisation and matrices are those of kernels/yuv.c (ITU-T H.273 8.3).
 struct gpu_picture gpu_picture_of(const struct yuv_picture *p)
 {
     struct gpu_picture g = {.p = *p, .cw = yuv_chroma_width(p), .ch = yuv_chroma_height(p)};
@@ -77,7 +77,7 @@ struct gpu_picture gpu_picture_of(const struct yuv_picture *p)
     g.y_scale = 1.0f / y_step, g.y_offset = p->full ? 0.0f : -16.0f * unit / y_step;
     g.c_scale = 1.0f / c_step, g.c_offset = -128.0f * unit / c_step;
     g.y_mul = y_step, g.y_add = p->full ? 0.0f : 16.0f * unit;
-    g.y_low = 0.0f, g.y_high = top; // of luma; colours come clipped
+    g.y_low = 0.0f, g.y_high = top; // range of luma; colours are already clipped
     g.c_mul = c_step, g.c_add = 128.0f * unit;
     g.c_low = p->full ? 0.0f : 16.0f * unit, g.c_high = p->full ? top : 240.0f * unit;
     double kr, kb;

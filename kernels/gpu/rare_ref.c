@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Twins of the kernels of rare.h.
+// Plain C twins of the kernels of rare.h.
 #include <string.h>
 
 #include "kernels/gpu/rare_math.h"

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Twins of the reducing kernels: sums, extremes, softmax, normalisation; see
-// ops.h. Sums are taken in double, so that the kernels' trees are measured
-// against the true value.
+// Plain C twins of the reducing kernels: sums, extremes, softmax, normalisation. See ops.h. They sum in
+// double, so that the kernels are compared with the true value.
 #include "kernels/gpu/math.h"
 
 static double fold(int kind, double sum, double v, double mean)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The C twins of results.cu: plain loops over the elements.
+// The plain C twins of results.cu: loops over the elements.
 #include <math.h>
 
 #include "kernels/gpu/results.h"

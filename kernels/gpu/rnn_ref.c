@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// The twin of gpu_rnn(): sums in double, states in float.
+// The plain C twin of gpu_rnn(): sums in double, states in float.
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/gpu/rnn_math.h"
 
-// One direction of one batch element at work.
+// What one direction of one batch element works on.
 struct lane {
     const struct gpu_rnn *p;
     const struct gpu_rnn_data *d;
@@ -14,7 +14,7 @@ struct lane {
     float *h, *c, *gate, *reset;
 };
 
-// Column j of the product of `state` with R.
+// Column j of the product of `state` and R.
 static float product(const struct lane *l, const float *state, int j)
 {
     double sum = 0;

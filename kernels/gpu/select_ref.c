@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Twins of the kernels of select.h: one element after another.
+// Plain C twins of the kernels of select.h: one element after another.
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@ size_t gpu_topk_keys(const struct gpu_topk *p)
 
 int64_t gpu_topk_tile(const struct gpu_topk *p)
 {
-    // four times what a tile leaves, so that the second look is at a quarter at most
+    // four times what a tile leaves, so that the second pass reads a quarter at most
     const int64_t tile = 4 * p->k > GPU_TOPK_TILE ? 4 * p->k : GPU_TOPK_TILE;
     return p->outer * p->inner < GPU_TOPK_COLUMNS && p->n >= 2 * tile ? tile : 0;
 }
@@ -41,8 +41,8 @@ size_t gpu_topk_work_bytes(const struct gpu_topk *p)
 }
 
 struct candidate {
-    double v;  // of floats
-    int64_t i; // of integers, whose v is 0
+    double v;  // value of floats
+    int64_t i; // value of integers; v is 0 then
     int64_t at;
 };
 
@@ -67,7 +67,7 @@ static bool is_better(const struct candidate *a, const struct candidate *b, bool
     return a->at < b->at;
 }
 
-// Sorted by insertion: the k best so far, best first.
+// Keeps the k best so far, best first, sorted by insertion.
 static void topk_column(const struct gpu_topk *p, const void *x, int64_t first, struct candidate *best)
 {
     int64_t have = 0;

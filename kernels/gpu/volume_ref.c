@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Twin of the kernel of volume.h.
+// Plain C twin of the kernel of volume.h.
 #include "kernels/gpu/volume.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include "kernels/gpu/chain_ref.h"
 
-// x's position for tap t of y's position i; -1: none.
+// The position in x for tap t of y's position i; -1: there is none.
 static int64_t source(const struct gpu_volume_axis *a, bool transposed, int64_t i, int t)
 {
     const int64_t at =
@@ -17,7 +17,7 @@ static int64_t source(const struct gpu_volume_axis *a, bool transposed, int64_t 
     return at >= 0 && at % a->stride == 0 && at / a->stride < a->in ? at / a->stride : -1;
 }
 
-// What tap t of all adds to a pixel's k sums; x is that tap's pixel.
+// Adds what tap t contributes to the k sums of a pixel; x is the pixel under that tap.
 static void add_tap(const struct gpu_volume *p, const float *x, const void *w, int64_t t, int64_t taps, float *acc)
 {
     const enum gpu_elem e = (enum gpu_elem)p->elem;
@@ -58,7 +58,7 @@ void gpu_volume_ref(const struct gpu_volume *p, const void *x, const void *w, co
     const struct gpu_volume_axis *a = p->axis;
     const int64_t count = (int64_t)p->n * a[0].out * a[1].out * a[2].out;
     float *acc = malloc((size_t)p->k * sizeof *acc), *in = malloc((size_t)p->c * sizeof *in);
-    if (!acc || !in) abort(); // a twin has no way to report it
+    if (!acc || !in) abort(); // a twin cannot report it
     for (int64_t i = 0; i < count; i++) {
         const int64_t at[3] = {i / a[2].out / a[1].out % a[0].out, i / a[2].out % a[1].out, i % a[2].out};
         const int64_t n = i / a[2].out / a[1].out / a[0].out;
