@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_DEPTH 64
@@ -58,11 +59,14 @@ const char *reel_part_begin(const char *part, char *buf)
     return buf;
 }
 
-enum reel_err reel_commit_file(int fd, const char *temporary, const char *path)
+static enum reel_err sync_file(int fd, const char *temporary)
 {
-    if (fsync(fd)) return reel_fail(REEL_ERR_IO, "could not write file \"%s\" to disk: %s", temporary, strerror(errno));
-    if (rename(temporary, path))
-        return reel_fail(REEL_ERR_IO, "could not rename file \"%s\": %s", temporary, strerror(errno));
+    if (!fsync(fd)) return REEL_OK;
+    return reel_fail(REEL_ERR_IO, "could not write file \"%s\" to disk: %s", temporary, strerror(errno));
+}
+
+static enum reel_err sync_folder_of(const char *path)
+{
     char folder[REEL_PATH_BYTES];
     snprintf(folder, sizeof folder, "%s", path);
     int dir = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -73,4 +77,44 @@ enum reel_err reel_commit_file(int fd, const char *temporary, const char *path)
     if (rc && error != EINVAL)
         return reel_fail(REEL_ERR_IO, "could not write the folder of \"%s\" to disk: %s", path, strerror(error));
     return REEL_OK;
+}
+
+enum reel_err reel_commit_file(int fd, const char *temporary, const char *path)
+{
+    enum reel_err err = sync_file(fd, temporary);
+    if (err) return err;
+    if (rename(temporary, path))
+        return reel_fail(REEL_ERR_IO, "could not rename file \"%s\": %s", temporary, strerror(errno));
+    return sync_folder_of(path);
+}
+
+// Gives a file a name that nothing has; false: errno says why. Not all file systems have
+// links (FAT), and not all can rename without replacing (NFS): there it is looked for before.
+static bool name_new(const char *temporary, const char *path)
+{
+    struct stat st;
+    if (!link(temporary, path)) return true;
+    if (errno == EEXIST && stat(path, &st) && errno == ENOENT) return !rename(temporary, path);
+    if (errno == EEXIST) return false;
+    if (!renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE)) return true;
+    if (errno != EINVAL && errno != ENOSYS) return false;
+    errno = EEXIST;
+    return lstat(path, &st) && !rename(temporary, path);
+}
+
+enum reel_err reel_commit_new_file(int fd, const char *temporary, const char *path)
+{
+    enum reel_err err = sync_file(fd, temporary);
+    if (err) return err;
+    if (!name_new(temporary, path)) {
+        if (errno == EEXIST) return REEL_AGAIN;
+        return reel_fail(REEL_ERR_IO, "could not rename file \"%s\": %s", temporary, strerror(errno));
+    }
+    return sync_folder_of(path);
+}
+
+bool reel_is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return !lstat(a, &x) && !lstat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }

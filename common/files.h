@@ -6,6 +6,8 @@
 #ifndef REEL_COMMON_FILES_H
 #define REEL_COMMON_FILES_H
 
+#include <stdbool.h>
+
 #include "common/err.h"
 
 #define REEL_PATH_BYTES 4352
@@ -18,6 +20,11 @@
 const char *reel_part_begin(const char *part, char *buf);
 // fsync(file), rename, fsync(folder). D3: a failed fsync is final. Errors: IO.
 enum reel_err reel_commit_file(int fd, const char *temporary, const char *path);
+// The same to a name at which nothing may be; AGAIN: there is something. The temporary name
+// may stay, as a second one of the file. A link that leads nowhere is replaced.
+enum reel_err reel_commit_new_file(int fd, const char *temporary, const char *path);
+// Whether both names are there, of one file.
+bool reel_is_same_file(const char *a, const char *b);
 // Removes a file, or a folder with all that is in it; follows no links.
 void reel_remove_tree(const char *path);
 

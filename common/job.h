@@ -72,8 +72,8 @@ const char *reel_copy_part_path(const struct reel_job *job, char *buf);
 const char *reel_live_copy_path(const struct reel_job *job, uint32_t attempt, char *buf);
 // What the aggregator keeps of a live job's output from one life to the next.
 const char *reel_live_state_path(const struct reel_job *job, char *buf);
-// File number `file` of a live output that could not go on in one: the output
-// itself (1), or NAME.2.EXT and so on.
+// File number `file` of a live output that could not go on in one, or of an output whose
+// name was taken: the output itself (0, 1), or NAME.2.EXT and so on.
 const char *reel_live_file_path(const struct reel_job *job, uint32_t file, char *buf);
 const char *reel_journal_path(const struct reel_job *job, char *buf);
 // Where the output is written until it is whole: nothing of ours lies beside it.

@@ -87,7 +87,7 @@
 #include "common/media.h"
 
 #define REEL_PROTO_MAGIC 0x4c454552u // "REEL"
-#define REEL_PROTO_VERSION 8
+#define REEL_PROTO_VERSION 9
 #define REEL_TEXT_BYTES 1024
 #define REEL_NO_FRAME UINT32_MAX
 #define REEL_NO_JOB UINT32_MAX
@@ -466,11 +466,14 @@ struct reel_rec_mux {
     struct reel_kept kept;   // what is known so far
     uint64_t frames;         // that all parts together must show
     uint64_t copy_bytes;     // of the copy part, as in SCANNED; 0: there need be none
+    uint32_t replace;        // whether a file at the output's name is replaced
+    uint32_t reserved;
 };
 
 struct reel_rec_muxed {
     uint32_t job;
-    uint32_t file;          // live: number of the output's last file
+    uint32_t file;          // live: number of the output's last file; else, from 2 on: its only one's, as others
+                            // had their names already; 0: its own name
     uint64_t frames, bytes; // live: written in this process's life
     struct reel_kept kept;
     uint64_t unsent;                     // live: as in COMMITTED

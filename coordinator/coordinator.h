@@ -7,8 +7,8 @@
 //   main.c      the story            run.c       setup, the loop, the end
 //   jobs.c      a job's life         flow.c      a lane's life, frames on their way
 //   resume.c    what an earlier run left of a job
-//   supervise.c processes            progress.c, report.c, trace.c, metrics.c  what people see
-//   plan, lanes, dispatch, ledger, poison: pure
+//   supervise.c processes            progress.c, disk.c, report.c, trace.c, metrics.c  what people see
+//   plan, lanes, dispatch, ledger, poison, room: pure
 #ifndef COORDINATOR_COORDINATOR_H
 #define COORDINATOR_COORDINATOR_H
 
@@ -27,6 +27,7 @@
 #include "coordinator/plan.h"
 #include "coordinator/poison.h"
 #include "coordinator/rings.h"
+#include "coordinator/room.h"
 #include "coordinator/rundir.h"
 #include "coordinator/supervise.h"
 #include "coordinator/team.h"
@@ -100,6 +101,8 @@ struct job {
     int64_t began_us, ended_us, lock_until_us;
     int lock_fd;
     char holder[256]; // text of the lock file: who has it
+    bool replaces;    // a file that has the output's name
+    uint32_t file;    // number of the output where its name was taken (reel_live_file_path()); 0: it was not
 
     // A request to one process (scan, shape, prove, mux).
     uint32_t asked_row; // NO_ROW: to be asked
@@ -122,7 +125,7 @@ struct job {
     struct poison poison;
     struct ledger ledger;
     uint64_t frames_committed, frames_resumed;
-    uint64_t frames_out; // of the finished file
+    uint64_t frames_out, output_bytes; // of the finished file
     struct job_live live;
     bool streamed; // all is written to standard output, as muxed says
     struct reel_rec_muxed muxed;
@@ -148,6 +151,16 @@ struct lane_io {
 };
 
 // ---- the run ----------------------------------------------------------------
+
+// What is known of the room on the outputs' disk (disk.c).
+struct disk {
+    int64_t looked_us, since_us;
+    uint64_t written_before;           // at since_us
+    uint64_t free_bytes, needed_bytes; // as it was looked at last
+    bool tried, holes;                 // whether files can have holes was tried, and what came out
+    bool too_large, warned;            // what was said
+    struct room_said said;
+};
 
 struct run {
     struct reel_settings settings;
@@ -207,6 +220,7 @@ struct run {
     enum reel_err failed_code;
     char failure[REEL_TEXT_BYTES + 128];
     bool interrupted;
+    struct disk disk;
     struct progress *progress;
     struct trace *trace;     // NULL: --trace is not given
     struct metrics *metrics; // NULL: --metrics is not given
@@ -331,6 +345,10 @@ void flow_team_joined(struct run *run, const struct reel_rec_joined *rec);
 void flow_team_gone(struct run *run); // a worker
 // Gives frames to teams; true when any was given.
 bool flow_team_step(struct run *run, int64_t now_us);
+
+// ---- disk.c -----------------------------------------------------------------
+// Warns where the outputs will not have room on their disk.
+void disk_tick(struct run *run, int64_t now_us);
 
 // ---- progress.c, report.c ---------------------------------------------------
 struct progress;

@@ -123,6 +123,7 @@ static void step_lock(struct run *run, struct job *job, int64_t now_us)
     if (!err && (run->settings.resume == SET_RESUME_NEVER || live)) resume_wipe(job);
     bool done = false;
     if (!err && !live) err = resume_read(job, &done);
+    if (!err && !live && !done) err = resume_check_output(run, job);
     if (err) {
         snprintf(job->holder, sizeof job->holder, "-"); // keeps the folder, which may be another command's
         jobs_fail(run, job, err, reel_fail_text());
@@ -471,6 +472,17 @@ static void say_unreadable(struct run *run, const struct job *job)
             (long long)job->ledger.sum.packets);
 }
 
+// Somebody made a file of the output's name during the run: it is not replaced.
+static void say_other_name(struct run *run, const struct job *job)
+{
+    char shown[REEL_PATH_BYTES];
+    if (!job->file) return;
+    progress_pause(run->progress);
+    fprintf(stderr,
+            "warning: \"%s\" was made by somebody else during the run and is left as it is: the result is \"%s\"\n",
+            job->spec->output, reel_live_file_path(job->spec, job->file, shown));
+}
+
 static void complete(struct run *run, struct job *job, const struct reel_rec_muxed *rec)
 {
     char why[256], text[512];
@@ -484,11 +496,14 @@ static void complete(struct run *run, struct job *job, const struct reel_rec_mux
     }
     job->kept = rec->kept;
     job->frames_out = (uint64_t)frames;
+    job->output_bytes = rec->bytes;
     if (rec->latency_us[REEL_LATENCY_MAX]) memcpy(job->live.latency_us, rec->latency_us, sizeof rec->latency_us);
-    if (rec->file) job->live.file = rec->file;
+    if (run->settings.live) job->live.file = rec->file ? rec->file : job->live.file;
+    if (!run->settings.live) job->file = rec->file;
     if (rec->kept.audio == 0 && job->scanned.kept.audio) merge_kept(&job->kept, &job->scanned.kept);
     say_unreadable(run, job);
-    if (job->has_journal) {
+    say_other_name(run, job);
+    if (job->has_journal && !job->file) {
         // If the run is killed later, during other jobs or the report, this one need not be repeated.
         uint64_t packed;
         _Static_assert(sizeof packed == sizeof job->kept, "kept fits into a number");
@@ -499,6 +514,7 @@ static void complete(struct run *run, struct job *job, const struct reel_rec_mux
         for (uint32_t i = 0; i < job->n_segments; i++) reel_remove_tree(reel_part_path(job->spec, i, path));
         unlink(reel_copy_part_path(job->spec, path));
         unlink(reel_moved_path(job->spec, path));
+        unlink(reel_unfinished_path(job->spec, path));
         resume_keep_done(job);
     } else {
         reel_remove_tree(job->spec->parts_dir);
@@ -558,7 +574,8 @@ static void step_mux(struct run *run, struct job *job)
                                .media = reel_media_at_rate(&job->scanned.media, run_rate(run)),
                                .kept = job->kept,
                                .frames = job->frames_committed - job->live.earlier,
-                               .copy_bytes = job->scanned.copy_bytes};
+                               .copy_bytes = job->scanned.copy_bytes,
+                               .replace = job->replaces};
     ask(run, job, REEL_AGGREGATOR, REEL_MSG_MUX, &rec);
 }
 

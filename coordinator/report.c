@@ -206,8 +206,9 @@ static void put_jobs(FILE *f, const struct run *run, int64_t now_us)
         double seconds = job->began_us ? (double)((job->ended_us ? job->ended_us : now_us) - job->began_us) / 1e6 : 0;
         fprintf(f, "%s\n    {\"input\": ", i ? "," : "");
         put_text(f, job->spec->input);
+        char path[REEL_PATH_BYTES];
         fputs(", \"output\": ", f);
-        put_text(f, job->spec->output);
+        put_text(f, reel_live_file_path(job->spec, job->file, path));
         fprintf(f, ", \"status\": \"%s\", \"error\": ", status_of(run, job));
         if (error[0])
             put_text(f, error);
@@ -313,6 +314,9 @@ enum reel_err report_write(const struct run *run, const char *path, int64_t now_
             (long long)(sum.decoded + sum.filtered), (unsigned long long)out, (unsigned long long)quarantined,
             (long long)sum.dropped, (long long)sum.unreadable, (long long)sum.hidden);
     put_live(f, run);
+    if (run->disk.warned)
+        fprintf(f, "  \"disk\": {\"free_mb\": %llu, \"needed_mb\": %llu},\n",
+                (unsigned long long)(run->disk.free_bytes >> 20), (unsigned long long)(run->disk.needed_bytes >> 20));
     put_jobs(f, run, now_us);
     put_stages(f, run);
     fprintf(f, "  \"bottleneck\": {\"stage\": \"%s\", \"text\": ", bottleneck.stage);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/files.h"
 #include "common/hash.h"
 #include "common/life.h"
 #include "common/log.h"
@@ -184,8 +185,23 @@ enum reel_err resume_read(struct job *job, bool *out_done)
         err = journal_read(job->done_path, &job->old);
     }
     *out_done = !err && is_done(job);
-    if (!err && job->old.done && !*out_done) journal_content_fini(&job->old); // the job runs again
+    job->replaces = !err && job->old.done && !*out_done; // the job runs again
+    if (job->replaces) journal_content_fini(&job->old);
     return err;
+}
+
+enum reel_err resume_check_output(const struct run *run, struct job *job)
+{
+    char path[REEL_PATH_BYTES];
+    const char *output = job->spec->output;
+    job->replaces |= run->settings.overwrite;
+    if (job->replaces || job->spec->kind == REEL_OUTPUT_NULL || reel_is_numbered(job->spec->kind)) return REEL_OK;
+    if (!is_file(output) || reel_is_same_file(reel_unfinished_path(job->spec, path), output)) return REEL_OK;
+    return reel_fail(
+        REEL_ERR_CONFIG,
+        "could not write output \"%s\": it exists, and the interrupted run did not write it\nto replace it "
+        "use: -y",
+        output);
 }
 
 void resume_keep_done(struct job *job)

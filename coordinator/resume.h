@@ -19,6 +19,9 @@ void resume_wipe(const struct job *job);
 // finished one. *out_done: an earlier run finished this job, and neither its
 // input nor its output was written since. Errors: as journal_read().
 enum reel_err resume_read(struct job *job, bool *out_done);
+// Of a job that is not done: whether a file at the output's name may be replaced
+// (job->replaces). Errors: CONFIG (there is one that this job did not write, without -y).
+enum reel_err resume_check_output(const struct run *run, struct job *job);
 // A finished job's journal leaves the parts folder, which is removed, for its
 // place in the output folder.
 void resume_keep_done(struct job *job);

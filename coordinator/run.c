@@ -375,6 +375,7 @@ static void tick(struct run *run, int64_t now_us)
     supervise_tick(&run->sup, now_us);
     run->dispatch.remaining = remaining_frames(run);
     progress_tick(run->progress, run, now_us);
+    disk_tick(run, now_us);
     const char *trouble = run->metrics ? metrics_tick(run->metrics, run, now_us) : NULL;
     if (trouble) {
         progress_pause(run->progress);
@@ -510,7 +511,7 @@ static int exit_code_of(const struct run *run)
         const struct job *job = &run->jobs[i];
         if (job->state != JOB_DONE) return wrong == run->n_jobs ? EXIT_USAGE : EXIT_FAILED;
         const uint8_t *kept = (const uint8_t *)&job->kept;
-        bool lossy = jobs_quarantined(job) > 0 || job->ledger.sum.unreadable > 0 || job->live.cut_off;
+        bool lossy = jobs_quarantined(job) > 0 || job->ledger.sum.unreadable > 0 || job->live.cut_off || job->file > 0;
         for (size_t k = 0; k < sizeof job->kept; k++) lossy |= kept[k] == REEL_KEPT_PART || kept[k] == REEL_KEPT_LOST;
         if (lossy) code = EXIT_LOSSY;
     }
@@ -580,8 +581,9 @@ static void say_verdict(const struct run *run, int code)
     if (run->settings.live && done) say_live(run);
     struct bottleneck bottleneck;
     report_bottleneck(run, &bottleneck);
-    char where[REEL_PATH_BYTES];
-    reel_shown(run->n_jobs > 1 ? run->settings.output : run->jobs[0].spec->output, where, sizeof where);
+    char path[REEL_PATH_BYTES], where[REEL_PATH_BYTES];
+    reel_live_file_path(run->jobs[0].spec, run->jobs[0].file, path);
+    reel_shown(run->n_jobs > 1 ? run->settings.output : path, where, sizeof where);
     if (reel_is_stdout(where)) snprintf(where, sizeof where, "standard output");
     bool nowhere = run->jobs[0].spec->kind == REEL_OUTPUT_NULL;
     fprintf(stderr, "done%s%s%s: %llu frames, %.1f fps; %s\n", code == EXIT_LOSSY ? ", not all could be kept" : "",

@@ -188,6 +188,7 @@ static enum reel_err open_output(struct restore *r, uint64_t inode)
 {
     char path[REEL_PATH_BYTES];
     struct stat st;
+    sink_unpublish(r->job);
     reel_unfinished_path(r->job, path);
     if (stat(path, &st) && !stat(r->job->output, &st) && (uint64_t)st.st_ino == inode && rename(r->job->output, path))
         return reel_fail(REEL_ERR_IO, "could not rename file \"%s\": %s", r->job->output, strerror(errno));

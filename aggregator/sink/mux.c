@@ -49,6 +49,11 @@ static enum reel_err mux_failed(const struct mux *m, const char *what, int rc)
     if (!m->streams && (rc == AVERROR(ENOSPC) || rc == AVERROR(EDQUOT))) return disk_full(m, AVUNERROR(rc));
     if (rc == AVERROR(ENOSPC) || rc == AVERROR(EDQUOT) || rc == AVERROR(EIO))
         return sink_write_failed(m->join->job->output, AVUNERROR(rc));
+    if (rc == AVERROR(EFBIG))
+        return reel_fail(REEL_ERR_IO,
+                         "could not write file \"%s\": %s\nits disk (FAT: 4 GB) or ulimit -f allows no larger one; its "
+                         "parts are done and kept: the same command puts them together once it may",
+                         m->join->job->output, strerror(EFBIG));
     char why[AV_ERROR_MAX_STRING_SIZE];
     av_strerror(rc, why, sizeof why);
     return reel_fail(REEL_ERR_FAULT, "could not %s file \"%s\": %s", what, m->join->job->output, encode_log_text(why));
@@ -429,6 +434,7 @@ static enum reel_err watch_room(struct mux *m)
 
 static enum reel_err run(struct mux *m)
 {
+    if (!m->streams) sink_unpublish(m->join->job);
     enum reel_err err = m->streams ? REEL_OK : moved_restore(m->join->job, m->join->tick, m->join->ctx);
     m->whole = !err;
     if (!err) err = mux_scan_video(m, m->streams ? 2 : m->join->mux->segments);
@@ -447,7 +453,7 @@ static enum reel_err run(struct mux *m)
     if (err || m->streams) return err;
     err = read_again(m);
     reel_crash_point("aggregator.before_publish");
-    return err ? err : sink_publish(m->temporary, m->join->job->output);
+    return err ? err : sink_publish(m->join, m->temporary, &m->file);
 }
 
 enum reel_err mux_join(const struct sink_join *join, struct reel_rec_muxed *out)
@@ -481,9 +487,9 @@ enum reel_err mux_join(const struct sink_join *join, struct reel_rec_muxed *out)
         if (m.head.format && !streams && !needed) unlink(m.temporary);
         return err;
     }
-    struct stat st;
-    *out = (struct reel_rec_muxed){.job = join->job->id, .frames = m.frames, .kept = m.head.kept};
-    if (!stat(join->job->output, &st)) out->bytes = (uint64_t)st.st_size;
+    char path[REEL_PATH_BYTES];
+    *out = (struct reel_rec_muxed){.job = join->job->id, .file = m.file, .frames = m.frames, .kept = m.head.kept};
+    add_size(reel_live_file_path(join->job, m.file, path), &out->bytes);
     if (out->kept.timestamps == REEL_KEPT_NONE) out->kept.timestamps = REEL_KEPT_ALL;
     return REEL_OK;
 }

@@ -33,6 +33,7 @@ struct mux {
     int64_t next_tick;         // of a container with a rate: the first that is free
     char temporary[REEL_PATH_BYTES];
     uint64_t parts_bytes; // of all parts
+    uint32_t file;        // as in reel_rec_muxed
     bool whole;           // none of a part's bytes are in an unfinished output only, as the join begins
     struct moved *moved;  // NULL: parts stay whole
 };

@@ -11,6 +11,9 @@
 
 #include "aggregator/live/live.h"
 #include "aggregator/sink/output.h"
+#include "common/life.h"
+
+#define MOST_FILES 1000 // that are looked at for a free name
 
 const struct sink_ops *sink_of(enum reel_output_kind kind)
 {
@@ -140,14 +143,30 @@ void sink_put_hdr(const struct reel_media *m, struct sink_hdr *hdr, struct reel_
             (struct reel_pack_side){AV_PKT_DATA_CONTENT_LIGHT_LEVEL, sizeof hdr->light, (const uint8_t *)&hdr->light};
 }
 
-enum reel_err sink_publish(const char *temporary, const char *output)
+enum reel_err sink_publish(const struct sink_join *join, const char *temporary, uint32_t *out_file)
 {
+    char path[REEL_PATH_BYTES];
     int fd = open(temporary, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return reel_fail(REEL_ERR_IO, "could not open file \"%s\": %s", temporary, strerror(errno));
     fchmod(fd, sink_output_mode()); // a file system without modes has none to set
-    enum reel_err err = reel_commit_file(fd, temporary, output);
+    uint32_t file = 1;
+    enum reel_err err = join->mux->replace ? reel_commit_file(fd, temporary, join->job->output)
+                                           : reel_commit_new_file(fd, temporary, join->job->output);
+    while (err == REEL_AGAIN && ++file < MOST_FILES)
+        err = reel_commit_new_file(fd, temporary, reel_live_file_path(join->job, file, path));
     close(fd);
+    if (err == REEL_AGAIN)
+        return reel_fail(REEL_ERR_IO, "could not write file \"%s\": it exists, as do those numbered up to %u",
+                         join->job->output, file);
+    *out_file = file > 1 ? file : 0;
+    reel_crash_point("aggregator.published");
     return err;
+}
+
+void sink_unpublish(const struct reel_job *job)
+{
+    char path[REEL_PATH_BYTES];
+    if (reel_is_same_file(reel_unfinished_path(job, path), job->output)) unlink(job->output);
 }
 
 // ---- text ---------------------------------------------------------------------
@@ -274,6 +293,7 @@ enum reel_err sink_text_join(const struct sink_join *join, sink_append_line *app
     struct sink_text text = {.to = streams ? join : NULL};
     snprintf(text.path, sizeof text.path, "%s", join->job->output);
     reel_unfinished_path(join->job, text.temporary);
+    if (!streams) sink_unpublish(join->job);
     enum reel_err err = streams ? REEL_OK : open_text(&text);
     *out = (struct reel_rec_muxed){.job = join->job->id, .kept = join->mux->kept};
     for (uint32_t i = 0; !err && i < join->mux->segments; i++) err = append_part(join, i, append, &text, &out->frames);
@@ -284,12 +304,12 @@ enum reel_err sink_text_join(const struct sink_join *join, sink_append_line *app
     if (!err && out->frames != join->mux->frames)
         err = reel_fail(REEL_ERR_INPUT, "could not join \"%s\": the parts have %llu frames of %llu", join->job->output,
                         (unsigned long long)out->frames, (unsigned long long)join->mux->frames);
-    if (!err) fchmod(fileno(text.file), sink_output_mode());
-    struct sink_done done;
-    if (!err)
-        err = sink_text_commit(&text, &done);
-    else
+    if (!err && fflush(text.file)) err = sink_write_failed(join->job->output, errno);
+    if (!err) err = sink_publish(join, text.temporary, &out->file);
+    out->bytes = text.bytes;
+    if (err)
         sink_text_abandon(&text);
-    if (!err) out->bytes = done.bytes;
+    else
+        fclose(text.file);
     return err;
 }

@@ -106,8 +106,13 @@ bool sink_verify_copy(const struct sink_check *check);
 bool sink_hash_file(const struct sink_check *check, const char *path, struct reel_sha256 *sha, uint64_t *bytes);
 // Permissions for a finished output: as the user's umask wants it (ours is 077).
 unsigned sink_output_mode(void);
-// Syncs and renames a finished output file that lies at `temporary`. Errors: IO.
-enum reel_err sink_publish(const char *temporary, const char *output);
+// Syncs a finished output file that lies at `temporary`, and gives it the output's name, or
+// the first number's that is free (reel_live_file_path()) where somebody else's file has that
+// name by now: *out_file is as in reel_rec_muxed. Errors: IO.
+enum reel_err sink_publish(const struct sink_join *join, const char *temporary, uint32_t *out_file);
+// An output that was published by a process that died before it could say so is unfinished
+// again: it lies at `temporary` alone.
+void sink_unpublish(const struct reel_job *job);
 enum reel_err sink_write_failed(const char *path, int error);
 
 // HDR data of a video stream, for its parts and its live output.

@@ -161,9 +161,9 @@ static void containers(void)
         }
         if (strstr(cases[i].name, ".mp4") || strstr(cases[i].name, ".mov")) CHECK_INT(r.pts[0], 0);
         CHECK(r.keys >= 2);
-        // Nothing but the output and the parts lies there.
+        // Nothing but the output and the parts lies there: the output with both of its names.
         CHECK_INT(lab_count_files(l.folder), 2);
-        CHECK_INT(lab_count_files(l.parts), 2);
+        CHECK_INT(lab_count_files(l.parts), 3);
         lab_fini(&l);
     }
 }
