@@ -195,7 +195,8 @@ static void open_team(struct worker *w)
     engines_exchange_by(w->engines, team_exchange(w->team));
 }
 
-static enum reel_err hash_model(const struct worker *w, uint8_t out_hash[32], uint64_t *out_bytes)
+// The file's bytes are needed no longer.
+static enum reel_err hash_model(struct worker *w, uint8_t out_hash[32], uint64_t *out_bytes)
 {
     if (!w->model_bytes) return reel_sha256_file(w->child.settings.model, out_hash, out_bytes);
     struct reel_sha256 s;
@@ -203,6 +204,8 @@ static enum reel_err hash_model(const struct worker *w, uint8_t out_hash[32], ui
     reel_sha256_update(&s, w->model_bytes, w->n_model_bytes);
     reel_sha256_final(&s, out_hash);
     *out_bytes = w->n_model_bytes;
+    free(w->model_bytes);
+    w->model_bytes = NULL;
     return REEL_OK;
 }
 

@@ -65,7 +65,7 @@ enum reel_err engine_create(struct engines *e, const struct model *model, int w,
     g->plan = &e->plan;
     struct reel_shape shapes[ENGINE_MAX_INPUTS], *shape = &shapes[g->picture];
     enum reel_err err = find_ranges(e, model);
-    if (!err) err = engine_open_net(e, &g->net);
+    if (!err) err = net_copy(e->first, &e->params.backend_params, &g->net);
     if (!err) err = engines_input_shapes(e, g->net, model, w, h, shapes);
     if (!err && batch > 1) shape->dim[0] = batch;
     if (!err) err = net_prepare_band(g->net, shapes, band);

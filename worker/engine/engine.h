@@ -19,7 +19,7 @@ struct engine_params {
     const char *path; // of the model; NULL without one
     const char *backend;
     struct backend_params backend_params;
-    const void *bytes; // of the file, if it was read already (borrowed until engines_close()), or NULL
+    const void *bytes; // of the file, if it was read already (borrowed by engines_open()), or NULL
     size_t n_bytes;
     const struct reel_settings *settings; // what inputs mean (borrowed until engines_close()), or NULL
     int n_pictures;

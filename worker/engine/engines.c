@@ -65,6 +65,7 @@ enum reel_err engines_open(const struct engine_params *params, struct engines **
         err =
             e->path ? engine_open_net(e, &e->first) : reel_fail(REEL_ERR_NOMEM, "could not open model: out of memory");
         if (!err) err = gather_facts(e);
+        e->params.bytes = NULL, e->params.n_bytes = 0;
     }
     if (err) {
         engines_close(&e);

@@ -112,13 +112,28 @@ static void fill_with(struct reel_tensor *t, double value)
         reel_convert((char *)t->data + (size_t)i * bytes, t->dtype, &value, REEL_F64, 1);
 }
 
+// What was borrowed from another net stays as it is there.
+static enum reel_err fill_constant(struct net *net, struct value *v, double value)
+{
+    if (!v->constant->owned) {
+        struct reel_tensor own;
+        enum reel_err err = reel_tensor_init(&own, v->constant->dtype, &v->constant->shape);
+        if (err) return err;
+        struct reel_tensor *mine = graph_own_tensor(net->imported, &own);
+        if (!mine) {
+            reel_tensor_fini(&own);
+            return reel_fail(REEL_ERR_NOMEM, "could not set input \"%s\": out of memory", v->name);
+        }
+        v->constant = mine;
+    }
+    fill_with(v->constant, value);
+    return REEL_OK;
+}
+
 enum reel_err net_bind_input(struct net *net, const char *name, double value)
 {
-    const struct value *v = graph_find_value(net->imported, name);
-    if (v && v->constant) {
-        fill_with(v->constant, value);
-        return REEL_OK;
-    }
+    struct value *v = graph_find_value(net->imported, name);
+    if (v && v->constant) return fill_constant(net, v, value);
     int at = 0;
     while (at < net->n_in && strcmp(net->in[at].name, name)) at++;
     if (at == net->n_in || !reel_dtype_bytes(net->in[at].dtype) || net->in[at].list)
@@ -188,6 +203,26 @@ enum reel_err net_open(const char *path, const struct net_params *params, struct
         net_close(&net);
     else
         *out_net = net;
+    return err;
+}
+
+enum reel_err net_copy(const struct net *net, const struct backend_params *backend_params, struct net **out_net)
+{
+    struct net *copy = *out_net = calloc(1, sizeof *copy);
+    enum reel_err err = copy ? REEL_OK : REEL_ERR_NOMEM;
+    if (!err) {
+        copy->backend = net->backend;
+        copy->backend_params = *backend_params;
+        net_set_states(copy, net->states, net->n_states);
+        copy->path = strdup(net->path);
+        copy->imported = graph_clone(net->imported);
+        if (!copy->path || !copy->imported) err = REEL_ERR_NOMEM;
+    }
+    if (err)
+        reel_fail(err, "could not prepare model \"%s\": out of memory", net->path);
+    else
+        err = describe_all(copy);
+    if (err && copy) net_close(out_net);
     return err;
 }
 

@@ -35,6 +35,9 @@ struct net_io {
 // reported with operator, opset and reason), external data only below the model's folder.
 // Shapes may stay open. Errors: INPUT, UNSUPPORTED, IO, NOMEM, LIMIT.
 enum reel_err net_open(const char *path, const struct net_params *params, struct net **out_net);
+// Another net of the same graph, with what was changed of it since it was opened. It borrows
+// the weights, so it must be closed first. Metadata stays behind. Errors: NOMEM.
+enum reel_err net_copy(const struct net *net, const struct backend_params *backend_params, struct net **out_net);
 void net_close(struct net **net);
 
 // Sets the lengths of lists (sequence_open_lists()). Once, before net_prepare(); it changes

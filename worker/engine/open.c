@@ -54,9 +54,9 @@ static enum reel_err add_border(struct engines *e, struct net *net)
     const struct reel_settings *s = e->params.settings;
     const enum reel_task task = s ? reel_settings_task(s) : REEL_TASK_AUTO;
     if (task != REEL_TASK_AUTO && task != REEL_TASK_IMAGE) return REEL_OK;
-    if (!e->border_known) net_find_border(net, e->border, &e->border_axis);
-    e->border_known = true;
-    return e->border[0] || e->border[1] ? net_add_border(net, e->border_axis, e->border) : REEL_OK;
+    int axis;
+    net_find_border(net, e->border, &axis);
+    return e->border[0] || e->border[1] ? net_add_border(net, axis, e->border) : REEL_OK;
 }
 
 enum reel_err engine_open_net(struct engines *e, struct net **out_net)

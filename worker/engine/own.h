@@ -9,7 +9,8 @@
 #include "worker/backend/ranges.h"
 #include "worker/engine/engine.h"
 
-// Sizes kept ready at once. Jobs rarely mix more, and each has its own copy of the weights.
+// Sizes kept ready at once. Jobs rarely mix more, and each has weights of its own, as the
+// backend packs them.
 #define ENGINES_MOST 3
 #define ENGINE_MAX_INPUTS (GRAPH_MAX_STATES + MODEL_MAX_INPUTS)
 
@@ -39,14 +40,13 @@ struct engines {
     char *path;
     const struct backend_ops *ops;
     struct engine idle[REEL_MAX_PARTS]; // with a backend without a model: for frames in i + 1 parts
-    struct net *first;                  // for facts and shapes; never prepared
+    struct net *first;                  // for facts and shapes, and the weights of all sizes; never prepared
     bool calibrated;
     struct ranges *ranges; // shared by all nets
     struct model_facts facts;
     struct net_io *io;
     struct state_plan plan;
-    bool border_known;
-    int border[2], border_axis; // net_find_border()
+    int border[2]; // net_find_border()
     struct bands_need bands;
     bool bands_known;
     struct engine *list[ENGINES_MOST];
@@ -55,7 +55,7 @@ struct engines {
 
 // open.c: loads the model's file and turns it into the net that is run: finds states and
 // constants, joins inputs that are one frame each, adds the composite of a cut-out. Called
-// once for the facts and once per size. Errors: as net_open(), CONFIG.
+// once; each size gets a copy (net_copy()). Errors: as net_open(), CONFIG.
 enum reel_err engine_open_net(struct engines *engines, struct net **out_net);
 
 // engines.c: shapes of all inputs of net for pictures of w x h. Also sets the constants
