@@ -81,3 +81,38 @@ def cases():
                                    [4, 5], domain="", axis=-1, epsilon=1e-5)
     yield "layer_norm_before_17", model("LayerNormalization", [("x", floats(rng, 4, 5))],
                                         [("s", floats(rng, 5)), ("b", floats(rng, 5))], [4, 5], domain="", axis=-1)
+    yield from attention_cases(rng)
+    yield from packed_cases(rng)
+
+
+def attention_cases(rng):
+    x, w, b = floats(rng, 2, 7, 12), floats(rng, 12, 36) / 3, floats(rng, 36)
+    bias = floats(rng, 2, 3, 7, 7)
+    yield "attention_of_ms", model("Attention", [("x", x)], [("w", w), ("b", b)], [2, 7, 12], num_heads=3)
+    yield "attention_of_ms_causal", model("Attention", [("x", x)], [("w", w), ("b", b)], [2, 7, 12], num_heads=3,
+                                          unidirectional=1, scale=0.3)
+    yield "attention_of_ms_adds", model("Attention", [("x", x)], [("w", w), ("b", b), ("m", None), ("p", None),
+                                                                  ("a", bias)], [2, 7, 12], num_heads=3)
+    yield "attention_of_ms_widths", model("Attention", [("x", x)], [("w", floats(rng, 12, 30) / 3),
+                                                                    ("b", floats(rng, 30))], [2, 7, 6], num_heads=3,
+                                          qkv_hidden_sizes=[12, 12, 6])
+    yield "transpose_matmul", model("TransposeMatMul", [("x", floats(rng, 2, 4, 3))], [("w", floats(rng, 2, 5, 4))],
+                                    [2, 3, 5], transA=1, transB=1, alpha=0.5)
+
+
+def packed_cases(rng):
+    for bits, k, block in ((4, 40, 16), (4, 64, 32), (8, 40, 32), (2, 48, 16), (4, 16, 16)):
+        blocks, n = -(-k // block), 5
+        w = rng.integers(0, 256, (n, blocks, block * bits // 8)).astype(np.uint8)
+        scales, zeros = floats(rng, n * blocks) / 9, rng.integers(0, 256, n * -(-blocks * bits // 8)).astype(np.uint8)
+        sizes = {"K": k, "N": n, "bits": bits, "block_size": block}
+        for more in (0, 1):
+            fixed = [("w", w), ("s", scales)] + ([("z", zeros), ("g", None), ("b", floats(rng, n))] if more else [])
+            name = f"matmul_of_{bits}_bits_{k}" + ("_zeros_bias" if more else "")
+            yield name, model("MatMulNBits", [("x", floats(rng, 2, 3, k))], fixed, [2, 3, n], **sizes)
+    for kind in (0, 1):
+        k, n, block = 24, 5, 16
+        fixed = [("w", rng.integers(0, 256, (n * k + 1) // 2).astype(np.uint8)),
+                 ("s", np.abs(floats(rng, -(-k * n // block))))]
+        yield f"matmul_bnb4_{kind}", model("MatMulBnb4", [("x", floats(rng, 3, k))], fixed, [3, n], K=k, N=n,
+                                           block_size=block, quant_type=kind)

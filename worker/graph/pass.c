@@ -20,6 +20,7 @@ static const struct pass passes[] = {
     {"shapes", "types and shapes of all values; shape arithmetic folded", pass_shapes},
     {"clean", "identities, repeated and unread nodes removed", pass_clean},
     {"einsum", "Einsum of two operands as MatMul", pass_einsum},
+    {"parts", "com.microsoft's fused operators taken apart", pass_parts},
     {"quant", "operators on 8-bit tensors in one form", pass_quant},
     {"fold", "constants evaluated", pass_fold},
     {"rewrite", "decompositions become the operators they stand for", pass_rewrite},

@@ -36,6 +36,9 @@ struct value *pass_insert(struct graph *graph, struct node *before, const char *
 enum reel_err pass_float(struct graph *graph, const struct pass_params *params);
 // pass_einsum.c: turns Einsum of two operands into MatMul.
 enum reel_err pass_einsum(struct graph *graph, const struct pass_params *params);
+// pass_parts.c: without BACKEND_STEPS, com.microsoft's operators that are several of ONNX's
+// become those.
+enum reel_err pass_parts(struct graph *graph, const struct pass_params *params);
 // pass_quant.c: with BACKEND_INT8 or BACKEND_STEPS, operators on 8-bit tensors become
 // their float32 forms between DequantizeLinear and QuantizeLinear, which the backend
 // recognises; with BACKEND_INT8 what only moves bytes is done on them.

@@ -297,6 +297,76 @@ static enum reel_err global_pool(struct parts *p)
     return between_transposes(p, MS, "QLinearGlobalAveragePool", 1, ndim < 0 ? 4 : ndim);
 }
 
+// ---- weights of a few bits ----------------------------------------------------
+
+static enum reel_err product_with(struct parts *p, struct value *weights, struct value *bias)
+{
+    struct value *const in[] = {arg(p, 0), weights};
+    struct value *product = bias ? NULL : p->out;
+    enum reel_err err = add(p, "MatMul", OPSET, true, in, 2, &product, 1, NULL);
+    return err || !bias ? err : add_one(p, "Add", product, bias, NULL, NULL, &p->out);
+}
+
+// A, packed weights, scales, zero points, g_idx, bias
+static enum reel_err packed_product(struct parts *p)
+{
+    struct value *weights = NULL;
+    enum reel_err err = import_packed_integers(p->im, p->scope, p->proto, p->in, p->n_in, &weights);
+    return err ? err : product_with(p, weights, arg(p, 5));
+}
+
+// A, packed weights, scales
+static enum reel_err table_product(struct parts *p)
+{
+    struct value *weights = NULL;
+    enum reel_err err = import_packed_table(p->im, p->scope, p->proto, p->in, &weights);
+    return err ? err : product_with(p, weights, NULL);
+}
+
+// ---- attention ------------------------------------------------------------------
+
+// The widths of query, key and value, when the file states them; NULL: all alike.
+static enum reel_err widths_of(struct parts *p, struct value **out_widths)
+{
+    const Onnx__AttributeProto *a = NULL;
+    for (size_t i = 0; i < p->proto->n_attribute; i++)
+        if (!strcmp(import_text(p->proto->attribute[i]->name), "qkv_hidden_sizes")) a = p->proto->attribute[i];
+    *out_widths = NULL;
+    if (!a || !a->n_ints) return REEL_OK;
+    if (a->n_ints != 3) return reel_fail(REEL_ERR_INPUT, "its qkv_hidden_sizes are %zu numbers", a->n_ints);
+    struct reel_tensor t;
+    enum reel_err err = reel_tensor_init(&t, REEL_I64, &(struct reel_shape){.ndim = 1, .dim = {3}});
+    if (err) return err;
+    memcpy(t.data, a->ints, 3 * sizeof(int64_t));
+    *out_widths = graph_add_constant(p->scope->graph, NULL, &t);
+    if (*out_widths) return REEL_OK;
+    reel_tensor_fini(&t);
+    return import_no_memory();
+}
+
+// input, weights and bias of query, key and value side by side, mask_index, past, attention_bias:
+// their product, cut into three, and MultiHeadAttention
+static enum reel_err packed_attention(struct parts *p)
+{
+    if (arg(p, 3) || arg(p, 4) || arg(p, 6))
+        return reel_fail(REEL_ERR_UNSUPPORTED, "the input %s is not supported",
+                         arg(p, 3)   ? "mask_index"
+                         : arg(p, 4) ? "past"
+                                     : "past_sequence_length");
+    struct value *product = NULL, *sum = NULL, *widths = NULL, *part[3] = {NULL};
+    struct node *split = NULL, *node = NULL;
+    enum reel_err err = add_one(p, "MatMul", arg(p, 0), arg(p, 1), NULL, NULL, &product);
+    if (!err && arg(p, 2)) err = add_one(p, "Add", product, arg(p, 2), NULL, NULL, &sum);
+    if (!err) err = widths_of(p, &widths);
+    struct value *const in[] = {sum ? sum : product, widths};
+    if (!err) err = add(p, "Split", OPSET, false, in, widths ? 2 : 1, part, 3, &split);
+    const struct attr axis = {.name = "axis", .type = ATTR_INT, .u.i = -1};
+    if (!err) err = set_attrs(p, split, &axis, 1);
+    struct value *const qkv[] = {part[0], part[1], part[2], NULL, NULL, arg(p, 5)};
+    if (!err) err = add_of(p, MS, "MultiHeadAttention", 1, true, qkv, arg(p, 5) ? 6 : 3, &p->out, 1, &node);
+    return err ? err : import_attrs(p->im, p->scope, p->proto, node);
+}
+
 // ---- operators that ONNX has by now -----------------------------------------
 
 static enum reel_err grid_sample(struct parts *p)
@@ -307,6 +377,14 @@ static enum reel_err grid_sample(struct parts *p)
 static enum reel_err trilu(struct parts *p)
 {
     return same_as(p, "Trilu", OPSET_TRILU);
+}
+
+// FusedMatMul's name before it had transBatchA and transBatchB.
+static enum reel_err old_fused_product(struct parts *p)
+{
+    struct node *node = NULL;
+    enum reel_err err = add_of(p, MS, "FusedMatMul", 1, true, p->in, p->n_in, &p->out, 1, &node);
+    return err ? err : import_attrs(p->im, p->scope, p->proto, node);
 }
 
 static enum reel_err rms_norm(struct parts *p)
@@ -324,16 +402,20 @@ struct fused {
 };
 
 static const struct fused table[] = {
+    {MS, "Attention", 2, 7, packed_attention, false},
     {MS, "DynamicQuantizeMatMul", 3, 5, dynamic_product, false},
     {MS, "FusedConv", 2, 4, fused_conv, false},
     {MS, "FusedGemm", 2, 3, fused_gemm, false},
     {MS, "GridSample", 2, 2, grid_sample, false},
+    {MS, "MatMulBnb4", 3, 3, table_product, false},
     {MS, "MatMulIntegerToFloat", 4, 7, integer_product, false},
+    {MS, "MatMulNBits", 3, 6, packed_product, false},
     {MS, "NhwcMaxPool", 1, 1, max_pool, false},
     {MS, "QLinearAveragePool", 4, 5, average_pool, true},
     {MS, "QLinearConv", 8, 9, quantised_conv, false},
     {MS, "QLinearGlobalAveragePool", 4, 5, global_pool, true},
     {MS, "QLinearWhere", 9, 9, quantised_where, false},
+    {MS, "TransposeMatMul", 2, 2, old_fused_product, false},
     {MS, "Trilu", 1, 2, trilu, false},
     {"", "SimplifiedLayerNormalization", 2, 2, rms_norm, false},
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // What the importer's files share: import.c (values, nodes, functions, graphs, the model),
-// import_attr.c, import_fused.c and scope.c. Nobody else includes it.
+// import_attr.c, import_fused.c, import_packed.c and scope.c. Nobody else includes it.
 #ifndef REEL_WORKER_ONNX_IMPORTER_H
 #define REEL_WORKER_ONNX_IMPORTER_H
 
@@ -77,6 +77,15 @@ Onnx__AttributeProto *import_resolve(struct importer *im, Onnx__AttributeProto *
 // is not one of them. Errors: INPUT, UNSUPPORTED, NOMEM, LIMIT.
 enum reel_err import_fused(struct importer *im, struct scope *scope, const Onnx__NodeProto *proto, const char *domain,
                            struct value **in, struct value **out, bool *out_done);
+
+// ---- import_packed.c ------------------------------------------------------------
+
+// The weights of a MatMulNBits (inputs from the packed ones on: in[1]...) or MatMulBnb4 as a
+// constant (K,N) of the scales' type. Errors: INPUT, UNSUPPORTED, NOMEM, LIMIT.
+enum reel_err import_packed_integers(struct importer *im, struct scope *scope, const Onnx__NodeProto *proto,
+                                     struct value *const *in, int n_in, struct value **out);
+enum reel_err import_packed_table(struct importer *im, struct scope *scope, const Onnx__NodeProto *proto,
+                                  struct value *const *in, struct value **out);
 
 // ---- import.c -------------------------------------------------------------------
 

@@ -246,6 +246,75 @@ static void fused_operators_are_taken_apart(void)
     CHECK_REFUSED(fused_model(fused_node("NhwcMaxPool", 1, (struct pb){0})), REEL_ERR_UNSUPPORTED, "rank");
 }
 
+static void attention_is_taken_apart(void)
+{
+    struct graph *g;
+    CHECK_INT(import(fused_model(fused_node("Attention", 3, (struct pb){0})), &g), REEL_OK);
+    static const char *const types[] = {"MatMul", "Add", "Split", "MultiHeadAttention"};
+    CHECK_INT(g->n_nodes, 4);
+    const struct node *n = g->first;
+    for (int i = 0; i < 4 && n; i++, n = n->next) CHECK_STR(n->op_type, types[i]);
+    CHECK_STR(g->last->name, "it");
+    CHECK_STR(g->last->domain, "com.microsoft");
+    CHECK_INT(g->last->n_in, 3);
+    graph_destroy(&g);
+    CHECK_REFUSED(fused_model(fused_node("Attention", 4, (struct pb){0})), REEL_ERR_UNSUPPORTED, "mask_index");
+}
+
+// A product with packed weights: 32 rows, 1 column, blocks of 16; inputs x, w, s and perhaps z.
+static struct pb packed_model(const char *op, int bits, int64_t n_bytes, const void *bytes, bool zeros, int64_t k)
+{
+    static const float scales[] = {2, 0.5f};
+    static const uint8_t zero[] = {0x31};
+    struct pb n = {0}, f = {0};
+    for (int i = 0; i < 3 + zeros; i++) put_text(&n, 1, ((const char *[]){"x", "w", "s", "z"})[i]);
+    put_text(&n, 2, "y");
+    put_text(&n, 3, "it");
+    put_text(&n, 4, op);
+    put_text(&n, 7, "com.microsoft");
+    put_message(&n, 5, int_attr("K", k));
+    put_message(&n, 5, int_attr("N", 1));
+    put_message(&n, 5, int_attr("bits", bits));
+    put_message(&n, 5, int_attr("block_size", 16));
+    put_message(&n, 5, int_attr("quant_type", 1));
+    put_message(&f, 1, n);
+    put_message(&f, 5, tensor("w", 2, 1, &n_bytes, bytes, (size_t)n_bytes));
+    put_message(&f, 5, tensor("s", FLOAT, 1, two, scales, sizeof scales));
+    if (zeros) put_message(&f, 5, tensor("z", 2, 1, (const int64_t[]){1}, zero, 1));
+    struct pb m = model(graph_around(f));
+    put_message(&m, 8, opset("com.microsoft", 1));
+    return m;
+}
+
+static void packed_weights_are_written_out(void)
+{
+    uint8_t bytes[32];
+    for (int i = 0; i < 32; i++) bytes[i] = (uint8_t)(i * 37 + 5);
+    struct graph *g;
+    for (int zeros = 0; zeros < 2; zeros++) {
+        CHECK_INT(import(packed_model("MatMulNBits", 4, 16, bytes, zeros, 32), &g), REEL_OK);
+        CHECK_STR(g->first->op_type, "MatMul");
+        const struct reel_tensor *w = g->first->in[1]->constant;
+        CHECK(w && w->shape.ndim == 2 && w->shape.dim[0] == 32 && w->shape.dim[1] == 1);
+        for (int k = 0; w && k < 32; k++) {
+            const int q = k % 2 ? bytes[k / 2] >> 4 : bytes[k / 2] & 15, zero = !zeros ? 8 : k < 16 ? 1 : 3;
+            CHECK(((const float *)w->data)[k] == (float)(q - zero) * (k < 16 ? 2 : 0.5f));
+        }
+        graph_destroy(&g);
+    }
+    CHECK_INT(import(packed_model("MatMulBnb4", 4, 16, bytes, false, 32), &g), REEL_OK);
+    const float *w = g->first->in[1]->constant->data;
+    CHECK(w[0] == -1 * 2);                                                  // 0x05, the high half first
+    CHECK(w[17] == 0.5f * (bytes[8] % 16 == 13 ? 0.5626170039176941f : 0)); // 0x2d
+    graph_destroy(&g);
+    CHECK_REFUSED(packed_model("MatMulNBits", 4, 15, bytes, false, 32), REEL_ERR_INPUT, "packed weights");
+    CHECK_REFUSED(packed_model("MatMulNBits", 4, 16, bytes, false, 48), REEL_ERR_INPUT, "packed weights");
+    CHECK_REFUSED(packed_model("MatMulNBits", 8, 32, bytes, true, 32), REEL_ERR_INPUT, "zero points");
+    CHECK_REFUSED(packed_model("MatMulNBits", 3, 16, bytes, false, 32), REEL_ERR_UNSUPPORTED, "3 bits");
+    CHECK_REFUSED(packed_model("MatMulNBits", 4, 16, bytes, false, -32), REEL_ERR_INPUT, "K, N");
+    CHECK_REFUSED(packed_model("MatMulBnb4", 4, 20, bytes, false, 32), REEL_ERR_INPUT, "packed weights");
+}
+
 static void layouts_of_one_processor_are_refused(void)
 {
     static const float w[] = {1, 2};
@@ -436,6 +505,8 @@ CHECK_MAIN({"unsorted_nodes_are_sorted", unsorted_nodes_are_sorted},
            {"the_first_format_is_opset_1", the_first_format_is_opset_1}, {"broken_graphs", broken_graphs},
            {"unknown_operators_are_named", unknown_operators_are_named},
            {"fused_operators_are_taken_apart", fused_operators_are_taken_apart},
+           {"attention_is_taken_apart", attention_is_taken_apart},
+           {"packed_weights_are_written_out", packed_weights_are_written_out},
            {"layouts_of_one_processor_are_refused", layouts_of_one_processor_are_refused},
            {"tensors_that_lie", tensors_that_lie}, {"no_models_at_all", no_models_at_all},
            {"cut_and_damaged", cut_and_damaged}, {"deep_nesting", deep_nesting},
