@@ -59,8 +59,9 @@ static void taps_in_turn(void)
         bool fast;
     } rows[] = {
         {20, 20, 20, {1, 1, 1}, true}, {16, 16, 16, {2, 1, 2}, true}, {64, 32, 2, {1, 1, 1}, true},
-        {512, 32, 2, {1, 1, 1}, true}, // a long sum
-        {24, 20, 1, {2, 1, 1}, true},  {16, 48, 1, {3, 2, 2}, true},  {12, 8, 4, {1, 1, 1}, false},
+        {512, 32, 2, {1, 1, 1}, true},                                                             // a long sum
+        {24, 20, 1, {2, 1, 1}, true},  {16, 48, 1, {3, 2, 2}, true},  {12, 8, 4, {1, 1, 1}, true}, // groups together
+        {64, 64, 8, {1, 1, 1}, true},  {32, 64, 16, {2, 1, 1}, true}, {42, 28, 14, {1, 1, 1}, false},
     };
     state = 9;
     for (size_t i = 0; i < 5 * sizeof rows / sizeof *rows; i++) {
@@ -84,12 +85,14 @@ static void taps_in_turn(void)
     }
 }
 
-static void largest_under_windows(void)
+// The largest and the mean under a window; means of all of it, or of what lies inside the volume.
+static void pools(void)
 {
     state = 21;
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0; i < 90; i++) {
         struct maker m = maker();
         int64_t k[3], s[3], d[3], pad[3], in[3];
+        const bool mean = i % 3 > 0, all = i % 3 == 2;
         for (int a = 0; a < 3; a++) {
             k[a] = pick(1, 3);
             s[a] = pick(1, 2);
@@ -98,15 +101,18 @@ static void largest_under_windows(void)
             in[a] = (k[a] - 1) * d[a] + pick(1, a ? 9 : 5);
         }
         struct value *x = make_input(&m, "x", DIMS(pick(1, 2), pick(16, 40), in[0], in[1], in[2]));
-        struct value *y = make_node(&m, "MaxPool", make_node(&m, "Neg", x, NULL, NULL), NULL, NULL);
+        struct value *y =
+            make_node(&m, mean ? "AveragePool" : "MaxPool", make_node(&m, "Neg", x, NULL, NULL), NULL, NULL);
+        const bool ceil_mode = pick(0, 1);
         make_attr_ints(&m, y, "kernel_shape", 3, k);
         make_attr_ints(&m, y, "strides", 3, s);
         make_attr_ints(&m, y, "dilations", 3, d);
         ATTR_LIST(&m, y, "pads", pad[0], pad[1], pad[2], pad[0], pad[1], pad[2]);
-        attr_int(&m, y, "ceil_mode", pick(0, 1));
+        attr_int(&m, y, "ceil_mode", ceil_mode);
+        if (mean) attr_int(&m, y, "count_include_pad", all);
         make_output(&m, y);
         CHECK_BACKEND(&m);
-        CHECK_MSG(!strstr(steps, "reference"), "the pool is left:\n%s", steps);
+        CHECK_MSG((all && ceil_mode) || !strstr(steps, "reference"), "the pool is left:\n%s", steps);
         graph_destroy(&m.graph);
     }
 }
@@ -177,7 +183,7 @@ int main(int argc, char **argv)
     static const struct check_case cases[] = {
         {"windows_of_random_shapes", windows_of_random_shapes},
         {"volumes: taps in turn", taps_in_turn},
-        {"volumes: largest under windows", largest_under_windows},
+        {"volumes: pools", pools},
         {"a_chain_stays_in_planes", a_chain_stays_in_planes},
         {"what_else_reads_the_volume", what_else_reads_the_volume},
         {"planes_of_one_pixel", planes_of_one_pixel},

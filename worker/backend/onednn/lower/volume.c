@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// Conv and MaxPool over three axes as those of pictures. The planes of a volume lie one behind
+// Conv, MaxPool and AveragePool over three axes as those of pictures. The planes of a volume lie one behind
 // another, each with all its channels (blocked, or plain where the channels are few), so the
 // planes that one plane of the result is made of are one picture with the channels of all of
 // them. Next to the ends there are fewer: each number of planes has weights of its own.
 //
 // Pools, and convolutions in groups or with planes that are skipped, take the taps of the depth in turn:
-// each is an operator on one plane, to whose result the next one's is added (or the larger one stays).
+// each is an operator on one plane, to whose result the next one's is added (or the larger one stays). The sum
+// of the planes' means is then divided by their number.
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,8 @@ struct volume {
     bool in_turn;              // slab t is tap t alone
     enum conv_step_kind joins; // in_turn: two taps
     const float *bias;         // in_turn: one per channel, filled up to whole vectors; or NULL
+    const float *share;        // of a mean: 1 / n, likewise, for each number n of planes; or NULL
+    size_t share_floats;       // of one n
     size_t tap_floats;         // in_turn: from the plane of one tap to the next one's
     int *n_taps;               // in_turn: planes
     struct form src, dst;
@@ -67,6 +70,8 @@ static void sums_in_turn(const struct volume_job *j, int o, const struct conv_ep
         struct conv_epilogue now = {0};
         if (t) now.step[now.n++] = (struct conv_step){.kind = v->joins, .data = other};
         if (t + 1 == n) {
+            const float *share = v->share ? v->share + (size_t)(n - 1) * v->share_floats : NULL;
+            if (share) now.step[now.n++] = (struct conv_step){.kind = CONV_MUL_CHAN, .data = share};
             if (v->bias) now.step[now.n++] = (struct conv_step){.kind = CONV_ADD_CHAN, .data = v->bias};
             for (int i = 0; i < e->n; i++) now.step[now.n++] = e->step[i];
         }
@@ -158,7 +163,8 @@ struct shape {
     struct conv_geometry g;                  // of one plane, of one tap of the depth
     int depth, k, stride, dilation, pad;     // along the depth
     bool in_turn;                            // tap by tap
-    bool pool;                               // the largest under the window: no weights
+    enum conv_method pool;                   // CONV_METHOD_NONE: a convolution, with weights
+    int merge;                               // groups taken together, where they fill no vectors one by one
     int channels;                            // of a plane as it lies: whole vectors, or plain
     bool plain;                              // the source lies plain
     const float *weights, *bias;             // bias: NULL without
@@ -216,17 +222,31 @@ static int taps_of(const struct shape *v, int o, int *out_n)
 
 static enum conv_method method_of(const struct program *p, const struct shape *v, const struct conv_geometry *g)
 {
-    return v->pool ? CONV_METHOD_MAX : p->k->choose(g, v->plain);
+    if (v->pool != CONV_METHOD_NONE) return v->pool;
+    return v->merge > 1 ? CONV_METHOD_DIRECT : p->k->choose(g, v->plain);
 }
 
+// A window reaches beyond the padding (ceil_mode).
+static bool window_over(const struct node *node, const struct info *in, const struct info *out, const struct shape *v)
+{
+    const struct conv_geometry *g = &v->g;
+    const int k[3] = {v->k, g->kh, g->kw}, s[3] = {v->stride, g->sh, g->sw}, d[3] = {v->dilation, g->dh, g->dw};
+    for (int i = 0; i < 3; i++)
+        if ((out->shape.dim[2 + i] - 1) * s[i] + (k[i] - 1) * d[i] + 1 >
+            in->shape.dim[2 + i] + axis_attr(node, "pads", i, 0) + axis_attr(node, "pads", 3 + i, 0))
+            return true;
+    return false;
+}
 static bool pool_shape(struct program *p, const struct node *node, struct shape *v)
 {
-    if (strcmp(node->op_type, "MaxPool") || node->n_epilogue) return false;
+    const bool mean = !strcmp(node->op_type, "AveragePool"), all = mean && node_attr_int(node, "count_include_pad", 0);
+    if ((!mean && strcmp(node->op_type, "MaxPool")) || node->n_epilogue) return false;
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
     if (!in->volume || !out->volume || strcmp(node_attr_string(node, "auto_pad", "NOTSET"), "NOTSET")) return false;
     if (node->n_out > 1 && node->out[1] && info_of(p, node->out[1])->uses) return false; // indices
-    if (!window_of(node, in, NULL, out, v)) return false;
-    v->in_turn = v->pool = true;
+    if (!window_of(node, in, NULL, out, v) || (all && window_over(node, in, out, v))) return false;
+    v->in_turn = true;
+    v->pool = all ? CONV_METHOD_AVERAGE_ALL : mean ? CONV_METHOD_AVERAGE : CONV_METHOD_MAX;
     v->depth = in->bs.depth;
     v->channels = blocked_count(&in->bs) * in->bs.lanes;
     v->g.ic = v->g.groups = in->bs.c;
@@ -265,6 +285,12 @@ static bool conv_shape(struct program *p, const struct node *node, struct shape 
         struct conv_geometry *g = &v->of[n];
         *g = v->g;
         g->ic = v->in_turn ? in->bs.c : n * v->channels;
+        v->merge = 1;
+        if (groups > 1 && method_of(p, v, g) == CONV_METHOD_NONE) {
+            v->merge = conv_merge_groups(g, p->k->lanes, false);
+            if (!v->merge) return false;
+            g->groups /= v->merge;
+        }
         const enum conv_method method = method_of(p, v, g);
         if (method != CONV_METHOD_DIRECT && method != CONV_METHOD_WINOGRAD && method != CONV_METHOD_DEPTHWISE)
             return false;
@@ -286,14 +312,20 @@ static float *slab_weights(const struct shape *v, int channels, int first, int n
     return to;
 }
 
-// (O,C,K,KH,KW) -> (O,C,KH,KW) of one tap.
+// (O,C,K,KH,KW) -> (O,C,KH,KW) of one tap, with groups taken together.
 static float *tap_weights(const struct shape *v, int tap)
 {
-    const size_t taps = (size_t)v->g.kh * (size_t)v->g.kw, n = (size_t)v->g.oc * (size_t)(v->of[1].ic / v->g.groups);
+    struct conv_geometry g = v->of[1];
+    g.groups = v->g.groups;
+    const size_t taps = (size_t)g.kh * (size_t)g.kw, n = (size_t)g.oc * (size_t)(g.ic / g.groups);
     float *to = malloc(n * taps * sizeof *to);
     for (size_t i = 0; to && i < n; i++)
         memcpy(to + i * taps, v->weights + (i * (size_t)v->k + (size_t)tap) * taps, taps * sizeof *to);
-    return to;
+    if (!to || v->merge == 1) return to;
+    float *merged = malloc(n * taps * (size_t)v->merge * sizeof *merged);
+    if (merged) conv_merge_weights(&g, v->merge, to, merged);
+    free(to);
+    return merged;
 }
 
 static bool add_slab(struct program *p, struct volume *m, const struct shape *v, int first, int n, float *weights)
@@ -302,7 +334,8 @@ static bool add_slab(struct program *p, struct volume *m, const struct shape *v,
     *s = (struct slab){.first = first, .n = n};
     const struct conv_geometry *g = &v->of[n];
     const float *bias = v->in_turn ? NULL : v->bias;
-    const bool ok = (weights || v->pool) && p->k->prepare(&s->plan, g, method_of(p, v, g), v->plain, weights, bias);
+    const bool pool = v->pool != CONV_METHOD_NONE;
+    const bool ok = (weights || pool) && p->k->prepare(&s->plan, g, method_of(p, v, g), v->plain, weights, bias);
     free(weights);
     if (!ok) return false;
     p->constant_bytes += s->plan.w_bytes;
@@ -319,14 +352,28 @@ static int need_slab(struct program *p, struct volume *m, const struct shape *v,
     return add_slab(p, m, v, first, n, slab_weights(v, channels, first, n)) ? m->n_slabs - 1 : -1;
 }
 
-// One slab for each tap, and the bias for the last one of a plane.
+// What the sum of n planes' means is multiplied by, one number a channel.
+static bool make_shares(struct program *p, struct volume *m, const struct shape *v)
+{
+    m->share_floats = (size_t)v->channels;
+    float *share = program_alloc(p, (size_t)v->k * m->share_floats * sizeof *share);
+    for (int n = 1; share && n <= v->k; n++)
+        for (size_t c = 0; c < m->share_floats; c++)
+            share[(size_t)(n - 1) * m->share_floats + c] = 1 / (float)(v->pool == CONV_METHOD_AVERAGE_ALL ? v->k : n);
+    m->share = share;
+    return share != NULL;
+}
+
+// One slab for each tap, and what follows the last one of a plane.
 static bool make_taps(struct program *p, struct volume *m, const struct shape *v, const struct info *out)
 {
+    const bool pool = v->pool != CONV_METHOD_NONE, largest = v->pool == CONV_METHOD_MAX;
     for (int t = 0; t < v->k; t++)
-        if (!add_slab(p, m, v, t, 1, v->pool ? NULL : tap_weights(v, t))) return false;
+        if (!add_slab(p, m, v, t, 1, pool ? NULL : tap_weights(v, t))) return false;
     m->in_turn = true;
-    m->joins = v->pool ? CONV_MAX_FULL : CONV_ADD_FULL;
+    m->joins = largest ? CONV_MAX_FULL : CONV_ADD_FULL;
     m->n_taps = program_alloc(p, (size_t)m->planes * sizeof *m->n_taps);
+    if (pool && !largest && !make_shares(p, m, v)) return false;
     if (!m->n_taps || !v->bias) return m->n_taps != NULL;
     float *bias = program_alloc(p, (size_t)(blocked_count(&out->bs) * out->bs.lanes) * sizeof *bias);
     if (bias) memcpy(bias, v->bias, (size_t)v->g.oc * sizeof *bias);
