@@ -166,6 +166,15 @@ static void rand_geometry(struct conv_geometry *g, bool unit_stride)
     g->ow = out_size(g->iw, g->kw, g->sw, g->dw, g->pad_left, rand_int(0, g->kw));
 }
 
+// Taps so far apart that no pixel has all of them inside; runs of columns have the same ones.
+static void wide_geometry(struct conv_geometry *g)
+{
+    g->kh = g->kw = 3, g->sh = 1, g->sw = rand_int(1, 2);
+    g->dh = g->pad_top = rand_int(5, 24), g->dw = g->pad_left = rand_int(5, 24);
+    g->ih = g->oh = rand_int(1, 20), g->iw = rand_int(1, 40);
+    g->ow = out_size(g->iw, 3, g->sw, g->dw, g->pad_left, g->pad_left);
+}
+
 #ifdef __SANITIZE_ADDRESS__
 #define TRIALS 30 // each takes six times as long there
 #else
@@ -181,6 +190,7 @@ static void trials(enum conv_method method)
             struct trial t = {.bf16 = which >= FLOAT_TABLES, .method = method, .g.groups = 1};
             struct conv_geometry *g = &t.g;
             rand_geometry(g, method == CONV_METHOD_ROWS || method == CONV_METHOD_WINOGRAD);
+            if (i % 5 == 4 && method != CONV_METHOD_ROWS && method != CONV_METHOD_WINOGRAD) wide_geometry(g);
             g->ic = rand_int(1, 40), g->oc = rand_int(1, 100);
             if (method == CONV_METHOD_DIRECT) {
                 t.src_plain = rand_int(0, 1);
