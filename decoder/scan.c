@@ -426,7 +426,7 @@ static void fill_made_times(struct scan *s, bool temporal)
     struct reel_media *m = &s->media;
     const AVRational rate = demux_made_rate(s->demux), own = av_inv_q(rate);
     const AVRational out = temporal ? filter_time_base(s->filter) : own;
-    const AVRational out_rate = temporal ? filter_frame_rate(s->filter) : rate;
+    const AVRational known = filter_frame_rate(s->filter), out_rate = temporal && known.num > 0 ? known : rate;
     const int64_t shown = s->packets - s->discarded - s->hidden;
     m->flags |= REEL_MEDIA_MADE_PTS;
     m->time_base = (struct reel_rational){out.num, out.den};
@@ -501,9 +501,10 @@ static uint8_t fill_times(struct scan *s, struct timing_result *t)
     m->first_pts = av_rescale_q(t->first, tb, out_tb);
     m->last_pts = av_rescale_q(t->last, tb, out_tb);
     m->last_duration = av_rescale_q(t->last_duration, tb, out_tb);
-    AVRational rate = temporal ? filter_frame_rate(s->filter) : measured_rate(s, t, tb);
+    AVRational rate = temporal ? filter_frame_rate(s->filter) : (AVRational){0, 1};
+    if (rate.num <= 0) rate = measured_rate(s, t, tb); // also if the filter's rate varies
     m->frame_rate = (struct reel_rational){rate.num, rate.den > 0 ? rate.den : 1};
-    if (temporal && rate.num > 0) m->last_duration = one_of(rate, tb, out_tb);
+    if (temporal && filter_frame_rate(s->filter).num > 0) m->last_duration = one_of(rate, tb, out_tb);
     if (t->variable) m->flags |= REEL_MEDIA_VFR;
     bool moved = s->timing.dts_back || t->repeated;
     if (s->timing.missing || moved || s->demux->splices) m->flags |= REEL_MEDIA_NO_CUT;
