@@ -10,6 +10,9 @@
 
 #include "common/filters.h"
 
+// A last frame that is said to be longer is not: filters like fps would fill the time with copies.
+#define LONGEST_US INT64_C(600000000)
+
 struct filter {
     char *chain; // "": frames pass unchanged
     int rotation;
@@ -198,7 +201,8 @@ static int64_t end_of(const struct filter *f, const AVFrame *frame)
     int64_t length = av_frame_duration(frame);
     if (frame->pts == AV_NOPTS_VALUE) return AV_NOPTS_VALUE;
     if (length <= 0 && f->frame_rate.num > 0) length = av_rescale_q(1, av_inv_q(f->frame_rate), f->time_base);
-    return frame->pts + (length > 0 ? length : 1);
+    const int64_t longest = av_rescale_q(LONGEST_US, AV_TIME_BASE_Q, f->time_base);
+    return frame->pts + (length > longest ? longest : length > 0 ? length : 1);
 }
 
 // NULL: there are no more frames.

@@ -300,9 +300,13 @@ static enum reel_err filter_decoded(struct live *l)
     const struct reader_stream *s = l->stream;
     if (f->best_effort_timestamp != AV_NOPTS_VALUE) f->pts = f->best_effort_timestamp;
     // Raw streams have no timestamps; their frames follow each other at the frame rate.
-    if (s->made_pts || f->pts == AV_NOPTS_VALUE) f->pts = l->next_time;
-    AVRational step = s->frame_rate.num > 0 ? av_inv_q(s->frame_rate) : (AVRational){1, 25};
-    l->next_time = f->pts + av_rescale_q(1, step, s->time_base);
+    AVRational rate = s->frame_rate.num > 0 ? s->frame_rate : (AVRational){25, 1};
+    const int64_t step = av_rescale_q(1, av_inv_q(rate), s->time_base);
+    if (s->made_pts || f->pts == AV_NOPTS_VALUE) {
+        f->pts = l->next_time;
+        av_frame_set_duration(f, step);
+    }
+    l->next_time = f->pts + step;
     if (l->stream->sar.num > 0 && l->stream->sar.den > 0) f->sample_aspect_ratio = l->stream->sar;
     l->shown++;
     return filter_send(l->filter, f);
