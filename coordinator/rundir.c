@@ -56,7 +56,6 @@ static void guard(const struct rundir *r, int pipe_fd)
     do {
         n = read(pipe_fd, &byte, 1);
     } while (n < 0 && errno == EINTR);
-    if (n > 0) _exit(0); // the coordinator has removed it
     rundir_wait_free(r->lock_path, 5000);
     reel_remove_tree(r->path);
     _exit(0);
@@ -105,15 +104,22 @@ static enum reel_err make_and_lock(struct rundir *r)
     return REEL_OK;
 }
 
-enum reel_err rundir_create(bool parts, struct rundir *out)
+static enum reel_err create_in(const char *base, struct rundir *out)
 {
     *out = (struct rundir){.lock_fd = -1, .guard_fd = -1};
-    choose_paths(out, base_dir(parts));
+    choose_paths(out, base);
     enum reel_err err = start_guard(out);
     if (err) return err;
     err = make_and_lock(out);
     if (err) rundir_destroy(out);
     return err;
+}
+
+enum reel_err rundir_create(bool parts, struct rundir *out)
+{
+    const char *base = base_dir(parts);
+    enum reel_err err = create_in(base, out);
+    return err && strcmp(base, "/tmp") ? create_in("/tmp", out) : err; // it may be full
 }
 
 bool rundir_is_there(const struct rundir *r)
@@ -136,8 +142,7 @@ void rundir_destroy(struct rundir *r)
 {
     if (r->path[0]) reel_remove_tree(r->path);
     if (r->guard_fd >= 0) {
-        // One byte tells the guard that nothing is left to do.
-        if (write(r->guard_fd, "d", 1) != 1) reel_debug("rundir", "the guard is gone");
+        kill(r->guard_pid, SIGKILL); // nothing is left to do; a message would not reach a guard that was stopped
         close(r->guard_fd);
         waitpid(r->guard_pid, NULL, 0);
     }

@@ -148,6 +148,27 @@ cleaned_up socket "$XDG_RUNTIME_DIR/reelmill-*/bus"
 cleaned_up directory "$XDG_RUNTIME_DIR/reelmill-*"
 cleaned_up parent "$XDG_RUNTIME_DIR"
 
+# XDG_RUNTIME_DIR takes no more files: /tmp does.
+rc=0
+if ((EUID == 0)) && unshare -m true 2>/dev/null; then
+    # shellcheck disable=SC2016
+    unshare -m bash -c 'mount -t tmpfs -o nr_inodes=1 none "$XDG_RUNTIME_DIR" && exec "$@"' _ \
+        "$bin/coordinator" --backend sim --progress off "$work/a.mp4" -o null: >"$work/out" 2>"$work/err" </dev/null || rc=$?
+    if ((rc)); then not_ok full_run_dir "exit code $rc"; else ok full_run_dir; fi
+else skip full_run_dir "only root can mount"; fi
+
+# A guard that is stopped does not keep the run from ending.
+rc=0
+is_over() { [[ ! -e /proc/$coordinator/exe ]]; }
+has_guard() { guard=$(pgrep -P "$coordinator" -x reelmill-guard); }
+start "$work/a.mp4" -o null: --sim_ms 5
+wait_for 20 has_guard && kill -STOP "$guard"
+wait_for 40 is_over || kill -9 "$coordinator" "$guard"
+wait "$coordinator" || rc=$?
+if ((rc)); then not_ok stopped_guard "exit code $rc"
+elif ! nothing_left; then not_ok stopped_guard "left: $(ls "$XDG_RUNTIME_DIR")"
+else ok stopped_guard; fi
+
 # Without an output nothing can be resumed, and so nothing is written that could be missed.
 rc=0
 REELMILL_CRASH=decoder.scan:1:19 start "$work/a.mp4" -o null:
