@@ -60,6 +60,17 @@ static inline void av_frame_set_duration(AVFrame *f, int64_t duration)
 #endif
 }
 
+// The frame rate that the codec's headers state, 0/1: none. Since FFmpeg 6.1 avg_frame_rate of a raw
+// stream no longer says it.
+static inline AVRational av_coded_rate(const AVCodecParameters *par)
+{
+#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 16, 100)
+    return par->framerate;
+#else
+    return (AVRational){0, 1};
+#endif
+}
+
 // Side data of a stream moved from AVStream to AVCodecParameters in 6.1.
 static inline const AVPacketSideData *av_stream_side(const AVStream *st, int *out_n)
 {

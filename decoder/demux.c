@@ -231,13 +231,15 @@ static enum reel_err check_video(const struct demux *d)
                      av_fourcc_make_string(tag, par->codec_tag));
 }
 
-// The rate of a stream without timestamps: --frame_rate if it was given, else what the stream says,
-// else the default.
+// The rate of a stream without timestamps: --frame_rate if it was given, else what the codec or the
+// stream says, else the default.
 static AVRational rate_of(const struct demux *d, const AVStream *st, const struct reel_settings *settings)
 {
     AVRational set = av_d2q(settings->frame_rate, 1001000);
     bool changed = d->made_pts && set.num > 0 && av_cmp_q(set, (AVRational){25, 1});
     if (changed) return set;
+    const AVRational coded = st && d->made_pts ? av_coded_rate(st->codecpar) : (AVRational){0, 1};
+    if (coded.num > 0 && coded.den > 0) return coded;
     if (st && st->avg_frame_rate.num > 0 && st->avg_frame_rate.den > 0) return st->avg_frame_rate;
     if (st && st->r_frame_rate.num > 0 && st->r_frame_rate.den > 0) return st->r_frame_rate;
     return d->made_pts ? (AVRational){25, 1} : (AVRational){0, 1};
