@@ -176,7 +176,9 @@ static int sweep(const char *base)
     for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
         int pid = 0;
         unsigned random = 0;
-        if (sscanf(e->d_name, PREFIX "%d-%8x", &pid, &random) != 2 || pid <= 1) continue;
+        const bool ours =
+            sscanf(e->d_name, PREFIX "%d-%8x", &pid, &random) == 2 || sscanf(e->d_name, VERIFY_PREFIX "%d-", &pid) == 1;
+        if (!ours || pid <= 1) continue;
         if (!reel_life_is_over(pid)) continue; // alive, or another process has its number now
         char path[512], lock[544];
         snprintf(path, sizeof path, "%s/%s", base, e->d_name);

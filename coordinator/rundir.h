@@ -16,6 +16,8 @@
 
 #include "common/err.h"
 
+#define VERIFY_PREFIX "reelmill-verify-" // of the folders of --verify, which are swept as well
+
 struct rundir {
     char path[256];
     char lock_path[272];

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "common/files.h"
 #include "common/life.h"
 #include "coordinator/command.h"
+#include "coordinator/rundir.h"
 
 #define TWIN "REELMILL_GPU_TWIN"
 
@@ -190,12 +192,18 @@ int verify(const struct run *run, const char **words, int n_words, verify_work w
     }
     const char *base = getenv("TMPDIR");
     char folder[SET_PATH - 64];
-    snprintf(folder, sizeof folder, "%s/reelmill-verify-XXXXXX", base && *base ? base : "/tmp");
+    snprintf(folder, sizeof folder, "%s/" VERIFY_PREFIX "%d-XXXXXX", base && *base ? base : "/tmp", (int)getpid());
     if (!mkdtemp(folder)) {
         fprintf(stderr, "reelmill: could not make folder \"%s\": %s\n", folder, strerror(errno));
         return EXIT_FAILED;
     }
+    // As long as it is held, no other run removes the folder.
+    char lock[SET_PATH];
+    snprintf(lock, sizeof lock, "%s/lock", folder);
+    int lock_fd = open(lock, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (lock_fd >= 0) flock(lock_fd, LOCK_EX);
     int code = run_and_compare(run, cases, n, folder, words, n_words, work);
     reel_remove_tree(folder);
+    if (lock_fd >= 0) close(lock_fd);
     return code;
 }

@@ -84,4 +84,20 @@ wait "$coordinator" || rc=$?
 if ((rc != 130)); then not_ok interrupted "exit code $rc"
 elif [[ -n $(ls -A "$TMPDIR") ]] || ! nothing_left; then not_ok interrupted "left: $(ls "$TMPDIR")"
 else ok interrupted; fi
+# What a killed --verify leaves is removed by the next run, or by --gc.
+rc=0
+"$bin/coordinator" --verify --backend sim --sim_ms 20 "$work/a.mp4" >"$work/out" 2>"$work/err" </dev/null &
+coordinator=$!
+has_part() { compgen -G "$TMPDIR/reelmill-verify-$coordinator-*/.0.mkv.reelmill/*" >/dev/null; }
+wait_for 20 has_part || not_ok killed "it did not come so far"
+"$bin/coordinator" --gc >"$work/gc" 2>&1 || rc=$?
+if ((rc)) || ! has_part; then not_ok killed "a folder in use was removed: $(cat "$work/gc")"; fi
+kill -9 "$coordinator"
+wait "$coordinator" 2>/dev/null
+nothing_left || true # its children end
+"$bin/coordinator" --gc >"$work/gc" 2>&1 || rc=$?
+if ((rc)); then not_ok killed "exit code $rc"
+elif [[ -n $(ls -A "$TMPDIR") ]]; then not_ok killed "left: $(ls "$TMPDIR"), $(cat "$work/gc")"
+else ok killed; fi
+
 finish
