@@ -29,6 +29,44 @@ static struct value *best(struct maker *m, struct value *scores, struct value *c
     return top[0];
 }
 
+static int occurrences(const char *text, const char *word)
+{
+    int n = 0;
+    for (const char *at = text; (at = strstr(at, word)); at++) n++;
+    return n;
+}
+
+// The many small copies that a tail needs are one, whatever else reads what they bring.
+static void one_copy(void)
+{
+    struct maker m = maker();
+    struct value *x = make_input(&m, "x", DIMS(1, 3, H, W)), *all = NULL, *pictures = NULL;
+    for (int i = 0; i < 5; i++) {
+        struct value *chosen, *scores = level(&m, x, 1 + i % 3, &chosen), *top = best(&m, scores, chosen);
+        if (all) {
+            all = make_node(&m, "Concat", all, top, NULL);
+            attr_int(&m, all, "axis", 0);
+        }
+        all = all ? all : top;
+        // a sum on the device, which reads some of the scores after they were to be copied
+        struct value *sum = make_node(&m, "ReduceMax", make_node(&m, "Sqrt", scores, NULL, NULL), INTS(&m, 0), NULL);
+        pictures = pictures ? make_node(&m, "Add", pictures, sum, NULL) : sum;
+    }
+    struct value *y = make_node(&m, "Concat", all, make_node(&m, "Reshape", pictures, INTS(&m, 1), NULL), NULL);
+    attr_int(&m, y, "axis", 0);
+    make_output(&m, y);
+    struct reel_tensor want = run_graph(m.graph, 5);
+    struct result r;
+    CHECK(run_lowered(m.graph, PRECISION_FP32, &r));
+    CHECK_MSG(reel_shape_equal(&r.out.shape, &want.shape) && tensor_difference(&r.out, &want) <= LOWER_LIMIT, "%s",
+              r.dump);
+    CHECK_HAS(r.dump, "which wait for the device 1 times");
+    CHECK_INT(occurrences(r.dump, "download"), 1);
+    result_fini(&r);
+    reel_tensor_fini(&want);
+    graph_destroy(&m.graph);
+}
+
 static void one_wait(void)
 {
     struct maker m = maker();
@@ -51,6 +89,34 @@ static void one_wait(void)
     const char *first = strstr(r.dump, "on the host  ");
     CHECK(first && strstr(r.dump, "download"));
     CHECK_MSG(!strstr(first, "download") && !strstr(first, "upload") && !strstr(first, "plan  "), "%s", r.dump);
+    result_fini(&r);
+    reel_tensor_fini(&want);
+    graph_destroy(&m.graph);
+}
+
+// Pictures that the tail reads are put into rows one after another, and copied together behind
+// the last: each must still be there.
+static void pictures_together(void)
+{
+    struct maker m = maker();
+    struct value *x = make_input(&m, "x", DIMS(1, 3, H, W)), *y = NULL, *chosen;
+    level(&m, x, 1, &chosen);
+    struct value *row = make_node(&m, "Mod", chosen, INTS(&m, H - 2), NULL);
+    for (int i = 0; i < 4; i++) {
+        struct value *z = make_node(&m, "Conv", x, make_weights(&m, DIMS(16, 3, 3, 3), -0.5, 0.5), NULL);
+        z = make_node(&m, "Conv", z, make_weights(&m, DIMS(16, 16, 1, 1), -0.5, 0.5), NULL);
+        z = make_node(&m, "Gather", z, row, NULL);
+        attr_int(&m, z, "axis", 2);
+        y = y ? make_node(&m, "Sub", z, y, NULL) : z;
+    }
+    make_output(&m, y);
+    struct reel_tensor want = run_graph(m.graph, 5);
+    struct result r;
+    CHECK(run_lowered(m.graph, PRECISION_FP32, &r));
+    CHECK_MSG(reel_shape_equal(&r.out.shape, &want.shape) && tensor_difference(&r.out, &want) <= LOWER_LIMIT, "%s",
+              r.dump);
+    CHECK_INT(occurrences(r.dump, "download"), 1);
+    CHECK_MSG(occurrences(r.dump, "from nhwc") >= 4, "%s", r.dump);
     result_fini(&r);
     reel_tensor_fini(&want);
     graph_destroy(&m.graph);
@@ -111,4 +177,5 @@ static void large_masks(void)
     }
 }
 
-LOWER_MAIN({"large masks", large_masks}, {"one wait", one_wait}, {"back to the device", back_to_the_device})
+LOWER_MAIN({"large masks", large_masks}, {"one wait", one_wait}, {"one copy", one_copy},
+           {"pictures together", pictures_together}, {"back to the device", back_to_the_device})

@@ -9,19 +9,39 @@
 
 #define ALIGN 256 // what cudaMalloc gives; cuDNN wants 16
 
+// A buffer of its own, or the first of a group.
+static bool has_place(const struct buf *b, int i, enum buf_kind kind)
+{
+    return b->kind == kind && !(kind == BUF_HOST && b->init) && (!b->group || b->group == i + 1);
+}
+
 static enum reel_err place_kind(struct lowered *p, enum buf_kind kind, struct memplan_buffer *list, size_t *out_bytes)
 {
     int n = 0;
-    for (int i = 0; i < p->n_bufs; i++)
-        if (p->bufs[i].kind == kind && !(kind == BUF_HOST && p->bufs[i].init))
-            list[n++] =
-                (struct memplan_buffer){.bytes = p->bufs[i].bytes, .first = p->bufs[i].first, .last = p->bufs[i].last};
+    for (int i = 0; i < p->n_bufs; i++) {
+        struct buf *b = &p->bufs[i];
+        if (!has_place(b, i, kind)) continue;
+        b->offset = (size_t)n; // for its group
+        list[n++] = (struct memplan_buffer){.bytes = b->bytes, .first = b->first, .last = b->last};
+    }
+    for (int i = 0; i < p->n_bufs; i++) {
+        const struct buf *b = &p->bufs[i];
+        if (b->kind != kind || !b->group) continue;
+        struct memplan_buffer *all = &list[p->bufs[b->group - 1].offset];
+        if (all->bytes < b->group_at + b->bytes) all->bytes = b->group_at + b->bytes;
+        if (all->first > b->first) all->first = b->first;
+        if (all->last < b->last) all->last = b->last;
+    }
     uint64_t bytes = 0;
     enum reel_err err = memplan_assign(list, n, ALIGN, &bytes);
     if (err) return err;
     n = 0;
     for (int i = 0; i < p->n_bufs; i++)
-        if (p->bufs[i].kind == kind && !(kind == BUF_HOST && p->bufs[i].init)) p->bufs[i].offset = list[n++].offset;
+        if (has_place(&p->bufs[i], i, kind)) p->bufs[i].offset = list[n++].offset;
+    for (int i = 0; i < p->n_bufs; i++) {
+        struct buf *b = &p->bufs[i];
+        if (b->kind == kind && b->group) b->offset = p->bufs[b->group - 1].offset + b->group_at;
+    }
     *out_bytes = bytes;
     return REEL_OK;
 }

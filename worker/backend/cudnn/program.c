@@ -397,6 +397,7 @@ static enum reel_err lower_graph(struct lowered *p, const struct lower_params *p
     }
     if (!err) err = compile_given(p);
     if (!err) err = compile_outputs(p);
+    if (!err) err = gpu_join_copies(p);
     if (!err) err = gpu_arena_place(p);
     count_waits(p);
     return err;

@@ -369,6 +369,12 @@ enum reel_err gpu_regions_begin(struct lowered *p, const struct step *s, gpu_hos
 void gpu_regions_fill(struct lowered *p, const struct step *s, int piece, gpu_host_fn *host_at, void *exec);
 void gpu_regions_take(struct lowered *p, const struct step *s, int piece, gpu_host_fn *host_at, void *exec);
 int gpu_regions_end(const struct step *s);
+// The steps of its pieces have other numbers; moved: by old number.
+void gpu_regions_moved(const struct step *s, const int *moved);
+
+// Joins small copies to the host into one for each of the device's stretches (lower/copies.c).
+// Call when all steps are there. Errors: NOMEM.
+enum reel_err gpu_join_copies(struct lowered *p);
 
 // Whether the node's result may be deferred with this factor: its only reader is an addition,
 // subtraction or product with a tensor of equal shape. gpu_defer() then records that instead

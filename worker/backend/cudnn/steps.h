@@ -34,7 +34,9 @@ struct buf {
     size_t bytes;
     int first, last;  // first and last step that use it
     const void *init; // BUF_CONST and constant BUF_HOST: its bytes, valid as long as the program
-    size_t offset;    // in the memory of its kind (arena.c)
+    int group;        // 0, or 1 + the buffer from whose beginning it lies group_at (lower/copies.c)
+    size_t group_at;
+    size_t offset; // in the memory of its kind (arena.c)
 };
 
 // A place in a buffer; buf -1: nowhere.

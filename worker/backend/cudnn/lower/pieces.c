@@ -131,6 +131,13 @@ int gpu_regions_end(const struct step *s)
     return s->u.regions->end;
 }
 
+void gpu_regions_moved(const struct step *s, const int *moved)
+{
+    struct regions *r = s->u.regions;
+    r->begin = moved[r->begin];
+    r->end = moved[r->end];
+}
+
 // ---- running -----------------------------------------------------------------------------
 
 static enum reel_err bind_level(struct lowered *p, const struct regions *r, struct region_level *l,
