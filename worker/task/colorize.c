@@ -169,24 +169,32 @@ static enum reel_err read_shape(const struct task *task, const struct reel_tenso
     return REEL_OK;
 }
 
-// One axis for resizing the network's output (n values) to the source (n_src). Uses only values that
+// An axis of a view: the network's extent, the picture's place in it, the source's extent, and
+// how source positions become the network's.
+struct back {
+    int net, picture, picture_n, src;
+    double scale, shift;
+};
+
+// For resizing the network's output (n values) to the source along an axis. Uses only values that
 // lie completely inside the picture, because the network has seen borders beyond its edges.
-static bool back_axis(struct resize_axis *axis, int n, int net, int pic, int pic_n, int n_src, double scale,
-                      double shift, int *out_first)
+static bool back_axis(const struct back *b, int n, struct resize_axis *axis, int *out_first)
 {
-    const int64_t first = ((int64_t)pic * n + net - 1) / net, end = (int64_t)(pic + pic_n) * n / net;
-    const double step = (double)n / net / scale;
+    const int64_t first = ((int64_t)b->picture * n + b->net - 1) / b->net;
+    const int64_t end = (int64_t)(b->picture + b->picture_n) * n / b->net;
+    const double step = (double)n / b->net / b->scale;
     *out_first = (int)(first < n ? first : n - 1);
     const int count = end > *out_first ? (int)end - *out_first : 1;
-    return resize_axis_init(axis, RESIZE_LINEAR, count, n_src, (0.5 - shift) * step - 0.5 - *out_first, step);
+    return resize_axis_init(axis, RESIZE_LINEAR, count, b->src, (0.5 - b->shift) * step - 0.5 - *out_first, step);
 }
 
 static bool back_axes(struct joiner *j, struct resize_axis *x, struct resize_axis *y)
 {
     const struct view *v = &j->task->view;
+    const struct back columns = {v->net_w, v->pic_x, v->pic_w, v->src_w, v->scale_x, v->shift_x};
+    const struct back rows = {v->net_h, v->pic_y, v->pic_h, v->src_h, v->scale_y, v->shift_y};
     *x = *y = (struct resize_axis){0};
-    return back_axis(x, j->width, v->net_w, v->pic_x, v->pic_w, v->src_w, v->scale_x, v->shift_x, &j->x0) &&
-           back_axis(y, j->height, v->net_h, v->pic_y, v->pic_h, v->src_h, v->scale_y, v->shift_y, &j->y0);
+    return back_axis(&columns, j->width, x, &j->x0) && back_axis(&rows, j->height, y, &j->y0);
 }
 
 // Combines the network's colours with the frame's luma, as R, G, B in the canvas.

@@ -217,33 +217,46 @@ static void write_chroma(void *user, int y, float *const *rows)
 }
 
 // The position of the first chroma sample, in luma samples.
-static double chroma_origin(const struct yuv_picture *p, int log2, enum yuv_site site)
+static double chroma_origin(int log2, enum yuv_site site)
 {
-    if (p->layout == YUV_GBR) return 0;
     double span = (1 << log2) - 1;
     return site == YUV_SITE_CENTER ? span / 2 : site == YUV_SITE_LAST ? span : 0;
 }
 
-// Chroma sample i of dst lies at luma position p = o_dst + i f_dst of dst, that is at luma position
-// (p + 0.5) / scale - 0.5 of src, which is then converted to a chroma position of src.
-static bool chroma_axis(struct resize_axis *axis, int n_in, int n_out, double scale, double o_src, int f_src,
-                        double o_dst, int f_dst)
+// Where a picture's chroma samples lie along an axis: n of them, in luma samples.
+struct chroma_places {
+    int n, apart;
+    double first;
+};
+
+static struct chroma_places chroma_columns(const struct yuv_picture *p)
 {
-    double step = f_dst / scale / f_src, origin = ((o_dst + 0.5) / scale - 0.5 - o_src) / f_src;
-    return resize_axis_init(axis, RESIZE_BICUBIC, n_in, n_out, origin, step);
+    if (p->layout == YUV_GBR) return (struct chroma_places){p->width, 1, 0};
+    return (struct chroma_places){yuv_chroma_width(p), 1 << p->log2_cw, chroma_origin(p->log2_cw, p->site_x)};
+}
+
+static struct chroma_places chroma_rows(const struct yuv_picture *p)
+{
+    if (p->layout == YUV_GBR) return (struct chroma_places){p->height, 1, 0};
+    return (struct chroma_places){yuv_chroma_height(p), 1 << p->log2_ch, chroma_origin(p->log2_ch, p->site_y)};
+}
+
+// Chroma sample i of dst lies at luma position p = first + i apart of dst, that is at luma position
+// (p + 0.5) / scale - 0.5 of src, which is then converted to a chroma position of src.
+static bool chroma_axis(struct resize_axis *axis, struct chroma_places src, struct chroma_places dst, double scale)
+{
+    const double step = dst.apart / scale / src.apart;
+    const double origin = ((dst.first + 0.5) / scale - 0.5 - src.first) / src.apart;
+    return resize_axis_init(axis, RESIZE_BICUBIC, src.n, dst.n, origin, step);
 }
 
 bool image_chroma_axes(const struct yuv_picture *src, const struct yuv_picture *dst, struct resize_axis *x,
                        struct resize_axis *y)
 {
-    bool rgb = src->layout == YUV_GBR;
-    int cw = rgb ? src->width : yuv_chroma_width(src), ch = rgb ? src->height : yuv_chroma_height(src);
-    double sx = (double)dst->width / src->width, sy = (double)dst->height / src->height;
+    const double sx = (double)dst->width / src->width, sy = (double)dst->height / src->height;
     *x = *y = (struct resize_axis){0};
-    return chroma_axis(x, cw, yuv_chroma_width(dst), sx, chroma_origin(src, src->log2_cw, src->site_x),
-                       rgb ? 1 : 1 << src->log2_cw, chroma_origin(dst, dst->log2_cw, dst->site_x), 1 << dst->log2_cw) &&
-           chroma_axis(y, ch, yuv_chroma_height(dst), sy, chroma_origin(src, src->log2_ch, src->site_y),
-                       rgb ? 1 : 1 << src->log2_ch, chroma_origin(dst, dst->log2_ch, dst->site_y), 1 << dst->log2_ch);
+    return chroma_axis(x, chroma_columns(src), chroma_columns(dst), sx) &&
+           chroma_axis(y, chroma_rows(src), chroma_rows(dst), sy);
 }
 
 // The rows from <= y < to of an axis; borrows its tables.

@@ -80,10 +80,21 @@ struct plane {
     size_t stride;
 };
 
+// An object's mask over a window of the prototypes, and room for the places of its columns.
+struct object_mask {
+    const struct head_box *box;
+    struct window window;
+    const float *values;
+    struct between *columns;
+};
+
 // Writes the object's number where its mask is above `least` and there is no other object yet.
-static void put_one(const struct view *v, const struct prototypes *p, const struct head_box *b, struct window w,
-                    const float *mask, struct between *columns, struct plane to, uint8_t number, float least)
+static void put_one(const struct view *v, const struct prototypes *p, const struct object_mask *object, struct plane to,
+                    uint8_t number, float least)
 {
+    const struct head_box *b = object->box;
+    const struct window w = object->window;
+    struct between *columns = object->columns;
     const double per_x = (double)p->w / v->net_w / v->scale_x, per_y = (double)p->h / v->net_h / v->scale_y;
     const size_t width = (size_t)(w.x1 - w.x0 + 1);
     int x0, x1, y0, y1;
@@ -92,7 +103,7 @@ static void put_one(const struct view *v, const struct prototypes *p, const stru
     for (int x = x0; x < x1; x++) columns[x] = between_of(x, v->shift_x, per_x, w.x0, w.x1);
     for (int y = y0; y < y1; y++) {
         const struct between r = between_of(y, v->shift_y, per_y, w.y0, w.y1);
-        const float *upper = mask + (size_t)r.at * width, *lower = mask + (size_t)r.next * width;
+        const float *upper = object->values + (size_t)r.at * width, *lower = object->values + (size_t)r.next * width;
         uint8_t *row = to.data + (size_t)y * to.stride;
         for (int x = x0; x < x1; x++) {
             const struct between c = columns[x];
@@ -127,7 +138,8 @@ enum reel_err instances_put(struct task *task, const struct task_frame *frame, c
     for (int i = 0; i < n && i < INSTANCES_MOST; i++) {
         const struct window w = window_of(objects[i].box, v, &p);
         weigh(&p, &objects[i], w, mask);
-        put_one(v, &p, objects[i].box, w, mask, (struct between *)(mask + mask_floats), to, (uint8_t)(i + 1), least);
+        const struct object_mask object = {objects[i].box, w, mask, (struct between *)(mask + mask_floats)};
+        put_one(v, &p, &object, to, (uint8_t)(i + 1), least);
     }
     return REEL_OK;
 }

@@ -17,20 +17,29 @@ static enum reel_err open_level(struct lowered *p, struct region_level *l)
     return err ? err : gpu_need_view_in(p, l->align->in[0], FORM_IMAGE, &pictures);
 }
 
-// Memory on the host that a piece's rows are put into, and on the device.
-static enum reel_err open_rows(struct lowered *p, size_t bytes, struct ref *out_host, struct ref *out_device)
+// Memory on the host that a piece's rows are put into, and on the device: corners, then the
+// numbers of the pictures level by level.
+static enum reel_err open_rows(struct lowered *p, struct regions *r)
 {
-    *out_host = (struct ref){.buf = gpu_add_buf(p, BUF_HOST, bytes, NULL)};
-    if (out_host->buf < 0) return gpu_no_memory(NULL);
-    return gpu_make_temporary(p, bytes, out_device);
+    const size_t corners = sizeof(float) * 4 * (size_t)r->rows, images = sizeof(int64_t) * (size_t)r->rows;
+    const size_t bytes = corners + (size_t)r->n_levels * images;
+    r->host_at = (struct ref){.buf = gpu_add_buf(p, BUF_HOST, bytes, NULL)};
+    if (r->host_at.buf < 0) return gpu_no_memory(NULL);
+    enum reel_err err = gpu_make_temporary(p, bytes, &r->device_at);
+    for (int i = 0; i < r->n_levels; i++) {
+        const size_t at = corners + (size_t)i * images;
+        r->level[i].host_image = (struct ref){r->host_at.buf, at};
+        r->level[i].device_image = (struct ref){r->device_at.buf, at};
+    }
+    return err;
 }
 
-static enum reel_err upload(struct lowered *p, struct ref from, struct ref to)
+static enum reel_err upload(struct lowered *p, const struct regions *r)
 {
     struct step s = gpu_step_of(STEP_UPLOAD, "upload");
-    s.x = from;
-    s.y = to;
-    s.bytes = p->bufs[from.buf].bytes;
+    s.x = r->host_at;
+    s.y = r->device_at;
+    s.bytes = p->bufs[r->host_at.buf].bytes;
     return gpu_put_step(p, &s, NULL);
 }
 
@@ -81,8 +90,7 @@ static void keep_memory(struct lowered *p, const struct regions *r)
 
 static enum reel_err put_piece(struct lowered *p, struct regions *r)
 {
-    enum reel_err err = upload(p, r->host_at, r->device_at);
-    for (int i = 0; i < r->n_levels && !err; i++) err = upload(p, r->level[i].host_image, r->level[i].device_image);
+    enum reel_err err = upload(p, r);
     set_shapes(p, r, true);
     if (!err) err = put_features(p, r);
     for (int i = 1; i < r->n_values && !err; i++) err = gpu_compile_node(p, r->value[i].v->producer);
@@ -96,9 +104,7 @@ static enum reel_err lower_stage(struct lowered *p, struct regions *r)
 {
     enum reel_err err = r->extents ? gpu_open_argument(p, r->extents, &r->all) : REEL_OK;
     for (int i = 0; i < r->n_levels && !err; i++) err = open_level(p, &r->level[i]);
-    if (!err) err = open_rows(p, sizeof(float) * 4 * (size_t)r->rows, &r->host_at, &r->device_at);
-    for (int i = 0; i < r->n_levels && !err; i++)
-        err = open_rows(p, sizeof(int64_t) * (size_t)r->rows, &r->level[i].host_image, &r->level[i].device_image);
+    if (!err) err = open_rows(p, r);
     struct step *s = err ? NULL : gpu_add_step(p, STEP_REGIONS, r->last, "regions");
     if (!s) return err ? err : gpu_no_memory(r->last);
     s->u.regions = r;
@@ -107,7 +113,7 @@ static enum reel_err lower_stage(struct lowered *p, struct regions *r)
     gpu_touch(p, r->host_at, at);
     for (int i = 0; i < r->n_levels; i++) {
         const struct region_level *l = &r->level[i];
-        const struct ref read[] = {l->at.r, l->image.r, l->rows ? l->row_no.r : REF_NONE, l->host_image};
+        const struct ref read[] = {l->at.r, l->image.r, l->rows ? l->row_no.r : REF_NONE};
         for (size_t k = 0; k < sizeof read / sizeof *read; k++) gpu_touch(p, read[k], at);
     }
     r->begin = p->n_steps;
