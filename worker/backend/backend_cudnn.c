@@ -60,8 +60,8 @@ static void destroy(struct program **program)
     free(p);
 }
 
-// What runs on the host is said once, with the first node: it costs a round trip
-// a frame.
+// What runs on the host is reported once, with the first such node, because it costs a round trip per
+// frame.
 static void warn_host_steps(const struct lowered *p)
 {
     int64_t seen = 0;
@@ -73,10 +73,10 @@ static void warn_host_steps(const struct lowered *p)
     }
 }
 
-// The host twin lowers as for this device.
+// The host twin lowers graphs as for this device.
 #define HOST_SM 90
 
-// That fp8 was asked for and is nowhere is said.
+// Tells the user that fp8 was asked for but is used nowhere.
 static void warn_no_fp8(const struct lowered *p)
 {
     if (p->n_f8) return;
@@ -89,7 +89,7 @@ static void warn_no_fp8(const struct lowered *p)
 
 struct attempt {
     int sm;       // 90 for compute capability 9.0
-    bool join;    // results in place
+    bool join;    // the inputs of a Concat are written straight into its result
     bool *no_fp8; // by value id
 };
 
@@ -120,8 +120,8 @@ static int count_set(const bool *set, int n)
     return count;
 }
 
-// Again and again while cuDNN refuses something: convolutions of e4m3 become fp16
-// (each time at least one), then nothing is joined in place.
+// Lowers again as long as cuDNN refuses something: first convolutions of e4m3 become fp16 (at least one
+// each time), then nothing is joined in place.
 static enum reel_err compile_refused(const struct graph *graph, const struct backend_params *params, int sm,
                                      struct program **out_program)
 {
@@ -208,7 +208,7 @@ static enum reel_err run(struct program *p, const struct reel_tensor *const *in,
     if (!err) err = p->ops->run(p->exec, l->main_begin, l->main_end);
     if (!err) err = p->ops->run(p->exec, l->main_end, l->n_steps);
     for (int i = 0; i < p->graph->n_outputs && !err; i++) err = give_output(p, i, &out[i], borrow);
-    const enum reel_err waited = p->ops->wait(p->exec); // the caller's tensors are free then
+    const enum reel_err waited = p->ops->wait(p->exec); // the caller's tensors are free after it
     return err ? err : waited;
 }
 
@@ -296,8 +296,7 @@ static void dump(const struct program *p, void *stdio_file)
 
 extern const struct backend_ops backend_cudnn, backend_cudnn_host;
 
-// Steps of cudnn/lower/*.c. What changes a shape alone (Reshape, Identity) is no
-// step at all.
+// The kinds of steps, by cudnn/lower/*.c. Nodes that only change a shape (Reshape, Identity) are no steps.
 static const char own_ops[] =
     "Abs Acos Acosh Add Affine AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool "
     "BatchNormalization BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu "

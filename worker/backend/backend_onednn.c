@@ -71,7 +71,7 @@ static void volume_info(struct program *p, struct info *i)
                                    .depth = (int)d[2]};
 }
 
-// What the bodies of a control node read of the graph around them.
+// What the bodies of a control node read from the graph around them.
 static enum reel_err for_captured(struct program *p, const struct node *node,
                                   void (*each)(struct program *p, const struct value *v))
 {
@@ -183,9 +183,9 @@ static void read_once(struct program *p, const struct value *v)
     }
 }
 
-// Which values can be written at their place in a Concat result: one image,
-// whole blocks of channels, no other Concat wants them. Later Concats first, so
-// that nested ones end in the outermost.
+// Finds values that can be written straight to their place in the result of a Concat: of one image, whole
+// blocks of channels, wanted by no other Concat. Later Concats come first, so that nested ones end in the
+// outermost.
 static void find_homes(struct program *p)
 {
     for (const struct node *n = p->graph->last; n; n = n->prev) {
@@ -227,13 +227,13 @@ static enum reel_err compile_node(struct program *p, const struct node *node)
     if (!err && !done) err = dequantize_operands(p, node);
     if (known)
         for (size_t i = 0; !done && !err && i < sizeof lower / sizeof *lower; i++) err = lower[i](p, node, &done);
-    if (fixed && !known && !done && !err) err = lower_attention(p, node, &done); // com.microsoft's
+    if (fixed && !known && !done && !err) err = lower_attention(p, node, &done); // an operator of com.microsoft
     if (!err && !done) err = lower_reference(p, node);
     if (!err) err = lower_halo(p, node);
     for (int i = 0; i < node->n_in; i++) {
         if (!node->in[i]) continue;
         read_once(p, node->in[i]);
-        // from now on the place may hold something else
+        // from now on the place may hold another value
         if (node->out[0] && info_of(p, node->in[i])->home == node->out[0]) info_of(p, node->in[i])->home = NULL;
     }
     for (int i = 0; i < node->n_epilogue; i++)
@@ -241,8 +241,7 @@ static enum reel_err compile_node(struct program *p, const struct node *node)
     return err ? err : for_captured(p, node, read_once);
 }
 
-// A result that fills a buffer of its own is written straight into the
-// caller's memory.
+// A result that fills a buffer of its own is written directly into the caller's memory.
 static void claim_output(struct program *p, int n)
 {
     const struct value *v = p->graph->outputs[n];
@@ -251,7 +250,7 @@ static void claim_output(struct program *p, int n)
     if (f->constant || f->buf < 0 || f->offset || i->dtype != v->dtype) return;
     struct buf *b = &p->bufs[f->buf];
     const size_t bytes = (size_t)i->count * reel_dtype_bytes(i->dtype);
-    // the first part of something larger begins where it does
+    // the first part of a larger buffer begins where the buffer does
     if (b->kind != BUF_ARENA || b->padded || b->pending != 1 || b->asked_bytes != bytes) return;
     b->kind = BUF_OUTPUT;
     b->io = n;
@@ -267,7 +266,7 @@ static enum reel_err compile_outputs(struct program *p)
         enum reel_err err = need_form(p, i->v, LAYOUT_PLAIN, &f);
         if (err) return err;
     }
-    // only now: making one output plain is a step that may not take the place of another
+    // not earlier: making one output plain is a step, and must not use the place of another output
     for (int n = 0; n < p->graph->n_outputs; n++) {
         const struct info *i = info_of(p, p->graph->outputs[n]);
         if (i->count < 0) continue;
@@ -299,9 +298,8 @@ static void destroy(struct program **program)
     free(p);
 }
 
-// The kernels for --precision bf16; NULL when this CPU has none. For tests and
-// for trying what a network loses, REELMILL_EMULATE_BF16 ("avx512" or "amx")
-// does the same arithmetic with other instructions, slowly.
+// The kernels for --precision bf16; NULL if this CPU has none. For tests, and to see what a network loses,
+// REELMILL_EMULATE_BF16 ("avx512" or "amx") does the same arithmetic with other instructions, slowly.
 static const struct conv_kernels *bf16_kernels(void)
 {
     const char *emulate = getenv("REELMILL_EMULATE_BF16");
@@ -360,7 +358,7 @@ static enum reel_err compile(const struct graph *graph, const struct backend_par
         free(p->weights16);
         p->weights16 = NULL;
         if (!err) err = plan_memory(p);
-        // for people who look for the slow step in a dump
+        // helps people who look for the slow step in a dump
         if (!err && getenv("REELMILL_PROFILE")) p->step_us = calloc((size_t)p->n_steps + 1, sizeof *p->step_us);
     }
     if (err) {
@@ -434,7 +432,7 @@ static enum reel_err give_output(struct program *p, int n, struct reel_tensor *o
 
 static enum reel_err run(struct program *p, const struct reel_tensor *const *in, struct reel_tensor *out, bool borrow)
 {
-    const unsigned before = denormals_off(); // as the pool's threads have it
+    const unsigned before = denormals_off(); // as the pool's threads do
     enum reel_err err = bind_io(p, in, out);
     for (int i = 0; i < p->n_info; i++)
         if (p->info[i].dynamic.dtype != REEL_DTYPE_NONE) reel_tensor_fini(&p->info[i].dynamic);

@@ -16,11 +16,11 @@
 
 struct program {
     int64_t cost_ns;
-    int64_t end_ns; // of the last run
+    int64_t end_ns; // when the last run ends
 };
 
-// A sleeping process wakes this late at most on an idle core (measured 60 us,
-// with room); a longer gap means that the device was idle.
+// A sleeping process wakes up at most this late on an idle core (measured 60 us, plus a reserve). A longer
+// gap means that the device was idle.
 #define LATE_NS 200000
 
 static int64_t now_ns(void)
@@ -42,7 +42,7 @@ static enum reel_err sim_compile(const struct graph *graph, const struct backend
     struct program *p = calloc(1, sizeof *p);
     if (!p) return reel_fail(REEL_ERR_NOMEM, "could not make a simulated program: out of memory");
     p->cost_ns = (int64_t)(params->sim_ms * 1e6);
-    // The kernel may otherwise add 50 us to each sleep.
+    // Otherwise the kernel may add 50 us to each sleep.
     prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
     *out_program = p;
     return REEL_OK;

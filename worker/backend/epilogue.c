@@ -47,7 +47,7 @@ static double step(const struct epilogue *e, double x, double other)
     return x;
 }
 
-// Strides, in elements, of other seen through x's shape: 0 where it repeats.
+// Strides, in elements, with which `other` is read for x's shape: 0 along dimensions that repeat.
 static enum reel_err strides_through(const struct reel_shape *x, const struct reel_tensor *other, int64_t *out_stride)
 {
     struct reel_shape both;

@@ -21,8 +21,8 @@ struct frame {
 
 static enum reel_err run_frame(struct frame *frame, const struct reel_tensor *const *in, struct reel_tensor *out);
 
-// The tensor behind a value, in this frame or one around it; NULL when it has
-// not been computed (a body that is read before its values exist).
+// The tensor of a value, in this frame or in one around it; NULL if it has not been computed (a body is
+// read before its values exist).
 static const struct reel_tensor *find(const struct frame *frame, const struct value *v)
 {
     if (v->constant) return v->constant;
@@ -94,7 +94,7 @@ static void free_after(struct frame *frame, const struct node *node, int positio
     }
 }
 
-// An output leaves as the frame's own memory where no other output needs it.
+// An output is returned as the frame's own memory if no other output needs it.
 static enum reel_err take_output(struct frame *frame, const struct value *v, struct reel_tensor *out)
 {
     const struct reel_tensor *t = find(frame, v);
@@ -139,7 +139,7 @@ static enum reel_err run_frame(struct frame *frame, const struct reel_tensor *co
     for (const struct node *node = graph->first; node; node = node->next)
         mark_reads(graph, node, ++position, frame->last_read);
     for (int i = 0; i < graph->n_outputs; i++)
-        if (graph->outputs[i]->owner == graph) frame->last_read[graph->outputs[i]->id] = 0; // held to the end
+        if (graph->outputs[i]->owner == graph) frame->last_read[graph->outputs[i]->id] = 0; // kept to the end
     for (int i = 0; i < graph->n_inputs; i++) {
         frame->slot[graph->inputs[i]->id] = *in[i];
         frame->slot[graph->inputs[i]->id].owned = false;
@@ -173,7 +173,7 @@ enum reel_err interp_run(const struct graph *graph, const struct reel_tensor *co
 
 struct captures {
     const struct graph *graph;
-    const struct value **list; // NULL: only counted
+    const struct value **list; // NULL: they are only counted
     bool *seen;                // by value id
     int n;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// See ranges.h. A list: networks have some hundred convolutions.
+// Measured ranges of values. See ranges.h. A list is enough: networks have some hundred convolutions.
 #include "worker/backend/ranges.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 
 struct range {
     char *name;
-    float magnitude; // INFINITY: spoilt
+    float magnitude; // INFINITY: the value is unusable
 };
 
 struct ranges {

@@ -56,7 +56,7 @@ static void *open_pattern(const char *pattern)
     return lib;
 }
 
-// pattern with each entry of a colon-separated list in place of its %s.
+// Tries the pattern with each entry of a colon-separated list in the place of its %s.
 static void *open_list(const char *list, const char *pattern)
 {
     void *lib = NULL;
@@ -82,7 +82,7 @@ static void *open_library(void)
     if (named && *named) return dlopen(named, RTLD_NOW | RTLD_LOCAL);
     void *lib = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
     for (size_t i = 0; !lib && i < sizeof place / sizeof place[0]; i++) lib = open_pattern(place[i]);
-    // The environments of the Pythons that the user would start.
+    // The environments of the Python interpreters that the user would start.
     if (!lib) lib = open_list(getenv("VIRTUAL_ENV"), "%s/lib/python3*/site-packages/" WHEEL);
     if (!lib) lib = open_list(getenv("PYTHONPATH"), "%s/" WHEEL);
     if (!lib) lib = open_list(getenv("PATH"), "%s/../lib/python3*/*-packages/" WHEEL);
@@ -108,7 +108,7 @@ static void load(void)
     CUDNN_API_FUNCTIONS(X)
 #undef X
     size_t version = table.cudnnGetVersion();
-    // Execution plans as JSON and device properties came with 9.8.
+    // Execution plans as JSON, and device properties, exist since 9.8.
     if (version < 90800) {
         snprintf(why_not, sizeof why_not,
                  "could not use library \"" LIBRARY "\": version %zu.%zu.%zu is older than 9.8", version / 10000,

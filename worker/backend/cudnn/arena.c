@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// Where the buffers of a lowered graph lie; see steps.h. Constants side by side,
-// intermediate results by worker/graph/memplan.
+// Gives the buffers of a lowered graph their places; see steps.h. Constants lie side by side, intermediate
+// results are placed by worker/graph/memplan.
 #include <stdlib.h>
 
 #include "worker/backend/cudnn/program.h"
 #include "worker/graph/memplan.h"
 
-#define ALIGN 256 // what cudaMalloc gives; cuDNN wants 16
+#define ALIGN 256 // the alignment of cudaMalloc; cuDNN needs 16
 
 // A buffer of its own, or the first of a group.
 static bool has_place(const struct buf *b, int i, enum buf_kind kind)
@@ -50,7 +50,7 @@ enum reel_err gpu_arena_place(struct lowered *p)
 {
     struct memplan_buffer *list = calloc((size_t)p->n_bufs + 1, sizeof *list);
     if (!list) return gpu_no_memory(NULL);
-    // constants are all alive all the time
+    // constants are alive all the time
     for (int i = 0; i < p->n_bufs; i++)
         if (p->bufs[i].kind == BUF_CONST) {
             p->bufs[i].offset = p->const_bytes;

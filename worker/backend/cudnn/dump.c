@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// One line a step, for --dump_graph and for tests that look at what was lowered.
+// Writes one line per step, for --dump_graph and for tests that check what was lowered.
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static void put_shape(struct text *t, const struct lowered *p, const struct valu
     if (v) put(t, " %s", reel_shape_text(&p->info[v->id].shape, buf, sizeof buf));
 }
 
-// Matrices, rows x columns, numbers in a row, and what is done to the scores.
+// Describes attention: matrices, rows x columns, numbers in a row, and what is done to the scores.
 static void put_flash(struct text *t, const struct gpu_flash *f)
 {
     static const char *const op[] = {"add", "mul", "keep", "drop"};
@@ -50,7 +50,7 @@ static void put_flash(struct text *t, const struct gpu_flash *f)
     for (int i = 0; i < f->n_terms; i++) put(t, " +%s", op[f->term[i].op]);
 }
 
-// Of what cuDNN does.
+// Describes what cuDNN does in a step.
 static double step_mflop(const struct step *s)
 {
     return s->kind == STEP_PLAN ? gpu_pattern_flop(&s->pattern) * 1e-6 : 0;

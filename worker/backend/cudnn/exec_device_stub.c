@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// exec_device.c in a build without CUDA: nothing gets here, since probing says
-// so first.
+// exec_device.c in a build without CUDA. It is never called, because probing already reports that there is
+// no GPU.
 #include "worker/backend/cudnn/exec.h"
 
 static enum reel_err create(struct lowered *p, const struct backend_params *params, struct exec **out_exec)

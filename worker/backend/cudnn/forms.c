@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// In which forms values lie on the device and how one becomes another; see program.h.
+// In which forms values lie on the device, and how one form is converted to another. See program.h.
 #include "worker/backend/cudnn/program.h"
 
 #include <stdlib.h>
@@ -49,7 +49,7 @@ bool gpu_has_form(const struct info *i, enum form_kind kind)
 
 // ---- forms -------------------------------------------------------------------------
 
-// LOW is PLAIN where the program computes in float32.
+// LOW is the same as PLAIN if the program computes in float32.
 static enum form_kind canonical(const struct lowered *p, enum form_kind kind)
 {
     return kind == FORM_LOW && p->low == GPU_ELEM_F32 ? FORM_PLAIN : kind;
@@ -114,7 +114,7 @@ void gpu_move_pads(const struct lowered *p, const struct info *i, enum form_kind
     m->pad_to = m->extent[channel_dim] + (i->pitch - i->c);
 }
 
-// A change of form among the device's.
+// Changes the form of a value on the device.
 static enum reel_err convert(struct lowered *p, const struct value *v, enum form_kind from, enum form_kind to)
 {
     struct info *i = info_of(p, v);
@@ -135,7 +135,7 @@ static enum reel_err convert(struct lowered *p, const struct value *v, enum form
                          &m, src.at, src.elem, dst.at, dst.elem);
 }
 
-// One pixel an image: NHWC is row-major too.
+// With one pixel per image, NHWC is row-major too.
 static bool same_bytes(const struct lowered *p, const struct info *i, enum form_kind from, enum form_kind to)
 {
     const bool row_low = from == canonical(p, FORM_LOW) || to == canonical(p, FORM_LOW);
@@ -223,7 +223,7 @@ enum form_kind gpu_best_form(const struct lowered *p, const struct info *i)
 {
     (void)p;
     if (gpu_has_form(i, FORM_IMAGE) || gpu_has_form(i, FORM_PART))
-        return FORM_IMAGE; // of a part: copied when asked for
+        return FORM_IMAGE; // a part is copied when somebody asks for it
     return gpu_has_form(i, FORM_LOW) ? FORM_LOW : FORM_PLAIN;
 }
 
@@ -249,7 +249,8 @@ enum reel_err gpu_need_rows(struct lowered *p, const struct value *v, enum form_
     return gpu_need_form(p, v, *out_kind, out_ref);
 }
 
-// An upload and a launch take some 10 us, a core of the host as long for some thousands of elements.
+// An upload and a launch take about 10 us, in which one core of the host handles some thousands of
+// elements.
 #define HOST_MOST 16384
 
 bool gpu_only_on_host(const struct lowered *p, const struct value *v)

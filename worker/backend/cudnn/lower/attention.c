@@ -12,24 +12,24 @@
 
 enum { QUERY, KEY, VALUE };
 
-// Where head h, row s, element d of batch element b lies.
+// Where the element of head h, row s and dimension d of batch element b lies.
 struct side {
     const struct value *v;
     struct view view;
     int64_t batch, head, row, element; // strides
     int heads, length, dim;
-    struct ref bias; // of all heads, float type of the program; nowhere: none
+    struct ref bias; // of all heads, in the program's float type; without a place: there is none
 };
 
 struct attention {
     const struct node *node;
-    struct side in[3], past[3]; // past: KEY and VALUE
+    struct side in[3], past[3]; // past: only KEY and VALUE are used
     const struct value *mask, *valid, *bias;
-    int batch, heads, shared, rows, columns, past_length; // shared: keys' heads
+    int batch, heads, shared, rows, columns, past_length; // shared: heads of the keys
     bool packed, causal;
     int left, right;
     float scale, softcap;
-    const struct value *given; // the scores, where the network gives them out
+    const struct value *given; // the scores, if the network returns them
     int given_mode;            // qk_matmul_output_mode: 0 products, 1 behind softcap, 2 with the mask, 3 weights
 };
 
@@ -128,8 +128,8 @@ static enum reel_err need_side(struct lowered *p, struct side *s)
     return err;
 }
 
-// (x + bias) * scale of a side into rows (batch,heads,length,dim) of y, or turned
-// (batch,heads,dim,length): its rows from `at` of `total`.
+// Writes (x + bias) * scale of a side as rows (batch,heads,length,dim) of y, or turned
+// (batch,heads,dim,length), as its rows from `at` on, of `total` rows.
 static enum reel_err lay_out(struct lowered *p, const struct attention *a, const struct side *s, bool turned, int at,
                              int total, float scale, struct ref y, enum gpu_elem y_elem, const char *label)
 {
@@ -159,7 +159,7 @@ static enum reel_err lay_out(struct lowered *p, const struct attention *a, const
     return gpu_put_step(p, &e, a->node);
 }
 
-// Past rows, then the new ones.
+// Past rows, followed by the new ones.
 static enum reel_err lay_out_all(struct lowered *p, const struct attention *a, int i, bool turned, struct ref y,
                                  enum gpu_elem elem, const char *label)
 {
@@ -189,7 +189,7 @@ static enum reel_err need_sides(struct lowered *p, struct attention *a)
 
 // ---- the mask --------------------------------------------------------------------------
 
-// Strides of a mask that broadcasts to (batch,heads,rows,columns).
+// Strides of a mask that is broadcast to (batch,heads,rows,columns).
 static bool mask_fits(const struct lowered *p, const struct attention *a, struct gpu_attention *g)
 {
     const struct info *m = a->mask ? info_of(p, a->mask) : NULL;
@@ -227,7 +227,7 @@ static enum reel_err add_softmax(struct lowered *p, const struct attention *a, s
 
 // ---- all together ----------------------------------------------------------------------
 
-// The caches with the new rows, where the network gives them out.
+// The caches with the new rows, if the network returns them.
 static enum reel_err give_caches(struct lowered *p, const struct attention *a)
 {
     enum reel_err err = REEL_OK;
@@ -254,7 +254,7 @@ static enum reel_err pack(struct lowered *p, const struct attention *a, struct r
     return err ? err : gpu_emit_move(p, a->node, "join heads", &m, from, p->low, y, p->low);
 }
 
-// The scores as they are now, behind softcap where that is asked for.
+// Returns the scores as they are now; after softcap, if that is asked for.
 static enum reel_err give_scores(struct lowered *p, const struct attention *a, struct ref scores)
 {
     struct step s = gpu_step_of(STEP_ELEMENTWISE, "scores");
@@ -274,7 +274,7 @@ static enum reel_err give_scores(struct lowered *p, const struct attention *a, s
     return err ? err : gpu_put_step(p, &s, a->node);
 }
 
-// The same with softcap and mask, in a copy of them.
+// The same with softcap and mask, in a copy of the scores.
 static enum reel_err give_masked(struct lowered *p, const struct attention *a, struct gpu_attention g,
                                  struct ref scores)
 {
@@ -322,14 +322,14 @@ static enum reel_err emit_attention(struct lowered *p, struct attention *a, cons
 
 // ---- in one kernel ---------------------------------------------------------------------
 
-// Matrices (batch,heads) of rows, heads in groups that share one.
+// Matrices (batch,heads) of rows; groups of heads share one.
 static struct gpu_flash_place heads_of(int heads, int group, int64_t batch, int64_t head, int64_t row, int64_t column)
 {
     return (struct gpu_flash_place){
         .extent = {heads / group, group}, .stride = {batch, head, group > 1 ? 0 : head}, .row = row, .column = column};
 }
 
-// A side where it lies in the program's type; past rows, biases: laid out before.
+// Uses a side where it lies, in the program's type. Past rows and biases are laid out first.
 static enum reel_err flash_side(struct lowered *p, struct attention *a, int i, struct ref *out_ref,
                                 struct gpu_flash_place *out_place)
 {
@@ -452,7 +452,7 @@ static enum reel_err lower_rotary(struct lowered *p, const struct node *node, bo
 
 // ---- SkipLayerNormalization ------------------------------------------------------------
 
-// Whether skip is as long as in, or repeats along its first dimensions.
+// Whether skip is as long as in, or is repeated along its first dimensions.
 static bool skip_fits(const struct info *in, const struct info *skip)
 {
     const int less = in->shape.ndim - skip->shape.ndim;

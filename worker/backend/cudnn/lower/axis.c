@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Convolutions' axes; see axis.h.
+// The axes of convolutions. See axis.h.
 #include "worker/backend/cudnn/lower/axis.h"
 
 #include <string.h>
@@ -32,7 +32,7 @@ struct conv_axis gpu_conv_axis(const struct node *node, int i, int axes, int64_t
     return a;
 }
 
-// ONNX ConvTranspose (opset 22): what follows from the output's size.
+// ONNX ConvTranspose (opset 22): the padding that follows from the output's size.
 struct conv_axis gpu_deconv_axis(const struct node *node, int i, int64_t in, int64_t out, int64_t kernel)
 {
     struct conv_axis a = {.kernel = kernel,
@@ -57,7 +57,7 @@ struct conv_axis gpu_deconv_axis(const struct node *node, int i, int64_t in, int
 
 // ---- three axes as two -----------------------------------------------------------------
 
-// Nothing moves along it.
+// An axis along which nothing moves.
 static bool stands(const struct conv_axis *a)
 {
     return a->kernel == 1 && a->stride == 1 && !a->before && !a->after && !a->out_pad;

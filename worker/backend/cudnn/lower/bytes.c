@@ -20,7 +20,7 @@ static const struct value *in_of(const struct node *node, int i)
     return i < node->n_in ? node->in[i] : NULL;
 }
 
-// Number of a zero point's bytes: 1, or `each` as they are; -1: others.
+// How many bytes a zero point has: 1, or `each`; -1: something else.
 static int zeros_of(const struct lowered *p, const struct value *v, enum reel_dtype dtype, int64_t each)
 {
     if (!v) return 0;
@@ -28,7 +28,8 @@ static int zeros_of(const struct lowered *p, const struct value *v, enum reel_dt
     return i->dtype != dtype || (i->count != 1 && i->count != each) ? -1 : (int)i->count;
 }
 
-// An operand's matrices once for each of the result's, where it has only some of the extents.
+// Copies an operand's matrices so that there is one for each of the result's, if it has only some of the
+// extents.
 static enum reel_err repeat_bytes(struct lowered *p, const struct node *node, const struct info *i,
                                   const struct reel_shape *lead, struct ref *at)
 {
@@ -51,7 +52,7 @@ static enum reel_err repeat_bytes(struct lowered *p, const struct node *node, co
     return err;
 }
 
-// repeated: of x and w, what their matrices are repeated over; NULL: they are not.
+// repeated: for x and w, over what their matrices are repeated; NULL: they are not.
 static enum reel_err emit(struct lowered *p, const struct node *node, const struct gpu_bytes *g,
                           const struct value *const in[4], const struct reel_shape *const repeated[2])
 {
@@ -69,7 +70,7 @@ static enum reel_err emit(struct lowered *p, const struct node *node, const stru
 
 // ---- MatMulInteger ---------------------------------------------------------------------
 
-// What stands in front of both operands' matrices: of extents that differ one is 1.
+// The extents in front of both operands' matrices. If they differ, one of them is 1.
 static bool common_lead(const struct reel_shape *a, const struct reel_shape *b, struct reel_shape *out)
 {
     const struct reel_shape *const of[2] = {a, b};
@@ -103,7 +104,7 @@ static enum reel_err lower_matmul(struct lowered *p, const struct node *node, bo
     int64_t m = a->dim[a->ndim - 2], x_lead = lead_count(a, a->ndim - 2), batches = lead_count(&lead, lead.ndim);
     const int64_t c = a->dim[a->ndim - 1], k = b->dim[b->ndim - 1], w_lead = lead_count(b, b->ndim - 2);
     const int64_t rows = x_lead * m;
-    if (w_lead == 1) m = rows, x_lead = batches = 1; // rows of one matrix
+    if (w_lead == 1) m = rows, x_lead = batches = 1; // they are the rows of one matrix
     const bool x_copied = x_lead != 1 && x_lead != batches, w_copied = w_lead != 1 && w_lead != batches;
     if (m > MOST || c > MOST || k > MOST || batches > MOST || b->dim[b->ndim - 2] != c || rows > MOST) return REEL_OK;
     if (m < 1 || c < 1 || k < 1 || batches > MOST / m / c || batches > MOST / c / k) return REEL_OK;
@@ -174,7 +175,7 @@ static enum reel_err lower_conv(struct lowered *p, const struct node *node, bool
 
 // ---- DynamicQuantizeLinear -------------------------------------------------------------
 
-// An output, or memory for what nobody reads.
+// An output, or memory for a result that nobody reads.
 static enum reel_err need_out(struct lowered *p, const struct node *node, int i, size_t bytes, struct ref *out_ref)
 {
     return i < node->n_out && node->out[i] ? gpu_make_form(p, node->out[i], FORM_PLAIN, out_ref)

@@ -13,15 +13,15 @@
 struct job {
     const struct node *node;
     const struct info *in, *out;
-    struct info flat[2];      // what they are where they are not the values: of volumes, as images
-    const struct info *whole; // the result as the graph has it
-    const float *w, *bias;    // w NULL: weights are data
+    struct info flat[2];      // in and out if they are volumes: seen as images
+    const struct info *whole; // the result as it is in the graph
+    const float *w, *bias;    // w NULL: the weights are data
     bool transposed;
     struct conv_axis y, x;
     int groups;
 };
 
-// The images and their axes; of volumes only those that are images.
+// The images and their axes; volumes only if they can be seen as images.
 static bool open_images(struct lowered *p, struct job *j)
 {
     const struct node *node = j->node;
@@ -47,7 +47,7 @@ static bool open_images(struct lowered *p, struct job *j)
     return true;
 }
 
-// False for what others do.
+// False for convolutions that other files lower.
 static bool open_job(struct lowered *p, const struct node *node, struct job *j)
 {
     if (node->n_in < 2 || !node->in[0] || !node->in[1] || !node->out[0]) return false;
@@ -133,8 +133,8 @@ bool gpu_pattern_chain(struct gpu_pattern *g, const struct gpu_chain *chain)
     return true;
 }
 
-// Weights (K,C/g,R,S) of ONNX -> (K,R,S,C/g), of transposed ones (C,K/g,R,S) ->
-// (C,R,S,K/g), with zeros up to `first` and `last` where groups is 1.
+// From ONNX's weights (K,C/g,R,S) to (K,R,S,C/g), from transposed ones (C,K/g,R,S) to (C,R,S,K/g), with
+// zeros up to `first` and `last` if groups is 1.
 static enum reel_err ordered_weights(struct lowered *p, const struct job *j, int first, int last, struct ref *out_ref)
 {
     const int64_t a = j->transposed ? j->in->c : j->out->c;
@@ -162,8 +162,8 @@ static enum reel_err depthwise_weights(struct lowered *p, const struct job *j, s
     return err;
 }
 
-// Of `extent` indices the first n, zeros for the others; NULL when they are all there,
-// or there is no memory.
+// The first n of `extent` indices, and zeros for the others. NULL if no zeros are needed, or without
+// memory.
 static const int32_t *first_of(struct lowered *p, int n, int extent)
 {
     int32_t *t = n < extent ? gpu_lower_alloc(p, (size_t)extent * sizeof *t) : NULL;
@@ -171,8 +171,8 @@ static const int32_t *first_of(struct lowered *p, int n, int extent)
     return t;
 }
 
-// The same from weights that are data, wherever they lie: (A,B,R,S) -> (first,R,S,last);
-// depthwise: (C,1,R,S) -> (R,S,last).
+// The same for weights that are data, wherever they lie: (A,B,R,S) -> (first,R,S,last); depthwise:
+// (C,1,R,S) -> (R,S,last).
 static enum reel_err data_weights(struct lowered *p, const struct job *j, bool depthwise, int first, int last,
                                   struct ref *out_ref)
 {
@@ -227,7 +227,7 @@ static struct gpu_conv conv_of(const struct lowered *p, const struct job *j, boo
                              .sm = p->sm};
 }
 
-// The places of x and y: between other channels where they can be.
+// The places of x and y: between other channels if possible.
 struct places {
     struct ref x, y;
     int x_pitch, y_pitch;
@@ -244,7 +244,7 @@ static enum reel_err find_x(struct lowered *p, const struct job *j, struct place
     return gpu_need_form(p, j->node->in[0], part ? FORM_PART : FORM_IMAGE, &at->x);
 }
 
-// whole: no step of the epilogue is left for a kernel of its own.
+// whole: all of the epilogue is in the pattern, and no step of it needs a kernel of its own.
 static enum reel_err find_y(struct lowered *p, const struct job *j, bool whole, struct places *at)
 {
     const struct value *y = j->node->out[0];
@@ -255,7 +255,7 @@ static enum reel_err find_y(struct lowered *p, const struct job *j, bool whole, 
     return err;
 }
 
-// The pattern in e4m3, its weights and scales.
+// The pattern in e4m3, with its weights and scales.
 static enum reel_err narrow(struct lowered *p, const struct job *j, bool whole, struct gpu_pattern *g,
                             struct gpu_conv *conv, struct gpu_chain *chain, struct ref *operand, struct ref *out_w)
 {
@@ -275,8 +275,8 @@ static void set_pitches(struct gpu_pattern *g, const struct places *at)
     g->y_pitch = at->y_pitch == g->k ? 0 : at->y_pitch;
 }
 
-// The own kernel that is better than cuDNN's, by its label; NULL: none is. Fixed by
-// shape, element type and device.
+// The label of the own kernel that is better than cuDNN's; NULL: none is. It depends only on shape, element
+// type and device.
 static const char *better_kernel(const struct gpu_conv *p)
 {
     switch (gpu_conv_way_of(p)) {
@@ -306,7 +306,7 @@ static enum reel_err lower(struct lowered *p, struct job *j, bool *out_done)
     struct gpu_pattern g = pattern_of(p, j);
     const bool depthwise = !j->transposed && j->groups == j->in->c && j->in->c == j->out->c && j->groups > 1 &&
                            j->in->pitch == j->out->pitch;
-    // groups must lie side by side without padding between them
+    // groups must lie side by side, without padding between them
     const bool packed = j->groups == 1 || (j->in->pitch == j->in->c && j->out->pitch == j->out->c);
     bool plan = packed && !gpu_pattern_wants_own_kernel(&g);
     struct gpu_chain chain;
@@ -332,7 +332,7 @@ static enum reel_err lower(struct lowered *p, struct job *j, bool *out_done)
     plan = plan && !own && gpu_pattern_chain(&g, &chain);
     if (plan && gpu_pattern_check(&g)) plan = false;
     if (j->out->f8 && !plan) return reel_fail(REEL_ERR_FAULT, "could not compile node \"%s\" in fp8", j->node->name);
-    if (!j->out->f8) err = make_weights(p, j, depthwise && !plan, &w); // of e4m3 they are there
+    if (!j->out->f8) err = make_weights(p, j, depthwise && !plan, &w); // e4m3 weights are already made
     struct step *s = err ? NULL
                          : gpu_add_step(p,
                                         plan        ? STEP_PLAN

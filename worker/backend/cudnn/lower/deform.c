@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// DeformConv: the numbers that every pixel multiplies are sampled into rows
-// (gpu_deform), then it is a product, by cuDNN where rows are whole vectors. The
-// rows of a whole picture may be gigabytes: a piece of it at a time.
+// DeformConv: the numbers that every pixel multiplies are sampled into rows (gpu_deform), then it is a
+// product, which cuDNN computes if rows are whole vectors. The rows of a whole picture could be gigabytes,
+// so one piece of it is done at a time.
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ struct deform {
     const struct info *x, *y;
     struct gpu_deform g;
     int k;     // results of a group
-    int width; // of a row of the product: with the padding of the result's pixels
+    int width; // of a row of the product, including the padding of the result's pixels
     int depth; // numbers of a row and group
     struct ref x_at, offset_at, mask_at, y_at, columns, product, *w, *bias;
 };
@@ -54,7 +54,7 @@ static bool open_deform(struct lowered *p, const struct node *node, struct defor
     return true;
 }
 
-// Weights (K,C/g,R,S) of a group as (R,S,C/g,width), its bias beside.
+// The weights (K,C/g,R,S) of a group as (R,S,C/g,width), together with its bias.
 static enum reel_err make_weights(struct lowered *p, struct deform *d)
 {
     const struct node *node = d->node;
@@ -97,7 +97,7 @@ static enum reel_err need_operands(struct lowered *p, struct deform *d)
     return REEL_OK;
 }
 
-// Rows `pixels` of the columns, of group g, times its weights into y.
+// Multiplies the rows `pixels` of the columns, of group g, by its weights, into y.
 static enum reel_err add_product(struct lowered *p, const struct deform *d, int g, int pixels, struct ref y)
 {
     struct step s = gpu_step_of(STEP_MATMUL, "product");
@@ -138,7 +138,7 @@ static enum reel_err add_product(struct lowered *p, const struct deform *d, int 
     return gpu_put_step(p, &s, d->node);
 }
 
-// A group's product into its channels of the image.
+// Copies a group's product into its channels of the image.
 static enum reel_err place_product(struct lowered *p, const struct deform *d, int g, int pixels, struct ref y)
 {
     struct move m = MOVE_NONE;

@@ -11,8 +11,8 @@
 
 // ---- a product -------------------------------------------------------------------------
 
-// Rows of one matrix may be images: few of them are not given to an engine that was
-// chosen by their number.
+// The rows of one matrix may be images. If there are few, they are not given to an engine, because engines
+// are chosen by the number of rows.
 #define FEW_ROWS 64
 
 static enum gpu_type type_of(enum gpu_elem e)
@@ -56,7 +56,7 @@ enum reel_err gpu_emit_product(struct lowered *p, const struct gpu_product *r)
 
 // ---- FusedMatMul -----------------------------------------------------------------------
 
-// (..., rows, columns) and its count of matrices.
+// The shape (..., rows, columns) and the number of matrices in it.
 struct matrices {
     int64_t n, rows, columns;
 };
@@ -108,8 +108,8 @@ static enum reel_err lower_fused(struct lowered *p, const struct node *node, boo
 
 typedef uint64_t label_set;
 
-// An operand or an intermediate result, in memory by strides of its labels: 0 for those
-// it lacks or repeats.
+// An operand or an intermediate result, addressed by strides of its labels: 0 for labels that it lacks or
+// repeats.
 struct factor {
     label_set has;
     struct ref at;
@@ -128,7 +128,7 @@ struct contraction {
     struct einsum e;
 };
 
-// The labels of a set: those of the result in its order, then the others.
+// The labels of a set: first those of the result, in its order, then the others.
 static void append(const struct contraction *c, struct order *o, label_set set)
 {
     for (int i = 0; i < c->e.out.n; i++)
@@ -152,7 +152,7 @@ static label_set set_of(const struct einsum_term *t)
     return set;
 }
 
-// Repeated labels are a diagonal: their strides add up.
+// A repeated label means a diagonal, so its strides add up.
 static enum reel_err open_factor(const struct contraction *c, int i, struct factor *f)
 {
     const struct value *v = c->node->in[i];
@@ -175,7 +175,7 @@ static bool is_dense(const struct contraction *c, const struct factor *f, const 
     return f->elem == c->p->low;
 }
 
-// f in rows of that order, copied where it is not.
+// Makes f lie in rows of that order; it is copied if it does not.
 static enum reel_err lay_out(const struct contraction *c, const struct factor *f, const struct order *o,
                              struct ref *out)
 {
@@ -244,8 +244,8 @@ static bool is_result(const struct contraction *c, const struct order *o)
     return same;
 }
 
-// z = a b, summed over what is not kept. The first label of a's own is a batch of
-// products where there is no other: images stay apart, whatever engine multiplies them.
+// Computes z = a b, summed over the labels that are not kept. The first label that only a has becomes a
+// batch of products if there is no other batch, so that images stay apart, whatever engine multiplies them.
 static enum reel_err contract(const struct contraction *c, struct factor *a, struct factor *b, label_set keep,
                               bool last, struct factor *z)
 {
@@ -268,7 +268,7 @@ static enum reel_err contract(const struct contraction *c, struct factor *a, str
     if (images) batches = c->e.extent[rows.label[0]], m /= batches;
     g.batches = (int)batches, g.m = (int)m, g.c = (int)volume(c, &inner), g.k = (int)volume(c, &cols);
     g.flat = batch.n == 0 && !images;
-    if (images) g.w_row = g.k, g.w_col = 1; // one matrix for all
+    if (images) g.w_row = g.k, g.w_col = 1; // the same matrix for all images
     err = lay_out(c, a, &oa, &g.x);
     if (!err) err = lay_out(c, b, &ob, &g.w);
     if (!err && last && is_result(c, &oz))
@@ -280,7 +280,7 @@ static enum reel_err contract(const struct contraction *c, struct factor *a, str
     return err;
 }
 
-// The result's order and form.
+// Brings the result into its order and form.
 static enum reel_err give(const struct contraction *c, const struct factor *f)
 {
     struct view y;
@@ -308,7 +308,7 @@ static enum reel_err contract_all(const struct contraction *c)
         acc = z;
     }
     if (err || gpu_has_form(info_of(c->p, c->node->out[0]), c->p->low == GPU_ELEM_F32 ? FORM_PLAIN : FORM_LOW))
-        return err; // the last product wrote it
+        return err; // the last product has written it
     err = sum_out(c, &acc, out);
     return err ? err : give(c, &acc);
 }
@@ -325,7 +325,7 @@ static bool set_fits(const struct contraction *c, label_set set, int64_t most)
     return labels <= GPU_DIMS;
 }
 
-// Whether all products and copies have extents that the kernels take.
+// Whether all products and copies have sizes that the kernels accept.
 static bool fits(const struct contraction *c)
 {
     const int64_t most = INT32_MAX / 4;

@@ -47,7 +47,7 @@ static const struct unary unaries[] = {
     {"Softsign", GPU_OP_SOFTSIGN, NULL, NULL, 0, 0},
     {"Not", GPU_OP_NOT, NULL, NULL, 0, 0},
     {"Swish", GPU_OP_SWISH, "alpha", NULL, 1, 0},
-    {"QuickGelu", GPU_OP_SWISH, "alpha", NULL, 1.702f, 0}, // com.microsoft
+    {"QuickGelu", GPU_OP_SWISH, "alpha", NULL, 1.702f, 0}, // of com.microsoft
     {"Shrink", GPU_OP_SHRINK, "lambd", "bias", 0.5f, 0},
     {"Tan", GPU_OP_TAN, NULL, NULL, 0, 0},
     {"Asin", GPU_OP_ASIN, NULL, NULL, 0, 0},
@@ -63,7 +63,7 @@ static const struct unary unaries[] = {
 
 static const struct binary {
     const char *name;
-    enum gpu_op op, swapped; // swapped: the second operand is the main one
+    enum gpu_op op, swapped; // swapped: the operator if the second operand is the main one
     bool variadic;
 } binaries[] = {
     {"Add", GPU_OP_ADD, GPU_OP_ADD, false},   {"Sub", GPU_OP_SUB, GPU_OP_RSUB, false},
@@ -113,14 +113,14 @@ bool gpu_pointwise_operand(struct lowered *p, struct pointwise *plan, enum gpu_o
     float number;
     if (plan->chain.n == GPU_CHAIN_MAX) return false;
     if (gpu_const_scalar(p, other, &number) && (reel_dtype_is_float(other->constant->dtype) || op == GPU_OP_POW))
-        return gpu_pointwise_step(plan, op, number, 0); // operand -1: alpha is the operand
+        return gpu_pointwise_step(plan, op, number, 0); // operand -1: alpha takes its place
     if (plan->chain.n_operands == GPU_OPERANDS) return false;
     plan->operand[plan->chain.n_operands] = other;
     plan->chain.step[plan->chain.n++] = (struct gpu_chain_step){op, plan->chain.n_operands++, 0, 0};
     return true;
 }
 
-// Whether arithmetic in float gives this value's numbers.
+// Whether arithmetic in float gives exactly this value's numbers.
 static bool readable(const struct info *i)
 {
     return i->dtype == REEL_F32 || i->dtype == REEL_BOOL;
@@ -134,7 +134,7 @@ static bool plan_clip(struct lowered *p, const struct node *node, struct pointwi
     return lo <= hi && gpu_pointwise_step(plan, GPU_OP_CLIP, lo, hi);
 }
 
-// com.microsoft's Gelu with a bias, which FastGelu can do without.
+// com.microsoft's Gelu with a bias; FastGelu's bias is optional.
 static bool plan_bias_gelu(struct lowered *p, const struct node *node, struct pointwise *plan)
 {
     const bool fast = node_is(node, "FastGelu"), bias = node->n_in > 1 && node->in[1];
@@ -151,13 +151,13 @@ static bool plan_unary(struct lowered *p, const struct node *node, struct pointw
     if (node_is(node, "IsInf"))
         return gpu_pointwise_step(plan, GPU_OP_IS_INF, node_attr_int(node, "detect_negative", 1) != 0,
                                   node_attr_int(node, "detect_positive", 1) != 0);
-    if (node_is(node, "Mod")) // of floats it is C's fmod
+    if (node_is(node, "Mod")) // for floats it is C's fmod
         return node->n_in == 2 && node_attr_int(node, "fmod", 0) &&
                gpu_pointwise_operand(p, plan, GPU_OP_MOD, node->in[1]);
-    if (node_is(node, "Affine")) // deprecated, opset 1
+    if (node_is(node, "Affine")) // deprecated since opset 1
         return gpu_pointwise_step(plan, GPU_OP_AFFINE, node_attr_float(node, "alpha", 1),
                                   node_attr_float(node, "beta", 0));
-    if (node_is(node, "ScaledTanh")) // deprecated, opset 1
+    if (node_is(node, "ScaledTanh")) // deprecated since opset 1
         return gpu_pointwise_step(plan, GPU_OP_AFFINE, node_attr_float(node, "beta", 0), 0) &&
                gpu_pointwise_step(plan, GPU_OP_TANH, 0, 0) &&
                gpu_pointwise_step(plan, GPU_OP_AFFINE, node_attr_float(node, "alpha", 0), 0);
@@ -259,7 +259,7 @@ static enum reel_err scale_operands(struct lowered *p, const float *s, int64_t c
 
 // ---- emitting --------------------------------------------------------------------------
 
-// Strides of a value of shape `s` seen through `out`, from its own.
+// Strides with which a value of shape `s` is seen as having the shape of out, from its own strides.
 static void through(const struct reel_shape *s, const int64_t *stride, const struct reel_shape *out, int64_t *to)
 {
     const int less = out->ndim - s->ndim;
@@ -296,8 +296,8 @@ static void drop_dim(struct gpu_elementwise *e, int d)
     e->n_dims--;
 }
 
-// Dimensions in the order of the result's memory, merged where all agree; the
-// last one gets the padding lanes.
+// Sorts the dimensions in the order of the result's memory and merges those that all agree on. The last one
+// gets the padding lanes.
 static void tidy(struct gpu_elementwise *e, int padding)
 {
     for (int d = e->n_dims - 1; d >= 0; d--)
@@ -328,7 +328,7 @@ static bool fits(const struct reel_shape *s)
 
 // ---- deferred results (DepthToSpace, Resize) ----------------------------------------
 
-// What is read in the place of v.
+// The value that is read in the place of v.
 static const struct info *source_of(const struct lowered *p, const struct value *v)
 {
     const struct info *i = info_of(p, v);
@@ -343,7 +343,7 @@ static enum form_kind form_beside(const struct lowered *p, const struct value *v
 bool gpu_deferrable(const struct lowered *p, const struct node *node, int factor)
 {
     const struct value *v = node->out[0];
-    // What has rows of the neighbours must be there.
+    // A value that receives rows from neighbouring bands must exist in memory.
     const bool made = node->n_epilogue || v->halo.rows;
     const struct node *reader = made ? NULL : graph_only_consumer(p->graph, v);
     if (!reader || *reader->domain || reader->n_in != 2 || reader->n_epilogue || reader->opset < 7) return false;
@@ -364,15 +364,14 @@ void gpu_defer(struct lowered *p, const struct node *node, int factor, int kind)
     info_of(p, node->out[0])->deferred.kind = kind;
 }
 
-// Strides over (n, c, h, w) to those over (n, c, h / f, f, w / f, f).
+// Turns strides over (n, c, h, w) into strides over (n, c, h / f, f, w / f, f).
 static void split(int64_t *s, int64_t factor)
 {
     const int64_t h = s[2], w = s[3];
     s[2] = h * factor, s[3] = h, s[4] = w * factor, s[5] = w;
 }
 
-// Strides of v seen through out, in the form `kind` where it has out's shape;
-// factor > 0: over the split dimensions.
+// Strides of v seen as out, in the form `kind` if v has out's shape. factor > 0: over the split dimensions.
 static enum reel_err operand_view(struct lowered *p, const struct value *v, const struct info *out, enum form_kind kind,
                                   int factor, struct view *view, int64_t *to)
 {
@@ -387,8 +386,8 @@ static enum reel_err operand_view(struct lowered *p, const struct value *v, cons
         to[5] = i->deferred.kind == DEFER_CRD ? s[1] : i->deferred.kind == DEFER_DCR ? s[1] * c : 0;
         return err;
     }
-    // a full operand in another form is brought into the result's, once for all
-    // its readers
+    // an operand of full size in another form is converted to the result's form once, for all its
+    // readers
     const bool whole = full(p, v, out) && i->dtype == REEL_F32 && out->dtype == REEL_F32;
     err = whole ? gpu_need_view_in(p, v, kind, view) : gpu_need_view(p, v, view);
     through(&i->shape, view->stride, &out->shape, to);
@@ -402,7 +401,7 @@ enum reel_err gpu_pointwise_emit(struct lowered *p, const struct node *node, con
     const struct info *out = info_of(p, to);
     struct view x, y, other[GPU_OPERANDS];
     enum form_kind beside = form_beside(p, plan->main);
-    // Numbers of another type lie row by row, the pictures that they become do not.
+    // Numbers of another type lie row by row, while the pictures that they become do not.
     if (info_of(p, plan->main)->dtype != REEL_F32 && out->image) beside = FORM_IMAGE;
     int factor = info_of(p, plan->main)->deferred.factor;
     for (int k = 0; k < plan->chain.n_operands; k++) {
@@ -453,7 +452,7 @@ enum reel_err gpu_pointwise_onto(struct lowered *p, const struct node *node, con
     struct info *i = info_of(p, v);
     const enum form_kind kind = gpu_best_form(p, i);
     enum reel_err err = gpu_pointwise_emit(p, node, label, plan, v);
-    for (int k = 0; k < FORMS && !err; k++) // forms of before must not be read any more
+    for (int k = 0; k < FORMS && !err; k++) // forms from before must not be read any more
         if (k != (int)kind) i->form[k] = REF_NONE;
     return err;
 }
@@ -491,7 +490,7 @@ static enum reel_err lower_scale(struct lowered *p, const struct node *node, boo
     return REEL_OK;
 }
 
-// A power by a whole number, whatever its type is.
+// A power with a whole exponent, whatever its type is.
 static bool whole_exponent(const struct node *node, int i)
 {
     return node_is(node, "Pow") && i == 1 && node->in[1]->constant && reel_tensor_count(node->in[1]->constant) == 1;
@@ -509,7 +508,7 @@ enum reel_err gpu_lower_elementwise(struct lowered *p, const struct node *node, 
         if ((!readable(in) && !whole_exponent(node, i)) || in->count < 0) return REEL_OK;
         device |= !node->in[i]->constant && !gpu_only_on_host(p, node->in[i]);
     }
-    if (!device) return REEL_OK; // the little that lies on the host only stays there
+    if (!device) return REEL_OK; // small values that are only on the host stay there
     if (node_is(node, "BatchNormalization") || node_is(node, "ImageScaler")) return lower_scale(p, node, out_done);
     struct pointwise plan = {0};
     bool ok = plan_unary(p, node, &plan);
@@ -528,7 +527,7 @@ static bool per_channel(const struct info *o, const struct info *out, bool colum
     return axis >= 0 && o->count == out->shape.dim[channel] && o->shape.dim[axis] == o->count;
 }
 
-// One step with its operand; *out_ok false when it cannot be in the chain.
+// Adds one step and its operand; *out_ok false: it cannot be part of the chain.
 static enum reel_err chain_step(struct lowered *p, const struct epilogue *e, const struct info *out, bool columns,
                                 struct gpu_chain *chain, struct ref *operand, bool *out_ok)
 {
@@ -581,7 +580,7 @@ enum reel_err gpu_build_chain(struct lowered *p, const struct node *node, const 
     int i = 0;
     bool ok = true;
     *chain = (struct gpu_chain){0};
-    // cuDNN takes conv + residual + bias in its compiled engines, not the other order
+    // cuDNN's compiled engines accept conv + residual + bias, but not the other order
     const bool residual = node->n_epilogue && node->epilogue[0].kind == EPILOGUE_ADD && node->epilogue[0].other &&
                           !node->epilogue[0].other->constant;
     if (residual) {

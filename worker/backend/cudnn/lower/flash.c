@@ -12,7 +12,7 @@
 #include "worker/backend/cudnn/lower/strided.h"
 
 enum { Q, K, V };
-// Nodes from a product to its softmax; and moves on either side of a core.
+// Most nodes from a product to its softmax, and most moves on either side of the core.
 #define CORE_DEPTH 12
 #define MOVES_DEPTH 10
 
@@ -24,24 +24,24 @@ struct core_term {
 };
 
 struct flash_core {
-    const struct node *first, *softmax, *last; // products and what is between
+    const struct node *first, *softmax, *last; // the products, and what is between them
     const struct value *side[3];
-    bool turned[3]; // (..,length,rows): as MatMul takes keys
-    int depth[3];   // moves that are read through
+    bool turned[3]; // stored as (..,length,rows): as MatMul reads keys
+    int depth[3];   // how many moves are read through
     int rows, columns, dim, v_dim;
     int64_t count;
     float scale, y_scale;
-    bool scaled;  // found, which is from the end: no term stands in front of it
-    bool flipped; // the last product is the turned one, and its result (..,v_dim,rows)
+    bool scaled;  // a scale was found; the search goes backward, so no term may precede it
+    bool flipped; // the last product is turned, and its result is (..,v_dim,rows)
     bool y_image; // the result is written as an IMAGE
     int n_terms;  // in the order in which they are applied
     struct core_term term[GPU_FLASH_TERMS];
     const struct node *inside[CORE_DEPTH];
     int n_inside;
-    const struct value *y;                 // what the last product's result becomes
-    const struct node *behind[CORE_DEPTH]; // by these nodes
+    const struct value *y;                 // the value that the last product's result becomes
+    const struct node *behind[CORE_DEPTH]; // the nodes that it goes through
     int n_behind;
-    const struct node *turn; // of the weights in front of a turned product, or NULL
+    const struct node *turn; // a Transpose of the weights before a turned product, or NULL
 };
 
 // ---- finding ---------------------------------------------------------------------------
@@ -52,7 +52,7 @@ static bool plain(const struct lowered *p, const struct node *node)
            !node->out[0]->halo.rows && info_of(p, node->out[0])->count > 0;
 }
 
-// Read once, by a node.
+// Whether the value is read exactly once, by a node.
 static bool passing(const struct lowered *p, const struct value *v)
 {
     return !v->constant && !v->is_output && v->producer && info_of(p, v)->uses == 1 &&
@@ -63,7 +63,7 @@ static bool add_term(const struct lowered *p, struct flash_core *c, int op, floa
                      const struct reel_shape *scores)
 {
     const struct info *i = info_of(p, v);
-    if (c->scaled) return false; // the kernel's scale stands in front of all terms
+    if (c->scaled) return false; // the kernel applies the scale before all terms
     if (c->n_terms == GPU_FLASH_TERMS || i->count < 1 || i->shape.ndim > scores->ndim) return false;
     if (i->dtype != (op >= GPU_FLASH_KEEP ? REEL_BOOL : REEL_F32)) return false;
     for (int d = 1; d <= i->shape.ndim; d++) {
@@ -80,7 +80,7 @@ static void times(struct flash_core *c, float by)
     c->scaled |= by != 1;
 }
 
-// What the passes have put behind the product: one factor, or a row of addends.
+// What the passes have put behind the product as its epilogue: one factor, or addends.
 static bool product_epilogue(struct lowered *p, struct flash_core *c, const struct node *node)
 {
     for (int i = node->n_epilogue - 1; i >= 0; i--) {
@@ -98,7 +98,7 @@ static bool product_epilogue(struct lowered *p, struct flash_core *c, const stru
     return true;
 }
 
-// MatMul, or com.microsoft's FusedMatMul: y = alpha a b, of which each may be given turned.
+// MatMul, or com.microsoft's FusedMatMul: y = alpha a b; each operand may be given turned.
 struct product {
     float alpha;
     bool turned[2];
@@ -117,7 +117,7 @@ static bool product_of(const struct node *node, struct product *out)
 
 static bool find_scores(struct lowered *p, struct flash_core *c, const struct value *v);
 
-// The node's operand `main` leads to the product.
+// The node's operand `main` is the one that comes from the product.
 static bool through(struct lowered *p, struct flash_core *c, const struct node *node, int main)
 {
     const struct value *v = node->in[main];
@@ -171,7 +171,7 @@ static bool same_matrices(const struct lowered *p, const struct node *node)
            a->dim[a->ndim - 1] == b->dim[b->ndim - 1] && a->dim[a->ndim - 2] == b->dim[b->ndim - 2];
 }
 
-// Rows, columns and the sum's length of a side (rows,inner) by one (inner,columns).
+// Rows, columns and the sum's length of a product of (rows,inner) and (inner,columns).
 static void extents_of(const struct reel_shape *a, const struct reel_shape *b, const struct product *f, int64_t out[3])
 {
     out[0] = a->dim[a->ndim - (f->turned[0] ? 1 : 2)];
@@ -191,7 +191,7 @@ static bool first_product(struct lowered *p, struct flash_core *c, const struct 
     }
     c->first = node;
     c->side[Q] = node->in[0], c->side[K] = node->in[1];
-    c->turned[Q] = f->turned[0], c->turned[K] = !f->turned[1]; // rows of k are columns of its matrix
+    c->turned[Q] = f->turned[0], c->turned[K] = !f->turned[1]; // the rows of k are the columns of its matrix
     extents_of(a, b, f, n);
     if (n[0] > INT32_MAX / 64 || n[1] > INT32_MAX / 64 || c->count * ((n[0] + 63) / 64) > INT32_MAX) return false;
     c->rows = (int)n[0], c->columns = (int)n[1], c->dim = n[2] > GPU_FLASH_DIM ? 0 : (int)n[2];
@@ -200,7 +200,7 @@ static bool first_product(struct lowered *p, struct flash_core *c, const struct 
     return true;
 }
 
-// From the softmax's input back to the product of queries and keys.
+// Goes back from the softmax's input to the product of queries and keys.
 static bool find_scores(struct lowered *p, struct flash_core *c, const struct value *v)
 {
     if (!passing(p, v) || c->n_inside == CORE_DEPTH) return false;
@@ -219,7 +219,7 @@ static bool find_scores(struct lowered *p, struct flash_core *c, const struct va
     return same_shape(p, node->in[0], node->out[0]) && through(p, c, node, 0);
 }
 
-// Whether the node does no more than turn its matrices.
+// Whether the node only turns its matrices.
 static bool turns_matrices(const struct lowered *p, const struct node *node)
 {
     const int64_t *to;
@@ -231,8 +231,8 @@ static bool turns_matrices(const struct lowered *p, const struct node *node)
     return to[n - 2] == n - 1;
 }
 
-// Of the last product f, with the weights v as its operand `at`: whether the weights are
-// multiplied by rows of values, from the left (*out_flipped: turned, from the right).
+// For the last product f, whose operand `at` is the weights v: whether they are multiplied by rows of
+// values, from the left (*out_flipped: turned, from the right).
 static bool weights_side(const struct product *f, int at, bool turned, bool *out_flipped)
 {
     *out_flipped = at == 1;
@@ -275,7 +275,7 @@ static bool find_core(struct lowered *p, const struct node *softmax, struct flas
     const int64_t axis = node_attr_int(softmax, "axis", softmax->opset < 13 ? 1 : -1);
     if (axis != -1 && axis != dims - 1) return false;
     if (!find_last(p, c) || !find_scores(p, c, softmax->in[0])) return false;
-    for (int i = 0; i < c->n_terms / 2; i++) { // found from the end
+    for (int i = 0; i < c->n_terms / 2; i++) { // they were found from the end
         const struct core_term t = c->term[i];
         c->term[i] = c->term[c->n_terms - 1 - i];
         c->term[c->n_terms - 1 - i] = t;
@@ -299,7 +299,7 @@ static bool place_of(const struct strided *s, bool turned, struct gpu_flash_plac
     return true;
 }
 
-// How far back each operand is read.
+// How many moves back each operand is read.
 static void plan_sides(struct lowered *p, struct flash_core *c)
 {
     for (int i = 0; i < 3; i++) {
@@ -312,7 +312,7 @@ static void plan_sides(struct lowered *p, struct flash_core *c)
     }
 }
 
-// The result in the memory of v, the n-th value behind the product: as an image or as rows.
+// The result in the memory of v, the n-th value behind the product, as an image or as rows.
 static bool result_place(const struct lowered *p, const struct flash_core *c, int n, bool image,
                          struct gpu_flash_place *out)
 {
@@ -327,15 +327,15 @@ static bool result_place(const struct lowered *p, const struct flash_core *c, in
     return place_of(&s, c->flipped, out);
 }
 
-// Whether the value's image has no channels beside its own, and is not its rows anyway.
+// Whether the value's image has only its own channels, and is not the same as its rows.
 static bool whole_image(const struct lowered *p, const struct value *v)
 {
     const struct info *i = info_of(p, v);
     return has_pixels(i) && i->pitch == i->c && i->shape.ndim >= 4;
 }
 
-// Rows are written where the head's last transposition would put them; what has pixels
-// innermost as an image, if it becomes one.
+// The result is written as rows where the head's last transposition would put them; if its pixels are
+// innermost and it becomes an image, as an image.
 static void plan_result(const struct lowered *p, struct flash_core *c)
 {
     struct gpu_flash_place at;
@@ -415,7 +415,8 @@ enum reel_err gpu_plan_flash(struct lowered *p)
         plan_core(p, c);
         any = true;
     }
-    // moves that nobody else reads, from the last: a node's readers stand behind it
+    // removes moves that nobody else reads, beginning with the last, since a node's readers are behind
+    // it
     for (const struct node *n = p->graph->last; n && any; n = n->prev) {
         bool all = true, traced = false;
         for (int i = 0; i < n->n_out; i++) {
@@ -434,7 +435,7 @@ enum reel_err gpu_plan_flash(struct lowered *p)
 
 // ---- the step --------------------------------------------------------------------------
 
-// One side's place, in 16 bits; as it lies where that will do.
+// The place of one side, in 16 bits; as it lies if that is possible.
 static enum reel_err need_side(struct lowered *p, const struct flash_core *c, int i, struct ref *out_ref,
                                struct gpu_flash_place *out_place, float *scale)
 {
@@ -455,7 +456,7 @@ static enum reel_err need_side(struct lowered *p, const struct flash_core *c, in
     return err;
 }
 
-// Strides of what broadcasts to the scores.
+// Strides of a value that is broadcast to the scores.
 static enum reel_err need_term(struct lowered *p, const struct core_term *t, struct gpu_flash_term *g,
                                struct ref *out_ref)
 {
@@ -480,7 +481,7 @@ static enum reel_err need_term(struct lowered *p, const struct core_term *t, str
     enum reel_err err;
     if (t->op >= GPU_FLASH_KEEP) {
         err = gpu_need_form(p, t->v, FORM_PLAIN, out_ref);
-    } else if (t->v->constant) { // half the bytes
+    } else if (t->v->constant) { // which halves its bytes
         kind = FORM_LOW;
         err = gpu_need_form(p, t->v, FORM_LOW, out_ref);
     } else {

@@ -5,7 +5,7 @@
 // another tensor at them, where a GatherND reads just these. Neither tensor is copied.
 #include "worker/backend/cudnn/program.h"
 
-// Fewer elements are copied as fast.
+// Copying fewer elements is as fast.
 #define FOUND_LEAST 65536
 
 // The only such GatherND, or NULL: NonZero's (rank,n) is transposed to rows of indices.
@@ -48,7 +48,7 @@ static enum reel_err host_buffer(struct lowered *p, size_t bytes, struct ref *ou
     return out->buf < 0 ? gpu_no_memory(NULL) : REEL_OK;
 }
 
-// For a GatherND's data in its declared type.
+// Prepares to read the data of a GatherND, in their declared type.
 static enum reel_err find_data(struct lowered *p, const struct node *gather, struct step *s, struct found *f)
 {
     const struct info *data = info_of(p, gather->in[0]);
@@ -82,7 +82,7 @@ enum reel_err gpu_find(struct lowered *p, const struct node *node)
 
 // ---- on the host -----------------------------------------------------------------------
 
-// NonZero's (rank,n), from positions.
+// NonZero's (rank,n), made from the positions.
 static enum reel_err positions_of(const struct found *f, const int32_t *found, struct reel_tensor *out)
 {
     const int rank = f->shape.ndim ? f->shape.ndim : 1;

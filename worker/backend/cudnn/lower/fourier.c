@@ -28,7 +28,7 @@ static enum reel_err make_turns(struct lowered *p, const struct node *node, int 
     return err;
 }
 
-// One number of a constant input; false where it is none.
+// Reads a constant input of one number; false if it is not that.
 static bool scalar_of(struct lowered *p, const struct node *node, int i, int64_t *out)
 {
     int n = 0;
@@ -43,7 +43,7 @@ static bool has_in(const struct node *node, int i)
     return i < node->n_in && node->in[i];
 }
 
-// The step, its result in float32: a spectrum's largest numbers are beyond fp16.
+// Adds the step. Its result is in float32, because a spectrum's largest numbers exceed fp16.
 static enum reel_err emit(struct lowered *p, const struct node *node, struct gpu_fourier g, const struct value *window)
 {
     struct step s = gpu_step_of(STEP_FOURIER, "transform");

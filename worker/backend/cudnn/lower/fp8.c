@@ -21,14 +21,14 @@
 #include "worker/backend/cudnn/program.h"
 #include "worker/backend/ranges.h"
 
-// Two: the scale is rounded up to a power of two as well, so that at least as much
-// and less than four times the measured maximum fits.
+// A factor of two: the scale is also rounded up to a power of two, so that what fits is at least the
+// measured maximum and less than four times it.
 #define HEADROOM 2.0f
 
-// Channels of both sides are whole 16 bytes of e4m3, which cuDNN's engines want.
+// The channels of both sides must be a multiple of 16 bytes of e4m3, as cuDNN's engines want.
 #define WHOLE 16
 
-// The least e with magnitude <= 448 * 2^e; of nothing 0.
+// The least e with magnitude <= 448 * 2^e; 0 if the magnitude is 0.
 static int exponent_of(float magnitude)
 {
     int e;
@@ -40,7 +40,7 @@ static int exponent_of(float magnitude)
 
 // ---- where there is any ----------------------------------------------------------------
 
-// e4m3 convolutions came with Ada: compute capability 8.9.
+// e4m3 convolutions exist since Ada: compute capability 8.9.
 #define LEAST_FP8_CC 89
 
 enum reel_err gpu_fp8_check(const char *gpu, int cc_major, int cc_minor)
@@ -59,7 +59,7 @@ static bool is_conv(const struct node *node)
     return node_is(node, "Conv") || node_is(node, "ConvTranspose");
 }
 
-// By value: some convolution stands before it; one stands behind it.
+// By value: whether a convolution precedes it, and whether one follows it.
 struct sides {
     bool *before, *behind;
 };
@@ -96,11 +96,11 @@ static void mark_sides(const struct graph *g, const struct sides *s)
 
 static bool whole_image(const struct info *i)
 {
-    // Of a single pixel (the gates of squeeze and excite) there is nothing to win.
+    // Single pixels (the gates of squeeze and excite) gain nothing.
     return i->image && i->shape.ndim == 4 && i->c % WHOLE == 0 && i->pitch == i->c && i->h * i->w > 1;
 }
 
-// What stays of a chain for scales: of the epilogue and bias alone.
+// How many operands the epilogue and the bias need; the chain's other operands are left for scales.
 static int operands_of(const struct lowered *p, const struct node *node)
 {
     int n = node->n_in > 2 && node->in[2] ? 1 : 0;
@@ -186,7 +186,7 @@ enum reel_err gpu_fp8_need(struct lowered *p, const struct value *v, struct ref 
     return REEL_OK;
 }
 
-// (K,C,R,S) of ONNX -> (K,R,S,C) in e4m3; `factor` (K) becomes each channel's scale.
+// From ONNX's (K,C,R,S) to (K,R,S,C) in e4m3; `factor` (K) receives each channel's scale.
 static enum reel_err weights(struct lowered *p, const struct f8_conv *c, float *factor, struct ref *out_ref)
 {
     uint8_t *codes = malloc((size_t)c->k * (size_t)c->c * (size_t)c->taps);
@@ -206,7 +206,7 @@ static enum reel_err weights(struct lowered *p, const struct f8_conv *c, float *
     return err;
 }
 
-// A product with one number a channel; the chain has room.
+// Adds a product with one number a channel; the chain has room for it.
 static enum reel_err add_product(struct lowered *p, const float *factor, int k, int at, struct gpu_chain *chain,
                                  struct ref *operand)
 {

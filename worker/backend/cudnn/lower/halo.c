@@ -6,7 +6,7 @@
 // copied to a block of their own and back.
 #include "worker/backend/cudnn/program.h"
 
-// Rows [y, y + rows) of a value, between where it lies and a block of (rows, W, C).
+// Copies rows [y, y + rows) of a value between where it lies and a block of (rows, W, C).
 struct piece {
     const struct node *node;
     const struct view *view;
@@ -48,7 +48,7 @@ static enum reel_err exchange_in_place(struct lowered *p, const struct node *nod
     const struct info *i = info_of(p, v);
     const struct value_halo *h = &v->halo;
     const size_t row = (size_t)i->w * (size_t)i->pitch * gpu_elem_bytes(p->low), rows = (size_t)h->rows * row;
-    const size_t begin = (size_t)h->above * row, end = (size_t)(i->h - h->below) * row; // of the band's own
+    const size_t begin = (size_t)h->above * row, end = (size_t)(i->h - h->below) * row; // of the band's own rows
     const struct step_rows r = {.bytes = rows,
                                 .up = h->up,
                                 .down = h->down,
@@ -94,7 +94,7 @@ static enum reel_err exchange(struct lowered *p, const struct node *node, const 
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not compile node \"%s\": its rows cannot be exchanged",
                          node->name);
     enum reel_err err = kind == FORM_IMAGE ? exchange_in_place(p, node, v) : exchange_packed(p, node, v, kind);
-    // In any other form the rows are the old ones.
+    // In any other form, the rows are outdated.
     for (int k = 0; k < FORMS; k++)
         if (k != (int)kind) i->form[k] = REF_NONE;
     return err;

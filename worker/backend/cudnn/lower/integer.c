@@ -23,7 +23,7 @@ static bool kind_of(enum reel_dtype dtype, int *out)
     return false;
 }
 
-// Whose bits only move: by their size.
+// Types whose bits are only moved, by their size.
 static bool bits_of(enum reel_dtype dtype, int *out)
 {
     const size_t bytes = reel_dtype_bytes(dtype);
@@ -60,7 +60,7 @@ static int arity(int op)
     return op < GPU_INT_ADD ? 1 : op < GPU_INT_CLIP ? 2 : 3;
 }
 
-// Its inputs in order, an absent bound of Clip left out; false when there are others.
+// The node's inputs in order, NULL for an absent bound of Clip; false if it has other inputs.
 static bool inputs_of(const struct node *node, int op, const struct value *in[3])
 {
     int n = 0;
@@ -72,7 +72,7 @@ static bool inputs_of(const struct node *node, int op, const struct value *in[3]
     return n == arity(op);
 }
 
-// The operands' types, which the operator must allow; Pow alone has two.
+// The operands' types, which the operator must allow. Only Pow may have two different ones.
 static bool types_of(const struct lowered *p, const struct value *const in[3], const struct info *out, int op,
                      struct gpu_integer *g)
 {
@@ -107,12 +107,12 @@ static bool one_stride(const struct gpu_integer *g, int d)
     return true;
 }
 
-// Neighbouring dimensions through which all operands go evenly are one.
+// Merges neighbouring dimensions through which all operands advance evenly.
 static void merge(struct gpu_integer *g)
 {
     for (int d = g->n_dims - 2; d >= 0; d--) {
         if (!one_stride(g, d) && g->extent[d] != 1 && g->extent[d + 1] != 1) continue;
-        const int from = g->extent[d + 1] == 1 ? d : d + 1; // whose strides stay
+        const int from = g->extent[d + 1] == 1 ? d : d + 1; // the strides of this one stay
         g->extent[d] *= g->extent[d + 1];
         for (int i = 0; i < 3; i++) g->stride[i][d] = g->stride[i][from];
         for (int k = d + 1; k + 1 < g->n_dims; k++) {
@@ -149,7 +149,7 @@ static enum reel_err emit(struct lowered *p, const struct node *node, const stru
     return err ? err : gpu_put_step(p, &s, node);
 }
 
-// Whether something of it is not on the host only, beside constants.
+// Whether some operand is on the device (constants do not count).
 static bool on_device(const struct lowered *p, const struct value *const in[3], int n)
 {
     bool any = false;
@@ -160,7 +160,7 @@ static bool on_device(const struct lowered *p, const struct value *const in[3], 
     return any;
 }
 
-// What move.c makes as well or better is left to it.
+// move.c makes these as well or better.
 static bool cast_types(enum reel_dtype from, enum reel_dtype to, struct gpu_integer *g)
 {
     bool exact_from, exact_to;
@@ -186,7 +186,7 @@ enum reel_err gpu_lower_integer(struct lowered *p, const struct node *node, bool
         g.n_in = arity(g.op);
         if (!types_of(p, in, out, g.op, &g)) return REEL_OK;
     }
-    if (!on_device(p, in, g.n_in)) return REEL_OK; // the little that lies on the host only stays there
+    if (!on_device(p, in, g.n_in)) return REEL_OK; // small values that are only on the host stay there
     *out_done = true;
     return emit(p, node, in, g);
 }

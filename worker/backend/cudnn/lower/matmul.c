@@ -1,46 +1,44 @@
 // SPDX-License-Identifier: MIT
 //
-// MatMul and Gemm -> cuDNN products in the program's float type where the
-// extents are whole vectors, else an own kernel; and gathering by computed
-// indices.
+// MatMul and Gemm become cuDNN products in the program's float type if the extents are whole vectors,
+// otherwise an own kernel. Gathering by computed indices is here too.
 #include <stdlib.h>
 #include <string.h>
 
 #include "worker/backend/cudnn/program.h"
 
-// What stands in front of a product's matrices; an operand without an extent repeats
-// along it.
+// The extents in front of a product's matrices. An operand without one of them is repeated along it.
 struct leads {
     int n;
     int64_t extent[REEL_MAX_DIMS];
-    bool has[2][REEL_MAX_DIMS]; // x, w
+    bool has[2][REEL_MAX_DIMS]; // whether x and w have it
 };
 
-// y (batches,m,k) = x (batches,m,c) w (batches,c,k); strides as in gpu_matmul.
+// y (batches,m,k) = x (batches,m,c) w (batches,c,k), with strides as in gpu_matmul.
 struct product {
     const struct node *node;
     const struct info *x, *w, *y;
     struct gpu_matmul g;
-    const float *bias;          // one a column
-    const struct value *addend; // Gemm's C where it is another
+    const float *bias;          // one number a column
+    const struct value *addend; // Gemm's C if it is no such bias
     float beta;
-    bool x_shared; // one matrix x for all batches
+    bool x_shared; // the same matrix x for all batches
     struct leads leads;
-    bool copied[2]; // x, w: once for each batch
-    bool column;    // w is a vector: the result lacks the extent of its columns
+    bool copied[2]; // x, w: copied once for each batch
+    bool column;    // w is a vector, so the result has no extent for its columns
 };
 
 #define MOST (INT32_MAX / 4)
-#define COPIED_MOST (1 << 27) // elements that are copied for a faster engine
+#define COPIED_MOST (1 << 27) // largest number of elements that are copied for a faster engine
 
-// Matrices of an operand: of a vector one row of x, one column of w.
+// The matrices of an operand. A vector is one row of x, or one column of w.
 static struct reel_shape as_matrices(const struct reel_shape *s, bool column)
 {
     if (s->ndim != 1) return *s;
     return (struct reel_shape){.ndim = 2, .dim = {column ? s->dim[0] : 1, column ? 1 : s->dim[0]}};
 }
 
-// The extents in front of the matrices, neighbours that the same operands have as one.
+// Merges extents in front of the matrices if they are neighbours and the same operands have them.
 static bool leads_of(const struct reel_shape *a, const struct reel_shape *b, struct leads *l)
 {
     const int nd = a->ndim > b->ndim ? a->ndim : b->ndim;
@@ -59,7 +57,7 @@ static bool leads_of(const struct reel_shape *a, const struct reel_shape *b, str
     return true;
 }
 
-// Whether an operand is neither in all of the leads nor in none: then it is copied.
+// Whether an operand has some of the leading extents but not all: then it is copied.
 static bool repeats(const struct leads *l, int operand)
 {
     bool some = false, all = true;
@@ -87,7 +85,7 @@ static bool open_matmul(const struct lowered *p, struct product *j)
     if (m > MOST || c > MOST || k > MOST || batches > 65535 || b.dim[b.ndim - 2] != c) return false;
     const bool whole = gpu_product_is_whole(p, (int)batches, m, c, k);
     for (int i = 0; i < 2; i++) j->copied[i] = repeats(l, i);
-    // an engine of cuDNN's reads no matrix twice
+    // cuDNN's engines read no matrix twice
     if (l->n == 1 && !l->has[0][0] && whole && !p->own_matmul && batches * m <= COPIED_MOST / c) j->copied[0] = true;
     j->g = (struct gpu_matmul){.batches = (int)batches, .m = (int)m, .c = (int)c, .k = (int)k, .alpha = 1};
     j->g.x_batch = j->copied[0] || (l->n && l->has[0][0]) ? m * c : 0;
@@ -100,7 +98,7 @@ static bool open_matmul(const struct lowered *p, struct product *j)
     return true;
 }
 
-// An operand's matrices, `size` elements each, once for each of the result's.
+// Copies an operand's matrices, `size` elements each, so that there is one for each of the result's.
 static enum reel_err repeat(struct lowered *p, const struct product *j, int operand, int64_t size, enum gpu_elem elem,
                             struct ref *at)
 {
@@ -149,7 +147,7 @@ static bool open_gemm(struct lowered *p, const struct node *node, struct product
     return all != NULL;
 }
 
-// A constant w in the layout (C,K), times alpha.
+// A constant w in the layout (C,K), multiplied by alpha.
 static enum reel_err constant_w(struct lowered *p, struct product *j, enum gpu_elem elem, struct ref *out_ref)
 {
     const float *f = gpu_const_floats(p, j->w->v);
@@ -182,19 +180,19 @@ bool gpu_product_is_whole(const struct lowered *p, int batches, int64_t m, int64
     return c % vector == 0 && k % vector == 0;
 }
 
-// Whether cuDNN gets it.
+// Whether cuDNN computes it.
 static bool for_cudnn(const struct lowered *p, const struct product *j)
 {
     const struct gpu_matmul *g = &j->g;
     const bool rows = g->x_col == 1 && (j->w->v->constant || g->w_col == 1);
-    // the rows of a flat matrix may be images: few of them are not given to an
-    // engine that was chosen by their number
+    // the rows of a flat matrix may be images; if there are few, they are not given to an engine,
+    // because engines are chosen by the number of rows
     const bool images = j->x->shape.ndim <= 2 && g->m < FEW_ROWS;
     return rows && !images && gpu_product_is_whole(p, g->batches, g->m, g->c, g->k) && !j->x_shared &&
            (j->w->v->constant || g->alpha == 1);
 }
 
-// y + beta C
+// Computes y + beta C.
 static enum reel_err add_addend(struct lowered *p, const struct product *j)
 {
     struct pointwise plan = {.main = j->node->out[0]};
@@ -230,7 +228,7 @@ enum reel_err gpu_lower_matmul(struct lowered *p, const struct node *node, bool 
     for (int i = 0; i < GPU_OPERANDS; i++) operand[i] = REF_NONE;
     int left = 0;
     struct gpu_pattern pattern = pattern_of(p, &j);
-    // an own product reads what is there
+    // an own kernel reads the operands as they are
     const bool x_low = plan || node->in[0]->constant || gpu_has_form(j.x, FORM_LOW);
     const enum form_kind x_form = x_low ? FORM_LOW : FORM_PLAIN;
     const enum form_kind w_form = plan || gpu_has_form(j.w, FORM_LOW) ? FORM_LOW : FORM_PLAIN;
@@ -263,7 +261,7 @@ enum reel_err gpu_lower_matmul(struct lowered *p, const struct node *node, bool 
 
 // ---- gathering ---------------------------------------------------------------------------
 
-// Indices in 64 bits.
+// The indices in 64 bits.
 static enum reel_err need_long(struct lowered *p, const struct node *node, const struct value *v, struct ref *out_ref)
 {
     const struct info *i = info_of(p, v);

@@ -7,7 +7,7 @@
 
 #include "worker/backend/cudnn/lower/reduce.h"
 
-// Strides of what is kept, row-major, over all dimensions.
+// The strides of the dimensions that are kept, row-major, in all dimensions.
 static void kept_strides(const struct reel_shape *s, const bool *reduced, int64_t *stride)
 {
     int64_t step = 1;
@@ -22,7 +22,7 @@ static void add_op(struct gpu_chain *c, enum gpu_op op, int operand, float alpha
     c->step[c->n++] = (struct gpu_chain_step){op, operand, alpha, beta};
 }
 
-// n floats in place; chain: with no operands, or one of as many floats.
+// Applies a chain to n floats in place; it has no operands, or one of as many floats.
 static enum reel_err on_floats(struct lowered *p, const struct node *node, const char *label, int64_t n,
                                const struct gpu_chain *chain, struct ref operand, struct ref y)
 {
@@ -35,7 +35,7 @@ static enum reel_err on_floats(struct lowered *p, const struct node *node, const
     return gpu_put_step(p, &s, node);
 }
 
-// x by a chain whose operands are floats of what is kept, into rows.
+// Writes x as rows through a chain whose operands are floats of the kept dimensions.
 static enum reel_err on_all(struct lowered *p, const struct node *node, const char *label, const struct info *in,
                             const struct view *x, const bool *reduced, const struct gpu_chain *chain,
                             const struct ref *operand, struct ref y, enum gpu_elem y_elem)
@@ -59,7 +59,7 @@ static enum reel_err on_all(struct lowered *p, const struct node *node, const ch
 
 // ---- MeanVarianceNormalization ---------------------------------------------------------
 
-#define EPSILON 1e-9f // of the operator's function body, added to the deviation
+#define EPSILON 1e-9f // of the operator's function body; it is added to the deviation
 
 static bool mean_axes(const struct node *node, const struct info *in, bool *reduced)
 {
@@ -83,7 +83,7 @@ static enum reel_err mean_variance(struct lowered *p, const struct node *node, b
     if (!mean_axes(node, in, reduced)) return REEL_OK;
     struct gpu_reduce r = {.scale = 1};
     struct view x, rows;
-    struct ref statistic[2], y; // mean, deviation
+    struct ref statistic[2], y; // mean and deviation
     enum reel_err err = gpu_need_view(p, node->in[0], &x);
     rows = x;
     if (!err) err = gpu_open_reduce(p, node, in, &rows, reduced, &r);
@@ -128,7 +128,7 @@ static enum reel_err log_sum_exp(struct lowered *p, const struct node *node, boo
     *out_done = true;
     if (!err) err = gpu_make_temporary(p, (size_t)out->count * sizeof(float), &top);
     if (!err) err = gpu_emit_reduce(p, node, "largest", r, rows.at, REF_NONE, top);
-    add_op(&bounds, GPU_OP_CLIP, -1, -FLT_MAX, FLT_MAX); // no difference of infinities
+    add_op(&bounds, GPU_OP_CLIP, -1, -FLT_MAX, FLT_MAX); // differences of infinities must not arise
     if (!err) err = on_floats(p, node, "finite", out->count, &bounds, REF_NONE, top);
     add_op(&exponent, GPU_OP_SUB, 0, 0, 0);
     add_op(&exponent, GPU_OP_EXP, -1, 0, 0);

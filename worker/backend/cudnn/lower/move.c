@@ -27,8 +27,7 @@ static void drop_dim(struct move *m, int d)
     m->n--;
 }
 
-// Dimensions in the order of the result's memory; what is contiguous on both
-// sides becomes one.
+// Sorts dimensions in the order of the result's memory, and merges those that are contiguous on both sides.
 static void tidy(struct move *m)
 {
     for (int d = m->n - 1; d >= 0; d--)
@@ -103,8 +102,7 @@ enum reel_err gpu_emit_move(struct lowered *p, const struct node *node, const ch
 
 // ---- one input, one output -----------------------------------------------------------
 
-// The move from in[0] to out[0] over out's dimensions, strides of the source to
-// be filled in by the caller.
+// The move from in[0] to out[0] over out's dimensions; the caller fills in the source's strides.
 struct mover {
     struct info *in, *out;
     struct view src, dst;
@@ -197,11 +195,11 @@ static enum reel_err move_tile(struct lowered *p, const struct node *node, bool 
 
 struct roll {
     const struct value *from;
-    const int32_t *table[REEL_MAX_DIMS]; // NULL: as it is
+    const int32_t *table[REEL_MAX_DIMS]; // NULL: the axis is copied as it is
 };
 
-// Where the slice `part` begins on the axis that it narrows; false: it is no such slice
-// of u, or somebody else reads it.
+// Where the slice `part` begins on the axis that it narrows; false: it is not such a slice of u, or
+// somebody else reads it.
 static bool slice_begin(struct lowered *p, const struct value *part, const struct value *u, int64_t axis,
                         int64_t *out_begin)
 {
@@ -220,7 +218,7 @@ static bool slice_begin(struct lowered *p, const struct value *part, const struc
     return true;
 }
 
-// The copy that the Concat is; NULL when it is none, or no memory.
+// The copy that this Concat is; NULL if it is none, or without memory.
 static struct roll *roll_of(struct lowered *p, const struct node *node)
 {
     if (!node_is(node, "Concat") || *node->domain || node->n_epilogue || node->n_in < 2 || !node->in[0]) return NULL;
@@ -275,7 +273,7 @@ enum reel_err gpu_lower_roll(struct lowered *p, const struct node *node, bool *o
     return err ? err : finish(p, node, &v, "roll");
 }
 
-// Starts, ends, axes, steps as attributes (opset 1) or constants (10).
+// Starts, ends, axes and steps, as attributes (opset 1) or constants (opset 10).
 static bool slice_of(struct lowered *p, const struct node *node, const struct info *in, int64_t *start, int64_t *step)
 {
     const int64_t *starts, *axes = NULL, *steps = NULL;
@@ -378,7 +376,8 @@ static enum reel_err move_cast(struct lowered *p, const struct node *node, bool 
     bool a, b;
     gpu_elem_of(in->dtype, &a);
     gpu_elem_of(out->dtype, &b);
-    // to BOOL is x != 0, to narrow integers depends on the range: the reference knows
+    // to BOOL means x != 0, and to narrow integers depends on the range: the reference implementation
+    // does that
     if (!a || !b || out->dtype == REEL_BOOL || out->dtype == REEL_U8 || out->dtype == REEL_I8) return REEL_OK;
     struct mover v;
     enum reel_err err = begin(p, node, &v);
@@ -388,7 +387,7 @@ static enum reel_err move_cast(struct lowered *p, const struct node *node, bool 
     return finish(p, node, &v, "cast");
 }
 
-// Gather with constant indices along one axis.
+// Gather along one axis with constant indices.
 static enum reel_err move_gather(struct lowered *p, const struct node *node, bool *out_done)
 {
     const struct info *in = info_of(p, node->in[0]), *index = info_of(p, node->in[1]), *out = info_of(p, node->out[0]);
@@ -398,7 +397,7 @@ static enum reel_err move_gather(struct lowered *p, const struct node *node, boo
     if (axis < 0) axis += in->shape.ndim;
     if (!ints || n < 1 || in->shape.ndim - 1 + index->shape.ndim > REEL_MAX_DIMS) return REEL_OK;
     struct mover v;
-    int wide = 0; // dimensions of the indices that are not 1: of several the result is rows
+    int wide = 0; // how many dimensions of the indices are not 1; if there are several, the result is rows
     for (int d = 0; d < index->shape.ndim; d++) wide += index->shape.dim[d] != 1;
     enum form_kind beside = node->in[0]->constant ? FORM_PLAIN : gpu_best_form(p, in);
     if (beside == FORM_IMAGE && wide > 1) beside = FORM_LOW;
@@ -423,13 +422,13 @@ static enum reel_err move_gather(struct lowered *p, const struct node *node, boo
         *out_done = true;
         return finish(p, node, &v, "gather");
     }
-    int real = -1; // the one dimension of the indices that is not 1
+    int real = -1; // the only dimension of the indices that is not 1
     for (int d = 0; d < di; d++)
         if (index->shape.dim[d] != 1) {
             if (real >= 0) real = -2;
             if (real == -1) real = d;
         }
-    if (real == -2) { // all of them as one: the result is row-major
+    if (real == -2) { // all of them are merged: the result is row-major
         const int64_t step = v.m.dst[axis + di - 1];
         for (int d = di - 1; d > 0; d--) drop_dim(&v.m, (int)axis + d);
         v.m.extent[axis] = n;
@@ -461,7 +460,7 @@ static enum reel_err move_depth(struct lowered *p, const struct node *node, bool
     enum reel_err err = begin(p, node, &v);
     if (err) return err;
     const bool crd = to_space && !strcmp(node_attr_string(node, "mode", "DCR"), "CRD");
-    // dimensions n, c, y, block y, x, block x over the side with few channels
+    // the dimensions are n, c, y, block y, x, block x, over the side with few channels
     const struct info *few = to_space ? out : in;
     const int64_t *wide = to_space ? v.dst.stride : v.src.stride, *deep = to_space ? v.src.stride : v.dst.stride;
     int64_t *to_wide = to_space ? v.m.dst : v.m.src, *to_deep = to_space ? v.m.src : v.m.dst;
@@ -475,11 +474,11 @@ static enum reel_err move_depth(struct lowered *p, const struct node *node, bool
     memcpy(to_wide, w, sizeof w);
     memcpy(to_deep, d, sizeof d);
     if (v.m.pad_dim >= 0) {
-        // a padding of the deep side is no single run of the dimensions above
+        // the padding of the deep side is no contiguous run of the dimensions above
         if (!to_space) {
             struct move zero = MOVE_NONE;
             zero.n = 2;
-            zero.extent[0] = (int64_t)v.out->n * v.out->h * v.out->w; // and none that is copied
+            zero.extent[0] = (int64_t)v.out->n * v.out->h * v.out->w; // and none of it is copied
             zero.dst[0] = v.out->pitch, zero.dst[1] = 1, zero.dst_base = v.out->c;
             zero.pad_dim = 1, zero.pad_to = v.out->pitch - v.out->c;
             v.m.pad_dim = -1;
@@ -511,10 +510,10 @@ static enum reel_err move_concat(struct lowered *p, const struct node *node, boo
         const enum form_kind k = gpu_best_form(p, in);
         if (gpu_on_device(p, in) && (beside == FORM_PLAIN || k == FORM_IMAGE)) beside = k;
     }
-    if (host && !device) return REEL_OK; // the little that lies on the host only stays there
+    if (host && !device) return REEL_OK; // small values that are only on the host stay there
     const enum form_kind kind = gpu_result_form(p, out, beside);
     struct view dst;
-    // sources first: making their forms are steps of their own
+    // the sources come first, because converting them adds steps
     struct view *src = calloc((size_t)node->n_in, sizeof *src);
     if (!src) return gpu_no_memory(node);
     enum reel_err err = REEL_OK;
@@ -534,7 +533,7 @@ static enum reel_err move_concat(struct lowered *p, const struct node *node, boo
         }
         m.dst_base = at * dst.stride[axis];
         at += in->shape.dim[axis];
-        // padding lanes go with the last channels
+        // padding lanes are moved together with the last channels
         if (axis != 1 || at == out->shape.dim[1]) gpu_move_pads(p, out, kind, &m, 1);
         err = gpu_emit_move(p, node, "concat", &m, src[i].at, src[i].elem, dst.at, dst.elem);
     }
@@ -576,7 +575,7 @@ enum reel_err gpu_lower_move(struct lowered *p, const struct node *node, bool *o
 {
     if (node->n_in < 1 || !node->in[0] || !node->out[0] || node->n_epilogue) return REEL_OK;
     if (node_is(node, "Concat")) return move_concat(p, node, out_done);
-    // the little that lies on the host only is cheaper to move there
+    // moving small values that are only on the host is cheaper there
     if (gpu_only_on_host(p, node->in[0])) return REEL_OK;
     if (node_is(node, "Split")) return move_split(p, node, out_done);
     if (node_is(node, "Transpose")) return move_transpose(p, node, out_done);
@@ -599,7 +598,7 @@ bool gpu_is_large(const struct info *i)
     return i->count / (i->shape.ndim && i->shape.dim[0] ? i->shape.dim[0] : 1) > 1 << 22;
 }
 
-// The same pixels, of however many lines.
+// Whether both have the same pixels, in however many lines.
 static bool same_image(const struct info *a, const struct info *b)
 {
     return a->image && b->image && a->n == b->n && a->c == b->c && (int64_t)a->h * a->w == (int64_t)b->h * b->w &&
@@ -615,14 +614,14 @@ enum reel_err gpu_lower_view(struct lowered *p, const struct node *node, bool *o
     if (in->dtype != out->dtype || in->count != out->count) return REEL_OK;
     if (node_is(node, "Dropout") && node->n_in > 2 && node->in[2]) return REEL_OK;
     for (int i = 1; i < node->n_out; i++)
-        if (node->out[i] && info_of(p, node->out[i])->uses) return REEL_OK; // Dropout's mask
+        if (node->out[i] && info_of(p, node->out[i])->uses) return REEL_OK; // the mask of a Dropout
     *out_done = true;
     const bool host_only = !node->in[0]->constant && gpu_has_form(in, FORM_HOST) && !gpu_on_device(p, in);
     if (host_only) {
         gpu_set_form(p, node->out[0], FORM_HOST, in->form[FORM_HOST]);
         return REEL_OK;
     }
-    const bool keep = gpu_is_large(in) || gpu_is_feature(p, node->out[0]); // its type
+    const bool keep = gpu_is_large(in) || gpu_is_feature(p, node->out[0]); // its type stays
     if (gpu_has_form(in, FORM_IMAGE) && same_image(in, out) && (keep || in->h == out->h))
         gpu_set_form(p, node->out[0], FORM_IMAGE, in->form[FORM_IMAGE]);
     const bool low = gpu_has_form(in, FORM_LOW) || (gpu_has_form(in, FORM_IMAGE) && keep);

@@ -7,7 +7,7 @@
 // none where that is the same place. NHWC pictures are rows of tokens.
 #include "worker/backend/cudnn/lower/strided.h"
 
-#define RUN_MOST 10 // nodes
+#define RUN_MOST 10 // most nodes of a run
 
 struct move_run {
     const struct node *node[RUN_MOST]; // the last one first
@@ -45,7 +45,7 @@ static enum end end_of(const struct node *node)
     return is_one_of(node, pictures) ? END_PICTURE : is_one_of(node, products) ? END_PRODUCT : END_NONE;
 }
 
-// What a network does to features on their way: not choices between them, nor weights made of them.
+// What a network does to features on their way; not choosing between them, nor making weights of them.
 static bool passes_on(const struct node *node)
 {
     static const char *const names[] = {"Add",
@@ -134,7 +134,7 @@ static bool is_move(const struct lowered *p, const struct node *node)
     return is_transpose(node) || (node->op && node->op->flags & OP_VIEW);
 }
 
-// A value between two nodes of a run: nobody else reads it, and nothing else is planned of it.
+// Whether a value is inside a run: nobody else reads it, and it has no other role in the plan.
 static bool is_between(const struct lowered *p, const struct value *v)
 {
     const struct info *i = info_of(p, v);
@@ -142,14 +142,14 @@ static bool is_between(const struct lowered *p, const struct value *v)
            !i->core && !i->roll;
 }
 
-// An input may come to lie only as its transpose.
+// Whether the node transposes an input, which may be in memory only as its transpose.
 static bool is_first(const struct node *node)
 {
     return node->in[0]->is_input && is_transpose(node);
 }
 
-// How the result lies in the memory of what the first n nodes' begin with; rows: taken
-// to be row-major.
+// How the result lies in the memory in which the first n nodes' input begins; rows: that memory is taken to
+// be row-major.
 static bool trace(struct lowered *p, const struct move_run *run, int n, bool rows, struct strided *out)
 {
     const struct value *base = run->node[n - 1]->in[0];
@@ -172,7 +172,7 @@ static bool find_run(struct lowered *p, const struct node *last, struct move_run
         if (!is_move(p, v->producer) || !is_between(p, v) || is_first(v->producer)) break;
         run->node[run->n++] = v->producer;
     }
-    // an image has no more extents in memory than row-major ones
+    // in memory, an image has no more dimensions than row-major values
     while (run->n > 1 && (!trace(p, run, run->n, true, &s) || s.n > REEL_MAX_DIMS)) run->n--;
     bool any = false;
     for (int i = 0; i < run->n; i++) any |= is_transpose(run->node[i]);
@@ -195,7 +195,7 @@ enum reel_err gpu_plan_moves(struct lowered *p)
 
 // ---- the step --------------------------------------------------------------------------
 
-// The copy into that form; false: its padding is no run of one dimension.
+// The copy into that form; false: its padding is not one run of a dimension.
 static bool move_to(const struct lowered *p, const struct strided *s, const struct info *out, enum form_kind kind,
                     struct move *m)
 {
@@ -226,8 +226,7 @@ static bool same_place(const struct move *m)
     return same;
 }
 
-// Where the result is wanted, and the copy that brings it there; in *out_free none is
-// needed.
+// In which form the result is wanted, and the copy that makes it; *out_free: no copy is needed.
 static enum form_kind choose(struct lowered *p, const struct strided *s, const struct value *v, enum form_kind from,
                              struct move *m, bool *out_free)
 {
@@ -235,7 +234,7 @@ static enum form_kind choose(struct lowered *p, const struct strided *s, const s
     const bool low = gpu_form_elem(p, base, from) == p->low;
     const enum end end = leads_to(p, v);
     const bool keep =
-        low && (from == FORM_LOW || end != END_NONE || gpu_is_large(out) || p->low == GPU_ELEM_F32); // its type
+        low && (from == FORM_LOW || end != END_NONE || gpu_is_large(out) || p->low == GPU_ELEM_F32); // its type stays
     const enum form_kind rows = keep ? FORM_LOW : FORM_PLAIN;
     const size_t bytes = gpu_form_bytes(p, base, from);
     struct move image;

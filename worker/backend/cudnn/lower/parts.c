@@ -10,7 +10,7 @@
 // copied by its Concat, as without a plan: nothing depends on it.
 #include "worker/backend/cudnn/program.h"
 
-// Whole 16 bytes of channels: no padding between parts, and cuDNN's alignment.
+// A multiple of 16 bytes of channels: no padding between parts, and aligned for cuDNN.
 static bool is_whole(const struct lowered *p, const struct info *i)
 {
     return i->image && i->shape.ndim == 4 && i->dtype == REEL_F32 && i->pitch == i->c &&
@@ -34,7 +34,7 @@ static bool convolves(const struct node *node)
     return node_is(node, "Conv") && !*node->domain && node_attr_int(node, "group", 1) == 1;
 }
 
-// Whether the node reads v between the channels of others.
+// Whether the node can read v between the channels of others.
 static bool reads_part(const struct lowered *p, const struct node *node, const struct value *v)
 {
     if (joins(p, node)) return true;
@@ -51,13 +51,13 @@ static bool may_be_part(const struct lowered *p, const struct value *v)
     const struct info *i = info_of(p, v);
     if (i->part.root || v->constant || v->is_output || !v->producer || !is_whole(p, i)) return false;
     if (!convolves(v->producer) && !joins(p, v->producer)) return false;
-    if (v->n_uses != v->n_use_nodes) return false; // read by the body of an If or a Loop
+    if (v->n_uses != v->n_use_nodes) return false; // the body of an If or a Loop reads it
     for (int k = 0; k < v->n_use_nodes; k++)
         if (!reads_part(p, v->uses[k], v)) return false;
     return true;
 }
 
-// What an earlier, narrower Concat joins may stand side by side in a later one.
+// What an earlier, narrower Concat joins may lie side by side within a later one.
 static bool stands_already(const struct lowered *p, const struct node *node, struct part *out)
 {
     const struct part first = info_of(p, node->in[0])->part;
@@ -121,8 +121,8 @@ bool gpu_on_device(const struct lowered *p, const struct info *i)
 
 // ---- the Concat itself -----------------------------------------------------------------
 
-// Brings input v to channel `at` of the joined tensor whose channels lie as in
-// dst, unless it stands there.
+// Copies input v to channel `at` of the joined tensor, whose channels lie as in dst, unless it is there
+// already.
 static enum reel_err bring(struct lowered *p, const struct node *node, const struct value *v, struct part where,
                            const struct view *dst)
 {
@@ -145,7 +145,7 @@ enum reel_err gpu_lower_join(struct lowered *p, const struct node *node, bool *o
     if (!out) return REEL_OK;
     struct part where = out->part.root ? out->part : (struct part){.root = node->out[0]};
     struct info *root = info_of(p, where.root);
-    if (!out->part.root && root->joined.buf < 0) return REEL_OK; // nothing stands there
+    if (!out->part.root && root->joined.buf < 0) return REEL_OK; // no part lies there
     struct ref at;
     enum reel_err err = REEL_OK;
     if (out->part.root) {

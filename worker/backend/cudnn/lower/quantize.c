@@ -15,10 +15,10 @@
 #include "worker/backend/cudnn/program.h"
 
 struct steps {
-    const struct value *scale, *zero; // zero NULL: 0
-    int axis;                         // of scales a channel; -1: one scale
-    float z;                          // the zero point, equal in all channels
-    float lo, hi;                     // of the type
+    const struct value *scale, *zero; // zero NULL: the zero points are 0
+    int axis;                         // for one scale a channel; -1: there is one scale
+    float z;                          // the zero point, which is the same for all channels
+    float lo, hi;                     // the limits of the type
 };
 
 static bool range_of(enum reel_dtype dtype, struct steps *s)
@@ -41,7 +41,7 @@ static bool one_zero(const struct value *zero, float *out)
     return n > 0;
 }
 
-// Steps of a node over 8 bits whose scales are known: one, or one a channel.
+// The steps of a node over 8 bits whose scales are known: one for all, or one a channel.
 static bool steps_of(const struct lowered *p, const struct node *node, const struct value *narrow, struct steps *s)
 {
     const struct info *i = info_of(p, narrow);
@@ -82,7 +82,7 @@ static bool is_dequantize(const struct node *node)
     return node_is(node, "DequantizeLinear") && node->n_out == 1 && node->out[0] && !node->n_epilogue;
 }
 
-// Whether nobody wants the bytes.
+// Whether nobody reads the bytes.
 static bool bytes_are_unread(const struct lowered *p, const struct value *bytes, const struct steps *s)
 {
     if (bytes->is_output || !bytes->n_use_nodes || bytes->n_uses != bytes->n_use_nodes) return false;
@@ -113,7 +113,7 @@ static enum reel_err quantize(struct lowered *p, const struct node *node, bool *
     enum reel_err err = gpu_pointwise_emit(p, node, pair ? "to steps" : "quantize", &plan, to);
     for (int i = 1; i < bytes->n_use_nodes && pair && !err; i++) {
         struct info *other = info_of(p, bytes->uses[i]->out[0]);
-        // with the lanes that its own readers want
+        // with the padding lanes that its readers want
         if (other->pitch != info_of(p, to)->pitch) err = gpu_pointwise_emit(p, node, "to steps", &plan, other->v);
         for (int k = 0; k < FORMS && other->pitch == info_of(p, to)->pitch; k++)
             other->form[k] = info_of(p, to)->form[k];
@@ -127,7 +127,7 @@ static enum reel_err dequantize(struct lowered *p, const struct node *node, bool
     const struct value *bytes = node->in[0], *y = node->out[0];
     struct steps s;
     struct pointwise plan = {.main = bytes};
-    *out_done = gpu_on_device(p, info_of(p, y)); // by its QuantizeLinear
+    *out_done = gpu_on_device(p, info_of(p, y)); // its QuantizeLinear has made it
     if (*out_done || info_of(p, y)->dtype != REEL_F32 || !steps_of(p, node, bytes, &s)) return REEL_OK;
     if (!gpu_pointwise_step(&plan, GPU_OP_SUB, s.z, 0) || !scale_step(p, &plan, GPU_OP_MUL, &s)) return REEL_OK;
     *out_done = true;
@@ -139,7 +139,7 @@ enum reel_err gpu_lower_quantize(struct lowered *p, const struct node *node, boo
     const bool q = node_is(node, "QuantizeLinear");
     if ((!q && !is_dequantize(node)) || !node->in[0] || !node->out[0] || node->n_epilogue) return REEL_OK;
     const struct info *in = info_of(p, node->in[0]);
-    // Of a pair the bytes were never made.
+    // The bytes between such a pair were never made.
     if (q ? !gpu_on_device(p, in) && !in->deferred.from
           : !gpu_on_device(p, in) && !gpu_on_device(p, info_of(p, node->out[0])))
         return REEL_OK;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Operators that few networks have: Det and TensorScatter (kernels/gpu/rare.h),
-// Compress by a constant, BitCast.
+// Operators that few networks use: Det and TensorScatter (kernels/gpu/rare.h), Compress by a constant, and
+// BitCast.
 #include "worker/backend/cudnn/program.h"
 
 static enum reel_err lower_det(struct lowered *p, const struct node *node, bool *out_done)
@@ -20,7 +20,7 @@ static enum reel_err lower_det(struct lowered *p, const struct node *node, bool 
     return err ? err : gpu_put_step(p, &s, node);
 }
 
-// Both in one form: the program's float type where the cache is there in it alone.
+// Both in one form: the program's float type if the cache exists only in that.
 static enum reel_err lower_cache_update(struct lowered *p, const struct node *node, bool *out_done)
 {
     if (node->n_in < 2 || !node->in[1]) return REEL_OK;
@@ -55,7 +55,7 @@ static enum reel_err lower_cache_update(struct lowered *p, const struct node *no
     return err ? err : gpu_put_step(p, &s, node);
 }
 
-// What a constant keeps, along an axis or of all elements in a row: a gathering.
+// What a constant condition keeps, along an axis or of all elements in a row: the same as gathering.
 static enum reel_err lower_compress(struct lowered *p, const struct node *node, bool *out_done)
 {
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
@@ -89,12 +89,12 @@ static enum reel_err lower_compress(struct lowered *p, const struct node *node, 
     return err ? err : gpu_put_step(p, &s, node);
 }
 
-// The same bytes under another type.
+// The same bytes as another type.
 static enum reel_err lower_bit_cast(struct lowered *p, const struct node *node, bool *out_done)
 {
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
     if (out->dtype == REEL_BOOL || in->dtype == out->dtype)
-        return REEL_OK; // a boolean is 0 or 1, whatever the bits were
+        return REEL_OK; // a boolean is 0 or 1, whatever its bits were
     if (reel_dtype_bytes(in->dtype) != reel_dtype_bytes(out->dtype) || in->count != out->count) return REEL_OK;
     struct ref at;
     enum reel_err err = gpu_need_form(p, node->in[0], FORM_PLAIN, &at);

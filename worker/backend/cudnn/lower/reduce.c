@@ -38,11 +38,11 @@ static enum reel_err add_reduce(struct lowered *p, const struct node *node, cons
     return REEL_OK;
 }
 
-#define LONG_SUM 4096 // elements of one result from which two stages pay
+#define LONG_SUM 4096 // number of elements of one result from which two stages are faster
 #define MOST_PARTS 1024
-#define FEW_RESULTS 16384 // as many results of one image fill a device by themselves
+#define FEW_RESULTS 16384 // if an image has so many results, they fill a device without being cut
 
-// Never by the number of images: a frame's sums must not depend on its batch.
+// It must never depend on the number of images, because a frame's sums must not depend on its batch.
 static int64_t parts_of(const struct gpu_reduce *r)
 {
     const bool contiguous = r->outer == 1 || r->src_outer == r->reduce * r->src_reduce;
@@ -79,7 +79,7 @@ enum reel_err gpu_emit_reduce(struct lowered *p, const struct node *node, const 
     return err ? err : add_reduce(p, node, label, &second, between, REF_NONE, y);
 }
 
-// Axes as an attribute or a constant; all of them when there are none.
+// Axes as an attribute or a constant; all axes if there are none.
 bool gpu_reduce_axes(struct lowered *p, const struct node *node, const struct info *in, bool *reduced)
 {
     const int nd = in->shape.ndim;
@@ -96,13 +96,12 @@ bool gpu_reduce_axes(struct lowered *p, const struct node *node, const struct in
     return true;
 }
 
-struct run { // of neighbouring dimensions in memory
+struct run { // neighbouring dimensions that are contiguous in memory
     int64_t extent, src, dst;
     bool reduced;
 };
 
-// The dimensions in the order of the source's memory, merged as far as both
-// sides allow.
+// The dimensions in the order of the source's memory, merged as far as both sides allow.
 static int runs_of(const struct info *in, const struct view *x, const bool *reduced, struct run *run)
 {
     int64_t dst[REEL_MAX_DIMS], step = 1;
@@ -128,7 +127,7 @@ static int runs_of(const struct info *in, const struct view *x, const bool *redu
     return n;
 }
 
-// Kept, reduced, kept: what the kernel takes; either kept run may be missing.
+// The dimensions as kept, reduced, kept, which the kernel wants; either kept run may be missing.
 static bool fill_reduce(const struct run *run, int n, struct gpu_reduce *r)
 {
     r->outer = r->reduce = r->inner = 1;
@@ -148,7 +147,7 @@ static bool fill_reduce(const struct run *run, int n, struct gpu_reduce *r)
     return i == n;
 }
 
-// A copy with the reduced dimensions last.
+// Copies the value so that the reduced dimensions are last.
 static enum reel_err gather_rows(struct lowered *p, const struct node *node, const struct info *in, struct view *x,
                                  const bool *reduced, struct gpu_reduce *r)
 {
@@ -180,7 +179,7 @@ enum reel_err gpu_open_reduce(struct lowered *p, const struct node *node, const 
     return fill_reduce(run, n, r) ? REEL_OK : gather_rows(p, node, in, x, reduced, r);
 }
 
-// Over H and W of an image with the result an image: the padding lanes go along.
+// A sum over H and W of an image, whose result is an image too; padding lanes are summed like channels.
 static bool over_image(const struct info *in, const struct info *out, enum form_kind kind, const bool *reduced)
 {
     return kind == FORM_IMAGE && has_pixels(out) && out->shape.ndim == in->shape.ndim && out->h * out->w == 1 &&
@@ -220,7 +219,7 @@ static enum reel_err reduce_node(struct lowered *p, const struct node *node, con
     return gpu_emit_reduce(p, node, node->op_type, r, x.at, REF_NONE, y);
 }
 
-// (outer, axis, inner) of a row-major shape.
+// A row-major shape as (outer, axis, inner).
 static void split_axis(const struct reel_shape *s, int axis, int64_t *outer, int64_t *extent, int64_t *inner)
 {
     *outer = *inner = 1;
@@ -316,7 +315,7 @@ static enum reel_err softmax_node(struct lowered *p, const struct node *node, bo
 {
     const struct info *in = info_of(p, node->in[0]);
     if (in->dtype != REEL_F32 || node->in[0]->constant || in->shape.ndim < 1) return REEL_OK;
-    const bool old = node->opset < 13; // from the axis on all are one
+    const bool old = node->opset < 13; // all dimensions from the axis on are one
     int64_t axis = node_attr_int(node, "axis", old ? 1 : -1);
     if (axis < 0) axis += in->shape.ndim;
     if (axis < 0 || axis >= in->shape.ndim) return REEL_OK;
@@ -389,8 +388,8 @@ enum reel_err gpu_lower_reduce(struct lowered *p, const struct node *node, bool 
 
 // ---- normalisation ---------------------------------------------------------------------------
 
-// Mean or variance of every group of channels: (n, groups) floats. With `mean`
-// the squares of the distances from it.
+// The mean or variance of every group of channels: (n, groups) floats. With `mean`, it sums the squares of
+// the distances from it.
 static enum reel_err statistic(struct lowered *p, const struct node *node, const struct info *in, int groups,
                                struct ref x, struct ref mean, struct ref *out_ref)
 {
@@ -428,7 +427,7 @@ static enum reel_err statistic(struct lowered *p, const struct node *node, const
     return err ? err : gpu_emit_reduce(p, node, "of a group", over, channels, REF_NONE, *out_ref);
 }
 
-// The constant as one float a channel (of c; one a group is repeated).
+// The constant as c floats, one a channel (one per group is repeated).
 static enum reel_err channel_floats(struct lowered *p, const struct value *v, int c, int groups, struct ref *out_ref,
                                     bool *out_ok)
 {

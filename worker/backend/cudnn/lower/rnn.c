@@ -13,7 +13,7 @@ enum { IN_X, IN_W, IN_R, IN_B, IN_LENGTH, IN_H, IN_C, IN_P };
 struct layer {
     const struct node *node;
     struct gpu_rnn g;
-    int input, gates, width; // width: of a direction's gates
+    int input, gates, width; // width: of the gates of one direction
 };
 
 static const struct value *in_of(const struct node *node, int i)
@@ -23,7 +23,7 @@ static const struct value *in_of(const struct node *node, int i)
 
 // ---- from the node ---------------------------------------------------------------------
 
-// The functions that the kernel has, with their defaults.
+// The activation functions that the kernel has, with their default parameters.
 static const struct {
     const char *name;
     enum gpu_op op;
@@ -132,7 +132,7 @@ static enum reel_err turned_r(struct lowered *p, const struct layer *l, struct r
     return err;
 }
 
-// Both biases of a gate as one, but those of GRU's candidate with linear_before_reset.
+// Adds both biases of a gate, except those of GRU's candidate with linear_before_reset.
 static enum reel_err joined_bias(struct lowered *p, const struct layer *l, struct ref *out)
 {
     const struct value *v = in_of(l->node, IN_B);
@@ -158,7 +158,7 @@ static enum reel_err joined_bias(struct lowered *p, const struct layer *l, struc
 
 // ---- steps -----------------------------------------------------------------------------
 
-// The inputs as (batch,steps,input), in the program's float type.
+// The inputs as (batch,steps,input) in the program's float type.
 static enum reel_err input_rows(struct lowered *p, const struct layer *l, struct ref *out)
 {
     const struct value *x = l->node->in[IN_X];
@@ -179,7 +179,7 @@ static enum reel_err input_products(struct lowered *p, const struct layer *l, st
 {
     struct gpu_product g = {.node = l->node, .batches = l->g.batch, .m = l->g.steps, .c = l->input};
     g.k = l->g.directions * l->width;
-    g.w_row = g.k, g.w_col = 1; // one matrix for all
+    g.w_row = g.k, g.w_col = 1; // the same matrix for all
     const size_t count = (size_t)l->g.batch * (size_t)l->g.steps * (size_t)g.k;
     enum reel_err err = input_rows(p, l, &g.x);
     if (!err) err = turned_w(p, l, &g.w);

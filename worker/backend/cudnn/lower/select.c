@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Operators that pick elements (kernels/gpu/select.h): TopK, those with indices
-// that are data, OneHot, prefixes, triangles. All work on rows.
+// Operators that pick elements (kernels/gpu/select.h): TopK, gathering and scattering by computed indices,
+// OneHot, running sums, triangles. All of them work on rows.
 #include <string.h>
 
 #include "worker/backend/cudnn/program.h"
@@ -21,7 +21,7 @@ static bool along_axis(const struct reel_shape *shape, int64_t axis, struct alon
     return true;
 }
 
-// Elements of whole bytes, so that they can be moved.
+// Types whose elements have whole bytes, so that they can be moved.
 static bool movable(const struct info *i)
 {
     const size_t bytes = reel_dtype_bytes(i->dtype);
@@ -35,7 +35,7 @@ static bool is_exact(enum reel_dtype dtype)
     return exact;
 }
 
-// Bytes of an element in that form.
+// How many bytes an element has in that form.
 static int elem_bytes(const struct lowered *p, const struct info *i, enum form_kind kind)
 {
     return (int)(kind == FORM_LOW ? gpu_elem_bytes(p->low) : reel_dtype_bytes(i->dtype));
@@ -52,7 +52,7 @@ static enum reel_err lower_topk(struct lowered *p, const struct node *node, bool
     for (int i = 0; i < 2 && i < node->n_out; i++)
         if (node->out[i] && info_of(p, node->out[i])->uses) out[i] = node->out[i], shaped = info_of(p, out[i]);
     const int64_t axis = node_attr_int(node, "axis", -1);
-    const bool is_f64 = in->dtype == REEL_F64; // by its bits
+    const bool is_f64 = in->dtype == REEL_F64; // compares by the bits
     if (!shaped || !(is_exact(in->dtype) || is_f64) || !along_axis(&in->shape, axis, &a)) return REEL_OK;
     if (!along_axis(&shaped->shape, axis, &k) || a.n > GPU_TOPK_MOST_N || k.n > GPU_TOPK_MOST_K) return REEL_OK;
     if (a.outer * a.inner > INT32_MAX) return REEL_OK;
@@ -91,8 +91,7 @@ static void row_strides(const struct reel_shape *shape, int64_t *stride)
     }
 }
 
-// Gather- and ScatterElements: tuples of one number, at the indices' own places but
-// for one axis.
+// GatherElements and ScatterElements: each index replaces the coordinate of one axis.
 static bool index_elements(const struct node *node, const struct info *in, const struct info *index,
                            struct gpu_index *g)
 {
@@ -115,8 +114,8 @@ static bool index_elements(const struct node *node, const struct info *in, const
     return true;
 }
 
-// GatherND, ScatterND: tuples along the indices' last dimension, below `batch` ones
-// that both have.
+// GatherND and ScatterND: the indices' last dimension holds coordinates; the first `batch` dimensions are
+// common to both.
 static bool index_tuples(const struct info *in, const struct info *index, int64_t batch, struct gpu_index *g)
 {
     int64_t stride[REEL_MAX_DIMS];
@@ -181,8 +180,7 @@ static bool combine_of(const struct node *node, const struct info *in, int *out)
     return false;
 }
 
-// Data and updates in one form: the program's float type where one of them is there
-// in it alone.
+// Data and updates in one form: the program's float type if one of them exists only in that.
 static enum reel_err scatter_operands(struct lowered *p, const struct node *node, enum form_kind *out_kind,
                                       struct step *s)
 {
@@ -240,14 +238,14 @@ static enum reel_err lower_one_hot(struct lowered *p, const struct node *node, b
     return err ? err : gpu_put_step(p, &s, node);
 }
 
-// The position of the largest, then one of many.
+// Finds the position of the largest, then makes one of many of it.
 static enum reel_err lower_hardmax(struct lowered *p, const struct node *node, bool *out_done)
 {
     const struct info *in = info_of(p, node->in[0]);
     const int64_t axis = node_attr_int(node, "axis", node->opset < 13 ? 1 : -1);
     struct along a;
     if (!is_exact(in->dtype) || !along_axis(&in->shape, axis, &a)) return REEL_OK;
-    if (node->opset < 13) a.n *= a.inner, a.inner = 1; // a matrix
+    if (node->opset < 13) a.n *= a.inner, a.inner = 1; // it is a matrix
     struct step best = gpu_step_of(STEP_ARGMAX, "largest"), s = gpu_step_of(STEP_ONE_HOT, "one hot");
     enum form_kind kind;
     const float values[2] = {0, 1};
@@ -276,7 +274,7 @@ static enum reel_err lower_hardmax(struct lowered *p, const struct node *node, b
 
 // ---- prefixes, triangles, reversed sequences --------------------------------------------
 
-// Sums of many are kept in the declared type, float32 mostly.
+// Long sums are kept in the declared type, which mostly is float32.
 static enum reel_err lower_scan(struct lowered *p, const struct node *node, bool *out_done)
 {
     const struct info *in = info_of(p, node->in[0]);
@@ -348,7 +346,7 @@ static enum reel_err lower_reverse(struct lowered *p, const struct node *node, b
     return err ? err : gpu_put_step(p, &s, node);
 }
 
-// What depends on the shape alone is a constant.
+// A result that depends only on the shape is a constant.
 static enum reel_err lower_eye(struct lowered *p, const struct node *node, bool *out_done)
 {
     const struct info *out = info_of(p, node->out[0]);

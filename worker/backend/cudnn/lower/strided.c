@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Values by strides in other values' memory: see strided.h.
+// Values that are views: they lie, with strides, in other values' memory. See strided.h.
 #include "worker/backend/cudnn/lower/strided.h"
 
 #include <string.h>
@@ -63,12 +63,13 @@ static bool transpose(struct strided *s, const int64_t *perm)
     return true;
 }
 
-// The same elements in another shape.
+// The same elements in another shape; false if the strides do not allow it.
 static bool reshape(struct strided *s, const struct reel_shape *to)
 {
     struct strided t = {.base = s->base, .offset = s->offset, .scale = s->scale};
     int at = 0;
-    int64_t left = s->n ? s->extent[0] : 1; // of extent `at`, its inner ones last
+    // The part of extent `at` that is still to be split; its inner dimensions come last.
+    int64_t left = s->n ? s->extent[0] : 1;
     for (; t.dims < to->ndim; t.dims++) {
         for (int64_t want = to->dim[t.dims]; want > 1;) {
             while (left == 1) {
@@ -86,7 +87,7 @@ static bool reshape(struct strided *s, const struct reel_shape *to)
     return true;
 }
 
-// Elements begin.. of a dimension, `length` of them; removed: the dimension goes away.
+// Elements from `begin` on of a dimension, `length` of them; removed: the dimension is dropped.
 static bool narrow(struct strided *s, int dim, int64_t begin, int64_t length, bool removed)
 {
     struct strided t = {.base = s->base, .offset = s->offset, .scale = s->scale};
@@ -98,7 +99,7 @@ static bool narrow(struct strided *s, int dim, int64_t begin, int64_t length, bo
             t.dims++;
             continue;
         }
-        // of several extents whole inner ones must be taken, or one element
+        // of several merged extents, only whole inner ones can be taken, or one element
         int64_t inner = 1;
         for (int i = 1; i < s->count[d]; i++) inner *= s->extent[at + i];
         if (length > 1 && (begin % inner || length % inner)) return false;
@@ -150,7 +151,7 @@ static bool part(const struct lowered *p, const struct node *node, const struct 
 static bool slice(struct lowered *p, const struct node *node, struct strided *s)
 {
     int n[4] = {0};
-    const int64_t *v[4] = {NULL}; // starts, ends, axes, steps
+    const int64_t *v[4] = {NULL}; // starts, ends, axes and steps
     for (int i = 0; i < 4 && i + 1 < node->n_in && node->in[i + 1]; i++)
         if (!(v[i] = gpu_const_ints(p, node->in[i + 1], &n[i]))) return false;
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
@@ -166,7 +167,7 @@ static bool slice(struct lowered *p, const struct node *node, struct strided *s)
     return true;
 }
 
-// Times or through one number.
+// Multiplied or divided by one number.
 static const struct value *scaled(struct lowered *p, const struct node *node, float *out_by)
 {
     const bool mul = node_is(node, "Mul"), div = node_is(node, "Div");
@@ -229,7 +230,7 @@ const struct value *strided_before(struct lowered *p, const struct value *v)
         return NULL;
     const struct value *in = scaled(p, node, &by);
     if (!in) in = node->in[0];
-    // an input may come to lie only as its transpose (channels_last)
+    // an input may be in memory only as its transpose (channels_last)
     if (!in || in->constant || in->is_input || info_of(p, in)->count <= 0 || v->halo.rows || in->halo.rows) return NULL;
     if (info_of(p, in)->dtype != info_of(p, v)->dtype || v->owner != p->graph || in->owner != p->graph) return NULL;
     struct strided s;

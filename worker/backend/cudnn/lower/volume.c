@@ -18,7 +18,7 @@ struct volume {
     bool transposed;
     struct conv_axis axis[3]; // planes, rows, columns
     int groups;
-    int64_t c, k; // channels in a group, of x and y
+    int64_t c, k; // channels of x and y in a group
 };
 
 static bool open_volume(struct lowered *p, const struct node *node, struct volume *j)
@@ -49,14 +49,14 @@ static bool open_volume(struct lowered *p, const struct node *node, struct volum
 
 // ---- planes as channels ----------------------------------------------------------------
 
-// Planes of y, first, first + step, ..., and the kernel's planes that make them.
+// Planes first, first + step, ... of y, and the kernel's planes that make them.
 struct slab {
     int64_t first, step, count;
-    int taps, *tap; // at least one
-    int pitch;      // of the joined planes, groups side by side
+    int taps, *tap; // there is at least one
+    int pitch;      // of the joined planes, whose groups lie side by side
 };
 
-// x's plane that tap makes y's plane o of; -1: none.
+// The plane of x from which tap makes plane o of y; -1: none.
 static int64_t plane_of(const struct volume *j, int64_t o, int tap)
 {
     const struct conv_axis *a = &j->axis[0];
@@ -67,7 +67,7 @@ static int64_t plane_of(const struct volume *j, int64_t o, int tap)
     return at >= 0 && at % a->stride == 0 && at / a->stride < depth ? at / a->stride : -1;
 }
 
-// Planes of y from `first` on; false: no memory.
+// Finds the planes of y from `first` on; false: no memory.
 static bool open_slab(struct lowered *p, const struct volume *j, int64_t first, struct slab *q)
 {
     const struct conv_axis *a = &j->axis[0];
@@ -82,7 +82,7 @@ static bool open_slab(struct lowered *p, const struct volume *j, int64_t first, 
     return q->tap != NULL;
 }
 
-// Whether 32 bits hold what the copies and the convolution go over.
+// Whether all sizes that the copies and the convolution need fit in 32 bits.
 static bool slab_fits(const struct volume *j, const struct slab *q)
 {
     const int64_t *in = j->in->shape.dim, *out = j->out->shape.dim, pictures = in[0] * q->count;
@@ -90,7 +90,7 @@ static bool slab_fits(const struct volume *j, const struct slab *q)
            pictures <= INT32_MAX / (out[3] * out[4]) / j->out->pitch;
 }
 
-// Tap i of every window: of each group the channels from i * c on of the joined ones.
+// Where tap i of every window lies: in each group, the channels from i * c on of the joined ones.
 static enum reel_err join_planes(struct lowered *p, const struct volume *j, const struct slab *q, int i,
                                  const struct view *x, struct ref y)
 {
@@ -110,7 +110,7 @@ static enum reel_err join_planes(struct lowered *p, const struct volume *j, cons
     return gpu_emit_move(p, j->node, "planes", &m, x->at, x->elem, y, p->low);
 }
 
-// Every plane is there once, as it lies.
+// Every plane is there once, where it lies.
 static bool joined_already(const struct lowered *p, const struct volume *j, const struct slab *q)
 {
     if (q->taps != 1 || q->count != j->in->shape.dim[2] || q->pitch != j->in->pitch) return false;
@@ -145,7 +145,7 @@ static enum reel_err slab_weights(struct lowered *p, const struct volume *j, con
         for (int64_t c = 0; c < j->c; c++)
             for (int64_t i = 0; i < q->taps; i++)
                 for (int64_t t = 0; t < area; t++) {
-                    const int64_t g = k / j->k, from = g * j->c + c; // x's channel
+                    const int64_t g = k / j->k, from = g * j->c + c; // the channel of x
                     const int64_t at = j->transposed ? from * j->k + k % j->k : k * j->c + c;
                     const float v = j->w[(at * depth + q->tap[i]) * area + t];
                     const int64_t joined = (g * q->taps + i) * j->c + c;
@@ -206,7 +206,7 @@ static struct gpu_conv conv_of(const struct lowered *p, const struct volume *j, 
                              .sm = p->sm};
 }
 
-// The slab's planes, one after another in y; s has the chain and its operands.
+// Computes the slab's planes, one behind another, into y; s has the chain and its operands.
 static enum reel_err convolve_slab(struct lowered *p, const struct volume *j, const struct slab *q, struct step *s,
                                    struct ref y)
 {
@@ -224,7 +224,7 @@ static enum reel_err convolve_slab(struct lowered *p, const struct volume *j, co
     return err ? err : gpu_put_step(p, s, j->node);
 }
 
-// The slab's planes to where they stand among the others.
+// Copies the slab's planes to their places among the others.
 static enum reel_err spread_planes(struct lowered *p, const struct volume *j, const struct slab *q, struct ref from,
                                    struct ref y)
 {
@@ -241,7 +241,7 @@ static enum reel_err spread_planes(struct lowered *p, const struct volume *j, co
 static enum reel_err emit_slabs(struct lowered *p, const struct volume *j, const struct slab *slab, int n)
 {
     struct step s = gpu_step_of(STEP_CONV, "direct");
-    struct node bare = *j->node; // of its epilogue in several slabs what goes over every number by itself
+    struct node bare = *j->node; // with several slabs, it keeps only the steps of the epilogue that have no operand
     struct ref y;
     int left = 0;
     if (n > 1) bare.n_epilogue = 0;
@@ -307,8 +307,8 @@ static enum reel_err emit_own(struct lowered *p, const struct volume *j)
 
 // ---- the node --------------------------------------------------------------------------
 
-// Whether cuDNN's engines are worth the copies: they are for one group, and for groups that
-// lie side by side without gaps.
+// Whether cuDNN's engines are worth the copies. They support one group, and groups that lie side by side
+// without gaps.
 static bool for_planes(const struct lowered *p, const struct volume *j, const struct slab *q)
 {
     if (j->groups == 1) return true;

@@ -9,7 +9,7 @@
 
 // ---- pooling -------------------------------------------------------------------------
 
-// One axis of a pool: false where a number is out of range.
+// Reads one axis of a pool; false if a number is out of range.
 struct pool_axis {
     int size, stride, dilation, before, after;
 };
@@ -22,7 +22,7 @@ static bool pool_axis(const struct node *node, int i, int axes, int64_t in, int6
     int64_t before = gpu_attr_at(node, "pads", i, 0), after = gpu_attr_at(node, "pads", axes + i, 0);
     if (!strcmp(mode, "VALID")) before = after = 0;
     if (!strncmp(mode, "SAME", 4)) {
-        // windows smaller than their stride are centred: below 0
+        // windows that are smaller than their stride are centred, so this is negative
         const int64_t total = (out - 1) * s + (k - 1) * d + 1 - in;
         before = !strcmp(mode, "SAME_LOWER") ? (total + 1) / 2 : total / 2;
         after = total - before;
@@ -43,8 +43,8 @@ static const char *pool_label(enum pool_way way)
     return way == POOL_AVERAGE ? "average pool" : way == POOL_LP ? "lp pool" : "max pool";
 }
 
-// Over one to three axes, in rows, or with channels innermost where volumes lie so; in
-// front of fewer than three are extents of 1.
+// A pool over one to three axes, in rows, or with channels innermost if the volume lies so. With fewer than
+// three axes, the first extents are 1.
 static enum reel_err pool_volume(struct lowered *p, const struct node *node, enum pool_way way, bool *out_done)
 {
     const struct info *in = info_of(p, node->in[0]), *out = info_of(p, node->out[0]);
@@ -139,10 +139,10 @@ enum reel_err gpu_lower_pool(struct lowered *p, const struct node *node, bool *o
 
 // ---- resize --------------------------------------------------------------------------
 
-// Rows and columns: an axis that stays is one tap an element.
+// Rows and columns: an axis that is not resized has one tap an element.
 struct tables {
     int taps[2], out[2];
-    int32_t *index; // of rows, then of columns
+    int32_t *index; // of rows, followed by those of columns
     float *weight;
     size_t n;
 };
@@ -167,7 +167,7 @@ static bool fill_tables(struct lowered *p, const struct resize_axis *const axis[
     return true;
 }
 
-// Every input pixel becomes a square of factor x factor equal ones.
+// Enlarges every input pixel to a square of factor x factor equal pixels.
 static bool repeats(const struct tables *t, bool nearest, const struct info *in, const struct info *out, int factor)
 {
     if (!nearest || factor < 2 || out->h != in->h * factor || out->w != in->w * factor) return false;
@@ -178,7 +178,7 @@ static bool repeats(const struct tables *t, bool nearest, const struct info *in,
     return true;
 }
 
-// n pictures x of h x w pixels into y.
+// Resizes n pictures x of h x w pixels into y.
 struct resized {
     int n, h, w;
     struct ref x, y;
@@ -212,7 +212,7 @@ static const char *resize_label(const struct node *node)
     return !strcmp(mode, "nearest") ? "nearest" : strcmp(mode, "cubic") ? "linear" : "cubic";
 }
 
-// Of pictures, along their rows and columns alone.
+// Resizes pictures along their rows and columns only.
 static enum reel_err lower_axes(struct lowered *p, const struct node *node, const struct resize_axis *axes,
                                 bool *out_done)
 {
@@ -238,7 +238,7 @@ static enum reel_err lower_axes(struct lowered *p, const struct node *node, cons
     return err ? err : emit_resize(p, node, resize_label(node), &t, &r);
 }
 
-// Of volumes: every plane as a picture, then the planes, each as one row.
+// Resizes volumes: first every plane as a picture, then the planes, each as one row.
 static enum reel_err lower_planes(struct lowered *p, const struct node *node, const struct resize_axis *axes,
                                   bool *out_done)
 {

@@ -19,7 +19,7 @@
 
 #define HEADER "reelmill plan 1 "
 #define PATH_BYTES 1200
-// A serialised plan has 60 to 260 KB; a file beyond this is none of ours.
+// A serialised plan has 60 to 260 KB, so a file larger than this is not ours.
 #define BODY_MAX (64u << 20)
 
 const char *plan_cache_default_dir(char *buf, size_t buf_bytes)
@@ -54,7 +54,7 @@ static uint32_t checksum(const char *key, size_t key_bytes, const char *body, si
     return reel_crc32c(reel_crc32c(0, key, key_bytes), body, body_bytes);
 }
 
-// The body of an open file, or NULL when anything about it is not as written.
+// The body of an open file, or NULL if anything about it is not as it should be.
 static char *read_body(FILE *f, const char *key, size_t *out_bytes)
 {
     size_t key_bytes = 0, body_bytes = 0, want = strlen(key);
@@ -64,7 +64,7 @@ static char *read_body(FILE *f, const char *key, size_t *out_bytes)
     if (newline != '\n' || key_bytes != want || body_bytes > BODY_MAX) return NULL;
     char *text = malloc(key_bytes + 1 + body_bytes + 1);
     if (!text) return NULL;
-    size_t got = fread(text, 1, key_bytes + 1 + body_bytes + 1, f); // one more must not be there
+    size_t got = fread(text, 1, key_bytes + 1 + body_bytes + 1, f); // there must not be one more byte
     char *body = text + key_bytes + 1;
     if (got != key_bytes + 1 + body_bytes || memcmp(text, key, key_bytes) || text[key_bytes] != '\n' ||
         checksum(text, key_bytes, body, body_bytes) != crc) {
@@ -121,7 +121,7 @@ enum reel_err plan_cache_store(const char *dir, const char *key, const char *bod
     } else {
         close(fd);
     }
-    // No fsync: what a power cut leaves half written fails its checksum.
+    // There is no fsync: if a power cut leaves half a file, its checksum does not match.
     good = good && rename(temp, path) == 0;
     if (good) return REEL_OK;
     enum reel_err err = reel_fail(REEL_ERR_IO, "could not write plan \"%s\": %s", path, strerror(errno));

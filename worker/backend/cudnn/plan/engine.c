@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Lists, orders and builds engines; see engine.h.
+// Lists engines, sorts them by preference, and builds them. See engine.h.
 #include "worker/backend/cudnn/plan/engine.h"
 
 #include <stdio.h>
@@ -20,7 +20,7 @@ static enum reel_err desc_get(struct plan_bag *bag, cudnnBackendDescriptor_t d, 
     return cudnn_api_fail(bag->api, status, what);
 }
 
-// An attribute that is a list of descriptors: makes up to room of them.
+// Reads an attribute that is a list of descriptors, up to `room` of them.
 static enum reel_err desc_get_list(struct plan_bag *bag, cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name,
                                    cudnnBackendDescriptorType_t type, int room, int64_t *out_count,
                                    cudnnBackendDescriptor_t *out_list)
@@ -37,8 +37,8 @@ static bool has_note(const int *note, int64_t count, int wanted)
     return false;
 }
 
-// Knobs that decide in which order a sum is taken: the engine must not choose
-// them by the problem's size, since then a frame's bits depend on its batch.
+// Knobs that decide in which order sums are made. The engine must not choose them by the problem's size,
+// since then a frame's bits would depend on its batch.
 static bool steers_sum(cudnnBackendKnobType_t type)
 {
     return type == CUDNN_KNOB_TYPE_SPLIT_K_SLC || type == CUDNN_KNOB_TYPE_SPLIT_K_BUF ||
@@ -56,7 +56,7 @@ static enum reel_err read_knobs(struct plan_bag *bag, cudnnBackendDescriptor_t c
         int64_t value = 0;
         err = desc_get(bag, knob[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &got, &type);
         if (!err) err = desc_get(bag, knob[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &got, &value);
-        // -1 leaves it to the engine; for what steers sums that must not be.
+        // -1 leaves the choice to the engine, which must not be for knobs that steer sums.
         if (!err && value >= 0) {
             out->knob[out->n_knobs].type = type;
             out->knob[out->n_knobs++].value = value;
@@ -72,8 +72,8 @@ static bool has_knob(const struct plan_choice *c, cudnnBackendKnobType_t type)
     return false;
 }
 
-// Gives every sum-steering knob that the heuristics left open its least value:
-// one slice, no stream-K.
+// Sets every knob that steers sums, and that the heuristics left open, to its least value: one slice, no
+// stream-K.
 static enum reel_err pin_sum_knobs(struct plan_bag *bag, cudnnBackendDescriptor_t engine, struct plan_choice *c)
 {
     cudnnBackendDescriptor_t info[PLAN_MAX_KNOBS];
@@ -97,7 +97,7 @@ struct notes {
     bool nondeterministic, reduced, fft;
 };
 
-// One entry of the heuristics' list. Descriptors made on the way die at return.
+// Reads one entry of the heuristics' list. Descriptors that are made on the way are freed at return.
 static enum reel_err read_config(const struct plan_target *target, cudnnBackendDescriptor_t config,
                                  struct plan_choice *out, struct notes *out_notes)
 {
@@ -116,7 +116,7 @@ static enum reel_err read_config(const struct plan_target *target, cudnnBackendD
                        CUDNN_BEHAVIOR_NOTE_TYPE_COUNT, &n_behaviour, behaviour);
     if (!err) err = read_knobs(&bag, config, out);
     if (!err) err = pin_sum_knobs(&bag, engine, out);
-    // Not every engine says before it is built; plan_engine_build() asks again.
+    // Some engines say this only after they are built; plan_engine_build() asks again.
     if (!err && desc_get(&bag, config, CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &workspace))
         workspace = 0;
     if (!err) {
@@ -163,7 +163,7 @@ static enum reel_err list_mode(const struct plan_target *target, struct plan_gra
     if (!err && target->device_prop)
         err = plan_desc_set(&bag, heur, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
                             &target->device_prop);
-    // "Nothing for this graph" comes as a status here; the other mode may know more.
+    // "Nothing for this graph" is reported as an error here; the other mode may know more.
     if (!err && plan_desc_finalize(&bag, heur, "ask cuDNN's heuristics")) count = -1;
     if (!err && count == 0)
         err = desc_get_list(&bag, heur, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, HEUR_MAX,
@@ -171,7 +171,7 @@ static enum reel_err list_mode(const struct plan_target *target, struct plan_gra
     for (int64_t i = 0; !err && i < count && list->n < PLAN_MAX_CANDIDATES; i++) {
         struct plan_choice c = {.rank = list->listed++};
         struct notes notes = {0};
-        if (read_config(target, config[i], &c, &notes)) continue; // an engine that cannot be asked
+        if (read_config(target, config[i], &c, &notes)) continue; // it cannot be used if it cannot be queried
         if (allowed(&c, &notes, limits)) list->choice[list->n++] = c;
     }
     plan_bag_fini(&bag);
@@ -191,7 +191,7 @@ enum reel_err plan_engine_list(const struct plan_target *target, struct plan_gra
     cudnnBackendHeurMode_t mode = fallback ? CUDNN_HEUR_MODE_FALLBACK : CUDNN_HEUR_MODE_A;
     enum reel_err err = list_mode(target, graph, mode, limits, out_list);
     if (err) return err;
-    // A stable sort by preference: within one, the heuristics' order holds.
+    // A stable sort by preference: engines that are equally good keep the heuristics' order.
     for (int i = 1; i < out_list->n; i++) {
         struct plan_choice c = out_list->choice[i];
         int at = i;

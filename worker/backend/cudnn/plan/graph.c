@@ -70,15 +70,15 @@ struct prim_value {
     enum value_kind kind;
     int64_t uid;
     enum gpu_type type;
-    int pitch; // VALUE_TENSOR
+    int pitch; // of a VALUE_TENSOR
     cudnnBackendDescriptor_t desc;
 };
 
 struct prim_op {
     cudnnPointwiseMode_t mode;
-    int a, b;    // values; b < 0 for unary modes
+    int a, b;    // values; b < 0 for operators with one operand
     int out;     // value
-    float alpha; // LeakyReLU's slope, ELU's alpha; NAN: the mode's default
+    float alpha; // slope of LeakyReLU, alpha of ELU; NAN: the mode's default
 };
 
 struct builder {
@@ -91,7 +91,7 @@ struct builder {
 
 static int add_value(struct builder *b, enum value_kind kind, int64_t uid, enum gpu_type type)
 {
-    if (b->n_values == MAX_VALUES) return 0; // cannot be: a step makes at most 7
+    if (b->n_values == MAX_VALUES) return 0; // this cannot happen, since a step makes at most 7
     b->value[b->n_values] = (struct prim_value){.kind = kind, .uid = uid, .type = type};
     return b->n_values++;
 }
@@ -138,7 +138,7 @@ static int emit_hsigmoid(struct builder *b, int x, float alpha, float beta)
     return emit_clip(b, x, 0, 1);
 }
 
-// The second operand of step i as a value.
+// The second operand of step i, as a value.
 static int operand_value(struct builder *b, int i)
 {
     const struct gpu_step *s = &b->p->step[i];
@@ -161,7 +161,7 @@ static int emit_step(struct builder *b, int x, int i)
         return emit_with(b, CUDNN_POINTWISE_RELU_FWD, x, -1, s->alpha);
     case EPILOGUE_PRELU: {
         if (s->operand == GPU_OPERAND_SCALAR) return emit_with(b, CUDNN_POINTWISE_RELU_FWD, x, -1, s->alpha);
-        // max(x, 0) + slope (x - max(x, 0)): exact, one of the two terms is 0.
+        // max(x, 0) + slope (x - max(x, 0)), which is exact because one of the two terms is 0.
         int pos = emit(b, CUDNN_POINTWISE_RELU_FWD, x, -1);
         int neg = emit(b, CUDNN_POINTWISE_SUB, x, pos);
         neg = emit(b, CUDNN_POINTWISE_MUL, neg, operand_value(b, i));
@@ -253,7 +253,7 @@ static struct extents matrix(int64_t n, int64_t rows, int64_t cols)
     return (struct extents){3, {n, rows, cols}, {rows * cols, cols, 1}};
 }
 
-// Of y and of tensors that lie like it.
+// The shape of y, and of tensors that lie like it.
 static struct extents y_extents(const struct gpu_pattern *p, int pitch)
 {
     int rows = 0, cols = 0;
@@ -297,7 +297,7 @@ static enum reel_err realise_op(struct builder *b, const struct prim_op *op, cud
     if (!err) err = plan_desc_set(bag, pw, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &op->mode);
     if (!err) err = plan_desc_set(bag, pw, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &comp);
     if (!err && !isnan(op->alpha)) {
-        // An ELU's alpha is a double, a slope a float (cudnn_graph.h's types).
+        // ELU's alpha is a double, a slope is a float (cudnn_graph.h's types).
         double alpha = op->alpha;
         if (op->mode == CUDNN_POINTWISE_ELU_FWD)
             err = plan_desc_set(bag, pw, CUDNN_ATTR_POINTWISE_ELU_ALPHA, CUDNN_TYPE_DOUBLE, 1, &alpha);
@@ -347,7 +347,7 @@ static const struct main_names *main_names(enum gpu_pattern_kind kind)
         [GPU_CONV] = {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
                       CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
                       CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y},
-        // The gradient with respect to the input is the transposed convolution.
+        // The gradient with respect to the input is a transposed convolution.
         [GPU_DECONV] = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
                         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
                         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,

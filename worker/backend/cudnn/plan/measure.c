@@ -10,7 +10,7 @@
 #include "worker/backend/cudnn/plan/measure.h"
 #include "worker/backend/ranges.h"
 
-// Largest magnitude of an image's channels; NaN where there is one.
+// The largest magnitude among an image's channels; NaN if there is one.
 static float most_of(const float *x, const struct gpu_conv *c)
 {
     float most = 0;

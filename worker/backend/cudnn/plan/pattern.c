@@ -52,7 +52,7 @@ const char *gpu_type_name(enum gpu_type type)
 
 // ---- extents --------------------------------------------------------------
 
-// ONNX Conv and ConvTranspose (opset 11), one spatial axis.
+// One spatial axis of ONNX Conv or ConvTranspose (opset 11).
 static int conv_extent(int in, int filter, int pad, int stride, int dilation)
 {
     int span = dilation * (filter - 1) + 1;
@@ -210,7 +210,7 @@ static const char *step_name(enum epilogue_kind kind)
     return (size_t)kind < sizeof name / sizeof name[0] && name[kind] ? name[kind] : "?";
 }
 
-// How many of alpha and beta a step reads.
+// How many of alpha and beta a step uses.
 static int step_numbers(enum epilogue_kind kind)
 {
     if (kind == EPILOGUE_CLIP || kind == EPILOGUE_HSIGMOID) return 2;

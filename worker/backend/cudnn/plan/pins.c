@@ -18,7 +18,7 @@
 struct entry {
     int sm;
     struct gpu_pin pin;
-    char *pattern; // text of its class
+    char *pattern; // text of the class of patterns
 };
 
 struct gpu_pins {
@@ -26,7 +26,7 @@ struct gpu_pins {
     int n, room;
 };
 
-// The text that equal choices share.
+// The text that choices have in common if they are equal.
 static const char *class_text(const struct gpu_pattern *pattern, char buf[GPU_PATTERN_TEXT_MAX])
 {
     struct gpu_pattern p = *pattern;
@@ -83,7 +83,7 @@ static enum reel_err add(struct gpu_pins *pins, int sm, const struct gpu_pin *pi
     return REEL_OK;
 }
 
-// REEL_ERR_CONFIG: not a line of such a file.
+// REEL_ERR_CONFIG: this is not a line of such a file.
 static enum reel_err add_line(struct gpu_pins *pins, const char *line)
 {
     char knobs[GPU_PIN_TEXT_MAX];
@@ -202,14 +202,14 @@ static const char *const builtin_lines[] = {
 static struct gpu_pins builtin;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-// A line that does not read is caught by the unit test of this table.
+// The unit test of this table finds lines that cannot be read.
 static void read_builtin(void)
 {
     for (const char *const *line = builtin_lines; *line; line++)
         if (add_line(&builtin, *line)) return;
 }
 
-// Made on first use and kept: planners of several threads read it.
+// Made when it is first used, and kept: planners of several threads read it.
 const struct gpu_pins *gpu_pins_builtin(void)
 {
     pthread_once(&once, read_builtin);

@@ -27,7 +27,7 @@ struct compiled {
     int refs;
     char key[KEY_BYTES];
     struct plan_graph graph;
-    cudnnBackendDescriptor_t plan; // owned by graph.bag, or by loaded below
+    cudnnBackendDescriptor_t plan; // owned by graph.bag, or by `loaded`
     struct plan_bag loaded;
     struct gpu_plan_info info;
     char knobs[256];
@@ -35,7 +35,7 @@ struct compiled {
 
 struct gpu_planner {
     const struct cudnn_api *api;
-    struct plan_bag bag; // device_prop
+    struct plan_bag bag; // owns device_prop
     struct plan_target target;
     cudnnBackendDescriptor_t device_prop;
     char *device_json;
@@ -44,7 +44,7 @@ struct gpu_planner {
     bool no_runtime_compile, choose_only;
     const struct gpu_pins *pins, *builtin;
     char cache_dir[1024];
-    void *stream; // of the handle
+    void *stream; // the handle's stream
     struct compiled *compiled;
 };
 
@@ -69,7 +69,7 @@ size_t gpu_plan_cudnn_version(void)
 
 // ---- planner ------------------------------------------------------------------------
 
-// The number behind "key": in flat JSON; -1 when there is none.
+// The number behind "key": in flat JSON; -1 if there is none.
 static int json_number(const char *json, const char *key)
 {
     char quoted[64];
@@ -200,7 +200,7 @@ static bool half_like(enum gpu_type type)
 static struct plan_limits limits_of(const struct gpu_planner *planner, const struct gpu_pattern *p)
 {
     bool low = half_like(p->x_type);
-    // More than half of the smaller of x and y can only be a copy of one of them.
+    // A workspace of more than half of the smaller of x and y can only hold a copy of one of them.
     size_t x = gpu_pattern_x_bytes(p), y = gpu_pattern_y_bytes(p), copy = (x < y ? x : y) / 2;
     if (copy < REPACK_FLOOR) copy = REPACK_FLOOR;
     return (struct plan_limits){
@@ -211,7 +211,7 @@ static struct plan_limits limits_of(const struct gpu_planner *planner, const str
     };
 }
 
-// Builds the choice for all images, or for one when the engine refuses more.
+// Builds the choice for all images, or for one image if the engine refuses more.
 static enum reel_err build_choice(struct gpu_planner *planner, const struct gpu_pattern *pattern, int steps,
                                   const struct plan_choice *choice, struct compiled *c)
 {
@@ -255,7 +255,7 @@ static struct gpu_pattern model_of(const struct gpu_pattern *pattern)
     return p;
 }
 
-// The engines of its model with this many steps fused.
+// The engines of its model, with this many steps fused.
 static enum reel_err list_engines(struct gpu_planner *planner, const struct gpu_pattern *pattern, int steps,
                                   bool fallback, struct plan_candidates *out_list)
 {
@@ -266,16 +266,17 @@ static enum reel_err list_engines(struct gpu_planner *planner, const struct gpu_
     out_list->n = out_list->listed = 0;
     if (!err) err = plan_engine_list(&planner->target, &graph, &limits, fallback, out_list);
     plan_graph_fini(&graph);
-    // What a graph cannot say (a type this device lacks) is as good as no engine.
+    // An operation that the graph cannot express (a type that this device lacks) is treated as one
+    // without engines.
     return err == REEL_ERR_NOMEM ? err : REEL_OK;
 }
 
 struct attempt {
     int steps;
-    bool fallback; // heuristics mode FALLBACK instead of A
+    bool fallback; // asks the heuristics in mode FALLBACK instead of A
     enum floor {
-        FLOOR_GOOD,     // tensor cores where they are wanted
-        FLOOR_SPECIFIC, // not the generic engine
+        FLOOR_GOOD,     // uses tensor cores where they are wanted
+        FLOOR_SPECIFIC, // anything except the generic engine
         FLOOR_ANY,
     } floor;
 };
@@ -293,7 +294,7 @@ static void describe(struct compiled *c, const struct plan_choice *choice, struc
     c->info.listed = listed;
 }
 
-// Tries the engines in order; AGAIN when none can be built.
+// Tries the engines in order; AGAIN if none can be built.
 static enum reel_err try_engines(struct gpu_planner *planner, const struct gpu_pattern *pattern, struct attempt a,
                                  struct plan_candidates *list, struct compiled *c)
 {
@@ -366,7 +367,7 @@ int gpu_plan_choices(struct gpu_planner *planner, const struct gpu_pattern *patt
     return n;
 }
 
-// As many steps as a good engine takes; without one, as many as any takes.
+// Fuses as many steps as a good engine accepts; if there is none, as many as any engine accepts.
 static enum reel_err build(struct gpu_planner *planner, const struct gpu_pattern *pattern, struct compiled *c)
 {
     struct plan_candidates *list = malloc(sizeof *list);
@@ -400,7 +401,7 @@ static void make_key(const struct gpu_planner *planner, const struct gpu_pattern
              pinned);
 }
 
-// First line of a cached body; the plan's JSON follows.
+// The first line of a cached body; the plan's JSON follows it.
 #define META_FORMAT                                                                                               \
     "steps %d fallback %d engine %d rtc %d tc %d generic %d pinned %d rank %d listed %d repeat %d workspace %zu " \
     "knobs [%255[^]]]"
@@ -448,7 +449,7 @@ static enum reel_err load_json(struct gpu_planner *planner, struct compiled *c, 
     return err ? err : plan_desc_finalize(bag, c->plan, "load a cached plan");
 }
 
-// False: nothing usable in the cache; c is then as it was.
+// False: the cache has nothing usable, and c is unchanged.
 static bool load(struct gpu_planner *planner, const struct gpu_pattern *pattern, struct compiled *c)
 {
     char *body = NULL;
@@ -458,7 +459,7 @@ static bool load(struct gpu_planner *planner, const struct gpu_pattern *pattern,
     struct gpu_pattern p = *pattern;
     bool good = read_meta(c, body, &json) && c->info.fused_steps <= gpu_pattern_fusable(pattern);
     if (c->info.repeat > 1) p.n = 1;
-    // The graph is made for its scalars; the plan itself comes from the file.
+    // The graph is made only for its scalars; the plan itself comes from the file.
     good =
         good && !plan_graph_init(&c->graph, &planner->target, &p, c->info.fused_steps) && !load_json(planner, c, json);
     free(body);
@@ -471,7 +472,7 @@ static bool load(struct gpu_planner *planner, const struct gpu_pattern *pattern,
     return good;
 }
 
-// A plan that cannot be kept is compiled again next time; that is no failure.
+// A plan that cannot be stored is compiled again next time, which is not an error.
 static void store(struct gpu_planner *planner, const struct compiled *c)
 {
     int64_t bytes = 0;
@@ -546,7 +547,7 @@ void gpu_plan_destroy(struct gpu_plan **plan)
 {
     struct gpu_plan *p = *plan;
     if (!p) return;
-    // The last plan of a pattern takes the compiled kernel with it.
+    // The last plan of a pattern also frees the compiled kernel.
     if (--p->compiled->refs == 0) {
         struct compiled **at = &p->planner->compiled;
         while (*at != p->compiled) at = &(*at)->next;
@@ -576,7 +577,7 @@ static void bind(struct binding *b, int64_t uid, const void *p)
     b->pointer[b->n++] = (void *)p;
 }
 
-// image > 0: the pointers of that image of a batch run one by one.
+// image > 0: the pointers are those of that image of a batch whose images run one by one.
 static void bind_all(const struct gpu_plan *plan, const struct gpu_plan_io *io, int image, struct binding *b)
 {
     const struct gpu_pattern *p = &plan->pattern;
@@ -591,7 +592,7 @@ static void bind_all(const struct gpu_plan *plan, const struct gpu_plan_io *io, 
         if (operand == GPU_OPERAND_CHANNEL || operand == GPU_OPERAND_TENSOR)
             bind(b, PLAN_UID_OPERAND + i, (const char *)io->operand[i] + at * step_bytes);
     }
-    // By-value scalars are read from the host at launch.
+    // Scalars that are passed by value are read from the host's memory at launch.
     for (int i = 0; i < plan->compiled->graph.n_scalars; i++)
         bind(b, PLAN_UID_SCALAR + i, &plan->compiled->graph.scalar[i]);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Plans in a build without CUDA: everything says so; see plan.h.
+// Plans in a build without CUDA: every function reports that there are none. See plan.h.
 #include "worker/backend/cudnn/plan/plan.h"
 
 static enum reel_err missing(void)

@@ -13,7 +13,7 @@
 
 #include "common/cuda.h"
 
-// Written before the threads start, but for next, which they draw from.
+// Written before the threads start, except `next`, from which they take their work.
 struct crew {
     const struct gpu_planner_params *params;
     int device;
@@ -30,14 +30,14 @@ static void *work(void *arg)
     if (gpu_planner_create(crew->params, &planner)) return NULL;
     for (int i; (i = atomic_fetch_add(&crew->next, 1)) < crew->n;) {
         struct gpu_plan *plan = NULL;
-        // What fails here fails again, with its text, in the caller's hands.
+        // What fails here fails again for the caller, who then gets the text.
         if (gpu_plan_create(planner, crew->pattern[i], &plan) == REEL_OK) gpu_plan_destroy(&plan);
     }
     gpu_planner_destroy(&planner);
     return NULL;
 }
 
-// The patterns that are not kept yet, without repetitions; returns how many.
+// The patterns that are not in the cache yet, without repetitions; returns how many.
 static int missing(const struct gpu_planner *planner, const struct gpu_pattern *const *pattern, int n,
                    const struct gpu_pattern **out)
 {
@@ -57,10 +57,10 @@ static int missing(const struct gpu_planner *planner, const struct gpu_pattern *
 int gpu_plan_prepare(const struct gpu_planner_params *params, int device, const struct gpu_pattern *const *patterns,
                      int n, int threads)
 {
-    enum { MAX_THREADS = 16 }; // a handle takes device memory of its own
+    enum { MAX_THREADS = 16 }; // each handle takes device memory
     pthread_t thread[MAX_THREADS];
     struct gpu_planner *planner = NULL;
-    // The first planner also is the process's first cuDNN handle, made alone.
+    // The first planner also creates the process's first cuDNN handle, while no other thread does.
     if (n < 2 || gpu_planner_create(params, &planner)) return 0;
     const struct gpu_pattern **list = malloc((size_t)n * sizeof *list);
     int n_missing = list ? missing(planner, patterns, n, list) : 0;

@@ -15,17 +15,17 @@
 #include "common/cuda.h"
 #include "common/files.h"
 
-// Of one number of fused steps; behind the first dozen none was seen to win.
+// Most candidates for one number of fused steps; none behind the first dozen was ever the fastest.
 #define MOST_ENGINES 12
 #define MOST_CANDIDATES 40
 
 struct subject {
     const struct gpu_pattern *pattern;
-    int step; // the first of the program with that pattern
+    int step; // the first step of the program with that pattern
     struct gpu_pin candidate[MOST_CANDIDATES];
     int n;
-    double first_us, best_us; // of the heuristics' choice; of the best
-    int best;                 // -1: none has run
+    double first_us, best_us; // first_us: of the heuristics' choice; best_us: of the fastest
+    int best;                 // -1: none has run yet
 };
 
 struct tuning {
@@ -61,8 +61,8 @@ static enum reel_err collect(struct tuning *t)
         if (p->steps[i].kind != STEP_PLAN || !is_new(t, &p->steps[i].pattern)) continue;
         struct subject *s = &t->subject[t->n++];
         *s = (struct subject){.pattern = &p->steps[i].pattern, .step = i, .best = -1};
-        // As many steps as possible first: that is the heuristics' choice.
-        // Of e4m3 numbers nothing can be left to another kernel.
+        // As many fused steps as possible come first: that is the heuristics' choice. With e4m3
+        // numbers, no step can be left to another kernel.
         const int least = s->pattern->x_type == GPU_F8E4M3 ? s->pattern->n_steps : 0;
         for (int steps = gpu_pattern_fusable(s->pattern); steps >= least; steps--) {
             int room = MOST_CANDIDATES - s->n;
@@ -76,8 +76,8 @@ static enum reel_err collect(struct tuning *t)
 
 // ---- compiling --------------------------------------------------------------------
 
-// Candidates are numbered pattern by pattern; what cuDNN refuses is left out, and
-// refused again when it is to be timed.
+// Candidates are numbered pattern by pattern. Those that cuDNN refuses are left out, and refused again when
+// they are to be timed.
 struct crew {
     struct tuning *t;
     int all;
@@ -92,7 +92,7 @@ static const struct gpu_pin *candidate_at(const struct tuning *t, int number, st
     return &t->subject[i].candidate[number];
 }
 
-// A planner of its own, whose table names one candidate after the other.
+// A planner with a table that names one candidate after the other.
 static void *compile_some(void *arg)
 {
     struct crew *crew = arg;
@@ -114,10 +114,10 @@ static void *compile_some(void *arg)
     return NULL;
 }
 
-// Into the cache, on all processors.
+// Compiles all candidates into the cache, on all processors.
 static void compile_all(struct tuning *t)
 {
-    enum { MOST_THREADS = 16 }; // a handle takes device memory of its own
+    enum { MOST_THREADS = 16 }; // each handle takes device memory
     pthread_t thread[MOST_THREADS];
     struct crew crew = {.t = t};
     for (int i = 0; i < t->n; i++) crew.all += t->subject[i].n;
@@ -139,7 +139,7 @@ static enum reel_err time_subject(struct tuning *t, struct gpu_planner *planner,
         double us;
         err = gpu_pins_set(pins, t->sm, s->pattern, &s->candidate[i]);
         if (err || gpu_plan_create(planner, s->pattern, &plan)) continue;
-        // An engine that cannot be built or run is none.
+        // An engine that cannot be built or run does not count.
         if (gpu_plan_info(plan)->pinned && !t->time(t->ctx, s->step, plan, &us)) {
             if (s->best < 0) s->first_us = us;
             if (s->best < 0 || us < s->best_us) s->best = i, s->best_us = us;
