@@ -147,7 +147,7 @@ static bool reach_of_resize(struct walk *w, const struct node *node, struct reac
     if (!strcmp(place, "align_corners") || !strcmp(place, "tf_crop_and_resize") ||
         !strcmp(place, "half_pixel_symmetric"))
         return unfit(w, node, "places its samples by the height of the whole picture");
-    if (f < 1 || f * from->dim[2] != to->dim[2] || !scales_by(node, f) || from->dim[0] != to->dim[0] ||
+    if (f * from->dim[2] != to->dim[2] || !scales_by(node, f) || from->dim[0] != to->dim[0] ||
         from->dim[1] != to->dim[1])
         return unfit(w, node, "does not enlarge rows by a whole number");
     // Weights are fractions of a row, which must be exact to have the same bits in every band.

@@ -5,8 +5,7 @@
 // by the GPU backend's host twin. tests/gpu/test_bands.c has them on a GPU.
 #include <pthread.h>
 
-#include "tests/unit/worker/graph_make.h"
-#include "worker/graph/bands.h"
+#include "tests/unit/worker/bands_make.h"
 #include "worker/graph/field.h"
 
 #ifndef BANDS_MAIN
@@ -355,17 +354,6 @@ static void same_bytes_on_the_gpus_twin(void)
 
 // ---- what cannot be cut ----------------------------------------------------------
 
-static struct bands_need need_of(struct maker *m, struct value *out)
-{
-    struct bands_need need = {0};
-    make_output(m, out);
-    struct graph *passed = after_passes(m->graph, backend_find("onednn")->caps);
-    if (passed) bands_need_of(passed, &need);
-    graph_destroy(&passed);
-    graph_destroy(&m->graph);
-    return need;
-}
-
 static void what_mixes_rows_is_left_whole(void)
 {
     static const char *const ops[] = {"GlobalAveragePool", "InstanceNormalization", "Transpose", "Flatten"};
@@ -390,172 +378,6 @@ static void what_mixes_rows_is_left_whole(void)
     x = make_input(&m, "x", DIMS(1, 3, 64, 64));
     need = need_of(&m, conv(&m, x, 3, (struct window){16, 3, 1, 1, 1, true}));
     CHECK_MSG(!need.fit && strstr(need.why, "fewer rows"), "%s", need.why);
-}
-
-// A node of x with one list of attributes, "name value..." each, behind each other.
-static struct value *with(struct maker *m, const char *op_type, struct value *x, struct value *other, const char *attrs)
-{
-    struct value *y = make_node(m, op_type, x, other, NULL);
-    char *copy = graph_alloc(m->graph, strlen(attrs) + 1), *save = NULL;
-    memcpy(copy, attrs, strlen(attrs) + 1);
-    for (char *item = strtok_r(copy, ";", &save); item; item = strtok_r(NULL, ";", &save)) {
-        int64_t list[8];
-        int n = 0;
-        char *value = strchr(item, ' '), *end = value;
-        *value++ = 0;
-        for (char *at = value; n < 8 && (list[n] = strtoll(at, &end, 10), end != at); at = end) n++;
-        if (!n)
-            make_attr(m, y,
-                      (struct attr){.name = item, .type = ATTR_STRING, .count = (int)strlen(value), .u.s = value});
-        else if (n == 1)
-            attr_int(m, y, item, list[0]);
-        else
-            make_attr_ints(m, y, item, n, list);
-    }
-    return y;
-}
-
-static struct value *resized(struct maker *m, struct value *x, float rows, float columns, const char *attrs)
-{
-    struct value *y = with(m, "Resize", x, NULL, attrs), *in[3] = {x};
-    struct reel_tensor t;
-    if (reel_tensor_init(&t, REEL_F32, &DIMS(4))) abort();
-    memcpy(t.data, (float[]){1, 1, rows, columns}, 16);
-    in[2] = graph_add_constant(m->graph, NULL, &t);
-    struct node *node =
-        graph_add_node(m->graph, NULL, "Resize", NULL, in, 3, &(struct value *){graph_add_value(m->graph, NULL)}, 1);
-    node->op = op_find("", "Resize", m->graph->opset, NULL);
-    node->attr = y->producer->attr, node->n_attr = y->producer->n_attr;
-    graph_remove_node(m->graph, y->producer);
-    return node->out[0];
-}
-
-static struct value *pad(struct maker *m, struct value *x, const int64_t pads[8], const char *mode)
-{
-    struct value *y = make_node(m, "Pad", x, make_ints(m, 8, pads), NULL);
-    make_attr(m, y, (struct attr){.name = "mode", .type = ATTR_STRING, .count = (int)strlen(mode), .u.s = mode});
-    return y;
-}
-
-// A network whose interesting operator is the kind's; x: (1,16,64,64).
-static struct value *odd_network(struct maker *m, struct value *x, int kind)
-{
-    const int64_t three[8] = {0, 0, 3, 0, 0, 0, 3, 0}, top[8] = {0, 0, 2}, bottom[8] = {0, 0, 0, 0, 0, 0, 2},
-                  channels[8] = {0, 2}, less[8] = {0, 0, -2, 0, 0, 0, 2};
-    struct value *w = make_weights(m, DIMS(16, 16, 3, 3), -1, 1), *y, *out[2];
-    switch (kind) {
-    case 0:
-        return with(m, "MaxPool", x, NULL, "kernel_shape 3 3;strides 2 2;ceil_mode 1");
-    case 1:
-        return with(m, "ConvTranspose", x, w, "strides 2 2;pads 1 1 1 1;output_padding 1 1");
-    case 2:
-        return with(m, "ConvTranspose", x, w, "strides 2 2;pads 1 1 1 1"); // one row fewer than twice as many
-    case 3:
-        return with(m, "ConvTranspose", pad(m, x, three, "edge"), make_weights(m, DIMS(16, 16, 4, 4), -1, 1),
-                    "strides 2 2;pads 1 1 1 1");
-    case 4:
-        for (int i = 0; i < 2; i++) out[i] = graph_add_value(m->graph, NULL);
-        y = with(m, "MaxPool", x, NULL, "kernel_shape 2 2;strides 2 2");
-        struct node *node = graph_add_node(m->graph, NULL, "MaxPool", NULL, &x, 1, out, 2);
-        node->op = y->producer->op, node->attr = y->producer->attr, node->n_attr = y->producer->n_attr;
-        y = with(m, "Cast", out[1], NULL, "to 1");
-        return make_node(m, "Add", out[0], y, NULL);
-    case 5:
-        return with(m, "MaxPool", resized(m, x, 4, 4, "mode nearest"), NULL, "kernel_shape 65 65;strides 65 65");
-    case 6:
-        return resized(m, x, 2, 2, "mode linear;coordinate_transformation_mode align_corners");
-    case 7:
-        return resized(m, x, 2, 2, "mode linear;coordinate_transformation_mode half_pixel_symmetric");
-    case 8:
-        return resized(m, x, 1.5f, 1, "mode nearest");
-    case 9:
-        return resized(m, x, 0.5f, 1, "mode nearest");
-    case 10:
-        return resized(m, x, 3, 1, "mode linear");
-    case 11:
-        return resized(m, x, 3, 2, "mode nearest");
-    case 12:
-        return pad(m, x, channels, "constant");
-    case 13:
-        return pad(m, x, less, "constant");
-    case 14:
-        return pad(m, x, three, "wrap");
-    case 15:
-        return with(m, "Concat", x, x, "axis 2");
-    case 16:
-        return with(m, "DepthToSpace", pad(m, x, three, "edge"), NULL, "blocksize 2");
-    case 17:
-        return with(m, "SpaceToDepth", pad(m, x, three, "edge"), NULL, "blocksize 2");
-    case 18:
-        return resized(m, pad(m, x, three, "edge"), 2, 2, "mode nearest");
-    case 19: // as many rows, which are others
-        return make_node(m, "Max", pad(m, x, top, "edge"), pad(m, x, bottom, "edge"), NULL);
-    case 20: // one row for all
-        return make_node(m, "Max", x, with(m, "MaxPool", x, NULL, "kernel_shape 64 1;strides 64 1"), NULL);
-    case 21:
-        return make_node(m, "Max", x, make_weights(m, DIMS(1, 16, 64, 1), 0, 1), NULL);
-    case 22:
-        return make_node(m, "Max", x, make_weights(m, DIMS(16, 1, 1), 0, 1), NULL);
-    case 23:
-        return pad(m, x, three, "edge");
-    case 24:
-        return with(m, "Cast", x, NULL, "to 6");
-    case 25:
-        y = x;
-        for (int i = 0; i < 5; i++) y = resized(m, y, 4, 1, "mode nearest");
-        return y;
-    case 26: // a window over rows is not one of columns
-        y = with(m, "MaxPool", x, NULL, "kernel_shape 1 5;pads 0 2 0 2");
-        return make_node(m, "Add", y, x, NULL);
-    case 27: // a convolution whose weights follow from the picture
-        y = with(m, "ReduceMean", x, NULL, "keepdims 1");
-        return with(m, "Conv", x, make_node(m, "Mul", w, y, NULL), "pads 1 1 1 1");
-    default:
-        return with(m, "SpaceToDepth", x, NULL, "blocksize 2");
-    }
-}
-
-static void what_can_be_cut(void)
-{
-    static const struct {
-        int kind;
-        const char *why; // NULL: it can be cut
-        int margin;
-    } rows[] = {{0, "rounds or states its number of rows", 0},
-                {1, "rounds or states its number of rows", 0},
-                {2, "exactly as many rows as its stride says", 0},
-                {3, "rows that were added as padding", 0},
-                {4, "positions in the whole picture", 0},
-                {5, "too large", 0},
-                {6, "places its samples by the height", 0},
-                {7, "places its samples by the height", 0},
-                {8, "whole number", 0},
-                {9, "whole number", 0},
-                {10, "power of two", 0},
-                {11, NULL, 3},
-                {12, "something else than rows and columns", 0},
-                {13, "cuts rows off", 0},
-                {14, "wraps around", 0},
-                {15, "something else than channels", 0},
-                {16, "rearranges rows that were added", 0},
-                {17, "rearranges rows that were added", 0},
-                {18, "rearranges rows that were added", 0},
-                {19, "different heights", 0},
-                {20, "different heights", 0},
-                {21, "other values in each row", 0},
-                {22, NULL, 4},
-                {23, "rows of padding around it", 0},
-                {24, "something else than one picture of floats", 0},
-                {25, "too large a factor", 0},
-                {26, NULL, 4},
-                {28, NULL, 8}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct maker m = maker();
-        struct bands_need need = need_of(&m, odd_network(&m, make_input(&m, "x", DIMS(1, 16, 64, 64)), rows[i].kind));
-        CHECK_MSG(need.fit == !rows[i].why && (need.fit || strstr(need.why, rows[i].why)), "kind %d: %s", rows[i].kind,
-                  need.fit ? "it can be cut" : need.why);
-        CHECK_INT(need.margin, rows[i].margin);
-    }
 }
 
 static void margins_follow_from_windows(void)
@@ -616,7 +438,7 @@ static void too_few_rows_are_refused(void)
 }
 
 BANDS_MAIN({"same_bytes_as_whole", same_bytes_as_whole}, {"same_bytes_on_the_gpus_twin", same_bytes_on_the_gpus_twin},
-           {"what_mixes_rows_is_left_whole", what_mixes_rows_is_left_whole}, {"what_can_be_cut", what_can_be_cut},
+           {"what_mixes_rows_is_left_whole", what_mixes_rows_is_left_whole},
            {"margins_follow_from_windows", margins_follow_from_windows},
            {"uneven_scales_are_refused", uneven_scales_are_refused},
            {"too_few_rows_are_refused", too_few_rows_are_refused})
