@@ -6,14 +6,11 @@
 
 #include <string.h>
 
+#include "common/round.h"
+
 #define MAX_SIDE 32768u
 #define STRIDE_ALIGN 64u // one cache line, one AVX-512 register
 #define PLANE_ALIGN 64u
-
-static uint64_t align_up(uint64_t value, uint64_t to)
-{
-    return (value + to - 1) / to * to;
-}
 
 int reel_colour_matrix(const struct reel_colour *colour, int height)
 {
@@ -82,11 +79,11 @@ enum reel_err reel_geometry_init_several(struct reel_geometry *g, struct reel_pi
     for (int i = 0; i < planes; i++) {
         uint32_t w, h;
         reel_plane_size(g, i, &w, &h);
-        uint64_t stride = align_up((uint64_t)w * reel_format_bytes(format), STRIDE_ALIGN);
+        uint64_t stride = reel_round_up((uint64_t)w * reel_format_bytes(format), STRIDE_ALIGN);
         g->plane_offset[i] = (uint32_t)end;
         g->plane_stride[i] = (uint32_t)stride;
         // One cache line more than needed: SIMD readers may load past a row's end.
-        end = align_up(end + stride * h + STRIDE_ALIGN, PLANE_ALIGN);
+        end = reel_round_up(end + stride * h + STRIDE_ALIGN, PLANE_ALIGN);
         if (end > UINT32_MAX) return too_large(width, height);
     }
     g->picture_bytes = (uint32_t)end - REEL_STAMP_BYTES;
@@ -94,19 +91,19 @@ enum reel_err reel_geometry_init_several(struct reel_geometry *g, struct reel_pi
     if (end > UINT32_MAX) return too_large(width, height);
     g->aux_offset = (uint32_t)end;
     g->aux_bytes = aux_bytes;
-    g->slot_bytes = align_up(end + aux_bytes, REEL_SLOT_ALIGN);
+    g->slot_bytes = reel_round_up(end + aux_bytes, REEL_SLOT_ALIGN);
     return g->slot_bytes > UINT32_MAX ? too_large(width, height) : REEL_OK;
 }
 
 enum reel_err reel_geometry_add_alpha(struct reel_geometry *g)
 {
-    const uint64_t stride = align_up((uint64_t)g->width * reel_format_bytes(g->format), STRIDE_ALIGN);
-    const uint64_t end = align_up(g->aux_offset + stride * g->height + STRIDE_ALIGN, PLANE_ALIGN);
+    const uint64_t stride = reel_round_up((uint64_t)g->width * reel_format_bytes(g->format), STRIDE_ALIGN);
+    const uint64_t end = reel_round_up(g->aux_offset + stride * g->height + STRIDE_ALIGN, PLANE_ALIGN);
     if (end > UINT32_MAX) return too_large(g->width, g->height);
     g->alpha_offset = g->aux_offset;
     g->alpha_stride = (uint32_t)stride;
     g->aux_offset = (uint32_t)end;
-    g->slot_bytes = align_up(end + g->aux_bytes, REEL_SLOT_ALIGN);
+    g->slot_bytes = reel_round_up(end + g->aux_bytes, REEL_SLOT_ALIGN);
     return g->slot_bytes > UINT32_MAX ? too_large(g->width, g->height) : REEL_OK;
 }
 

@@ -12,20 +12,16 @@
 
 #include "common/cuda.h"
 #include "common/mem.h"
+#include "common/round.h"
 
 // Allocations are whole 2 MiB pages, because a legacy handle exposes every page that it touches.
 #define PAGE_BYTES (UINT64_C(2) << 20)
-
-static uint64_t round_up(uint64_t bytes, uint64_t to)
-{
-    return (bytes + to - 1) / to * to;
-}
 
 // ---- legacy handles -----------------------------------------------------------
 
 static enum reel_err ipc_alloc(struct reel_mem *m)
 {
-    m->handle.mapped_bytes = round_up(m->handle.bytes, PAGE_BYTES);
+    m->handle.mapped_bytes = reel_round_up(m->handle.bytes, PAGE_BYTES);
     enum reel_err err = reel_cuda_malloc(m->handle.mapped_bytes, &m->base);
     if (err) return err;
     cudaIpcMemHandle_t ipc;
@@ -152,7 +148,7 @@ static enum reel_err vmm_alloc(struct reel_mem *m)
     err = judge(driver.cuMemGetAllocationGranularity(&grain, &prop, CU_MEM_ALLOC_GRANULARITY_RECOMMENDED),
                 "ask for the page size of GPU memory");
     if (err) return err;
-    m->handle.mapped_bytes = round_up(m->handle.bytes, grain ? grain : PAGE_BYTES);
+    m->handle.mapped_bytes = reel_round_up(m->handle.bytes, grain ? grain : PAGE_BYTES);
     CUmemGenericAllocationHandle handle = 0;
     if ((err = judge(driver.cuMemCreate(&handle, m->handle.mapped_bytes, &prop, 0), "allocate GPU memory"))) return err;
     m->vmm = handle;

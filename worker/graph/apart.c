@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "worker/graph/one_of.h"
 #include "worker/onnx/op.h"
 
 // Sets of axes, as bits.
@@ -30,13 +31,6 @@ static unsigned axes_of(const struct value *a, const struct value *b)
 static int count(unsigned axes)
 {
     return __builtin_popcount(axes);
-}
-
-static bool is_one_of(const struct node *node, const char *const *names)
-{
-    for (; *names; names++)
-        if (!strcmp(node->op_type, *names)) return true;
-    return false;
 }
 
 static int rank(const struct node *node, int input)
@@ -107,16 +101,16 @@ static unsigned read_along(const struct node *node)
                                          "Compress",
                                          NULL};
     const bool old = node->opset < 13; // Softmax and similar operators worked on all axes from `axis` on
-    if (is_one_of(node, softmax)) return axis_bits(node, node_attr_int(node, "axis", old ? 1 : -1), old);
-    if (is_one_of(node, behind)) return axis_bits(node, node_attr_int(node, "axis", -1), true);
-    if (is_one_of(node, along)) return axis_bits(node, node_attr_int(node, "axis", -1), false);
+    if (node_is_one_of(node, softmax)) return axis_bits(node, node_attr_int(node, "axis", old ? 1 : -1), old);
+    if (node_is_one_of(node, behind)) return axis_bits(node, node_attr_int(node, "axis", -1), true);
+    if (node_is_one_of(node, along)) return axis_bits(node, node_attr_int(node, "axis", -1), false);
     if (!strcmp(node->op_type, "CumSum")) return summed_axis(node);
     if (!strcmp(node->op_type, "MeanVarianceNormalization")) return listed_axes(node);
-    if (is_one_of(node, picked)) return axis_bits(node, node_attr_int(node, "axis", 0), false);
-    if (is_one_of(node, opaque)) return ALL;
+    if (node_is_one_of(node, picked)) return axis_bits(node, node_attr_int(node, "axis", 0), false);
+    if (node_is_one_of(node, opaque)) return ALL;
     if (!strcmp(node->op_type, "BatchNormalization")) return node_attr_int(node, "training_mode", 0) ? ALL : 0;
-    if (is_one_of(node, recurrent)) return node_attr_int(node, "layout", 0) ? ~IMAGES : ~2u;
-    return is_one_of(node, pictures) ? ~IMAGES : 0;
+    if (node_is_one_of(node, recurrent)) return node_attr_int(node, "layout", 0) ? ~IMAGES : ~2u;
+    return node_is_one_of(node, pictures) ? ~IMAGES : 0;
 }
 
 // Whether a matrix product sums over images: it sums over the first factor's last axis and the
@@ -130,7 +124,7 @@ static bool sums_images(const struct pair *p)
         const unsigned a = node_attr_int(node, "transA", 0) ? 1u : 2u, b = node_attr_int(node, "transB", 0) ? 2u : 1u;
         return p->in[0] & a || p->in[1] & b;
     }
-    if (!is_one_of(node, products) || n < 1 || m < 1) return false;
+    if (!node_is_one_of(node, products) || n < 1 || m < 1) return false;
     const unsigned last = 1u << (n - 1), rows = 1u << (m > 1 ? m - 2 : 0);
     const unsigned turned = !strcmp(node->op_type, "FusedMatMul") ? ~IMAGES : 0; // its factors may be transposed
     return p->in[0] & (last | turned) || p->in[1] & (rows | turned);
@@ -147,7 +141,7 @@ static bool gathers(const struct node *node)
 static bool resized(const struct node *node, int output, unsigned axes)
 {
     static const char *const parts[] = {"Slice", "Split", "Pad", NULL};
-    if (!is_one_of(node, parts)) return false;
+    if (!node_is_one_of(node, parts)) return false;
     const struct reel_shape *in = &node->in[0]->shape, *out = &node->out[output]->shape;
     for (int d = 0; d < in->ndim; d++)
         if (axes & 1u << d && (d >= out->ndim || out->dim[d] != in->dim[d])) return true;

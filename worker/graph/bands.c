@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/graph/one_of.h"
 #include "worker/onnx/op.h"
 
 #define ALL_ROWS (INT64_MAX / 4096) // extent.valid of values that do not depend on rows
@@ -31,14 +32,12 @@ struct walk {
 
 static bool is(const struct node *node, const char *op_type)
 {
-    return (!*node->domain || !strcmp(node->domain, "ai.onnx")) && !strcmp(node->op_type, op_type);
+    return !*node->domain && !strcmp(node->op_type, op_type);
 }
 
-static bool is_any(const struct node *node, const char *const *names, size_t n)
+static bool is_one_of(const struct node *node, const char *const *op_types)
 {
-    for (size_t i = 0; i < n; i++)
-        if (is(node, names[i])) return true;
-    return false;
+    return !*node->domain && node_is_one_of(node, op_types);
 }
 
 static bool unfit(struct walk *w, const struct node *node, const char *why)
@@ -196,21 +195,12 @@ static const struct extent *picture_of(const struct walk *w, const struct node *
 static bool reach_of(struct walk *w, const struct node *node, struct reach *out)
 {
     const struct extent *in = picture_of(w, node);
-    static const char *const windows[] = {"Conv", "ConvTranspose", "MaxPool", "AveragePool"};
-    static const char *const pointwise[] = {"BatchNormalization",
-                                            "PRelu",
-                                            "Clip",
-                                            "Sum",
-                                            "Mean",
-                                            "Max",
-                                            "Min",
-                                            "Where",
-                                            "Dropout",
-                                            "LRN",
-                                            "Affine",
-                                            "Identity"};
+    static const char *const windows[] = {"Conv", "ConvTranspose", "MaxPool", "AveragePool", NULL};
+    static const char *const pointwise[] = {
+        "BatchNormalization", "PRelu", "Clip", "Sum", "Mean", "Max", "Min", "Where", "Dropout", "LRN", "Affine",
+        "Identity",           NULL};
     *out = (struct reach){.up = 1, .down = 1, .top = in->top, .bottom = in->bottom};
-    if (is_any(node, windows, sizeof windows / sizeof *windows)) return reach_of_window(w, node, in, out);
+    if (is_one_of(node, windows)) return reach_of_window(w, node, in, out);
     if (is(node, "Pad")) return reach_of_pad(w, node, out);
     const bool moves =
         is(node, "Resize") || is(node, "Upsample") || is(node, "DepthToSpace") || is(node, "SpaceToDepth");
@@ -220,8 +210,7 @@ static bool reach_of(struct walk *w, const struct node *node, struct reach *out)
     if (is(node, "SpaceToDepth")) return out->down = node_attr_int(node, "blocksize", 1), true;
     if (is(node, "Concat")) return channels_only(w, node, 1);
     if (is(node, "Split")) return channels_only(w, node, 0);
-    if ((node->op->flags & OP_ELEMENTWISE) || is_any(node, pointwise, sizeof pointwise / sizeof *pointwise))
-        return true;
+    if ((node->op->flags & OP_ELEMENTWISE) || is_one_of(node, pointwise)) return true;
     return unfit(w, node, "may read the whole picture for each row");
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/graph/one_of.h"
 #include "worker/onnx/op.h"
 
 enum state {
@@ -32,11 +33,9 @@ static bool is(const struct node *node, const char *op_type)
     return !*node->domain && !strcmp(node->op_type, op_type);
 }
 
-static bool is_one_of(const struct node *node, const char *const *names, size_t count)
+static bool is_one_of(const struct node *node, const char *const *op_types)
 {
-    for (size_t i = 0; i < count; i++)
-        if (is(node, names[i])) return true;
-    return false;
+    return !*node->domain && node_is_one_of(node, op_types);
 }
 
 static const struct field unbounded = {.state = UNBOUNDED};
@@ -254,7 +253,8 @@ static struct field through_axis(const struct node *node, struct field f, int64_
 
 static struct field through_node(const struct node *node, const struct field *fields)
 {
-    static const char *const windows[] = {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "QLinearConv"};
+    static const char *const windows[] = {"Conv",   "ConvTranspose", "MaxPool", "AveragePool",
+                                          "LpPool", "QLinearConv",   NULL};
     static const char *const pointwise[] = {"BatchNormalization",
                                             "PRelu",
                                             "Clip",
@@ -272,18 +272,18 @@ static struct field through_node(const struct node *node, const struct field *fi
                                             "Max",
                                             "Min",
                                             "Where",
-                                            "Expand"};
+                                            "Expand",
+                                            NULL};
     bool any = false;
     for (int i = 0; i < node->n_in; i++) any |= node->in[i] && fields[i].state != CONSTANT;
     if (!any || is(node, "Shape") || is(node, "Size")) return (struct field){.state = CONSTANT};
     struct field first = fields[0];
     if (first.state != PICTURE && !(node->op->flags & OP_ELEMENTWISE)) return unbounded;
     if (is(node, "Concat") && through_axis(node, first, 1).state == UNBOUNDED) return unbounded;
-    if (node->op->flags & OP_ELEMENTWISE || is_one_of(node, pointwise, sizeof pointwise / sizeof pointwise[0]))
-        return merge(node, fields);
+    if (node->op->flags & OP_ELEMENTWISE || is_one_of(node, pointwise)) return merge(node, fields);
     for (int i = 1; i < node->n_in; i++)
         if (node->in[i] && fields[i].state != CONSTANT) return unbounded;
-    if (is_one_of(node, windows, sizeof windows / sizeof windows[0])) return through_window(node, first);
+    if (is_one_of(node, windows)) return through_window(node, first);
     if (is(node, "Resize") || is(node, "Upsample")) return through_resize(node, first);
     if (is(node, "DepthToSpace") || is(node, "SpaceToDepth")) return through_blocks(node, first);
     if (is(node, "Pad")) return through_pad(node, first);

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "common/round.h"
+
 static int by_size(const void *a, const void *b)
 {
     const struct memplan_buffer *x = *(struct memplan_buffer *const *)a, *y = *(struct memplan_buffer *const *)b;
@@ -21,11 +23,6 @@ static int by_offset(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static uint64_t round_up(uint64_t bytes, uint64_t align)
-{
-    return (bytes + align - 1) & ~(align - 1);
-}
-
 // The lowest offset at which the buffer fits between placed buffers that are alive at the same time.
 static uint64_t lowest_gap(const struct memplan_buffer *b, struct memplan_buffer **placed, int n_placed,
                            struct memplan_buffer **alive, uint64_t align)
@@ -37,7 +34,7 @@ static uint64_t lowest_gap(const struct memplan_buffer *b, struct memplan_buffer
     uint64_t at = 0;
     for (int i = 0; i < n; i++) {
         if (alive[i]->offset >= at && alive[i]->offset - at >= b->bytes) break;
-        uint64_t end = round_up(alive[i]->offset + alive[i]->bytes, align);
+        uint64_t end = reel_round_up(alive[i]->offset + alive[i]->bytes, align);
         if (end > at) at = end;
     }
     return at;
@@ -49,7 +46,7 @@ enum reel_err memplan_assign(struct memplan_buffer *buffers, int count, uint64_t
     uint64_t sum = 0;
     for (int i = 0; i < count; i++) {
         buffers[i].offset = 0;
-        if (buffers[i].bytes > UINT64_C(1) << 61 || (sum += round_up(buffers[i].bytes, align)) > UINT64_C(1) << 62)
+        if (buffers[i].bytes > UINT64_C(1) << 61 || (sum += reel_round_up(buffers[i].bytes, align)) > UINT64_C(1) << 62)
             return reel_fail(REEL_ERR_LIMIT, "could not plan memory: the buffers are too large");
     }
     size_t n = (size_t)(count > 0 ? count : 1);
@@ -65,7 +62,7 @@ enum reel_err memplan_assign(struct memplan_buffer *buffers, int count, uint64_t
     qsort(order, (size_t)n_order, sizeof(*order), by_size);
     for (int i = 0; i < n_order; i++) {
         order[i]->offset = lowest_gap(order[i], order, i, alive, align);
-        uint64_t end = round_up(order[i]->offset + order[i]->bytes, align);
+        uint64_t end = reel_round_up(order[i]->offset + order[i]->bytes, align);
         if (end > *out_bytes) *out_bytes = end;
     }
     free(order);

@@ -6,6 +6,7 @@
 // step: one copy from where the first one's input lies to where the result is wanted, or
 // none where that is the same place. NHWC pictures are rows of tokens.
 #include "worker/backend/cudnn/lower/strided.h"
+#include "worker/graph/one_of.h"
 
 #define RUN_MOST 10 // most nodes of a run
 
@@ -17,12 +18,6 @@ struct move_run {
 // ---- where a value leads to ------------------------------------------------------------
 
 enum end { END_NONE, END_PRODUCT, END_PICTURE };
-
-static bool is_one_of(const struct node *node, const char *const *names)
-{
-    while (*names && !node_is(node, *names)) names++;
-    return *names != NULL;
-}
 
 static enum end end_of(const struct node *node)
 {
@@ -42,7 +37,7 @@ static enum end end_of(const struct node *node)
                                            NULL};
     static const char *const products[] = {"MatMul",      "Gemm", "Einsum", "Attention", "MultiHeadAttention",
                                            "FusedMatMul", NULL};
-    return is_one_of(node, pictures) ? END_PICTURE : is_one_of(node, products) ? END_PRODUCT : END_NONE;
+    return node_is_one_of(node, pictures) ? END_PICTURE : node_is_one_of(node, products) ? END_PRODUCT : END_NONE;
 }
 
 // What a network does to features on their way; not choosing between them, nor making weights of them.
@@ -80,7 +75,7 @@ static bool passes_on(const struct node *node)
                                         "SkipLayerNormalization",
                                         "ReduceMean",
                                         NULL};
-    return is_one_of(node, names);
+    return node_is_one_of(node, names);
 }
 
 // The nearest product or operator of pictures that v leads to, through what a network
