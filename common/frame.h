@@ -147,7 +147,7 @@ struct reel_results {
     uint32_t reserved;
 };
 
-#define REEL_OBJECT_POINTS 68 // as of a face; a body has 17, a hand 21
+#define REEL_OBJECT_POINTS 133 // as of a whole body with face and hands; a face has 68, a body 17, a hand 21
 
 // One detection, in upright source pixels.
 struct reel_object {

@@ -40,7 +40,7 @@
 
 #define HEADS                                                                                         \
     "auto,ssd,yunet,yunet_2021,yolox,yolov5,yolov8,retinaface,fastestdet,detr,rtdetr,yolo_nas,lists," \
-    "scrfd,nanodet,picodet"
+    "scrfd,nanodet,picodet,yolov3,yolov4,yolov7,yolov5_face,yolov5_pose,centernet,heatmap,simcc,movenet"
 #define FREE OPT_NO_OUTPUT
 
 static const struct opt_def defs[] = {

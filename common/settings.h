@@ -55,6 +55,15 @@ enum set_head {
     SET_HEAD_SCRFD,    // scores, distances to the sides and points of each stride (faces)
     SET_HEAD_NANODET,  // scores and distributions of such distances in one output
     SET_HEAD_PICODET,  // the same, an output for each stride
+    SET_HEAD_YOLOV3,   // raw grids with anchors; YOLOV5 may be such, too
+    SET_HEAD_YOLOV4,
+    SET_HEAD_YOLOV7,
+    SET_HEAD_YOLOV5_FACE, // YOLOv5's rows with the points of a face
+    SET_HEAD_YOLOV5_POSE, // the same of a body
+    SET_HEAD_CENTERNET,   // maps of middles, sizes and offsets
+    SET_HEAD_HEATMAP,     // a map for each point of one body or hand
+    SET_HEAD_SIMCC,       // the same, columns and rows apart
+    SET_HEAD_MOVENET,     // points y x score
 };
 enum set_picture_size { SET_PICTURE_SIZE_AUTO, SET_PICTURE_SIZE_FRAME, SET_PICTURE_SIZE_OWN };
 enum set_picture { SET_PICTURE_OVERLAY, SET_PICTURE_MASK, SET_PICTURE_CUTOUT };

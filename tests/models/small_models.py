@@ -13,6 +13,10 @@ flow_six.onnx, flow_row.onnx  the same of (1,6,64,64) and of (1,2,3,64,64); flow
 detect.onnx   YOLOv8's form at 64x64: the mean red, green and blue of each cell of 8, 16 and 32 pixels are the scores of
               classes 0, 1, 2; its box is the cell, half as large again
 masked.onnx   detect.onnx with masks in YOLOv8's form: where a quarter-size pixel has a cell's colour, less one half
+heatmaps.onnx  three points of a body at 48x64, as HRNet's maps: the mean red, green and blue of 4x4 pixels
+movenet.onnx  MoveNet's form at 48x64, integers: 17 points on a line, their score 1/2 and a quarter of the mean blue
+yolov3-red.onnx  raw grids of one class at 64x64: red cells of 8, 16 and 32 pixels, by the first anchor
+unknown_grids.onnx  the same; neither its name nor its operators tell whose they are
 segment.onnx  the class of a pixel is 1, 2, 3 where red, green or blue is the brightest and above 0.5, else 0
 behind.onnx   of 3 frames at once, for pictures of any size: the one behind the middle
 before.onnx   of 5 frames at once: the first
@@ -77,9 +81,9 @@ def data(field, content):
     return varint(field << 3 | 2) + varint(len(content)) + content
 
 
-def value_info(name, dims):
+def value_info(name, dims, elem=1):
     shape = b"".join(data(1, data(2, d) if isinstance(d, str) else number(1, d) if d > 0 else b"") for d in dims)
-    return data(1, name) + data(2, data(1, number(1, 1) + data(2, shape)))
+    return data(1, name) + data(2, data(1, number(1, elem) + data(2, shape)))
 
 
 def ints(name, values):
@@ -149,6 +153,31 @@ def masked(path):
     graph += node("AveragePool", ["picture"], "small", ints("kernel_shape", [4] * 2), ints("strides", [4] * 2))
     graph += node("Sub", ["small", "half"], "prototypes")
     finish(path, graph, [("picture", [1, 3, SIDE, SIDE])], [("cells", [1, 10, n]), ("prototypes", [1, 3, SIDE // 4, SIDE // 4])])
+
+
+def heatmaps(path):
+    graph = node("AveragePool", ["picture"], "heatmaps", ints("kernel_shape", [4, 4]), ints("strides", [4, 4]))
+    write(path, graph, "heatmaps", (1, 3, 16, 12), (1, 3, 64, 48))
+
+
+def movenet(path):
+    graph = node("Cast", ["picture"], "floats", an_int("to", 1))
+    graph += node("ReduceMean", ["floats"], "mean", ints("axes", [1, 2]), an_int("keepdims", 1))
+    graph += floats("times", [1, 1, 17, 3], [0, 0, 0.25] * 17)
+    graph += floats("plus", [1, 1, 17, 3], [v for i in range(17) for v in (0.25 + i / 64, 0.5, 0.5)])
+    graph += node("Mul", ["mean", "times"], "scores") + node("Add", ["scores", "plus"], "points")
+    finish(path, graph, [("picture", (1, 64, 48, 3), 6)], [("points", (1, 1, 17, 3))])
+
+
+def grids(path):
+    biases = [0, 0, 0, 0, -20, 20] * 3
+    graph = floats("w", [18, 3, 1, 1], [40 if i == 4 * 3 else 0 for i in range(18 * 3)]) + floats("b", [18], biases)
+    outputs = []
+    for size in 32, 16, 8:  # as Darknet orders them
+        graph += node("AveragePool", ["picture"], f"cells{size}", ints("kernel_shape", [size] * 2), ints("strides", [size] * 2))
+        graph += node("Conv", [f"cells{size}", "w", "b"], f"grid{size}")
+        outputs.append((f"grid{size}", (1, 18, SIDE // size, SIDE // size)))
+    finish(path, graph, [("picture", (1, 3, SIDE, SIDE))], outputs)
 
 
 def segment(path):
@@ -426,6 +455,10 @@ plate()
 tints()
 detect(sys.argv[1] + "/detect.onnx")
 masked(sys.argv[1] + "/masked.onnx")
+heatmaps(sys.argv[1] + "/heatmaps.onnx")
+movenet(sys.argv[1] + "/movenet.onnx")
+grids(sys.argv[1] + "/yolov3-red.onnx")
+grids(sys.argv[1] + "/unknown_grids.onnx")
 segment(sys.argv[1] + "/segment.onnx")
 window(sys.argv[1] + "/behind.onnx", 3, 2)
 window(sys.argv[1] + "/before.onnx", 5, 0)

@@ -40,7 +40,7 @@ static bool lay_out(struct device_pick *p, struct engine *engine)
 {
     const struct head_layout *l = &p->layout;
     float score = (float)reel_settings_score(p->task->settings);
-    if (l->logits || l->cells < 1 || l->cells > INT32_MAX / 2 || (int64_t)l->row * l->cells > INT32_MAX) return false;
+    if (l->read_all || l->cells < 1 || l->cells > INT32_MAX / 2 || (int64_t)l->row * l->cells > INT32_MAX) return false;
     for (int g = 0; g < l->n_groups; g++) {
         const struct head_group *from = &l->group[g];
         struct gpu_pick *to = &p->group[g];

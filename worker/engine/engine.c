@@ -2,6 +2,7 @@
 //
 // engine.h: one network at one size, and the host's tensors around a run.
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,6 +126,9 @@ const struct reel_tensor *engine_as_input(const struct reel_tensor *input, struc
     if (native->dtype == REEL_U8)
         for (int64_t i = 0; i < n; i++)
             ((uint8_t *)native->data)[i] = (uint8_t)(s[i] < 0 ? 0 : s[i] > 255 ? 255 : (int)(s[i] + 0.5f));
+    else if (native->dtype == REEL_I32)
+        for (int64_t i = 0; i < n; i++)
+            ((int32_t *)native->data)[i] = (int32_t)floorf(fminf(fmaxf(s[i], -1e9f), 1e9f) + 0.5f);
     else
         reel_convert(native->data, native->dtype, s, REEL_F32, n);
     return native;

@@ -3,6 +3,7 @@
 // What the operators of a graph say about a model. See graph.h.
 #include "worker/model/graph.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 bool model_is_one_of(const char *word, const char *const *list)
@@ -101,4 +102,20 @@ int model_constants(const struct value *v, double *out, int most)
     if (n < 1 || n > most) return 0;
     reel_convert(out, REEL_F64, t->data, t->dtype, n);
     return (int)n;
+}
+
+bool model_made_from(const struct graph *g, const char *output, const char *other)
+{
+    const struct value *from = g ? graph_find_value(g, other) : NULL, *to = g ? graph_find_value(g, output) : NULL;
+    bool *made = from && to ? calloc((size_t)g->n_values + 1, sizeof *made) : NULL;
+    if (!made) return false;
+    made[from->id] = true;
+    for (const struct node *n = g->first; n; n = n->next)
+        for (int i = 0; i < n->n_in; i++)
+            if (n->in[i] && n->in[i]->owner == g && made[n->in[i]->id])
+                for (int k = 0; k < n->n_out; k++)
+                    if (n->out[k]) made[n->out[k]->id] = true;
+    const bool is = from != to && made[to->id];
+    free(made);
+    return is;
 }

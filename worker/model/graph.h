@@ -25,6 +25,9 @@ bool model_has_op(const struct graph *graph, const char *op_type);
 // neither).
 int model_constants(const struct value *value, double *out, int most);
 
+// Whether an output is computed from another one.
+bool model_made_from(const struct graph *graph, const char *output, const char *other);
+
 // Whether the NULL-terminated list has the word (a name, or an operator).
 bool model_is_one_of(const char *word, const char *const *list);
 

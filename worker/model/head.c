@@ -38,12 +38,28 @@ static bool is_grid(const struct look *l, int64_t n)
     return false;
 }
 
+// The output of rank 3 with a batch of 1, all others being the grids from which its rows are made
+// (YOLOv5 and YOLOv7, exported without stating that the end is to be alone); or -1.
+static int rows_beside_grids(const struct look *l)
+{
+    int found = -1;
+    for (int i = 0; i < l->f->n_out; i++) {
+        struct head_grid g;
+        if (l->shapes[i].ndim == 3 && l->shapes[i].dim[0] == 1 && found < 0)
+            found = i;
+        else if (l->shapes[i].ndim != 5 || !head_as_grid(&l->shapes[i], l->w, l->h, &g))
+            return -1;
+    }
+    return found;
+}
+
 // The output of rank 3 with a batch of 1, the single one or one beside the
 // prototypes of masks, which each row ends with so many weights of; or -1.
 static int only_rows(const struct look *l, int64_t *out_weights)
 {
     *out_weights = 0;
-    if (l->f->n_out < 1 || l->f->n_out > 2) return -1;
+    if (l->f->n_out > 2) return rows_beside_grids(l);
+    if (l->f->n_out < 1) return -1;
     const int i = l->f->n_out == 2 && l->shapes[0].ndim == 4;
     if (l->shapes[i].ndim != 3 || l->shapes[i].dim[0] != 1) return -1;
     if (l->f->n_out == 1) return i;
@@ -173,8 +189,79 @@ static bool is_yolov5(const struct look *l)
 {
     int64_t weights;
     int i = only_rows(l, &weights);
+    const int64_t columns = i < 0 ? 0 : last_dim(&l->shapes[i]);
+    if ((columns == 16 || columns == 21) && !(l->f->meta && l->f->meta(l->f->user, "names")))
+        LOOK_HOW(l, "boxes and their classes (if they are faces with five points, use --detect.head yolov5_face)");
     return i >= 0 && l->shapes[i].dim[1] % 3 == 0 && is_grid(l, l->shapes[i].dim[1] / 3) &&
            one_output(l, last_dim(&l->shapes[i]) - 5 - weights);
+}
+
+// Of YOLOv5's rows; the head itself may also be raw grids.
+static bool is_yolov5_any(const struct look *l)
+{
+    return is_yolov5(l) || look_is_grids(l, MODEL_HEAD_YOLOV5);
+}
+
+static bool is_yolov3(const struct look *l)
+{
+    return look_is_grids(l, MODEL_HEAD_YOLOV3);
+}
+
+static bool is_yolov4(const struct look *l)
+{
+    return look_is_grids(l, MODEL_HEAD_YOLOV4);
+}
+
+static bool is_yolov7(const struct look *l)
+{
+    return look_is_grids(l, MODEL_HEAD_YOLOV7);
+}
+
+#define FACE_POINTS 5
+#define BODY_POINTS 17
+
+// YOLOv5's rows that hold points beside n classes, at least one.
+static bool take_points_of_rows(const struct look *l, int points, int floats, bool first)
+{
+    int64_t weights;
+    const int i = only_rows(l, &weights);
+    const int64_t classes = i < 0 ? 0 : last_dim(&l->shapes[i]) - 5 - (int64_t)points * floats;
+    if (!is_yolov5(l) || weights || classes < 1) return false;
+    l->m->classes = (int)classes;
+    l->m->points = points, l->m->point_floats = floats, l->m->points_first = first;
+    *l->m->how_output = 0;
+    return true;
+}
+
+// YOLOv5-face: x y of five points, then the classes; YOLOv7-face: the class, then x y score.
+static bool is_yolov5_face(const struct look *l)
+{
+    int64_t weights;
+    const int i = only_rows(l, &weights);
+    const bool scored = i >= 0 && last_dim(&l->shapes[i]) == 6 + 3 * FACE_POINTS;
+    return take_points_of_rows(l, FACE_POINTS, scored ? 3 : 2, !scored);
+}
+
+// YOLOv7-pose and TI's YOLOv5-pose: the class, then x y score of as many points as there is room for.
+static bool is_yolov5_pose(const struct look *l)
+{
+    int64_t weights;
+    const int i = only_rows(l, &weights);
+    const int64_t numbers = i < 0 ? 0 : last_dim(&l->shapes[i]) - 6;
+    return numbers > 0 && numbers % 3 == 0 && numbers / 3 <= REEL_OBJECT_POINTS &&
+           take_points_of_rows(l, (int)(numbers / 3), 3, false);
+}
+
+// Rows as wide as those with points, of files that do not name their classes.
+static enum model_head guess_rows_with_points(const struct look *l, int rows)
+{
+    static const char *const faces[] = {"face", NULL}, *const poses[] = {"pose", "kpt", "keypoint", NULL};
+    const int64_t columns = last_dim(&l->shapes[rows]);
+    if (l->f->meta && l->f->meta(l->f->user, "names")) return MODEL_HEAD_NONE;
+    const bool face = look_file_has(l, faces) && columns <= 6 + 3 * FACE_POINTS;
+    if (face && is_yolov5_face(l)) return MODEL_HEAD_YOLOV5_FACE;
+    if ((columns == 6 + 3 * BODY_POINTS || look_file_has(l, poses)) && is_yolov5_pose(l)) return MODEL_HEAD_YOLOV5_POSE;
+    return MODEL_HEAD_NONE;
 }
 
 #define UPRIGHT "upright boxes around the turned ones"
@@ -427,7 +514,7 @@ static bool (*const head_looks[MODEL_HEADS])(const struct look *) = {
     [MODEL_HEAD_YUNET] = is_yunet,
     [MODEL_HEAD_YUNET_2021] = is_yunet_2021,
     [MODEL_HEAD_YOLOX] = is_yolox,
-    [MODEL_HEAD_YOLOV5] = is_yolov5,
+    [MODEL_HEAD_YOLOV5] = is_yolov5_any,
     [MODEL_HEAD_YOLOV8] = is_yolov8,
     [MODEL_HEAD_RETINAFACE] = is_retinaface,
     [MODEL_HEAD_FASTESTDET] = is_fastestdet,
@@ -438,6 +525,15 @@ static bool (*const head_looks[MODEL_HEADS])(const struct look *) = {
     [MODEL_HEAD_SCRFD] = is_scrfd,
     [MODEL_HEAD_NANODET] = is_nanodet,
     [MODEL_HEAD_PICODET] = is_picodet,
+    [MODEL_HEAD_YOLOV3] = is_yolov3,
+    [MODEL_HEAD_YOLOV4] = is_yolov4,
+    [MODEL_HEAD_YOLOV7] = is_yolov7,
+    [MODEL_HEAD_YOLOV5_FACE] = is_yolov5_face,
+    [MODEL_HEAD_YOLOV5_POSE] = is_yolov5_pose,
+    [MODEL_HEAD_CENTERNET] = look_is_centernet,
+    [MODEL_HEAD_HEATMAP] = look_is_heatmap,
+    [MODEL_HEAD_SIMCC] = look_is_simcc,
+    [MODEL_HEAD_MOVENET] = look_is_movenet,
     [MODEL_HEAD_NMS] = is_finished,
 };
 
@@ -445,7 +541,7 @@ static void forget_head(struct model *m)
 {
     m->points = m->point_floats = m->classes = m->n_head_outputs = 0;
     m->mask_output = m->mask_weights = 0;
-    m->turned = m->decoded = m->centres = false;
+    m->turned = m->decoded = m->centres = m->points_first = false;
     *m->how_output = 0;
 }
 
@@ -456,6 +552,10 @@ enum model_head model_guess_head(const struct look *l)
     int64_t weights;
     const int rows = only_rows(l, &weights);
     if (rows >= 0 && is_scores_and_others(l, rows) && is_nanodet(l)) return MODEL_HEAD_NANODET;
+    const enum model_head with_points = rows >= 0 ? guess_rows_with_points(l, rows) : MODEL_HEAD_NONE;
+    if (with_points != MODEL_HEAD_NONE) return with_points;
+    forget_head(l->m);
+    if (look_are_raw_grids(l)) return look_guess_maps(l);
     static const enum model_head others[] = {MODEL_HEAD_SSD,        MODEL_HEAD_YUNET,  MODEL_HEAD_YUNET_2021,
                                              MODEL_HEAD_YOLOX,      MODEL_HEAD_YOLOV5, MODEL_HEAD_YOLOV8,
                                              MODEL_HEAD_RETINAFACE, MODEL_HEAD_NMS,    MODEL_HEAD_FASTESTDET,
@@ -465,7 +565,9 @@ enum model_head model_guess_head(const struct look *l)
         if (head_looks[others[i]](l)) return others[i];
     }
     forget_head(l->m);
-    return MODEL_HEAD_NONE;
+    const enum model_head maps = look_guess_maps(l);
+    if (maps == MODEL_HEAD_NONE) forget_head(l->m);
+    return maps;
 }
 
 bool model_take_head(const struct look *l, enum model_head head)

@@ -55,6 +55,24 @@ bool model_take_head(const struct look *l, enum model_head head);
 // the finished ones (YOLOv6 among those that have a cell of each grid).
 bool look_columns_join(const struct look *l, int output);
 
+// What is said of the outputs: a format and its words.
+#define LOOK_HOW(l, ...) snprintf((l)->m->how_output, sizeof(l)->m->how_output, __VA_ARGS__)
+
+// ---- head_maps.c: grids with anchors, CenterNet, poses ----
+
+bool look_is_grids(const struct look *l, enum model_head head);
+bool look_is_centernet(const struct look *l);
+bool look_is_heatmap(const struct look *l);
+bool look_is_simcc(const struct look *l);
+bool look_is_movenet(const struct look *l);
+// Which of these the outputs belong to; NONE: to none.
+enum model_head look_guess_maps(const struct look *l);
+// Whether the outputs are grids of strides from 8 or 16 on with three anchors, as of detectors whose
+// boxes are not finished; true also where nothing shows which.
+bool look_are_raw_grids(const struct look *l);
+// Whether a map of scores is as those of points are: a quarter of the picture and without Softmax.
+bool look_may_be_heatmap(const struct look *l, int output);
+
 // ---- values.c ----
 
 // Settles how the values of the input, of given pictures and of the output are stored. The

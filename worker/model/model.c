@@ -73,14 +73,21 @@ static bool is_row_of_frames(const struct reel_shape *s)
            (s->dim[1] % 2 == 1 || s->dim[1] == 2);
 }
 
+// Whether values of 0..255 can be stored so; 32-bit integers as MoveNet has them.
+static bool is_pixel_type(enum reel_dtype dtype)
+{
+    return reel_dtype_is_float(dtype) || dtype == REEL_U8 || dtype == REEL_I32;
+}
+
 static bool is_picture(const struct net_io *io)
 {
     const struct reel_shape *s = &io->shape;
-    if (time_axis(s)) return reel_dtype_is_float(io->dtype) || io->dtype == REEL_U8;
+    if (io->dtype == REEL_I32 && (s->ndim != 4 || (s->dim[1] != 3 && s->dim[3] != 3))) return false;
+    if (time_axis(s)) return is_pixel_type(io->dtype);
     if (s->ndim != 4 && s->ndim != 3) return false;
     // Without a batch only the channels tell a picture from any other table.
     if (s->ndim == 3 && !is_channels(s->dim[0]) && !is_channels(s->dim[2])) return false;
-    return reel_dtype_is_float(io->dtype) || io->dtype == REEL_U8;
+    return is_pixel_type(io->dtype);
 }
 
 // ---- inputs that are a frame each ---------------------------------------------
@@ -251,11 +258,18 @@ static enum reel_err needs_more(const struct model_facts *f, int found, int othe
             "second is an output of the previous frame, io.state \"%s=OUTPUT\"; if it is a picture that "
             "you have (a style, a background), io.pictures \"%s=FILE\"",
             file_of(f), a->name, b->name, b->name, b->name);
+    if (time_axis(&a->shape) && time_axis(&b->shape))
+        return reel_fail(REEL_ERR_UNSUPPORTED,
+                         "could not use model \"%s\": it sees two clips at different rates, \"%s\" and \"%s\" (as "
+                         "SlowFast), which reelmill does not feed\nnetworks of one clip are (R3D, S3D, MViT, X3D, "
+                         "SlowFast's slow path alone)",
+                         file_of(f), a->name, b->name);
     return reel_fail(REEL_ERR_UNSUPPORTED,
                      "could not use model \"%s\": it needs a second input \"%s\" of shape %s, and nothing shows what "
                      "that is\nif it is an output of the previous frame, set io.state \"%s=OUTPUT\"; if it is one "
                      "number for all frames, io.constants \"%s=NUMBER\"; if it is the time between two frames, io.time "
-                     "\"%s\"; if it is a picture that you have (a style, a background), io.pictures \"%s=FILE\"",
+                     "\"%s\"; if it is a picture that you have (a style, a background, a mask of what to fill in), "
+                     "io.pictures \"%s=FILE\"",
                      file_of(f), b->name, reel_shape_text(&b->shape, shape, sizeof shape), b->name, b->name, b->name,
                      b->name);
 }
@@ -501,7 +515,7 @@ enum reel_err model_guess_input(const struct model_facts *f, const struct reel_s
     if (!err) err = model_guess_given(f, s, in);
     if (err) return err;
     in->dtype = f->in[in->index].dtype;
-    if (!reel_dtype_is_float(in->dtype) && in->dtype != REEL_U8)
+    if (!is_pixel_type(in->dtype))
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not use model \"%s\": its input is of type %s", file_of(f),
                          reel_dtype_name(in->dtype));
     return REEL_OK;
@@ -546,8 +560,10 @@ void model_trial_size(const struct model *m, const struct reel_settings *s, int 
 const char *model_head_name(enum model_head head)
 {
     static const char *const names[MODEL_HEADS] = {
-        "none", "ssd",    "yunet",    "yunet_2021", "yolox", "yolov5",  "yolov8",  "retinaface",    "fastestdet",
-        "detr", "rtdetr", "yolo_nas", "lists",      "scrfd", "nanodet", "picodet", "finished boxes"};
+        "none",       "ssd",        "yunet",  "yunet_2021", "yolox",         "yolov5",      "yolov8",
+        "retinaface", "fastestdet", "detr",   "rtdetr",     "yolo_nas",      "lists",       "scrfd",
+        "nanodet",    "picodet",    "yolov3", "yolov4",     "yolov7",        "yolov5_face", "yolov5_pose",
+        "centernet",  "heatmap",    "simcc",  "movenet",    "finished boxes"};
     return (unsigned)head < MODEL_HEADS ? names[head] : "?";
 }
 
@@ -602,6 +618,14 @@ static int describe_output(const struct model *m, const struct reel_shape *shape
     case REEL_TASK_DETECT:
         if (m->head == MODEL_HEAD_NMS || m->head == MODEL_HEAD_LISTS)
             return snprintf(buf, bytes, "it finds objects (%s head)", model_head_name(m->head));
+        if (m->head == MODEL_HEAD_HEATMAP || m->head == MODEL_HEAD_SIMCC ||
+            (m->head == MODEL_HEAD_MOVENET && s->ndim == 4))
+            return snprintf(buf, bytes,
+                            "it finds the %d points of one body, face or hand that fills the frame (%s head)",
+                            m->points, model_head_name(m->head));
+        if (m->points)
+            return snprintf(buf, bytes, "it finds objects with %d points each (%s head, %d class%s)", m->points,
+                            model_head_name(m->head), m->classes, m->classes == 1 ? "" : "es");
         return snprintf(buf, bytes, "it finds objects (%s head, %d class%s)", model_head_name(m->head), m->classes,
                         m->classes == 1 ? "" : "es");
     case REEL_TASK_CLASSIFY:

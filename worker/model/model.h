@@ -45,7 +45,7 @@ enum model_fit {
     MODEL_CROP,      // scaled to cover the input, and the middle taken
 };
 
-// Families of detection outputs; MODEL_HEAD_NONE: not a detector. Up to PICODET they are
+// Families of detection outputs; MODEL_HEAD_NONE: not a detector. Up to MOVENET they are
 // numbered like the settings' (enum set_head).
 enum model_head {
     MODEL_HEAD_NONE,
@@ -64,6 +64,15 @@ enum model_head {
     MODEL_HEAD_SCRFD,
     MODEL_HEAD_NANODET,
     MODEL_HEAD_PICODET,
+    MODEL_HEAD_YOLOV3,
+    MODEL_HEAD_YOLOV4,
+    MODEL_HEAD_YOLOV7,
+    MODEL_HEAD_YOLOV5_FACE,
+    MODEL_HEAD_YOLOV5_POSE,
+    MODEL_HEAD_CENTERNET,
+    MODEL_HEAD_HEATMAP,
+    MODEL_HEAD_SIMCC,
+    MODEL_HEAD_MOVENET,
     MODEL_HEAD_NMS, // rows of finished boxes: x1 y1 x2 y2 score class (6), or the same after the batch number (7);
                     // points may follow the six
     MODEL_HEADS,
@@ -163,13 +172,16 @@ struct model {
     struct model_input input;
     struct model_output output; // for IMAGE, COLORIZE, CLASSIFY, SEGMENT and MATTE
     bool softmax;               // CLASSIFY: scores are logits
+    bool embedding;             // TENSOR: a vector that describes the picture
     int background;             // CLASSIFY: class 0 is "none" (1001 classes)
     bool decoded;               // DETECT: boxes, not offsets from cells or priors (YOLOX, SSD); scores, not logits
-                                // (DETR, RTDETR); corners in pixels, not y1 x1 y2 x2 in 0..1 (LISTS)
+                                // (DETR, RTDETR, CENTERNET); sigmoids of them (grids of YOLO); corners in pixels,
+                                // not y1 x1 y2 x2 in 0..1 (LISTS)
     int mask_output;            // DETECT: the output with the prototypes of the objects' masks
     int mask_weights;           // their channels; 0: there are none
     int points, point_floats;   // DETECT: keypoints of an object; floats of each: x y (2) or x y score (3)
     bool turned;                // DETECT: an angle follows a box's scores (YOLOv8) or class (NMS)
+    bool points_first;          // DETECT: points stand before a box's classes (YOLOV5_FACE)
     bool centres;               // DETECT: boxes are centre and size in 0..1, not corners in pixels (NMS)
     int head_output[12];        // DETECT: indices in the head's own order
     int n_head_outputs;
@@ -178,6 +190,7 @@ struct model {
     char how_colours[160]; // likewise why it is taken to colour gray pictures
     char how_input[160];   // why its values are taken to be stored like this
     char how_output[160];
+    char which_output[160]; // which of several pictures is taken; "" if there is one
 };
 
 // Finds the outputs of a network that cuts out the foreground: its picture and its matte,

@@ -76,17 +76,48 @@ static bool name_has(const char *name, const char *const *parts)
     return false;
 }
 
-static bool take_picture(const struct look *l, int i)
+static bool is_output_picture(const struct look *l, int i, struct look_map *out)
 {
     struct look_map map;
     if (!look_as_map(&l->shapes[i], l->w, l->h, &map) || (map.channels != 3 && map.channels != 1)) return false;
     if (map.w * l->h != map.h * l->w || map.w < l->w) return false;
     if (!reel_dtype_is_float(l->f->out[i].dtype) && l->f->out[i].dtype != REEL_U8) return false;
     if (map.channels == 1 && l->m->input.channels == 3) return false;
+    *out = map;
+    return true;
+}
+
+static bool take_picture(const struct look *l, int i)
+{
+    struct look_map map;
+    if (!is_output_picture(l, i, &map)) return false;
     l->m->output.index = i;
     l->m->output.nhwc = map.nhwc;
     l->m->output.channels = (int)map.channels;
     return true;
+}
+
+// Of several pictures of one size the one that another is made from is a step on the way (Zero-DCE's
+// first one). What is left out is named.
+static void take_last_picture(const struct look *l)
+{
+    const int first = l->m->output.index;
+    int others = 0, other = -1;
+    struct look_map a, b;
+    is_output_picture(l, first, &a);
+    for (int i = 0; i < l->f->n_out; i++) {
+        if (i == l->m->output.index || state_of_output(l->f->states, i) >= 0 || !is_output_picture(l, i, &b)) continue;
+        if (b.w != a.w || b.h != a.h || b.channels != a.channels) continue;
+        others++, other = i;
+        if (!strcmp(model_last_op(l->f->graph, l->f->out[i].name), "Sub")) continue; // a difference, as the noise
+        if (!model_made_from(l->f->graph, l->f->out[i].name, l->f->out[l->m->output.index].name)) continue;
+        other = l->m->output.index;
+        take_picture(l, i);
+    }
+    if (others)
+        snprintf(l->m->which_output, sizeof l->m->which_output,
+                 "output \"%.40s\" of %d pictures (--io.output takes another, as \"%.40s\")",
+                 l->f->out[l->m->output.index].name, others + 1, l->f->out[other].name);
 }
 
 // Networks that measure the depth of a picture, or what else has no fixed range.
@@ -174,7 +205,15 @@ static bool take_segments(const struct look *l, int i)
     if (l->m->classes == 2 && strcmp(model_last_op(l->f->graph, io->name), "Softmax"))
         snprintf(l->m->how_output, sizeof l->m->how_output,
                  "two classes; if the two channels are ab, colours for gray pictures, use --task colorize");
+    else if (look_may_be_heatmap(l, i))
+        LOOK_HOW(
+            l, "classes of pixels (if they are heatmaps of the points of one body or face, use --detect.head heatmap)");
     return true;
+}
+
+static int64_t last_extent(const struct reel_shape *s)
+{
+    return s->ndim > 0 ? s->dim[s->ndim - 1] : -1;
 }
 
 static bool take_classes(const struct look *l, int i)
@@ -190,6 +229,26 @@ static bool take_classes(const struct look *l, int i)
     l->m->output.index = i;
     l->m->classes = (int)n;
     l->m->softmax = strcmp(model_last_op(l->f->graph, l->f->out[i].name), "Softmax") != 0;
+    return true;
+}
+
+// A vector that describes the picture (faces, people, likeness), not scores of classes: as long as no
+// known set of classes is, and without names for them.
+static bool take_embedding(const struct look *l, int i)
+{
+    static const int64_t lengths[] = {128, 192, 256, 384, 512, 768, 1024, 2048};
+    const struct reel_shape *s = &l->shapes[i];
+    const int64_t n = reel_shape_count(s);
+    bool usual = false;
+    for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) usual |= n == lengths[k];
+    if (!usual || l->f->n_out > 1 || last_extent(s) != n || !reel_dtype_is_float(l->f->out[i].dtype)) return false;
+    if (l->f->meta && l->f->meta(l->f->user, "names")) return false;
+    if (!strcmp(model_last_op(l->f->graph, l->f->out[i].name), "Softmax")) return false;
+    l->m->output.index = i;
+    l->m->embedding = true;
+    LOOK_HOW(l,
+             "a vector of %d numbers that describes the picture (if they are scores of classes, use --task classify)",
+             (int)n);
     return true;
 }
 
@@ -304,11 +363,20 @@ static enum reel_err guess_task(const struct look *l, const struct reel_settings
     }
     m->task = m->head ? REEL_TASK_DETECT : REEL_TASK_TENSOR;
     if (m->head) return REEL_OK;
+    if (detects && look_are_raw_grids(l))
+        return reel_fail(
+            REEL_ERR_CONFIG,
+            "could not use model \"%s\": its outputs are the raw grids of a detector, and nothing in the "
+            "file shows which\nif it is a YOLO with three anchors, state detect.head yolov3, yolov4, yolov5 "
+            "or yolov7; if it is another, export it with its boxes decoded; --task tensor passes the "
+            "outputs on, --task segment takes them for classes of pixels",
+            file_of(l));
     if (wanted == REEL_TASK_DETECT)
         return no_such_task(l, "a known detection format\nstate it in detect.head, or use --task tensor");
-    if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_IMAGE) && any_output(l, s, take_picture))
+    if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_IMAGE) && any_output(l, s, take_picture)) {
         m->task = REEL_TASK_IMAGE;
-    else if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_IMAGE) && any_output(l, s, take_depth))
+        if (!*s->io.output && state_of_output(l->f->states, m->output.index) < 0) take_last_picture(l);
+    } else if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_IMAGE) && any_output(l, s, take_depth))
         m->task = REEL_TASK_IMAGE;
     else if (wanted == REEL_TASK_IMAGE && any_output(l, s, take_gray))
         m->task = REEL_TASK_IMAGE;
@@ -316,6 +384,8 @@ static enum reel_err guess_task(const struct look *l, const struct reel_settings
         m->task = REEL_TASK_SEGMENT;
     else if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_SEGMENT) && any_output(l, s, take_matte))
         m->task = wanted == REEL_TASK_SEGMENT ? REEL_TASK_SEGMENT : REEL_TASK_MATTE;
+    else if (wanted == REEL_TASK_AUTO && any_output(l, s, take_embedding))
+        m->task = REEL_TASK_TENSOR;
     else if ((wanted == REEL_TASK_AUTO || wanted == REEL_TASK_CLASSIFY) && any_output(l, s, take_classes))
         m->task = REEL_TASK_CLASSIFY;
     if (wanted == REEL_TASK_IMAGE && m->task != wanted) return no_such_task(l, "a picture of the input's shape");
@@ -338,6 +408,19 @@ static void take_stated_size(const struct look *l)
     in->width = w, in->height = h;
 }
 
+// Likewise of older detectors and of poses; people stand upright.
+static void take_usual_size(enum model_head head, struct model_input *in)
+{
+    if (head == MODEL_HEAD_YOLOV3 || head == MODEL_HEAD_YOLOV4)
+        in->width = in->height = 416;
+    else if (head == MODEL_HEAD_CENTERNET)
+        in->width = in->height = 512;
+    else if (head == MODEL_HEAD_HEATMAP || head == MODEL_HEAD_SIMCC)
+        in->width = 192, in->height = 256;
+    else if (head == MODEL_HEAD_MOVENET)
+        in->width = in->height = 256;
+}
+
 static enum reel_err settle_fit(const struct look *l, const struct reel_settings *s)
 {
     struct model *m = l->m;
@@ -355,14 +438,16 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
     if (m->head && in->size_multiple < 32) in->size_multiple = 32;
     if (!in->width && !in->height) take_stated_size(l);
     bool yolo = m->head == MODEL_HEAD_YOLOX || m->head == MODEL_HEAD_YOLOV5 || m->head == MODEL_HEAD_YOLOV8 ||
-                m->head == MODEL_HEAD_NMS || m->head == MODEL_HEAD_RTDETR || m->head == MODEL_HEAD_YOLO_NAS;
+                m->head == MODEL_HEAD_NMS || m->head == MODEL_HEAD_RTDETR || m->head == MODEL_HEAD_YOLO_NAS ||
+                m->head == MODEL_HEAD_YOLOV7 || m->head == MODEL_HEAD_YOLOV5_FACE || m->head == MODEL_HEAD_YOLOV5_POSE;
     if ((yolo || m->head == MODEL_HEAD_SCRFD) && !in->width && !in->height)
         in->width = in->height = 640; // what they are trained at
+    if (!in->width && !in->height) take_usual_size(m->head, in);
     if (m->output.levels && in->size_multiple == 14 && !tiled && !in->width && !in->height)
         in->width = in->height = 518; // Depth Anything, likewise: attention over larger frames is slow and no better
     const bool text = look_is_text_angle(l);
     if (text && !in->width && !in->height) in->width = 192, in->height = 48;
-    if (m->task == REEL_TASK_CLASSIFY && !in->width && !in->height) in->width = in->height = 224;
+    if ((m->task == REEL_TASK_CLASSIFY || m->embedding) && !in->width && !in->height) in->width = in->height = 224;
     if (m->task == REEL_TASK_COLORIZE && !in->width && !in->height) { // likewise: L of 256, RGB of 512
         const int side = in->channels == 1 ? 256 : 512, multiple = in->size_multiple > 1 ? in->size_multiple : 1;
         in->width = in->height = (side + multiple - 1) / multiple * multiple;
@@ -387,7 +472,7 @@ static enum reel_err settle_fit(const struct look *l, const struct reel_settings
              m->head == MODEL_HEAD_NANODET || m->head == MODEL_HEAD_PICODET || m->task == REEL_TASK_COLORIZE ||
              m->task == REEL_TASK_FLOW)
         in->fit = MODEL_STRETCH; // as they are trained
-    else if (m->task == REEL_TASK_CLASSIFY && !text)
+    else if ((m->task == REEL_TASK_CLASSIFY && !text) || (m->embedding && in->width == in->height))
         in->fit = MODEL_CROP;
     else
         in->fit = MODEL_LETTERBOX;

@@ -65,6 +65,16 @@ static const struct values by_head[MODEL_HEADS] = {
                           "usual for SCRFD: (RGB - 127.5) / 128"},
     [MODEL_HEAD_NANODET] = {true, IMAGENET_BGR, 1, 0, "usual for NanoDet: BGR minus ImageNet's mean"},
     [MODEL_HEAD_PICODET] = {false, IMAGENET, 1, 0, "usual for PicoDet: RGB minus ImageNet's mean"},
+    [MODEL_HEAD_YOLOV3] = {false, PLAIN, 1, 0, "usual for YOLOv3: RGB 0..1"},
+    [MODEL_HEAD_YOLOV4] = {false, PLAIN, 1, 0, "usual for YOLOv4: RGB 0..1"},
+    [MODEL_HEAD_YOLOV7] = {false, PLAIN, 1, 0, "usual for YOLOv7: RGB 0..1"},
+    [MODEL_HEAD_YOLOV5_FACE] = {false, PLAIN, 1, 0, "usual for YOLOv5-face: RGB 0..1"},
+    [MODEL_HEAD_YOLOV5_POSE] = {false, PLAIN, 1, 0, "usual for YOLOv7-pose: RGB 0..1"},
+    [MODEL_HEAD_CENTERNET] =
+        {true, {0.408, 0.447, 0.470}, {0.289, 0.274, 0.278}, 1, 0, "usual for CenterNet: BGR minus COCO's mean"},
+    [MODEL_HEAD_HEATMAP] = {false, IMAGENET, 1, 0, "usual for poses as heatmaps: RGB minus ImageNet's mean"},
+    [MODEL_HEAD_SIMCC] = {false, IMAGENET, 1, 0, "usual for RTMPose: RGB minus ImageNet's mean"},
+    [MODEL_HEAD_MOVENET] = {false, PLAIN, 255, 0, "usual for MoveNet: RGB 0..255"},
     [MODEL_HEAD_NMS] = {false, PLAIN, 1, 0, "usual for YOLO exports with built-in suppression: RGB 0..1"},
 };
 
@@ -122,11 +132,13 @@ static bool by_first_node(const struct look *l, struct values *v)
     return true;
 }
 
-// Bytes hold nothing but 0..255: whatever is usual, the graph does it itself.
+// Integers hold nothing but 0..255: whatever is usual, the graph does it itself.
 static void as_bytes(const struct look *l, struct values *v)
 {
-    if (l->f->in[l->m->input.index].dtype != REEL_U8 || (v->span > 2 && v->mean[0] == 0 && v->std[0] == 1)) return;
-    *v = (struct values){v->bgr, PLAIN, 255, 0, "its input is 8-bit: 0..255"};
+    const enum reel_dtype dtype = l->f->in[l->m->input.index].dtype;
+    if (reel_dtype_is_float(dtype) || (v->span > 2 && v->mean[0] == 0 && v->std[0] == 1)) return;
+    *v = (struct values){v->bgr, PLAIN, 255, 0,
+                         dtype == REEL_U8 ? "its input is 8-bit: 0..255" : "its input is integers: 0..255"};
 }
 
 // PaddlePaddle's toolkits differ: OCR sees BGR; segmentation (PaddleSeg) -1..1; classes (PaddleClas)
@@ -231,9 +243,27 @@ static bool is_plain_matte(const struct look *l)
            !model_cuts_out(l->f->out, l->f->n_out, &foreground, &matte);
 }
 
+// ArcFace and its like see faces of 112 x 112; CLIP has its own mean; others begin as classifiers.
+static void by_embedding(const struct look *l, struct values *v)
+{
+    static const char *const clip[] = {"clip", NULL};
+    const struct model *m = l->m;
+    if (m->input.width == 112 && m->input.height == 112)
+        *v = (struct values){false, PLAIN, 2, -1, "usual for faces of 112x112 (ArcFace): RGB -1..1"};
+    else if (look_file_has(l, clip) || !strcmp(l->f->out[m->output.index].name, "image_embeds"))
+        *v = (struct values){false, {0.48145466, 0.4578275, 0.40821073}, {0.26862954, 0.26130258, 0.27577711}, 1,
+                             0,     "usual for CLIP: RGB minus its mean"};
+    else
+        *v = (struct values){false, IMAGENET, 1, 0, "usual for networks trained on ImageNet: minus its mean"};
+}
+
 static void by_task(const struct look *l, struct values *v)
 {
     const struct model *m = l->m;
+    if (m->embedding) {
+        by_embedding(l, v);
+        return;
+    }
     bool small = m->input.width && m->input.width <= 64;
     if (m->task == REEL_TASK_IMAGE && m->output.levels)
         *v = (struct values){false, IMAGENET, 1, 0, "usual for depth networks: RGB minus ImageNet's mean"};
@@ -338,6 +368,10 @@ static enum reel_err settle_input(const struct look *l, const struct reel_settin
     in->bgr = v->bgr && in->channels == 3;
     in->range_255 = v->span > 2;
     store_as(v, in->channels, in->bgr, in->gain, in->bias, in->fill);
+    const enum model_head head = l->m->head;
+    if (head == MODEL_HEAD_CENTERNET || head == MODEL_HEAD_HEATMAP || head == MODEL_HEAD_SIMCC ||
+        head == MODEL_HEAD_MOVENET) // trained with black borders
+        memcpy(in->fill, in->bias, sizeof in->fill);
     return REEL_OK;
 }
 
@@ -427,8 +461,9 @@ static enum reel_err settle_output(const struct look *l, const struct reel_setti
     char middle[64] = "";
     if (is_middle(l->f, out->index))
         snprintf(middle, sizeof middle, ", the middle one of the %d that each run makes", l->m->input.frames);
-    snprintf(l->m->how_output, sizeof l->m->how_output, "%s%s%s", how,
-             composite ? ", the cut-out over the background" : "", middle);
+    snprintf(l->m->how_output, sizeof l->m->how_output, "%s%s%s%s%s", how,
+             composite ? ", the cut-out over the background" : "", middle, *l->m->which_output ? "; " : "",
+             l->m->which_output);
     return REEL_OK;
 }
 

@@ -83,8 +83,8 @@ static enum reel_err find_objects(const struct task *task, const struct head_lis
     // These heads need no suppression (it is in the network, or each query gives another object), so
     // their boxes are only sorted.
     const enum model_head head = task->model->head;
-    const bool apart =
-        head == MODEL_HEAD_NMS || head == MODEL_HEAD_LISTS || head == MODEL_HEAD_DETR || head == MODEL_HEAD_RTDETR;
+    const bool apart = head == MODEL_HEAD_NMS || head == MODEL_HEAD_LISTS || head == MODEL_HEAD_DETR ||
+                       head == MODEL_HEAD_RTDETR || head == MODEL_HEAD_CENTERNET || head == MODEL_HEAD_MOVENET;
     float iou = apart ? 1.0f : (float)s->detect.iou;
     int n = list->n;
     enum reel_err err = sort_out(nms, boxes, &n, iou, s->detect.max_objects);
@@ -115,6 +115,7 @@ static struct head_params params_of(const struct task *task)
                                 .decoded = m->decoded,
                                 .points = m->points,
                                 .point_floats = m->point_floats,
+                                .points_first = m->points_first,
                                 .turned = m->turned,
                                 .centres = m->centres,
                                 .net_w = task->view.net_w,

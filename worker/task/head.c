@@ -24,18 +24,34 @@ static const struct head_family *const families[MODEL_HEADS] = {
     [MODEL_HEAD_SCRFD] = &head_scrfd,
     [MODEL_HEAD_NANODET] = &head_nanodet,
     [MODEL_HEAD_PICODET] = &head_picodet,
+    [MODEL_HEAD_YOLOV3] = &head_grids,
+    [MODEL_HEAD_YOLOV4] = &head_grids,
+    [MODEL_HEAD_YOLOV7] = &head_grids,
+    [MODEL_HEAD_YOLOV5_FACE] = &head_yolo_rows,
+    [MODEL_HEAD_YOLOV5_POSE] = &head_yolo_rows,
+    [MODEL_HEAD_CENTERNET] = &head_centernet,
+    [MODEL_HEAD_HEATMAP] = &head_heatmap,
+    [MODEL_HEAD_SIMCC] = &head_simcc,
+    [MODEL_HEAD_MOVENET] = &head_movenet,
     [MODEL_HEAD_NMS] = &head_rows,
 };
+
+// The family of a head; that of YOLOv5 depends on whether its grids are joined as rows.
+static const struct head_family *family_of(enum model_head head, int n_out)
+{
+    if (head == MODEL_HEAD_YOLOV5 && n_out > 1) return &head_grids;
+    return (unsigned)head < MODEL_HEADS ? families[head] : NULL;
+}
 
 enum reel_err head_layout_init(const struct head_params *p, const struct reel_shape *const *shape, int n_out,
                                struct head_layout *l)
 {
-    const struct head_family *family = (unsigned)p->head < MODEL_HEADS ? families[p->head] : NULL;
+    const struct head_family *family = family_of(p->head, n_out);
     const bool rows = p->head == MODEL_HEAD_RTDETR && n_out == 1; // boxes and scores side by side
     if (!family || (family->outputs && n_out != family->outputs && !rows))
         return reel_fail(REEL_ERR_UNSUPPORTED, "could not read detections of head \"%s\": %d outputs",
                          model_head_name(p->head), n_out);
-    *l = (struct head_layout){0};
+    *l = (struct head_layout){.family = family};
     enum reel_err err = family->lay_out(p, shape, n_out, l);
     if (err) return err;
     for (int g = 0; g < l->n_groups; g++) {
@@ -51,7 +67,7 @@ static enum reel_err read_cell(const struct head_params *p, const struct head_la
                                struct head_list *list)
 {
     const int before = list->n;
-    enum reel_err err = families[p->head]->read(p, l, cell, list);
+    enum reel_err err = l->family->read(p, l, cell, list);
     for (int i = before; i < list->n; i++) list->box[i].cell = l->group[cell->group].first + cell->i;
     return err;
 }

@@ -21,6 +21,8 @@ struct head_box {
     } point[REEL_OBJECT_POINTS];
 };
 
+struct head_family;
+
 struct head_list {
     struct head_box *box; // owned; free()
     int n, cap;
@@ -29,9 +31,9 @@ struct head_list {
 struct head_params {
     enum model_head head;
     int classes;
-    bool decoded; // this and the next four: as in struct model
+    bool decoded; // this and the next five: as in struct model
     int points, point_floats;
-    bool turned, centres;
+    bool points_first, turned, centres;
     int net_w, net_h;
     float score; // boxes with a lower score are left out
 };
@@ -47,11 +49,25 @@ enum reel_err head_decode(const struct head_params *params, const struct reel_te
 // Number of boxes that an UltraFace network outputs for an input of this size.
 int64_t head_ultraface_priors(int w, int h);
 
+// ---- raw grids with anchors (head_grid.c) ---------------------------------------------
+
+// An output read as a grid for a picture of net_w x net_h: three anchors in each of w x h cells.
+struct head_grid {
+    int stride; // 8, 16, 32, 64
+    int64_t w, h;
+    int channels; // of a cell, all anchors together
+    bool planes;  // a plane for each number; otherwise a cell's numbers stand together
+    bool apart;   // all cells of the first anchor come first
+};
+// False: the shape is no grid's.
+bool head_as_grid(const struct reel_shape *shape, int net_w, int net_h, struct head_grid *out);
+// Whether the anchors of a network of that head with so many grids are known.
+bool head_grids_are_known(enum model_head head, int n_grids);
+
 // ---- a selection of cells ------------------------------------------------------------
 
-// The outputs seen as cells, each of which gives at most one box. Cells are numbered across the
-// groups. Channel c of a group's cell i is element i * cell_step + c * channel_step of the
-// part's output.
+// The outputs seen as cells, each of which gives at most one box (or one for each anchor or class). Cells are numbered
+// across the groups. Channel c of a group's cell i is element i * cell_step + c * channel_step of the part's output.
 struct head_part {
     int output; // in the head's order
     int channels;
@@ -64,14 +80,16 @@ struct head_group {
     struct head_part part[GPU_PICK_PARTS];
 };
 struct head_layout {
+    const struct head_family *family;
     int n_groups; // all with the same channels
     struct head_group group[HEAD_GROUPS];
     int64_t cells;
-    int row;  // channels of all parts together
-    int cols; // FastestDet: cells per line
+    int row;             // channels of all parts together
+    int cols;            // FastestDet, CenterNet: cells per line; of heatmaps: columns of a map
+    size_t points_apart; // of heatmaps: elements between the maps of two points
     enum gpu_pick_score score;
     struct gpu_pick_term a, b;
-    bool logits; // the terms are logits, and cannot be compared with a threshold
+    bool read_all; // the terms are no scores yet, or a cell depends on others: no cell can be left out unread
 };
 // Errors: UNSUPPORTED, as head_decode().
 enum reel_err head_layout_init(const struct head_params *params, const struct reel_shape *const *shape, int n_out,

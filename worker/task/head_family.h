@@ -3,7 +3,7 @@
 // What a family of detection heads is, and what the families share. The outputs of a
 // family are a number of cells; each cell has a score and numbers from which one box is
 // made. Included by head.c and the families: head_priors.c, head_yolo.c, head_distance.c,
-// head_final.c.
+// head_final.c, head_grid.c, head_pose.c.
 #ifndef REEL_WORKER_TASK_HEAD_FAMILY_H
 #define REEL_WORKER_TASK_HEAD_FAMILY_H
 
@@ -32,6 +32,8 @@ extern const struct head_family head_yunet, head_yunet_2021, head_retinaface, he
 extern const struct head_family head_yolo_rows, head_yolov8, head_yolo_nas, head_fastestdet; // head_yolo.c
 extern const struct head_family head_queries, head_rows, head_lists;                         // head_final.c
 extern const struct head_family head_scrfd, head_nanodet, head_picodet;                      // head_distance.c
+extern const struct head_family head_grids, head_centernet;                                  // head_grid.c
+extern const struct head_family head_heatmap, head_simcc, head_movenet;                      // head_pose.c
 
 // ---- layouts (head_family.c) ----------------------------------------------------
 

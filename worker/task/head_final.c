@@ -25,7 +25,7 @@ static enum reel_err lay_queries(const struct head_params *p, const struct reel_
         head_add_rows(&l->group[0], 1, n, 4);
     }
     l->n_groups = 1;
-    l->logits = !p->decoded;
+    l->read_all = !p->decoded;
     head_score_by(l, GPU_PICK_ONE, HEAD_TERM(0, box, p->classes), HEAD_NO_TERM);
     return REEL_OK;
 }

@@ -7,6 +7,7 @@
 #include <math.h>
 
 // ---- YOLOX, YOLOv5: (N, 5 + classes) cx cy w h objectness classes -------------
+// Points may follow the classes (YOLOv7-pose, YOLOv7-face) or stand before them (YOLOv5-face).
 // Where the graph does not decode YOLOX's boxes, they are offsets in cells of strides 8, 16
 // and 32 (demo_postprocess in the YOLOX repository).
 
@@ -29,18 +30,30 @@ static bool has_grid(const struct head_params *p)
     return p->head == MODEL_HEAD_YOLOX && !p->decoded;
 }
 
+// Numbers of the points.
+static int in_points(const struct head_params *p)
+{
+    return p->points * p->point_floats;
+}
+
+// The channel of the first class.
+static int first_class(const struct head_params *p)
+{
+    return 5 + (p->points_first ? in_points(p) : 0);
+}
+
 static enum reel_err lay_yolo_rows(const struct head_params *p, const struct reel_shape *const *shape, int n_out,
                                    struct head_layout *l)
 {
     int64_t n, cols;
     float x, y, s;
-    if (!head_as_rows(shape[0], &n, &cols) || p->classes < 1 || cols < 5 + p->classes)
+    if (!head_as_rows(shape[0], &n, &cols) || p->classes < 1 || cols < 5 + p->classes + in_points(p))
         return head_bad_shape(p->head, shape[0]);
     if (has_grid(p) && ((n > 0 && !grid_of(p, n - 1, &x, &y, &s)) || grid_of(p, n, &x, &y, &s)))
         return head_bad_shape(p->head, shape[0]);
     head_add_rows(&l->group[0], 0, n, cols);
     l->n_groups = 1;
-    head_score_by(l, GPU_PICK_PRODUCT, HEAD_TERM(0, 4, 1), HEAD_TERM(0, 5, p->classes));
+    head_score_by(l, GPU_PICK_PRODUCT, HEAD_TERM(0, 4, 1), HEAD_TERM(0, first_class(p), p->classes));
     return REEL_OK;
 }
 
@@ -48,15 +61,17 @@ static enum reel_err read_yolo_row(const struct head_params *p, const struct hea
                                    const struct head_cell *cell, struct head_list *list)
 {
     const float *row = cell->v[0];
-    int c = head_best_class(cell, 0, 5, l->b.n);
-    float score = row[4] * row[5 + c], gx = 0, gy = 0, stride = 0;
+    const int first = first_class(p), c = head_best_class(cell, 0, first, l->b.n);
+    float score = row[4] * row[first + c], gx = 0, gy = 0, stride = 0;
     if (!(score >= p->score)) return REEL_OK;
     if (has_grid(p)) grid_of(p, cell->i, &gx, &gy, &stride);
     struct head_box *box;
     bool ok = stride > 0 ? head_add_center(list, (row[0] + gx) * stride, (row[1] + gy) * stride, expf(row[2]) * stride,
                                            expf(row[3]) * stride, score, c, &box)
                          : head_add_center(list, row[0], row[1], row[2], row[3], score, c, &box);
-    return ok ? REEL_OK : head_no_memory();
+    if (!ok) return head_no_memory();
+    head_add_points(p, cell, p->points_first ? 5 : 5 + p->classes, box);
+    return REEL_OK;
 }
 
 const struct head_family head_yolo_rows = {.lay_out = lay_yolo_rows, .read = read_yolo_row, .outputs = 1};

@@ -335,8 +335,10 @@ enum reel_err task_check_in_colour(const struct task *task, const char *what)
 static uint32_t label_set(const struct model *m)
 {
     bool faces = m->head == MODEL_HEAD_SSD || m->head == MODEL_HEAD_YUNET || m->head == MODEL_HEAD_YUNET_2021 ||
-                 m->head == MODEL_HEAD_RETINAFACE;
-    if (m->task == REEL_TASK_DETECT && m->classes == 80) return REEL_LABELS_COCO;
+                 m->head == MODEL_HEAD_RETINAFACE || m->head == MODEL_HEAD_YOLOV5_FACE;
+    const bool bodies = m->head == MODEL_HEAD_HEATMAP || m->head == MODEL_HEAD_SIMCC || m->head == MODEL_HEAD_MOVENET ||
+                        m->head == MODEL_HEAD_YOLOV5_POSE;
+    if (m->task == REEL_TASK_DETECT && (m->classes == 80 || (bodies && m->points == 17))) return REEL_LABELS_COCO;
     if (m->task == REEL_TASK_DETECT && faces && m->classes == 1) return REEL_LABELS_FACE;
     return m->task == REEL_TASK_SEGMENT && m->classes == 21 ? REEL_LABELS_VOC : REEL_LABELS_NONE;
 }

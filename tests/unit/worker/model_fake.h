@@ -32,7 +32,7 @@ static inline struct net_io io(const char *name, int ndim, const int64_t *dim)
 static inline enum reel_err guess_fake(struct fake *f, int n_in, int n_out, struct model *m, char *text, size_t bytes)
 {
     f->facts.n_in = n_in, f->facts.n_out = n_out, f->facts.in = f->in, f->facts.out = f->out;
-    f->facts.path = "made-up.onnx";
+    if (!f->facts.path) f->facts.path = "made-up.onnx";
     int w, h;
     enum reel_err err = model_guess_input(&f->facts, &settings, m);
     if (err) return err;

@@ -25,7 +25,7 @@ static float *at(struct reel_tensor *t, int64_t i)
 }
 
 static int points, point_floats; // of the next decode()
-static bool turned, centres;
+static bool turned, centres, points_first;
 
 static enum reel_err decode(enum model_head head, int classes, int w, int h, bool decoded, struct reel_tensor *t, int n,
                             struct head_list *list)
@@ -40,9 +40,10 @@ static enum reel_err decode(enum model_head head, int classes, int w, int h, boo
                             .score = 0.3f,
                             .points = points,
                             .point_floats = point_floats,
+                            .points_first = points_first,
                             .turned = turned,
                             .centres = centres};
-    points = point_floats = 0, turned = centres = false;
+    points = point_floats = 0, turned = centres = points_first = false;
     *list = (struct head_list){0};
     return head_decode(&p, out, n, list);
 }
@@ -123,6 +124,33 @@ static void yolov8_others(void)
     CHECK_NEAR(list.box[0].point[1].y, 7, 0);
     CHECK_NEAR(list.box[0].point[1].score, 1, 0);
     free(list.box);
+    reel_tensor_fini(&t);
+}
+
+// Points stand before the classes (YOLOv5-face) or behind them (YOLOv7-pose).
+static void yolov5_with_points(void)
+{
+    struct reel_tensor t = TENSOR(3, 1, 9, 12);
+    const float row[12] = {100, 80, 40, 20, 0.8f, 11, 12, 21, 22, 0.25f, 0.5f, 0};
+    memcpy(at(&t, 4 * 12), row, sizeof row);
+    struct head_list list;
+    points = 2, point_floats = 2, points_first = true;
+    CHECK_INT(decode(MODEL_HEAD_YOLOV5_FACE, 3, 640, 640, false, &t, 1, &list), REEL_OK);
+    CHECK_BOX(list, 80, 70, 120, 90, 0.4, 1);
+    CHECK_INT(list.box[0].n_points, 2);
+    CHECK_NEAR(list.box[0].point[1].x, 21, 0);
+    CHECK_NEAR(list.box[0].point[1].y, 22, 0);
+    CHECK_NEAR(list.box[0].point[1].score, 1, 0);
+    free(list.box);
+    *at(&t, 4 * 12 + 5) = 0.75f; // the class
+    points = 2, point_floats = 3;
+    CHECK_INT(decode(MODEL_HEAD_YOLOV5_POSE, 1, 640, 640, false, &t, 1, &list), REEL_OK);
+    CHECK_BOX(list, 80, 70, 120, 90, 0.6, 0);
+    CHECK_NEAR(list.box[0].point[1].x, 0.25, 0);
+    CHECK_NEAR(list.box[0].point[1].y, 0.5, 0);
+    free(list.box);
+    points = 3, point_floats = 3; // more than there are
+    CHECK_INT(decode(MODEL_HEAD_YOLOV5_POSE, 1, 640, 640, false, &t, 1, &list), REEL_ERR_UNSUPPORTED);
     reel_tensor_fini(&t);
 }
 
@@ -369,7 +397,8 @@ static void hostile_numbers(void)
     CHECK_INT(list.n, 0);
     free(list.box);
     for (int head = MODEL_HEAD_NONE; head < MODEL_HEADS; head++)
-        if (head != MODEL_HEAD_YOLOV5 && head != MODEL_HEAD_YOLOX && head != MODEL_HEAD_NMS) {
+        if (head != MODEL_HEAD_YOLOV5 && head != MODEL_HEAD_YOLOV5_FACE && head != MODEL_HEAD_YOLOV5_POSE &&
+            head != MODEL_HEAD_YOLOX && head != MODEL_HEAD_NMS) {
             CHECK_INT(decode((enum model_head)head, 80, 640, 640, false, &t, 1, &list), REEL_ERR_UNSUPPORTED);
             free(list.box);
         }
@@ -524,8 +553,8 @@ static void from_picked_distances(void)
 
 CHECK_MAIN({"head yolov5", yolov5}, {"head scrfd", scrfd}, {"head distributions", distributions_of_distances},
            {"head boxes with scores and labels", boxes_with_scores_and_labels}, {"head yolov8 and pose", yolov8},
-           {"head yolov8 and others", yolov8_others}, {"head queries", queries},
-           {"head boxes beside scores", boxes_beside_scores}, {"head yolox", yolox},
+           {"head yolov5 with points", yolov5_with_points}, {"head yolov8 and others", yolov8_others},
+           {"head queries", queries}, {"head boxes beside scores", boxes_beside_scores}, {"head yolox", yolox},
            {"head finished boxes", finished_boxes}, {"head finished by centre", finished_by_centre}, {"head ssd", ssd},
            {"head ssd offsets", ssd_offsets}, {"head hostile numbers", hostile_numbers},
            {"head from picked cells", from_picked_cells}, {"head from picked cells of faces", from_picked_faces},
