@@ -541,7 +541,7 @@ static void forget_head(struct model *m)
 {
     m->points = m->point_floats = m->classes = m->n_head_outputs = 0;
     m->mask_output = m->mask_weights = 0;
-    m->turned = m->decoded = m->centres = m->points_first = false;
+    m->turned = m->decoded = m->centres = m->points_first = m->udp = false;
     *m->how_output = 0;
 }
 

@@ -190,6 +190,8 @@ bool look_is_heatmap(const struct look *l)
     l->m->n_head_outputs = 1;
     l->m->points = (int)map.channels, l->m->point_floats = 3;
     l->m->classes = 1;
+    static const char *const unbiased[] = {"vitpose", "udp", NULL};
+    l->m->udp = look_file_has(l, unbiased) || !strcmp(l->f->in[l->m->input.index].name, "pixel_values");
     LOOK_HOW(l, "heatmaps, a map for each point (if they are classes of pixels, use --task segment)");
     return true;
 }

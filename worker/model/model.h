@@ -182,8 +182,9 @@ struct model {
     int points, point_floats;   // DETECT: keypoints of an object; floats of each: x y (2) or x y score (3)
     bool turned;                // DETECT: an angle follows a box's scores (YOLOv8) or class (NMS)
     bool points_first;          // DETECT: points stand before a box's classes (YOLOV5_FACE)
-    bool centres;               // DETECT: boxes are centre and size in 0..1, not corners in pixels (NMS)
-    int head_output[12];        // DETECT: indices in the head's own order
+    bool udp;            // DETECT: first and last cells of maps are the picture's first and last pixels (HEATMAP)
+    bool centres;        // DETECT: boxes are centre and size in 0..1, not corners in pixels (NMS)
+    int head_output[12]; // DETECT: indices in the head's own order
     int n_head_outputs;
     int classes;           // for DETECT, CLASSIFY, SEGMENT; 0: unknown
     char how_between[256]; // why it is taken to make pictures between two frames; "" if it does not

@@ -116,6 +116,7 @@ static struct head_params params_of(const struct task *task)
                                 .points = m->points,
                                 .point_floats = m->point_floats,
                                 .points_first = m->points_first,
+                                .udp = m->udp,
                                 .turned = m->turned,
                                 .centres = m->centres,
                                 .net_w = task->view.net_w,

@@ -31,9 +31,9 @@ struct head_list {
 struct head_params {
     enum model_head head;
     int classes;
-    bool decoded; // this and the next five: as in struct model
+    bool decoded; // this and the next six: as in struct model
     int points, point_floats;
-    bool points_first, turned, centres;
+    bool points_first, udp, turned, centres;
     int net_w, net_h;
     float score; // boxes with a lower score are left out
 };

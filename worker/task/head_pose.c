@@ -41,7 +41,8 @@ static enum reel_err add_body(const struct head_params *p, const struct head_poi
 
 // ---- heatmaps: (points, h, w) or (h, w, points) -------------------------------------------
 // The largest value of a map, moved by a quarter towards the larger neighbour, as by HRNet's
-// get_final_preds() and MMPose.
+// get_final_preds() and MMPose. Networks trained with unbiased data processing (Huang et al. 2020)
+// count pixels from the first one's middle to the last one's.
 
 static bool points_last(const struct head_params *p, const struct reel_shape *s)
 {
@@ -72,6 +73,12 @@ static float towards(float before, float behind)
     return behind > before ? 0.25f : behind < before ? -0.25f : 0;
 }
 
+// Pixels of the network's input between two cells, of which there are n in so many pixels.
+static float apart(const struct head_params *p, int pixels, int n)
+{
+    return p->udp && n > 1 ? (float)(pixels - 1) / (float)(n - 1) : (float)pixels / (float)n;
+}
+
 static enum reel_err read_heatmap(const struct head_params *p, const struct head_layout *l,
                                   const struct head_cell *cell, struct head_list *list)
 {
@@ -85,7 +92,7 @@ static enum reel_err read_heatmap(const struct head_params *p, const struct head
         float at_x = (float)x, at_y = (float)y;
         if (x > 1 && x < w - 1 && y > 1 && y < h - 1) // not at the edges, as published
             at_x += towards(v[-(ptrdiff_t)px], v[px]), at_y += towards(v[-(ptrdiff_t)row], v[row]);
-        point[k] = (struct head_point){at_x * (float)p->net_w / (float)w, at_y * (float)p->net_h / (float)h, *v};
+        point[k] = (struct head_point){at_x * apart(p, p->net_w, w), at_y * apart(p, p->net_h, h), *v};
     }
     return add_body(p, point, p->points, -1, NULL, list);
 }

@@ -25,6 +25,7 @@ static void check_pose(const char *path, int w, int h, const char *output, int p
         CHECK_INT(m.head, MODEL_HEAD_HEATMAP);
     }
     CHECK_INT(m.points, points);
+    CHECK_INT(m.udp, strstr(path, "vitpose") != NULL);
     CHECK_HAS(text, "points of one body, face or hand that fills the frame (heatmap head)");
     CHECK_HAS(text, "use --task segment");
     CHECK_NEAR(m.input.gain[0], 1 / 0.229, 1e-4);
@@ -38,6 +39,7 @@ static void check_pose(const char *path, int w, int h, const char *output, int p
 static void heatmaps(void)
 {
     check_pose("a.onnx", 192, 256, "output", 17, MODEL_HEAD_HEATMAP);
+    check_pose("vitpose-b.onnx", 192, 256, "output", 17, MODEL_HEAD_HEATMAP);
     check_pose("a.onnx", 288, 384, "output", 133, MODEL_HEAD_HEATMAP);
     check_pose("a.onnx", 256, 256, "output", 16, MODEL_HEAD_HEATMAP);
     check_pose("a.onnx", 192, 256, "output", 13, MODEL_HEAD_HEATMAP); // upright

@@ -34,6 +34,12 @@ static void heatmaps(bool last)
     CHECK_SIDES(b, 4, 27, 21, 32, 1e-4);
     free(list.box);
     struct head_params p = pose(MODEL_HEAD_HEATMAP, 3, 48, 64);
+    p.udp = true;
+    CHECK_INT(head_case_decode(p, &t, 1, &list), REEL_OK);
+    CHECK_POINT(list.box[0], 2, 47, 63, 0.125f); // the last pixels
+    CHECK_POINT(list.box[0], 1, 47 / 11.0, 8 * 63 / 15.0, 0.5f);
+    free(list.box);
+    p.udp = false;
     p.score = 0.71f; // nobody there
     CHECK_INT(head_case_decode(p, &t, 1, &list), REEL_OK);
     CHECK_INT(list.n, 0);
