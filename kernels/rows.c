@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Operations on short rows. See rows.h. One function, compiled for each instruction set, does everything
-// for a run of rows: a call for each row and pass would cost more than the arithmetic.
+// Short rows; see rows.h. Everything of a run of rows is in one function that is
+// compiled for each instruction set: a call for each row and pass costs more
+// than the arithmetic.
 #include "kernels/rows.h"
 
 #include <math.h>
@@ -14,7 +15,7 @@
 
 #define LANES 16
 
-// Sums in a fixed order, as a tree.
+// In a fixed order, as a tree.
 INLINE float lanes_sum(const float lane[LANES])
 {
     float half[LANES / 2], quarter[LANES / 4];
@@ -33,16 +34,30 @@ INLINE float row_sum(const float *x, size_t n)
     return lanes_sum(lane);
 }
 
-INLINE float row_squares(const float *x, size_t n, float mean)
+// The sum of what is left of each element without the mean as it was rounded: what that lacks.
+INLINE float row_rest(const float *x, size_t n, float mean)
+{
+    float lane[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++) lane[l] += x[i + (size_t)l] - mean;
+    for (int l = 0; i < n; i++, l++) lane[l] += x[i] - mean;
+    return lanes_sum(lane);
+}
+
+INLINE float row_squares(const float *x, size_t n, float mean, float rest)
 {
     float lane[LANES] = {0};
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
         for (int l = 0; l < LANES; l++) {
-            const float d = x[i + (size_t)l] - mean;
+            const float d = (x[i + (size_t)l] - mean) - rest;
             lane[l] += d * d;
         }
-    for (int l = 0; i < n; i++, l++) lane[l] += (x[i] - mean) * (x[i] - mean);
+    for (int l = 0; i < n; i++, l++) {
+        const float d = (x[i] - mean) - rest;
+        lane[l] += d * d;
+    }
     return lanes_sum(lane);
 }
 
@@ -51,13 +66,14 @@ KERN_CLONES void rows_layer_norm(const float *x, float *y, size_t rows, size_t n
 {
     for (size_t r = 0; r < rows; r++, x += n, y += n) {
         const float mean = row_sum(x, n) / (float)n;
-        const float f = 1.0f / sqrtf(row_squares(x, n, mean) / (float)n + epsilon);
+        const float rest = row_rest(x, n, mean) / (float)n;
+        const float f = 1.0f / sqrtf(row_squares(x, n, mean, rest) / (float)n + epsilon);
         if (scale && shift) {
-            for (size_t i = 0; i < n; i++) y[i] = (x[i] - mean) * f * scale[i] + shift[i];
+            for (size_t i = 0; i < n; i++) y[i] = ((x[i] - mean) - rest) * f * scale[i] + shift[i];
         } else if (scale) {
-            for (size_t i = 0; i < n; i++) y[i] = (x[i] - mean) * f * scale[i];
+            for (size_t i = 0; i < n; i++) y[i] = ((x[i] - mean) - rest) * f * scale[i];
         } else {
-            for (size_t i = 0; i < n; i++) y[i] = (x[i] - mean) * f;
+            for (size_t i = 0; i < n; i++) y[i] = ((x[i] - mean) - rest) * f;
         }
     }
 }
@@ -74,7 +90,7 @@ INLINE float row_max(const float *x, size_t n)
     return lane[0];
 }
 
-// Rows of a few elements, for which whole vectors would be mostly empty.
+// Of two or a few elements, where whole lanes would be mostly empty.
 INLINE float few_max(const float *x, size_t n)
 {
     float max = x[0];
@@ -82,7 +98,7 @@ INLINE float few_max(const float *x, size_t n)
     return max;
 }
 
-// Rows whose exponentials are computed together: they fit in the first-level cache.
+// Rows whose exponentials are computed together: in the first-level cache.
 #define BLOCK 2048
 
 KERN_CLONES void rows_softmax(const float *x, float *y, size_t rows, size_t n)
