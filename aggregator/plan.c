@@ -312,14 +312,13 @@ static enum reel_err decide_alpha(struct plan *p)
     const bool masked = shown != SET_PICTURE_OVERLAY || p->settings->background.n;
     if (p->task != REEL_TASK_IMAGE && masked) return REEL_OK; // the mask decides what is transparent
     const bool unused = p->media.flags & REEL_MEDIA_OPAQUE;
-    const char *why = p->rate > 1 ? "the model makes frames between two" : "";
-    if (!*why && takes_alpha(p)) {
+    if (takes_alpha(p)) {
         p->alpha = want == SET_ALPHA_KEEP || !unused || !plan_is_video(p->job.kind) || *p->encoder_name;
         if (!p->alpha)
             add_note(p, "the input's first frame is opaque: its transparency is not kept (--alpha keep would keep it)");
         return REEL_OK;
     }
-    if (!*why) why = reel_fail_text();
+    const char *why = reel_fail_text();
     if (want == SET_ALPHA_KEEP)
         return reel_fail(REEL_ERR_CONFIG, "could not keep the input's transparency (--alpha keep): %s", why);
     add_note(p, "the input's transparency is not kept: %s", why);

@@ -17,6 +17,45 @@ static enum AVPixelFormat gray(int depth)
     return picture_av_format((struct reel_pixel_format){.layout = REEL_PIX_GRAY, .depth = (uint8_t)depth});
 }
 
+static unsigned sample(const uint8_t *line, int x, int depth)
+{
+    return depth > 8 ? ((const uint16_t *)(const void *)line)[x] : line[x];
+}
+
+static struct samples slot_plane(const struct reel_ring *in, uint32_t slot_id)
+{
+    const struct reel_geometry *g = &in->geometry;
+    return (struct samples){reel_ring_pixels(in, slot_id) + g->alpha_offset, g->alpha_stride, (int)g->width,
+                            (int)g->height, g->format.depth};
+}
+
+// Mixes the planes of two slots; *out_own holds the result, and *s describes it.
+static enum reel_err mix(struct alpha *a, const struct reel_ring *in, const struct alpha_place *place,
+                         struct samples *s, AVFrame **out_own)
+{
+    *out_own = NULL;
+    if (!place->part) return REEL_OK;
+    const struct samples b = slot_plane(in, place->later_id);
+    enum reel_err err = picture_alloc(&a->mixed, gray(s->depth), s->width, s->height, out_own);
+    if (err) return err;
+    AVFrame *to = *out_own;
+    const unsigned later = place->part, sooner = place->parts - later;
+    for (int y = 0; y < s->height; y++) {
+        const uint8_t *p = s->data + (size_t)y * s->stride, *q = b.data + (size_t)y * b.stride;
+        uint8_t *line = to->data[0] + (ptrdiff_t)y * to->linesize[0];
+        for (int x = 0; x < s->width; x++) {
+            const unsigned v =
+                (sooner * sample(p, x, s->depth) + later * sample(q, x, s->depth) + place->parts / 2) / place->parts;
+            if (s->depth > 8)
+                ((uint16_t *)(void *)line)[x] = (uint16_t)v;
+            else
+                line[x] = (uint8_t)v;
+        }
+    }
+    *s = (struct samples){to->data[0], (size_t)to->linesize[0], s->width, s->height, s->depth};
+    return REEL_OK;
+}
+
 // Resizes the plane if its size differs; *out_own holds the result, and *s describes it.
 static enum reel_err resize(struct alpha *a, struct samples *s, int width, int height, AVFrame **out_own)
 {
@@ -35,11 +74,6 @@ static enum reel_err resize(struct alpha *a, struct samples *s, int width, int h
     }
     *s = (struct samples){to->data[0], (size_t)to->linesize[0], width, height, s->depth};
     return REEL_OK;
-}
-
-static unsigned sample(const uint8_t *line, int x, int depth)
-{
-    return depth > 8 ? ((const uint16_t *)(const void *)line)[x] : line[x];
 }
 
 // Writes the plane into another of the same size: values are scaled from one depth to another.
@@ -86,30 +120,31 @@ static enum reel_err copy_colour(struct alpha *a, const AVFrame *frame, enum AVP
 
 enum reel_err alpha_join(struct alpha *a, struct picture_convert *convert, const AVFrame *frame,
                          enum AVPixelFormat format, const struct reel_colour *colour, const struct reel_ring *in,
-                         uint32_t slot_id, AVFrame **out_frame)
+                         const struct alpha_place *place, AVFrame **out_frame)
 {
-    const struct reel_geometry *g = &in->geometry;
-    struct samples s = {reel_ring_pixels(in, slot_id) + g->alpha_offset, g->alpha_stride, (int)g->width, (int)g->height,
-                        g->format.depth};
-    AVFrame *out, *own;
+    struct samples s = slot_plane(in, place->slot_id);
+    AVFrame *out, *mixed, *own = NULL;
     enum reel_err err =
         adds_alpha((enum AVPixelFormat)frame->format, format)
             ? copy_colour(a, frame, format, &out)
             : picture_convert(convert, frame, colour, format, frame->width, frame->height, colour, &out);
     if (err) return err;
-    if ((err = resize(a, &s, frame->width, frame->height, &own))) {
-        av_frame_free(&out);
-        return err;
-    }
-    write(&s, av_pix_fmt_desc_get(format)->comp[3].depth, out->data[3], (size_t)out->linesize[3]);
+    err = mix(a, in, place, &s, &mixed);
+    if (!err) err = resize(a, &s, frame->width, frame->height, &own);
+    if (!err) write(&s, av_pix_fmt_desc_get(format)->comp[3].depth, out->data[3], (size_t)out->linesize[3]);
+    av_frame_free(&mixed);
     av_frame_free(&own);
-    *out_frame = out;
-    return REEL_OK;
+    if (err)
+        av_frame_free(&out);
+    else
+        *out_frame = out;
+    return err;
 }
 
 void alpha_fini(struct alpha *a)
 {
     sws_freeContext(a->sws);
+    picture_pool_fini(&a->mixed);
     picture_pool_fini(&a->resized);
     picture_pool_fini(&a->joined);
     *a = (struct alpha){0};

@@ -307,27 +307,36 @@ static enum reel_err between_of(struct image *im, const struct reel_rec_frame *r
 }
 
 // The frame itself, or picture k of those between it and the next frame.
-static enum reel_err make_between(struct image *im, const struct reel_rec_frame *rec, uint32_t k, AVFrame **out)
+// *place: where its transparency is.
+static enum reel_err make_between(struct image *im, const struct reel_rec_frame *rec, uint32_t k,
+                                  struct alpha_place *place, AVFrame **out)
 {
     const struct reel_rec_taken none = {0};
     enum reel_between what;
     enum reel_err err = between_of(im, rec, k, &what);
     bool lent;
     if (err) return err;
+    if (what == REEL_BETWEEN_MADE && rec->after && im->p.plan->alpha) {
+        struct reel_stamp later;
+        *place = (struct alpha_place){rec->in_slot, reel_ring_slot_of(im->p.in, rec->next), k, im->p.plan->rate};
+        if ((err = reel_ring_check(im->p.in, place->later_id, rec->next, &later))) return err;
+    }
     if (what == REEL_BETWEEN_MADE) return picture_copy_slot(&im->made_pool, im->p.out, rec->out_slot, k - 1, out);
     if (what == REEL_BETWEEN_BEFORE || !rec->after) return pass(im, rec->in_slot, none, &lent, out);
     struct reel_stamp stamp;
     const uint32_t behind = reel_ring_slot_of(im->p.in, rec->next);
+    place->slot_id = behind;
     err = reel_ring_check(im->p.in, behind, rec->next, &stamp);
     return err ? err : pass(im, behind, none, &lent, out);
 }
 
 static enum reel_err make(struct image *im, const struct reel_rec_frame *rec, uint32_t k, struct reel_rec_taken taken,
-                          bool *out_lent, AVFrame **out)
+                          bool *out_lent, struct alpha_place *out_place, AVFrame **out)
 {
     const struct plan *plan = im->p.plan;
     *out_lent = false;
-    if (plan->rate > 1) return make_between(im, rec, k, out);
+    *out_place = (struct alpha_place){.slot_id = rec->in_slot};
+    if (plan->rate > 1) return make_between(im, rec, k, out_place, out);
     if (rec->flags & REEL_FRAME_REPEAT && im->last) {
         *out = av_frame_clone(im->last);
         return *out ? REEL_OK : reel_fail(REEL_ERR_NOMEM, "could not repeat a picture: out of memory");
@@ -339,12 +348,12 @@ static enum reel_err make(struct image *im, const struct reel_rec_frame *rec, ui
 }
 
 // Adds the transparency of the frame's input to a picture. A picture on loan is returned.
-static enum reel_err give_alpha(struct image *im, const struct reel_rec_frame *rec, AVFrame **frame)
+static enum reel_err give_alpha(struct image *im, const struct alpha_place *place, AVFrame **frame)
 {
     const struct plan *plan = im->p.plan;
     AVFrame *out = NULL;
-    enum reel_err err = alpha_join(&im->alpha, &im->alpha_convert, *frame, plan->drawn_format, &plan->colour, im->p.in,
-                                   rec->in_slot, &out);
+    enum reel_err err =
+        alpha_join(&im->alpha, &im->alpha_convert, *frame, plan->drawn_format, &plan->colour, im->p.in, place, &out);
     av_frame_free(frame);
     *frame = out;
     return err;
@@ -379,9 +388,11 @@ enum reel_err image_send(struct image *im, const struct reel_rec_frame *rec, uin
     if (err) return err;
     AVFrame *frame = NULL;
     bool lent;
-    if ((err = make(im, rec, k, taken, &lent, &frame))) return err;
-    const bool repeated = rec->flags & REEL_FRAME_REPEAT && im->last; // it was repeated together with its transparency
-    if (im->p.plan->alpha && !repeated && (err = give_alpha(im, rec, &frame))) return err;
+    struct alpha_place place;
+    if ((err = make(im, rec, k, taken, &lent, &place, &frame))) return err;
+    // A repeated picture has its transparency.
+    const bool repeated = rec->flags & REEL_FRAME_REPEAT && im->last && im->p.plan->rate == 1;
+    if (im->p.plan->alpha && !repeated && (err = give_alpha(im, &place, &frame))) return err;
     // A repeated picture has none of its own.
     while (frame->nb_side_data) av_frame_remove_side_data(frame, frame->side_data[0]->type);
     set_properties(im, rec, k, frame);

@@ -73,6 +73,33 @@ if command -v python3 >/dev/null; then
         else ok drawn; fi
     }
     kept_drawn
+
+    # Frames between two have the mixture of both alpha planes, and the last frame's stays; whoever dies, live too.
+    between() { # name output checks-of-frames [options]
+        local rc=0
+        reel "$work/rgba.mov" -o "$2" -y --backend onednn --model "$work/middle.onnx" --rate 2 --encoder ffv1 --segment_seconds 0.5 \
+            "${@:3}" || rc=$?
+        alpha "$work/rgba.mov" format=gray >"$work/alpha_in"
+        alpha "$2" format=gray >"$work/alpha_out"
+        if ((rc)); then not_ok "$1" "exit code $rc"
+        elif grep -q transparen "$work/err"; then not_ok "$1" "it is said to be lost"
+        elif ! python3 - "$work/alpha_in" "$work/alpha_out" >&2 <<'PYTHON'
+import sys
+a, b = (open(f, "rb").read() for f in sys.argv[1:])
+size = 64 * 48
+a, b = ([d[i:i + size] for i in range(0, len(d), size)] for d in (a, b))
+want = []
+for n, frame in enumerate(a):
+    later = a[min(n + 1, len(a) - 1)]
+    want += [frame, bytes((p + q + 1) // 2 for p, q in zip(frame, later))]
+sys.exit(None if b == want else f"{len(b)} frames; differ: {[i for i in range(min(len(b), len(want))) if b[i] != want[i]]}")
+PYTHON
+        then not_ok "$1" "another alpha"
+        else ok "$1"; fi
+    }
+    between between_two "$work/o.mkv" --gpu_num 1
+    between between_two_workers "$work/o.mkv" --gpu_num 3
+    REELMILL_CRASH=aggregator.before_taken:3:9 between between_two_killed "$work/o.mkv" --gpu_num 2
 else
     skip drawn "no python3 on this machine"
 fi

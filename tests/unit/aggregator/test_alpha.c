@@ -88,7 +88,7 @@ static void check_join(const struct join *j)
     CHECK_INT(picture_convert(&convert, f, &bt709, j->to, W, H, &bt709, &want), REEL_OK);
     for (uint32_t slot = 0; slot < SLOTS; slot++) {
         AVFrame *out = NULL;
-        CHECK_INT(alpha_join(&a, &convert, f, j->to, &bt709, &ring, slot, &out), REEL_OK);
+        CHECK_INT(alpha_join(&a, &convert, f, j->to, &bt709, &ring, &(struct alpha_place){slot}, &out), REEL_OK);
         CHECK_INT(out->format, j->to);
         CHECK_INT(out->pts, 77);
         for (int y = 0; y < H; y++)
@@ -140,7 +140,7 @@ static void too_large_samples(void)
     uint16_t *line = (uint16_t *)(void *)(reel_ring_pixels(&ring, 0) + ring.geometry.alpha_offset);
     AVFrame *f = picture(&pool, AV_PIX_FMT_GBRP, W, H), *out;
     line[0] = 1024, line[1] = 65535;
-    CHECK_INT(alpha_join(&a, NULL, f, AV_PIX_FMT_GBRAP, &bt709, &ring, 0, &out), REEL_OK);
+    CHECK_INT(alpha_join(&a, NULL, f, AV_PIX_FMT_GBRAP, &bt709, &ring, &(struct alpha_place){0}, &out), REEL_OK);
     CHECK_INT(sample(out, 3, 0, 0), 255);
     CHECK_INT(sample(out, 3, 1, 0), 255);
     av_frame_free(&f);
@@ -148,6 +148,34 @@ static void too_large_samples(void)
     alpha_fini(&a);
     picture_pool_fini(&pool);
     free(ring.base);
+}
+
+// Between two frames: the mixture of both, by their distance.
+static void between_two_slots(void)
+{
+    for (int depth = 8; depth <= 16; depth += 8) {
+        struct alpha a = {0};
+        struct picture_pool pool = {0};
+        struct reel_ring ring = ring_of((struct reel_pixel_format){REEL_PIX_GBR, (uint8_t)depth, 0, 0}, W, H);
+        const unsigned most = (1u << depth) - 1;
+        AVFrame *f = picture(&pool, depth == 8 ? AV_PIX_FMT_GBRP : AV_PIX_FMT_GBRP16LE, W, H), *out;
+        for (uint32_t k = 0; k < 3; k++) {
+            const struct alpha_place place = {0, 1, k, 3};
+            CHECK_INT(alpha_join(&a, NULL, f, depth == 8 ? AV_PIX_FMT_GBRAP : AV_PIX_FMT_GBRAP16LE, &bt709, &ring,
+                                 &place, &out),
+                      REEL_OK);
+            for (int y = 0; y < H; y++)
+                for (int x = 0; x < W; x++) {
+                    const unsigned want = ((3 - k) * alpha_at(0, x, y, most) + k * alpha_at(1, x, y, most) + 1) / 3;
+                    CHECK_INT(sample(out, 3, x, y), want);
+                }
+            av_frame_free(&out);
+        }
+        av_frame_free(&f);
+        alpha_fini(&a);
+        picture_pool_fini(&pool);
+        free(ring.base);
+    }
 }
 
 // A picture of another size than the input's: alpha is resized as swscale resizes gray, each time.
@@ -171,7 +199,7 @@ static void resized_with_the_picture(void)
                        (size_t)W * (depth > 8 ? 2 : 1));
             CHECK_INT(picture_convert(&beside, plane, &bt709, gray, w, h, &bt709, &want), REEL_OK);
             CHECK_INT(alpha_join(&a, &convert, f, depth == 8 ? AV_PIX_FMT_YUVA444P : AV_PIX_FMT_YUVA444P10LE, &bt709,
-                                 &ring, 1, &out),
+                                 &ring, &(struct alpha_place){1}, &out),
                       REEL_OK);
             for (int y = 0; y < h; y++)
                 for (int x = 0; x < w; x++) CHECK_INT(sample(out, 3, x, y), sample(want, 0, x, y));
@@ -191,4 +219,5 @@ static void resized_with_the_picture(void)
 }
 
 CHECK_MAIN({"alpha: depths and formats", depths_and_formats}, {"alpha: too large samples", too_large_samples},
+           {"alpha: between two slots", between_two_slots},
            {"alpha: resized with the picture", resized_with_the_picture})
