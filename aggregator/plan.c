@@ -112,6 +112,14 @@ static enum reel_err check_kind(const struct plan *p)
                          "could not write results to \"%s\": the model makes pictures, not objects or classes\nname a "
                          "video, like out.mp4, or state what the outputs mean with --task",
                          p->job.output);
+    const char *slash = strrchr(p->job.output, '/');
+    const bool one = p->job.kind == REEL_OUTPUT_IMAGES && !strchr(slash ? slash : p->job.output, '%');
+    if (one && (p->media.n_frames != 1 || p->rate > 1))
+        return reel_fail(
+            REEL_ERR_CONFIG,
+            "could not write \"%s\": more than one picture comes out, each into a file of its own\ngive the "
+            "name a place for the number, like frames/%%06d.png; an animation can be a .gif or a .webm",
+            p->job.output);
     if (p->settings->detect.track && p->task != REEL_TASK_DETECT)
         return reel_fail(REEL_ERR_CONFIG, "could not track objects (--detect.track): the model finds none");
     if (picture && p->task == REEL_TASK_TENSOR)

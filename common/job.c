@@ -177,8 +177,9 @@ bool reel_output_kind_of(const char *output, enum reel_output_kind *out_kind, co
     }
     for (size_t i = 0; i < sizeof image / sizeof *image; i++) {
         if (strcasecmp(dot, image[i])) continue;
-        *out_why = "image output needs a pattern with the frame number, like frames/%06d.png";
-        return *out_kind = REEL_OUTPUT_IMAGES, is_pattern(output);
+        *out_why = "the name of images takes one %d, for the frame's number, like frames/%06d.png";
+        const char *slash = strrchr(output, '/'); // without a number: of a single picture
+        return *out_kind = REEL_OUTPUT_IMAGES, is_pattern(output) || !strchr(slash ? slash : output, '%');
     }
     return false;
 }

@@ -184,11 +184,14 @@ static char *mapped_name(const struct reel_settings *s, const char *name)
         snprintf(ext, sizeof ext, "%s%s", s->output_format[0] == '.' ? "" : ".", s->output_format);
     else if (dot)
         snprintf(ext, sizeof ext, "%s", dot);
-    // Containers that keep everything; others (.avi, .gif, .flv...) become .mkv.
+    // Containers that keep everything, and single pictures; others (.avi, .gif, .flv...) become .mkv.
     static const char *const kept[] = {"mp4", "matroska", "mov", "webm", "mpegts"};
     const char *container = reel_container_of(name, strlen(name));
     bool asked = s->output_format[0] && strcmp(s->output_format, "auto"), keeps = asked;
     for (size_t i = 0; container && i < sizeof kept / sizeof *kept; i++) keeps |= !strcmp(container, kept[i]);
+    enum reel_output_kind kind;
+    const char *why;
+    keeps |= !strchr(name, '%') && reel_output_kind_of(name, &kind, &why) && kind == REEL_OUTPUT_IMAGES;
     char *out = NULL;
     if (!keeps) snprintf(ext, sizeof ext, ".mkv");
     return asprintf(&out, "%.*s%s", stem, name, ext) < 0 ? NULL : out;

@@ -51,7 +51,7 @@ static enum reel_err write_file(const char *path, const void *data, size_t n)
 
 // ---- names in the output -----------------------------------------------------
 
-// The output's name of frame n: one %d or %0Nd, read by hand.
+// The output's name of frame n: one %d or %0Nd, read by hand. Without it there is frame 0 alone.
 static enum reel_err expand(const char *pattern, uint64_t n, char *buf, size_t bytes)
 {
     const char *name = strrchr(pattern, '/'), *at = strchr(name ? name : pattern, '%');
@@ -60,6 +60,7 @@ static enum reel_err expand(const char *pattern, uint64_t n, char *buf, size_t b
     if (at)
         for (end = at + 1; *end >= '0' && *end <= '9' && width < 100; end++)
             width = width * 10 + (unsigned)(*end - '0');
+    if (!at && !n) return snprintf(buf, bytes, "%s", pattern), REEL_OK;
     if (!at || *end != 'd' || width > 20)
         return reel_fail(REEL_ERR_CONFIG, "could not name files after \"%s\": use one %%d, like frames/%%06d.png",
                          pattern);
