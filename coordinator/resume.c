@@ -61,7 +61,8 @@ enum reel_err resume_lock(struct run *run, struct job *job)
     }
     int pid;
     char run_lock[300];
-    bool held = flock(job->lock_fd, LOCK_EX | LOCK_NB) != 0;
+    // Some network file systems have no locks (ENOSYS, ENOLCK); the run's own lock below still counts.
+    bool held = flock(job->lock_fd, LOCK_EX | LOCK_NB) && (errno == EWOULDBLOCK || errno == EINTR);
     read_holder(job->lock_fd, &pid, run_lock, sizeof run_lock);
     // The lock itself is free; the children of its last holder may still be there. (On another
     // machine that path does not exist.)

@@ -218,4 +218,39 @@ copy_removed() {
     else ok copy_removed; fi
 }
 copy_removed
+# A file system without locks, as some networks have: the run goes on, and a second one at the same time is
+# still refused on this machine.
+cat >"$work/nolocks.c" <<'EOF'
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int flock(int fd, int operation)
+{
+    char link[64], path[PATH_MAX] = "";
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (readlink(link, path, sizeof path - 1) > 0 && strstr(path, ".reelmill/lock")) {
+        errno = ENOSYS;
+        return -1;
+    }
+    return (int)syscall(SYS_flock, fd, operation);
+}
+EOF
+if cc -shared -fPIC -o "$work/nolocks.so" "$work/nolocks.c" 2>/dev/null &&
+    LD_PRELOAD=$work/nolocks.so "$bin/coordinator" --version >/dev/null 2>&1; then
+    rc=0
+    rm -f "$work/o.mkv"
+    REELMILL_CRASH=aggregator.before_publish:1:19 LD_PRELOAD=$work/nolocks.so start "$work/a.mp4" -o "$work/o.mkv"
+    wait_for 20 grep -qs 'crash point "aggregator.before_publish"' "$work/bg.err" || not_ok no_locks "it did not come so far"
+    LD_PRELOAD=$work/nolocks.so reel "$work/a.mp4" -o "$work/o.mkv" -y && not_ok no_locks "a second run was not refused"
+    grep -q "is using it" "$work/err" || not_ok no_locks "$(cat "$work/err")"
+    pkill -CONT -P "$coordinator" -x aggregator
+    wait "$coordinator" || rc=$?
+    check no_locks "$rc"
+else skip no_locks "no compiler, or nothing can be loaded before a sanitizer"; fi
+
 finish
