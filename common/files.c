@@ -70,6 +70,7 @@ static enum reel_err sync_folder_of(const char *path)
     char folder[REEL_PATH_BYTES];
     snprintf(folder, sizeof folder, "%s", path);
     int dir = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 && errno == EACCES) return REEL_OK; // a folder in which files can be put, but not seen
     if (dir < 0) return reel_fail(REEL_ERR_IO, "could not open the folder of \"%s\": %s", path, strerror(errno));
     int rc = fsync(dir), error = errno;
     close(dir);
