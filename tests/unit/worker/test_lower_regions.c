@@ -165,6 +165,28 @@ static void no_regions(void)
     result_fini(&r);
 }
 
+// The device's own work behind the regions is done once, also where there are none.
+static void work_behind(void)
+{
+    size = 3;
+    for (int none = 0; none < 2; none++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(1, 3, H, W));
+        const struct spotted f = find(&m, x, none ? 2 : 0.3);
+        struct value *n = make_node(&m, "Cast", make_node(&m, "Shape", f.chosen, NULL, NULL), NULL, NULL);
+        attr_int(&m, n, "to", 1);
+        n = make_node(&m, "Add", n, make_scalar(&m, 1), NULL);
+        struct value *boxes = boxes_head(&m, of_levels(&m, x, &f));
+        struct value *y = make_node(&m, "Mul", features(&m, x, 1), n, NULL);
+        for (int i = 0; i < 3; i++) y = make_node(&m, "Conv", y, make_weights(&m, DIMS(16, 16, 1, 1), -0.2, 0.2), NULL);
+        make_output(&m, y);
+        struct result r;
+        check_regions(&m, boxes, 1, 1, &r);
+        CHECK_HAS(r.dump, "regions");
+        result_fini(&r);
+    }
+}
+
 // One level, as in networks without a pyramid; what reads the features across rows gets them.
 static void one_level(void)
 {
@@ -209,5 +231,5 @@ static void named_twice(void)
     result_fini(&r);
 }
 
-LOWER_MAIN({"several pieces", several_pieces}, {"no regions", no_regions}, {"one level", one_level},
-           {"named twice", named_twice})
+LOWER_MAIN({"several pieces", several_pieces}, {"no regions", no_regions}, {"work behind", work_behind},
+           {"one level", one_level}, {"named twice", named_twice})
