@@ -78,7 +78,7 @@ static bool same_unfolded(struct maker *m, char *out_dump)
     const bool ok = !err && tensor_difference(&out[0], &want) <= 1e-5;
     for (int i = 0; i < g->n_inputs; i++) reel_tensor_fini(&in[i]);
     if (program) backend_cudnn_host.destroy(&program);
-    reel_tensor_fini(&out[0]);
+    for (int i = 0; i < g->n_outputs; i++) reel_tensor_fini(&out[i]);
     reel_tensor_fini(&want);
     graph_destroy(&g);
     return ok;
