@@ -163,6 +163,43 @@ static void planes_of_one_pixel(void)
     graph_destroy(&m.graph);
 }
 
+// What these kernels do not do is left to others: padding by the size, positions of the largest, windows of
+// more than eight planes, and operands behind that are no whole volume of the same shape.
+static void left_to_others(void)
+{
+    for (int kind = 0; kind < 9; kind++) {
+        struct maker m = maker();
+        struct value *x = make_input(&m, "x", DIMS(1, 16, 12, 6, 5)), *y = NULL, *out[2];
+        if (kind == 0 || kind == 1) {
+            y = make_node(&m, kind ? "MaxPool" : "Conv", x,
+                          kind ? NULL : make_weights(&m, DIMS(16, 16, 3, 3, 3), -0.2, 0.2), NULL);
+            ATTR_LIST(&m, y, "kernel_shape", 3, 3, 3);
+            make_attr(&m, y, (struct attr){.name = "auto_pad", .type = ATTR_STRING, .count = 10, .u.s = "SAME_UPPER"});
+        } else if (kind == 2) {
+            struct value *one = make_node(&m, "MaxPool", x, NULL, NULL);
+            ATTR_LIST(&m, one, "kernel_shape", 2, 2, 2);
+            for (int i = 0; i < 2; i++) out[i] = graph_add_value(m.graph, NULL);
+            struct node *node = graph_add_node(m.graph, NULL, "MaxPool", NULL, &x, 1, out, 2);
+            node->op = one->producer->op, node->attr = one->producer->attr, node->n_attr = one->producer->n_attr;
+            struct value *places = make_node(&m, "Cast", out[1], NULL, NULL);
+            attr_int(&m, places, "to", 1);
+            y = make_node(&m, "Add", out[0], places, NULL);
+        } else if (kind < 5) { // eight planes, and nine
+            y = conv(&m, x, 16, 16, (const int64_t[]){kind + 5, 1, 1}, (const int64_t[]){1, 1, 1},
+                     (const int64_t[]){0, 0, 0});
+        } else {
+            const struct reel_shape others[] = {DIMS(1, 16, 12, 1, 1), DIMS(1, 1, 12, 6, 5), DIMS(1, 16, 1, 6, 5),
+                                                DIMS(16, 1, 1, 1)};
+            y = make_node(&m, kind % 2 ? "Add" : "Mul", same(&m, x, 16, 16, 3, 3),
+                          make_node(&m, "Exp", make_input(&m, "o", others[kind - 5]), NULL, NULL), NULL);
+        }
+        make_output(&m, y);
+        CHECK_BACKEND(&m);
+        CHECK_MSG(kind != 3 || !strstr(steps, "reference"), "eight planes are left:\n%s", steps);
+        graph_destroy(&m.graph);
+    }
+}
+
 static void bytes_are_the_same_on_any_threads(void)
 {
     struct maker m = maker();
@@ -187,6 +224,7 @@ int main(int argc, char **argv)
         {"a_chain_stays_in_planes", a_chain_stays_in_planes},
         {"what_else_reads_the_volume", what_else_reads_the_volume},
         {"planes_of_one_pixel", planes_of_one_pixel},
+        {"volumes: left to others", left_to_others},
         {"bytes_are_the_same_on_any_threads", bytes_are_the_same_on_any_threads},
     };
     return check_main(cases, (int)(sizeof cases / sizeof cases[0]), argc, argv);
