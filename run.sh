@@ -183,7 +183,8 @@ need_build() {
     done
     [[ -f $root/Makefile ]] || return 1 # a bundle: binaries only
     [[ -n $(find "$root"/{common,coordinator,decoder,worker,aggregator,kernels} "$root/Makefile" \
-        -newer "$build/coordinator" \( -name '*.[ch]' -o -name '*.inc' -o -name Makefile \) -print -quit) ]]
+        -newer "$build/coordinator" \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' -o -name '*.inc' -o -name Makefile \) \
+        -print -quit) ]]
 }
 
 # Compute capabilities to build kernels for: those of the GPUs here, which

@@ -81,4 +81,21 @@ mkdir -p "$work/proc/driver/nvidia" && driver 580.65.06
 builds_for archs_of_the_gpus '12.0\\n8.0\\n8.0\\n' '80 120'
 builds_for archs_of_a_newer_gpu '8.0\\n13.1\\n' ''
 rm "$work/root/usr/local/cuda/bin/nvcc"
+
+# Programs that are there are built again when a source is newer than they are, whatever its language.
+mkdir -p "$work/tree/build/release" "$work"/tree/{common,coordinator,decoder,worker,aggregator,kernels/gpu}
+printf '#!/bin/bash\n' | tee "$work"/tree/build/release/{coordinator,decoder,worker,aggregator} >/dev/null
+chmod +x "$work"/tree/build/release/*
+touch -d '2 hours ago' "$work"/tree/Makefile
+built_after() { # name file yes|no: is make called when the file is an hour newer than the programs?
+    local name=$1 file=$work/tree/$2 called=no
+    touch -d '1 hour ago' "$work"/tree/build/release/*
+    : >"$log" && : >"$file"
+    PATH=$work/bin:/usr/bin:/bin REELMILL_PROC=$work/proc timeout 20 bash "$work/tree/run.sh" --version >"$work/out" 2>"$work/err" </dev/null
+    grep -q '^make ' "$log" && called=yes
+    rm "$file"
+    if [[ $called == "$3" ]]; then ok "$name"; else not_ok "$name" "make called: $called"; fi
+}
+built_after newer_text_is_not_built kernels/notes.txt no
+for f in common/a.h worker/a.c kernels/a.inc kernels/gpu/a.cu kernels/gpu/a.cuh; do built_after "newer_${f##*.}_is_built" "$f" yes; done
 finish
