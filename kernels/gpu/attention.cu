@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The kernels of attention.h; the twins are in attention_ref.c. A row of
-// scores has a block; maxima and sums are trees in a fixed order.
+// The kernels of attention.h; their plain C twins are in attention_ref.c. One block works on each row of
+// scores; maxima and sums are computed as trees, in a fixed order.
 #include "kernels/gpu/chain.cuh"
 
 #define GPU_LOAD(elem, p, i) gpu_any_load(elem, p, i)

@@ -8,7 +8,7 @@
 #include "kernels/gpu/common.cuh"
 
 #define TILE 64
-#define STEP 8  // words of four bytes of a row at a time
+#define STEP 8  // words of four bytes that are loaded of a row at a time
 #define SIDE 16 // threads along a side of the block
 #define EACH (TILE / SIDE)
 #define ONES 0x01010101
@@ -33,7 +33,7 @@ static __device__ __forceinline__ int zero_of(const uint8_t *zero, int count, in
     return (int)(int8_t)(zero[count > 1 ? at : 0] ^ (is_signed ? 0 : 0x80));
 }
 
-// Element (c,j) of the windows, as a signed byte.
+// Element (c,j) of the windows' matrix, as a signed byte.
 static __device__ __forceinline__ int window_byte(const struct gpu_bytes &p, const window_divisors &by,
                                                   const uint8_t *w, int c, int j, int beyond)
 {
@@ -46,7 +46,7 @@ static __device__ __forceinline__ int window_byte(const struct gpu_bytes &p, con
     return w[((long long)channel * p.at.h + y) * p.at.w + x] ^ (p.w_signed ? 0 : 0x80);
 }
 
-// Four bytes of column j from row c on; w's zero point where there are none.
+// Four bytes of column j, from row c on; w's zero point where there are none.
 static __device__ __forceinline__ int column_word(const struct gpu_bytes &p, const window_divisors &by,
                                                   const uint8_t *w, int c, int j, int beyond)
 {
@@ -95,7 +95,7 @@ static __device__ __forceinline__ void add_words(struct sums &s, const int (*xs)
     }
 }
 
-// The sums of a tile of one product, all of its bytes in turn.
+// Computes the sums of a tile of one product, over all its bytes.
 static __device__ __forceinline__ struct sums sums_of(const struct gpu_bytes &p, const window_divisors &by,
                                                       const uint8_t *xb, const uint8_t *wb, const uint8_t *x_zero,
                                                       const uint8_t *w_zero, int first_row, int i0, int j0,
@@ -105,10 +105,10 @@ static __device__ __forceinline__ struct sums sums_of(const struct gpu_bytes &p,
     struct sums s = {};
     for (int c0 = 0; c0 < p.c; c0 += 4 * STEP) {
         for (int k = t; k < TILE * STEP; k += SIDE * SIDE) {
-            const int i = k / STEP, c = k % STEP; // a row's words by neighbouring threads
+            const int i = k / STEP, c = k % STEP; // neighbouring threads read words of the same row
             xs[i][c] = row_word(p, xb, i0 + i, c0 + 4 * c,
                                 zero_of(x_zero, p.x_zeros, first_row + (i0 + i < p.m ? i0 + i : 0), p.x_signed));
-            const int j = k % TILE, d = k / TILE; // a row's columns
+            const int j = k % TILE, d = k / TILE; // neighbouring threads read columns of the same row
             ws[j][d] = column_word(p, by, wb, c0 + 4 * d, j0 + j,
                                    zero_of(w_zero, p.w_zeros, j0 + j < p.k ? j0 + j : 0, p.w_signed));
         }
@@ -119,14 +119,15 @@ static __device__ __forceinline__ struct sums sums_of(const struct gpu_bytes &p,
     return s;
 }
 
-// Columns lie along the grid's first side: of a picture's windows there are millions.
+// Columns lie along the grid's first axis, because the windows of a picture have millions of them.
 static __global__ void __launch_bounds__(SIDE *SIDE, 2)
     bytes(const struct gpu_bytes p, const window_divisors by, const uint8_t *x, const uint8_t *w, const uint8_t *x_zero,
           const uint8_t *w_zero, int32_t *y, unsigned tiles_m)
 {
     __shared__ int xs[TILE][STEP + 1], ws[TILE][STEP + 1];
     const int j0 = (int)blockIdx.x * TILE;
-    const unsigned length = (unsigned)((p.c + 4 * STEP - 1) / (4 * STEP) * (4 * STEP)); // with what was beyond
+    // Including the part beyond the end.
+    const unsigned length = (unsigned)((p.c + 4 * STEP - 1) / (4 * STEP) * (4 * STEP));
     for (int b = (int)blockIdx.z; b < p.batches; b += (int)gridDim.z) {
         const int bx = b % p.x_count, bw = b % p.w_count;
         const uint8_t *xb = x + (long long)bx * p.m * p.c;

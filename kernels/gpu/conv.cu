@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Convolutions that cuDNN has no tensor-core engine for (depthwise, few channels
-// in a group), and a plain one for whatever it refuses; matrix products likewise.
-// See ops.h; the twins are in conv_ref.c.
+// Convolutions for which cuDNN has no tensor-core engine (depthwise ones, and groups of few channels), a
+// plain convolution for everything that cuDNN refuses, and matrix products in the same way. See ops.h;
+// their plain C twins are in conv_ref.c.
 #include "kernels/gpu/chain.cuh"
 #include "kernels/gpu/conv_few.cuh"
 #include "kernels/gpu/conv_way.h"
@@ -87,7 +87,7 @@ static __device__ float conv_sum(const struct gpu_conv &p, const T *x, const T *
     return acc;
 }
 
-// Output (py,px) of a transposed convolution gathers the inputs that reach it.
+// Output (py,px) of a transposed convolution sums all inputs that reach it.
 template <typename T>
 static __device__ float deconv_sum(const struct gpu_conv &p, const T *x, const T *w, long long n, int py, int px, int k)
 {
@@ -144,7 +144,7 @@ extern "C" int gpu_conv(const struct gpu_conv *p, const void *x, const void *w, 
 
 #define TILE 16
 
-// Rows lie along the grid's first side, which has room for 2^31 blocks.
+// Rows lie along the grid's first axis, which may have 2^31 blocks.
 static __global__ void matmul(const struct gpu_matmul p, const void *x, const void *w,
                               const struct gpu_pointers operand, void *y, unsigned tiles_k)
 {

@@ -19,7 +19,7 @@
 // stores too. Weights lie in shared memory as float, (tap, channel, k).
 #define PIXELS 4
 
-// Pixels that threads beside each other have.
+// How many pixels neighbouring threads have together.
 static __host__ __device__ __forceinline__ int apart_of(int k_groups)
 {
     return k_groups >= 4 ? 8 : 32 / k_groups;
@@ -38,7 +38,7 @@ template <typename T, int C> static __device__ __forceinline__ void load_pixel(c
     for (int c = 0; c < C; c++) out[c] = gpu_load(x + c);
 }
 
-// One tap of PIXELS sums; w points at the tap's first channel and the thread's first k.
+// Adds one tap to PIXELS sums; w points at the tap's first channel and the thread's first k.
 template <typename T, int C, int KV>
 static __device__ __forceinline__ void add_tap(const struct gpu_conv &p, const T *row, int x0, int step, bool vector,
                                                const float *w, int k_lanes, float acc[PIXELS][KV])

@@ -25,23 +25,25 @@
 #include "kernels/gpu/mma.cuh"
 
 #define THREADS 128
-// Blocks on a multiprocessor, for 128 registers a thread; the largest need 168.
+// Blocks that run on a multiprocessor at once, so that a thread may use 128 registers; the largest kernels
+// need 168.
 #define RESIDENT(chunks) ((chunks) > 2 ? 3 : 4)
-// Pixels of a thread: of a row, 8 apart; a warp has 32.
+// Pixels of a thread, 8 apart in one row; a warp has 32.
 #define PIXELS 4
 
-// What follows of the geometry, for the kernel.
+// What the kernel needs to know that follows from the geometry.
 struct few_in_sizes {
     struct gpu_few_in g;
-    gpu_divisor columns; // of the piece
+    gpu_divisor columns; // of the piece's columns
     unsigned tiles_x, tiles_y, tiles;
-    bool vector;   // a pixel's channels are one load of 8 bytes
-    unsigned wide; // operands that may be read as vectors
+    bool vector;   // one load of 8 bytes reads all channels of a pixel
+    unsigned wide; // bits of the operands that may be read as vectors
 };
 
 // ---- the epilogue --------------------------------------------------------------------------
 
-// Any step on the channels of one pixel: once in the code, for what is not frequent.
+// Any step of the epilogue on the channels of one pixel. It is in the code only once, because such steps
+// are rare.
 template <typename T, int V>
 static GPU_NOINLINE __device__ void rare_step(const struct gpu_chain_step s, const struct gpu_chain_operand o,
                                               const void *operand, long long at, float *x)
@@ -62,7 +64,7 @@ static __device__ __forceinline__ bool frequent(const struct gpu_chain_step &s, 
            (s.operand < 0 || wide >> s.operand & 1);
 }
 
-// With the operation known when compiled: one branch a pixel, none a number.
+// The operation is known at compile time, so there is one branch per pixel and none per number.
 template <int OP, int V> static __device__ __forceinline__ void apply_unary(const struct gpu_chain_step &s, float *x)
 {
 #pragma unroll
@@ -75,8 +77,8 @@ template <int OP, int V> static __device__ __forceinline__ void apply_binary(con
     for (int k = 0; k < V; k++) x[k] = gpu_op_binary(OP, x[k], v[k]);
 }
 
-// The chain on V channels c.. of pixels pixel, pixel + 8, ..., the first `inside` of
-// which are there.
+// Applies the epilogue to V channels from c on, of the pixels pixel, pixel + 8, ..., of which the first
+// `inside` exist.
 template <typename T, int V>
 static __device__ __forceinline__ void apply_chain(const struct gpu_conv &p, const struct gpu_pointers &operand,
                                                    unsigned wide, long long image, long long pixel, int inside, int c,
@@ -134,8 +136,8 @@ static __device__ __forceinline__ void apply_chain(const struct gpu_conv &p, con
 
 // ---- loading -------------------------------------------------------------------------------
 
-// Register `half` of lane's part of the weights for a tile of 8 results. Column n of
-// the tile is result 2 * NJ * (n / 2) + n % 2 of those from `first` on.
+// Register `half` of what a lane holds of the weights for a tile of 8 results. Column n of the tile is
+// result 2 * NJ * (n / 2) + n % 2 of those from `first` on.
 template <int NJ>
 static __device__ __forceinline__ uint32_t weight_pair(const struct gpu_conv &p, const struct gpu_few_in &g,
                                                        const uint16_t *w, int first, int chunk, int lane, int half)
@@ -151,7 +153,7 @@ static __device__ __forceinline__ uint32_t weight_pair(const struct gpu_conv &p,
     return word;
 }
 
-// (group, chunk, tile or two of them, lane): what one load of a lane takes.
+// Order of the weights: (group, chunk, tile or two tiles, lane), so that one load brings a lane's part.
 template <int NJ, int CHUNKS>
 static __device__ __forceinline__ void load_weights(const struct gpu_conv &p, const struct gpu_few_in &g,
                                                     const uint16_t *w, uint32_t *ws)
@@ -165,7 +167,7 @@ static __device__ __forceinline__ void load_weights(const struct gpu_conv &p, co
     }
 }
 
-// The piece of x from (y0,x0) on; zeros beyond the picture.
+// Loads the piece of x that begins at (y0,x0); zeros beyond the picture.
 static __device__ __forceinline__ void load_piece(const struct gpu_conv &p, const struct few_in_sizes &z,
                                                   const uint16_t *image, int y0, int x0, uint16_t *piece)
 {
@@ -201,8 +203,8 @@ static __device__ __forceinline__ void load_piece(const struct gpu_conv &p, cons
 
 // ---- the kernel ----------------------------------------------------------------------------
 
-// Where in the piece a thread's four pixels begin and where its pairs lie from there,
-// in words, and which of a pair's numbers count.
+// Where a thread's four pixels begin in the piece, where its pairs lie from there (in words), and which
+// number of each pair counts.
 template <int CHUNKS> struct few_in_places {
     int pixel[PIXELS];
     int pair[CHUNKS][2];
@@ -245,7 +247,7 @@ static __device__ __forceinline__ void load_pixels(const uint32_t *row, const fe
                 a[m][i][k] = row[at.pixel[2 * m + k % 2] + at.pair[i][k / 2]] & at.mask[i][k / 2];
 }
 
-// 32 pixels by 8 * NJ results.
+// Computes 32 pixels by 8 * NJ results.
 template <typename T, int NJ, int CHUNKS>
 static __device__ __forceinline__ void multiply(const uint32_t a[2][CHUNKS][4], const uint32_t *ws,
                                                 float acc[PIXELS][2 * NJ])
@@ -267,7 +269,7 @@ static __device__ __forceinline__ void multiply(const uint32_t a[2][CHUNKS][4], 
         }
 }
 
-// The results of a row of 32 pixels, the first of which is x0.
+// Writes the results of a row of 32 pixels, the first of which is x0.
 template <typename T, int NJ, int CHUNKS>
 static __device__ __forceinline__ void compute_row(const struct gpu_conv &p, const struct few_in_sizes &z,
                                                    const struct gpu_pointers &operand, const uint32_t *ws,

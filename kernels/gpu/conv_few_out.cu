@@ -23,27 +23,28 @@
 #include "kernels/gpu/conv_way.h"
 #include "kernels/gpu/mma.cuh"
 
-#define THREADS 128 // four warps: two rows of twice 32 pixels
-// Blocks on a multiprocessor, for 128 registers a thread; the largest need 168.
+#define THREADS 128 // four warps: two rows of two times 32 pixels each
+// Blocks that run on a multiprocessor at once, so that a thread may use 128 registers; the largest kernels
+// need 168.
 #define RESIDENT(nt) ((nt) > 4 ? 3 : 4)
-#define PIXELS 4 // of a thread: of a row, 8 apart
+#define PIXELS 4 // pixels of a thread, 8 apart in one row
 
 struct few_out_sizes {
     struct gpu_few_out g;
     gpu_divisor lanes;
-    unsigned strips, cuts; // side by side, and one below the other
-    int strip_rows;        // results of a strip
+    unsigned strips, cuts; // number of strips side by side, and one below the other
+    int strip_rows;        // rows of results in a strip
 };
 
-// What a thread takes of CHUNKS * 16 channels: words 2i and 2i + 1 are its part of chunk i.
+// A thread's part of CHUNKS * 16 channels: words 2i and 2i + 1 belong to chunk i.
 template <int CHUNKS> struct few_out_part {
     uint32_t word[PIXELS][2 * CHUNKS];
 };
 
-// Words that are one load: 16 bytes, or 8 where there is one chunk.
+// Words that one load brings: 16 bytes, or 8 if there is only one chunk.
 #define LOAD(chunks) ((chunks) > 1 ? 4 : 2)
 
-// Of pixels `at`, at + 8 * pitch, ..., those whose bit is set in `inside`; zeros for others.
+// Loads pixels `at`, at + 8 * pitch, ..., whose bit is set in `inside`; the others become zeros.
 template <int CHUNKS>
 static __device__ __forceinline__ few_out_part<CHUNKS> load_part(const uint16_t *at, int pitch, unsigned inside)
 {
@@ -61,7 +62,7 @@ static __device__ __forceinline__ few_out_part<CHUNKS> load_part(const uint16_t 
     return part;
 }
 
-// Weights in the order of the products' columns: (load, tile, lane).
+// The weights in the order of the products' columns: (load, tile, lane).
 template <int NT, int CHUNKS>
 static __device__ __forceinline__ void load_weights(const struct gpu_conv &p, const struct gpu_few_out &g,
                                                     const uint16_t *w, uint32_t *ws)
@@ -101,7 +102,7 @@ static __device__ __forceinline__ void multiply(const few_out_part<CHUNKS> &part
         }
 }
 
-// slot: a row's columns; x: of the thread's first pixel.
+// slot: the columns of a row; x: of the thread's first pixel.
 template <int NT>
 static __device__ __forceinline__ void keep_products(int products, const float acc[2][NT][4], float *slot, int x)
 {
@@ -117,13 +118,13 @@ static __device__ __forceinline__ void keep_products(int products, const float a
         }
 }
 
-// A strip of results: from (y0,x0) on, rows x columns.
+// A strip of results: rows x columns, beginning at (y0,x0).
 struct few_out_strip {
     long long image;
     int y0, x0, rows, columns;
 };
 
-// Results of row `row` of the strip (rows of x from `row` on are kept, each in its slot).
+// Computes row `row` of the strip. The rows of x from `row` on are kept, each in its slot.
 template <typename T>
 static __device__ __forceinline__ void sum_taps(const struct gpu_conv &p, const struct few_out_sizes &z,
                                                 const struct gpu_pointers &operand, const few_out_strip &strip, int row,
@@ -172,11 +173,11 @@ static __global__ void __launch_bounds__(THREADS, RESIDENT(NT))
     const few_out_strip strip = strip_of(p, z);
     const int lane = (int)threadIdx.x % 32, my_row = (int)threadIdx.x / 64, half = (int)threadIdx.x / 32 % 2;
     const int px = half * 32 + lane / 4, ix = strip.x0 - p.pad_left + px, iy0 = strip.y0 - p.pad_top;
-    const int rows = strip.rows + p.r - 1; // of x
+    const int rows = strip.rows + p.r - 1; // rows of x
     unsigned inside = 0;
 #pragma unroll
     for (int j = 0; j < PIXELS; j++) inside |= (unsigned)(ix + 8 * j >= 0 && ix + 8 * j < p.w) << j;
-    // the thread's channels of its first pixel, in the strip's first row
+    // the thread's channels of its first pixel, in the first row of the strip
     const uint16_t *const at =
         (const uint16_t *)x + ((strip.image * p.h + iy0) * p.w + ix) * p.x_pitch + lane % 4 * (2 * LOAD(CHUNKS));
     const long long row_step = (long long)p.w * p.x_pitch;
@@ -196,11 +197,11 @@ static __global__ void __launch_bounds__(THREADS, RESIDENT(NT))
             }
             keep_products<NT>(z.g.products, acc, kept + row % z.g.slots * (z.g.products * GPU_FEW_OUT_PITCH), px);
         }
-        // on their way while this row's results are summed
+        // these loads are under way while this row's results are summed
         there = next < rows && iy0 + next >= 0 && iy0 + next < p.h;
         part = load_part<CHUNKS>(at + next * row_step, p.x_pitch, there ? inside : 0);
         __syncthreads();
-        const int done = row - (p.r - 1); // its last row of x is this one
+        const int done = row - (p.r - 1); // the row whose last row of x this one is
         if (done >= 0 && done < strip.rows) sum_taps(p, z, operand, strip, done, (int)threadIdx.x % 64, kept, y);
         __syncthreads();
     }
@@ -241,8 +242,8 @@ static int by_tiles(const struct gpu_conv *p, const struct few_out_sizes *z, con
     return by_chunks<T, 2>(p, z, x, w, operand, y, stream);
 }
 
-// Long strips multiply fewer rows twice, short ones make blocks enough for a GPU
-// (132 multiprocessors, four blocks each, and another round).
+// Long strips compute fewer rows twice, short ones give enough blocks for a GPU (132 multiprocessors with
+// four blocks each, and another round).
 static struct few_out_sizes sizes_of(const struct gpu_conv *p)
 {
     struct few_out_sizes z = {};

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// Chains of pointwise steps with broadcasting, and the rest of an epilogue in
-// place. See ops.h; the twins are in move_ref.c.
+// Chains of pointwise steps with broadcasting, and the rest of an epilogue, in place. See ops.h; their
+// plain C twins are in move_ref.c.
 #include "kernels/gpu/chain.cuh"
 #include "kernels/gpu/enlarge.h"
 
-// How a launch goes about it: divisors of the extents (the last one in vectors),
-// and where whole vectors of T may be accessed.
+// How a launch computes: divisors for the extents (the last extent in vectors), and where whole vectors of
+// T may be accessed.
 struct paths {
     gpu_divisor extent[GPU_DIMS];
     bool x, y, operand[GPU_OPERANDS];
@@ -19,7 +19,7 @@ static __device__ __forceinline__ void operand_at(const struct gpu_elementwise &
                                                   const long long *at, int inside, float *out)
 {
     const int o = step.operand;
-    const long long from = o == 0 ? at[0] : o == 1 ? at[1] : o == 2 ? at[2] : at[3]; // no indexed registers
+    const long long from = o == 0 ? at[0] : o == 1 ? at[1] : o == 2 ? at[2] : at[3]; // registers cannot be indexed
     if (o >= 0 && way.operand[o]) {
         gpu_load_vec<T, V>((const T *)operand.p[o] + from, out);
         return;
@@ -39,7 +39,7 @@ static __device__ __forceinline__ void operand_at(const struct gpu_elementwise &
     for (int k = 0; k < V; k++) out[k] = step.alpha;
 }
 
-// V neighbours along the last dimension.
+// Computes V neighbours along the last dimension.
 template <typename T, int V>
 static __global__ void elementwise(const struct gpu_elementwise p, const struct paths way, const void *x,
                                    const struct gpu_pointers operand, void *y, unsigned count)
@@ -95,7 +95,7 @@ static __global__ void elementwise(const struct gpu_elementwise p, const struct 
         for (int k = 0; k < V; k++) gpu_any_store_call(p.y_elem, y, to + k * p.y_stride[last], v[k]);
 }
 
-// Whether vectors of V lie whole along the last dimension.
+// Whether the last dimension consists of whole vectors of V numbers.
 static bool whole_vectors(const struct gpu_elementwise *p, const int64_t *stride, const void *base, int v, size_t bytes)
 {
     const int last = p->n_dims - 1;
@@ -105,8 +105,8 @@ static bool whole_vectors(const struct gpu_elementwise *p, const int64_t *stride
     return true;
 }
 
-// Whether all of a vector may be read: where the last one reaches beyond what is
-// computed, the tensor has padding lanes of its own there.
+// Whether all of a vector may be read: if the last one reaches beyond what is computed, the tensor must
+// have padding lanes of its own there.
 static bool readable_vectors(const struct gpu_elementwise *p, const int64_t *stride, const void *base, int v,
                              size_t bytes)
 {
@@ -133,7 +133,7 @@ static int launch_elementwise(const struct gpu_elementwise *p, const void *x, co
     return cudaGetLastError();
 }
 
-// `n` indices of dimension d from `from` on.
+// The part of the step with the `n` indices of dimension d that begin at `from`.
 static int part(const struct gpu_elementwise *p, int d, int from, int n, const void *x, const void *const *operand,
                 void *y, void *stream)
 {
@@ -149,7 +149,7 @@ static int part(const struct gpu_elementwise *p, int d, int from, int n, const v
         (char *)y + from * p->y_stride[d] * (int64_t)gpu_elem_bytes((enum gpu_elem)p->y_elem), stream);
 }
 
-// Half of the longest dimension but the last (whose end is padding), then the rest.
+// Cuts the longest dimension except the last (whose end is padding): the first half, then the rest.
 static int in_halves(const struct gpu_elementwise *p, const void *x, const void *const *operand, void *y, void *stream)
 {
     int d = 0;
@@ -174,7 +174,7 @@ extern "C" int gpu_elementwise(const struct gpu_elementwise *p, const void *x, c
     const struct gpu_pointers o = gpu_pointers_of(&p->chain, operand);
     const int last = p->extent[p->n_dims - 1], rest = last % 8;
     if (p->n_dims == 1 && rest && last > 8 && p->last == last &&
-        p->y_elem <= GPU_ELEM_BF16) { // dense tensors: vectors, then what is left
+        p->y_elem <= GPU_ELEM_BF16) { // dense tensors: whole vectors, then the rest
         error = part(p, 0, 0, last - rest, x, operand, y, stream);
         return error ? error : part(p, 0, last - rest, rest, x, operand, y, stream);
     }

@@ -8,24 +8,25 @@
 #include "kernels/gpu/chain.cuh"
 #include "kernels/gpu/enlarge.h"
 
-#define PIXELS 128 // of a block: neighbours in a row of x
-#define BLOCKS 5   // at once on a multiprocessor, at least: 96 registers, which suffice
+#define PIXELS 128 // pixels of a block, neighbours in a row of x
+// Least number of blocks that run on a multiprocessor at once, so that a thread may use 96 registers, which are enough.
+#define BLOCKS 5
 
 // Strides are in elements, between pixels of x unless said otherwise.
 struct form {
     int factor, channels;
-    bool crd; // how the channels of x are sorted: CRD, else DCR
+    bool crd; // how the channels of x are sorted: CRD or DCR
     int w, rows, images;
     long long x_pixel, x_row, x_image;
     long long y_fine, y_row, y_image;        // y_fine: between rows of y
     long long o_pixel, o_row, o_image;       // of the operand
     long long o_fine_row, o_fine, o_channel; // of the operand, between pixels of y; 0: it is enlarged
-    int load_bytes, store_bytes;             // of an access; load_bytes 0: an element
-    bool joined, product;                    // with an operand; by a product, else a sum
-    float x_sign, o_sign;                    // of the sum's terms
+    int load_bytes, store_bytes;             // bytes of one access; load_bytes 0: one element
+    bool joined, product;                    // joined with an operand; by a product, otherwise by a sum
+    float x_sign, o_sign;                    // signs of the sum's terms
 };
 
-// Channel of x that becomes element i of row r.
+// The channel of x that becomes element i of row r.
 template <int R, int C, bool CRD> static __device__ __forceinline__ constexpr int channel_of(int r, int i)
 {
     return CRD ? i % C * R * R + r * R + i / C : r * R * C + i;
@@ -41,7 +42,7 @@ template <typename T, int V, int N> static __device__ __forceinline__ void load_
     }
 }
 
-// The block's rows of `have` elements from the tile, `per` elements a row, to y.
+// Writes the block's rows of `have` elements from the tile to y, `per` elements a row.
 template <typename A, typename T, int R, int PER>
 static __device__ __forceinline__ void store_rows(const T *tile, int have, T *y, long long fine)
 {
@@ -52,7 +53,7 @@ static __device__ __forceinline__ void store_rows(const T *tile, int have, T *y,
     }
 }
 
-// Element i of row r of what the operand gives for a pixel.
+// Element i of row r of the operand, for a pixel.
 template <typename T, int C>
 static __device__ __forceinline__ float operand_at(const struct form &f, const T *pixel, int r, int i)
 {
@@ -63,7 +64,7 @@ template <typename T, int R, int C, bool CRD>
 static __device__ __forceinline__ void enlarge_pixel(const struct form &f, const T *x, const T *o, T *tile)
 {
     constexpr int N = R * R * C, RUN = R * C, WIDE = 16 / (int)sizeof(T);
-    // vectors in shared memory: the largest that a run is made of
+    // in shared memory, vectors of the largest size that a run consists of
     constexpr int MOST = RUN % 8 == 0 ? 8 : RUN % 4 == 0 ? 4 : RUN % 2 == 0 ? 2 : 1, STEP = MOST < WIDE ? MOST : WIDE;
     T in[(N + WIDE - 1) / WIDE * WIDE];
     float same[C] = {};
@@ -124,11 +125,11 @@ static __global__ void __launch_bounds__(PIXELS, BLOCKS) enlarge(const struct fo
 
 // ---- recognising ---------------------------------------------------------------------
 
-// The last dimensions of a step: rows of x, rows of y in them, pixels of x,
-// pixels of y in them, channels.
+// Names of the last dimensions of a step: rows of x, rows of y in them, pixels of x, pixels of y in them,
+// channels.
 enum { ROW, FINE_ROW, PIXEL, FINE, CHANNEL, NAMED };
 
-// Strides of one tensor, by these names; `one`: FINE and CHANNEL are one dimension.
+// Strides of one tensor under these names. `one`: FINE and CHANNEL are one dimension.
 static void name_strides(const struct gpu_elementwise *p, const int64_t *stride, bool one, int channels,
                          long long *out_image, long long *named)
 {
@@ -141,7 +142,7 @@ static void name_strides(const struct gpu_elementwise *p, const int64_t *stride,
     *out_image = fine_row > 1 ? stride[fine_row - 2] : 0;
 }
 
-// Whether x holds the channels of R x R x C at every pixel side by side.
+// Whether x holds the R x R x C channels of every pixel side by side.
 static bool deep(struct form *f, const long long *s)
 {
     const int r = f->factor, c = f->channels;
@@ -161,7 +162,7 @@ static bool extents(const struct gpu_elementwise *p, bool one, struct form *f)
     return one ? f->factor * f->channels == p->extent[last] : f->factor == p->extent[last - 1];
 }
 
-// How x and the operand are joined; `swapped`: x of the step is the operand here.
+// How x and the operand are joined. `swapped`: the step's x is the operand here.
 static bool joint(const struct gpu_chain *c, int elem, bool swapped, struct form *f)
 {
     f->x_sign = f->o_sign = 1;
@@ -176,7 +177,7 @@ static bool joint(const struct gpu_chain *c, int elem, bool swapped, struct form
     return true;
 }
 
-// The step with the roles of x and operand as told; `one` as above.
+// Reads the step, with x and operand in the roles that are told; `one` as above.
 static bool recognise(const struct gpu_elementwise *p, bool swapped, bool one, struct form *f)
 {
     *f = {};
@@ -207,7 +208,8 @@ static void widths(struct form *f, size_t elem, const void *x, const void *y)
     const long long block = (long long)f->factor * f->factor * f->channels;
     const long long xs[] = {f->x_pixel, f->x_row, f->x_image};
     const long long ys[] = {f->y_fine, f->y_row, f->y_image, (long long)f->w * f->factor * f->channels};
-    for (size_t bytes = 16; bytes >= 8 && !f->load_bytes; bytes /= 2) { // padding lanes may be read, nothing beyond
+    // Padding lanes may be read, but nothing beyond them.
+    for (size_t bytes = 16; bytes >= 8 && !f->load_bytes; bytes /= 2) {
         const long long v = (long long)(bytes / elem), whole = (block + v - 1) / v * v;
         if (multiples(bytes, x, elem, xs, 3) && (f->x_pixel >= whole || whole == block)) f->load_bytes = (int)bytes;
     }
@@ -226,7 +228,7 @@ static int launch(const struct form *f, const void *x, const void *o, void *y, v
     return cudaGetLastError();
 }
 
-// -1: not among those that are built.
+// -1: no kernel is built for it.
 template <typename T, int R>
 static int launch_factor(const struct form *f, const void *x, const void *o, void *y, void *stream)
 {

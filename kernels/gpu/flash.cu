@@ -22,18 +22,18 @@
 
 #define WARPS 4
 #define THREADS (32 * WARPS)
-#define ROWS (16 * WARPS) // of q in a block
-#define COLUMNS 64        // at a time
+#define ROWS (16 * WARPS) // rows of q that a block works on
+#define COLUMNS 64        // columns that are computed at a time
 #define TILES (COLUMNS / 8)
 #define LOG2_E 1.44269504088896f
 
-// How a tile is loaded: 8, 2 or 1 numbers of a row at a time, or (0) one at a time down
-// its columns, where those follow each other in memory.
+// How a tile is loaded: 8, 2 or 1 numbers of a row at a time, or (0) one at a time down its columns, if
+// those are contiguous in memory.
 struct flash_ways {
     int q, k, v;
-    bool y_pairs;                     // two numbers of a row are stored at once
-    bool term_pairs[GPU_FLASH_TERMS]; // and loaded, of the program's type
-    unsigned tiles;                   // of rows in a matrix
+    bool y_pairs;                     // two neighbouring numbers of a row are stored at once
+    bool term_pairs[GPU_FLASH_TERMS]; // likewise, two numbers of the program's type are loaded at once
+    unsigned tiles;                   // tiles of rows in a matrix
 };
 
 struct flash_terms {
@@ -46,7 +46,7 @@ struct alignas(16) piece {
 
 // ---- tiles -----------------------------------------------------------------------------
 
-// ROWS rows of `dim` numbers into shared memory, zeros behind row n and number dim.
+// Loads ROWS rows of `dim` numbers into shared memory, with zeros behind row n and behind number dim.
 template <typename T, int WIDTH>
 static __device__ __forceinline__ void load_tile(T *to, const T *from, long long row, long long column, int n, int dim,
                                                  int way)
@@ -87,10 +87,10 @@ template <typename E> static __device__ __forceinline__ float number(E v)
 
 // ---- scores ----------------------------------------------------------------------------
 
-// This thread's place in its warp's 16 rows: rows group and group + 8, of each tile of 8
-// columns 2t and 2t + 1 (mma.cuh).
+// This thread's place in its warp's 16 rows: rows group and group + 8, and columns 2t and 2t + 1 of each
+// tile of 8 columns (mma.cuh).
 struct flash_row {
-    int i; // in the matrix
+    int i; // row of the matrix
     gpu_attention_bounds in;
     float top, sum; // of this thread's columns
 };
@@ -107,8 +107,8 @@ static __device__ __forceinline__ float quad_sum(float v)
     return v + __shfl_xor_sync(0xffffffffu, v, 2);
 }
 
-// s[tile][0..1]: of the first row, [2..3]: of the second. Numbers of type E, `step` apart
-// in a row; pairs: next to each other, aligned, and an even number of them.
+// Adds a term to the scores: s[tile][0..1] belong to the first row, [2..3] to the second. Its numbers have
+// type E and are `step` apart in a row. pairs: they are contiguous, aligned, and their number is even.
 template <typename E, bool PAIRS>
 static __device__ __forceinline__ void add_numbers(const struct gpu_flash_term &term, const E *const from[2],
                                                    int column, int width, float s[TILES][4])
@@ -147,7 +147,7 @@ static __device__ __forceinline__ void add_typed(const struct gpu_flash &p, cons
 {
     const E *from[2];
 #pragma unroll
-    for (int h = 0; h < 2; h++) // a row beyond the last reads that
+    for (int h = 0; h < 2; h++) // rows beyond the last read the last one
         from[h] = (const E *)at + gpu_flash_at(&term.at, matrix) +
                   (row[h].i < p.span.rows ? row[h].i : p.span.rows - 1) * term.at.row;
     add_numbers<E, PAIRS>(term, from, column, p.span.width, s);
@@ -168,8 +168,8 @@ static __device__ __forceinline__ void add_term(const struct gpu_flash &p, const
         add_typed<T, false>(p, term, at, matrix, row, column, s);
 }
 
-// Products become weights, as yet not divided by their sum; what was summed before is to
-// be multiplied by scale[].
+// Turns scores into weights, which are not yet divided by their sum. Earlier sums must be multiplied by
+// scale[].
 static __device__ __forceinline__ void weigh(flash_row row[2], int column, float s[TILES][4], float scale[2])
 {
 #pragma unroll
@@ -201,7 +201,7 @@ static __device__ __forceinline__ void weigh(flash_row row[2], int column, float
     }
 }
 
-// This thread's numbers of its two rows, divided by the rows' sums of weights.
+// Writes this thread's numbers of its two rows, divided by the rows' sums of weights.
 template <typename T, int WIDTH>
 static __device__ __forceinline__ void store_rows(const struct gpu_flash &p, bool pairs, const flash_row row[2], int t,
                                                   const float o[][4], T *y)
@@ -226,7 +226,7 @@ static __device__ __forceinline__ void store_rows(const struct gpu_flash &p, boo
 }
 
 #if GPU_HAS_MMA
-// o += weights times values: a warp's 16 rows of s, and the columns' values in shared memory.
+// o += weights times values: the weights are the warp's 16 rows of s, the values are in shared memory.
 template <typename T, int WIDTH>
 static __device__ __forceinline__ void add_weighted(const T *values, int lane, const float s[TILES][4],
                                                     float o[WIDTH / 8][4])
@@ -251,7 +251,7 @@ static __device__ __forceinline__ void add_weighted(const T *values, int lane, c
 
 // ---- the kernel ------------------------------------------------------------------------
 
-template <typename T, int WIDTH> // numbers in a row, zeros included
+template <typename T, int WIDTH> // WIDTH: numbers in a row, including padding zeros
 static __global__ void __launch_bounds__(THREADS, WIDTH <= 32   ? 4
                                                   : WIDTH <= 64 ? 3
                                                                 : 2)
@@ -260,9 +260,10 @@ static __global__ void __launch_bounds__(THREADS, WIDTH <= 32   ? 4
 {
 #if GPU_HAS_MMA
     constexpr int PITCH = WIDTH + 8, CHUNKS = WIDTH / 16;
-    constexpr bool NARROW = WIDTH <= 128; // q in registers, keys and values beside each other
-    // the rows, then the keys in their place; values behind: or the rows behind, and the
-    // values where the keys were
+    // If true, q stays in registers, and keys and values lie side by side in shared memory.
+    constexpr bool NARROW = WIDTH <= 128;
+    // shared memory holds the rows, then the keys in their place, and the values behind; or the rows
+    // behind, and values in the place of the keys
     REEL_SHARED(T, keys);
     T *const values = NARROW ? keys + COLUMNS * PITCH : keys;
     T *const rows = NARROW ? keys : keys + COLUMNS * PITCH;
@@ -291,7 +292,7 @@ static __global__ void __launch_bounds__(THREADS, WIDTH <= 32   ? 4
         row[h].i = i, row[h].in = gpu_attention_bounds_of(&p.span, have, i);
         row[h].top = -INFINITY, row[h].sum = 0;
     }
-    // both ends rise with the row
+    // both ends grow with the row
     const int end = first + ROWS < p.span.rows ? first + ROWS : p.span.rows;
     const int64_t from = gpu_attention_bounds_of(&p.span, have, first).first;
     const int64_t last = gpu_attention_bounds_of(&p.span, have, end - 1).last;
@@ -319,7 +320,7 @@ static __global__ void __launch_bounds__(THREADS, WIDTH <= 32   ? 4
                 gpu_mma<T>(rows_c, b[2], b[3], s[n + 1][0], s[n + 1][1], s[n + 1][2], s[n + 1][3]);
             }
         }
-        if (!NARROW) { // no warp reads keys any more; what follows knows none of either
+        if (!NARROW) { // no warp reads keys any more; the following steps need none of them
             __syncthreads();
             load_tile<T, WIDTH>(values, v + (long long)at * p.v.row, p.v.row, p.v.column, p.span.columns - at, p.v_dim,
                                 ways.v);
@@ -349,7 +350,7 @@ static __global__ void __launch_bounds__(THREADS, WIDTH <= 32   ? 4
 
 // ---- launching -------------------------------------------------------------------------
 
-// Whether every row begins at a multiple of n elements of 2 bytes and is that long.
+// Whether every row begins at a multiple of n elements of 2 bytes, and whether its length is one.
 static bool whole(const struct gpu_flash_place *m, const void *at, int length, int n)
 {
     return m->column == 1 && (uintptr_t)at % (2 * (unsigned)n) == 0 && length % n == 0 && m->row % n == 0 &&

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The kernels of found.h: tiles are counted, one block adds the counts up, and each tile then
-// writes what it has behind those in front of it, so that the order is that of the positions.
+// The kernels of found.h: tiles are counted, one block adds the counts up, and each tile then writes its
+// positions behind those of the tiles before it, so that they are in order.
 #include "kernels/gpu/found.h"
 
 #include "kernels/gpu/chain.cuh"
@@ -24,7 +24,7 @@ static __device__ __forceinline__ long long tile_end(const struct gpu_found &p)
     return end < p.n ? end : p.n;
 }
 
-// How many threads before this one say yes; *out_all: of the whole block. All threads call it.
+// How many threads before this one say yes; *out_all: in the whole block. All threads must call it.
 static __device__ int rank_of(bool yes, int *counts, int *out_all)
 {
     const int warp = (int)threadIdx.x / 32;
@@ -53,7 +53,7 @@ static __global__ void count_tiles(const struct gpu_found p, const void *x, int3
     if (threadIdx.x == 0) work[blockIdx.x] = mine;
 }
 
-// Counts become what stands in front of each tile.
+// Replaces each tile's count by the number of positions before the tile.
 static __global__ void add_up(int32_t *work, int tiles, int32_t *found)
 {
     __shared__ int32_t sums[FOUND_BLOCK];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The kernel of fourier.h: a thread a bin. Neighbouring bins read the same numbers
-// of the signal; the turns they read lie in the caches.
+// The kernel of fourier.h: each thread computes one bin. Neighbouring bins read the same numbers of the
+// signal, and the factors that they read stay in the caches.
 #include "kernels/gpu/chain.cuh"
 
 #define GPU_LOAD(elem, p, i) gpu_any_load(elem, p, i)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Images into e4m3; see fp8.h, the twin is in fp8_ref.c. Bound by memory:
-// three bytes a number from fp16.
+// Converts images to e4m3. See fp8.h; the plain C twin is in fp8_ref.c. Memory bounds it: three bytes move
+// for each number of an fp16 source.
 #include "kernels/gpu/fp8.h"
 
 #include "kernels/gpu/chain.cuh"
@@ -11,7 +11,7 @@
 #define HARDWARE_F8 1
 #endif
 
-#define LANES 16 // numbers a thread: 16 bytes of the result
+#define LANES 16 // numbers of a thread: 16 bytes of the result
 
 static __device__ __forceinline__ uint8_t f8_of(float v)
 {

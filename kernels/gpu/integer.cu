@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The kernel of integer.h: a thread an element; the operator and the types are the same
-// for a whole grid.
+// The kernel of integer.h. Each thread computes one element; the operator and the types are the same for a
+// whole grid.
 #include "kernels/gpu/chain.cuh"
 
 #define GPU_LOAD(elem, p, i) gpu_any_load_call(elem, p, i)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Copies with strides, tables and changes of type; gathering. See ops.h;
-// the twins are in move_ref.c.
+// Copies with strides, with tables and with a change of type, and gathering. See ops.h; their plain C twins
+// are in move_ref.c.
 #include "kernels/gpu/chain.cuh"
 #include "kernels/gpu/enlarge.h"
 
@@ -16,7 +16,7 @@ static struct divisors divisors_of(const struct gpu_copy *p)
     return by;
 }
 
-// Where thread `i`'s element comes from and goes to; -1: filled, -2: zero.
+// Where thread `i`'s element comes from and goes to. Source -1: the fill value; -2: zero.
 static __device__ __forceinline__ long long locate(const struct gpu_copy &p, const struct divisors &by,
                                                    const int32_t *tables, unsigned i, long long *out_to)
 {
@@ -77,8 +77,8 @@ static __global__ void copy_any(const struct gpu_copy p, const struct divisors b
         gpu_any_store(p.to, dst, to, gpu_any_load(p.from, src, from));
 }
 
-// 16 bits as they are: half numbers that are moved, and the integers that count as such
-// (some of which would be NaNs). Exact as float.
+// 16 bits without a meaning: half-precision numbers that are only moved, and integers that are moved as if
+// they were such (some would be NaNs). A float holds each of them exactly.
 struct bits16 {
     uint16_t v;
 };
@@ -115,12 +115,12 @@ static __global__ void copy_tiles(const struct gpu_copy p, const A *src, B *dst,
         }
         const int a0 = (int)blockIdx.x * TILE, b0 = (int)blockIdx.y * TILE,
                   last = p.pad_dim == a ? p.pad_from : p.extent[a];
-        for (int r = (int)threadIdx.y; r < TILE; r += TILE_ROWS) { // source: b along the threads
+        for (int r = (int)threadIdx.y; r < TILE; r += TILE_ROWS) { // reads the source: b along the threads
             const int ia = a0 + r, ib = b0 + (int)threadIdx.x;
             if (ia < last && ib < p.extent[b]) tile[r][threadIdx.x] = gpu_load(&src[from + ia * p.src_stride[a] + ib]);
         }
         __syncthreads();
-        for (int r = (int)threadIdx.y; r < TILE; r += TILE_ROWS) { // result: a along the threads
+        for (int r = (int)threadIdx.y; r < TILE; r += TILE_ROWS) { // writes the result: a along the threads
             const int ia = a0 + (int)threadIdx.x, ib = b0 + r;
             if (ia < p.extent[a] && ib < p.extent[b])
                 gpu_store(&dst[to + ia + ib * p.dst_stride[b]], ia < last ? tile[threadIdx.x][r] : 0.0f);
@@ -129,7 +129,7 @@ static __global__ void copy_tiles(const struct gpu_copy p, const A *src, B *dst,
     }
 }
 
-// The dimensions of a tiled copy; false when it is none.
+// The dimensions of a tiled copy; false if this copy is not one.
 static bool tiled(const struct gpu_copy *p, int *out_a, int *out_b)
 {
     const int a = p->n_dims - 1;
@@ -166,7 +166,7 @@ static __global__ void copy_pixels(const struct gpu_copy p, const struct divisor
     gpu_store_vec<B, V>(&dst[to], v);
 }
 
-// The copy of whole pixels; false when it is none.
+// Copies whole pixels; false if this copy does not consist of them.
 static bool of_pixels(const struct gpu_copy *p, int lanes, const void *dst, size_t bytes, struct gpu_copy *out)
 {
     const int last = p->n_dims - 1;
@@ -228,7 +228,7 @@ static int launch_raw(const struct gpu_copy *p, const void *src, void *dst, cons
     return cudaGetLastError();
 }
 
-// The copy in units of `per` elements; false when something does not divide.
+// Copies in units of `per` elements; false if some size or stride is not a multiple of it.
 static bool in_units(const struct gpu_copy *p, int per, struct gpu_copy *out)
 {
     *out = *p;
@@ -279,7 +279,7 @@ static int copy_equal(const struct gpu_copy *p, const void *src, void *dst, cons
     return launch_raw(p, src, dst, tables, count, (uint8_t)p->fill, stream);
 }
 
-// Depth to space: elementwise without a step.
+// Depth to space: an elementwise launch without any step.
 static bool as_enlargement(const struct gpu_copy *p, const void *src, void *dst, void *stream, int *out_error)
 {
     struct gpu_elementwise e = {};
@@ -295,7 +295,7 @@ static bool as_enlargement(const struct gpu_copy *p, const void *src, void *dst,
                        out_error);
 }
 
-// Cuts the longest dimension in two.
+// Cuts the longest dimension in two and copies each half.
 static void halves(const struct gpu_copy *p, struct gpu_copy *low, struct gpu_copy *high)
 {
     int d = 0;

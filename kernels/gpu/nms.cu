@@ -11,15 +11,15 @@
 
 #define CHUNK GPU_NMS_CHUNK
 #define WORDS (CHUNK / 32)
-#define PART 512 // kept boxes that one block looks at
+#define PART 512 // kept boxes that one block compares with
 
 struct scratch {
-    uint32_t gone[WORDS]; // bit i: box i of the chunk is covered by a kept one
+    uint32_t gone[WORDS]; // bit i: box i of the chunk is covered by a box that is kept
     uint32_t bits[CHUNK][WORDS];
 };
 static_assert(sizeof(scratch) == GPU_NMS_SCRATCH, "nms.h says how much is needed");
 
-// nms_iou() > iou of boxes of one class, sum by sum.
+// Whether nms_iou() > iou for two boxes of one class; the sums are made in the same way.
 static __device__ __forceinline__ bool covers(const nms_box &a, const nms_box &b, float iou)
 {
     if (a.class_id != b.class_id) return false;
@@ -39,7 +39,7 @@ static __global__ void begin(struct gpu_nms g)
     if (threadIdx.x == 0) g.kept[0] = 0;
 }
 
-// A thread a box of the chunk, blocks side by side for parts of the kept ones.
+// Each thread has a box of the chunk; blocks side by side compare it with parts of the kept boxes.
 static __global__ void against_kept(struct gpu_nms g, int from)
 {
     const int kept = g.kept[0], first = (int)blockIdx.y * PART, end = min(kept, first + PART);
@@ -54,7 +54,7 @@ static __global__ void against_kept(struct gpu_nms g, int from)
     if (threadIdx.x % 32 == 0 && votes) atomicOr(&((scratch *)g.scratch)->gone[at / 32], votes);
 }
 
-// A thread a box of the chunk, blocks side by side for words of its row.
+// Each thread has a box of the chunk; blocks side by side compute words of its row.
 static __global__ void within(struct gpu_nms g, int from)
 {
     __shared__ nms_box later[32];
@@ -70,7 +70,7 @@ static __global__ void within(struct gpu_nms g, int from)
     ((scratch *)g.scratch)->bits[at][blockIdx.y] = bits;
 }
 
-// A thread a word. All threads go through the same boxes.
+// Each thread has a word. All threads go through the same boxes.
 static __global__ void choose(struct gpu_nms g, int from)
 {
     __shared__ uint32_t diagonal[CHUNK], word;
@@ -80,7 +80,7 @@ static __global__ void choose(struct gpu_nms g, int from)
     if (kept >= g.most) return;
     for (int i = thread; i < count; i += WORDS) diagonal[i] = s->bits[i][i / 32];
     uint32_t gone = s->gone[thread];
-    s->gone[thread] = 0; // for the next chunk
+    s->gone[thread] = 0; // ready for the next chunk
     for (int w = 0; w * 32 < count && kept < g.most; w++) {
         __syncthreads();
         if (thread == w) word = ~gone;

@@ -21,7 +21,7 @@ struct area {
     int x0, y0, x1, y1;
 };
 
-// Of samples [x, x + w) x [y, y + h) of a plane, within the picture.
+// Covers samples [x, x + w) x [y, y + h) of a plane, within the picture.
 static __device__ __forceinline__ area luma_of(const overlay_picture &p, const overlay_plane &plane, int x, int y,
                                                int w, int h)
 {
@@ -48,7 +48,7 @@ static __device__ bool has_dot(const overlay_list &l, const overlay_item &t, con
     return false;
 }
 
-// What becomes of a sample of the value v.
+// What a sample of value v becomes.
 static __device__ __forceinline__ int apply(const overlay_list &l, const overlay_picture &p, int i,
                                             const overlay_item &t, int x, int y, int v)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The kernels of pixels.h: one thread an element of the result, side by side
-// along rows. The formulas are in pixels_math.h. All of it is bound by
-// memory: a 1080p frame is 3 MB of samples and 12 MB of 16-bit colours.
+// The kernels of pixels.h: each thread computes one element of the result, neighbouring threads along rows.
+// The formulas are in pixels_math.h. Memory bounds all of them: a 1080p frame is 3 MB of samples and 12 MB
+// of 16-bit colours.
 #include "kernels/gpu/common.cuh"
 
 #define GPU_FN static __device__ __forceinline__
@@ -34,7 +34,7 @@ GPU_FN void gpu_put(const struct gpu_image *m, int x, int y, int c, float v)
 #define BLOCK_X 32
 #define BLOCK_Y 8
 
-// The element of the calling thread; false beyond w x h.
+// The element of the calling thread; false if it is outside of w x h.
 static __device__ __forceinline__ bool element(int w, int h, int *x, int *y)
 {
     *x = (int)(blockIdx.x * BLOCK_X + threadIdx.x);

@@ -4,7 +4,7 @@
 #include "kernels/gpu/common.cuh"
 #include "kernels/gpu/planes.h"
 
-// One thread a pixel; a warp's accesses lie side by side in every plane.
+// Each thread has a pixel; the accesses of a warp are contiguous in every plane.
 template <typename sample> static __global__ void split(gpu_planes p)
 {
     int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The kernels of rare.h.
+// The kernels of rare.h, for operators that few networks use.
 #include "kernels/gpu/chain.cuh"
 
 #define GPU_LOAD(elem, p, i) gpu_any_load_call(elem, p, i)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Sums, extremes, argmax, softmax and normalisation. See ops.h; the twins
-// are in reduce_ref.c. Every sum has one order, fixed by the extents: a
-// thread adds its elements in turn, then a tree joins the threads.
+// Sums, extremes, argmax, softmax and normalisation. See ops.h; their plain C twins are in reduce_ref.c.
+// Every sum is made in one order, which only the extents decide: a thread adds its elements one after
+// another, then a tree joins the threads' sums.
 #include "kernels/gpu/chain.cuh"
 
 #define THREADS 256
@@ -32,14 +32,14 @@ static __device__ __forceinline__ float fold(int kind, float sum, float v, float
     }
 }
 
-// Two partial results.
+// Joins two partial results.
 static __device__ __forceinline__ float join(int kind, float a, float b)
 {
     if (kind == GPU_REDUCE_MAX || kind == GPU_REDUCE_MIN || kind == GPU_REDUCE_PROD) return fold(kind, a, b, 0);
     return a + b;
 }
 
-// All threads of the block get the result; scratch holds THREADS floats.
+// All threads of the block get the result; scratch has room for THREADS floats.
 static __device__ float join_block(int kind, float v, float *scratch, int threads)
 {
     const int t = (int)threadIdx.x;
@@ -66,7 +66,7 @@ static __device__ void store_result(const struct gpu_reduce &p, void *dst, long 
     gpu_any_store(p.dst_elem, dst, o * p.dst_outer + i * p.dst_inner, p.root ? sqrtf(v) : v);
 }
 
-// A block a result: the reduced dimension lies along the threads.
+// Each block computes one result, with the reduced dimension along the threads.
 static __global__ void reduce_rows(const struct gpu_reduce p, const void *src, const float *mean, void *dst,
                                    long long results)
 {
@@ -82,8 +82,7 @@ static __global__ void reduce_rows(const struct gpu_reduce p, const void *src, c
     }
 }
 
-// COLS results side by side, ROWS threads for each: the kept dimension is the
-// contiguous one.
+// Computes COLS results side by side, with ROWS threads for each: the kept dimension is the contiguous one.
 #define COLS 32
 #define ROWS 8
 
@@ -111,8 +110,8 @@ static __global__ void reduce_columns(const struct gpu_reduce p, const void *src
     }
 }
 
-// The same sums in the same order with V columns a thread, read as one vector;
-// SIDE sets of columns in a block.
+// The same sums in the same order, with V columns a thread that are read as one vector; SIDE sets of
+// columns in a block.
 #define SIDE 8
 
 template <typename T, int V>
@@ -142,7 +141,7 @@ static __global__ void reduce_vectors(const struct gpu_reduce p, const T *src, c
 #pragma unroll
         for (int k = 0; k < V; k++) scratch[side][threadIdx.y][x + k] = sum[k];
         __syncthreads();
-        // a thread a result: COLS of them in every set
+        // each thread finishes one result: COLS of them in every set
         for (int c = (int)(threadIdx.x + COLS / V * threadIdx.y); c < COLS; c += COLS / V * ROWS) {
             const long long at = i - x + c;
             if (q >= sets || at >= p.inner) continue;
@@ -159,7 +158,7 @@ static unsigned capped(long long blocks)
     return (unsigned)(blocks < GPU_GRID_MOST ? blocks : GPU_GRID_MOST);
 }
 
-// False where no whole vectors lie in the source (padding lanes may be read).
+// False if the source has no whole vectors (padding lanes may be read).
 template <typename T>
 static bool launch_vectors(const struct gpu_reduce *p, const void *src, const float *mean, void *dst, void *stream)
 {
@@ -202,7 +201,7 @@ extern "C" int gpu_reduce(const struct gpu_reduce *p, const void *src, const flo
 
 // ---- argmax and softmax ---------------------------------------------------------------------
 
-// A thread a result: the reduced dimension is short (classes).
+// Each thread computes one result, because the reduced dimension is short (classes).
 static __global__ void argmax(const struct gpu_argmax p, const void *src, int64_t *dst, long long results)
 {
     const long long q = (long long)blockIdx.x * blockDim.x + threadIdx.x;
@@ -226,7 +225,7 @@ extern "C" int gpu_argmax(const struct gpu_argmax *p, const void *src, int64_t *
     return cudaGetLastError();
 }
 
-// A thread a row of a short axis.
+// Each thread has a row, because the axis is short.
 static __global__ void softmax_short(const struct gpu_softmax p, const void *src, void *dst, long long rows)
 {
     const long long q = (long long)blockIdx.x * blockDim.x + threadIdx.x;
@@ -243,7 +242,7 @@ static __global__ void softmax_short(const struct gpu_softmax p, const void *src
     }
 }
 
-// A block a row of a long axis.
+// Each block has a row, because the axis is long.
 static __global__ void softmax_long(const struct gpu_softmax p, const void *src, void *dst, long long rows)
 {
     __shared__ float scratch[THREADS];
@@ -280,7 +279,7 @@ extern "C" int gpu_softmax(const struct gpu_softmax *p, const void *src, void *d
 
 // ---- normalisation ---------------------------------------------------------------------------
 
-// V channels of a pixel: vectors a pixel, pixels an image, channels a group.
+// Normalises V channels of a pixel. The divisors are: vectors a pixel, pixels an image, channels a group.
 struct norm_places {
     gpu_divisor vectors, pixels, group;
 };
@@ -315,7 +314,7 @@ static void launch_norm(const struct gpu_norm *p, const T *x, const float *mean,
                 count);
 }
 
-// Vectors reach into padding lanes of x, where it has as many as y.
+// Vectors may reach into padding lanes of x, if it has as many as y.
 extern "C" int gpu_norm(const struct gpu_norm *p, const void *x, const float *mean, const float *var,
                         const float *scale, const float *shift, void *y, void *stream)
 {

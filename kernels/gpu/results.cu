@@ -9,7 +9,7 @@
 #define GPU_FN static __device__ __forceinline__
 #define GPU_MUL(a, b) __fmul_rn(a, b)
 #define GPU_ADD(a, b) __fadd_rn(a, b)
-// The C library's expf() is right in nearly all last bits; CUDA's is not.
+// The C library's expf() is correctly rounded almost always, CUDA's is not.
 #define GPU_EXP(v) ((float)exp((double)(v)))
 #include "kernels/gpu/results.h"
 
@@ -76,7 +76,7 @@ static __global__ void weights(struct gpu_mask m)
     if (element(m.x.n_out, m.y.n_out, &x, &y)) gpu_weight_pixel(&m, x, y);
 }
 
-// All lanes of a warp stay: they write together.
+// All lanes of the warp stay active, because they write together.
 static __global__ void pick(struct gpu_pick p)
 {
     int64_t cell = (int64_t)blockIdx.x * GPU_BLOCK + threadIdx.x;

@@ -16,9 +16,9 @@
 template <typename T> struct rnn_lane {
     const gpu_rnn_data &d;
     int direction, b, n, width;
-    const T *r; // of the direction
+    const T *r; // the direction's part of R
 
-    // Column j of the product of `state` with R.
+    // Column j of the product of `state` and R.
     __device__ float product(const float *state, int j) const
     {
         float sum = 0;
@@ -39,7 +39,7 @@ template <typename T> struct rnn_lane {
     }
 };
 
-// Each thread's units in turn; all threads are through when it returns.
+// Computes each thread's units one after another; all threads are done when it returns.
 #define EACH_UNIT(u, count) for (int u = (int)threadIdx.x; u < (count); u += RNN_BLOCK)
 
 template <typename T>

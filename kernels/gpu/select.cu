@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The kernels of select.h; the twins are in select_ref.c.
+// The kernels of select.h; their plain C twins are in select_ref.c.
 #include "kernels/gpu/chain.cuh"
 #include "kernels/gpu/select_math.h"
 
@@ -25,13 +25,13 @@ static __device__ __forceinline__ long long thread_no()
 #define TOPK_BLOCK 512
 #endif
 
-// Values of 32 bits and less.
+// Values of at most 32 bits.
 struct topk_narrow {
     static const int BYTES = 8;
     unsigned long long bits;
 };
 
-// Of 64.
+// Values of 64 bits.
 struct topk_wide {
     static const int BYTES = 12;
     unsigned long long value;
@@ -56,7 +56,7 @@ static __device__ __forceinline__ unsigned place_of(const topk_wide &k)
     return ~k.place;
 }
 
-// Byte `level`, from the most significant.
+// Byte `level` of a key, counted from the most significant one.
 static __device__ __forceinline__ unsigned byte_of(const topk_narrow &k, int level)
 {
     return (unsigned)(k.bits >> (56 - 8 * level)) & 255;
@@ -78,7 +78,7 @@ static __device__ __forceinline__ void set_byte(topk_wide &k, int level, unsigne
         k.place |= byte << (88 - 8 * level);
 }
 
-// Whether the bytes in front of `level` are equal.
+// Whether all bytes that are more significant than `level` are equal.
 static __device__ __forceinline__ bool begins_as(const topk_narrow &a, const topk_narrow &b, int level)
 {
     return level == 0 || (a.bits ^ b.bits) >> (64 - 8 * level) == 0;
@@ -98,7 +98,7 @@ static __device__ __forceinline__ void make_key(topk_narrow &k, const struct gpu
         u = (unsigned)gpu_int_load(p.elem, x, first + i * p.inner) ^ 0x80000000u;
     } else {
         const float v = gpu_any_load(p.elem, x, first + i * p.inner);
-        u = v != v ? 0x7fffffffu : v == 0 ? 0u : __float_as_uint(v); // NaNs are equal, and both zeros
+        u = v != v ? 0x7fffffffu : v == 0 ? 0u : __float_as_uint(v); // all NaNs are equal, and so are both zeros
         u = u & 0x80000000u ? ~u : u | 0x80000000u;
     }
     if (p.smallest) u = ~u;
@@ -109,7 +109,7 @@ static __device__ __forceinline__ void make_key(topk_wide &k, const struct gpu_t
 {
     const unsigned long long sign = 1ull << 63, infinity = 0x7ffull << 52;
     unsigned long long u = (unsigned long long)((const int64_t *)x)[first + i * p.inner];
-    if (p.is_f64) { // by its bits
+    if (p.is_f64) { // compares by the bits
         if ((u & ~sign) > infinity) u = ~sign;
         if ((u & ~sign) == 0) u = 0;
         u = u & sign ? ~u : u | sign;
@@ -120,7 +120,7 @@ static __device__ __forceinline__ void make_key(topk_wide &k, const struct gpu_t
     k.place = ~(unsigned)i;
 }
 
-// Positions of a column: those of a list, or n from `begin` on.
+// The positions in a column: those of a list, or n from `begin` on.
 struct topk_places {
     const int *list;
     long long begin, n;
@@ -135,8 +135,7 @@ static __device__ __forceinline__ K key_at(const struct gpu_topk &p, const topk_
     return key;
 }
 
-// The leading bytes of the k-th largest key, zeros behind them; all keys not below are
-// the k.
+// Finds the leading bytes of the k-th largest key, with zeros behind them: exactly k keys are not below it.
 template <typename K>
 static __device__ K find_kth(const struct gpu_topk &p, const topk_places &places, const void *x, long long first,
                              unsigned k)
@@ -187,7 +186,7 @@ static __device__ __forceinline__ long long first_of(const struct gpu_topk &p, l
     return column / p.inner * p.n * p.inner + column % p.inner;
 }
 
-// Positions of the k best of each tile, `kept` a column.
+// Writes the positions of the k best of each tile, `kept` a column.
 template <typename K>
 static __global__ void topk_tiles(const struct gpu_topk p, const void *x, int *list, long long tile, unsigned tiles,
                                   long long kept)
@@ -196,7 +195,7 @@ static __global__ void topk_tiles(const struct gpu_topk p, const void *x, int *l
     const long long column = blockIdx.x / tiles, t = blockIdx.x % tiles, first = first_of(p, column);
     const topk_places places = {NULL, t * tile, p.n - t * tile < tile ? p.n - t * tile : tile};
     const unsigned k = (unsigned)(p.k < places.n ? p.k : places.n);
-    list += column * kept + t * p.k; // every tile but the last has more than k
+    list += column * kept + t * p.k; // every tile except the last has more than k elements
     const K least = find_kth<K>(p, places, x, first, k);
     if (threadIdx.x == 0) have = 0;
     __syncthreads();
@@ -218,7 +217,7 @@ static __global__ void topk(const struct gpu_topk p, const void *x, void *values
     const topk_places places = {list ? list + blockIdx.x * kept : NULL, 0, kept};
     const K least = find_kth<K>(p, places, x, first, (unsigned)p.k);
     if (threadIdx.x == 0) have = 0;
-    for (unsigned i = threadIdx.x; i < whole; i += TOPK_BLOCK) keys[i] = K{}; // below every key
+    for (unsigned i = threadIdx.x; i < whole; i += TOPK_BLOCK) keys[i] = K{}; // a key below all others
     __syncthreads();
     for (long long i = threadIdx.x; i < places.n; i += TOPK_BLOCK) {
         const K key = key_at<K>(p, places, x, first, i);
@@ -278,7 +277,7 @@ static __global__ void gather_at(const struct gpu_index p, const T *data, const 
     dst[i] = v;
 }
 
-// Calls f with T of that many bytes.
+// Calls f with a type T of that many bytes.
 #define BY_BYTES(bytes, ...)          \
     switch (bytes) {                  \
     case 1: {                         \
@@ -337,7 +336,7 @@ static __global__ void scatter_link(const struct gpu_index p, const void *index,
     if (at >= 0) next[i] = atomicExch(&head[at / p.block], (int)i);
 }
 
-// The first `n` of a list end it; what follows is returned.
+// Cuts the list behind its first `n` elements and returns the rest.
 static __device__ int cut(int *next, int from, int n)
 {
     for (int i = 1; i < n && from >= 0; i++) from = next[from];
@@ -347,7 +346,7 @@ static __device__ int cut(int *next, int from, int n)
     return rest;
 }
 
-// Two lists in order behind `tail` (-1: at the front), as one; its last.
+// Merges two sorted lists into one behind `tail` (-1: at the front) and returns its last element.
 static __device__ int merge(int *next, int *front, int tail, int a, int b)
 {
     while (a >= 0 || b >= 0) {
@@ -367,7 +366,7 @@ static __device__ int merge(int *next, int *front, int tail, int a, int b)
     return tail;
 }
 
-// By merging runs of 1, 2, 4... tuples: no stack, no memory.
+// Sorts by merging runs of 1, 2, 4... tuples, which needs neither a stack nor memory.
 static __global__ void scatter_order(int *head, int *next, long long places)
 {
     const long long i = thread_no();
@@ -481,7 +480,7 @@ extern "C" int gpu_one_hot(const struct gpu_one_hot *p, const void *index, const
 #else
 #define SCAN_BLOCK 256
 #endif
-#define SCAN_LONG 64 // elements from which a column gets a block
+#define SCAN_LONG 64 // from so many elements on, a column gets a block of its own
 
 struct scan_floats {
     typedef float value;
@@ -515,7 +514,7 @@ struct scan_ints {
     }
 };
 
-// Elements from..to of a column in the order of the scan, `sum` being what is before.
+// Scans elements from..to of a column, in the order of the scan; `sum` is what came before.
 template <typename K>
 static __device__ typename K::value scan_run(const struct gpu_scan &p, const void *x, void *y, long long first,
                                              long long from, long long to, typename K::value sum)

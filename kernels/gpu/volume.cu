@@ -5,12 +5,12 @@
 #include "kernels/gpu/chain.cuh"
 #include "kernels/gpu/volume.h"
 
-// x's position for tap t of y's position i; -1: none.
+// The position in x for tap t of y's position i; -1: there is none.
 static __device__ __forceinline__ int source(const struct gpu_volume_axis &a, bool transposed, int i, int t)
 {
     if (!transposed) {
         const int at = i * a.stride - a.before + t * a.dilation;
-        return at < a.in ? at : -1; // below 0: that is none, too
+        return at < a.in ? at : -1; // a negative position means none as well
     }
     const int at = i + a.before - t * a.dilation, from = at / a.stride;
     return at >= 0 && from * a.stride == at && from < a.in ? from : -1;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
-// Pooling and separable resampling of NHWC images: a thread computes V channels
-// of one output pixel. See ops.h; the twins are in conv_ref.c.
+// Pooling and separable resampling of NHWC images: each thread computes V channels of one output pixel. See
+// ops.h; their plain C twins are in conv_ref.c.
 #include "kernels/gpu/chain.cuh"
 
-// Divisors of a thread's number: vectors a pixel, pixels a row, rows an image.
+// Divisors for a thread's number: vectors a pixel, pixels a row, rows an image.
 struct places {
     gpu_divisor vectors, columns, rows;
 };
 
-// Where thread i's vector is: the number of its pixel, its column, row and image.
+// Where thread i's vector lies: the number of its pixel, and its column, row and image.
 static __device__ __forceinline__ long long place(const struct places &by, long long i, int *out_vector,
                                                   int *out_column, int *out_row, long long *out_image)
 {
@@ -68,7 +68,7 @@ template <typename T, int V> static void launch_pool(const struct gpu_pool *p, c
                 places_of(p->y_pitch / V, p->q, p->p), x, y, count);
 }
 
-// Vectors of 16 bytes where both pitches hold whole ones.
+// Vectors of 16 bytes, if both pitches are whole numbers of them.
 template <typename T> static bool vectors(int x_pitch, int y_pitch, const void *x, const void *y)
 {
     const int v = 16 / (int)sizeof(T);
