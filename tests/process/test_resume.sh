@@ -114,13 +114,14 @@ live_run() {
 }
 live_run
 
-# Of several inputs one was finished, and then its output was cut off: it is done again.
+# Of several inputs one was finished, and then its output was cut off: it is done again. Whoever decodes stops
+# in the second one, while the aggregator may take its time with the first.
 cut_output() {
     local rc=0
     mkdir "$work/in"
     clip "$work/in/1.mp4" 2
     clip "$work/in/2.mp4" 2
-    REELMILL_CRASH=aggregator.before_publish:2:19 start "$work/in" -o "$work/many" --gpu_num 1 --lanes 1 --aggregators 1
+    REELMILL_CRASH=decoder.before_decoded:60:19 start "$work/in" -o "$work/many" --gpu_num 1 --lanes 1 --decoders 1
     wait_for 60 grep -qs ' DONE ' "$work/many/.reelmill/1.mp4.done" || { kill -9 $coordinator; not_ok cut_output "nothing was finished"; return; }
     kill -INT $coordinator
     wait $coordinator
@@ -184,8 +185,8 @@ picture_folders "rm $work/pictures/1.007.png" anew
 
 # Of several inputs one was finished with a frame filled in: the next run leaves it alone, and still says so.
 done_filled_in() {
-    local rc=0 before run=("$work/in" -o "$work/filled" --gpu_num 1 --lanes 1 --aggregators 1 --poison_tries 1)
-    REELMILL_CRASH='worker.before_run:1:6,aggregator.before_publish:2:19' start "${run[@]}"
+    local rc=0 before run=("$work/in" -o "$work/filled" --gpu_num 1 --lanes 1 --decoders 1 --poison_tries 1)
+    REELMILL_CRASH='worker.before_run:1:6,decoder.before_decoded:60:19' start "${run[@]}"
     wait_for 60 grep -qs ' DONE ' "$work/filled/.reelmill/1.mp4.done" || { kill -9 $coordinator; not_ok done_filled_in "nothing was finished"; return; }
     kill -INT $coordinator
     wait $coordinator
