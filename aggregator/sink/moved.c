@@ -183,14 +183,16 @@ static enum reel_err put_back(struct restore *r, const struct line *line)
 }
 
 // The file that the list speaks of: unfinished, or published by a process that died before
-// it could say so; then it is unfinished again.
-static enum reel_err open_output(struct restore *r, uint64_t inode)
+// it could say so; then it is unfinished again. A shorter file of that number is not it, but
+// one that somebody made since.
+static enum reel_err open_output(struct restore *r, const struct line *last)
 {
     char path[REEL_PATH_BYTES];
     struct stat st;
     sink_unpublish(r->job);
     reel_unfinished_path(r->job, path);
-    if (stat(path, &st) && !stat(r->job->output, &st) && (uint64_t)st.st_ino == inode && rename(r->job->output, path))
+    if (stat(path, &st) && !stat(r->job->output, &st) && (uint64_t)st.st_ino == last->output_inode &&
+        (uint64_t)st.st_size >= last->output_to && rename(r->job->output, path))
         return reel_fail(REEL_ERR_IO, "could not rename file \"%s\": %s", r->job->output, strerror(errno));
     r->output_fd = open(path, O_RDWR | O_CLOEXEC);
     if (r->output_fd >= 0 && !inode_of(r->output_fd, &r->output_inode)) r->output_inode = 0;
@@ -210,7 +212,7 @@ static enum reel_err restore_lines(struct restore *r, bool (*tick)(void *ctx, ui
     size_t n;
     struct line line;
     enum reel_err err = find_lines(r, &at, &n);
-    if (!err && n && read_line(r, at[n - 1], &line)) err = open_output(r, line.output_inode);
+    if (!err && n && read_line(r, at[n - 1], &line)) err = open_output(r, &line);
     if (!err && n) reel_info("join", "%zu ranges of parts are put back from the unfinished output", n);
     // What lies behind the last range is of no use; its room is.
     if (!err && n && r->output_fd >= 0 && r->output_inode == line.output_inode && !cut(r->output_fd, line.output_to))
