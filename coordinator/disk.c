@@ -118,14 +118,13 @@ static void say_short(struct run *run, const struct room_need *need, double full
     const struct disk *d = &run->disk;
     char a[32], b[32], when[64] = "", time[32];
     if (need->parts > d->free_bytes && full_s >= 0)
-        snprintf(when, sizeof when, ": it is full in about %s", time_text(full_s, time, sizeof time));
+        snprintf(when, sizeof when, ": it will be full in about %s", time_text(full_s, time, sizeof time));
     else if (need->parts <= d->free_bytes)
         snprintf(when, sizeof when, ", to put the output together");
     progress_pause(run->progress);
     fprintf(stderr,
             "warning: the disk of \"%s\" has %s left, and this run needs about %s more%s\nfree some space meanwhile; "
-            "or stop "
-            "it, and the same command goes on when there is room\n",
+            "or stop it, and the same command goes on when there is room\n",
             run->jobs[0].spec->output, memory_text(d->free_bytes, a), memory_text(d->needed_bytes, b), when);
 }
 

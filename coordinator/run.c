@@ -576,7 +576,9 @@ static void say_verdict(const struct run *run, int code)
     if (done < run->n_jobs)
         fprintf(stderr, "reelmill: %u of %u inputs failed%s\n", run->n_jobs - done, run->n_jobs,
                 done ? "; the same command retries them and skips what is done" : "");
-    if (quarantined) fprintf(stderr, "reelmill: %llu frames were replaced\n", (unsigned long long)quarantined);
+    if (quarantined)
+        fprintf(stderr, "reelmill: %llu frame%s replaced\n", (unsigned long long)quarantined,
+                quarantined == 1 ? " was" : "s were");
     if (quiet) return;
     if (run->settings.live && done) say_live(run);
     struct bottleneck bottleneck;
@@ -586,8 +588,9 @@ static void say_verdict(const struct run *run, int code)
     reel_shown(run->n_jobs > 1 ? run->settings.output : path, where, sizeof where);
     if (reel_is_stdout(where)) snprintf(where, sizeof where, "standard output");
     bool nowhere = run->jobs[0].spec->kind == REEL_OUTPUT_NULL;
-    fprintf(stderr, "done%s%s%s: %llu frames, %.1f fps; %s\n", code == EXIT_LOSSY ? ", not all could be kept" : "",
-            nowhere ? "" : ", ", nowhere ? "" : where, (unsigned long long)frames, report_fps(run), bottleneck.text);
+    fprintf(stderr, "done%s%s%s: %llu frame%s, %.1f fps; %s\n", code == EXIT_LOSSY ? ", not all could be kept" : "",
+            nowhere ? "" : ", ", nowhere ? "" : where, (unsigned long long)frames, frames == 1 ? "" : "s",
+            report_fps(run), bottleneck.text);
 }
 
 int run_all(struct run *run)
