@@ -24,7 +24,7 @@ bool reel_child_is(int argc, char **argv)
     return argc == ARG_COUNT && !strcmp(argv[1], CHILD_MARK);
 }
 
-static enum reel_err load_settings(int fd, struct reel_settings *settings)
+enum reel_err reel_child_settings(int fd, struct reel_settings *settings)
 {
     const void *data;
     size_t bytes;
@@ -79,7 +79,7 @@ static enum reel_err attach(char **argv, struct reel_child *c)
     enum reel_err err = reel_life_adopt(atoi(argv[ARG_PARENT]));
     if (err) return err;
     umask(077);
-    if ((err = load_settings(atoi(argv[ARG_SETTINGS]), &c->settings))) return err;
+    if ((err = reel_child_settings(atoi(argv[ARG_SETTINGS]), &c->settings))) return err;
     reel_log_init(stage_names[c->stage], (int)c->index, (enum reel_log_level)c->settings.log_level,
                   c->settings.log_dir);
     if ((err = reel_jobs_attach(atoi(argv[ARG_JOBS]), &c->jobs))) return err;

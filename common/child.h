@@ -76,6 +76,9 @@ struct reel_child {
 // Fills argv (strings in buf) for the child; NULL-terminated.
 enum reel_err reel_child_argv(const struct reel_child_params *p, char *buf, size_t buf_bytes,
                               char *argv[REEL_CHILD_MAX_ARGS]);
+// Reads the settings that the coordinator wrote to a memory file (reel_shm_publish()). Errors:
+// CONFIG, IO, NOMEM.
+enum reel_err reel_child_settings(int fd, struct reel_settings *out_settings);
 // True when argv is that of a child (and not a person's call of the binary).
 bool reel_child_is(int argc, char **argv);
 // Dies with the parent, names the log, attaches settings, jobs, statistics and

@@ -4,16 +4,22 @@
 #include "coordinator/command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/life.h"
 #include "common/log.h"
+#include "common/shm.h"
 #include "coordinator/cgroup.h"
 #include "coordinator/devices.h"
 #include "coordinator/scale.h"
@@ -389,7 +395,36 @@ enum reel_err command_scale(struct run *run)
     return REEL_OK;
 }
 
-void command_print_plan(struct run *run)
+// Has a worker say what the model reads and makes, as it would in a run. Returns an exit code.
+static int print_guess(const struct reel_settings *s)
+{
+    int fd = -1, status = 0;
+    char *text = opt_dump(reel_settings_table(), s, false), number[16];
+    enum reel_err err = text ? reel_shm_publish("reelmill-settings", text, strlen(text), &fd)
+                             : reel_fail(REEL_ERR_NOMEM, "could not hand down the configuration: out of memory");
+    free(text);
+    if (err) {
+        fprintf(stderr, "reelmill: %s\n", reel_fail_text());
+        return EXIT_FAILED;
+    }
+    fflush(stdout);
+    const pid_t pid = fork();
+    if (!pid) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        fcntl(fd, F_SETFD, 0);
+        snprintf(number, sizeof number, "%d", fd);
+        _exit(exec_beside("worker", (char *[]){NULL, "--guess", number, NULL}));
+    }
+    close(fd);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+    if (reel_life_stops()) return EXIT_INTERRUPTED;
+    if (pid > 0 && WIFEXITED(status)) return WEXITSTATUS(status);
+    fprintf(stderr, "reelmill: could not look at model \"%s\": %s\n", s->model,
+            pid > 0 ? strsignal(WTERMSIG(status)) : strerror(errno));
+    return EXIT_FAILED;
+}
+
+int command_print_plan(struct run *run)
 {
     static const char *const backends[] = {"auto", "cudnn", "onednn", "sim"};
     char a[32], b[32];
@@ -398,6 +433,10 @@ void command_print_plan(struct run *run)
            run->workers, run->workers == 1 ? "" : "s", run->decoders, run->decoders == 1 ? "" : "s", run->aggregators,
            run->aggregators == 1 ? "" : "s", run->n_lanes, s->segment_seconds);
     if (s->model[0]) printf("model %s\n", s->model);
+    if (s->model[0] && s->backend != SET_BACKEND_SIM) {
+        const int code = *s->io.pictures ? EXIT_DONE : print_guess(s); // its pictures have not been read
+        if (code != EXIT_DONE) return code;
+    }
     if (s->start[0] || s->end[0] || s->duration[0])
         printf("of each input: from %s %s%s\n", s->start[0] ? s->start : "its beginning",
                s->end[0]        ? "to "
@@ -415,4 +454,5 @@ void command_print_plan(struct run *run)
         printf("  %s -> %s%s\n", job->input, job->output, resumes ? " (resumes)" : "");
     }
     printf("nothing was started\n");
+    return EXIT_DONE;
 }

@@ -16,7 +16,8 @@ bool command_once(const struct reel_settings *settings, char **argv, int *out_co
 enum reel_err command_check_files(const struct reel_settings *settings);
 // Settles the backend, devices and numbers of processes. Errors: CONFIG.
 enum reel_err command_scale(struct run *run);
-// --dry_run: what would be done.
-void command_print_plan(struct run *run);
+// --dry_run: prints what would be done, and what the model does, which a worker finds out.
+// Returns an exit code: a model that cannot be used is refused as in a run.
+int command_print_plan(struct run *run);
 
 #endif

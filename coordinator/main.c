@@ -57,7 +57,7 @@ static int work(struct run *run, const char **words, int n_words)
     if (err)
         code = refuse(err);
     else if (plan_only)
-        command_print_plan(run);
+        code = command_print_plan(run);
     else
         code = run_all(run);
     if (!plan_only) rundir_destroy(&run->dir);

@@ -25,11 +25,8 @@
 #define DEFAULT_H 360
 #define DEFAULT_W 640
 
-// What lies with the command, the model or the files given is 2, as when a run
-// refuses its model.
-static int exit_code(enum reel_err err)
+int cli_exit_code(enum reel_err err)
 {
-    if (err) fprintf(stderr, "reelmill: %s\n", reel_fail_text());
     switch (err) {
     case REEL_OK:
         return 0;
@@ -41,6 +38,12 @@ static int exit_code(enum reel_err err)
     default:
         return 1;
     }
+}
+
+static int exit_code(enum reel_err err)
+{
+    if (err) fprintf(stderr, "reelmill: %s\n", reel_fail_text());
+    return cli_exit_code(err);
 }
 
 static double now_ms(void)

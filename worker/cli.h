@@ -30,6 +30,9 @@ int cli_autotune(const struct cli_params *params);
 // Prints the graph as imported, the passes, the graph after them, and the steps.
 int cli_dump_graph(const struct cli_params *params);
 
+// 2 where the fault lies with the command, the model or the files given, as when a run refuses
+// its model; else 1.
+int cli_exit_code(enum reel_err err);
 // Parses the command line (the settings table) and runs the command that it names.
 int cli_main(int argc, char **argv);
 

@@ -2,7 +2,7 @@
 //
 // The worker: takes frames from input rings, runs the model, writes results
 // into output rings. Called by a person it answers --eval_model, --bench_model,
-// --dump_graph and --version.
+// --dump_graph and --version; for --dry_run the coordinator calls it with --guess.
 //
 // It allocates nothing that others share: it may die at any instruction, and
 // its frames are done again by another worker.
@@ -19,6 +19,7 @@
 #include "worker/cli.h"
 #include "worker/device/ops.h"
 #include "worker/devices.h"
+#include "worker/guess.h"
 #include "worker/team/collective.h"
 #include "worker/worker.h"
 
@@ -109,45 +110,6 @@ static enum reel_err say_hello(struct worker *w)
 
 // ---- the model ----------------------------------------------------------------
 
-static void add_line(char *text, size_t bytes, const char *line)
-{
-    const size_t at = strlen(text);
-    if (*line && at + 2 < bytes) snprintf(text + at, bytes - at, "\n%s", line);
-}
-
-// What may help where the network refuses a picture of w x h.
-static enum reel_err no_shapes(const struct worker *w, int width, int height, enum reel_err err)
-{
-    const struct model_input *in = &w->model.input;
-    if (in->n_given)
-        return reel_fail(err, "%s\nto choose the size at which pictures are given: io.picture_size", reel_fail_text());
-    if (in->width || *w->child.settings.io.size) return err;
-    return reel_fail(err,
-                     "%s\nit was tried with a picture of %dx%d; if the network takes only certain sizes, state one in "
-                     "io.size",
-                     reel_fail_text(), width, height);
-}
-
-static enum reel_err guess_model(struct worker *w, char *text, size_t text_bytes)
-{
-    const struct model_facts *facts = engines_facts(w->engines);
-    enum reel_err err = model_guess_input(facts, &w->child.settings, &w->model);
-    if (err) return err;
-    int width = 0, height = 0;
-    model_trial_size(&w->model, &w->child.settings, &width, &height);
-    struct reel_shape shapes[MODEL_MAX_OUTPUTS];
-    if ((err = engines_settle_pictures(w->engines, &w->model, width, height))) return err;
-    if ((err = engines_infer(w->engines, &w->model, width, height, shapes))) return no_shapes(w, width, height, err);
-    if ((err = model_guess_output(facts, &w->child.settings, shapes, width, height, &w->model))) return err;
-    model_describe(&w->model, shapes, width, height, text, text_bytes);
-    char line[REEL_TEXT_BYTES];
-    state_describe(facts->states, facts->in, facts->out, line, sizeof line);
-    add_line(text, text_bytes, line);
-    model_describe_given(&w->model, facts, line, sizeof line);
-    add_line(text, text_bytes, line);
-    return REEL_OK;
-}
-
 // A backend with device memory has its frames fed and read there.
 static enum reel_err open_device(struct worker *w)
 {
@@ -231,7 +193,6 @@ static enum reel_err load_model(struct worker *w)
     p.bytes = w->model_bytes, p.n_bytes = w->n_model_bytes;
     if (reel_fault_point("worker.load"))
         return reel_fail(REEL_ERR_NOMEM, "could not load the network: a fault point says that memory is used up");
-    // Before any frame: each network reads the file again.
     struct gpu_pins *pins = NULL;
     enum reel_err err = *w->child.settings.plans ? gpu_pins_read(w->child.settings.plans, &pins) : REEL_OK;
     gpu_pins_destroy(&pins);
@@ -244,7 +205,7 @@ static enum reel_err load_model(struct worker *w)
     open_team(w);
     w->batch_most = w->device ? DEVICE_BATCH : 1;
     if (w->has_model) {
-        if ((err = guess_model(w, rec.text, sizeof rec.text))) return err;
+        if ((err = guess_model(w->engines, &w->child.settings, &w->model, rec.text, sizeof rec.text))) return err;
         if (w->device) rec.batch = promised(w);
         uint64_t bytes;
         if ((err = hash_model(w, rec.model_sha256, &bytes))) return err;
@@ -366,6 +327,7 @@ int main(int argc, char **argv)
 {
     if (reel_child_is(argc, argv)) return run_child(argc, argv);
     if (argc >= 2 && !strcmp(argv[1], "--list_devices")) return devices_main(argc > 2 ? atoi(argv[2]) : 1);
+    if (argc == 3 && !strcmp(argv[1], "--guess")) return guess_main(atoi(argv[2]));
     if (argc == 2 && !strcmp(argv[1], "--version")) {
         printf("reelmill %s\n%s\n", REEL_VERSION, cli_libraries());
         return 0;

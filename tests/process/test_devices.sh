@@ -8,7 +8,7 @@
 source "$(dirname "$0")/lib.bash"
 
 : >"$work/in.mp4"
-: >"$work/model.onnx"
+cp "$root/models/upscale2x.onnx" "$work/model.onnx"
 
 gpu() { # name cc uuid further...
     printf 'gpu name="%s" cc=%s uuid=%s pci=0000:0%s:00.0 sm=132 total=150000000000 free=149000000000 numa=0 %s\n' "$1" "$2" "$3" "${3: -1}" "${*:4}"

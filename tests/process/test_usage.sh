@@ -49,6 +49,7 @@ refused address_without_live 2 "use: --live" rtsp://127.0.0.1/x -o "$work/o.mkv"
 refused no_model 2 "no model was given" --backend onednn "$work/a.mp4" -o "$work/o.mkv"
 refused missing_model 2 "could not open model" --backend onednn --model "$work/m.onnx" "$work/a.mp4" -o "$work/o.mkv"
 refused noise_model 2 "could not read model" --backend onednn --model "$work/noise.mp4" "$work/a.mp4" -o "$work/o.mkv"
+refused dry_run_of_noise 2 "could not read model" --dry_run --backend onednn --model "$work/noise.mp4" "$work/a.mp4" -o "$work/o.mkv"
 refused empty_input 1 "empty.mp4" "$work/empty.mp4" -o "$work/o.mkv"
 refused cut_input 1 "cut.mp4" "$work/cut.mp4" -o "$work/o.mkv"
 refused noise_input 1 "noise.mp4" "$work/noise.mp4" -o "$work/o.mkv"
@@ -129,6 +130,8 @@ one_shot dump_config "segment_seconds" --dump_config
 one_shot doctor "program worker: found" --doctor
 one_shot list_gpus "GPU" --list_gpus
 one_shot dry_run "nothing was started" --dry_run --backend sim "$work/a.mp4" -o "$work/o.mkv"
+one_shot dry_run_says_what_a_model_does "makes a luma picture 0..1 2 times as large" \
+    --dry_run --backend onednn --model "$root/models/upscale2x.onnx" "$work/a.mp4" -o "$work/o.mkv"
 
 # '-' and '_' are the same, a file's keys are options, and the command line wins.
 printf 'gpu_num = 3;\nsegment_seconds = 4.0;\nio = { range = "0-255"; };\n' >"$work/good.cfg"
