@@ -48,9 +48,12 @@ static void output_kinds(void)
     CHECK(reel_output_kind_of("null:", &kind, &why) && kind == REEL_OUTPUT_NULL);
     CHECK(reel_output_kind_of("x.jsonl", &kind, &why) && kind == REEL_OUTPUT_JSONL);
     CHECK(reel_output_kind_of("f/%06d.png", &kind, &why) && kind == REEL_OUTPUT_IMAGES);
-    CHECK(!reel_output_kind_of("one.png", &kind, &why));
-    CHECK_HAS(why, "pattern");
+    CHECK(reel_output_kind_of("one.png", &kind, &why) && kind == REEL_OUTPUT_IMAGES); // of a single picture
+    CHECK(reel_output_kind_of("a%b/one.png", &kind, &why) && kind == REEL_OUTPUT_IMAGES);
     CHECK(!reel_output_kind_of("f/%s.png", &kind, &why));
+    CHECK_HAS(why, "frames/%06d.png");
+    CHECK(!reel_output_kind_of("one.flo", &kind, &why));
+    CHECK_HAS(why, "pattern");
     CHECK(!reel_output_kind_of("f/%d%d.png", &kind, &why));
     CHECK(!reel_output_kind_of("noext", &kind, &why));
     CHECK(!reel_output_kind_of("a.mkv/x", &kind, &why));
