@@ -19,6 +19,7 @@ struct gif {
     AVFrame *frame;                            // what a filter gave
     AVFrame *colours;                          // the palette that was found
     AVCodecContext *encoder;
+    bool begun;    // the header is written
     uint64_t made; // frames written
 };
 
@@ -151,6 +152,7 @@ static enum reel_err begin_file(struct gif *g, const AVFrame *like)
     enum reel_err err = mux_open_output(m);
     if (err) return err;
     rc = avformat_write_header(m->oc, NULL); // endless, as others
+    g->begun = rc >= 0;
     return rc < 0 ? gif_failed(g, "begin", rc) : REEL_OK;
 }
 
@@ -226,6 +228,7 @@ enum reel_err gif_write(struct mux *m)
     if (!err && !g.colours)
         err = reel_fail(REEL_ERR_FAULT, "could not choose the colours of file \"%s\"", m->join->job->output);
     if (!err) err = make(&g);
+    if (err && g.begun) av_write_trailer(m->oc); // libavformat frees the packet that it holds nowhere else
     avfilter_graph_free(&g.graph);
     avcodec_free_context(&g.encoder);
     av_frame_free(&g.frame);
