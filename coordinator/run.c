@@ -499,6 +499,15 @@ static enum reel_err setup(struct run *run)
     return err;
 }
 
+// Whether something of the input is not in the output as it was.
+static bool is_lossy(const struct job *job)
+{
+    const uint8_t *kept = (const uint8_t *)&job->kept;
+    bool lossy = jobs_quarantined(job) > 0 || job->ledger.sum.unreadable > 0 || job->live.cut_off;
+    for (size_t k = 0; k < sizeof job->kept; k++) lossy |= kept[k] == REEL_KEPT_PART || kept[k] == REEL_KEPT_LOST;
+    return lossy;
+}
+
 static int exit_code_of(const struct run *run)
 {
     if (run->interrupted) return EXIT_INTERRUPTED;
@@ -510,10 +519,7 @@ static int exit_code_of(const struct run *run)
     for (uint32_t i = 0; i < run->n_jobs; i++) {
         const struct job *job = &run->jobs[i];
         if (job->state != JOB_DONE) return wrong == run->n_jobs ? EXIT_USAGE : EXIT_FAILED;
-        const uint8_t *kept = (const uint8_t *)&job->kept;
-        bool lossy = jobs_quarantined(job) > 0 || job->ledger.sum.unreadable > 0 || job->live.cut_off || job->file > 0;
-        for (size_t k = 0; k < sizeof job->kept; k++) lossy |= kept[k] == REEL_KEPT_PART || kept[k] == REEL_KEPT_LOST;
-        if (lossy) code = EXIT_LOSSY;
+        if (is_lossy(job) || job->file) code = EXIT_LOSSY;
     }
     return code;
 }
@@ -565,7 +571,9 @@ static void say_verdict(const struct run *run, int code)
     }
     uint32_t done = done_jobs(run);
     uint64_t frames = 0, quarantined = 0;
+    bool lossy = false;
     for (uint32_t i = 0; i < run->n_jobs; i++) {
+        lossy |= is_lossy(&run->jobs[i]);
         frames += run->jobs[i].frames_out;
         quarantined += jobs_quarantined(&run->jobs[i]);
     }
@@ -588,9 +596,9 @@ static void say_verdict(const struct run *run, int code)
     reel_shown(run->n_jobs > 1 ? run->settings.output : path, where, sizeof where);
     if (reel_is_stdout(where)) snprintf(where, sizeof where, "standard output");
     bool nowhere = run->jobs[0].spec->kind == REEL_OUTPUT_NULL;
-    fprintf(stderr, "done%s%s%s: %llu frame%s, %.1f fps; %s\n", code == EXIT_LOSSY ? ", not all could be kept" : "",
-            nowhere ? "" : ", ", nowhere ? "" : where, (unsigned long long)frames, frames == 1 ? "" : "s",
-            report_fps(run), bottleneck.text);
+    const char *but = code != EXIT_LOSSY ? "" : lossy ? ", not all could be kept" : ", under another name";
+    fprintf(stderr, "done%s%s%s: %llu frame%s, %.1f fps; %s\n", but, nowhere ? "" : ", ", nowhere ? "" : where,
+            (unsigned long long)frames, frames == 1 ? "" : "s", report_fps(run), bottleneck.text);
 }
 
 int run_all(struct run *run)

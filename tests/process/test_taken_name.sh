@@ -29,7 +29,7 @@ go_on() { # its exit code is $rc
 
 put_during_the_run() { # NAME, POINT, EXTENSION
     local ext=$3 name=$1
-    held "$2" -o "$work/o.$ext" --report "$work/r.json" || { not_ok "$name" "it did not come so far"; return; }
+    held "$2" -o "$work/o.$ext" --report "$work/r.json" --progress plain || { not_ok "$name" "it did not come so far"; return; }
     echo precious >"$work/o.$ext"
     echo precious too >"$work/o.2.$ext"
     go_on
@@ -38,6 +38,7 @@ put_during_the_run() { # NAME, POINT, EXTENSION
     elif [[ $(sum "$work/o.3.$ext") != $(sum "$work/want.$ext") ]]; then not_ok "$name" "the result is not there"
     elif ! grep -q "o.$ext\" was made by somebody else during the run .* the result is \".*/o.3.$ext\"" "$work/bg.err"; then
         not_ok "$name" "not said: $(<"$work/bg.err")"
+    elif ! grep -q "^done, under another name" "$work/bg.err"; then not_ok "$name" "$(tail -n 1 "$work/bg.err")"
     elif ! grep -q "\"output\": \".*/o.3.$ext\", \"status\": \"done\"" "$work/r.json"; then not_ok "$name" "not in the report"
     elif [[ -e $work/.o.$ext.reelmill ]]; then not_ok "$name" "parts are left"
     else ok "$name"; fi
